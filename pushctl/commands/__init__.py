@@ -1,0 +1,1 @@
+"""One file per command or noun: parse, call one job, print."""

@@ -1,0 +1,75 @@
+"""
+One family of errors; the class carries the exit code, the message the remedy.
+
+A message names the thing and the place, then says what to do about it.
+What is not a PushctlError is a bug and stays a traceback (``--debug`` shows it).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class PushctlError(Exception):
+    """Everything that pushctl says no to, with a message for the person."""
+
+    exit_code = 1
+
+
+class UsageError(PushctlError):
+    """The command line asks for something that can't be meant."""
+
+    exit_code = 2
+
+
+class InputError(UsageError):
+    """A file, an expression or a key handed to a command is not of its form."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where it stands, what is wrong, what to do."""
+
+    place: str  # "pushctl.toml: sites.shop.origin", "templates/welcome/ar.toml:3"
+    fault: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.fault}\n    {self.remedy}"
+
+
+class ConfigError(PushctlError):
+    """pushctl.toml, a key file, a template or the database can't be used as it is."""
+
+    exit_code = 3
+
+    def __init__(self, message: str, problems: Sequence[Problem] = ()) -> None:
+        super().__init__("\n".join([message, *map(str, problems)]))
+        self.problems = tuple(problems)
+
+
+class TemplateError(ConfigError):
+    """A template can't be read or rendered."""
+
+
+class NotFoundError(PushctlError):
+    """A campaign, trigger, template or subscription does not exist."""
+
+    exit_code = 4
+
+
+class DeliveryError(PushctlError):
+    """Some deliveries failed or are in doubt; the figures were printed before."""
+
+    exit_code = 5
+
+
+class BusyError(PushctlError):
+    """Another run holds the lock (EX_TEMPFAIL): nothing was done, try later."""
+
+    exit_code = 75
+
+
+class RefusedError(PushctlError):
+    """A key or a push service refuses us (EX_NOPERM); nobody was deleted."""
+
+    exit_code = 77

@@ -1,0 +1,188 @@
+"""
+The nouns: frozen values that every floor speaks of (see docs/architecture.md).
+
+Times are ``Millis``: integer milliseconds since the epoch, UTC. Durations are
+milliseconds too. Keys are raw bytes, never base64, inside the program.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+Millis = int
+Json = Any
+
+
+class SubscriptionState(StrEnum):
+    ACTIVE = "active"
+    UNSUBSCRIBED = "unsubscribed"  # the person asked
+    GONE = "gone"  # the push service said 404 or 410; revived by a new registration
+    QUARANTINED = "quarantined"  # refused for a reason that may be ours or pass
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One browser's push subscription, through all its endpoint changes."""
+
+    id: int
+    public_id: str  # 22 characters base64url; names it to the web and to the CLI
+    site: str
+    endpoint: str  # a capability URL: never print or log it whole
+    p256dh: bytes  # 65 bytes, uncompressed point on P-256
+    auth: bytes  # 16 bytes
+    key_id: str  # which VAPID key it was made with
+    state: SubscriptionState
+    language: str | None  # BCP 47, as the browser said it
+    timezone: str | None  # IANA
+    country: str | None  # ISO 3166-1 alpha-2
+    city: str | None
+    browser: str | None
+    os: str | None
+    alias: str | None
+    alias_trusted: bool
+    source: str | None
+    attributes: Mapping[str, Json]
+    subscribed_at: Millis
+    last_seen_at: Millis
+    tags: tuple[str, ...] = ()
+
+
+class CampaignStatus(StrEnum):
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    CANCELLED = "cancelled"
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One broadcast, or one step of a trigger: what deliveries are counted under."""
+
+    id: int
+    name: str
+    status: CampaignStatus
+    template: str
+    audience: str  # as typed
+    sources: Mapping[str, str]  # snapshot of the template's files: name -> text
+    options: Mapping[str, Json]  # ttl, urgency, limit, rate, over, ...
+    created_at: Millis
+    started_at: Millis | None
+    finished_at: Millis | None
+    expires_at: Millis | None
+    note: str | None  # why it is paused or cancelled
+
+
+class DeliveryStatus(StrEnum):
+    """
+    The ledger's states.
+
+    planned = waiting + accepted + gone + rejected + expired + skipped + in_doubt,
+    for every campaign, always; waiting is PLANNED plus SENDING.
+    """
+
+    PLANNED = "planned"  # will be sent at next_attempt_at, or as soon as claimed
+    SENDING = "sending"  # claimed: the intent is on disk, the POST may have begun
+    ACCEPTED = "accepted"
+    GONE = "gone"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    SKIPPED = "skipped"
+    IN_DOUBT = "in_doubt"
+
+
+class Answer(StrEnum):
+    """What one POST came to: the push service's answer or the wire's, classified."""
+
+    ACCEPTED = "accepted"  # 2xx
+    GONE = "gone"  # 404, 410: soft deletion
+    RETRY = "retry"  # 5xx, or provably not sent: later, while the TTL lasts
+    THROTTLED = "throttled"  # 429, WNS 406: the origin waits for Retry-After
+    THROTTLED_ONE = "throttled_one"  # Apple's 429: only this subscription waits
+    REFUSED = "refused"  # 401, 403, key mismatch: the canary rule decides
+    TOO_LARGE = "too_large"  # 413: rejected, and remembered for this subscription
+    QUARANTINE = "quarantine"  # odd for this one subscription; try another day
+    OUR_FAULT = "our_fault"  # 400 for something we wrote: stops the campaign
+    BLOCKED = "blocked"  # the address is not one we may dial: rejected
+    IN_DOUBT = "in_doubt"  # written, and no answer: never resent by itself
+
+
+class Letter(NamedTuple):
+    """One encrypted-to-be message for one receiver: what a sending chunk is made of."""
+
+    delivery: int
+    endpoint: str
+    p256dh: bytes
+    auth: bytes
+    key_id: str
+    payload: bytes  # plain text, at most 3,993 bytes
+    ttl: int  # seconds that remain
+    urgency: str  # very-low, low, normal, high
+    topic: str | None  # 32 characters base64url, or none
+
+
+class Outcome(NamedTuple):
+    """What became of one Letter."""
+
+    delivery: int
+    answer: Answer
+    reason: str  # short, for people and for GROUP BY: "201", "410 unsubscribed", "timeout"
+    http_status: int | None = None
+    retry_after: Millis | None = None  # a duration
+    location: str | None = None  # where the stored message can be deleted
+    latency: Millis = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A button of a notification."""
+
+    action: str
+    title: str
+    url: str | None = None
+    icon: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a template renders to for one receiver; plain text throughout."""
+
+    title: str
+    body: str
+    url: str
+    language: str
+    dir: str  # "ltr" or "rtl"
+    icon: str | None = None
+    image: str | None = None
+    badge: str | None = None
+    actions: tuple[Action, ...] = ()
+    tag: str | None = None  # the notification's own tag: a newer one replaces it on screen
+    require_interaction: bool = False
+    silent: bool = False
+    data: Mapping[str, Json] = field(default_factory=dict)
+
+
+class InteractionKind(StrEnum):
+    SHOWN = "shown"
+    CLICKED = "clicked"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRecord:
+    """
+    One line of the inbox: a request as the receiver took it, before it is believed.
+
+    *body* is the raw text that was signed; *signature* and *stamp* are checked at
+    ingest against the subscription's ``auth``.
+    """
+
+    id: str  # 22 characters base64url: makes applying it idempotent
+    at: Millis  # when the receiver took it
+    path: str  # "/v1/subscribe", "/v1/events", ...
+    site: str  # name of the site whose origin sent it
+    body: str
+    signature: str | None = None  # "<seconds>.<base64url hmac>"
+    user_agent: str | None = None
+    hints: Mapping[str, str] = field(default_factory=dict)  # client hints, country header

@@ -1,0 +1,1 @@
+"""Push services: VAPID, encryption, transport, and what their answers mean."""

@@ -1,0 +1,1 @@
+"""The web-facing ASGI app: checks, then appends to the inbox; knows nothing else."""

@@ -1,0 +1,194 @@
+"""
+The schema as migrations, applied with sqlite-utils; never edited after a release.
+
+State stands in rows that change, what happened in rows that do not; no stored
+counters. Endpoints are unique by the first 16 bytes of their SHA-256: indexing the
+text costs 60 % more file and twice the import (docs/performance.md), and a page can
+compute it with what every browser has.
+"""
+
+from sqlite_utils import Database, Migrations
+
+migrations = Migrations("pushctl")
+
+
+def _script(db: Database, statements: str) -> None:
+    # One by one: executescript() would commit the migration's transaction.
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+@migrations()
+def m001_spine(db: Database) -> None:
+    _script(
+        db,
+        """
+        CREATE TABLE meta (
+            key   TEXT PRIMARY KEY,
+            value TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE sites (
+            id     INTEGER PRIMARY KEY,
+            name   TEXT NOT NULL UNIQUE,
+            origin TEXT NOT NULL
+        ) STRICT;
+
+        CREATE TABLE subscriptions (
+            id            INTEGER PRIMARY KEY,
+            public_id     TEXT NOT NULL UNIQUE,
+            site_id       INTEGER NOT NULL REFERENCES sites(id),
+            endpoint_hash BLOB NOT NULL UNIQUE,
+            endpoint      TEXT NOT NULL,
+            p256dh        BLOB NOT NULL CHECK (length(p256dh) = 65),
+            auth          BLOB NOT NULL CHECK (length(auth) = 16),
+            key_id        TEXT NOT NULL,
+            state         TEXT NOT NULL DEFAULT 'active'
+                          CHECK (state IN ('active', 'unsubscribed', 'gone', 'quarantined')),
+            state_reason  TEXT,
+            state_at      INTEGER NOT NULL,
+            failures      INTEGER NOT NULL DEFAULT 0,
+            failing_since INTEGER,
+            small_payload INTEGER NOT NULL DEFAULT 0,
+            alias         TEXT,
+            alias_trusted INTEGER NOT NULL DEFAULT 0,
+            language      TEXT,
+            timezone      TEXT,
+            country       TEXT,
+            city          TEXT,
+            browser       TEXT,
+            os            TEXT,
+            source        TEXT,
+            attributes    TEXT NOT NULL DEFAULT '{}',
+            subscribed_at INTEGER NOT NULL,
+            last_seen_at  INTEGER NOT NULL,
+            verified_at   INTEGER
+        ) STRICT;
+
+        CREATE INDEX subscriptions_alias ON subscriptions(alias) WHERE alias IS NOT NULL;
+
+        CREATE TABLE subscription_changes (
+            id              INTEGER PRIMARY KEY,
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+            kind            TEXT NOT NULL,
+            reason          TEXT,
+            at              INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE INDEX subscription_changes_at ON subscription_changes(at);
+
+        CREATE INDEX subscription_changes_subscription
+            ON subscription_changes(subscription_id);
+
+        CREATE TABLE tags (
+            id     INTEGER PRIMARY KEY,
+            name   TEXT NOT NULL,
+            folded TEXT NOT NULL UNIQUE
+        ) STRICT;
+
+        CREATE TABLE subscription_tags (
+            tag_id          INTEGER NOT NULL REFERENCES tags(id),
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+            set_at          INTEGER NOT NULL,
+            expires_at      INTEGER,
+            PRIMARY KEY (tag_id, subscription_id)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE INDEX subscription_tags_subscription ON subscription_tags(subscription_id);
+
+        CREATE TABLE events (
+            id              INTEGER PRIMARY KEY,
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+            name            TEXT NOT NULL,
+            at              INTEGER NOT NULL,
+            received_at     INTEGER NOT NULL,
+            properties      TEXT NOT NULL DEFAULT '{}',
+            dedupe_key      TEXT NOT NULL UNIQUE
+        ) STRICT;
+
+        CREATE INDEX events_subscription ON events(subscription_id, name, at);
+
+        CREATE INDEX events_received ON events(received_at);
+
+        CREATE TABLE campaigns (
+            id          INTEGER PRIMARY KEY,
+            name        TEXT NOT NULL UNIQUE,
+            status      TEXT NOT NULL
+                        CHECK (status IN ('scheduled', 'running', 'paused', 'cancelled',
+                                          'finished')),
+            template    TEXT NOT NULL,
+            audience    TEXT NOT NULL,
+            sources     TEXT NOT NULL,
+            options     TEXT NOT NULL DEFAULT '{}',
+            trigger     TEXT,
+            step        INTEGER,
+            created_at  INTEGER NOT NULL,
+            started_at  INTEGER,
+            finished_at INTEGER,
+            expires_at  INTEGER,
+            note        TEXT
+        ) STRICT;
+
+        CREATE TABLE deliveries (
+            id              INTEGER PRIMARY KEY,
+            campaign_id     INTEGER NOT NULL REFERENCES campaigns(id),
+            -- NULL once the person was forgotten: the figures stay, the person does not
+            subscription_id INTEGER REFERENCES subscriptions(id) ON DELETE SET NULL,
+            enrolment_id    INTEGER NOT NULL DEFAULT 0,
+            status          TEXT NOT NULL DEFAULT 'planned'
+                            CHECK (status IN ('planned', 'sending', 'accepted', 'gone',
+                                              'rejected', 'expired', 'skipped', 'in_doubt')),
+            reason          TEXT,
+            variant         TEXT,
+            language        TEXT,
+            attempts        INTEGER NOT NULL DEFAULT 0,
+            next_attempt_at INTEGER,
+            expires_at      INTEGER,
+            changed_at      INTEGER NOT NULL,
+            http_status     INTEGER,
+            location        TEXT,
+            UNIQUE (campaign_id, subscription_id, enrolment_id)
+        ) STRICT;
+
+        CREATE INDEX deliveries_status ON deliveries(campaign_id, status);
+
+        CREATE INDEX deliveries_subscription ON deliveries(subscription_id);
+
+        CREATE INDEX deliveries_due ON deliveries(next_attempt_at)
+            WHERE status = 'planned' AND next_attempt_at IS NOT NULL;
+
+        CREATE TABLE interactions (
+            id          INTEGER PRIMARY KEY,
+            delivery_id INTEGER NOT NULL REFERENCES deliveries(id) ON DELETE CASCADE,
+            kind        TEXT NOT NULL CHECK (kind IN ('shown', 'clicked', 'closed')),
+            action      TEXT,
+            at          INTEGER NOT NULL,
+            dedupe_key  TEXT NOT NULL UNIQUE
+        ) STRICT;
+
+        CREATE INDEX interactions_delivery ON interactions(delivery_id, kind);
+
+        CREATE TABLE origins (
+            origin       TEXT PRIMARY KEY,
+            paused_until INTEGER,
+            reason       TEXT,
+            rate         REAL,
+            changed_at   INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE inbox_cursors (
+            segment TEXT PRIMARY KEY,
+            offset  INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE runs (
+            id          INTEGER PRIMARY KEY,
+            command     TEXT NOT NULL,
+            started_at  INTEGER NOT NULL,
+            finished_at INTEGER,
+            exit_code   INTEGER,
+            summary     TEXT NOT NULL DEFAULT '{}'
+        ) STRICT;
+        """,
+    )
