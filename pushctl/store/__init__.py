@@ -132,7 +132,7 @@ class Store:
         # beside a writer; one lock around both keeps clear of it, and queues
         # writers fairly instead of by busy_timeout's polling.
         if self._lock_file is None:
-            self._lock_file = Path(f"{self.path}.lock").open("ab")
+            self._lock_file = Path(f"{self.path}.lock").open("ab")  # noqa: SIM115
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -171,7 +171,9 @@ class Store:
         sql = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
         if self.connection.execute(sql).fetchone() is None:
             return []
-        sql = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl' ORDER BY rowid"
+        sql = (
+            "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl' ORDER BY rowid"
+        )
         return [name for (name,) in self.connection.execute(sql)]
 
     def _back_up(self) -> None:

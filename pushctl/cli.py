@@ -1,0 +1,5 @@
+"""The root app: global options, and errors turned into exit codes."""
+
+
+def main() -> None:
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""The inbox: append-only segments between the receiver and the program."""

@@ -1,0 +1,1 @@
+"""Locks of whole runs: a sweep, a campaign."""

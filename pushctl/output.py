@@ -1,0 +1,1 @@
+"""Tables, CSV, JSON, progress: the only module that prints."""

@@ -1,0 +1,47 @@
+"""
+Which endpoints may be stored and dialled.
+
+An endpoint comes from strangers and names the host that we connect to, so it is
+taken apart once, strictly, and compared whole: no search in strings, no second
+parser with other ideas.
+"""
+
+import re
+from collections.abc import Sequence
+
+from pushctl.errors import InputError
+
+MAX_LENGTH = 2048
+
+# https, a plain ASCII host name, no user, no port but 443, a path of its own.
+_ENDPOINT = re.compile(
+    r"https://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[!$-;=?-Z_a-z~%]*)",
+    re.ASCII,
+)
+
+
+def origin(endpoint: str, allowed: Sequence[str]) -> str:
+    """
+    Return the origin ("https://host") of an endpoint on an allowed push host.
+
+    *allowed* holds host names; one with a leading dot stands for its subdomains, one
+    with a port for that port only. Raises InputError with the reason, never with the
+    endpoint itself, which is a secret.
+    """
+    if len(endpoint) > MAX_LENGTH:
+        raise InputError(f"the endpoint has {len(endpoint)} characters, more than {MAX_LENGTH}")
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None:
+        raise InputError(
+            "the endpoint is no plain https URL (host name in lower case, path, no user, "
+            "no fragment)"
+        )
+    host, port = match["host"], match["port"]
+    if port == "443":
+        port = None
+    name = host if port is None else f"{host}:{port}"
+    for entry in allowed:
+        if name == entry or (entry.startswith(".") and port is None and name.endswith(entry)):
+            return f"https://{name}"
+    raise InputError(f"{name} is not among the allowed push hosts (push.allowed_hosts)")

@@ -1,0 +1,88 @@
+"""
+Names and signatures that go out to the web and come back: all of them HMACs.
+
+*secret* is the project's own (keys/secret), *auth* the subscription's 16 bytes, which
+the browser knows too.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+
+from pushctl.model import Millis
+
+SIGNATURE_SECONDS = 300
+
+
+def encode(raw: bytes) -> str:
+    """Return *raw* as base64url without padding (RFC 7515, appendix C)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes of strict base64url, padded or not; ValueError otherwise."""
+    plain = text.rstrip("=")
+    if len(text) - len(plain) > 2:
+        raise ValueError("too much padding")
+    try:
+        raw = base64.b64decode(
+            plain.replace("-", "+").replace("_", "/") + "=" * (-len(plain) % 4), validate=True
+        )
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"not base64url: {error}") from error
+    return raw
+
+
+def endpoint_hash(endpoint: str) -> bytes:
+    """Return the 16 bytes that an endpoint is known by in the database."""
+    return hashlib.sha256(endpoint.encode()).digest()[:16]
+
+
+def message_token(secret: bytes, delivery: int) -> str:
+    """Return the name by which a notification reports about *delivery*; unforgeable."""
+    mac = hmac.digest(secret, b"message\n%d" % delivery, "sha256")[:16]
+    return f"{delivery}.{encode(mac)}"
+
+
+def read_message_token(secret: bytes, token: str) -> int | None:
+    """Return the delivery that *token* names, or None when nobody here made it."""
+    head, _, _ = token.partition(".")
+    # isdecimal() alone lets other scripts' digits pass; 19 digits fit SQLite's integers.
+    if not (head.isascii() and head.isdecimal() and len(head) < 19):
+        return None
+    delivery = int(head)
+    if not hmac.compare_digest(message_token(secret, delivery).encode(), token.encode()):
+        return None
+    return delivery
+
+
+def topic(secret: bytes, campaign: int) -> str:
+    """
+    Return the Topic header of a campaign: always 32 characters of base64url.
+
+    Apple decodes it and refuses lengths that are no whole number of bytes.
+    """
+    return encode(hmac.digest(secret, b"topic\n%d" % campaign, "sha256")[:24])
+
+
+def sign_request(auth: bytes, path: str, seconds: int, body: bytes) -> str:
+    """Return the X-Pushctl-Signature header with which a browser proves its ``auth``."""
+    digest = hashlib.sha256(body).hexdigest()
+    mac = hmac.digest(auth, f"POST\n{path}\n{seconds}\n{digest}".encode(), "sha256")
+    return f"{seconds}.{encode(mac)}"
+
+
+def signature_holds(
+    auth: bytes, path: str, body: bytes, signature: str | None, received: Millis
+) -> bool:
+    """Say whether *signature* was made with *auth* within 300 s of *received*."""
+    if not signature:
+        return False
+    head, _, _ = signature.partition(".")
+    if not (head.isascii() and head.isdecimal() and len(head) < 12):
+        return False
+    if abs(int(head) - received // 1000) > SIGNATURE_SECONDS:
+        return False
+    expected = sign_request(auth, path, int(head), body)
+    return hmac.compare_digest(expected.encode(), signature.encode())

@@ -1,0 +1,38 @@
+"""What several test files share: real keys, a clock, people."""
+
+import os
+from functools import lru_cache
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from pushctl.model import Millis
+
+# A Tuesday in spring, 10:00 in Berlin.
+NOON: Millis = 1_777_363_200_000
+MINUTE: Millis = 60_000
+HOUR: Millis = 60 * MINUTE
+DAY: Millis = 24 * HOUR
+
+
+@lru_cache(maxsize=256)
+def browser_key(number: int = 0) -> ec.EllipticCurvePrivateKey:
+    """Return the private key of the test browser called *number*; the same each time."""
+    return ec.derive_private_key(number + 1_000, ec.SECP256R1())
+
+
+def p256dh(number: int = 0) -> bytes:
+    key = browser_key(number).public_key()
+    return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+
+
+def auth(number: int = 0) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def endpoint(number: int = 0) -> str:
+    return f"https://updates.push.services.mozilla.com/wpush/v2/test-{number}"
+
+
+def temporary_name() -> str:
+    return os.urandom(6).hex()
