@@ -1,0 +1,178 @@
+"""
+The demo's visitors: browsers without a window, with real keys.
+
+Each subscribes, fills a basket, decrypts what the push service hands it, shows,
+clicks and buys. How often follows the field's published results (docs/demo.md); what
+they do goes to the receiver over HTTP, signed like the page's own requests.
+"""
+
+import json
+import os
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import http_ece
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from pushctl.model import Json
+from pushctl.rules.tokens import encode, sign_request
+
+# Of those who are reminded of a basket, how many come back, and how many of these
+# buy: the results that the reference customer published.
+RETURN_RATE = 0.21
+BUY_RATE = 0.23
+# A message that the service accepted isn't always shown: the laptop stays closed.
+SHOWN_RATE = 0.93
+CLOSE_RATE = 0.15
+
+_BROWSERS = (
+    (
+        0.62,
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 "
+        "(KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
+        "fcm",
+    ),
+    (
+        0.24,
+        "Mozilla/5.0 (Linux; Android 14; K) AppleWebKit/537.36 "
+        "(KHTML, like Gecko) Chrome/142.0.0.0 Mobile Safari/537.36",
+        "fcm",
+    ),
+    (
+        0.14,
+        "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0",
+        "mozilla",
+    ),
+)
+
+_PLACES = (
+    (0.30, "ar", "Asia/Riyadh", "Riyadh", "SA"),
+    (0.15, "ar", "Asia/Dubai", "Dubai", "AE"),
+    (0.30, "tr", "Europe/Istanbul", "Istanbul", "TR"),
+    (0.25, "en", "Europe/London", "London", "GB"),
+)
+
+_GOODS = (
+    ("lamp", "Brass lamp", 49.0),
+    ("rug", "Hand-woven rug", 189.0),
+    ("cup", "Coffee cup", 12.5),
+    ("chair", "Reading chair", 240.0),
+)
+
+
+@dataclass
+class Person:
+    """One visitor with one browser."""
+
+    number: int
+    language: str
+    timezone: str
+    city: str
+    country: str
+    user_agent: str
+    service: str  # which push service the browser belongs to
+    key: ec.EllipticCurvePrivateKey
+    auth: bytes
+    endpoint: str = ""
+    basket: tuple[str, str, float] | None = None
+    shown: list[Mapping[str, Json]] = field(default_factory=list)
+
+    @property
+    def p256dh(self) -> bytes:
+        return self.key.public_key().public_bytes(
+            Encoding.X962, PublicFormat.UncompressedPoint
+        )
+
+    def subscribe(self, application_server_key: str) -> tuple[str, Json]:
+        """Return path and body of the request with which the page registers this browser."""
+        keys = {"p256dh": encode(self.p256dh), "auth": encode(self.auth)}
+        return "/v1/subscribe", {
+            "subscription": {"endpoint": self.endpoint, "keys": keys},
+            "key": application_server_key,
+            "language": self.language,
+            "timezone": self.timezone,
+            "page": "/",
+            "source": "demo",
+            "attributes": {"city": self.city},
+        }
+
+    def abandon(self, tag: str) -> list[tuple[str, Json]]:
+        """Return the requests of somebody who fills a basket and leaves."""
+        if self.basket is None:
+            return []
+        item, name, price = self.basket
+        cart = {"items": [{"id": item, "name": name, "price": price}], "total": price}
+        return [
+            ("/v1/tags", {"endpoint": self.endpoint, "add": [tag], "remove": []}),
+            self._event("cart_updated", cart | {"currency": "EUR"}),
+        ]
+
+    def buy(self, tag: str) -> list[tuple[str, Json]]:
+        """Return the requests of somebody who pays for what lies in the basket."""
+        _, _, price = self.basket or ("", "", 0.0)
+        return [
+            self._event("purchase", {"total": price, "currency": "EUR"}),
+            ("/v1/tags", {"endpoint": self.endpoint, "add": [], "remove": [tag]}),
+        ]
+
+    def decrypt(self, body: bytes) -> Mapping[str, Json]:
+        """Return the notification of an encrypted push; http_ece judges our bytes."""
+        plain = http_ece.decrypt(
+            body, private_key=self.key, auth_secret=self.auth, version="aes128gcm"
+        )
+        notification: Mapping[str, Json] = json.loads(plain)["notification"]
+        return notification
+
+    def sign(self, path: str, body: bytes) -> str:
+        return sign_request(self.auth, path, int(time.time()), body)
+
+    def _event(self, name: str, properties: Json) -> tuple[str, Json]:
+        event = {
+            "id": encode(os.urandom(16)),
+            "name": name,
+            "at": time.time_ns() // 1_000_000,
+            "properties": properties,
+        }
+        return "/v1/events", {"endpoint": self.endpoint, "events": [event]}
+
+
+def report(token: str, kind: str, action: str | None = None) -> tuple[str, Json]:
+    """Return the request with which a service worker says what became of a message."""
+    return "/v1/reports", {
+        "message": token,
+        "kind": kind,
+        "action": action,
+        "at": time.time_ns() // 1_000_000,
+        "id": encode(os.urandom(16)),
+    }
+
+
+def crowd(size: int, chance: random.Random) -> list[Person]:
+    """Return *size* visitors, a third of them with something in the basket."""
+    people = []
+    for number in range(size):
+        _, language, timezone, city, country = _pick(_PLACES, chance)
+        _, user_agent, service = _pick(_BROWSERS, chance)
+        person = Person(
+            number=number,
+            language=language,
+            timezone=timezone,
+            city=city,
+            country=country,
+            user_agent=user_agent,
+            service=service,
+            key=ec.generate_private_key(ec.SECP256R1()),
+            auth=os.urandom(16),
+        )
+        if chance.random() < 1 / 3:
+            person.basket = chance.choice(_GOODS)
+        people.append(person)
+    return people
+
+
+def _pick(rows: Sequence[Any], chance: random.Random) -> Any:
+    return chance.choices(rows, weights=[float(row[0]) for row in rows])[0]
