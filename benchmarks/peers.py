@@ -25,9 +25,7 @@ def load(job: dict) -> list[tuple[dict, str]]:
         for line in lines:
             row = json.loads(line)
             keys = {"p256dh": row["p256dh"], "auth": row["auth"]}
-            rows.append(
-                ({"endpoint": job["base"] + row["path"], "keys": keys}, row["payload"])
-            )
+            rows.append(({"endpoint": job["base"] + row["path"], "keys": keys}, row["payload"]))
             if len(rows) == job["count"]:
                 break
     return rows
