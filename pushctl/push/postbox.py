@@ -1,0 +1,28 @@
+"""What a sending process has to know: one frozen value that travels with each chunk."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Postbox:
+    """
+    Keys, limits and places for sending; picklable, and equal for all chunks of a run.
+
+    *run* names the campaign in the names of the journal files, so that a crash of one
+    run can be read back while another goes on.
+    """
+
+    contact: str  # the VAPID sub: "mailto:..." or "https://..."
+    keys: Mapping[str, bytes] = field(repr=False)  # key id -> private key, PEM
+    journal: Path  # folder; made when missing
+    run: str  # letters, digits, "_"; e.g. the campaign's id
+    allowed_hosts: tuple[str, ...]
+    encoder: str = "auto"  # auto, turbo, direct, pywebpush
+    timeout: float = 30.0  # seconds for one request as a whole
+    proxy: str | None = None  # "http://host:port"; the environment's are never used
+    loopback: Mapping[str, str] = field(default_factory=dict)  # "name[:port]" -> "127.0.0.1:port"
+    loopback_ca: Path | None = None
+    stop: Path | None = None  # once this file exists, nothing more is started
+    window: int = 1000  # most requests in flight in one process
