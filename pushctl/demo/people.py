@@ -83,9 +83,7 @@ class Person:
 
     @property
     def p256dh(self) -> bytes:
-        return self.key.public_key().public_bytes(
-            Encoding.X962, PublicFormat.UncompressedPoint
-        )
+        return self.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
     def subscribe(self, application_server_key: str) -> tuple[str, Json]:
         """Return path and body of the request with which the page registers this browser."""
