@@ -1,5 +1,238 @@
-"""The root app: global options, and errors turned into exit codes."""
+"""
+The root app: global options, and errors turned into exit codes.
+
+Command modules are named in a table and imported when one is run, so that
+``pushctl --help`` and cron's empty runs don't pay for what they don't use.
+"""
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from pushctl import __version__
+from pushctl.commands.context import Context
+from pushctl.errors import PushctlError
 
 
-def main() -> None:
-    raise NotImplementedError
+class Command(NamedTuple):
+    """Where a command lives: a module with ``app`` (a noun) or ``command`` (a verb)."""
+
+    module: str
+    help: str  # the first line of its help
+
+
+COMMANDS = {
+    "init": Command("pushctl.commands.init", "Make a project: config, keys, database."),
+    "check": Command("pushctl.commands.check", "Find everything that is wrong, at once."),
+    "keys": Command("pushctl.commands.keys", "Show the VAPID keys, or make a new one."),
+    "receive": Command("pushctl.commands.receive", "Take what browsers send."),
+    "import": Command("pushctl.commands.import_", "Bring what came in into the database."),
+    "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, forget people."),
+    "tags": Command("pushctl.commands.tags", "List the tags and how many have them."),
+    "segments": Command("pushctl.commands.segments", "Try and count saved audiences."),
+    "templates": Command("pushctl.commands.templates", "List and preview the messages."),
+    "send": Command("pushctl.commands.send", "Send a message to an audience."),
+    "campaigns": Command("pushctl.commands.campaigns", "Show, pause, resume, cancel."),
+    "in-doubt": Command("pushctl.commands.in_doubt", "Settle what may or may not have gone."),
+    "stats": Command("pushctl.commands.stats", "Count accepted, shown, clicked."),
+    "demo": Command("pushctl.commands.demo", "Try everything on this machine."),
+}
+
+
+_HEADING = re.compile(r"^(Usage|[A-Z]\w+):", re.MULTILINE)
+_NAME = re.compile(r"^  (-\S+|[a-z][a-z-]+)(?=,? {2,}| --| <|$)", re.MULTILINE)
+
+
+def _painted(text: str) -> str:
+    """Return a help text with its headings and names set apart on a terminal."""
+    from pushctl import output
+
+    if not output.colours(sys.stdout):
+        return text
+    text = _HEADING.sub("\x1b[1m\\1:\x1b[0m", text)
+    return _NAME.sub("  \x1b[36m\\1\x1b[0m", text)
+
+
+class _Leaf(TyperCommand):
+    """A command: --csv and --json stand for --format, help is set in our way."""
+
+    def get_help(self, ctx: Any) -> str:
+        return _painted(super().get_help(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if any(param.name == "format" for param in self.params):
+            short = {"--csv": "--format=csv", "--json": "--format=json"}
+            args = [short.get(arg, arg) for arg in args]
+        return super().parse_args(ctx, args)
+
+
+class _Branch(TyperGroup):
+    """A noun with verbs."""
+
+    def get_help(self, ctx: Any) -> str:
+        return _painted(super().get_help(ctx))
+
+
+class Root(TyperGroup):
+    """The root command: knows its commands by name, loads the one that is run."""
+
+    def get_help(self, ctx: Any) -> str:
+        return _painted(super().get_help(ctx))
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        return load(cmd_name) if cmd_name in COMMANDS else None
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        # Listing must not load the modules: their first lines stand in the table.
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        self.commands = dict.fromkeys(COMMANDS, self)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            from pushctl import output
+
+            output.say("\nStopped. What was finished before is kept.")
+            raise typer.Exit(130) from None
+
+
+def load(name: str) -> Any:
+    """Import the module of the command called *name* and return its command."""
+    module = import_module(COMMANDS[name].module)
+    app = getattr(module, "app", None)
+    if app is None:
+        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+        app.command(name)(module.command)
+    command = typer.main.get_command(_dressed(app))
+    command.name = name
+    return command
+
+
+def _dressed(app: typer.Typer) -> typer.Typer:
+    """Give every command of *app* our help and our short options."""
+    app.rich_markup_mode = None
+    app._add_completion = False
+    app.info.cls = _Branch
+    for info in app.registered_commands:
+        info.cls = _Leaf
+    for group in app.registered_groups:
+        group.cls = _Branch
+        if group.typer_instance is not None:
+            _dressed(group.typer_instance)
+    return app
+
+
+app = typer.Typer(
+    cls=Root,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from pushctl import output
+
+        output.answer(f"pushctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    project: Annotated[
+        Path,
+        typer.Option(envvar="PUSHCTL_PROJECT", help="Folder of pushctl.toml, or one below it."),
+    ] = Path(),
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of a bug.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+    ] = False,
+) -> None:
+    """
+    Web-push campaigns from the command line: one database, one folder of templates.
+
+    Start with `pushctl demo`, or with `pushctl init` in a new folder.
+    """
+    ctx.obj = Context(project, verbose=verbose, debug=debug)
+    ctx.call_on_close(ctx.obj.close)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the program with *arguments* and return its exit code (docs/commands.md)."""
+    from typer.exceptions import TyperException
+
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(list(arguments), prog_name="pushctl", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except PushctlError as error:
+        from pushctl import output
+
+        output.error(str(error))
+        return error.exit_code
+    except TyperException as error:
+        _show_usage_error(error)
+        return error.exit_code
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        from pushctl import output
+
+        if isinstance(error, BrokenPipeError) and output.reader_is_gone():
+            return 128 + 13  # what a shell reports for SIGPIPE
+        return _bug(error, debug="--debug" in arguments)
+
+
+def _show_usage_error(error: Any) -> None:
+    from pushctl import output
+
+    if hasattr(error, "show"):
+        error.show()  # with the usage line, on stderr
+    else:
+        output.error(error.format_message())
+
+
+def _bug(error: Exception, debug: bool) -> int:
+    """Tell of a bug in one line, and keep its traceback where the person can find it."""
+    import tempfile
+    import traceback
+
+    from pushctl import output
+
+    text = "".join(traceback.format_exception(error))
+    if debug:
+        output.say(text)
+        return 1
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="pushctl-", suffix=".log", delete=False
+    ) as log:
+        log.write(text)
+    output.error(
+        f"this is a bug in pushctl ({type(error).__name__}); its traceback is in {log.name}"
+    )
+    return 1
+
+
+def main() -> NoReturn:
+    sys.exit(run(sys.argv[1:]))

@@ -1,1 +1,388 @@
-"""Tables, CSV, JSON, progress: the only module that prints."""
+"""
+Tables, CSV, JSON, progress: the only module that prints.
+
+Answers go to stdout, everything else to stderr. Text from outside is cleaned on its
+way: no escape sequence, bidi override or markup of a stranger reaches a terminal, no
+formula a spreadsheet. On a terminal numbers are grouped and times local; elsewhere
+values are raw, times ISO 8601 in UTC. rich is loaded only where a terminal shows it.
+"""
+
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any, Protocol
+
+from pushctl.errors import UsageError
+from pushctl.rules.wording import (
+    cell,
+    clean,
+    csv_cell,
+    duration,
+    iso,
+    json_text,
+    moment,
+    number,
+    share,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+    from rich.table import Table
+
+Row = Mapping[str, Any] | object
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+class Kind(StrEnum):
+    TEXT = "text"
+    NUMBER = "number"
+    SHARE = "share"  # a fraction: 0.123 is shown as 12.3 %
+    TIME = "time"  # Millis
+    DURATION = "duration"  # Millis
+    LIST = "list"  # a sequence of texts
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """
+    One column: where its values are found, what it is called, how they are shown.
+
+    *key* is also the name in CSV and JSON, so it is part of the public interface.
+    """
+
+    key: str
+    title: str
+    align: str | None = None  # "left", "right"; None: numbers right, the rest left
+    kind: Kind | str = Kind.TEXT
+
+    @property
+    def side(self) -> str:
+        numeric = self.kind in (Kind.NUMBER, Kind.SHARE, Kind.DURATION)
+        return self.align or ("right" if numeric else "left")
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Tell the person something on stderr; *style* is bold, dim, red, green or yellow."""
+    _print(text, sys.stderr, style)
+
+
+def answer(text: str, style: str | None = None) -> None:
+    """Print a command's answer to stdout."""
+    _print(text, sys.stdout, style)
+
+
+def warn(text: str) -> None:
+    say(f"Warning: {text}", "yellow")
+
+
+def error(text: str) -> None:
+    say(f"Error: {text}", "red")
+
+
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+
+
+def styled(text: str, style: str | None, stream: IO[str]) -> str:
+    """Return *text* in *style* where *stream* is a terminal that wants colours."""
+    if style is None or not text or not colours(stream):
+        return text
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
+
+
+def colours(stream: IO[str]) -> bool:
+    """Say whether *stream* shows colours (https://no-color.org)."""
+    return (
+        stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    )
+
+
+def _print(text: str, stream: IO[str], style: str | None) -> None:
+    print(styled(clean(text, lines=True), style, stream), file=stream, flush=True)
+
+
+def rows(
+    rows: Iterable[Row],
+    columns: Sequence[Column],
+    format: Format = Format.TABLE,
+    *,
+    title: str | None = None,
+    total: Row | None = None,
+    empty: str = "Nothing to show.",
+) -> None:
+    """
+    Print *rows* (mappings or objects with the columns' keys) to stdout.
+
+    *total* is one more row, set apart, in tables on a terminal only. Without a single
+    row *empty* goes to stderr. CSV, JSON and tab-separated text are written as the
+    rows come, so they may be many.
+    """
+    if format is Format.JSON:
+        _write_json(rows, columns)
+    elif format is Format.CSV:
+        _write_csv(rows, columns)
+    elif not sys.stdout.isatty():
+        _write_tabs(rows, columns, empty)
+    else:
+        _write_table(rows, columns, title, total, empty)
+
+
+def record(row: Row, columns: Sequence[Column], format: Format = Format.TABLE) -> None:
+    """Print one *row* with a line for each column; a JSON object, one line of CSV."""
+    if format is Format.JSON:
+        print(json_text(_values(row, columns), indent=2))
+    elif format is Format.CSV:
+        _write_csv([row], columns)
+    elif not sys.stdout.isatty():
+        for column in columns:
+            print(column.title, cell(_raw(row, column)), sep="\t")
+    else:
+        width = max(len(column.title) for column in columns)
+        for column in columns:
+            label = styled(column.title.ljust(width), "dim", sys.stdout)
+            print(f"{label}  {clean(_shown(row, column))}")
+
+
+def _value(row: Row, column: Column) -> Any:
+    return row.get(column.key) if isinstance(row, Mapping) else getattr(row, column.key)
+
+
+def _raw(row: Row, column: Column) -> Any:
+    """Return the value for programs: times as ISO 8601, the rest as it is."""
+    value = _value(row, column)
+    if column.kind == Kind.TIME and isinstance(value, int):
+        return iso(value)
+    return value
+
+
+def _shown(row: Row, column: Column) -> str:
+    """Return the value for people on a terminal."""
+    value = _value(row, column)
+    if value is None:
+        return "-"
+    show = _SHOW.get(Kind(column.kind), str)
+    return show(value)
+
+
+_SHOW: Mapping[Kind, Callable[[Any], str]] = {
+    Kind.NUMBER: number,
+    Kind.SHARE: share,
+    Kind.TIME: moment,
+    Kind.DURATION: duration,
+    Kind.LIST: ", ".join,
+}
+
+
+def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> None:
+    writer = csv.writer(sys.stdout, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer.writerow([column.key for column in columns])
+    for row in rows:
+        writer.writerow([csv_cell(_raw(row, column)) for column in columns])
+
+
+def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> None:
+    count = 0
+    for count, row in enumerate(rows, 1):
+        if count == 1:
+            print(*(column.title for column in columns), sep="\t")
+        print(*(cell(_raw(row, column)) for column in columns), sep="\t")
+    if not count:
+        say(empty)
+
+
+def _values(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
+    return {column.key: _raw(row, column) for column in columns}
+
+
+def _write_json(rows: Iterable[Row], columns: Sequence[Column]) -> None:
+    separator = "["
+    for row in rows:
+        print(separator, json_text(_values(row, columns)), sep="\n", end="")
+        separator = ","
+    print("[]" if separator == "[" else "\n]")
+
+
+def _write_table(
+    rows: Iterable[Row],
+    columns: Sequence[Column],
+    title: str | None,
+    total: Row | None,
+    empty: str,
+) -> None:
+    several = iter(rows)
+    first = next(several, None)
+    if first is None:
+        say(empty)
+        return
+    table = _table(columns, title, total)
+    from rich.text import Text
+
+    for row in chain([first], several):
+        table.add_row(*(Text(clean(_shown(row, column))) for column in columns))
+    console(sys.stdout).print(table)
+
+
+def _table(columns: Sequence[Column], title: str | None, total: Row | None) -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        title=Text(clean(title)) if title else None,
+        title_justify="left",
+        title_style="bold",
+        box=box.SIMPLE_HEAD,
+        header_style="bold",
+        footer_style="bold",
+        border_style="dim",
+        show_footer=total is not None,
+        pad_edge=False,
+    )
+    for column in columns:
+        known = total is not None and (not isinstance(total, Mapping) or column.key in total)
+        table.add_column(
+            Text(column.title),
+            footer=Text(clean(_shown(total, column))) if known else "",
+            justify="right" if column.side == "right" else "left",
+            no_wrap=column.side == "right",
+            overflow="ellipsis" if column.side == "right" else "fold",
+        )
+    return table
+
+
+def panel(text: str, title: str = "") -> None:
+    """Set *text* apart in a frame on stderr; plain lines where that is no terminal."""
+    if not sys.stderr.isatty():
+        say(f"{title}\n{text}" if title else text)
+        return
+    from rich import box
+    from rich.panel import Panel
+    from rich.text import Text
+
+    frame = Panel(
+        Text(clean(text, lines=True)),
+        title=Text(clean(title), style="bold") if title else None,
+        title_align="left",
+        box=box.ROUNDED,
+        border_style="dim",
+        expand=False,
+        padding=(0, 1),
+    )
+    console(sys.stderr).print(frame)
+
+
+def console(stream: IO[str]) -> "Console":
+    """Return a rich console on *stream* that takes no markup and no emoji codes."""
+    from rich.console import Console
+
+    return Console(file=stream, markup=False, emoji=False, highlight=False)
+
+
+class Progress(Protocol):
+    def advance(self, count: int = 1) -> None:
+        """Count *count* more as done."""
+
+    def total(self, count: int) -> None:
+        """Set how many there are, once it is known."""
+
+
+class _Quiet:
+    def advance(self, count: int = 1) -> None:
+        pass
+
+    def total(self, count: int) -> None:
+        pass
+
+
+class _Bar:
+    def __init__(self, bars: "Bars", label: str, total: int | None) -> None:
+        self._bars = bars
+        self._task = bars.add_task(label, total=total, speed="")
+
+    def advance(self, count: int = 1) -> None:
+        speed = self._bars.tasks[0].speed
+        shown = f"{number(round(speed))}/s" if speed else ""
+        self._bars.update(self._task, advance=count, speed=shown)
+
+    def total(self, count: int) -> None:
+        self._bars.update(self._task, total=count)
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[Progress]:
+    """Show how far long work has come: a bar on a terminal's stderr, else nothing."""
+    if not sys.stderr.isatty():
+        yield _Quiet()
+        return
+    from rich import progress as rich
+
+    columns = (
+        rich.TextColumn("{task.description}", markup=False),
+        rich.BarColumn(complete_style="cyan", finished_style="green"),
+        rich.MofNCompleteColumn(),
+        rich.TextColumn("{task.fields[speed]}", style="dim", markup=False),
+        rich.TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with rich.Progress(*columns, console=console(sys.stderr)) as bars:
+        yield _Bar(bars, clean(label), total)
+
+
+def confirm(question: str, yes: bool = False) -> bool:
+    """
+    Return whether the person says yes; *yes* (the --yes option) answers for them.
+
+    Raises UsageError where nobody can be asked: cron must say --yes.
+    """
+    if yes:
+        return True
+    _need_terminal(f"{question} Nobody is there to answer; add --yes to go on.")
+    return _read(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
+
+
+def ask(question: str, default: str | None = None) -> str:
+    """Return the person's answer, or *default* for an empty one; ask until there is one."""
+    _need_terminal(f"{question} Nobody is there to answer; give it as an option.")
+    hint = f" [{default}]" if default else ""
+    while True:
+        given = _read(f"{question}{hint} ").strip()
+        if given or default is not None:
+            return given or str(default)
+
+
+def interactive() -> bool:
+    """Say whether a person sits at both ends: may be asked, and sees the question."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _need_terminal(text: str) -> None:
+    if not interactive():
+        raise UsageError(clean(text))
+
+
+def _read(prompt: str) -> str:
+    print(styled(clean(prompt), "bold", sys.stderr), end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError("the input ended before an answer came")
+    return line
+
+
+def reader_is_gone() -> bool:
+    """Say whether whoever read our stdout has left (``pushctl ... | head``)."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered would fail again while Python shuts down.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False

@@ -1,0 +1,77 @@
+"""What every command works with: the project's config and store, and what time it is."""
+
+import os
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from pushctl.errors import UsageError
+from pushctl.model import Millis
+
+if TYPE_CHECKING:
+    from pushctl.config import Config
+    from pushctl.store import Store
+
+
+@dataclass
+class Context:
+    """
+    One run of the program: opened as far as a command needs it, closed at its end.
+
+    *project* is the folder of pushctl.toml, or one below it.
+    """
+
+    project: Path
+    verbose: bool = False
+    debug: bool = False
+
+    @cached_property
+    def config(self) -> "Config":
+        """pushctl.toml, read and checked; raises ConfigError with every problem."""
+        from pushctl import config
+
+        return config.load(config.find(self.project), os.environ)
+
+    @cached_property
+    def store(self) -> "Store":
+        """The project's database; opened at first use."""
+        from pushctl.store import Store
+
+        return Store(self.config.database)
+
+    @cached_property
+    def now(self) -> Millis:
+        """
+        The time that everything in this run is decided by, read once.
+
+        PUSHCTL_NOW (ISO 8601 with its offset) sets it, for tests and rehearsals.
+        """
+        given = os.environ.get("PUSHCTL_NOW")
+        if not given:
+            return time.time_ns() // 1_000_000
+        try:
+            moment = datetime.fromisoformat(given)
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            raise UsageError(
+                f"PUSHCTL_NOW is {given!r}, not a time like 2026-04-28T10:00:00+02:00"
+            )
+        return int(moment.timestamp() * 1000)
+
+    def close(self) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+
+def of(ctx: typer.Context) -> Context:
+    """Return what the root command prepared for this run."""
+    context = ctx.obj
+    if not isinstance(context, Context):
+        raise TypeError("the command was started without pushctl's root command")
+    return context

@@ -1,0 +1,108 @@
+"""
+Values -> text that is safe to show: on a terminal, in a cell of a spreadsheet.
+
+Text from outside may hold escape sequences, bidi overrides and formulas; whatever
+shows it passes it through here first.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pushctl.model import Millis
+
+# C0, DEL, C1, line and paragraph separators, bidi embeddings, overrides and isolates,
+# lone surrogates: what moves a cursor, reverses a line or can't be encoded.
+_HOSTILE = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
+_HOSTILE_PATTERN = re.compile(f"[{_HOSTILE}]")
+_HOSTILE_BUT_LINES = re.compile(f"(?!\n)[{_HOSTILE}]")
+
+# What makes a spreadsheet take a cell for a formula, full-width forms included.
+_FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+_PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
+
+# NARROW NO-BREAK SPACE: the SI's way to group digits, right in every language.
+_GROUP = "\u202f"
+
+
+def clean(text: str, *, lines: bool = False) -> str:
+    """
+    Return *text* with everything that could command a terminal as U+FFFD.
+
+    Line breaks survive only with *lines*. Marks that Arabic and Hebrew need
+    (U+200E, U+200F, U+061C) stay: they cannot hide or reverse anything.
+    """
+    return (_HOSTILE_BUT_LINES if lines else _HOSTILE_PATTERN).sub("\ufffd", text)
+
+
+def cell(value: Any) -> str:
+    """Return *value* as one cell of plain text; None is empty, lists are joined."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return clean(", ".join(map(str, value)))
+    if isinstance(value, Mapping):
+        return clean(json.dumps(value, ensure_ascii=False, default=str))
+    return clean(str(value))
+
+
+def csv_cell(value: Any) -> Any:
+    """
+    Return *value* as a cell that no spreadsheet takes for a formula.
+
+    Numbers stay numbers; texts that begin like a formula get an apostrophe in front.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    text = cell(value)
+    # Looked at before cleaning, too: a leading TAB begins a formula.
+    formula = text.startswith(_FORMULA) or str(value).startswith(_FORMULA)
+    return f"'{text}" if formula and not _PLAIN_NUMBER.fullmatch(text) else text
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return *value* as JSON that loses nothing and commands no terminal."""
+    text = json.dumps(value, ensure_ascii=False, default=_plain, indent=indent)
+    # json escapes C0 alone; C1 and bidi controls would pass as they are.
+    return _HOSTILE_BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (set, frozenset, tuple)) else str(value)
+
+
+def number(value: float) -> str:
+    """Return *value* with its thousands apart: 1 234 567 (narrow spaces)."""
+    return f"{value:,}".replace(",", _GROUP)
+
+
+def share(value: float) -> str:
+    """Return a fraction as per cent: 0.0423 is 4.2 %."""
+    return f"{value * 100:.1f}{_GROUP}%"
+
+
+def moment(value: Millis) -> str:
+    """Return a time as the clock on this machine's wall shows it, to the minute."""
+    return datetime.fromtimestamp(value / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def iso(value: Millis) -> str:
+    """Return a time as ISO 8601 in UTC, to the second: 2026-04-28T08:00:00Z."""
+    return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def duration(value: Millis) -> str:
+    """Return a duration in its two largest units: 850 ms, 3m 20s, 2h 5m, 4d 1h."""
+    if value < 1000:
+        return f"{value} ms"
+    rest = value // 1000
+    parts: list[str] = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count}{unit}")
+        elif parts:
+            break
+    return " ".join(parts[:2])
