@@ -1,1 +1,55 @@
-"""Locks of whole runs: a sweep, a campaign."""
+"""
+Locks between processes: held by flock, so that they die with their process.
+
+No pid file can be stale after a kill; what the file says is for people only.
+"""
+
+import contextlib
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pushctl.errors import BusyError
+
+
+@contextlib.contextmanager
+def hold(path: Path, what: str | None = None) -> Iterator[None]:
+    """
+    Hold the lock at *path* for as long as the block runs; never wait for it.
+
+    *what* names the work to whoever meets the lock (default: the command line's
+    first words). Raises BusyError naming the work and the process that holds it.
+    The file stays behind: removing it would let two holders lock two files.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"{_holder(handle)} is at work (it holds {path}). Nothing was done; "
+                "try again when it has ended."
+            ) from None
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{what or _command()}, process {os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        # Closing gives the lock back, unless a child inherited the file: then it
+        # lasts until the child ends too, and O_CLOEXEC sees to it that none does.
+        os.close(handle)
+
+
+def _holder(handle: int) -> str:
+    text = os.pread(handle, 200, 0).decode("utf-8", "replace")
+    return "".join(c for c in text.strip() if c.isprintable()) or "another run"
+
+
+def _command() -> str:
+    words = [Path(sys.argv[0]).name or "pushctl"]
+    for word in sys.argv[1:3]:
+        if word.startswith("-"):
+            break
+        words.append(word)
+    return " ".join(words)

@@ -1,1 +1,0 @@
-"""The inbox: append-only segments between the receiver and the program."""

@@ -1,0 +1,65 @@
+"""Lines put aside for a person to look at, and lines whose person is forgotten."""
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+
+QUARANTINE = "quarantine"
+
+
+def blank(folder: Path, segment: str, start: int, end: int) -> None:
+    """
+    Overwrite the whole lines between two offsets with spaces: their person is forgotten.
+
+    Safe beside a living writer, which only ever adds to the end.
+    """
+    with (folder / segment).open("r+b") as file:
+        file.seek(start)
+        kept = bytes(0x0A if byte == 0x0A else 0x20 for byte in file.read(end - start))
+        file.seek(start)
+        file.write(kept)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> None:
+    """
+    Put lines aside for a person to look at: (segment, offset, reason, raw) each.
+
+    One file per segment; a line that stands there already is not added again, so
+    doing it twice around a crash does no harm.
+    """
+    aside = folder / QUARANTINE
+    aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for segment in sorted({entry[0] for entry in entries}):
+        path = aside / f"{segment.removesuffix('.seg')}.jsonl"
+        known = {line["offset"] for line in _quarantined(path)}
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        with os.fdopen(handle, "r+b") as file:
+            if file.seek(0, os.SEEK_END) and _last_byte(file) != b"\n":
+                file.write(b"\n")  # a crash tore the line before
+            for name, offset, reason, raw in entries:
+                if name == segment and offset not in known:
+                    text = raw.rstrip(b"\n").decode("utf-8", "backslashreplace")
+                    line = {"offset": offset, "reason": reason, "line": text}
+                    file.write(orjson.dumps(line) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _last_byte(file: BinaryIO) -> bytes:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
+
+
+def _quarantined(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    yield orjson.loads(line)
+                except ValueError:  # the last one, torn by a crash
+                    continue

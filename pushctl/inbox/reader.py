@@ -1,0 +1,132 @@
+"""The program's end of the inbox: what stands behind the cursors, in order of time."""
+
+import fcntl
+import heapq
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from pushctl.inbox.lines import MAX_LINE, BadLine, decode
+from pushctl.model import InboxRecord, Millis
+
+_NAME = re.compile(r"(\d{13})-[0-9a-z]+\.seg", re.ASCII)
+# A request is stamped before it is written, so the first record of a segment need
+# not be its earliest; but nearly.
+_OVERLAP: Millis = 60_000
+# How far ahead of ours a receiver's clock may be for its records to be waited for.
+_AHEAD: Millis = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The end of a segment that nobody writes any more."""
+
+
+class Entry(NamedTuple):
+    """What stands in a segment, and the offset where reading goes on after it."""
+
+    segment: str
+    offset: int
+    item: InboxRecord | BadLine | Finished
+
+
+def segments(folder: Path) -> list[str]:
+    """Return the names of the segments in *folder*, oldest first."""
+    if not folder.exists():
+        return []
+    return sorted(path.name for path in folder.iterdir() if _NAME.fullmatch(path.name))
+
+
+def read(
+    folder: Path, cursors: Mapping[str, int], until: Millis | None = None
+) -> Iterator[Entry]:
+    """
+    Yield what stands behind *cursors* in all segments, in the order it was received.
+
+    Several receivers write at the same time, and an event may follow its
+    subscription in another's segment: segments are merged by time. With *until*,
+    what was received after it is left for the next time: it may depend on something
+    in a segment that was not there yet when reading began.
+
+    The torn last line of a segment that is still written is left too; a dead
+    writer's is a BadLine whose offset stays before it.
+    """
+    waiting = [(int(name[:13]), name) for name in reversed(segments(folder))]
+    heap: list[tuple[Millis, str, Entry, Iterator[tuple[Millis, Entry]]]] = []
+
+    def follow(rest: Iterator[tuple[Millis, Entry]]) -> None:
+        for at, entry in rest:
+            heapq.heappush(heap, (at, entry.segment, entry, rest))
+            return
+
+    while waiting or heap:
+        # Only the segments that overlap are open: a long backlog needs few files.
+        while waiting and (not heap or waiting[-1][0] <= heap[0][0] + _OVERLAP):
+            name = waiting.pop()[1]
+            follow(_read_segment(folder, name, cursors.get(name, 0), until))
+        if heap:
+            _, _, entry, rest = heapq.heappop(heap)
+            yield entry
+            follow(rest)
+
+
+def _read_segment(
+    folder: Path, name: str, offset: int, until: Millis | None
+) -> Iterator[tuple[Millis, Entry]]:
+    at = int(name[:13])
+    try:
+        file = (folder / name).open("rb")
+    except FileNotFoundError:
+        return
+    with file:
+        file.seek(offset)
+        sealed = False
+        while True:
+            line = _next_line(file)
+            if line.endswith(b"\n"):
+                offset = file.tell()
+                if line.isspace():  # erased, see blank()
+                    continue
+                item = decode(line)
+                if isinstance(item, InboxRecord):
+                    at = item.at
+                    if until is not None and until < at <= until + _AHEAD:
+                        return
+                yield at, Entry(name, offset, item)
+            elif not sealed:
+                # Its writer may add to the end until we hold the lock ourselves.
+                if not _is_left(file):
+                    return
+                sealed = True
+                file.seek(offset)
+            else:
+                if line:
+                    yield at, Entry(name, offset, BadLine("torn by a crash", line))
+                yield at, Entry(name, offset, Finished())
+                return
+
+
+def _next_line(file: BinaryIO) -> bytes:
+    line = file.readline(MAX_LINE)
+    if len(line) == MAX_LINE and not line.endswith(b"\n"):
+        # Nobody wrote this: keep its head for the quarantine, skip to its end.
+        line, rest = line[:4096], line
+        while rest and not rest.endswith(b"\n"):
+            rest = file.readline(MAX_LINE)
+        return line + rest[-1:]
+    return line
+
+
+def _is_left(file: BinaryIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def remove(folder: Path, segment: str) -> None:
+    """Remove a segment that was Finished, after its cursor is committed."""
+    (folder / segment).unlink(missing_ok=True)

@@ -1,0 +1,154 @@
+"""The receiver's end of the inbox: records appended, acknowledged when on disk."""
+
+import fcntl
+import os
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pushctl.errors import PushctlError
+from pushctl.inbox.lines import encode
+from pushctl.model import InboxRecord, Millis
+
+SUFFIX = ".seg"
+SEGMENT_BYTES = 16 * 1024 * 1024
+SEGMENT_AGE = 60.0  # seconds until a segment gives way to the next one
+
+
+class InboxFullError(PushctlError):
+    """The inbox can't be written (disk full, read-only); nothing was acknowledged."""
+
+    exit_code = 75
+
+
+class Writer:
+    """
+    Appends records to a segment of its own. Made by each receiving process.
+
+    ``append`` may be called from any thread; records of one call become durable
+    together, so collect what queued up and call it once (group commit).
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        max_segment_bytes: int = SEGMENT_BYTES,
+        max_segment_age: float = SEGMENT_AGE,
+    ) -> None:
+        self.folder = folder
+        self._max_bytes = max_segment_bytes
+        self._max_age = max_segment_age
+        self._lock = threading.Lock()
+        self._handle: int | None = None
+        self._path = folder
+        self._good = 0  # everything before this offset is whole and on disk
+        self._opened = 0.0
+        self._owner = 0
+
+    def append(self, records: Sequence[InboxRecord]) -> None:
+        """
+        Return when *records* are on disk, after one fdatasync for all of them.
+
+        Raises InboxFullError when they can't be written; then none of them may be
+        acknowledged. The next call tries again.
+        """
+        if not records:
+            return
+        data = b"".join(map(encode, records))
+        with self._lock:
+            try:
+                handle = self._segment(min(record.at for record in records))
+                _write_all(handle, data)
+                os.fdatasync(handle)
+            except OSError as error:
+                self._abandon()
+                raise InboxFullError(
+                    f"{self.folder} can't be written: {error.strerror}. Free some space "
+                    "or check the permissions; requests are refused until then."
+                ) from error
+            self._good += len(data)
+
+    def rotate(self, *, force: bool = False) -> None:
+        """
+        Close the segment if it is old or long enough, so that it can be removed.
+
+        Call it now and then when no requests come in.
+        """
+        with self._lock:
+            if self._handle is not None and (force or self._is_full()):
+                self._close()
+
+    def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _segment(self, at: Millis) -> int:
+        if self._handle is not None and self._owner != os.getpid():
+            # A fork shares the file and its lock with the parent, who still writes.
+            self._close()
+        elif self._handle is not None and self._is_full():
+            self._close()
+        if self._handle is None:
+            self._open(at)
+        assert self._handle is not None
+        return self._handle
+
+    def _is_full(self) -> bool:
+        age = time.monotonic() - self._opened
+        return self._good >= self._max_bytes or age >= self._max_age
+
+    def _open(self, at: Millis) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{at:013}-{secrets.token_hex(6)}"
+        # Locked under another name first: a reader that found the segment unlocked
+        # would take it for a dead writer's and remove it.
+        young = self.folder / f"{name}.new"
+        handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._path = young.with_suffix(SUFFIX)
+            young.rename(self._path)
+            _sync_folder(self.folder)
+        except BaseException:
+            os.close(handle)
+            raise
+        self._handle, self._good = handle, 0
+        self._opened, self._owner = time.monotonic(), os.getpid()
+
+    def _abandon(self) -> None:
+        # Cut off what may be half a line. Never go on in this segment: a reader may
+        # already stand behind the cut, and after a failed fdatasync nobody knows
+        # which of its pages are on disk.
+        if self._handle is None:
+            return
+        try:
+            os.ftruncate(self._handle, self._good)
+            if self._good == 0:
+                self._path.unlink(missing_ok=True)
+        except OSError:
+            pass  # the torn end is the reader's to find
+        finally:
+            self._close()
+
+    def _close(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    # On a full disk write() takes a part and raises nothing; the next one raises.
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

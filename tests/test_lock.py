@@ -1,0 +1,79 @@
+"""pushctl.lock: one holder, named; gone with its process."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pushctl import lock
+from pushctl.errors import BusyError
+
+HOLD = """
+import sys, signal
+from pathlib import Path
+from pushctl import lock
+with lock.hold(Path(sys.argv[1]), "a long broadcast"):
+    print("held", flush=True)
+    signal.pause()
+"""
+
+
+def holder(path: Path) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_second_holder_is_told_who_is_at_work(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.lock"
+    process = holder(path)
+    try:
+        with pytest.raises(BusyError, match=f"a long broadcast, process {process.pid}"):
+            with lock.hold(path):
+                pass
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_lock_dies_with_a_killed_process(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.lock"
+    process = holder(path)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with lock.hold(path):
+        pass
+
+
+def test_lock_is_given_back_at_the_end_of_the_block_and_after_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.lock"
+    with pytest.raises(ZeroDivisionError), lock.hold(path):
+        1 / 0  # noqa: B018
+    with lock.hold(path, "again"):
+        assert path.read_text().startswith("again, process ")
+
+
+def test_two_locks_do_not_meet(tmp_path: Path) -> None:
+    with lock.hold(tmp_path / "one.lock"), lock.hold(tmp_path / "two.lock"):
+        pass
+
+
+def test_holder_named_in_the_file_reaches_the_message_without_control_characters(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "sweep.lock"
+    with lock.hold(path):
+        path.write_text("\x1b[31mevil\x07")
+        with pytest.raises(BusyError) as caught, lock.hold(path):
+            pass
+    assert "\x1b" not in str(caught.value)
+    assert "\x07" not in str(caught.value)
+
+
+def test_lock_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "sweep.lock"
+    with lock.hold(path):
+        assert path.stat().st_mode & 0o777 == 0o600
