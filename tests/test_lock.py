@@ -30,10 +30,10 @@ def holder(path: Path) -> "subprocess.Popen[bytes]":
 def test_second_holder_is_told_who_is_at_work(tmp_path: Path) -> None:
     path = tmp_path / "sweep.lock"
     process = holder(path)
+    told = pytest.raises(BusyError, match=f"a long broadcast, process {process.pid}")
     try:
-        with pytest.raises(BusyError, match=f"a long broadcast, process {process.pid}"):
-            with lock.hold(path):
-                pass
+        with told, lock.hold(path):
+            pass
     finally:
         process.kill()
         process.communicate()

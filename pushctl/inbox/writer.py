@@ -47,6 +47,8 @@ class Writer:
         self._good = 0  # everything before this offset is whole and on disk
         self._opened = 0.0
         self._owner = 0
+        self._name = ""
+        self._count = 0
 
     def append(self, records: Sequence[InboxRecord]) -> None:
         """
@@ -86,9 +88,10 @@ class Writer:
             self._close()
 
     def _segment(self, at: Millis) -> int:
-        if self._handle is not None and self._owner != os.getpid():
+        if self._owner != os.getpid():
             # A fork shares the file and its lock with the parent, who still writes.
             self._close()
+            self._owner, self._name = os.getpid(), secrets.token_hex(6)
         elif self._handle is not None and self._is_full():
             self._close()
         if self._handle is None:
@@ -102,7 +105,9 @@ class Writer:
 
     def _open(self, at: Millis) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        name = f"{at:013}-{secrets.token_hex(6)}"
+        # Numbered, so that one writer's segments keep their order within a millisecond.
+        self._count += 1
+        name = f"{at:013}-{self._name}{self._count:06x}"
         # Locked under another name first: a reader that found the segment unlocked
         # would take it for a dead writer's and remove it.
         young = self.folder / f"{name}.new"
@@ -116,7 +121,7 @@ class Writer:
             os.close(handle)
             raise
         self._handle, self._good = handle, 0
-        self._opened, self._owner = time.monotonic(), os.getpid()
+        self._opened = time.monotonic()
 
     def _abandon(self) -> None:
         # Cut off what may be half a line. Never go on in this segment: a reader may
