@@ -2,12 +2,24 @@
 pushctl.toml and PUSHCTL_* -> one frozen, validated Config.
 
 Paths in the file are relative to it. Every problem is reported at once, each with
-its place and remedy (ConfigError.problems).
+its place and remedy (ConfigError.problems). A setting's check stands beside it, in
+its field's metadata (rules/structure.py reads them).
 """
 
+import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
+
+from pushctl.errors import ConfigError, Problem
+from pushctl.rules import settings
+from pushctl.rules.structure import Fault, line_of, meant, structure
+
+FILE = "pushctl.toml"
+
+# Read by other parts than this one.
+OTHER_VARIABLES = ["PUSHCTL_PROJECT", "PUSHCTL_NOW", "PUSHCTL_E2E"]
 
 # Where browsers' push services live (docs: wire facts). A leading dot stands for
 # any subdomain. jmt17.google.com: Chromium builds without Google's keys.
@@ -27,8 +39,8 @@ class Brand:
     """What a site's notifications look like when the template doesn't say."""
 
     name: str = ""
-    icon: str | None = None  # absolute URL
-    badge: str | None = None
+    icon: str | None = field(default=None, metadata={"check": settings.url})
+    badge: str | None = field(default=None, metadata={"check": settings.url})
     color: str | None = None
 
 
@@ -36,19 +48,25 @@ class Brand:
 class Site:
     """One web origin with its own service worker."""
 
-    name: str  # the key in [sites.NAME]
-    origin: str  # "https://shop.example", no path
-    language: str = "en"  # default language
-    timezone: str = "UTC"
+    name: str = field(metadata={"given": True})  # the key in [sites.NAME]
+    # "https://shop.example", no path
+    origin: str = field(
+        metadata={"check": settings.origin, "example": '"https://shop.example"'}
+    )
+    language: str = field(default="en", metadata={"check": settings.language})
+    timezone: str = field(default="UTC", metadata={"check": settings.timezone})
     brand: Brand = field(default_factory=Brand)
-    origins: tuple[str, ...] = ()  # further origins allowed to post for this site
+    # further origins allowed to post for this site
+    origins: tuple[str, ...] = field(default=(), metadata={"each": settings.origin})
 
 
 @dataclass(frozen=True)
 class ReceiverConfig:
-    url: str = ""  # public URL, written into sw/
-    listen: str = "127.0.0.1:8750"
-    country_header: str | None = None  # header a proxy sets, e.g. "CF-IPCountry"
+    # public URL, written into sw/
+    url: str = field(default="", metadata={"check": settings.receiver_url})
+    listen: str = field(default="127.0.0.1:8750", metadata={"check": settings.listen})
+    # header a proxy sets, e.g. "CF-IPCountry"
+    country_header: str | None = field(default=None, metadata={"check": settings.header_name})
 
 
 @dataclass(frozen=True)
@@ -59,34 +77,47 @@ class LoopbackConfig:
     Only loopback targets are taken, and every command that sends says so loudly.
     """
 
-    hosts: Mapping[str, str] = field(default_factory=dict)  # "name[:port]" -> "127.0.0.1:port"
+    # "name[:port]" -> "127.0.0.1:port"
+    hosts: Mapping[str, str] = field(default_factory=dict, metadata={"each": settings.loopback})
     ca: Path | None = None  # PEM of the throw-away CA
 
 
 @dataclass(frozen=True)
 class PushConfig:
-    encoder: str = "auto"  # auto, turbo, direct, pywebpush
-    allowed_hosts: tuple[str, ...] = DEFAULT_PUSH_HOSTS
-    workers: int = 0  # 0: two per core
-    rate: float | None = None  # messages a second and origin; none: as fast as it takes
-    proxy: str | None = None
-    timeout: float = 30.0  # seconds for one request as a whole
+    encoder: str = field(default="auto", metadata={"check": settings.encoder})
+    allowed_hosts: tuple[str, ...] = field(
+        default=DEFAULT_PUSH_HOSTS, metadata={"each": settings.push_host}
+    )
+    # 0: two per core
+    workers: int = field(default=0, metadata={"check": settings.between(0, 256)})
+    # messages a second and origin; none: as fast as it takes
+    rate: float | None = field(default=None, metadata={"check": settings.positive})
+    proxy: str | None = field(default=None, metadata={"check": settings.proxy})
+    # seconds for one request as a whole
+    timeout: float = field(default=30.0, metadata={"check": settings.between(1, 300)})
     loopback: LoopbackConfig = field(default_factory=LoopbackConfig)
 
 
 @dataclass(frozen=True)
 class Config:
-    file: Path  # pushctl.toml itself
-    contact: str  # "mailto:..." or "https://...": the VAPID sub
-    sites: Mapping[str, Site]
-    database: Path
-    inbox: Path
-    templates: Path
-    keys: Path
-    journal: Path
+    file: Path = field(metadata={"given": True})  # pushctl.toml itself
+    # "mailto:..." or "https://...": the VAPID sub
+    contact: str = field(
+        metadata={"check": settings.contact, "example": '"mailto:you@shop.example"'}
+    )
+    sites: Mapping[str, Site] = field(
+        metadata={"check": settings.sites, "each": settings.named, "example": "[sites.shop]"}
+    )
+    database: Path = Path("pushctl.db")
+    inbox: Path = Path("inbox")
+    templates: Path = Path("templates")
+    keys: Path = Path("keys")
+    journal: Path = Path("journal")
     receiver: ReceiverConfig = field(default_factory=ReceiverConfig)
     push: PushConfig = field(default_factory=PushConfig)
-    segments: Mapping[str, str] = field(default_factory=dict)
+    segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": settings.named})
+    # [triggers.NAME] as written; rules/ knows what they mean
+    triggers: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -95,9 +126,113 @@ class Config:
 
 def find(start: Path) -> Path:
     """Return the pushctl.toml of *start* or the nearest folder above it."""
-    raise NotImplementedError
+    if start.is_file():
+        return start.absolute()
+    folder = start.absolute()
+    for each in (folder, *folder.parents):
+        if (each / FILE).is_file():
+            return each / FILE
+    raise ConfigError(
+        f"there is no {FILE} in {folder} or above it. Run `pushctl init` there, or name "
+        "the project's folder with --project."
+    )
 
 
 def load(file: Path, environment: Mapping[str, str]) -> Config:
     """Read and check *file*; raise ConfigError with every problem in it."""
-    raise NotImplementedError
+    text, table = _read(file)
+    overridden = _override(table, environment)
+    config, faults = structure(Config, table)
+    if faults or config is None:
+        faults.sort(key=lambda fault: line_of(fault.path, text) or 0)
+        problems = [_problem(fault, file, text, overridden) for fault in faults]
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{file} has {count}:", problems)
+    return _placed(config, file.absolute())
+
+
+def _read(file: Path) -> tuple[str, dict[str, Any]]:
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{file} can't be read: {error.strerror}. Check its permissions."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8. Save it in that encoding.") from error
+    except tomllib.TOMLDecodeError as error:
+        problem = Problem(file.name, str(error), "Mend that line; see https://toml.io.")
+        raise ConfigError(f"{file} is not TOML:", [problem]) from error
+
+
+def _placed(config: Config, file: Path) -> Config:
+    """Return *config* with its paths absolute: in the file they are relative to it."""
+    folder = file.parent
+    places = ("database", "inbox", "templates", "keys", "journal")
+    moved = {name: folder / getattr(config, name).expanduser() for name in places}
+    loopback = config.push.loopback
+    if loopback.ca is not None:
+        loopback = replace(loopback, ca=folder / loopback.ca.expanduser())
+    push = replace(config.push, loopback=loopback)
+    return replace(config, file=file, push=push, **moved)
+
+
+def _override(
+    table: dict[str, Any], environment: Mapping[str, str]
+) -> dict[tuple[str, ...], str]:
+    """Set what PUSHCTL_* say in *table*; return path -> variable of what was set."""
+    overridden = {}
+    top = {each.name for each in fields(Config)} - {"file"}
+    for variable, value in sorted(environment.items()):
+        keys = variable.removeprefix("PUSHCTL_").lower().split("__")
+        if not variable.startswith("PUSHCTL_") or keys[0] not in top:
+            continue
+        inner: Any = table
+        path = []
+        for key in keys[:-1]:
+            path.append(_spelled(key, inner))
+            inner = inner.setdefault(path[-1], {})
+            if not isinstance(inner, dict):
+                break
+        else:
+            path.append(_spelled(keys[-1], inner))
+            inner[path[-1]] = _value(value)
+        overridden[tuple(path)] = variable
+    return overridden
+
+
+def _spelled(key: str, table: Mapping[str, Any]) -> str:
+    """Return *key* as *table* spells it: variables have neither capitals nor hyphens."""
+    same = (each for each in table if each.lower().replace("-", "_") == key)
+    return next(same, key)
+
+
+def _value(text: str) -> Any:
+    """Return a variable's value: read as TOML where it is TOML, else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[Problem]:
+    """Return a problem for each PUSHCTL_... that sets nothing: it is a slip of the pen."""
+    known = [f"PUSHCTL_{each.name.upper()}" for each in fields(Config) if each.name != "file"]
+    known += OTHER_VARIABLES
+    return [
+        Problem(variable, "no setting is called that", meant(variable, known))
+        for variable in sorted(environment)
+        if variable.startswith("PUSHCTL_") and variable.split("__")[0] not in known
+    ]
+
+
+def _problem(
+    fault: Fault, file: Path, text: str, overridden: Mapping[tuple[str, ...], str]
+) -> Problem:
+    for path, variable in overridden.items():
+        if fault.path[: len(path)] == path:
+            return Problem(variable, fault.text, fault.remedy)
+    found = line_of(fault.path, text)
+    place = f"{file.name}:{found}" if found else file.name
+    return Problem(f"{place}: {'.'.join(fault.path)}", fault.text, fault.remedy)

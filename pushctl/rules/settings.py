@@ -1,0 +1,198 @@
+"""
+Checks of single settings: each returns (fault, remedy), or None for a value it likes.
+
+They stand in the metadata of config.py's fields. A fault continues a sentence that
+begins with the setting's name: "sites.shop.origin has a path".
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+Verdict = tuple[str, str] | None
+
+ENCODERS = ("auto", "turbo", "direct", "pywebpush")
+
+_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+_PORT = r"(?::(?P<port>[0-9]{1,5}))?"
+_SECURE = re.compile(rf"https://(?P<host>{_HOST}){_PORT}", re.ASCII)
+# Browsers give service workers and push to these two without TLS (Secure Contexts).
+_LOCAL = re.compile(rf"http://(?:localhost|127\.0\.0\.1){_PORT}", re.ASCII)
+_LOOPBACK = re.compile(
+    r"(?:127(?:\.[0-9]{1,3}){3}|\[::1\]|localhost):(?P<port>[0-9]{1,5})", re.ASCII
+)
+_LISTEN = re.compile(
+    r"(?P<host>[0-9.]+|\[[0-9a-fA-F:]+\]|localhost):(?P<port>[0-9]{1,5})", re.ASCII
+)
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+_LANGUAGE = re.compile(
+    r"(?P<language>[a-z]{2,3})(?P<script>-[a-z]{4})?(?P<region>-(?:[a-z]{2}|[0-9]{3}))?",
+    re.ASCII | re.IGNORECASE,
+)
+_HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_MAIL = re.compile(r"mailto:[^@\s<>,;:\"]+@(?P<host>[^@\s<>,;:\"]+)", re.IGNORECASE)
+
+
+def _port_is_wrong(match: re.Match[str]) -> bool:
+    return match["port"] is not None and not 0 < int(match["port"]) < 65536
+
+
+def origin(value: str) -> Verdict:
+    """An origin as browsers write it in the Origin header: compared whole, letter by letter."""
+    match = _SECURE.fullmatch(value) or _LOCAL.fullmatch(value)
+    if match and not _port_is_wrong(match):
+        if value.startswith("https:") and match["port"] == "443":
+            return f"is {value!r}; browsers leave out the port 443", f"Write {value[:-4]!r}."
+        return None
+    return f"is {value!r}, not an origin", _origin_remedy(value)
+
+
+def _origin_remedy(value: str) -> str:
+    try:
+        parts = urlsplit(value if "//" in value else f"https://{value}")
+        host, port = (parts.hostname or "").encode("idna").decode(), parts.port
+    except (ValueError, UnicodeError):
+        host, port = "", None
+    meant = f"https://{host}" + (f":{port}" if port and port != 443 else "")
+    if _SECURE.fullmatch(meant):
+        return f"Write {meant!r}: https, the host in lower case, no path and no slash."
+    return "Write it like 'https://shop.example': https, a host, no path and no slash."
+
+
+def receiver_url(value: str) -> Verdict:
+    """The receiver's public URL; empty until there is one, and it may have a path."""
+    if not value:
+        return None
+    scheme, _, rest = value.partition("://")
+    host, slash, path = rest.partition("/")
+    if origin(f"{scheme}://{host}") is None and not (slash and not path):
+        return url(value)
+    return (
+        f"is {value!r}, not an https URL without a slash at its end",
+        "Write it like 'https://push.shop.example'.",
+    )
+
+
+def url(value: str) -> Verdict:
+    plain = re.fullmatch(r"https?://[^\s\"'<>\\^`{|}\x00-\x20\x7f]+", value)
+    if plain:
+        return None
+    return f"is {value!r}, not a URL", "Write it like 'https://shop.example/icon.png'."
+
+
+def contact(value: str) -> Verdict:
+    """How push services reach the sender: the VAPID sub (RFC 8292, section 2.1)."""
+    mail = _MAIL.fullmatch(value)
+    host = mail["host"] if mail else ""
+    if value.startswith("https://") and url(value) is None:
+        host = urlsplit(value).hostname or ""
+    if "." in host:
+        return None
+    remedy = "Write 'mailto:you@shop.example', an address that somebody reads."
+    if "@" in value and ":" not in value:
+        remedy = f"Write 'mailto:{value}'."
+    # Apple answers 403 to subs of localhost, and to "<you@shop.example>".
+    return f"is {value!r}, which push services refuse", remedy
+
+
+def language(value: str) -> Verdict:
+    match = _LANGUAGE.fullmatch(value)
+    if match is None:
+        return f"is {value!r}, not a language tag", "Write it like 'en', 'pt-BR' or 'zh-Hant'."
+    script, region = (match["script"] or "").title(), (match["region"] or "").upper()
+    right = match["language"].lower() + script + region
+    if value != right:
+        return f"is {value!r}, not spelled as browsers do", f"Write {right!r}."
+    return None
+
+
+def timezone(value: str) -> Verdict:
+    import zoneinfo
+
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        known = zoneinfo.available_timezones()
+        near = get_close_matches(value, known, n=1) or ["Europe/Berlin"]
+        return f"is {value!r}, which is no time zone", f"Write it like {near[0]!r}."
+    return None
+
+
+def listen(value: str) -> Verdict:
+    match = _LISTEN.fullmatch(value)
+    if match and not _port_is_wrong(match):
+        return None
+    return f"is {value!r}, not an address with a port", "Write it like '127.0.0.1:8750'."
+
+
+def header_name(value: str) -> Verdict:
+    if _HEADER.fullmatch(value):
+        return None
+    return f"is {value!r}, not a header's name", "Write it like 'CF-IPCountry'."
+
+
+def encoder(value: str) -> Verdict:
+    if value in ENCODERS:
+        return None
+    return f"is {value!r}, which is no encoder", f"Write one of {', '.join(ENCODERS)}."
+
+
+def push_host(value: str) -> Verdict:
+    host = value.removeprefix(".")
+    match = re.fullmatch(rf"{_HOST}{_PORT}", host, re.ASCII)
+    if match and not _port_is_wrong(match) and "." in host:
+        return None
+    return (
+        f"is {value!r}, not a host name in lower case",
+        "Write 'push.example' for one host, '.push.example' for its subdomains.",
+    )
+
+
+def loopback(pair: tuple[str, str]) -> Verdict:
+    """A name that is dialled on this machine: never anywhere else."""
+    name, target = pair
+    if not re.fullmatch(rf"{_HOST}{_PORT}", name, re.ASCII):
+        return f"{name!r} is no host name", "Write it like 'push.example:443'."
+    match = _LOOPBACK.fullmatch(target)
+    if match and not _port_is_wrong(match):
+        return None
+    return f"is {target!r}, which is not on this machine", "Write it like '127.0.0.1:8443'."
+
+
+def proxy(value: str) -> Verdict:
+    match = re.fullmatch(rf"http://(?:[^@/\s]+@)?(?P<host>{_HOST}){_PORT}/?", value, re.ASCII)
+    if match and not _port_is_wrong(match):
+        return None
+    # Not repeated here: it may hold a password.
+    return "is not the URL of an HTTP proxy", "Write it like 'http://proxy.example:3128'."
+
+
+def positive(value: float) -> Verdict:
+    if value > 0:
+        return None
+    return f"is {value:g}", "Write a number above 0, or leave it out for no limit."
+
+
+def between(low: float, high: float) -> Callable[[Any], Verdict]:
+    def check(value: float) -> Verdict:
+        if low <= value <= high:
+            return None
+        return f"is {value:g}", f"Write a number from {low:g} to {high:g}."
+
+    return check
+
+
+def named(pair: tuple[str, Any]) -> Verdict:
+    """The name of a site or a segment: typed on command lines, part of file names."""
+    name, _ = pair
+    if _NAME.fullmatch(name):
+        return None
+    return "is not a usable name", "Use small letters, digits, '-' and '_', up to 64."
+
+
+def sites(value: Mapping[str, Any] | Collection[str]) -> Verdict:
+    if value:
+        return None
+    return "holds no site", "Write [sites.shop] and its origin below it."
