@@ -1,0 +1,133 @@
+"""
+templates/ -> Message.
+
+A template is a folder of TOML files: ``message.toml`` for what all languages share,
+one file per language, folders for segments. ``read`` takes a snapshot of the sources,
+``Template.from_sources`` checks it, ``choose`` finds the text for a receiver, and
+``Text.render`` makes the Message.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pushctl.errors import Problem, TemplateError
+from pushctl.rules import languages
+from pushctl.templates.files import names, read, slug
+from pushctl.templates.parse import Parsed, Settings, parse
+from pushctl.templates.text import Text, too_large
+
+__all__ = ["Settings", "Template", "Text", "check", "names", "problems", "read", "slug"]
+
+
+@dataclass(frozen=True)
+class Template:
+    """All texts of one template, checked and compiled."""
+
+    name: str
+    settings: Settings
+    texts: tuple[Text, ...]
+    _chosen: dict[object, Text] = field(default_factory=dict, compare=False, repr=False)
+
+    @classmethod
+    def from_sources(cls, name: str, sources: Mapping[str, str]) -> "Template":
+        """
+        Return the template of *sources* (relative file -> text).
+
+        Raises TemplateError with every problem of every file.
+        """
+        parsed = parse(name, sources)
+        texts = _texts(parsed)
+        if parsed.problems:
+            raise TemplateError(f"template {name!r} can't be used", parsed.problems)
+        return cls(name, parsed.settings, texts)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """The languages that have a text for everybody."""
+        return tuple(sorted({text.language for text in self.texts if text.segment is None}))
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The segments that have texts of their own."""
+        return tuple(sorted({text.segment for text in self.texts if text.segment}))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """("a",), or ("a", "b") and so on: "a" is the plain file."""
+        return ("a", *sorted({text.variant for text in self.texts if text.variant != "a"}))
+
+    def choose(
+        self,
+        language: str | None,
+        segments: Sequence[str],
+        default_language: str,
+        variant: str | None = None,
+    ) -> Text:
+        """
+        Return the text for a reader of *language* who is in *segments*.
+
+        The reader's own language first ("pt-BR", then "pt"), then the site's; within
+        each a segment's text before the general one; a variant's file where there is
+        one. A file is taken whole. Raises TemplateError when even the site's language
+        has no text: look once per site before sending.
+        """
+        key = (language, tuple(segments), default_language, variant)
+        found = self._chosen.get(key)
+        if found is None:
+            found = self._chosen[key] = self._choose(*key)
+        return found
+
+    def _choose(
+        self,
+        language: str | None,
+        segments: tuple[str, ...],
+        default_language: str,
+        variant: str | None,
+    ) -> Text:
+        by_place = {(it.segment, it.language, it.variant): it for it in self.texts}
+        for chain in (languages.own(language), languages.own(default_language)):
+            for segment in (*segments, None):
+                for name in chain:
+                    for kind in (variant or "a", "a"):
+                        text = by_place.get((segment, name, kind))
+                        if text is not None:
+                            return text
+        raise TemplateError(
+            f"template {self.name!r} has no text in {default_language!r}, the site's "
+            f"language. Write templates/{self.name}/{default_language}.toml."
+        )
+
+
+def check(folder: Path, default_languages: Sequence[str] = ()) -> list[Problem]:
+    """Return every problem of every template below *folder*."""
+    return [it for name in names(folder) for it in problems(folder, name, default_languages)]
+
+
+def problems(folder: Path, name: str, default_languages: Sequence[str] = ()) -> list[Problem]:
+    """Return every problem of one template; a site's language without text is one."""
+    try:
+        template = Template.from_sources(name, read(folder, name))
+    except TemplateError as error:
+        return list(error.problems)
+    lacking = [
+        language
+        for language in dict.fromkeys(default_languages)
+        if not set(languages.own(language)) & set(template.languages)
+    ]
+    return [
+        Problem(
+            f"templates/{name}",
+            f"no text in {language!r}, which is a site's language",
+            f"Write {language}.toml.",
+        )
+        for language in lacking
+    ]
+
+
+def _texts(parsed: Parsed) -> tuple[Text, ...]:
+    texts = tuple(Text(parsed, parts) for parts in parsed.texts)
+    if not parsed.problems:
+        found = (too_large(parsed.name, text) for text in texts)
+        parsed.problems.extend(problem for problem in found if problem)
+    return texts

@@ -1,0 +1,75 @@
+"""
+The folder of templates on disk: which there are, and the sources of one.
+
+A template is a folder ``templates/<name>/`` with ``message.toml`` and one file per
+language; a folder inside it holds the texts of a segment.
+"""
+
+import re
+import unicodedata
+from pathlib import Path
+
+from pushctl.errors import NotFoundError, Problem, TemplateError
+
+MAX_BYTES = 65_536  # of one file
+MAX_FILES = 500  # of one template
+
+_NAME = re.compile(r"\w[\w-]{0,99}")
+
+
+def slug(tag: str) -> str:
+    """Return a tag's template: "Abandoned basket 1" -> "abandoned_basket_1"."""
+    folded = unicodedata.normalize("NFKD", tag.casefold())
+    letters = "".join(letter for letter in folded if not unicodedata.combining(letter))
+    return re.sub(r"\W+", "_", letters).strip("_")[:100]
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of all templates below *folder*, sorted."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        entry.name
+        for entry in folder.iterdir()
+        if _NAME.fullmatch(entry.name) and entry.is_dir() and any(entry.glob("*.toml"))
+    )
+
+
+def read(folder: Path, name: str) -> dict[str, str]:
+    """
+    Return the sources of template *name*: relative file -> text; what a campaign keeps.
+
+    Raises NotFoundError when there is none, TemplateError when a file can't be read.
+    """
+    home = folder / name
+    if not _NAME.fullmatch(name) or not home.is_dir():
+        raise NotFoundError(_unknown(folder, name))
+    sources: dict[str, str] = {}
+    problems: list[Problem] = []
+    files = sorted(path for path in [*home.glob("*.toml"), *home.glob("*/*.toml")])
+    for path in files[:MAX_FILES]:
+        relative = path.relative_to(home).as_posix()
+        if any(part.startswith(".") for part in relative.split("/")) or not path.is_file():
+            continue
+        try:
+            sources[relative] = _text(path)
+        except (OSError, ValueError) as error:
+            place = f"templates/{name}/{relative}"
+            problems.append(Problem(place, f"can't be read: {error}", "Save it as UTF-8 text."))
+    if problems:
+        raise TemplateError(f"template {name!r} can't be read", problems)
+    if not sources:
+        raise NotFoundError(_unknown(folder, name))
+    return sources
+
+
+def _text(path: Path) -> str:
+    raw = path.read_bytes()
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"{len(raw):,} bytes, more than {MAX_BYTES:,}")
+    return raw.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def _unknown(folder: Path, name: str) -> str:
+    known = ", ".join(names(folder)) or "none yet"
+    return f"no template is called {name!r} in {folder}. There are: {known}."

@@ -1,0 +1,131 @@
+"""
+The filters that templates may use; each takes and gives short values.
+
+There is no padding and no formatting by pattern: those are how a template of twenty
+characters asks for a gigabyte.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from jinja2 import Undefined
+from jinja2.exceptions import SecurityError
+
+from pushctl.rules import payload, values
+
+MAX_TEXT = values.MAX_TEXT
+_WORD = re.compile(r"\w\S*")
+
+
+class Link(str):
+    """A whole URL that was looked at: goes into a URL field as it is."""
+
+    __slots__ = ()
+
+
+def bounded(value: Any) -> Any:
+    """Return *value*, a text cut to 1,000 characters."""
+    return value[:MAX_TEXT] if isinstance(value, str) and len(value) > MAX_TEXT else value
+
+
+def text(value: Any) -> str:
+    """Return *value* as one clean line: what is written into a title or a body."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        value = int(value)  # 20.0 euros are 20
+    elif isinstance(value, dict | list | tuple):
+        raise SecurityError("a list or a table can't be written; name one of its values")
+    return values.plain(str(value))
+
+
+def part(value: Any) -> str:
+    """Return *value* percent-encoded for any place in a URL; a ``link`` as it is."""
+    return value if isinstance(value, Link) else quote(text(value), safe="")
+
+
+def joined(parts: list[Any]) -> str:
+    return "".join(map(text, parts))[:MAX_TEXT]
+
+
+def default(value: Any, instead: Any = "") -> Any:
+    """``{{ attributes.name|default('friend') }}``: for what is unknown or empty."""
+    return instead if isinstance(value, Undefined) or value is None or value == "" else value
+
+
+def link(value: Any) -> Link:
+    """``{{ cart.url|link }}``: a whole http(s) URL or a path of the site, not encoded."""
+    url = quote(text(value), safe="%/:?#[]@!$&'()*+,;=~")
+    if not (payload.is_link(url) or re.match(r"/(?![/\\])", url)):
+        raise SecurityError(f"{url[:80]!r} is no http or https URL")
+    return Link(url)
+
+
+def truncate(value: Any, length: int = 40, end: str = "…") -> str:
+    """``{{ product|truncate(30) }}``: cut at a word, with an ellipsis."""
+    plain = text(value)
+    if len(plain) <= length:
+        return plain
+    cut = plain[: max(0, length - len(text(end)))]
+    head, space, _ = cut.rpartition(" ")
+    return (head if space and len(head) > length // 2 else cut).rstrip() + text(end)
+
+
+def join(value: Any, between: str = ", ") -> str:
+    return text(between).join(map(text, _items(value)))[:MAX_TEXT]
+
+
+def first(value: Any) -> Any:
+    items = _items(value)
+    return items[0] if items else Undefined(name="first")
+
+
+def last(value: Any) -> Any:
+    items = _items(value)
+    return items[-1] if items else Undefined(name="last")
+
+
+def length(value: Any) -> int:
+    return len(value) if isinstance(value, dict | str) else len(_items(value))
+
+
+def number(value: Any, digits: int = 0) -> Any:
+    """``{{ total|round(2) }}``: digits 0 to 6, trailing zeros kept."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        value = float(text(value))
+    return f"{value:.{min(max(int(digits), 0), 6)}f}"
+
+
+def replace(value: Any, old: str, new: str) -> str:
+    return text(value).replace(text(old) or "\x1f", text(new))[:MAX_TEXT]
+
+
+def _items(value: Any) -> Any:
+    if isinstance(value, Undefined):
+        str(value)
+    if not isinstance(value, list | tuple):
+        raise SecurityError("this takes a list")
+    return value
+
+
+OFFERED: Mapping[str, Callable[..., Any]] = {
+    "default": default,
+    "d": default,
+    "link": link,
+    "truncate": truncate,
+    "join": join,
+    "first": first,
+    "last": last,
+    "length": length,
+    "round": number,
+    "replace": replace,
+    "upper": lambda value: text(value).upper()[:MAX_TEXT],
+    "lower": lambda value: text(value).lower()[:MAX_TEXT],
+    "capitalize": lambda value: (it := text(value))[:1].upper() + it[1:],
+    "title": lambda value: _WORD.sub(
+        lambda word: word[0][:1].upper() + word[0][1:], text(value)
+    ),
+    "trim": lambda value: text(value).strip(),
+    "int": lambda value: int(float(text(value))),
+    "abs": lambda value: abs(float(text(value))),
+}

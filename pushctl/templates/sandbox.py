@@ -1,0 +1,286 @@
+"""
+Jinja with the teeth drawn: expressions, if, for and set over plain values, at bounded cost.
+
+Jinja's own sandbox keeps a template away from Python's objects, but not from time and
+memory: ``'a' * 10**8`` or nested loops stop a machine. So only nodes and filters that
+are listed here pass, nothing is called, every text in between is short, and loops draw
+on one budget of steps that is counted before they run.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, nodes, pass_context
+from jinja2.exceptions import SecurityError
+from jinja2.exceptions import TemplateError as JinjaError
+from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context, LoopContext
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+from pushctl.templates import filters
+
+MAX_SOURCE = 4_000  # characters of one field
+MAX_NODES = 600  # of one field
+MAX_STEPS = 3_000  # nodes evaluated inside loops, in one message
+MAX_LOOP = 50  # items of one loop
+
+SEPARATOR = "\x1f"  # unit separator: no value and no source can hold it
+
+# Names with a character that no source can spell.
+_BUDGET = "steps left"
+_EACH, _JOIN, _BOUND, _TEXT, _PART = "~each", "~join", "~bound", "~text", "~part"
+
+_PASSES = (
+    nodes.Add, nodes.And, nodes.Assign, nodes.Compare, nodes.Concat, nodes.CondExpr,
+    nodes.Const, nodes.Div, nodes.Filter, nodes.FloorDiv, nodes.For, nodes.Getattr,
+    nodes.Getitem, nodes.If, nodes.Keyword, nodes.List, nodes.Mul, nodes.Name, nodes.Neg,
+    nodes.Not, nodes.Operand, nodes.Or, nodes.Output, nodes.Pos, nodes.Sub, nodes.Template,
+    nodes.TemplateData, nodes.Test, nodes.Tuple,
+)  # fmt: skip
+
+_SAYS = {
+    nodes.Call: "templates call nothing; use a filter: {{ name|upper }}",
+    nodes.Mod: "% is not offered here",
+    nodes.Pow: "** is not offered here",
+    nodes.Include: "a template includes no other file",
+    nodes.Import: "a template includes no other file",
+    nodes.FromImport: "a template includes no other file",
+    nodes.Extends: "a template includes no other file",
+}
+
+_TESTS = frozenset({"defined", "undefined", "none", "string", "number", "odd", "even", "in"})
+_LOOP_FIELDS = frozenset({"index", "index0", "first", "last", "length"})
+
+
+class Refused(Exception):
+    """A source, or its values at rendering, ask for what isn't offered."""
+
+    def __init__(self, fault: str, line: int = 1) -> None:
+        super().__init__(fault)
+        self.fault = fault
+        self.line = line
+
+
+class Missing(StrictUndefined):
+    """A value that isn't known: fails when it is written, also for what stands below it."""
+
+    __slots__ = ()
+
+
+class Environment(ImmutableSandboxedEnvironment):
+    """Reaches keys of tables and positions of lists; never an attribute of an object."""
+
+    intercepted_binops = frozenset({"+", "-", "*", "/", "//", "**", "%"})
+    intercepted_unops = frozenset({"+", "-"})
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(obj, Undefined):
+            return obj
+        if isinstance(obj, LoopContext):
+            return (
+                getattr(obj, argument) if argument in _LOOP_FIELDS else self._missing(argument)
+            )
+        if isinstance(obj, dict | list | tuple):
+            try:
+                return obj[argument]
+            except (LookupError, TypeError):
+                pass
+        return self._missing(argument)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return self.getitem(obj, attribute)
+
+    def _missing(self, name: object) -> Undefined:
+        return self.undefined(name=str(name))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        _numbers(operator, left, right)
+        return _numbers(operator, super().call_binop(context, operator, left, right))
+
+    def call_unop(self, context: Context, operator: str, arg: Any) -> Any:
+        _numbers(operator, arg)
+        return super().call_unop(context, operator, arg)
+
+
+def _numbers(operator: str, *values: Any) -> Any:
+    for value in values:
+        if isinstance(value, Undefined):
+            str(value)  # says which one
+        if not isinstance(value, int | float) or abs(value) > 1e15:
+            raise SecurityError(f"{operator} takes numbers up to 10^15; join texts with ~")
+    return values[0]
+
+
+@pass_context
+def _each(context: Context, value: Any, weight: int) -> Sequence[Any]:
+    """Hand out a loop's items after paying for all of them."""
+    if isinstance(value, Undefined):
+        str(value)
+    if not isinstance(value, list | tuple | dict):
+        raise SecurityError("for goes over lists and tables only")
+    items = list(value)
+    if len(items) > MAX_LOOP:
+        raise SecurityError(f"a loop over {len(items)} items; at most {MAX_LOOP}")
+    left = context[_BUDGET]
+    left[0] -= weight * len(items)
+    if left[0] < 0:
+        raise SecurityError("the loops take too many steps")
+    return items
+
+
+def _environment() -> Environment:
+    made = Environment(undefined=Missing, autoescape=False, keep_trailing_newline=True)
+    made.globals.clear()
+    made.filters.clear()
+    made.filters.update(filters.OFFERED)
+    made.filters.update(
+        {
+            _EACH: _each,
+            _JOIN: filters.joined,
+            _BOUND: filters.bounded,
+            _TEXT: filters.text,
+            _PART: filters.part,
+        }
+    )
+    made.tests = {name: made.tests[name] for name in _TESTS}
+    return made
+
+
+_ENVIRONMENT = _environment()
+
+
+@dataclass(frozen=True)
+class Field:
+    """One checked source: its tree, and the variables it reads ("attributes.points")."""
+
+    name: str
+    tree: nodes.Template
+    variables: frozenset[str]
+
+
+def parse(name: str, source: str, *, url: bool = False) -> Field:
+    """Return *source* checked; Refused says what isn't offered and in which line of it."""
+    if len(source) > MAX_SOURCE:
+        raise Refused(f"{len(source):,} characters, more than {MAX_SOURCE:,}")
+    try:
+        tree = _ENVIRONMENT.parse(source)
+    except TemplateSyntaxError as error:
+        raise Refused(error.message or "not a template", error.lineno) from error
+    except RecursionError as error:
+        raise Refused("too deeply nested") from error
+    _check(tree)
+    variables = frozenset(_paths(tree, find_undeclared_variables(tree)))
+    _Bounds(url=url).visit(tree)
+    return Field(name, tree, variables)
+
+
+class Renderer:
+    """Some fields compiled into one template: one pass a message instead of one a field."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        body: list[nodes.Node] = []
+        for field in fields:
+            if body:
+                body.append(nodes.Output([nodes.TemplateData(SEPARATOR)]))
+            body.append(nodes.Scope(field.tree.body))
+        tree = nodes.Template(body, lineno=1)
+        tree.set_environment(_ENVIRONMENT)
+        try:
+            self._template = _ENVIRONMENT.from_string(tree)
+        except (JinjaError, RecursionError, SyntaxError) as error:
+            raise Refused(f"not a template: {error}") from error
+        self._loops = any(field.tree.find(nodes.For) for field in fields)
+
+    def render(self, values: Mapping[str, Any]) -> list[str]:
+        """Return the fields' texts, in order; Refused says what a value lacks."""
+        if self._loops:
+            values = {**values, _BUDGET: [MAX_STEPS]}
+        template = self._template
+        try:
+            context = Context(_ENVIRONMENT, values, None, template.blocks)  # type: ignore[arg-type]
+            return "".join(template.root_render_func(context)).split(SEPARATOR)
+        except JinjaError as error:
+            raise Refused(error.message or "can't be rendered") from error
+        except (TypeError, ValueError, ArithmeticError) as error:
+            raise Refused(f"can't be rendered: {error}") from error
+
+
+def _check(tree: nodes.Template) -> None:
+    count = 0
+    for node in tree.find_all(nodes.Node):
+        count += 1
+        line = node.lineno
+        if not isinstance(node, (*_PASSES, nodes.Helper)) or type(node) in _SAYS:
+            name = type(node).__name__.lower()
+            raise Refused(_SAYS.get(type(node), f"{name!r} is not offered here"), line)
+        if isinstance(node, nodes.Filter) and (
+            node.node is None or node.name not in filters.OFFERED
+        ):
+            raise Refused(f"no filter is called {node.name!r}", line)
+        if isinstance(node, nodes.Test) and node.name not in _TESTS:
+            raise Refused(f"no test is called {node.name!r}", line)
+        if isinstance(node, nodes.For) and node.recursive:
+            raise Refused("loops can't be recursive", line)
+    if count > MAX_NODES:
+        raise Refused(f"{count} parts, more than {MAX_NODES}")
+
+
+def _paths(tree: nodes.Node, roots: Iterable[str]) -> Iterator[str]:
+    """Yield the variables read below *tree*; a computed key stands for the whole table."""
+    roots = frozenset(roots)
+    path = _path(tree)
+    if path is not None:
+        if path[0] in roots:
+            yield ".".join(path)
+        return
+    for child in tree.iter_child_nodes():
+        yield from _paths(child, roots)
+
+
+def _path(node: nodes.Node) -> tuple[str, ...] | None:
+    if isinstance(node, nodes.Name):
+        return (node.name,)
+    if isinstance(node, nodes.Getattr):
+        key: object = node.attr
+    elif isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Const):
+        key = node.arg.value
+    else:
+        return None
+    below = _path(node.node)
+    if below is None or not isinstance(key, str) or "." in key:
+        return below
+    return (*below, key)
+
+
+class _Bounds(NodeTransformer):
+    """Put a bound around whatever could grow, and the output's cleaning around outputs."""
+
+    def __init__(self, *, url: bool) -> None:
+        self._outlet = _PART if url else _TEXT
+
+    def visit_Output(self, node: nodes.Output) -> nodes.Node:
+        self.generic_visit(node)
+        node.nodes = [
+            child if isinstance(child, nodes.TemplateData) else _filter(child, self._outlet)
+            for child in node.nodes
+        ]
+        return node
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
+        self.generic_visit(node)
+        return _filter(nodes.List(node.nodes, lineno=node.lineno), _JOIN)
+
+    def visit_Const(self, node: nodes.Const) -> nodes.Node:
+        return nodes.Const(filters.bounded(node.value), lineno=node.lineno)
+
+    def visit_For(self, node: nodes.For) -> nodes.Node:
+        weight = sum(1 for _ in node.find_all(nodes.Node))
+        self.generic_visit(node)
+        node.iter = _filter(node.iter, _EACH, nodes.Const(weight, lineno=node.lineno))
+        return node
+
+
+def _filter(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(node, name, list(arguments), [], None, None, lineno=node.lineno)
