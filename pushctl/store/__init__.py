@@ -20,6 +20,12 @@ from pushctl.errors import BusyError, ConfigError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+    from pushctl.store.campaigns import Campaigns
+    from pushctl.store.deliveries import Deliveries
+    from pushctl.store.origins import Origins
+    from pushctl.store.reports import Reports
+    from pushctl.store.runs import Runs
+
 # Names of the migrations this build knows, in order: lets a run find out from
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
 KNOWN_MIGRATIONS = ("m001_spine",)
@@ -78,6 +84,36 @@ class Store:
         from sqlite_utils import Database
 
         return Database(self.connection)
+
+    @cached_property
+    def campaigns(self) -> "Campaigns":
+        from pushctl.store.campaigns import Campaigns
+
+        return Campaigns(self)
+
+    @cached_property
+    def deliveries(self) -> "Deliveries":
+        from pushctl.store.deliveries import Deliveries
+
+        return Deliveries(self)
+
+    @cached_property
+    def origins(self) -> "Origins":
+        from pushctl.store.origins import Origins
+
+        return Origins(self)
+
+    @cached_property
+    def reports(self) -> "Reports":
+        from pushctl.store.reports import Reports
+
+        return Reports(self)
+
+    @cached_property
+    def runs(self) -> "Runs":
+        from pushctl.store.runs import Runs
+
+        return Runs(self)
 
     def close(self) -> None:
         self.connection.close()

@@ -155,7 +155,8 @@ def m001_spine(db: Database) -> None:
 
         CREATE INDEX deliveries_subscription ON deliveries(subscription_id);
 
-        CREATE INDEX deliveries_due ON deliveries(next_attempt_at)
+        -- By campaign first: a paused one may hold very many rows that are overdue.
+        CREATE INDEX deliveries_due ON deliveries(campaign_id, next_attempt_at)
             WHERE status = 'planned' AND next_attempt_at IS NOT NULL;
 
         CREATE TABLE interactions (

@@ -1,0 +1,151 @@
+"""Campaigns: what deliveries are counted under, and the message as it was when frozen."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pushctl.errors import NotFoundError, UsageError
+from pushctl.model import Campaign, CampaignStatus, Json, Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+_COLUMNS = """id, name, status, template, audience, sources, options, created_at,
+    started_at, finished_at, expires_at, note"""
+
+# What a campaign may turn into; a finished one runs again when somebody asks for it
+# (rows in doubt that are to be sent again), a cancelled one never.
+_BEFORE = {
+    CampaignStatus.RUNNING: ("scheduled", "paused", "running", "finished"),
+    CampaignStatus.PAUSED: ("scheduled", "running", "paused"),
+    CampaignStatus.CANCELLED: ("scheduled", "running", "paused"),
+    CampaignStatus.FINISHED: ("running",),
+}
+
+
+class Campaigns:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def create(
+        self,
+        *,
+        name: str,
+        template: str,
+        audience: str,
+        sources: Mapping[str, str],
+        options: Mapping[str, Json],
+        now: Millis,
+        expires_at: Millis | None,
+        status: CampaignStatus = CampaignStatus.RUNNING,
+        trigger: str | None = None,
+        step: int | None = None,
+    ) -> Campaign:
+        """Write a campaign and return it; UsageError when the name is taken."""
+        sql = """
+            INSERT INTO campaigns (name, status, template, audience, sources, options,
+                                   trigger, step, created_at, expires_at)
+            VALUES (:name, :status, :template, :audience, :sources, :options,
+                    :trigger, :step, :now, :expires_at)
+        """
+        values = {
+            "name": name,
+            "status": status,
+            "template": template,
+            "audience": audience,
+            "sources": json.dumps(dict(sources), ensure_ascii=False),
+            "options": json.dumps(dict(options), ensure_ascii=False),
+            "trigger": trigger,
+            "step": step,
+            "now": now,
+            "expires_at": expires_at,
+        }
+        with self._store.write() as connection:
+            try:
+                connection.execute(sql, values)
+            except sqlite3.IntegrityError:
+                raise UsageError(
+                    f"there is a campaign called {name!r} already. Choose another --name, or "
+                    f"go on with it: pushctl campaigns resume {name!r}"
+                ) from None
+            return self.get(name)
+
+    def get(self, name: str) -> Campaign:
+        """Return the campaign called *name*; NotFoundError says which names there are."""
+        sql = f"SELECT {_COLUMNS} FROM campaigns WHERE name = :name"  # noqa: S608
+        row = self._store.connection.execute(sql, {"name": name}).fetchone()
+        if row is None:
+            raise NotFoundError(f"no campaign is called {name!r}. {self._known()}")
+        return _campaign(row)
+
+    def by_id(self, campaign: int) -> Campaign:
+        sql = f"SELECT {_COLUMNS} FROM campaigns WHERE id = :id"  # noqa: S608
+        row = self._store.connection.execute(sql, {"id": campaign}).fetchone()
+        if row is None:
+            raise NotFoundError(f"there is no campaign number {campaign}")
+        return _campaign(row)
+
+    def all(self, limit: int | None = None) -> list[Campaign]:
+        """Return the campaigns, newest first."""
+        sql = f"SELECT {_COLUMNS} FROM campaigns ORDER BY id DESC LIMIT :limit"  # noqa: S608
+        rows = self._store.connection.execute(sql, {"limit": -1 if limit is None else limit})
+        return [_campaign(row) for row in rows]
+
+    def free_name(self, wanted: str) -> str:
+        """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that is taken."""
+        sql = "SELECT 1 FROM campaigns WHERE name = :name"
+        name, number = wanted, 1
+        while self._store.connection.execute(sql, {"name": name}).fetchone():
+            number += 1
+            name = f"{wanted} {number}"
+        return name
+
+    def status(self, campaign: int) -> CampaignStatus:
+        """Return what another process may have changed meanwhile; cheap."""
+        sql = "SELECT status FROM campaigns WHERE id = :id"
+        (status,) = self._store.connection.execute(sql, {"id": campaign}).fetchone()
+        return CampaignStatus(status)
+
+    def change(
+        self, campaign: int, status: CampaignStatus, now: Millis, note: str | None = None
+    ) -> bool:
+        """Move a campaign to *status* if it may go there; say whether it did."""
+        before = _BEFORE[status]
+        sql = f"""
+            UPDATE campaigns
+               SET status = :status,
+                   note = :note,
+                   started_at = CASE WHEN :status = 'running'
+                                     THEN coalesce(started_at, :now) ELSE started_at END,
+                   finished_at = CASE WHEN :status IN ('finished', 'cancelled')
+                                      THEN :now END
+             WHERE id = :id AND status IN ({", ".join(f"'{name}'" for name in before)})
+        """  # noqa: S608
+        values = {"id": campaign, "status": status, "now": now, "note": note}
+        with self._store.write() as connection:
+            return connection.execute(sql, values).rowcount == 1
+
+    def _known(self) -> str:
+        sql = "SELECT name FROM campaigns ORDER BY id DESC LIMIT 5"
+        names = [name for (name,) in self._store.connection.execute(sql)]
+        if not names:
+            return "There is none yet; `pushctl send` makes one."
+        return "The latest: " + ", ".join(names) + " (pushctl campaigns list shows all)."
+
+
+def _campaign(row: tuple[Json, ...]) -> Campaign:
+    return Campaign(
+        id=row[0],
+        name=row[1],
+        status=CampaignStatus(row[2]),
+        template=row[3],
+        audience=row[4],
+        sources=json.loads(row[5]),
+        options=json.loads(row[6]),
+        created_at=row[7],
+        started_at=row[8],
+        finished_at=row[9],
+        expires_at=row[10],
+        note=row[11],
+    )

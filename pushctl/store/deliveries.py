@@ -1,0 +1,371 @@
+"""
+Deliveries: the ledger. One row for each message and receiver, from plan to end.
+
+A row is claimed (``sending``, committed) before anything goes out, and gets its outcome
+after; what a crash leaves in ``sending`` is settled by ``jobs/recovery``. Rows on the
+hot path are plain tuples: a dataclass a row would cost more than the query.
+"""
+
+import sqlite3
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushctl.model import Json, Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+
+class Claimed(NamedTuple):
+    """A claimed row with all that its message needs."""
+
+    id: int
+    subscription: int
+    enrolment: int
+    tries: int  # this one counted
+    expires_at: Millis | None
+    variant: str | None
+    endpoint: str
+    p256dh: bytes
+    auth: bytes
+    key_id: str
+    failures: int  # of the subscription, so far
+    small_payload: int
+    site: str
+    public_id: str
+    language: str | None
+    timezone: str | None
+    country: str | None
+    city: str | None
+    browser: str | None
+    os: str | None
+    alias: str | None
+    source: str | None
+    attributes: str  # JSON
+    state: str | None  # of the subscription; None once the person was forgotten
+
+
+# One outcome as ``finish`` writes it: status, reason, http_status, location,
+# next_attempt_at, language, tries given back, now, delivery.
+Finished = tuple[
+    str, str | None, int | None, str | None, Millis | None, str | None, int, Millis, int
+]
+
+
+class Deliveries:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def plan(
+        self,
+        campaign: int,
+        subscriptions: Sequence[int],
+        *,
+        now: Millis,
+        expires_after: Millis | None,
+        over: Millis = 0,
+    ) -> int:
+        """
+        Write one row for each of *subscriptions*; return how many.
+
+        With *over* they become due evenly spread over that time, and each message's life
+        of *expires_after* begins when it is due.
+        """
+        sql = """
+            INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at,
+                                    expires_at, changed_at)
+            VALUES (?, ?, ?, ?, ?)
+        """
+        count = len(subscriptions)
+
+        def rows() -> Iterator[tuple[int, int, Millis | None, Millis | None, Millis]]:
+            for position, subscription in enumerate(subscriptions):
+                due = now + over * position // count
+                end = None if expires_after is None else due + expires_after
+                yield campaign, subscription, due if over else None, end, now
+
+        with self._store.write() as connection:
+            connection.executemany(sql, rows())
+        return count
+
+    def claim_fresh(
+        self, campaign: int, after: int, limit: int, now: Millis
+    ) -> tuple[list[Claimed], int | None]:
+        """
+        Mark the next rows behind row *after* as ``sending``; return those to send.
+
+        Fresh rows have no date. The second value is where to go on, None when there is
+        nothing behind. Rows whose time is over or whose subscription isn't active become
+        expired or skipped here. The caller commits before it sends.
+        """
+        # Bound by the range and by the same condition in the same transaction, so it
+        # touches the rows that were read and no other.
+        claim = """
+            UPDATE deliveries SET status = 'sending', attempts = attempts + 1, changed_at = :now
+             WHERE campaign_id = :campaign AND status = 'planned'
+               AND id > :after AND id <= :last AND next_attempt_at IS NULL
+        """
+        values = {"campaign": campaign, "after": after, "limit": limit, "now": now}
+        with self._store.write() as connection:
+            rows = list(map(Claimed._make, connection.execute(_FRESH, values)))
+            if not rows:
+                return [], None
+            connection.execute(claim, values | {"last": rows[-1].id})
+            return self._sendable(connection, rows, now), rows[-1].id
+
+    def claim_due(self, campaign: int, limit: int, now: Millis) -> tuple[list[Claimed], int]:
+        """
+        Mark rows whose date has come as ``sending``; return those to send.
+
+        The second value counts all that were taken, the expired and skipped among them:
+        none means that nothing is due.
+        """
+        claim = """
+            UPDATE deliveries SET status = 'sending', attempts = attempts + 1, changed_at = ?
+             WHERE id = ?
+        """
+        values = {"campaign": campaign, "limit": limit, "now": now}
+        if self._store.connection.execute(_ANY_DUE, values).fetchone() is None:
+            return [], 0
+        with self._store.write() as connection:
+            rows = list(map(Claimed._make, connection.execute(_DUE, values)))
+            connection.executemany(claim, ((now, row.id) for row in rows))
+            return self._sendable(connection, rows, now), len(rows)
+
+    def _sendable(
+        self, connection: sqlite3.Connection, rows: Sequence[Claimed], now: Millis
+    ) -> list[Claimed]:
+        kept, ended = [], []
+        for row in rows:
+            if row.expires_at is not None and row.expires_at <= now:
+                ended.append(("expired", "its time was over", now, row.id))
+            elif row.state not in ("active", "quarantined"):
+                reason = "forgotten" if row.state is None else f"meanwhile {row.state}"
+                ended.append(("skipped", reason, now, row.id))
+            else:
+                kept.append(row)
+        sql = """
+            UPDATE deliveries
+               SET status = ?, reason = ?, changed_at = ?, attempts = attempts - 1,
+                   next_attempt_at = NULL
+             WHERE id = ?
+        """
+        connection.executemany(sql, ended)
+        return kept
+
+    def finish(self, rows: Iterable[Finished]) -> None:
+        """Write outcomes of claimed rows; a row that isn't ``sending`` stays as it is."""
+        sql = """
+            UPDATE deliveries
+               SET status = ?, reason = ?, http_status = ?, location = ?,
+                   next_attempt_at = ?, language = coalesce(?, language),
+                   attempts = attempts - ?, changed_at = ?
+             WHERE id = ? AND status = 'sending'
+        """
+        with self._store.write() as connection:
+            connection.executemany(sql, rows)
+
+    def release(self, rows: Iterable[tuple[Millis | None, str | None, Millis, int]]) -> None:
+        """Give claimed rows back that never went out: (next attempt, reason, now, row)."""
+        sql = """
+            UPDATE deliveries
+               SET status = 'planned', attempts = attempts - 1, next_attempt_at = ?,
+                   reason = ?, changed_at = ?
+             WHERE id = ? AND status = 'sending'
+        """
+        with self._store.write() as connection:
+            connection.executemany(sql, rows)
+
+    def claimed(self, campaign: int) -> dict[int, tuple[int, Millis | None, int | None]]:
+        """Return tries, end of life and subscription of the rows in ``sending``, by row."""
+        sql = """
+            SELECT id, attempts, expires_at, subscription_id FROM deliveries
+             WHERE campaign_id = :campaign AND status = 'sending'
+        """
+        rows = self._store.connection.execute(sql, {"campaign": campaign})
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+    def waiting(self, campaign: int, now: Millis) -> tuple[int, Millis | None]:
+        """Return how many rows are planned and when the next is due (None: at once)."""
+        sql = """
+            SELECT count(*), min(coalesce(next_attempt_at, 0)) FROM deliveries
+             WHERE campaign_id = :campaign AND status = 'planned'
+        """
+        count, first = self._store.connection.execute(sql, {"campaign": campaign}).fetchone()
+        return count, first if first and first > now else None
+
+    def due_campaigns(self, now: Millis) -> list[int]:
+        """
+        Return the running campaigns that somebody has to go on with.
+
+        Those with rows that have become due, and those whose process died: planned rows
+        without a date, or rows in ``sending`` (whether their process is alive, the
+        campaign's lock tells).
+        """
+        sql = """
+            SELECT c.id FROM campaigns AS c
+             WHERE c.status = 'running'
+               AND (EXISTS (SELECT 1 FROM deliveries AS d
+                             WHERE d.campaign_id = c.id AND d.status = 'planned'
+                               AND d.next_attempt_at <= :now)
+                    OR EXISTS (SELECT 1 FROM deliveries AS d
+                                WHERE d.campaign_id = c.id AND d.status = 'sending')
+                    OR (c.options ->> '$.over' IS NULL
+                        AND EXISTS (SELECT 1 FROM deliveries AS d
+                                     WHERE d.campaign_id = c.id AND d.status = 'planned'
+                                       AND d.next_attempt_at IS NULL)))
+             ORDER BY c.id
+        """
+        return [campaign for (campaign,) in self._store.connection.execute(sql, {"now": now})]
+
+    def counts(self, campaign: int) -> dict[str, int]:
+        """Return the number of rows in each status that occurs."""
+        sql = """
+            SELECT status, count(*) FROM deliveries WHERE campaign_id = :campaign
+             GROUP BY status
+        """
+        return dict(self._store.connection.execute(sql, {"campaign": campaign}).fetchall())
+
+    def reasons(self, campaign: int) -> list[tuple[str, str | None, int]]:
+        """Return (status, reason, count), the largest first within each status."""
+        sql = """
+            SELECT status, reason, count(*) FROM deliveries WHERE campaign_id = :campaign
+             GROUP BY status, reason ORDER BY status, count(*) DESC
+        """
+        return self._store.connection.execute(sql, {"campaign": campaign}).fetchall()
+
+    def gone_share(self, origin: str, campaign: int) -> float | None:
+        """
+        Return the share of *origin*'s subscriptions found gone before *campaign*.
+
+        Looks at the last 50,000 rows of the others; None where it was never met.
+        """
+        sql = """
+            SELECT avg(d.status = 'gone') FROM (
+                SELECT subscription_id, status FROM deliveries
+                 WHERE campaign_id <> :campaign AND status IN ('accepted', 'gone')
+                 ORDER BY id DESC LIMIT 50000) AS d
+              JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
+        """
+        values = {"origin": origin, "campaign": campaign}
+        (share,) = self._store.connection.execute(sql, values).fetchone()
+        return None if share is None else float(share)
+
+    def found_gone(self, campaign: int, origin: str) -> list[int]:
+        """Return the subscriptions of *origin* that *campaign* was told are gone."""
+        sql = """
+            SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.campaign_id = :campaign AND d.status = 'gone'
+               AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
+        """
+        values = {"campaign": campaign, "origin": origin}
+        return [row[0] for row in self._store.connection.execute(sql, values)]
+
+    # --- rows in doubt ---------------------------------------------------------------
+
+    def in_doubt(self, campaign: int | None = None) -> Iterator[Mapping[str, Json]]:
+        """Yield the rows in doubt, oldest first, with campaign and subscription."""
+        sql = """
+            SELECT d.id, c.name, s.public_id, s.alias, d.reason, d.changed_at, d.expires_at
+              FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
+              LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.status = 'in_doubt'
+               AND d.campaign_id IN (SELECT id FROM campaigns
+                                      WHERE :campaign IS NULL OR id = :campaign)
+             ORDER BY d.campaign_id, d.id
+        """
+        names = ("id", "campaign", "subscriber", "alias", "reason", "since", "expires_at")
+        for row in self._store.connection.execute(sql, {"campaign": campaign}):
+            yield dict(zip(names, row, strict=True))
+
+    def assume_sent(self, campaign: int | None, now: Millis) -> int:
+        """Count rows in doubt as accepted because a person says so; return how many."""
+        sql = """
+            UPDATE deliveries
+               SET status = 'accepted', reason = 'assumed sent', changed_at = :now
+             WHERE status = 'in_doubt'
+               AND campaign_id IN (SELECT id FROM campaigns
+                                    WHERE :campaign IS NULL OR id = :campaign)
+        """
+        with self._store.write() as connection:
+            return connection.execute(sql, {"campaign": campaign, "now": now}).rowcount
+
+    def send_again(self, campaign: int, now: Millis) -> int:
+        """Plan a campaign's rows in doubt anew because a person says so; return how many."""
+        sql = """
+            UPDATE deliveries
+               SET status = 'planned', reason = 'sent again by hand', attempts = 0,
+                   next_attempt_at = NULL, changed_at = :now
+             WHERE campaign_id = :campaign AND status = 'in_doubt'
+        """
+        with self._store.write() as connection:
+            return connection.execute(sql, {"campaign": campaign, "now": now}).rowcount
+
+    def confirm(self, deliveries: Iterable[int], now: Millis) -> int:
+        """
+        Count rows in doubt as accepted because their message was shown; return how many.
+
+        A message that was shown has arrived, whatever the wire told us.
+        """
+        sql = """
+            UPDATE deliveries SET status = 'accepted', reason = 'shown', changed_at = ?
+             WHERE id = ? AND status = 'in_doubt'
+        """
+        with self._store.write() as connection:
+            before = connection.total_changes
+            connection.executemany(sql, ((now, delivery) for delivery in deliveries))
+            return connection.total_changes - before
+
+    # --- taking back -----------------------------------------------------------------
+
+    def stored(self, campaign: int) -> Iterator[tuple[int, str, str]]:
+        """Yield (row, location, key id) of accepted messages that a service may still keep."""
+        sql = """
+            SELECT d.id, d.location, s.key_id
+              FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.campaign_id = :campaign AND d.status = 'accepted'
+               AND d.location IS NOT NULL
+             ORDER BY d.id
+        """
+        yield from self._store.connection.execute(sql, {"campaign": campaign}).fetchall()
+
+    def recalled(self, deliveries: Iterable[int], now: Millis) -> None:
+        """Note that the service deleted these messages before they were fetched."""
+        sql = """
+            UPDATE deliveries SET reason = 'recalled', location = NULL, changed_at = ?
+             WHERE id = ? AND status = 'accepted'
+        """
+        with self._store.write() as connection:
+            connection.executemany(sql, ((now, delivery) for delivery in deliveries))
+
+
+_RECEIVERS = """
+    SELECT d.id, d.subscription_id, d.enrolment_id, d.attempts + 1, d.expires_at, d.variant,
+           s.endpoint, s.p256dh, s.auth, s.key_id, s.failures, s.small_payload, t.name,
+           s.public_id, s.language, s.timezone, s.country, s.city, s.browser, s.os, s.alias,
+           s.source, s.attributes, s.state
+      FROM deliveries AS d
+      LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
+      LEFT JOIN sites AS t ON t.id = s.site_id
+"""
+
+_FRESH = f"""
+    {_RECEIVERS}
+     WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.id > :after
+       AND d.next_attempt_at IS NULL
+     ORDER BY d.id LIMIT :limit
+"""
+
+_IS_DUE = """
+     WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.next_attempt_at <= :now
+"""
+
+_DUE = f"{_RECEIVERS} {_IS_DUE} ORDER BY d.next_attempt_at LIMIT :limit"
+_ANY_DUE = f"SELECT 1 FROM deliveries AS d {_IS_DUE} LIMIT 1"  # noqa: S608
+
+
+def ids(rows: Iterable[int]) -> "array[int]":
+    """Return *rows* as 8 bytes each: a million receivers fit into 8 MB."""
+    return array("q", rows)

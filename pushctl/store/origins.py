@@ -1,0 +1,59 @@
+"""Push services as the last runs met them: who asked us to wait, and how long."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushctl.model import Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+
+class Origin(NamedTuple):
+    origin: str  # "https://host"
+    paused_until: Millis | None
+    reason: str | None
+    rate: float | None  # messages a second
+    changed_at: Millis
+
+
+class Origins:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def all(self) -> list[Origin]:
+        sql = """
+            SELECT origin, paused_until, reason, rate, changed_at FROM origins ORDER BY origin
+        """
+        return [Origin(*row) for row in self._store.connection.execute(sql)]
+
+    def note(
+        self,
+        origin: str,
+        *,
+        paused_until: Millis | None,
+        reason: str | None,
+        rate: float | None,
+        now: Millis,
+    ) -> None:
+        """Remember that *origin* waits, and at which pace it goes on."""
+        sql = """
+            INSERT INTO origins (origin, paused_until, reason, rate, changed_at)
+            VALUES (:origin, :paused_until, :reason, :rate, :now)
+                ON CONFLICT (origin) DO UPDATE
+               SET paused_until = :paused_until, reason = :reason, rate = :rate,
+                   changed_at = :now
+        """
+        values = {
+            "origin": origin,
+            "paused_until": paused_until,
+            "reason": reason,
+            "rate": rate,
+            "now": now,
+        }
+        with self._store.write() as connection:
+            connection.execute(sql, values)
+
+    def forget(self, origin: str) -> None:
+        """Let *origin* start afresh."""
+        with self._store.write() as connection:
+            connection.execute("DELETE FROM origins WHERE origin = :origin", {"origin": origin})
