@@ -18,6 +18,8 @@ from pushctl.rules.structure import Fault, line_of, meant, structure
 
 FILE = "pushctl.toml"
 
+SECRET_BYTES = 32
+
 # Read by other parts than this one.
 OTHER_VARIABLES = ["PUSHCTL_PROJECT", "PUSHCTL_NOW", "PUSHCTL_E2E"]
 
@@ -123,6 +125,22 @@ class Config:
     def folder(self) -> Path:
         return self.file.parent
 
+    def secret(self) -> bytes:
+        """Return the 32 bytes of keys/secret, which message tokens and topics are made with."""
+        file = self.keys / "secret"
+        try:
+            secret = file.read_bytes()
+        except OSError as error:
+            raise ConfigError(
+                f"{file} can't be read: {error.strerror}. Bring it back from a backup, or run "
+                "`pushctl init` for a new one: reports of messages sent before are lost then."
+            ) from error
+        if len(secret) != SECRET_BYTES:
+            raise ConfigError(
+                f"{file} has {len(secret)} bytes, not {SECRET_BYTES}. Bring it back from a backup."
+            )
+        return secret
+
 
 def find(start: Path) -> Path:
     """Return the pushctl.toml of *start* or the nearest folder above it."""
@@ -140,15 +158,26 @@ def find(start: Path) -> Path:
 
 def load(file: Path, environment: Mapping[str, str]) -> Config:
     """Read and check *file*; raise ConfigError with every problem in it."""
+    config, problems = read(file, environment)
+    if problems or config is None:
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"{file} has {count}:", problems)
+    return config
+
+
+def read(file: Path, environment: Mapping[str, str]) -> tuple[Config | None, list[Problem]]:
+    """
+    Return the Config of *file* and every problem in it, in the file's order.
+
+    With problems the Config holds defaults in the faulty places, or is None: it
+    serves to look for further problems, nothing else.
+    """
     text, table = _read(file)
     overridden = _override(table, environment)
     config, faults = structure(Config, table)
-    if faults or config is None:
-        faults.sort(key=lambda fault: line_of(fault.path, text) or 0)
-        problems = [_problem(fault, file, text, overridden) for fault in faults]
-        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"{file} has {count}:", problems)
-    return _placed(config, file.absolute())
+    faults.sort(key=lambda fault: line_of(fault.path, text) or 0)
+    problems = [_problem(fault, file, text, overridden) for fault in faults]
+    return config and _placed(config, file.absolute()), problems
 
 
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
