@@ -1,0 +1,118 @@
+"""
+Conditions on what an event or an enrolment carries, as a marketer writes them in TOML.
+
+``where = { page = "/trial/*", value = ">= 50", line = ["windows", "mac"] }``: each key
+names a field ("cart.total" looks inside), each value says what it must be; all must
+hold. A field that isn't there satisfies only "!=".
+"""
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from pushctl.errors import InputError
+from pushctl.model import Json
+
+_COMPARISON = re.compile(r"\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One field and what it must be: an operator of _ORDER, "=", "!=", "like" or "in"."""
+
+    field: str
+    operator: str
+    value: Json
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.operator} {self.value!r}"
+
+    def holds(self, values: Mapping[str, Json]) -> bool:
+        found, there = look_up(values, self.field)
+        if not there or found is None:
+            return self.operator == "!="
+        if self.operator == "in":
+            return any(_same(found, one) for one in self.value)
+        if self.operator == "like":
+            return fnmatchcase(str(found).casefold(), str(self.value).casefold())
+        if self.operator in _ORDER:
+            number = as_number(found)
+            return number is not None and _ORDER[self.operator](number, self.value)
+        return _same(found, self.value) == (self.operator == "=")
+
+
+def parse(table: Mapping[str, Json]) -> tuple[Condition, ...]:
+    """Return the conditions of a TOML table; InputError names the one that can't be."""
+    return tuple(_one(field, value) for field, value in table.items())
+
+
+def unmet(conditions: tuple[Condition, ...], values: Mapping[str, Json]) -> Condition | None:
+    """Return the first condition that does not hold, or None."""
+    return next((one for one in conditions if not one.holds(values)), None)
+
+
+def look_up(values: Mapping[str, Json], path: str) -> tuple[Json, bool]:
+    """Return the value at "cart.total" and whether there is one."""
+    found: Json = values
+    for name in path.split("."):
+        if not isinstance(found, Mapping) or name not in found:
+            return None, False
+        found = found[name]
+    return found, True
+
+
+def as_number(value: Json) -> float | None:
+    """Return a JSON number, or the number that a page wrote as text, or None."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return None
+        # "nan" is neither above nor below anything.
+        return number if number == number else None
+    return None
+
+
+def _one(field: str, value: Json) -> Condition:
+    if isinstance(value, list):
+        if not value or not all(isinstance(one, str | int | float) for one in value):
+            raise InputError(f"{field}: a list must hold texts or numbers, any of which fits.")
+        return Condition(field, "in", tuple(value))
+    if isinstance(value, bool | int | float):
+        return Condition(field, "=", value)
+    if not isinstance(value, str):
+        raise InputError(
+            f'{field}: write a text, a number, a list, or a comparison such as ">= 50".'
+        )
+    match = _COMPARISON.fullmatch(value)
+    if match is None:
+        return Condition(field, "like" if "*" in value else "=", value)
+    sign, right = match.groups()
+    if sign in _ORDER:
+        number = as_number(right)
+        if number is None:
+            raise InputError(f"{field}: {value!r} compares with no number.")
+        return Condition(field, sign, number)
+    return Condition(field, "!=" if sign == "!=" else "=", right)
+
+
+def _same(found: Json, wanted: Json) -> bool:
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return str(found).casefold() == str(wanted).casefold()
+    left, right = as_number(found), as_number(wanted)
+    if left is not None and right is not None:
+        return left == right
+    return str(found).casefold() == str(wanted).casefold()

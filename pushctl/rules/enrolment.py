@@ -1,0 +1,362 @@
+"""
+Decides how a person walks through a trigger: enter, wait, get a message, leave.
+
+Values in, values out: an Event, an Enrolment, a Person and *now* go in; an Intent with
+its reason comes out, and ``after`` says what the enrolment then is. The sweep, `triggers
+test`, `replay` and `explain` all decide with these functions.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
+from enum import StrEnum
+
+from pushctl.model import Json, Millis
+from pushctl.rules import timing
+from pushctl.rules.conditions import as_number, unmet
+from pushctl.rules.triggers import (
+    DEFAULT_SHOWN_WITHIN,
+    Frequency,
+    From,
+    Kind,
+    Step,
+    Trigger,
+    template_for,
+)
+
+# A report of "shown" may be late by what a browser keeps it for, offline.
+_REPORT_SLACK: Millis = timing.HOUR
+
+
+class State(StrEnum):
+    ACTIVE = "active"
+    FINISHED = "finished"  # walked to its end, or the goal was reached
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"  # too late for the message that the rest hangs on
+    SUPERSEDED = "superseded"  # a newer walk took over
+    HOLDOUT = "holdout"  # in the control group: watched, never written to
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    id: int
+    subscription: int
+    name: str  # as rules/cart.meaning() reads it
+    at: Millis
+    properties: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What is known of a receiver at the time of deciding."""
+
+    subscription: int
+    key: str  # the same for all subscriptions of one person and site
+    public_id: str = ""
+    zone: tzinfo = UTC
+    active: bool = True
+    in_audience: bool = True
+    last_seen_at: Millis = 0
+    sent: tuple[Millis, ...] = ()  # recent messages, all subscriptions of the person
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """One walk of one subscription through a trigger."""
+
+    id: int
+    trigger: str
+    subscription: int
+    occurrence: str  # what caused it: unique per trigger and subscription
+    entered_at: Millis
+    state: State = State.ACTIVE
+    step: int = 1  # the next one; beyond the last: only watching for the goal
+    sent: int = 0  # the last step that was handed over for sending
+    accepted_at: Millis | None = None  # of that step
+    shown_at: Millis | None = None
+    next_at: Millis | None = None  # when to look again
+    context: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def active(self) -> bool:
+        return self.state is State.ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    enrolment: int
+    step: int
+    template: str
+    due: Millis
+    reason: str
+    expires_at: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    enrolment: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    enrolment: int
+    reason: str
+    state: State = State.FINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    enrolment: int
+    step: int
+    until: Millis
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """The step is not for this walk; the next one may be."""
+
+    enrolment: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """The step is too late to be of use."""
+
+    enrolment: int
+    step: int
+    reason: str
+
+
+Intent = Deliver | Cancel | Finish | Hold | Skip | Expire
+
+
+def base(trigger: Trigger, enrolment: Enrolment) -> Millis | None:
+    """Return what the next step counts from; None while that has not happened yet."""
+    step = trigger.steps[enrolment.step - 1]
+    if step.since is From.ENTERED or enrolment.sent == 0:
+        return enrolment.entered_at + trigger.wait
+    if step.since is From.SHOWN:
+        return enrolment.shown_at
+    return enrolment.accepted_at or enrolment.shown_at
+
+
+def due_at(trigger: Trigger, enrolment: Enrolment, zone: tzinfo) -> Millis | None:
+    """Return when the next step is due; None while it waits for the one before."""
+    since = base(trigger, enrolment)
+    if since is None:
+        return None
+    step = trigger.steps[enrolment.step - 1]
+    due = since + step.delay(as_number(enrolment.context.get("value")))
+    return due if step.at is None else timing.next_local(due, step.at, zone)
+
+
+def decide(
+    trigger: Trigger,
+    enrolment: Enrolment,
+    seen: Collection[str],
+    now: Millis,
+    person: Person,
+    frequency: Frequency | None = None,
+) -> Intent | None:
+    """
+    Return what is due for *enrolment* at *now*, or None while it waits.
+
+    *seen* holds the names of the person's events since the walk began. A goal beats a
+    due step: nobody is reminded who has just bought.
+    """
+    if not enrolment.active:
+        return None
+    ended = _ended(trigger, enrolment, seen, person)
+    if ended is not None:
+        return ended
+    if enrolment.step > len(trigger.steps):
+        over = enrolment.next_at is None or now >= enrolment.next_at
+        return Finish(enrolment.id, "all steps are done") if over else None
+    due = due_at(trigger, enrolment, person.zone)
+    if due is None:
+        return _not_shown(trigger, enrolment, now)
+    if now < due:
+        return None
+    return _at_its_time(trigger, enrolment, due, now, person, frequency or Frequency())
+
+
+def choose(
+    due: Iterable[tuple[Trigger, Person, Deliver]], frequency: Frequency, now: Millis
+) -> list[Deliver | Hold | Expire]:
+    """
+    Let each person have one message: the highest priority, then what waits longest.
+
+    The others are held for *frequency*.spacing, or expire when that is too late.
+    """
+    ranked = sorted(due, key=lambda one: (-one[0].priority, one[2].due, one[2].enrolment))
+    winners: dict[str, Trigger] = {}
+    chosen: list[Deliver | Hold | Expire] = []
+    for trigger, person, intent in ranked:
+        winner = winners.get(person.key)
+        if winner is None:
+            winners[person.key] = trigger
+            chosen.append(intent)
+            continue
+        until = now + max(frequency.spacing, timing.MINUTE)
+        why = f"{winner.name} goes first"
+        chosen.append(_hold(trigger.steps[intent.step - 1], intent, until, why))
+    return chosen
+
+
+def after(
+    trigger: Trigger, enrolment: Enrolment, intent: Intent, now: Millis, zone: tzinfo
+) -> Enrolment:
+    """Return what *enrolment* is once *intent* is carried out at *now*."""
+    match intent:
+        case Cancel():
+            return replace(enrolment, state=State.CANCELLED, next_at=None)
+        case Finish():
+            return replace(enrolment, state=intent.state, next_at=None)
+        case Hold():
+            return replace(enrolment, next_at=intent.until)
+        case Expire() if _hangs_on_it(trigger, enrolment):
+            return replace(enrolment, state=State.EXPIRED, next_at=None)
+        case Deliver():
+            gone = replace(
+                enrolment,
+                step=intent.step + 1,
+                sent=intent.step,
+                accepted_at=None,
+                shown_at=None,
+            )
+            return _on(trigger, gone, now, zone)
+        case _:
+            return _on(trigger, replace(enrolment, step=intent.step + 1), now, zone)
+
+
+def observe(
+    trigger: Trigger,
+    enrolment: Enrolment,
+    step: int,
+    zone: tzinfo,
+    *,
+    accepted_at: Millis | None = None,
+    shown_at: Millis | None = None,
+) -> Enrolment:
+    """Return *enrolment* knowing when its *step* was accepted or shown, first reports only."""
+    if not enrolment.active or step != enrolment.sent:
+        return enrolment
+    seen = replace(
+        enrolment,
+        accepted_at=enrolment.accepted_at or accepted_at,
+        shown_at=enrolment.shown_at or shown_at,
+    )
+    if seen == enrolment or seen.step > len(trigger.steps):
+        return seen
+    due = due_at(trigger, seen, zone)
+    # A hold that was already decided stands: it only ever moves away from due.
+    if due is None or due_at(trigger, enrolment, zone) == due:
+        return seen
+    return replace(seen, next_at=due)
+
+
+def _on(trigger: Trigger, enrolment: Enrolment, now: Millis, zone: tzinfo) -> Enrolment:
+    """Return *enrolment* with the time to look at its next step."""
+    if enrolment.step > len(trigger.steps):
+        if trigger.goal is None:
+            return replace(enrolment, state=State.FINISHED, next_at=None)
+        return replace(enrolment, next_at=max(now, enrolment.entered_at) + trigger.goal.within)
+    due = due_at(trigger, enrolment, zone)
+    if due is not None:
+        return replace(enrolment, next_at=due)
+    ttl = trigger.steps[enrolment.sent - 1].ttl
+    return replace(enrolment, next_at=now + (ttl or DEFAULT_SHOWN_WITHIN) + _REPORT_SLACK)
+
+
+def _ended(
+    trigger: Trigger, enrolment: Enrolment, seen: Collection[str], person: Person
+) -> Cancel | Finish | None:
+    if trigger.goal is not None and trigger.goal.event in seen:
+        return Finish(enrolment.id, f"goal reached: {trigger.goal.event}")
+    stopped = sorted(trigger.stops.intersection(seen))
+    if stopped:
+        return Cancel(enrolment.id, f"{stopped[0]} came")
+    if not person.active:
+        return Cancel(enrolment.id, "the subscription is not active any more")
+    if trigger.kind is Kind.INACTIVE and person.last_seen_at > enrolment.entered_at:
+        return Cancel(enrolment.id, "came back")
+    return None
+
+
+def _not_shown(trigger: Trigger, enrolment: Enrolment, now: Millis) -> Finish | None:
+    if enrolment.next_at is not None and now < enrolment.next_at:
+        return None
+    kind = trigger.steps[enrolment.step - 1].since
+    return Finish(enrolment.id, f"step {enrolment.sent} was never {kind}", State.EXPIRED)
+
+
+def _at_its_time(
+    trigger: Trigger,
+    enrolment: Enrolment,
+    due: Millis,
+    now: Millis,
+    person: Person,
+    frequency: Frequency,
+) -> Intent:
+    number = enrolment.step
+    step = trigger.steps[number - 1]
+    failed = unmet(step.when, enrolment.context)
+    if failed is not None:
+        return Skip(enrolment.id, number, f"when: not {failed}")
+    if now - due > step.max_late:
+        late = timing.say((now - due) // timing.SECOND * timing.SECOND)
+        return Expire(
+            enrolment.id, number, f"{late} late, more than {timing.say(step.max_late)}"
+        )
+    if not person.in_audience:
+        return Cancel(enrolment.id, "not in the audience any more")
+    intent = Deliver(
+        enrolment.id,
+        number,
+        template_for(trigger, number, person.public_id),
+        due,
+        f"step {number} was due",
+        expires_at=min(due + step.max_late, now + step.ttl)
+        if step.ttl
+        else due + step.max_late,
+    )
+    if trigger.quiet is not None and trigger.quiet.holds(now, person.zone):
+        until = trigger.quiet.release(now, person.zone)
+        return _hold(step, intent, until, f"quiet hours {trigger.quiet}")
+    free = capped_until(person.sent, frequency, now)
+    if free is not None and not trigger.transactional:
+        cap = f"{frequency.messages} messages in {timing.say(frequency.within)}"
+        return _hold(step, intent, free, f"frequency cap: {cap}")
+    return intent
+
+
+def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> Millis | None:
+    """Return when the next message is within the cap, or None when it is at *now*."""
+    if frequency.messages is None:
+        return None
+    recent = sorted(at for at in sent if at > now - frequency.within)
+    if len(recent) < frequency.messages:
+        return None
+    return max(recent[-frequency.messages] + frequency.within, now + timing.MINUTE)
+
+
+def _hold(step: Step, intent: Deliver, until: Millis, why: str) -> Hold | Expire:
+    if until - intent.due > step.max_late:
+        return Expire(
+            intent.enrolment,
+            intent.step,
+            f"{why}; later than {timing.say(step.max_late)} it is of no use",
+        )
+    return Hold(intent.enrolment, intent.step, until, why)
+
+
+def _hangs_on_it(trigger: Trigger, enrolment: Enrolment) -> bool:
+    """Say whether nothing can follow the expired step: what follows counts from a message."""
+    if enrolment.sent:
+        return False
+    following = trigger.steps[enrolment.step : enrolment.step + 1]
+    return bool(following) and following[0].since is not From.ENTERED

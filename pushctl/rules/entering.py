@@ -1,0 +1,161 @@
+"""
+Decides whether an event begins a walk, restarts one, or is refused, and says why.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta, tzinfo
+
+from pushctl.model import Json, Millis
+from pushctl.rules import timing
+from pushctl.rules.conditions import unmet
+from pushctl.rules.enrolment import Enrolment, Event, State, due_at
+from pushctl.rules.triggers import DateRule, Trigger, held_out
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """A new walk; *ends* is an older one that it takes over from."""
+
+    enrolment: Enrolment
+    reason: str
+    ends: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The walk goes on with the clock or the basket of the newer event."""
+
+    enrolment: Enrolment
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    reason: str
+
+
+Entry = Enter | Restart | Refuse
+
+
+def enter(
+    trigger: Trigger,
+    event: Event,
+    latest: Enrolment | None,
+    *,
+    public_id: str,
+    zone: tzinfo,
+    context: Mapping[str, Json],
+    history: Sequence[Event] = (),
+    seen: Collection[str] = (),
+    site: str = "",
+) -> Entry | None:
+    """
+    Return what *event* does to the walk of one subscription; None: it is not meant.
+
+    *latest* is the subscription's newest walk of this trigger, *history* its events
+    named in trigger.on, *seen* the names of its events after this one (they may
+    arrive out of order). The audience is asked by the caller, for Enter alone.
+    """
+    if trigger.sites and site not in trigger.sites:
+        return None
+    if unmet(trigger.where, event.properties) is not None:
+        return None
+    if len(trigger.on) > 1 and not in_sequence(trigger, event, history):
+        return None
+    stopped = sorted(trigger.stops.intersection(seen))
+    if stopped:
+        return Refuse(f"{stopped[0]} came after it")
+    fresh = begin(trigger, event, public_id, zone, context)
+    if latest is None:
+        return Enter(fresh, f"{event.name} came")
+    if event.at < latest.entered_at:
+        return Refuse("older than the event that began the walk")
+    if latest.active and not trigger.restart:
+        return Refuse("already on its way")
+    if latest.active and latest.sent == 0:
+        return _restart(latest, fresh, event)
+    return _again(trigger, event, latest, fresh)
+
+
+def begin(
+    trigger: Trigger, event: Event, public_id: str, zone: tzinfo, context: Mapping[str, Json]
+) -> Enrolment:
+    """Return a walk that begins with *event*; in the control group it only watches."""
+    walk = Enrolment(
+        id=0,
+        trigger=trigger.name,
+        subscription=event.subscription,
+        occurrence=f"event:{event.id}",
+        entered_at=event.at,
+        state=State.HOLDOUT if held_out(trigger, public_id) else State.ACTIVE,
+        context=context,
+    )
+    return replace(walk, next_at=due_at(trigger, walk, zone) if walk.active else None)
+
+
+def in_sequence(trigger: Trigger, event: Event, history: Sequence[Event]) -> bool:
+    """Say whether *event* ends the trigger's sequence, begun within trigger.within."""
+    wanted = list(trigger.on[:-1])
+    since = event.at - (trigger.within or 0)
+    at = since
+    for past in sorted(history, key=lambda one: (one.at, one.id)):
+        if wanted and past.name == wanted[0] and at <= past.at <= event.at:
+            if past.id == event.id:
+                continue
+            wanted.pop(0)
+            at = past.at
+    return not wanted
+
+
+def date_occurrence(
+    rule: DateRule, value: object, zone: tzinfo, since: Millis, until: Millis
+) -> tuple[str, Millis] | None:
+    """
+    Return the occurrence of a date attribute that falls into [since, until), if one does:
+    its key ("date:2026-11-22", the day of sending) and the instant in *zone*.
+    """
+    day = timing.calendar_day(value)
+    if day is None:
+        return None
+    first = timing.local(since, zone).date()
+    years = (first.year - 1, first.year, first.year + 1, first.year + 2)
+    days: Sequence[date] = (
+        [timing.in_year(day, year) for year in years] if rule.yearly else [day]
+    )
+    for one in days:
+        if rule.yearly and one < day:
+            continue
+        sending = one + timedelta(days=rule.days)
+        at = timing.instant(sending, rule.at, zone)
+        if since <= at < until:
+            return f"date:{sending.isoformat()}", at
+    return None
+
+
+def _restart(latest: Enrolment, fresh: Enrolment, event: Event) -> Restart:
+    walk = replace(
+        latest,
+        occurrence=fresh.occurrence,
+        entered_at=fresh.entered_at,
+        step=1,
+        next_at=fresh.next_at if fresh.active else latest.next_at,
+        context=fresh.context,
+    )
+    return Restart(walk, f"{event.name} again: the clock starts anew")
+
+
+def _again(trigger: Trigger, event: Event, latest: Enrolment, fresh: Enrolment) -> Entry:
+    pause = trigger.reentry
+    if latest.state is State.HOLDOUT and pause is not None:
+        # A control group's every page view is not worth a row.
+        pause = max(pause, timing.DAY)
+    if pause is None or event.at - latest.entered_at < pause:
+        why = (
+            "once only" if pause is None else f"again after {timing.say(pause)} at the earliest"
+        )
+        if latest.active:
+            return Restart(replace(latest, context=fresh.context), f"{why}: context renewed")
+        return Refuse(why)
+    ends = latest.id if latest.active else None
+    return Enter(fresh, f"{event.name} came again", ends)
