@@ -1,0 +1,51 @@
+"""``pushctl receive``: the web-facing receiver."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+
+if TYPE_CHECKING:
+    from pushctl.config import Config
+
+
+def command(
+    ctx: typer.Context,
+    listen: Annotated[
+        str | None,
+        typer.Option(help="Address to listen on; else receiver.listen of pushctl.toml."),
+    ] = None,
+) -> None:
+    """
+    Take what browsers send, until stopped: pushctl receive --listen 127.0.0.1:8750
+
+    It writes to the inbox and opens no database; `pushctl import` reads the inbox.
+    Stop it with Ctrl-C or SIGTERM: what it has acknowledged is on disk.
+    """
+    from pushctl.push import vapid
+    from pushctl.receiver import serve
+
+    config = context.of(ctx).config
+    key = next(iter(vapid.load(config.keys).values()))
+    address = listen or config.receiver.listen
+    output.say(welcome(config, address))
+    serve.log_to_stderr()
+    serve.serve(config, key.public, address)
+
+
+def welcome(config: "Config", listen: str) -> str:
+    """Return where the receiver listens and what belongs on the page."""
+    url = (config.receiver.url or f"http://{listen}").rstrip("/")
+    lines = [f"Listening on {listen}; writing to {config.inbox}", ""]
+    for site in config.sites.values():
+        query = f"?site={site.name}" if len(config.sites) > 1 else ""
+        lines += [
+            f"On the pages of {site.origin}:",
+            f'  <script async src="{url}/pushctl.js{query}"></script>',
+            f"At {site.origin}/pushctl-sw.js, this one line:",
+            f'  importScripts("{url}/pushctl-sw.js{query}");',
+            "",
+        ]
+    return "\n".join([*lines, "Stop with Ctrl-C."])

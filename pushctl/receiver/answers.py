@@ -1,0 +1,65 @@
+"""What the receiver says: refusals in plain words, and nothing of what it was sent."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON_HEADERS: Headers = [
+    (b"content-type", b"application/json"),
+    (b"cache-control", b"no-store"),
+    (b"x-content-type-options", b"nosniff"),
+]
+
+
+class Refusal(Exception):
+    """
+    A request that is not taken: its status, a word for the log, what to tell the page.
+
+    Neither *error* nor *remedy* ever repeats what was sent: an answer that echoes is
+    where injected script comes from.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        word: str,
+        error: str,
+        remedy: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(word)
+        self.status = status
+        self.word = word
+        self.error = error
+        self.remedy = remedy
+        self.headers = dict(headers or {})
+        self.extra = dict(extra or {})
+
+    def body(self) -> bytes:
+        return orjson.dumps({"error": self.error, "remedy": self.remedy, **self.extra})
+
+
+def overloaded(word: str, error: str, seconds: int) -> Refusal:
+    """Return the 503 for what can't be written now; the page keeps it and asks again."""
+    remedy = f"Nothing was kept. Send it again in {seconds} seconds."
+    return Refusal(503, word, error, remedy, headers={"retry-after": str(seconds)})
+
+
+async def answer(send: Any, status: int, headers: Headers, body: bytes = b"") -> None:
+    """Send one whole answer over ASGI."""
+    length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [*headers, *length]}
+    )
+    await send({"type": "http.response.body", "body": body})
+
+
+async def refuse(send: Any, refusal: Refusal, headers: Headers) -> None:
+    """Send *refusal* as JSON, with *headers* (CORS) so that the page can read it."""
+    own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    await answer(send, refusal.status, [*JSON_HEADERS, *headers, *own], refusal.body())

@@ -1,0 +1,79 @@
+"""The ASGI app: which address leads where."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pushctl.config import Config
+from pushctl.inbox import Writer
+from pushctl.receiver import files, shapes
+from pushctl.receiver.commit import Committer
+from pushctl.receiver.intake import Intake
+from pushctl.receiver.tally import Tally
+
+
+def build(config: Config, public_key: str) -> Starlette:
+    """
+    Return the receiver of *config*; *public_key* is what it hands to browsers.
+
+    Its lifespan must be run: it starts the one task that writes, and at the end lets
+    it finish.
+    """
+    committer = Committer(Writer(config.inbox))
+    tally = Tally()
+    sites = _origins(config)
+    routes = [
+        Route(
+            path,
+            Intake(path, shape, sites, committer, tally, config.receiver.country_header),
+        )
+        for path, shape in shapes.table(config.push.allowed_hosts).items()
+    ]
+    served = files.prepare(config, public_key)
+    first = next(iter(config.sites))
+    for name in sorted({name for name, _ in served}):
+        routes.append(Route(f"/{name}", files.Script(name, served, first)))
+
+    async def healthz(request: Request) -> Response:
+        if committer.full:
+            return JSONResponse({"ok": False, "error": "disk"}, 503)
+        return JSONResponse({"ok": True})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        writing = asyncio.create_task(committer.run())
+        counting = asyncio.create_task(tally.run())
+        yield
+        committer.close()
+        await writing
+        counting.cancel()
+        with suppress(asyncio.CancelledError):
+            await counting
+
+    routes.append(Route("/healthz", healthz))
+    return Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={404: _nothing, 405: _nothing}
+    )
+
+
+def _origins(config: Config) -> dict[bytes, str]:
+    """Return origin -> site. Browsers send origins in lower case, without a slash."""
+    return {
+        origin.rstrip("/").lower().encode(): site.name
+        for site in config.sites.values()
+        for origin in (site.origin, *site.origins)
+    }
+
+
+async def _nothing(request: Request, error: Any) -> Response:
+    return JSONResponse(
+        {"error": "There is nothing at this address.", "remedy": "See docs/receiver.md."},
+        error.status_code,
+        headers={"x-content-type-options": "nosniff"},
+    )

@@ -1,0 +1,122 @@
+"""The scripts of sw/ with this project's settings in them, ready to serve."""
+
+import gzip
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pushctl import shipped
+from pushctl.config import Config, Site
+from pushctl.receiver.answers import Headers, Refusal, answer, refuse
+from pushctl.rules import worker
+
+# The page's part may be a few minutes old; a browser that looks for a new worker
+# must get the newest.
+_NAMES = {
+    "pushctl.js": b"public, max-age=300, stale-while-revalidate=86400",
+    "pushctl-prompt.js": b"public, max-age=300, stale-while-revalidate=86400",
+    "pushctl.mjs": b"public, max-age=300, stale-while-revalidate=86400",
+    "pushctl-sw.js": b"no-cache",
+}
+
+
+@dataclass(frozen=True)
+class File:
+    plain: bytes
+    packed: bytes
+    headers: Headers
+    etag: bytes
+
+
+def settings(config: Config, site: Site, public_key: str) -> dict[str, Any]:
+    """Return what is filled into sw/ for *site*."""
+    return worker.settings(
+        url=config.receiver.url,
+        key=public_key,
+        site=site.name,
+        name=site.brand.name,
+        icon=site.brand.icon,
+        badge=site.brand.badge,
+        color=site.brand.color,
+    )
+
+
+def prepare(config: Config, public_key: str) -> Mapping[tuple[str, str], File]:
+    """Return the files by (name, site); read, filled and compressed once."""
+    made: dict[tuple[str, str], File] = {}
+    for name, cache in _NAMES.items():
+        text = worker.slim((shipped.path("sw") / name).read_text("utf-8"))
+        for site in config.sites.values():
+            filled = text
+            if "/*pushctl*/" in text:
+                filled = worker.fill(text, settings(config, site, public_key))
+            made[name, site.name] = _file(filled.encode(), cache)
+    return made
+
+
+def _file(plain: bytes, cache: bytes) -> File:
+    etag = b'"' + hashlib.sha256(plain).hexdigest()[:24].encode() + b'"'
+    headers: Headers = [
+        (b"content-type", b"text/javascript; charset=utf-8"),
+        (b"cache-control", cache),
+        (b"etag", etag),
+        (b"vary", b"Accept-Encoding"),
+        (b"access-control-allow-origin", b"*"),  # public, for integrity checks and modules
+        (b"cross-origin-resource-policy", b"cross-origin"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"service-worker-allowed", b"/"),
+    ]
+    return File(plain, gzip.compress(plain, mtime=0), headers, etag)
+
+
+class Script:
+    """The ASGI app of one file; ``?site=NAME`` where there are several sites."""
+
+    def __init__(self, name: str, files: Mapping[tuple[str, str], File], first: str) -> None:
+        self._files = {
+            site: file for (file_name, site), file in files.items() if file_name == name
+        }
+        self._first = first
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            await refuse(
+                send,
+                Refusal(
+                    405,
+                    "method",
+                    "This is a file.",
+                    "Use GET.",
+                    headers={"allow": "GET, HEAD"},
+                ),
+                [],
+            )
+            return
+        file = self._files.get(_site(scope["query_string"]) or self._first)
+        if file is None:
+            nothing = Refusal(404, "site", "No site has this name.", "See pushctl.toml.")
+            await refuse(send, nothing, [])
+            return
+        await _serve(file, scope["method"] == "HEAD", dict(scope["headers"]), send)
+
+
+def _site(query: bytes) -> str:
+    for pair in query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        if name == b"site":
+            return value.decode("latin-1")
+    return ""
+
+
+async def _serve(file: File, head: bool, heads: Mapping[bytes, bytes], send: Any) -> None:
+    known = {
+        tag.strip().removeprefix(b"W/") for tag in heads.get(b"if-none-match", b"").split(b",")
+    }
+    if file.etag in known:
+        await answer(send, 304, file.headers)
+        return
+    packed = b"gzip" in heads.get(b"accept-encoding", b"")
+    body = file.packed if packed else file.plain
+    headers = [*file.headers, (b"content-encoding", b"gzip")] if packed else file.headers
+    await answer(send, 200, headers, b"" if head else body)

@@ -1,0 +1,215 @@
+"""One route's POSTs: checked from the cheapest to the dearest, appended, answered."""
+
+import asyncio
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pushctl.model import InboxRecord, Millis
+from pushctl.receiver import shapes
+from pushctl.receiver.answers import Headers, Refusal, answer, refuse
+from pushctl.receiver.commit import Committer
+from pushctl.receiver.shapes import Shape
+from pushctl.receiver.tally import Tally
+from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
+
+BODY_SECONDS = 5.0
+PREFLIGHT_SECONDS = 86_400  # Chromium takes two hours of it, Firefox the whole day
+
+_SIGNATURE = re.compile(shapes.SIGNATURE, re.ASCII)
+
+# What a browser says about itself, kept for the subscription it comes with.
+_HINTS = (
+    b"accept-language",
+    b"sec-ch-ua",
+    b"sec-ch-ua-mobile",
+    b"sec-ch-ua-platform",
+    b"sec-ch-ua-platform-version",
+    b"sec-ch-ua-model",
+)
+_MAX_HINT = 256
+_MAX_USER_AGENT = 512
+
+
+class Intake:
+    """The ASGI app of one route of the API."""
+
+    def __init__(
+        self,
+        path: str,
+        shape: Shape,
+        sites: Mapping[bytes, str],
+        committer: Committer,
+        tally: Tally,
+        country_header: str | None = None,
+    ) -> None:
+        self._path = path
+        self._shape = shape
+        self._sites = sites  # origin -> site
+        self._committer = committer
+        self._tally = tally
+        self._country = country_header.lower().encode() if country_header else None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        heads: dict[bytes, bytes] = dict(scope["headers"])
+        origin = heads.get(b"origin", b"")
+        site = self._sites.get(origin)
+        cors: Headers = [(b"vary", b"Origin")]
+        if site is not None:
+            cors.append((b"access-control-allow-origin", origin))
+        try:
+            if scope["method"] == "OPTIONS":
+                await answer(send, 204, [*cors, *_preflight(site)])
+                return
+            await self._take(scope["method"], heads, site, receive)
+        except Refusal as refusal:
+            self._tally.refused(self._path, refusal.word)
+            await refuse(send, refusal, cors)
+        else:
+            self._tally.taken(self._path)
+            await answer(send, 204, cors)
+
+    async def _take(
+        self, method: str, heads: Mapping[bytes, bytes], site: str | None, receive: Any
+    ) -> None:
+        now = time.time_ns() // 1_000_000
+        _check_heads(method, heads, self._shape)
+        if site is None:
+            raise Refusal(
+                403,
+                "origin",
+                "This page's origin is none of the configured sites.",
+                "Add it to pushctl.toml: sites.NAME.origin or sites.NAME.origins.",
+            )
+        signature = _signature(heads, self._shape, now)
+        body = await _read(receive, self._shape.limit)
+        shapes.check(self._shape, body)
+        await self._committer.put(
+            InboxRecord(
+                id=encode(secrets.token_bytes(16)),
+                at=now,
+                path=self._path,
+                site=site,
+                body=body.decode(),
+                signature=signature,
+                **self._about(heads),
+            )
+        )
+
+    def _about(self, heads: Mapping[bytes, bytes]) -> dict[str, Any]:
+        # Only where somebody is described: a click needs no user agent on disk.
+        if self._path != "/v1/subscribe":
+            return {}
+        names = {name: name for name in _HINTS}
+        if self._country:
+            names[self._country] = b"country"
+        hints = {
+            kept.decode(): text
+            for name, kept in names.items()
+            if (text := _plain(heads.get(name, b""), _MAX_HINT))
+        }
+        agent = _plain(heads.get(b"user-agent", b""), _MAX_USER_AGENT)
+        return {"user_agent": agent or None, "hints": hints}
+
+
+def _preflight(site: str | None) -> Headers:
+    if site is None:
+        return []
+    return [
+        (b"access-control-allow-methods", b"POST"),
+        (b"access-control-allow-headers", b"content-type, x-pushctl-signature"),
+        (b"access-control-max-age", b"%d" % PREFLIGHT_SECONDS),
+    ]
+
+
+def _check_heads(method: str, heads: Mapping[bytes, bytes], shape: Shape) -> None:
+    """Refuse what the heads alone give away, before a byte of the body is read."""
+    if method != "POST":
+        raise Refusal(
+            405,
+            "method",
+            "This address takes POST only.",
+            "See docs/receiver.md.",
+            headers={"allow": "POST, OPTIONS"},
+        )
+    kind = heads.get(b"content-type", b"").split(b";")[0].strip().lower()
+    if kind != b"application/json" and not (shape.plain and kind == b"text/plain"):
+        raise Refusal(
+            415, "type", "The body's type is not taken here.", "Send application/json."
+        )
+    if heads.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise Refusal(
+            415, "encoding", "Compressed bodies are not taken.", "Send it without encoding."
+        )
+    length = heads.get(b"content-length")
+    if length is not None and not (length.isdigit() and int(length) <= shape.limit):
+        raise _too_large(shape.limit)
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(
+        413,
+        "size",
+        f"The body has more than {limit} bytes.",
+        "Send fewer events at once, or shorter texts.",
+    )
+
+
+def _signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) -> str | None:
+    """
+    Return the signature as it came; whether it holds is known at ingest only.
+
+    A clock that is off would make it fail there, when nobody can be told any more:
+    such a one is sent away here with the right time, and signs again.
+    """
+    raw = heads.get(b"x-pushctl-signature")
+    if raw is None and not shape.signed:
+        return None
+    text = (raw or b"").decode("latin-1")
+    if not _SIGNATURE.fullmatch(text):
+        raise Refusal(
+            401,
+            "unsigned",
+            "The signature is missing or not of its form.",
+            "Sign with the subscription's auth secret; pushctl.js does it.",
+        )
+    if abs(int(text.partition(".")[0]) - now // 1000) >= SIGNATURE_SECONDS:
+        raise Refusal(
+            401,
+            "clock",
+            "The signature's time is more than five minutes from now.",
+            "Sign again with the time given here.",
+            extra={"now": now // 1000},
+        )
+    return text
+
+
+async def _read(receive: Any, limit: int) -> bytes:
+    """Return the body; refuse it as soon as it is longer or slower than allowed."""
+    parts: list[bytes] = []
+    length = 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Refusal(400, "gone", "The client went away.", "Send it again.")
+                part = message.get("body", b"")
+                length += len(part)
+                if length > limit:
+                    raise _too_large(limit)
+                parts.append(part)
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise Refusal(
+            408, "slow", "The body took more than five seconds.", "Send it again."
+        ) from None
+    return b"".join(parts)
+
+
+def _plain(raw: bytes, most: int) -> str:
+    """Return a header as printable ASCII, cut; it is shown to people later."""
+    return "".join(char for char in raw[:most].decode("latin-1") if " " <= char <= "~")

@@ -1,0 +1,254 @@
+"""
+What each route takes: one table of sizes, fields and their forms.
+
+Bodies come from strangers. What passes here has the known fields only, of the known
+kinds and lengths; whether it is believed is decided when the inbox is drained.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from pushctl.errors import InputError
+from pushctl.model import Json
+from pushctl.receiver.answers import Refusal
+from pushctl.rules import endpoints, keys
+
+Check = Callable[[Json], None]
+
+# Persian and Indic words are written with joiners, French with a narrow space:
+# str.isprintable() counts them as control characters.
+_WRITTEN = dict.fromkeys(map(ord, "\u200c\u200d\u00a0\u202f"))
+
+KILO = 1024
+MAX_DEPTH = 4  # levels inside properties and attributes
+MAX_KEYS = 64
+MAX_TEXT = 1024
+MAX_NUMBER = 2**53  # beyond it JavaScript and SQLite disagree on what was meant
+MAX_TAGS = 32
+MAX_EVENTS = 64
+
+
+class ShapeError(Exception):
+    """A field is not of its form; the message names the field and the form, never the value."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """One route's bodies."""
+
+    limit: int  # bytes
+    fields: Mapping[str, Check]
+    required: frozenset[str]
+    signed: bool = True  # refuse at once what carries no signature
+    plain: bool = False  # text/plain too: sendBeacon, and no preflight
+
+
+def label(most: int) -> Check:
+    """A name on one line: 1 to *most* characters, no control characters."""
+
+    def check(value: Json) -> None:
+        if not (
+            isinstance(value, str)
+            and 0 < len(value) <= most
+            and value.translate(_WRITTEN).isprintable()
+        ):
+            raise ShapeError(f"text of 1 to {most} printable characters")
+
+    return check
+
+
+def text(most: int = MAX_TEXT) -> Check:
+    """Any text up to *most* characters; NUL is refused (SQLite's tools stop at it)."""
+
+    def check(value: Json) -> None:
+        if not (isinstance(value, str) and len(value) <= most and "\0" not in value):
+            raise ShapeError(f"text of at most {most} characters")
+
+    return check
+
+
+def matching(pattern: str, form: str) -> Check:
+    compiled = re.compile(pattern, re.ASCII)
+
+    def check(value: Json) -> None:
+        if not (isinstance(value, str) and compiled.fullmatch(value)):
+            raise ShapeError(form)
+
+    return check
+
+
+def moment(value: Json) -> None:
+    if type(value) is not int or not 0 <= value < MAX_NUMBER:
+        raise ShapeError("a time in milliseconds since 1970")
+
+
+def nothing_or_number(value: Json) -> None:
+    if value is not None and type(value) not in (int, float):
+        raise ShapeError("null or a number")
+
+
+def optional(check: Check) -> Check:
+    """What passes *check*, or null."""
+    return lambda value: None if value is None else check(value)
+
+
+def each(check: Check, most: int) -> Check:
+    """A list of at most *most* things that pass *check*."""
+
+    def check_all(value: Json) -> None:
+        if not isinstance(value, list) or len(value) > most:
+            raise ShapeError(f"a list of at most {most}")
+        for one in value:
+            check(one)
+
+    return check_all
+
+
+def record(fields: Mapping[str, Check], required: frozenset[str]) -> Check:
+    """An object with known fields only."""
+
+    def check(value: Json) -> None:
+        if not isinstance(value, dict):
+            raise ShapeError("an object")
+        missing = required - value.keys()
+        if missing:
+            raise ShapeError(f"an object with {', '.join(sorted(missing))}")
+        for name, one in value.items():
+            inner = fields.get(name)
+            if inner is None:
+                raise ShapeError(f"an object of {', '.join(sorted(fields))} only")
+            try:
+                inner(one)
+            except ShapeError as error:
+                raise ShapeError(f"{error} in its field {name}") from None
+
+    return check
+
+
+def free(value: Json) -> None:
+    """An object that a shop fills as it likes, within the limits of size and depth."""
+    if not isinstance(value, dict):
+        raise ShapeError("an object")
+    _free(value, MAX_DEPTH)
+
+
+def _free(value: Json, depth: int) -> None:
+    if isinstance(value, str):
+        text()(value)
+    elif isinstance(value, float):
+        if not (math.isfinite(value) and abs(value) < MAX_NUMBER):
+            raise ShapeError("numbers below 2^53")
+    elif isinstance(value, int):
+        if abs(value) >= MAX_NUMBER:
+            raise ShapeError("numbers below 2^53")
+    elif isinstance(value, (dict, list)):
+        if depth == 0:
+            raise ShapeError(f"at most {MAX_DEPTH} levels deep")
+        if len(value) > MAX_KEYS:
+            raise ShapeError(f"at most {MAX_KEYS} entries")
+        if isinstance(value, dict):
+            for key in value:
+                label(MAX_TEXT)(key)
+        for one in value.values() if isinstance(value, dict) else value:
+            _free(one, depth - 1)
+
+
+def _from_rule(rule: Callable[[str], object]) -> Check:
+    def check(value: Json) -> None:
+        if not isinstance(value, str):
+            raise ShapeError("text")
+        try:
+            rule(value)
+        except InputError as error:
+            raise ShapeError(str(error)) from None
+
+    return check
+
+
+TAG = label(255)
+ID = matching(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - or _")
+SIGNATURE = r"[0-9]{1,11}\.[A-Za-z0-9_-]{43}"
+EVENT = record(
+    {"id": ID, "name": label(64), "at": moment, "properties": free},
+    frozenset({"id", "name", "at"}),
+)
+KEYS = record(
+    {"p256dh": _from_rule(keys.p256dh), "auth": _from_rule(keys.auth)},
+    frozenset({"p256dh", "auth"}),
+)
+
+
+def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
+    """Return the shape of every route; *allowed_hosts* as in push.allowed_hosts."""
+    endpoint = _from_rule(lambda value: _allowed(value, allowed_hosts))
+    known = {"endpoint": endpoint}
+    subscribe: dict[str, Check] = {
+        "subscription": record(
+            {"endpoint": endpoint, "keys": KEYS, "expirationTime": nothing_or_number},
+            frozenset({"endpoint", "keys"}),
+        ),
+        "key": matching(r"[A-Za-z0-9_-]{87}", "an application server key"),
+        "previous": endpoint,
+        "previous_signature": matching(SIGNATURE, "a signature"),
+        "language": matching(r"[A-Za-z0-9-]{1,35}", "a language tag"),
+        "timezone": matching(r"[A-Za-z0-9_+/-]{1,64}", "a time zone's name"),
+        "page": text(),
+        "referrer": text(),
+        "source": label(255),
+        "tags": each(TAG, MAX_TAGS),
+        "attributes": free,
+        "events": each(EVENT, MAX_EVENTS),
+    }
+    report: dict[str, Check] = {
+        "message": matching(r"[0-9]{1,18}\.[A-Za-z0-9_-]{22}", "a message's token"),
+        "kind": matching("shown|clicked|closed", "shown, clicked or closed"),
+        "action": optional(text(255)),
+        "at": moment,
+        "id": ID,
+    }
+    tags = {**known, "add": each(TAG, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}
+    identify = {**known, "alias": label(255), "signature": label(255)}
+    events = {**known, "events": each(EVENT, MAX_EVENTS)}
+    return {
+        "/v1/subscribe": Shape(
+            4 * KILO, subscribe, frozenset({"subscription", "key"}), signed=False
+        ),
+        "/v1/unsubscribe": Shape(4 * KILO, known, frozenset(known)),
+        "/v1/tags": Shape(8 * KILO, tags, frozenset(known)),
+        "/v1/identify": Shape(4 * KILO, identify, frozenset({"endpoint", "alias"})),
+        "/v1/events": Shape(8 * KILO, events, frozenset(events)),
+        "/v1/reports": Shape(
+            KILO, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
+        ),
+    }
+
+
+def _allowed(endpoint: str, allowed_hosts: Sequence[str]) -> None:
+    try:
+        endpoints.origin(endpoint, allowed_hosts)
+    except InputError:
+        raise InputError("an https endpoint on an allowed push host") from None
+
+
+def check(shape: Shape, body: bytes) -> None:
+    """Raise Refusal (400) unless *body* is JSON of this shape."""
+    try:
+        # orjson refuses what json lets through: NaN, lone surrogates, 1,024 levels.
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Refusal(
+            400, "json", "The body is not JSON.", "Send one JSON object in UTF-8."
+        ) from None
+    try:
+        record(shape.fields, shape.required)(value)
+    except ShapeError as error:
+        raise Refusal(
+            400,
+            "shape",
+            "The body does not have the form of this address.",
+            f"It takes {error}. Use the pushctl.js that this receiver serves.",
+        ) from None

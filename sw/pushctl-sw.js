@@ -1,0 +1,221 @@
+// pushctl's service worker: shows what comes first, and always; reports after.
+// Put it on the site's own origin (docs/embedding.md). No dependency, no build.
+const CONFIG = /*pushctl*/{ "url": "", "key": "", "name": "" }/*end*/;
+const HOME = CONFIG.url || self.location.origin;
+const FIELDS = ["body", "lang", "dir", "icon", "image", "badge", "tag", "renotify",
+  "requireInteraction", "silent", "timestamp", "vibrate"];
+const MOST_REPORTS = 100;
+
+self.addEventListener("install", () => self.skipWaiting());
+self.addEventListener("activate", (event) => event.waitUntil(begin()));
+self.addEventListener("push", (event) => event.waitUntil(show(event)));
+self.addEventListener("notificationclick", (event) => event.waitUntil(follow(event)));
+self.addEventListener("notificationclose", (event) =>
+  event.waitUntil(report("closed", event.notification.data)));
+self.addEventListener("pushsubscriptionchange", (event) => event.waitUntil(renew(event)));
+
+async function begin() {
+  await self.clients.claim();
+  await resend();
+}
+
+// --- showing -------------------------------------------------------------------
+
+async function show(event) {
+  // Falls back, never throws.
+  const { title, ...options } = read(event);
+  try {
+    await self.registration.showNotification(title, options);
+  } catch {
+    // An option this browser dislikes must not cost the notification: browsers drop
+    // subscriptions whose pushes show nothing.
+    const { body, data } = options;
+    await self.registration.showNotification(title, { body, data });
+  }
+  await report("shown", options.data);
+}
+
+function read(event) {
+  const given = declared(event);
+  const shown = { title: text(given.title) || CONFIG.name || self.location.host };
+  for (const name of FIELDS) {
+    if (given[name] !== undefined && given[name] !== null) shown[name] = given[name];
+  }
+  shown.icon ??= CONFIG.icon;
+  shown.badge ??= CONFIG.badge;
+  const actions = Array.isArray(given.actions) ? given.actions.filter((one) => one?.action) : [];
+  shown.actions = actions.map(({ action, title, icon }) => ({ action, title, icon }));
+  shown.data = {
+    ...given.data,
+    navigate: given.navigate,
+    links: Object.fromEntries(actions.map((one) => [one.action, one.navigate])),
+  };
+  return shown;
+}
+
+// The Declarative Web Push JSON; Safari has read it already (event.notification).
+function declared(event) {
+  try {
+    const payload = event.notification ?? event.data.json().notification;
+    if (payload && typeof payload === "object") return payload;
+  } catch {
+    // an empty push has no data, a garbled one no JSON
+  }
+  return {};
+}
+
+const text = (value) => (typeof value === "string" ? value : "");
+
+// --- clicks --------------------------------------------------------------------
+
+async function follow(event) {
+  const { notification, action } = event;
+  notification.close();
+  const data = notification.data ?? {};
+  // The window first: a browser lets us open one only shortly after the click.
+  await Promise.all([open(address(data.links?.[action] || data.navigate)),
+    report("clicked", data, action)]);
+}
+
+function address(link) {
+  try {
+    const url = new URL(text(link) || "/", self.location.origin);
+    if (/^https?:$/.test(url.protocol)) return url.href;
+  } catch {
+    // no address at all
+  }
+  return self.location.origin + "/";
+}
+
+async function open(url) {
+  try {
+    const tabs = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+    const there = tabs.find((tab) => tab.url.split("#")[0] === url.split("#")[0]);
+    await (there ? there.focus() : self.clients.openWindow(url));
+  } catch {
+    // The tab closed meanwhile.
+    await self.clients.openWindow(url).catch(() => {});
+  }
+}
+
+// --- reports -------------------------------------------------------------------
+
+async function report(kind, data, action) {
+  if (!text(data?.pushctl)) return;
+  const fresh = { message: data.pushctl, kind, at: Date.now(), id: crypto.randomUUID() };
+  if (action) fresh.action = action;
+  try {
+    if (await tell(fresh)) await resend();
+    else await update("reports", (kept = []) => [...kept, fresh].slice(-MOST_REPORTS));
+  } catch {
+    // no storage: the notification matters more than its figure
+  }
+}
+
+// True when there is nothing left to do: taken, or refused for good.
+async function tell(one) {
+  try {
+    const { status } = await fetch(`${HOME}/v1/reports`, {
+      method: "POST",
+      body: JSON.stringify(one),
+      // Spares the preflight.
+      headers: { "Content-Type": "text/plain" },
+      credentials: "omit",
+      keepalive: true,
+    });
+    return status < 500 && status !== 429 && status !== 408;
+  } catch {
+    // Offline.
+    return false;
+  }
+}
+
+async function resend() {
+  for (const one of (await update("reports", (kept = []) => kept)) ?? []) {
+    if (!(await tell(one))) return;
+    await update("reports", (kept = []) => kept.filter(({ id }) => id !== one.id));
+  }
+}
+
+// --- a new endpoint ------------------------------------------------------------
+
+async function renew(event) {
+  const last = await update("subscription", (kept) => kept);
+  const { pushManager } = self.registration;
+  const subscription = event.newSubscription ?? (await pushManager.getSubscription()) ??
+    (await pushManager.subscribe({
+      userVisibleOnly: true,
+      applicationServerKey: CONFIG.key || event.oldSubscription?.options.applicationServerKey,
+    }));
+  if (subscription.endpoint === last?.endpoint) return;
+  const auth = encode(subscription.getKey("auth"));
+  const fields = {
+    subscription: subscription.toJSON(),
+    key: encode(subscription.options.applicationServerKey),
+  };
+  if (last) {
+    fields.previous = last.endpoint;
+    fields.previous_signature =
+      await sign(last.auth, "/v1/subscribe#previous", subscription.endpoint, last.skew);
+  }
+  const body = JSON.stringify(fields);
+  const { ok } = await fetch(`${HOME}/v1/subscribe`, {
+    method: "POST",
+    body,
+    headers: {
+      "Content-Type": "application/json",
+      "X-Pushctl-Signature": await sign(auth, "/v1/subscribe", body, last?.skew),
+    },
+    credentials: "omit",
+    keepalive: true,
+  });
+  // Otherwise the page tells of it at the next visit, with the old endpoint kept here.
+  if (ok) {
+    const { endpoint } = subscription;
+    await update("subscription", () => ({ ...last, endpoint, auth, at: Date.now() }));
+  }
+}
+
+// --- as in pushctl.js: each file stands alone ------------------------------------
+
+const bytes = (value) => new TextEncoder().encode(value);
+
+function encode(buffer) {
+  return btoa(String.fromCharCode(...new Uint8Array(buffer)))
+    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+}
+
+function decode(value) {
+  return Uint8Array.from(atob(value.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+}
+
+async function sign(auth, path, body, skew = 0) {
+  const seconds = Math.round(Date.now() / 1000) + skew;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)));
+  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const algorithm = { name: "HMAC", hash: "SHA-256" };
+  const key = await crypto.subtle.importKey("raw", decode(auth), algorithm, false, ["sign"]);
+  const message = bytes(`POST\n${path}\n${seconds}\n${hex}`);
+  return `${seconds}.${encode(await crypto.subtle.sign("HMAC", key, message))}`;
+}
+
+// Reads a value, stores what `change` makes of it, in one transaction; gives the new one.
+function update(name, change) {
+  return new Promise((done, fail) => {
+    const request = indexedDB.open("pushctl", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("values");
+    request.onerror = () => fail(request.error);
+    request.onsuccess = () => {
+      const transaction = request.result.transaction("values", "readwrite");
+      const values = transaction.objectStore("values");
+      let next;
+      values.get(name).onsuccess = ({ target }) => {
+        next = change(target.result);
+        if (next === undefined) values.delete(name);
+        else values.put(next, name);
+      };
+      transaction.oncomplete = () => (request.result.close(), done(next));
+      transaction.onabort = () => fail(transaction.error);
+    };
+  });
+}

@@ -1,0 +1,310 @@
+// pushctl on the page: subscribe on a click, tell what people do. docs/embedding.md has it all.
+// No dependency, no build: a plain script that sets window.pushctl; pushctl.mjs for imports.
+(() => {
+  const CONFIG = /*pushctl*/{ "url": "", "key": "", "name": "" }/*end*/;
+  const HOME = CONFIG.url || new URL(document.currentScript?.src || location.href).origin;
+  const early = window.pushctl;
+  // Loaded twice.
+  if (early?.subscribe) return;
+
+  const DAY = 86_400_000;
+  const MOST_EVENTS = 50;
+  const SUPPORTED = "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
+
+  // --- what people call ----------------------------------------------------------
+
+  // Call it in a click's handler: browsers ask nothing without one, and so do we.
+  async function subscribe(options = {}) {
+    if (!SUPPORTED) return "unsupported";
+    if (Notification.permission === "default" && navigator.userActivation?.isActive === false) {
+      throw new Error("pushctl.subscribe() belongs into a click's handler");
+    }
+    const permission = await Notification.requestPermission();
+    if (permission === "granted") {
+      // Offline now: told at the next page load.
+      await announce(await attach(await register()), options, true).catch(warn);
+    }
+    return permission;
+  }
+
+  async function unsubscribe() {
+    const last = await update("subscription", (kept) => kept);
+    const subscription = await (await registration())?.pushManager.getSubscription();
+    await update("subscription", () => undefined);
+    if (last) await post("/v1/unsubscribe", { endpoint: last.endpoint }, last).catch(() => {});
+    // Then the push service says "gone" to whoever sends.
+    await subscription?.unsubscribe();
+  }
+
+  function track(name, properties = {}) {
+    const event = { id: crypto.randomUUID(), name, at: Date.now() + skew() * 1000, properties };
+    if (size(event) > 6000) throw new RangeError("pushctl.track(): more than 6,000 bytes");
+    store({ events: [...(stored().events ?? []), event].slice(-MOST_EVENTS) });
+    return flush();
+  }
+
+  // cart({ items: [{ id, name, price, quantity }], total, currency, url }), or cart() when emptied
+  function cart(content) {
+    return content?.items?.length ? track("cart_updated", content) : track("cart_emptied");
+  }
+
+  const tag = (...names) => label(names, true);
+  const untag = (...names) => label(names, false);
+
+  function label(names, on) {
+    store({ tags: { ...stored().tags, ...Object.fromEntries(names.map((name) => [name, on])) } });
+    return flush();
+  }
+
+  // `signature` comes from the shop's server; without it the alias is a mere label.
+  function identify(alias, signature) {
+    store({ alias: { alias, signature } });
+    return flush();
+  }
+
+  async function state() {
+    const subscription = SUPPORTED && (await (await registration())?.pushManager.getSubscription());
+    return {
+      supported: SUPPORTED,
+      permission: SUPPORTED ? Notification.permission : "unsupported",
+      subscribed: Boolean(subscription),
+    };
+  }
+
+  // --- the subscription ----------------------------------------------------------
+
+  // A scope of its own: a worker the site already has keeps its pages.
+  const registration = () => navigator.serviceWorker.getRegistration(api.scope);
+
+  async function register() {
+    const found = await navigator.serviceWorker.register(api.worker, { scope: api.scope });
+    const worker = found.installing ?? found.waiting;
+    if (!found.active && worker) {
+      await new Promise((done) => worker.addEventListener("statechange", () =>
+        /activated|redundant/.test(worker.state) && done()));
+    }
+    return found;
+  }
+
+  async function attach({ pushManager }) {
+    const kept = await pushManager.getSubscription();
+    const key = kept?.options.applicationServerKey;
+    if (kept && (!key || encode(key) === CONFIG.key)) return kept;
+    // Made with a key that nobody signs with any more.
+    await kept?.unsubscribe();
+    return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: decode(CONFIG.key) });
+  }
+
+  async function announce(subscription, options = {}, now = false) {
+    const { endpoint } = subscription;
+    const auth = encode(subscription.getKey("auth"));
+    const last = await update("subscription", (kept) => kept ?? { endpoint, auth, at: 0 });
+    if (last.endpoint !== endpoint || now || Date.now() - last.at > DAY) {
+      const fields = { ...about(), ...options, subscription: subscription.toJSON(), key: CONFIG.key };
+      if (last.endpoint !== endpoint) {
+        fields.previous = last.endpoint;
+        fields.previous_signature = await sign(last.auth, "/v1/subscribe#previous", endpoint);
+      }
+      await post("/v1/subscribe", fields, { auth });
+      await update("subscription", () => ({ endpoint, auth, at: Date.now(), skew: skew() }));
+    }
+    await flush();
+  }
+
+  function about() {
+    const cut = (value) => value.slice(0, 1024);
+    return {
+      language: navigator.language,
+      timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      page: cut(location.href),
+      referrer: cut(document.referrer),
+      source: new URLSearchParams(location.search).get("utm_source")?.slice(0, 255) || undefined,
+    };
+  }
+
+  // On each page load: browsers change endpoints without a word (Chrome) or with little
+  // of one (Firefox), and keys change; at most once a day when nothing did.
+  async function sync() {
+    if (!SUPPORTED || Notification.permission !== "granted") return;
+    const last = await update("subscription", (kept) => kept);
+    if (!last) return;
+    const found = await registration();
+    const fresh = found?.active && Date.now() - last.at < DAY;
+    await announce(await attach(fresh ? found : await register()));
+  }
+
+  // --- what waits to be told -------------------------------------------------------
+
+  // localStorage, because it keeps what is written although the page goes away now.
+  function stored() {
+    try {
+      return JSON.parse(localStorage.getItem("pushctl")) ?? {};
+    } catch {
+      return {};
+    }
+  }
+
+  function store(change) {
+    try {
+      localStorage.setItem("pushctl", JSON.stringify({ ...stored(), ...change }));
+    } catch {
+      // private mode, or full: then nothing is remembered
+    }
+  }
+
+  const warn = (error) => console.warn(error.message);
+  const skew = () => stored().skew ?? 0;
+
+  // One at a time; resolves to whether everything is told.
+  let flushing = Promise.resolve();
+  const flush = () => (flushing = flushing.then(tellAll).catch(() => false));
+
+  async function tellAll() {
+    const last = SUPPORTED && (await update("subscription", (kept) => kept));
+    // Nobody knows this browser yet: kept until it subscribes.
+    if (!last?.at) return false;
+    const { endpoint } = last;
+    for (let events; (events = fitting(stored().events)).length; ) {
+      await tell("/v1/events", { endpoint, events }, last);
+      const told = new Set(events.map(({ id }) => id));
+      store({ events: stored().events.filter(({ id }) => !told.has(id)) });
+    }
+    for (let names; (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
+      const { tags } = stored();
+      const named = (on) => names.filter((name) => tags[name] === on);
+      await tell("/v1/tags", { endpoint, add: named(true), remove: named(false) }, last);
+      const rest = stored().tags;
+      for (const name of names) if (rest[name] === tags[name]) delete rest[name];
+      store({ tags: rest });
+    }
+    const { alias } = stored();
+    if (alias) {
+      await tell("/v1/identify", { endpoint, ...alias }, last);
+      store({ alias: undefined });
+    }
+    return true;
+  }
+
+  function fitting(events = []) {
+    const batch = [];
+    for (let room = 6000; batch.length < events.length; ) {
+      room -= size(events[batch.length]);
+      if (room < 0 && batch.length) break;
+      batch.push(events[batch.length]);
+    }
+    return batch;
+  }
+
+  // What is refused for good is not asked again; anything else is thrown, and stays.
+  async function tell(path, fields, last) {
+    await post(path, fields, last).catch((error) => {
+      if (!error.final) throw error;
+      warn(error);
+    });
+  }
+
+  async function post(path, fields, { auth }, again = true) {
+    const body = JSON.stringify(fields);
+    const response = await fetch(HOME + path, {
+      method: "POST",
+      body,
+      headers: {
+        "Content-Type": "application/json",
+        "X-Pushctl-Signature": await sign(auth, path, body),
+      },
+      credentials: "omit",
+      keepalive: true,
+    });
+    if (response.ok) return;
+    const { status } = response;
+    const { error, remedy, now } = await response.json().catch(() => ({}));
+    if (now && again) {
+      // This machine's clock is off.
+      store({ skew: now - Math.round(Date.now() / 1000) });
+      return post(path, fields, { auth }, false);
+    }
+    throw Object.assign(new Error(`pushctl: ${error ?? status} ${remedy ?? ""}`), {
+      final: status < 500 && status !== 429 && status !== 408,
+    });
+  }
+
+  // --- as in pushctl-sw.js: each file stands alone -----------------------------------
+
+  const bytes = (value) => new TextEncoder().encode(value);
+  const size = (value) => bytes(JSON.stringify(value)).length;
+
+  function encode(buffer) {
+    return btoa(String.fromCharCode(...new Uint8Array(buffer)))
+      .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  }
+
+  function decode(value) {
+    return Uint8Array.from(atob(value.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+  }
+
+  async function sign(auth, path, body) {
+    const seconds = Math.round(Date.now() / 1000) + skew();
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)));
+    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const algorithm = { name: "HMAC", hash: "SHA-256" };
+    const key = await crypto.subtle.importKey("raw", decode(auth), algorithm, false, ["sign"]);
+    const message = bytes(`POST\n${path}\n${seconds}\n${hex}`);
+    return `${seconds}.${encode(await crypto.subtle.sign("HMAC", key, message))}`;
+  }
+
+  // Reads a value, stores what `change` makes of it, in one transaction; gives the new one.
+  function update(name, change) {
+    return new Promise((done, fail) => {
+      const request = indexedDB.open("pushctl", 1);
+      request.onupgradeneeded = () => request.result.createObjectStore("values");
+      request.onerror = () => fail(request.error);
+      request.onsuccess = () => {
+        const transaction = request.result.transaction("values", "readwrite");
+        const values = transaction.objectStore("values");
+        let next;
+        values.get(name).onsuccess = ({ target }) => {
+          next = change(target.result);
+          if (next === undefined) values.delete(name);
+          else values.put(next, name);
+        };
+        transaction.oncomplete = () => (request.result.close(), done(next));
+        transaction.onabort = () => fail(transaction.error);
+      };
+    });
+  }
+
+  // --- the invitation ----------------------------------------------------------------
+
+  // Shows our own question; the browser's follows only when it is answered with yes.
+  // Resolves to what subscribe() gives, "later", or "skipped" when there is no use in asking.
+  let asking = false;
+  async function prompt(options = {}) {
+    const waits = (stored().later ?? 0) > Date.now() && !options.again;
+    if (!SUPPORTED || Notification.permission !== "default" || waits || asking) return "skipped";
+    asking = true;
+    try {
+      await new Promise((done) => setTimeout(done, options.delay ?? 0));
+      // Only for those who are asked.
+      const { ask } = await import("./pushctl-prompt.js");
+      const answer = await ask({ ...CONFIG, ...options }, subscribe);
+      if (answer === "later") store({ later: Date.now() + (options.days ?? 14) * DAY });
+      return answer;
+    } finally {
+      asking = false;
+    }
+  }
+
+  // --- ready -------------------------------------------------------------------------
+
+  const api = {
+    subscribe, unsubscribe, tag, untag, identify, track, cart, prompt, state,
+    worker: "/pushctl-sw.js", scope: "/pushctl/",
+    push: (...calls) => calls.forEach((call) =>
+      typeof call === "function" ? call(api) : api[call[0]](...call.slice(1))),
+  };
+  window.pushctl = api;
+  if (early) Object.assign(api, early.options);
+  // Called before we were here.
+  if (Array.isArray(early)) api.push(...early);
+  api.ready = sync().catch(warn);
+})();
