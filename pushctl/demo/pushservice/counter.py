@@ -1,0 +1,126 @@
+"""
+The counter where messages are handed in: which service, what verdict, where to.
+
+Holds what the services remember: who is gone and what waits for absent browsers. In
+memory only; tokens say the rest (addresses). Used from one thread, the service's loop.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+
+from pushctl.demo.pushservice import apple, fcm, mozilla, wns
+from pushctl.demo.pushservice.addresses import unseal
+from pushctl.demo.pushservice.case import Case
+from pushctl.demo.pushservice.exchange import Address, Answer, Message, Request, Verdict
+from pushctl.demo.pushservice.routes import route
+from pushctl.demo.pushservice.simulated import PREFIX, Simulated
+
+Delivery = Callable[[Message], bool]  # False: the browser is not there now
+
+
+class Counter:
+    """Judges requests and keeps or hands on what they bring."""
+
+    def __init__(self, secret: bytes, simulated: Simulated, *, checks: bool = True) -> None:
+        self._secret = secret
+        self._simulated = simulated
+        self._checks = checks
+        self._gone: set[Address] = set()
+        self._ended: set[tuple[str, str]] = set()  # device and channel
+        self._waiting: dict[str, dict[str, Message]] = {}  # by device, then by message id
+        self._browsers: dict[str, Delivery] = {}  # by device
+
+    def take(self, request: Request) -> Answer:
+        """Judge *request*, deliver or keep what it brings, return the answer."""
+        verdict = self._judge(request)
+        if verdict.message:
+            self._forward(verdict.message)
+        if verdict.recalled is not None and not self._recall(verdict.recalled):
+            return mozilla.error(404, 102, "no such message")
+        return verdict.answer
+
+    def connect(self, device: str, deliver: Delivery) -> None:
+        """Let *device* receive from now on, first what waited for it."""
+        self._browsers[device] = deliver
+        for message in list(self._living(device)):
+            self._forward(message)
+
+    def disconnect(self, device: str, deliver: Delivery) -> None:
+        # A browser that reconnects may be there again before its old connection ends.
+        if self._browsers.get(device) is deliver:
+            del self._browsers[device]
+
+    def done(self, device: str, message_id: str) -> None:
+        """Forget a message that the browser acknowledged."""
+        self._waiting.get(device, {}).pop(message_id, None)
+
+    def end(self, address: Address) -> None:
+        """Unsubscribe: from now on its endpoint is answered with 410."""
+        self._gone.add(address)
+
+    def end_channel(self, device: str, channel: str) -> None:
+        """Unsubscribe what *device* calls *channel*, whatever its key was."""
+        self._ended.add((device, channel))
+
+    def revive(self, address: Address) -> None:
+        """Let a new registration of the same channel receive."""
+        self._gone.discard(address)
+        self._ended.discard((address.device, address.channel))
+
+    def _judge(self, request: Request) -> Verdict:
+        service, token = route(request)
+        address = unseal(token, self._secret)
+        message_id = secrets.token_urlsafe(12)
+        if not self._checks:
+            place = ("location", f"{request.origin}/m/{message_id}")
+            return Verdict(Answer(201, (place, ("ttl", request.headers.get("ttl", "0")))))
+        if address and address.service != service:
+            address = None
+        gone = address is not None and self._is_gone(address)
+        case = Case(request, address, gone, time.time(), message_id)
+        match service:
+            case "mozilla":
+                return mozilla.judge(case)
+            case "fcm":
+                return fcm.judge(case)
+            case "wns":
+                return wns.judge(case)
+            case "apple":
+                return apple.judge(case)
+        return Verdict(Answer(404))
+
+    def _is_gone(self, address: Address) -> bool:
+        return address in self._gone or (address.device, address.channel) in self._ended
+
+    def _forward(self, message: Message) -> None:
+        device = message.address.device
+        if device.startswith(PREFIX):
+            self._simulated.deliver(message)
+            return
+        deliver = self._browsers.get(device)
+        if message.ttl > 0:
+            self._keep(message)
+        if deliver:
+            deliver(message)
+
+    def _keep(self, message: Message) -> None:
+        # RFC 8030, section 5.4: a Topic replaces what was not delivered yet.
+        waiting = self._waiting.setdefault(message.address.device, {})
+        for other in list(waiting.values()):
+            if message.topic and (other.address, other.topic) == (
+                message.address,
+                message.topic,
+            ):
+                del waiting[other.id]
+        waiting[message.id] = message
+
+    def _living(self, device: str) -> Iterator[Message]:
+        now = time.time()
+        for message in self._waiting.get(device, {}).values():
+            if message.expires > now and not self._is_gone(message.address):
+                yield message
+
+    def _recall(self, message_id: str) -> bool:
+        kept = (waiting.pop(message_id, None) for waiting in self._waiting.values())
+        return any(message is not None for message in kept)

@@ -1,0 +1,213 @@
+"""
+The embedded push service as a whole: a thread with its own event loop and four ports.
+
+On 127.0.0.1 only. It plays Mozilla's, Google's, Microsoft's and Apple's service on one
+TLS port (by host name), autopush's WebSocket for a real Firefox, check-in and MCS for a
+real Chromium, and a control port. For tests and the demo, never for production: who
+can connect can register.
+"""
+
+import asyncio
+import os
+import queue
+import secrets
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pushctl.demo.pushservice import addresses, certificates, simulated
+from pushctl.demo.pushservice.chromium import Mcs
+from pushctl.demo.pushservice.control import Control
+from pushctl.demo.pushservice.counter import Counter
+from pushctl.demo.pushservice.doors import LOOPBACK, Doors, Ports, Rooms
+from pushctl.demo.pushservice.exchange import Address, Message, Request
+from pushctl.demo.pushservice.faults import Dice, read
+from pushctl.demo.pushservice.firefox import Acknowledgement, Firefox
+from pushctl.demo.pushservice.routes import route
+from pushctl.demo.pushservice.sink import Receipt, Sink
+from pushctl.demo.pushservice.stage import Stage
+from pushctl.rules.tokens import decode
+
+_PATIENCE = 15.0  # seconds for starting and stopping
+
+
+class PushService:
+    """
+    ``with PushService(folder) as service:``; all methods from any thread.
+
+    *folder* keeps the CA (``ca.pem``), the secret of the tokens, which makes endpoints
+    outlive a restart, and with *log* the list of all bodies read (``sink.log``).
+    *script* and *seed* are for faults.Dice; *checks* off answers 201 to everything, for
+    speed; *streams* is how many HTTP/2 streams a connection may have open.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        ports: Ports | None = None,
+        script: Sequence[Mapping[str, Any]] = (),
+        seed: int = 0,
+        checks: bool = True,
+        log: bool = False,
+        streams: int = 100,
+    ) -> None:
+        self._temporary = None
+        if folder is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="pushctl-push-")
+            folder = Path(self._temporary.name)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.folder = folder
+        self.ports = ports or Ports()
+        self.spki = ""  # of the certificate, for Chromium's switch; known once started
+        self._secret = _secret(folder / "secret")
+        self._simulated = simulated.Simulated()
+        self._counter = Counter(self._secret, self._simulated, checks=checks)
+        self._sink = Sink(folder / "sink.log" if log else None)
+        self._stage = Stage(self._counter, self._sink, Dice(read(script), seed))
+        self._firefox = Firefox(self._counter, self._endpoint)
+        self._streams = streams
+        self._loop = asyncio.new_event_loop()
+        self._started: Future[Ports] = Future()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="pushservice", daemon=True)
+
+    def start(self) -> Self:
+        """Listen; raises OSError when a port is taken."""
+        self._thread.start()
+        self.ports = self._started.result(_PATIENCE)
+        return self
+
+    def stop(self) -> None:
+        """Close everything at once; browsers see their connections end."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(_PATIENCE)
+        self._sink.close()
+        if self._temporary:
+            self._temporary.cleanup()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def ca(self) -> Path:
+        return self.folder / "ca.pem"
+
+    @property
+    def loopback_hosts(self) -> dict[str, str]:
+        """What pushctl.toml wants as [push.loopback] hosts."""
+        names = [name for name in certificates.NAMES if not name[0].isdigit()]
+        return dict.fromkeys(names, f"{LOOPBACK}:{self.ports.push}")
+
+    @property
+    def websocket_url(self) -> str:
+        return f"ws://{LOOPBACK}:{self.ports.websocket}/"
+
+    @property
+    def control_url(self) -> str:
+        return f"http://{LOOPBACK}:{self.ports.control}"
+
+    @property
+    def mcs_url(self) -> str:
+        return f"https://{LOOPBACK}:{self.ports.mcs}"
+
+    def subscribe(self, service: str, key: str) -> str:
+        """
+        Return an endpoint of a new simulated browser at *service*.
+
+        *service* is mozilla, fcm, chromium, wns or apple, *key* the applicationServerKey
+        in base64url. What is accepted for it comes out of deliveries().
+        """
+        if service not in addresses.PREFIXES:
+            raise ValueError(f"no push service is called {service!r}")
+        raw = decode(key)
+        if len(raw) != 65:
+            raise ValueError("the key has not the 65 bytes of an uncompressed point")
+        device = simulated.PREFIX + secrets.token_hex(8)
+        kind = "fcm" if service == "chromium" else service
+        address = Address(kind, device, "1", addresses.key_hash(raw))
+        return addresses.endpoint(address, self._secret, addresses.PREFIXES[service])
+
+    def expire(self, endpoint: str) -> None:
+        """Answer *endpoint* with 410 from now on, as when its browser is gone."""
+        host, _, path = endpoint.removeprefix("https://").partition("/")
+        _, token = route(Request("POST", host, "/" + path, {}, b""))
+        address = addresses.unseal(token, self._secret)
+        if address is None:
+            raise ValueError("this endpoint is not one of this service's")
+        self._loop.call_soon_threadsafe(self._counter.end, address)
+
+    def play(self, script: Sequence[Mapping[str, Any]], seed: int = 0) -> None:
+        """Replace the script of faults; an empty one ends all trouble."""
+        self._stage.dice = Dice(read(script), seed)
+
+    def receipts(self, after: int = 0) -> list[Receipt]:
+        """Return every complete body that was read, without the first *after*."""
+        return list(self._sink.receipts(after))
+
+    def deliveries(self) -> "queue.SimpleQueue[Message]":
+        """Return a queue of what simulated browsers are sent from now on."""
+        return self._simulated.listen()
+
+    def delivered(self, after: int = 0) -> list[Message]:
+        """Return what they were sent since this was first asked."""
+        return self._simulated.recorded(after)
+
+    def acknowledged(self) -> list[Acknowledgement]:
+        """Return what Firefox said of its messages: 100 is delivered, 101 not decrypted."""
+        return list(self._firefox.acknowledged)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_until_complete(self._serve())
+        except BaseException as error:
+            if self._started.done():
+                raise
+            self._started.set_exception(error)
+        finally:
+            self._loop.close()
+
+    async def _serve(self) -> None:
+        authority = certificates.make()
+        self.spki = authority.good.spki
+        self.ca.write_bytes(authority.pem)
+        control = Control(self, self._counter, self._token)
+        rooms = Rooms(self._stage, control, self._firefox, Mcs(self._counter), self._streams)
+        doors = Doors(rooms, authority, self.folder)
+        try:
+            self._started.set_result(await doors.open(self.ports))
+            await self._stopping.wait()
+        finally:
+            await doors.close()
+
+    def _endpoint(self, address: Address) -> str:
+        return addresses.endpoint(address, self._secret, addresses.PREFIXES[address.service])
+
+    def _token(self, address: Address) -> str:
+        return addresses.seal(address, self._secret)
+
+
+def _secret(file: Path) -> bytes:
+    """Return the secret in *file*, made at first use."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_bytes()
+    fresh = secrets.token_bytes(32)
+    os.write(descriptor, fresh)
+    os.close(descriptor)
+    return fresh

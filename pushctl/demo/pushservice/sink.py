@@ -1,0 +1,56 @@
+"""
+What was read to the end, in order: a list in memory, and a file when one is named.
+
+A line of the file: seconds of the monotonic clock, host, path, Topic or "-", separated
+by tabs. It holds whole endpoints, so it is for throw-away subscriptions only.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pushctl.demo.pushservice.exchange import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One complete body: an endpoint and Topic met twice are a duplicate."""
+
+    at: float  # time.monotonic()
+    host: str
+    path: str
+    topic: str | None
+
+    @property
+    def endpoint(self) -> str:
+        return f"https://{self.host}{self.path}"
+
+
+class Sink:
+    def __init__(self, file: Path | None = None) -> None:
+        self._receipts: list[Receipt] = []
+        self._lock = threading.Lock()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        self._file = os.open(file, flags, 0o600) if file else None
+
+    def read(self, request: Request) -> None:
+        topic = request.headers.get("topic")
+        receipt = Receipt(time.monotonic(), request.host, request.path, topic)
+        with self._lock:
+            self._receipts.append(receipt)
+        if self._file is not None:
+            line = f"{receipt.at:.6f}\t{receipt.host}\t{receipt.path}\t{topic or '-'}\n"
+            os.write(self._file, line.encode())
+
+    def receipts(self, after: int = 0) -> Sequence[Receipt]:
+        """Return what was read, without the first *after*; from any thread."""
+        with self._lock:
+            return self._receipts[after:]
+
+    def close(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
