@@ -193,3 +193,101 @@ def m001_spine(db: Database) -> None:
         ) STRICT;
         """,
     )
+
+
+@migrations()
+def m002_triggers(db: Database) -> None:
+    _script(
+        db,
+        """
+        CREATE TABLE enrolments (
+            id              INTEGER PRIMARY KEY,
+            trigger         TEXT NOT NULL,
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+            -- the event or day that caused it: nobody walks twice for one cause
+            occurrence      TEXT NOT NULL,
+            state           TEXT NOT NULL
+                            CHECK (state IN ('active', 'finished', 'cancelled', 'expired',
+                                             'superseded', 'holdout')),
+            step            INTEGER NOT NULL DEFAULT 1,
+            sent            INTEGER NOT NULL DEFAULT 0,
+            entered_at      INTEGER NOT NULL,
+            accepted_at     INTEGER,
+            shown_at        INTEGER,
+            next_at         INTEGER,
+            context         TEXT NOT NULL DEFAULT '{}',
+            changed_at      INTEGER NOT NULL,
+            reason          TEXT,
+            UNIQUE (trigger, subscription_id, occurrence)
+        ) STRICT;
+
+        CREATE UNIQUE INDEX enrolments_active ON enrolments(subscription_id, trigger)
+            WHERE state = 'active';
+
+        CREATE INDEX enrolments_due ON enrolments(next_at) WHERE state = 'active';
+
+        CREATE INDEX enrolments_subscription
+            ON enrolments(subscription_id, trigger, entered_at);
+
+        CREATE INDEX enrolments_trigger ON enrolments(trigger, state);
+
+        CREATE TABLE decisions (
+            id              INTEGER PRIMARY KEY,
+            trigger         TEXT NOT NULL,
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+            enrolment_id    INTEGER,
+            kind            TEXT NOT NULL,
+            step            INTEGER,
+            at              INTEGER NOT NULL,
+            until           INTEGER,
+            reason          TEXT NOT NULL
+        ) STRICT;
+
+        CREATE INDEX decisions_subscription ON decisions(subscription_id, at);
+
+        CREATE INDEX decisions_at ON decisions(at);
+
+        CREATE TABLE trigger_states (
+            name       TEXT PRIMARY KEY,
+            tag        TEXT,
+            paused_at  INTEGER,
+            scanned_at INTEGER
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE baskets (
+            subscription_id INTEGER PRIMARY KEY
+                            REFERENCES subscriptions(id) ON DELETE CASCADE,
+            cart            TEXT NOT NULL,
+            stage           TEXT NOT NULL CHECK (stage IN ('basket', 'payment')),
+            updated_at      INTEGER NOT NULL
+        ) STRICT;
+
+        CREATE TABLE interests (
+            product         TEXT NOT NULL,
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+            at              INTEGER NOT NULL,
+            PRIMARY KEY (product, subscription_id)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE INDEX interests_subscription ON interests(subscription_id);
+
+        CREATE TABLE products (
+            site_id    INTEGER NOT NULL REFERENCES sites(id),
+            id         TEXT NOT NULL,
+            price      REAL,
+            available  INTEGER,
+            about      TEXT NOT NULL DEFAULT '{}',
+            changed_at INTEGER NOT NULL,
+            PRIMARY KEY (site_id, id)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE feed_items (
+            trigger TEXT NOT NULL,
+            item    TEXT NOT NULL,
+            at      INTEGER NOT NULL,
+            PRIMARY KEY (trigger, item)
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE INDEX subscriptions_seen ON subscriptions(last_seen_at) WHERE state = 'active';
+        """,
+    )
