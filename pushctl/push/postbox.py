@@ -22,7 +22,8 @@ class Postbox:
     encoder: str = "auto"  # auto, turbo, direct, pywebpush
     timeout: float = 30.0  # seconds for one request as a whole
     proxy: str | None = None  # "http://host:port"; the environment's are never used
-    loopback: Mapping[str, str] = field(default_factory=dict)  # "name[:port]" -> "127.0.0.1:port"
+    # "name[:port]" -> "127.0.0.1:port"; only loopback targets are taken
+    loopback: Mapping[str, str] = field(default_factory=dict)
     loopback_ca: Path | None = None
     stop: Path | None = None  # once this file exists, nothing more is started
     window: int = 1000  # most requests in flight in one process

@@ -1,12 +1,30 @@
 """Who we are to the push services (RFC 8292): keys, their folder, the header."""
 
+import hashlib
+import os
+import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
+from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
+from pushctl.rules import keys, tokens
+
+# Twelve hours survive a clock that is up to twelve hours wrong either way; services
+# refuse more than 24 (RFC 8292, section 2). Renewed when half of it is gone.
+_LIFE: Millis = 12 * 3600 * 1000
+_CLOCK_JUMP: Millis = 5 * 60 * 1000
 
 
 @dataclass(frozen=True)
@@ -16,35 +34,152 @@ class Key:
     id: str  # first 8 characters of base64url sha256(public key)
     public: str  # applicationServerKey: base64url of the 65 bytes
     pem: bytes = field(repr=False)
-    private: ec.EllipticCurvePrivateKey = field(repr=False, compare=False)
     file: Path | None = None
 
 
 def create() -> bytes:
     """Return a new private key as PEM (PKCS 8)."""
-    raise NotImplementedError
+    key = ec.generate_private_key(ec.SECP256R1())
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def read(pem: bytes, file: Path | None = None) -> Key:
     """Return the Key in *pem*; ConfigError when it is none on P-256."""
-    raise NotImplementedError
+    place = file or "the VAPID key"
+    try:
+        private = load_pem_private_key(pem, password=None)
+    except (ValueError, TypeError) as error:
+        raise ConfigError(
+            f"{place} is no unencrypted private key in PEM. Restore it from your safe or "
+            "a backup: subscriptions made with it can't be reached with any other."
+        ) from error
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(
+        private.curve, ec.SECP256R1
+    ):
+        raise ConfigError(f"{place} is no key on the curve P-256, which web push demands")
+    public = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return Key(key_id(public), tokens.encode(public), pem, file)
+
+
+def key_id(public: bytes) -> str:
+    """Return the short name of a public key (65 bytes)."""
+    return tokens.encode(hashlib.sha256(public).digest())[:8]
+
+
+def public_key(text: str) -> bytes:
+    """Return the 65 bytes of an applicationServerKey; InputError when it is none."""
+    try:
+        return keys.p256dh(text)
+    except InputError as error:
+        raise InputError(str(error).replace("p256dh", "the application server key")) from error
 
 
 def load(folder: Path) -> Mapping[str, Key]:
-    """Return the keys of *folder* (vapid-<key id>.pem), newest first, by key id."""
-    raise NotImplementedError
+    """
+    Return the keys of *folder* (vapid-<key id>.pem), newest first, by key id.
+
+    Raises ConfigError when one can be read by others, or is not what its name says.
+    """
+    found: list[tuple[int, Key]] = []
+    for file in sorted(folder.glob("vapid-*.pem")):
+        status = file.stat()
+        if status.st_mode & 0o077:
+            raise ConfigError(
+                f"{file} can be read by others, and whoever has it can send to your "
+                f"subscribers. Run: chmod 600 {file}"
+            )
+        key = read(file.read_bytes(), file)
+        if file.name != f"vapid-{key.id}.pem":
+            raise ConfigError(f"{file} holds the key {key.id}. Name it vapid-{key.id}.pem.")
+        found.append((status.st_mtime_ns, key))
+    found.sort(key=lambda pair: pair[0], reverse=True)
+    return {key.id: key for _, key in found}
 
 
 def write(folder: Path) -> Key:
     """Make a new key and write it to *folder* (made 0700 when missing) as 0600."""
-    raise NotImplementedError
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    key = read(create())
+    file = folder / f"vapid-{key.id}.pem"
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        os.write(handle, key.pem)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    # The name lives in the folder: without this a power loss may forget the file.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return Key(key.id, key.public, key.pem, file)
+
+
+_MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?P<host>[A-Za-z0-9.-]+)", re.ASCII)
+_WEB = re.compile(r"(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?(?:/[!-;=?-~]*)?", re.ASCII)
+_PRIVATE = (".localhost", ".local", ".invalid")
 
 
 def check_contact(contact: str) -> list[str]:
-    """Return what push services dislike in the VAPID sub; nothing when it is right."""
-    raise NotImplementedError
+    """
+    Return what push services dislike in the VAPID sub; nothing when it is right.
+
+    Apple answers 403 BadJwtToken to all of these, for every message.
+    """
+    problems = []
+    if re.search(r"\s", contact):
+        problems.append("it contains a space")
+    if "<" in contact or ">" in contact:
+        problems.append('it contains angle brackets; write "mailto:push@example.com"')
+    if contact.startswith("mailto:"):
+        match = _MAIL.fullmatch(contact.removeprefix("mailto:"))
+        what = "an e-mail address"
+    elif contact.startswith("https://"):
+        match = _WEB.fullmatch(contact.removeprefix("https://"))
+        what = "a web address"
+    else:
+        return [*problems, 'it starts with neither "mailto:" nor "https://"']
+    if match is None:
+        return [*problems, f"it is not {what}"]
+    host = match["host"].lower().rstrip(".")
+    if "." not in host or host.startswith(".") or ".." in host:
+        problems.append(f"{host} is no public domain")
+    elif host.endswith(_PRIVATE) or host.replace(".", "").isdecimal():
+        problems.append(f"{host} is no public domain")
+    return problems
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    text: str
+    at: Millis
+    monotonic: float
+
+
+_cache: dict[tuple[str, str, str], _Signed] = {}
 
 
 def header(origin: str, key: Key, contact: str, now: Millis) -> str:
-    """Return the Authorization header for *origin*; cached for up to six hours."""
-    raise NotImplementedError
+    """
+    Return the Authorization header for *origin* ("https://host"), valid for 12 hours.
+
+    Signed once, then kept until half its life is gone or the wall clock has moved
+    by more than five minutes against the steady one.
+    """
+    name = (origin, key.id, contact)
+    steady = time.monotonic()
+    kept = _cache.get(name)
+    if kept is not None:
+        age = now - kept.at
+        jump = abs(age - (steady - kept.monotonic) * 1000)
+        if 0 <= age < _LIFE // 2 and jump <= _CLOCK_JUMP:
+            return kept.text
+    from py_vapid import Vapid02
+
+    # A dict of its own: py_vapid's callers have sent the first origin's audience to
+    # all others by sharing one.
+    claims = {"aud": origin, "exp": (now + _LIFE) // 1000, "sub": contact}
+    text: str = Vapid02.from_pem(key.pem).sign(claims)["Authorization"]
+    _cache[name] = _Signed(text, now, steady)
+    return text

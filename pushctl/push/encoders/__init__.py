@@ -1,0 +1,1 @@
+"""The encoders: each turns letters into bodies of the one form that RFC 8291 allows."""
