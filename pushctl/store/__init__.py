@@ -6,29 +6,39 @@ The only SQL of the program stands in this package, one file per noun.
 """
 
 import fcntl
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, NoReturn, Self
 
-from pushctl.errors import BusyError, ConfigError
+from pushctl.errors import BusyError, ConfigError, InputError
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
     from pushctl.store.campaigns import Campaigns
     from pushctl.store.deliveries import Deliveries
+    from pushctl.store.events import Events
+    from pushctl.store.health import Health
+    from pushctl.store.inbox_cursors import InboxCursors
+    from pushctl.store.interactions import Interactions
+    from pushctl.store.meta import Meta
     from pushctl.store.origins import Origins
     from pushctl.store.reports import Reports
     from pushctl.store.runs import Runs
+    from pushctl.store.sites import Sites
+    from pushctl.store.soundness import Soundness
+    from pushctl.store.subscriptions import Subscriptions
+    from pushctl.store.tags import Tags
 
 # Names of the migrations this build knows, in order: lets a run find out from
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
-KNOWN_MIGRATIONS = ("m001_spine",)
+KNOWN_MIGRATIONS = ("m001_spine", "m002_triggers")
 
 BUSY_SECONDS = 10.0
 
@@ -62,6 +72,9 @@ class Store:
         self.path = path
         self._lock_file: IO[bytes] | None = None
         self._depth = 0
+        if create:
+            # Before SQLite does: the file and its log hold the power to reach people.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self.connection = sqlite3.connect(
             path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -69,13 +82,10 @@ class Store:
             self.connection.executescript(_PRAGMAS)
             self._migrate()
         except sqlite3.DatabaseError as error:
-            self.connection.close()
-            raise ConfigError(
-                f"{path} can't be used: {error}. Restore it from a backup, or check "
-                "the disk and the file's permissions."
-            ) from error
+            self.close()
+            self._raise(error)
         except BaseException:
-            self.connection.close()
+            self.close()
             raise
 
     @cached_property
@@ -98,6 +108,12 @@ class Store:
         return Deliveries(self)
 
     @cached_property
+    def health(self) -> "Health":
+        from pushctl.store.health import Health
+
+        return Health(self)
+
+    @cached_property
     def origins(self) -> "Origins":
         from pushctl.store.origins import Origins
 
@@ -114,6 +130,54 @@ class Store:
         from pushctl.store.runs import Runs
 
         return Runs(self)
+
+    @cached_property
+    def events(self) -> "Events":
+        from pushctl.store.events import Events
+
+        return Events(self)
+
+    @cached_property
+    def inbox_cursors(self) -> "InboxCursors":
+        from pushctl.store.inbox_cursors import InboxCursors
+
+        return InboxCursors(self)
+
+    @cached_property
+    def interactions(self) -> "Interactions":
+        from pushctl.store.interactions import Interactions
+
+        return Interactions(self)
+
+    @cached_property
+    def meta(self) -> "Meta":
+        from pushctl.store.meta import Meta
+
+        return Meta(self)
+
+    @cached_property
+    def sites(self) -> "Sites":
+        from pushctl.store.sites import Sites
+
+        return Sites(self)
+
+    @cached_property
+    def soundness(self) -> "Soundness":
+        from pushctl.store.soundness import Soundness
+
+        return Soundness(self)
+
+    @cached_property
+    def subscriptions(self) -> "Subscriptions":
+        from pushctl.store.subscriptions import Subscriptions
+
+        return Subscriptions(self)
+
+    @cached_property
+    def tags(self) -> "Tags":
+        from pushctl.store.tags import Tags
+
+        return Tags(self)
 
     def close(self) -> None:
         self.connection.close()
@@ -143,19 +207,55 @@ class Store:
             yield self.connection
             return
         with self._locked():
-            self.connection.execute("BEGIN IMMEDIATE")
-            self._depth += 1
             try:
-                yield self.connection
-            except BaseException:
+                self.connection.execute("BEGIN IMMEDIATE")
+                self._depth += 1
+                try:
+                    yield self.connection
+                finally:
+                    self._depth -= 1
+                self.connection.execute("COMMIT")
+            except BaseException as error:
                 # A full disk has rolled back already (faults: SQLITE_FULL).
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    self._raise(error)
                 raise
-            else:
-                self.connection.execute("COMMIT")
-            finally:
-                self._depth -= 1
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """
+        Undo this block alone when it fails; for use inside ``write()``.
+
+        What the tables' constraints refuse is raised as InputError.
+        """
+        self.connection.execute("SAVEPOINT one")
+        try:
+            yield
+        except BaseException as error:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK TO one")
+                self.connection.execute("RELEASE one")
+            if isinstance(error, sqlite3.IntegrityError | sqlite3.DataError | OverflowError):
+                raise InputError(f"the database refuses it: {error}") from error
+            raise
+        self.connection.execute("RELEASE one")
+
+    def _raise(self, error: sqlite3.DatabaseError) -> NoReturn:
+        """Raise what an error of SQLite's means to the person; a mistake in SQL as it is."""
+        # The low byte is the code, the rest says more (https://sqlite.org/rescode.html).
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise BusyError(
+                f"another program holds {self.path} ({error}). Try again when it is done."
+            ) from error
+        if code == sqlite3.SQLITE_ERROR:
+            raise error
+        raise ConfigError(
+            f"{self.path} can't be used: {error}. Check the disk's space and the file's "
+            "permissions, or restore it from a backup."
+        ) from error
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file and empty it."""
@@ -168,7 +268,8 @@ class Store:
         # beside a writer; one lock around both keeps clear of it, and queues
         # writers fairly instead of by busy_timeout's polling.
         if self._lock_file is None:
-            self._lock_file = Path(f"{self.path}.lock").open("ab")  # noqa: SIM115
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+            self._lock_file = os.fdopen(os.open(f"{self.path}.lock", flags, 0o600), "r+b")
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             try:
@@ -199,7 +300,7 @@ class Store:
         from pushctl.store.schema import migrations
 
         with self._locked():
-            if applied:
+            if self._applied():
                 self._back_up()
             migrations.apply(self.db)
 
@@ -214,6 +315,6 @@ class Store:
 
     def _back_up(self) -> None:
         copy = self.path.with_name(f"{self.path.name}.before-{len(self._applied()) + 1:03}")
-        with sqlite3.connect(copy) as target:
+        os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(copy)) as target:
             self.connection.backup(target)
-        copy.chmod(0o600)

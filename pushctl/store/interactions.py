@@ -1,0 +1,70 @@
+"""Interactions: what a browser reported about a message. Rows are only ever added."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushctl.model import InteractionKind, Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+
+class Interaction(NamedTuple):
+    """One report: shown, clicked (where), or closed."""
+
+    delivery: int
+    kind: InteractionKind
+    action: str | None
+    at: Millis
+    dedupe_key: str
+
+
+class Interactions:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def subject(self, delivery: int) -> tuple[int | None] | None:
+        """
+        Return the subscription of a delivery in a tuple, or None without such a row.
+
+        The tuple holds None when the person was forgotten.
+        """
+        sql = "SELECT subscription_id FROM deliveries WHERE id = :id"
+        row: tuple[int | None] | None = self._store.connection.execute(
+            sql, {"id": delivery}
+        ).fetchone()
+        return row
+
+    def add(self, one: Interaction) -> bool:
+        """
+        Write a report; return whether it is new.
+
+        A report proves that the message arrived: a delivery in doubt is accepted then,
+        and so is one whose process died before it could write the answer down.
+        """
+        sql = """
+            INSERT INTO interactions (delivery_id, kind, action, at, dedupe_key)
+            VALUES (?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING
+        """
+        settle = """
+            UPDATE deliveries SET status = 'accepted', reason = 'shown', changed_at = :at
+             WHERE id = :delivery AND status IN ('in_doubt', 'sending')
+        """
+        with self._store.write() as connection:
+            new = connection.execute(sql, one._replace(kind=one.kind.value)).rowcount > 0  # type: ignore[arg-type]
+            if new:
+                connection.execute(settle, {"at": one.at, "delivery": one.delivery})
+            return new
+
+    def of(
+        self, subscription: int, limit: int = 100
+    ) -> list[tuple[str, str, str | None, Millis]]:
+        """Return (campaign, kind, action, at) of a subscription's reports, newest first."""
+        sql = """
+            SELECT c.name, i.kind, i.action, i.at
+              FROM deliveries AS d
+              JOIN interactions AS i ON i.delivery_id = d.id
+              JOIN campaigns AS c ON c.id = d.campaign_id
+             WHERE d.subscription_id = :id ORDER BY i.at DESC, i.id DESC LIMIT :limit
+        """
+        values = {"id": subscription, "limit": limit}
+        return self._store.connection.execute(sql, values).fetchall()

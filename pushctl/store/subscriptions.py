@@ -1,0 +1,344 @@
+"""
+Subscriptions: who can be reached, and what became of them.
+
+State stands in the row, what happened in ``subscription_changes``: kind is the new
+state's name, or ``revived`` (active again) or ``moved`` (a new endpoint).
+"""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import orjson
+
+from pushctl.errors import NotFoundError, UsageError
+from pushctl.model import Json, Millis, Subscription, SubscriptionState
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+MIN_PREFIX = 6
+
+_SELECT = """
+    SELECT s.id, s.public_id, t.name AS site, s.endpoint, s.p256dh, s.auth, s.key_id,
+           s.state, s.language, s.timezone, s.country, s.city, s.browser, s.os, s.alias,
+           s.alias_trusted, s.source, s.attributes, s.subscribed_at, s.last_seen_at,
+           (SELECT json_group_array(g.name)
+              FROM subscription_tags AS st JOIN tags AS g ON g.id = st.tag_id
+             WHERE st.subscription_id = s.id
+               AND (st.expires_at IS NULL OR :now IS NULL OR st.expires_at > :now)) AS tags
+      FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+"""
+
+# In the order of _SELECT.
+_FIELDS = tuple(field.name for field in fields(Subscription))
+
+# What a browser, an import or the shop may tell about a subscription.
+ABOUT = ("language", "timezone", "country", "city", "browser", "os", "source")
+
+
+class Known(NamedTuple):
+    """What deciding about a request of a browser takes."""
+
+    id: int
+    public_id: str
+    site: str
+    p256dh: bytes
+    auth: bytes
+    key_id: str
+    state: SubscriptionState
+    state_at: Millis
+    alias: str | None
+    alias_trusted: bool
+
+
+class Registration(NamedTuple):
+    """A push subscription as a browser made it, checked."""
+
+    site_id: int
+    endpoint: str
+    endpoint_hash: bytes
+    p256dh: bytes
+    auth: bytes
+    key_id: str
+
+
+class Growth(NamedTuple):
+    """What happened to the base on one day."""
+
+    day: Millis  # its first millisecond
+    new: int
+    revived: int
+    unsubscribed: int
+    gone: int
+    quarantined: int
+
+
+def new_public_id() -> str:
+    """Return 22 characters of base64url: 128 bits that nobody guesses."""
+    return secrets.token_urlsafe(16)
+
+
+class Subscriptions:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    # --- finding ---------------------------------------------------------------------
+
+    def get(self, ref: str, now: Millis | None = None) -> Subscription:
+        """
+        Return the one subscription that *ref* names; see ``find``.
+
+        Raises UsageError when an alias stands for several.
+        """
+        found = self.find(ref, now)
+        if len(found) > 1:
+            ids = ", ".join(one.public_id for one in found[:5])
+            raise UsageError(f"{ref} stands for {len(found)} subscribers: {ids}. Name one.")
+        return found[0]
+
+    def find(self, ref: str, now: Millis | None = None) -> list[Subscription]:
+        """
+        Return whom *ref* names, at least one: ``alias:NAME`` may stand for several.
+
+        Otherwise a public id, a prefix of one from six characters on, or the number of
+        the row. *now* leaves expired tags out. Raises NotFoundError, or UsageError for
+        a prefix that fits several.
+        """
+        if ref.startswith("alias:"):
+            found = self._where("s.alias = :alias", now, alias=ref.removeprefix("alias:"))
+        else:
+            found = self._where("s.public_id = :ref", now, ref=ref)
+            if not found and ref.isascii() and ref.isdecimal() and len(ref) < 19:
+                found = self._where("s.id = :id", now, id=int(ref))
+            if not found and len(ref) >= MIN_PREFIX:
+                found = self._with_prefix(ref, now)
+        if not found:
+            raise NotFoundError(
+                f"no subscriber is called {ref!r}. Give an id from `pushctl subscribers "
+                f"list`, at least {MIN_PREFIX} characters of one, or alias:NAME."
+            )
+        return found
+
+    def _with_prefix(self, ref: str, now: Millis | None) -> list[Subscription]:
+        # Characters of base64url sort below "~", so this is a range of the index.
+        condition = "s.public_id >= :ref AND s.public_id < :ref || '~'"
+        found = self._where(condition, now, ref=ref, limit=2)
+        if len(found) > 1:
+            raise UsageError(f"several subscribers' ids begin with {ref}. Give more of it.")
+        return found
+
+    def by_endpoint_hash(
+        self, endpoint_hash: bytes, now: Millis | None = None
+    ) -> Subscription | None:
+        found = self._where("s.endpoint_hash = :hash", now, hash=endpoint_hash)
+        return found[0] if found else None
+
+    def page(self, after_id: int, limit: int, now: Millis | None = None) -> list[Subscription]:
+        """Return up to *limit* subscriptions behind row *after_id*, in order of rows."""
+        return self._where("s.id > :after ORDER BY s.id", now, after=after_id, limit=limit)
+
+    def some(self, ids: Collection[int], now: Millis | None = None) -> list[Subscription]:
+        """Return the subscriptions of these rows, in order of rows."""
+        listed = orjson.dumps(list(ids)).decode()
+        condition = "s.id IN (SELECT value FROM json_each(:ids)) ORDER BY s.id"
+        return self._where(condition, now, ids=listed)
+
+    def _where(self, condition: str, now: Millis | None, **values: Any) -> list[Subscription]:
+        sql = f"{_SELECT} WHERE {condition} LIMIT :limit"
+        values = {"now": now, "limit": -1, **values}
+        return [_subscription(row) for row in self._store.connection.execute(sql, values)]
+
+    def known(self, endpoint_hash: bytes) -> Known | None:
+        """Return what deciding about a request for this endpoint takes."""
+        sql = """
+            SELECT s.id, s.public_id, t.name, s.p256dh, s.auth, s.key_id, s.state, s.state_at,
+                   s.alias, s.alias_trusted
+              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+             WHERE s.endpoint_hash = :hash
+        """
+        row = self._store.connection.execute(sql, {"hash": endpoint_hash}).fetchone()
+        if row is None:
+            return None
+        known = Known._make(row)
+        return known._replace(
+            state=SubscriptionState(known.state), alias_trusted=bool(known.alias_trusted)
+        )
+
+    # --- coming and changing ---------------------------------------------------------
+
+    def add(self, made: Registration, about: Mapping[str, str | None], at: Millis) -> int:
+        """Write a new subscription and return its row; *about* has keys of ABOUT."""
+        sql = """
+            INSERT INTO subscriptions (public_id, site_id, endpoint_hash, endpoint, p256dh,
+                                       auth, key_id, state_at, language, timezone, country,
+                                       city, browser, os, source, subscribed_at, last_seen_at)
+            VALUES (:public_id, :site_id, :endpoint_hash, :endpoint, :p256dh, :auth, :key_id,
+                    :at, :language, :timezone, :country, :city, :browser, :os, :source, :at,
+                    :at)
+        """
+        values = dict.fromkeys(ABOUT) | dict(about) | made._asdict()
+        values |= {"public_id": new_public_id(), "at": at}
+        with self._store.write() as connection:
+            row = connection.execute(sql, values).lastrowid
+        assert row is not None
+        return row
+
+    def refresh(self, subscription: int, about: Mapping[str, str | None], at: Millis) -> None:
+        """Note that the browser was here; what it doesn't tell stays as it was."""
+        sql = """
+            UPDATE subscriptions
+               SET last_seen_at = max(last_seen_at, :at),
+                   language = coalesce(:language, language),
+                   timezone = coalesce(:timezone, timezone),
+                   country = coalesce(:country, country), city = coalesce(:city, city),
+                   browser = coalesce(:browser, browser), os = coalesce(:os, os),
+                   source = coalesce(source, :source)
+             WHERE id = :id
+        """
+        values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription, "at": at}
+        with self._store.write() as connection:
+            connection.execute(sql, values)
+
+    def move(self, subscription: int, made: Registration, reason: str, at: Millis) -> None:
+        """Give a subscription its browser's new endpoint and keys; it is active then."""
+        sql = """
+            UPDATE subscriptions
+               SET endpoint_hash = :endpoint_hash, endpoint = :endpoint, p256dh = :p256dh,
+                   auth = :auth, key_id = :key_id, state = 'active', state_reason = NULL,
+                   state_at = CASE state WHEN 'active' THEN state_at ELSE :at END,
+                   failures = 0, failing_since = NULL, small_payload = 0
+             WHERE id = :id
+        """
+        change = """
+            INSERT INTO subscription_changes (subscription_id, kind, reason, at)
+            VALUES (:id, 'moved', :reason, :at)
+        """
+        values = made._asdict() | {"id": subscription, "reason": reason, "at": at}
+        with self._store.write() as connection:
+            connection.execute(
+                "INSERT INTO subscription_changes (subscription_id, kind, reason, at) "
+                "SELECT id, 'revived', 'moved', :at FROM subscriptions "
+                "WHERE id = :id AND state <> 'active'",
+                {"id": subscription, "at": at},
+            )
+            connection.execute(sql, values)
+            connection.execute(change, values)
+
+    def describe(self, subscription: int, attributes: Mapping[str, Json]) -> None:
+        """Set these attributes; others stay, null removes one."""
+        sql = """
+            UPDATE subscriptions SET attributes = json_patch(attributes, :attributes)
+             WHERE id = :id
+        """
+        text = orjson.dumps(attributes).decode()
+        with self._store.write() as connection:
+            connection.execute(sql, {"id": subscription, "attributes": text})
+
+    def name(self, subscription: int, alias: str | None, trusted: bool) -> None:
+        """Set the shop's own id of the person; *trusted* when the shop signed it."""
+        sql = "UPDATE subscriptions SET alias = :alias, alias_trusted = :trusted WHERE id = :id"
+        values = {"id": subscription, "alias": alias, "trusted": trusted}
+        with self._store.write() as connection:
+            connection.execute(sql, values)
+
+    def verify(self, subscription: int, at: Millis) -> None:
+        """Note that a message was shown there: the endpoint and keys are real."""
+        sql = """
+            UPDATE subscriptions
+               SET verified_at = coalesce(verified_at, :at),
+                   last_seen_at = max(last_seen_at, :at)
+             WHERE id = :id
+        """
+        with self._store.write() as connection:
+            connection.execute(sql, {"id": subscription, "at": at})
+
+    def mark(
+        self, ids: Sequence[int], state: SubscriptionState, reason: str, now: Millis
+    ) -> int:
+        """
+        Put subscriptions into *state* and write why; return how many weren't in it before.
+
+        Active ones begin anew: their failures are forgotten.
+        """
+        change = """
+            INSERT INTO subscription_changes (subscription_id, kind, reason, at)
+            SELECT id, iif(:state = 'active', 'revived', :state), :reason, :now
+              FROM subscriptions WHERE id = :id AND state <> :state
+        """
+        update = """
+            UPDATE subscriptions
+               SET state = :state, state_reason = :reason, state_at = :now,
+                   failures = iif(:state = 'active', 0, failures),
+                   failing_since = iif(:state = 'active', NULL, failing_since)
+             WHERE id = :id AND state <> :state
+        """
+        values = [
+            {"id": one, "state": state.value, "reason": reason, "now": now} for one in ids
+        ]
+        with self._store.write() as connection:
+            connection.executemany(change, values)
+            return connection.executemany(update, values).rowcount
+
+    # --- figures ---------------------------------------------------------------------
+
+    def counts_by_state(self) -> dict[SubscriptionState, int]:
+        """Return how many subscriptions are in each state, zeros included."""
+        sql = "SELECT state, count(*) FROM subscriptions GROUP BY state"
+        counts = dict(self._store.connection.execute(sql).fetchall())
+        return {state: counts.get(state.value, 0) for state in SubscriptionState}
+
+    def growth(self, since: Millis, until: Millis, offset: Millis = 0) -> list[Growth]:
+        """
+        Return each day between two times on which something happened.
+
+        *offset* is what the wall's clock is ahead of UTC; days begin at its midnight.
+        """
+        rows = self._store.connection.execute(
+            _GROWTH, {"since": since, "until": until, "offset": offset}
+        )
+        return [Growth._make(row) for row in rows]
+
+    def losses(self, since: Millis, until: Millis) -> list[tuple[str, str | None, int]]:
+        """Return (kind, reason, count) of what was lost between two times, most first."""
+        sql = """
+            SELECT kind, reason, count(*) FROM subscription_changes
+             WHERE at >= :since AND at < :until
+               AND kind IN ('unsubscribed', 'gone', 'quarantined')
+             GROUP BY kind, reason ORDER BY count(*) DESC, kind, reason
+        """
+        rows = self._store.connection.execute(sql, {"since": since, "until": until})
+        return rows.fetchall()
+
+    def changes(self, subscription: int) -> list[Mapping[str, Json]]:
+        """Return what happened to a subscription, oldest first: kind, reason, at."""
+        sql = """
+            SELECT kind, reason, at FROM subscription_changes
+             WHERE subscription_id = :id ORDER BY at, id
+        """
+        rows = self._store.connection.execute(sql, {"id": subscription})
+        return [dict(zip(("kind", "reason", "at"), row, strict=True)) for row in rows]
+
+
+_GROWTH = """
+    WITH happened(kind, at) AS (
+        SELECT 'new', subscribed_at FROM subscriptions
+         WHERE subscribed_at >= :since AND subscribed_at < :until
+         UNION ALL
+        SELECT kind, at FROM subscription_changes WHERE at >= :since AND at < :until
+    )
+    SELECT (at + :offset) / 86400000 * 86400000 - :offset AS day,
+           sum(kind = 'new'), sum(kind = 'revived'), sum(kind = 'unsubscribed'),
+           sum(kind = 'gone'), sum(kind = 'quarantined')
+      FROM happened WHERE kind <> 'moved' GROUP BY day ORDER BY day
+"""
+
+
+def _subscription(row: tuple[Any, ...]) -> Subscription:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["state"] = SubscriptionState(values["state"])
+    values["alias_trusted"] = bool(values["alias_trusted"])
+    values["attributes"] = orjson.loads(values["attributes"])
+    values["tags"] = tuple(sorted(orjson.loads(values["tags"]), key=str.casefold))
+    return Subscription(**values)

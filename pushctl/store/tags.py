@@ -1,0 +1,156 @@
+"""
+Tags: free labels. The first spelling is kept; case and spacing don't tell tags apart.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushctl.errors import InputError
+from pushctl.model import Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+MAX_NAME = 255
+# Tags that the program sets itself; no browser may.
+RESERVED = "pushctl:"
+
+# Persian and Indic words are written with joiners, which isprintable() refuses.
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
+
+
+class TagCount(NamedTuple):
+    """A tag and how many have it now."""
+
+    name: str
+    active: int  # subscriptions that can be reached
+    total: int  # in any state
+    last_set_at: Millis | None
+
+
+def tidy(name: str) -> str:
+    """
+    Return a tag's name as it is kept: NFC, single spaces, none around.
+
+    Raises InputError for an empty one, one above 255 characters or with characters
+    that can't be seen.
+    """
+    plain = " ".join(unicodedata.normalize("NFC", name).split())
+    if not plain:
+        raise InputError("a tag is empty")
+    if len(plain) > MAX_NAME:
+        raise InputError(f"a tag has {len(plain)} characters, more than {MAX_NAME}")
+    if not plain.translate(_JOINERS).isprintable():
+        raise InputError("a tag has control characters")
+    return plain
+
+
+def fold(name: str) -> str:
+    """Return what tells a tag from others: without case."""
+    return unicodedata.normalize("NFC", tidy(name).casefold())
+
+
+def is_reserved(name: str) -> bool:
+    """Say whether only the program itself may set this tag."""
+    return fold(name).startswith(RESERVED)
+
+
+class Tags:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def find(self, name: str) -> int | None:
+        """Return the row of the tag called *name* in any spelling, or None."""
+        sql = "SELECT id FROM tags WHERE folded = :folded"
+        row = self._store.connection.execute(sql, {"folded": fold(name)}).fetchone()
+        return None if row is None else int(row[0])
+
+    def ensure(self, name: str) -> int:
+        """Return the row of the tag called *name*; make it when there is none."""
+        sql = """
+            INSERT INTO tags (name, folded) VALUES (:name, :folded)
+            ON CONFLICT (folded) DO UPDATE SET folded = folded RETURNING id
+        """
+        known = self.find(name)
+        if known is not None:
+            return known
+        with self._store.write() as connection:
+            row = connection.execute(sql, {"name": tidy(name), "folded": fold(name)})
+            return int(row.fetchone()[0])
+
+    def add(
+        self,
+        subscriptions: Iterable[int],
+        name: str,
+        now: Millis,
+        expires_at: Millis | None = None,
+    ) -> int:
+        """
+        Put a tag on; return how many didn't have it.
+
+        On those that have it the time and the expiry are set anew.
+        """
+        sql = """
+            INSERT INTO subscription_tags (tag_id, subscription_id, set_at, expires_at)
+            VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET set_at = excluded.set_at,
+                                      expires_at = excluded.expires_at
+        """
+        rows = sorted(set(subscriptions))
+        with self._store.write() as connection:
+            tag = self.ensure(name)
+            had = self._having(tag, rows, now)
+            connection.executemany(sql, ((tag, row, now, expires_at) for row in rows))
+        return len(rows) - had
+
+    def remove(self, subscriptions: Iterable[int], name: str) -> int:
+        """Take a tag off; return from how many."""
+        sql = "DELETE FROM subscription_tags WHERE tag_id = ? AND subscription_id = ?"
+        tag = self.find(name)
+        if tag is None:
+            return 0
+        with self._store.write() as connection:
+            rows = [(tag, row) for row in subscriptions]
+            return connection.executemany(sql, rows).rowcount
+
+    def add_many(self, rows: Iterable[tuple[int, int, Millis]]) -> None:
+        """Put tags on in bulk: (tag, subscription, set at); what is there stays."""
+        sql = """
+            INSERT INTO subscription_tags (tag_id, subscription_id, set_at) VALUES (?, ?, ?)
+            ON CONFLICT DO UPDATE SET expires_at = NULL WHERE expires_at IS NOT NULL
+        """
+        with self._store.write() as connection:
+            # In the order of the key: a WITHOUT ROWID table is written where it lies.
+            connection.executemany(sql, sorted(rows))
+
+    def expire(self, now: Millis) -> int:
+        """Remove tags whose time is over; return how many."""
+        sql = "DELETE FROM subscription_tags WHERE expires_at <= :now"
+        with self._store.write() as connection:
+            return connection.execute(sql, {"now": now}).rowcount
+
+    def counts(self, now: Millis) -> Iterator[TagCount]:
+        """Yield every tag with how many have it now, the largest first."""
+        sql = """
+            SELECT g.name, count(s.id) FILTER (WHERE s.state = 'active'), count(s.id),
+                   max(st.set_at)
+              FROM tags AS g
+              LEFT JOIN subscription_tags AS st
+                     ON st.tag_id = g.id AND (st.expires_at IS NULL OR st.expires_at > :now)
+              LEFT JOIN subscriptions AS s ON s.id = st.subscription_id
+             GROUP BY g.id ORDER BY 2 DESC, 3 DESC, g.folded
+        """
+        for row in self._store.connection.execute(sql, {"now": now}):
+            yield TagCount._make(row)
+
+    def _having(self, tag: int, rows: Sequence[int], now: Millis) -> int:
+        sql = """
+            SELECT count(*) FROM subscription_tags
+             WHERE tag_id = :tag AND subscription_id = :row
+               AND (expires_at IS NULL OR expires_at > :now)
+        """
+        execute = self._store.connection.execute
+        return sum(
+            execute(sql, {"tag": tag, "row": row, "now": now}).fetchone()[0] for row in rows
+        )

@@ -1,0 +1,259 @@
+"""pushctl.store: opening, migrating, writing from several processes."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database, Migrations
+
+from pushctl import store as store_module
+from pushctl.errors import BusyError, ConfigError, InputError
+from pushctl.store import KNOWN_MIGRATIONS, Store
+from pushctl.store.schema import migrations
+
+ADD = "INSERT INTO meta (key, value) VALUES (?, 'x')"
+
+
+def keys(store: Store) -> list[str]:
+    return [key for (key,) in store.connection.execute("SELECT key FROM meta ORDER BY key")]
+
+
+def test_a_missing_database_is_named_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"does not exist.*pushctl init"):
+        Store(tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_every_migration_is_known_by_name(tmp_path: Path) -> None:
+    # KNOWN_MIGRATIONS spares a run from loading sqlite-utils; it must not fall behind.
+    assert tuple(m.name for m in migrations.pending(Database(memory=True))) == KNOWN_MIGRATIONS
+
+
+def test_opening_again_migrates_nothing_and_keeps_what_is_there(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db", create=True) as store, store.write() as connection:
+        connection.execute(ADD, ["a"])
+    with Store(tmp_path / "a.db") as store:
+        assert keys(store) == ["a"]
+    assert not list(tmp_path.glob("a.db.before-*"))
+
+
+def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    with Store(path, create=True) as store:
+        newer = Migrations("pushctl")
+
+        @newer()
+        def m999_future(db: Database) -> None:
+            db.execute("CREATE TABLE future (id INTEGER)")
+
+        newer.apply(store.db)
+    with pytest.raises(ConfigError, match=r"newer pushctl.*m999_future"):
+        Store(path)
+
+
+def test_an_older_database_is_backed_up_before_it_is_migrated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    with Store(path, create=True) as store, store.write() as connection:
+        connection.execute(ADD, ["old"])
+
+    @migrations(name="m999_test")
+    def m999_test(db: Database) -> None:
+        db.execute("CREATE TABLE added (id INTEGER) STRICT")
+
+    monkeypatch.setattr(store_module, "KNOWN_MIGRATIONS", (*KNOWN_MIGRATIONS, "m999_test"))
+    try:
+        with Store(path) as store:
+            assert store.connection.execute("SELECT count(*) FROM added").fetchone() == (0,)
+            assert keys(store) == ["old"]
+    finally:
+        migrations._migrations = [m for m in migrations._migrations if m.name != "m999_test"]
+    (copy,) = tmp_path.glob("a.db.before-*")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with sqlite3.connect(copy) as backup:
+        assert backup.execute("SELECT key FROM meta").fetchall() == [("old",)]
+        assert not backup.execute("SELECT 1 FROM sqlite_master WHERE name = 'added'").fetchall()
+
+
+def test_a_migration_that_fails_leaves_nothing_of_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.db"
+    Store(path, create=True).close()
+
+    @migrations(name="m999_bad")
+    def m999_bad(db: Database) -> None:
+        db.execute("CREATE TABLE half (id INTEGER) STRICT")
+        db.execute("CREATE TABLE half (id INTEGER) STRICT")
+
+    monkeypatch.setattr(store_module, "KNOWN_MIGRATIONS", (*KNOWN_MIGRATIONS, "m999_bad"))
+    try:
+        with pytest.raises(sqlite3.OperationalError):
+            Store(path)
+    finally:
+        migrations._migrations = [m for m in migrations._migrations if m.name != "m999_bad"]
+        monkeypatch.undo()
+    with Store(path) as store:
+        sql = "SELECT 1 FROM sqlite_master WHERE name = 'half'"
+        assert store.connection.execute(sql).fetchall() == []
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.db").write_text("hello, this is not a database, not at all" * 100)
+    with pytest.raises(ConfigError, match=r"a\.db can't be used"):
+        Store(tmp_path / "a.db")
+
+
+def test_database_and_lock_are_for_their_owner_only(tmp_path: Path) -> None:
+    with Store(tmp_path / "a.db", create=True) as store, store.write() as connection:
+        connection.execute(ADD, ["a"])
+        for path in tmp_path.iterdir():
+            assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_durability_is_full_and_deleted_bytes_are_overwritten(store: Store) -> None:
+    def pragma(name: str) -> object:
+        return store.connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert (pragma("journal_mode"), pragma("synchronous")) == ("wal", 2)
+    assert (pragma("foreign_keys"), pragma("secure_delete")) == (1, 1)
+    assert pragma("trusted_schema") == 0
+
+
+def test_an_error_rolls_everything_back(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.write() as connection:
+        connection.execute(ADD, ["a"])
+        1 / 0  # noqa: B018
+    assert keys(store) == []
+    with store.write() as connection:
+        connection.execute(ADD, ["b"])
+    assert keys(store) == ["b"]
+
+
+def test_nested_writes_are_one_transaction(store: Store) -> None:
+    with pytest.raises(ZeroDivisionError), store.write() as outer:
+        outer.execute(ADD, ["outer"])
+        with store.write() as inner:
+            inner.execute(ADD, ["inner"])
+        1 / 0  # noqa: B018
+    assert keys(store) == []
+
+
+def test_a_savepoint_undoes_itself_alone(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(ADD, ["kept"])
+        with pytest.raises(ZeroDivisionError), store.savepoint():
+            connection.execute(ADD, ["undone"])
+            1 / 0  # noqa: B018
+        with store.savepoint():
+            connection.execute(ADD, ["kept too"])
+    assert keys(store) == ["kept", "kept too"]
+
+
+def test_what_a_constraint_refuses_inside_a_savepoint_is_bad_input(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(ADD, ["a"])
+        with pytest.raises(InputError, match="UNIQUE"), store.savepoint():
+            connection.execute(ADD, ["a"])
+        with pytest.raises(InputError, match="too large"), store.savepoint():
+            connection.execute("UPDATE meta SET value = ?", (2**70,))
+    assert keys(store) == ["a"]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from pushctl.store import Store
+with Store(Path(sys.argv[1])) as store, store.write() as connection:
+    connection.execute("INSERT INTO meta VALUES ('held', 'x')")
+    print("writing", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def writer(path: Path) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"writing\n"
+    return process
+
+
+def test_a_writer_that_waits_too_long_is_told_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0.05)
+    process = writer(store.path)
+    try:
+        with pytest.raises(BusyError, match="another run has been writing"), store.write():
+            pass
+        assert keys(store) == []  # reading goes on meanwhile, and sees what is committed
+    finally:
+        process.communicate(b"\n")
+    with store.write():
+        assert keys(store) == ["held"]
+
+
+def test_a_killed_writer_leaves_nothing_and_holds_nothing(store: Store) -> None:
+    process = writer(store.path)
+    process.kill()
+    process.communicate()
+    with store.write() as connection:
+        connection.execute(ADD, ["next"])
+    assert keys(store) == ["next"]
+
+
+def test_a_foreign_program_that_holds_the_database_makes_us_busy_not_broken(
+    store: Store,
+) -> None:
+    store.connection.execute("PRAGMA busy_timeout = 20")
+    foreign = sqlite3.connect(store.path, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    try:
+        with pytest.raises(BusyError, match="another program holds"), store.write():
+            pass
+    finally:
+        foreign.close()
+    with store.write() as connection:
+        connection.execute(ADD, ["a"])
+
+
+def test_a_full_disk_is_told_and_survived(store: Store) -> None:
+    pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
+    store.connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(ConfigError, match=r"full.*disk's space"), store.write() as connection:
+        for number in range(100):
+            connection.execute("INSERT INTO meta VALUES (?, ?)", (number, "x" * 2000))
+    store.connection.execute("PRAGMA max_page_count = 1000000")
+    with store.write() as connection:
+        connection.execute(ADD, ["a"])
+    assert keys(store) == ["a"]
+
+
+def test_a_mistake_in_sql_stays_a_bug(store: Store) -> None:
+    wrong = pytest.raises(sqlite3.OperationalError, match="no such table")
+    with wrong, store.write() as connection:
+        connection.execute("INSERT INTO typo VALUES (1)")
+
+
+def test_checkpoint_empties_the_log(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(ADD, ["a"])
+    store.checkpoint()
+    assert os.path.getsize(f"{store.path}-wal") == 0
+
+
+def test_opening_a_database_loads_no_sqlite_utils(store: Store) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pushctl.store import Store\n"
+        "Store(Path(sys.argv[1])).close(); print('sqlite_utils' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(store.path)], capture_output=True, text=True
+    )
+    assert done.stdout == "False\n"
