@@ -137,7 +137,8 @@ class Config:
             ) from error
         if len(secret) != SECRET_BYTES:
             raise ConfigError(
-                f"{file} has {len(secret)} bytes, not {SECRET_BYTES}. Bring it back from a backup."
+                f"{file} has {len(secret)} bytes, not {SECRET_BYTES}. Bring it back from a "
+                "backup."
             )
         return secret
 

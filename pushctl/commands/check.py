@@ -1,0 +1,58 @@
+"""Find everything that is wrong with the project at once."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+from pushctl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pushctl.jobs.check import Finding
+
+_COLUMNS = (
+    output.Column("area", "Area"),
+    output.Column("level", "Level"),
+    output.Column("place", "Place"),
+    output.Column("text", "Finding"),
+    output.Column("remedy", "Remedy"),
+)
+_MARKS = {"fine": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗", "red")}
+
+
+def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    Find everything that is wrong, at once.
+
+    \b
+    pushctl check
+
+    Looks at settings, keys, contact, templates, segments, database, inbox, disk and
+    encoder, and changes nothing. Exits with 3 when there is a problem.
+    """
+    from pushctl import config
+    from pushctl.jobs import check
+
+    found = check.run(config.find(context.of(ctx).project), os.environ)
+    if format is output.Format.TABLE:
+        _tell(found)
+    else:
+        output.rows(found, _COLUMNS, format)
+    problems = sum(each.level is check.Level.PROBLEM for each in found)
+    if problems:
+        raise ConfigError(
+            "1 problem found." if problems == 1 else f"{problems} problems found."
+        )
+
+
+def _tell(found: "Sequence[Finding]") -> None:
+    width = max(len(each.area) for each in found)
+    for each in found:
+        mark, colour = _MARKS[each.level]
+        output.answer(f"{mark} {each.area.ljust(width)}  {each.place}: {each.text}", colour)
+        if each.remedy:
+            output.answer(f"  {' ' * width}  {each.remedy}")

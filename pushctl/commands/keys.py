@@ -1,0 +1,66 @@
+"""The VAPID keys: who we are to the push services."""
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption, YesOption
+
+app = typer.Typer(no_args_is_help=True, help="Show the VAPID keys, or make a new one.")
+
+_COLUMNS = (
+    output.Column("id", "Key"),
+    output.Column("use", "Use"),
+    output.Column("public", "Public key (applicationServerKey)"),
+    output.Column("file", "File"),
+)
+
+
+@app.command()
+def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    Show the public keys: what pages subscribe with.
+
+    \b
+    pushctl keys show --csv
+    """
+    from pushctl.jobs import keys
+
+    output.rows(keys.listed(context.of(ctx).config), _COLUMNS, format, empty="No key yet.")
+
+
+@app.command()
+def new(ctx: typer.Context, yes: YesOption = False) -> None:
+    """
+    Make one more key, for whoever subscribes from now on.
+
+    \b
+    pushctl keys new --yes
+
+    Nobody is lost: subscribers stay with the key that they were made with, as long
+    as its file is there, and move to the new one when they visit again.
+    """
+    from pushctl.jobs import keys
+
+    question = "Visitors will be subscribed again with a new key when they come back. Go on?"
+    if output.confirm(question, yes):
+        key, scripts = keys.renew(context.of(ctx).config)
+        output.answer(key.id)
+        output.say(f"Written: {key.file}, and the key into {len(scripts)} files of sw/.")
+        output.say("Put sw/ onto your web site again, and keep a copy of keys/ in a safe.")
+
+
+@app.command()
+def fill(
+    ctx: typer.Context,
+) -> None:
+    """
+    Write key, receiver URL and brand into sw/ again, after a change of pushctl.toml.
+
+    \b
+    pushctl keys fill
+    """
+    from pushctl.jobs import init
+
+    for path in init.fill_scripts(context.of(ctx).config):
+        output.answer(str(path))

@@ -1,0 +1,250 @@
+"""
+Find everything that is wrong with a project at once, each with its place and remedy.
+
+Every part is looked at although another one is broken, and nothing is changed.
+"""
+
+import shutil
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pushctl import config as configs
+from pushctl.config import Config
+from pushctl.errors import ConfigError, Problem, PushctlError
+
+# Room for a campaign to a million people and its write-ahead log.
+LEAST_FREE = 500_000_000
+
+
+class Level(StrEnum):
+    FINE = "fine"
+    NOTE = "note"  # worth knowing; nothing has to be done
+    PROBLEM = "problem"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found in one *area*; *remedy* is empty for what is fine."""
+
+    area: str
+    level: Level
+    place: str
+    text: str
+    remedy: str = ""
+
+
+def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
+    """Return what there is to say about the project of *file*, area by area."""
+    found = [_problem("variables", each) for each in configs.unknown_variables(environment)]
+    try:
+        config, problems = configs.read(file, environment)
+    except ConfigError as error:
+        return [*found, *_failure("settings", file.name, error)]
+    found += [_problem("settings", each) for each in problems]
+    if config is None:
+        note = "the rest is not looked at before the settings can be read"
+        return [*found, Finding("settings", Level.NOTE, file.name, note)]
+    if not problems:
+        count = "1 site" if len(config.sites) == 1 else f"{len(config.sites)} sites"
+        found.append(_fine("settings", file, count))
+    for area, look in _AREAS.items():
+        try:
+            found += look(config)
+        except PushctlError as error:
+            found += _failure(area, area, error)
+        except OSError as error:
+            place = str(error.filename or config.folder)
+            text = f"can't be read: {error.strerror}"
+            remedy = "Check its permissions and whose it is."
+            found.append(Finding(area, Level.PROBLEM, place, text, remedy))
+    return found
+
+
+def _fine(area: str, place: Path | str, text: str) -> Finding:
+    return Finding(area, Level.FINE, getattr(place, "name", str(place)), text)
+
+
+def _problem(area: str, problem: Problem) -> Finding:
+    return Finding(area, Level.PROBLEM, problem.place, problem.fault, problem.remedy)
+
+
+def _failure(area: str, place: str, error: PushctlError) -> list[Finding]:
+    if isinstance(error, ConfigError) and error.problems:
+        return [_problem(area, each) for each in error.problems]
+    # Our messages are one or two sentences: what is wrong, what to do.
+    text, _, remedy = str(error).partition(". ")
+    return [Finding(area, Level.PROBLEM, place, text, remedy)]
+
+
+def _contact(config: Config) -> Iterator[Finding]:
+    from pushctl.push import vapid
+
+    dislikes = vapid.check_contact(config.contact)
+    for each in dislikes:
+        remedy = 'Write contact = "mailto:you@shop.example", read by somebody.'
+        yield Finding("contact", Level.PROBLEM, f"{config.file.name}: contact", each, remedy)
+    if config.contact.endswith(".example"):
+        text = "is the example's, and nobody reads it"
+        remedy = "Write an address of yours: push services complain there."
+        yield Finding("contact", Level.NOTE, f"{config.file.name}: contact", text, remedy)
+    elif not dislikes:
+        yield _fine("contact", config.file, config.contact)
+
+
+def _keys(config: Config) -> Iterator[Finding]:
+    from pushctl.push import vapid
+
+    yield from _private("keys", config.keys)
+    for file in sorted(config.keys.glob("*")):
+        yield from _private("keys", file)
+    config.secret()
+    keys = vapid.load(config.keys)
+    if not keys:
+        text, remedy = "holds no VAPID key", "Run `pushctl keys new`."
+        yield Finding("keys", Level.PROBLEM, str(config.keys), text, remedy)
+        return
+    newest = next(iter(keys.values()))
+    yield _fine("keys", config.keys, f"{newest.id} for new subscribers, {len(keys)} in all")
+    yield from _scripts(config, newest.public)
+
+
+def _scripts(config: Config, public: str) -> Iterator[Finding]:
+    for script in sorted((config.folder / "sw").rglob("*.js")):
+        if public not in script.read_text("utf-8"):
+            text = "was filled in with another key than the newest"
+            remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
+            yield Finding("scripts", Level.PROBLEM, str(script), text, remedy)
+
+
+def _private(area: str, path: Path) -> Iterator[Finding]:
+    """Secrets that others on this machine may read are a problem."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        right = "700" if path.is_dir() else "600"
+        text = f"may be read by others on this machine (mode {mode:o})"
+        yield Finding(area, Level.PROBLEM, str(path), text, f"Run: chmod {right} {path}")
+
+
+def _templates(config: Config) -> Iterator[Finding]:
+    from pushctl import templates
+
+    languages = [site.language for site in config.sites.values()]
+    problems = templates.check(config.templates, languages)
+    yield from (_problem("templates", each) for each in problems)
+    count = len(templates.names(config.templates))
+    if not problems:
+        yield _fine("templates", config.templates, f"{count} of them")
+
+
+def _segments(config: Config) -> Iterator[Finding]:
+    from pushctl.rules import audience
+
+    good = 0
+    for name, text in config.segments.items():
+        try:
+            audience.resolved(audience.parse(text), config.segments)
+            good += 1
+        except PushctlError as error:
+            place = f"{config.file.name}: segments.{name}"
+            yield Finding("segments", Level.PROBLEM, place, str(error), "See docs/audience.md.")
+    if good == len(config.segments):
+        yield _fine("segments", config.file, f"{good} of them")
+
+
+def _triggers(config: Config) -> Iterator[Finding]:
+    from pushctl import templates
+    from pushctl.rules import audience, declaration
+
+    known = templates.names(config.templates)
+    good = 0
+    for name, table in config.triggers.items():
+        trigger, problems = declaration.parse(name, table)
+        place = f"{config.file.name}: triggers.{name}"
+        if trigger is not None:
+            for template in {each for step in trigger.steps for each in step.templates}:
+                if template not in known:
+                    text = f"there is no template called {template!r}"
+                    problems.append(Problem(place, text, f"Write templates/{template}/."))
+            for site in trigger.sites - set(config.sites):
+                text = f"there is no site called {site!r}"
+                problems.append(Problem(place, text, f"Write [sites.{site}], or leave it out."))
+            try:
+                parsed = audience.parse(trigger.audience or "everyone")
+                audience.resolved(parsed, config.segments)
+            except PushctlError as error:
+                problems.append(
+                    Problem(f"{place}.audience", str(error), "See docs/audience.md.")
+                )
+        good += not problems
+        yield from (_problem("triggers", each) for each in problems)
+    if good == len(config.triggers):
+        yield _fine("triggers", config.file, f"{good} of them")
+
+
+def _database(config: Config) -> Iterator[Finding]:
+    from pushctl.push import vapid
+    from pushctl.store import Store, soundness
+
+    yield from _private("database", config.database)
+    with Store(config.database) as store:
+        damage = store.soundness.damage()
+        for each in damage:
+            remedy = "Restore it from a backup; see docs/configuration.md."
+            yield Finding("database", Level.PROBLEM, str(config.database), each, remedy)
+        for key, count in store.soundness.lost_keys(vapid.load(config.keys)).items():
+            text = f"{count} subscribers were made with the key {key}, which is not there"
+            remedy = f"Bring {config.keys / f'vapid-{key}.pem'} back from a backup."
+            yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
+        if not damage:
+            subscribers = sum(store.soundness.keys_in_use().values())
+            yield _fine("database", config.database, f"whole, {subscribers} active subscribers")
+    version = soundness.version()
+    if version < soundness.WAL_RESET_MENDED:
+        number = ".".join(map(str, version))
+        text = f"SQLite {number} can lose a commit when two programs write at once"
+        remedy = "Nothing to do for pushctl, which locks; let nothing else write to it."
+        yield Finding("database", Level.NOTE, config.database.name, text, remedy)
+
+
+def _inbox(config: Config) -> Iterator[Finding]:
+    yield from _private("inbox", config.inbox)
+    waiting = list(config.inbox.glob("*.seg"))
+    aside = list((config.inbox / "quarantine").glob("*"))
+    if aside:
+        text = f"{len(aside)} files of lines that could not be read"
+        place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
+        yield Finding("inbox", Level.NOTE, place, text, remedy)
+    yield _fine("inbox", config.inbox, f"{len(waiting)} segments wait for `pushctl import`")
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    free = shutil.disk_usage(config.folder).free
+    if free < LEAST_FREE:
+        text = f"only {free // 1_000_000} MB are free"
+        remedy = "Make room: a full disk stops the receiver and every campaign."
+        yield Finding("disk", Level.PROBLEM, str(config.folder), text, remedy)
+    else:
+        yield _fine("disk", config.folder, f"{free / 1e9:.0f} GB free")
+
+
+def _encoder(config: Config) -> Iterator[Finding]:
+    from pushctl.push import encoder
+
+    name, why = encoder.describe(config.push.encoder)
+    yield _fine("encoder", name, why)
+
+
+_AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
+    "contact": _contact,
+    "keys": _keys,
+    "templates": _templates,
+    "segments": _segments,
+    "triggers": _triggers,
+    "database": _database,
+    "inbox": _inbox,
+    "disk": _disk,
+    "encoder": _encoder,
+}

@@ -1,0 +1,268 @@
+"""
+Make a project: pushctl.toml, keys, database, templates/, sw/ and the folders.
+
+What is there already stays as it is, so a second run completes what a first one began.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pushctl import config as configs
+from pushctl import shipped
+from pushctl.config import Config
+from pushctl.errors import ConfigError, UsageError
+from pushctl.rules import settings, worker
+
+# Where the one site of pushctl.toml.example begins, and what follows it.
+_SITE = "[sites.shop"
+_AFTER_SITES = "# The small web service"
+
+SW_FILES = ("pushctl.js", "pushctl.mjs", "pushctl-sw.js")
+
+# What must not get into a repository: keys, people, and what is on the wire.
+_IGNORED = ("keys/", "pushctl.db*", "inbox/", "journal/")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What `pushctl init` has to know."""
+
+    sites: Mapping[str, str]  # name -> origin
+    contact: str
+    languages: Sequence[str] = ("en",)  # the default first
+    receiver_url: str = ""
+    timezone: str = "UTC"
+
+    def faults(self) -> list[str]:
+        """Return everything that is wrong with the answers, one sentence each."""
+        checks = [
+            *(
+                (f"the origin of {name}", settings.origin, each)
+                for name, each in self.sites.items()
+            ),
+            *(("the site", settings.named, (name, "")) for name in self.sites),
+            ("the contact", settings.contact, self.contact),
+            *(("the language", settings.language, each) for each in self.languages),
+            ("the receiver's URL", settings.receiver_url, self.receiver_url),
+            ("the time zone", settings.timezone, self.timezone),
+        ]
+        found: list[str] = []
+        for what, check, value in checks:
+            if verdict := check(value):  # type: ignore[operator]
+                found.append(f"{what} {verdict[0]}. {verdict[1]}")
+        return found
+
+
+@dataclass(frozen=True)
+class Made:
+    """One thing of the new project."""
+
+    path: Path
+    kept: bool  # it was there before, and nothing was changed
+    note: str
+
+
+def site_name(origin: str) -> str:
+    """Return a short name for the site at *origin*: "shop" for https://www.shop.example."""
+    host = origin.partition("://")[2].partition(":")[0].removeprefix("www.")
+    label = host.split(".")[0].lower()
+    return label if settings.named((label, "")) is None else "site"
+
+
+def machine_timezone(
+    environment: Mapping[str, str], link: Path = Path("/etc/localtime")
+) -> str:
+    """Return the time zone that this machine is set to; "UTC" when it doesn't say."""
+    target = str(link.readlink()) if link.is_symlink() else ""
+    for name in (environment.get("TZ", ""), target.partition("zoneinfo/")[2]):
+        if name and settings.timezone(name) is None:
+            return name
+    return "UTC"
+
+
+def create(folder: Path, answers: Answers | None, environment: Mapping[str, str]) -> list[Made]:
+    """
+    Make what is missing of the project in *folder* and return all of it.
+
+    *answers* are needed while there is no pushctl.toml. Raises UsageError naming
+    every bad answer, ConfigError when a pushctl.toml that was there is faulty.
+    """
+    file = folder / configs.FILE
+    there = file.exists()
+    if not there:
+        if answers is None or (faults := answers.faults()):
+            raise UsageError("\n".join(faults if answers else ["there is no pushctl.toml"]))
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(file, toml(answers).encode(), 0o644)
+    config = configs.load(file, environment)
+    languages = answers.languages if answers else [_first_language(config)]
+    return [
+        Made(file, there, "what pushctl knows about the project"),
+        *_secrets(config),
+        *_folders(config),
+        _database(config),
+        _templates(config, languages),
+        _scripts(config),
+        _gitignore(config),
+    ]
+
+
+def toml(answers: Answers) -> str:
+    """Return pushctl.toml.example with *answers* in it and its comments kept."""
+    import tomlkit
+
+    text = shipped.path("pushctl.toml.example").read_text("utf-8")
+    start, end = text.index(_SITE), text.index(_AFTER_SITES)
+    block = text[start:end]
+    blocks = (block.replace(_SITE, f"[sites.{name}", 2) for name in answers.sites)
+    document: Any = tomlkit.parse(text[:start] + "".join(blocks) + text[end:])
+    document["contact"] = answers.contact
+    document["receiver"]["url"] = answers.receiver_url
+    for name, origin in answers.sites.items():
+        site = document["sites"][name]
+        site["origin"] = origin
+        site["language"] = answers.languages[0]
+        site["timezone"] = answers.timezone
+    return tomlkit.dumps(document)
+
+
+def _first_language(config: Config) -> str:
+    return next(iter(config.sites.values())).language
+
+
+def _secrets(config: Config) -> Iterator[Made]:
+    from pushctl.push import vapid
+
+    there = any(config.keys.glob("vapid-*.pem"))
+    if not there:
+        vapid.write(config.keys)
+    yield Made(config.keys, there, "your VAPID key: keep a copy in a safe place")
+    secret = config.keys / "secret"
+    there = secret.exists()
+    if not there:
+        _write(secret, os.urandom(configs.SECRET_BYTES), 0o600)
+    yield Made(secret, there, "signs the messages' names")
+
+
+def _folders(config: Config) -> Iterator[Made]:
+    for path, note in (
+        (config.inbox, "what the receiver takes, until it is imported"),
+        (config.journal, "what is on the wire"),
+    ):
+        there = path.is_dir()
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        yield Made(path, there, note)
+
+
+def _database(config: Config) -> Made:
+    from pushctl.store import Store
+
+    there = config.database.exists()
+    if not there:
+        # Endpoints are secrets: nobody else may read them, from the first byte on.
+        _write(config.database, b"", 0o600)
+    with Store(config.database, create=True) as store:
+        store.sites.sync({site.name: site.origin for site in config.sites.values()})
+    return Made(config.database, there, "the database")
+
+
+def _templates(config: Config, languages: Sequence[str]) -> Made:
+    there = config.templates.exists()
+    if not there:
+        source = shipped.path("templates")
+        for file in sorted(source.rglob("*")):
+            relative = file.relative_to(source)
+            if file.is_file() and file.name != ".keep" and _wanted(relative, languages):
+                target = config.templates / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, target)
+        _fill_in(config.templates, languages[0])
+    return Made(config.templates, there, "the messages, yours to rewrite")
+
+
+def _language_of(file: Path) -> str | None:
+    """Return the language that a template's file is written in; None: it has none."""
+    name = file.name.split(".")[0]
+    return name if file.suffix == ".toml" and settings.language(name) is None else None
+
+
+def _wanted(file: Path, languages: Sequence[str]) -> bool:
+    return _language_of(file) in (None, *languages)
+
+
+def _fill_in(templates: Path, language: str) -> None:
+    """Give every template without a text in *language* the English one to translate."""
+    source = shipped.path("templates")
+    for message in sorted(templates.glob("*/message.toml")):
+        target = message.with_name(f"{language}.toml")
+        english = source / message.parent.name / "en.toml"
+        if not target.exists() and english.exists():
+            note = f"# Still English: write it in {language!r}.\n"
+            target.write_text(note + english.read_text("utf-8"), "utf-8")
+
+
+def _scripts(config: Config) -> Made:
+    folder = config.folder / "sw"
+    there = folder.exists()
+    if not there:
+        fill_scripts(config)
+    return Made(folder, there, "for your web site: page script and service worker")
+
+
+def fill_scripts(config: Config) -> list[Path]:
+    """
+    Write sw/ with the newest key, the receiver's URL and the site's brand filled in.
+
+    Files that are there keep their text but for that one line. With several sites each
+    has a folder of its own, sw/NAME/.
+    """
+    from pushctl.push import vapid
+
+    key = next(iter(vapid.load(config.keys).values()), None)
+    if key is None:
+        raise ConfigError(f"{config.keys} holds no key. Run `pushctl keys new`.")
+    written = []
+    for site in config.sites.values():
+        folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
+        folder.mkdir(parents=True, exist_ok=True)
+        values = worker.settings(
+            url=config.receiver.url,
+            key=key.public,
+            site=site.name,
+            name=site.brand.name,
+            icon=site.brand.icon,
+            badge=site.brand.badge,
+            color=site.brand.color,
+        )
+        for name in SW_FILES:
+            target = folder / name
+            source = target if target.exists() else shipped.path("sw") / name
+            text = source.read_text("utf-8")
+            filled = worker.fill(text, values) if "/*pushctl*/" in text else text
+            target.write_text(filled, "utf-8")
+            written.append(target)
+    return written
+
+
+def _gitignore(config: Config) -> Made:
+    file = config.folder / ".gitignore"
+    text = file.read_text("utf-8") if file.exists() else ""
+    missing = [line for line in _IGNORED if line not in text.splitlines()]
+    if missing:
+        gap = "" if not text or text.endswith("\n") else "\n"
+        comment = "# Secrets and people: never in a repository.\n"
+        file.write_text(f"{text}{gap}{comment}" + "".join(f"{x}\n" for x in missing), "utf-8")
+    return Made(file, not missing, "keeps secrets out of a repository")
+
+
+def _write(file: Path, content: bytes, mode: int) -> None:
+    """Write a new *file* whole and at once; FileExistsError when there is one."""
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
