@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pushctl.store.campaigns import Campaigns
     from pushctl.store.deliveries import Deliveries
+    from pushctl.store.enrolments import Enrolments
     from pushctl.store.events import Events
     from pushctl.store.health import Health
     from pushctl.store.inbox_cursors import InboxCursors
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pushctl.store.soundness import Soundness
     from pushctl.store.subscriptions import Subscriptions
     from pushctl.store.tags import Tags
+    from pushctl.store.triggers import Triggers
 
 # Names of the migrations this build knows, in order: lets a run find out from
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
@@ -132,6 +134,12 @@ class Store:
         return Runs(self)
 
     @cached_property
+    def enrolments(self) -> "Enrolments":
+        from pushctl.store.enrolments import Enrolments
+
+        return Enrolments(self)
+
+    @cached_property
     def events(self) -> "Events":
         from pushctl.store.events import Events
 
@@ -178,6 +186,12 @@ class Store:
         from pushctl.store.tags import Tags
 
         return Tags(self)
+
+    @cached_property
+    def triggers(self) -> "Triggers":
+        from pushctl.store.triggers import Triggers
+
+        return Triggers(self)
 
     def close(self) -> None:
         self.connection.close()

@@ -1,0 +1,246 @@
+"""
+What triggers remember between sweeps: who is paused, how far was read, baskets, interests.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from pushctl.model import Json, Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+
+class Standing(NamedTuple):
+    """A trigger as the database knows it."""
+
+    name: str
+    tag: str | None
+    paused_at: Millis | None
+    scanned_at: Millis | None
+
+
+class Candidate(NamedTuple):
+    """A subscription that a scan looks at: *value* is the attribute, or last seen."""
+
+    subscription: int
+    public_id: str
+    site: str
+    timezone: str | None
+    value: Json
+
+
+class Triggers:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def standings(self) -> dict[str, Standing]:
+        sql = "SELECT name, tag, paused_at, scanned_at FROM trigger_states"
+        rows = self._store.connection.execute(sql)
+        return {row[0]: Standing._make(row) for row in rows}
+
+    def paused(self) -> set[str]:
+        return {name for name, one in self.standings().items() if one.paused_at is not None}
+
+    def note(self, tags: Mapping[str, str | None]) -> None:
+        """Remember the triggers of the file with their tags, forget all others."""
+        sql = """
+            INSERT INTO trigger_states (name, tag) VALUES (?, ?)
+            ON CONFLICT (name) DO UPDATE SET tag = excluded.tag
+        """
+        names = orjson.dumps(list(tags)).decode()
+        with self._store.write() as connection:
+            connection.execute(
+                "DELETE FROM trigger_states WHERE name NOT IN (SELECT value FROM json_each(?))",
+                (names,),
+            )
+            connection.executemany(sql, tags.items())
+
+    def pause(self, name: str, at: Millis | None) -> None:
+        """Pause a trigger at *at*, or let it go on (None)."""
+        sql = """
+            INSERT INTO trigger_states (name, paused_at) VALUES (:name, :at)
+            ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at
+        """
+        with self._store.write() as connection:
+            connection.execute(sql, {"name": name, "at": at})
+
+    def scanned(self, name: str, at: Millis) -> None:
+        """Remember that everybody was looked at for *name* up to *at*."""
+        sql = "UPDATE trigger_states SET scanned_at = :at WHERE name = :name"
+        with self._store.write() as connection:
+            connection.execute(sql, {"name": name, "at": at})
+
+    def first_event_since(self, since: Millis) -> int:
+        """Return the row before the first event received at or after *since*."""
+        # No index on received_at: rows come in its order, near enough, so walk back.
+        sql = "SELECT id, received_at FROM events ORDER BY id DESC"
+        last = 0
+        for row, received_at in self._store.connection.execute(sql):
+            if received_at < since:
+                return int(row)
+            last = row - 1
+        return int(last)
+
+    def last_event(self) -> int:
+        sql = "SELECT coalesce(max(id), 0) FROM events"
+        return int(self._store.connection.execute(sql).fetchone()[0])
+
+    def next_due(self, skip: Collection[str]) -> Millis | None:
+        """Return when the next walk is to be looked at, or None."""
+        sql = """
+            SELECT min(next_at) FROM enrolments
+             WHERE state = 'active' AND trigger NOT IN (SELECT value FROM json_each(?))
+        """
+        names = orjson.dumps(list(skip)).decode()
+        at: Millis | None = self._store.connection.execute(sql, (names,)).fetchone()[0]
+        return at
+
+    # --- scans -----------------------------------------------------------------------
+
+    def with_date(self, attribute: str, days: Collection[str] | None) -> Iterator[Candidate]:
+        """
+        Yield active subscriptions whose *attribute* is a date on one of *days*
+        ("04-28"; None: any).
+        """
+        sql = """
+            SELECT s.id, s.public_id, t.name, s.timezone, s.attributes ->> :path
+              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+             WHERE s.state = 'active' AND s.attributes <> '{}'
+               AND (:days IS NULL AND s.attributes ->> :path IS NOT NULL
+                    OR substr(s.attributes ->> :path, 6, 5)
+                       IN (SELECT value FROM json_each(:days)))
+        """
+        path = '$."' + attribute.replace('"', "") + '"'
+        listed = None if days is None else orjson.dumps(sorted(days)).decode()
+        values = {"path": path, "days": listed}
+        for row in self._store.connection.execute(sql, values).fetchall():
+            yield Candidate._make(row)
+
+    def last_seen_between(self, since: Millis, until: Millis) -> Iterator[Candidate]:
+        """Yield active subscriptions last seen in [since, until)."""
+        sql = """
+            SELECT s.id, s.public_id, t.name, s.timezone, s.last_seen_at
+              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+             WHERE s.state = 'active' AND s.last_seen_at >= :since AND s.last_seen_at < :until
+        """
+        values = {"since": since, "until": until}
+        for row in self._store.connection.execute(sql, values).fetchall():
+            yield Candidate._make(row)
+
+    def everybody(self) -> Iterator[Candidate]:
+        """Yield all active subscriptions, for what concerns everyone: a feed's new item."""
+        sql = """
+            SELECT s.id, s.public_id, t.name, s.timezone, NULL
+              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+             WHERE s.state = 'active'
+        """
+        for row in self._store.connection.execute(sql).fetchall():
+            yield Candidate._make(row)
+
+    # --- baskets ---------------------------------------------------------------------
+
+    def basket(self, subscription: int) -> Mapping[str, Json] | None:
+        """Return what lies in a subscription's basket, or None."""
+        sql = "SELECT cart FROM baskets WHERE subscription_id = :id"
+        row = self._store.connection.execute(sql, {"id": subscription}).fetchone()
+        found: Mapping[str, Json] | None = None if row is None else orjson.loads(row[0])
+        return found
+
+    def fill_basket(
+        self, subscription: int, cart: Mapping[str, Json], stage: str, at: Millis
+    ) -> None:
+        sql = """
+            INSERT INTO baskets (subscription_id, cart, stage, updated_at)
+            VALUES (:id, :cart, :stage, :at)
+            ON CONFLICT (subscription_id) DO UPDATE
+               SET cart = excluded.cart, stage = excluded.stage, updated_at = excluded.updated_at
+             WHERE excluded.updated_at >= updated_at
+        """
+        text = orjson.dumps(cart).decode()
+        values = {"id": subscription, "cart": text, "stage": stage, "at": at}
+        with self._store.write() as connection:
+            connection.execute(sql, values)
+
+    def clear_basket(self, subscription: int, at: Millis) -> None:
+        sql = "DELETE FROM baskets WHERE subscription_id = :id AND updated_at <= :at"
+        with self._store.write() as connection:
+            connection.execute(sql, {"id": subscription, "at": at})
+
+    # --- products --------------------------------------------------------------------
+
+    def interested(self, rows: Iterable[tuple[str, int, Millis]]) -> None:
+        """Note who looked at which product when."""
+        sql = """
+            INSERT INTO interests (product, subscription_id, at) VALUES (?, ?, ?)
+            ON CONFLICT DO UPDATE SET at = max(at, excluded.at)
+        """
+        with self._store.write() as connection:
+            connection.executemany(sql, rows)
+
+    def who_wants(self, product: str, site_id: int, since: Millis) -> list[int]:
+        """Return the active subscriptions of a site that looked at *product* since then."""
+        sql = """
+            SELECT i.subscription_id FROM interests AS i
+              JOIN subscriptions AS s ON s.id = i.subscription_id
+             WHERE i.product = :product AND i.at >= :since
+               AND s.site_id = :site AND s.state = 'active'
+        """
+        values = {"product": product, "site": site_id, "since": since}
+        return [row for (row,) in self._store.connection.execute(sql, values)]
+
+    def product(self, site_id: int, product: str) -> tuple[float | None, int | None] | None:
+        """Return a product's price and whether it can be had, as last told, or None."""
+        sql = "SELECT price, available FROM products WHERE site_id = :site AND id = :id"
+        row: tuple[float | None, int | None] | None = self._store.connection.execute(
+            sql, {"site": site_id, "id": product}
+        ).fetchone()
+        return row
+
+    def put_product(
+        self,
+        site_id: int,
+        product: str,
+        price: float | None,
+        available: bool | None,
+        about: Mapping[str, Json],
+        now: Millis,
+    ) -> None:
+        sql = """
+            INSERT INTO products (site_id, id, price, available, about, changed_at)
+            VALUES (:site, :id, :price, :available, :about, :now)
+            ON CONFLICT DO UPDATE
+               SET price = coalesce(excluded.price, price),
+                   available = coalesce(excluded.available, available),
+                   about = excluded.about, changed_at = excluded.changed_at
+        """
+        values = {
+            "site": site_id,
+            "id": product,
+            "price": price,
+            "available": available,
+            "about": orjson.dumps(about).decode(),
+            "now": now,
+        }
+        with self._store.write() as connection:
+            connection.execute(sql, values)
+
+    # --- feeds -----------------------------------------------------------------------
+
+    def new_items(self, trigger: str, items: Iterable[str], now: Millis) -> set[str]:
+        """Remember a feed's items; return those that were never there before."""
+        sql = (
+            "INSERT INTO feed_items (trigger, item, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+        )
+        with self._store.write() as connection:
+            return {
+                item
+                for item in items
+                if connection.execute(sql, (trigger, item, now)).rowcount == 1
+            }
+
+    def knows_feed(self, trigger: str) -> bool:
+        sql = "SELECT 1 FROM feed_items WHERE trigger = ? LIMIT 1"
+        return self._store.connection.execute(sql, (trigger,)).fetchone() is not None
