@@ -118,8 +118,10 @@ class Config:
     receiver: ReceiverConfig = field(default_factory=ReceiverConfig)
     push: PushConfig = field(default_factory=PushConfig)
     segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": settings.named})
-    # [triggers.NAME] as written; rules/ knows what they mean
+    # name -> rules.triggers.Trigger, in the file's order
     triggers: Mapping[str, Any] = field(default_factory=dict)
+    # rules.triggers.Frequency, or None where the file has no [frequency]
+    frequency: Any = None
 
     @property
     def folder(self) -> Path:
@@ -176,6 +178,8 @@ def read(file: Path, environment: Mapping[str, str]) -> tuple[Config | None, lis
     text, table = _read(file)
     overridden = _override(table, environment)
     config, faults = structure(Config, table)
+    if config is not None:
+        config = _declared(config, faults)
     faults.sort(key=lambda fault: line_of(fault.path, text) or 0)
     problems = [_problem(fault, file, text, overridden) for fault in faults]
     return config and _placed(config, file.absolute()), problems
@@ -194,6 +198,22 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError as error:
         problem = Problem(file.name, str(error), "Mend that line; see https://toml.io.")
         raise ConfigError(f"{file} is not TOML:", [problem]) from error
+
+
+def _declared(config: Config, faults: list[Fault]) -> Config:
+    """Return *config* with triggers and frequency cap read; add to *faults*."""
+    if not config.triggers and config.frequency is None:
+        return config
+    # Loaded for those alone who use them: it takes 30 ms of every start.
+    from pushctl.rules import declaration
+
+    triggers, wrong = declaration.parse_all(config.triggers)
+    faults += wrong
+    frequency = config.frequency
+    if frequency is not None:
+        frequency, wrong = declaration.parse_frequency(frequency)
+        faults += wrong
+    return replace(config, triggers=triggers, frequency=frequency)
 
 
 def _placed(config: Config, file: Path) -> Config:

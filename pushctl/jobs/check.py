@@ -155,33 +155,28 @@ def _segments(config: Config) -> Iterator[Finding]:
 
 
 def _triggers(config: Config) -> Iterator[Finding]:
+    """What one trigger alone can't show; its own faults are among the settings'."""
     from pushctl import templates
-    from pushctl.rules import audience, declaration
+    from pushctl.rules import audience
 
     known = templates.names(config.templates)
-    good = 0
-    for name, table in config.triggers.items():
-        trigger, problems = declaration.parse(name, table)
+    problems: list[Problem] = []
+    for name, trigger in config.triggers.items():
         place = f"{config.file.name}: triggers.{name}"
-        if trigger is not None:
-            for template in {each for step in trigger.steps for each in step.templates}:
-                if template not in known:
-                    text = f"there is no template called {template!r}"
-                    problems.append(Problem(place, text, f"Write templates/{template}/."))
-            for site in trigger.sites - set(config.sites):
-                text = f"there is no site called {site!r}"
-                problems.append(Problem(place, text, f"Write [sites.{site}], or leave it out."))
-            try:
-                parsed = audience.parse(trigger.audience or "everyone")
-                audience.resolved(parsed, config.segments)
-            except PushctlError as error:
-                problems.append(
-                    Problem(f"{place}.audience", str(error), "See docs/audience.md.")
-                )
-        good += not problems
-        yield from (_problem("triggers", each) for each in problems)
-    if good == len(config.triggers):
-        yield _fine("triggers", config.file, f"{good} of them")
+        for template in {each for step in trigger.steps for each in step.templates}:
+            if template not in known:
+                text = f"there is no template called {template!r}"
+                problems.append(Problem(place, text, f"Write templates/{template}/."))
+        for site in trigger.sites - set(config.sites):
+            text = f"there is no site called {site!r}"
+            problems.append(Problem(place, text, f"Write [sites.{site}], or leave it out."))
+        try:
+            audience.resolved(audience.parse(trigger.audience or "everyone"), config.segments)
+        except PushctlError as error:
+            problems.append(Problem(f"{place}.audience", str(error), "See docs/audience.md."))
+    yield from (_problem("triggers", each) for each in problems)
+    if not problems:
+        yield _fine("triggers", config.file, f"{len(config.triggers)} of them")
 
 
 def _database(config: Config) -> Iterator[Finding]:
