@@ -46,7 +46,7 @@ def choose(wanted: str = "auto") -> Encoder:
     """
     if wanted != "auto" and wanted not in NAMES:
         raise ConfigError(f"push.encoder is {wanted!r}; it can be auto, {', '.join(NAMES)}")
-    reasons = []
+    reasons: list[str] = []
     for name in NAMES if wanted == "auto" else NAMES[NAMES.index(wanted) :]:
         fault = prove(name)
         if fault is None:
@@ -110,7 +110,7 @@ def _self_test(encode: Encode) -> str | None:
             ),
             auth=os.urandom(16),
             key_id="",
-            payload=os.urandom(number * 400),
+            payload=os.urandom(1 + number * 400),
             ttl=0,
             urgency="normal",
             topic=None,

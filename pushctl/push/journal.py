@@ -3,28 +3,127 @@ What a sending process has started and heard, kept past its death.
 
 One file a chunk: ``<run>-<first delivery>-<random>.journal``, held under an exclusive
 flock by the process that writes it. Written with plain ``os.write``: it must outlive
-the process; a power loss is the ledger's affair (it leaves claimed rows in doubt).
+the process. A power loss may take its last records; telling that apart is the affair
+of who reads it back (jobs/recovery).
 """
 
-from collections.abc import Sequence
+import fcntl
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pushctl.model import Letter, Outcome
+from pushctl.errors import BusyError
+from pushctl.model import Answer, Letter, Outcome
+
+_STARTED = struct.Struct("<BQ")
+# delivery, answer, status (0: none), retry after (-1: none), latency, and the lengths
+# of reason and location (65535: none).
+_ANSWERED = struct.Struct("<BQBHqIHH")
+_IS_STARTED, _IS_ANSWERED = 1, 2
+_NONE = 0xFFFF
+_ANSWERS = tuple(Answer)
+_NUMBERS = {answer: number for number, answer in enumerate(_ANSWERS)}
 
 
 @dataclass(frozen=True)
 class Recovered:
-    """What the journals of a dead run tell; *started* has no answer: in doubt."""
+    """
+    What the journals of a dead run tell, by delivery.
 
-    outcomes: dict[int, Outcome]  # by delivery
-    started: set[int]  # deliveries that were begun and not answered
+    A claimed delivery that is in neither was never started, as long as the machine
+    has not been restarted since.
+    """
+
+    outcomes: dict[int, Outcome]
+    started: set[int]  # begun and not answered: in doubt
     files: tuple[Path, ...]
 
     def discard(self) -> None:
         """Remove the files; call it after the outcomes are committed."""
         for file in self.files:
             file.unlink(missing_ok=True)
+
+
+class Journal:
+    """The journal of one chunk; use it as a context manager."""
+
+    def __init__(self, folder: Path, run: str, letters: Sequence[Letter]) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{run}-{letters[0].delivery}-{os.urandom(4).hex()}.journal"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._file = os.open(folder / name, flags, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def started(self, deliveries: Iterable[int]) -> None:
+        """Write down that these are about to be sent; OSError when that can't be done."""
+        pack = _STARTED.pack
+        self._write(b"".join([pack(_IS_STARTED, delivery) for delivery in deliveries]))
+
+    def answered(self, outcomes: Iterable[Outcome]) -> None:
+        self._write(b"".join([_pack(outcome) for outcome in outcomes]))
+
+    def _write(self, records: bytes) -> None:
+        written = os.write(self._file, records)
+        if written != len(records):
+            # A full disk takes a part without a word; the rest says why.
+            while records := records[written:]:
+                written = os.write(self._file, records)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+def _pack(outcome: Outcome) -> bytes:
+    reason = outcome.reason.encode()[:4096]
+    location = None if outcome.location is None else outcome.location.encode()[:4096]
+    head = _ANSWERED.pack(
+        _IS_ANSWERED,
+        outcome.delivery,
+        _NUMBERS[outcome.answer],
+        outcome.http_status or 0,
+        -1 if outcome.retry_after is None else outcome.retry_after,
+        outcome.latency,
+        len(reason),
+        _NONE if location is None else len(location),
+    )
+    return head + reason + (location or b"")
+
+
+def read(records: bytes) -> Iterator[int | Outcome]:
+    """Yield what a journal holds: a started delivery's number, or an Outcome."""
+    at = 0
+    while at < len(records):
+        if records[at] == _IS_STARTED and at + _STARTED.size <= len(records):
+            yield _STARTED.unpack_from(records, at)[1]
+            at += _STARTED.size
+            continue
+        if records[at] != _IS_ANSWERED or at + _ANSWERED.size > len(records):
+            return  # torn by a full disk: what is missing stays started, so in doubt
+        _, delivery, answer, status, wait, latency, reason, location = _ANSWERED.unpack_from(
+            records, at
+        )
+        at += _ANSWERED.size
+        end = at + reason + (0 if location == _NONE else location)
+        if end > len(records):
+            return
+        yield Outcome(
+            delivery,
+            _ANSWERS[answer],
+            records[at : at + reason].decode("utf-8", "replace"),
+            status or None,
+            None if wait < 0 else wait,
+            None
+            if location == _NONE
+            else records[at + reason : end].decode("utf-8", "replace"),
+            latency,
+        )
+        at = end
 
 
 def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:
@@ -34,9 +133,142 @@ def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:
     Waits up to *wait* seconds for workers of a dead parent to end; raises BusyError
     when one is still there after that.
     """
-    raise NotImplementedError
+    deadline = time.monotonic() + wait
+    outcomes: dict[int, Outcome] = {}
+    started: set[int] = set()
+    files = tuple(sorted(folder.glob(f"{run}-*.journal")))
+    for file in files:
+        for record in read(_read_once_free(file, deadline)):
+            if isinstance(record, Outcome):
+                outcomes[record.delivery] = record
+            else:
+                started.add(record)
+    return Recovered(outcomes, started - outcomes.keys(), files)
+
+
+def discard(self) -> None:
+    """Remove the files; call it after the outcomes are committed."""
+    for file in self.files:
+        file.unlink(missing_ok=True)
+
+
+class Journal:
+    """The journal of one chunk; use it as a context manager."""
+
+    def __init__(self, folder: Path, run: str, letters: Sequence[Letter]) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        name = f"{run}-{letters[0].delivery}-{os.urandom(4).hex()}.journal"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        self._file = os.open(folder / name, flags, 0o600)
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def started(self, deliveries: Iterable[int]) -> None:
+        """Write down that these are about to be sent; OSError when that can't be done."""
+        pack = _STARTED.pack
+        self._write(b"".join([pack(_IS_STARTED, delivery) for delivery in deliveries]))
+
+    def answered(self, outcomes: Iterable[Outcome]) -> None:
+        self._write(b"".join([_pack(outcome) for outcome in outcomes]))
+
+    def _write(self, records: bytes) -> None:
+        written = os.write(self._file, records)
+        if written != len(records):
+            # A full disk takes a part without a word; the rest says why.
+            while records := records[written:]:
+                written = os.write(self._file, records)
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+
+def _pack(outcome: Outcome) -> bytes:
+    reason = outcome.reason.encode()[:4096]
+    location = None if outcome.location is None else outcome.location.encode()[:4096]
+    head = _ANSWERED.pack(
+        _IS_ANSWERED,
+        outcome.delivery,
+        _NUMBERS[outcome.answer],
+        outcome.http_status or 0,
+        -1 if outcome.retry_after is None else outcome.retry_after,
+        outcome.latency,
+        len(reason),
+        _NONE if location is None else len(location),
+    )
+    return head + reason + (location or b"")
+
+
+def read(records: bytes) -> Iterator[int | Outcome]:
+    """Yield what a journal holds: a started delivery's number, or an Outcome."""
+    at = 0
+    while at < len(records):
+        if records[at] == _IS_STARTED and at + _STARTED.size <= len(records):
+            yield _STARTED.unpack_from(records, at)[1]
+            at += _STARTED.size
+            continue
+        if records[at] != _IS_ANSWERED or at + _ANSWERED.size > len(records):
+            return  # torn by a full disk: what is missing stays started, so in doubt
+        _, delivery, answer, status, wait, latency, reason, location = _ANSWERED.unpack_from(
+            records, at
+        )
+        at += _ANSWERED.size
+        end = at + reason + (0 if location == _NONE else location)
+        if end > len(records):
+            return
+        yield Outcome(
+            delivery,
+            _ANSWERS[answer],
+            records[at : at + reason].decode("utf-8", "replace"),
+            status or None,
+            None if wait < 0 else wait,
+            None
+            if location == _NONE
+            else records[at + reason : end].decode("utf-8", "replace"),
+            latency,
+        )
+        at = end
+
+
+def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:
+    """
+    Read back the journals of *run*, whose lock the caller holds.
+
+    Waits up to *wait* seconds for workers of a dead parent to end; raises BusyError
+    when one is still there after that.
+    """
+    deadline = time.monotonic() + wait
+    outcomes: dict[int, Outcome] = {}
+    started: set[int] = set()
+    files = tuple(sorted(folder.glob(f"{run}-*.journal")))
+    for file in files:
+        for record in read(_read_once_free(file, deadline)):
+            if isinstance(record, Outcome):
+                outcomes[record.delivery] = record
+            else:
+                started.add(record)
+    mark = folder / f"{run}.boot"
+    trusted = mark.exists() and mark.read_text() == _boot_id()
+    return Recovered(outcomes, started - outcomes.keys(), (*files, mark), trusted)
 
 
 def discard(folder: Path, run: str, letters: Sequence[Letter]) -> None:
     """Remove the journal of the chunk *letters*; call it after its outcomes are committed."""
-    raise NotImplementedError
+    for file in folder.glob(f"{run}-{letters[0].delivery}-*.journal"):
+        file.unlink(missing_ok=True)
+
+
+def _read_once_free(file: Path, deadline: float) -> bytes:
+    with file.open("rb") as stream:
+        while True:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return stream.read()
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise BusyError(
+                        f"a sending process of an earlier run still writes {file}. "
+                        "Try again when it has ended."
+                    ) from None
+                time.sleep(0.02)

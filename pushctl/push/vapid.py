@@ -143,9 +143,8 @@ def check_contact(contact: str) -> list[str]:
     if match is None:
         return [*problems, f"it is not {what}"]
     host = match["host"].lower().rstrip(".")
-    if "." not in host or host.startswith(".") or ".." in host:
-        problems.append(f"{host} is no public domain")
-    elif host.endswith(_PRIVATE) or host.replace(".", "").isdecimal():
+    named = "." in host and not host.startswith(".") and ".." not in host
+    if not named or host.endswith(_PRIVATE) or host.replace(".", "").isdecimal():
         problems.append(f"{host} is no public domain")
     return problems
 

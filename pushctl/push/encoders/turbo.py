@@ -36,7 +36,7 @@ _SEALS = 0x0001 | 0x0002 | 0x0004 | 0x0008  # F_SEAL_SEAL, _SHRINK, _GROW, _WRIT
 _ADD_SEALS = 1033
 
 
-class Unavailable(Exception):  # noqa: N818 - a fact about the machine, not an error
+class Unavailable(Exception):
     """Why this machine can't use the fast encoder."""
 
 

@@ -1,0 +1,192 @@
+"""
+What a push service's answer means for the message, the subscription and the run.
+
+One table a service; docs/push-services.md shows it to people. The text of an answer
+comes from strangers: it is only searched for words we know, never passed on.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+from pushctl.model import Answer, Millis
+
+SECOND: Millis = 1000
+_DEFAULT_WAIT: Millis = 60 * SECOND
+_LONGEST_WAIT: Millis = 24 * 3600 * SECOND
+
+
+class Verdict(NamedTuple):
+    """What came of one request that was answered."""
+
+    answer: Answer
+    reason: str  # the status and a word of ours: "201", "410 unsubscribed"
+    retry_after: Millis | None = None
+
+
+class _Row(NamedTuple):
+    """*status* and *words* (any of them, in body or headers) make *answer*."""
+
+    status: int
+    words: tuple[str, ...]  # lower case; none: any answer of that status
+    answer: Answer
+    label: str
+
+
+def service(host: str) -> str:
+    """Return whose push service *host* is: fcm, mozilla, apple, wns, or other."""
+    for name, ends in _HOSTS.items():
+        if any(host == end or (end[0] == "." and host.endswith(end)) for end in ends):
+            return name
+    return "other"
+
+
+_HOSTS = {
+    # jmt17.google.com: Chromium builds without Google's keys.
+    "fcm": ("fcm.googleapis.com", "jmt17.google.com"),
+    "mozilla": (".push.services.mozilla.com",),
+    "apple": (".push.apple.com",),
+    "wns": (".notify.windows.com",),
+}
+
+_SERVICES: dict[str, tuple[_Row, ...]] = {
+    "fcm": (
+        # Bad parameters too: the canaries tell whether all are bad or this one.
+        _Row(400, ("unauthorizedregistration",), Answer.REFUSED, "unauthorized registration"),
+        _Row(400, (), Answer.REFUSED, "bad request"),
+        # Seen for a day on endpoints that then worked again.
+        _Row(403, ("invalid push subscription",), Answer.QUARANTINE, "invalid endpoint"),
+        _Row(403, ("do not correspond", "sender"), Answer.REFUSED, "other key"),
+        _Row(403, ("aud",), Answer.REFUSED, "wrong audience"),
+        _Row(404, (), Answer.GONE, "stale"),
+        _Row(410, (), Answer.GONE, "unsubscribed"),
+    ),
+    "mozilla": (
+        _Row(400, ("errno 108.",), Answer.OUR_FAULT, "bad router"),
+        _Row(400, ("errno 110.",), Answer.OUR_FAULT, "bad encryption headers"),
+        _Row(400, ("errno 111.",), Answer.OUR_FAULT, "no TTL"),
+        _Row(400, ("errno 112.", "errno 114."), Answer.OUR_FAULT, "bad TTL"),
+        _Row(400, ("errno 113.",), Answer.OUR_FAULT, "bad topic"),
+        # Checked before the user is looked up: says nothing about the subscription.
+        _Row(401, (), Answer.REFUSED, "key refused"),
+        _Row(404, (), Answer.GONE, "unknown"),
+        _Row(410, (), Answer.GONE, "unsubscribed"),
+    ),
+    "apple": (
+        _Row(400, ("badwebpushtopic",), Answer.OUR_FAULT, "bad topic"),
+        _Row(400, ("badttl",), Answer.OUR_FAULT, "bad TTL"),
+        _Row(400, ("badurgency",), Answer.OUR_FAULT, "bad urgency"),
+        _Row(400, ("badwebpushrequest",), Answer.OUR_FAULT, "bad request"),
+        _Row(400, ("vapidpkhashmismatch",), Answer.REFUSED, "other key"),
+        _Row(403, ("vapidpkhashmismatch",), Answer.REFUSED, "other key"),
+        _Row(403, ("badjwttoken",), Answer.REFUSED, "token refused"),
+        _Row(404, (), Answer.GONE, "unknown"),
+        _Row(410, (), Answer.GONE, "unsubscribed"),
+        # Counted per device there, so the others go on.
+        _Row(429, (), Answer.THROTTLED_ONE, "too many for this device"),
+    ),
+    "wns": (
+        _Row(400, ("ttl value conflicts",), Answer.OUR_FAULT, "TTL against cache policy"),
+        _Row(401, (), Answer.REFUSED, "key or channel refused"),
+        _Row(404, (), Answer.GONE, "unknown channel"),
+        _Row(406, (), Answer.THROTTLED, "throttled"),
+        _Row(410, (), Answer.GONE, "channel expired"),
+    ),
+    "other": (),
+}
+
+# What every service means alike, after its own rows.
+_COMMON = (
+    _Row(400, (), Answer.QUARANTINE, "bad request"),
+    _Row(401, (), Answer.REFUSED, "unauthorized"),
+    _Row(403, (), Answer.REFUSED, "forbidden"),
+    _Row(404, (), Answer.GONE, "unknown"),
+    # The service has not got the request whole, or not looked at it.
+    _Row(408, (), Answer.RETRY, "request timeout"),
+    _Row(410, (), Answer.GONE, "unsubscribed"),
+    _Row(413, (), Answer.TOO_LARGE, "too large"),
+    _Row(425, (), Answer.RETRY, "too early"),
+    _Row(429, (), Answer.THROTTLED, "too many requests"),
+)
+
+
+def classify(
+    host: str, status: int, headers: Mapping[str, str], body: bytes, now: Millis
+) -> Verdict:
+    """
+    Return what the answer *status* of *host* means.
+
+    *headers* have lower-case names; *body* may have been cut short. *now* is needed
+    for a Retry-After given as a date.
+    """
+    if 200 <= status < 300:
+        return Verdict(Answer.ACCEPTED, str(status))
+    if 300 <= status < 400:
+        return Verdict(Answer.RETRY, f"{status} redirect")
+    if status >= 500:
+        wait = retry_after(headers["retry-after"], now) if "retry-after" in headers else None
+        return Verdict(Answer.RETRY, f"{status} service fault", wait)
+
+    row = _find(service(host), status, headers, body)
+    if row is None:
+        return Verdict(Answer.QUARANTINE, f"{status} unexpected")
+    wait = None
+    if row.answer in (Answer.THROTTLED, Answer.THROTTLED_ONE, Answer.RETRY):
+        wait = retry_after(headers.get("retry-after"), now)
+    return Verdict(row.answer, f"{status} {row.label}", wait)
+
+
+def _find(name: str, status: int, headers: Mapping[str, str], body: bytes) -> _Row | None:
+    rows = [row for row in (*_SERVICES[name], *_COMMON) if row.status == status]
+    if not any(row.words for row in rows):
+        return rows[0] if rows else None
+    text = _text(headers, body)
+    return next(
+        (row for row in rows if not row.words or any(word in text for word in row.words)), None
+    )
+
+
+def _text(headers: Mapping[str, str], body: bytes) -> str:
+    """Return what an answer says, in lower case: body, error number, WNS's headers."""
+    parts = [body[:4096].decode("utf-8", "replace")]
+    parts += [value for name, value in headers.items() if name.startswith("x-wns-")]
+    number = _error_number(body)
+    if number is not None:
+        parts.append(f"errno {number}.")
+    return "\n".join(parts).lower()
+
+
+def _error_number(body: bytes) -> int | None:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    number = answer.get("errno") if isinstance(answer, dict) else None
+    return number if type(number) is int else None
+
+
+_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+
+
+def retry_after(value: str | None, now: Millis) -> Millis:
+    """
+    Return how long to wait: seconds or an HTTP date, between 1 s and 24 h.
+
+    Absent or junk: a minute. (The caller knows the message's TTL and ends there.)
+    """
+    if value is None:
+        return _DEFAULT_WAIT
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        wait = int(value) * SECOND
+    else:
+        try:
+            date = parsedate_to_datetime(value)
+            # A date without a zone is meant in UTC (RFC 9110, section 5.6.7).
+            wait = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp() * SECOND) - now
+        except (ValueError, TypeError, IndexError, OverflowError):
+            return _DEFAULT_WAIT
+    return max(SECOND, min(wait, _LONGEST_WAIT))
