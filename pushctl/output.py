@@ -242,6 +242,7 @@ def _table(columns: Sequence[Column], title: str | None, total: Row | None) -> "
         title_justify="left",
         title_style="bold",
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         header_style="bold",
         footer_style="bold",
         border_style="dim",
@@ -285,7 +286,13 @@ def console(stream: IO[str]) -> "Console":
     """Return a rich console on *stream* that takes no markup and no emoji codes."""
     from rich.console import Console
 
-    return Console(file=stream, markup=False, emoji=False, highlight=False)
+    return Console(
+        file=stream,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        color_system="auto" if colours(stream) else None,
+    )
 
 
 class Progress(Protocol):
