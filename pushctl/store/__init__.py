@@ -21,6 +21,7 @@ from pushctl.errors import BusyError, ConfigError, InputError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+    from pushctl.store.audience import Audience
     from pushctl.store.campaigns import Campaigns
     from pushctl.store.deliveries import Deliveries
     from pushctl.store.enrolments import Enrolments
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pushctl.store.soundness import Soundness
     from pushctl.store.subscriptions import Subscriptions
     from pushctl.store.tags import Tags
+    from pushctl.store.tombstones import Tombstones
     from pushctl.store.triggers import Triggers
 
 # Names of the migrations this build knows, in order: lets a run find out from
@@ -96,6 +98,12 @@ class Store:
         from sqlite_utils import Database
 
         return Database(self.connection)
+
+    @cached_property
+    def audience(self) -> "Audience":
+        from pushctl.store.audience import Audience
+
+        return Audience(self)
 
     @cached_property
     def campaigns(self) -> "Campaigns":
@@ -193,7 +201,15 @@ class Store:
 
         return Triggers(self)
 
+    @cached_property
+    def tombstones(self) -> "Tombstones":
+        from pushctl.store.tombstones import Tombstones
+
+        return Tombstones(self)
+
     def close(self) -> None:
+        if "audience" in self.__dict__:
+            self.audience.close()
         self.connection.close()
         if self._lock_file is not None:
             self._lock_file.close()

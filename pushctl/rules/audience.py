@@ -1,0 +1,182 @@
+"""
+Audience expressions: ``tag('Abandoned basket 1') and not event('purchase') within 30d``.
+
+``parse`` reads one, ``whole`` joins what the command line gives, ``resolved`` puts the
+saved segments in. The grammar stands in audience.lark, the tree in expression.py.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from pushctl.errors import InputError, NotFoundError
+from pushctl.rules import expression as tree
+from pushctl.rules.expression import Expression, explain, text
+
+if TYPE_CHECKING:
+    from lark import Lark, Token
+    from lark.exceptions import UnexpectedInput
+
+__all__ = ["Expression", "explain", "parse", "resolved", "text", "whole"]
+
+MAX_LENGTH = 20_000  # characters
+MAX_PARTS = 500  # conditions, after segments were put in
+MAX_DEPTH = 64  # levels, after segments were put in
+
+# What the grammar's terminals are called before people.
+_WORDS = {
+    "TEXT": "a text in quotes", "NUMBER": "a number", "DURATION": "a time like 30d",
+    "EQUAL": "= or !=", "ORDER": "<, <=, > or >=", "LPAR": "(", "RPAR": ")", "COMMA": ",",
+    "_AND": "and", "_OR": "or", "_NOT": "not", "_WITHIN": "within", "$END": "the end",
+    "FIELD": "a field", "AGE": "subscribed or seen",
+    "REACTION": "shown, clicked or closed",
+}  # fmt: skip
+_CONDITION = ("TAG", "FIELD", "EVENT", "ATTRIBUTE")
+_SPELLED = (
+    *tree.FIELDS, "tag", "segment", "attribute", "event", "subscribed", "seen", "shown",
+    "clicked", "closed", "everyone", "and", "or", "not", "within", "in", "is", "known",
+    "unknown", "contains", "like", "true", "false",
+)  # fmt: skip
+
+
+def parse(text: str) -> Expression:
+    """
+    Return the audience that *text* describes.
+
+    Raises InputError with the text, a caret below the fault and what was expected.
+    """
+    from lark.exceptions import UnexpectedInput
+
+    from pushctl.rules.building import Fault
+
+    if len(text) > MAX_LENGTH:
+        raise InputError(f"the audience has {len(text):,} characters, more than {MAX_LENGTH:,}")
+    if not text.strip():
+        raise InputError("the audience is empty. Write everyone, or a condition: tag('VIP').")
+    try:
+        # The parser is bottom-up and builds the tree as it goes: no recursion to exhaust.
+        found: Any = _parser().parse(text)
+    except UnexpectedInput as error:
+        raise InputError(_explained(text, error)) from error
+    except Fault as error:
+        raise InputError(_pointed(text, error.at, error.fault, error.remedy)) from error
+    return found  # type: ignore[no-any-return]
+
+
+def whole(
+    *, tags: Iterable[str] = (), segments: Iterable[str] = (), where: Iterable[str] = ()
+) -> Expression:
+    """
+    Return the audience of a command line: all tags, segments and expressions must hold.
+
+    Nothing given is everyone. Tags and segments are names, never parsed.
+    """
+    return tree.all_of(
+        [
+            *map(tree.Tag, tags),
+            *map(tree.Segment, segments),
+            *map(parse, where),
+        ]
+    )
+
+
+def resolved(expression: Expression, saved: Mapping[str, str]) -> Expression:
+    """
+    Return *expression* with each ``segment('...')`` replaced by its saved expression.
+
+    Raises NotFoundError for a name that isn't saved, InputError for one that contains
+    itself or grows too large.
+    """
+    found = _resolved(expression, saved, ())
+    if tree.depth(found) > MAX_DEPTH or sum(1 for _ in tree.walk(found)) > MAX_PARTS:
+        raise InputError("the segments together make too large an audience; use fewer")
+    return found
+
+
+def _resolved(
+    expression: Expression, saved: Mapping[str, str], inside: tuple[str, ...]
+) -> Expression:
+    match expression:
+        case tree.Segment(name):
+            if name in inside:
+                chain = " -> ".join((*inside, name))
+                raise InputError(f"the segment {name!r} contains itself: {chain}")
+            if len(inside) >= MAX_DEPTH:
+                raise InputError("segments stand inside each other too deeply")
+            if name not in saved:
+                known = ", ".join(sorted(saved)) or "none yet"
+                raise NotFoundError(
+                    f"no segment is called {name!r}. [segments] of pushctl.toml has: {known}."
+                )
+            return _resolved(parse(saved[name]), saved, (*inside, name))
+        case tree.And(parts):
+            return tree.all_of([_resolved(part, saved, inside) for part in parts])
+        case tree.Or(parts):
+            return tree.any_of([_resolved(part, saved, inside) for part in parts])
+        case tree.Not(part):
+            return tree.Not(_resolved(part, saved, inside))
+    return expression
+
+
+@lru_cache(maxsize=1)
+def _parser() -> "Lark":
+    from lark import Lark
+
+    from pushctl.rules.building import Builder
+
+    grammar = resources.files("pushctl.rules").joinpath("audience.lark").read_text("utf-8")
+    # The plain lexer: a word means the same everywhere, and an unknown one is found
+    # as such wherever it stands.
+    return Lark(grammar, parser="lalr", lexer="basic", transformer=Builder())
+
+
+def _explained(text: str, error: "UnexpectedInput") -> str:
+    from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+
+    at = error.pos_in_stream
+    if isinstance(error, UnexpectedToken):
+        token: Token = error.token
+        ended = token.type == "$END"
+        at = len(text.rstrip()) if ended else at
+        fault = "the audience ends too early" if ended else f"{str(token)!r} can't stand here"
+        return _pointed(text, at or 0, fault, _expected(error.accepts or error.expected))
+    if isinstance(error, UnexpectedCharacters):
+        rest = text[at or 0 :]
+        if rest[:1] in "'\"":
+            return _pointed(text, at or 0, "this quote is never closed", "Close it: 'VIP'.")
+        word = re.match(r"[^\W\d][\w-]*", rest)
+        if word:
+            near = difflib.get_close_matches(word[0].lower(), _SPELLED, 1)
+            remedy = f"Did you mean {near[0]}?" if near else "Put texts in quotes: tag('VIP')."
+            return _pointed(text, at or 0, f"{word[0]!r} is not a word of audiences", remedy)
+        return _pointed(text, at or 0, f"{rest[:1]!r} can't stand here", "Remove it.")
+    return _pointed(text, at or 0, "this is no audience", "See docs/audience.md.")
+
+
+def _expected(names: Iterable[str]) -> str:
+    names = set(names)
+    if names.issuperset(_CONDITION):
+        return "Expected: a condition, like tag('VIP'), country = 'DE' or seen within 30d."
+    words = [_WORDS.get(name, name.lower()) for name in sorted(names)]
+    return f"Expected: {', '.join(words)}."
+
+
+def _pointed(text: str, at: int, fault: str, remedy: str) -> str:
+    """Return *fault* with the line of *text* that has it and a caret below position *at*."""
+    start = text.rfind("\n", 0, at) + 1
+    end = text.find("\n", at)
+    line = text[start : end if end >= 0 else len(text)]
+    column = at - start
+    # A long line is shown around the fault.
+    skipped = max(0, column - 60)
+    shown = "".join(c if c.isprintable() else " " for c in line[skipped : column + 30])
+    place = f"column {column + 1}" + (
+        f" of line {text.count(chr(10), 0, at) + 1}" if start else ""
+    )
+    return (
+        f"the audience can't be read at {place}: {fault}\n"
+        f"    {shown}\n    {' ' * (column - skipped)}^\n{remedy}"
+    )

@@ -1,0 +1,146 @@
+"""What each rule of audience.lark becomes: called by the parser, from the leaves up."""
+
+from typing import Any
+
+from lark import Token, Transformer, v_args
+
+from pushctl.errors import InputError
+from pushctl.rules import expression as tree
+from pushctl.rules import timing
+from pushctl.rules.expression import Expression
+
+MAX_DEPTH = 32  # levels of parentheses and "not"
+MAX_TEXT = 500  # characters of one quoted text
+MAX_TIMES = 1_000_000
+MAX_NUMBER = 2**53  # JSON and SQLite are exact up to here
+
+
+class Fault(Exception):
+    """Something reads well and can't be meant: at a position, with a remedy."""
+
+    def __init__(self, token: Token, fault: str, remedy: str) -> None:
+        super().__init__(fault)
+        self.at = token.start_pos or 0
+        self.fault = fault
+        self.remedy = remedy
+
+
+@v_args(inline=True)
+class Builder(Transformer[Token, Expression]):
+    """One method a rule; the tokens in it become frozen values."""
+
+    def start(self, found: Expression) -> Expression:
+        return found
+
+    def either(self, *parts: Expression) -> Expression:
+        return _bounded(tree.any_of(parts))
+
+    def both(self, *parts: Expression) -> Expression:
+        return _bounded(tree.all_of(parts))
+
+    def negation(self, part: Expression) -> Expression:
+        return _bounded(tree.Not(part))
+
+    def everyone(self, _word: Token) -> Expression:
+        return tree.EVERYONE
+
+    def tag(self, _word: Token, name: str) -> Expression:
+        return tree.Tag(name)
+
+    def segment(self, _word: Token, name: str) -> Expression:
+        return tree.Segment(name)
+
+    def field(self, name: Token, compared: tuple[str, tuple[str, ...]]) -> Expression:
+        return tree.Field(name.lower(), *compared)
+
+    def attribute(
+        self, _word: Token, name: str, compared: tuple[str, tuple[tree.Value, ...]] | None
+    ) -> Expression:
+        return tree.Attribute(name, *(compared or ("known", ())))
+
+    def age(self, of: Token, within: int) -> Expression:
+        return tree.Age(of.lower(), within)
+
+    def event(
+        self, _word: Token, name: str, times: tuple[str, int] | None, within: int | None
+    ) -> Expression:
+        return tree.Event(name, tree.Count(*(times or (">=", 1)), within))
+
+    def reaction(
+        self,
+        kind: Token,
+        campaign: str | None,
+        times: tuple[str, int] | None,
+        within: int | None,
+    ) -> Expression:
+        return tree.Reaction(kind.lower(), campaign, tree.Count(*(times or (">=", 1)), within))
+
+    def is_(self, op: Token, operand: Any = ()) -> tuple[str, tuple[Any, ...]]:
+        return _compared(op, operand)
+
+    def measure(self, op: Token, operand: Any = ()) -> tuple[str, tuple[Any, ...]]:
+        if op.type == "ORDER" and isinstance(operand, bool):
+            raise Fault(op, "true and false have no order", "Write = true.")
+        return _compared(op, operand)
+
+    def times(self, op: Token, count: int) -> tuple[str, int]:
+        return str(op), count
+
+    def within(self, length: int) -> int:
+        return length
+
+    def texts(self, *found: str) -> tuple[str, ...]:
+        return found
+
+    def values(self, *found: tree.Value) -> tuple[tree.Value, ...]:
+        return found
+
+    def text(self, token: Token) -> str:
+        quote = token[0]
+        plain = token[1:-1].replace(quote * 2, quote)
+        if not plain.strip():
+            raise Fault(token, "this text is empty", "Write what is looked for.")
+        if len(plain) > MAX_TEXT:
+            fault = f"this text has {len(plain)} characters, more than {MAX_TEXT}"
+            raise Fault(token, fault, "Shorten it.")
+        if any(ord(letter) < 32 for letter in plain):
+            raise Fault(token, "this text holds a control character", "Close it on its line.")
+        return plain
+
+    def number(self, token: Token) -> int | float:
+        found: int | float = float(token) if "." in token else int(token[:40])
+        if abs(found) > MAX_NUMBER:
+            raise Fault(token, "this number is too large", f"Stay below {MAX_NUMBER}.")
+        return found
+
+    def yes(self, _word: Token) -> bool:
+        return True
+
+    def no(self, _word: Token) -> bool:
+        return False
+
+    def count(self, token: Token) -> int:
+        if not token.isdecimal() or len(token) > 7 or int(token) > MAX_TIMES:
+            fault = "a count is a whole number from 0 to 1,000,000"
+            raise Fault(token, fault, "Write for example >= 2.")
+        return int(token)
+
+    def duration(self, token: Token) -> int:
+        try:
+            return timing.duration(token.lower())
+        except InputError as error:
+            raise Fault(token, str(error), "Write for example 30d.") from error
+
+
+def _compared(op: Token, operand: Any) -> tuple[str, tuple[Any, ...]]:
+    if isinstance(operand, Token):  # is known, is unknown
+        return operand.lower(), ()
+    return op.lower(), operand if isinstance(operand, tuple) else (operand,)
+
+
+def _bounded(found: Expression) -> Expression:
+    if tree.depth(found) > MAX_DEPTH:
+        raise InputError(
+            f"the audience is nested more than {MAX_DEPTH} levels deep. Split it into segments."
+        )
+    return found

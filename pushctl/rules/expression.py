@@ -1,0 +1,253 @@
+"""
+An audience as a tree of frozen values, and the same tree as text and as plain words.
+
+``text`` writes what ``audience.parse`` reads; ``explain`` says it to a person.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+from pushctl.model import Millis
+from pushctl.rules import timing
+
+Value = str | int | float | bool
+
+FIELDS = (
+    "site", "language", "country", "city", "browser", "os", "alias", "id", "source", "timezone",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Everyone:
+    """Every active subscriber."""
+
+
+@dataclass(frozen=True, slots=True)
+class And:
+    parts: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Or:
+    parts: tuple["Expression", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    part: "Expression"
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Carries the tag, any case, not expired."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A saved audience, by name; replaced by what it stands for before anything is asked."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """What is known of a browser: *op* is =, !=, in, contains, like, known or unknown."""
+
+    name: str  # one of FIELDS
+    op: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A typed value: *op* as for Field, or <, <=, >, >=."""
+
+    name: str
+    op: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """Subscribed, or was last seen, within a time before now."""
+
+    of: str  # "subscribed" or "seen"
+    within: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How often: at least once unless said otherwise, ever or within a time before now."""
+
+    op: str = ">="
+    times: int = 1
+    within: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Did something that the page or the shop reported."""
+
+    name: str
+    count: Count = Count()
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """Was shown, clicked or closed messages, of one campaign or of any."""
+
+    kind: str  # "shown", "clicked", "closed"
+    campaign: str | None = None
+    count: Count = Count()
+
+
+Expression = (
+    Everyone | And | Or | Not | Tag | Segment | Field | Attribute | Age | Event | Reaction
+)
+
+EVERYONE = Everyone()
+
+
+def all_of(parts: Iterable[Expression]) -> Expression:
+    """Return what holds when all of *parts* hold; nothing given is everyone."""
+    flat: list[Expression] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, And) else [part])
+    if not flat:
+        return EVERYONE
+    return flat[0] if len(flat) == 1 else And(tuple(flat))
+
+
+def any_of(parts: Iterable[Expression]) -> Expression:
+    """Return what holds when one of *parts* holds; at least one is given."""
+    flat: list[Expression] = []
+    for part in parts:
+        flat.extend(part.parts if isinstance(part, Or) else [part])
+    return flat[0] if len(flat) == 1 else Or(tuple(flat))
+
+
+def depth(expression: Expression) -> int:
+    """Return how many levels *expression* has; a single condition has one."""
+    return 1 + max((depth(part) for part in parts(expression)), default=0)
+
+
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    """Return what *expression* is put together from."""
+    if isinstance(expression, And | Or):
+        return expression.parts
+    return (expression.part,) if isinstance(expression, Not) else ()
+
+
+def walk(expression: Expression) -> Iterator[Expression]:
+    yield expression
+    for part in parts(expression):
+        yield from walk(part)
+
+
+def text(expression: Expression) -> str:
+    """Return *expression* as ``audience.parse`` reads it."""
+    match expression:
+        case Everyone():
+            return "everyone"
+        case And(parts):
+            return " and ".join(_braced(part, (Or,)) for part in parts)
+        case Or(parts):
+            return " or ".join(_braced(part, (And,)) for part in parts)
+        case Not(part):
+            return f"not {_braced(part, (And, Or))}"
+        case Tag(name):
+            return f"tag({quoted(name)})"
+        case Segment(name):
+            return f"segment({quoted(name)})"
+        case Field(name, op, values):
+            return name + _compared(op, values)
+        case Attribute(name, op, values):
+            return f"attribute({quoted(name)}){_compared(op, values)}"
+        case Age(of, within):
+            return f"{of} within {timing.say(within)}"
+        case Event(name, count):
+            return f"event({quoted(name)}){_counted(count)}"
+        case Reaction(kind, campaign, count):
+            of = "" if campaign is None else f"({quoted(campaign)})"
+            return f"{kind}{of}{_counted(count)}"
+
+
+def quoted(value: Value) -> str:
+    """Return *value* as it stands in an expression; quotes inside are doubled."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    return format(Decimal(repr(value)), "f")  # never with an exponent
+
+
+def explain(expression: Expression) -> str:
+    """Return *expression* in plain words: "tagged 'VIP' and not seen in the last 30d"."""
+    match expression:
+        case Everyone():
+            return "everyone"
+        case And(parts):
+            return " and ".join(_braced(part, (Or,), explain) for part in parts)
+        case Or(parts):
+            return " or ".join(_braced(part, (And,), explain) for part in parts)
+        case Not(Age(of, within)):
+            return f"{_AGES[of]} longer than {timing.say(within)} ago"
+        case Not(part):
+            return f"not {_braced(part, (And, Or), explain)}"
+        case Tag(name):
+            return f"tagged {name!r}"
+        case Segment(name):
+            return f"in the segment {name!r}"
+        case Field(name, op, values):
+            return f"{name} {_OPS[op]}{_listed(values)}"
+        case Attribute(name, op, values):
+            return f"attribute {name!r} {_OPS[op]}{_listed(values)}"
+        case Age(of, within):
+            return f"{_AGES[of]} in the last {timing.say(within)}"
+        case Event(name, count):
+            return f"did {name!r}{_often(count)}"
+        case Reaction(kind, campaign, count):
+            of = "any message" if campaign is None else f"a message of {campaign!r}"
+            return f"{_REACTIONS[kind]} {of}{_often(count)}"
+
+
+_AGES = {"subscribed": "subscribed", "seen": "last seen"}
+_REACTIONS = {"shown": "was shown", "clicked": "clicked", "closed": "closed"}
+_OPS = {
+    "=": "is ", "!=": "is not ", "in": "is one of ", "contains": "contains ",
+    "like": "is like ", "known": "is known", "unknown": "is not known", "<": "is less than ",
+    "<=": "is at most ", ">": "is more than ", ">=": "is at least ",
+}  # fmt: skip
+
+
+def _braced(
+    part: Expression, kinds: tuple[type, ...], write: Callable[[Expression], str] = text
+) -> str:
+    return f"({write(part)})" if isinstance(part, kinds) else write(part)
+
+
+def _compared(op: str, values: tuple[Value, ...]) -> str:
+    if op in ("known", "unknown"):
+        return f" is {op}"
+    if op == "in":
+        return f" in ({', '.join(map(quoted, values))})"
+    return f" {op} {quoted(values[0])}"
+
+
+def _counted(count: Count) -> str:
+    times = "" if (count.op, count.times) == (">=", 1) else f" {count.op} {count.times}"
+    return times if count.within is None else f"{times} within {timing.say(count.within)}"
+
+
+def _listed(values: tuple[Value, ...]) -> str:
+    return ", ".join(map(quoted, values))
+
+
+def _often(count: Count) -> str:
+    often = _OPS[count.op].removeprefix("is ")
+    times = "" if (count.op, count.times) == (">=", 1) else f" {often}{count.times} times"
+    within = "" if count.within is None else f" in the last {timing.say(count.within)}"
+    return times + within

@@ -1,0 +1,337 @@
+"""
+Whom an audience expression means: compiled to SQL with bound values, asked read-only.
+
+Every condition is true or false for everybody, never NULL: a comparison with what isn't
+known is false, and ``not`` turns it around. The questions run on a connection of their
+own that can read the columns listed here and nothing else (no endpoint, no key), and
+that gives up after thirty seconds. It sees what is committed, not what an open
+transaction of this run has written.
+"""
+
+# ruff: noqa: S608 - SQL is put together here from constants and numbered parameters
+# alone: columns and operators come from the tables below, values are bound.
+
+import sqlite3
+import time
+import unicodedata
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import orjson
+
+from pushctl.errors import InputError
+from pushctl.model import Millis, Subscription
+from pushctl.rules import expression as tree
+from pushctl.rules import fields, languages
+from pushctl.rules.expression import Expression
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+SECONDS = 30.0  # a question to 300,000 subscribers takes one
+PAGE = 2_000
+
+_READABLE: Mapping[str, frozenset[str]] = {
+    "subscriptions": frozenset(
+        {
+            "id", "public_id", "site_id", "state", "alias", "language", "timezone", "country",
+            "city", "browser", "os", "source", "attributes", "subscribed_at", "last_seen_at",
+        }
+    ),
+    "sites": frozenset({"id", "name"}),
+    "tags": frozenset({"id", "folded"}),
+    "subscription_tags": frozenset({"tag_id", "subscription_id", "expires_at"}),
+    "events": frozenset({"subscription_id", "name", "at"}),
+    "campaigns": frozenset({"id", "name"}),
+    "deliveries": frozenset({"id", "campaign_id", "subscription_id"}),
+    "interactions": frozenset({"delivery_id", "kind", "at"}),
+    "json_each": frozenset({"key", "value", "type", "atom", "json", "root"}),
+}  # fmt: skip
+_FUNCTIONS = frozenset({"count", "fold", "instr", "like", "substr", "length", "json_each"})
+
+_COLUMNS = {
+    **{name: f"s.{name}" for name in tree.FIELDS if name not in ("id", "site")},
+    "id": "s.public_id",
+    "site": "(SELECT t.name FROM sites AS t WHERE t.id = s.site_id)",
+}
+# Names that somebody else gave: compared as they are, through their index.
+_EXACT = frozenset({"id", "alias", "site"})
+_OPERATORS = {op: op for op in ("=", "!=", "<", "<=", ">", ">=")}
+_HOLDS_FOR_NONE: Mapping[str, Callable[[int], bool]] = {
+    "=": lambda times: times == 0,
+    "!=": lambda times: times != 0,
+    "<": lambda times: times > 0,
+    "<=": lambda times: True,
+    ">": lambda times: False,
+    ">=": lambda times: times == 0,
+}
+
+
+def fold(text: str | None) -> str | None:
+    """Return *text* without case, in any language: İzmir is izmir."""
+    if text is None:
+        return None
+    return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i"))
+
+
+class Audience:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._deadline = 0.0
+
+    def count(self, expression: Expression, now: Millis, *, any_state: bool = False) -> int:
+        """Return how many active subscriptions *expression* means."""
+        found = self._ask("count(*)", expression, now, any_state=any_state)
+        return int(found[0][0])
+
+    def ids(
+        self,
+        expression: Expression,
+        now: Millis,
+        *,
+        limit: int | None = None,
+        any_state: bool = False,
+    ) -> Sequence[int]:
+        """Return the rows of active subscriptions, ascending; eight bytes each."""
+        rows = self._ask("s.id", expression, now, any_state=any_state, limit=limit)
+        return array("q", (number for (number,) in rows))
+
+    def among(
+        self,
+        expression: Expression,
+        ids: Iterable[int],
+        now: Millis,
+        *,
+        any_state: bool = False,
+    ) -> set[int]:
+        """Return which of a few *ids* (thousands at most) the expression means."""
+        rows = self._ask("s.id", expression, now, any_state=any_state, among=list(ids))
+        return {number for (number,) in rows}
+
+    def subscriptions(
+        self,
+        expression: Expression,
+        now: Millis,
+        *,
+        limit: int | None = None,
+        any_state: bool = False,
+    ) -> Iterator[Subscription]:
+        """Yield whom *expression* means, with tags that hold at *now*, a page at a time."""
+        found = self.ids(expression, now, limit=limit, any_state=any_state)
+        for start in range(0, len(found), PAGE):
+            yield from self._store.subscriptions.some(found[start : start + PAGE], now)
+
+    def close(self) -> None:
+        if "_connection" in self.__dict__:
+            self._connection.close()
+
+    def _ask(
+        self,
+        what: str,
+        expression: Expression,
+        now: Millis,
+        *,
+        any_state: bool,
+        among: Sequence[int] | None = None,
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        query = _Query(now, few=among is not None)
+        conditions = [query.condition(expression)]
+        if not any_state:
+            conditions.append("s.state = 'active'")  # a literal: a partial index serves it
+        if among is not None:
+            listed = query.bound(orjson.dumps(among).decode())
+            conditions.append(f"s.id IN (SELECT j.value FROM json_each({listed}) AS j)")
+        sql = f"SELECT {what} FROM subscriptions AS s WHERE {' AND '.join(conditions)}"
+        if what != "count(*)":
+            sql += f" ORDER BY s.id LIMIT {query.bound(-1 if limit is None else limit)}"
+        self._deadline = time.monotonic() + SECONDS
+        try:
+            return self._connection.execute(sql, query.values).fetchall()
+        except sqlite3.OperationalError as error:
+            if "interrupted" not in str(error):
+                raise
+            raise InputError(
+                f"the audience took longer than {SECONDS:.0f} s and was given up. Ask for "
+                f"less at once: {tree.text(expression)[:200]}"
+            ) from error
+
+    @cached_property
+    def _connection(self) -> sqlite3.Connection:
+        address = f"file:{quote(str(self._store.path.absolute()))}?mode=ro"
+        made = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        made.executescript(
+            "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; "
+            "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;"
+        )
+        made.create_function("fold", 1, fold, deterministic=True)
+        # Its first use declares a table, which nothing may do below.
+        made.execute("SELECT 1 FROM json_each('[]')").fetchall()
+        made.set_authorizer(_allowed)
+        made.set_progress_handler(lambda: time.monotonic() > self._deadline, 100_000)
+        return made
+
+
+def _allowed(
+    action: int, first: str | None, second: str | None, _database: str | None, _via: str | None
+) -> int:
+    if action == sqlite3.SQLITE_SELECT:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and second in _FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    # count(*) reads a table's column without a name.
+    columns = _READABLE.get(first or "", frozenset())
+    if action == sqlite3.SQLITE_READ and (second in columns or (columns and not second)):
+        return sqlite3.SQLITE_OK
+    return sqlite3.SQLITE_DENY
+
+
+class _Query:
+    """One question being written: its conditions as SQL, its values bound by number."""
+
+    def __init__(self, now: Millis, *, few: bool) -> None:
+        self.values: dict[str, Any] = {}
+        self._now = now
+        self._few = few  # of a few people: look at each; of all: look at all rows once
+
+    def bound(self, value: object) -> str:
+        name = f"v{len(self.values)}"
+        self.values[name] = value
+        return f":{name}"
+
+    def condition(self, expression: Expression) -> str:
+        match expression:
+            case tree.Everyone():
+                return "1"
+            case tree.And(parts):
+                return " AND ".join(self._braced(part) for part in parts)
+            case tree.Or(parts):
+                return " OR ".join(self._braced(part) for part in parts)
+            case tree.Not(part):
+                return f"NOT ({self.condition(part)})"
+            case tree.Tag():
+                return self._tag(expression)
+            case tree.Field():
+                return self._field(expression)
+            case tree.Attribute():
+                return self._attribute(expression)
+            case tree.Age(of, within):
+                column = {"subscribed": "s.subscribed_at", "seen": "s.last_seen_at"}[of]
+                return f"{column} >= {self._since(within)}"
+            case tree.Event():
+                return self._event(expression)
+            case tree.Reaction():
+                return self._reaction(expression)
+            case tree.Segment(name):
+                raise ValueError(f"segment {name!r} was not resolved (rules.audience.resolved)")
+
+    def _braced(self, part: Expression) -> str:
+        return f"({self.condition(part)})"
+
+    def _since(self, within: Millis) -> str:
+        return self.bound(self._now - within)
+
+    def _tag(self, tag: tree.Tag) -> str:
+        try:
+            folded = fields.fold(tag.name)
+        except InputError:  # no tag can be called so, hence nobody has it
+            return "0"
+        tag_id = f"(SELECT g.id FROM tags AS g WHERE g.folded = {self.bound(folded)})"
+        rows = f"""SELECT st.subscription_id FROM subscription_tags AS st
+             WHERE st.tag_id = {tag_id}
+               AND (st.expires_at IS NULL OR st.expires_at > {self.bound(self._now)})"""
+        if self._few:
+            return f"EXISTS ({rows} AND st.subscription_id = s.id)"
+        # A list of rows, made once: it drives the query when the tag is rare.
+        return f"s.id IN ({rows})"
+
+    def _field(self, field: tree.Field) -> str:
+        column = _COLUMNS[field.name]
+        if field.op == "!=":
+            return f"NOT ({self._field(tree.Field(field.name, '=', field.values))})"
+        if field.op == "known":
+            return f"({column} IS NOT NULL AND {column} <> '')"
+        if field.op == "unknown":
+            return f"({column} IS NULL OR {column} = '')"
+        if field.name == "language" and field.op in ("=", "in"):
+            return f"({' OR '.join(map(self._language, field.values))})"
+        if field.name in _EXACT and field.op in ("=", "in"):
+            values = ", ".join(map(self.bound, field.values))
+            return f"({column} IS NOT NULL AND {column} IN ({values}))"
+        return f"({column} IS NOT NULL AND {self._matches(f'fold({column})', field)})"
+
+    def _matches(self, folded: str, asked: tree.Field | tree.Attribute) -> str:
+        texts = [fold(str(value)) for value in asked.values]
+        if asked.op == "contains":
+            return f"instr({folded}, {self.bound(texts[0])}) > 0"
+        if asked.op == "like":
+            return f"{folded} LIKE {self.bound(texts[0])}"
+        return f"{folded} IN ({', '.join(map(self.bound, texts))})"
+
+    def _language(self, value: str) -> str:
+        # "pt" is everybody who reads Portuguese; "pt-BR" is Brazil alone.
+        prefix = f"{fold(languages.canonical(value) or value)}-"
+        return (
+            "(s.language IS NOT NULL AND "
+            f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bound(prefix)})"
+        )
+
+    def _attribute(self, asked: tree.Attribute) -> str:
+        if asked.op == "!=":
+            return f"NOT ({self._attribute(tree.Attribute(asked.name, '=', asked.values))})"
+        if asked.op == "unknown":
+            return f"NOT ({self._attribute(tree.Attribute(asked.name, 'known', ()))})"
+        if asked.op == "known":
+            holds = "j.type <> 'null'"
+        else:
+            holds = " OR ".join(self._value(asked.op, value) for value in asked.values)
+        return (
+            "(s.attributes <> '{}' AND EXISTS (SELECT 1 FROM json_each(s.attributes) AS j "
+            f"WHERE j.key = {self.bound(asked.name)} AND ({holds})))"
+        )
+
+    def _value(self, op: str, value: tree.Value) -> str:
+        """Compare one value with its own type only: 5 is neither '5' nor true."""
+        if isinstance(value, bool):
+            return f"j.type = '{'true' if value else 'false'}'"
+        if not isinstance(value, str):
+            op = "=" if op == "in" else _OPERATORS[op]
+            return f"(j.type IN ('integer', 'real') AND j.atom {op} {self.bound(value)})"
+        if op in ("=", "in", "contains", "like"):
+            asked = tree.Attribute("", op, (value,))
+            return f"(j.type = 'text' AND {self._matches('fold(j.atom)', asked)})"
+        return f"(j.type = 'text' AND j.atom {_OPERATORS[op]} {self.bound(value)})"
+
+    def _event(self, event: tree.Event) -> str:
+        rows = f"""FROM events AS e
+             WHERE e.subscription_id = s.id AND e.name = {self.bound(event.name)}"""
+        if event.count.within is not None:
+            rows += f" AND e.at >= {self._since(event.count.within)}"
+        return self._counted(rows, event.count)
+
+    def _reaction(self, reaction: tree.Reaction) -> str:
+        rows = f"""FROM interactions AS i JOIN deliveries AS d ON d.id = i.delivery_id
+             WHERE i.kind = {self.bound(reaction.kind)} AND d.subscription_id IS NOT NULL"""
+        if reaction.campaign is not None:
+            name = self.bound(reaction.campaign)
+            campaign = f"(SELECT c.id FROM campaigns AS c WHERE c.name = {name})"
+            rows += f" AND d.campaign_id = {campaign}"
+        count = reaction.count
+        if count.within is not None:
+            rows += f" AND i.at >= {self._since(count.within)}"
+        if self._few:
+            return self._counted(f"{rows} AND d.subscription_id = s.id", count)
+        none = _HOLDS_FOR_NONE[count.op](count.times)
+        holds = f"count(*) {_OPERATORS[count.op]} {self.bound(count.times)}"
+        return f"""s.id {"NOT IN" if none else "IN"} (
+            SELECT d.subscription_id {rows}
+             GROUP BY d.subscription_id HAVING {f"NOT ({holds})" if none else holds})"""
+
+    def _counted(self, rows: str, count: tree.Count) -> str:
+        if (count.op, count.times) == (">=", 1):
+            return f"EXISTS (SELECT 1 {rows})"
+        operator = _OPERATORS[count.op]
+        return f"(SELECT count(*) {rows}) {operator} {self.bound(count.times)}"
