@@ -3,7 +3,7 @@
 const CONFIG = /*pushctl*/{ "url": "", "key": "", "name": "" }/*end*/;
 const HOME = CONFIG.url || self.location.origin;
 const FIELDS = ["body", "lang", "dir", "icon", "image", "badge", "tag", "renotify",
-  "requireInteraction", "silent", "timestamp", "vibrate"];
+  "requireInteraction", "silent"];
 const MOST_REPORTS = 100;
 
 self.addEventListener("install", () => self.skipWaiting());
@@ -30,7 +30,12 @@ async function show(event) {
     // An option this browser dislikes must not cost the notification: browsers drop
     // subscriptions whose pushes show nothing.
     const { body, data } = options;
-    await self.registration.showNotification(title, { body, data });
+    try {
+      await self.registration.showNotification(title, { body, data });
+    } catch (error) {
+      // Firefox without a notification service on the desktop.
+      return console.error(error);
+    }
   }
   await report("shown", options.data);
 }
@@ -88,14 +93,14 @@ function address(link) {
 }
 
 async function open(url) {
+  const tabs = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const there = tabs.find((tab) => tab.url.split("#")[0] === url.split("#")[0]);
   try {
-    const tabs = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-    const there = tabs.find((tab) => tab.url.split("#")[0] === url.split("#")[0]);
-    await (there ? there.focus() : self.clients.openWindow(url));
+    if (there) return await there.focus();
   } catch {
     // The tab closed meanwhile.
-    await self.clients.openWindow(url).catch(() => {});
   }
+  await self.clients.openWindow(url);
 }
 
 // --- reports -------------------------------------------------------------------
@@ -131,7 +136,7 @@ async function tell(one) {
 }
 
 async function resend() {
-  for (const one of (await update("reports", (kept = []) => kept)) ?? []) {
+  for (const one of await update("reports", (kept = []) => kept)) {
     if (!(await tell(one))) return;
     await update("reports", (kept = []) => kept.filter(({ id }) => id !== one.id));
   }
@@ -140,7 +145,7 @@ async function resend() {
 // --- a new endpoint ------------------------------------------------------------
 
 async function renew(event) {
-  const last = await update("subscription", (kept) => kept);
+  const last = await update("subscription", (kept = null) => kept);
   const { pushManager } = self.registration;
   const subscription = event.newSubscription ?? (await pushManager.getSubscription()) ??
     (await pushManager.subscribe({
@@ -148,7 +153,7 @@ async function renew(event) {
       applicationServerKey: CONFIG.key || event.oldSubscription?.options.applicationServerKey,
     }));
   if (subscription.endpoint === last?.endpoint) return;
-  const auth = encode(subscription.getKey("auth"));
+  const auth = subscription.getKey("auth");
   const fields = {
     subscription: subscription.toJSON(),
     key: encode(subscription.options.applicationServerKey),
@@ -185,16 +190,12 @@ function encode(buffer) {
     .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
-function decode(value) {
-  return Uint8Array.from(atob(value.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
-}
-
 async function sign(auth, path, body, skew = 0) {
   const seconds = Math.round(Date.now() / 1000) + skew;
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)));
   const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
   const algorithm = { name: "HMAC", hash: "SHA-256" };
-  const key = await crypto.subtle.importKey("raw", decode(auth), algorithm, false, ["sign"]);
+  const key = await crypto.subtle.importKey("raw", auth, algorithm, false, ["sign"]);
   const message = bytes(`POST\n${path}\n${seconds}\n${hex}`);
   return `${seconds}.${encode(await crypto.subtle.sign("HMAC", key, message))}`;
 }
@@ -211,8 +212,7 @@ function update(name, change) {
       let next;
       values.get(name).onsuccess = ({ target }) => {
         next = change(target.result);
-        if (next === undefined) values.delete(name);
-        else values.put(next, name);
+        values.put(next, name);
       };
       transaction.oncomplete = () => (request.result.close(), done(next));
       transaction.onabort = () => fail(transaction.error);

@@ -9,7 +9,7 @@
 
   const DAY = 86_400_000;
   const MOST_EVENTS = 50;
-  const SUPPORTED = "serviceWorker" in navigator && "PushManager" in window && "Notification" in window;
+  const SUPPORTED = "serviceWorker" in navigator && "PushManager" in window;
 
   // --- what people call ----------------------------------------------------------
 
@@ -28,9 +28,9 @@
   }
 
   async function unsubscribe() {
-    const last = await update("subscription", (kept) => kept);
+    const last = await update();
     const subscription = await (await registration())?.pushManager.getSubscription();
-    await update("subscription", () => undefined);
+    await update(() => null);
     if (last) await post("/v1/unsubscribe", { endpoint: last.endpoint }, last).catch(() => {});
     // Then the push service says "gone" to whoever sends.
     await subscription?.unsubscribe();
@@ -92,13 +92,13 @@
     if (kept && (!key || encode(key) === CONFIG.key)) return kept;
     // Made with a key that nobody signs with any more.
     await kept?.unsubscribe();
-    return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: decode(CONFIG.key) });
+    return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: CONFIG.key });
   }
 
   async function announce(subscription, options = {}, now = false) {
     const { endpoint } = subscription;
-    const auth = encode(subscription.getKey("auth"));
-    const last = await update("subscription", (kept) => kept ?? { endpoint, auth, at: 0 });
+    const auth = subscription.getKey("auth");
+    const last = await update((kept) => kept ?? { endpoint, auth, at: 0 });
     if (last.endpoint !== endpoint || now || Date.now() - last.at > DAY) {
       const fields = { ...about(), ...options, subscription: subscription.toJSON(), key: CONFIG.key };
       if (last.endpoint !== endpoint) {
@@ -106,18 +106,17 @@
         fields.previous_signature = await sign(last.auth, "/v1/subscribe#previous", endpoint);
       }
       await post("/v1/subscribe", fields, { auth });
-      await update("subscription", () => ({ endpoint, auth, at: Date.now(), skew: skew() }));
+      await update(() => ({ endpoint, auth, at: Date.now(), skew: skew() }));
     }
     await flush();
   }
 
   function about() {
-    const cut = (value) => value.slice(0, 1024);
     return {
       language: navigator.language,
       timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      page: cut(location.href),
-      referrer: cut(document.referrer),
+      page: location.href.slice(0, 512),
+      referrer: document.referrer.slice(0, 256),
       source: new URLSearchParams(location.search).get("utm_source")?.slice(0, 255) || undefined,
     };
   }
@@ -126,7 +125,7 @@
   // of one (Firefox), and keys change; at most once a day when nothing did.
   async function sync() {
     if (!SUPPORTED || Notification.permission !== "granted") return;
-    const last = await update("subscription", (kept) => kept);
+    const last = await update();
     if (!last) return;
     const found = await registration();
     const fresh = found?.active && Date.now() - last.at < DAY;
@@ -160,7 +159,7 @@
   const flush = () => (flushing = flushing.then(tellAll).catch(() => false));
 
   async function tellAll() {
-    const last = SUPPORTED && (await update("subscription", (kept) => kept));
+    const last = SUPPORTED && (await update());
     // Nobody knows this browser yet: kept until it subscribes.
     if (!last?.at) return false;
     const { endpoint } = last;
@@ -238,22 +237,19 @@
       .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   }
 
-  function decode(value) {
-    return Uint8Array.from(atob(value.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
-  }
-
   async function sign(auth, path, body) {
     const seconds = Math.round(Date.now() / 1000) + skew();
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)));
     const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
     const algorithm = { name: "HMAC", hash: "SHA-256" };
-    const key = await crypto.subtle.importKey("raw", decode(auth), algorithm, false, ["sign"]);
+    const key = await crypto.subtle.importKey("raw", auth, algorithm, false, ["sign"]);
     const message = bytes(`POST\n${path}\n${seconds}\n${hex}`);
     return `${seconds}.${encode(await crypto.subtle.sign("HMAC", key, message))}`;
   }
 
-  // Reads a value, stores what `change` makes of it, in one transaction; gives the new one.
-  function update(name, change) {
+  // Reads what is known of the subscription, stores what `change` makes of it, in one
+  // transaction; gives the new value.
+  function update(change = (kept) => kept) {
     return new Promise((done, fail) => {
       const request = indexedDB.open("pushctl", 1);
       request.onupgradeneeded = () => request.result.createObjectStore("values");
@@ -262,10 +258,9 @@
         const transaction = request.result.transaction("values", "readwrite");
         const values = transaction.objectStore("values");
         let next;
-        values.get(name).onsuccess = ({ target }) => {
+        values.get("subscription").onsuccess = ({ target }) => {
           next = change(target.result);
-          if (next === undefined) values.delete(name);
-          else values.put(next, name);
+          values.put(next, "subscription");
         };
         transaction.oncomplete = () => (request.result.close(), done(next));
         transaction.onabort = () => fail(transaction.error);

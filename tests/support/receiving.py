@@ -47,13 +47,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    """Start a receiver for *folder* and return when it answers."""
-    process = subprocess.Popen(
+def launch(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
         [sys.executable, "-m", "tests.support.receiving", str(folder), str(port)],
         cwd=ROOT,
         stderr=subprocess.PIPE,
     )
+
+
+def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+    """Start a receiver for *folder* and return when it answers."""
+    process = launch(folder, port)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -1,0 +1,278 @@
+import assert from "node:assert/strict";
+import { createHash, createHmac } from "node:crypto";
+import test from "node:test";
+
+import { encode, KEY, page, pushManager, RECEIVER, subscription } from "./support.mjs";
+
+const DAY = 86_400_000;
+
+// The signature as docs/architecture.md has it, made by another hand.
+function signature(auth, path, seconds, body) {
+  const digest = createHash("sha256").update(body).digest("hex");
+  const mac = createHmac("sha256", Buffer.from(auth, "base64url"));
+  return `${seconds}.${mac.update(`POST\n${path}\n${seconds}\n${digest}`).digest("base64url")}`;
+}
+
+function assertSigned(request, auth, path = request.path) {
+  const given = request.headers["X-Pushctl-Signature"];
+  assert.equal(given, signature(auth, path, Number(given.split(".")[0]), request.body));
+}
+
+const paths = (browser) => browser.asked.map(({ path }) => path);
+
+async function subscribed(options = {}) {
+  const browser = page(options);
+  await browser.pushctl.ready;
+  assert.equal(await browser.pushctl.subscribe(), "granted");
+  return browser;
+}
+
+// The same browser's next visit, some time later.
+async function again(browser, options = {}) {
+  const next = page({ permission: "granted", registered: true, ...browser, ...options, early: undefined });
+  next.clock.now = browser.clock.now + (options.after ?? 1000);
+  await next.pushctl.ready;
+  return next;
+}
+
+test("loading the page asks nothing and tells nothing", async () => {
+  const browser = page();
+  await browser.pushctl.ready;
+  assert.equal(browser.Notification.asked, 0);
+  assert.deepEqual(browser.registered, []);
+  assert.deepEqual(browser.asked, []);
+});
+
+test("a click subscribes", async () => {
+  const browser = await subscribed();
+  const [request] = browser.asked;
+  const { current } = browser.manager;
+  assert.equal(request.url, `${RECEIVER}/v1/subscribe`);
+  assert.deepEqual(browser.registered, [{ url: "/pushctl-sw.js", scope: "/pushctl/" }]);
+  assert.equal(browser.manager.made[0].userVisibleOnly, true);
+  assert.equal(browser.manager.made[0].applicationServerKey, KEY);
+  assert.deepEqual(request.json.subscription, current.toJSON());
+  assert.equal(request.json.key, KEY);
+  assert.equal(request.json.language, "en-GB");
+  assert.equal(request.json.source, "letter");
+  assert.equal(request.json.referrer, "https://search.example/");
+  assert.equal(request.credentials, "omit");
+  assertSigned(request, encode(current.getKey("auth")));
+});
+
+test("without a click nothing is asked", async () => {
+  const browser = page({ clicked: false });
+  await assert.rejects(browser.pushctl.subscribe(), /click/);
+  assert.equal(browser.Notification.asked, 0);
+});
+
+test("a no stays a no", async () => {
+  const browser = page({ answer: "denied" });
+  assert.equal(await browser.pushctl.subscribe(), "denied");
+  assert.deepEqual(browser.registered, []);
+  assert.deepEqual(browser.asked, []);
+});
+
+test("a browser without push says so", async () => {
+  const browser = page({ unsupported: true });
+  assert.equal(await browser.pushctl.subscribe(), "unsupported");
+  assert.equal(await browser.pushctl.prompt(), "skipped");
+  assert.equal((await browser.pushctl.state()).supported, false);
+  assert.equal(await browser.pushctl.track("page_view"), false);
+});
+
+test("who said later, or has answered the browser, is not asked again", async () => {
+  const browser = page();
+  browser.localStorage.setItem("pushctl", JSON.stringify({ later: Date.now() + DAY }));
+  assert.equal(await browser.pushctl.prompt(), "skipped");
+  assert.equal(await page({ permission: "denied" }).pushctl.prompt(), "skipped");
+  assert.equal(await page({ permission: "granted" }).pushctl.prompt(), "skipped");
+});
+
+test("what happened before the subscription is told after it", async () => {
+  const browser = page();
+  assert.equal(await browser.pushctl.track("page_view", { page: "/lamps" }), false);
+  assert.equal(await browser.pushctl.tag("Abandoned basket 1", "lamps"), false);
+  assert.equal(await browser.pushctl.identify("customer-7", "signed"), false);
+  await browser.pushctl.subscribe();
+  assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/events", "/v1/tags", "/v1/identify"]);
+  const [, events, tags, alias] = browser.asked.map(({ json }) => json);
+  assert.equal(events.events[0].name, "page_view");
+  assert.deepEqual(events.events[0].properties, { page: "/lamps" });
+  assert.deepEqual(tags.add, ["Abandoned basket 1", "lamps"]);
+  assert.deepEqual([alias.alias, alias.signature], ["customer-7", "signed"]);
+});
+
+test("tracking, tagging and the cart are told at once and signed", async () => {
+  const browser = await subscribed();
+  const auth = encode(browser.manager.current.getKey("auth"));
+  const content = { items: [{ id: "lamp", price: 49 }], total: 49, currency: "EUR" };
+  assert.equal(await browser.pushctl.cart(content), true);
+  await browser.pushctl.cart();
+  await browser.pushctl.untag("Abandoned basket 1");
+  const [, updated, emptied, tags] = browser.asked;
+  assert.deepEqual([updated.json.events[0].name, updated.json.events[0].properties], ["cart_updated", content]);
+  assert.equal(emptied.json.events[0].name, "cart_emptied");
+  assert.deepEqual(tags.json.remove, ["Abandoned basket 1"]);
+  for (const request of browser.asked) assertSigned(request, auth);
+});
+
+test("the last word on a tag counts", async () => {
+  const browser = page();
+  browser.pushctl.tag("basket");
+  browser.pushctl.untag("basket");
+  await browser.pushctl.subscribe();
+  const { json } = browser.asked.at(-1);
+  assert.deepEqual([json.add, json.remove], [[], ["basket"]]);
+});
+
+for (const status of ["offline", 429, 503]) {
+  test(`an event that meets ${status} waits, with its id, for the next one`, async () => {
+    const browser = await subscribed();
+    browser.answers.push(status);
+    assert.equal(await browser.pushctl.track("first"), false);
+    assert.equal(await browser.pushctl.track("second"), true);
+    const [, failed, told] = browser.asked.map(({ json }) => json);
+    assert.deepEqual(told.events.map(({ name }) => name), ["first", "second"]);
+    assert.equal(told.events[0].id, failed.events[0].id);
+  });
+}
+
+test("an event refused for good is dropped, with a word in the console", async () => {
+  const browser = await subscribed();
+  browser.answers.push({ status: 400, body: { error: "No.", remedy: "Write less." } });
+  await browser.pushctl.track("bad");
+  await browser.pushctl.track("good");
+  assert.deepEqual(browser.asked.at(-1).json.events.map(({ name }) => name), ["good"]);
+  assert.match(browser.warnings[0], /No\. Write less\./);
+});
+
+test("a page that went away is made up for by the next", async () => {
+  const browser = await subscribed();
+  browser.answers.push("offline");
+  await browser.pushctl.track("cart_updated");
+  const next = await again(browser);
+  assert.deepEqual(next.asked.map(({ json }) => json.events?.[0].name), ["cart_updated"]);
+});
+
+test("many events go in requests that the receiver takes", async () => {
+  const browser = page();
+  for (let count = 0; count < 60; count += 1) browser.pushctl.track("page_view", { text: "ß".repeat(200) });
+  await browser.pushctl.subscribe();
+  const batches = browser.asked.filter(({ path }) => path === "/v1/events");
+  assert.ok(batches.length > 1);
+  for (const { body } of batches) assert.ok(Buffer.byteLength(body) < 8192);
+  assert.equal(batches.flatMap(({ json }) => json.events).length, 50);
+});
+
+test("an event that no request could hold is refused at once", () => {
+  assert.throws(() => page().pushctl.track("page_view", { text: "x".repeat(7000) }), /6,000/);
+});
+
+test("a wrong clock is put right with the receiver's", async () => {
+  const browser = page();
+  const real = Math.round(Date.now() / 1000);
+  browser.clock.now = Date.now() - 3 * 3_600_000;
+  browser.answers.push({ status: 401, body: { error: "clock", now: real } });
+  await browser.pushctl.subscribe();
+  assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/subscribe"]);
+  const seconds = Number(browser.asked[1].headers["X-Pushctl-Signature"].split(".")[0]);
+  assert.ok(Math.abs(seconds - real) <= 2);
+  await browser.pushctl.track("page_view");
+  const { at } = browser.asked.at(-1).json.events[0];
+  assert.ok(Math.abs(at - real * 1000) < 10_000);
+});
+
+test("the next visit tells nothing new within a day", async () => {
+  const next = await again(await subscribed());
+  assert.deepEqual(next.asked, []);
+  assert.deepEqual(next.registered, []);
+});
+
+test("after a day the subscription is told again", async () => {
+  const browser = await subscribed();
+  const next = await again(browser, { after: DAY + 1000 });
+  assert.deepEqual(paths(next), ["/v1/subscribe"]);
+  assert.equal(next.asked[0].json.previous, undefined);
+});
+
+test("an endpoint that changed is told with the old one, signed with the old secret", async () => {
+  const browser = await subscribed();
+  const old = browser.manager.current;
+  const next = await again(browser, { manager: pushManager(subscription(5)) });
+  const { json } = next.asked[0];
+  assert.equal(json.subscription.endpoint, "https://push.example/5");
+  assert.equal(json.previous, old.endpoint);
+  const seconds = Number(json.previous_signature.split(".")[0]);
+  const path = "/v1/subscribe#previous";
+  assert.equal(
+    json.previous_signature,
+    signature(encode(old.getKey("auth")), path, seconds, "https://push.example/5"),
+  );
+  assertSigned(next.asked[0], encode(subscription(5).getKey("auth")));
+});
+
+test("a subscription made with another key is made anew", async () => {
+  const browser = await subscribed();
+  const old = browser.manager.current;
+  old.options.applicationServerKey = Buffer.from("another key");
+  const next = await again(browser);
+  assert.equal(old.ended, true);
+  assert.equal(next.asked[0].json.previous, old.endpoint);
+  assert.equal(next.manager.made.length, 2);
+});
+
+test("a subscription that the browser lost is made anew", async () => {
+  const browser = await subscribed();
+  const old = browser.manager.current;
+  browser.manager.current = null;
+  const next = await again(browser);
+  assert.equal(next.asked[0].json.previous, old.endpoint);
+});
+
+test("a subscription that could not be told is told at the next visit", async () => {
+  const browser = page();
+  browser.answers.push("offline");
+  assert.equal(await browser.pushctl.subscribe(), "granted");
+  const next = await again(browser);
+  assert.deepEqual(paths(next), ["/v1/subscribe"]);
+  assert.equal(next.asked[0].json.previous, undefined);
+});
+
+test("unsubscribing is told, signed, and done in the browser", async () => {
+  const browser = await subscribed();
+  const { current } = browser.manager;
+  await browser.pushctl.unsubscribe();
+  assert.equal(browser.asked.at(-1).path, "/v1/unsubscribe");
+  assertSigned(browser.asked.at(-1), encode(current.getKey("auth")));
+  assert.equal(current.ended, true);
+  const next = await again(browser);
+  assert.deepEqual(next.asked, []);
+});
+
+test("unsubscribing works offline too", async () => {
+  const browser = await subscribed();
+  browser.answers.push("offline");
+  await browser.pushctl.unsubscribe();
+  assert.equal(browser.manager.current.ended, true);
+});
+
+test("what was called before the script loaded is done when it has", async () => {
+  const early = [["track", "page_view", { page: "/" }], (pushctl) => pushctl.tag("early")];
+  early.options = { worker: "/js/worker.js", scope: "/js/" };
+  const browser = page({ early });
+  await browser.pushctl.subscribe();
+  assert.equal(browser.registered[0].url, "/js/worker.js");
+  assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/events", "/v1/tags"]);
+  browser.pushctl.push(["untag", "early"]);
+  await browser.pushctl.track("page_view");
+  assert.deepEqual(browser.asked.find(({ json }) => json.remove?.length).json.remove, ["early"]);
+});
+
+test("storage that is forbidden does not break the page", async () => {
+  const closed = () => { throw new Error("SecurityError"); };
+  const browser = page({ localStorage: { getItem: closed, setItem: closed } });
+  await browser.pushctl.ready;
+  assert.equal(await browser.pushctl.track("page_view"), false);
+  assert.equal(await browser.pushctl.subscribe(), "granted");
+});

@@ -1,0 +1,244 @@
+// What a worker and a page meet in a browser, as far as ours use it.
+
+import { readFileSync } from "node:fs";
+import { webcrypto } from "node:crypto";
+import vm from "node:vm";
+
+export const SITE = "https://shop.example";
+export const RECEIVER = "https://push.shop.example";
+export const TOKEN = "7.AAAAAAAAAAAAAAAAAAAAAA";
+
+// The files as they are served may lie elsewhere (PUSHCTL_SW): the same tests judge them.
+const FOLDER = process.env.PUSHCTL_SW ?? new URL("../../sw", import.meta.url).pathname;
+
+const bytes = (length, first) => Uint8Array.from({ length }, (_, i) => (i * 7 + first) % 256);
+
+export function encode(buffer) {
+  return Buffer.from(buffer).toString("base64url");
+}
+
+export const KEY = encode(bytes(65, 4));
+
+function source(name, settings) {
+  const config = { url: RECEIVER, key: KEY, site: "shop", name: "Lamp & Loom", ...settings };
+  const text = readFileSync(`${FOLDER}/${name}`, "utf8");
+  return text.replace(/\/\*pushctl\*\/.*?\/\*end\*\//s, JSON.stringify(config));
+}
+
+// --- storage ---------------------------------------------------------------------
+
+// One store, get, put and delete: each transaction is done in a later turn, as in browsers.
+export function memoryDatabase() {
+  const values = new Map();
+  const later = (work) => setTimeout(work, 0);
+  const store = {
+    get(name) {
+      const request = {};
+      later(() => request.onsuccess({ target: { result: structuredClone(values.get(name)) } }));
+      return request;
+    },
+    put: (value, name) => values.set(name, structuredClone(value)),
+    delete: (name) => values.delete(name),
+  };
+  return {
+    values,
+    open() {
+      const request = {};
+      request.result = {
+        createObjectStore() {},
+        close() {},
+        transaction() {
+          const transaction = { objectStore: () => store };
+          later(() => later(() => transaction.oncomplete()));
+          return transaction;
+        },
+      };
+      later(() => request.onsuccess());
+      return request;
+    },
+  };
+}
+
+export function memoryStorage() {
+  const values = new Map();
+  return {
+    getItem: (name) => values.get(name) ?? null,
+    setItem: (name, value) => values.set(name, String(value)),
+  };
+}
+
+// --- the network -----------------------------------------------------------------
+
+// Records what is asked; `answers` holds functions or statuses for the next requests.
+export function network() {
+  const asked = [];
+  const answers = [];
+  async function fetch(url, options) {
+    const { pathname } = new URL(url);
+    asked.push({ url, path: pathname, ...options, json: JSON.parse(options.body) });
+    const next = answers.shift() ?? 204;
+    if (next === "offline") throw new TypeError("Failed to fetch");
+    const { status, body } = typeof next === "object" ? next : { status: next };
+    return { ok: status < 300, status, json: async () => body ?? JSON.parse("") };
+  }
+  return { asked, answers, fetch };
+}
+
+// --- push ------------------------------------------------------------------------
+
+export function subscription(number, key = KEY) {
+  const keys = { p256dh: bytes(65, 4 + number), auth: bytes(16, number) };
+  const endpoint = `https://push.example/${number}`;
+  return {
+    endpoint,
+    ended: false,
+    options: { applicationServerKey: Buffer.from(key, "base64url") },
+    getKey: (name) => keys[name].buffer,
+    toJSON: () => ({
+      endpoint,
+      expirationTime: null,
+      keys: { p256dh: encode(keys.p256dh), auth: encode(keys.auth) },
+    }),
+    async unsubscribe() {
+      this.ended = true;
+      return true;
+    },
+  };
+}
+
+export function pushManager(first = null) {
+  const manager = {
+    current: first,
+    made: [],
+    async getSubscription() {
+      return manager.current?.ended ? null : manager.current;
+    },
+    async subscribe(options) {
+      const key = typeof options.applicationServerKey === "string"
+        ? options.applicationServerKey : encode(options.applicationServerKey);
+      manager.current = subscription(100 + manager.made.length, key);
+      manager.made.push(options);
+      return manager.current;
+    },
+  };
+  return manager;
+}
+
+// --- a worker --------------------------------------------------------------------
+
+export function worker(settings = {}) {
+  const listeners = {};
+  const order = [];
+  const net = network();
+  const database = memoryDatabase();
+  const shown = [];
+  const opened = [];
+  const tabs = [];
+  const manager = pushManager();
+  const self = {
+    location: new URL(`${SITE}/pushctl-sw.js`),
+    addEventListener: (name, listener) => (listeners[name] = listener),
+    skipWaiting: () => order.push("skipWaiting"),
+    registration: {
+      pushManager: manager,
+      async showNotification(title, options) {
+        order.push("show");
+        const refused = self.refuse?.(options);
+        if (refused) throw new TypeError("refused");
+        shown.push({ title, ...options });
+      },
+    },
+    clients: {
+      claim: async () => order.push("claim"),
+      matchAll: async () => tabs,
+      openWindow: async (url) => opened.push(url),
+    },
+  };
+  const fetch = (...all) => (order.push("fetch"), net.fetch(...all));
+  vm.runInNewContext(source("pushctl-sw.js", settings), {
+    self, fetch, indexedDB: database, crypto: webcrypto, URL, TextEncoder, btoa, atob, Uint8Array,
+    console: { error() {} },
+  });
+  async function happen(name, event = {}) {
+    let work;
+    listeners[name]({ ...event, waitUntil: (promise) => (work = promise) });
+    await work;
+  }
+  const push = (payload) => happen("push", { data: data(payload) });
+  return { self, happen, push, order, shown, opened, tabs, manager, database, ...net };
+}
+
+export function data(payload) {
+  if (payload === null) return null;
+  const text = typeof payload === "string" ? payload : JSON.stringify(payload);
+  return { json: () => JSON.parse(text) };
+}
+
+export function declarative(more = {}) {
+  return {
+    web_push: 8030,
+    notification: {
+      title: "Your basket waits",
+      body: "The brass lamp is still in it.",
+      navigate: `${SITE}/basket?from=push`,
+      lang: "en",
+      dir: "ltr",
+      data: { pushctl: TOKEN },
+      ...more,
+    },
+    mutable: true,
+  };
+}
+
+// A notification as the browser hands it back, on whose buttons or body somebody clicks.
+export function notification({ data: its }) {
+  return { data: structuredClone(its), closed: false, close() { this.closed = true; } };
+}
+
+// --- a page ----------------------------------------------------------------------
+
+export function page({ permission = "default", answer = "granted", early, settings, ...given } = {}) {
+  const net = network();
+  const database = given.database ?? memoryDatabase();
+  const localStorage = given.localStorage ?? memoryStorage();
+  const manager = given.manager ?? pushManager();
+  const registered = [];
+  const registration = { active: {}, pushManager: manager };
+  const clock = { now: Date.now() };
+  const warnings = [];
+  const navigator = {
+    language: "en-GB",
+    userActivation: { isActive: given.clicked ?? true },
+    serviceWorker: {
+      getRegistration: async () => (registered.length || given.registered ? registration : undefined),
+      async register(url, options) {
+        registered.push({ url, ...options });
+        return registration;
+      },
+    },
+  };
+  const Notification = {
+    permission,
+    asked: 0,
+    async requestPermission() {
+      Notification.asked += 1;
+      return (Notification.permission = answer);
+    },
+  };
+  class Now extends Date {
+    static now() {
+      return clock.now;
+    }
+  }
+  const window = { pushctl: early, PushManager: class {}, Notification };
+  if (given.unsupported) delete window.PushManager;
+  const location = new URL(`${SITE}/basket?utm_source=letter`);
+  vm.runInNewContext(source("pushctl.js", settings), {
+    window, navigator, Notification, localStorage, location, indexedDB: database, Date: Now,
+    document: { referrer: "https://search.example/", currentScript: null, documentElement: {} },
+    fetch: net.fetch, crypto: webcrypto, URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
+    console: { warn: (text) => warnings.push(text) }, Uint8Array, setTimeout,
+  });
+  const { pushctl } = window;
+  return { pushctl, manager, registered, Notification, database, localStorage, clock, warnings, ...net };
+}

@@ -1,0 +1,160 @@
+"""The scripts of sw/: their handlers in Node, their size, their settings, their signatures."""
+
+import gzip
+import json
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from pushctl import shipped
+from pushctl.receiver import shapes
+from pushctl.rules import tokens, worker
+from tests.support import p256dh
+from tests.support.receiving import ROOT
+
+SW = shipped.path("sw")
+MOST_BYTES = 6_000  # page and worker together, compressed as served
+SETTINGS = worker.settings(
+    url="https://push.shop.example/", key=tokens.encode(p256dh()), site="shop", name="Shop"
+)
+
+
+def node(*arguments: str, **environment: str) -> str:
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("Node is not installed (the scripts' handlers run in Node 20 or newer)")
+    done = subprocess.run(
+        [program, *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def served(name: str) -> str:
+    text = worker.slim((SW / name).read_text("utf-8"))
+    return worker.fill(text, SETTINGS) if "/*pushctl*/" in text else text
+
+
+@pytest.fixture
+def as_served(tmp_path: Path) -> Path:
+    for file in SW.glob("*.*js"):
+        (tmp_path / file.name).write_text(served(file.name), "utf-8")
+    return tmp_path
+
+
+def node_tests() -> list[str]:
+    return sorted(str(path) for path in (ROOT / "tests/sw").glob("*.test.mjs"))
+
+
+def test_handlers_as_written() -> None:
+    node("--test", *node_tests())
+
+
+def test_handlers_as_served(as_served: Path) -> None:
+    node("--test", *node_tests(), PUSHCTL_SW=str(as_served))
+
+
+def test_every_script_is_sound_as_served(as_served: Path) -> None:
+    for file in sorted(as_served.iterdir()):
+        # A name ending in .mjs makes Node read it as a module, which all of them may be.
+        module = file.with_suffix(".check.mjs")
+        module.write_text(file.read_text("utf-8"), "utf-8")
+        node("--check", str(module))
+
+
+def test_page_and_worker_are_small() -> None:
+    sizes = {
+        name: len(gzip.compress(served(name).encode(), mtime=0))
+        for name in ("pushctl.js", "pushctl-sw.js")
+    }
+    print(sizes, sum(sizes.values()))
+    assert sum(sizes.values()) <= MOST_BYTES
+
+
+def test_what_the_page_signs_holds_and_is_taken() -> None:
+    requests = [json.loads(line) for line in node("tests/sw/requests.mjs").splitlines()]
+    table = shapes.table(("push.example",))
+    assert [request["path"] for request in requests] == [
+        "/v1/subscribe",
+        "/v1/events",
+        "/v1/tags",
+        "/v1/identify",
+        "/v1/subscribe",
+        "/v1/unsubscribe",
+    ]
+    now = time.time_ns() // 1_000_000
+    for request in requests:
+        body = request["body"].encode()
+        auth = tokens.decode(request["auth"])
+        assert tokens.signature_holds(auth, request["path"], body, request["signature"], now)
+        # The fake browser's public key is no point on the curve; all else must fit.
+        known = json.loads(body)
+        if "subscription" in known:
+            known["subscription"]["keys"]["p256dh"] = tokens.encode(p256dh())
+        shapes.check(table[request["path"]], json.dumps(known).encode())
+
+
+def test_a_new_endpoint_is_vouched_for_by_the_old_secret() -> None:
+    requests = [json.loads(line) for line in node("tests/sw/requests.mjs").splitlines()]
+    first, moved = (each for each in requests if each["path"] == "/v1/subscribe")
+    body = json.loads(moved["body"])
+    assert body["previous"] == json.loads(first["body"])["subscription"]["endpoint"]
+    assert tokens.signature_holds(
+        tokens.decode(first["auth"]),
+        "/v1/subscribe#previous",
+        body["subscription"]["endpoint"].encode(),
+        body["previous_signature"],
+        time.time_ns() // 1_000_000,
+    )
+
+
+@pytest.mark.parametrize("name", ["pushctl.js", "pushctl-sw.js"])
+def test_filling_is_repeatable(name: str) -> None:
+    text = (SW / name).read_text("utf-8")
+    once = worker.fill(text, SETTINGS)
+    assert '"https://push.shop.example"' in once
+    assert worker.fill(once, SETTINGS) == once
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "</script><script>alert(1)</script>",
+        "a /*end*/ b",
+        "\u2028\u2029",
+        '"; alert(1); "',
+        "<!--",
+    ],
+)
+def test_a_brand_cannot_break_out_of_its_line(name: str) -> None:
+    text = (SW / "pushctl-sw.js").read_text("utf-8")
+    filled = worker.fill(text, SETTINGS | {"name": name})
+    line = next(line for line in filled.splitlines() if "/*pushctl*/" in line)
+    settings = line.split("/*pushctl*/")[1].split("/*end*/")[0]
+    assert json.loads(settings)["name"] == name
+    assert not set("<>\u2028\u2029").intersection(settings)
+    assert worker.fill(filled, SETTINGS) == worker.fill(text, SETTINGS)
+
+
+def test_a_file_without_settings_is_not_filled() -> None:
+    with pytest.raises(ValueError, match="found 0"):
+        worker.fill("const CONFIG = {};", SETTINGS)
+
+
+def test_slimming_drops_comments_and_nothing_else() -> None:
+    text = "// why\nconst a = 1; // kept\n\n  // more\n  go('https://x');\n"
+    assert worker.slim(text) == "const a = 1; // kept\ngo('https://x');\n"
+
+
+def test_settings_leave_out_what_a_site_has_not() -> None:
+    assert "icon" not in SETTINGS
+    assert SETTINGS["url"] == "https://push.shop.example"
