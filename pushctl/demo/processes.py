@@ -25,18 +25,27 @@ def run(folder: Path, *words: str, show: bool = True) -> None:
     """
     if show:
         output.say(f"  $ pushctl {' '.join(map(_quoted, words))}", "cyan")
-    done = subprocess.run(_command(words), cwd=folder, env=_environment())
+    done = subprocess.run(_command("pushctl", words), cwd=folder, env=_environment())
     if done.returncode:
-        raise PushctlError(
-            f"`pushctl {' '.join(words)}` ended with {done.returncode}; its folder is {folder}."
-        )
+        raise _failed(folder, words, done.returncode)
 
 
-def serve(folder: Path, log: Path, *words: str) -> "subprocess.Popen[bytes]":
-    """Start ``pushctl`` with *words* as a server that ends with this process."""
+def output_of(folder: Path, *words: str) -> str:
+    """Return what ``pushctl`` with *words* answers; PushctlError when it fails."""
+    command = _command("pushctl", words)
+    done = subprocess.run(
+        command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        raise _failed(folder, words, done.returncode)
+    return done.stdout
+
+
+def serve(folder: Path, log: Path, module: str, *words: str) -> "subprocess.Popen[bytes]":
+    """Start a Python *module* with *words* as a server that ends with this process."""
     with log.open("wb") as file:
         return subprocess.Popen(
-            _command(words),
+            _command(module, words),
             cwd=folder,
             env=_environment(),
             stdout=file,
@@ -77,8 +86,14 @@ def free_port() -> int:
         return port
 
 
-def _command(words: Sequence[str]) -> list[str]:
-    return [sys.executable, "-m", "pushctl", *words]
+def _command(module: str, words: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", module, *words]
+
+
+def _failed(folder: Path, words: Sequence[str], code: int) -> PushctlError:
+    return PushctlError(
+        f"`pushctl {' '.join(words)}` ended with {code}; its folder is {folder}."
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,250 @@
+"""
+The demo's story: from an empty folder to a basket that was won back, on one machine.
+
+Nothing is pretended: the project is made by ``pushctl init``, the visitors reach
+``pushctl receive`` over HTTP, messages leave by ``pushctl send`` over TLS to a push
+service that checks them, and the visitors decrypt them. At the end the story holds
+what the visitors did against what ``pushctl stats`` counts.
+"""
+
+import json
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from pushctl import output
+from pushctl.demo import people, processes
+from pushctl.demo.crowd import TAG, Crowd, Web
+from pushctl.demo.pushservice import PushService
+from pushctl.demo.visitor import Visitor, choose
+from pushctl.demo.world import World
+from pushctl.errors import PushctlError, UsageError
+
+PATIENCE = 60.0  # seconds for all messages to arrive
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the person asked for."""
+
+    folder: Path
+    visitors: int
+    browser: str  # firefox, chromium, auto or none
+    watch: bool  # a visible browser in which a person clicks
+    stay: bool  # keep push service, receiver and shop until Ctrl-C
+    seed: int
+
+
+def tell(wishes: Wishes) -> None:
+    """Tell the whole story; PushctlError when a chapter doesn't end as it should."""
+    began = time.monotonic()
+    if wishes.folder.exists() and any(wishes.folder.iterdir()):
+        raise UsageError(
+            f"{wishes.folder} is not empty. Name another folder with --folder, or remove it."
+        )
+    browser = choose(wishes.browser)
+    with ExitStack() as stack:
+        world = _build(wishes, stack)
+        crowd = _arrive(world, wishes)
+        visitor = None
+        if browser is not None:
+            visitor = stack.enter_context(Visitor(browser, world, watch=wishes.watch))
+            visitor.arrive()
+        _leave(world, crowd, visitor)
+        _remind(world, crowd, visitor)
+        _count(world, crowd, visitor)
+        _end(world, time.monotonic() - began)
+        if wishes.stay:
+            _stay(world)
+
+
+def _build(wishes: Wishes, stack: ExitStack) -> World:
+    _chapter("A project", "Config, keys, database, templates and the page's script.")
+    folder = wishes.folder.resolve()
+    shop_port, receiver_port = processes.free_port(), processes.free_port()
+    shop = f"http://localhost:{shop_port}"
+    receiver = f"http://localhost:{receiver_port}"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    words = ["init", "--site", f"shop={shop}", "--contact", "mailto:demo@shop.example"]
+    words += ["--languages", "en,ar,tr", "--timezone", "Europe/Istanbul"]
+    processes.run(folder, *words, "--receiver-url", receiver)
+    service = stack.enter_context(PushService(folder / "push-service"))
+    _lead_to(service, folder / "pushctl.toml")
+    (folder / "logs").mkdir(mode=0o700)
+    listen = f"--listen=127.0.0.1:{receiver_port}"
+    _start(stack, folder, receiver_port, "pushctl", "receive", listen)
+    options = (f"--port={shop_port}", f"--receiver={receiver}")
+    _start(stack, folder, shop_port, "pushctl.demo.shop", *options)
+    key = json.loads(processes.output_of(folder, "keys", "show", "--json"))[0]["public_key"]
+    return World(folder, service, shop, receiver, key)
+
+
+def _start(stack: ExitStack, folder: Path, port: int, module: str, *words: str) -> None:
+    log = folder / "logs" / f"{module}.log"
+    server = processes.serve(folder, log, module, *words)
+    stack.callback(processes.stop, server)
+    processes.wait_for(server, port, log)
+
+
+def _lead_to(service: PushService, file: Path) -> None:
+    """Point the push services' names at this machine, in the demo's own pushctl.toml."""
+    hosts = "".join(
+        f'"{name}" = "{address}"\n' for name, address in service.loopback_hosts.items()
+    )
+    with file.open("a") as text:
+        text.write(
+            "\n# The demo's push service. Without this table messages go to the real ones.\n"
+            f'[push.loopback]\nca = "{service.ca.relative_to(file.parent)}"\n\n'
+            f"[push.loopback.hosts]\n{hosts}"
+        )
+
+
+def _arrive(world: World, wishes: Wishes) -> Crowd:
+    _chapter(
+        "Visitors subscribe",
+        f"{wishes.visitors} browsers with real keys, in Arabic, Turkish and English.",
+    )
+    chance = random.Random(wishes.seed)
+    members = people.crowd(wishes.visitors, chance)
+    for person in members:
+        person.endpoint = world.service.subscribe(person.service, world.key)
+    crowd = Crowd(members, Web(world.receiver, world.shop), chance)
+    with output.progress("Subscribing", len(members)) as progress:
+        for _ in crowd.subscribe(world.key):
+            progress.advance()
+    return crowd
+
+
+def _leave(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
+    _chapter(
+        "Baskets are left",
+        "Every third puts something into the basket and leaves without paying.",
+    )
+    with output.progress("Leaving", crowd.with_basket) as progress:
+        for _ in crowd.fill_baskets():
+            progress.advance()
+    if visitor is not None:
+        visitor.fill_basket()
+    processes.run(world.folder, "import")
+    processes.run(world.folder, "tags", "list")
+
+
+def _remind(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
+    _chapter("They are reminded", "One command; everybody in their own language.")
+    with _answering(world, crowd) as done:
+        processes.run(world.folder, "send", "--tag", TAG, "--yes", "--name", "reminder")
+        if visitor is not None:
+            visitor.come_back()
+        _wait(lambda: done() >= crowd.with_basket, "all messages to arrive")
+    output.say("")
+    for language, title in sorted(crowd.tally.titles.items()):
+        output.say(f"  decrypted in {language}: {title}")
+
+
+@contextmanager
+def _answering(world: World, crowd: Crowd) -> Iterator["Counting"]:
+    """Let the visitors decrypt and answer what the push service brings, until the end."""
+    deliveries = world.service.deliveries()
+    counting = Counting()
+    ended = threading.Event()
+
+    def receive() -> None:
+        while not ended.is_set():
+            try:
+                message = deliveries.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            crowd.receive(message.endpoint, message.body)
+            counting.add()
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(receive) for _ in range(4)]
+        try:
+            yield counting
+        finally:
+            ended.set()
+            for one in working:
+                one.result()
+
+
+class Counting:
+    """A count that several threads add to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def add(self) -> None:
+        with self._lock:
+            self._count += 1
+
+    def __call__(self) -> int:
+        return self._count
+
+
+def _count(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
+    _chapter("What came of it", "Push services only say accepted; the browsers say the rest.")
+    processes.run(world.folder, "import")
+    processes.run(world.folder, "stats")
+    tally, real = crowd.tally, int(visitor is not None)
+    output.say(
+        f"  {tally.clicked + real} came back, {tally.bought} of them bought "
+        "what was in the basket."
+    )
+    row = json.loads(processes.output_of(world.folder, "stats", "--json"))[0]
+    expected = {
+        "accepted": crowd.with_basket + real,
+        "shown": tally.shown + real,
+        "clicked": tally.clicked + real,
+    }
+    counted = {name: row[name] for name in expected}
+    if counted != expected or tally.unreadable:
+        raise PushctlError(
+            f"the demo's visitors did {expected} ({tally.unreadable} could not be decrypted), "
+            f"but stats counts {counted}. This is a bug; the project is in {world.folder}."
+        )
+    output.say("  The same, to the last one, as what the visitors did.", "green")
+
+
+def _end(world: World, seconds: float) -> None:
+    name = world.folder.name
+    output.say("")
+    output.panel(
+        f"cd {name}\n"
+        "pushctl subscribers list          who they are\n"
+        "pushctl stats subscribers         how the base grew\n"
+        "pushctl segments count \"language = 'ar' and not clicked within 7d\"\n"
+        "pushctl templates preview abandoned_basket_1 --language ar\n"
+        "pushctl demo --folder again --open     the same in a browser of yours",
+        f"Told in {seconds:.0f} s. The project is yours to play with",
+    )
+
+
+def _stay(world: World) -> None:
+    output.say(f"  The shop stands at {world.shop}/ until you press Ctrl-C.", "bold")
+    while True:
+        time.sleep(3600)
+
+
+def _wait(ready: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        if time.monotonic() > deadline:
+            raise PushctlError(f"waited {PATIENCE:.0f} s for {what}; the demo gives up.")
+        time.sleep(0.05)
+
+
+_chapters = count(1)
+
+
+def _chapter(title: str, line: str) -> None:
+    output.say("")
+    output.say(f"{next(_chapters)}  {title}", "bold")
+    output.say(f"   {line}", "dim")

@@ -1,0 +1,139 @@
+"""The demo's one visitor with a real browser: Firefox or Chromium, as it is installed."""
+
+import shutil
+import time
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from pushctl import output
+from pushctl.demo.browsers import (
+    Browser,
+    Chromium,
+    Desktop,
+    Firefox,
+    Found,
+    Google,
+    find,
+    find_browsers,
+)
+from pushctl.demo.world import World
+from pushctl.errors import PushctlError, UsageError
+
+# How long a person may take to click through the visible browser.
+PATIENCE = 300.0
+
+
+def choose(wish: str) -> Found | None:
+    """
+    Return the browser for *wish*: "firefox", "chromium", "auto" (one that is there) or "none".
+
+    Raises UsageError when the one that was named isn't installed.
+    """
+    if wish == "none":
+        return None
+    found = find(wish) if wish != "auto" else next(iter(find_browsers()), None)
+    if found is None and wish != "auto":
+        raise UsageError(f"{wish} is not installed here. Use --browser auto or none.")
+    if found is not None and shutil.which("dbus-daemon") is None:
+        if wish != "auto":
+            raise UsageError(
+                "a real browser needs dbus-daemon (Debian: apt install dbus-daemon)"
+            )
+        return None
+    return found
+
+
+class Visitor:
+    """A real browser in the demo's shop; with *watch* a visible one that a person uses."""
+
+    def __init__(self, found: Found, world: World, *, watch: bool) -> None:
+        self._found = found
+        self._world = world
+        self._watch = watch
+        self._stack = ExitStack()
+        self._desktop: Desktop | None = None
+        self._browser: Browser | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def arrive(self) -> None:
+        """Open the shop and say yes to its notifications."""
+        name = self._found.kind.capitalize()
+        if self._watch:
+            output.say(f"  {name} opens. Accept the shop's invitation, then fill the basket.")
+        else:
+            output.say(f"  A real {name} comes by as well, and says yes to the invitation.")
+            self._desktop = self._stack.enter_context(Desktop())
+        self._browser = self._stack.enter_context(self._start())
+        if not self._watch:
+            self._browser.open(f"{self._world.shop}/?lang=en")
+            self._browser.click("[data-pushctl=accept]")
+            self._until("document.documentElement.dataset.subscribed === 'yes'", 30)
+
+    def fill_basket(self) -> None:
+        """Put something into the basket and leave the page."""
+        if self._watch:
+            output.say("  Waiting until something lies in the basket ...")
+        else:
+            self._click("[data-add]")
+        self._until("document.documentElement.dataset.basket === 'saved'", PATIENCE)
+
+    def come_back(self) -> None:
+        """See the reminder and click it."""
+        if self._desktop is None:
+            output.say("  The reminder is there: click it.")
+            return
+        deadline = time.monotonic() + 30
+        while not self._desktop.notifications:
+            if time.monotonic() > deadline:
+                raise PushctlError("the real browser showed no notification within 30 s.")
+            time.sleep(0.05)
+        shown = self._desktop.notifications[0]
+        output.say(f"  {self._found.kind.capitalize()} shows: {shown.title}")
+        self._desktop.click(shown)
+
+    def _click(self, selector: str) -> None:
+        assert self._browser is not None
+        self._browser.click(selector)
+
+    def _until(self, expression: str, patience: float) -> None:
+        assert self._browser is not None
+        deadline = time.monotonic() + patience
+        while not self._browser.evaluate(expression):
+            if time.monotonic() > deadline:
+                raise PushctlError(f"the browser's page never came so far: {expression}")
+            time.sleep(0.1)
+
+    def _start(self) -> Browser:
+        service = self._world.service
+        profile = self._world.folder / "browser"
+        bus = self._desktop.bus if self._desktop else None
+        if self._found.kind == "firefox":
+            return Firefox(
+                self._found.program,
+                profile,
+                service.websocket_url,
+                bus=bus,
+                visible=self._watch,
+                granted=not self._watch,
+            )
+        mcs = f"https://127.0.0.1:{service.ports.mcs}"
+        google = Google(service.control_url, mcs, service.spki)
+        return Chromium(
+            self._found.program,
+            profile,
+            google,
+            bus=bus,
+            visible=self._watch,
+            granted=not self._watch,
+        )

@@ -1,0 +1,15 @@
+"""What runs while the demo's story is told, and where it is found."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pushctl.demo.pushservice import PushService
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    folder: Path  # the project's
+    service: PushService
+    shop: str  # its origin
+    receiver: str
+    key: str  # applicationServerKey, base64url
