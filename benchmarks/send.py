@@ -90,7 +90,9 @@ def measure(project: Project, delay: float, options: argparse.Namespace, modules
                     figures = peer(name, project.job(sink, count, modules), modules)
                 figures["sink_cpu_seconds"] = sink.cpu_seconds() - before
                 taken[name].append(figures)
-                print(f"{name:16} {figures['sent'] / figures['seconds']:9.0f}/s", file=sys.stderr)
+                print(
+                    f"{name:16} {figures['sent'] / figures['seconds']:9.0f}/s", file=sys.stderr
+                )
     rates = {
         name: round(statistics.median(f["sent"] / f["seconds"] for f in runs), 1)
         for name, runs in taken.items()
