@@ -1,9 +1,72 @@
 """The pool of sending processes on this machine."""
 
+import ctypes
+import multiprocessing
+import os
+import signal
+import threading
 from concurrent.futures import ProcessPoolExecutor
 
 from pushctl.push.postbox import Postbox
 
+_PR_SET_PDEATHSIG = 1
+
 
 def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
-    raise NotImplementedError
+    """
+    Return a started pool; see ``pushctl.push.executor``.
+
+    Processes are spawned, not forked: libcurl, SQLite and threads don't survive a fork.
+    """
+    pool = ProcessPoolExecutor(
+        max_workers=workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=begin,
+        initargs=(os.getpid(), postbox),
+    )
+    # The pool starts a process when work comes; so that all are ready when it does,
+    # each is given a little now.
+    for _ in range(workers):
+        pool.submit(_nothing)
+    return pool
+
+
+def _nothing() -> None:
+    """Do nothing, in a process that had to be started for it."""
+
+
+def begin(parent: int, postbox: Postbox) -> None:
+    """
+    Prepare this process: die with *parent*, ignore Ctrl-C, end well on SIGTERM.
+
+    A worker that outlived a killed parent would go on sending what the next run has
+    already taken over.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)  # it died before we could ask to be told
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
+
+    from pushctl.push import chunk
+
+    chunk.open_office(postbox)
+
+
+def _wait_for_end(parent: int) -> None:
+    """
+    On SIGTERM start nothing more; leave once what flies has landed, if the parent asks.
+
+    A service manager ends all processes of a unit at once: then the parent lives on
+    for a moment, takes our outcomes and ends the pool itself.
+    """
+    from pushctl.push import chunk
+
+    while True:
+        sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
+        chunk.stopping.set()
+        if sender == parent:
+            chunk.wait_until_idle()
+            os._exit(0)

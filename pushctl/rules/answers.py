@@ -134,7 +134,7 @@ def classify(
     if row is None:
         return Verdict(Answer.QUARANTINE, f"{status} unexpected")
     wait = None
-    if row.answer in (Answer.THROTTLED, Answer.THROTTLED_ONE, Answer.RETRY):
+    if row.answer in (Answer.THROTTLED, Answer.THROTTLED_ONE):
         wait = retry_after(headers.get("retry-after"), now)
     return Verdict(row.answer, f"{status} {row.label}", wait)
 

@@ -1,0 +1,310 @@
+"""
+Requests to push services over HTTP/2, many at once, by libcurl in one thread.
+
+What makes it fit to send nothing twice: a request's body is read from us once and can't
+be rewound. libcurl repeats a request by itself when a kept connection turns out dead
+or a stream was refused; for a body that it has already read it has to fail instead. And
+a request whose body was never read can't have been carried out.
+"""
+
+import io
+import socket
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import pycurl
+
+from pushctl import __version__
+from pushctl.model import Letter, Millis
+from pushctl.push import dial
+
+STREAMS = 100  # on one connection; what servers commonly allow
+_CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken
+_MOST_OF_A_BODY = 4096
+_CONNECT_SECONDS = 10.0
+
+_COULD_NOT = {
+    pycurl.E_COULDNT_RESOLVE_HOST: "no address",
+    pycurl.E_COULDNT_RESOLVE_PROXY: "no address of the proxy",
+    pycurl.E_COULDNT_CONNECT: "no connection",
+    pycurl.E_OPERATION_TIMEDOUT: "timeout",
+    pycurl.E_SSL_CONNECT_ERROR: "TLS failed",
+    pycurl.E_PEER_FAILED_VERIFICATION: "certificate refused",
+    pycurl.E_SSL_CACERT_BADFILE: "CA file unreadable",
+}
+
+
+class Reply(NamedTuple):
+    """What came of one request, in the wire's own words."""
+
+    letter: Letter
+    origin: str
+    status: int  # 0: no answer
+    headers: list[bytes]  # raw lines of all answers, the informational ones too
+    body: bytes  # at most 4 KiB
+    written: bool  # whether the service may have got the request whole
+    blocked: bool  # every address was one that may not be dialled
+    fault: str  # why there is no answer: "timeout", "connection lost"
+    latency: Millis
+
+
+class Flight:
+    """A libcurl handle with its options set once for an origin, used again and again."""
+
+    __slots__ = (
+        "began",
+        "blocked",
+        "body",
+        "curl",
+        "dialled",
+        "head",
+        "headers",
+        "letter",
+        "line",
+        "size",
+        "upload",
+    )
+
+    def __init__(self, line: "Line") -> None:
+        self.line = line
+        self.curl = pycurl.Curl()
+        self.head: Sequence[str] | None = None
+        self.size = -1
+        self.body = b""
+        self.headers: list[bytes] = []
+        self.letter: Letter
+        self.upload: io.BytesIO
+        self.blocked = self.dialled = False
+        self.began = 0.0
+        line.prepare(self)
+
+    def take(self, data: bytes) -> int:
+        """Keep the first 4 KiB of an answer's body; then have libcurl hang up."""
+        self.body += data[: _MOST_OF_A_BODY - len(self.body)]
+        return len(data) if len(self.body) < _MOST_OF_A_BODY else 0
+
+    def open(self, purpose: int, address: Any) -> Any:
+        """Vet the address that libcurl is about to dial; make its socket or refuse."""
+        if not self.line.may_dial(address.addr[0], address.addr[1]):
+            self.blocked = True
+            return pycurl.SOCKET_BAD
+        self.dialled = True
+        return socket.socket(address.family, address.socktype, address.protocol)
+
+
+class Line:
+    """All requests to one origin: idle handles, and how many may be in flight."""
+
+    def __init__(self, origin: str, transport: "Transport") -> None:
+        self.origin = origin
+        name = origin.removeprefix("https://")
+        self.host, _, port = name.partition(":")
+        self._port = int(port or 443)
+        self._transport = transport
+        self._target = transport.targets.get(name) or transport.targets.get(self.host)
+        self.idle: list[Flight] = []
+        self.flying = 0
+        self.limit = min(STREAMS, transport.window)
+        self.protocol = 0  # libcurl's number of the HTTP version, once known
+
+    def may_dial(self, address: str, port: int) -> bool:
+        if self._target is not None:
+            return (address, port) == (self._target.address, self._target.port)
+        if self._transport.proxy:
+            return True  # the operator's own; who is behind it, it has to vet
+        return port == self._port and dial.public(address)
+
+    def prepare(self, flight: Flight) -> None:
+        """Set what is the same for every request to this origin."""
+        set_option = flight.curl.setopt
+        for option, value in self._transport.options:
+            set_option(option, value)
+        set_option(pycurl.WRITEFUNCTION, flight.take)
+        set_option(pycurl.OPENSOCKETFUNCTION, flight.open)
+        if self._target is not None:
+            self_port = f"{self.host}:{self._port}"
+            set_option(pycurl.CONNECT_TO, [f"{self_port}:{self._target.text}"])
+            if self._transport.loopback_ca is not None:
+                set_option(pycurl.CAINFO, self._transport.loopback_ca)
+
+    def grow(self) -> None:
+        """Let more fly: the window was full and this process had nothing to do."""
+        most = self._transport.window
+        if self.protocol == pycurl.CURL_HTTP_VERSION_1_1:
+            most = min(most, _CONNECTIONS)
+        self.limit = min(self.limit + STREAMS // 2, most)
+
+    def shrink(self) -> None:
+        """Let fewer fly: the service is in trouble."""
+        self.limit = max(self.limit // 2, 8)
+
+
+class Transport:
+    """
+    The connections of this process; requests go in with ``start``, come out of ``pump``.
+
+    *targets* are the loopback hosts (see dial.targets); *ca* the file of trusted
+    authorities, or None for libcurl's own.
+    """
+
+    def __init__(
+        self,
+        *,
+        window: int,
+        timeout: float,
+        proxy: str | None,
+        targets: dict[str, dial.Target],
+        ca: str | None,
+        loopback_ca: str | None,
+    ) -> None:
+        self.window, self.proxy, self.targets = max(1, window), proxy, targets
+        self.loopback_ca = loopback_ca
+        self.options = _options(timeout, proxy, ca)
+        self.lines: dict[str, Line] = {}
+        self.flying = 0
+        self._flights: dict[int, Flight] = {}
+        self._multi = pycurl.CurlMulti()
+        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS)
+        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, _CONNECTIONS)
+        self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * _CONNECTIONS)
+
+    def line(self, origin: str) -> Line:
+        line = self.lines.get(origin)
+        if line is None:
+            line = self.lines[origin] = Line(origin, self)
+        return line
+
+    def start(self, line: Line, letter: Letter, head: Sequence[str], body: bytes) -> None:
+        """Hand one request to libcurl; nothing is written before the next ``pump``."""
+        flight = line.idle.pop() if line.idle else Flight(line)
+        set_option = flight.curl.setopt
+        set_option(pycurl.URL, letter.endpoint)
+        if flight.head is not head:
+            set_option(pycurl.HTTPHEADER, head)
+            flight.head = head
+        if flight.size != len(body):
+            set_option(pycurl.POSTFIELDSIZE, len(body))
+            flight.size = len(body)
+        flight.letter = letter
+        flight.upload = io.BytesIO(body)
+        flight.headers = []
+        flight.body = b""
+        flight.blocked = flight.dialled = False
+        set_option(pycurl.READFUNCTION, flight.upload.read)
+        set_option(pycurl.HEADERFUNCTION, flight.headers.append)
+        flight.began = time.perf_counter()
+        self._flights[id(flight.curl)] = flight
+        self._multi.add_handle(flight.curl)
+        line.flying += 1
+        self.flying += 1
+
+    def pump(self, wait: float) -> list[Reply]:
+        """
+        Let libcurl write and read what it can; return what has ended.
+
+        Waits up to *wait* seconds for something to happen when nothing is ready.
+        """
+        replies = self._perform()
+        if not replies and wait > 0:
+            self._multi.select(wait)
+            replies = self._perform()
+        return replies
+
+    def close(self) -> None:
+        for flight in self._flights.values():
+            self._multi.remove_handle(flight.curl)
+        self._flights.clear()
+        self.lines.clear()
+        self._multi.close()
+
+    def _perform(self) -> list[Reply]:
+        self._multi.perform()
+        replies: list[Reply] = []
+        remaining = 1
+        while remaining:
+            remaining, done, failed = self._multi.info_read()
+            ended = time.perf_counter()
+            for curl in done:
+                replies.append(self._land(curl, 0, ended))
+            for curl, code, _ in failed:
+                replies.append(self._land(curl, code, ended))
+        return replies
+
+    def _land(self, curl: pycurl.Curl, code: int, ended: float) -> Reply:
+        flight = self._flights.pop(id(curl))
+        line = flight.line
+        self._multi.remove_handle(curl)
+        status = curl.getinfo(pycurl.RESPONSE_CODE)
+        if not line.protocol and status:
+            line.protocol = curl.getinfo(pycurl.INFO_HTTP_VERSION)
+        line.flying -= 1
+        self.flying -= 1
+        line.idle.append(flight)
+        written = flight.upload.tell() > 0
+        return Reply(
+            flight.letter,
+            line.origin,
+            # An informational answer is none.
+            status if status >= 200 else 0,
+            flight.headers,
+            flight.body,
+            written,
+            flight.blocked and not flight.dialled,
+            _fault(code, written) if code else "",
+            int((ended - flight.began) * 1000),
+        )
+
+
+def _fault(code: int, written: bool) -> str:
+    if not written:
+        return _COULD_NOT.get(code, f"curl {code}")
+    if code == pycurl.E_OPERATION_TIMEDOUT:
+        return "timeout"
+    if code in (pycurl.E_WEIRD_SERVER_REPLY, pycurl.E_HTTP2, pycurl.E_TOO_LARGE):
+        return "bad answer"
+    return "connection lost"
+
+
+def _options(timeout: float, proxy: str | None, ca: str | None) -> list[tuple[int, Any]]:
+    options: list[tuple[int, Any]] = [
+        (pycurl.PROTOCOLS, pycurl.PROTO_HTTPS),
+        (pycurl.POST, 1),
+        (pycurl.PATH_AS_IS, 1),
+        (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
+        (pycurl.PIPEWAIT, 1),
+        (pycurl.FOLLOWLOCATION, 0),
+        (pycurl.SSL_VERIFYPEER, 1),
+        (pycurl.SSL_VERIFYHOST, 2),
+        (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
+        (pycurl.NOSIGNAL, 1),
+        (pycurl.USERAGENT, f"pushctl/{__version__}"),
+        (pycurl.TIMEOUT_MS, max(1, int(timeout * 1000))),
+        (pycurl.CONNECTTIMEOUT_MS, max(1, int(min(timeout, _CONNECT_SECONDS) * 1000))),
+        # An empty proxy also keeps libcurl from looking into the environment.
+        (pycurl.PROXY, proxy or ""),
+    ]
+    if ca is not None:
+        options.append((pycurl.CAINFO, ca))
+    return options
+
+
+def headers(authorization: str, letter: Letter, host: str) -> list[str]:
+    """Return a request's header lines; they depend on nothing but what is named here."""
+    lines = [
+        f"Authorization: {authorization}",
+        f"TTL: {letter.ttl}",
+        f"Urgency: {letter.urgency}",
+        "Content-Encoding: aes128gcm",
+        "Content-Type: application/octet-stream",
+        "Accept-Encoding: identity",
+        # libcurl would wait a second for a 100 before a larger body.
+        "Expect:",
+    ]
+    if letter.topic is not None:
+        lines.append(f"Topic: {letter.topic}")
+    if host.endswith(".notify.windows.com"):
+        # Refused with 400 when it doesn't fit the TTL.
+        lines.append(f"X-WNS-Cache-Policy: {'cache' if letter.ttl > 0 else 'no-cache'}")
+    return lines
