@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pushctl.store.interactions import Interactions
     from pushctl.store.meta import Meta
     from pushctl.store.origins import Origins
+    from pushctl.store.pruning import Pruning
     from pushctl.store.reports import Reports
     from pushctl.store.runs import Runs
     from pushctl.store.sites import Sites
@@ -128,6 +129,12 @@ class Store:
         from pushctl.store.origins import Origins
 
         return Origins(self)
+
+    @cached_property
+    def pruning(self) -> "Pruning":
+        from pushctl.store.pruning import Pruning
+
+        return Pruning(self)
 
     @cached_property
     def reports(self) -> "Reports":

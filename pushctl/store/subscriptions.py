@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from pushctl.errors import NotFoundError, UsageError
+from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Json, Millis, Subscription, SubscriptionState
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 MIN_PREFIX = 6
+MAX_ATTRIBUTES = 16_384  # characters of JSON, all of a subscription's together
 
 _SELECT = """
     SELECT s.id, s.public_id, t.name AS site, s.endpoint, s.p256dh, s.auth, s.key_id,
@@ -226,15 +227,27 @@ class Subscriptions:
             connection.execute(sql, values)
             connection.execute(change, values)
 
+    def bind(self, subscription: int, key_id: str) -> None:
+        """Note which VAPID key the browser subscribed with."""
+        sql = "UPDATE subscriptions SET key_id = :key_id WHERE id = :id"
+        with self._store.write() as connection:
+            connection.execute(sql, {"id": subscription, "key_id": key_id})
+
     def describe(self, subscription: int, attributes: Mapping[str, Json]) -> None:
-        """Set these attributes; others stay, null removes one."""
+        """
+        Set these attributes; others stay, null removes one.
+
+        Raises InputError when all together would be more than 16 KiB.
+        """
         sql = """
             UPDATE subscriptions SET attributes = json_patch(attributes, :attributes)
-             WHERE id = :id
+             WHERE id = :id AND length(json_patch(attributes, :attributes)) <= :most
         """
         text = orjson.dumps(attributes).decode()
+        values = {"id": subscription, "attributes": text, "most": MAX_ATTRIBUTES}
         with self._store.write() as connection:
-            connection.execute(sql, {"id": subscription, "attributes": text})
+            if connection.execute(sql, values).rowcount == 0:
+                raise InputError("the attributes would have more than 16 KiB together")
 
     def name(self, subscription: int, alias: str | None, trusted: bool) -> None:
         """Set the shop's own id of the person; *trusted* when the shop signed it."""

@@ -2,22 +2,14 @@
 Tags: free labels. The first spelling is kept; case and spacing don't tell tags apart.
 """
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pushctl.errors import InputError
 from pushctl.model import Millis
+from pushctl.rules import fields
 
 if TYPE_CHECKING:
     from pushctl.store import Store
-
-MAX_NAME = 255
-# Tags that the program sets itself; no browser may.
-RESERVED = "pushctl:"
-
-# Persian and Indic words are written with joiners, which isprintable() refuses.
-_JOINERS = str.maketrans("", "", "\u200c\u200d")
 
 
 class TagCount(NamedTuple):
@@ -29,33 +21,6 @@ class TagCount(NamedTuple):
     last_set_at: Millis | None
 
 
-def tidy(name: str) -> str:
-    """
-    Return a tag's name as it is kept: NFC, single spaces, none around.
-
-    Raises InputError for an empty one, one above 255 characters or with characters
-    that can't be seen.
-    """
-    plain = " ".join(unicodedata.normalize("NFC", name).split())
-    if not plain:
-        raise InputError("a tag is empty")
-    if len(plain) > MAX_NAME:
-        raise InputError(f"a tag has {len(plain)} characters, more than {MAX_NAME}")
-    if not plain.translate(_JOINERS).isprintable():
-        raise InputError("a tag has control characters")
-    return plain
-
-
-def fold(name: str) -> str:
-    """Return what tells a tag from others: without case."""
-    return unicodedata.normalize("NFC", tidy(name).casefold())
-
-
-def is_reserved(name: str) -> bool:
-    """Say whether only the program itself may set this tag."""
-    return fold(name).startswith(RESERVED)
-
-
 class Tags:
     def __init__(self, store: "Store") -> None:
         self._store = store
@@ -63,7 +28,7 @@ class Tags:
     def find(self, name: str) -> int | None:
         """Return the row of the tag called *name* in any spelling, or None."""
         sql = "SELECT id FROM tags WHERE folded = :folded"
-        row = self._store.connection.execute(sql, {"folded": fold(name)}).fetchone()
+        row = self._store.connection.execute(sql, {"folded": fields.fold(name)}).fetchone()
         return None if row is None else int(row[0])
 
     def ensure(self, name: str) -> int:
@@ -76,7 +41,9 @@ class Tags:
         if known is not None:
             return known
         with self._store.write() as connection:
-            row = connection.execute(sql, {"name": tidy(name), "folded": fold(name)})
+            row = connection.execute(
+                sql, {"name": fields.tag(name), "folded": fields.fold(name)}
+            )
             return int(row.fetchone()[0])
 
     def add(
@@ -113,6 +80,12 @@ class Tags:
         with self._store.write() as connection:
             rows = [(tag, row) for row in subscriptions]
             return connection.executemany(sql, rows).rowcount
+
+    def count_of(self, subscription: int) -> int:
+        """Return how many tags a subscription has, expired ones included."""
+        sql = "SELECT count(*) FROM subscription_tags WHERE subscription_id = :id"
+        row = self._store.connection.execute(sql, {"id": subscription}).fetchone()
+        return int(row[0])
 
     def add_many(self, rows: Iterable[tuple[int, int, Millis]]) -> None:
         """Put tags on in bulk: (tag, subscription, set at); what is there stays."""

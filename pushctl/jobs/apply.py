@@ -1,0 +1,353 @@
+"""
+What each request of a browser does to the database: believed or refused, one by one.
+
+A browser proves only that it holds the subscription's ``auth``. Without that proof a
+known subscription stays as it is: a refusal is counted by its reason, and dropped.
+What is not of its form raises InputError and goes to the quarantine.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pushctl.errors import InputError
+from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
+from pushctl.rules import agents, bodies, endpoints, fields, keys, tokens
+from pushctl.store import Store
+from pushctl.store.events import Event
+from pushctl.store.interactions import Interaction
+from pushctl.store.subscriptions import Known, Registration
+
+# On one subscription, from its browser: a script must not fill the list of tags.
+MAX_TAGS = 200
+
+
+class Verdict(NamedTuple):
+    """What became of a request: done, or refused, and the word it is counted under."""
+
+    done: bool
+    word: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What judging requests takes; one for a whole drain."""
+
+    store: Store
+    secret: bytes = field(repr=False)
+    alias_secret: bytes | None = field(repr=False)
+    sites: Mapping[str, int]  # name -> row
+    origins: Mapping[str, str]  # name -> "https://shop.example"
+    hosts: Sequence[str]  # allowed push hosts
+    keys: Collection[str]  # ids of our VAPID keys, newest first
+
+
+def apply(desk: Desk, record: InboxRecord) -> Verdict:
+    """Do what *record* asks for, or say why not; InputError when it can't be read."""
+    handler = _HANDLERS.get(record.path)
+    if handler is None:
+        raise InputError("no such address")
+    if record.site not in desk.sites:
+        raise InputError("the site is not in pushctl.toml")
+    return handler(desk, record, bodies.parse(record.body))
+
+
+# --- who asks ----------------------------------------------------------------------------
+
+
+def _find(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Known | Verdict:
+    """Return the subscription that a signed request is about, or why it is refused."""
+    endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
+    known = desk.store.subscriptions.known(endpoint_hash)
+    if known is None:
+        return Verdict(False, "unknown subscription")
+    if known.site != record.site:
+        return Verdict(False, "subscription of another site")
+    if not _signed(record, known.auth):
+        return Verdict(False, "signature missing or wrong")
+    return known
+
+
+def _signed(record: InboxRecord, auth: bytes) -> bool:
+    return tokens.signature_holds(
+        auth, record.path, record.body.encode(), record.signature, record.at
+    )
+
+
+# --- the routes --------------------------------------------------------------------------
+
+
+def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    made = _registration(desk, record, body)
+    about = _about(desk, record, body)
+    # Read before anything is written: what is wrong in them refuses the whole.
+    tags, events = bodies.tags(body, "tags"), bodies.several(body, "events")
+    attributes = bodies.properties(body.get("attributes"), "attributes")
+
+    forgotten = desk.store.tombstones.at(desk.secret, made.endpoint_hash)
+    if forgotten is not None and record.at <= forgotten:
+        return Verdict(False, "sent before the person was forgotten")
+    known = desk.store.subscriptions.known(made.endpoint_hash)
+    if known is not None:
+        verdict = _again(desk, record, known, made, about)
+        subscription = known.id
+    else:
+        verdict, subscription = _arrive(desk, record, body, made, about)
+    if not verdict.done:
+        return verdict
+    if attributes:
+        desk.store.subscriptions.describe(subscription, attributes)
+    _set_tags(desk, subscription, tags, record.at)
+    _add_events(desk, record, subscription, events)
+    return verdict
+
+
+def _registration(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Registration:
+    given = bodies.table(body, "subscription")
+    secrets = bodies.table(given, "keys")
+    endpoint = bodies.text(given, "endpoint")
+    endpoints.origin(endpoint, desk.hosts)
+    return Registration(
+        site_id=desk.sites[record.site],
+        endpoint=endpoint,
+        endpoint_hash=tokens.endpoint_hash(endpoint),
+        p256dh=keys.p256dh(bodies.text(secrets, "p256dh")),
+        auth=keys.auth(bodies.text(secrets, "auth")),
+        key_id=_key_id(desk, body),
+    )
+
+
+def _key_id(desk: Desk, body: Mapping[str, Json]) -> str:
+    """Return which of our keys the browser subscribed with; no other can reach it."""
+    raw = keys.p256dh(bodies.text(body, "key"))
+    name = tokens.encode(hashlib.sha256(raw).digest())[:8]
+    if name not in desk.keys:
+        raise InputError(f"subscribed with the key {name}, which is not in the keys folder")
+    return name
+
+
+def _again(
+    desk: Desk,
+    record: InboxRecord,
+    known: Known,
+    made: Registration,
+    about: Mapping[str, str | None],
+) -> Verdict:
+    """
+    Take the registration of an endpoint that is known: only from who holds its keys.
+
+    Never another pair of keys, whatever the state: browsers make a new endpoint with new
+    keys, so whoever brings other keys has only seen the endpoint, and taking them would
+    cut the person off or hand over their place (alias, tags, history).
+    """
+    if known.site != record.site:
+        return Verdict(False, "subscription of another site")
+    same = hmac.compare_digest(known.auth, made.auth) and known.p256dh == made.p256dh
+    if not same:
+        return Verdict(False, "other keys for a known endpoint")
+    subscriptions = desk.store.subscriptions
+    subscriptions.refresh(known.id, about, record.at)
+    if known.key_id != made.key_id:
+        subscriptions.bind(known.id, made.key_id)
+    # Quarantined ones stay: what the push service refuses, a visit doesn't mend.
+    if known.state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED):
+        state = SubscriptionState.ACTIVE
+        subscriptions.mark([known.id], state, "subscribed again", record.at)
+        return Verdict(True, "revived")
+    return Verdict(True, "seen again")
+
+
+def _arrive(
+    desk: Desk,
+    record: InboxRecord,
+    body: Mapping[str, Json],
+    made: Registration,
+    about: Mapping[str, str | None],
+) -> tuple[Verdict, int]:
+    """Take an endpoint that is new: a browser's next one if it proves it, else a new one."""
+    store = desk.store
+    previous = _previous(desk, record, body, made)
+    if previous is not None:
+        store.subscriptions.move(previous.id, made, "new endpoint", record.at)
+        store.subscriptions.refresh(previous.id, about, record.at)
+        return Verdict(True, "moved"), previous.id
+    return Verdict(True, "subscribed"), store.subscriptions.add(made, about, record.at)
+
+
+def _previous(
+    desk: Desk, record: InboxRecord, body: Mapping[str, Json], made: Registration
+) -> Known | None:
+    """Return the subscription that goes on at a new endpoint, if its holder asks for it."""
+    if not isinstance(body.get("previous"), str):
+        return None
+    known = desk.store.subscriptions.known(tokens.endpoint_hash(bodies.text(body, "previous")))
+    if known is None or known.site != record.site:
+        return None
+    proof = body.get("previous_signature")
+    if isinstance(proof, str) and tokens.signature_holds(
+        known.auth, f"{record.path}#previous", made.endpoint.encode(), proof, record.at
+    ):
+        return known
+    return known if _signed(record, known.auth) else None
+
+
+def _about(
+    desk: Desk, record: InboxRecord, body: Mapping[str, Json]
+) -> Mapping[str, str | None]:
+    browser, system = agents.read(record.user_agent) if record.user_agent else (None, None)
+    hints = record.hints
+    return {
+        "language": bodies.perhaps(fields.language, body.get("language")),
+        "timezone": bodies.perhaps(fields.timezone, body.get("timezone")),
+        "country": bodies.perhaps(fields.country, hints.get("country")),
+        "city": bodies.perhaps(fields.label, hints.get("city")),
+        "browser": browser,
+        "os": system,
+        "source": _source(desk.origins.get(record.site, ""), body),
+    }
+
+
+def _source(origin: str, body: Mapping[str, Json]) -> str | None:
+    """Return where the visitor came from: as the page says, else the referrer's host."""
+    said = bodies.perhaps(fields.label, body.get("source"))
+    if said:
+        return said
+    try:
+        host = urlsplit(body.get("referrer") or "").hostname
+    except (ValueError, TypeError, AttributeError):
+        return None
+    if not host or host == urlsplit(origin).hostname:
+        return None
+    return bodies.perhaps(fields.label, host)
+
+
+def _unsubscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    known = _find(desk, record, body)
+    if isinstance(known, Verdict):
+        return known
+    state = SubscriptionState.UNSUBSCRIBED
+    desk.store.subscriptions.mark([known.id], state, "asked in the browser", record.at)
+    return Verdict(True, "unsubscribed")
+
+
+def _change_tags(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    add, remove = bodies.tags(body, "add"), bodies.tags(body, "remove")
+    known = _find(desk, record, body)
+    if isinstance(known, Verdict):
+        return known
+    _set_tags(desk, known.id, add, record.at)
+    for name in remove:
+        if not fields.is_reserved(name):
+            desk.store.tags.remove([known.id], name)
+    return Verdict(True, "tagged")
+
+
+def _set_tags(desk: Desk, subscription: int, names: Sequence[str], at: Millis) -> None:
+    if names and desk.store.tags.count_of(subscription) + len(names) > MAX_TAGS:
+        raise InputError(f"more than {MAX_TAGS} tags on one subscription")
+    for name in names:
+        if not fields.is_reserved(name):
+            desk.store.tags.add([subscription], name, at)
+
+
+def _identify(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    alias = None if body.get("alias") is None else bodies.label(body["alias"], "alias")
+    signature = body.get("signature")
+    known = _find(desk, record, body)
+    if isinstance(known, Verdict):
+        return known
+    if alias is None:
+        desk.store.subscriptions.name(known.id, None, trusted=False)
+        return Verdict(True, "alias removed")
+    if signature is not None:
+        if not _alias_signed(desk.alias_secret, alias, signature):
+            return Verdict(False, "alias with a wrong signature")
+        desk.store.subscriptions.name(known.id, alias, trusted=True)
+        return Verdict(True, "identified")
+    if known.alias_trusted:
+        # What the shop has signed, a script on the page must not take away.
+        return Verdict(known.alias == alias, "alias is signed already")
+    desk.store.subscriptions.name(known.id, alias, trusted=False)
+    return Verdict(True, "labelled")
+
+
+def _alias_signed(secret: bytes | None, alias: str, signature: Json) -> bool:
+    if secret is None or not isinstance(signature, str):
+        return False
+    expected = tokens.encode(hmac.digest(secret, f"alias\n{alias}".encode(), "sha256"))
+    return hmac.compare_digest(expected.encode(), signature.encode())
+
+
+def _events(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    events = bodies.several(body, "events")
+    known = _find(desk, record, body)
+    if isinstance(known, Verdict):
+        return known
+    if not _add_events(desk, record, known.id, events):
+        return Verdict(True, "events known already")
+    return Verdict(True, "events")
+
+
+def _add_events(
+    desk: Desk, record: InboxRecord, subscription: int, events: Sequence[Json]
+) -> int:
+    if not events:
+        return 0
+    desk.store.subscriptions.refresh(subscription, {}, record.at)
+    return desk.store.events.add(
+        _event(record, subscription, number, one) for number, one in enumerate(events)
+    )
+
+
+def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> Event:
+    if not isinstance(given, dict):
+        raise InputError("an event is no object")
+    name = bodies.label(given.get("name"), "an event's name", 64)
+    own = given.get("id")
+    key = bodies.label(own, "an event's id", 64) if own is not None else f"{record.id}:{number}"
+    return Event(
+        subscription=subscription,
+        name=name,
+        at=bodies.moment(given.get("at"), record.at),
+        received_at=record.at,
+        properties=bodies.properties(given.get("properties"), "an event's properties"),
+        # Within the subscription: nobody can use up another's ids.
+        dedupe_key=f"{subscription}:{key}",
+    )
+
+
+def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    try:
+        kind = InteractionKind(bodies.text(body, "kind"))
+    except ValueError as error:
+        raise InputError("kind is none of shown, clicked, closed") from error
+    action = body.get("action")
+    label = bodies.label(action, "action") if action else None
+    own = bodies.label(body["id"], "id", 64) if body.get("id") is not None else record.id
+
+    delivery = tokens.read_message_token(desk.secret, bodies.text(body, "message"))
+    if delivery is None:
+        return Verdict(False, "message token is not ours")
+    subject = desk.store.interactions.subject(delivery)
+    if subject is None:
+        return Verdict(False, "unknown message")
+    once = kind is not InteractionKind.CLICKED  # many clicks, one display
+    at = bodies.moment(body.get("at"), record.at)
+    key = f"{delivery}:{kind.value}" if once else f"{delivery}:{kind.value}:{own}"
+    new = desk.store.interactions.add(Interaction(delivery, kind, label, at, key))
+    if subject[0] is not None:
+        desk.store.subscriptions.verify(subject[0], at)
+    return Verdict(True, kind.value if new else "report known already")
+
+
+_HANDLERS: Mapping[str, Callable[[Desk, InboxRecord, Mapping[str, Json]], Verdict]] = {
+    "/v1/subscribe": _subscribe,
+    "/v1/unsubscribe": _unsubscribe,
+    "/v1/tags": _change_tags,
+    "/v1/identify": _identify,
+    "/v1/events": _events,
+    "/v1/reports": _report,
+}

@@ -1,0 +1,87 @@
+"""
+Taking a request's body apart: each field once, of its kind and size, or InputError.
+
+The receiver looks at the same limits; inboxes are files, though, and come from other
+machines too.
+"""
+
+from collections.abc import Callable, Mapping
+
+import orjson
+
+from pushctl.errors import InputError
+from pushctl.model import Json, Millis
+from pushctl.rules import fields
+
+MAX_LIST = 100
+# A browser that was offline reports later; beyond this its clock is wrong.
+_LATE: Millis = 30 * 86_400_000
+
+
+def parse(raw: str) -> Mapping[str, Json]:
+    """Return the JSON object in *raw*."""
+    try:
+        body = orjson.loads(raw)
+    except ValueError as error:
+        raise InputError(f"the body is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InputError("the body is no object")
+    return body
+
+
+def text(body: Mapping[str, Json], name: str) -> str:
+    value = body.get(name)
+    if not isinstance(value, str):
+        raise InputError(f"{name} is no text")
+    return value
+
+
+def table(body: Mapping[str, Json], name: str) -> Mapping[str, Json]:
+    value = body.get(name)
+    if not isinstance(value, dict):
+        raise InputError(f"{name} is no object")
+    return value
+
+
+def several(body: Mapping[str, Json], name: str) -> list[Json]:
+    value = body.get(name)
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > MAX_LIST:
+        raise InputError(f"{name} is no list of at most {MAX_LIST}")
+    return value
+
+
+def label(value: Json, name: str, most: int = fields.MAX_LABEL) -> str:
+    try:
+        return fields.label(value, most)
+    except InputError as error:
+        raise InputError(f"{name} {error}") from error
+
+
+def tags(body: Mapping[str, Json], name: str) -> list[str]:
+    return [fields.tag(label(one, "a tag")) for one in several(body, name)]
+
+
+def moment(value: Json, received: Millis) -> Millis:
+    """Return the browser's time of something, within what can be true."""
+    if type(value) is not int:
+        return received
+    return max(min(value, received), received - _LATE)
+
+
+def properties(value: Json, name: str) -> Mapping[str, Json]:
+    if value is None:
+        return {}
+    try:
+        return fields.free(value)
+    except InputError as error:
+        raise InputError(f"{name} {error}") from error
+
+
+def perhaps(check: Callable[[str], str], value: Json) -> str | None:
+    # A wrong language or zone is no reason to lose somebody.
+    try:
+        return check(value) if isinstance(value, str) else None
+    except InputError:
+        return None

@@ -1,0 +1,126 @@
+"""
+What may be known of a subscriber: one check for each field, whoever tells it.
+
+Each returns the value as it is kept, or raises InputError with what is wrong with it,
+never with the value: that may be a secret, or an escape sequence.
+"""
+
+import math
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+
+from pushctl.errors import InputError
+from pushctl.model import Json
+
+MAX_LABEL = 255
+MAX_TEXT = 1024
+MAX_KEYS = 64
+MAX_DEPTH = 6
+MAX_NUMBER = 2**53  # beyond it JavaScript and SQLite disagree on what was meant
+
+# Tags that the program sets itself; no browser may.
+RESERVED = "pushctl:"
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+_COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
+# What proxies say when they don't know, or for Tor.
+_NOWHERE = frozenset({"XX", "ZZ", "T1"})
+# Persian and Indic words are written with joiners, French with narrow spaces; Arabic
+# and Hebrew need their marks: isprintable() refuses them all.
+_WRITTEN = dict.fromkeys(map(ord, "\u200c\u200d\u00a0\u202f\u200e\u200f\u061c"))
+
+
+def label(text: Json, most: int = MAX_LABEL) -> str:
+    """Return a name on one line, 1 to *most* characters, NFC, without spaces around."""
+    if not isinstance(text, str):
+        raise InputError("is no text")
+    plain = unicodedata.normalize("NFC", text.strip())
+    if not plain:
+        raise InputError("is empty")
+    if len(plain) > most:
+        raise InputError(f"has {len(plain)} characters, more than {most}")
+    if not plain.isprintable() and not plain.translate(_WRITTEN).isprintable():
+        raise InputError("has control characters")
+    return plain
+
+
+@lru_cache(maxsize=4096)
+def tag(text: str) -> str:
+    """Return a tag's name as it is kept: a label with single spaces."""
+    return " ".join(label(text).split())
+
+
+@lru_cache(maxsize=4096)
+def fold(text: str) -> str:
+    """Return what tells a tag from others: without case, without spelling."""
+    return unicodedata.normalize("NFC", tag(text).casefold())
+
+
+def is_reserved(text: str) -> bool:
+    """Say whether only the program itself may set this tag."""
+    return fold(text).startswith(RESERVED)
+
+
+@lru_cache(maxsize=4096)
+def language(text: str) -> str:
+    """Return a BCP 47 tag such as ``pt-BR``; ``pt_BR`` is taken too."""
+    plain = text.strip().replace("_", "-")
+    if not _LANGUAGE.fullmatch(plain):
+        raise InputError("is no language tag such as en or pt-BR")
+    return plain
+
+
+@lru_cache(maxsize=4096)
+def country(text: str) -> str:
+    """Return the two capital letters of ISO 3166-1."""
+    plain = text.strip().upper()
+    if not _COUNTRY.fullmatch(plain) or plain in _NOWHERE:
+        raise InputError("is no country code of two letters")
+    return plain
+
+
+@lru_cache(maxsize=4096)
+def timezone(text: str) -> str:
+    """Return an IANA name; whole hours from UTC in seconds (7200) are taken too."""
+    from zoneinfo import ZoneInfo
+
+    plain = text.strip()
+    # OneSignal exports seconds; POSIX counts the other way round: Etc/GMT-2 is +02:00.
+    if re.fullmatch(r"-?\d{1,5}", plain, re.ASCII) and int(plain) % 3600 == 0:
+        hours = int(plain) // 3600
+        plain = f"Etc/GMT{-hours:+d}" if hours else "Etc/UTC"
+    try:
+        return ZoneInfo(plain).key
+    except (ValueError, OSError, LookupError):
+        raise InputError("is no time zone such as Europe/Istanbul") from None
+
+
+def free(value: Json) -> dict[str, Json]:
+    """Return an object that a shop fills as it likes, if its size and depth are bounded."""
+    if not isinstance(value, dict):
+        raise InputError("is no object")
+    _check(value, MAX_DEPTH)
+    return value
+
+
+def _check(value: Json, depth: int) -> None:
+    if isinstance(value, str):
+        if len(value) > MAX_TEXT:
+            raise InputError(f"has a text of more than {MAX_TEXT} characters")
+        if "\0" in value:
+            raise InputError("has a NUL character")
+    elif isinstance(value, int | float):
+        if not (math.isfinite(value) and abs(value) < MAX_NUMBER):
+            raise InputError("has a number beyond 2^53")
+    elif isinstance(value, dict | list):
+        if depth == 0:
+            raise InputError(f"is more than {MAX_DEPTH} levels deep")
+        if len(value) > MAX_KEYS:
+            raise InputError(f"has more than {MAX_KEYS} entries")
+        if isinstance(value, Mapping):
+            for key in value:
+                label(key)
+        for one in value.values() if isinstance(value, Mapping) else value:
+            _check(one, depth - 1)
