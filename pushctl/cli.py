@@ -59,6 +59,9 @@ def _painted(text: str) -> str:
     return _NAME.sub("  \x1b[36m\\1\x1b[0m", text)
 
 
+_SHORT = {"--csv": "--format=csv", "--json": "--format=json"}
+
+
 class _Leaf(TyperCommand):
     """A command: --csv and --json stand for --format, help is set in our way."""
 
@@ -67,8 +70,9 @@ class _Leaf(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if any(param.name == "format" for param in self.params):
-            short = {"--csv": "--format=csv", "--json": "--format=json"}
-            args = [short.get(arg, arg) for arg in args]
+            # What follows "--" is no option any more.
+            end = args.index("--") if "--" in args else len(args)
+            args = [*(_SHORT.get(arg, arg) for arg in args[:end]), *args[end:]]
         return super().parse_args(ctx, args)
 
 
@@ -196,12 +200,8 @@ def run(arguments: Sequence[str]) -> int:
         return 130
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
-        from pushctl import output
-
-        if isinstance(error, BrokenPipeError) and output.reader_is_gone():
-            return 128 + 13  # what a shell reports for SIGPIPE
-        return _bug(error, debug="--debug" in arguments)
+    except (Exception, SystemExit) as error:
+        return _unforeseen(error, debug="--debug" in arguments)
 
 
 def _show_usage_error(error: Any) -> None:
@@ -213,7 +213,20 @@ def _show_usage_error(error: Any) -> None:
         output.error(error.format_message())
 
 
-def _bug(error: Exception, debug: bool) -> int:
+def _unforeseen(error: BaseException, debug: bool) -> int:
+    from pushctl import output
+
+    if isinstance(error, SystemExit):
+        # Typer makes one of any broken pipe, wherever it was.
+        if not isinstance(error.__context__, BrokenPipeError):
+            return error.code if isinstance(error.code, int) else 1
+        error = error.__context__
+    if isinstance(error, BrokenPipeError) and output.reader_is_gone():
+        return 128 + 13  # what a shell reports for SIGPIPE
+    return _bug(error, debug)
+
+
+def _bug(error: BaseException, debug: bool) -> int:
     """Tell of a bug in one line, and keep its traceback where the person can find it."""
     import tempfile
     import traceback

@@ -6,6 +6,7 @@ its place and remedy (ConfigError.problems). A setting's check stands beside it,
 its field's metadata (rules/structure.py reads them).
 """
 
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -151,12 +152,18 @@ def find(start: Path) -> Path:
         return start.absolute()
     folder = start.absolute()
     for each in (folder, *folder.parents):
-        if (each / FILE).is_file():
-            return each / FILE
+        file = each / FILE
+        if file.is_file() and (each == folder or _ours(file)):
+            return file
     raise ConfigError(
         f"there is no {FILE} in {folder} or above it. Run `pushctl init` there, or name "
         "the project's folder with --project."
     )
+
+
+def _ours(file: Path) -> bool:
+    # In a folder like /tmp anybody may leave a pushctl.toml for those below it.
+    return file.stat().st_uid in (os.getuid(), 0)
 
 
 def load(file: Path, environment: Mapping[str, str]) -> Config:

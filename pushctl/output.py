@@ -386,10 +386,13 @@ def _read(prompt: str) -> str:
 
 def reader_is_gone() -> bool:
     """Say whether whoever read our stdout has left (``pushctl ... | head``)."""
+    stdout = sys.__stdout__  # sys.stdout may have been wrapped to keep quiet by now
+    if stdout is None:
+        return False
     try:
-        sys.stdout.flush()
+        stdout.flush()
     except BrokenPipeError:
         # What is still buffered would fail again while Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
         return True
     return False

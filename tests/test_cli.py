@@ -1,0 +1,226 @@
+"""pushctl.cli: commands by name, errors as exit codes, nothing loaded in vain."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import typer
+
+from pushctl import cli, errors, output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+from tests.support.program import PROGRAM, environment, on_terminal, pushctl
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
+    """A command "odd" whose function is set by the test."""
+    module = types.ModuleType("tests.odd")
+    monkeypatch.setitem(sys.modules, "tests.odd", module)
+    monkeypatch.setitem(cli.COMMANDS, "odd", cli.Command("tests.odd", "Odd."))
+    return module
+
+
+def raising(error: BaseException):  # type: ignore[no-untyped-def]
+    def command() -> None:
+        raise error
+
+    return command
+
+
+def test_help_names_every_command() -> None:
+    shown = pushctl("--help")
+    assert (shown.code, shown.err) == (0, "")
+    for name, entry in cli.COMMANDS.items():
+        assert f"  {name} " in shown.out
+        assert entry.help in shown.out
+    assert "\x1b" not in shown.out
+
+
+def test_help_is_painted_on_a_terminal_alone() -> None:
+    shown = on_terminal([*PROGRAM, "--help"]).out
+    assert "\x1b[1mUsage:\x1b[0m" in shown and "\x1b[36msend\x1b[0m" in shown
+
+
+def test_help_loads_no_command_and_nothing_heavy() -> None:
+    code = (
+        "import sys; from pushctl import cli; cli.run(['--help'])\n"
+        "print(*sorted(sys.modules), sep='\\n', file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = set(done.stderr.splitlines())
+    assert "pushctl.cli" in loaded
+    ours = {each for each in loaded if each.startswith("pushctl.commands.")}
+    assert ours <= {"pushctl.commands.context"}
+    heavy = {"rich", "sqlite_utils", "pywebpush", "jinja2", "lark", "cryptography", "pycurl"}
+    assert not loaded & (heavy | {"requests", "aiohttp", "pydantic", "pushctl.config"})
+
+
+def test_help_comes_at_once() -> None:
+    def seconds() -> float:
+        start = time.perf_counter()
+        subprocess.run([*PROGRAM, "--help"], stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - start
+
+    # The best of some: what else runs on the machine is not the program's fault.
+    assert min(seconds() for _ in range(8)) < 0.25
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_command_in_the_table_is_there_and_says_what_the_table_says(name: str) -> None:
+    module = import_module(cli.COMMANDS[name].module)
+    app = getattr(module, "app", None)
+    text = app.info.help if app else module.command.__doc__
+    assert text.strip().splitlines()[0] == cli.COMMANDS[name].help
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_every_commands_help_has_an_example(name: str, capsys: Capture) -> None:
+    verbs = getattr(cli.load(name), "commands", {})
+    for words in [[name, verb] for verb in verbs] or [[name]]:
+        assert cli.run([*words, "--help"]) == 0
+        _, _, text = capsys.readouterr().out.partition("Usage:")
+        assert f"  pushctl {' '.join(words)}" in text.partition("\n")[2], words
+
+
+def test_the_version_is_an_answer() -> None:
+    shown = pushctl("--version")
+    assert (shown.code, shown.out, shown.err) == (0, "pushctl 0.1.0\n", "")
+
+
+def test_a_slip_of_the_pen_is_answered_with_what_was_meant() -> None:
+    shown = pushctl("sned")
+    assert (shown.code, shown.out) == (2, "")
+    assert "Did you mean 'send'" in shown.err
+
+
+def test_a_strange_command_name_reaches_the_terminal_as_text() -> None:
+    assert "\x1b" not in pushctl("\x1b[31mx").err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.UsageError("no"), 2),
+        (errors.InputError("no"), 2),
+        (errors.ConfigError("no"), 3),
+        (errors.TemplateError("no"), 3),
+        (errors.NotFoundError("no"), 4),
+        (errors.DeliveryError("no"), 5),
+        (errors.BusyError("no"), 75),
+        (errors.RefusedError("no"), 77),
+        (typer.Exit(9), 9),
+    ],
+)
+def test_the_class_of_an_error_is_its_exit_code(
+    command: types.ModuleType, capsys: Capture, error: Exception, code: int
+) -> None:
+    command.command = raising(error)  # type: ignore[attr-defined]
+    assert cli.run(["odd"]) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == ("" if isinstance(error, typer.Exit) else "Error: no\n")
+
+
+def test_an_errors_message_is_cleaned(command: types.ModuleType, capsys: Capture) -> None:
+    command.command = raising(errors.UsageError("bad\x1b[31m\nremedy"))  # type: ignore[attr-defined]
+    cli.run(["odd"])
+    assert capsys.readouterr().err == "Error: bad\ufffd[31m\nremedy\n"
+
+
+def test_ctrl_c_ends_calmly_with_130(command: types.ModuleType, capsys: Capture) -> None:
+    command.command = raising(KeyboardInterrupt())  # type: ignore[attr-defined]
+    assert cli.run(["odd"]) == 130
+    assert "Stopped." in capsys.readouterr().err
+
+
+def test_a_bug_is_one_line_and_a_log_of_our_own(
+    command: types.ModuleType, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    command.command = raising(ZeroDivisionError("oh\x1b"))  # type: ignore[attr-defined]
+    assert cli.run(["odd"]) == 1
+    (log,) = tmp_path.iterdir()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1 and str(log) in shown.err
+    assert "ZeroDivisionError" in log.read_text() and "Traceback" in log.read_text()
+    assert log.stat().st_mode & 0o077 == 0
+
+
+def test_debug_shows_the_traceback(command: types.ModuleType, capsys: Capture) -> None:
+    command.command = raising(ZeroDivisionError("oh"))  # type: ignore[attr-defined]
+    assert cli.run(["--debug", "odd"]) == 1
+    shown = capsys.readouterr()
+    assert shown.out == "" and "Traceback" in shown.err
+
+
+def test_a_reader_that_leaves_is_no_bug() -> None:
+    program = subprocess.Popen(
+        [*PROGRAM, "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    )
+    assert program.stdout is not None
+    program.stdout.close()
+    _, shown = program.communicate(timeout=60)
+    assert (program.returncode, shown) == (141, b"")
+
+
+def test_csv_and_json_stand_for_format(command: types.ModuleType, capsys: Capture) -> None:
+    def rows(format: FormatOption = output.Format.TABLE) -> None:
+        output.rows([{"a": 1}], [output.Column("a", "A", kind="number")], format)
+
+    command.command = rows  # type: ignore[attr-defined]
+    for flag in ("--csv", "--format=csv", "-fcsv"):
+        assert cli.run(["odd", flag]) == 0
+        assert capsys.readouterr().out == '"a"\n1\n'
+    assert cli.run(["odd", "--json"]) == 0
+    assert capsys.readouterr().out == '[\n{"a": 1}\n]\n'
+    assert cli.run(["odd", "--", "--csv"]) == 2
+
+
+def test_now_is_read_once_and_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = context.Context(Path())
+    assert one.now == one.now
+    assert abs(one.now / 1000 - time.time()) < 60
+    monkeypatch.setenv("PUSHCTL_NOW", "2026-04-28T10:00:00+02:00")
+    assert context.Context(Path()).now == 1_777_363_200_000
+
+
+@pytest.mark.parametrize("given", ["soon", "2026-04-28T10:00:00"])
+def test_a_time_without_its_offset_is_refused(
+    monkeypatch: pytest.MonkeyPatch, given: str
+) -> None:
+    monkeypatch.setenv("PUSHCTL_NOW", given)
+    with pytest.raises(errors.UsageError, match="PUSHCTL_NOW"):
+        _ = context.Context(Path()).now
+
+
+def test_the_project_is_found_from_a_folder_below_or_by_name(tmp_path: Path) -> None:
+    made = pushctl(
+        "init", str(tmp_path), "--origin=https://a.example", "--contact=me@a.example"
+    )
+    assert made.code == 0, made.err
+    below = tmp_path / "inbox"
+    assert pushctl("keys", "show", cwd=below).code == 0
+    assert pushctl("--project", str(tmp_path), "keys", "show", cwd=Path("/")).code == 0
+    assert pushctl("keys", "show", cwd=Path("/"), PUSHCTL_PROJECT=str(below)).code == 0
+
+
+def test_without_a_project_the_remedy_is_init(tmp_path: Path) -> None:
+    shown = pushctl("keys", "show", cwd=tmp_path)
+    assert (shown.code, shown.out) == (3, "")
+    assert "pushctl init" in shown.err
+
+
+def test_the_console_script_is_this_program() -> None:
+    script = Path(sys.executable).with_name("pushctl")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, env=os.environ)
+    assert done.stdout == "pushctl 0.1.0\n"
