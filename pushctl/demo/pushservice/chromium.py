@@ -58,7 +58,6 @@ def register(request: Request, counter: Counter, token: Callable[[Address], str]
     except ValueError:
         return _text("Error=INVALID_SENDER")
     address = Address("fcm", device, channel, hashed)
-    counter.revive(address)
     return _text(f"token={token(address)}")
 
 

@@ -63,11 +63,6 @@ class Counter:
         """Unsubscribe what *device* calls *channel*, whatever its key was."""
         self._ended.add((device, channel))
 
-    def revive(self, address: Address) -> None:
-        """Let a new registration of the same channel receive."""
-        self._gone.discard(address)
-        self._ended.discard((address.device, address.channel))
-
     def _judge(self, request: Request) -> Verdict:
         service, token = route(request)
         address = unseal(token, self._secret)

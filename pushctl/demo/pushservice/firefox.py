@@ -120,7 +120,6 @@ class _Session:
 
     async def _register(self, said: Json) -> None:
         address = self._address(said)
-        self._counter.revive(address)
         endpoint = self._endpoint(address)
         await self._say(
             {**_reply(said), "channelID": said["channelID"], "pushEndpoint": endpoint}
