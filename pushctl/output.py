@@ -9,6 +9,7 @@ values are raw, times ISO 8601 in UTC. rich is loaded only where a terminal show
 
 import csv
 import os
+import select
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -386,13 +387,13 @@ def _read(prompt: str) -> str:
 
 def reader_is_gone() -> bool:
     """Say whether whoever read our stdout has left (``pushctl ... | head``)."""
-    stdout = sys.__stdout__  # sys.stdout may have been wrapped to keep quiet by now
-    if stdout is None:
+    if sys.__stdout__ is None:
         return False
-    try:
-        stdout.flush()
-    except BrokenPipeError:
-        # What is still buffered would fail again while Python shuts down.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
-        return True
-    return False
+    pipe = sys.__stdout__.fileno()
+    poll = select.poll()
+    poll.register(pipe, 0)  # errors are told unasked
+    if not poll.poll(0):
+        return False
+    # What is still buffered would fail again while Python shuts down.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), pipe)
+    return True
