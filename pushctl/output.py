@@ -262,25 +262,32 @@ def _table(columns: Sequence[Column], title: str | None, total: Row | None) -> "
     return table
 
 
-def panel(text: str, title: str = "") -> None:
-    """Set *text* apart in a frame on stderr; plain lines where that is no terminal."""
-    if not sys.stderr.isatty():
-        say(f"{title}\n{text}" if title else text)
+def panel(
+    text: str, title: str = "", *, stdout: bool = False, right_to_left: bool = False
+) -> None:
+    """
+    Set *text* apart in a frame on stderr; plain lines where that is no terminal.
+
+    With *stdout* it is a command's answer; text that runs right to left begins there.
+    """
+    stream = sys.stdout if stdout else sys.stderr
+    if not stream.isatty():
+        _print(f"{title}\n{text}" if title else text, stream, None)
         return
     from rich import box
     from rich.panel import Panel
     from rich.text import Text
 
     frame = Panel(
-        Text(clean(text, lines=True)),
+        Text(clean(text, lines=True), justify="right" if right_to_left else "left"),
         title=Text(clean(title), style="bold") if title else None,
-        title_align="left",
+        title_align="right" if right_to_left else "left",
         box=box.ROUNDED,
         border_style="dim",
         expand=False,
         padding=(0, 1),
     )
-    console(sys.stderr).print(frame)
+    console(stream).print(frame)
 
 
 def console(stream: IO[str]) -> "Console":

@@ -7,9 +7,10 @@ control characters and without the marks that turn reading direction around.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
-from pushctl.model import Json, Subscription
+from pushctl.model import Json, Millis, Subscription
 
 MAX_TEXT = 1000  # characters of one value
 MAX_ITEMS = 100  # of one list or table
@@ -32,7 +33,7 @@ _SUBSCRIBER: Final[Mapping[str, Callable[[Subscription], Json]]] = {
     "os": lambda it: it.os,
     "timezone": lambda it: it.timezone,
     "source": lambda it: it.source,
-    "subscribed_at": lambda it: it.subscribed_at,
+    "subscribed_at": lambda it: _day(it.subscribed_at),
 }
 
 # Root -> its fields; None: whatever the shop sent.
@@ -107,6 +108,10 @@ def context(
     found["subscriber"] = people
     found.setdefault("attributes", {})
     return found
+
+
+def _day(at: Millis) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
 
 
 def _take(into: dict[str, Json], attributes: Mapping[str, Json], path: str) -> None:

@@ -2,10 +2,10 @@
 Whom an audience expression means: compiled to SQL with bound values, asked read-only.
 
 Every condition is true or false for everybody, never NULL: a comparison with what isn't
-known is false, and ``not`` turns it around. The questions run on a connection of their
-own that can read the columns listed here and nothing else (no endpoint, no key), and
-that gives up after thirty seconds. It sees what is committed, not what an open
-transaction of this run has written.
+known is false, and ``not`` turns it around. The questions run on a read-only connection
+of their own (inside a transaction of this run: on its connection, to see what it has
+written) that can read the columns listed here and nothing else, no endpoint and no key,
+and are given up after thirty seconds.
 """
 
 # ruff: noqa: S608 - SQL is put together here from constants and numbered parameters
@@ -16,6 +16,7 @@ import time
 import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -125,8 +126,8 @@ class Audience:
             yield from self._store.subscriptions.some(found[start : start + PAGE], now)
 
     def close(self) -> None:
-        if "_connection" in self.__dict__:
-            self._connection.close()
+        if "_reader" in self.__dict__:
+            self._reader.close()
 
     def _ask(
         self,
@@ -150,7 +151,8 @@ class Audience:
             sql += f" ORDER BY s.id LIMIT {query.bound(-1 if limit is None else limit)}"
         self._deadline = time.monotonic() + SECONDS
         try:
-            return self._connection.execute(sql, query.values).fetchall()
+            with self._guarded() as connection:
+                return connection.execute(sql, query.values).fetchall()
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise
@@ -159,20 +161,41 @@ class Audience:
                 f"less at once: {tree.text(expression)[:200]}"
             ) from error
 
+    @contextmanager
+    def _guarded(self) -> Iterator[sqlite3.Connection]:
+        if not self._store.connection.in_transaction:
+            yield self._reader
+            return
+        connection = self._store.connection
+        _prepare(connection)
+        self._guard(connection)
+        try:
+            yield connection
+        finally:
+            connection.set_authorizer(None)
+            connection.set_progress_handler(None, 0)
+
     @cached_property
-    def _connection(self) -> sqlite3.Connection:
+    def _reader(self) -> sqlite3.Connection:
         address = f"file:{quote(str(self._store.path.absolute()))}?mode=ro"
         made = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
         made.executescript(
             "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; "
             "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;"
         )
-        made.create_function("fold", 1, fold, deterministic=True)
-        # Its first use declares a table, which nothing may do below.
-        made.execute("SELECT 1 FROM json_each('[]')").fetchall()
-        made.set_authorizer(_allowed)
-        made.set_progress_handler(lambda: time.monotonic() > self._deadline, 100_000)
+        _prepare(made)
+        self._guard(made)
         return made
+
+    def _guard(self, connection: sqlite3.Connection) -> None:
+        connection.set_authorizer(_allowed)
+        connection.set_progress_handler(lambda: time.monotonic() > self._deadline, 100_000)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.create_function("fold", 1, fold, deterministic=True)
+    # Its first use declares a table, which nothing may do below.
+    connection.execute("SELECT 1 FROM json_each('[]')").fetchall()
 
 
 def _allowed(

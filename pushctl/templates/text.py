@@ -1,6 +1,6 @@
 """One text of a template: rendered in a single pass, for one receiver or for a group."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from urllib.parse import quote, urlsplit
 
 from pushctl.errors import InputError, Problem, TemplateError
@@ -47,7 +47,7 @@ class Text:
         self._renderer = Renderer([source for _, source in sources]) if sources else None
         paths = {path for _, source in sources for path in source.variables}
         roots = {path.partition(".")[0] for path in paths}
-        self._own = {key: it for key, it in parsed.values.items() if key in roots}
+        self.own = {key: it for key, it in parsed.values.items() if key in roots}
         self._variables = frozenset(it for it in paths if it.partition(".")[0] in values.KNOWN)
         self._personal = tuple(
             tuple(path.split("."))
@@ -87,7 +87,7 @@ class Text:
         texts = list(self._constants_of(site["origin"]))
         if self._renderer is not None:
             try:
-                rendered = self._renderer.render({**self._own, **context})
+                rendered = self._renderer.render({**self.own, **context})
                 for index, text in zip(self._dynamic, rendered, strict=True):
                     texts[index] = text
                 for index in self._links:
@@ -153,16 +153,19 @@ def too_large(name: str, text: Text) -> Problem | None:
     return None
 
 
-def sample(text: Text) -> dict[str, Json]:
-    """Return a context with a short value for every variable that *text* reads."""
+def sample(text: Text, write: Callable[[str], str] = lambda name: "x") -> dict[str, Json]:
+    """Return a context with ``write(name)`` for every variable that *text* reads."""
     context: dict[str, Json] = {"site": values.site("shop", "https://shop.example")}
-    for path in text.variables():
+    for path in sorted(text.variables()):
         root, *rest = path.split(".")
-        if root != "site":
-            table = context
-            for name in [root, *rest][:-1]:
-                table = table[name] if isinstance(table.get(name), dict) else {}
-            table.setdefault([root, *rest][-1], "x")
+        if root in ("site", *text.own):
+            continue
+        table = context
+        for name in [root, *rest[:-1]] if rest else []:
+            if not isinstance(table.get(name), dict):
+                table[name] = {}
+            table = table[name]
+        table.setdefault(rest[-1] if rest else root, write(rest[-1] if rest else root))
     return context
 
 

@@ -1,0 +1,82 @@
+"""Saved audiences, and trying one before it is saved."""
+
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+
+app = typer.Typer(no_args_is_help=True, help="Try and count saved audiences.")
+
+_COLUMNS = (
+    output.Column("name", "Segment"),
+    output.Column("subscribers", "Subscribers", kind=output.Kind.NUMBER),
+    output.Column("share", "Share", kind=output.Kind.SHARE),
+    output.Column("expression", "Audience"),
+)
+_ONE = (*_COLUMNS, output.Column("meaning", "In words"))
+_NONE = "No segment yet. Write one into pushctl.toml: [segments] vip = \"tag('VIP')\"."
+
+
+@app.command("list")
+def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    List the saved audiences with how many subscribers each means right now.
+
+    \b
+    pushctl segments list --csv
+
+    Segments stand in pushctl.toml under [segments]; docs/audience.md has the language.
+    """
+    from pushctl.jobs import audience
+
+    here = context.of(ctx)
+    found = audience.listed(here.config, here.store, here.now)
+    output.rows(found, _COLUMNS, format, empty=_NONE)
+    for segment in found:
+        if segment.problem:
+            output.warn(f"segments.{segment.name}: {segment.problem}")
+
+
+@app.command()
+def show(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="A segment of pushctl.toml.")],
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Show one saved audience: what it says, in plain words, and whom it means now.
+
+    \b
+    pushctl segments show vip
+    """
+    from pushctl.jobs import audience
+
+    here = context.of(ctx)
+    output.record(audience.shown(here.config, here.store, name, here.now), _ONE, format)
+
+
+@app.command()
+def count(
+    ctx: typer.Context,
+    names: Annotated[list[str] | None, typer.Argument(help="Saved segments.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Who has this tag.")] = None,
+    where: Annotated[list[str] | None, typer.Option("--where", help="An audience.")] = None,
+) -> None:
+    """
+    Count an audience: saved segments, tags and expressions, all of which must hold.
+
+    \b
+    pushctl segments count vip --tag "Abandoned basket 1"
+    pushctl segments count --where "country = 'TR' and not seen within 30d"
+    """
+    from pushctl.jobs import audience
+
+    here = context.of(ctx)
+    typed, expression = audience.asked(
+        here.config, tags=tag or (), segments=names or (), where=where or ()
+    )
+    output.say(typed, "dim")
+    output.answer(str(here.store.audience.count(expression, here.now)))

@@ -1,0 +1,134 @@
+"""The messages: which there are, and what they look like."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+
+if TYPE_CHECKING:
+    from pushctl.jobs.preview import Preview
+
+app = typer.Typer(no_args_is_help=True, help="List and preview the messages.")
+
+_LIST = (
+    output.Column("name", "Template"),
+    output.Column("languages", "Languages", kind=output.Kind.LIST),
+    output.Column("variants", "Variants", kind=output.Kind.LIST),
+    output.Column("segments", "Segments", kind=output.Kind.LIST),
+    output.Column("bytes", "Bytes", kind=output.Kind.NUMBER),
+    output.Column("problems", "Problems", kind=output.Kind.NUMBER),
+)
+_PREVIEW = tuple(
+    output.Column(key, key.capitalize())
+    for key in (
+        "template", "file", "language", "variant", "segment", "bytes", "title", "body", "url",
+        "dir", "icon", "image", "badge", "actions",
+    )
+)  # fmt: skip
+
+
+@app.command("list")
+def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    List the templates: languages, variants, the size of the largest message.
+
+    \b
+    pushctl templates list
+
+    A push message holds 3,993 bytes; above 2,640 Firefox on Android may not get it.
+    """
+    from pushctl.jobs import preview
+
+    found = preview.listed(context.of(ctx).config)
+    rows = (
+        {
+            "name": one.name,
+            "languages": one.languages,
+            "variants": one.variants if len(one.variants) > 1 else (),
+            "segments": one.segments,
+            "bytes": one.bytes,
+            "problems": len(one.problems),
+        }
+        for one in found
+    )
+    output.rows(rows, _LIST, format, empty="No template yet: `pushctl init` brings some.")
+    for problem in (problem for one in found for problem in one.problems):
+        output.warn(str(problem))
+
+
+@app.command()
+def preview(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="A template: a folder of templates/.")],
+    subscriber: Annotated[
+        str | None,
+        typer.Option("--for", help="As this subscriber gets it: an id, or alias:NAME."),
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", help="In this language instead.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option("--variant", help="This variant of an A/B test.")
+    ] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Show a message as its receiver will see it, and its size.
+
+    \b
+    pushctl templates preview abandoned_basket_1 --for alias:customer-17
+
+    Without --for, what isn't known stands as its name.
+    """
+    from pushctl.jobs import preview
+
+    here = context.of(ctx)
+    store = here.store if subscriber else None
+    made = preview.preview(
+        here.config,
+        store,
+        name,
+        here.now,
+        subscriber=subscriber,
+        language=language,
+        variant=variant,
+    )
+    if format is output.Format.TABLE:
+        show(made)
+    else:
+        output.record(_row(made), _PREVIEW, format)
+
+
+def show(made: "Preview") -> None:
+    """Print a rendered message as a frame, with its links and its size below."""
+    message = made.message
+    buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
+    text = "\n".join([message.title, "", message.body, *(["", buttons] if buttons else [])])
+    rtl = message.dir == "rtl"
+    output.panel(text, f"{made.template}/{made.file}", stdout=True, right_to_left=rtl)
+    links = [("opens", message.url), ("icon", message.icon), ("image", message.image)]
+    links += [(action.action, action.url) for action in message.actions]
+    for what, url in links:
+        if url:
+            output.answer(f"  {what}: {url}")
+    output.answer(f"  {made.language}, {message.dir}, {made.bytes:,} of 3,993 bytes")
+    if made.warning:
+        output.warn(made.warning)
+
+
+def _row(made: "Preview") -> dict[str, object]:
+    message = made.message
+    return {
+        **{key: getattr(made, key) for key in ("template", "file", "language", "variant")},
+        **{key: getattr(message, key) for key in ("title", "body", "url", "dir", "icon")},
+        "segment": made.segment,
+        "bytes": made.bytes,
+        "image": message.image,
+        "badge": message.badge,
+        "actions": [
+            {"action": it.action, "title": it.title, "url": it.url} for it in message.actions
+        ],
+    }
