@@ -102,6 +102,14 @@ class PushConfig:
 
 
 @dataclass(frozen=True)
+class SweepConfig:
+    # asked after every sweep (and with /fail after a bad one): who hears nothing, alarms
+    ping_url: str | None = field(default=None, metadata={"check": settings.url})
+    # what ended longer ago is let go; repeats are known for as long
+    keep_days: int = field(default=400, metadata={"check": settings.between(400, 36_500)})
+
+
+@dataclass(frozen=True)
 class Config:
     file: Path = field(metadata={"given": True})  # pushctl.toml itself
     # "mailto:..." or "https://...": the VAPID sub
@@ -121,6 +129,7 @@ class Config:
     segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": settings.named})
     # name -> rules.triggers.Trigger, in the file's order
     triggers: Mapping[str, Any] = field(default_factory=dict)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     # rules.triggers.Frequency, or None where the file has no [frequency]
     frequency: Any = None
 

@@ -253,8 +253,13 @@ def test_after_the_last_step_the_goal_is_watched_for() -> None:
 
 
 def test_a_walk_without_goal_ends_with_its_last_step() -> None:
-    walk = trigger(goal="", steps=[{"template": "a"}])
+    walk = trigger(goal="", cancel_on="", steps=[{"template": "a"}])
     assert sent(walk).state is State.FINISHED
+
+
+def test_a_walk_that_may_be_cancelled_lasts_as_long_as_its_last_message() -> None:
+    walk = trigger(goal="", steps=[{"template": "a", "max_late": "1h"}])
+    assert sent(walk).next_at == NOON + 63 * MINUTE
 
 
 def test_steps_taken_out_of_the_file_end_the_walk() -> None:

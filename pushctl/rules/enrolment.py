@@ -259,12 +259,21 @@ def observe(
     return replace(seen, next_at=due)
 
 
+def watched_for(trigger: Trigger) -> Millis:
+    """Return how long a walk goes on after its last step: for its goal, or for stops."""
+    if trigger.goal is not None:
+        return trigger.goal.within
+    # A message may still wait for its second try when somebody cancels.
+    return trigger.steps[-1].max_late if trigger.stops else 0
+
+
 def _on(trigger: Trigger, enrolment: Enrolment, now: Millis, zone: tzinfo) -> Enrolment:
     """Return *enrolment* with the time to look at its next step."""
     if enrolment.step > len(trigger.steps):
-        if trigger.goal is None:
+        watch = watched_for(trigger)
+        if not watch:
             return replace(enrolment, state=State.FINISHED, next_at=None)
-        return replace(enrolment, next_at=max(now, enrolment.entered_at) + trigger.goal.within)
+        return replace(enrolment, next_at=max(now, enrolment.entered_at) + watch)
     due = due_at(trigger, enrolment, zone)
     if due is not None:
         return replace(enrolment, next_at=due)

@@ -101,11 +101,17 @@ class Enrolments:
         row = self._store.connection.execute(sql, values).fetchone()
         return None if row is None else _enrolment(row)
 
+    def get(self, enrolment: int) -> Enrolment | None:
+        sql = f"SELECT {_COLUMNS} FROM enrolments AS e WHERE e.id = :id"  # noqa: S608
+        row = self._store.connection.execute(sql, {"id": enrolment}).fetchone()
+        return None if row is None else _enrolment(row)
+
     def active_of(self, subscriptions: Collection[int]) -> list[Enrolment]:
         """Return the active walks of these subscriptions."""
         sql = f"""
             SELECT {_COLUMNS} FROM enrolments AS e
-             WHERE e.state = 'active' AND e.subscription_id IN (SELECT value FROM json_each(:ids))
+             WHERE e.state = 'active'
+               AND e.subscription_id IN (SELECT value FROM json_each(:ids))
         """  # noqa: S608
         return self._several(sql, {"ids": orjson.dumps(list(subscriptions)).decode()})
 
@@ -190,18 +196,19 @@ class Enrolments:
         values = {"after": after, "last": last}
         return last, self._store.connection.execute(sql, values).fetchall()
 
-    def accepted(self, enrolment: int, trigger: str, step: int) -> Millis | None:
-        """Return when a push service took this step's message, or None."""
+    def just_accepted(self, trigger: str) -> list[tuple[int, int, Millis]]:
+        """Return (walk, step, time) of messages that were taken, and no walk knows it yet."""
         sql = """
-            SELECT d.changed_at FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
-             WHERE c.trigger = :trigger AND c.step = :step AND d.status = 'accepted'
-               AND d.subscription_id = (SELECT subscription_id FROM enrolments
-                                         WHERE id = :enrolment)
-               AND d.enrolment_id = :enrolment
+            SELECT e.id, e.sent, d.changed_at
+              FROM enrolments AS e
+              JOIN campaigns AS c ON c.trigger = e.trigger AND c.step = e.sent
+              JOIN deliveries AS d ON d.campaign_id = c.id
+                                  AND d.subscription_id = e.subscription_id
+                                  AND d.enrolment_id = e.id
+             WHERE e.trigger = :trigger AND e.state = 'active' AND e.sent > 0
+               AND e.accepted_at IS NULL AND d.status = 'accepted'
         """
-        values = {"enrolment": enrolment, "trigger": trigger, "step": step}
-        row = self._store.connection.execute(sql, values).fetchone()
-        return None if row is None else int(row[0])
+        return self._store.connection.execute(sql, {"trigger": trigger}).fetchall()
 
     def messages_since(self, subscriptions: Sequence[int], since: Millis) -> tuple[Millis, ...]:
         """Return when these subscriptions' messages went out, from *since* on."""
@@ -266,6 +273,16 @@ class Enrolments:
         with self._store.write() as connection:
             connection.executemany(sql, rows)
 
+    def supersede(self, enrolment: int, reason: str, now: Millis) -> None:
+        """End a walk because a newer one of the same person begins."""
+        sql = """
+            UPDATE enrolments
+               SET state = 'superseded', next_at = NULL, changed_at = :now, reason = :reason
+             WHERE id = :id AND state = 'active'
+        """
+        with self._store.write() as connection:
+            connection.execute(sql, {"id": enrolment, "reason": reason, "now": now})
+
     def decide(self, decisions: Iterable[Decision]) -> None:
         sql = """
             INSERT INTO decisions (trigger, subscription_id, enrolment_id, kind, step, at,
@@ -296,13 +313,6 @@ class Enrolments:
         with self._store.write() as connection:
             rows = [{"id": one, "reason": reason, "now": now} for one in ids]
             return connection.executemany(sql, rows).rowcount
-
-    def prune(self, before: Millis) -> int:
-        """Drop walks and decisions that ended before *before*; return how many rows."""
-        with self._store.write() as connection:
-            gone = connection.execute("DELETE FROM decisions WHERE at < ?", (before,)).rowcount
-            sql = "DELETE FROM enrolments WHERE changed_at < ? AND state <> 'active'"
-            return gone + connection.execute(sql, (before,)).rowcount
 
     def _several(self, sql: str, values: Mapping[str, Json]) -> list[Enrolment]:
         return [_enrolment(row) for row in self._store.connection.execute(sql, values)]

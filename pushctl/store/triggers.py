@@ -98,6 +98,48 @@ class Triggers:
         at: Millis | None = self._store.connection.execute(sql, (names,)).fetchone()[0]
         return at
 
+    def step_campaign(
+        self,
+        *,
+        name: str,
+        template: str,
+        audience: str,
+        sources: Mapping[str, str],
+        options: Mapping[str, Json],
+        trigger: str,
+        step: int,
+        now: Millis,
+    ) -> int:
+        """
+        Return the campaign of a trigger's step, made or brought up to date.
+
+        One that was finished runs again; what a person paused or cancelled stays so.
+        """
+        sql = """
+            INSERT INTO campaigns (name, status, template, audience, sources, options,
+                                   trigger, step, created_at, started_at)
+            VALUES (:name, 'running', :template, :audience, :sources, :options,
+                    :trigger, :step, :now, :now)
+            ON CONFLICT (name) DO UPDATE
+               SET template = excluded.template, audience = excluded.audience,
+                   sources = excluded.sources, options = excluded.options,
+                   status = iif(status = 'finished', 'running', status), finished_at = NULL
+            RETURNING id
+        """
+        values = {
+            "name": name,
+            "template": template,
+            "audience": audience,
+            "sources": orjson.dumps(sources).decode(),
+            "options": orjson.dumps(options).decode(),
+            "trigger": trigger,
+            "step": step,
+            "now": now,
+        }
+        with self._store.write() as connection:
+            (campaign,) = connection.execute(sql, values).fetchone()
+            return int(campaign)
+
     # --- scans -----------------------------------------------------------------------
 
     def with_date(self, attribute: str, days: Collection[str] | None) -> Iterator[Candidate]:
@@ -135,10 +177,12 @@ class Triggers:
         sql = """
             SELECT s.id, s.public_id, t.name, s.timezone, NULL
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
-             WHERE s.state = 'active'
+             WHERE s.state = 'active' AND s.id > :after ORDER BY s.id LIMIT 5000
         """
-        for row in self._store.connection.execute(sql).fetchall():
-            yield Candidate._make(row)
+        after = 0
+        while page := self._store.connection.execute(sql, {"after": after}).fetchall():
+            yield from map(Candidate._make, page)
+            after = page[-1][0]
 
     # --- baskets ---------------------------------------------------------------------
 
@@ -156,7 +200,8 @@ class Triggers:
             INSERT INTO baskets (subscription_id, cart, stage, updated_at)
             VALUES (:id, :cart, :stage, :at)
             ON CONFLICT (subscription_id) DO UPDATE
-               SET cart = excluded.cart, stage = excluded.stage, updated_at = excluded.updated_at
+               SET cart = excluded.cart, stage = excluded.stage,
+                   updated_at = excluded.updated_at
              WHERE excluded.updated_at >= updated_at
         """
         text = orjson.dumps(cart).decode()

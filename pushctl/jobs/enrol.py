@@ -1,0 +1,214 @@
+"""
+New events -> walks: what people did since the last sweep begins, restarts or ends them.
+
+Events are taken in the order in which they were received, a batch and its cursor in one
+transaction, so each is taken once whatever happens.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+
+from pushctl.jobs.walks import Walks
+from pushctl.model import Json, Millis
+from pushctl.rules import cart, timing
+from pushctl.rules.enrolment import Enrolment, Event, decide, observe
+from pushctl.rules.entering import Enter, Refuse, Restart, enter
+from pushctl.rules.triggers import Trigger, by_event
+from pushctl.store.enrolments import Who
+
+_BATCH = 500
+_EVENTS, _SHOWN = "sweep.events", "sweep.shown"
+
+# A first sweep begins here: what is older would be late for everything anyway.
+_FIRST_LOOK_BACK: Millis = timing.DAY
+
+# Events that tell of interest in a product: their "id" or "product" names it.
+_INTEREST = frozenset({"product_viewed", "wishlisted", "stock_awaited"})
+
+
+class Enrolling:
+    def __init__(self, walks: Walks) -> None:
+        self._walks = walks
+        self._store = walks.store
+        self._who: dict[int, Who | None] = {}
+
+    @cached_property
+    def _begins(self) -> Mapping[str, list[Trigger]]:
+        return by_event(list(self._walks.triggers.values()))
+
+    def new_events(self) -> int:
+        """Take all events since the last sweep; return how many."""
+        taken, position = 0, self._position()
+        while True:
+            with self._store.write():
+                events = self._store.enrolments.new_events(position, _BATCH)
+                if not events:
+                    break
+                self._who.clear()
+                for event in events:
+                    self._take(replace(event, name=cart.meaning(event.name, event.properties)))
+                position = events[-1].id
+                self._store.meta.set(_EVENTS, str(position))
+            taken += len(events)
+        return taken
+
+    def reports(self) -> None:
+        """Let walks know which of their messages were shown."""
+        with self._store.write():
+            position = int(self._store.meta.get(_SHOWN) or 0)
+            last, shown = self._store.enrolments.new_shown(position)
+            if last == position:
+                return
+            for walk, step, at in shown:
+                self._shown(walk, step, at)
+            self._store.meta.set(_SHOWN, str(last))
+
+    def _position(self) -> int:
+        known = self._store.meta.get(_EVENTS)
+        if known is not None:
+            return int(known)
+        return self._store.triggers.first_event_since(self._walks.now - _FIRST_LOOK_BACK)
+
+    def _take(self, event: Event) -> None:
+        if event.subscription not in self._who:
+            self._who[event.subscription] = self._store.enrolments.who(event.subscription)
+        who = self._who[event.subscription]
+        if who is None:
+            return
+        basket = self._basket(event, who)
+        if event.name in self._walks.stops:
+            self._stop(event, who)
+        for trigger in self._begins.get(event.name, ()):
+            self.enter(trigger, event, who, basket)
+
+    def _basket(self, event: Event, who: Who) -> Mapping[str, Json] | None:
+        """Bring the basket up to date; return it as it was when the event came."""
+        keep, who_id = self._store.triggers, who.subscription
+        told = event.name == cart.CHECKOUT and "items" in event.properties
+        if event.name == cart.UPDATED or told:
+            return self._filled(event, who)
+        if event.name in _INTEREST:
+            product = event.properties.get("product", event.properties.get("id"))
+            if isinstance(product, str | int):
+                keep.interested([(str(product)[:200], who_id, event.at)])
+        basket = keep.basket(who_id)
+        if basket is not None and event.name in (cart.EMPTIED, cart.PURCHASE):
+            keep.clear_basket(who_id, event.at)
+        elif basket is not None and event.name == cart.CHECKOUT:
+            keep.fill_basket(who_id, basket, "payment", event.at)
+        return basket
+
+    def _filled(self, event: Event, who: Who) -> Mapping[str, Json]:
+        keep = self._store.triggers
+        basket = cart.read(event.properties, self._walks.origins(who.site))
+        stage = "basket" if event.name == cart.UPDATED else "payment"
+        keep.fill_basket(who.subscription, basket, stage, event.at)
+        products = [str(item["id"]) for item in basket["items"] if item["id"]]
+        keep.interested((product, who.subscription, event.at) for product in products)
+        return basket
+
+    def _stop(self, event: Event, who: Who) -> None:
+        people = self._store.enrolments.same_person(who)
+        for walk in self._store.enrolments.active_of(people):
+            trigger = self._walks.triggers.get(walk.trigger)
+            if trigger is None or event.name not in trigger.stops or event.at < walk.entered_at:
+                continue
+            theirs = who if walk.subscription == who.subscription else self._other(walk)
+            if theirs is None:
+                continue
+            intent = decide(
+                trigger, walk, [event.name], self._walks.now, self._walks.person(theirs)
+            )
+            if intent is not None:
+                self._walks.carry_out(trigger, walk, intent, theirs)
+
+    def _other(self, walk: Enrolment) -> Who | None:
+        return self._store.enrolments.who(walk.subscription)
+
+    def enter(
+        self, trigger: Trigger, event: Event, who: Who, basket: Mapping[str, Json] | None
+    ) -> None:
+        """Begin, restart or refuse a walk because of *event*."""
+        if not who.active:
+            return
+        latest = self._store.enrolments.latest(trigger.name, who.subscription)
+        history = []
+        if len(trigger.on) > 1:
+            since = event.at - (trigger.within or 0)
+            people = [who.subscription]
+            history = self._store.enrolments.events_of(people, trigger.on, since)
+        entry = enter(
+            trigger,
+            event,
+            latest,
+            public_id=who.public_id,
+            zone=self._walks.zone(who),
+            context=context(event, basket),
+            history=history,
+            seen=self._walks.seen(trigger, who, event.at, f"event:{event.id}"),
+            site=who.site,
+        )
+        self._write(trigger, entry, who, event)
+
+    def _write(
+        self, trigger: Trigger, entry: Enter | Restart | Refuse | None, who: Who, event: Event
+    ) -> None:
+        walks = self._walks
+        if isinstance(entry, Enter):
+            if who.subscription not in walks.in_audience(trigger.name, [who.subscription]):
+                entry = Refuse("not in the audience")
+            else:
+                begin(walks, trigger, entry, who)
+                return
+        if isinstance(entry, Restart):
+            walks.tally["restarted"] += 1
+            self._store.enrolments.save([(entry.enrolment, entry.reason)], walks.now)
+            number = entry.enrolment.id
+            walks.say(trigger.name, who.subscription, number, "restarted", entry.reason)
+        elif isinstance(entry, Refuse):
+            walks.tally["refused"] += 1
+            reason = f"{event.name}: {entry.reason}"
+            walks.say(trigger.name, who.subscription, None, "refused", reason)
+
+    def _shown(self, walk: int, step: int, at: Millis) -> None:
+        enrolment = self._store.enrolments.get(walk)
+        trigger = self._walks.triggers.get(enrolment.trigger) if enrolment else None
+        if enrolment is None or trigger is None:
+            return
+        who = self._store.enrolments.who(enrolment.subscription)
+        if who is None:
+            return
+        seen = observe(trigger, enrolment, step, self._walks.zone(who), shown_at=at)
+        if seen != enrolment:
+            reason = f"step {step} was shown"
+            self._store.enrolments.save([(seen, reason)], self._walks.now)
+            self._walks.say(trigger.name, who.subscription, walk, "shown", reason, step)
+
+
+def begin(walks: Walks, trigger: Trigger, entry: Enter, who: Who) -> bool:
+    """Write a new walk, ending the one it takes over from; False: its cause had one."""
+    if entry.ends is not None:
+        why = "a newer walk took over"
+        walks.store.enrolments.supersede(entry.ends, why, walks.now)
+        walks.store.enrolments.withdraw([entry.ends], why, walks.now)
+    number = walks.store.enrolments.add(entry.enrolment, walks.now, entry.reason)
+    if number is None:
+        return False
+    state = entry.enrolment.state
+    walks.tally["entered" if entry.enrolment.active else "held out"] += 1
+    reason = entry.reason if entry.enrolment.active else "in the control group: no messages"
+    kind = "entered" if entry.enrolment.active else state.value
+    walks.say(trigger.name, who.subscription, number, kind, reason)
+    if trigger.tag and entry.enrolment.active:
+        walks.store.tags.add([who.subscription], trigger.tag, walks.now)
+    return True
+
+
+def context(event: Event, basket: Mapping[str, Json] | None) -> dict[str, Json]:
+    """Return what a walk that *event* began may speak of, and what its tiers look at."""
+    told = {key: value for key, value in event.properties.items() if key != "items"}
+    found: dict[str, Json] = {"event": told, "value": cart.value(told, basket)}
+    if basket is not None:
+        found["cart"] = basket
+    return found

@@ -1,0 +1,326 @@
+"""
+The sweep: what cron starts every minute, and nobody watches.
+
+Under its lock: drain the inbox, let new events begin and end walks, decide what is due,
+send it, go on with retries and scheduled campaigns, prune once a day. Each part is
+finished for itself, so a kill between any two of them costs nothing but a minute.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from pushctl import lock
+from pushctl.config import Config
+from pushctl.errors import BusyError, ConfigError, PushctlError, RefusedError
+from pushctl.jobs import deliver, ingest, scan
+from pushctl.jobs.enrol import Enrolling
+from pushctl.jobs.walks import Walks, extras
+from pushctl.model import Millis
+from pushctl.rules import timing
+from pushctl.rules.enrolment import (
+    Cancel,
+    Deliver,
+    Enrolment,
+    Expire,
+    Hold,
+    State,
+    choose,
+    decide,
+    observe,
+)
+from pushctl.rules.triggers import From, Trigger
+from pushctl.store import Store
+from pushctl.store.enrolments import Who
+from pushctl.store.idle import CONFIG_KEY, NEXT_SCAN_KEY, fingerprint
+
+_BATCH = 500
+
+# A clock that leaps further than this is wrong, or the machine slept for very long:
+# somebody must say that it is right before messages go out by it.
+_BACKWARD: Millis = timing.HOUR
+_FORWARD: Millis = 7 * timing.DAY
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one sweep is to behave. *rehearsal*: *now* is somebody's idea, not the clock's."""
+
+    dry_run: bool = False
+    max_seconds: float | None = None
+    accept_clock: bool = False
+    rehearsal: bool = False
+
+
+@dataclass
+class Summary:
+    """What a sweep did; empty when there was nothing to do."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    messages: list[tuple[str, str]] = field(default_factory=list)  # dry run: (who, what)
+    notes: list[str] = field(default_factory=list)
+    refused: str | None = None
+    seconds: float = 0.0
+
+    @property
+    def exit_code(self) -> int:
+        if self.refused:
+            return RefusedError.exit_code
+        troubled = self.notes or self.counts["rejected"] or self.counts["in_doubt"]
+        return 5 if troubled else 0
+
+    def __str__(self) -> str:
+        parts = [f"{count:,} {word}" for word, count in self.counts.items() if count]
+        return ", ".join(parts)
+
+
+class _DryRunIsOver(Exception):
+    """Takes back what a dry run wrote."""
+
+
+def lock_path(database: Path) -> Path:
+    return database.with_name(f"{database.name}.sweep")
+
+
+def run(config: Config, store: Store, now: Millis, options: Options | None = None) -> Summary:
+    """
+    Do everything that is due at *now*; return what that was.
+
+    Raises BusyError when another sweep is at work, ConfigError when the clock leapt.
+    """
+    options = options or Options()
+    path = lock_path(store.path)
+    if not options.rehearsal:
+        check_clock(path, now, accept=options.accept_clock)
+    with lock.hold(path, "pushctl sweep"):
+        sweep = _Sweep(config, store, now, options)
+        summary = sweep.dry() if options.dry_run else sweep.whole()
+        if not (options.rehearsal or options.dry_run):
+            stamp(path, now)
+    return summary
+
+
+def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
+    """Raise ConfigError when *now* is far from the last sweep's time, unless *accept*."""
+    try:
+        before = path.stat().st_mtime_ns // 1_000_000
+    except FileNotFoundError:
+        return
+    if accept or -_BACKWARD <= now - before <= _FORWARD:
+        return
+    way = "behind" if now < before else "ahead of"
+    leap = timing.say(abs(now - before) // timing.MINUTE * timing.MINUTE)
+    raise ConfigError(
+        f"the clock is {leap} {way} "
+        "the last sweep. Nothing was sent. If the time is right, say so once: "
+        "pushctl sweep --accept-clock"
+    )
+
+
+def stamp(path: Path, now: Millis) -> None:
+    """Remember when a sweep ended, in the time of its lock file."""
+    os.utime(path, ns=(now * 1_000_000, now * 1_000_000))
+
+
+class _Sweep:
+    def __init__(self, config: Config, store: Store, now: Millis, options: Options) -> None:
+        self._config, self._store, self._now = config, store, now
+        self._began = time.monotonic()
+        limit = options.max_seconds
+        self._deadline = None if limit is None else self._began + limit
+        self._walks = Walks(config, store, now)
+        self._summary = Summary()
+
+    def whole(self) -> Summary:
+        run = self._store.runs.start("sweep", self._now)
+        code = 1
+        try:
+            self._drain()
+            self._decide()
+            self._send()
+            self._tidy()
+            code = self._sum_up().exit_code
+        finally:
+            counts = dict(self._summary.counts)
+            took = int((time.monotonic() - self._began) * 1000)
+            self._store.runs.finish(run, self._now + took, code, counts)
+        return self._summary
+
+    def dry(self) -> Summary:
+        """Decide as a sweep would, and take everything back."""
+        try:
+            with self._store.write():
+                self._decide()
+                raise _DryRunIsOver
+        except _DryRunIsOver:
+            return self._sum_up()
+
+    def _sum_up(self) -> Summary:
+        summary = self._summary
+        summary.counts = Counter({**summary.counts, **self._walks.tally})
+        summary.notes += self._walks.notes
+        summary.seconds = time.monotonic() - self._began
+        return summary
+
+    def _late(self) -> bool:
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    # --- what came in ----------------------------------------------------------------
+
+    def _drain(self) -> None:
+        report = ingest.drain(self._store, self._config, self._config.secret(), self._now)
+        self._summary.counts["lines"] += report.lines
+
+    def _decide(self) -> None:
+        self._keep_up_with_the_file()
+        enrolling = Enrolling(self._walks)
+        self._summary.counts["events"] += enrolling.new_events()
+        enrolling.reports()
+        self._scan()
+        self._decide_due()
+
+    def _keep_up_with_the_file(self) -> None:
+        """End the walks of triggers that were taken out of pushctl.toml."""
+        keep, walks = self._store.triggers, self._walks
+        print_ = fingerprint(self._config.file)
+        if self._store.meta.get(CONFIG_KEY) == print_:
+            return
+        with self._store.write():
+            tags = {name: one.tag for name, one in keep.standings().items()}
+            for walk in self._store.enrolments.without(list(walks.triggers)):
+                intent = Cancel(walk.id, "the trigger was taken out of pushctl.toml")
+                ended = replace(walk, state=State.CANCELLED, next_at=None)
+                self._store.enrolments.save([(ended, intent.reason)], self._now)
+                self._store.enrolments.withdraw([walk.id], intent.reason, self._now)
+                walks.note(walk.trigger, walk.subscription, walk.id, intent)
+                walks.take_tag(tags.get(walk.trigger), walk.subscription)
+            keep.note({name: trigger.tag for name, trigger in walks.triggers.items()})
+            self._store.meta.set(CONFIG_KEY, print_)
+            self._store.meta.remove(NEXT_SCAN_KEY)
+
+    def _scan(self) -> None:
+        known = self._store.meta.get(NEXT_SCAN_KEY)
+        if known is not None and int(known) > self._now:
+            return
+        again = scan.scan(self._walks)
+        tomorrow = self._now + timing.DAY
+        self._store.meta.set(NEXT_SCAN_KEY, str(min(again or tomorrow, tomorrow)))
+
+    # --- what is due -----------------------------------------------------------------
+
+    def _decide_due(self) -> None:
+        paused = self._store.triggers.paused()
+        while not self._late():
+            with self._store.write():
+                due = self._store.enrolments.due(self._now, _BATCH, paused)
+                self._decide_batch(due)
+            if len(due) < _BATCH:
+                break
+
+    def _decide_batch(self, due: list[tuple[Enrolment, Who]]) -> None:
+        meant = self._meant(due)
+        candidates = []
+        listed = {walk.id: (walk, who) for walk, who in due}
+        for walk, who in due:
+            trigger = self._walks.triggers[walk.trigger]
+            seen = self._walks.seen(trigger, who, walk.entered_at, walk.occurrence)
+            person = self._walks.person(
+                who, cap=not trigger.transactional, in_audience=walk.id in meant
+            )
+            intent = decide(trigger, walk, seen, self._now, person, self._walks.frequency)
+            if isinstance(intent, Deliver):
+                candidates.append((trigger, person, intent))
+            elif intent is None:
+                self._look_again(walk)
+            else:
+                self._walks.carry_out(trigger, walk, intent, who)
+        for chosen in choose(candidates, self._walks.frequency, self._now):
+            walk, who = listed[chosen.enrolment]
+            self._carry_out(self._walks.triggers[walk.trigger], walk, chosen, who)
+
+    def _carry_out(
+        self, trigger: Trigger, walk: Enrolment, intent: Deliver | Hold | Expire, who: Who
+    ) -> None:
+        try:
+            self._walks.carry_out(trigger, walk, intent, who)
+        except PushctlError as error:
+            # A template that was broken a minute ago must not stop the others' messages.
+            self._walks.notes.append(f"{trigger.name}: {error}")
+            hold = Hold(walk.id, walk.step, self._now + timing.MINUTE, "its template is broken")
+            self._walks.carry_out(trigger, walk, hold, who)
+            return
+        if isinstance(intent, Deliver):
+            what = f"{trigger.name}, step {intent.step}: {intent.template}"
+            self._summary.messages.append((who.public_id, what))
+
+    def _meant(self, due: Iterable[tuple[Enrolment, Who]]) -> set[int]:
+        """Return the walks whose people are in their trigger's audience now."""
+        by_trigger: dict[str, dict[int, int]] = {}
+        for walk, who in due:
+            by_trigger.setdefault(walk.trigger, {})[walk.id] = who.subscription
+        meant: set[int] = set()
+        for name, people in by_trigger.items():
+            found = self._walks.in_audience(name, set(people.values()))
+            meant |= {walk for walk, subscription in people.items() if subscription in found}
+        return meant
+
+    def _look_again(self, walk: Enrolment) -> None:
+        # Steps or zones changed since its time was set: what is due moved ahead.
+        later = replace(walk, next_at=self._now + timing.MINUTE)
+        self._store.enrolments.save([(later, "waits")], self._now)
+
+    # --- what goes out ---------------------------------------------------------------
+
+    def _send(self) -> None:
+        options = deliver.Options(patience=0.0, extras=partial(extras, self._store))
+        for number in self._store.deliveries.due_campaigns(self._now):
+            if self._late():
+                self._walks.notes.append("out of time: the next sweep goes on")
+                break
+            self._deliver(number, options)
+        self._note_accepted()
+
+    def _deliver(self, number: int, options: deliver.Options) -> None:
+        campaign = self._store.campaigns.by_id(number)
+        try:
+            report = deliver.run(self._store, self._config, campaign, self._now, options)
+        except BusyError:
+            return  # another process is sending it
+        except PushctlError as error:
+            self._walks.notes.append(f"{campaign.name}: {error}")
+            return
+        self._summary.counts.update(report.sent)
+        self._summary.refused = self._summary.refused or report.refused
+
+    def _note_accepted(self) -> None:
+        for trigger in self._counting_from_acceptance():
+            with self._store.write():
+                for number, step, at in self._store.enrolments.just_accepted(trigger.name):
+                    walk = self._store.enrolments.get(number)
+                    who = walk and self._store.enrolments.who(walk.subscription)
+                    if walk and who:
+                        zone = self._walks.zone(who)
+                        seen = observe(trigger, walk, step, zone, accepted_at=at)
+                        reason = f"step {step} was accepted"
+                        self._store.enrolments.save([(seen, reason)], self._now)
+
+    def _counting_from_acceptance(self) -> Iterator[Trigger]:
+        for trigger in self._walks.triggers.values():
+            if any(step.since is From.ACCEPTED for step in trigger.steps):
+                yield trigger
+
+    def _tidy(self) -> None:
+        """Once a day: let go what nobody can need any more."""
+        last = int(self._store.meta.get("sweep.pruned") or 0)
+        if self._now - last < timing.DAY or self._late():
+            return
+        before = self._now - self._config.sweep.keep_days * timing.DAY
+        with self._store.write():
+            self._store.tags.expire(self._now)
+            self._store.pruning.run(before)
+            self._store.meta.set("sweep.pruned", str(self._now))
+        self._store.checkpoint()

@@ -1,0 +1,208 @@
+"""
+What deciding about walks takes from the store, and what a decision does to it.
+
+Everything here runs inside the caller's transaction: what was read still holds when the
+decision is written, whatever another process does meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import tzinfo
+from functools import cached_property
+
+from pushctl.config import Config
+from pushctl.model import Json, Millis
+from pushctl.rules import audience, cart, timing
+from pushctl.rules.enrolment import (
+    Cancel,
+    Deliver,
+    Enrolment,
+    Expire,
+    Finish,
+    Hold,
+    Intent,
+    Person,
+    Skip,
+    after,
+)
+from pushctl.rules.triggers import Frequency, Trigger, campaign_name
+from pushctl.store import Store
+from pushctl.store.deliveries import Claimed
+from pushctl.store.enrolments import Decision, Planned, Who
+
+_KINDS: Mapping[type, str] = {
+    Deliver: "deliver",
+    Cancel: "cancel",
+    Finish: "finish",
+    Hold: "hold",
+    Skip: "skip",
+    Expire: "expire",
+}
+
+
+class Walks:
+    """The walks of one sweep: reads for decisions, carries them out, counts them."""
+
+    def __init__(self, config: Config, store: Store, now: Millis) -> None:
+        self.config, self.store, self.now = config, store, now
+        self.triggers: Mapping[str, Trigger] = config.triggers
+        self.frequency: Frequency = config.frequency or Frequency()
+        self.tally: Counter[str] = Counter()
+        self.campaigns: set[int] = set()  # with a message to send
+        self.notes: list[str] = []  # what went wrong for one trigger and no other
+        self._steps: dict[tuple[str, int, str], int] = {}
+
+    @cached_property
+    def stops(self) -> frozenset[str]:
+        """Return every event that ends some walk."""
+        return frozenset().union(*(trigger.stops for trigger in self.triggers.values()))
+
+    @cached_property
+    def _audiences(self) -> Mapping[str, audience.Expression]:
+        return {
+            name: audience.resolved(audience.parse(trigger.audience), self.config.segments)
+            for name, trigger in self.triggers.items()
+            if trigger.audience
+        }
+
+    # --- reading ---------------------------------------------------------------------
+
+    def zone(self, who: Who) -> tzinfo:
+        site = self.config.sites.get(who.site)
+        return timing.zone(who.timezone, site.timezone if site else "UTC")
+
+    def origins(self, site_name: str) -> Sequence[str]:
+        site = self.config.sites.get(site_name)
+        return (site.origin, *site.origins) if site else ()
+
+    def origins_of_all(self) -> tuple[str, ...]:
+        return tuple(origin for name in self.config.sites for origin in self.origins(name))
+
+    def person(self, who: Who, *, cap: bool = False, in_audience: bool = True) -> Person:
+        """Return what is known of a receiver; with *cap* their recent messages too."""
+        sent: tuple[Millis, ...] = ()
+        if cap and self.frequency.messages is not None:
+            everywhere = self.store.enrolments.same_person(who)
+            since = self.now - self.frequency.within
+            sent = self.store.enrolments.messages_since(everywhere, since)
+        return Person(
+            subscription=who.subscription,
+            key=who.key,
+            public_id=who.public_id,
+            zone=self.zone(who),
+            active=who.active,
+            in_audience=in_audience,
+            last_seen_at=who.last_seen_at,
+            sent=sent,
+        )
+
+    def seen(
+        self, trigger: Trigger, who: Who, since: Millis, besides: str = ""
+    ) -> frozenset[str]:
+        """Return the person's events since then that end walks; *besides* an occurrence."""
+        names = set(trigger.stops)
+        if cart.EMPTIED in names:
+            names.add(cart.UPDATED)
+        if not names:
+            return frozenset()
+        people = self.store.enrolments.same_person(who)
+        events = self.store.enrolments.events_of(people, names, since)
+        return frozenset(
+            cart.meaning(event.name, event.properties)
+            for event in events
+            if f"event:{event.id}" != besides
+        )
+
+    def in_audience(self, trigger: str, subscriptions: Collection[int]) -> set[int]:
+        """Return which of *subscriptions* the trigger's audience means now."""
+        expression = self._audiences.get(trigger)
+        if expression is None:
+            return set(subscriptions)
+        return self.store.audience.among(expression, subscriptions, self.now)
+
+    # --- acting ----------------------------------------------------------------------
+
+    def carry_out(
+        self, trigger: Trigger, enrolment: Enrolment, intent: Intent, who: Who
+    ) -> Enrolment:
+        """Write what *intent* makes of a walk, its message and its reason; return it."""
+        walk = after(trigger, enrolment, intent, self.now, self.zone(who))
+        reason = intent.reason
+        if isinstance(intent, Deliver):
+            campaign = self.campaign(trigger, intent.step, intent.template)
+            message = Planned(campaign, who.subscription, walk.id, None, intent.expires_at)
+            self.store.enrolments.plan([message], self.now)
+            self.campaigns.add(campaign)
+        self.store.enrolments.save([(walk, reason)], self.now)
+        self.note(trigger.name, who.subscription, walk.id, intent)
+        if not walk.active:
+            self.take_tag(trigger.tag, walk.subscription)
+        if isinstance(intent, Cancel | Finish) and walk.sent:
+            self.store.enrolments.withdraw([walk.id], reason, self.now)
+        return walk
+
+    def note(self, trigger: str, subscription: int, walk: int | None, intent: Intent) -> None:
+        kind = _KINDS[type(intent)]
+        self.tally[kind] += 1
+        step = getattr(intent, "step", None)
+        until = intent.until if isinstance(intent, Hold) else None
+        self.say(trigger, subscription, walk, kind, intent.reason, step, until)
+
+    def say(
+        self,
+        trigger: str,
+        subscription: int,
+        walk: int | None,
+        kind: str,
+        reason: str,
+        step: int | None = None,
+        until: Millis | None = None,
+    ) -> None:
+        decision = Decision(trigger, subscription, walk, kind, step, self.now, until, reason)
+        self.store.enrolments.decide([decision])
+
+    def take_tag(self, tag: str | None, subscription: int) -> None:
+        if tag:
+            self.store.tags.remove([subscription], tag)
+
+    def campaign(self, trigger: Trigger, step: int, template: str) -> int:
+        """Return the campaign that a step's messages are counted under, made if need be."""
+        key = (trigger.name, step, template)
+        if key not in self._steps:
+            self._steps[key] = self._campaign(trigger, step, template)
+        return self._steps[key]
+
+    def _campaign(self, trigger: Trigger, step: int, template: str) -> int:
+        from pushctl.templates import files
+
+        declared = trigger.steps[step - 1]
+        name = campaign_name(trigger.name, step, template, declared.templates)
+        options: dict[str, Json] = {}
+        if declared.ttl is not None:
+            options["ttl"] = declared.ttl // timing.SECOND
+        if declared.promo:
+            options["extra"] = {"promo": declared.promo}
+        return self.store.triggers.step_campaign(
+            name=name,
+            template=template,
+            audience=trigger.audience or "everyone",
+            # As the files are now: what a marketer mended goes out from the next sweep on.
+            sources=files.read(self.config.templates, template),
+            options=options,
+            trigger=trigger.name,
+            step=step,
+            now=self.now,
+        )
+
+
+def extras(store: Store, rows: Iterable[Claimed]) -> Mapping[int, Mapping[str, Json]]:
+    """Return what each row's message may speak of beside its receiver: its walk's context."""
+    listed = [row for row in rows if row.enrolment]
+    contexts = store.enrolments.contexts({row.enrolment for row in listed})
+    return {
+        row.id: {
+            key: value for key, value in contexts[row.enrolment].items() if value is not None
+        }
+        for row in listed
+        if row.enrolment in contexts
+    }

@@ -1,0 +1,83 @@
+"""
+Is there anything to do? Asked every minute, answered from sqlite3 alone.
+
+Nothing but the standard library is loaded, the file is only read, and every question
+is one look at an index: a base of millions costs what one of ten does.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+CONFIG_KEY = "sweep.config"
+NEXT_SCAN_KEY = "sweep.next_scan"
+
+# True where a sweep has something to do. Walks of paused triggers wait without end, so
+# they are looked at one by one only when something is paused.
+_BUSY = """
+    SELECT NOT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep.config' AND value = :config)
+        OR NOT EXISTS (SELECT 1 FROM meta
+                        WHERE key = 'sweep.next_scan' AND CAST(value AS INTEGER) > :now)
+        OR (SELECT coalesce(max(id), 0) FROM events)
+           > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'sweep.events'), -1)
+        OR (SELECT coalesce(max(id), 0) FROM interactions)
+           > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'sweep.shown'), 0)
+        OR EXISTS (SELECT 1 FROM enrolments
+                    WHERE state = 'active' AND next_at <= :now
+                      AND trigger NOT IN (SELECT name FROM trigger_states
+                                           WHERE paused_at IS NOT NULL))
+        OR EXISTS (SELECT 1 FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
+                    WHERE d.status = 'planned' AND d.next_attempt_at <= :now
+                      AND c.status = 'running')
+        OR EXISTS (SELECT 1 FROM campaigns AS c
+                    WHERE c.status = 'running'
+                      AND (EXISTS (SELECT 1 FROM deliveries AS d
+                                    WHERE d.campaign_id = c.id AND d.status = 'sending')
+                           OR EXISTS (SELECT 1 FROM deliveries AS d
+                                       WHERE d.campaign_id = c.id AND d.status = 'planned'
+                                         AND d.next_attempt_at IS NULL)))
+"""
+
+
+def fingerprint(file: Path) -> str:
+    """Return what changes whenever pushctl.toml does."""
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+
+
+def nothing_to_do(
+    database: Path, inbox: Path, file: Path, migrations: Iterable[str], now: int
+) -> bool:
+    """
+    Say whether a sweep would find nothing; False wherever that isn't certain.
+
+    *file* is pushctl.toml, *migrations* the names that this build knows.
+    """
+    try:
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=1.0)
+    except sqlite3.Error:
+        return False
+    try:
+        values = {"config": fingerprint(file), "now": now}
+        return (
+            _current(connection, migrations)
+            and not connection.execute(_BUSY, values).fetchone()[0]
+            and _drained(connection, inbox)
+        )
+    except (sqlite3.Error, OSError):
+        return False
+    finally:
+        connection.close()
+
+
+def _current(connection: sqlite3.Connection, migrations: Iterable[str]) -> bool:
+    sql = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl'"
+    return {name for (name,) in connection.execute(sql)} == set(migrations)
+
+
+def _drained(connection: sqlite3.Connection, inbox: Path) -> bool:
+    """Say whether no segment holds more than was read of it."""
+    read = dict(connection.execute("SELECT segment, offset FROM inbox_cursors").fetchall())
+    return all(
+        segment.stat().st_size <= read.get(segment.name, 0) for segment in inbox.glob("*.seg")
+    )
