@@ -17,11 +17,12 @@ MINUTE: Millis = 60 * SECOND
 DAY: Millis = 24 * 60 * MINUTE
 
 MAX_TRIES = 6
+REDIRECTS = 3  # no push service redirects: three times, and the subscription is put aside
 FIRST_PAUSE: Millis = 2 * SECOND
 LONGEST_PAUSE: Millis = 5 * MINUTE
 
-# Answers to letters that were never begun: nothing was sent and nothing learnt.
-NOT_STARTED = frozenset({"stopped", "held"})
+# What push/ says of letters that were never begun: nothing was sent, nothing learnt.
+HELD_BACK = "held back"
 
 
 class Decision(NamedTuple):
@@ -51,8 +52,10 @@ def decide(
     """
     answer, reason = outcome.answer, outcome.reason
     if answer is Answer.RETRY:
-        if reason in NOT_STARTED:
+        if never_started(outcome):
             return Decision(DeliveryStatus.PLANNED, reason, None, 1)
+        if reason.endswith("redirect") and tries >= REDIRECTS:
+            return _FINAL[Answer.QUARANTINE](reason)
         pause = backoff(tries, chance)
         if outcome.retry_after is not None:
             pause = max(pause, within_day(outcome.retry_after))
@@ -69,6 +72,11 @@ def decide(
         # The campaign stops for it, so it may be put right and tried once more.
         return Decision(DeliveryStatus.PLANNED, reason)
     return _FINAL[answer](reason)
+
+
+def never_started(outcome: Outcome) -> bool:
+    """Say whether nothing of the letter was sent, so that nothing was learnt either."""
+    return outcome.answer is Answer.RETRY and outcome.reason == HELD_BACK
 
 
 def _again(

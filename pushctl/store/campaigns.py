@@ -126,6 +126,21 @@ class Campaigns:
         with self._store.write() as connection:
             return connection.execute(sql, values).rowcount == 1
 
+    def finish_if_done(self, campaign: int, now: Millis) -> bool:
+        """
+        Call a broadcast finished when no row waits any more; say whether it is.
+
+        A trigger's campaign never ends: its next row may come at any time.
+        """
+        sql = """
+            UPDATE campaigns SET status = 'finished', finished_at = :now, note = NULL
+             WHERE id = :id AND status = 'running' AND trigger IS NULL
+               AND NOT EXISTS (SELECT 1 FROM deliveries
+                                WHERE campaign_id = :id AND status IN ('planned', 'sending'))
+        """
+        with self._store.write() as connection:
+            return connection.execute(sql, {"id": campaign, "now": now}).rowcount == 1
+
     def _known(self) -> str:
         sql = "SELECT name FROM campaigns ORDER BY id DESC LIMIT 5"
         names = [name for (name,) in self._store.connection.execute(sql)]

@@ -43,6 +43,8 @@ class Claimed(NamedTuple):
     alias: str | None
     source: str | None
     attributes: str  # JSON
+    subscribed_at: Millis
+    last_seen_at: Millis
     state: str | None  # of the subscription; None once the person was forgotten
 
 
@@ -263,6 +265,18 @@ class Deliveries:
         values = {"campaign": campaign, "origin": origin}
         return [row[0] for row in self._store.connection.execute(sql, values)]
 
+    def drop(self, campaign: int, reason: str, now: Millis) -> int:
+        """Skip whatever is still planned; return how many rows that were."""
+        sql = """
+            UPDATE deliveries
+               SET status = 'skipped', reason = :reason, next_attempt_at = NULL,
+                   changed_at = :now
+             WHERE campaign_id = :campaign AND status = 'planned'
+        """
+        values = {"campaign": campaign, "reason": reason, "now": now}
+        with self._store.write() as connection:
+            return connection.execute(sql, values).rowcount
+
     # --- rows in doubt ---------------------------------------------------------------
 
     def in_doubt(self, campaign: int | None = None) -> Iterator[Mapping[str, Json]]:
@@ -303,21 +317,6 @@ class Deliveries:
         with self._store.write() as connection:
             return connection.execute(sql, {"campaign": campaign, "now": now}).rowcount
 
-    def confirm(self, deliveries: Iterable[int], now: Millis) -> int:
-        """
-        Count rows in doubt as accepted because their message was shown; return how many.
-
-        A message that was shown has arrived, whatever the wire told us.
-        """
-        sql = """
-            UPDATE deliveries SET status = 'accepted', reason = 'shown', changed_at = ?
-             WHERE id = ? AND status = 'in_doubt'
-        """
-        with self._store.write() as connection:
-            before = connection.total_changes
-            connection.executemany(sql, ((now, delivery) for delivery in deliveries))
-            return connection.total_changes - before
-
     # --- taking back -----------------------------------------------------------------
 
     def stored(self, campaign: int) -> Iterator[tuple[int, str, str]]:
@@ -329,7 +328,7 @@ class Deliveries:
                AND d.location IS NOT NULL
              ORDER BY d.id
         """
-        yield from self._store.connection.execute(sql, {"campaign": campaign}).fetchall()
+        yield from self._store.connection.execute(sql, {"campaign": campaign})
 
     def recalled(self, deliveries: Iterable[int], now: Millis) -> None:
         """Note that the service deleted these messages before they were fetched."""
@@ -345,7 +344,7 @@ _RECEIVERS = """
     SELECT d.id, d.subscription_id, d.enrolment_id, d.attempts + 1, d.expires_at, d.variant,
            s.endpoint, s.p256dh, s.auth, s.key_id, s.failures, s.small_payload, t.name,
            s.public_id, s.language, s.timezone, s.country, s.city, s.browser, s.os, s.alias,
-           s.source, s.attributes, s.state
+           s.source, s.attributes, s.subscribed_at, s.last_seen_at, s.state
       FROM deliveries AS d
       LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
       LEFT JOIN sites AS t ON t.id = s.site_id

@@ -129,7 +129,7 @@ def _funnel_sql(single: bool) -> str:
               FROM deliveries AS d WHERE true {one} GROUP BY d.campaign_id
         ), seen AS (
             SELECT d.campaign_id, count(DISTINCT i.delivery_id) AS shown,
-                   count(DISTINCT CASE WHEN i.kind = 'clicked' THEN i.delivery_id END) AS clicked,
+                   count(DISTINCT iif(i.kind = 'clicked', i.delivery_id, NULL)) AS clicked,
                    sum(i.kind = 'clicked') AS clicks
               FROM {left} {join} {right} ON d.id = i.delivery_id
              WHERE true {one} GROUP BY d.campaign_id

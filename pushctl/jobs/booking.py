@@ -1,0 +1,156 @@
+"""
+Outcomes -> the ledger: what each answer means for its row, its lane, its subscription.
+
+``Book`` collects the outcomes of a batch; ``write`` puts them down inside the caller's
+transaction. Both an ordinary answer and what a journal tells after a crash go this way.
+"""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from pushctl.jobs.letters import Item, LaneKey
+from pushctl.jobs.traffic import Traffic
+from pushctl.model import Answer, DeliveryStatus, Millis, Outcome, SubscriptionState
+from pushctl.rules import policy
+from pushctl.store import Store
+from pushctl.store.deliveries import Finished
+
+_ACCEPTED = DeliveryStatus.ACCEPTED.value
+_PLANNED = DeliveryStatus.PLANNED.value
+
+
+@dataclass
+class _Heard:
+    """The answers of one lane within a batch."""
+
+    codes: list[str] = field(default_factory=list)
+    retry_after: Millis | None = None
+    reason: str = ""
+
+
+@dataclass
+class Book:
+    """The outcomes of one batch, decided and not yet written."""
+
+    now: Millis
+    rows: list[Finished] = field(default_factory=list)
+    heard: dict[LaneKey, _Heard] = field(default_factory=lambda: defaultdict(_Heard))
+    gone: dict[LaneKey, list[tuple[int, str]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    failed: list[tuple[int, str]] = field(default_factory=list)
+    worked: list[int] = field(default_factory=list)
+    small: list[int] = field(default_factory=list)
+    tally: Counter[str] = field(default_factory=Counter)
+    ours: str | None = None  # an answer that says that we wrote something wrong
+
+    def add(
+        self, outcomes: Iterable[Outcome], items: dict[int, Item], traffic: Traffic
+    ) -> None:
+        """Decide on *outcomes*; *items* holds what is known of each delivery."""
+        now, rows, heard = self.now, self.rows, self.heard
+        for outcome in outcomes:
+            item = items[outcome.delivery]
+            # Nearly all are accepted: the short way, without a Decision.
+            if outcome.answer is Answer.ACCEPTED:
+                status = outcome.http_status
+                reason = None if outcome.reason == str(status) else outcome.reason
+                rows.append(
+                    (
+                        _ACCEPTED,
+                        reason,
+                        status,
+                        outcome.location,
+                        None,
+                        item.language,
+                        0,
+                        now,
+                        outcome.delivery,
+                    )
+                )
+                heard[item.lane].codes.append("a")
+                self.tally[_ACCEPTED] += 1
+                if item.failures:
+                    self.worked.append(item.subscription)
+            else:
+                self._decide(outcome, item, traffic)
+
+    def _decide(self, outcome: Outcome, item: Item, traffic: Traffic) -> None:
+        heard = self.heard[item.lane]
+        proved = traffic.lane(item.lane, self.now).accepted > 0 or "a" in heard.codes
+        decision = policy.decide(
+            outcome, item.tries, item.expires_at, self.now, random.random(), proved
+        )
+        if not policy.never_started(outcome):
+            heard.codes.append(policy.CODES[outcome.answer])
+            heard.reason = outcome.reason
+            if outcome.retry_after is not None:
+                heard.retry_after = max(outcome.retry_after, heard.retry_after or 0)
+        self.rows.append(
+            (
+                decision.status.value,
+                decision.reason,
+                outcome.http_status,
+                outcome.location,
+                decision.next_attempt_at,
+                item.language,
+                decision.given_back,
+                self.now,
+                outcome.delivery,
+            )
+        )
+        self.tally[decision.status.value] += 1
+        if outcome.answer is Answer.OUR_FAULT and decision.status is DeliveryStatus.PLANNED:
+            self.ours = outcome.reason
+        self._learn(decision, item)
+
+    def _learn(self, decision: policy.Decision, item: Item) -> None:
+        if decision.effect == "gone":
+            self.gone[item.lane].append((item.subscription, decision.reason))
+        elif decision.effect == "failed":
+            self.failed.append((item.subscription, decision.reason))
+        elif decision.effect == "small":
+            self.small.append(item.subscription)
+
+    @property
+    def ended(self) -> int:
+        """How many deliveries have come to their end."""
+        return self.tally.total() - self.tally[_PLANNED]
+
+    def listen(self, traffic: Traffic) -> list[LaneKey]:
+        """Tell the lanes what was answered; return those that changed their course."""
+        changed = []
+        for key, heard in self.heard.items():
+            if not heard.codes:
+                continue
+            before = traffic.lane(key, self.now)
+            after = traffic.heard(
+                key, "".join(heard.codes), self.now, heard.retry_after, heard.reason
+            )
+            if (before.hold_until, before.stopped) != (after.hold_until, after.stopped):
+                changed.append(key)
+        return changed
+
+    def write(self, store: Store, spared: Collection[str] = ()) -> None:
+        """
+        Write everything down; nobody of the origins in *spared* is made gone.
+
+        The caller holds the transaction, so rows and subscriptions change together.
+        """
+        store.deliveries.finish(self.rows)
+        for (origin, _), people in self.gone.items():
+            if origin in spared:
+                continue
+            by_reason: dict[str, list[int]] = defaultdict(list)
+            for subscription, reason in people:
+                by_reason[reason].append(subscription)
+            for reason, ids in by_reason.items():
+                store.subscriptions.mark(ids, SubscriptionState.GONE, reason, self.now)
+        if self.failed:
+            store.health.failed(self.failed, self.now)
+        if self.worked:
+            store.health.worked(self.worked)
+        if self.small:
+            store.health.too_large(self.small)

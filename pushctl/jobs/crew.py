@@ -1,0 +1,95 @@
+"""
+Who sends: this process for a few letters, a pool of workers for many.
+
+A pool costs more to start than two hundred letters cost to send. When a worker dies the
+whole pool is given up and a new one started; what it was at, the journals tell.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
+from typing import Self
+
+from pushctl import push
+from pushctl.config import Config
+from pushctl.model import Letter, Outcome
+from pushctl.push import Postbox
+
+FEW = 200  # letters that need no pool
+MAX_DEATHS = 20  # pools that may die in one run without a letter between
+
+CHUNK = 500  # letters in one call
+
+
+class Crew:
+    """The senders of one run; a context manager that leaves no process behind."""
+
+    def __init__(self, config: Config, postbox: Postbox, count: int) -> None:
+        self._postbox = postbox
+        self._workers = 0
+        if count > FEW:
+            self._workers = config.push.workers or 2 * (os.cpu_count() or 1)
+        self._pool: Executor | None = None
+        self._deaths = 0
+
+    @property
+    def slots(self) -> int:
+        """How many chunks may be under way: one in work and one waiting for each worker."""
+        return 2 * self._workers or 1
+
+    @property
+    def window(self) -> int:
+        """How many letters may be claimed and unanswered: what memory is bounded by."""
+        return CHUNK * (self.slots + max(2, self._workers))
+
+    @property
+    def careful(self) -> int:
+        """How many letters to a service on trial go into one chunk."""
+        # One each for the pool: the first acceptance opens the way for the rest, while
+        # a chunk of them would wait for its slowest.
+        return 1 if self._workers else CHUNK
+
+    def __enter__(self) -> Self:
+        self._others = set(multiprocessing.active_children())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def submit(self, letters: Sequence[Letter]) -> "Future[list[Outcome]]":
+        """Have *letters* sent; what the future holds is ``push.send_chunk``'s."""
+        if not self._workers:
+            future: Future[list[Outcome]] = Future()
+            future.set_result(push.send_chunk(letters, self._postbox))
+            return future
+        if self._pool is None:
+            self._pool = push.executor(self._workers, self._postbox)
+        return self._pool.submit(push.send_chunk, letters, self._postbox)
+
+    def lost(self) -> None:
+        """
+        Bury a pool of which a worker died; the next ``submit`` starts another.
+
+        Its other workers take what answers still come to them first.
+        """
+        self._deaths += 1
+        self._close()
+        if self._deaths >= MAX_DEATHS:
+            raise RuntimeError(f"{self._deaths} pools of workers died one after another")
+
+    def alive(self) -> None:
+        """Note that a chunk came back whole."""
+        self._deaths = 0
+
+    def kill(self) -> None:
+        """End all workers now; what they were at, their journals tell."""
+        for process in multiprocessing.active_children():
+            if process not in self._others:
+                process.kill()
+        self._close()
+
+    def _close(self) -> None:
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,219 @@
+"""
+Claimed rows -> letters: each text rendered once for all who get the same.
+
+Rows whose values of the variables that the text reads are equal get one rendering and
+differ in their token only.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+import orjson
+
+from pushctl.config import Config
+from pushctl.config import Site as SiteConfig
+from pushctl.errors import InputError, TemplateError
+from pushctl.model import Campaign, Json, Letter, Millis, Subscription, SubscriptionState
+from pushctl.rules import payload, policy, tokens, values
+from pushctl.rules.payload import Frame
+from pushctl.store.deliveries import Claimed
+from pushctl.templates import Template, Text
+
+# A text that everybody gets differently must not fill the memory.
+MAX_FRAMES = 5_000
+
+LaneKey = tuple[str, str]  # origin, key id
+
+# What a trigger's messages know beside the subscription, by delivery: {"cart": {...}}.
+Extras = Callable[[Sequence[Claimed]], Mapping[int, Mapping[str, Json]]]
+Segments = Callable[[Sequence[Claimed]], Mapping[int, tuple[str, ...]]]
+
+
+class Item(NamedTuple):
+    """A letter on its way, and what deciding about its answer takes."""
+
+    letter: Letter
+    lane: LaneKey
+    tries: int
+    expires_at: Millis | None
+    subscription: int
+    language: str | None
+    failures: int
+
+
+class Unwritten(NamedTuple):
+    """A claimed row for which there is no message."""
+
+    delivery: int
+    status: str  # rejected or skipped
+    reason: str
+
+
+class Writer:
+    """Writes the letters of one campaign; knows its template, sites and key names."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        template: Template,
+        config: Config,
+        keys: frozenset[str],
+        *,
+        segments: Segments | None = None,
+        extras: Extras | None = None,
+    ) -> None:
+        self._template = template
+        settings, options = template.settings, campaign.options
+        self._secret = config.secret()
+        self._keys = keys
+        self._ttl = int(options.get("ttl", settings.ttl))
+        self._urgency = str(options.get("urgency", settings.urgency))
+        self._topic = tokens.topic(self._secret, campaign.id) if settings.topic else None
+        self._campaign = {"campaign": {"name": campaign.name}, **options.get("extra", {})}
+        self._sites = {name: _Site(site) for name, site in config.sites.items()}
+        self._segments = segments
+        self._extras = extras
+        self._groups: dict[tuple[int, str], _Group] = {}
+
+    def write(self, rows: Sequence[Claimed], now: Millis) -> tuple[list[Item], list[Unwritten]]:
+        """Return the letters for *rows*, and the rows that get none, with the reason."""
+        items: list[Item] = []
+        without: list[Unwritten] = []
+        segments = self._segments(rows) if self._segments else {}
+        extras = self._extras(rows) if self._extras else {}
+        for row in rows:
+            if row.key_id not in self._keys:
+                reason = f"made with the key {row.key_id}, which is not in keys/"
+                without.append(Unwritten(row.id, "skipped", reason))
+                continue
+            try:
+                group = self._group(row, segments.get(row.subscription, ()))
+                frame = group.frame(row, extras.get(row.id))
+            except (TemplateError, InputError) as error:
+                without.append(Unwritten(row.id, "rejected", str(error)[:200]))
+                continue
+            items.append(self._item(row, frame, group.text.language, now))
+        return items, without
+
+    def _item(self, row: Claimed, frame: Frame, language: str, now: Millis) -> Item:
+        endpoint = row.endpoint
+        letter = Letter(
+            row.id,
+            endpoint,
+            row.p256dh,
+            row.auth,
+            row.key_id,
+            frame.with_token(tokens.message_token(self._secret, row.id)),
+            policy.seconds_left(row.expires_at, now, self._ttl),
+            self._urgency,
+            self._topic,
+        )
+        lane = (endpoint[: endpoint.index("/", 8)], row.key_id)
+        return Item(
+            letter, lane, row.tries, row.expires_at, row.subscription, language, row.failures
+        )
+
+    def _group(self, row: Claimed, segments: tuple[str, ...]) -> "_Group":
+        site = self._sites.get(row.site)
+        if site is None:
+            raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
+        text = self._template.choose(row.language, segments, site.language, row.variant)
+        key = (id(text), row.site)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = _Group(text, site.values, self._campaign)
+        return group
+
+
+class _Site:
+    def __init__(self, site: SiteConfig) -> None:
+        brand = site.brand
+        self.language = site.language
+        self.values = values.site(
+            site.name, site.origin, brand.name, icon=brand.icon, badge=brand.badge
+        )
+
+
+class _Group:
+    """One text on one site: renders it, and remembers what it rendered."""
+
+    def __init__(
+        self, text: Text, site: Mapping[str, Json], shared: Mapping[str, Json]
+    ) -> None:
+        self.text = text
+        self._site = site
+        self._shared = shared
+        self._used = text.variables()
+        self._frames: dict[Hashable, Frame] = {}
+        fields = [
+            it.removeprefix("subscriber.") for it in self._used if it[:11] == "subscriber."
+        ]
+        whole = "subscriber" in self._used
+        self._plain = None if whole else _getter([_FIELDS.get(it, it) for it in sorted(fields)])
+        self._attributes = sorted(it for it in self._used if it.startswith("attributes"))
+
+    def frame(self, row: Claimed, extra: Mapping[str, Json] | None) -> Frame:
+        """Return the rendered message for *row*, from memory where it may be."""
+        if extra is not None:
+            return self._render(row, {**self._shared, **extra})
+        key = self._key(row)
+        frame = self._frames.get(key)
+        if frame is None:
+            if len(self._frames) >= MAX_FRAMES:
+                self._frames.clear()
+            frame = self._frames[key] = self._render(row, self._shared)
+        return frame
+
+    def _key(self, row: Claimed) -> Hashable:
+        key: list[Hashable] = [row.small_payload]
+        key.append(row.public_id if self._plain is None else self._plain(row))
+        if self._attributes:
+            known = orjson.loads(row.attributes)
+            for path in self._attributes:
+                value: Json = known
+                for name in path.split(".")[1:]:
+                    value = value.get(name) if isinstance(value, dict) else None
+                # 1, 1.0 and True are equal in Python and written differently.
+                key.append(value if isinstance(value, str) else repr(value))
+        return tuple(key)
+
+    def _render(self, row: Claimed, extra: Mapping[str, Json]) -> Frame:
+        context = values.context(_subscription(row), self._site, self._used, extra)
+        message = self.text.render(context)
+        if row.small_payload:
+            message = payload.fit(message)
+        return payload.frame(message)
+
+
+# Names that templates use and the row calls otherwise.
+_FIELDS = {"id": "public_id"}
+
+
+def _getter(names: Sequence[str]) -> Callable[[Claimed], Hashable]:
+    return attrgetter(*names) if names else lambda row: None
+
+
+def _subscription(row: Claimed) -> Subscription:
+    return Subscription(
+        id=row.subscription,
+        public_id=row.public_id,
+        site=row.site,
+        endpoint=row.endpoint,
+        p256dh=row.p256dh,
+        auth=row.auth,
+        key_id=row.key_id,
+        state=SubscriptionState.ACTIVE,
+        language=row.language,
+        timezone=row.timezone,
+        country=row.country,
+        city=row.city,
+        browser=row.browser,
+        os=row.os,
+        alias=row.alias,
+        alias_trusted=False,
+        source=row.source,
+        attributes=orjson.loads(row.attributes),
+        subscribed_at=row.subscribed_at,
+        last_seen_at=row.last_seen_at,
+    )

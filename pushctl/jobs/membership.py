@@ -1,0 +1,36 @@
+"""Which of a template's segments a receiver is in, asked for a batch at a time."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from pushctl.config import Config
+from pushctl.jobs.letters import Segments
+from pushctl.model import Millis
+from pushctl.store import Store
+from pushctl.store.deliveries import Claimed
+
+
+def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis) -> Segments:
+    """
+    Return a function that tells each receiver's segments among *names*.
+
+    They come in the order in which pushctl.toml has them: the first text that there is
+    wins. Raises NotFoundError for a segment that isn't in pushctl.toml.
+    """
+    from pushctl.rules import audience, expression
+
+    order = [name for name in config.segments if name in names]
+    order += [name for name in names if name not in order]
+    asked = [
+        (name, audience.resolved(expression.Segment(name), config.segments)) for name in order
+    ]
+
+    def of(rows: Sequence[Claimed]) -> Mapping[int, tuple[str, ...]]:
+        found: dict[int, list[str]] = defaultdict(list)
+        ids = [row.subscription for row in rows]
+        for name, condition in asked:
+            for subscription in store.audience.among(condition, ids, now, any_state=True):
+                found[subscription].append(name)
+        return {subscription: tuple(its) for subscription, its in found.items()}
+
+    return of

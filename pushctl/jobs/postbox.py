@@ -1,0 +1,52 @@
+"""Config -> Postbox: who we are, whom we may dial, where the journal lies."""
+
+from pushctl.config import Config
+from pushctl.errors import ConfigError
+from pushctl.push import Postbox, vapid
+
+
+def open_postbox(config: Config, run: str) -> Postbox:
+    """
+    Return the postbox of *config* for the run called *run*.
+
+    Raises ConfigError when there is no VAPID key, or when push services would refuse
+    the contact: better now than after the first thousand answers.
+    """
+    keys = vapid.load(config.keys)
+    if not keys:
+        raise ConfigError(
+            f"there is no VAPID key in {config.keys}. `pushctl init` makes the first one; "
+            "bring an old one back from your safe or a backup."
+        )
+    if faults := vapid.check_contact(config.contact):
+        raise ConfigError(
+            f"push services refuse contact = {config.contact!r} in {config.file.name}: "
+            f"{'; '.join(faults)}. Write a mailto: or https: address that reaches you."
+        )
+    config.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+    push = config.push
+    return Postbox(
+        contact=config.contact,
+        keys={name: key.pem for name, key in keys.items()},
+        journal=config.journal,
+        run=run,
+        allowed_hosts=tuple(push.allowed_hosts),
+        encoder=push.encoder,
+        timeout=push.timeout,
+        proxy=push.proxy,
+        loopback=dict(push.loopback.hosts),
+        loopback_ca=push.loopback.ca,
+        stop=config.journal / f"{run}.stop",
+    )
+
+
+def warning(config: Config) -> str | None:
+    """Return what every sending command says loudly while messages go to this machine."""
+    hosts = config.push.loopback.hosts
+    if not hosts:
+        return None
+    names = ", ".join(sorted(hosts)[:3]) + (", ..." if len(hosts) > 3 else "")
+    return (
+        f"[push.loopback] is on: messages for {names} go to THIS MACHINE and reach no "
+        f"browser. Remove it from {config.file.name} to send for real."
+    )

@@ -1,0 +1,386 @@
+"""
+One run of one campaign: settle what a dead process left, then claim, write, send, book.
+
+The database stays in this process; encryption and the network are the crew's. A letter
+is claimed and committed before it is handed out, and booked when its answer is back;
+what waits in between is bounded, however many receivers there are.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from dataclasses import dataclass, field
+
+from pushctl.config import Config
+from pushctl.errors import TemplateError
+from pushctl.jobs import recovery
+from pushctl.jobs.booking import Book
+from pushctl.jobs.course import Course
+from pushctl.jobs.crew import CHUNK, Crew
+from pushctl.jobs.letters import Extras, Item, Unwritten, Writer
+from pushctl.jobs.membership import segments_of
+from pushctl.jobs.postbox import open_postbox
+from pushctl.jobs.stopping import Stop
+from pushctl.jobs.traffic import Traffic
+from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
+from pushctl.push import journal
+from pushctl.rules import policy
+from pushctl.store import Store
+from pushctl.store.deliveries import Claimed
+from pushctl.templates import Template
+
+CLAIM = 2_000  # rows in one transaction
+GRACE = 15.0  # seconds that letters under way get once we are told to stop
+BARREN = 20  # renderings that may fail before any works; then the template is to blame
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one run is to behave; none of it changes what was frozen."""
+
+    patience: float = 60.0  # seconds to wait for the next row that becomes due
+    accept_mass_gone: bool = False
+    extras: Extras | None = None
+    progress: Callable[[int], None] = lambda ended: None
+    tell: Callable[[str], None] = lambda text: None
+
+
+@dataclass
+class Report:
+    """How a run ended; the ledger holds the rest."""
+
+    campaign: Campaign
+    sent: Counter[str] = field(default_factory=Counter)  # this run's outcomes by status
+    notes: list[str] = field(default_factory=list)  # what a person should know
+    refused: str | None = None  # why a push service refuses us, or we stopped
+    interrupted: bool = False
+    waiting: int = 0
+    next_due: Millis | None = None
+    settled: int = 0  # rows that an earlier crash left in doubt
+
+
+@dataclass
+class _Landed:
+    """What came back: answers, the chunks they belong to, and what was never begun."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    chunks: list[list[Item]] = field(default_factory=list)
+    again: list[Item] = field(default_factory=list)
+    left: list[journal.Recovered] = field(default_factory=list)
+
+
+class Sending:
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        campaign: Campaign,
+        now: Millis,
+        options: Options,
+        stop: Stop,
+    ) -> None:
+        self._store, self._config, self._campaign = store, config, campaign
+        self._options, self._stop = options, stop
+        self._start, self._began = now, time.monotonic()
+        self._postbox = open_postbox(config, str(campaign.id))
+        template = Template.from_sources(campaign.template, campaign.sources)
+        names = template.segments
+        self._writer = Writer(
+            campaign,
+            template,
+            config,
+            frozenset(self._postbox.keys),
+            segments=segments_of(store, config, names, now) if names else None,
+            extras=options.extras,
+        )
+        known = (
+            {} if options.accept_mass_gone else {it.origin: it for it in store.origins.all()}
+        )
+        self._traffic = Traffic(
+            known,
+            origin_rate=config.push.rate,
+            campaign_rate=campaign.options.get("rate"),
+            now=now,
+        )
+        self._course = Course(store, campaign, self._traffic, options.accept_mass_gone)
+        self._report = Report(campaign)
+        self._futures: dict[Future[list[Outcome]], list[Item]] = {}
+        self._items: dict[int, Item] = {}  # claimed and not yet booked
+        self._after = 0  # the last fresh row that was claimed
+        self._fresh = True  # whether there may be more behind it
+        self._recent = ""  # the last final states, for the stop rule
+        self._written = self._unwritten = 0
+        self._closing = False
+        self._crew: Crew
+
+    def _now(self) -> Millis:
+        # Durations by the monotonic clock: the wall's may jump.
+        return self._start + int((time.monotonic() - self._began) * 1000)
+
+    # --- the run ---------------------------------------------------------------------
+
+    def run(self) -> Report:
+        """Send what is due; return how it ended."""
+        store, campaign, postbox = self._store, self._campaign, self._postbox
+        self._stop.file = postbox.stop
+        self._stop.withdraw()
+        now = self._now()
+        self._report.settled = recovery.settle(
+            store, campaign, postbox.journal, postbox.run, now
+        )
+        store.campaigns.change(campaign.id, CampaignStatus.RUNNING, now)
+        count, _ = store.deliveries.waiting(campaign.id, now)
+        if count:
+            recovery.begin(postbox.journal, postbox.run)
+            with Crew(self._config, postbox, count) as self._crew:
+                try:
+                    while self._turn():
+                        pass
+                finally:
+                    self._bring_home()
+            recovery.end(postbox.journal, postbox.run)
+        return self._finish()
+
+    def _turn(self) -> bool:
+        """Do whatever can be done now; say whether there is more to do."""
+        if not self._may_go_on():
+            return False
+        now = self._now()
+        self._exchange(_Landed(), now)
+        self._launch(now)
+        if self._futures:
+            self._exchange(self._land(self._patience(now)), self._now())
+            return True
+        if self._traffic.waiting:
+            self._stop.wait(self._traffic.pause(now))
+            return True
+        return not self._traffic.all_stopped() and self._await_next(now)
+
+    def _patience(self, now: Millis) -> float:
+        """Return the seconds to wait for answers before something else may be due."""
+        return min(0.2, self._traffic.pause(now)) if self._traffic.waiting else 0.2
+
+    def _may_go_on(self) -> bool:
+        if self._stop.asked:
+            return False
+        return self._store.campaigns.status(self._campaign.id) is CampaignStatus.RUNNING
+
+    def _pause(self, note: str) -> None:
+        self._store.campaigns.change(
+            self._campaign.id, CampaignStatus.PAUSED, self._now(), note
+        )
+
+    def _await_next(self, now: Millis) -> bool:
+        """Wait for the next row that becomes due, if that is soon."""
+        count, first = self._store.deliveries.waiting(self._campaign.id, now)
+        if count == 0 or first is None or (first - now) / 1000 > self._options.patience:
+            return False
+        if first - now > 1000:
+            self._options.tell(f"{count:,} to be tried again, in {(first - now) // 1000} s")
+        self._stop.wait((first - now) / 1000)
+        return True
+
+    def _finish(self) -> Report:
+        now, report, campaign = self._now(), self._report, self._campaign.id
+        report.notes += self._course.notes.values()
+        report.refused = report.refused or self._course.refused
+        waiting, first = self._store.deliveries.waiting(campaign, now)
+        if self._stop.asked:
+            report.interrupted = True
+            if waiting:
+                self._pause("stopped by hand")
+        status = self._store.campaigns.status(campaign)
+        if status is CampaignStatus.CANCELLED:
+            self._store.deliveries.drop(campaign, "cancelled", now)
+            waiting, first = 0, None
+        elif waiting and self._course.refused:
+            self._pause(self._course.refused)
+        else:
+            self._store.campaigns.finish_if_done(campaign, now)
+        report.waiting, report.next_due = waiting, first
+        report.campaign = self._store.campaigns.by_id(campaign)
+        return report
+
+    # --- claiming, writing, launching ------------------------------------------------
+
+    def _exchange(self, landed: _Landed, now: Millis) -> None:
+        """Book what came back and claim what comes next, in one transaction."""
+        self._traffic.add(landed.again, now)
+        room = self._crew.window - len(self._items) + len(landed.outcomes)
+        if room < CLAIM // 2 and self._traffic.waiting:
+            room = 0  # many small claims cost more than few large ones
+        if self._closing:
+            room = 0
+        if landed.outcomes or room > 0:
+            self._write(self._book(landed, room, now), now)
+        for chunk in landed.chunks:
+            letters = [item.letter for item in chunk]
+            journal.discard(self._postbox.journal, self._postbox.run, letters)
+        for left in landed.left:
+            left.discard()
+
+    def _book(self, landed: _Landed, room: int, now: Millis) -> list[Claimed]:
+        book = Book(now)
+        book.add(landed.outcomes, self._items, self._traffic)
+        changed = book.listen(self._traffic)
+        with self._store.write():
+            self._course.review(changed, book.gone.keys(), now)
+            book.write(self._store, self._course.spared)
+            self._release(
+                ((it.item, it.at, it.why) for it in self._traffic.give_back(now)), now
+            )
+            self._apply_stop_rules(book)
+            rows = self._claim(room, now)
+        for outcome in landed.outcomes:
+            del self._items[outcome.delivery]
+        self._report.sent.update(book.tally)
+        self._options.progress(book.ended)
+        return rows
+
+    def _release(
+        self, given: Iterable[tuple[Item, Millis | None, str | None]], now: Millis
+    ) -> None:
+        rows = [(at, why, now, item.letter.delivery) for item, at, why in given]
+        if rows:
+            self._store.deliveries.release(rows)
+            for *_, delivery in rows:
+                del self._items[delivery]
+
+    def _apply_stop_rules(self, book: Book) -> None:
+        failed = book.tally["rejected"] + book.tally["in_doubt"]
+        ended = "x" * failed + "a" * (book.ended - failed)
+        self._recent = (self._recent + ended)[-policy.ERROR_WINDOW :]
+        if book.ours is not None:
+            why = f"a push service says that the message is wrong: {book.ours}"
+        elif failed and policy.too_many_errors(self._recent):
+            why = "a quarter of the last answers were errors"
+        else:
+            return
+        self._report.refused = why
+        self._report.notes.append(f"Paused: {why}.")
+        self._pause(why)
+
+    def _claim(self, room: int, now: Millis) -> list[Claimed]:
+        """Claim up to *room* rows, those with a date first; none of a paused campaign."""
+        if room <= 0 or not self._may_go_on():
+            return []
+        limit = min(room, CLAIM)
+        rows, taken = self._store.deliveries.claim_due(self._campaign.id, limit, now)
+        if self._fresh and taken < limit:
+            more, last = self._store.deliveries.claim_fresh(
+                self._campaign.id, self._after, limit - taken, now
+            )
+            rows += more
+            self._fresh = last is not None
+            self._after = last or self._after
+        return rows
+
+    def _write(self, rows: Sequence[Claimed], now: Millis) -> None:
+        if not rows:
+            return
+        items, without = self._writer.write(rows, now)
+        self._traffic.add(items, now)
+        self._items.update((item.letter.delivery, item) for item in items)
+        self._written += len(items)
+        if without:
+            self._set_aside(without, now)
+
+    def _set_aside(self, rows: Sequence[Unwritten], now: Millis) -> None:
+        """Book rows for which there is no message; give up when there is none for anybody."""
+        failed = [row for row in rows if row.status == "rejected"]
+        self._unwritten += len(failed)
+        if not self._written and self._unwritten >= BARREN:
+            with self._store.write():
+                self._store.deliveries.release((None, None, now, row.delivery) for row in rows)
+                self._pause(failed[0].reason)
+            raise TemplateError(
+                f"none of the first {self._unwritten:,} messages can be written: "
+                f"{failed[0].reason}. Nothing was sent. Put the template right, then cancel "
+                f"this campaign (pushctl campaigns cancel {self._campaign.name!r}) and send "
+                "anew."
+            )
+        self._store.deliveries.finish(
+            (row.status, row.reason, None, None, None, None, 1, now, row.delivery)
+            for row in rows
+        )
+        self._report.sent.update(row.status for row in rows)
+        self._options.progress(len(rows))
+
+    def _launch(self, now: Millis) -> None:
+        while len(self._futures) < self._crew.slots:
+            chunk = self._traffic.take(CHUNK, now, self._crew.careful)
+            if not chunk:
+                return
+            future = self._crew.submit([item.letter for item in chunk])
+            self._futures[future] = chunk
+
+    # --- what comes back -------------------------------------------------------------
+
+    def _land(self, seconds: float) -> _Landed:
+        """Wait for answers, at most *seconds*."""
+        done, _ = wait(self._futures, timeout=seconds, return_when=FIRST_COMPLETED)
+        landed, broken = _Landed(), False
+        for future in done:
+            if not future.cancelled() and isinstance(future.exception(), BrokenExecutor):
+                broken = True
+                continue
+            chunk = self._futures.pop(future)
+            self._traffic.landed(chunk)
+            if future.cancelled():
+                landed.again += chunk
+            else:
+                landed.chunks.append(chunk)
+                self._sort(future.result(), landed)
+        if broken:
+            self._crew.lost()
+            self._salvage(landed)
+        return landed
+
+    def _sort(self, outcomes: Sequence[Outcome], landed: _Landed) -> None:
+        for outcome in outcomes:
+            if policy.never_started(outcome):
+                landed.again.append(self._items[outcome.delivery])
+            else:
+                landed.outcomes.append(outcome)
+
+    def _salvage(self, landed: _Landed) -> None:
+        """The crew is dead: learn from its journals what became of its letters."""
+        left = journal.recover(self._postbox.journal, self._postbox.run)
+        for item in (item for chunk in self._futures.values() for item in chunk):
+            delivery = item.letter.delivery
+            if delivery in left.outcomes:
+                landed.outcomes.append(left.outcomes[delivery])
+            elif delivery in left.started:
+                landed.outcomes.append(recovery.doubt(delivery, recovery.STOPPED))
+            else:
+                landed.again.append(item)
+        for chunk in self._futures.values():
+            self._traffic.landed(chunk)
+        self._futures.clear()
+        landed.left.append(left)
+
+    def _bring_home(self) -> None:
+        """Start nothing more; book what still comes in, and give the rest back."""
+        self._closing = True
+        if self._futures:
+            self._stop.halt()
+        for future in self._futures:
+            future.cancel()
+        deadline = time.monotonic() + GRACE
+        while self._futures and time.monotonic() < deadline and not self._stop.hurry:
+            self._put_away(self._land(0.2))
+        if self._futures:
+            self._crew.kill()
+            landed = _Landed()
+            self._salvage(landed)
+            self._put_away(landed)
+        self._put_away(_Landed())
+        self._stop.withdraw()
+
+    def _put_away(self, landed: _Landed) -> None:
+        """Book what came back and give back what never began."""
+        now = self._now()
+        self._exchange(landed, now)
+        with self._store.write():
+            self._release(((item, None, None) for item in self._traffic.drain()), now)

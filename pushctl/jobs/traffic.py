@@ -1,0 +1,208 @@
+"""
+Which letters may go out now: one queue for each push service and key.
+
+Holds the lanes of ``rules/policy``, the letters that wait and the number of those that
+fly. What a service doesn't want for longer than a moment goes back into the ledger.
+"""
+
+import random
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from pushctl.jobs.letters import Item, LaneKey
+from pushctl.model import Millis
+from pushctl.rules import policy
+from pushctl.rules.policy import SECOND, Bucket, Lane
+from pushctl.store.origins import Origin
+
+# Letters of a service that holds us for longer than this are given back.
+PATIENCE: Millis = 3 * SECOND
+
+
+class Given(NamedTuple):
+    """A letter that goes back into the ledger, and when to try it again."""
+
+    item: Item
+    at: Millis | None  # None: when a person says so
+    why: str
+
+
+class Traffic:
+    def __init__(
+        self,
+        known: Mapping[str, Origin],
+        *,
+        origin_rate: float | None = None,
+        campaign_rate: float | None = None,
+        now: Millis = 0,
+    ) -> None:
+        self.lanes: dict[LaneKey, Lane] = {}
+        self.waiting = 0
+        self._known = known
+        self._origin_rate = origin_rate
+        self._campaign = Bucket(campaign_rate, at=now) if campaign_rate else None
+        self._queues: dict[LaneKey, deque[Item]] = defaultdict(deque)
+        self._flying: Counter[LaneKey] = Counter()
+        self._buckets: dict[LaneKey, Bucket] = {}
+        self._accepted_since: dict[LaneKey, tuple[int, Millis]] = {}
+
+    @property
+    def flying(self) -> int:
+        return self._flying.total()
+
+    def lane(self, key: LaneKey, now: Millis) -> Lane:
+        """Return what is known of a lane; what earlier runs learnt, for a new one."""
+        lane = self.lanes.get(key)
+        if lane is None:
+            lane = Lane(rate=self._origin_rate)
+            origin = self._known.get(key[0])
+            if origin is not None:
+                until = origin.paused_until or 0
+                lane = Lane(
+                    hold_until=until,
+                    why=(origin.reason or "") if until > now else "",
+                    rate=_slower(origin.rate, self._origin_rate),
+                    throttled_at=origin.changed_at,
+                )
+            self.lanes[key] = lane
+            self._accepted_since[key] = (0, now)
+        return lane
+
+    def add(self, items: Iterable[Item], now: Millis) -> None:
+        for item in items:
+            key = item.lane
+            if key not in self.lanes:
+                self.lane(key, now)
+            self._queues[key].append(item)
+            self.waiting += 1
+
+    def take(self, size: int, now: Millis, careful: int) -> list[Item]:
+        """
+        Return up to *size* letters that may go out together; nothing while all must wait.
+
+        Where nothing was accepted yet at most *careful* of a lane go at a time.
+        """
+        shares = self._shares(now, careful)
+        total = sum(shares.values())
+        if self._campaign is not None:
+            self._campaign = self._campaign.filled(now)
+            size = min(size, int(self._campaign.tokens))
+        chunk: list[Item] = []
+        for key, share in shares.items():
+            # In proportion, so that a chunk mixes services as the list does.
+            count = min(share, -(-share * size // total), size - len(chunk))
+            queue = self._queues[key]
+            chunk.extend(queue.popleft() for _ in range(count))
+            self._flying[key] += count
+            if key in self._buckets:
+                self._buckets[key] = self._buckets[key].taken(count)
+        if self._campaign is not None:
+            self._campaign = self._campaign.taken(len(chunk))
+        self.waiting -= len(chunk)
+        return chunk
+
+    def _shares(self, now: Millis, careful: int) -> dict[LaneKey, int]:
+        """Return how many letters of each lane may go out now, lanes on trial alone."""
+        shares: dict[LaneKey, int] = {}
+        for key, queue in self._queues.items():
+            lane = self.lanes[key]
+            count = min(len(queue), policy.allowance(lane, self._flying[key], now))
+            if count and (rate := self._rate(lane, now)) is not None:
+                bucket = self._buckets.get(key) or Bucket(rate, at=now)
+                self._buckets[key] = bucket = bucket.filled(now, rate)
+                count = min(count, int(bucket.tokens))
+            elif count:
+                self._buckets.pop(key, None)
+            if count > 0 and lane.accepted == 0:
+                return {key: min(count, careful)}
+            if count > 0:
+                shares[key] = count
+        return shares
+
+    def _rate(self, lane: Lane, now: Millis) -> float | None:
+        return _slower(policy.pace(lane, now), self._origin_rate)
+
+    def landed(self, items: Iterable[Item]) -> None:
+        """Note that these have come back, with whatever answer."""
+        self._flying.subtract(item.lane for item in items)
+
+    def heard(
+        self, key: LaneKey, codes: str, now: Millis, retry_after: Millis | None, reason: str
+    ) -> Lane:
+        """Add answers to what is known of a lane; return it as it is now."""
+        before = self.lane(key, now)
+        after = policy.heard(before, codes, now, retry_after, reason)
+        if after.throttled_at > before.throttled_at:
+            accepted, since = self._accepted_since[key]
+            measured = (after.accepted - accepted) / max(1.0, (now - since) / SECOND)
+            after = policy.slowed(after, measured)
+            self._accepted_since[key] = (after.accepted, now)
+        self.lanes[key] = after
+        return after
+
+    def stop(self, key: LaneKey, why: str) -> None:
+        """Let nothing more out on a lane until a person says so."""
+        self.lanes[key] = replace(self.lanes[key], stopped=True, why=why)
+
+    def give_back(self, now: Millis) -> Iterator[Given]:
+        """Yield what can't go out soon, and take it out of the queues."""
+        for key, queue in self._queues.items():
+            lane = self.lanes[key]
+            if lane.stopped:
+                yield from (Given(item, None, lane.why) for item in queue)
+            elif lane.hold_until > now + PATIENCE:
+                # Spread over a tenth of the pause, so that they don't all come at once.
+                spread = max(SECOND, (lane.hold_until - now) // 10)
+                for item in queue:
+                    at = lane.hold_until + int(random.random() * spread)
+                    yield Given(item, at, lane.why)
+            else:
+                yield from self._paced(key, lane, now)
+                continue
+            self.waiting -= len(queue)
+            queue.clear()
+
+    def _paced(self, key: LaneKey, lane: Lane, now: Millis) -> Iterator[Given]:
+        """Give back what a rate limit lets out later than in a few seconds."""
+        queue = self._queues[key]
+        limits = [self._rate(lane, now), self._campaign.rate if self._campaign else None]
+        rate = _slower(*limits)
+        if rate is None:
+            return
+        soon = max(1, int(rate * 2 * PATIENCE / SECOND))
+        for position in range(len(queue), soon, -1):
+            self.waiting -= 1
+            yield Given(
+                queue.pop(), now + int(position / rate * SECOND), "its turn comes later"
+            )
+
+    def drain(self) -> list[Item]:
+        """Return all that waits, and wait for nothing any more."""
+        items = [item for queue in self._queues.values() for item in queue]
+        self._queues.clear()
+        self.waiting = 0
+        return items
+
+    def all_stopped(self) -> bool:
+        """Say whether every push service met so far has to be set going by a person."""
+        return bool(self.lanes) and all(lane.stopped for lane in self.lanes.values())
+
+    def pause(self, now: Millis) -> float:
+        """Return seconds to wait until something may go out that can't now; at most 1."""
+        waits = [1.0]
+        for key, queue in self._queues.items():
+            lane = self.lanes[key]
+            if queue and not lane.stopped:
+                waits.append((lane.hold_until - now) / SECOND)
+                if key in self._buckets and lane.hold_until <= now:
+                    waits.append(self._buckets[key].wait())
+        if self._campaign is not None:
+            waits.append(self._campaign.wait())
+        return max(0.005, min(wait for wait in waits if wait > 0))
+
+
+def _slower(*rates: float | None) -> float | None:
+    known: Sequence[float] = [rate for rate in rates if rate is not None]
+    return min(known, default=None)
