@@ -174,7 +174,11 @@ def _arrive(
         store.subscriptions.move(previous.id, made, "new endpoint", record.at)
         store.subscriptions.refresh(previous.id, about, record.at)
         return Verdict(True, "moved"), previous.id
-    return Verdict(True, "subscribed"), store.subscriptions.add(made, about, record.at)
+    subscription = store.subscriptions.add(made, about, record.at)
+    # Welcome messages and drips begin with it (docs/triggers.md).
+    key = f"{subscription}:pushctl:subscribed"
+    store.events.add([Event(subscription, "subscribed", record.at, record.at, {}, key)])
+    return Verdict(True, "subscribed"), subscription
 
 
 def _previous(
