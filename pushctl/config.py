@@ -54,7 +54,7 @@ class Site:
     name: str = field(metadata={"given": True})  # the key in [sites.NAME]
     # "https://shop.example", no path
     origin: str = field(
-        metadata={"check": settings.origin, "example": '"https://shop.example"'}
+        metadata={"check": settings.origin, "remedy": 'Write origin = "https://shop.example"'}
     )
     language: str = field(default="en", metadata={"check": settings.language})
     timezone: str = field(default="UTC", metadata={"check": settings.timezone})
@@ -114,10 +114,17 @@ class Config:
     file: Path = field(metadata={"given": True})  # pushctl.toml itself
     # "mailto:..." or "https://...": the VAPID sub
     contact: str = field(
-        metadata={"check": settings.contact, "example": '"mailto:you@shop.example"'}
+        metadata={
+            "check": settings.contact,
+            "remedy": 'Write contact = "mailto:you@shop.example"',
+        }
     )
     sites: Mapping[str, Site] = field(
-        metadata={"check": settings.sites, "each": settings.named, "example": "[sites.shop]"}
+        metadata={
+            "check": settings.sites,
+            "each": settings.named,
+            "remedy": "Write [sites.shop] and its origin below it.",
+        }
     )
     database: Path = Path("pushctl.db")
     inbox: Path = Path("inbox")

@@ -111,17 +111,20 @@ class _Reader:
     def _field(self, each: Any, kind: Any, value: Mapping[str, Any], path: Path) -> Any:
         if each.name not in value:
             if not _has_default(each):
-                example = each.metadata.get("example", "...")
-                self.fault(path, "is missing", f"Write {each.name} = {example}")
+                self.fault(path, "is missing", each.metadata.get("remedy", "Write it."))
             return MISSING
+        before = len(self.faults)
         read = self.read(kind, value[each.name], path)
         if read is not MISSING:
-            self.check(each.metadata, read, path)
+            self.check(each.metadata, read, path, whole=len(self.faults) == before)
         return read
 
-    def check(self, metadata: Mapping[Any, Any], value: Any, path: Path) -> None:
-        whole: Check | None = metadata.get("check")
-        if whole and (fault := whole(value)):
+    def check(
+        self, metadata: Mapping[Any, Any], value: Any, path: Path, *, whole: bool
+    ) -> None:
+        check: Check | None = metadata.get("check")
+        # What has lost its faulty elements is not to be judged as a whole.
+        if check and whole and (fault := check(value)):
             self.fault(path, *fault)
         each: Check | None = metadata.get("each")
         if each is None:
