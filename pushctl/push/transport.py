@@ -5,6 +5,8 @@ What makes it fit to send nothing twice: a request's body is read from us once a
 be rewound. libcurl repeats a request by itself when a kept connection turns out dead
 or a stream was refused; for a body that it has already read it has to fail instead. And
 a request whose body was never read can't have been carried out.
+
+tests/test_push_transport.py holds a real server against each of these claims.
 """
 
 import io
@@ -23,6 +25,13 @@ STREAMS = 100  # on one connection; what servers commonly allow
 _CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken
 _MOST_OF_A_BODY = 4096
 _CONNECT_SECONDS = 10.0
+
+# What libcurl says first, and only, when it wanted to repeat a request that the service
+# refused to look at (REFUSED_STREAM, or GOAWAY naming an earlier stream: RFC 9113,
+# 8.7). Where the connection died instead, the first word is the socket's or TLS's.
+# Older ones say something else; there a refused request is in doubt.
+_REFUSED = "necessary data rewind was not possible"
+_TELLS_REFUSED = pycurl.version_info()[2] >= 0x081300
 
 _COULD_NOT = {
     pycurl.E_COULDNT_RESOLVE_HOST: "no address",
@@ -106,7 +115,7 @@ class Line:
         self.idle: list[Flight] = []
         self.flying = 0
         self.limit = min(STREAMS, transport.window)
-        self.protocol = 0  # libcurl's number of the HTTP version, once known
+        self.protocols: set[int] = set()  # HTTP versions of its answers, as libcurl counts
 
     def may_dial(self, address: str, port: int) -> bool:
         if self._target is not None:
@@ -128,10 +137,23 @@ class Line:
             if self._transport.loopback_ca is not None:
                 set_option(pycurl.CAINFO, self._transport.loopback_ca)
 
+    def tells_refused(self, curl: pycurl.Curl) -> bool:
+        """
+        Say whether libcurl's word for it is enough that *curl*'s request was refused.
+
+        Over HTTP/1.1 the same words come when a kept connection was closed in good
+        order; so every answer from this origin must have been HTTP/2.
+        """
+        return (
+            _TELLS_REFUSED
+            and self.protocols == {pycurl.CURL_HTTP_VERSION_2_0}
+            and curl.getinfo(pycurl.OS_ERRNO) == 0
+        )
+
     def grow(self) -> None:
         """Let more fly: the window was full and this process had nothing to do."""
         most = self._transport.window
-        if self.protocol == pycurl.CURL_HTTP_VERSION_1_1:
+        if pycurl.CURL_HTTP_VERSION_1_1 in self.protocols:
             most = min(most, _CONNECTIONS)
         self.limit = min(self.limit + STREAMS // 2, most)
 
@@ -227,22 +249,26 @@ class Transport:
             remaining, done, failed = self._multi.info_read()
             ended = time.perf_counter()
             for curl in done:
-                replies.append(self._land(curl, 0, ended))
-            for curl, code, _ in failed:
-                replies.append(self._land(curl, code, ended))
+                replies.append(self._land(curl, 0, "", ended))
+            for curl, code, message in failed:
+                replies.append(self._land(curl, code, message, ended))
         return replies
 
-    def _land(self, curl: pycurl.Curl, code: int, ended: float) -> Reply:
+    def _land(self, curl: pycurl.Curl, code: int, message: str, ended: float) -> Reply:
         flight = self._flights.pop(id(curl))
         line = flight.line
         self._multi.remove_handle(curl)
         status = curl.getinfo(pycurl.RESPONSE_CODE)
-        if not line.protocol and status:
-            line.protocol = curl.getinfo(pycurl.INFO_HTTP_VERSION)
+        if status:
+            line.protocols.add(curl.getinfo(pycurl.INFO_HTTP_VERSION))
         line.flying -= 1
         self.flying -= 1
         line.idle.append(flight)
-        written = flight.upload.tell() > 0
+        refused = message == _REFUSED and line.tells_refused(curl)
+        written = flight.upload.tell() > 0 and not refused
+        fault = ""
+        if code:
+            fault = "refused by the service" if refused else _fault(code, written)
         return Reply(
             flight.letter,
             line.origin,
@@ -252,7 +278,7 @@ class Transport:
             flight.body,
             written,
             flight.blocked and not flight.dialled,
-            _fault(code, written) if code else "",
+            fault,
             int((ended - flight.began) * 1000),
         )
 
@@ -262,7 +288,7 @@ def _fault(code: int, written: bool) -> str:
         return _COULD_NOT.get(code, f"curl {code}")
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return "timeout"
-    if code in (pycurl.E_WEIRD_SERVER_REPLY, pycurl.E_HTTP2, pycurl.E_TOO_LARGE):
+    if code in (pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_HTTP2):
         return "bad answer"
     return "connection lost"
 
