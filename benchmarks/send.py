@@ -25,8 +25,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.project import Project  # noqa: E402
-from benchmarks.sink import Sink  # noqa: E402
+from benchmarks.project import Project
+from benchmarks.sink import Sink
 
 HERE = Path(__file__).parent
 
