@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from jinja2 import Undefined
+from jinja2 import StrictUndefined, Undefined
 from jinja2.exceptions import SecurityError
 
 from pushctl.rules import payload, values
@@ -76,13 +76,16 @@ def join(value: Any, between: str = ", ") -> str:
 
 
 def first(value: Any) -> Any:
-    items = _items(value)
-    return items[0] if items else Undefined(name="first")
+    """``{{ cart.names|first|default('it') }}``: not known where there is no list."""
+    if isinstance(value, Undefined):
+        return value
+    return next(iter(_items(value)), StrictUndefined("the list is empty"))
 
 
 def last(value: Any) -> Any:
-    items = _items(value)
-    return items[-1] if items else Undefined(name="last")
+    if isinstance(value, Undefined):
+        return value
+    return next(reversed(_items(value)), StrictUndefined("the list is empty"))
 
 
 def length(value: Any) -> int:

@@ -64,9 +64,16 @@ class Refused(Exception):
 
 
 class Missing(StrictUndefined):
-    """A value that isn't known: fails when it is written, also for what stands below it."""
+    """
+    A value that isn't known: false in ``if``, and an error where it is written.
+
+    What stands below it isn't known either: ``cart.names`` without a cart.
+    """
 
     __slots__ = ()
+
+    def __bool__(self) -> bool:  # type: ignore[override]
+        return False
 
 
 class Environment(ImmutableSandboxedEnvironment):

@@ -103,7 +103,7 @@ class Text:
             raise TemplateError(f"templates/{self.template}/{self.file}: the title is empty")
         return Message(
             title=title,
-            body=(body or "").strip(),
+            body="\n".join(line.strip() for line in (body or "").strip().split("\n")),
             url=url or site["origin"],
             language=self.language,
             dir=self.dir,
@@ -158,15 +158,34 @@ def sample(text: Text, write: Callable[[str], str] = lambda name: "x") -> dict[s
     context: dict[str, Json] = {"site": values.site("shop", "https://shop.example")}
     for path in sorted(text.variables()):
         root, *rest = path.split(".")
-        if root in ("site", *text.own):
+        if root == "cart":
+            context["cart"] = _sample_cart(write)
+        elif root == "site" or root in text.own:
             continue
-        table = context
-        for name in [root, *rest[:-1]] if rest else []:
-            if not isinstance(table.get(name), dict):
-                table[name] = {}
-            table = table[name]
-        table.setdefault(rest[-1] if rest else root, write(rest[-1] if rest else root))
+        elif not rest:
+            context.setdefault(root, write(root))
+        else:
+            _put(context, [root, *rest], write)
     return context
+
+
+def _put(table: dict[str, Json], path: list[str], write: Callable[[str], str]) -> None:
+    *above, name = path
+    for key in above:
+        if not isinstance(table.get(key), dict):
+            table[key] = {}
+        table = table[key]
+    table.setdefault(name, "/" if name.endswith(("url", "link")) else write(name))
+
+
+def _sample_cart(write: Callable[[str], str]) -> dict[str, Json]:
+    # The keys of rules/cart.read.
+    name = write("product")
+    item = {"id": "1", "name": name, "url": "/", "price": 49, "quantity": 1, "line": "1"}
+    return {
+        "items": [item], "names": [name], "count": 1, "several": False, "total": 49,
+        "currency": "EUR", "url": "/cart",
+    }  # fmt: skip
 
 
 def _absolute(link: str, origin: str) -> str:
