@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +22,7 @@ HELD_BACK = "held back"
 _BATCH = 64
 _REFUSED_IN_A_ROW = 5  # then it is our key, not theirs (rules/policy decides further)
 _FAILED_IN_A_ROW = 20  # then the service is down; going on only makes doubts
+_MORE_TRIES = 2
 _LOOK_FOR_STOP = 0.05  # seconds between looks for the stop file
 _LONGEST_WAIT = 0.25
 
@@ -127,6 +128,7 @@ class _Chunk:
         self.now: Millis = int(time.time() * 1000)
         self.queues: dict[str, _Queue] = {}
         self.outcomes: list[Outcome] = []
+        self.refusals: Counter[int] = Counter()  # by delivery
         self._looked = 0.0
 
     def run(self, letters: Sequence[Letter]) -> list[Outcome]:
@@ -220,7 +222,7 @@ class _Chunk:
         return self.transport.pump(_LONGEST_WAIT)
 
     def _take(self, replies: list[Reply]) -> None:
-        taken = [self._outcome(reply) for reply in replies]
+        taken = [self._outcome(reply) for reply in replies if not self._again(reply)]
         if not taken:
             return
         self.outcomes += taken
@@ -228,6 +230,18 @@ class _Chunk:
             self.journal.answered(taken)
         except OSError:
             self._hold_all()  # as in _start_some; these still reach the caller
+
+    def _again(self, reply: Reply) -> bool:
+        """
+        Put a letter that the service refused to look at back in the queue, twice at most.
+
+        Services do that when they end a connection that has served its time.
+        """
+        if not reply.refused or self.refusals[reply.letter.delivery] >= _MORE_TRIES:
+            return False
+        self.refusals[reply.letter.delivery] += 1
+        self.queues[reply.origin].waiting.append(reply.letter)
+        return True
 
     def _outcome(self, reply: Reply) -> Outcome:
         queue = self.queues[reply.origin]

@@ -54,6 +54,7 @@ class Reply(NamedTuple):
     body: bytes  # at most 4 KiB
     written: bool  # whether the service may have got the request whole
     blocked: bool  # every address was one that may not be dialled
+    refused: bool  # the service said that it has not looked at it
     fault: str  # why there is no answer: "timeout", "connection lost"
     latency: Millis
 
@@ -278,6 +279,7 @@ class Transport:
             flight.body,
             written,
             flight.blocked and not flight.dialled,
+            refused,
             fault,
             int((ended - flight.began) * 1000),
         )
