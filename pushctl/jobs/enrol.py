@@ -68,7 +68,10 @@ class Enrolling:
         known = self._store.meta.get(_EVENTS)
         if known is not None:
             return int(known)
-        return self._store.triggers.first_event_since(self._walks.now - _FIRST_LOOK_BACK)
+        since = self._walks.now - _FIRST_LOOK_BACK
+        position = self._store.triggers.first_event_since(since)
+        self._store.meta.set(_EVENTS, str(position))
+        return position
 
     def _take(self, event: Event) -> None:
         if event.subscription not in self._who:

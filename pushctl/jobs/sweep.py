@@ -26,7 +26,6 @@ from pushctl.rules.enrolment import (
     Cancel,
     Deliver,
     Enrolment,
-    Expire,
     Hold,
     State,
     choose,
@@ -104,6 +103,11 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     return summary
 
 
+def decide_all(config: Config, store: Store, now: Millis) -> Summary:
+    """Decide everything that is due at *now* and plan its messages; send nothing."""
+    return _Sweep(config, store, now, Options()).decided()
+
+
 def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
     """Raise ConfigError when *now* is far from the last sweep's time, unless *accept*."""
     try:
@@ -158,6 +162,10 @@ class _Sweep:
                 raise _DryRunIsOver
         except _DryRunIsOver:
             return self._sum_up()
+
+    def decided(self) -> Summary:
+        self._decide()
+        return self._sum_up()
 
     def _sum_up(self) -> Summary:
         summary = self._summary
@@ -233,29 +241,34 @@ class _Sweep:
             )
             intent = decide(trigger, walk, seen, self._now, person, self._walks.frequency)
             if isinstance(intent, Deliver):
-                candidates.append((trigger, person, intent))
+                if self._sendable(trigger, walk, intent, who):
+                    candidates.append((trigger, person, intent))
             elif intent is None:
                 self._look_again(walk)
             else:
                 self._walks.carry_out(trigger, walk, intent, who)
         for chosen in choose(candidates, self._walks.frequency, self._now):
             walk, who = listed[chosen.enrolment]
-            self._carry_out(self._walks.triggers[walk.trigger], walk, chosen, who)
+            trigger = self._walks.triggers[walk.trigger]
+            self._walks.carry_out(trigger, walk, chosen, who)
+            if isinstance(chosen, Deliver):
+                what = f"{trigger.name}, step {chosen.step}: {chosen.template}"
+                self._summary.messages.append((who.public_id, what))
 
-    def _carry_out(
-        self, trigger: Trigger, walk: Enrolment, intent: Deliver | Hold | Expire, who: Who
-    ) -> None:
+    def _sendable(self, trigger: Trigger, walk: Enrolment, intent: Deliver, who: Who) -> bool:
+        """Say whether the step's template can be read; hold the walk if not."""
         try:
-            self._walks.carry_out(trigger, walk, intent, who)
+            self._walks.campaign(trigger, intent.step, intent.template)
         except PushctlError as error:
-            # A template that was broken a minute ago must not stop the others' messages.
-            self._walks.notes.append(f"{trigger.name}: {error}")
-            hold = Hold(walk.id, walk.step, self._now + timing.MINUTE, "its template is broken")
+            # Broken a minute ago, perhaps: it must not stop the other triggers' messages.
+            note = f"{trigger.name}: {error}"
+            if note not in self._walks.notes:
+                self._walks.notes.append(note)
+            until = self._now + timing.MINUTE
+            hold = Hold(walk.id, walk.step, until, f"its template {intent.template} is broken")
             self._walks.carry_out(trigger, walk, hold, who)
-            return
-        if isinstance(intent, Deliver):
-            what = f"{trigger.name}, step {intent.step}: {intent.template}"
-            self._summary.messages.append((who.public_id, what))
+            return False
+        return True
 
     def _meant(self, due: Iterable[tuple[Enrolment, Who]]) -> set[int]:
         """Return the walks whose people are in their trigger's audience now."""

@@ -27,16 +27,18 @@ _BUSY = """
                     WHERE state = 'active' AND next_at <= :now
                       AND trigger NOT IN (SELECT name FROM trigger_states
                                            WHERE paused_at IS NOT NULL))
-        OR EXISTS (SELECT 1 FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
-                    WHERE d.status = 'planned' AND d.next_attempt_at <= :now
-                      AND c.status = 'running')
         OR EXISTS (SELECT 1 FROM campaigns AS c
                     WHERE c.status = 'running'
                       AND (EXISTS (SELECT 1 FROM deliveries AS d
                                     WHERE d.campaign_id = c.id AND d.status = 'sending')
                            OR EXISTS (SELECT 1 FROM deliveries AS d
                                        WHERE d.campaign_id = c.id AND d.status = 'planned'
-                                         AND d.next_attempt_at IS NULL)))
+                                         AND d.next_attempt_at <= :now)
+                           OR (c.options ->> '$.over' IS NULL
+                               AND EXISTS (SELECT 1 FROM deliveries AS d
+                                            WHERE d.campaign_id = c.id
+                                              AND d.status = 'planned'
+                                              AND d.next_attempt_at IS NULL))))
 """
 
 
