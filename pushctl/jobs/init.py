@@ -21,8 +21,6 @@ from pushctl.rules import settings, worker
 _SITE = "[sites.shop"
 _AFTER_SITES = "# The small web service"
 
-SW_FILES = ("pushctl.js", "pushctl.mjs", "pushctl-sw.js")
-
 # What must not get into a repository: keys, people, and what is on the wire.
 _IGNORED = ("keys/", "pushctl.db*", "inbox/", "journal/")
 
@@ -238,9 +236,9 @@ def fill_scripts(config: Config) -> list[Path]:
             badge=site.brand.badge,
             color=site.brand.color,
         )
-        for name in SW_FILES:
-            target = folder / name
-            source = target if target.exists() else shipped.path("sw") / name
+        for original in sorted(shipped.path("sw").glob("pushctl*.*js")):
+            target = folder / original.name
+            source = target if target.exists() else original
             text = source.read_text("utf-8")
             filled = worker.fill(text, values) if "/*pushctl*/" in text else text
             target.write_text(filled, "utf-8")

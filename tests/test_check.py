@@ -1,0 +1,171 @@
+"""``pushctl check``: everything that is wrong, at once, each with its place and remedy."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushctl.jobs import check
+from tests import support
+from tests.support import project
+from tests.support.program import PROGRAM, on_terminal, pushctl
+
+
+def findings(folder: Path, code: int = 3, **more: str) -> list[dict[str, Any]]:
+    shown = pushctl("check", "--json", cwd=folder, **more)
+    assert shown.code == code, shown.out + shown.err
+    found: list[dict[str, Any]] = json.loads(shown.out)
+    return found
+
+
+def problems(folder: Path, **more: str) -> list[dict[str, Any]]:
+    found = [each for each in findings(folder, **more) if each["level"] == "problem"]
+    assert all(each["place"] and each["text"] and each["remedy"] for each in found)
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return project.make(tmp_path)
+
+
+def test_a_new_project_is_fine(folder: Path) -> None:
+    found = findings(folder, 0)
+    assert {each["level"] for each in found} <= {"fine", "note"}
+    areas = [each["area"] for each in found]
+    assert set(areas) >= {"settings", "contact", "keys", "templates", "segments", "triggers"}
+    assert set(areas) >= {"database", "inbox", "disk", "encoder"}
+
+
+def test_the_encoder_in_use_is_told_with_the_reason(folder: Path) -> None:
+    project.add(folder, "")
+    (found,) = (each for each in findings(folder, 0) if each["area"] == "encoder")
+    assert found["place"] in ("turbo", "direct", "pywebpush") and found["text"]
+
+
+def test_problems_of_every_area_are_told_together(folder: Path) -> None:
+    project.add(
+        folder,
+        """
+vip = "tag('VIP"
+
+[sites.other]
+origin = "other.example"
+
+[triggers.basket]
+on = "cart_updated"
+audience = "segment('nobody')"
+sites = ["elsewhere"]
+steps = [{ after = "3m", template = "not_written" }]
+""",
+    )
+    (folder / "keys/secret").unlink()
+    (folder / "keys").chmod(0o755)
+    (folder / "pushctl.db").write_bytes(b"no database" * 100)
+    broken = folder / "templates/broken"
+    broken.mkdir(parents=True)
+    (broken / "message.toml").write_text("icon = \n")
+    (broken / "en.toml").write_text('title = "{{ 1"\nbody = "x"\n')
+    found = problems(folder)
+    areas = {each["area"] for each in found}
+    assert areas >= {"settings", "keys", "templates", "segments", "triggers", "database"}
+    texts = "\n".join(f"{each['place']}: {each['text']} {each['remedy']}" for each in found)
+    for part in (
+        "pushctl.toml:",
+        "sites.other.origin",
+        "not_written",
+        "[sites.elsewhere]",
+        "segments.vip",
+        "chmod 700",
+        "backup",
+        "templates/broken",
+    ):
+        assert part in texts, part
+
+
+def test_a_person_sees_marks_places_and_remedies(folder: Path) -> None:
+    (folder / "keys").chmod(0o755)
+    shown = on_terminal([*PROGRAM, "check"], cwd=folder, NO_COLOR="1")
+    assert shown.code == 3
+    assert "✗ keys" in shown.out and f"chmod 700 {folder / 'keys'}" in shown.out
+    assert "✓ settings" in shown.out
+    assert shown.out.rstrip().endswith("1 problem found.")
+
+
+def test_a_file_that_is_no_toml_is_one_problem(folder: Path) -> None:
+    (folder / "pushctl.toml").write_text("[[[")
+    (found,) = problems(folder)
+    assert found["area"] == "settings" and "line 1" in found["text"]
+
+
+def test_a_variable_that_sets_nothing_is_a_problem(folder: Path) -> None:
+    (found,) = problems(folder, PUSHCTL_CONTATC="x")
+    assert found["place"] == "PUSHCTL_CONTATC" and "PUSHCTL_CONTACT" in found["remedy"]
+
+
+@pytest.mark.parametrize("name", ["keys/secret", "pushctl.db"])
+def test_a_secret_that_others_may_read_is_a_problem(folder: Path, name: str) -> None:
+    (folder / name).chmod(0o644)
+    (found,) = problems(folder)
+    assert found["remedy"] == f"Run: chmod 600 {folder / name}"
+
+
+def test_a_damaged_key_is_named(folder: Path) -> None:
+    (key,) = (folder / "keys").glob("*.pem")
+    key.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    assert str(key) in problems(folder)[0]["text"]
+
+
+def test_subscribers_of_a_lost_key_are_counted(folder: Path) -> None:
+    from pushctl.store import Store
+
+    with Store(folder / "pushctl.db") as store, store.write() as connection:
+        connection.execute(
+            """
+            INSERT INTO subscriptions (public_id, site_id, endpoint_hash, endpoint, p256dh,
+                   auth, key_id, state_at, subscribed_at, last_seen_at)
+            VALUES ('x', 1, x'00', 'https://a.example/', ?, ?, 'lostlost', 0, 0, 0)
+            """,
+            (support.p256dh(), support.auth()),
+        )
+    (found,) = problems(folder)
+    assert "1 subscribers were made with the key lostlost" in found["text"]
+    assert "vapid-lostlost.pem" in found["remedy"]
+
+
+def test_scripts_with_another_key_are_stale(folder: Path) -> None:
+    (key,) = (folder / "keys").glob("*.pem")
+    key.unlink()
+    pushctl("init", cwd=folder)
+    assert {each["remedy"] for each in problems(folder)} == {
+        "Run `pushctl keys fill`, and put sw/ onto your web site."
+    }
+
+
+@pytest.mark.parametrize("name", ["inbox", "keys", "pushctl.db"])
+def test_what_is_missing_is_a_problem_and_no_bug(folder: Path, name: str) -> None:
+    path = folder / name
+    path.rename(folder / "elsewhere")
+    assert any(name in each["place"] + each["text"] for each in problems(folder))
+    (folder / "elsewhere").rename(path)
+
+
+def test_a_full_disk_is_a_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(check, "LEAST_FREE", 10**18)
+    found = check.run(folder / "pushctl.toml", {})
+    (disk,) = (each for each in found if each.area == "disk")
+    assert disk.level is check.Level.PROBLEM
+
+
+def test_check_changes_nothing(folder: Path) -> None:
+    def state() -> dict[Path, bytes]:
+        return {
+            each: each.read_bytes()
+            for each in folder.rglob("*")
+            if each.is_file() and not each.name.endswith(("-wal", "-shm"))
+        }
+
+    before = state()
+    pushctl("check", cwd=folder)
+    assert state() == before
