@@ -27,7 +27,7 @@ LaneKey = tuple[str, str]  # origin, key id
 
 # What a trigger's messages know beside the subscription, by delivery: {"cart": {...}}.
 Extras = Callable[[Sequence[Claimed]], Mapping[int, Mapping[str, Json]]]
-Segments = Callable[[Sequence[Claimed]], Mapping[int, tuple[str, ...]]]
+Segments = Callable[[Sequence[int]], Mapping[int, tuple[str, ...]]]  # by subscription
 
 
 class Item(NamedTuple):
@@ -80,7 +80,7 @@ class Writer:
         """Return the letters for *rows*, and the rows that get none, with the reason."""
         items: list[Item] = []
         without: list[Unwritten] = []
-        segments = self._segments(rows) if self._segments else {}
+        segments = self._segments([row.subscription for row in rows]) if self._segments else {}
         extras = self._extras(rows) if self._extras else {}
         for row in rows:
             if row.key_id not in self._keys:

@@ -1,13 +1,11 @@
 """Which of a template's segments a receiver is in, asked for a batch at a time."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from pushctl.config import Config
 from pushctl.jobs.letters import Segments
 from pushctl.model import Millis
 from pushctl.store import Store
-from pushctl.store.deliveries import Claimed
 
 
 def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis) -> Segments:
@@ -25,12 +23,11 @@ def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis)
         (name, audience.resolved(expression.Segment(name), config.segments)) for name in order
     ]
 
-    def of(rows: Sequence[Claimed]) -> Mapping[int, tuple[str, ...]]:
-        found: dict[int, list[str]] = defaultdict(list)
-        ids = [row.subscription for row in rows]
+    def of(subscriptions: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
+        found: dict[int, tuple[str, ...]] = dict.fromkeys(subscriptions, ())
         for name, condition in asked:
-            for subscription in store.audience.among(condition, ids, now, any_state=True):
-                found[subscription].append(name)
-        return {subscription: tuple(its) for subscription, its in found.items()}
+            for one in store.audience.among(condition, subscriptions, now, any_state=True):
+                found[one] += (name,)
+        return found
 
     return of

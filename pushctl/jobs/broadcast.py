@@ -1,0 +1,250 @@
+"""
+A broadcast: whom it means, what they get, and freezing both before anything goes out.
+
+``plan`` only reads. ``freeze`` writes the campaign with its sources and one delivery a
+receiver in one transaction; who subscribes or is tagged later isn't part of it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pushctl import templates
+from pushctl.config import Config
+from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
+from pushctl.jobs import audience
+from pushctl.jobs.membership import segments_of
+from pushctl.jobs.preview import Preview, rendered
+from pushctl.model import Campaign, Json, Millis, Subscription, SubscriptionState
+from pushctl.rules import timing
+from pushctl.store import Store
+from pushctl.templates import Template
+
+URGENCIES = ("very-low", "low", "normal", "high")
+MAX_TTL: Millis = 28 * timing.DAY  # what push services keep a message at most
+MAX_OVER: Millis = 28 * timing.DAY
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a command line asks for."""
+
+    tags: Sequence[str] = ()
+    segments: Sequence[str] = ()
+    where: Sequence[str] = ()
+    to: Sequence[str] = ()  # subscribers by name, instead of an audience
+    everyone: bool = False
+    template: str | None = None
+    name: str | None = None
+    limit: int | None = None
+    ttl: str | None = None
+    urgency: str | None = None
+    rate: str | None = None
+    over: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be sent, to whom; nothing is written yet."""
+
+    name: str
+    template: str
+    sources: Mapping[str, str]
+    audience: str  # as typed
+    receivers: Sequence[int]  # rows of subscriptions
+    languages: Mapping[str, int]  # language of the text -> receivers
+    example: Preview | None
+    options: Mapping[str, Json]
+    expires_after: Millis
+    over: Millis = 0
+
+    @property
+    def count(self) -> int:
+        return len(self.receivers)
+
+
+def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
+    """
+    Find the receivers, the texts and one example.
+
+    Raises UsageError for a wish that names nobody, NotFoundError for an unknown template,
+    segment or subscriber, TemplateError for a template that can't be used.
+    """
+    options = _options(wish)
+    name = _template(wish)
+    sources = templates.read(config.templates, name)
+    template = Template.from_sources(name, sources)
+    typed, receivers = _receivers(store, config, wish, now)
+    ttl = int(options.get("ttl", template.settings.ttl))
+    return Plan(
+        name=wish.name or store.campaigns.free_name(f"{name} {_day(config, now)}"),
+        template=name,
+        sources=sources,
+        audience=typed,
+        receivers=receivers,
+        languages=_languages(store, config, template, receivers),
+        example=_example(store, config, template, receivers, now),
+        options=options,
+        expires_after=max(ttl * timing.SECOND, timing.MINUTE),
+        over=timing.duration(wish.over) if wish.over else 0,
+    )
+
+
+def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
+    """
+    Write the campaign and its deliveries in one transaction; return the campaign.
+
+    Raises UsageError when its name was taken meanwhile.
+    """
+    with store.write():
+        campaign = store.campaigns.create(
+            name=made.name,
+            template=made.template,
+            audience=made.audience,
+            sources=made.sources,
+            options=made.options,
+            now=now,
+            expires_at=now + made.over + made.expires_after,
+        )
+        store.deliveries.plan(
+            campaign.id,
+            made.receivers,
+            now=now,
+            expires_after=made.expires_after,
+            over=made.over,
+        )
+    return campaign
+
+
+def _template(wish: Wish) -> str:
+    if wish.template:
+        return wish.template
+    if not wish.tags:
+        raise UsageError(
+            "which message? Name it with --template, or a --tag whose template has the "
+            "same name: --tag 'Abandoned basket 1' sends abandoned_basket_1."
+        )
+    return templates.slug(wish.tags[0])
+
+
+def _receivers(
+    store: Store, config: Config, wish: Wish, now: Millis
+) -> tuple[str, Sequence[int]]:
+    if wish.to:
+        found = [one for ref in wish.to for one in _named(store, ref, now)]
+        ids = list(dict.fromkeys(one.id for one in found))
+        names = ", ".join(f"'{one}'" for one in dict.fromkeys(it.public_id for it in found))
+        return f"id in ({names})", ids[: wish.limit]
+    if not (wish.tags or wish.segments or wish.where or wish.everyone):
+        raise UsageError(
+            "to whom? Name an audience with --tag, --segment or --where, single people "
+            "with --to, or say --everyone."
+        )
+    typed, expression = audience.asked(
+        config, tags=wish.tags, segments=wish.segments, where=wish.where
+    )
+    return typed, store.audience.ids(expression, now, limit=wish.limit)
+
+
+def _named(store: Store, ref: str, now: Millis) -> list[Subscription]:
+    """Return the active subscriptions of one --to: an id, or an alias that is trusted."""
+    try:
+        found = store.subscriptions.find(ref, now)
+    except NotFoundError:
+        if ref.startswith("alias:"):
+            raise
+        found = store.subscriptions.find(f"alias:{ref}", now)
+    active = [one for one in found if one.state is SubscriptionState.ACTIVE]
+    if not active:
+        raise UsageError(f"{ref} can't be reached: {found[0].state.value}")
+    # Anybody's browser may claim an alias; only a signed one is that person's.
+    trusted = [one for one in active if one.alias_trusted or one.alias != _alias(ref)]
+    if not trusted:
+        raise UsageError(
+            f"{ref} is an alias that a browser claimed and the shop never signed. Name the "
+            f"subscriber itself: --to {active[0].public_id}"
+        )
+    return trusted
+
+
+def _alias(ref: str) -> str:
+    return ref.removeprefix("alias:")
+
+
+def _options(wish: Wish) -> dict[str, Json]:
+    options: dict[str, Json] = {}
+    if wish.limit is not None and wish.limit < 1:
+        raise InputError("--limit is at least 1")
+    if wish.ttl is not None:
+        ttl = timing.duration(wish.ttl) if not wish.ttl.isdecimal() else int(wish.ttl) * 1000
+        if ttl > MAX_TTL:
+            raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
+        options["ttl"] = ttl // 1000
+    if wish.urgency is not None:
+        if wish.urgency not in URGENCIES:
+            raise InputError(f"--urgency is one of {', '.join(URGENCIES)}")
+        options["urgency"] = wish.urgency
+    if wish.rate is not None:
+        options["rate"] = rate(wish.rate)
+    if wish.over is not None:
+        if timing.duration(wish.over) > MAX_OVER:
+            raise InputError("--over is at most 4 weeks")
+        options["over"] = wish.over
+    return options
+
+
+def rate(text: str) -> float:
+    """Return messages a second of "50", "50/s", "600/m" or "9000/h"; InputError otherwise."""
+    number, _, unit = text.replace(" ", "").partition("/")
+    per = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}.get(unit)
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if per is None or not 0 < value < 1e6:
+        raise InputError(
+            f"{text!r} is no rate. Write messages a second or minute: 50/s, 600/m."
+        )
+    return value / per
+
+
+def _day(config: Config, now: Millis) -> str:
+    site = next(iter(config.sites.values()))
+    day: datetime = timing.local(now, timing.zone(site.timezone))
+    return day.date().isoformat()
+
+
+def _languages(
+    store: Store, config: Config, template: Template, receivers: Sequence[int]
+) -> Mapping[str, int]:
+    """Return how many get a text in which language; every site must have one."""
+    found: Counter[str] = Counter()
+    for site, language, count in store.reports.languages(receivers):
+        if site not in config.sites:
+            raise TemplateError(
+                f"{count:,} receivers belong to the site {site!r}, which isn't in "
+                f"{config.file.name}. Add it, or leave them out: --where \"site = 'shop'\""
+            )
+        text = template.choose(language, (), config.sites[site].language)
+        found[text.language] += count
+    return dict(found.most_common())
+
+
+def _example(
+    store: Store,
+    config: Config,
+    template: Template,
+    receivers: Sequence[int],
+    now: Millis,
+) -> Preview | None:
+    """Return what the first receiver gets; asking also shows that the segments exist."""
+    if not receivers:
+        return None
+    (receiver,) = store.subscriptions.some(receivers[:1], now)
+    names: tuple[str, ...] = ()
+    if template.segments:
+        names = segments_of(store, config, template.segments, now)([receiver.id])[receiver.id]
+    return rendered(
+        config, template, receiver, language=receiver.language, segments=list(names)
+    )

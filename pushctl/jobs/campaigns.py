@@ -1,0 +1,102 @@
+"""Campaigns as people handle them: look, pause, go on, call off, settle doubts."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pushctl.config import Config
+from pushctl.errors import BusyError, UsageError
+from pushctl.jobs import deliver
+from pushctl.model import Campaign, CampaignStatus, DeliveryStatus, Json, Millis
+from pushctl.store import Store
+
+
+@dataclass(frozen=True)
+class State:
+    """One state of a campaign's deliveries, with the reason."""
+
+    status: str
+    reason: str
+    count: int
+
+
+def states(store: Store, campaign: int) -> list[State]:
+    """Return every state with its reasons, in the ledger's order; they add up to planned."""
+    order = [status.value for status in DeliveryStatus]
+    rows = [
+        State(status, _said(status, reason), count)
+        for status, reason, count in store.deliveries.reasons(campaign)
+    ]
+    return sorted(rows, key=lambda row: (order.index(row.status), -row.count))
+
+
+def _said(status: str, reason: str | None) -> str:
+    if reason is not None:
+        return reason
+    return {"planned": "waits its turn", "sending": "under way"}.get(status, "")
+
+
+def pause(store: Store, name: str, now: Millis) -> Campaign:
+    """Pause a campaign; a process that sends it notices between two batches."""
+    campaign = store.campaigns.get(name)
+    if not store.campaigns.change(campaign.id, CampaignStatus.PAUSED, now, "paused by hand"):
+        raise UsageError(f"{name} is {campaign.status.value}, there is nothing to pause")
+    return store.campaigns.by_id(campaign.id)
+
+
+def cancel(store: Store, name: str, now: Millis) -> tuple[Campaign, int]:
+    """
+    Call a campaign off for good; return it and how many messages won't be sent.
+
+    What a process is just sending is given back and skipped by that process.
+    """
+    campaign = store.campaigns.get(name)
+    with store.write():
+        if not store.campaigns.change(campaign.id, CampaignStatus.CANCELLED, now):
+            raise UsageError(f"{name} is {campaign.status.value}, there is nothing to cancel")
+        dropped = store.deliveries.drop(campaign.id, "cancelled", now)
+    return store.campaigns.by_id(campaign.id), dropped
+
+
+def resume(
+    store: Store, config: Config, name: str, now: Millis, options: deliver.Options
+) -> deliver.Report:
+    """Go on with a campaign; raises UsageError for a cancelled one, BusyError as ``run``."""
+    campaign = store.campaigns.get(name)
+    if campaign.status is CampaignStatus.CANCELLED:
+        raise UsageError(f"{name} was cancelled; that is for good. Send anew.")
+    return deliver.run(store, config, campaign, now, options)
+
+
+def in_doubt(store: Store, name: str | None) -> Iterator[Mapping[str, Json]]:
+    """Yield the deliveries in doubt, of one campaign or of all."""
+    return store.deliveries.in_doubt(None if name is None else store.campaigns.get(name).id)
+
+
+def assume_sent(store: Store, name: str | None, now: Millis) -> int:
+    """Count doubts as accepted, on a person's word; return how many."""
+    return store.deliveries.assume_sent(
+        None if name is None else store.campaigns.get(name).id, now
+    )
+
+
+def send_again(store: Store, name: str, now: Millis) -> int:
+    """
+    Plan a campaign's doubts anew, on a person's word; return how many.
+
+    Some of them may then get the message twice. Raises BusyError while the campaign is
+    being sent.
+    """
+    campaign = store.campaigns.get(name)
+    if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
+        raise BusyError(f"{name} is being sent. Try again when it is done.")
+    return store.deliveries.send_again(campaign.id, now)
+
+
+def _is_being_sent(store: Store, campaign: Campaign) -> bool:
+    from pushctl import lock
+
+    try:
+        with lock.hold(deliver.lock_path(store, campaign.id)):
+            return False
+    except BusyError:
+        return True
