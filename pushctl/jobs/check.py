@@ -14,6 +14,7 @@ from pathlib import Path
 from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
+from pushctl.jobs import init
 
 # Room for a campaign to a million people and its write-ahead log.
 LEAST_FREE = 500_000_000
@@ -108,15 +109,14 @@ def _keys(config: Config) -> Iterator[Finding]:
         return
     newest = next(iter(keys.values()))
     yield _fine("keys", config.keys, f"{newest.id} for new subscribers, {len(keys)} in all")
-    yield from _scripts(config, newest.public)
+    yield from _scripts(config)
 
 
-def _scripts(config: Config, public: str) -> Iterator[Finding]:
-    for script in sorted((config.folder / "sw").rglob("*.js")):
-        if public not in script.read_text("utf-8"):
-            text = "was filled in with another key than the newest"
-            remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
-            yield Finding("scripts", Level.PROBLEM, str(script), text, remedy)
+def _scripts(config: Config) -> Iterator[Finding]:
+    for script in init.stale_scripts(config):
+        text = "was filled in with another key, receiver URL or brand than there is now"
+        remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
+        yield Finding("scripts", Level.PROBLEM, str(script), text, remedy)
 
 
 def _private(area: str, path: Path) -> Iterator[Finding]:

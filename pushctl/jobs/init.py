@@ -218,15 +218,31 @@ def fill_scripts(config: Config) -> list[Path]:
     Files that are there keep their text but for that one line. With several sites each
     has a folder of its own, sw/NAME/.
     """
+    written = []
+    for target, filled in _filled(config):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(filled, "utf-8")
+        written.append(target)
+    return written
+
+
+def stale_scripts(config: Config) -> list[Path]:
+    """Return the files of sw/ that hold another key, URL or brand than the config."""
+    return [
+        target
+        for target, filled in _filled(config)
+        if target.exists() and target.read_text("utf-8") != filled
+    ]
+
+
+def _filled(config: Config) -> Iterator[tuple[Path, str]]:
     from pushctl.push import vapid
 
     key = next(iter(vapid.load(config.keys).values()), None)
     if key is None:
         raise ConfigError(f"{config.keys} holds no key. Run `pushctl keys new`.")
-    written = []
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
-        folder.mkdir(parents=True, exist_ok=True)
         values = worker.settings(
             url=config.receiver.url,
             key=key.public,
@@ -238,12 +254,8 @@ def fill_scripts(config: Config) -> list[Path]:
         )
         for original in sorted(shipped.path("sw").glob("pushctl*.*js")):
             target = folder / original.name
-            source = target if target.exists() else original
-            text = source.read_text("utf-8")
-            filled = worker.fill(text, values) if "/*pushctl*/" in text else text
-            target.write_text(filled, "utf-8")
-            written.append(target)
-    return written
+            text = (target if target.exists() else original).read_text("utf-8")
+            yield target, worker.fill(text, values) if "/*pushctl*/" in text else text
 
 
 def _gitignore(config: Config) -> Made:
