@@ -100,6 +100,7 @@ class Http1Responder:
     def __init__(self, connection: Http1) -> None:
         self._connection = connection
         self._transport = connection.transport
+        self._chunked = False
 
     @property
     def open(self) -> bool:
@@ -114,14 +115,22 @@ class Http1Responder:
         self._transport.write(b"HTTP/1.1 103 Early Hints\r\nlink: </x>; rel=preload\r\n\r\n")
 
     def begin(self, answer: Answer, length: int | None) -> None:
+        self._chunked = length is None
         self._transport.write(_serialize(answer, length))
 
     async def write(self, piece: bytes) -> None:
-        self._transport.write(piece)
+        if not self.open:
+            return
+        self._transport.write(b"%x\r\n%s\r\n" % (len(piece), piece) if self._chunked else piece)
         await self._connection.writable.wait()
 
     def finish(self) -> None:
+        if self._chunked and self.open:
+            self._transport.write(b"0\r\n\r\n")
         # Answers that are written in pieces end with the connection.
+        self._transport.close()
+
+    def hang_up(self) -> None:
         self._transport.close()
 
     def reset(self, scope: str) -> None:

@@ -80,10 +80,10 @@ class Http2:
             self._read()
         except ConnectionFault as fault:
             self.frame(_GOAWAY, 0, 0, struct.pack("!II", self._last, fault.code))
-            self._write()
+            self.flush()
             self.transport.close()
             return
-        self._write()
+        self.flush()
 
     def lost(self) -> None:
         self.streams.clear()
@@ -95,7 +95,7 @@ class Http2:
         self._out.append(head + payload)
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._write)
+            asyncio.get_running_loop().call_soon(self.flush)
 
     def headers(self, stream: int, fields: list[hpack.Pair], *, end: bool = False) -> None:
         block = hpack.encode(fields)
@@ -121,7 +121,8 @@ class Http2:
                 self.streams.pop(stream.number, None)
                 return
 
-    def _write(self) -> None:
+    def flush(self) -> None:
+        """Write what was sent in this turn of the loop."""
         self._flushing = False
         if self._out and not self.transport.is_closing():
             self.transport.write(b"".join(self._out))
@@ -310,6 +311,10 @@ class Http2Responder:
             abort(self._connection.transport)
         else:
             self._connection.reset(self._number)
+
+    def hang_up(self) -> None:
+        self._connection.flush()
+        self._connection.transport.close()
 
     def spoil(self) -> None:
         # DATA on stream 0: the other side must end the connection (section 6.1).

@@ -28,6 +28,7 @@ class Responder(Protocol):
     async def write(self, piece: bytes) -> None: ...
     def finish(self) -> None: ...
     def reset(self, scope: str) -> None: ...
+    def hang_up(self) -> None: ...
     def spoil(self) -> None: ...
 
 
@@ -103,7 +104,7 @@ async def _silence(fault: Fault, answer: Answer, responder: Responder) -> None:
 async def _early_close(fault: Fault, answer: Answer, responder: Responder) -> None:
     responder.begin(answer, fault.size)
     await responder.write(b"x" * (fault.size // 2))
-    responder.reset("connection")
+    responder.hang_up()
 
 
 async def _drip(fault: Fault, answer: Answer, responder: Responder) -> None:
