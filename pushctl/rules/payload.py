@@ -62,10 +62,16 @@ def frame(message: Message) -> Frame:
         extra = orjson.dumps(data)[1:-1]
     except TypeError as error:  # orjson's EncodeError is one
         raise InputError(f"the message can't be written as JSON: {error}") from error
-    made = Frame(
-        b'{"web_push":8030,"notification":' + shown[:-1] + b',"data":{"pushctl":"',
-        b'"' + (b"," + extra if extra else b"") + b'}},"mutable":true}',
+    return checked(
+        Frame(
+            b'{"web_push":8030,"notification":' + shown[:-1] + b',"data":{"pushctl":"',
+            b'"' + (b"," + extra if extra else b"") + b'}},"mutable":true}',
+        )
     )
+
+
+def checked(made: Frame) -> Frame:
+    """Return *made*; InputError when no push service would take it."""
     if made.size > MAX_BYTES:
         raise InputError(
             f"the message has {made.size:,} bytes, more than the {MAX_BYTES:,} that a push "

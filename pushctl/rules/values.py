@@ -8,9 +8,12 @@ control characters and without the marks that turn reading direction around.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
-from pushctl.model import Json, Millis, Subscription
+import orjson
+
+from pushctl.model import Json, Millis
 
 MAX_TEXT = 1000  # characters of one value
 MAX_ITEMS = 100  # of one list or table
@@ -23,7 +26,7 @@ _BARE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
 )
 
-_SUBSCRIBER: Final[Mapping[str, Callable[[Subscription], Json]]] = {
+_SUBSCRIBER: Final[Mapping[str, Callable[[Any], Json]]] = {
     "id": lambda it: it.public_id,
     "alias": lambda it: it.alias,
     "language": lambda it: it.language,
@@ -80,8 +83,34 @@ def site(name: str, origin: str, brand: str = "", **pictures: str | None) -> dic
     return {"name": name, "origin": origin, "brand": brand or name, **pictures}
 
 
+class _Needs(NamedTuple):
+    """What a set of variables asks for, worked out once."""
+
+    subscriber: tuple[tuple[str, Callable[[Any], Json]], ...]
+    attributes: tuple[str, ...] | None  # None: all of them
+    others: tuple[str, ...]  # roots
+
+
+@lru_cache(maxsize=1024)
+def _needs(used: frozenset[str]) -> _Needs:
+    fields = {rest for root, _, rest in map(_parted, used) if root == "subscriber"}
+    keys = {
+        rest.partition(".")[0] for root, _, rest in map(_parted, used) if root == "attributes"
+    }
+    roots = {root for root, _, _ in map(_parted, used)}
+    return _Needs(
+        tuple((key, get) for key, get in _SUBSCRIBER.items() if key in fields or "" in fields),
+        None if "" in keys else tuple(sorted(keys)),
+        tuple(sorted(roots - {"subscriber", "attributes", "site"})),
+    )
+
+
+def _parted(path: str) -> tuple[str, str, str]:
+    return path.partition(".")
+
+
 def context(
-    subscription: Subscription,
+    receiver: Any,
     site: Mapping[str, Json],
     used: Iterable[str],
     extra: Mapping[str, Json] | None = None,
@@ -89,34 +118,37 @@ def context(
     """
     Return what a text of the variables *used* (``Text.variables``) needs to be rendered.
 
-    *site* comes from ``site()``; *extra* holds ``campaign``, ``promo``, ``cart``, as far
-    as there are any. What isn't known of a receiver is absent, never None or "".
+    *receiver* is a Subscription, or whatever has its fields; its attributes may still be
+    JSON. *site* comes from ``site()``; *extra* holds ``campaign``, ``promo``, ``cart``, as
+    far as there are any. What isn't known of a receiver is absent, never None or "".
     """
-    found: dict[str, Json] = {"site": site}
+    needs = _needs(used if isinstance(used, frozenset) else frozenset(used))
     people: dict[str, Json] = {}
-    for path in used:
-        root, _, rest = path.partition(".")
-        if root == "subscriber":
-            for name in (rest,) if rest else _SUBSCRIBER:
-                value = _SUBSCRIBER[name](subscription)
-                if value is not None and value != "":
-                    people[name] = plain(value) if isinstance(value, str) else value
-        elif root == "attributes":
-            _take(found.setdefault("attributes", {}), subscription.attributes, rest)
-        elif root != "site" and extra is not None and root in extra:
-            found[root] = clean(extra[root])
-    found["subscriber"] = people
-    found.setdefault("attributes", {})
+    for name, get in needs.subscriber:
+        value = get(receiver)
+        if value:
+            people[name] = plain(value)
+    found = {"site": site, "subscriber": people, "attributes": _attributes(receiver, needs)}
+    if extra:
+        for root in needs.others:
+            if root in extra:
+                found[root] = clean(extra[root])
+    return found
+
+
+def _attributes(receiver: Any, needs: _Needs) -> dict[str, Json]:
+    if needs.attributes == ():
+        return {}
+    known = receiver.attributes
+    if isinstance(known, str | bytes):
+        known = orjson.loads(known)
+    found = {}
+    for key in list(known)[:MAX_ITEMS] if needs.attributes is None else needs.attributes:
+        value = known.get(key)
+        if value is not None and value != "":
+            found[key] = clean(value)
     return found
 
 
 def _day(at: Millis) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
-
-
-def _take(into: dict[str, Json], attributes: Mapping[str, Json], path: str) -> None:
-    name = path.partition(".")[0]
-    for key in (name,) if name else list(attributes)[:MAX_ITEMS]:
-        value = attributes.get(key)
-        if value is not None and value != "":
-            into[key] = clean(value)

@@ -128,6 +128,6 @@ def problems(folder: Path, name: str, default_languages: Sequence[str] = ()) -> 
 def _texts(parsed: Parsed) -> tuple[Text, ...]:
     texts = tuple(Text(parsed, parts) for parts in parsed.texts)
     if not parsed.problems:
-        found = (too_large(parsed.name, text) for text in texts)
+        found = (too_large(text) for text in texts)
         parsed.problems.extend(problem for problem in found if problem)
     return texts
