@@ -14,7 +14,7 @@ import orjson
 from pushctl.config import Config
 from pushctl.config import Site as SiteConfig
 from pushctl.errors import InputError, TemplateError
-from pushctl.model import Campaign, Json, Letter, Millis, Subscription, SubscriptionState
+from pushctl.model import Campaign, Json, Letter, Millis
 from pushctl.rules import payload, policy, tokens, values
 from pushctl.rules.payload import Frame
 from pushctl.store.deliveries import Claimed
@@ -179,11 +179,10 @@ class _Group:
         return tuple(key)
 
     def _render(self, row: Claimed, extra: Mapping[str, Json]) -> Frame:
-        context = values.context(_subscription(row), self._site, self._used, extra)
-        message = self.text.render(context)
+        context = values.context(row, self._site, self._used, extra)
         if row.small_payload:
-            message = payload.fit(message)
-        return payload.frame(message)
+            return payload.frame(payload.fit(self.text.render(context)))
+        return self.text.frame(context)
 
 
 # Names that templates use and the row calls otherwise.
@@ -192,28 +191,3 @@ _FIELDS = {"id": "public_id"}
 
 def _getter(names: Sequence[str]) -> Callable[[Claimed], Hashable]:
     return attrgetter(*names) if names else lambda row: None
-
-
-def _subscription(row: Claimed) -> Subscription:
-    return Subscription(
-        id=row.subscription,
-        public_id=row.public_id,
-        site=row.site,
-        endpoint=row.endpoint,
-        p256dh=row.p256dh,
-        auth=row.auth,
-        key_id=row.key_id,
-        state=SubscriptionState.ACTIVE,
-        language=row.language,
-        timezone=row.timezone,
-        country=row.country,
-        city=row.city,
-        browser=row.browser,
-        os=row.os,
-        alias=row.alias,
-        alias_trusted=False,
-        source=row.source,
-        attributes=orjson.loads(row.attributes),
-        subscribed_at=row.subscribed_at,
-        last_seen_at=row.last_seen_at,
-    )
