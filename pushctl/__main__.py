@@ -1,6 +1,6 @@
 """Run pushctl as ``python -m pushctl``."""
 
-from pushctl.cli import main
+from pushctl.quick import main
 
 if __name__ == "__main__":
     main()

@@ -39,6 +39,17 @@ COMMANDS = {
     "templates": Command("pushctl.commands.templates", "List and preview the messages."),
     "send": Command("pushctl.commands.send", "Send a message to an audience."),
     "campaigns": Command("pushctl.commands.campaigns", "Show, pause, resume, cancel."),
+    "sweep": Command("pushctl.commands.sweep", "Do all that is due; for cron, every minute."),
+    "triggers": Command("pushctl.commands.triggers", "Show, pause and try the triggers."),
+    "explain": Command(
+        "pushctl.commands.explain", "Tell why somebody got what, and what next."
+    ),
+    "leads": Command("pushctl.commands.leads", "List who reached a step, for a word by hand."),
+    "replay": Command("pushctl.commands.replay", "Try changed triggers on past events."),
+    "catalogue": Command(
+        "pushctl.commands.catalogue", "Tell of prices and stock that changed."
+    ),
+    "cron": Command("pushctl.commands.cron", "Have cron or systemd start the sweep."),
     "in-doubt": Command("pushctl.commands.in_doubt", "Settle what may or may not have gone."),
     "stats": Command("pushctl.commands.stats", "Count accepted, shown, clicked."),
     "demo": Command("pushctl.commands.demo", "Try everything on this machine."),

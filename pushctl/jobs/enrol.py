@@ -14,6 +14,7 @@ from pushctl.model import Json, Millis
 from pushctl.rules import cart, timing
 from pushctl.rules.enrolment import Enrolment, Event, decide, observe
 from pushctl.rules.entering import Enter, Refuse, Restart, enter
+from pushctl.rules.rehearsal import context
 from pushctl.rules.triggers import Trigger, by_event
 from pushctl.store.enrolments import Who
 
@@ -206,12 +207,3 @@ def begin(walks: Walks, trigger: Trigger, entry: Enter, who: Who) -> bool:
     if trigger.tag and entry.enrolment.active:
         walks.store.tags.add([who.subscription], trigger.tag, walks.now)
     return True
-
-
-def context(event: Event, basket: Mapping[str, Json] | None) -> dict[str, Json]:
-    """Return what a walk that *event* began may speak of, and what its tiers look at."""
-    told = {key: value for key, value in event.properties.items() if key != "items"}
-    found: dict[str, Json] = {"event": told, "value": cart.value(told, basket)}
-    if basket is not None:
-        found["cart"] = basket
-    return found

@@ -6,7 +6,6 @@ send it, go on with retries and scheduled campaigns, prune once a day. Each part
 finished for itself, so a kill between any two of them costs nothing but a minute.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -35,14 +34,16 @@ from pushctl.rules.enrolment import (
 from pushctl.rules.triggers import From, Trigger
 from pushctl.store import Store
 from pushctl.store.enrolments import Who
-from pushctl.store.idle import CONFIG_KEY, NEXT_SCAN_KEY, fingerprint
+from pushctl.store.idle import (
+    CONFIG_KEY,
+    NEXT_SCAN_KEY,
+    fingerprint,
+    in_step,
+    last_sweep,
+    stamp,
+)
 
 _BATCH = 500
-
-# A clock that leaps further than this is wrong, or the machine slept for very long:
-# somebody must say that it is right before messages go out by it.
-_BACKWARD: Millis = timing.HOUR
-_FORWARD: Millis = 7 * timing.DAY
 
 
 @dataclass(frozen=True)
@@ -110,24 +111,15 @@ def decide_all(config: Config, store: Store, now: Millis) -> Summary:
 
 def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
     """Raise ConfigError when *now* is far from the last sweep's time, unless *accept*."""
-    try:
-        before = path.stat().st_mtime_ns // 1_000_000
-    except FileNotFoundError:
-        return
-    if accept or -_BACKWARD <= now - before <= _FORWARD:
+    before = last_sweep(path)
+    if accept or before is None or in_step(path, now):
         return
     way = "behind" if now < before else "ahead of"
     leap = timing.say(abs(now - before) // timing.MINUTE * timing.MINUTE)
     raise ConfigError(
-        f"the clock is {leap} {way} "
-        "the last sweep. Nothing was sent. If the time is right, say so once: "
-        "pushctl sweep --accept-clock"
+        f"the clock is {leap} {way} the last sweep. Nothing was sent. If the time is right, "
+        "say so once: pushctl sweep --accept-clock"
     )
-
-
-def stamp(path: Path, now: Millis) -> None:
-    """Remember when a sweep ended, in the time of its lock file."""
-    os.utime(path, ns=(now * 1_000_000, now * 1_000_000))
 
 
 class _Sweep:

@@ -68,6 +68,20 @@ def say(length: Millis) -> str:
     return "".join(parts)
 
 
+def moment(text: str) -> Millis:
+    """Return the instant of ISO 8601 with its offset; InputError for anything else."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InputError(
+            f"{text!r} is no point in time. Write it with its offset: "
+            "2026-04-28T10:00:00+02:00."
+        )
+    return (found - _EPOCH) // timedelta(milliseconds=1)
+
+
 def clock(text: str) -> Time:
     """Return the local time of "18:00"; InputError for anything else."""
     match = _CLOCK.fullmatch(text.strip())

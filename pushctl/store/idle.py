@@ -6,6 +6,7 @@ is one look at an index: a base of millions costs what one of ten does.
 """
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,6 +41,31 @@ _BUSY = """
                                               AND d.status = 'planned'
                                               AND d.next_attempt_at IS NULL))))
 """
+
+
+# A clock that leaps further than this is wrong, or the machine slept for very long:
+# somebody must say that it is right before messages go out by it.
+BACKWARD = 3_600_000
+FORWARD = 7 * 86_400_000
+
+
+def last_sweep(lock: Path) -> int | None:
+    """Return when the last sweep ended: the time of its lock file."""
+    try:
+        return lock.stat().st_mtime_ns // 1_000_000
+    except OSError:
+        return None
+
+
+def in_step(lock: Path, now: int) -> bool:
+    """Say whether *now* may follow the last sweep; False before the first one."""
+    before = last_sweep(lock)
+    return before is not None and -BACKWARD <= now - before <= FORWARD
+
+
+def stamp(lock: Path, now: int) -> None:
+    """Remember when a sweep ended, in the time of its lock file."""
+    os.utime(lock, ns=(now * 1_000_000, now * 1_000_000))
 
 
 def fingerprint(file: Path) -> str:

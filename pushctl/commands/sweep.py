@@ -1,0 +1,75 @@
+"""The sweep: what cron starts every minute."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import DryRunOption
+from pushctl.errors import BusyError
+
+if TYPE_CHECKING:
+    from pushctl.jobs.sweep import Summary
+
+_COLUMNS = (output.Column("who", "Subscriber"), output.Column("what", "Message"))
+
+
+def command(
+    ctx: typer.Context,
+    dry_run: DryRunOption = False,
+    now: Annotated[
+        str | None, typer.Option(help="Rehearse another time: 2026-04-28T10:00:00+02:00.")
+    ] = None,
+    max_seconds: Annotated[
+        float | None, typer.Option(min=1, help="Leave the rest to the next sweep after this.")
+    ] = None,
+    ping_url: Annotated[
+        str | None, typer.Option(help="Ask this address afterwards; else sweep.ping_url.")
+    ] = None,
+    accept_clock: Annotated[
+        bool, typer.Option("--accept-clock", help="The clock leapt, and it is right now.")
+    ] = False,
+) -> None:
+    """
+    Do all that is due: take events in, decide, send, retry, tidy. For cron, every minute.
+
+    \b
+    pushctl sweep
+    pushctl sweep --dry-run --now 2026-12-24T18:00:00+01:00
+    pushctl cron install
+
+    Prints one line when something was done, nothing otherwise. Leaves at once, with exit
+    code 75, while another sweep is at work.
+    """
+    from pushctl.jobs import ping, sweep
+    from pushctl.rules import timing
+
+    here = context.of(ctx)
+    options = sweep.Options(dry_run, max_seconds, accept_clock, bool(now) or here.rehearsed)
+    try:
+        at = here.now if now is None else timing.moment(now)
+        summary = sweep.run(here.config, here.store, at, options)
+    except BusyError:
+        if here.verbose:
+            raise
+        raise typer.Exit(BusyError.exit_code) from None
+    _show(summary, dry_run)
+    url = ping_url or here.config.sweep.ping_url
+    if url and not dry_run:
+        trouble = ping.send(url, good=summary.exit_code == 0)
+        if trouble:
+            output.warn(trouble)
+    raise typer.Exit(summary.exit_code)
+
+
+def _show(summary: "Summary", dry_run: bool) -> None:
+    if dry_run:
+        rows = ({"who": who, "what": what} for who, what in summary.messages)
+        output.rows(rows, _COLUMNS, empty="Nothing would be sent.")
+    elif str(summary):
+        output.answer(f"sweep: {summary} ({summary.seconds:.1f} s)")
+    for note in summary.notes:
+        output.warn(note)
+    if summary.refused:
+        output.error(summary.refused)
