@@ -6,6 +6,7 @@ taken apart once, strictly, and compared whole: no search in strings, no second
 parser with other ideas.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 
@@ -14,8 +15,9 @@ from pushctl.errors import InputError
 MAX_LENGTH = 2048
 
 # https, a plain ASCII host name, no user, no port but 443, a path of its own.
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _ENDPOINT = re.compile(
-    r"https://(?P<host>[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?::(?P<port>[0-9]{1,5}))?"
+    rf"https://(?P<host>{_LABEL}(?:\.{_LABEL})*)(?::(?P<port>[0-9]{{1,5}}))?"
     r"(?P<path>/[!$-;=?-Z_a-z~%]*)",
     re.ASCII,
 )
@@ -45,3 +47,10 @@ def origin(endpoint: str, allowed: Sequence[str]) -> str:
         if name == entry or (entry.startswith(".") and port is None and name.endswith(entry)):
             return f"https://{name}"
     raise InputError(f"{name} is not among the allowed push hosts (push.allowed_hosts)")
+
+
+def short(endpoint: str) -> str:
+    """Return an endpoint as it may be shown: its host and 8 digits that tell it apart."""
+    match = _ENDPOINT.match(endpoint)
+    host = match["host"] if match else "no host"
+    return f"{host}/#{hashlib.sha256(endpoint.encode()).hexdigest()[:8]}"

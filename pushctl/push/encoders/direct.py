@@ -55,7 +55,9 @@ def seal(
 
 
 def encrypt(p256dh: bytes, auth: bytes, data: bytes) -> bytes:
-    """Return the body; ValueError when *p256dh* is no point on the curve."""
+    """Return the body; ValueError when *p256dh* is no uncompressed point on the curve."""
+    if len(p256dh) != 65 or p256dh[0] != 4:
+        raise ValueError("not the 65 bytes of an uncompressed point")
     theirs = _POINT(_CURVE, p256dh)
     private = ec.generate_private_key(_CURVE)
     ours = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
