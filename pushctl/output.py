@@ -16,20 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any
 
 from pushctl.errors import UsageError
-from pushctl.rules.wording import (
-    cell,
-    clean,
-    csv_cell,
-    duration,
-    iso,
-    json_text,
-    moment,
-    number,
-    share,
-)
+from pushctl.rules import wording
+from pushctl.rules.wording import duration, moment, number, share
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,6 +28,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 Row = Mapping[str, Any] | object
+
+clean = wording.clean
 
 
 class Format(StrEnum):
@@ -141,12 +134,12 @@ def rows(
 def record(row: Row, columns: Sequence[Column], format: Format = Format.TABLE) -> None:
     """Print one *row* with a line for each column; a JSON object, one line of CSV."""
     if format is Format.JSON:
-        print(json_text(_values(row, columns), indent=2))
+        print(wording.json_text(_values(row, columns), indent=2))
     elif format is Format.CSV:
         _write_csv([row], columns)
     elif not sys.stdout.isatty():
         for column in columns:
-            print(column.title, cell(_raw(row, column)), sep="\t")
+            print(column.title, wording.cell(_raw(row, column)), sep="\t")
     else:
         width = max(len(column.title) for column in columns)
         for column in columns:
@@ -162,7 +155,7 @@ def _raw(row: Row, column: Column) -> Any:
     """Return the value for programs: times as ISO 8601, the rest as it is."""
     value = _value(row, column)
     if column.kind == Kind.TIME and isinstance(value, int):
-        return iso(value)
+        return wording.iso(value)
     return value
 
 
@@ -188,7 +181,7 @@ def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     writer = csv.writer(sys.stdout, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow([column.key for column in columns])
     for row in rows:
-        writer.writerow([csv_cell(_raw(row, column)) for column in columns])
+        writer.writerow([wording.csv_cell(_raw(row, column)) for column in columns])
 
 
 def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> None:
@@ -196,7 +189,7 @@ def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> N
     for count, row in enumerate(rows, 1):
         if count == 1:
             print(*(column.title for column in columns), sep="\t")
-        print(*(cell(_raw(row, column)) for column in columns), sep="\t")
+        print(*(wording.cell(_raw(row, column)) for column in columns), sep="\t")
     if not count:
         say(empty)
 
@@ -208,7 +201,7 @@ def _values(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
 def _write_json(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     separator = "["
     for row in rows:
-        print(separator, json_text(_values(row, columns)), sep="\n", end="")
+        print(separator, wording.json_text(_values(row, columns)), sep="\n", end="")
         separator = ","
     print("[]" if separator == "[" else "\n]")
 
@@ -303,7 +296,9 @@ def console(stream: IO[str]) -> "Console":
     )
 
 
-class Progress(Protocol):
+class Progress:
+    """How far long work has come; this one keeps it to itself."""
+
     def advance(self, count: int = 1) -> None:
         """Count *count* more as done."""
 
@@ -311,15 +306,7 @@ class Progress(Protocol):
         """Set how many there are, once it is known."""
 
 
-class _Quiet:
-    def advance(self, count: int = 1) -> None:
-        pass
-
-    def total(self, count: int) -> None:
-        pass
-
-
-class _Bar:
+class _Bar(Progress):
     def __init__(self, bars: "Bars", label: str, total: int | None) -> None:
         self._bars = bars
         self._task = bars.add_task(label, total=total, speed="")
@@ -337,7 +324,7 @@ class _Bar:
 def progress(label: str, total: int | None = None) -> Iterator[Progress]:
     """Show how far long work has come: a bar on a terminal's stderr, else nothing."""
     if not sys.stderr.isatty():
-        yield _Quiet()
+        yield Progress()
         return
     from rich import progress as rich
 

@@ -1,0 +1,123 @@
+"""The shape of the code: floors, sizes, one place for printing and for SQL, clean words."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "pushctl").rglob("*.py"))
+TEXTS = (".py", ".md", ".toml", ".js", ".mjs", ".html", ".css", ".yml", ".lark", ".sh", "")
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function's body without its docstring."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def tracked() -> list[Path]:
+    """Every file of the repository, or of the folder where there is no repository."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    files = [ROOT / line for line in listed.stdout.splitlines()]
+    return [file for file in files if file.is_file()]
+
+
+def test_imports_run_downwards_only() -> None:
+    command = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([command, "--no-logo"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_room_stands_on_a_floor() -> None:
+    """A module that no contract names could import what it likes."""
+    import tomllib
+
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = {
+        room.strip() for layer in linter["contracts"][0]["layers"] for room in layer.split("|")
+    }
+    rooms = {
+        path.stem if path.is_file() else path.name for path in (ROOT / "pushctl").iterdir()
+    }
+    assert rooms - layers - {"__init__", "__main__", "__pycache__", "py", "_shipped"} == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_files_and_functions_are_short(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) < 400
+    for function in functions(path):
+        lines = (function.end_lineno or 0) - function.lineno + 1
+        # A migration is one statement, however long, and never edited again.
+        if not function.name.startswith("m0"):
+            assert lines < 50, function.name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pushctl/commands").glob("*.py")), ids=name)
+def test_command_bodies_are_short(path: Path) -> None:
+    for function in functions(path):
+        if function.name == "command" or function.decorator_list:
+            assert body_lines(function) < 15, function.name
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name)
+def test_no_command_module_loads_what_help_does_not_need(path: Path) -> None:
+    if path.parent.name != "commands":
+        return
+    heavy = {"sqlite_utils", "sqlite3", "pywebpush", "jinja2", "lark", "rich", "pycurl"}
+    heavy |= {"cryptography", "pushctl.store", "pushctl.push", "pushctl.jobs"}
+    for node in ast.parse(path.read_text("utf-8")).body:
+        names = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for each in names:
+            assert not any(each == root or each.startswith(f"{root}.") for root in heavy), each
+
+
+def test_nothing_loads_the_slow_libraries_at_start() -> None:
+    slow = re.compile(r"^(import|from) (pywebpush|aiohttp|requests)\b", re.MULTILINE)
+    assert [name(path) for path in SOURCES if slow.search(path.read_text("utf-8"))] == []
+
+
+def test_only_output_prints() -> None:
+    """ruff's T20 knows print(); a stream's write() says as much."""
+    prints = re.compile(r"\bprint\(|sys\.std(out|err)\.write|typer\.(echo|secho)\(")
+    found = [name(path) for path in SOURCES if prints.search(path.read_text("utf-8"))]
+    assert found == ["pushctl/output.py"]
+
+
+def test_typer_brings_its_own_click() -> None:
+    wrong = re.compile(r"^\s*(import|from) click\b", re.MULTILINE)
+    assert [name(path) for path in SOURCES if wrong.search(path.read_text("utf-8"))] == []
+
+
+def test_the_texts_speak_of_the_project_alone() -> None:
+    """No address of a package registry, no path of one machine, nobody's workshop."""
+    # Each with one letter in brackets, so that this file holds none of them.
+    words = r"[p]ypi\.org|[p]ythonhosted|[n]pmjs\.org|deb\.[d]ebian|/[w]ork/|/[r]oot/"
+    wrong = re.compile(rf"{words}|\bL[L]M\b|Chat[G]PT|Clau[d]e|\bfar[m]-")
+    found = [
+        f"{name(file)}: {match[0]}"
+        for file in tracked()
+        if file.suffix in TEXTS
+        for match in wrong.finditer(file.read_text("utf-8", "replace"))
+    ]
+    assert found == []
