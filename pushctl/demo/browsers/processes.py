@@ -28,11 +28,13 @@ def spawn(
     log: Path,
     environment: Mapping[str, str],
     files: Mapping[int, int] | None = None,
+    folder: Path | None = None,
 ) -> "subprocess.Popen[bytes]":
     """
     Start *command* in a process group of its own, its output in *log*.
 
-    *files* are descriptors that it gets: number there -> number here. It is killed when
+    *files* are descriptors that it gets: number there -> number here; *folder* is where
+    it starts. It is killed when
     the thread that called this ends, so call it from one that lives on.
     """
 
@@ -48,6 +50,7 @@ def spawn(
             stdout=output,
             stderr=output,
             env=dict(environment),
+            cwd=folder,
             start_new_session=True,
             # Python's own descriptors close themselves; those in *files* must stay.
             close_fds=False,

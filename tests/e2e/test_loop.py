@@ -1,0 +1,177 @@
+"""From a real browser's subscription to a counted click, and everything on the way."""
+
+import time
+from typing import Any
+
+import pytest
+
+from pushctl.demo.browsers import processes
+from tests.e2e.world import World
+
+pytestmark = pytest.mark.browser
+
+BASKET = "Abandoned basket 1"
+TEXTS = {
+    "en": 'title = "Your basket waits"\nbody = "2 things, 49 €"\n[actions]\nbasket = "Go"\n',
+    "ar": 'title = "سلتك بانتظارك"\nbody = "قطعتان، ٤٩ €"\n[actions]\nbasket = "اذهب"\n',
+}
+MESSAGE = """
+url = "/cart?from=push"
+tag = "basket"
+ttl = "1h"
+[[actions]]
+action = "basket"
+url = "/checkout?from=button"
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _templates(world: World) -> None:
+    world.template("abandoned_basket_1", TEXTS, MESSAGE)
+
+
+@pytest.fixture
+def subscriber(world: World) -> str:
+    """The id of our browser, subscribed with tag and known to pushctl."""
+    world.visit()
+    if not world.js("pushctl.state().then((state) => state.subscribed)"):
+        world.subscribe()
+    world.js(f"pushctl.tag({BASKET!r})")
+    world.pushctl("import")
+    active = [row for row in world.rows("subscribers", "list") if row["state"] == "active"]
+    assert len(active) == 1
+    public_id: str = active[0]["id"]
+    return public_id
+
+
+def send(world: World, name: str, *more: str, code: int = 0) -> None:
+    world.pushctl("send", "--tag", BASKET, "--yes", "--name", name, *more, code=code)
+
+
+def figures(world: World, campaign: str) -> dict[str, Any]:
+    world.pushctl("import")
+    rows: list[dict[str, Any]] = world.rows("stats", campaign)
+    return rows[0]
+
+
+def until(world: World, campaign: str, **expected: int) -> dict[str, Any]:
+    """Return the figures of *campaign* once they are as expected: reports take a moment."""
+
+    def there() -> dict[str, Any] | None:
+        told = figures(world, campaign)
+        return told if {name: told[name] for name in expected} == expected else None
+
+    return processes.wait_until(there, f"{expected} for {campaign}", 15)
+
+
+def test_a_click_is_followed_and_counted(world: World, subscriber: str) -> None:
+    send(world, "first")
+    shown = world.desktop.wait("Your basket waits")
+    assert shown.body.endswith("2 things, 49 €")
+    world.desktop.click(shown)
+    world.browser.switch(f"{world.shop.origin}/cart?from=push")
+    assert world.js("document.title") == "Here you are"
+    told = until(world, "first", shown=1, clicked=1)
+    assert (told["accepted"], told["ctr"]) == (1, 1.0)
+
+
+def test_the_browser_itself_decrypted_what_it_shows(world: World, subscriber: str) -> None:
+    send(world, "held")
+    world.desktop.wait("Your basket waits")
+    held = world.worker(
+        "registration.getNotifications().then((all) => all.map("
+        "({ title, body, lang, dir, tag, actions }) => ({ title, body, lang, dir, tag,"
+        " actions: actions.map(({ action, title }) => [action, title]) })))"
+    )
+    assert held == [
+        {
+            "title": "Your basket waits",
+            "body": "2 things, 49 €",
+            "lang": "en",
+            "dir": "ltr",
+            "tag": "basket",
+            "actions": [["basket", "Go"]],
+        }
+    ]
+    if world.kind == "firefox":
+        assert world.push.acknowledged()[-1].code == 100
+
+
+def test_an_action_button_leads_elsewhere(world: World, subscriber: str) -> None:
+    send(world, "button")
+    world.desktop.click(world.desktop.wait("Your basket waits"), "Go")
+    world.browser.switch(f"{world.shop.origin}/checkout?from=button")
+    until(world, "button", shown=1, clicked=1)
+
+
+def test_a_dismissal_is_reported(world: World, subscriber: str) -> None:
+    send(world, "waved away")
+    world.desktop.dismiss(world.desktop.wait("Your basket waits"))
+    told = until(world, "waved away", shown=1, closed=1)
+    assert told["clicked"] == 0
+
+
+def test_arabic_runs_from_right_to_left(world: World, subscriber: str) -> None:
+    world.subscribe(language="ar-EG")
+    world.pushctl("import")
+    send(world, "arabic")
+    shown = world.desktop.wait("سلتك بانتظارك")
+    assert shown.body.endswith("قطعتان، ٤٩ €")
+    held = world.worker(
+        "registration.getNotifications().then(([one]) => [one.lang, one.dir])",
+    )
+    assert held == ["ar", "rtl"]
+    world.desktop.dismiss(shown)
+    world.subscribe(language="en")
+    world.pushctl("import")
+
+
+def test_the_largest_message_arrives_whole(world: World, subscriber: str) -> None:
+    def message(size: int) -> str:
+        world.template("largest", {"en": f'title = "Large"\nbody = "{"x" * size}"\n'})
+        before = len(world.push.receipts())
+        send(world, f"large {size}", "--template", "largest")
+        assert len(world.push.receipts()) == before + 1
+        return world.desktop.wait("Large").body.splitlines()[-1]
+
+    # How long the rest of the payload is, only its maker knows.
+    rest = world.rows("templates", "preview", "largest", "--for", subscriber)[0]["bytes"] - 1
+    assert message(3993 - rest) == "x" * (3993 - rest)
+
+
+def test_a_forgotten_subscription_is_gone_at_the_next_push(
+    world: World, subscriber: str
+) -> None:
+    # The browser drops it without a word to us: cleared site data, a revoked permission.
+    world.worker("registration.pushManager.getSubscription().then((one) => one.unsubscribe())")
+    time.sleep(0)
+    send(world, "gone", code=0)
+    assert figures(world, "gone")["gone"] == 1
+    assert state(world, subscriber) == "gone"
+
+
+def test_an_unsubscribed_person_is_not_sent_to(world: World, subscriber: str) -> None:
+    world.js("pushctl.unsubscribe()")
+    world.pushctl("import")
+    assert state(world, subscriber) == "unsubscribed"
+    before = len(world.push.receipts())
+    send(world, "nobody")
+    assert len(world.push.receipts()) == before
+
+
+def test_a_new_key_heals_at_the_next_visit(world: World, subscriber: str) -> None:
+    world.pushctl("keys", "new")
+    world.visit()
+    world.pushctl("import")
+    send(world, "after the new key")
+    shown = world.desktop.wait("Your basket waits")
+    world.desktop.dismiss(shown)
+    until(world, "after the new key", accepted=1, shown=1)
+    active = [row for row in world.rows("subscribers", "list") if row["state"] == "active"]
+    assert [row["id"] for row in active] == [subscriber]
+
+
+def state(world: World, subscriber: str) -> str:
+    rows: list[dict[str, Any]] = world.rows("subscribers", "show", subscriber)
+    found: str = rows[0]["state"]
+    return found
