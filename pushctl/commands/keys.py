@@ -32,7 +32,7 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
 @app.command()
 def new(ctx: typer.Context, yes: YesOption = False) -> None:
     """
-    Make one more key, for whoever subscribes from now on.
+    Make one more key, for new subscribers.
 
     \b
     pushctl keys new --yes
@@ -51,14 +51,14 @@ def new(ctx: typer.Context, yes: YesOption = False) -> None:
 
 
 @app.command()
-def fill(
-    ctx: typer.Context,
-) -> None:
+def fill(ctx: typer.Context) -> None:
     """
-    Write key, receiver URL and brand into sw/ again, after a change of pushctl.toml.
+    Write key, receiver URL and brand into sw/ again.
 
     \b
     pushctl keys fill
+
+    After a change of pushctl.toml. The rest of those files stays as you left it.
     """
     from pushctl.jobs import init
 

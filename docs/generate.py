@@ -1,0 +1,85 @@
+"""
+Write docs/commands.md from the program's own help, and the example into configuration.md.
+
+Run after changing a command: ./run python docs/generate.py
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from pushctl import cli, shipped
+
+DOCS = Path(__file__).parent
+
+HEAD = """\
+# Commands
+
+Written by `docs/generate.py` from the program's own help; a test keeps it so.
+
+Answers go to stdout, everything else to stderr. Lists take `--format table|csv|json`
+(`--csv` and `--json` for short); where stdout is no terminal, a table comes as whole,
+tab-separated lines with raw numbers and times in UTC. `--dry-run` shows what would be
+sent or deleted. Questions are asked on a terminal only: elsewhere give `--yes`.
+
+| exit code | meaning |
+|---|---|
+| 0 | done, or nothing to do |
+| 1 | a bug in pushctl; its traceback is in a file, or shown with `--debug` |
+| 2 | the command line asks for something that can't be meant |
+| 3 | pushctl.toml, a key, a template or the database can't be used as it is |
+| 4 | a campaign, trigger, template or subscriber does not exist |
+| 5 | some deliveries failed or are in doubt |
+| 75 | another run is at work; nothing was done |
+| 77 | a key or a push service refuses us; nobody was deleted |
+| 130 | stopped with Ctrl-C |
+"""
+
+BEGIN = "<!-- pushctl.toml.example, by docs/generate.py -->\n```toml\n"
+END = "```\n<!-- end -->"
+
+
+def helps(command: Any, words: str, parent: typer.Context | None = None) -> Iterator[str]:
+    """Yield a section for *command* and for each of its verbs."""
+    context = typer.Context(command, info_name=words, parent=parent)
+    context.help_option_names = ["-h", "--help"]
+    context.terminal_width = 90
+    verbs = getattr(command, "commands", {}) if parent is None else {}
+    level = "##" if " " not in words.removeprefix("pushctl ") else "###"
+    yield f"{level} {words}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
+    for name, verb in verbs.items():
+        yield from helps(verb, f"{words} {name}")
+
+
+def commands() -> str:
+    """Return docs/commands.md as it should be."""
+    root = typer.main.get_command(cli.app)
+    context = typer.Context(root, info_name="pushctl")
+    context.help_option_names = ["-h", "--help"]
+    context.terminal_width = 90
+    sections = [HEAD, f"## pushctl\n\n```text\n{root.get_help(context).rstrip()}\n```\n"]
+    for name in cli.COMMANDS:
+        sections += helps(cli.load(name), f"pushctl {name}")
+    return "\n".join(sections)
+
+
+def configuration() -> str:
+    """Return docs/configuration.md with the example as it ships."""
+    page = (DOCS / "configuration.md").read_text("utf-8")
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return head + BEGIN + shipped.path("pushctl.toml.example").read_text("utf-8") + END + tail
+
+
+def main() -> None:
+    (DOCS / "commands.md").write_text(commands(), "utf-8")
+    (DOCS / "configuration.md").write_text(configuration(), "utf-8")
+
+
+if __name__ == "__main__":
+    os.environ["NO_COLOR"] = "1"
+    sys.exit(main())

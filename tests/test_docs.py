@@ -1,0 +1,91 @@
+"""docs/: generated where it can be, true where it shows commands, no dead link."""
+
+import importlib.util
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from pushctl import cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.fixture
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", ["commands", "configuration"])
+def test_a_generated_page_is_up_to_date(generate: ModuleType, page: str) -> None:
+    written = (ROOT / f"docs/{page}.md").read_text("utf-8")
+    assert written == getattr(generate, page)(), "run: ./run python docs/generate.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_link_is_dead(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text("utf-8")):
+        if not target.startswith(("http:", "https:", "mailto:")):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_index_names_every_page() -> None:
+    index = (ROOT / "docs/index.md").read_text("utf-8")
+    missing = [
+        each.name for each in (ROOT / "docs").glob("*.md") if f"({each.name})" not in index
+    ]
+    assert missing == ["index.md"]
+
+
+def shown_commands(page: Path) -> Iterator[list[str]]:
+    """The command lines in a page's code blocks that begin with pushctl."""
+    for block in re.findall(
+        r"```(?:sh|text|console|bash)?\n(.*?)```", page.read_text(), re.DOTALL
+    ):
+        for line in block.replace("\\\n", " ").splitlines():
+            line = re.sub(r"^\s*(\$ )?(\./run )?", "", line)
+            if re.match(r"pushctl [a-z-]", line):
+                try:
+                    words = shlex.split(line, comments=True)
+                except ValueError:
+                    continue  # prose with an apostrophe
+                ends = [i for i, word in enumerate(words) if word in ("|", ">", "&&", ";")]
+                yield words[1 : ends[0] if ends else None]
+
+
+def options(command: Any) -> set[str]:
+    every = {"--help", "-h"}
+    for parameter in command.params:
+        every |= {*parameter.opts, *parameter.secondary_opts}
+        if parameter.name == "format":
+            every |= {"--csv", "--json"}
+    return every
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_the_commands_that_a_page_shows_are_there(page: Path) -> None:
+    for words in shown_commands(page):
+        while words and words[0].startswith("-"):
+            words = words[2:] if words[0] == "--project" else words[1:]
+        if not words:
+            continue
+        assert words[0] in cli.COMMANDS, words
+        command, rest = cli.load(words[0]), words[1:]
+        if hasattr(command, "commands") and rest and not rest[0].startswith("-"):
+            assert rest[0] in command.commands, words
+            command, rest = command.commands[rest[0]], rest[1:]
+        given = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
+        assert given <= options(command), words
