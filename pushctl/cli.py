@@ -73,6 +73,15 @@ def _painted(text: str) -> str:
 _SHORT = {"--csv": "--format=csv", "--json": "--format=json"}
 
 
+def _spelled_out(command: Any, args: list[str]) -> list[str]:
+    """Return *args* with --csv and --json as --format, where *command* has that."""
+    if not any(param.name == "format" for param in command.params):
+        return args
+    # What follows "--" is no option any more.
+    end = args.index("--") if "--" in args else len(args)
+    return [*(_SHORT.get(arg, arg) for arg in args[:end]), *args[end:]]
+
+
 class _Leaf(TyperCommand):
     """A command: --csv and --json stand for --format, help is set in our way."""
 
@@ -80,18 +89,17 @@ class _Leaf(TyperCommand):
         return _painted(super().get_help(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if any(param.name == "format" for param in self.params):
-            # What follows "--" is no option any more.
-            end = args.index("--") if "--" in args else len(args)
-            args = [*(_SHORT.get(arg, arg) for arg in args[:end]), *args[end:]]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, _spelled_out(self, args))
 
 
 class _Branch(TyperGroup):
-    """A noun with verbs."""
+    """A noun with verbs; one that answers by itself takes --csv and --json too."""
 
     def get_help(self, ctx: Any) -> str:
         return _painted(super().get_help(ctx))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _spelled_out(self, args))
 
 
 class Root(TyperGroup):
@@ -176,7 +184,9 @@ def root(
         typer.Option(envvar="PUSHCTL_PROJECT", help="Folder of pushctl.toml, or one below it."),
     ] = Path(),
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a bug.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of a bug.")
+    ] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
     ] = False,

@@ -64,6 +64,11 @@ class Plan:
         return len(self.receivers)
 
 
+def refresh(store: Store, now: Millis) -> None:
+    """Give those another chance that a push service refused a day or more ago."""
+    store.health.try_again(now)
+
+
 def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
     """
     Find the receivers, the texts and one example.
@@ -152,9 +157,17 @@ def _named(store: Store, ref: str, now: Millis) -> list[Subscription]:
     try:
         found = store.subscriptions.find(ref, now)
     except NotFoundError:
-        if ref.startswith("alias:"):
-            raise
-        found = store.subscriptions.find(f"alias:{ref}", now)
+        try:
+            found = store.subscriptions.find(f"alias:{ref}", now)
+        except NotFoundError:
+            pass
+        else:
+            return _reachable(found, ref)
+        raise
+    return _reachable(found, ref)
+
+
+def _reachable(found: list[Subscription], ref: str) -> list[Subscription]:
     active = [one for one in found if one.state is SubscriptionState.ACTIVE]
     if not active:
         raise UsageError(f"{ref} can't be reached: {found[0].state.value}")

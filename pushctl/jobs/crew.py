@@ -1,7 +1,7 @@
 """
 Who sends: this process for a few letters, a pool of workers for many.
 
-A pool costs more to start than two hundred letters cost to send. When a worker dies the
+A pool costs as much to start as some thousand letters cost to send. When a worker dies the
 whole pool is given up and a new one started; what it was at, the journals tell.
 """
 
@@ -16,8 +16,8 @@ from pushctl.config import Config
 from pushctl.model import Letter, Outcome
 from pushctl.push import Postbox
 
-FEW = 200  # letters that need no pool
-MAX_DEATHS = 20  # pools that may die in one run without a letter between
+FEW = 2_000  # letters that need no pool
+MAX_DEATHS = 5  # pools that may die one after another before a chunk comes back
 
 CHUNK = 500  # letters in one call
 
@@ -63,6 +63,8 @@ class Crew:
             future: Future[list[Outcome]] = Future()
             future.set_result(push.send_chunk(letters, self._postbox))
             return future
+        if self._deaths >= MAX_DEATHS:
+            raise RuntimeError(f"{self._deaths} pools of workers died one after another")
         if self._pool is None:
             self._pool = push.executor(self._workers, self._postbox)
         return self._pool.submit(push.send_chunk, letters, self._postbox)
@@ -75,8 +77,6 @@ class Crew:
         """
         self._deaths += 1
         self._close()
-        if self._deaths >= MAX_DEATHS:
-            raise RuntimeError(f"{self._deaths} pools of workers died one after another")
 
     def alive(self) -> None:
         """Note that a chunk came back whole."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, timedelta, tzinfo
 from datetime import time as Time
 
+from pushctl.config import Config
 from pushctl.errors import NotFoundError
 from pushctl.model import Json, Millis
 from pushctl.rules import timing
@@ -103,6 +104,12 @@ def growth(
         active = row["active"]
         rows.append(row)
     return rows
+
+
+def zone_of(config: Config, site: str | None) -> tzinfo:
+    """Return the time zone of *site*, or of the first one."""
+    known = config.sites.get(site) if site else next(iter(config.sites.values()))
+    return timing.zone(known.timezone if known else None)
 
 
 def _site(store: Store, name: str | None) -> int | None:

@@ -1,0 +1,145 @@
+"""Campaigns: list, look into one, pause, go on, call off."""
+
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+
+app = typer.Typer(no_args_is_help=True, help="Show, pause, resume, cancel.")
+
+NameArgument = Annotated[str, typer.Argument(help="The campaign's name.")]
+
+_LIST = (
+    output.Column("name", "Campaign"),
+    output.Column("status", "Status"),
+    output.Column("at", "Started", kind=output.Kind.TIME),
+    output.Column("planned", "Planned", kind=output.Kind.NUMBER),
+    output.Column("waiting", "Waiting", kind=output.Kind.NUMBER),
+    output.Column("accepted", "Accepted", kind=output.Kind.NUMBER),
+    output.Column("in_doubt", "In doubt", kind=output.Kind.NUMBER),
+)
+_ABOUT = (
+    output.Column("name", "Campaign"),
+    output.Column("status", "Status"),
+    output.Column("note", "Note"),
+    output.Column("template", "Template"),
+    output.Column("audience", "Audience"),
+    output.Column("created_at", "Frozen", kind=output.Kind.TIME),
+    output.Column("started_at", "Started", kind=output.Kind.TIME),
+    output.Column("finished_at", "Ended", kind=output.Kind.TIME),
+    output.Column("expires_at", "Of use until", kind=output.Kind.TIME),
+)
+
+
+@app.command("list")
+def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    List the campaigns, newest first.
+
+    \b
+    pushctl campaigns list --json
+    """
+    from pushctl.jobs import report
+
+    rows = report.funnel(context.of(ctx).store)
+    output.rows(rows, _LIST, format, empty="No campaign yet: `pushctl send` makes one.")
+
+
+@app.command()
+def show(
+    ctx: typer.Context, name: NameArgument, format: FormatOption = output.Format.TABLE
+) -> None:
+    """
+    Show a campaign: every state of its messages with the reason, and their sum.
+
+    \b
+    pushctl campaigns show "sale 2026-11-22"
+
+    planned = waiting + accepted + gone + rejected + expired + skipped + in doubt, always.
+    """
+    from pushctl.commands.results import STATES
+    from pushctl.jobs import campaigns
+
+    here = context.of(ctx)
+    campaign = here.store.campaigns.get(name)
+    rows = campaigns.states(here.store, campaign.id)
+    if format is output.Format.TABLE:
+        output.record(campaign, _ABOUT)
+    total = {"status": "planned", "count": sum(row.count for row in rows)}
+    output.rows(rows, STATES, format, total=total, empty="It has no receivers.")
+
+
+@app.command()
+def pause(ctx: typer.Context, name: NameArgument) -> None:
+    """
+    Pause a campaign, also one that another process is just sending.
+
+    \b
+    pushctl campaigns pause "sale 2026-11-22"
+    """
+    from pushctl.jobs import campaigns
+
+    here = context.of(ctx)
+    paused = campaigns.pause(here.store, name, here.now)
+    output.say(f"{paused.name} is paused. To go on: pushctl campaigns resume {name!r}")
+
+
+@app.command()
+def resume(
+    ctx: typer.Context,
+    name: NameArgument,
+    accept_mass_gone: Annotated[
+        bool,
+        typer.Option("--accept-mass-gone", help="So many gone subscriptions are right."),
+    ] = False,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Go on with a campaign that was paused, stopped or killed.
+
+    \b
+    pushctl campaigns resume "sale 2026-11-22"
+
+    Nobody gets it twice: what was on the wire when a process died is in doubt and stays
+    so (see pushctl in-doubt).
+    """
+    from pushctl.commands import results
+    from pushctl.jobs import campaigns
+
+    here = context.of(ctx)
+    campaign = here.store.campaigns.get(name)
+    results.warn_of_loopback(here)
+    report = results.deliver_shown(
+        here,
+        campaign,
+        lambda options: campaigns.resume(here.store, here.config, name, here.now, options),
+        accept_mass_gone=accept_mass_gone,
+    )
+    results.conclude(here, report, format)
+
+
+@app.command()
+def cancel(
+    ctx: typer.Context,
+    name: NameArgument,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """
+    Call a campaign off for good; what waits is never sent.
+
+    \b
+    pushctl campaigns cancel "sale 2026-11-22" --yes
+    """
+    from pushctl.jobs import campaigns
+
+    here = context.of(ctx)
+    campaign = here.store.campaigns.get(name)
+    waiting, _ = here.store.deliveries.waiting(campaign.id, here.now)
+    output.say(f"{campaign.name}: {waiting:,} messages wait.")
+    if not dry_run and output.confirm("Never send them?", yes):
+        _, dropped = campaigns.cancel(here.store, name, here.now)
+        output.say(f"{campaign.name} is cancelled; {dropped:,} messages won't be sent.")

@@ -1,0 +1,91 @@
+"""Deliveries in doubt: on the wire when a process died or an answer failed to come."""
+
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+
+app = typer.Typer(no_args_is_help=True, help="Settle what may or may not have gone.")
+
+CampaignOption = Annotated[
+    str | None, typer.Option("--campaign", "-c", help="Only this campaign.")
+]
+
+_COLUMNS = (
+    output.Column("campaign", "Campaign"),
+    output.Column("subscriber", "Subscriber"),
+    output.Column("alias", "Alias"),
+    output.Column("reason", "Reason"),
+    output.Column("since", "Since", kind=output.Kind.TIME),
+    output.Column("expires_at", "Of use until", kind=output.Kind.TIME),
+)
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    campaign: CampaignOption = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    List the messages of which nobody knows whether they arrived.
+
+    \b
+    pushctl in-doubt list --campaign "sale 2026-11-22"
+
+    Most settle themselves: a browser that reports its message as shown takes it off the
+    list. They are never sent again unless you say so.
+    """
+    from pushctl.jobs import campaigns
+
+    rows = campaigns.in_doubt(context.of(ctx).store, campaign)
+    output.rows(rows, _COLUMNS, format, empty="Nothing is in doubt.")
+
+
+@app.command("assume-sent")
+def assume_sent(
+    ctx: typer.Context,
+    campaign: CampaignOption = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """
+    Count the doubtful ones as accepted.
+
+    \b
+    pushctl in-doubt assume-sent --campaign "sale 2026-11-22" --yes
+    """
+    from pushctl.jobs import campaigns
+
+    here = context.of(ctx)
+    count = sum(1 for _ in campaigns.in_doubt(here.store, campaign))
+    output.say(f"{count:,} messages are in doubt.")
+    if count and not dry_run and output.confirm("Count them as accepted?", yes):
+        output.say(f"{campaigns.assume_sent(here.store, campaign, here.now):,} are accepted.")
+
+
+@app.command()
+def resend(
+    ctx: typer.Context,
+    campaign: Annotated[str, typer.Argument(help="The campaign's name.")],
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """
+    Plan a campaign's doubtful messages anew; some people may then get it twice.
+
+    \b
+    pushctl in-doubt resend "sale 2026-11-22" --yes
+    pushctl campaigns resume "sale 2026-11-22"
+    """
+    from pushctl.jobs import campaigns
+
+    here = context.of(ctx)
+    count = sum(1 for _ in campaigns.in_doubt(here.store, campaign))
+    output.say(f"{count:,} messages are in doubt.")
+    if count and not dry_run and output.confirm("Send them again, some perhaps twice?", yes):
+        again = campaigns.send_again(here.store, campaign, here.now)
+        output.say(f"{again:,} wait. To send them: pushctl campaigns resume {campaign!r}")

@@ -1,0 +1,85 @@
+"""What sending commands have in common: warnings before, a table and a verdict after."""
+
+from collections.abc import Callable
+
+from pushctl import output
+from pushctl.commands.context import Context
+from pushctl.errors import DeliveryError, RefusedError
+from pushctl.jobs import campaigns, deliver, postbox
+from pushctl.model import Campaign
+from pushctl.rules import timing
+from pushctl.rules.wording import moment
+
+STATES = (
+    output.Column("status", "State"),
+    output.Column("reason", "Reason"),
+    output.Column("count", "Messages", kind=output.Kind.NUMBER),
+)
+
+
+def warn_of_loopback(here: Context) -> None:
+    """Say loudly, before anything is sent, when nothing will reach a browser."""
+    text = postbox.warning(here.config)
+    if text:
+        output.say(f"*** {text}", "yellow")
+
+
+def deliver_shown(
+    here: Context,
+    campaign: Campaign,
+    send: Callable[[deliver.Options], deliver.Report],
+    *,
+    patience: float = 60.0,
+    accept_mass_gone: bool = False,
+) -> deliver.Report:
+    """Run *send* with a progress bar over what *campaign* has left."""
+    left, _ = here.store.deliveries.waiting(campaign.id, here.now)
+    with output.progress("Sending", left) as bar:
+        options = deliver.Options(
+            patience=patience,
+            accept_mass_gone=accept_mass_gone,
+            progress=bar.advance,
+            tell=output.say,
+        )
+        return send(options)
+
+
+def conclude(here: Context, report: deliver.Report, format: output.Format) -> None:
+    """Print every state with its reason; raise what the exit code demands."""
+    campaign = report.campaign
+    rows = campaigns.states(here.store, campaign.id)
+    total = {"status": "planned", "count": sum(row.count for row in rows)}
+    output.rows(rows, STATES, format, title=campaign.name, total=total)
+    for note in report.notes:
+        output.warn(note)
+    if report.settled:
+        output.say(
+            f"{report.settled:,} were on their way when an earlier process died and are in "
+            f"doubt: pushctl in-doubt list --campaign {campaign.name!r}"
+        )
+    _say_what_waits(report)
+    if report.refused:
+        raise RefusedError(f"{campaign.name}: {report.refused}")
+    failed = report.sent["rejected"] + report.sent["in_doubt"]
+    if failed:
+        raise DeliveryError(f"{campaign.name}: {failed:,} messages failed or are in doubt")
+
+
+def _say_what_waits(report: deliver.Report) -> None:
+    name = report.campaign.name
+    if not report.waiting:
+        return
+    go_on = f"pushctl campaigns resume {name!r}"
+    if report.interrupted:
+        output.say(f"Stopped; {report.waiting:,} wait. To go on: {go_on}")
+    elif report.next_due is not None:
+        output.say(
+            f"{report.waiting:,} wait, the next until {moment(report.next_due)}. The next "
+            f"sweep after that sends them, or: {go_on}"
+        )
+    else:
+        output.say(f"{report.waiting:,} wait. To go on: {go_on}")
+
+
+def life(milliseconds: int) -> str:
+    return timing.say(milliseconds)

@@ -1,0 +1,122 @@
+"""Send a message to an audience."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+
+if TYPE_CHECKING:
+    from pushctl.commands.context import Context
+    from pushctl.jobs.broadcast import Plan
+
+Names = list[str] | None
+
+
+def command(
+    ctx: typer.Context,
+    tag: Annotated[Names, typer.Option("--tag", "-t", help="Who has this tag.")] = None,
+    segment: Annotated[Names, typer.Option("--segment", help="Who is in this segment.")] = None,
+    where: Annotated[Names, typer.Option("--where", help="Whom an expression means.")] = None,
+    to: Annotated[
+        Names, typer.Option("--to", help="Only this subscriber: an id, or a trusted alias.")
+    ] = None,
+    everyone: Annotated[bool, typer.Option("--everyone", help="All active people.")] = False,
+    template: Annotated[
+        str | None, typer.Option("--template", help="Default: the one named like the tag.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Default: the template and the date.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many.")] = None,
+    ttl: Annotated[
+        str | None, typer.Option("--ttl", help="How long it stays of use: 30m, 24h, 2d.")
+    ] = None,
+    urgency: Annotated[
+        str | None, typer.Option("--urgency", help="very-low, low, normal or high.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option("--rate", help="At most so many: 50/s, 600/m.")
+    ] = None,
+    over: Annotated[
+        str | None, typer.Option("--over", help="Spread evenly over this time: 2h.")
+    ] = None,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Send a message to an audience.
+
+    \b
+    pushctl send --tag "Abandoned basket 1"
+    pushctl send --segment vip --where "country = 'TR'" --template sale --dry-run
+    pushctl send --to alias:customer-17 --template sale --yes
+
+    Shows how many people it means and what the first of them gets, then asks. Who is in
+    the audience and what they get is frozen before the first message goes out. Ctrl-C
+    stops in good order; `pushctl campaigns resume` goes on.
+
+    Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
+    75 another process is sending it, 77 a push service or key refuses us.
+    """
+    from pushctl.jobs import broadcast
+
+    here = context.of(ctx)
+    wish = broadcast.Wish(
+        tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
+        urgency, rate, over,
+    )  # fmt: skip
+    if not dry_run:
+        broadcast.refresh(here.store, here.now)
+    plan = broadcast.plan(here.store, here.config, wish, here.now)
+    _show(here, plan, dry_run)
+    if not dry_run and plan.count and _agreed(plan, yes):
+        _send(here, plan, format)
+
+
+def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
+    """Say whom the plan means and what the first of them gets; on stdout for a dry run."""
+    from pushctl.commands.results import life, warn_of_loopback
+
+    warn_of_loopback(here)
+    tell = output.answer if dry_run else output.say
+    people = "1 person" if plan.count == 1 else f"{plan.count:,} people"
+    tell(f"{plan.name}: {people}", style="bold")
+    tell(f"  audience: {plan.audience}")
+    tell("  texts: " + (", ".join(f"{k} {v:,}" for k, v in plan.languages.items()) or "none"))
+    spread = f", spread over {life(plan.over)}" if plan.over else ""
+    tell(f"  of use for {life(plan.expires_after)}{spread}")
+    if plan.example is None:
+        return
+    message = plan.example.message
+    buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
+    text = "\n".join(filter(None, (message.title, message.body, buttons, message.url)))
+    title = f"{plan.template}/{plan.example.file}"
+    output.panel(text, title, stdout=dry_run, right_to_left=message.dir == "rtl")
+    if plan.example.warning:
+        output.warn(plan.example.warning)
+
+
+def _agreed(plan: "Plan", yes: bool) -> bool:
+    if output.confirm(f"Send this to {plan.count:,}?", yes):
+        return True
+    output.say("Nothing was sent.")
+    return False
+
+
+def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
+    from pushctl.commands import results
+    from pushctl.jobs import broadcast, deliver
+
+    campaign = broadcast.freeze(here.store, plan, here.now)
+    report = results.deliver_shown(
+        here,
+        campaign,
+        lambda options: deliver.run(here.store, here.config, campaign, here.now, options),
+        # What is spread over time is the sweeps' affair: no process must stay for it.
+        patience=0.0 if plan.over else 60.0,
+    )
+    results.conclude(here, report, format)
