@@ -184,9 +184,7 @@ def root(
         typer.Option(envvar="PUSHCTL_PROJECT", help="Folder of pushctl.toml, or one below it."),
     ] = Path(),
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show the traceback of a bug.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show a bug's traceback.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
     ] = False,
