@@ -1,8 +1,17 @@
 """What every browser here can do."""
 
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
+
+
+def finder(selector: str) -> str:
+    """Return the JavaScript expression that finds *selector*, through shadow trees too."""
+    place = "document"
+    for number, step in enumerate(selector.split(" >>> ")):
+        place += f"{'?.shadowRoot' if number else ''}?.querySelector({json.dumps(step)})"
+    return place
 
 
 class Browser(Protocol):
@@ -21,7 +30,14 @@ class Browser(Protocol):
         """Return the value of a JavaScript expression, a promise's once it is fulfilled."""
 
     def click(self, selector: str) -> None:
-        """Click an element as a hand does: the page sees a trusted event."""
+        """
+        Click an element as a hand does: the page sees a trusted event.
+
+        ``"host >>> button"`` looks for a button within the shadow tree of a host.
+        """
+
+    def grant(self) -> None:
+        """Answer the question for notifications with yes, for the origin of this page."""
 
     def tabs(self) -> list[str]:
         """Return the URLs of all open tabs."""

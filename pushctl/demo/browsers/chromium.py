@@ -15,6 +15,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from pushctl.demo.browsers import processes
+from pushctl.demo.browsers.browser import finder
 from pushctl.demo.browsers.devtools import DevTools
 from pushctl.demo.browsers.processes import BrowserError
 
@@ -46,7 +47,7 @@ class Chromium:
     """
     ``with Chromium(program, profile, google) as browser:``; see browser.Browser.
 
-    *bus*, *visible*, *granted*, *automatic* and *page* are those of Firefox; granted
+    *bus*, *visible*, *granted*, *automatic* and *page* are those of Firefox; *granted*
     counts for the pages that open() loads.
     """
 
@@ -91,12 +92,7 @@ class Chromium:
 
     def open(self, url: str) -> None:
         if self._granted:
-            parts = urlsplit(url)
-            self._remote.call(
-                "Browser.grantPermissions",
-                origin=f"{parts.scheme}://{parts.netloc}",
-                permissions=["notifications"],
-            )
+            self._grant(url)
         told = self._call("Page.navigate", url=url)
         if "errorText" in told:
             raise BrowserError(f"Chromium can't load {url}: {told['errorText']}")
@@ -113,7 +109,7 @@ class Chromium:
         return told["result"].get("value")
 
     def click(self, selector: str) -> None:
-        place = self.evaluate(_CENTRE.replace("SELECTOR", repr(selector)))
+        place = self.evaluate(_CENTRE.replace("ELEMENT", finder(selector)))
         if place is None:
             raise BrowserError(f"nothing on the page is {selector}")
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
@@ -125,6 +121,9 @@ class Chromium:
                 button="none" if kind == "mouseMoved" else "left",
                 clickCount=0 if kind == "mouseMoved" else 1,
             )
+
+    def grant(self) -> None:
+        self._grant(self.evaluate("location.href"))
 
     def tabs(self) -> list[str]:
         return list(self._pages().values())
@@ -160,6 +159,14 @@ class Chromium:
     ) -> None:
         self.close()
 
+    def _grant(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._remote.call(
+            "Browser.grantPermissions",
+            origin=f"{parts.scheme}://{parts.netloc}",
+            permissions=["notifications"],
+        )
+
     def _pages(self) -> dict[str, str]:
         """Return tab id -> URL."""
         told = self._remote.call("Target.getTargets")
@@ -190,7 +197,7 @@ class Chromium:
 
 
 _CENTRE = """(() => {
-  const element = document.querySelector(SELECTOR);
+  const element = ELEMENT;
   if (!element) return null;
   element.scrollIntoView({ block: "center", behavior: "instant" });
   const { x, y, width, height } = element.getBoundingClientRect();

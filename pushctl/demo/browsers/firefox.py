@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from pushctl.demo.browsers import processes
+from pushctl.demo.browsers.browser import finder
 from pushctl.demo.browsers.marionette import Marionette
 from pushctl.demo.browsers.processes import BrowserError
 
@@ -105,7 +106,17 @@ class Firefox:
 
     def click(self, selector: str) -> None:
         assert self._remote is not None
-        self._call("WebDriver:ElementClick", id=self._remote.element(selector))
+        element = self._remote.element(finder(selector))
+        if element is None:
+            raise BrowserError(f"nothing on the page is {selector}")
+        self._call("WebDriver:ElementClick", id=element)
+
+    def grant(self) -> None:
+        self._call(
+            "WebDriver:SetPermission",
+            descriptor={"name": "notifications"},
+            state="granted",
+        )
 
     def tabs(self) -> list[str]:
         current = self._call("WebDriver:GetWindowHandle")

@@ -52,10 +52,10 @@ class Marionette:
         # Results that are one value come wrapped.
         return result.get("value", result) if isinstance(result, dict) else result
 
-    def element(self, selector: str) -> str:
-        """Return the id of the first element that *selector* finds."""
-        found = self.call("WebDriver:FindElement", using="css selector", value=selector)
-        element: str = found[_ELEMENT]
+    def element(self, expression: str) -> str | None:
+        """Return the id of the element that a JavaScript expression gives, if it does."""
+        found = self.call("WebDriver:ExecuteScript", script=f"return {expression}", args=[])
+        element: str | None = found[_ELEMENT] if found else None
         return element
 
     def _receive(self) -> Any:
