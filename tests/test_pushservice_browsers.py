@@ -205,6 +205,7 @@ def test_as_a_process_it_is_led_over_its_control_port(
                 "fcm.googleapis.com",
                 endpoint.removeprefix("https://fcm.googleapis.com"),
                 "basket",
+                "pass",
             ]
         ] * 2
         control(f"{url}/expire", {"endpoint": endpoint})

@@ -1,8 +1,9 @@
 """
 What was read to the end, in order: a list in memory, and a file when one is named.
 
-A line of the file: seconds of the monotonic clock, host, path, Topic or "-", separated
-by tabs. It holds whole endpoints, so it is for throw-away subscriptions only.
+A line of the file: seconds of the monotonic clock, host, path, Topic or "-", what the
+script did ("pass", "silence", ..., or the status that it answered), separated by tabs.
+It holds whole endpoints, so it is for throw-away subscriptions only.
 """
 
 import os
@@ -23,6 +24,7 @@ class Receipt:
     host: str
     path: str
     topic: str | None
+    fate: str = "pass"  # what the script did; a status: it answered that
 
     @property
     def endpoint(self) -> str:
@@ -36,13 +38,13 @@ class Sink:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._file = os.open(file, flags, 0o600) if file else None
 
-    def read(self, request: Request) -> None:
+    def read(self, request: Request, fate: str = "pass") -> None:
         topic = request.headers.get("topic")
-        receipt = Receipt(time.monotonic(), request.host, request.path, topic)
+        receipt = Receipt(time.monotonic(), request.host, request.path, topic, fate)
         with self._lock:
             self._receipts.append(receipt)
         if self._file is not None:
-            line = f"{receipt.at:.6f}\t{receipt.host}\t{receipt.path}\t{topic or '-'}\n"
+            line = f"{receipt.at:.6f}\t{receipt.host}\t{receipt.path}\t{topic or '-'}\t{fate}\n"
             os.write(self._file, line.encode())
 
     def receipts(self, after: int = 0) -> Sequence[Receipt]:

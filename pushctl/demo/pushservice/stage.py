@@ -62,7 +62,7 @@ class Stage:
         self, request: Request, fault: Fault, delay: float, responder: Responder
     ) -> None:
         """Log and answer a request whose body was read to its end."""
-        self.sink.read(request)
+        self.sink.read(request, str(fault.status) if fault.do == "answer" else fault.do)
         if fault.do == "pass" or fault.do in _ALTERED or fault.deliver:
             answer = self.counter.take(request)
         else:
