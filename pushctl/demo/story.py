@@ -82,7 +82,7 @@ def _build(wishes: Wishes, stack: ExitStack) -> World:
     _start(stack, folder, receiver_port, "pushctl", "receive", listen)
     options = (f"--port={shop_port}", f"--receiver={receiver}")
     _start(stack, folder, shop_port, "pushctl.demo.shop", *options)
-    key = json.loads(processes.output_of(folder, "keys", "show", "--json"))[0]["public_key"]
+    key = json.loads(processes.output_of(folder, "keys", "show", "--json"))[0]["public"]
     return World(folder, service, shop, receiver, key)
 
 

@@ -75,10 +75,12 @@ class Visitor:
             output.say(f"  A real {name} comes by as well, and says yes to the invitation.")
             self._desktop = self._stack.enter_context(Desktop())
         self._browser = self._stack.enter_context(self._start())
+        self._browser.open(f"{self._world.shop}/?lang=en")
+        self._until("pushctl.ready.then(() => true)", 30)
         if not self._watch:
-            self._browser.open(f"{self._world.shop}/?lang=en")
-            self._browser.click("[data-pushctl=accept]")
-            self._until("document.documentElement.dataset.subscribed === 'yes'", 30)
+            # The permission is granted from the start, so the bell needs no invitation.
+            self._browser.click("#bell")
+        self._until("pushctl.state().then((state) => state.subscribed)", PATIENCE)
 
     def fill_basket(self) -> None:
         """Put something into the basket and leave the page."""
@@ -86,7 +88,9 @@ class Visitor:
             output.say("  Waiting until something lies in the basket ...")
         else:
             self._click("[data-add]")
-        self._until("document.documentElement.dataset.basket === 'saved'", PATIENCE)
+        basket = "Object.keys(JSON.parse(localStorage.getItem('basket') ?? '{}')).length"
+        # tag() without a name resolves to whether everything has been told.
+        self._until(f"{basket} > 0 && pushctl.tag()", PATIENCE)
 
     def come_back(self) -> None:
         """See the reminder and click it."""
