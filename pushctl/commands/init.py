@@ -114,6 +114,6 @@ def _short(path: Path, target: Path) -> Path:
 
 _NEXT = """\
 1. Put sw/pushctl-sw.js at the top of your web site, and this into your pages:
-   <script src="/pushctl.js" async></script>  (sw/pushctl.js; see docs/website.md)
+   <script src="/pushctl.js" async></script>  (sw/pushctl.js; see docs/embedding.md)
 2. Run `pushctl receive` behind your TLS proxy, and tell pushctl.toml its public URL.
 3. Run `pushctl check`, subscribe in your browser, then: pushctl send --dry-run"""
