@@ -6,7 +6,6 @@ known subscription stays as it is: a refusal is counted by its reason, and dropp
 What is not of its form raises InputError and goes to the quarantine.
 """
 
-import hashlib
 import hmac
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pushctl.errors import InputError
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
+from pushctl.push import vapid
 from pushctl.rules import agents, bodies, endpoints, fields, keys, tokens
 from pushctl.store import Store
 from pushctl.store.events import Event
@@ -123,7 +123,7 @@ def _registration(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> 
 def _key_id(desk: Desk, body: Mapping[str, Json]) -> str:
     """Return which of our keys the browser subscribed with; no other can reach it."""
     raw = keys.p256dh(bodies.text(body, "key"))
-    name = tokens.encode(hashlib.sha256(raw).digest())[:8]
+    name = vapid.key_id(raw)
     if name not in desk.keys:
         raise InputError(f"subscribed with the key {name}, which is not in the keys folder")
     return name

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pushctl.store.enrolments import Enrolments
     from pushctl.store.events import Events
     from pushctl.store.health import Health
+    from pushctl.store.imports import Imports
+    from pushctl.store.histories import Histories
     from pushctl.store.inbox_cursors import InboxCursors
     from pushctl.store.interactions import Interactions
     from pushctl.store.meta import Meta
@@ -159,6 +161,18 @@ class Store:
         from pushctl.store.events import Events
 
         return Events(self)
+
+    @cached_property
+    def imports(self) -> "Imports":
+        from pushctl.store.imports import Imports
+
+        return Imports(self)
+
+    @cached_property
+    def histories(self) -> "Histories":
+        from pushctl.store.histories import Histories
+
+        return Histories(self)
 
     @cached_property
     def inbox_cursors(self) -> "InboxCursors":

@@ -1,0 +1,244 @@
+"""
+Files of subscribers: JSON lines and CSV, plain or gzipped, read line by line.
+
+A CSV's columns are known by their names, ours or those of the export they come from.
+"""
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+
+from pushctl.errors import InputError
+from pushctl.model import Json
+
+MAX_LINE = 1024 * 1024
+_BUFFER = 1 << 18
+
+REQUIRED = ("endpoint", "p256dh", "auth")
+OPTIONAL = (
+    "site", "key_id", "state", "alias", "alias_trusted", "language", "timezone", "country",
+    "city", "browser", "os", "source", "attributes", "subscribed_at", "last_seen_at", "tags",
+)  # fmt: skip
+
+# Other tools' names. OneSignal: identifier, web_p256, web_auth, external_user_id,
+# timezone_id, created_at, last_active, device_os, invalid_identifier (its CSV export
+# with extra_fields). public_key, auth_token: the tables of the common PHP packages.
+_NAMES = {
+    "identifier": "endpoint",
+    "web_p256": "p256dh",
+    "public_key": "p256dh",
+    "keys.p256dh": "p256dh",
+    "web_auth": "auth",
+    "auth_token": "auth",
+    "keys.auth": "auth",
+    "external_user_id": "alias",
+    "external_id": "alias",
+    "timezone_id": "timezone",
+    "created_at": "subscribed_at",
+    "last_active": "last_seen_at",
+    "invalid_identifier": "invalid",
+}
+_KNOWN = frozenset((*REQUIRED, *OPTIONAL, "invalid"))
+# Spreadsheets take such a cell for a formula, so exports put an apostrophe before it.
+_GUARDED = re.compile(r"'[=+\-@\t\r\n＝＋－＠]")
+
+
+class Line(NamedTuple):
+    """One record of a file: its fields by our names, or what is wrong with it."""
+
+    number: int  # counted from 1, of its first line
+    raw: str
+    fields: Mapping[str, Json] | InputError
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open file of subscribers."""
+
+    lines: Iterator[Line]
+    ignored: tuple[str, ...]  # columns that mean nothing to us
+
+
+def open_source(path: Path) -> Source:
+    """
+    Return what *path* ("-" is standard input) holds.
+
+    Raises InputError when it can't be read or has no column for endpoint and keys.
+    """
+    stream = _open(path)
+    head = stream.readline(MAX_LINE).removeprefix(b"\xef\xbb\xbf")
+    while head and not head.strip():
+        head = stream.readline(MAX_LINE)
+    if not head:
+        return Source(iter(()), ())
+    if head.lstrip().startswith(b"{"):
+        return Source(_json_lines(stream, head), ())
+    if head.lstrip().startswith(b"["):
+        raise InputError(
+            f"{path} is one JSON array. Give one object a line: jq -c '.[]' {path}"
+        )
+    return _csv(path, stream, head)
+
+
+def _open(path: Path) -> "io.BufferedReader[Any]":
+    try:
+        stream: io.BufferedReader[Any] = io.BufferedReader(
+            io.FileIO(0 if str(path) == "-" else path), _BUFFER
+        )
+        packed = stream.peek(2)[:2] == b"\x1f\x8b"
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    if packed:
+        return io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER)
+    return stream
+
+
+def count(path: Path) -> int | None:
+    """Return about how many records *path* holds, None where only reading would tell."""
+    if str(path) == "-" or not path.is_file():
+        return None
+    with _open(path) as stream:
+        if isinstance(stream.raw, gzip.GzipFile):
+            return None
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(_BUFFER), b""))
+
+
+def _numbered(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[tuple[int, bytes]]:
+    number, line = 1, head
+    while line:
+        yield number, line
+        number += 1
+        try:
+            line = stream.readline(MAX_LINE)
+        except (OSError, EOFError) as error:
+            raise InputError(f"the file ends before its time: {error}") from error
+
+
+def _json_lines(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[Line]:
+    for number, line in _numbered(stream, head):
+        if not line.isspace():
+            yield Line(number, line.decode("utf-8", "backslashreplace"), _object(line))
+
+
+def _object(line: bytes) -> Mapping[str, Json] | InputError:
+    try:
+        found = orjson.loads(line)
+    except ValueError as error:
+        return InputError(f"no JSON: {error}")
+    if not isinstance(found, dict):
+        return InputError("no JSON object")
+    inner = found.get("subscription")
+    if isinstance(inner, dict):
+        found = {**found, **inner}
+    keys = found.get("keys")
+    if isinstance(keys, dict):
+        found["p256dh"], found["auth"] = keys.get("p256dh"), keys.get("auth")
+    for name in found.keys() & _NAMES.keys():
+        found.setdefault(_NAMES[name], found[name])
+    return found
+
+
+# --- CSV ---------------------------------------------------------------------------------
+
+
+def _csv(path: Path, stream: "io.BufferedReader[Any]", head: bytes) -> Source:
+    delimiter = max(",;\t", key=lambda one: head.count(one.encode()))
+    kept = _Kept(_numbered(stream, head))
+    reader = csv.reader(kept, delimiter=delimiter, strict=True)
+    try:
+        columns = [_column(name) for name in next(reader)]
+    except (csv.Error, StopIteration) as error:
+        raise InputError(f"{path}: the first line is no CSV header: {error}") from error
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise InputError(
+            f"{path}: there is no column called {', '.join(missing)}. It has "
+            f"{', '.join(columns[:20]) or 'none'}. See docs/subscribers.md for the names."
+        )
+    twice = sorted({name for name in columns if columns.count(name) > 1 and name in _KNOWN})
+    if twice:
+        raise InputError(f"{path}: two columns mean {', '.join(twice)}. Remove one of each.")
+    ignored = [name for name in columns if name not in _KNOWN and not name.startswith("attr.")]
+    return Source(_records(reader, kept, columns), tuple(ignored))
+
+
+def _column(name: str) -> str:
+    plain = name.strip()
+    # Attributes keep their case: they are the shop's own words.
+    if plain.lower().startswith("attr."):
+        return "attr." + plain[5:]
+    plain = re.sub(r"[\s-]+", "_", plain.lower())
+    return _NAMES.get(plain, plain)
+
+
+class _Kept:
+    """Hands lines to the csv module and keeps those of the record at hand."""
+
+    def __init__(self, lines: Iterator[tuple[int, bytes]]) -> None:
+        self._lines = lines
+        self.number = 0
+        self.parts: list[str] = []
+
+    def __iter__(self) -> "_Kept":
+        return self
+
+    def __next__(self) -> str:
+        number, line = next(self._lines)
+        text = line.decode("utf-8", "surrogateescape")
+        if not self.parts:
+            self.number = number
+        self.parts.append(text)
+        return text
+
+    def take(self) -> tuple[int, str]:
+        raw = "".join(self.parts)
+        self.parts.clear()
+        return self.number, raw.encode("utf-8", "surrogateescape").decode(
+            "utf-8", "backslashreplace"
+        )
+
+
+def _records(
+    reader: Iterator[list[str]], kept: _Kept, columns: Sequence[str]
+) -> Iterator[Line]:
+    kept.take()
+    while True:
+        fields: Mapping[str, Json] | InputError
+        try:
+            cells = next(reader)
+            fields = _fields(cells, columns)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            fields = InputError(f"no CSV ({error}); is a quotation mark left open?")
+        number, raw = kept.take()
+        if raw.strip():
+            yield Line(number, raw, fields)
+
+
+def _fields(cells: Sequence[str], columns: Sequence[str]) -> Mapping[str, Json] | InputError:
+    if len(cells) != len(columns):
+        return InputError(f"{len(cells)} cells where the header has {len(columns)}")
+    fields: dict[str, Json] = {}
+    attributes: dict[str, Json] = {}
+    for name, cell in zip(columns, cells, strict=True):
+        if not cell:
+            continue
+        if not cell.isascii() and any("\udc80" <= char <= "\udcff" for char in cell):
+            return InputError(f"{name} is not in UTF-8")
+        if cell[0] == "'" and _GUARDED.match(cell):
+            cell = cell[1:]
+        if name.startswith("attr."):
+            attributes[name[5:]] = cell
+        else:
+            fields[name] = cell
+    if attributes:
+        fields["attr"] = attributes
+    return fields

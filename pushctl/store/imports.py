@@ -1,0 +1,195 @@
+"""Subscribers in bulk: thousands of rows in one transaction, new or known."""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pushctl.model import Millis
+from pushctl.store.subscriptions import new_public_id
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+# SQLite before 3.32 takes 999 values in a statement.
+_AT_ONCE = 900
+
+
+class Row(NamedTuple):
+    """One subscriber as a file tells it; None is untold and changes nothing."""
+
+    endpoint_hash: bytes
+    endpoint: str
+    p256dh: bytes
+    auth: bytes
+    site_id: int
+    key_id: str
+    state: str | None
+    alias: str | None
+    alias_trusted: bool
+    language: str | None
+    timezone: str | None
+    country: str | None
+    city: str | None
+    browser: str | None
+    os: str | None
+    source: str | None
+    attributes: str | None  # JSON
+    subscribed_at: Millis | None
+    last_seen_at: Millis | None
+    tags: tuple[str, ...]
+
+
+class Upserted(NamedTuple):
+    """What became of a batch: how many, and which rows were refused and why."""
+
+    added: int
+    updated: int
+    refused: list[tuple[int, str]]  # position in the batch, reason
+
+
+class _Known(NamedTuple):
+    id: int
+    p256dh: bytes
+    auth: bytes
+    site_id: int
+    state: str
+
+
+class Imports:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+        self._tags: dict[str, int] = {}  # as spelled in the file -> row
+
+    def upsert(self, rows: Sequence[Row], now: Millis) -> Upserted:
+        """
+        Add or update *rows* in one transaction.
+
+        An endpoint that is known with other keys, or of another site, is refused and
+        stays as it is. Who was gone comes back; who unsubscribed does not.
+        """
+        with self._store.write() as connection:
+            known = self._known(connection, rows)
+            (last,) = connection.execute(
+                "SELECT coalesce(max(id), 0) FROM subscriptions"
+            ).fetchone()
+            new: list[tuple[int, Row]] = []
+            old: list[tuple[int, Row]] = []
+            refused: list[tuple[int, str]] = []
+            for position, row in enumerate(rows):
+                there = known.get(row.endpoint_hash)
+                if there is None:
+                    last += 1
+                    new.append((last, row))
+                    # A file may name the same endpoint twice.
+                    known[row.endpoint_hash] = _Known(
+                        last, row.p256dh, row.auth, row.site_id, row.state or "active"
+                    )
+                elif there.site_id != row.site_id:
+                    refused.append((position, "the endpoint belongs to another site"))
+                elif (there.p256dh, there.auth) != (row.p256dh, row.auth):
+                    refused.append((position, "the endpoint is known with other keys"))
+                else:
+                    old.append((there.id, row))
+            connection.executemany(_INSERT, (_inserted(i, row, now) for i, row in new))
+            revived = [
+                i
+                for i, row in old
+                if known[row.endpoint_hash].state == "gone" and row.state in (None, "active")
+            ]
+            connection.executemany(_UPDATE, (_updated(i, row) for i, row in old))
+            self._revive(connection, revived, now)
+            self._store.tags.add_many(self._tagged([*new, *old], now))
+        return Upserted(len(new), len(old), refused)
+
+    def _known(
+        self, connection: sqlite3.Connection, rows: Sequence[Row]
+    ) -> dict[bytes, _Known]:
+        found: dict[bytes, _Known] = {}
+        for start in range(0, len(rows), _AT_ONCE):
+            hashes = [row.endpoint_hash for row in rows[start : start + _AT_ONCE]]
+            places = ",".join("?" * len(hashes))
+            sql = (
+                "SELECT endpoint_hash, id, p256dh, auth, site_id, state FROM subscriptions "  # noqa: S608
+                f"WHERE endpoint_hash IN ({places})"
+            )
+            for row in connection.execute(sql, hashes):
+                found[row[0]] = _Known._make(row[1:])
+        return found
+
+    def _revive(self, connection: sqlite3.Connection, ids: Sequence[int], now: Millis) -> None:
+        change = """
+            INSERT INTO subscription_changes (subscription_id, kind, reason, at)
+            VALUES (?, 'revived', 'imported', ?)
+        """
+        sql = """
+            UPDATE subscriptions
+               SET state = 'active', state_reason = 'imported', state_at = ?, failures = 0,
+                   failing_since = NULL
+             WHERE id = ?
+        """
+        connection.executemany(change, ((i, now) for i in ids))
+        connection.executemany(sql, ((now, i) for i in ids))
+
+    def _tagged(
+        self, placed: Sequence[tuple[int, Row]], now: Millis
+    ) -> Iterator[tuple[int, int, Millis]]:
+        for i, row in placed:
+            for name in row.tags:
+                tag = self._tags.get(name)
+                if tag is None:
+                    tag = self._tags[name] = self._store.tags.ensure(name)
+                yield tag, i, now
+
+
+_INSERT = """
+    INSERT INTO subscriptions (id, public_id, endpoint_hash, endpoint, p256dh, auth, site_id,
+                               key_id, state, alias, alias_trusted, language, timezone,
+                               country, city, browser, os, source, attributes, subscribed_at,
+                               last_seen_at, state_at)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def _inserted(i: int, row: Row, now: Millis) -> tuple[object, ...]:
+    since = row.subscribed_at if row.subscribed_at is not None else now
+    seen = row.last_seen_at if row.last_seen_at is not None else since
+    return (
+        i,
+        new_public_id(),
+        *row[:6],
+        row.state or "active",
+        row.alias,
+        row.alias is not None and row.alias_trusted,
+        *row[9:16],
+        row.attributes or "{}",
+        since,
+        seen,
+        now,
+    )
+
+
+_UPDATE = """
+    UPDATE subscriptions
+       SET alias = coalesce(?, alias), alias_trusted = coalesce(?, alias_trusted),
+           language = coalesce(?, language), timezone = coalesce(?, timezone),
+           country = coalesce(?, country), city = coalesce(?, city),
+           browser = coalesce(?, browser), os = coalesce(?, os),
+           source = coalesce(?, source),
+           attributes = iif(? IS NULL, attributes, json_patch(attributes, ?)),
+           subscribed_at = coalesce(?, subscribed_at),
+           last_seen_at = max(last_seen_at, coalesce(?, last_seen_at))
+     WHERE id = ?
+"""
+
+
+def _updated(i: int, row: Row) -> tuple[object, ...]:
+    return (
+        row.alias,
+        None if row.alias is None else row.alias_trusted,
+        *row[9:16],
+        row.attributes,
+        row.attributes,
+        row.subscribed_at,
+        row.last_seen_at,
+        i,
+    )
