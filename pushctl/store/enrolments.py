@@ -5,7 +5,7 @@ Enrolments: each walk of a subscription through a trigger, and why it went as it
 in its own row; both change in one transaction.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -162,7 +162,7 @@ class Enrolments:
         """
         execute = self._store.connection.execute
         return [
-            _event(row)
+            event(row)
             for subscription in subscriptions
             for name in names
             for row in execute(sql, (subscription, name, since))
@@ -175,7 +175,7 @@ class Enrolments:
              WHERE id > :after ORDER BY id LIMIT :limit
         """
         rows = self._store.connection.execute(sql, {"after": after, "limit": limit})
-        return [_event(row) for row in rows]
+        return [event(row) for row in rows]
 
     def new_shown(self, after: int) -> tuple[int, list[tuple[int, int, Millis]]]:
         """
@@ -229,19 +229,6 @@ class Enrolments:
         """
         rows = self._store.connection.execute(sql, {"ids": orjson.dumps(list(ids)).decode()})
         return {row: orjson.loads(context) for row, context in rows}
-
-    def decisions(self, subscription: int, trigger: str | None = None) -> Iterator[Decision]:
-        """Yield what was decided about a subscription, oldest first."""
-        sql = """
-            SELECT trigger, subscription_id, enrolment_id, kind, step, at, until, reason
-              FROM decisions
-             WHERE subscription_id = :subscription
-               AND (:trigger IS NULL OR trigger = :trigger)
-             ORDER BY at, id
-        """
-        values = {"subscription": subscription, "trigger": trigger}
-        for row in self._store.connection.execute(sql, values):
-            yield Decision._make(row)
 
     # --- writing ---------------------------------------------------------------------
 
@@ -357,5 +344,5 @@ def _who(row: Sequence[Json]) -> Who:
     return Who(row[0], row[1], row[2], row[3], row[4] == "active", row[5], trusted, row[8])
 
 
-def _event(row: Sequence[Json]) -> Event:
+def event(row: Sequence[Json]) -> Event:
     return Event(row[0], row[1], row[2], row[3], orjson.loads(row[4]))

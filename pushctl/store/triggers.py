@@ -44,6 +44,21 @@ class Triggers:
     def paused(self) -> set[str]:
         return {name for name, one in self.standings().items() if one.paused_at is not None}
 
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Return walks by state, and ``messages`` accepted, for each trigger."""
+        found: dict[str, dict[str, int]] = {}
+        sql = "SELECT trigger, state, count(*) FROM enrolments GROUP BY trigger, state"
+        for trigger, state, count in self._store.connection.execute(sql):
+            found.setdefault(trigger, {})[state] = count
+        sql = """
+            SELECT c.trigger, count(*) FROM campaigns AS c
+              JOIN deliveries AS d ON d.campaign_id = c.id AND d.status = 'accepted'
+             WHERE c.trigger IS NOT NULL GROUP BY c.trigger
+        """
+        for trigger, count in self._store.connection.execute(sql):
+            found.setdefault(trigger, {})["messages"] = count
+        return found
+
     def note(self, tags: Mapping[str, str | None]) -> None:
         """Remember the triggers of the file with their tags, forget all others."""
         sql = """

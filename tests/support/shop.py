@@ -133,4 +133,4 @@ class Shop:
 
     def why(self, person: int) -> list[tuple[str, str]]:
         """Return what was decided about a person: (kind, reason)."""
-        return [(one.kind, one.reason) for one in self.store.enrolments.decisions(person)]
+        return [(one.kind, one.reason) for one in self.store.histories.decisions(person)]

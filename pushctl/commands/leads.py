@@ -1,0 +1,56 @@
+"""Leads: who reached a step, for a word by hand."""
+
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+
+_COLUMNS = (
+    output.Column("subscriber", "Subscriber"),
+    output.Column("alias", "Alias"),
+    output.Column("state", "State"),
+    output.Column("step", "Messages", kind=output.Kind.NUMBER),
+    output.Column("value", "Value", kind=output.Kind.NUMBER),
+    output.Column("since", "Since", kind=output.Kind.TIME),
+    output.Column("age", "Age", kind=output.Kind.DURATION),
+    output.Column("about", "About"),
+    output.Column("note", "Note"),
+)
+
+
+def command(
+    ctx: typer.Context,
+    trigger: Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")],
+    step: Annotated[int, typer.Option(min=0, help="Who got at least so many messages.")] = 0,
+    since: Annotated[str | None, typer.Option(help="Who began within: 30d.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only active, finished, ...")] = None,
+    quorum: Annotated[int, typer.Option(min=0, help="How many people it takes.")] = 0,
+    note: Annotated[
+        tuple[str, str] | None, typer.Option(help="Write a note: SUBSCRIBER TEXT.")
+    ] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    List everyone who reached a step of a trigger, with value, age and your notes.
+
+    \b
+    pushctl leads course_enquiry --since 90d --quorum 12
+    pushctl leads course_enquiry --note alias:ann "wants the evening group"
+    pushctl send --to alias:ann --message "Your course takes place"
+    """
+    from pushctl.jobs import leads
+    from pushctl.rules import timing
+
+    here = context.of(ctx)
+    if note:
+        leads.note(here.store, here.store.subscriptions.get(note[0]).id, note[1])
+    span = timing.duration(since) if since else None
+    found = leads.listed(
+        here.config, here.store, trigger, here.now, step=step, since=span, state=state
+    )
+    output.rows(found, _COLUMNS, format, empty=f"Nobody has reached {trigger} yet.")
+    if quorum:
+        output.say(str(leads.quorum(found, quorum)))

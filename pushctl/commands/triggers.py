@@ -1,0 +1,139 @@
+"""Triggers: what they are, holding them, and trying one on somebody."""
+
+from typing import Annotated
+
+import orjson
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+from pushctl.errors import InputError
+
+app = typer.Typer(no_args_is_help=True, help="Show, pause and try the triggers.")
+
+_LIST = (
+    output.Column("name", "Trigger"),
+    output.Column("state", "State"),
+    output.Column("starts", "Begins with"),
+    output.Column("steps", "Steps", kind=output.Kind.NUMBER),
+    output.Column("active", "On their way", kind=output.Kind.NUMBER),
+    output.Column("finished", "Finished", kind=output.Kind.NUMBER),
+    output.Column("cancelled", "Cancelled", kind=output.Kind.NUMBER),
+    output.Column("messages", "Accepted", kind=output.Kind.NUMBER),
+)
+_SHOW = (output.Column("what", "What"), output.Column("how", "How"))
+_TEST = (
+    output.Column("at", "When", kind=output.Kind.TIME),
+    output.Column("kind", "What"),
+    output.Column("step", "Step", kind=output.Kind.NUMBER),
+    output.Column("template", "Template"),
+    output.Column("reason", "Why"),
+)
+_NONE = "No trigger yet. docs/triggers.md and pushctl.toml.example have some to begin with."
+
+NameArgument = Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")]
+
+
+@app.command("list")
+def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    List the triggers with how many people walk through each.
+
+    \b
+    pushctl triggers list
+    """
+    from pushctl.jobs import triggers
+
+    here = context.of(ctx)
+    output.rows(triggers.listed(here.config, here.store), _LIST, format, empty=_NONE)
+
+
+@app.command()
+def show(
+    ctx: typer.Context, name: NameArgument, format: FormatOption = output.Format.TABLE
+) -> None:
+    """
+    Show in words what one trigger says.
+
+    \b
+    pushctl triggers show abandoned_basket_1
+    """
+    from pushctl.jobs import triggers
+
+    here = context.of(ctx)
+    paused = name in here.store.triggers.paused()
+    lines = triggers.shown(triggers.get(here.config, name), paused)
+    output.rows(({"what": what, "how": how} for what, how in lines), _SHOW, format)
+
+
+@app.command()
+def pause(ctx: typer.Context, name: NameArgument) -> None:
+    """
+    Hold a trigger: nothing more goes out until it is resumed.
+
+    \b
+    pushctl triggers pause abandoned_basket_1
+
+    Events still begin and end walks meanwhile. What is too late after the pause expires.
+    """
+    from pushctl.jobs import triggers
+
+    here = context.of(ctx)
+    triggers.pause(here.config, here.store, name, here.now)
+    output.say(f"{name} is paused.")
+
+
+@app.command()
+def resume(ctx: typer.Context, name: NameArgument) -> None:
+    """
+    Let a paused trigger go on; what has become too late expires.
+
+    \b
+    pushctl triggers resume abandoned_basket_1
+    """
+    from pushctl.jobs import triggers
+
+    here = context.of(ctx)
+    triggers.pause(here.config, here.store, name, None)
+    output.say(f"{name} goes on with the next sweep.")
+
+
+@app.command()
+def test(
+    ctx: typer.Context,
+    name: NameArgument,
+    to: Annotated[str, typer.Option("--for", help="A subscriber: an id, or alias:NAME.")],
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A property of the event: total=80 (JSON, else text)."),
+    ] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Walk a trigger for one person through virtual time; nothing is sent or written.
+
+    \b
+    pushctl triggers test abandoned_basket_1 --for alias:ann --set total=80
+
+    Messages count as shown in the minute they go out; everything else is what a sweep
+    would decide, quiet hours and the person's own time zone included.
+    """
+    from pushctl.jobs import triggers
+
+    here = context.of(ctx)
+    who = here.store.subscriptions.get(to, here.now)
+    happened = triggers.rehearse(
+        here.config, here.store, name, who, here.now, dict(map(_property, given or ()))
+    )
+    output.rows(happened, _TEST, format)
+
+
+def _property(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InputError(f"--set {text!r} has no value. Write it like --set total=80.")
+    try:
+        return name, orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return name, value

@@ -1,0 +1,90 @@
+"""
+Why somebody got what: events, decisions, messages and what browsers reported, in order.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pushctl.config import Config
+from pushctl.model import Millis, Subscription
+from pushctl.rules import timing
+from pushctl.rules.triggers import Trigger
+from pushctl.store import Store
+
+LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a person's timeline; *at* in the future says what comes next."""
+
+    at: Millis
+    what: str  # event, decision, message, report, next
+    trigger: str
+    text: str
+
+
+def timeline(
+    config: Config, store: Store, who: Subscription, now: Millis, trigger: str | None = None
+) -> list[Moment]:
+    """Return what happened to *who*, what was decided and why, and what comes next."""
+    found = [
+        *_events(store, who),
+        *_decisions(store, who, trigger),
+        *_messages(store, who, trigger),
+        *_next(config, store, who, now, trigger),
+    ]
+    return sorted(found, key=lambda one: (one.at, _ORDER.index(one.what)))
+
+
+_ORDER = ("event", "decision", "message", "report", "next")
+
+
+def _events(store: Store, who: Subscription) -> Iterator[Moment]:
+    for event in store.events.of(who.id, LIMIT):
+        value = event.properties.get("total", event.properties.get("value"))
+        worth = "" if value is None else f", worth {value}"
+        yield Moment(event.at, "event", "", f"{event.name}{worth}")
+
+
+def _decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
+    for one in store.histories.decisions(who.id, trigger):
+        step = "" if one.step is None else f" step {one.step}"
+        until = "" if one.until is None else f", until {_clock(one.until, who)}"
+        text = f"{one.kind}{step}: {one.reason}{until}"
+        yield Moment(one.at, "decision", one.trigger, text)
+
+
+def _messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
+    for name, of_trigger, status, reason, at in store.histories.ledger(who.id, LIMIT):
+        if trigger is None or of_trigger == trigger:
+            why = f" ({reason})" if reason else ""
+            yield Moment(at, "message", of_trigger or "", f"{name}: {status}{why}")
+    for name, kind, action, at in store.interactions.of(who.id, LIMIT):
+        if trigger is None or name.startswith(f"{trigger}/"):
+            button = f" ({action})" if action else ""
+            yield Moment(at, "report", "", f"{name}: {kind}{button}")
+
+
+def _next(
+    config: Config, store: Store, who: Subscription, now: Millis, trigger: str | None
+) -> Iterator[Moment]:
+    paused = store.triggers.paused()
+    for walk in store.enrolments.active_of([who.id]):
+        declared: Trigger | None = config.triggers.get(walk.trigger)
+        if declared is None or walk.next_at is None or trigger not in (None, walk.trigger):
+            continue
+        if walk.step > len(declared.steps):
+            text = "all messages are sent; watching for the goal until then"
+        else:
+            step = declared.steps[walk.step - 1]
+            text = f"step {walk.step} of {len(declared.steps)}: {' or '.join(step.templates)}"
+            if walk.sent and walk.shown_at is None and step.since == "shown":
+                text = f"waits until step {walk.sent} is shown, at most until then; {text}"
+        if walk.trigger in paused:
+            text = f"paused; {text}"
+        yield Moment(max(walk.next_at, now), "next", walk.trigger, text)
+
+
+def _clock(at: Millis, who: Subscription) -> str:
+    return f"{timing.local(at, timing.zone(who.timezone)):%Y-%m-%d %H:%M %Z}"

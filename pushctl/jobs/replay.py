@@ -1,0 +1,115 @@
+"""
+Changed triggers over past events: who would have got what, beside what really went out.
+"""
+
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from pushctl.config import Config
+from pushctl.errors import ConfigError, InputError, Problem
+from pushctl.jobs.walks import Walks
+from pushctl.model import Millis
+from pushctl.rules import declaration, timing
+from pushctl.rules.enrolment import Person
+from pushctl.rules.rehearsal import Rehearsal, play
+from pushctl.rules.structure import line_of
+from pushctl.rules.triggers import Frequency, Kind, Trigger, campaign_name
+from pushctl.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One step: messages and people it would have reached, and those it really did."""
+
+    campaign: str
+    would: int
+    people: int
+    did: int
+    difference: int
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    subscriber: str
+    at: Millis
+    campaign: str
+    template: str
+
+
+def read(file: Path) -> tuple[dict[str, Trigger], Frequency]:
+    """Return the triggers and the cap of a TOML file; ConfigError with every problem."""
+    try:
+        text = file.read_text("utf-8-sig")
+        tables = tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror}.") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+    triggers, faults = declaration.parse_all(tables.get("triggers", {}))
+    frequency, wrong = declaration.parse_frequency(tables.get("frequency", {}))
+    if faults or wrong:
+        problems = [
+            Problem(f"{file.name}:{line_of(one.path, text)}", one.text, one.remedy)
+            for one in [*faults, *wrong]
+        ]
+        raise ConfigError(f"{file} has {len(problems)} problems:", problems)
+    return triggers, frequency
+
+
+def run(
+    config: Config,
+    store: Store,
+    triggers: Mapping[str, Trigger],
+    frequency: Frequency,
+    since: Millis,
+    now: Millis,
+) -> Iterator[Message]:
+    """
+    Yield the messages that *triggers* would have sent for the events since *since*.
+
+    Only what events begin is replayed. Audiences are asked as of today, and messages
+    count as shown at once.
+    """
+    chosen = {name: one for name, one in triggers.items() if one.kind is Kind.EVENT}
+    walks = Walks(config, store, now)
+    walks.triggers = chosen
+    events = store.histories.past_events(since)
+    for subscription, group in groupby(events, key=lambda event: event.subscription):
+        who = store.enrolments.who(subscription)
+        if who is None:
+            continue
+        meant = {name for name in chosen if walks.in_audience(name, [subscription])}
+        person = Person(subscription, who.key, who.public_id, walks.zone(who))
+        rehearsal = Rehearsal(
+            chosen,
+            person,
+            site=who.site,
+            origins=walks.origins(who.site),
+            frequency=frequency,
+            in_audience=meant.__contains__,
+        )
+        for one in play(rehearsal, list(group), now):
+            if one.kind == "deliver" and one.step and one.template:
+                templates = chosen[one.trigger].steps[one.step - 1].templates
+                name = campaign_name(one.trigger, one.step, one.template, templates)
+                yield Message(who.public_id, one.at, name, one.template)
+
+
+def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -> list[Line]:
+    """Return each step's figures: what would have been beside what was."""
+    would = Counter(message.campaign for message in messages)
+    people = Counter(name for name, _ in {(one.campaign, one.subscriber) for one in messages})
+    did = store.histories.went_out(since, now)
+    return [
+        Line(name, would[name], people[name], did.get(name, 0), would[name] - did.get(name, 0))
+        for name in sorted({*would, *did})
+    ]
+
+
+def beginning(since: str, now: Millis) -> Millis:
+    """Return when "30d" ago was."""
+    return now - timing.duration(since)

@@ -1,0 +1,182 @@
+"""
+Triggers for people: which there are, what they say, and what they would do to somebody.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import tzinfo
+
+from pushctl.config import Config
+from pushctl.errors import InputError, NotFoundError
+from pushctl.jobs.walks import Walks
+from pushctl.model import Json, Millis, Subscription
+from pushctl.rules import entering, timing
+from pushctl.rules.enrolment import Event, Person
+from pushctl.rules.rehearsal import Happening, Rehearsal, play
+from pushctl.rules.triggers import Frequency, From, Kind, Step, Trigger
+from pushctl.store import Store
+
+# A rehearsal ends here: the longest drip is shorter.
+REHEARSED: Millis = 400 * timing.DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A trigger in a list."""
+
+    name: str
+    state: str  # on, paused
+    starts: str
+    steps: int
+    active: int
+    finished: int
+    cancelled: int
+    messages: int
+
+
+def listed(config: Config, store: Store) -> list[Line]:
+    """Return every trigger of pushctl.toml with how many walk through it."""
+    paused = store.triggers.paused()
+    counts = store.triggers.counts()
+    return [
+        Line(
+            name,
+            "paused" if name in paused else "on",
+            starts(trigger),
+            len(trigger.steps),
+            counts.get(name, {}).get("active", 0),
+            counts.get(name, {}).get("finished", 0),
+            counts.get(name, {}).get("cancelled", 0),
+            counts.get(name, {}).get("messages", 0),
+        )
+        for name, trigger in config.triggers.items()
+    ]
+
+
+def get(config: Config, name: str) -> Trigger:
+    """Return the trigger called *name*; NotFoundError says which there are."""
+    trigger: Trigger | None = config.triggers.get(name)
+    if trigger is None:
+        known = (
+            ", ".join(config.triggers) or "none yet; docs/triggers.md shows how to write one"
+        )
+        raise NotFoundError(f"no trigger is called {name!r}. In pushctl.toml: {known}.")
+    return trigger
+
+
+def pause(config: Config, store: Store, name: str, at: Millis | None) -> None:
+    """Hold all walks of a trigger from *at* on, or let them go on (None)."""
+    store.triggers.pause(get(config, name).name, at)
+
+
+def starts(trigger: Trigger) -> str:
+    """Return in a few words what begins a walk."""
+    if trigger.date is not None:
+        when = "on" if not trigger.date.days else f"{trigger.date.days:+d} days from"
+        return f"{when} the day in {trigger.date.attribute}, {trigger.date.at:%H:%M}"
+    if trigger.inactive is not None:
+        return f"not seen for {timing.say(trigger.inactive)}"
+    if trigger.feed is not None:
+        return f"a new item of {trigger.feed}"
+    words = ", then ".join(trigger.on)
+    if trigger.where:
+        words += " where " + " and ".join(map(str, trigger.where))
+    if trigger.unless:
+        words += f", and not {' or '.join(sorted(trigger.unless))}"
+    return words + (f", within {timing.say(trigger.within)}" if trigger.within else "")
+
+
+def sentence(step: Step) -> str:
+    """Return in words when a step's message goes out."""
+    tiers = [
+        timing.say(tier.after) + (f" below {tier.below:g}" if tier.below is not None else "")
+        for tier in step.after
+    ]
+    since = {From.ENTERED: "after it began"}.get(step.since, f"after the last was {step.since}")
+    words = f"{' or '.join(tiers)} {since}"
+    if step.at is not None:
+        words += f", at {step.at:%H:%M} there"
+    if step.when:
+        words += ", if " + " and ".join(map(str, step.when))
+    return f"{words}; not more than {timing.say(step.max_late)} late"
+
+
+def shown(trigger: Trigger, paused: bool) -> Iterator[tuple[str, str]]:
+    """Yield what a trigger says, as (what, how) for people."""
+    yield "State", "paused" if paused else "on"
+    yield "Begins with", starts(trigger)
+    for number, step in enumerate(trigger.steps, 1):
+        promo = f", code {step.promo}" if step.promo else ""
+        yield f"Step {number}", f"{' or '.join(step.templates)}{promo}: {sentence(step)}"
+    if trigger.stops:
+        yield "Stopped by", ", ".join(sorted(trigger.stops))
+    if trigger.goal:
+        within = timing.say(trigger.goal.within)
+        yield "Goal", f"{trigger.goal.event} within {within} of the last message"
+    again = "never" if trigger.reentry is None else f"after {timing.say(trigger.reentry)}"
+    yield "Once more", again if trigger.reentry != 0 else "each time"
+    for title, value in (
+        ("Audience", trigger.audience),
+        ("Tag", trigger.tag),
+        ("Quiet hours", trigger.quiet and f"{trigger.quiet}, where the person is"),
+        ("Control group", f"{trigger.holdout:.0%}" if trigger.holdout else None),
+        ("Priority", str(trigger.priority) if trigger.priority else None),
+        ("Frequency cap", "does not count here" if trigger.transactional else None),
+    ):
+        if value:
+            yield title, value
+
+
+def rehearse(
+    config: Config,
+    store: Store,
+    name: str,
+    who: Subscription,
+    now: Millis,
+    given: Mapping[str, Json],
+) -> Iterator[Happening]:
+    """
+    Yield what trigger *name* would do to *who* if it began at *now*, over virtual time.
+
+    *given* are the properties of the event that begins it. Nothing is written.
+    """
+    trigger = get(config, name)
+    walks = Walks(config, store, now)
+    zone = timing.zone(who.timezone, config.sites[who.site].timezone)
+    meant = who.id in walks.in_audience(name, [who.id])
+    rehearsal = Rehearsal(
+        # Held out people would see nothing: the test is about the messages.
+        {name: replace(trigger, holdout=0.0)},
+        Person(who.id, who.public_id, who.public_id, zone, last_seen_at=who.last_seen_at),
+        site=who.site,
+        origins=walks.origins(who.site),
+        frequency=config.frequency or Frequency(),
+        in_audience=lambda _: meant,
+    )
+    if trigger.kind is Kind.EVENT:
+        last = len(trigger.on) - 1
+        events = [
+            Event(number, who.id, event, now - last + number, given if number == last else {})
+            for number, event in enumerate(trigger.on)
+        ]
+        yield from play(rehearsal, events, now + REHEARSED)
+        return
+    at = _begins(trigger, who, zone, now)
+    yield Happening(at, name, "entered", starts(trigger))
+    event = Event(0, who.id, trigger.kind, at, given)
+    walk = entering.begin(trigger, event, who.public_id, zone, {"event": dict(given)})
+    rehearsal.begin(trigger, walk)
+    yield from play(rehearsal, [], at + REHEARSED)
+
+
+def _begins(trigger: Trigger, who: Subscription, zone: tzinfo, now: Millis) -> Millis:
+    if trigger.date is None:
+        return now
+    value = who.attributes.get(trigger.date.attribute)
+    found = entering.date_occurrence(trigger.date, value, zone, now, now + 2 * REHEARSED)
+    if found is None:
+        raise InputError(
+            f"{who.public_id} has no coming date in {trigger.date.attribute!r} (it holds "
+            f"{value!r}). Choose somebody who has, written 1990-04-28."
+        )
+    return found[1]
