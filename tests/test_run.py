@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 # The real programs that the script may use; all else is there only as a test says.
-TOOLS = ("sh", "dirname", "cksum", "cat", "rm", "sed", "id", "env")
+TOOLS = ("sh", "dirname", "cksum", "cat", "rm", "sed", "id", "env", "grep")
 
 
 @pytest.fixture

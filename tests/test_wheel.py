@@ -43,7 +43,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     programs = folder / "bin"
     command = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "install"]
     done = subprocess.run(
-        [*command, "--quiet", "--no-deps", "--no-index", str(wheel)],
+        [*command, "-qq", "--no-deps", "--no-index", str(wheel)],
         capture_output=True,
         text=True,
     )
