@@ -136,11 +136,13 @@ class Root(TyperGroup):
 def load(name: str) -> Any:
     """Import the module of the command called *name* and return its command."""
     module = import_module(COMMANDS[name].module)
-    app = getattr(module, "app", None)
-    if app is None:
-        app = typer.Typer(rich_markup_mode=None, add_completion=False)
+    if hasattr(module, "app"):
+        # A noun stays one, even while it has a single verb.
+        command: Any = typer.main.get_group(_dressed(module.app))
+    else:
+        app = typer.Typer()
         app.command(name)(module.command)
-    command = typer.main.get_command(_dressed(app))
+        command = typer.main.get_command(_dressed(app))
     command.name = name
     return command
 

@@ -1,6 +1,7 @@
 """pushctl.cli: commands by name, errors as exit codes, nothing loaded in vain."""
 
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -64,14 +65,15 @@ def test_help_loads_no_command_and_nothing_heavy() -> None:
     assert not loaded & (heavy | {"requests", "aiohttp", "pydantic", "pushctl.config"})
 
 
-def test_help_comes_at_once() -> None:
+def test_help_costs_less_than_a_quarter_of_a_second() -> None:
     def seconds() -> float:
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*PROGRAM, "--help"], stdout=subprocess.DEVNULL, check=True)
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    # The best of some: what else runs on the machine is not the program's fault.
-    assert min(seconds() for _ in range(8)) < 0.25
+    # Of the processor, and the best of some: what else the machine does is not counted.
+    assert min(seconds() for _ in range(5)) < 0.25
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))
@@ -184,6 +186,13 @@ def test_csv_and_json_stand_for_format(command: types.ModuleType, capsys: Captur
     assert cli.run(["odd", "--json"]) == 0
     assert capsys.readouterr().out == '[\n{"a": 1}\n]\n'
     assert cli.run(["odd", "--", "--csv"]) == 2
+
+
+def test_a_noun_with_one_verb_is_a_noun(command: types.ModuleType, capsys: Capture) -> None:
+    command.app = typer.Typer()  # type: ignore[attr-defined]
+    command.app.command("list")(lambda: output.answer("one"))  # type: ignore[attr-defined]
+    assert cli.run(["odd", "list"]) == 0
+    assert capsys.readouterr().out == "one\n"
 
 
 def test_now_is_read_once_and_can_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
