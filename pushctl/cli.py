@@ -31,7 +31,7 @@ COMMANDS = {
     "init": Command("pushctl.commands.init", "Make a project: config, keys, database."),
     "check": Command("pushctl.commands.check", "Find everything that is wrong, at once."),
     "keys": Command("pushctl.commands.keys", "Show the VAPID keys, or make a new one."),
-    "receive": Command("pushctl.commands.receive", "Take what browsers send."),
+    "receive": Command("pushctl.commands.receive", "Take what browsers send, until stopped."),
     "import": Command("pushctl.commands.import_", "Bring what came in into the database."),
     "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, forget people."),
     "tags": Command("pushctl.commands.tags", "List the tags and how many have them."),
@@ -42,10 +42,15 @@ COMMANDS = {
     "sweep": Command("pushctl.commands.sweep", "Do all that is due; for cron, every minute."),
     "triggers": Command("pushctl.commands.triggers", "Show, pause and try the triggers."),
     "explain": Command(
-        "pushctl.commands.explain", "Tell why somebody got what, and what next."
+        "pushctl.commands.explain", "Tell why somebody got what, and what comes next."
     ),
-    "leads": Command("pushctl.commands.leads", "List who reached a step, for a word by hand."),
-    "replay": Command("pushctl.commands.replay", "Try changed triggers on past events."),
+    "leads": Command(
+        "pushctl.commands.leads",
+        "List who reached a step of a trigger, with value, age and notes.",
+    ),
+    "replay": Command(
+        "pushctl.commands.replay", "Run triggers over past events, beside what really went out."
+    ),
     "catalogue": Command(
         "pushctl.commands.catalogue", "Tell of prices and stock that changed."
     ),

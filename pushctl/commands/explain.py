@@ -24,7 +24,7 @@ def command(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Tell what happened to somebody, what was decided and why, and what comes next.
+    Tell why somebody got what, and what comes next.
 
     \b
     pushctl explain alias:ann

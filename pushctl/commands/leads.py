@@ -34,7 +34,7 @@ def command(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    List everyone who reached a step of a trigger, with value, age and your notes.
+    List who reached a step of a trigger, with value, age and notes.
 
     \b
     pushctl leads course_enquiry --since 90d --quorum 12

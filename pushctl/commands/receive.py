@@ -19,7 +19,10 @@ def command(
     ] = None,
 ) -> None:
     """
-    Take what browsers send, until stopped: pushctl receive --listen 127.0.0.1:8750
+    Take what browsers send, until stopped.
+
+    \b
+    pushctl receive --listen 127.0.0.1:8750
 
     It writes to the inbox and opens no database; `pushctl import` reads the inbox.
     Stop it with Ctrl-C or SIGTERM: what it has acknowledged is on disk.

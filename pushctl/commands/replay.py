@@ -34,7 +34,7 @@ def command(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Run triggers over past events: who would have got what, beside what really went out.
+    Run triggers over past events, beside what really went out.
 
     \b
     pushctl replay --since 30d --triggers tomorrow.toml

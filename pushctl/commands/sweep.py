@@ -32,7 +32,7 @@ def command(
     ] = False,
 ) -> None:
     """
-    Do all that is due: take events in, decide, send, retry, tidy. For cron, every minute.
+    Do all that is due; for cron, every minute.
 
     \b
     pushctl sweep
