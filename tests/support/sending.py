@@ -1,16 +1,14 @@
 """A project with people in it and a push service beside it, for tests that send."""
 
-import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pushctl import config as configs
 from pushctl.config import Config, LoopbackConfig
-from pushctl.model import Campaign, Millis
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs import broadcast, deliver
+from pushctl.model import Campaign, Millis
 from pushctl.push import vapid
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
@@ -112,6 +110,3 @@ def template(folder: Path, name: str, *, message: str = "", **text: str) -> None
 
 def soon() -> Millis:
     return time.time_ns() // 1_000_000
-
-
-__all__ = ["APPLE", "FCM", "MOZILLA", "WNS", "Field", "Sequence", "field", "led_to", "os"]
