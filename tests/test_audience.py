@@ -14,7 +14,7 @@ from pushctl.rules import expression as tree
 from pushctl.store import Store
 from pushctl.store import audience as asking
 from tests.support import DAY, HOUR, NOON
-from tests.support.people import Human, means, settle
+from tests.support.people import COMPARE, Human, means, settle
 
 # --- reading -----------------------------------------------------------------------------
 
@@ -276,6 +276,27 @@ def test_clicks_are_counted_by_campaign_and_time(store: Store) -> None:
     assert found(store, "clicked < 2") == rows[1:]
     assert found(store, "not clicked within 7d") == rows[1:]
     assert found(store, "shown('nothing of that name') = 0") == rows
+
+
+@pytest.mark.parametrize("op", ["=", "!=", "<", "<=", ">", ">="])
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_every_comparison_counts_who_never_clicked(store: Store, op: str, times: int) -> None:
+    people = [
+        Human(reactions=[("clicked", "May", NOON)] * clicks, events=[("purchase", 0)] * clicks)
+        for clicks in (0, 1, 2)
+    ]
+    rows = settle(store, people)
+    meant = [
+        row for row, clicks in zip(rows, (0, 1, 2), strict=True) if COMPARE[op](clicks, times)
+    ]
+    assert found(store, f"clicked {op} {times}") == meant
+    assert found(store, f"event('purchase') {op} {times}") == meant
+
+
+def test_nobody_has_a_tag_that_cannot_be(store: Store) -> None:
+    rows = settle(store, [Human(tags=[("a", None)])])
+    assert list(store.audience.ids(tree.Tag("x" * 300), NOON)) == []
+    assert list(store.audience.ids(tree.Not(tree.Tag(" ")), NOON)) == rows
 
 
 def test_a_forgotten_person_s_clicks_hide_nobody_else(store: Store) -> None:

@@ -175,7 +175,7 @@ class _Group:
                 for name in path.split(".")[1:]:
                     value = value.get(name) if isinstance(value, dict) else None
                 # 1, 1.0 and True are equal in Python and written differently.
-                key.append(value if isinstance(value, str) else repr(value))
+                key.append(repr(value))
         return tuple(key)
 
     def _render(self, row: Claimed, extra: Mapping[str, Json]) -> Frame:

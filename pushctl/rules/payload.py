@@ -56,17 +56,19 @@ def frame(message: Message) -> Frame:
     Raises InputError when it is longer than 3,993 bytes, when a URL is not http(s), or
     when the text is no Unicode that JSON can carry (half of a surrogate pair).
     """
+    return checked(_frame(message))
+
+
+def _frame(message: Message) -> Frame:
     data = {key: value for key, value in message.data.items() if key != "pushctl"}
     try:
         shown = orjson.dumps(_notification(message))
         extra = orjson.dumps(data)[1:-1]
     except TypeError as error:  # orjson's EncodeError is one
         raise InputError(f"the message can't be written as JSON: {error}") from error
-    return checked(
-        Frame(
-            b'{"web_push":8030,"notification":' + shown[:-1] + b',"data":{"pushctl":"',
-            b'"' + (b"," + extra if extra else b"") + b'}},"mutable":true}',
-        )
+    return Frame(
+        b'{"web_push":8030,"notification":' + shown[:-1] + b',"data":{"pushctl":"',
+        b'"' + (b"," + extra if extra else b"") + b'}},"mutable":true}',
     )
 
 
@@ -100,10 +102,10 @@ def fit(message: Message, limit: int = WARN_BYTES) -> Message:
         {"icon": None},
     )
     for step in steps:
-        if _size(message) <= limit:
+        if _frame(message).size <= limit:
             return message
         message = replace(message, **step)
-    while message.body and (excess := _size(message) - limit) > 0:
+    while message.body and (excess := _frame(message).size - limit) > 0:
         # A character has up to four bytes; the ellipsis three.
         kept = message.body.rstrip("…")[: -(excess // 4 + 1)]
         message = replace(message, body=f"{kept.rstrip()}…" if kept else "")
@@ -113,10 +115,6 @@ def fit(message: Message, limit: int = WARN_BYTES) -> Message:
 def is_link(url: str) -> bool:
     """Say whether *url* is absolute, http or https, and free of spaces and controls."""
     return _URL.fullmatch(url) is not None
-
-
-def _size(message: Message) -> int:
-    return len(orjson.dumps(_notification(message))) + len(orjson.dumps(dict(message.data)))
 
 
 def _notification(message: Message) -> Mapping[str, Json]:

@@ -34,7 +34,7 @@ def text(value: Any) -> str:
     """Return *value* as one clean line: what is written into a title or a body."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)  # 20.0 euros are 20
-    elif isinstance(value, dict | list | tuple):
+    elif not isinstance(value, str | int | float | Undefined):
         raise SecurityError("a list or a table can't be written; name one of its values")
     return values.plain(str(value))
 

@@ -111,14 +111,16 @@ class _File:
     def __init__(self, parsed: Parsed, file: str, source: str, keys: Mapping[str, Any]) -> None:
         self.parsed, self.file, self.source = parsed, file, source
         self.table: dict[str, Any] = {}
+        self.broken = False
         try:
             self.table = tomllib.loads(source)
         except (tomllib.TOMLDecodeError, RecursionError) as error:
+            self.broken = True
             line = re.search(r"at line ([0-9]+)", str(error))
             self.problem(
                 f"not valid TOML: {error}",
                 "Put texts in quotes, one key a line.",
-                int(line[1]) if line else 1,
+                int(line[1]) if line else len(source.splitlines()),
             )
         self.keep(self.table, keys)
 
@@ -128,10 +130,22 @@ class _File:
 
     def line(self, key: str) -> int:
         """Return the line where *key* is set, 0 when it can't be found."""
-        found = re.search(rf"^[ \t]*\[?[\"']?{re.escape(key)}\b", self.source, re.MULTILINE)
-        if found is None:
-            found = re.search(rf"\b{re.escape(key)}\b", self.source)
+        found = self._find(key)
         return self.source.count("\n", 0, found.start()) + 1 if found else 0
+
+    def _find(self, key: str) -> re.Match[str] | None:
+        name = re.escape(key)
+        return re.search(rf"^[ \t]*\[*[\"']?{name}\b", self.source, re.MULTILINE) or re.search(
+            rf"\b{name}\b", self.source
+        )
+
+    def first_line(self, key: str) -> int:
+        """Return the line where the text of *key* begins: below an opening \"\"\"."""
+        found = self._find(key)
+        if found is None:
+            return 0
+        opened = re.match(r"[\"']?[ \t]*=[ \t]*(?:\"{3}|'{3})\n", self.source[found.end() :])
+        return self.line(key) + (1 if opened else 0)
 
     def keep(self, table: dict[str, Any], keys: Mapping[str, Any]) -> None:
         """Drop from *table* what is unknown or of the wrong type, with a problem each."""
@@ -162,7 +176,7 @@ class _File:
                 checked = sandbox.parse(slot, source, url=url)
                 sandbox.Renderer([checked])  # compiles, or says why not
             except sandbox.Refused as error:
-                at = line + error.line - 1 if line else 0
+                at = self.first_line(key) + error.line - 1 if line else 0
                 self.problem(f"{key}: {error.fault}", "See docs/templates.md.", at)
             else:
                 self._known(key, checked.variables, line)
@@ -244,6 +258,8 @@ def _text(parsed: Parsed, file: str, source: str, common: Mapping[str, Part]) ->
     if match is None or language is None:
         remedy = "Name it by its language: en.toml, pt-BR.toml, en.b.toml, <segment>/en.toml."
         read.problem("no text file by its name", remedy)
+        return
+    if read.broken:
         return
     table = read.table
     parts = dict(common)

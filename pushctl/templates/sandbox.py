@@ -51,6 +51,8 @@ _SAYS = {
 }
 
 _TESTS = frozenset({"defined", "undefined", "none", "string", "number", "odd", "even", "in"})
+# Names that Jinja gives objects of its own to.
+_JINJAS = frozenset({"self", "super", "caller", "varargs", "kwargs"})
 _LOOP_FIELDS = frozenset({"index", "index0", "first", "last", "length"})
 
 
@@ -230,6 +232,11 @@ def _check(tree: nodes.Template) -> None:
             raise Refused(f"no test is called {node.name!r}", line)
         if isinstance(node, nodes.For) and node.recursive:
             raise Refused("loops can't be recursive", line)
+        if isinstance(node, nodes.Name) and node.name in _JINJAS:
+            raise Refused(f"{node.name!r} is not offered here", line)
+        # Lists that name lists that name lists: as deep as one likes, and compared whole.
+        if isinstance(node, nodes.Assign) and (node.find(nodes.List) or node.find(nodes.Tuple)):
+            raise Refused("set takes one value, not a list", line)
     if count > MAX_NODES:
         raise Refused(f"{count} parts, more than {MAX_NODES}")
 

@@ -91,7 +91,7 @@ class Text:
             for name in rest:
                 value = value.get(name) if isinstance(value, dict) else None
             # 1, 1.0 and True are equal in Python and written differently.
-            key.append(value if isinstance(value, str) else repr(value))
+            key.append(repr(value))
         return tuple(key)
 
     def render(self, context: Mapping[str, Json]) -> Message:
