@@ -132,6 +132,7 @@ class _Chunk:
         self._looked = 0.0
 
     def run(self, letters: Sequence[Letter]) -> list[Outcome]:
+        self.transport.leave_the_dead()
         for letter in letters:
             self._sort(letter)
         while True:
@@ -139,7 +140,7 @@ class _Chunk:
             started = self._start_some()
             if not started and not self.transport.flying:
                 break
-            self._take(self._pump(started))
+            self._take(self._pump())
         for queue in self.queues.values():
             self.outcomes += [_held(letter, queue.retry_after) for letter in queue.waiting]
         return self.outcomes
@@ -204,7 +205,7 @@ class _Chunk:
             head = queue.heads[name] = headers(authorization, letter, queue.line.host)
         return head
 
-    def _pump(self, started: int) -> list[Reply]:
+    def _pump(self) -> list[Reply]:
         full = [
             queue.line for queue in self.queues.values() if queue.waiting and not queue.held
         ]
@@ -212,13 +213,11 @@ class _Chunk:
         replies = self.transport.pump(0)
         if replies or could_start:
             return replies
-        if not started:
-            # The windows are full and no answer has come: more in flight than the
-            # latency takes, or none left to start.
-            for line in full:
-                line.grow()
-            if full and any(queue.room() > 0 for queue in self.queues.values()):
-                return replies
+        # The windows are full, no answer has come, and there is nothing to do.
+        for line in full:
+            line.grow()
+        if any(queue.room() > 0 for queue in self.queues.values()):
+            return replies
         return self.transport.pump(_LONGEST_WAIT)
 
     def _take(self, replies: list[Reply]) -> None:

@@ -29,7 +29,9 @@ _REFUSED = tuple(
         "64:ff9b::/96",
         "64:ff9b:1::/48",
         "2001::/23",
+        "2001:db8::/32",
         "2002::/16",
+        "3fff::/20",
     )
 )
 _UNICAST_V6 = ipaddress.ip_network("2000::/3")

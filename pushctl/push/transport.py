@@ -10,6 +10,7 @@ tests/test_push_transport.py holds a real server against each of these claims.
 """
 
 import io
+import select
 import socket
 import time
 from collections.abc import Sequence
@@ -102,6 +103,11 @@ class Flight:
         self.dialled = True
         return socket.socket(address.family, address.socktype, address.protocol)
 
+    def opened(self, number: int, purpose: int) -> int:
+        """Take note of the socket that libcurl connects."""
+        self.line.transport.sockets.add(number)
+        return int(pycurl.SOCKOPT_OK)
+
 
 class Line:
     """All requests to one origin: idle handles, and how many may be in flight."""
@@ -111,32 +117,43 @@ class Line:
         name = origin.removeprefix("https://")
         self.host, _, port = name.partition(":")
         self._port = int(port or 443)
-        self._transport = transport
+        self.transport = transport
         self._target = transport.targets.get(name) or transport.targets.get(self.host)
         self.idle: list[Flight] = []
         self.flying = 0
         self.limit = min(STREAMS, transport.window)
+        self.answered = 0  # since the window last grew
+        self._most = transport.window
         self.protocols: set[int] = set()  # HTTP versions of its answers, as libcurl counts
 
     def may_dial(self, address: str, port: int) -> bool:
         if self._target is not None:
             return (address, port) == (self._target.address, self._target.port)
-        if self._transport.proxy:
+        if self.transport.proxy:
             return True  # the operator's own; who is behind it, it has to vet
         return port == self._port and dial.public(address)
 
     def prepare(self, flight: Flight) -> None:
         """Set what is the same for every request to this origin."""
         set_option = flight.curl.setopt
-        for option, value in self._transport.options:
+        for option, value in self.transport.options:
             set_option(option, value)
         set_option(pycurl.WRITEFUNCTION, flight.take)
         set_option(pycurl.OPENSOCKETFUNCTION, flight.open)
+        set_option(pycurl.SOCKOPTFUNCTION, flight.opened)
         if self._target is not None:
             self_port = f"{self.host}:{self._port}"
             set_option(pycurl.CONNECT_TO, [f"{self_port}:{self._target.text}"])
-            if self._transport.loopback_ca is not None:
-                set_option(pycurl.CAINFO, self._transport.loopback_ca)
+            if self.transport.loopback_ca is not None:
+                set_option(pycurl.CAINFO, self.transport.loopback_ca)
+
+    def speaks(self, protocol: int) -> None:
+        """Take note of the HTTP version of an answer."""
+        if protocol not in self.protocols:
+            self.protocols.add(protocol)
+            if protocol != pycurl.CURL_HTTP_VERSION_2_0:
+                self._most = min(self._most, _CONNECTIONS)  # one request on each
+                self.limit = min(self.limit, self._most)
 
     def tells_refused(self, curl: pycurl.Curl) -> bool:
         """
@@ -152,11 +169,16 @@ class Line:
         )
 
     def grow(self) -> None:
-        """Let more fly: the window was full and this process had nothing to do."""
-        most = self._transport.window
-        if pycurl.CURL_HTTP_VERSION_1_1 in self.protocols:
-            most = min(most, _CONNECTIONS)
-        self.limit = min(self.limit + STREAMS // 2, most)
+        """
+        Let more fly: the window was full and this process had nothing to do.
+
+        Half as much again for each windowful of answers: what flies has to reach
+        rate times latency, and 50 ms away that is a thousand.
+        """
+        if 2 * self.answered < self.limit:
+            return
+        self.answered = 0
+        self.limit = min(self.limit + self.limit // 2 + 1, self._most)
 
     def shrink(self) -> None:
         """Let fewer fly: the service is in trouble."""
@@ -187,11 +209,25 @@ class Transport:
         self.lines: dict[str, Line] = {}
         self.flying = 0
         self._flights: dict[int, Flight] = {}
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
-        self._multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS)
-        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, _CONNECTIONS)
-        self._multi.setopt(pycurl.M_MAXCONNECTS, 2 * _CONNECTIONS)
+        self.sockets: set[int] = set()  # file descriptors of connections, some closed
+        self._multi = _multi()
+
+    def leave_the_dead(self) -> None:
+        """
+        Drop all connections when one has been closed by its peer while nothing flew.
+
+        libcurl looks for that itself, but at most once a second; a batch given to a
+        dead connection before that would be in doubt for no reason.
+        """
+        poll = select.poll()
+        for number in self.sockets:
+            poll.register(number, select.POLLRDHUP)
+        events = dict(poll.poll(0))
+        self.sockets -= {number for number, event in events.items() if event & select.POLLNVAL}
+        if self.sockets & events.keys():
+            self._multi.close()
+            self._multi = _multi()
+            self.sockets.clear()
 
     def line(self, origin: str) -> Line:
         line = self.lines.get(origin)
@@ -261,7 +297,8 @@ class Transport:
         self._multi.remove_handle(curl)
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         if status:
-            line.protocols.add(curl.getinfo(pycurl.INFO_HTTP_VERSION))
+            line.answered += 1
+            line.speaks(curl.getinfo(pycurl.INFO_HTTP_VERSION))
         line.flying -= 1
         self.flying -= 1
         line.idle.append(flight)
@@ -283,6 +320,15 @@ class Transport:
             fault,
             int((ended - flight.began) * 1000),
         )
+
+
+def _multi() -> pycurl.CurlMulti:
+    multi = pycurl.CurlMulti()
+    multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
+    multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS)
+    multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, _CONNECTIONS)
+    multi.setopt(pycurl.M_MAXCONNECTS, 2 * _CONNECTIONS)
+    return multi
 
 
 def _fault(code: int, written: bool) -> str:

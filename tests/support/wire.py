@@ -81,6 +81,14 @@ class Wire:
     connections: int = 0
     protocols: Counter[str] = field(default_factory=Counter)
 
+    _open: list[ssl.SSLSocket] = field(default_factory=list)
+
+    def hang_up(self) -> None:
+        """Close every connection in good order, as a server does with idle ones."""
+        for tls in self._open:
+            with contextlib.suppress(OSError):
+                tls.shutdown(socket.SHUT_RDWR)
+
     def endpoint(self, number: int | str = 0) -> str:
         return f"https://{HOST}/push/{number}"
 
@@ -162,6 +170,7 @@ def _serve(
         return
     protocol = tls.selected_alpn_protocol() or "http/1.1"
     wire.protocols[protocol] += 1
+    wire._open.append(tls)
     speak = Http2 if protocol == "h2" else Http1
     with contextlib.suppress(OSError, h2.exceptions.ProtocolError):
         speak(tls, wire, number, ended).run()
@@ -256,11 +265,13 @@ class Http2(_Connection):
 
     def answer(self, stream: int, answer: Answer) -> None:
         for _ in range(answer.informational):
+            if self.ended.is_set():
+                return
             self.h2.send_headers(stream, [(":status", "103"), ("x-early", "1")])
             self.tls.sendall(self.h2.data_to_send())
         head = [(":status", str(answer.status)), *answer.headers]
         self.h2.send_headers(stream, head, end_stream=not answer.body)
-        body = answer.body
+        body = memoryview(answer.body)
         step = 1 if answer.drip else 16_000
         while body and not self.ended.is_set():
             room = min(step, self.h2.local_flow_control_window(stream))
@@ -269,7 +280,7 @@ class Http2(_Connection):
                 self.tls.sendall(self.h2.data_to_send())
                 return
             part, body = body[:room], body[room:]
-            self.h2.send_data(stream, part, end_stream=not body)
+            self.h2.send_data(stream, bytes(part), end_stream=not body)
             self.tls.sendall(self.h2.data_to_send())
             if answer.drip:
                 self.ended.wait(answer.drip)
