@@ -1,0 +1,180 @@
+"""
+Any order of events, sweeps, crashes and changes: nobody twice, everything explained.
+
+PUSHCTL_STATE_RUNS=10000 walks as far as docs/triggers.md says; CI takes fewer.
+"""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from pushctl.jobs import sweep
+from pushctl.model import SubscriptionState
+from pushctl.store import Store
+from tests.support import DAY, HOUR, MINUTE, NOON
+from tests.support.shop import BASKET, Sent, Shop
+
+RUNS = int(os.environ.get("PUSHCTL_STATE_RUNS", "25"))
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+TWO = (
+    BASKET.replace("[triggers.basket]", '[triggers.basket]\nreentry = "1h"\npriority = 1')
+    + """
+[triggers.thanks]
+on    = "purchase"
+quiet = "21:00-08:00"
+steps = [{ after = "5m", template = "three" }, { after = "1d", template = "one" }]
+"""
+)
+people = st.integers(0, 2)
+steps = st.sampled_from([MINUTE, 3 * MINUTE, 20 * MINUTE, 90 * MINUTE, 5 * HOUR, 2 * DAY])
+
+
+class Walks(RuleBasedStateMachine):
+    @initialize()
+    def open(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
+        self.store = Store(self.folder / "pushctl.db", create=True)
+        with self.store.write() as connection:
+            connection.execute(
+                "INSERT INTO sites (name, origin) VALUES ('shop', 'https://shop.example')"
+            )
+        self.now = NOON
+        self.shop = Shop(self.folder, self.store, TWO)
+        zones = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu")
+        self.people = [self.shop.person(zone) for zone in zones]
+        # Two devices of one person.
+        for person in self.people[:2]:
+            self.store.subscriptions.name(person, "ann", True)
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.store.close()
+            shutil.rmtree(self.folder)
+
+    @rule(who=people, price=st.sampled_from([10, 500]))
+    def fill(self, who: int, price: int) -> None:
+        self.shop.fill(self.people[who], self.now, price=price)
+
+    @rule(who=people, name=st.sampled_from(["purchase", "cart_emptied", "page_view"]))
+    def act(self, who: int, name: str) -> None:
+        self.shop.event(self.people[who], name, self.now)
+
+    @rule(who=people, late=steps)
+    def arrives_late(self, who: int, late: int) -> None:
+        self.shop.event(self.people[who], "purchase", self.now - late, received_at=self.now)
+
+    @rule(ahead=steps)
+    def wait(self, ahead: int) -> None:
+        self.now += ahead
+
+    @rule(show=st.booleans())
+    def sweep(self, show: bool) -> None:
+        self.shop.sweep(self.now, show=show)
+
+    @rule()
+    def crash_before_sending(self) -> None:
+        sweep.decide_all(self.shop.config, self.store, self.now)
+        self.reopen()
+
+    @rule()
+    def crash_while_sending(self) -> None:
+        sweep.decide_all(self.shop.config, self.store, self.now)
+        for campaign in self.store.deliveries.due_campaigns(self.now):
+            name = self.store.campaigns.by_id(campaign).name
+            with self.store.write():
+                rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 100, self.now)
+            # They were on the wire: settled as in doubt, and never sent again.
+            self.store.deliveries.finish(
+                (
+                    "in_doubt",
+                    "the sender was stopped",
+                    None,
+                    None,
+                    None,
+                    "en",
+                    0,
+                    self.now,
+                    row.id,
+                )
+                for row in rows
+            )
+            self.shop.sent += [
+                Sent(row.subscription, name, self.now, row.id, row.enrolment) for row in rows
+            ]
+        self.reopen()
+
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = Store(self.folder / "pushctl.db")
+        self.shop.store = self.store
+
+    @rule(who=people)
+    def unsubscribe(self, who: int) -> None:
+        state = SubscriptionState.UNSUBSCRIBED
+        self.store.subscriptions.mark([self.people[who]], state, "asked", self.now)
+
+    @rule(who=people)
+    def subscribe_again(self, who: int) -> None:
+        state = SubscriptionState.ACTIVE
+        self.store.subscriptions.mark([self.people[who]], state, "came back", self.now)
+
+    @rule(on=st.booleans())
+    def pause(self, on: bool) -> None:
+        self.store.triggers.pause("basket", self.now if on else None)
+
+    @rule(short=st.booleans())
+    def edit(self, short: bool) -> None:
+        self.shop.declare(TWO.replace('"90m"', '"10m"') if short else TWO)
+
+    @precondition(lambda self: self.shop.sent)
+    @rule()
+    def report_of_the_last(self) -> None:
+        self.shop.report(self.shop.sent[-1].delivery, self.now)
+
+    @invariant()
+    def nobody_twice(self) -> None:
+        if hasattr(self, "shop"):
+            sent = [(one.person, one.campaign, one.walk) for one in self.shop.sent]
+            assert len(sent) == len(set(sent))
+
+    @invariant()
+    def every_message_has_its_reason(self) -> None:
+        if not hasattr(self, "shop"):
+            return
+        for person in self.people:
+            decided = list(self.store.histories.decisions(person))
+            told = {(one.enrolment, one.step) for one in decided if one.kind == "deliver"}
+            for one in self.shop.sent:
+                if one.person == person:
+                    assert (one.walk, int(one.campaign[-1])) in told
+            for walk in self.store.enrolments.of(person):
+                kinds = [one.kind for one in decided if one.enrolment == walk.id]
+                assert kinds[0] == "entered"
+                if not walk.active and walk.state != "superseded":
+                    assert kinds[-1] in ("deliver", "cancel", "finish", "expire", "shown")
+
+    @invariant()
+    def the_tag_says_who_is_on_the_way(self) -> None:
+        if not hasattr(self, "shop"):
+            return
+        for person in self.people:
+            walks = self.store.enrolments.of(person, "basket")
+            active = [walk for walk in walks if walk.active]
+            assert len(active) <= 1
+            tagged = "Abandoned basket 1" in self.shop.tags(person, self.now)
+            assert tagged == bool(active)
+
+
+TestWalks = Walks.TestCase
+TestWalks.settings = settings(
+    max_examples=RUNS,
+    stateful_step_count=50,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
