@@ -32,7 +32,9 @@ COMMANDS = {
     "check": Command("pushctl.commands.check", "Find everything that is wrong, at once."),
     "keys": Command("pushctl.commands.keys", "Show the VAPID keys, or make a new one."),
     "receive": Command("pushctl.commands.receive", "Take what browsers send, until stopped."),
-    "import": Command("pushctl.commands.import_", "Bring what came in into the database."),
+    "import": Command(
+        "pushctl.commands.import_", "Bring what the receiver took into the database."
+    ),
     "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, forget people."),
     "tags": Command("pushctl.commands.tags", "List the tags and how many have them."),
     "segments": Command("pushctl.commands.segments", "Try and count saved audiences."),

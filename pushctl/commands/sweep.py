@@ -8,6 +8,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption
 from pushctl.errors import BusyError
+from pushctl.model import Millis
 
 if TYPE_CHECKING:
     from pushctl.jobs.sweep import Summary
@@ -42,25 +43,33 @@ def command(
     Prints one line when something was done, nothing otherwise. Leaves at once, with exit
     code 75, while another sweep is at work.
     """
-    from pushctl.jobs import ping, sweep
-    from pushctl.rules import timing
+    from pushctl.jobs import sweep
 
     here = context.of(ctx)
     options = sweep.Options(dry_run, max_seconds, accept_clock, bool(now) or here.rehearsed)
     try:
-        at = here.now if now is None else timing.moment(now)
-        summary = sweep.run(here.config, here.store, at, options)
+        summary = sweep.run(here.config, here.store, _moment(here, now), options)
     except BusyError:
         if here.verbose:
             raise
         raise typer.Exit(BusyError.exit_code) from None
     _show(summary, dry_run)
-    url = ping_url or here.config.sweep.ping_url
-    if url and not dry_run:
-        trouble = ping.send(url, good=summary.exit_code == 0)
-        if trouble:
-            output.warn(trouble)
+    _ping(None if dry_run else ping_url or here.config.sweep.ping_url, summary)
     raise typer.Exit(summary.exit_code)
+
+
+def _moment(here: context.Context, now: str | None) -> Millis:
+    from pushctl.rules import timing
+
+    return here.now if now is None else timing.moment(now)
+
+
+def _ping(url: str | None, summary: "Summary") -> None:
+    from pushctl.jobs import ping
+
+    trouble = ping.send(url, good=summary.exit_code == 0) if url else None
+    if trouble:
+        output.warn(trouble)
 
 
 def _show(summary: "Summary", dry_run: bool) -> None:

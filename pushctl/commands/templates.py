@@ -1,6 +1,6 @@
 """The messages: which there are, and what they look like."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -9,7 +9,7 @@ from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
 if TYPE_CHECKING:
-    from pushctl.jobs.preview import Preview
+    from pushctl.jobs.preview import Listed, Preview
 
 app = typer.Typer(no_args_is_help=True, help="List and preview the messages.")
 
@@ -43,20 +43,21 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     from pushctl.jobs import preview
 
     found = preview.listed(context.of(ctx).config)
-    rows = (
-        {
-            "name": one.name,
-            "languages": one.languages,
-            "variants": one.variants if len(one.variants) > 1 else (),
-            "segments": one.segments,
-            "bytes": one.bytes,
-            "problems": len(one.problems),
-        }
-        for one in found
-    )
+    rows = map(_listing, found)
     output.rows(rows, _LIST, format, empty="No template yet: `pushctl init` brings some.")
     for problem in (problem for one in found for problem in one.problems):
         output.warn(str(problem))
+
+
+def _listing(one: "Listed") -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "languages": one.languages,
+        "variants": one.variants if len(one.variants) > 1 else (),
+        "segments": one.segments,
+        "bytes": one.bytes,
+        "problems": len(one.problems),
+    }
 
 
 @app.command()
@@ -87,15 +88,8 @@ def preview(
 
     here = context.of(ctx)
     store = here.store if subscriber else None
-    made = preview.preview(
-        here.config,
-        store,
-        name,
-        here.now,
-        subscriber=subscriber,
-        language=language,
-        variant=variant,
-    )
+    which = {"subscriber": subscriber, "language": language, "variant": variant}
+    made = preview.preview(here.config, store, name, here.now, **which)
     if format is output.Format.TABLE:
         show(made)
     else:

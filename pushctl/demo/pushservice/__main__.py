@@ -7,11 +7,11 @@ Prints one line of JSON with its ports and its CA, then serves until it is termi
 import argparse
 import json
 import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
 
+from pushctl import output
 from pushctl.demo.pushservice.doors import Ports
 from pushctl.demo.pushservice.service import PushService
 
@@ -37,8 +37,7 @@ def main() -> None:
             "spki": service.spki,
             "hosts": service.loopback_hosts,
         }
-        sys.stdout.write(json.dumps(told) + "\n")
-        sys.stdout.flush()
+        output.answer(json.dumps(told))
         stop.wait()
 
 
