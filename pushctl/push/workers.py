@@ -7,6 +7,7 @@ import signal
 import threading
 from concurrent.futures import ProcessPoolExecutor
 
+from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 
 _PR_SET_PDEATHSIG = 1
@@ -18,6 +19,7 @@ def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
 
     Processes are spawned, not forked: libcurl, SQLite and threads don't survive a fork.
     """
+    dial.targets(postbox.loopback)  # an error in them is told here, not in a worker's trace
     pool = ProcessPoolExecutor(
         max_workers=workers,
         mp_context=multiprocessing.get_context("spawn"),

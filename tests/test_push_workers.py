@@ -1,0 +1,152 @@
+"""push/workers: processes that send, and end when and only when they should."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pushctl import push
+from pushctl.errors import ConfigError
+from pushctl.model import Answer
+from pushctl.push import Postbox, journal
+from tests.support import wire
+from tests.test_push_transport import letter, letters, postbox
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[wire.Wire]:
+    def behave(request: wire.Request) -> wire.Answer:
+        kind = request.path.split("/")[1]
+        return wire.Answer(delay={"slow": 2.0, "calm": 0.01}.get(kind, 0.0))
+
+    with wire.serve(tmp_path, behave) as running:
+        yield running
+
+
+@pytest.fixture
+def box(tmp_path: Path, server: wire.Wire) -> Postbox:
+    return postbox(tmp_path, server)
+
+
+@pytest.fixture
+def pool(box: Postbox) -> Iterator[ProcessPoolExecutor]:
+    running = push.executor(1, box)
+    yield running
+    running.shutdown(wait=True, cancel_futures=True)
+
+
+def test_chunks_go_out_from_several_processes(box: Postbox, server: wire.Wire) -> None:
+    chunks = [letters(200)[start : start + 50] for start in range(0, 200, 50)]
+    with push.executor(2, box) as pool:
+        assert len(pool._processes) == 2
+        answers = [
+            outcome.answer
+            for outcomes in pool.map(push.send_chunk, chunks, [box] * len(chunks))
+            for outcome in outcomes
+        ]
+    assert Counter(answers) == {Answer.ACCEPTED: 200}
+    assert server.bodies == {f"/push/{number}": 1 for number in range(200)}
+    assert len(journal.recover(box.journal, "7").outcomes) == 200
+
+
+def test_ctrl_c_is_the_parents_affair(pool: ProcessPoolExecutor, box: Postbox) -> None:
+    (worker,) = pool._processes
+    pool.submit(os.getpid).result()  # it has begun
+    os.kill(worker, signal.SIGINT)
+    (outcome,) = pool.submit(push.send_chunk, [letter(1)], box).result()
+    assert outcome.answer is Answer.ACCEPTED
+    assert pool.submit(os.getpid).result() == worker
+
+
+def test_a_service_manager_that_ends_all_loses_nothing(
+    pool: ProcessPoolExecutor, box: Postbox, server: wire.Wire
+) -> None:
+    """SIGTERM for the worker as well: what flies lands, the rest is held back."""
+    (worker,) = pool._processes
+    calm = [letter(n, endpoint=f"https://{wire.HOST}/calm/{n}") for n in range(500)]
+    future = pool.submit(push.send_chunk, calm, box)
+    wire.wait_until(lambda: bool(server.bodies))
+    # Not from the parent, which would be its own pool ending it.
+    subprocess.run(["/bin/sh", "-c", f"kill -TERM {worker}"], check=True)
+    outcomes = future.result(timeout=20)
+    sent = len(server.bodies)
+    answers = Counter(outcome.answer for outcome in outcomes)
+    assert answers == {Answer.ACCEPTED: sent, Answer.RETRY: 500 - sent}
+    assert sent < 400
+
+
+def test_a_pool_that_breaks_can_end_the_others(box: Postbox) -> None:
+    pool = push.executor(2, box)
+    assert len({pool.submit(os.getpid).result() for _ in range(20)}) >= 1
+    first, second = pool._processes.values()
+    first.kill()
+    wire.wait_until(lambda: not second.is_alive(), 10)
+    pool.shutdown(wait=True)
+
+
+_PARENT = """
+import pickle, sys, time
+from pushctl import push
+
+if __name__ == "__main__":
+    letters, box = pickle.load(sys.stdin.buffer)
+    pool = push.executor(2, box)
+    futures = [pool.submit(push.send_chunk, letters[n::4], box) for n in range(4)]
+    print(*pool._processes, flush=True)
+    time.sleep(60)
+"""
+
+
+def alive(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def test_workers_die_with_a_killed_parent(
+    tmp_path: Path, server: wire.Wire, box: Postbox
+) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(_PARENT)
+    slow = [letter(n, endpoint=f"https://{wire.HOST}/slow/{n}") for n in range(4)]
+    parent = subprocess.Popen(
+        [sys.executable, script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert parent.stdin is not None
+    assert parent.stdout is not None
+    pickle.dump((slow, box), parent.stdin)
+    parent.stdin.close()
+    workers = [int(word) for word in parent.stdout.readline().split()]
+    assert len(workers) == 2
+    wire.wait_until(lambda: len(server.bodies) >= 2, 10)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    wire.wait_until(lambda: not any(map(alive, workers)))
+    # And what was on the wire is known.
+    left = journal.recover(box.journal, "7")
+    assert left.outcomes == {}
+    assert {f"/slow/{delivery}" for delivery in left.started} >= set(server.bodies)
+
+
+def test_a_target_that_is_not_loopback_is_refused_before_anything_starts(
+    box: Postbox,
+) -> None:
+    with pytest.raises(ConfigError, match="no loopback address"):
+        push.executor(1, replace(box, loopback={wire.HOST: "8.8.8.8:443"}))
