@@ -37,10 +37,16 @@ class Reply:
 
 
 class Application:
-    """A web application with a VAPID key of its own."""
+    """A web application with a VAPID key of its own, or the one in *file*."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
 
     @cached_property
     def vapid(self) -> Vapid02:
+        if self._file:
+            stored: Vapid02 = Vapid02.from_file(str(self._file))
+            return stored
         made = Vapid02()
         made.generate_keys()
         return made

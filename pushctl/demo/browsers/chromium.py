@@ -133,7 +133,7 @@ class Chromium:
             return next((tab for tab, shown in self._pages().items() if shown == url), None)
 
         self._attach(processes.wait_until(there, f"tab with {url}"))
-        processes.wait_until(self._loaded, f"end of loading {url}", _PATIENCE)
+        processes.wait_until(lambda: self._loaded(url), f"end of loading {url}", _PATIENCE)
 
     def screenshot(self, file: Path) -> None:
         told = self._call("Page.captureScreenshot", format="png")
@@ -185,12 +185,14 @@ class Chromium:
         told = self._remote.call("Target.attachToTarget", targetId=tab, flatten=True)
         self._tab, self._session = tab, told["sessionId"]
 
-    def _loaded(self) -> bool:
+    def _loaded(self, url: str | None = None) -> bool:
         try:
-            return bool(self.evaluate("document.readyState") == "complete")
+            # A tab carries its URL before the empty document of its birth is replaced.
+            here, ready = self.evaluate("[location.href, document.readyState]")
         except BrowserError:
             # The old document's world ended under the question.
             return False
+        return url in (None, here) and bool(ready == "complete")
 
     def _call(self, method: str, **parameters: Any) -> Any:
         return self._remote.call(method, self._session, **parameters)

@@ -129,7 +129,11 @@ class Firefox:
             handles = self._call("WebDriver:GetWindowHandles")
             return next((one for one in handles if self._url(one) == url), None)
 
+        def loaded() -> bool:
+            return bool(self.evaluate("document.readyState") == "complete")
+
         processes.wait_until(there, f"tab with {url}")
+        processes.wait_until(loaded, f"end of loading {url}", _PATIENCE)
 
     def screenshot(self, file: Path) -> None:
         file.write_bytes(base64.b64decode(self._call("WebDriver:TakeScreenshot", full=False)))

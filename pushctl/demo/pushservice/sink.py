@@ -25,6 +25,7 @@ class Receipt:
     path: str
     topic: str | None
     fate: str = "pass"  # what the script did; a status: it answered that
+    size: int = 0  # bytes of the body
 
     @property
     def endpoint(self) -> str:
@@ -40,7 +41,8 @@ class Sink:
 
     def read(self, request: Request, fate: str = "pass") -> None:
         topic = request.headers.get("topic")
-        receipt = Receipt(time.monotonic(), request.host, request.path, topic, fate)
+        size = len(request.body)
+        receipt = Receipt(time.monotonic(), request.host, request.path, topic, fate, size)
         with self._lock:
             self._receipts.append(receipt)
         if self._file is not None:
