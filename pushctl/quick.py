@@ -10,18 +10,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from pushctl.errors import BusyError
+
 _OURS = "PUSHCTL_"
 
 
-def answered(arguments: Sequence[str]) -> bool:
-    """Say whether *arguments* ask for a sweep and there is nothing for it to do."""
+def answer(arguments: Sequence[str]) -> int | None:
+    """
+    Return the exit code of a sweep that has nothing to do, or that another one keeps out.
+
+    None: the whole program is needed.
+    """
     folder = _asked(arguments)
     if folder is None or any(
         name.startswith(_OURS) and name != "PUSHCTL_PROJECT" for name in os.environ
     ):
-        return False
+        return None
     file = _find(folder)
-    return file is not None and _idle(file)
+    return None if file is None else _sweep(file)
 
 
 def _asked(arguments: Sequence[str]) -> Path | None:
@@ -42,25 +48,31 @@ def _find(folder: Path) -> Path | None:
     return None
 
 
-def _idle(file: Path) -> bool:
+def _sweep(file: Path) -> int | None:
     import time
     import tomllib
+
+    from pushctl import lock
 
     try:
         table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
         database = file.parent / table.get("database", "pushctl.db")
         inbox = file.parent / table.get("inbox", "inbox")
         ping_url = table.get("sweep", {}).get("ping_url")
+        if not database.exists():  # one in a home folder ("~"), perhaps
+            return None
+        now = time.time_ns() // 1_000_000
+        if not _nothing_to_do(database, inbox, file, now):
+            # What a sweep needs takes half a second to load: first see whether it may.
+            free = lock.take_early(database.with_name(f"{database.name}.sweep"))
+            return None if free else BusyError.exit_code
     except (OSError, ValueError, TypeError, AttributeError):
-        return False  # whatever is wrong, the long way says it better
-    now = time.time_ns() // 1_000_000
-    if not _nothing_to_do(database, inbox, file, now):
-        return False
+        return None  # whatever is wrong, the long way says it better
     if ping_url:
         from pushctl.jobs import ping
 
         ping.send(str(ping_url), good=True)
-    return True
+    return 0
 
 
 def _nothing_to_do(database: Path, inbox: Path, file: Path, now: int) -> bool:
@@ -79,8 +91,9 @@ def _nothing_to_do(database: Path, inbox: Path, file: Path, now: int) -> bool:
 
 def main() -> None:
     """Answer the shortest way, or let the whole program do it."""
-    if answered(sys.argv[1:]):
-        return
+    code = answer(sys.argv[1:])
+    if code is not None:
+        sys.exit(code)
     from pushctl.cli import main as program
 
     program()
