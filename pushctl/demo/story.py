@@ -12,7 +12,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from pushctl.demo.world import World
 from pushctl.errors import PushctlError, UsageError
 
 PATIENCE = 60.0  # seconds for all messages to arrive
+REPORTS = 15.0  # seconds for the last report
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,25 +193,36 @@ class Counting:
 def _count(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
     _chapter("What came of it", "Push services only say accepted; the browsers say the rest.")
     processes.run(world.folder, "import")
-    processes.run(world.folder, "stats")
     tally, real = crowd.tally, int(visitor is not None)
-    output.say(
-        f"  {tally.clicked + real} came back, {tally.bought} of them bought "
-        "what was in the basket."
-    )
-    row = json.loads(processes.output_of(world.folder, "stats", "--json"))[0]
     expected = {
         "accepted": crowd.with_basket + real,
         "shown": tally.shown + real,
         "clicked": tally.clicked + real,
     }
-    counted = {name: row[name] for name in expected}
+    counted = _settled(world, expected)
+    processes.run(world.folder, "stats")
+    output.say(
+        f"  {tally.clicked + real} came back, {tally.bought} of them bought "
+        "what was in the basket."
+    )
     if counted != expected or tally.unreadable:
         raise PushctlError(
             f"the demo's visitors did {expected} ({tally.unreadable} could not be decrypted), "
             f"but stats counts {counted}. This is a bug; the project is in {world.folder}."
         )
     output.say("  The same, to the last one, as what the visitors did.", "green")
+
+
+def _settled(world: World, expected: Mapping[str, int]) -> Mapping[str, int]:
+    """Return what stats counts; a real browser's last report may still be on its way."""
+    deadline = time.monotonic() + REPORTS
+    while True:
+        row = json.loads(processes.output_of(world.folder, "stats", "--json"))[0]
+        counted = {name: row[name] for name in expected}
+        if counted == expected or time.monotonic() > deadline:
+            return counted
+        time.sleep(0.3)
+        processes.output_of(world.folder, "import")
 
 
 def _end(world: World, seconds: float) -> None:
