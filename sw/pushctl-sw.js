@@ -2,9 +2,8 @@
 // Put it on the site's own origin (docs/embedding.md). No dependency, no build.
 const CONFIG = /*pushctl*/{ "url": "", "key": "", "name": "" }/*end*/;
 const HOME = CONFIG.url || self.location.origin;
-const FIELDS = ["body", "lang", "dir", "icon", "image", "badge", "tag", "renotify",
-  "requireInteraction", "silent"];
-const MOST_REPORTS = 100;
+const FIELDS =
+  "body lang dir icon image badge tag renotify requireInteraction silent".split(" ");
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => event.waitUntil(begin()));
@@ -44,7 +43,7 @@ function read(event) {
   const given = declared(event);
   const shown = { title: text(given.title) || CONFIG.name || self.location.host };
   for (const name of FIELDS) {
-    if (given[name] !== undefined && given[name] !== null) shown[name] = given[name];
+    if (given[name] != null) shown[name] = given[name];
   }
   shown.icon ??= CONFIG.icon;
   shown.badge ??= CONFIG.badge;
@@ -83,13 +82,14 @@ async function follow(event) {
 }
 
 function address(link) {
+  const { origin } = self.location;
   try {
-    const url = new URL(text(link) || "/", self.location.origin);
-    if (/^https?:$/.test(url.protocol)) return url.href;
+    const { protocol, href } = new URL(text(link), origin);
+    if (/^https?:$/.test(protocol)) return href;
   } catch {
     // no address at all
   }
-  return self.location.origin + "/";
+  return origin + "/";
 }
 
 async function open(url) {
@@ -111,7 +111,7 @@ async function report(kind, data, action) {
   if (action) fresh.action = action;
   try {
     if (await tell(fresh)) await resend();
-    else await update("reports", (kept = []) => [...kept, fresh].slice(-MOST_REPORTS));
+    else await update("reports", (kept = []) => [...kept, fresh].slice(-100));
   } catch {
     // no storage: the notification matters more than its figure
   }
@@ -128,7 +128,7 @@ async function tell(one) {
       credentials: "omit",
       keepalive: true,
     });
-    return status < 500 && status !== 429 && status !== 408;
+    return status < 500 && !/408|429/.test(status);
   } catch {
     // Offline.
     return false;

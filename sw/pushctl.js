@@ -2,7 +2,8 @@
 // No dependency, no build: a plain script that sets window.pushctl; pushctl.mjs for imports.
 (() => {
   const CONFIG = /*pushctl*/{ "url": "", "key": "", "name": "" }/*end*/;
-  const HOME = CONFIG.url || new URL(document.currentScript?.src || location.href).origin;
+  const SOURCE = document.currentScript?.src ?? `${CONFIG.url || location.origin}/`;
+  const HOME = CONFIG.url || new URL(SOURCE).origin;
   const early = window.pushctl;
   // Loaded twice.
   if (early?.subscribe) return;
@@ -29,7 +30,7 @@
 
   async function unsubscribe() {
     const last = await update();
-    const subscription = await (await registration())?.pushManager.getSubscription();
+    const subscription = await current();
     await update(() => null);
     if (last) await post("/v1/unsubscribe", { endpoint: last.endpoint }, last).catch(() => {});
     // Then the push service says "gone" to whoever sends.
@@ -63,11 +64,10 @@
   }
 
   async function state() {
-    const subscription = SUPPORTED && (await (await registration())?.pushManager.getSubscription());
     return {
       supported: SUPPORTED,
-      permission: SUPPORTED ? Notification.permission : "unsupported",
-      subscribed: Boolean(subscription),
+      permission: window.Notification?.permission,
+      subscribed: SUPPORTED && Boolean(await current()),
     };
   }
 
@@ -75,6 +75,8 @@
 
   // A scope of its own: a worker the site already has keeps its pages.
   const registration = () => navigator.serviceWorker.getRegistration(api.scope);
+
+  const current = async () => (await registration())?.pushManager.getSubscription();
 
   async function register() {
     const found = await navigator.serviceWorker.register(api.worker, { scope: api.scope });
@@ -163,12 +165,13 @@
     // Nobody knows this browser yet: kept until it subscribes.
     if (!last?.at) return false;
     const { endpoint } = last;
-    for (let events; (events = fitting(stored().events)).length; ) {
+    // Bounded, should the storage refuse to forget.
+    for (let events, turns = MOST_EVENTS; turns-- && (events = fitting(stored().events)).length; ) {
       await tell("/v1/events", { endpoint, events }, last);
       const told = new Set(events.map(({ id }) => id));
       store({ events: stored().events.filter(({ id }) => !told.has(id)) });
     }
-    for (let names; (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
+    for (let names, turns = MOST_EVENTS; turns-- && (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
       const { tags } = stored();
       const named = (on) => names.filter((name) => tags[name] === on);
       await tell("/v1/tags", { endpoint, add: named(true), remove: named(false) }, last);
@@ -185,13 +188,9 @@
   }
 
   function fitting(events = []) {
-    const batch = [];
-    for (let room = 6000; batch.length < events.length; ) {
-      room -= size(events[batch.length]);
-      if (room < 0 && batch.length) break;
-      batch.push(events[batch.length]);
-    }
-    return batch;
+    let count = events.length;
+    while (size(events.slice(0, count)) > 7000) count >>= 1;
+    return events.slice(0, count);
   }
 
   // What is refused for good is not asked again; anything else is thrown, and stays.
@@ -223,7 +222,7 @@
       return post(path, fields, { auth }, false);
     }
     throw Object.assign(new Error(`pushctl: ${error ?? status} ${remedy ?? ""}`), {
-      final: status < 500 && status !== 429 && status !== 408,
+      final: status < 500 && !/408|429/.test(status),
     });
   }
 
@@ -279,8 +278,9 @@
     asking = true;
     try {
       await new Promise((done) => setTimeout(done, options.delay ?? 0));
-      // Only for those who are asked.
-      const { ask } = await import("./pushctl-prompt.js");
+      // Only for those who are asked. The whole address, because a script from another
+      // origin has none to start from (Chromium).
+      const { ask } = await import(new URL("pushctl-prompt.js", SOURCE));
       const answer = await ask({ ...CONFIG, ...options }, subscribe);
       if (answer === "later") store({ later: Date.now() + (options.days ?? 14) * DAY });
       return answer;

@@ -276,3 +276,11 @@ test("storage that is forbidden does not break the page", async () => {
   assert.equal(await browser.pushctl.track("page_view"), false);
   assert.equal(await browser.pushctl.subscribe(), "granted");
 });
+
+test("storage that can be read but not written does not repeat itself for ever", async () => {
+  const event = { id: "one", name: "page_view", at: 5, properties: {} };
+  const kept = JSON.stringify({ events: [event], tags: { lamps: true } });
+  const full = () => { throw new Error("QuotaExceededError"); };
+  const browser = await subscribed({ localStorage: { getItem: () => kept, setItem: full } });
+  assert.ok(browser.asked.length <= 101);
+});
