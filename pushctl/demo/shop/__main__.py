@@ -1,4 +1,4 @@
-"""Serve the demo's shop: python -m pushctl.demo.shop --port 8080 --receiver URL"""
+"""The shop as a process: ``python -m pushctl.demo.shop --port 8752 --receiver URL``."""
 
 import argparse
 import asyncio
@@ -7,31 +7,33 @@ import signal
 from granian.constants import HTTPModes, Interfaces
 from granian.server.embed import Server
 
-from pushctl.demo import shop
+from pushctl.demo.shop import app
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="The demo's shop, on 127.0.0.1 only.")
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--receiver", required=True, help="URL of `pushctl receive`")
-    options = parser.parse_args()
+async def serve(port: int, receiver: str, site: str | None) -> None:
+    """Serve the shop on this machine's loopback address until a signal comes."""
     server = Server(
-        shop.app(options.receiver),
+        app(receiver, site),
         address="127.0.0.1",
-        port=options.port,
+        port=port,
         interface=Interfaces.ASGI,
         http=HTTPModes.http1,
         websockets=False,
         log_enabled=False,
     )
-    asyncio.run(_run(server))
-
-
-async def _run(server: Server) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stop)
     await server.serve()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m pushctl.demo.shop", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--receiver", required=True, help="the receiver's public address")
+    parser.add_argument("--site", help="the site's name, where there are several")
+    given = parser.parse_args()
+    asyncio.run(serve(given.port, given.receiver, given.site))
 
 
 if __name__ == "__main__":
