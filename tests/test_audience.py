@@ -1,5 +1,6 @@
 """Audience expressions: read, written back, resolved, and asked of real people."""
 
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,17 @@ def test_a_mistake_is_pointed_at(text: str, column: int, says: str) -> None:
     shown, caret = message.split("\n")[1:3]
     assert caret.index("^") - 4 == column - 1
     assert shown[4:] == text.ljust(len(shown) - 4)[: len(shown) - 4]
+
+
+def test_every_example_of_the_documentation_is_read() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "audience.md").read_text("utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    examples = [
+        example for row in rows for example in re.findall("`([^`]+)`", row.split("|")[1])
+    ]
+    assert len(examples) > 20
+    for example in examples:
+        audience.parse(example)
 
 
 def test_a_mistake_in_a_later_line_is_pointed_at_there() -> None:

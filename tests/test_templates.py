@@ -1,6 +1,7 @@
 """Templates: read, checked with every problem at once, chosen, rendered at bounded cost."""
 
 import json
+import re
 import resource
 import time
 from dataclasses import replace
@@ -611,6 +612,16 @@ def test_check_finds_what_a_site_s_language_lacks(tmp_path: Path) -> None:
 )
 def test_a_tag_names_its_template(tag: str, slug: str) -> None:
     assert templates.slug(tag) == slug
+
+
+def test_the_documentation_s_template_is_one() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "templates.md").read_text("utf-8")
+    message, text = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    shown = made(message, en=text).choose("en", (), "en").render({"site": SITE})
+    assert shown.title == "15% off your basket"
+    [said] = re.findall(r"```jinja\n(.*?)```", page, re.DOTALL)
+    cart = {"names": ["Shoe"], "items": [{"name": "Shoe"}]}
+    assert body(said, cart=cart) == "Anna\n“Shoe”\nShoe"
 
 
 # --- what is shipped ----------------------------------------------------------------------

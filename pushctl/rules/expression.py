@@ -167,7 +167,7 @@ def text(expression: Expression) -> str:
         case Attribute(name, op, values):
             return f"attribute({quoted(name)}){_compared(op, values)}"
         case Age(of, within):
-            return f"{of} within {timing.say(within)}"
+            return f"{of} within {_span(within)}"
         case Event(name, count):
             return f"event({quoted(name)}){_counted(count)}"
         case Reaction(kind, campaign, count):
@@ -194,7 +194,7 @@ def explain(expression: Expression) -> str:
         case Or(parts):
             return " or ".join(_braced(part, (And,), explain) for part in parts)
         case Not(Age(of, within)):
-            return f"{_AGES[of]} longer than {timing.say(within)} ago"
+            return f"{_AGES[of]} longer than {_span(within)} ago"
         case Not(part):
             return f"not {_braced(part, (And, Or), explain)}"
         case Tag(name):
@@ -206,7 +206,7 @@ def explain(expression: Expression) -> str:
         case Attribute(name, op, values):
             return f"attribute {name!r} {_OPS[op]}{_listed(values)}"
         case Age(of, within):
-            return f"{_AGES[of]} in the last {timing.say(within)}"
+            return f"{_AGES[of]} in the last {_span(within)}"
         case Event(name, count):
             return f"did {name!r}{_often(count)}"
         case Reaction(kind, campaign, count):
@@ -239,7 +239,13 @@ def _compared(op: str, values: tuple[Value, ...]) -> str:
 
 def _counted(count: Count) -> str:
     times = "" if (count.op, count.times) == (">=", 1) else f" {count.op} {count.times}"
-    return times if count.within is None else f"{times} within {timing.say(count.within)}"
+    return times if count.within is None else f"{times} within {_span(count.within)}"
+
+
+def _span(length: Millis) -> str:
+    # People think of an audience in days: 14d rather than 2w.
+    days, rest = divmod(length, timing.DAY)
+    return timing.say(length) if rest else f"{days}d"
 
 
 def _listed(values: tuple[Value, ...]) -> str:
@@ -249,5 +255,5 @@ def _listed(values: tuple[Value, ...]) -> str:
 def _often(count: Count) -> str:
     often = _OPS[count.op].removeprefix("is ")
     times = "" if (count.op, count.times) == (">=", 1) else f" {often}{count.times} times"
-    within = "" if count.within is None else f" in the last {timing.say(count.within)}"
+    within = "" if count.within is None else f" in the last {_span(count.within)}"
     return times + within
