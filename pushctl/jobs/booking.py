@@ -44,6 +44,7 @@ class Book:
     worked: list[int] = field(default_factory=list)
     small: list[int] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
+    errors: int = 0  # answers that ended a delivery badly
     ours: str | None = None  # an answer that says that we wrote something wrong
 
     def add(
@@ -83,7 +84,8 @@ class Book:
         decision = policy.decide(
             outcome, item.tries, item.expires_at, self.now, random.random(), proved
         )
-        if not policy.never_started(outcome):
+        if policy.by_a_service(outcome):
+            self.errors += decision.status.value in ("rejected", "in_doubt")
             heard.codes.append(policy.CODES[outcome.answer])
             heard.reason = outcome.reason
             if outcome.retry_after is not None:

@@ -14,6 +14,7 @@ from pushctl.rules import policy
 from pushctl.store import Store
 
 MASS_GONE = "too many subscriptions are gone at once"
+SPARED = "too many were gone at once"  # why somebody is active again
 
 
 class Course:
@@ -26,6 +27,11 @@ class Course:
         self.spared: set[str] = set()  # origins where nobody is made gone any more
         self.refused: str | None = None
         self.notes: dict[str, str] = {}  # by origin, the latest
+
+    def accept(self, now: Millis) -> None:
+        """A person says that they are gone: make them so whom ``_judge`` has spared."""
+        spared = self._store.deliveries.spared(self._campaign.id, SPARED)
+        self._store.subscriptions.mark(spared, SubscriptionState.GONE, "mass gone", now)
 
     def review(
         self, changed: Iterable[LaneKey], gone: Collection[LaneKey], now: Millis
@@ -60,7 +66,7 @@ class Course:
         self.spared.add(key[0])
         self._traffic.stop(key, MASS_GONE)
         back = self._store.deliveries.found_gone(self._campaign.id, key[0])
-        self._store.subscriptions.mark(back, SubscriptionState.ACTIVE, "mass gone", now)
+        self._store.subscriptions.mark(back, SubscriptionState.ACTIVE, SPARED, now)
         known = "never met before" if usual is None else f"{usual:.1%} before"
         self.refused = f"{_host(key)}: {lane.gone:,} of {lane.answered:,} are gone ({known})"
         self.notes[key[0]] = (

@@ -15,10 +15,8 @@ from pushctl.jobs.letters import Item
 from pushctl.jobs.traffic import Traffic
 from pushctl.model import Answer, Campaign, Letter, Millis, Outcome
 from pushctl.push import journal
+from pushctl.rules.policy import RESTARTED, STOPPED
 from pushctl.store import Store
-
-STOPPED = "the sender was stopped"
-RESTARTED = "the machine was restarted"
 
 
 def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis) -> int:

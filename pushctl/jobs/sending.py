@@ -130,6 +130,8 @@ class Sending:
             store, campaign, postbox.journal, postbox.run, now
         )
         store.campaigns.change(campaign.id, CampaignStatus.RUNNING, now)
+        if self._options.accept_mass_gone:
+            self._course.accept(now)
         count, _ = store.deliveries.waiting(campaign.id, now)
         if count:
             recovery.begin(postbox.journal, postbox.run)
@@ -248,12 +250,11 @@ class Sending:
                 del self._items[delivery]
 
     def _apply_stop_rules(self, book: Book) -> None:
-        failed = book.tally["rejected"] + book.tally["in_doubt"]
-        ended = "x" * failed + "a" * (book.ended - failed)
+        ended = "x" * book.errors + "a" * (book.ended - book.errors)
         self._recent = (self._recent + ended)[-policy.ERROR_WINDOW :]
         if book.ours is not None:
             why = f"a push service says that the message is wrong: {book.ours}"
-        elif failed and policy.too_many_errors(self._recent):
+        elif book.errors and policy.too_many_errors(self._recent):
             why = "a quarter of the last answers were errors"
         else:
             return
@@ -352,7 +353,7 @@ class Sending:
             if delivery in left.outcomes:
                 landed.outcomes.append(left.outcomes[delivery])
             elif delivery in left.started:
-                landed.outcomes.append(recovery.doubt(delivery, recovery.STOPPED))
+                landed.outcomes.append(recovery.doubt(delivery, policy.STOPPED))
             else:
                 landed.again.append(item)
         for chunk in self._futures.values():

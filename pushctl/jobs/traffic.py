@@ -20,6 +20,9 @@ from pushctl.store.origins import Origin
 # Letters of a service that holds us for longer than this are given back.
 PATIENCE: Millis = 3 * SECOND
 
+# What a rate limit lets out within this time stays here; the rest comes back later.
+PACED: Millis = 2 * SECOND
+
 
 class Given(NamedTuple):
     """A letter that goes back into the ledger, and when to try it again."""
@@ -171,7 +174,7 @@ class Traffic:
         rate = _slower(*limits)
         if rate is None:
             return
-        soon = max(1, int(rate * 2 * PATIENCE / SECOND))
+        soon = max(1, int(rate * PACED / SECOND))
         for position in range(len(queue), soon, -1):
             self.waiting -= 1
             yield Given(

@@ -24,6 +24,10 @@ LONGEST_PAUSE: Millis = 5 * MINUTE
 # What push/ says of letters that were never begun: nothing was sent, nothing learnt.
 HELD_BACK = "held back"
 
+# What we say ourselves of letters whose sending process died: no service's fault.
+STOPPED = "the sender was stopped"
+RESTARTED = "the machine was restarted"
+
 
 class Decision(NamedTuple):
     """What becomes of a delivery, and of its subscription."""
@@ -77,6 +81,11 @@ def decide(
 def never_started(outcome: Outcome) -> bool:
     """Say whether nothing of the letter was sent, so that nothing was learnt either."""
     return outcome.answer is Answer.RETRY and outcome.reason == HELD_BACK
+
+
+def by_a_service(outcome: Outcome) -> bool:
+    """Say whether *outcome* tells anything of a push service."""
+    return not (never_started(outcome) or outcome.reason in (STOPPED, RESTARTED))
 
 
 def _again(

@@ -277,6 +277,24 @@ class Deliveries:
         with self._store.write() as connection:
             return connection.execute(sql, values).rowcount
 
+    def spared(self, campaign: int, reason: str) -> list[int]:
+        """
+        Return whom *campaign* found gone and who is active for *reason* alone.
+
+        Whoever came back by themselves since then isn't among them.
+        """
+        sql = """
+            SELECT d.subscription_id
+              FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND s.state = 'active'
+               AND NOT EXISTS (SELECT 1 FROM subscription_changes AS c
+                                WHERE c.subscription_id = s.id AND c.at >= d.changed_at
+                                  AND c.kind IN ('revived', 'moved')
+                                  AND c.reason IS NOT :reason)
+        """
+        values = {"campaign": campaign, "reason": reason}
+        return [row[0] for row in self._store.connection.execute(sql, values)]
+
     # --- rows in doubt ---------------------------------------------------------------
 
     def in_doubt(self, campaign: int | None = None) -> Iterator[Mapping[str, Json]]:

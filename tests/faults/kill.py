@@ -34,10 +34,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pushctl.jobs.recovery import STOPPED
 from pushctl.model import Outcome
 from pushctl.push import journal
 from pushctl.rules import tokens
+from pushctl.rules.policy import STOPPED
 from tests.support import program, sending
 
 LATENCY = {"delay": [0.002, 0.03]}

@@ -8,7 +8,7 @@ from pushctl import config as configs
 from pushctl.config import Config, LoopbackConfig
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs import broadcast, deliver
-from pushctl.model import Campaign, Millis
+from pushctl.model import Campaign, Letter, Millis
 from pushctl.push import vapid
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
@@ -61,6 +61,20 @@ class Field:
                 self.store.tags.add(rows, tag, now)
         return rows
 
+    def subscribed(
+        self, service: PushService, name: str, public: str, *, count: int
+    ) -> list[int]:
+        """Add simulated browsers of *service* that are bound to the key *public*."""
+        site = self.store.sites.sync({"shop": "https://shop.example"})["shop"]
+        rows = []
+        for number in range(count):
+            address = service.subscribe(name, public)
+            made = Registration(
+                site, address, endpoint_hash(address), p256dh(number), auth(number), self.key
+            )
+            rows.append(self.store.subscriptions.add(made, {"language": "en"}, NOON))
+        return rows
+
     def freeze(self, now: Millis = NOON, **wish: object) -> Campaign:
         """Plan and freeze a campaign; everyone gets "sale" unless told otherwise."""
         wish = {"everyone": True, "template": "sale"} | wish
@@ -106,6 +120,11 @@ def template(folder: Path, name: str, *, message: str = "", **text: str) -> None
     (home / "message.toml").write_text(f'url = "/sale"\n{message}\n', "utf-8")
     lines = [f'{key} = "{value}"' for key, value in text.items()]
     (home / "en.toml").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def letter(delivery: int) -> Letter:
+    """Return a letter that is good for its number only."""
+    return Letter(delivery, "", b"", b"", "", b"", 60, "normal", None)
 
 
 def soon() -> Millis:
