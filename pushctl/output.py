@@ -76,6 +76,12 @@ def answer(text: str, style: str | None = None) -> None:
     _print(text, sys.stdout, style)
 
 
+def lines(texts: Iterable[str]) -> None:
+    """Print an answer of many lines to stdout as they come, each made safe by its maker."""
+    for text in texts:
+        print(text)
+
+
 def warn(text: str) -> None:
     say(f"Warning: {text}", "yellow")
 

@@ -35,6 +35,19 @@ class IngestReport:
     def lines(self) -> int:
         return self.applied.total() + self.refused.total() + self.quarantined.total()
 
+    def rows(self) -> list[dict[str, str | int]]:
+        """Return result, what and lines for a table, most first."""
+        counters = {
+            "applied": self.applied,
+            "refused": self.refused,
+            "quarantined": self.quarantined,
+        }
+        return [
+            {"result": result, "what": word, "lines": count}
+            for result, counter in counters.items()
+            for word, count in counter.most_common()
+        ]
+
 
 def drain(
     store: Store,

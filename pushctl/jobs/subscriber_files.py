@@ -8,6 +8,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +74,9 @@ def open_source(path: Path) -> Source:
     Raises InputError when it can't be read or has no column for endpoint and keys.
     """
     stream = _open(path)
-    head = stream.readline(MAX_LINE).removeprefix(b"\xef\xbb\xbf")
+    head = _next_line(stream).removeprefix(b"\xef\xbb\xbf")
     while head and not head.strip():
-        head = stream.readline(MAX_LINE)
+        head = _next_line(stream)
     if not head:
         return Source(iter(()), ())
     if head.lstrip().startswith(b"{"):
@@ -110,15 +111,21 @@ def count(path: Path) -> int | None:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(_BUFFER), b""))
 
 
+def _next_line(stream: "io.BufferedReader[Any]") -> bytes:
+    try:
+        return stream.readline(MAX_LINE)
+    except EOFError as error:
+        raise InputError("the archive ends before its time; fetch it once more") from error
+    except (OSError, zlib.error) as error:
+        raise InputError(f"the file can't be read to its end: {error}") from error
+
+
 def _numbered(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[tuple[int, bytes]]:
     number, line = 1, head
     while line:
         yield number, line
         number += 1
-        try:
-            line = stream.readline(MAX_LINE)
-        except (OSError, EOFError) as error:
-            raise InputError(f"the file ends before its time: {error}") from error
+        line = _next_line(stream)
 
 
 def _json_lines(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[Line]:

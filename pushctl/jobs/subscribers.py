@@ -7,7 +7,7 @@ import gc
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -39,6 +39,10 @@ class ImportReport:
     rejected: Counter[str] = field(default_factory=Counter)
     rejects: Path | None = None  # the file of refused lines
     ignored: tuple[str, ...] = ()  # columns that mean nothing to us
+
+    @property
+    def refused(self) -> int:
+        return self.rejected.total()
 
 
 def import_file(
@@ -188,7 +192,7 @@ def export(
     store: Store, audience: Expression, now: Millis, *, as_csv: bool, keys: bool = True
 ) -> Iterator[str]:
     """
-    Yield *audience* (in any state) as the lines of a file that ``import_file`` takes.
+    Yield *audience* (in any state) as lines, without their ends, for ``import_file``.
 
     JSON lines lose nothing; in CSV a cell that a spreadsheet would take for a formula
     has an apostrophe in front. Without *keys* nobody can be reached with it.
@@ -199,7 +203,7 @@ def export(
         yield from _csv_lines(people, names)
     else:
         for person in people:
-            yield orjson.dumps(_json_row(person, names)).decode() + "\n"
+            yield wording.json_text(_json_row(person, names))
 
 
 def _fields(person: Subscription) -> dict[str, Json]:
@@ -226,7 +230,7 @@ def _csv_lines(people: Iterator[Subscription], names: Sequence[str]) -> Iterator
 
     def line(cells: Sequence[Any]) -> str:
         writer.writerow(cells)
-        text = buffer.getvalue()
+        text = buffer.getvalue().removesuffix("\n")
         buffer.seek(0)
         buffer.truncate()
         return text
@@ -246,22 +250,31 @@ def _joined(tags: Sequence[str]) -> str:
     return text if plain else orjson.dumps(tags).decode()
 
 
+def write(path: Path, lines: Iterable[str]) -> int:
+    """Write an export to *path*, for its owner only, whole or not at all; return its lines."""
+    young = path.with_name(f"{path.name}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    count = 0
+    with os.fdopen(os.open(young, flags, 0o600), "w", encoding="utf-8") as file:
+        for line in lines:
+            file.write(f"{line}\n")
+            count += 1
+        file.flush()
+        os.fsync(file.fileno())
+    young.replace(path)
+    return count
+
+
 # --- by hand -----------------------------------------------------------------------------
 
 
-def tag(
-    store: Store, refs: Sequence[str], name: str, now: Millis, expires_after: Millis | None
-) -> int:
-    """Put a tag on those whom *refs* name; return how many didn't have it."""
-    expires_at = None if expires_after is None else now + expires_after
-    ids = [one.id for ref in refs for one in store.subscriptions.find(ref)]
-    return store.tags.add(ids, name, now, expires_at)
-
-
-def untag(store: Store, refs: Sequence[str], name: str) -> int:
-    """Take a tag off those whom *refs* name; return from how many."""
-    ids = [one.id for ref in refs for one in store.subscriptions.find(ref)]
-    return store.tags.remove(ids, name)
+def meant(
+    store: Store, refs: Sequence[str], audience: Expression | None, now: Millis
+) -> Sequence[int]:
+    """Return the rows of those whom *refs* name, or of an *audience* in any state."""
+    if audience is not None:
+        return store.audience.ids(audience, now, any_state=True)
+    return [one.id for ref in refs for one in store.subscriptions.find(ref)]
 
 
 def described(store: Store, person: Subscription) -> Mapping[str, Json]:

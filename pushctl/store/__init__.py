@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from pushctl.store.campaigns import Campaigns
     from pushctl.store.deliveries import Deliveries
     from pushctl.store.enrolments import Enrolments
+    from pushctl.store.erasure import Erasure
     from pushctl.store.events import Events
     from pushctl.store.health import Health
-    from pushctl.store.imports import Imports
     from pushctl.store.histories import Histories
+    from pushctl.store.imports import Imports
     from pushctl.store.inbox_cursors import InboxCursors
     from pushctl.store.interactions import Interactions
     from pushctl.store.meta import Meta
@@ -155,6 +156,12 @@ class Store:
         from pushctl.store.enrolments import Enrolments
 
         return Enrolments(self)
+
+    @cached_property
+    def erasure(self) -> "Erasure":
+        from pushctl.store.erasure import Erasure
+
+        return Erasure(self)
 
     @cached_property
     def events(self) -> "Events":

@@ -77,8 +77,10 @@ class Growth(NamedTuple):
 
 
 def new_public_id() -> str:
-    """Return 22 characters of base64url: 128 bits that nobody guesses."""
-    return secrets.token_urlsafe(16)
+    """Return 22 characters of base64url that nobody guesses and no option looks like."""
+    while (name := secrets.token_urlsafe(16)).startswith("-"):
+        pass
+    return name
 
 
 class Subscriptions:

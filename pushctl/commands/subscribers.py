@@ -1,0 +1,300 @@
+"""Subscribers: in and out, looked at, tagged, forgotten."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from pushctl.jobs.subscribers import ImportReport
+    from pushctl.rules.expression import Expression
+
+app = typer.Typer(no_args_is_help=True, help="List, import, tag, forget people.")
+
+
+class FileFormat(StrEnum):
+    JSON = "json"
+    CSV = "csv"
+
+
+Names = list[str] | None
+TagOption = Annotated[Names, typer.Option("--tag", "-t", help="Who has this tag.")]
+SegmentOption = Annotated[Names, typer.Option("--segment", help="Who is in this segment.")]
+WhereOption = Annotated[Names, typer.Option("--where", help="Whom an expression means.")]
+WhoArgument = Annotated[
+    str, typer.Argument(metavar="SUBSCRIBER", help="An id, its beginning, or alias:NAME.")
+]
+WhosArgument = Annotated[
+    Names, typer.Argument(metavar="[SUBSCRIBER]...", help="Ids, their beginnings, alias:NAME.")
+]
+
+_LIST = (
+    output.Column("public_id", "Id"),
+    output.Column("alias", "Alias"),
+    output.Column("site", "Site"),
+    output.Column("state", "State"),
+    output.Column("language", "Language"),
+    output.Column("country", "Country"),
+    output.Column("browser", "Browser"),
+    output.Column("os", "System"),
+    output.Column("tags", "Tags", kind=output.Kind.LIST),
+    output.Column("subscribed_at", "Subscribed", kind=output.Kind.TIME),
+    output.Column("last_seen_at", "Last seen", kind=output.Kind.TIME),
+)
+_SHOW = (
+    *_LIST[:4],
+    output.Column("alias_trusted", "Alias signed"),
+    *_LIST[4:6],
+    output.Column("city", "City"),
+    output.Column("timezone", "Time zone"),
+    *_LIST[6:9],
+    output.Column("source", "Source"),
+    output.Column("attributes", "Attributes"),
+    *_LIST[9:],
+    output.Column("push_service", "Push service"),
+    output.Column("key_id", "VAPID key"),
+    output.Column("history", "History", kind=output.Kind.LIST),
+    output.Column("events", "Events", kind=output.Kind.LIST),
+    output.Column("reactions", "Reactions", kind=output.Kind.LIST),
+)
+_IMPORTED = (
+    output.Column("lines", "Lines", kind=output.Kind.NUMBER),
+    output.Column("added", "Added", kind=output.Kind.NUMBER),
+    output.Column("updated", "Updated", kind=output.Kind.NUMBER),
+    output.Column("refused", "Refused", kind=output.Kind.NUMBER),
+    output.Column("rejects", "Refused lines in"),
+)
+_FORGOTTEN = (
+    output.Column("subscriptions", "Browsers", kind=output.Kind.NUMBER),
+    output.Column("tags", "Tags", kind=output.Kind.NUMBER),
+    output.Column("events", "Events", kind=output.Kind.NUMBER),
+    output.Column("deliveries", "Messages that lose their receiver", kind=output.Kind.NUMBER),
+    output.Column("interactions", "Reactions that lose it", kind=output.Kind.NUMBER),
+    output.Column("inbox_lines", "Inbox lines", kind=output.Kind.NUMBER),
+    output.Column("quarantined_lines", "Quarantined lines", kind=output.Kind.NUMBER),
+)
+
+
+def _audience(here: context.Context, tag: Names, segment: Names, where: Names) -> "Expression":
+    from pushctl.jobs import audience
+
+    _, asked = audience.asked(
+        here.config, tags=tag or (), segments=segment or (), where=where or ()
+    )
+    return asked
+
+
+@app.command("list")
+def list_(
+    ctx: typer.Context,
+    tag: TagOption = None,
+    segment: SegmentOption = None,
+    where: WhereOption = None,
+    all: Annotated[bool, typer.Option("--all", help="Those who left, too.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most so many.")] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    List subscribers: all active ones, or those whom tags and expressions mean.
+
+    \b
+    pushctl subscribers list --tag "Abandoned basket 1" --where "country = 'TR'"
+    """
+    here = context.of(ctx)
+    asked = _audience(here, tag, segment, where)
+    people = here.store.audience.subscriptions(asked, here.now, limit=limit, any_state=all)
+    output.rows(people, _LIST, format, empty="Nobody.")
+
+
+@app.command()
+def show(
+    ctx: typer.Context, subscriber: WhoArgument, format: FormatOption = output.Format.TABLE
+) -> None:
+    """
+    Show all that is known of one subscriber, but the keys.
+
+    \b
+    pushctl subscribers show 1tQ9mX
+    """
+    from pushctl.jobs import subscribers
+
+    here = context.of(ctx)
+    person = here.store.subscriptions.get(subscriber, here.now)
+    output.record(subscribers.described(here.store, person), _SHOW, format)
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help='JSON lines or CSV, plain or gzip; "-": stdin.')],
+    site: Annotated[
+        str | None, typer.Option("--site", help="The site of records that name none.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option("--key", help="The VAPID key of records that name none.")
+    ] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Add or update subscribers from a file, of ours or of another tool.
+
+    \b
+    pushctl subscribers import subscribers.jsonl
+    pushctl subscribers import onesignal.csv.gz --site shop --key Jv2xY0aB
+
+    Known endpoints are updated, never given other keys. Refused lines are written next
+    to the file with their reasons. Doing it again changes nothing.
+    """
+    from pushctl.jobs import subscriber_files, subscribers
+
+    here = context.of(ctx)
+    with output.progress("Importing", subscriber_files.count(file)) as bar:
+        report = subscribers.import_file(
+            here.store, here.config, file, here.now, site=site, key=key,
+            secret=here.config.secret(), progress=bar.advance,
+        )  # fmt: skip
+    _tell(report, format)
+
+
+def _tell(report: "ImportReport", format: output.Format) -> None:
+    output.record(report, _IMPORTED, format)
+    if report.ignored:
+        output.warn(f"columns that mean nothing here: {', '.join(report.ignored)}")
+    for reason, count in report.rejected.most_common(5):
+        output.warn(f"{count} refused: {reason}")
+    if report.lines and not report.added + report.updated:
+        raise UsageError("not one line could be taken; see the reasons above")
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    to: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file.")
+    ] = None,
+    tag: TagOption = None,
+    segment: SegmentOption = None,
+    where: WhereOption = None,
+    keys: Annotated[
+        bool, typer.Option("--with-keys/--without-keys", help="What is needed to send.")
+    ] = True,
+    format: Annotated[
+        FileFormat, typer.Option("--format", "-f", help="JSON lines lose nothing.")
+    ] = FileFormat.JSON,
+) -> None:
+    """
+    Write subscribers to a file: all, or those whom tags and expressions mean.
+
+    \b
+    pushctl subscribers export -o subscribers.jsonl
+    pushctl subscribers export --csv --without-keys --tag VIP > vip.csv
+
+    In any state. With its keys (and keys/vapid-*.pem) the file takes your subscribers to
+    any other tool; whoever has both can write to them, so keep it like a password.
+    """
+    from pushctl.jobs import subscribers
+
+    here = context.of(ctx)
+    if to is None and keys and sys.stdout.isatty():
+        raise UsageError("the export holds secrets: give --output FILE, or --without-keys")
+    asked = _audience(here, tag, segment, where)
+    as_csv = format is FileFormat.CSV
+    lines = subscribers.export(here.store, asked, here.now, as_csv=as_csv, keys=keys)
+    if to is None:
+        output.lines(lines)
+    else:
+        output.say(f"{subscribers.write(to, lines) - as_csv} subscribers written to {to}.")
+
+
+@app.command("tag")
+def tag_(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The tag.")],
+    subscribers: WhosArgument = None,
+    where: WhereOption = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", help="Take it off after this: 30m, 7d.")
+    ] = None,
+) -> None:
+    """
+    Put a tag on subscribers.
+
+    \b
+    pushctl subscribers tag "Wholesale" 1tQ9mX alias:customer-7
+    pushctl subscribers tag "Spring" --where "country = 'TR'" --expires 30d
+    """
+    from pushctl.rules import timing
+
+    here = context.of(ctx)
+    until = None if expires is None else here.now + timing.duration(expires)
+    ids = _meant(here, subscribers, where)
+    count = here.store.tags.add(ids, name, here.now, until)
+    output.say(f"{count} tagged, {len(ids) - count} had it already.")
+
+
+@app.command()
+def untag(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="The tag.")],
+    subscribers: WhosArgument = None,
+    where: WhereOption = None,
+) -> None:
+    """
+    Take a tag off subscribers.
+
+    \b
+    pushctl subscribers untag "Wholesale" 1tQ9mX
+    pushctl subscribers untag "Spring" --where everyone
+    """
+    here = context.of(ctx)
+    if here.store.tags.find(name) is None:
+        raise NotFoundError(f"there is no tag {name!r}. `pushctl tags list` shows them.")
+    count = here.store.tags.remove(_meant(here, subscribers, where), name)
+    output.say(f"Taken off {count}.")
+
+
+def _meant(here: context.Context, refs: Names, where: Names) -> Sequence[int]:
+    from pushctl.jobs import subscribers
+
+    if bool(refs) == bool(where):
+        raise UsageError("name subscribers, or an audience with --where")
+    asked = _audience(here, None, None, where) if where else None
+    return subscribers.meant(here.store, refs or (), asked, here.now)
+
+
+@app.command()
+def forget(
+    ctx: typer.Context,
+    subscriber: WhoArgument,
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Erase a person for good: database, inbox and quarantine.
+
+    \b
+    pushctl subscribers forget alias:customer-7 --dry-run
+    pushctl subscribers forget alias:customer-7 --yes
+
+    Campaigns keep their figures without the person. Backups and exported files are yours
+    to delete (docs/subscribers.md).
+    """
+    from pushctl.jobs import forget
+
+    here = context.of(ctx)
+    found = len(here.store.subscriptions.find(subscriber))
+    question = f"{found} browser(s) will be erased for good. Go on?"
+    if dry_run or output.confirm(question, yes):
+        done = forget.forget(
+            here.store, here.config, here.config.secret(), subscriber, here.now, dry_run=dry_run
+        )
+        output.record(done, _FORGOTTEN, format)

@@ -1,0 +1,30 @@
+"""Tags and how many have them."""
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+
+app = typer.Typer(no_args_is_help=True, help="List the tags and how many have them.")
+
+_COLUMNS = (
+    output.Column("name", "Tag"),
+    output.Column("active", "Active", kind=output.Kind.NUMBER),
+    output.Column("total", "In any state", kind=output.Kind.NUMBER),
+    output.Column("last_set_at", "Last put on", kind=output.Kind.TIME),
+)
+
+
+@app.command("list")
+def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    List all tags, the one that most active subscribers have first.
+
+    \b
+    pushctl tags list --csv
+
+    Put one on by hand with `pushctl subscribers tag`.
+    """
+    here = context.of(ctx)
+    output.rows(here.store.tags.counts(here.now), _COLUMNS, format, empty="No tag yet.")
