@@ -9,7 +9,6 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from pushctl.errors import InputError, NotFoundError
@@ -123,11 +122,13 @@ def _resolved(
 
 @lru_cache(maxsize=1)
 def _parser() -> "Lark":
+    from pkgutil import get_data
+
     from lark import Lark
 
     from pushctl.rules.building import Builder
 
-    grammar = resources.files("pushctl.rules").joinpath("audience.lark").read_text("utf-8")
+    grammar = (get_data("pushctl.rules", "audience.lark") or b"").decode()
     # The plain lexer: a word means the same everywhere, and an unknown one is found
     # as such wherever it stands.
     return Lark(grammar, parser="lalr", lexer="basic", transformer=Builder())
