@@ -43,7 +43,7 @@ def subscriber(world: World) -> str:
     world.pushctl("import")
     active = [row for row in world.rows("subscribers", "list") if row["state"] == "active"]
     assert len(active) == 1
-    public_id: str = active[0]["id"]
+    public_id: str = active[0]["public_id"]
     return public_id
 
 
@@ -201,7 +201,7 @@ def test_a_new_key_heals_at_the_next_visit(world: World, subscriber: str) -> Non
     world.desktop.dismiss(shown)
     until(world, "after the new key", accepted=1, shown=1)
     active = [row for row in world.rows("subscribers", "list") if row["state"] == "active"]
-    assert [row["id"] for row in active] == [subscriber]
+    assert [row["public_id"] for row in active] == [subscriber]
 
 
 def state(world: World, subscriber: str) -> str:
