@@ -16,16 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any, Protocol
 
 from pushctl.errors import UsageError
 from pushctl.rules import wording
 from pushctl.rules.wording import duration, moment, number, share
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress as Bars
-    from rich.table import Table
 
 Row = Mapping[str, Any] | object
 
@@ -119,13 +114,14 @@ def rows(
     title: str | None = None,
     total: Row | None = None,
     empty: str = "Nothing to show.",
+    tall: bool = False,
 ) -> None:
     """
     Print *rows* (mappings or objects with the columns' keys) to stdout.
 
-    *total* is one more row, set apart, in tables on a terminal only. Without a single
-    row *empty* goes to stderr. CSV, JSON and tab-separated text are written as the
-    rows come, so they may be many.
+    *total* is one more row, set apart, in tables on a terminal only; *tall* gives each
+    row a line for each column there. Without a single row *empty* goes to stderr. CSV,
+    JSON and tab-separated text are written as the rows come, so they may be many.
     """
     if format is Format.JSON:
         _write_json(rows, columns)
@@ -133,6 +129,10 @@ def rows(
         _write_csv(rows, columns)
     elif not sys.stdout.isatty():
         _write_tabs(rows, columns, empty)
+    elif tall:
+        for row in rows:
+            record(row, columns)
+            print()
     else:
         _write_table(rows, columns, title, total, empty)
 
@@ -224,41 +224,18 @@ def _write_table(
     if first is None:
         say(empty)
         return
-    table = _table(columns, title, total)
-    from rich.text import Text
+    from pushctl import terminal
 
-    for row in chain([first], several):
-        table.add_row(*(Text(clean(_shown(row, column))) for column in columns))
-    console(sys.stdout).print(table)
-
-
-def _table(columns: Sequence[Column], title: str | None, total: Row | None) -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(
-        title=Text(clean(title)) if title else None,
-        title_justify="left",
-        title_style="bold",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        header_style="bold",
-        footer_style="bold",
-        border_style="dim",
-        show_footer=total is not None,
-        pad_edge=False,
-    )
-    for column in columns:
+    def foot(column: Column) -> str:
         known = total is not None and (not isinstance(total, Mapping) or column.key in total)
-        table.add_column(
-            Text(column.title),
-            footer=Text(clean(_shown(total, column))) if known else "",
-            justify="right" if column.side == "right" else "left",
-            no_wrap=column.side == "right",
-            overflow="ellipsis" if column.side == "right" else "fold",
-        )
-    return table
+        return clean(_shown(total, column)) if known else ""
+
+    table = terminal.table(
+        [terminal.Heading(each.title, each.side == "right", foot(each)) for each in columns],
+        ([clean(_shown(row, each)) for each in columns] for row in chain([first], several)),
+        clean(title or ""),
+    )
+    terminal.console(sys.stdout, colours(sys.stdout)).print(table)
 
 
 def panel(
@@ -273,37 +250,14 @@ def panel(
     if not stream.isatty():
         _print(f"{title}\n{text}" if title else text, stream, None)
         return
-    from rich import box
-    from rich.panel import Panel
-    from rich.text import Text
+    from pushctl import terminal
 
-    frame = Panel(
-        Text(clean(text, lines=True), justify="right" if right_to_left else "left"),
-        title=Text(clean(title), style="bold") if title else None,
-        title_align="right" if right_to_left else "left",
-        box=box.ROUNDED,
-        border_style="dim",
-        expand=False,
-        padding=(0, 1),
-    )
-    console(stream).print(frame)
+    frame = terminal.frame(clean(text, lines=True), clean(title), right_to_left)
+    terminal.console(stream, colours(stream)).print(frame)
 
 
-def console(stream: IO[str]) -> "Console":
-    """Return a rich console on *stream* that takes no markup and no emoji codes."""
-    from rich.console import Console
-
-    return Console(
-        file=stream,
-        markup=False,
-        emoji=False,
-        highlight=False,
-        color_system="auto" if colours(stream) else None,
-    )
-
-
-class Progress:
-    """How far long work has come; this one keeps it to itself."""
+class Progress(Protocol):
+    """How far long work has come."""
 
     def advance(self, count: int = 1) -> None:
         """Count *count* more as done."""
@@ -312,37 +266,23 @@ class Progress:
         """Set how many there are, once it is known."""
 
 
-class _Bar(Progress):
-    def __init__(self, bars: "Bars", label: str, total: int | None) -> None:
-        self._bars = bars
-        self._task = bars.add_task(label, total=total, speed="")
+class _Quiet:
+    def advance(self, count: int = 1) -> None: ...
 
-    def advance(self, count: int = 1) -> None:
-        speed = self._bars.tasks[0].speed
-        shown = f"{number(round(speed))}/s" if speed else ""
-        self._bars.update(self._task, advance=count, speed=shown)
-
-    def total(self, count: int) -> None:
-        self._bars.update(self._task, total=count)
+    def total(self, count: int) -> None: ...
 
 
 @contextmanager
 def progress(label: str, total: int | None = None) -> Iterator[Progress]:
     """Show how far long work has come: a bar on a terminal's stderr, else nothing."""
     if not sys.stderr.isatty():
-        yield Progress()
+        yield _Quiet()
         return
-    from rich import progress as rich
+    from pushctl import terminal
 
-    columns = (
-        rich.TextColumn("{task.description}", markup=False),
-        rich.BarColumn(complete_style="cyan", finished_style="green"),
-        rich.MofNCompleteColumn(),
-        rich.TextColumn("{task.fields[speed]}", style="dim", markup=False),
-        rich.TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with rich.Progress(*columns, console=console(sys.stderr)) as bars:
-        yield _Bar(bars, clean(label), total)
+    where = terminal.console(sys.stderr, colours(sys.stderr))
+    with terminal.bar(where, clean(label), total) as bar:
+        yield bar
 
 
 def confirm(question: str, yes: bool = False) -> bool:

@@ -26,7 +26,9 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
     """
     from pushctl.jobs import keys
 
-    output.rows(keys.listed(context.of(ctx).config), _COLUMNS, format, empty="No key yet.")
+    # One below the other: a public key has to be copied in one piece.
+    found = keys.listed(context.of(ctx).config)
+    output.rows(found, _COLUMNS, format, empty="No key yet.", tall=True)
 
 
 @app.command()

@@ -89,7 +89,7 @@ def create(folder: Path, answers: Answers | None, environment: Mapping[str, str]
     *answers* are needed while there is no pushctl.toml. Raises UsageError naming
     every bad answer, ConfigError when a pushctl.toml that was there is faulty.
     """
-    file = folder / configs.FILE
+    file = folder.absolute() / configs.FILE
     there = file.exists()
     if not there:
         if answers is None or (faults := answers.faults()):
@@ -179,7 +179,10 @@ def _templates(config: Config, languages: Sequence[str]) -> Made:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
         _fill_in(config.templates, languages[0])
-    return Made(config.templates, there, "the messages, yours to rewrite")
+    written = {_language_of(file) for file in config.templates.rglob("*.toml")}
+    lacking = ", ".join(each for each in languages if each not in written)
+    note = f"; none in {lacking} yet: write them" if lacking else ""
+    return Made(config.templates, there, f"the messages, yours to rewrite{note}")
 
 
 def _language_of(file: Path) -> str | None:
