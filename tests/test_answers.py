@@ -1,14 +1,17 @@
 """rules/answers: every row of what push services answer, and what it means."""
 
 import json
+import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pushctl.model import Answer
+from pushctl.rules import answers
 from pushctl.rules.answers import classify, retry_after, service
 from tests.support import DAY, NOON
 
@@ -236,6 +239,31 @@ class TestWns:
 )
 def test_a_host_belongs_to_its_service(host: str, name: str) -> None:
     assert service(host) == name
+
+
+DOCS = Path(__file__).parents[1] / "docs/push-services.md"
+HOSTS = {"all": OTHER, "fcm": FCM, "mozilla": MOZILLA, "apple": APPLE, "wns": WNS}
+ROWS = re.findall(r"^\| (\w+) \| (\w[^|]*) \| (\w+) \| `([^`]+)` \|$", DOCS.read_text(), re.M)
+
+
+@pytest.mark.parametrize(("name", "given", "answer", "says"), ROWS)
+def test_the_table_in_the_docs_is_true(name: str, given: str, answer: str, says: str) -> None:
+    given = given.replace("another", "418")
+    for status in re.findall(r"\b[2-5]\d\d\b", given):
+        words = given.partition(status)[2] if "," not in given else ""
+        number = re.search(r"errno (\d+)", words)
+        body = errno(int(status), int(number[1])) if number else words.encode()
+        verdict = classify(HOSTS[name], int(status), {}, body, NOON)
+        assert verdict.answer == answer
+        if status in says:
+            assert verdict.reason == says
+
+
+def test_the_docs_show_every_row() -> None:
+    shown = {(name, says) for name, _, _, says in ROWS}
+    for name, rows in {**answers._SERVICES, "all": answers._COMMON}.items():
+        for row in rows:
+            assert (name, f"{row.status} {row.label}") in shown
 
 
 def date(wait: int) -> str:
