@@ -1,4 +1,4 @@
-"""The demo's shop in real browsers: invitation, basket and purchase, under its strict policy."""
+"""The demo's shop in real browsers: invitation, basket, purchase, a strict policy."""
 
 import json
 import os
@@ -18,7 +18,6 @@ from tests.e2e.world import World, _environment, answers, free_port
 
 pytestmark = pytest.mark.browser
 
-INVITATION = "pushctl-prompt >>> section"
 ALLOW = "pushctl-prompt >>> .allow"
 LATER = "pushctl-prompt >>> .later"
 INSIDE = "document.querySelector('pushctl-prompt')?.shadowRoot.querySelector"
@@ -57,10 +56,6 @@ class ShopWorld(World):
 
     def wait(self, expression: str) -> Any:
         return processes.wait_until(lambda: self.js(expression), expression, 20)
-
-    def told(self, path: str) -> None:
-        """Wait until the page has told everything it had to."""
-        self.wait("pushctl.tag()")
 
     def subscriber(self) -> dict[str, Any]:
         self.pushctl("import")

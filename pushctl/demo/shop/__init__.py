@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 _STATIC = Path(__file__).parent / "static"
 _DIRECTIONS = {"en": "ltr", "ar": "rtl", "tr": "ltr"}
-_PAGES = ("/", "/basket", "/checkout", "/thanks")
+_PAGES = ("/", "/basket", "/cart", "/checkout", "/thanks")
 
 
 def app(receiver_url: str, site: str | None = None) -> Starlette:

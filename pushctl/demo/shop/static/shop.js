@@ -180,7 +180,13 @@ function clear() {
 
 // --- the frame -----------------------------------------------------------------------
 
-const PAGES = { "/": front, "/basket": basketPage, "/checkout": checkoutPage, "/thanks": thanksPage };
+const PAGES = {
+  "/": front,
+  "/basket": basketPage,
+  "/cart": basketPage, // the address that shipped templates lead to
+  "/checkout": checkoutPage,
+  "/thanks": thanksPage,
+};
 
 function show() {
   main.replaceChildren(...PAGES[location.pathname]());
