@@ -1,0 +1,77 @@
+"""Cron: having the sweep started every minute."""
+
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+
+app = typer.Typer(no_args_is_help=True, help="Have cron or systemd start the sweep.")
+
+SystemdOption = Annotated[
+    bool, typer.Option("--systemd", help="A systemd user timer instead of a crontab.")
+]
+_ENABLE = "systemctl --user daemon-reload && systemctl --user enable --now pushctl-sweep.timer"
+_DISABLE = "systemctl --user disable --now pushctl-sweep.timer"
+
+
+@app.command("print")
+def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
+    """
+    Print what would be installed, to put it where you like.
+
+    \b
+    pushctl cron print
+    pushctl cron print --systemd
+    """
+    from pushctl.jobs import cron
+
+    folder = context.of(ctx).config.folder
+    if not systemd:
+        output.answer(cron.crontab(folder, cron.program()).rstrip())
+        return
+    for name, text in cron.units(folder, cron.program()).items():
+        output.answer(f"# {name}\n{text}")
+
+
+@app.command()
+def install(ctx: typer.Context, systemd: SystemdOption = False) -> None:
+    """
+    Have this project swept every minute by your crontab, or by a systemd user timer.
+
+    \b
+    pushctl cron install
+    """
+    from pushctl.jobs import cron
+
+    folder = context.of(ctx).config.folder
+    if systemd:
+        for file in cron.install_units(folder, cron.program(), cron.user_units()):
+            output.say(f"wrote {file}")
+        output.say(f"Start it: {_ENABLE}")
+    elif cron.install_crontab(folder, cron.program()):
+        output.say("Your crontab sweeps this project every minute from now on.")
+    else:
+        output.say("Your crontab does so already.")
+
+
+@app.command()
+def remove(ctx: typer.Context, systemd: SystemdOption = False) -> None:
+    """
+    Take it out again.
+
+    \b
+    pushctl cron remove
+    """
+    from pushctl.jobs import cron
+
+    if systemd:
+        removed = cron.remove_units(cron.user_units())
+        for file in removed:
+            output.say(f"removed {file}")
+        output.say(f"Stop it: {_DISABLE}" if removed else "There was no unit of ours.")
+    elif cron.remove_crontab(context.of(ctx).config.folder):
+        output.say("Your crontab sweeps this project no more.")
+    else:
+        output.say("Your crontab had no line of ours for this project.")

@@ -1,0 +1,150 @@
+"""
+Prices and stock that changed: who looked at such a product is told so by an event.
+
+``price_dropped`` and ``back_in_stock`` are events like all others; triggers begin with
+them. A product's first line only says how things stand.
+"""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import IO
+
+from pushctl.config import Config
+from pushctl.errors import InputError
+from pushctl.model import Json, Millis
+from pushctl.rules import cart, timing
+from pushctl.rules.conditions import as_number
+from pushctl.store import Store
+from pushctl.store.events import Event
+
+DROPPED, BACK = "price_dropped", "back_in_stock"
+INTEREST_LASTS: Millis = 90 * timing.DAY
+_ABOUT = ("name", "url", "image", "line", "currency")
+_YES, _NO = ("true", "1", "yes", "in_stock"), ("false", "0", "no", "out_of_stock")
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    id: str
+    price: float | None
+    available: bool | None
+    about: Mapping[str, Json]
+
+
+def read(stream: IO[str], name: str) -> Iterator[Product]:
+    """Yield the products of JSON lines, or of CSV with a header; InputError names the line."""
+    first = stream.readline()
+    rows: Iterable[Mapping[str, Json]]
+    if first.lstrip().startswith("{"):
+        rows = _json_lines(first, stream, name)
+    else:
+        rows = csv.DictReader(stream, fieldnames=next(csv.reader([first]), []))
+    for number, row in enumerate(rows, 1):
+        yield _product(row, f"{name}, product {number}")
+
+
+def apply(
+    config: Config, store: Store, site: str, products: Iterable[Product], now: Millis
+) -> Counter[str]:
+    """
+    Write what is new about *products* and tell who looked at them; return how many events.
+
+    Counts ``products``, ``price_dropped`` and ``back_in_stock``.
+    """
+    if site not in config.sites:
+        raise InputError(
+            f"no site is called {site!r}. In pushctl.toml: {', '.join(config.sites)}."
+        )
+    site_id = store.sites.sync({name: one.origin for name, one in config.sites.items()})[site]
+    origins = (config.sites[site].origin, *config.sites[site].origins)
+    counts: Counter[str] = Counter()
+    with store.write():
+        for product in products:
+            counts["products"] += 1
+            known = store.triggers.product(site_id, product.id)
+            about = _safe(product.about, origins)
+            store.triggers.put_product(
+                site_id, product.id, product.price, product.available, about, now
+            )
+            for name, properties in news(known, product, about):
+                counts[name] += _tell(store, site_id, product, name, properties, now)
+    return counts
+
+
+def news(
+    known: tuple[float | None, int | None] | None, product: Product, about: Mapping[str, Json]
+) -> Iterator[tuple[str, dict[str, Json]]]:
+    """Yield the events that a product's new state is worth, with their properties."""
+    if known is None:
+        return
+    price, available = known
+    told = {"id": product.id, **about}
+    if price is not None and product.price is not None and product.price < price:
+        share = round((price - product.price) / price, 4) if price else 0
+        yield DROPPED, {**told, "price": product.price, "was": price, "drop": share}
+    if available == 0 and product.available:
+        yield BACK, {**told, "price": product.price if product.price is not None else price}
+
+
+def _tell(
+    store: Store,
+    site_id: int,
+    product: Product,
+    name: str,
+    properties: Mapping[str, Json],
+    now: Millis,
+) -> int:
+    people = store.triggers.who_wants(product.id, site_id, now - INTEREST_LASTS)
+    key = f"catalogue:{name}:{product.id}:{now}"
+    events = (Event(one, name, now, now, properties, f"{one}:{key}") for one in people)
+    return store.events.add(events) if people else 0
+
+
+def _json_lines(first: str, stream: IO[str], name: str) -> Iterator[Mapping[str, Json]]:
+    for number, line in enumerate([first, *stream], 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{name}, line {number}: {error}") from error
+            if not isinstance(row, dict):
+                raise InputError(f"{name}, line {number} is no JSON object.")
+            yield row
+
+
+def _product(row: Mapping[str, Json], place: str) -> Product:
+    identity = row.get("id")
+    if not isinstance(identity, str | int) or not str(identity).strip():
+        raise InputError(f"{place} has no id. Each needs one, as in your page's events.")
+    price = row.get("price")
+    number = as_number(price) if price not in (None, "") else None
+    if price not in (None, "") and (number is None or number < 0):
+        raise InputError(f"{place} has the price {price!r}. Write a number: 19.90.")
+    about = {key: str(row[key])[:500] for key in _ABOUT if row.get(key)}
+    return Product(
+        str(identity).strip()[:200], number, _flag(row.get("available"), place), about
+    )
+
+
+def _flag(value: Json, place: str) -> bool | None:
+    word = str(value).strip().casefold() if value is not None else ""
+    if word in _YES:
+        return True
+    if word in _NO:
+        return False
+    if not word:
+        return None
+    raise InputError(f"{place}: available is {value!r}. Write true or false.")
+
+
+def _safe(about: Mapping[str, Json], origins: tuple[str, ...]) -> dict[str, Json]:
+    """Return what a message may say of a product: no link that leads away."""
+    safe = dict(about)
+    if "url" in safe and cart.own_url(safe["url"], origins) is None:
+        del safe["url"]
+    if not str(safe.get("image", "https://")).startswith("https://"):
+        del safe["image"]
+    return safe

@@ -1,0 +1,297 @@
+"""triggers, explain, leads, replay, catalogue and cron, as people type them."""
+
+import json
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl import cli
+from pushctl.jobs import catalogue, cron, feeds, sweep
+from pushctl.store import Store
+from pushctl.store.events import Event
+from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
+from tests.support.sending import Field
+from tests.support.shop import BASKET
+
+NOW = "2026-04-28T10:00:00+02:00"  # NOON of the tests
+
+PRICES = """
+[triggers.price]
+on = "price_dropped"
+where = { drop = ">= 0.1" }
+steps = [{ template = "one" }]
+"""
+
+
+@pytest.fixture
+def field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Field]:
+    folder = tmp_path / "project"
+    made = sending.field(folder)
+    for name in ("one", "two"):
+        sending.template(folder, name, title=name, body="Hello")
+    project.add(folder, BASKET + PRICES)
+    monkeypatch.setenv("PUSHCTL_PROJECT", str(folder))
+    monkeypatch.setenv("PUSHCTL_NOW", NOW)
+    yield made
+    made.store.close()
+
+
+def run(*words: str) -> int:
+    return cli.run(list(words))
+
+
+def fill(store: Store, person: int, at: int, price: float = 80) -> None:
+    items = [{"id": "lamp", "name": "Lamp", "price": price}]
+    store.events.add(
+        [Event(person, "cart_updated", at, at, {"items": items}, f"{person}:{at}")]
+    )
+
+
+def decide(field: Field, at: int = NOON) -> None:
+    from pushctl import config as configs
+
+    config = configs.load(field.config.folder / "pushctl.toml", {})
+    sweep.decide_all(config, field.store, at)
+
+
+def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_triggers_are_listed_with_who_is_on_the_way(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    capsys.readouterr()
+    assert run("triggers", "list", "--json") == 0
+    basket = rows(capsys)[0]
+    assert (basket["name"], basket["active"], basket["state"]) == ("basket", 1, "on")
+
+
+def test_a_trigger_is_shown_in_words(field: Field, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("triggers", "show", "basket") == 0
+    told = capsys.readouterr().out
+    assert "one: 3m after it began; not more than 15m late" in told
+    assert "two: 1h30m after the last was shown" in told
+    assert run("triggers", "show", "bascet") == 4
+
+
+def test_pausing_shows_and_resuming_too(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("triggers", "pause", "basket") == 0
+    assert field.store.triggers.paused() == {"basket"}
+    assert run("triggers", "list", "--json") == 0
+    assert rows(capsys)[0]["state"] == "paused"
+    assert run("triggers", "resume", "basket") == 0
+    assert field.store.triggers.paused() == set()
+    assert run("triggers", "pause", "nothing") == 4
+
+
+def test_a_trigger_is_tried_over_virtual_time(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ann,) = field.people(1)
+    assert (
+        run("triggers", "test", "basket", "--for", str(ann), "--set", "total=80", "--json") == 0
+    )
+    found = rows(capsys)
+    assert [row["template"] for row in found if row["kind"] == "deliver"] == ["one", "two"]
+    assert found[-1]["reason"] == "all steps are done"
+    assert field.store.enrolments.of(ann) == []
+    assert run("triggers", "test", "basket", "--for", str(ann), "--set", "total") == 2
+
+
+def test_explain_tells_what_was_what_is_and_what_comes(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON - MINUTE)
+    decide(field)
+    capsys.readouterr()
+    assert run("explain", str(ann), "--json") == 0
+    found = rows(capsys)
+    assert [row["what"] for row in found] == ["event", "decision", "next"]
+    assert found[2]["text"] == "step 1 of 2: one"
+    assert run("explain", str(ann), "nothing") == 4
+    assert run("explain", "nobody-at-all") == 4
+
+
+def test_leads_are_listed_noted_and_counted(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = field.people(8)
+    for person in people:
+        fill(field.store, person, NOON - HOUR, price=person * 10)
+    decide(field)
+    capsys.readouterr()
+    assert run("leads", "basket", "--note", str(people[0]), "wants it in red") == 0
+    capsys.readouterr()
+    assert run("leads", "basket", "--quorum", "12", "--json") == 0
+    told = capsys.readouterr()
+    found = json.loads(told.out)
+    assert len(found) == 8
+    assert {row["about"] for row in found} == {"Lamp"}
+    assert [row["note"] for row in found if row["note"]] == ["wants it in red"]
+    assert "8 of 12: 4 more" in told.err
+    assert run("leads", "basket", "--step", "1", "--json") == 0
+    assert rows(capsys) == []
+
+
+def test_replay_says_what_other_rules_would_have_done(
+    field: Field, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for person in field.people(3):
+        fill(field.store, person, NOON - 2 * DAY, price=20)
+    file = tmp_path / "tomorrow.toml"
+    file.write_text(BASKET.replace('"3m"', '"10m"'))
+    assert run("replay", "--since", "7d", "--triggers", str(file), "--json") == 0
+    found = rows(capsys)
+    assert [(row["campaign"], row["would"], row["did"]) for row in found] == [
+        ("basket/1", 3, 0),
+        ("basket/2", 3, 0),
+    ]
+    assert run("replay", "--since", "7d", "--each", "--csv") == 0
+    assert capsys.readouterr().out.count("basket/1") == 3
+    file.write_text("[triggers.a]\non = 3")
+    assert run("replay", "--triggers", str(file)) == 3
+    assert "tomorrow.toml:2" in capsys.readouterr().err
+
+
+def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path) -> None:
+    ann, bob, eve = field.people(3)
+    for person, product in ((ann, "lamp"), (bob, "chair")):
+        field.store.events.add(
+            [Event(person, "product_viewed", NOON, NOON, {"id": product}, f"v{person}")]
+        )
+    fill(field.store, eve, NOON)
+    decide(field)
+    file = tmp_path / "products.csv"
+    file.write_text("id,name,price,available,url\nlamp,Lamp,80,true,https://evil.example/\n")
+    assert run("catalogue", "import", str(file)) == 0
+    file.write_text('{"id": "lamp", "name": "Lamp", "price": 60}\n')
+    assert run("catalogue", "import", str(file)) == 0
+    told = {
+        person: [e for e in field.store.events.of(person) if e.name == catalogue.DROPPED]
+        for person in (ann, bob, eve)
+    }
+    assert [len(events) for events in told.values()] == [1, 0, 1]
+    assert told[ann][0].properties == {
+        "id": "lamp", "name": "Lamp", "price": 60.0, "was": 80.0, "drop": 0.25
+    }  # fmt: skip
+    decide(field, NOON + MINUTE)
+    assert [walk.trigger for walk in field.store.enrolments.of(ann)] == ["price"]
+
+
+def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    file = tmp_path / "products.jsonl"
+    for available in ("false", "true", "true"):
+        file.write_text(f'{{"id": "lamp", "available": {available}}}\n')
+        assert run("catalogue", "import", str(file)) == 0
+    names = [event.name for event in field.store.events.of(ann)]
+    assert names.count(catalogue.BACK) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{nonsense}",
+        '{"name": "no id"}',
+        "id,price\nlamp,cheap\n",
+        "id,available\nlamp,perhaps\n",
+    ],
+)
+def test_a_product_list_that_cannot_be_meant(
+    field: Field, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "products"
+    file.write_text(text)
+    assert run("catalogue", "import", str(file)) == 2
+    assert "1" in capsys.readouterr().err
+
+
+ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom">
+<entry><id>2</id><title>Newer &lt;b&gt;bold&lt;/b&gt;</title>
+<updated>2026-04-28T10:00:00Z</updated><link href="https://shop.example/new"/>
+<summary type="html">&lt;p&gt;Short&lt;/p&gt;</summary></entry>
+<entry><id>1</id><title>Older</title><updated>2026-04-20T10:00:00Z</updated>
+<link href="https://shop.example/old"/></entry>
+<entry><id>3</id><title>Stranger</title><link href="https://evil.example/"/></entry></feed>"""
+
+
+def test_a_feed_is_read_newest_first_and_without_strangers_links() -> None:
+    items = feeds.read(ATOM.encode(), ("https://shop.example",))
+    assert [item.values["url"] for item in items] == [
+        "https://shop.example/new",
+        "https://shop.example/old",
+    ]
+    assert items[0].values == {
+        "title": "Newer bold", "url": "https://shop.example/new", "summary": "Short"
+    }  # fmt: skip
+
+
+def test_cron_lines_name_the_project_and_can_be_taken_out(tmp_path: Path) -> None:
+    mine = cron.crontab(tmp_path, ["/opt/a b/pushctl"])
+    assert "* * * * * '/opt/a b/pushctl' --project" in mine
+    others = "MAILTO=me\n5 4 * * * backup\n"
+    assert cron.without(others + mine, tmp_path) == others
+    assert cron.without(others, tmp_path) == others
+    other = cron.crontab(tmp_path / "second", ["pushctl"])
+    assert cron.without(mine + other, tmp_path) == other
+
+
+def test_installing_twice_leaves_one_line(
+    field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a crontab command of our own, which keeps its table in a file."""
+    table, program = tmp_path / "table", tmp_path / "bin" / "crontab"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        f'if [ "$1" = -l ]; then cat "{table}" 2>/dev/null || '
+        "{ echo no crontab for you >&2; exit 1; }\n"
+        f'else cat > "{table}"; fi\n'
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    assert run("cron", "install") == 0
+    assert run("cron", "install") == 0
+    assert table.read_text().count("sweep") == 1
+    assert run("cron", "remove") == 0
+    assert table.read_text() == ""
+    assert run("cron", "remove") == 0
+
+
+def test_systemd_units_are_written_and_removed(
+    field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run("cron", "install", "--systemd") == 0
+    units = sorted(cron.user_units().iterdir())
+    assert [unit.name for unit in units] == ["pushctl-sweep.service", "pushctl-sweep.timer"]
+    assert "sweep" in units[0].read_text()
+    assert run("cron", "remove", "--systemd") == 0
+    assert list(cron.user_units().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["sweep"], ["triggers"], ["triggers", "test"], ["explain"], ["leads"], ["replay"],
+        ["catalogue", "import"], ["cron"], ["cron", "print"],
+    ],
+)  # fmt: skip
+def test_every_command_has_help_with_an_example(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*words, "--help") == 0
+    assert "Usage" in capsys.readouterr().out
