@@ -59,7 +59,8 @@ class Committer:
         """Write until ``close``, and everything that was waiting by then."""
         while not (self._closing and not self._waiting):
             try:
-                await asyncio.wait_for(self._wake.wait(), ROTATE_SECONDS)
+                async with asyncio.timeout(ROTATE_SECONDS):
+                    await self._wake.wait()
             except TimeoutError:
                 await self._in_thread(self._writer.rotate)
             self._wake.clear()

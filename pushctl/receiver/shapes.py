@@ -54,7 +54,7 @@ def label(most: int) -> Check:
         if not (
             isinstance(value, str)
             and 0 < len(value) <= most
-            and value.translate(_WRITTEN).isprintable()
+            and (value.isprintable() or value.translate(_WRITTEN).isprintable())
         ):
             raise ShapeError(f"text of 1 to {most} printable characters")
 
@@ -129,6 +129,10 @@ def record(fields: Mapping[str, Check], required: frozenset[str]) -> Check:
     return check
 
 
+_TEXT = text()
+_NAME = label(MAX_TEXT)
+
+
 def free(value: Json) -> None:
     """An object that a shop fills as it likes, within the limits of size and depth."""
     if not isinstance(value, dict):
@@ -138,7 +142,7 @@ def free(value: Json) -> None:
 
 def _free(value: Json, depth: int) -> None:
     if isinstance(value, str):
-        text()(value)
+        _TEXT(value)
     elif isinstance(value, float):
         if not (math.isfinite(value) and abs(value) < MAX_NUMBER):
             raise ShapeError("numbers below 2^53")
@@ -152,7 +156,7 @@ def _free(value: Json, depth: int) -> None:
             raise ShapeError(f"at most {MAX_KEYS} entries")
         if isinstance(value, dict):
             for key in value:
-                label(MAX_TEXT)(key)
+                _NAME(key)
         for one in value.values() if isinstance(value, dict) else value:
             _free(one, depth - 1)
 
@@ -211,7 +215,7 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "id": ID,
     }
     tags = {**known, "add": each(TAG, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}
-    identify = {**known, "alias": label(255), "signature": label(255)}
+    identify = {**known, "alias": optional(label(255)), "signature": label(255)}
     events = {**known, "events": each(EVENT, MAX_EVENTS)}
     return {
         "/v1/subscribe": Shape(
