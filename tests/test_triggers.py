@@ -1,10 +1,12 @@
 """Triggers as a marketer writes them: what is read, what is refused and with which words."""
 
+import re
 import tomllib
 from typing import Any
 
 import pytest
 
+from pushctl import shipped
 from pushctl.rules import conditions
 from pushctl.rules.declaration import parse, parse_all, parse_frequency
 from pushctl.rules.timing import DAY, HOUR, MINUTE
@@ -216,3 +218,18 @@ def test_a_test_of_templates_gives_each_person_the_same_one() -> None:
 def test_each_template_of_a_test_is_counted_apart() -> None:
     assert campaign_name("basket", 1, "a", ("a",)) == "basket/1"
     assert campaign_name("basket", 2, "b", ("a", "b")) == "basket/2/b"
+
+
+def test_the_examples_of_the_shipped_file_work_with_the_shipped_templates() -> None:
+    text = shipped.path("pushctl.toml.example").read_text("utf-8")
+    lines = text[text.index("# [sweep]") :].splitlines()
+    code = re.compile(r"# (\[|[a-z_]+ *=|  \{|\])")
+    tables = tomllib.loads("\n".join(line[2:] for line in lines if code.match(line)))
+    triggers, wrong = parse_all(tables["triggers"])
+    assert not wrong
+    assert not parse_frequency(tables["frequency"])[1]
+    assert len(triggers) == 12
+    for trigger in triggers.values():
+        for step in trigger.steps:
+            for template in step.templates:
+                assert (shipped.path("templates") / template / "ar.toml").exists()
