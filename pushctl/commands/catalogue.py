@@ -43,13 +43,18 @@ def import_(
     name = site or next(iter(here.config.sites))
     if site is None and len(here.config.sites) > 1:
         raise InputError(f"Whose products? Add --site: {', '.join(here.config.sites)}.")
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} can't be read: {error}.") from error
-    products = catalogue.read(io.StringIO(text), file)
+    products = catalogue.read(io.StringIO(_text(file)), file)
     counts = catalogue.apply(here.config, here.store, name, products, here.now)
     output.say(
         f"{counts['products']:,} products: {counts[catalogue.DROPPED]:,} people are told of a "
         f"lower price, {counts[catalogue.BACK]:,} that something is back."
     )
+
+
+def _text(file: str) -> str:
+    from pushctl.errors import InputError
+
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} can't be read: {error}.") from error

@@ -39,7 +39,7 @@ def command(
     \b
     pushctl leads course_enquiry --since 90d --quorum 12
     pushctl leads course_enquiry --note alias:ann "wants the evening group"
-    pushctl send --to alias:ann --message "Your course takes place"
+    pushctl send --to alias:ann --template reminder
     """
     from pushctl.jobs import leads
     from pushctl.rules import timing
