@@ -53,20 +53,24 @@ class Project:
 def make_project(folder: Path, store: Store) -> Project:
     key = vapid.write(folder / "keys")
     (folder / "keys" / "alias_secret").write_bytes(ALIAS_SECRET + b"\n")
-    config = Config(
+    return Project(config_of(folder, store.path), store, key.public)
+
+
+def config_of(folder: Path, database: Path | None = None) -> Config:
+    """Return the config of a project in *folder*, without a file."""
+    return Config(
         file=folder / "pushctl.toml",
         contact="mailto:push@shop.example",
         sites={
             "shop": Site("shop", "https://shop.example"),
             "blog": Site("blog", "https://blog.example"),
         },
-        database=store.path,
+        database=database or folder / "pushctl.db",
         inbox=folder / "inbox",
         templates=folder / "templates",
         keys=folder / "keys",
         journal=folder / "journal",
     )
-    return Project(config, store, key.public)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,118 @@
+"""jobs.forget: nothing of a forgotten person is left, the figures are."""
+
+from pathlib import Path
+
+import pytest
+
+from pushctl import inbox
+from pushctl.inbox import Writer
+from pushctl.jobs import forget as forgetting
+from pushctl.rules.tokens import encode
+from pushctl.store import Store
+from tests import support
+from tests.support import NOON
+from tests.support.files import all_of, load, person
+from tests.support.posting import SECRET, Browser, Project, make_project, sign_alias
+
+
+@pytest.fixture
+def project(tmp_path: Path, store: Store) -> Project:
+    return make_project(tmp_path, store)
+
+
+def forget(project: Project, ref: str, *, dry_run: bool = False) -> forgetting.Forgotten:
+    return forgetting.forget(
+        project.store, project.config, SECRET, ref, NOON + 120_000, dry_run=dry_run
+    )
+
+
+def everything(project: Project) -> bytes:
+    """All bytes that the project keeps of people: database, log, inbox, quarantine."""
+    files = [*project.config.folder.glob("*.db*"), *project.config.inbox.rglob("*")]
+    return b"".join(path.read_bytes() for path in files if path.is_file())
+
+
+def settled(project: Project, writer: Writer) -> list[bytes]:
+    """Two people with a history, one line of it in quarantine; return ann's secrets."""
+    ann, bob = Browser(71, project.key), Browser(72, project.key)
+    for one, name in ((ann, "ann-the-customer"), (bob, "bob-the-customer")):
+        writer.append(
+            [
+                one.subscribe(attributes={"note": f"note of {name}"}, tags=["VIP"]),
+                one.post("/v1/identify", alias=name, signature=sign_alias(name)),
+                one.post(
+                    "/v1/events", events=[{"name": "purchase", "properties": {"who": name}}]
+                ),
+                one.post("/v1/events", events=f"not a list, from {name}"),
+            ]
+        )
+    project.drain()
+    auth = support.auth(71)
+    return [ann.endpoint.encode(), b"ann-the-customer", encode(auth).encode(), auth,
+            support.p256dh(71)]  # fmt: skip
+
+
+def test_nothing_of_a_forgotten_person_is_left_anywhere(project: Project) -> None:
+    writer = Writer(project.config.inbox)  # lives on: its segment can't be removed
+    secrets = settled(project, writer)
+    before = everything(project)
+    assert all(secret in before for secret in secrets)
+    done = forget(project, "alias:ann-the-customer")
+    assert (done.subscriptions, done.tags, done.events) == (1, 1, 2)
+    assert (done.inbox_lines, done.quarantined_lines) == (4, 1)
+    after = everything(project)
+    assert [secret for secret in secrets if secret in after] == []
+    assert b"bob-the-customer" in after
+    assert Browser(72, project.key).endpoint.encode() in after
+
+
+def test_a_rehearsal_of_forgetting_changes_nothing(project: Project) -> None:
+    writer = Writer(project.config.inbox)
+    settled(project, writer)
+    people = all_of(project)
+    done = forget(project, "alias:ann-the-customer", dry_run=True)
+    assert (done.subscriptions, done.inbox_lines, done.quarantined_lines) == (1, 4, 1)
+    assert all_of(project) == people
+
+
+def test_the_inbox_goes_on_after_somebody_was_forgotten(project: Project) -> None:
+    writer = Writer(project.config.inbox)
+    settled(project, writer)
+    forget(project, "alias:ann-the-customer")
+    bob = Browser(72, project.key)
+    writer.append([bob.post("/v1/tags", add=["later"])])
+    assert dict(project.drain().applied) == {"tagged": 1}
+    assert not any(
+        isinstance(entry.item, inbox.BadLine) for entry in inbox.read(project.config.inbox, {})
+    )
+
+
+def test_campaigns_keep_their_figures_without_the_person(project: Project) -> None:
+    load(project, person(1, alias="c7"), person(2))
+    campaign = project.store.campaigns.create(
+        name="spring", template="t", audience="alias = 'c7'", sources={}, options={}, now=NOON,
+        expires_at=None,
+    )  # fmt: skip
+    project.store.deliveries.plan(campaign.id, [1, 2], now=NOON, expires_after=None)
+    with project.store.write() as connection:
+        connection.execute(
+            "UPDATE deliveries SET status = 'accepted' WHERE subscription_id = 2"
+        )
+    browser = Browser(2, project.key)
+    project.drain(browser.report(2, "shown", id="1"), browser.report(2, "clicked", id="2"))
+    forget(project, "alias:c7")
+    forget(project, "2")
+    assert project.store.deliveries.counts(campaign.id) == {"accepted": 1, "skipped": 1}
+    sql = "SELECT count(*), count(subscription_id) FROM deliveries"
+    assert project.store.connection.execute(sql).fetchone() == (2, 0)
+    sql = "SELECT count(*) FROM interactions"
+    assert project.store.connection.execute(sql).fetchone() == (2,)
+    assert "c7" not in project.store.campaigns.get("spring").audience
+
+
+def test_who_was_forgotten_is_not_imported_again(project: Project) -> None:
+    load(project, person(1), person(2))
+    forget(project, "1")
+    report = load(project, person(1), person(2))
+    assert dict(report.rejected) == {"the person was forgotten": 1}
+    assert len(all_of(project)) == 1

@@ -1,0 +1,126 @@
+"""pushctl subscribers, tags and import: answers, exit codes, no secrets."""
+
+import csv
+import gzip
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pushctl.rules import tokens
+from tests import support
+from tests.support import project as projects
+from tests.support.files import person
+from tests.support.program import pushctl
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project made by init, with four subscribers and one refused line."""
+    here = projects.make(tmp_path_factory.mktemp("shop"))
+    lines = [person(n, tags=["VIP"] if n < 2 else ["News"], alias=f"c{n}") for n in range(4)]
+    for line in lines:
+        del line["site"]
+    text = "\n".join([*map(json.dumps, lines), "rubbish"])
+    (here / "people.jsonl").write_text(text)
+    done = pushctl("subscribers", "import", "people.jsonl", "--json", cwd=here)
+    assert done.code == 0
+    assert json.loads(done.out)["added"] == 4
+    assert "1 refused: no JSON" in done.err
+    return here
+
+
+def test_listing_and_showing(folder: Path) -> None:
+    done = pushctl("subscribers", "list", "--tag", "vip", "--csv", cwd=folder)
+    rows = list(csv.DictReader(io.StringIO(done.out)))
+    assert [row["alias"] for row in rows] == ["c0", "c1"]
+    assert done.err == ""
+    shown = pushctl("subscribers", "show", rows[0]["public_id"][:8], "--json", cwd=folder)
+    one = json.loads(shown.out)
+    assert (one["alias"], one["tags"]) == ("c0", ["VIP"])
+    assert support.endpoint(0) not in shown.out
+    assert one["push_service"].startswith("updates.push.services.mozilla.com/#")
+
+
+def test_tagging_by_hand_and_the_list_of_tags(folder: Path) -> None:
+    assert pushctl("subscribers", "tag", "Wholesale", "alias:c3", cwd=folder).code == 0
+    assert pushctl("subscribers", "tag", "All", "--where", "everyone", cwd=folder).code == 0
+    assert pushctl("subscribers", "untag", "all", "alias:c3", cwd=folder).code == 0
+    done = pushctl("tags", "list", "--json", cwd=folder)
+    counts = {row["name"]: row["active"] for row in json.loads(done.out)}
+    assert counts == {"All": 3, "VIP": 2, "News": 2, "Wholesale": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["show", "nobody"], 4, "no subscriber is called"),
+        (["tag", "x"], 2, "name subscribers, or an audience"),
+        (["tag", "x", "alias:c1", "--where", "everyone"], 2, "name subscribers, or"),
+        (["untag", "never was", "alias:c1"], 4, "there is no tag"),
+        (["import", "none.csv"], 2, "can't be read"),
+        (["import", "people.jsonl", "--site", "x"], 2, "no site is called"),
+        (["list", "--where", "country ="], 2, "country ="),
+        (["forget", "alias:c1"], 2, "--yes"),
+        (["forget", "nobody", "--yes"], 4, "no subscriber"),
+    ],
+)
+def test_mistakes_have_their_exit_codes(
+    folder: Path, arguments: list[str], code: int, text: str
+) -> None:
+    done = pushctl("subscribers", *arguments, cwd=folder)
+    assert (done.code, done.out) == (code, "")
+    assert text in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_file_without_one_right_line_is_a_failure(folder: Path) -> None:
+    (folder / "rubbish.jsonl").write_text("{}\n{}\n")
+    done = pushctl("subscribers", "import", "rubbish.jsonl", cwd=folder)
+    assert done.code == 2
+    assert "not one line could be taken" in done.err
+
+
+def test_exporting_and_forgetting(folder: Path) -> None:
+    done = pushctl("subscribers", "export", "-o", "all.jsonl", cwd=folder)
+    assert "4 subscribers written to all.jsonl" in done.err
+    assert os.stat(folder / "all.jsonl").st_mode & 0o777 == 0o600
+    rehearsed = pushctl("subscribers", "forget", "alias:c2", "--dry-run", "--json", cwd=folder)
+    assert json.loads(rehearsed.out)["subscriptions"] == 1
+    assert pushctl("subscribers", "forget", "alias:c2", "--yes", cwd=folder).code == 0
+    piped = pushctl("subscribers", "export", "--csv", cwd=folder)
+    assert len(list(csv.DictReader(io.StringIO(piped.out)))) == 3
+    again = pushctl("subscribers", "import", "all.jsonl", "--json", cwd=folder)
+    assert json.loads(again.out)["refused"] == 1
+
+
+def test_an_empty_inbox_is_told_on_stderr(folder: Path) -> None:
+    done = pushctl("import", cwd=folder)
+    assert (done.code, done.out, done.err) == (0, "", "Nothing was waiting.\n")
+
+
+def test_reading_from_a_pipe(folder: Path) -> None:
+    line = person(9)
+    del line["site"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pushctl", "subscribers", "import", "-", "--json"],
+        input=gzip.compress(json.dumps(line).encode()),
+        capture_output=True,
+        cwd=folder,
+        check=True,
+    )
+    assert json.loads(done.stdout)["added"] == 1
+
+
+def test_an_endpoint_never_reaches_a_message(folder: Path) -> None:
+    secret = support.endpoint(123456)
+    bad = {"endpoint": secret, "keys": {"p256dh": "AAAA", "auth": "BBBB"}}
+    (folder / "bad.jsonl").write_text(json.dumps(bad))
+    done = pushctl("subscribers", "import", "bad.jsonl", cwd=folder)
+    assert done.code == 2
+    assert secret not in done.out + done.err
+    assert tokens.endpoint_hash(secret).hex() not in done.out + done.err

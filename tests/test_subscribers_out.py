@@ -1,0 +1,135 @@
+"""jobs.subscribers, out: exports that come back as they were; people found and marked."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushctl.errors import NotFoundError, UsageError
+from pushctl.jobs import subscribers
+from pushctl.model import Subscription, SubscriptionState
+from pushctl.rules import audience
+from pushctl.store import Store
+from tests import support
+from tests.support import DAY, NOON
+from tests.support.files import all_of, bring, load, person
+from tests.support.posting import Project, make_project
+
+EVERYONE = audience.parse("everyone")
+
+
+@pytest.fixture
+def project(tmp_path: Path, store: Store) -> Project:
+    return make_project(tmp_path, store)
+
+
+# --- out -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+def test_an_export_comes_back_as_it_was(project: Project, form: str, tmp_path: Path) -> None:
+    load(
+        project,
+        person(
+            1, alias="=cmd()", tags=["a|b", "-x"], attributes={"ü": [1, None, "=2"]}, city="@"
+        ),
+        person(2, state="unsubscribed", tags=["VIP"], language="ar", country="EG"),
+        person(3, alias="label", alias_trusted=False),
+    )
+    lines = subscribers.export(project.store, EVERYONE, NOON, as_csv=form == "csv")
+    path = tmp_path / "out"
+    assert subscribers.write(path, lines) == 3 + (form == "csv")
+    assert path.stat().st_mode & 0o777 == 0o600
+    before = [_without_ids(one) for one in all_of(project)]
+
+    (tmp_path / "elsewhere").mkdir()
+    with Store(tmp_path / "elsewhere" / "pushctl.db", create=True) as other:
+        elsewhere = Project(project.config, other, project.key)
+        assert bring(elsewhere, path).refused == 0
+        assert [_without_ids(one) for one in all_of(elsewhere)] == before
+
+
+def _without_ids(one: Subscription) -> dict[str, Any]:
+    kept = {name: getattr(one, name) for name in one.__slots__}
+    return {name: value for name, value in kept.items() if name not in ("id", "public_id")}
+
+
+def test_no_cell_of_a_csv_is_a_formula(project: Project) -> None:
+    load(project, person(1, alias="=1+1", city="+A1", source="@x", tags=["-2+3"]))
+    text = "\n".join(subscribers.export(project.store, EVERYONE, NOON, as_csv=True))
+    _, row = csv.reader(io.StringIO(text))
+    assert not [cell for cell in row if cell.startswith(("=", "+", "@", "-", "\t", "\r"))]
+
+
+def test_an_export_without_keys_reaches_nobody(project: Project) -> None:
+    load(project, person(1))
+    for form in (True, False):
+        lines = subscribers.export(project.store, EVERYONE, NOON, as_csv=form, keys=False)
+        text = "\n".join(lines)
+        for secret in (support.endpoint(1), person(1)["keys"]["p256dh"]):
+            assert secret not in text
+
+
+def test_an_export_of_some(project: Project) -> None:
+    load(project, person(1, tags=["VIP"]), person(2))
+    asked = audience.parse("tag('VIP')")
+    assert len(list(subscribers.export(project.store, asked, NOON, as_csv=False))) == 1
+
+
+# --- finding -------------------------------------------------------------------------------
+
+
+def test_a_subscriber_is_found_by_id_prefix_number_and_alias(project: Project) -> None:
+    load(project, person(1, alias="c7"), person(2))
+    one = all_of(project)[0]
+    for ref in (one.public_id, one.public_id[:6], str(one.id), "alias:c7"):
+        assert project.store.subscriptions.get(ref, NOON) == one
+
+
+@pytest.mark.parametrize(
+    "ref", ["", "abc", "alias:", "alias:nobody", "99", "%", "______", "9" * 30]
+)
+def test_who_is_not_there_is_not_found(project: Project, ref: str) -> None:
+    load(project, person(1))
+    with pytest.raises(NotFoundError, match="no subscriber is called"):
+        project.store.subscriptions.get(ref)
+
+
+def test_an_alias_of_several_browsers_stands_for_all_and_for_no_single_one(
+    project: Project,
+) -> None:
+    load(project, person(1, alias="c7"), person(2, alias="c7"))
+    assert len(project.store.subscriptions.find("alias:c7")) == 2
+    with pytest.raises(UsageError, match="stands for 2 subscribers"):
+        project.store.subscriptions.get("alias:c7")
+
+
+def test_a_prefix_of_two_ids_is_refused(project: Project) -> None:
+    load(project, person(1), person(2))
+    with project.store.write() as connection:
+        connection.execute("UPDATE subscriptions SET public_id = 'abcdefgh' || id")
+    with pytest.raises(UsageError, match="several subscribers' ids"):
+        project.store.subscriptions.get("abcdef")
+
+
+def test_marking_writes_what_changed_and_only_that(project: Project) -> None:
+    load(project, person(1), person(2))
+    mark = project.store.subscriptions.mark
+    assert mark([1, 2], SubscriptionState.GONE, "410", NOON) == 2
+    assert mark([1, 2], SubscriptionState.GONE, "404", NOON + 1) == 0
+    assert mark([1], SubscriptionState.ACTIVE, "seen again", NOON + 2) == 1
+    changes = [(one["kind"], one["reason"]) for one in project.store.subscriptions.changes(1)]
+    assert changes == [("gone", "410"), ("revived", "seen again")]
+    counts = project.store.subscriptions.counts_by_state()
+    assert counts == {"active": 1, "gone": 1, "unsubscribed": 0, "quarantined": 0}
+
+
+def test_growth_is_counted_by_the_days_of_the_wall_clock(project: Project) -> None:
+    load(project, person(1, subscribed_at=NOON - DAY), person(2, subscribed_at=NOON))
+    project.store.subscriptions.mark([1], SubscriptionState.GONE, "410", NOON)
+    growth = project.store.subscriptions.growth(NOON - 7 * DAY, NOON + 1, offset=2 * 3_600_000)
+    assert [(one.new, one.gone) for one in growth] == [(1, 0), (1, 1)]
+    assert [one.day % DAY for one in growth] == [DAY - 2 * 3_600_000] * 2
+    assert project.store.subscriptions.losses(0, NOON + 1) == [("gone", "410", 1)]
