@@ -9,7 +9,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
-app = typer.Typer(help="Count accepted, shown, clicked.")
+app = typer.Typer()
 
 _RATES = (
     output.Column("shown", "Shown", kind=output.Kind.NUMBER),

@@ -26,7 +26,7 @@ def states(store: Store, campaign: int) -> list[State]:
         State(status, _said(status, reason), count)
         for status, reason, count in store.deliveries.reasons(campaign)
     ]
-    return sorted(rows, key=lambda row: (order.index(row.status), -row.count))
+    return sorted(rows, key=lambda row: (order.index(row.status), -row.count, row.reason))
 
 
 def _said(status: str, reason: str | None) -> str:

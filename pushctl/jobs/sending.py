@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pushctl.config import Config
@@ -369,8 +370,10 @@ class Sending:
         for future in self._futures:
             future.cancel()
         deadline = time.monotonic() + GRACE
-        while self._futures and time.monotonic() < deadline and not self._stop.hurry:
-            self._put_away(self._land(0.2))
+        # A second signal may come at any moment in here.
+        with suppress(KeyboardInterrupt):
+            while self._futures and time.monotonic() < deadline and not self._stop.hurry:
+                self._put_away(self._land(0.2))
         if self._futures:
             self._crew.kill()
             landed = _Landed()
@@ -378,6 +381,9 @@ class Sending:
             self._put_away(landed)
         self._put_away(_Landed())
         self._stop.withdraw()
+        if self._stop.hurry:
+            self._pause("stopped by hand")
+            raise KeyboardInterrupt
 
     def _put_away(self, landed: _Landed) -> None:
         """Book what came back and give back what never began."""

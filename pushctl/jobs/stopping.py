@@ -12,8 +12,8 @@ class Stop:
     """
     Listens for SIGINT and SIGTERM while it is open; a context manager.
 
-    *asked* after the first signal, *hurry* after the second. *file*, when set, is made
-    on the first: the workers look for it.
+    *asked* after the first signal; the second sets *hurry* and raises KeyboardInterrupt
+    wherever the run is. *file*, when set, is made on the first: the workers look for it.
     """
 
     def __init__(self) -> None:
@@ -35,7 +35,9 @@ class Stop:
         self.withdraw()
 
     def _heard(self, number: int, frame: FrameType | None) -> None:
-        self.hurry = self.asked
+        if self.asked:
+            self.hurry = True
+            raise KeyboardInterrupt
         self.ask()
 
     def ask(self) -> None:

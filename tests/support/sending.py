@@ -113,6 +113,13 @@ def led_to(config: Config, service: PushService, **push: object) -> Config:
     return replace(config, push=replace(config.push, loopback=loopback, **push))  # type: ignore[arg-type]
 
 
+def lead_to(folder: Path, service: PushService) -> None:
+    """Write into the project's pushctl.toml that messages go to *service*."""
+    lines = ["[push.loopback]", f'ca = "{service.ca}"', "[push.loopback.hosts]"]
+    lines += [f'"{name}" = "{to}"' for name, to in service.loopback_hosts.items()]
+    project.add(folder, "\n".join(lines))
+
+
 def template(folder: Path, name: str, *, message: str = "", **text: str) -> None:
     """Write a template with one English text."""
     home = folder / "templates" / name

@@ -1,0 +1,24 @@
+"""G1 and G2: whoever is killed, nobody gets a message twice and none is lost."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.kill import Figures, kill_often
+
+
+def holds(figures: Figures) -> bool:
+    return (
+        figures.duplicates == figures.lost == figures.wrong_sums == 0
+        and figures.integrity == "ok"
+        and figures.in_doubt <= figures.in_flight
+        and figures.in_doubt_max <= figures.in_flight_max
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("faults", [False, True], ids=["good service", "bad service"])
+def test_twenty_kills_send_nothing_twice_and_lose_nothing(tmp_path: Path, faults: bool) -> None:
+    figures = kill_often(tmp_path, kills=20, people=20_000, seed=20, faults=faults)
+    assert holds(figures), figures
+    assert figures.in_flight > 0, "no kill struck while anything was under way"

@@ -1,0 +1,200 @@
+"""`pushctl send` and `campaigns resume` as people and cron run them."""
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl.demo.pushservice import PushService
+from tests.support import program, sending
+from tests.support.program import pushctl
+from tests.support.sending import MOZILLA, Field, soon
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[PushService]:
+    with PushService(checks=False) as running:
+        yield running
+
+
+@pytest.fixture
+def field(tmp_path: Path, service: PushService) -> Iterator[Field]:
+    service.play([])
+    made = sending.field(tmp_path)
+    sending.lead_to(made.config.folder, service)
+    made.people(5, now=soon())
+    yield made
+    service.play([])
+    made.store.close()
+
+
+def test_send_shows_asks_sends_and_sums_up(field: Field) -> None:
+    folder = field.config.folder
+    command = [*program.PROGRAM, "send", "--tag", "Sale"]
+    run = program.on_terminal(command, answers=["y"], cwd=folder)
+    assert run.code == 0, run.out
+    for part in (
+        "5 people",
+        "tag('Sale')",
+        "Everything must go",
+        "Send this to 5?",
+        "accepted",
+    ):
+        assert part in run.out
+    assert "THIS MACHINE" in run.out
+
+
+def test_no_is_no(field: Field) -> None:
+    command = [*program.PROGRAM, "send", "--tag", "Sale"]
+    run = program.on_terminal(command, answers=["n"], cwd=field.config.folder)
+    assert (run.code, "Nothing was sent" in run.out) == (0, True)
+    assert field.store.campaigns.all() == []
+
+
+def test_without_a_terminal_it_wants_yes(field: Field) -> None:
+    run = pushctl("send", "--tag", "Sale", cwd=field.config.folder)
+    assert (run.code, "--yes" in run.err) == (2, True)
+    assert field.store.campaigns.all() == []
+
+
+def test_a_dry_run_answers_on_stdout_and_writes_nothing(field: Field) -> None:
+    run = pushctl(
+        "send", "--everyone", "--template", "sale", "--dry-run", cwd=field.config.folder
+    )
+    assert run.code == 0
+    assert "5 people" in run.out
+    assert "Everything must go" in run.out
+    assert field.store.campaigns.all() == []
+
+
+def test_the_table_alone_stands_on_stdout(field: Field) -> None:
+    run = pushctl("send", "--tag", "Sale", "--yes", "--csv", cwd=field.config.folder)
+    assert run.code == 0, run.err
+    assert run.out.splitlines() == ['"status","reason","count"', '"accepted","",5']
+    assert "on: messages for" in run.err
+
+
+def test_nobody_meant_is_nothing_done(field: Field) -> None:
+    run = pushctl(
+        "send", "--tag", "Nope", "--template", "sale", "--yes", cwd=field.config.folder
+    )
+    assert (run.code, "0 people" in run.err) == (0, True)
+    assert field.store.campaigns.all() == []
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ([{"do": "answer", "status": 410}], 0),
+        ([{"do": "answer", "status": 413}], 5),
+        ([{"do": "answer", "status": 401}], 77),
+        ([{"do": "answer", "status": 400, "body": '{"errno": 113}'}], 77),
+        ([{"do": "silence"}], 5),
+    ],
+)
+def test_exit_codes(
+    field: Field, service: PushService, script: list[dict[str, object]], code: int
+) -> None:
+    service.play(script)
+    run = pushctl(
+        *("send", "--tag", "Sale", "--yes"),
+        cwd=field.config.folder,
+        PUSHCTL_PUSH__TIMEOUT="1",
+    )
+    assert run.code == code, run.err
+    assert MOZILLA + "/wpush" not in run.out + run.err, "an endpoint is a secret"
+
+
+def test_other_exit_codes(field: Field) -> None:
+    folder = field.config.folder
+    assert pushctl("send", "--tag", "Other", "--yes", cwd=folder).code == 4
+    assert pushctl("send", "--where", "colour = 'red'", "--yes", cwd=folder).code == 2
+    (folder / "templates" / "sale" / "en.toml").write_text("title = ", "utf-8")
+    assert pushctl("send", "--tag", "Sale", "--yes", cwd=folder).code == 3
+
+
+def test_a_second_process_leaves_with_75(field: Field, service: PushService) -> None:
+    service.play([{"delay": [5.0, 5.0]}])
+    folder, before = field.config.folder, len(service.receipts())
+    first = started(folder, "send", "--tag", "Sale", "--name", "x", "--yes")
+    await_receipts(service, before + 1)
+    run = pushctl("campaigns", "resume", "x", cwd=folder)
+    first.kill()
+    first.wait()
+    assert (run.code, "sending x" in run.err) == (75, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_in_good_order_and_resume_goes_on(
+    field: Field, service: PushService, number: signal.Signals
+) -> None:
+    folder, before = field.config.folder, len(service.receipts())
+    field.people(1500, first=100, now=soon())
+    service.play([{"delay": [0.2, 0.4]}])
+    process = started(folder, "send", "--tag", "Sale", "--name", "x", "--yes")
+    await_receipts(service, before + 20)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 0, err
+    assert b"To go on: pushctl campaigns resume 'x'" in err
+    counts = field.counts(field.store.campaigns.get("x"))
+    assert set(counts) == {"accepted", "planned"}, "nothing is in doubt"
+    service.play([])
+    assert pushctl("campaigns", "resume", "x", cwd=folder).code == 0
+    assert field.counts(field.store.campaigns.get("x")) == {"accepted": 1505}
+    receipts = [one.path for one in service.receipts(before)]
+    assert len(receipts) == len(set(receipts)) == 1505
+
+
+def test_a_second_signal_stops_at_once_and_leaves_doubts(
+    field: Field, service: PushService
+) -> None:
+    service.play([{"delay": [20.0, 20.0]}])
+    folder, before = field.config.folder, len(service.receipts())
+    process = started(folder, "send", "--tag", "Sale", "--name", "x", "--yes")
+    await_receipts(service, before + 5)
+    began = time.monotonic()
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - began < 10
+    service.play([])
+    assert pushctl("campaigns", "resume", "x", cwd=folder).code in (0, 5)
+    assert field.counts(field.store.campaigns.get("x")) == {"in_doubt": 5}
+    assert len(service.receipts(before)) == 5
+
+
+def test_help_leads_with_an_example() -> None:
+    run = pushctl("send", "--help")
+    assert run.code == 0
+    assert 'pushctl send --tag "Abandoned basket 1"' in run.out
+    for words in (["campaigns"], ["in-doubt"], ["campaigns", "resume"], ["in-doubt", "resend"]):
+        assert pushctl(*words, "--help").code == 0
+
+
+def test_json_is_json(field: Field) -> None:
+    run = pushctl("send", "--tag", "Sale", "--yes", "--json", cwd=field.config.folder)
+    assert json.loads(run.out) == [{"status": "accepted", "reason": "", "count": 5}]
+
+
+def started(folder: Path, *words: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [*program.PROGRAM, *words],
+        cwd=folder,
+        env=program.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def await_receipts(service: PushService, count: int) -> None:
+    deadline = time.monotonic() + 30
+    while len(service.receipts()) < count:
+        assert time.monotonic() < deadline, "the push service got nothing"
+        time.sleep(0.02)
