@@ -685,3 +685,18 @@ class TestJournal:
                     send_chunk(letters(3), box)
             left = journal.recover(box.journal, "7")
             assert (left.outcomes, left.started) == ({}, {0, 1, 2})
+
+
+def test_connections_made_anew_leave_nothing_open(tmp_path: Path, service: Serve) -> None:
+    def handles() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    with service(alpn=HTTP2) as server:
+        box = postbox(tmp_path, server)
+        seen = []
+        for _ in range(12):
+            send_chunk(letters(20), box)
+            chunk.close_office()
+            wire.wait_until(lambda: server.open == 0)
+            seen.append(handles())
+    assert max(seen[2:]) <= seen[1]

@@ -272,11 +272,17 @@ class Transport:
         return replies
 
     def close(self) -> None:
+        """Hang up; what is in flight gets no answer."""
         for flight in self._flights.values():
             self._multi.remove_handle(flight.curl)
+            flight.curl.close()
         self._flights.clear()
-        self.lines.clear()
         self._multi.close()
+        # At once, not when Python gets round to it: a handle holds some kilobytes in C.
+        for line in self.lines.values():
+            for flight in line.idle:
+                flight.curl.close()
+        self.lines.clear()
 
     def _perform(self) -> list[Reply]:
         self._multi.perform()

@@ -79,6 +79,7 @@ class Wire:
     bodies: Counter[str] = field(default_factory=Counter)  # whole bodies read, by path
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    open: int = 0  # of them now
     protocols: Counter[str] = field(default_factory=Counter)
 
     _open: list[ssl.SSLSocket] = field(default_factory=list)
@@ -160,6 +161,16 @@ def _accept(
 
 
 def _serve(
+    raw: socket.socket, context: ssl.SSLContext, wire: Wire, number: int, ended: threading.Event
+) -> None:
+    wire.open += 1
+    try:
+        _speak(raw, context, wire, number, ended)
+    finally:
+        wire.open -= 1
+
+
+def _speak(
     raw: socket.socket, context: ssl.SSLContext, wire: Wire, number: int, ended: threading.Event
 ) -> None:
     raw.settimeout(5)
