@@ -5,6 +5,7 @@ A broadcast: whom it means, what they get, and freezing both before anything goe
 receiver in one transaction; who subscribes or is tagged later isn't part of it.
 """
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +14,19 @@ from datetime import datetime
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
-from pushctl.jobs import audience
+from pushctl.jobs import audience, baskets
 from pushctl.jobs.membership import segments_of
 from pushctl.jobs.preview import Preview, rendered
-from pushctl.model import Campaign, Json, Millis, Subscription, SubscriptionState
-from pushctl.rules import timing
+from pushctl.model import (
+    Campaign,
+    CampaignStatus,
+    Json,
+    Millis,
+    Subscription,
+    SubscriptionState,
+)
+from pushctl.rules import schedule, timing
+from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.templates import Template
 
@@ -42,6 +51,11 @@ class Wish:
     urgency: str | None = None
     rate: str | None = None
     over: str | None = None
+    message: str | None = None  # a text by hand instead of a template
+    title: str | None = None
+    at: str | None = None  # "tomorrow 09:00"
+    local: bool = False  # on each person's own clock
+    passed: Passed = Passed.NOW
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class Plan:
     options: Mapping[str, Json]
     expires_after: Millis
     over: Millis = 0
+    at: Sequence[Millis] = ()  # when each receiver's message is due; none: at once
 
     @property
     def count(self) -> int:
@@ -77,22 +92,24 @@ def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
     segment or subscriber, TemplateError for a template that can't be used.
     """
     options = _options(wish)
-    name = _template(wish)
-    sources = templates.read(config.templates, name)
+    name, sources = _message(config, wish)
     template = Template.from_sources(name, sources)
     typed, receivers = _receivers(store, config, wish, now)
+    receivers, at = _scheduled(store, config, wish, receivers, now)
     ttl = int(options.get("ttl", template.settings.ttl))
+    title = wish.name or store.campaigns.free_name(f"{name} {_day(config, now)}")
     return Plan(
-        name=wish.name or store.campaigns.free_name(f"{name} {_day(config, now)}"),
+        name=title,
         template=name,
         sources=sources,
         audience=typed,
         receivers=receivers,
         languages=_languages(store, config, template, receivers),
-        example=_example(store, config, template, receivers, now),
+        example=_example(store, config, template, receivers, title, now),
         options=options,
         expires_after=max(ttl * timing.SECOND, timing.MINUTE),
         over=timing.duration(wish.over) if wish.over else 0,
+        at=at,
     )
 
 
@@ -110,8 +127,17 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
             sources=made.sources,
             options=made.options,
             now=now,
-            expires_at=now + made.over + made.expires_after,
+            expires_at=max(made.at, default=now) + made.over + made.expires_after,
+            status=CampaignStatus.SCHEDULED if made.at else CampaignStatus.RUNNING,
         )
+        if made.at:
+            store.deliveries.plan_each(
+                campaign.id,
+                zip(made.receivers, made.at, strict=True),
+                now=now,
+                expires_after=made.expires_after,
+            )
+            return campaign
         store.deliveries.plan(
             campaign.id,
             made.receivers,
@@ -120,6 +146,55 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
             over=made.over,
         )
     return campaign
+
+
+def _scheduled(
+    store: Store, config: Config, wish: Wish, receivers: Sequence[int], now: Millis
+) -> tuple[Sequence[int], Sequence[Millis]]:
+    """Return who gets it and when: all at one time, or each on their own clock."""
+    if wish.at is None:
+        if wish.local:
+            raise UsageError("--local needs --at: which time on each person's clock?")
+        return receivers, ()
+    if wish.over:
+        raise UsageError("--at and --over don't go together")
+    zones = {name: site.timezone for name, site in config.sites.items()}
+    own = timing.zone(next(iter(zones.values())))
+    moment = schedule.wall(wish.at, now, own)
+    if not wish.local:
+        at = schedule.due(moment, own, now)
+        if at is None or at <= now:
+            raise UsageError(
+                f"--at {wish.at!r} has passed; it is {timing.local(now, own):%H:%M}"
+            )
+        return receivers, [at] * len(receivers)
+    found = [
+        (row, due)
+        for row, zone, site in store.histories.zones(receivers)
+        if (
+            due := schedule.due(
+                moment, timing.zone(zone, zones.get(site, "UTC")), now, wish.passed
+            )
+        )
+    ]
+    return [row for row, _ in found], [due for _, due in found]
+
+
+def _message(config: Config, wish: Wish) -> tuple[str, dict[str, str]]:
+    """Return the template's name and sources, or those of a text by hand."""
+    if wish.message is None:
+        name = _template(wish)
+        return name, templates.read(config.templates, name)
+    if wish.template:
+        raise UsageError("--message and --template don't go together")
+    site = next(iter(config.sites.values()))
+    title = wish.title or site.brand.name or site.origin.partition("//")[2]
+    # JSON's strings are TOML's, too.
+    text = f"title = {json.dumps(title)}\nbody = {json.dumps(wish.message)}\n"
+    languages = {each.language for each in config.sites.values()}
+    return "by_hand", {"message.toml": 'url = "/"\n'} | {
+        f"{one}.toml": text for one in languages
+    }
 
 
 def _template(wish: Wish) -> str:
@@ -249,6 +324,7 @@ def _example(
     config: Config,
     template: Template,
     receivers: Sequence[int],
+    title: str,
     now: Millis,
 ) -> Preview | None:
     """Return what the first receiver gets; asking also shows that the segments exist."""
@@ -258,6 +334,15 @@ def _example(
     names: tuple[str, ...] = ()
     if template.segments:
         names = segments_of(store, config, template.segments, now)([receiver.id])[receiver.id]
+    extra: dict[str, Json] = {"campaign": {"name": title}}
+    held = baskets.of(store, config, {receiver.id: receiver.site})
+    if receiver.id in held:
+        extra["cart"] = held[receiver.id]
     return rendered(
-        config, template, receiver, language=receiver.language, segments=list(names)
+        config,
+        template,
+        receiver,
+        language=receiver.language,
+        segments=list(names),
+        extra=extra,
     )

@@ -132,7 +132,12 @@ def rendered(
     segments: list[str] | None = None,
     extra: Mapping[str, Json] | None = None,
 ) -> Preview:
-    """Return one message of *template*; what a campaign would bring stands as its name."""
+    """
+    Return one message of *template*.
+
+    *extra* is what the campaign brings beside the receiver; without it what it would
+    bring stands as its name.
+    """
     if variant is not None and variant not in template.variants:
         there = ", ".join(template.variants)
         raise NotFoundError(f"template {template.name!r} has no variant {variant!r}: {there}.")
@@ -149,10 +154,9 @@ def rendered(
     if receiver is None:
         context = {**stand_in, "site": shared}
     else:
-        brought = {key: stand_in[key] for key in stand_in if key not in _PERSON}
-        context = values.context(
-            receiver, shared, text.variables(), {**brought, **(extra or {})}
-        )
+        if extra is None:
+            extra = {key: stand_in[key] for key in stand_in if key not in _PERSON}
+        context = values.context(receiver, shared, text.variables(), extra)
     message = text.render(context)
     frame = payload.frame(message)
     return Preview(

@@ -49,6 +49,29 @@ class Events:
             event = Event._make(row)
             yield event._replace(properties=orjson.loads(row[4]))
 
+    def latest(
+        self, subscriptions: Iterable[int], names: Iterable[str]
+    ) -> Mapping[int, tuple[str, Mapping[str, Json]]]:
+        """Return name and properties of each subscription's last event among *names*."""
+        # One look into events(subscription_id, name, at) for each pair.
+        sql = """
+            SELECT p.value, e.name, e.properties
+              FROM json_each(:subscriptions) AS p
+              JOIN events AS e ON e.id = (
+                   SELECT l.id FROM json_each(:names) AS n
+                     JOIN events AS l ON l.id = (
+                          SELECT i.id FROM events AS i
+                           WHERE i.subscription_id = p.value AND i.name = n.value
+                           ORDER BY i.at DESC, i.id DESC LIMIT 1)
+                    ORDER BY l.at DESC, l.id DESC LIMIT 1)
+        """
+        values = {
+            "subscriptions": orjson.dumps(list(subscriptions)).decode(),
+            "names": orjson.dumps(list(names)).decode(),
+        }
+        rows = self._store.connection.execute(sql, values)
+        return {row[0]: (row[1], orjson.loads(row[2])) for row in rows}
+
     def names(self) -> list[str]:
         """Return the names of all events that ever came, sorted."""
         sql = "SELECT DISTINCT name FROM events ORDER BY name"

@@ -1,0 +1,92 @@
+"""What lies in people's baskets, as messages speak of it."""
+
+from pathlib import Path
+
+from pushctl.config import Config, Site
+from pushctl.jobs import baskets
+from pushctl.model import Json
+from pushctl.store import Store
+from pushctl.store.events import Event
+from tests.support import MINUTE, NOON, auth, endpoint, p256dh
+
+LAMP = {"items": [{"name": "Brass lamp", "price": 49}], "total": 49, "currency": "EUR"}
+
+
+def config(folder: Path) -> Config:
+    return Config(
+        file=folder / "pushctl.toml",
+        contact="mailto:us@shop.example",
+        sites={"shop": Site("shop", "https://shop.example")},
+        database=folder / "pushctl.db",
+        inbox=folder / "inbox",
+        templates=folder / "templates",
+        keys=folder / "keys",
+        journal=folder / "journal",
+    )
+
+
+def person(store: Store, number: int) -> int:
+    sql = """
+        INSERT INTO subscriptions (public_id, site_id, endpoint_hash, endpoint, p256dh, auth,
+                                   key_id, state_at, subscribed_at, last_seen_at)
+        VALUES (?, 1, ?, ?, ?, ?, 'k', 0, 0, 0)
+    """
+    name, place = f"person-{number}", endpoint(number)
+    values = (name, name.encode(), place, p256dh(number), auth(number))
+    with store.write() as connection:
+        return connection.execute(sql, values).lastrowid or 0
+
+
+def did(store: Store, who: int, name: str, at: int, properties: Json = None) -> None:
+    event = Event(who, name, at, at, properties or {}, f"{who}-{name}-{at}")
+    assert store.events.add([event]) == 1
+
+
+def names(store: Store, tmp_path: Path, who: int) -> list[str] | None:
+    held = baskets.of(store, config(tmp_path), {who: "shop"})
+    return held[who]["names"] if who in held else None
+
+
+def test_the_last_basket_counts(store: Store, tmp_path: Path) -> None:
+    who = person(store, 1)
+    did(store, who, "cart_updated", NOON, {"items": [{"name": "Rug"}]})
+    did(store, who, "cart_updated", NOON + MINUTE, LAMP)
+
+    assert names(store, tmp_path, who) == ["Brass lamp"]
+
+
+def test_who_has_bought_has_no_basket(store: Store, tmp_path: Path) -> None:
+    who = person(store, 1)
+    did(store, who, "cart_updated", NOON, LAMP)
+    did(store, who, "purchase", NOON + MINUTE)
+
+    assert names(store, tmp_path, who) is None
+
+
+def test_a_basket_after_the_purchase_is_a_new_one(store: Store, tmp_path: Path) -> None:
+    who = person(store, 1)
+    did(store, who, "purchase", NOON)
+    did(store, who, "cart_updated", NOON + MINUTE, LAMP)
+
+    assert names(store, tmp_path, who) == ["Brass lamp"]
+
+
+def test_a_basket_without_items_is_empty(store: Store, tmp_path: Path) -> None:
+    who = person(store, 1)
+    did(store, who, "cart_updated", NOON, LAMP)
+    did(store, who, "cart_updated", NOON + MINUTE, {"items": []})
+
+    assert names(store, tmp_path, who) is None
+
+
+def test_everybody_has_their_own(store: Store, tmp_path: Path) -> None:
+    first, second = person(store, 1), person(store, 2)
+    did(store, first, "cart_updated", NOON, LAMP)
+    did(store, second, "cart_updated", NOON, {"items": [{"name": "Rug"}]})
+
+    held = baskets.of(store, config(tmp_path), {first: "shop", second: "shop"})
+
+    assert {who: it["names"] for who, it in held.items()} == {
+        first: ["Brass lamp"],
+        second: ["Rug"],
+    }
