@@ -78,7 +78,8 @@ const STYLE = `
   .bar div { grid-area: 1 / 3 / 3; margin: 0 }
   @media (max-width: 600px) {
     .card, .bar { inset: auto 14px max(14px, env(safe-area-inset-bottom)); width: auto; padding: 18px;
-      grid-template-columns: auto 1fr; border-width: 1px; border-radius: var(--pushctl-radius, 16px) }
+      grid-template-columns: auto 1fr; align-items: start; border-width: 1px;
+      border-radius: var(--pushctl-radius, 16px) }
     div, .bar div { grid-area: auto / 1 / auto / -1; margin-block-start: 16px }
     button { flex: 1; min-height: 44px }
   }

@@ -1,0 +1,88 @@
+"""
+Durable events a second: wrk against a receiver of its own on loopback.
+
+    python benchmarks/receiver.py [--seconds 4] [--connections 1 64 256]
+
+Every answered event is on disk (one fdatasync for all that queued meanwhile). Prints
+one JSON line per number of connections; needs wrk on the PATH.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.support import receiving as r
+
+ITEMS = [{"id": "lamp", "name": "Brass lamp", "price": 49.5, "quantity": 1}]
+
+
+def script(folder: Path) -> Path:
+    """Write what wrk sends: a basket's event, with a signature of the right form."""
+    body = json.dumps(r.events(1, items=ITEMS, total=49.5, currency="EUR"))
+    signature = f"{int(time.time()) + 100}.{'A' * 43}"  # it holds or not at ingest only
+    file = folder / "event.lua"
+    file.write_text(
+        'wrk.method = "POST"\n'
+        f"wrk.body = [[{body}]]\n"
+        'wrk.headers["Content-Type"] = "application/json"\n'
+        f'wrk.headers["Origin"] = "{r.ORIGIN}"\n'
+        f'wrk.headers["X-Pushctl-Signature"] = "{signature}"\n'
+    )
+    return file
+
+
+def processor_seconds(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(port: int, pid: int, lua: Path, connections: int, seconds: int) -> dict[str, Any]:
+    before = processor_seconds(pid)
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", str(lua)]
+    done = subprocess.run(
+        [*command, f"http://127.0.0.1:{port}/v1/events"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    spent = processor_seconds(pid) - before
+    taken = int(re.search(r"(\d+) requests in", done.stdout)[1])  # type: ignore[index]
+    refused = re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout)
+    return {
+        "connections": connections,
+        "events_per_second": round(taken / seconds),
+        "p50": re.search(r"\n\s+50%\s+(\S+)", done.stdout)[1],  # type: ignore[index]
+        "p99": re.search(r"\n\s+99%\s+(\S+)", done.stdout)[1],  # type: ignore[index]
+        "cpu_microseconds": round(spent / taken * 1e6),
+        "refused": int(refused[1]) if refused else 0,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--connections", type=int, nargs="+", default=[1, 64, 256])
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder, port = Path(name), r.free_port()
+        receiver = r.start(folder, port)
+        try:
+            lua = script(folder)
+            for connections in given.connections:
+                figures = measure(port, receiver.pid, lua, connections, given.seconds)
+                print(json.dumps(figures), flush=True)
+        finally:
+            r.stop(receiver)
+
+
+if __name__ == "__main__":
+    main()
