@@ -7,6 +7,8 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.rules.schedule import Passed
+from pushctl.rules.wording import moment
 
 if TYPE_CHECKING:
     from pushctl.commands.context import Context
@@ -43,6 +45,19 @@ def command(
     over: Annotated[
         str | None, typer.Option("--over", help="Spread evenly over this time: 2h.")
     ] = None,
+    message: Annotated[
+        str | None, typer.Option("--message", help="A text by hand instead of a template.")
+    ] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Of --message.")] = None,
+    at: Annotated[
+        str | None, typer.Option("--at", help="Later: 'tomorrow 09:00', 'friday 18:00'.")
+    ] = None,
+    local: Annotated[
+        bool, typer.Option("--local", help="--at is on each person's own clock.")
+    ] = False,
+    passed: Annotated[
+        Passed, typer.Option("--passed", help="With --local, where it has passed.")
+    ] = Passed.NOW,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     format: FormatOption = output.Format.TABLE,
@@ -53,7 +68,8 @@ def command(
     \b
     pushctl send --tag "Abandoned basket 1"
     pushctl send --segment vip --where "country = 'TR'" --template sale --dry-run
-    pushctl send --to alias:customer-17 --template sale --yes
+    pushctl send --to alias:customer-17 --message "Your sofa is ready"
+    pushctl send --everyone --template sale --at "tomorrow 09:00" --local
 
     Shows how many people it means and what the first of them gets, then asks. Who is in
     the audience and what they get is frozen before the first message goes out. Ctrl-C
@@ -67,7 +83,7 @@ def command(
     here = context.of(ctx)
     wish = broadcast.Wish(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
-        urgency, rate, over,
+        urgency, rate, over, message, title, at, local, passed,
     )  # fmt: skip
     if not dry_run:
         broadcast.refresh(here.store, here.now)
@@ -88,6 +104,9 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
     tell(f"  audience: {plan.audience}")
     tell("  texts: " + (", ".join(f"{k} {v:,}" for k, v in plan.languages.items()) or "none"))
     spread = f", spread over {life(plan.over)}" if plan.over else ""
+    if plan.at:
+        first, last = (moment(at) for at in (min(plan.at), max(plan.at)))
+        tell(f"  goes out {first}" + (f" to {last}" if last != first else ""))
     tell(f"  of use for {life(plan.expires_after)}{spread}")
     if plan.example is None:
         return
@@ -112,6 +131,9 @@ def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     from pushctl.jobs import broadcast, deliver
 
     campaign = broadcast.freeze(here.store, plan, here.now)
+    if plan.at:
+        output.say(f"{campaign.name} is scheduled; the sweeps send it (pushctl cron install).")
+        return
     report = results.deliver_shown(
         here,
         campaign,

@@ -131,7 +131,7 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
             status=CampaignStatus.SCHEDULED if made.at else CampaignStatus.RUNNING,
         )
         if made.at:
-            store.deliveries.plan_each(
+            store.schedules.plan(
                 campaign.id,
                 zip(made.receivers, made.at, strict=True),
                 now=now,
@@ -170,7 +170,7 @@ def _scheduled(
         return receivers, [at] * len(receivers)
     found = [
         (row, due)
-        for row, zone, site in store.histories.zones(receivers)
+        for row, zone, site in store.schedules.zones(receivers)
         if (
             due := schedule.due(
                 moment, timing.zone(zone, zones.get(site, "UTC")), now, wish.passed

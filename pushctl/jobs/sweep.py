@@ -19,7 +19,7 @@ from pushctl.errors import BusyError, ConfigError, PushctlError, RefusedError
 from pushctl.jobs import deliver, ingest, scan
 from pushctl.jobs.enrol import Enrolling
 from pushctl.jobs.walks import Walks, extras
-from pushctl.model import Millis
+from pushctl.model import CampaignStatus, Millis
 from pushctl.rules import timing
 from pushctl.rules.enrolment import (
     Cancel,
@@ -281,6 +281,8 @@ class _Sweep:
     # --- what goes out ---------------------------------------------------------------
 
     def _send(self) -> None:
+        for number in self._store.schedules.due(self._now):
+            self._store.campaigns.change(number, CampaignStatus.RUNNING, self._now)
         options = deliver.Options(patience=0.0, extras=partial(extras, self._store))
         for number in self._store.deliveries.due_campaigns(self._now):
             if self._late():

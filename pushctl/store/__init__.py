@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pushctl.store.pruning import Pruning
     from pushctl.store.reports import Reports
     from pushctl.store.runs import Runs
+    from pushctl.store.schedules import Schedules
     from pushctl.store.sites import Sites
     from pushctl.store.soundness import Soundness
     from pushctl.store.subscriptions import Subscriptions
@@ -198,6 +199,12 @@ class Store:
         from pushctl.store.meta import Meta
 
         return Meta(self)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
+        from pushctl.store.schedules import Schedules
+
+        return Schedules(self)
 
     @cached_property
     def sites(self) -> "Sites":

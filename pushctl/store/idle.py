@@ -29,6 +29,11 @@ _BUSY = """
                       AND trigger NOT IN (SELECT name FROM trigger_states
                                            WHERE paused_at IS NOT NULL))
         OR EXISTS (SELECT 1 FROM campaigns AS c
+                    WHERE c.status = 'scheduled'
+                      AND EXISTS (SELECT 1 FROM deliveries AS d
+                                   WHERE d.campaign_id = c.id AND d.status = 'planned'
+                                     AND d.next_attempt_at <= :now))
+        OR EXISTS (SELECT 1 FROM campaigns AS c
                     WHERE c.status = 'running'
                       AND (EXISTS (SELECT 1 FROM deliveries AS d
                                     WHERE d.campaign_id = c.id AND d.status = 'sending')

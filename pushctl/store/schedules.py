@@ -1,0 +1,57 @@
+"""Schedules: campaigns for later, each message with its own time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import orjson
+
+from pushctl.model import Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+
+class Schedules:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def plan(
+        self,
+        campaign: int,
+        rows: Iterable[tuple[int, Millis]],
+        *,
+        now: Millis,
+        expires_after: Millis,
+    ) -> None:
+        """Write one row for each (subscription, when it is due)."""
+        sql = """
+            INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at,
+                                    expires_at, changed_at)
+            VALUES (?, ?, ?, ?, ?)
+        """
+        with self._store.write() as connection:
+            connection.executemany(
+                sql, ((campaign, row, due, due + expires_after, now) for row, due in rows)
+            )
+
+    def due(self, now: Millis) -> list[int]:
+        """Return the scheduled campaigns whose first message is due."""
+        sql = """
+            SELECT c.id FROM campaigns AS c
+             WHERE c.status = 'scheduled'
+               AND EXISTS (SELECT 1 FROM deliveries AS d
+                            WHERE d.campaign_id = c.id AND d.status = 'planned'
+                              AND d.next_attempt_at <= :now)
+        """
+        return [row for (row,) in self._store.connection.execute(sql, {"now": now})]
+
+    def zones(self, subscriptions: Sequence[int]) -> Iterator[tuple[int, str | None, str]]:
+        """Yield (row, time zone, site) of these subscriptions."""
+        sql = """
+            SELECT s.id, s.timezone, t.name
+              FROM json_each(:ids) AS j JOIN subscriptions AS s ON s.id = j.value
+              JOIN sites AS t ON t.id = s.site_id
+        """
+        for start in range(0, len(subscriptions), 5_000):
+            ids = orjson.dumps(list(subscriptions[start : start + 5_000])).decode()
+            yield from self._store.connection.execute(sql, {"ids": ids}).fetchall()
