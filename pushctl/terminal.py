@@ -92,6 +92,11 @@ class Bar:
     def total(self, count: int) -> None:
         self._bars.update(self._task, total=count)
 
+    def end(self) -> None:
+        """Show what was done as all there was, where nobody knew beforehand."""
+        if self._bars.tasks[0].total is None:
+            self.total(int(self._bars.tasks[0].completed))
+
 
 @contextmanager
 def bar(where: Console, label: str, total: int | None) -> Iterator[Bar]:
@@ -104,4 +109,6 @@ def bar(where: Console, label: str, total: int | None) -> Iterator[Bar]:
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
     with progress.Progress(*columns, console=where) as bars:
-        yield Bar(bars, label, total)
+        drawn = Bar(bars, label, total)
+        yield drawn
+        drawn.end()
