@@ -143,3 +143,32 @@ def cancel(
     if not dry_run and output.confirm("Never send them?", yes):
         _, dropped = campaigns.cancel(here.store, name, here.now)
         output.say(f"{campaign.name} is cancelled; {dropped:,} messages won't be sent.")
+
+
+@app.command()
+def recall(
+    ctx: typer.Context,
+    name: NameArgument,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+) -> None:
+    """
+    Take back messages that wait at a push service for a browser to come online.
+
+    \b
+    pushctl campaigns cancel "sale 2026-11-22"
+    pushctl campaigns recall "sale 2026-11-22" --yes
+
+    Only Mozilla's service (Firefox) deletes what it keeps; messages that were fetched
+    have been shown already.
+    """
+    from pushctl.commands.results import warn_of_loopback
+    from pushctl.jobs import campaigns
+
+    here = context.of(ctx)
+    count = sum(1 for _ in here.store.deliveries.stored(here.store.campaigns.get(name).id))
+    warn_of_loopback(here)
+    output.say(f"{name}: {count:,} messages may still be kept.")
+    if count and not dry_run and output.confirm("Ask them back?", yes):
+        tally = campaigns.recall(here.store, here.config, name, here.now)
+        output.say(", ".join(f"{number:,} {word}" for word, number in tally.items()))

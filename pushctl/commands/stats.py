@@ -23,8 +23,10 @@ _COUNTS = (
     output.Column("accepted", "Accepted", kind=output.Kind.NUMBER),
     output.Column("gone", "Gone", kind=output.Kind.NUMBER),
 )
+_SHOWN = (output.Column("name", "Campaign"), *_COUNTS, *_RATES)
 _FUNNEL = (
     output.Column("name", "Campaign"),
+    # Not in the table: it wouldn't fit, and names begin or end with a date.
     output.Column("at", "Started", kind=output.Kind.TIME),
     *_COUNTS,
     *_RATES,
@@ -67,7 +69,8 @@ def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     if ctx.invoked_subcommand is None:
         rows = report.funnel(context.of(ctx).store)
         total = report.totals(rows) if len(rows) > 1 else None
-        output.rows(rows, _FUNNEL, format, total=total, empty="No campaign yet.")
+        columns = _SHOWN if format is output.Format.TABLE else _FUNNEL
+        output.rows(rows, columns, format, total=total, empty="No campaign yet.")
 
 
 @app.command()
@@ -86,7 +89,7 @@ def campaign(
 
     store = context.of(ctx).store
     if format is output.Format.TABLE:
-        output.rows(report.funnel(store, name), _FUNNEL, format)
+        output.rows(report.funnel(store, name), _SHOWN, format)
     output.rows(report.details(store, name), _DETAILS, format)
 
 

@@ -1,11 +1,13 @@
 """Campaigns as people handle them: look, pause, go on, call off, settle doubts."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import BusyError, UsageError
 from pushctl.jobs import deliver
+from pushctl.jobs.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, DeliveryStatus, Json, Millis
 from pushctl.store import Store
 
@@ -65,6 +67,37 @@ def resume(
     if campaign.status is CampaignStatus.CANCELLED:
         raise UsageError(f"{name} was cancelled; that is for good. Send anew.")
     return deliver.run(store, config, campaign, now, options)
+
+
+def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]:
+    """
+    Ask push services to delete what of a campaign they still keep.
+
+    Returns how many were ``recalled``, came ``too late`` (fetched or expired), are
+    ``elsewhere`` (with a service that deletes nothing), or got ``no answer``.
+    """
+    from pushctl.push import recall as asking
+
+    campaign = store.campaigns.get(name)
+    postbox = open_postbox(config, f"recall{campaign.id}")
+    tally: Counter[str] = Counter()
+    stored = []
+    for delivery, location, _ in store.deliveries.stored(campaign.id):
+        if asking.possible(location, postbox):
+            stored.append((delivery, location))
+        else:
+            tally["elsewhere"] += 1
+    back = []
+    for delivery, status in asking.recall(stored, postbox):
+        verdict = _RECALLED.get(status // 100, "no answer")
+        tally[verdict] += 1
+        if verdict == "recalled":
+            back.append(delivery)
+    store.deliveries.recalled(back, now)
+    return tally
+
+
+_RECALLED = {2: "recalled", 4: "too late"}
 
 
 def in_doubt(store: Store, name: str | None) -> Iterator[Mapping[str, Json]]:
