@@ -333,3 +333,15 @@ def test_old_events_of_a_first_sweep_are_let_lie(shop: Shop) -> None:
     shop.fill(ann, NOON - 3 * DAY)
     shop.sweep(NOON)
     assert shop.why(ann) == []
+
+
+def test_the_same_refusal_is_written_once(shop: Shop) -> None:
+    shop.declare(BASKET + "restart = false\n")
+    ann = shop.person()
+    for second in range(5):
+        shop.fill(ann, NOON + second * 1000)
+    shop.sweep(NOON + MINUTE)
+    assert shop.why(ann) == [
+        ("entered", "cart_updated came"),
+        ("refused", "cart_updated: already on its way"),
+    ]

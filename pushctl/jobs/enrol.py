@@ -171,9 +171,11 @@ class Enrolling:
             number = entry.enrolment.id
             walks.say(trigger.name, who.subscription, number, "restarted", entry.reason)
         elif isinstance(entry, Refuse):
-            walks.tally["refused"] += 1
             reason = f"{event.name}: {entry.reason}"
-            walks.say(trigger.name, who.subscription, None, "refused", reason)
+            walks.tally["refused"] += 1
+            # Once is enough: a page view a second must not fill the file with the same no.
+            if self._store.enrolments.last_word(trigger.name, who.subscription) != reason:
+                walks.say(trigger.name, who.subscription, None, "refused", reason)
 
     def _shown(self, walk: int, step: int, at: Millis) -> None:
         enrolment = self._store.enrolments.get(walk)

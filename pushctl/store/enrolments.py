@@ -230,6 +230,17 @@ class Enrolments:
         rows = self._store.connection.execute(sql, {"ids": orjson.dumps(list(ids)).decode()})
         return {row: orjson.loads(context) for row, context in rows}
 
+    def last_word(self, trigger: str, subscription: int) -> str | None:
+        """Return the reason of the latest decision about a subscription and trigger."""
+        sql = """
+            SELECT reason FROM decisions
+             WHERE subscription_id = :subscription AND trigger = :trigger
+             ORDER BY at DESC, id DESC LIMIT 1
+        """
+        values = {"subscription": subscription, "trigger": trigger}
+        row = self._store.connection.execute(sql, values).fetchone()
+        return None if row is None else str(row[0])
+
     # --- writing ---------------------------------------------------------------------
 
     def add(self, enrolment: Enrolment, now: Millis, reason: str) -> int | None:
