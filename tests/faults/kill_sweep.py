@@ -1,0 +1,133 @@
+"""
+Kill sweeps in the middle of their work: is anybody reminded twice, or never?
+
+    python tests/faults/kill_sweep.py --kills 200 --json
+
+Before each sweep some baskets are left behind long enough ago for their reminder. The
+sweep gets a SIGKILL at a random moment: while it drains, decides, claims or sends. In the
+end sweeps run until there is nothing to do. A duplicate is a body that the push service
+read twice for one person and step; lost is a walk whose reminder is neither accepted nor
+in doubt (G1, G2).
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from pushctl.demo.pushservice import PushService
+from pushctl.store.events import Event
+from tests.support import MINUTE, program, project, sending
+
+TRIGGER = """
+[triggers.basket]
+on    = "cart_updated"
+tag   = "Abandoned basket 1"
+steps = [{ after = "3m", template = "one", max_late = "12h" }]
+"""
+EACH = 100  # baskets before each kill
+PATIENCE = 300.0  # seconds for the sweeps after the last kill
+
+
+class Scene:
+    def __init__(self, folder: Path, service: PushService) -> None:
+        self.folder, self.service = folder / "project", service
+        self.field = sending.field(self.folder, service)
+        sending.template(self.folder, "one", title="one", body="Your basket waits")
+        hosts = "\n".join(f'"{name}" = "{at}"' for name, at in service.loopback_hosts.items())
+        loopback = f'[push.loopback]\nca = "{service.ca}"\n[push.loopback.hosts]\n{hosts}\n'
+        project.add(self.folder, TRIGGER + loopback)
+        self.people = 0
+
+    def fill(self) -> None:
+        rows = self.field.people(EACH, tag=None, first=self.people, now=sending.soon())
+        self.people += EACH
+        at = sending.soon() - 4 * MINUTE
+        self.field.store.events.add(
+            Event(row, "cart_updated", at, at + 4 * MINUTE, {"items": [{"id": "a"}]}, f"{row}")
+            for row in rows
+        )
+
+    def sweep(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [*program.PROGRAM, "--project", str(self.folder), "sweep"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={k: v for k, v in os.environ.items() if not k.startswith("PUSHCTL_")},
+        )
+
+    def kill(self, chance: random.Random) -> None:
+        process = self.sweep()
+        time.sleep(chance.uniform(0.05, 2.0))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def settle(self) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while self.waiting() and time.monotonic() < deadline:
+            self.sweep().wait()
+
+    def waiting(self) -> int:
+        counts = self.statuses()
+        return self.people - sum(counts[name] for name in ("accepted", "in_doubt"))
+
+    def statuses(self) -> Counter[str]:
+        sql = "SELECT status, count(*) FROM deliveries GROUP BY status"
+        return Counter(dict(self.field.store.connection.execute(sql).fetchall()))
+
+    def figures(self, kills: int) -> dict[str, object]:
+        bodies = Counter(one.endpoint for one in self.service.receipts())
+        counts = self.statuses()
+        rows = self.field.store.connection
+        twice = rows.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM enrolments GROUP BY subscription_id "
+            "HAVING count(*) > 1)"
+        ).fetchone()[0]
+        return {
+            "kills": kills,
+            "people": self.people,
+            "duplicates": sum(count - 1 for count in bodies.values()) + twice,
+            "lost": self.waiting(),
+            "in_doubt": counts["in_doubt"],
+            "accepted": counts["accepted"],
+            "unread": counts["accepted"] - min(counts["accepted"], len(bodies)),
+            "integrity": rows.execute("PRAGMA integrity_check").fetchone()[0],
+        }
+
+
+def run(kills: int, seed: int) -> dict[str, object]:
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder, PushService(checks=False) as service:
+        scene = Scene(Path(folder), service)
+        for _ in range(kills):
+            scene.fill()
+            scene.kill(chance)
+        scene.settle()
+        figures = scene.figures(kills)
+        scene.field.store.close()
+        return figures | {"seed": seed}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    figures = run(given.kills, given.seed)
+    print(json.dumps(figures) if given.json else figures)
+    good = not (figures["duplicates"] or figures["lost"] or figures["unread"])
+    return 0 if good and figures["integrity"] == "ok" else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
