@@ -443,18 +443,27 @@ def test_a_cancelled_campaign_skips_what_waits(field: Field) -> None:
     assert report.campaign.status is CampaignStatus.CANCELLED
 
 
-def test_messages_that_wait_at_mozillas_can_be_taken_back(tmp_path: Path) -> None:
+def test_messages_that_wait_at_mozillas_can_be_taken_back(field: Field) -> None:
+    field.people(3, MOZILLA)
+    field.people(2, FCM, first=100)
+    report = field.send(soon())
+    tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+    assert tally == {"recalled": 3, "elsewhere": 2}
+    reasons = {it.reason: it.count for it in campaigns.states(field.store, report.campaign.id)}
+    assert reasons == {"recalled": 3, "": 2}
+    again = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+    assert again == {"elsewhere": 2}
+
+
+def test_what_a_browser_has_fetched_is_not_taken_back(tmp_path: Path) -> None:
     with PushService() as strict:
         field = sending.field(tmp_path, strict)
         public = vapid.load(field.config.keys)[field.key].public
-        for name in ("mozilla", "fcm"):
-            field.subscribed(strict, name, public, count=3)
+        field.subscribed(strict, "mozilla", public, count=3)
         report = field.send(soon())
-        assert field.counts(report.campaign) == {"accepted": 6}
         tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
-        reasons = {it.reason: it.count for it in campaigns.states(field.store, 1)}
-        assert tally == {"recalled": 3, "elsewhere": 3}
-        assert reasons["recalled"] == 3
+        assert tally == {"too late": 3}
+        assert {it.reason for it in campaigns.states(field.store, 1)} == {""}
         field.store.close()
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import BusyError
-from pushctl.jobs.sending import Options, Report, Sending
+from pushctl.jobs.sending import Sending
 from pushctl.jobs.stopping import Stop
+from pushctl.jobs.terms import Options, Report
 from pushctl.model import Campaign, Millis
 from pushctl.store import Store
 

@@ -7,8 +7,7 @@ what waits in between is bounded, however many receivers there are.
 """
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from pushctl.jobs.letters import Extras, Item, Unwritten, Writer
 from pushctl.jobs.membership import segments_of
 from pushctl.jobs.postbox import open_postbox
 from pushctl.jobs.stopping import Stop
+from pushctl.jobs.terms import Options, Report
 from pushctl.jobs.traffic import Traffic
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.push import journal
@@ -35,31 +35,6 @@ from pushctl.templates import Template
 CLAIM = 2_000  # rows in one transaction
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
 BARREN = 20  # renderings that may fail before any works; then the template is to blame
-
-
-@dataclass(frozen=True)
-class Options:
-    """How one run is to behave; none of it changes what was frozen."""
-
-    patience: float = 60.0  # seconds to wait for the next row that becomes due
-    accept_mass_gone: bool = False
-    extras: Extras | None = None
-    progress: Callable[[int], None] = lambda ended: None
-    tell: Callable[[str], None] = lambda text: None
-
-
-@dataclass
-class Report:
-    """How a run ended; the ledger holds the rest."""
-
-    campaign: Campaign
-    sent: Counter[str] = field(default_factory=Counter)  # this run's outcomes by status
-    notes: list[str] = field(default_factory=list)  # what a person should know
-    refused: str | None = None  # why a push service refuses us, or we stopped
-    interrupted: bool = False
-    waiting: int = 0
-    next_due: Millis | None = None
-    settled: int = 0  # rows that an earlier crash left in doubt
 
 
 @dataclass
@@ -320,7 +295,15 @@ class Sending:
             chunk = self._traffic.take(CHUNK, now, self._crew.careful)
             if not chunk:
                 return
-            future = self._crew.submit([item.letter for item in chunk])
+            try:
+                future = self._crew.submit([item.letter for item in chunk])
+            except BrokenExecutor:
+                # A worker died just now; its chunk's future says so in a moment.
+                self._traffic.landed(chunk)
+                self._traffic.add(chunk, now)
+                if not self._futures:
+                    self._crew.lost()
+                return
             self._futures[future] = chunk
 
     # --- what comes back -------------------------------------------------------------

@@ -1,0 +1,33 @@
+"""How a run of a campaign is to behave, and how it ended."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pushctl.jobs.letters import Extras
+from pushctl.model import Campaign, Millis
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one run is to behave; none of it changes what was frozen."""
+
+    patience: float = 60.0  # seconds to wait for the next row that becomes due
+    accept_mass_gone: bool = False
+    extras: Extras | None = None
+    progress: Callable[[int], None] = lambda ended: None
+    tell: Callable[[str], None] = lambda text: None
+
+
+@dataclass
+class Report:
+    """How a run ended; the ledger holds the rest."""
+
+    campaign: Campaign
+    sent: Counter[str] = field(default_factory=Counter)  # this run's outcomes by status
+    notes: list[str] = field(default_factory=list)  # what a person should know
+    refused: str | None = None  # why a push service refuses us, or we stopped
+    interrupted: bool = False
+    waiting: int = 0
+    next_due: Millis | None = None
+    settled: int = 0  # rows that an earlier crash left in doubt
