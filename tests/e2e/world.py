@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -86,6 +85,7 @@ class World:
     def __init__(self, found: browsers.Found, folder: Path) -> None:
         self.kind = found.kind
         self.folder = folder / "project"
+        self.known = ""  # the id of our browser once pushctl knows it
         self._program = found.program
         self._profile = folder / "profile"
         self._exit = ExitStack()
@@ -222,7 +222,3 @@ def _environment() -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PUSHCTL_")}
     root = str(Path(__file__).resolve().parents[2])
     return {**kept, "PYTHONPATH": os.pathsep.join([root, kept.get("PYTHONPATH", "")])}
-
-
-def column(rows: Sequence[dict[str, Any]], name: str) -> list[Any]:
-    return [row[name] for row in rows]
