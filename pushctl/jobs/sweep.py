@@ -283,16 +283,18 @@ class _Sweep:
     def _send(self) -> None:
         for number in self._store.schedules.due(self._now):
             self._store.campaigns.change(number, CampaignStatus.RUNNING, self._now)
-        options = deliver.Options(patience=0.0, extras=partial(extras, self._store))
         for number in self._store.deliveries.due_campaigns(self._now):
             if self._late():
                 self._walks.notes.append("out of time: the next sweep goes on")
                 break
-            self._deliver(number, options)
+            self._deliver(number)
         self._note_accepted()
 
-    def _deliver(self, number: int, options: deliver.Options) -> None:
+    def _deliver(self, number: int) -> None:
         campaign = self._store.campaigns.by_id(number)
+        # A broadcast's messages speak of what is known to everybody who sends one.
+        own = partial(extras, self._store) if self._store.triggers.leads(number) else None
+        options = deliver.Options(patience=0.0, extras=own)
         try:
             report = deliver.run(self._store, self._config, campaign, self._now, options)
         except BusyError:

@@ -155,6 +155,11 @@ class Triggers:
             (campaign,) = connection.execute(sql, values).fetchone()
             return int(campaign)
 
+    def leads(self, campaign: int) -> bool:
+        """Say whether a campaign is a trigger's step, and no broadcast."""
+        sql = "SELECT trigger IS NOT NULL FROM campaigns WHERE id = :id"
+        return bool(self._store.connection.execute(sql, {"id": campaign}).fetchone()[0])
+
     # --- scans -----------------------------------------------------------------------
 
     def with_date(self, attribute: str, days: Collection[str] | None) -> Iterator[Candidate]:
