@@ -123,6 +123,19 @@ def test_the_same_keys_revive_who_had_left(project: Project, ann: Browser, state
     assert kinds == [state, "revived"]
 
 
+def test_a_visit_from_before_the_end_revives_nobody(project: Project, ann: Browser) -> None:
+    found = project.get(ann)
+    assert found is not None
+    project.store.subscriptions.mark(
+        [found.id], SubscriptionState.GONE, "410 unsubscribed", NOON + MINUTE
+    )
+
+    report = project.drain(ann.subscribe(at=NOON))
+
+    assert dict(report.applied) == {"seen again": 1}
+    assert state_of(project, ann) is SubscriptionState.GONE
+
+
 def test_a_browser_keeps_its_id_through_a_new_endpoint(project: Project, ann: Browser) -> None:
     before = project.get(ann)
     after = Browser(2, project.key)

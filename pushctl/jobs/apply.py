@@ -152,7 +152,10 @@ def _again(
     subscriptions.refresh(known.id, about, record.at)
     if known.key_id != made.key_id:
         subscriptions.bind(known.id, made.key_id)
-    # Quarantined ones stay: what the push service refuses, a visit doesn't mend.
+    # Quarantined ones stay: what the push service refuses, a visit doesn't mend. Nor does
+    # a visit from before the push service said "gone": it was only read later.
+    if record.at < known.state_at:
+        return Verdict(True, "seen again")
     if known.state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED):
         state = SubscriptionState.ACTIVE
         subscriptions.mark([known.id], state, "subscribed again", record.at)
