@@ -119,6 +119,7 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
 
     Raises UsageError when its name was taken meanwhile.
     """
+    store.read_in_passing()
     with store.write():
         campaign = store.campaigns.create(
             name=made.name,

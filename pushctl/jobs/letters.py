@@ -74,7 +74,8 @@ class Writer:
         self._sites = {name: _Site(site) for name, site in config.sites.items()}
         self._segments = segments
         self._extras = extras
-        self._groups: dict[tuple[int, str], _Group] = {}
+        self._groups: dict[tuple[Hashable, ...], _Group] = {}
+        self._lives: dict[Millis | None, int] = {}  # end of life -> TTL, in this batch
 
     def write(self, rows: Sequence[Claimed], now: Millis) -> tuple[list[Item], list[Unwritten]]:
         """Return the letters for *rows*, and the rows that get none, with the reason."""
@@ -82,6 +83,7 @@ class Writer:
         without: list[Unwritten] = []
         segments = self._segments([row.subscription for row in rows]) if self._segments else {}
         extras = self._extras(rows) if self._extras else {}
+        self._lives.clear()
         for row in rows:
             if row.key_id not in self._keys:
                 reason = f"made with the key {row.key_id}, which is not in keys/"
@@ -105,7 +107,7 @@ class Writer:
             row.auth,
             row.key_id,
             frame.with_token(tokens.message_token(self._secret, row.id)),
-            policy.seconds_left(row.expires_at, now, self._ttl),
+            self._seconds(row.expires_at, now),
             self._urgency,
             self._topic,
         )
@@ -114,15 +116,30 @@ class Writer:
             letter, lane, row.tries, row.expires_at, row.subscription, language, row.failures
         )
 
+    def _seconds(self, expires_at: Millis | None, now: Millis) -> int:
+        ttl = self._lives.get(expires_at)
+        if ttl is None:
+            ttl = policy.seconds_left(expires_at, now, self._ttl)
+            self._lives[expires_at] = ttl
+        return ttl
+
     def _group(self, row: Claimed, segments: tuple[str, ...]) -> "_Group":
+        key = (row.site, row.language, row.variant, segments)
+        group = self._groups.get(key)
+        if group is None:
+            group = self._groups[key] = self._new_group(row, segments)
+        return group
+
+    def _new_group(self, row: Claimed, segments: tuple[str, ...]) -> "_Group":
         site = self._sites.get(row.site)
         if site is None:
             raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
         text = self._template.choose(row.language, segments, site.language, row.variant)
-        key = (id(text), row.site)
-        group = self._groups.get(key)
+        # Many languages come to the same text: they share what was rendered.
+        shared: tuple[Hashable, ...] = (id(text), row.site)
+        group = self._groups.get(shared)
         if group is None:
-            group = self._groups[key] = _Group(text, site.values, self._campaign)
+            group = self._groups[shared] = _Group(text, site.values, self._campaign)
         return group
 
 
@@ -146,26 +163,35 @@ class _Group:
         self._shared = shared
         self._used = text.variables()
         self._frames: dict[Hashable, Frame] = {}
+        self._asked = self._known = 0  # how often a rendering was looked for, and found
         fields = [
             it.removeprefix("subscriber.") for it in self._used if it[:11] == "subscriber."
         ]
         whole = "subscriber" in self._used
         self._plain = None if whole else _getter([_FIELDS.get(it, it) for it in sorted(fields)])
+        self._personal = text.personal
         self._attributes = sorted(it for it in self._used if it.startswith("attributes"))
 
     def frame(self, row: Claimed, extra: Mapping[str, Json] | None) -> Frame:
         """Return the rendered message for *row*, from memory where it may be."""
         if extra is not None:
             return self._render(row, {**self._shared, **extra})
+        if self._asked > MAX_FRAMES and self._known * 20 < self._asked:
+            return self._render(row, self._shared)  # hardly two get the same
         key = self._key(row)
         frame = self._frames.get(key)
-        if frame is None:
-            if len(self._frames) >= MAX_FRAMES:
-                self._frames.clear()
-            frame = self._frames[key] = self._render(row, self._shared)
+        self._asked += 1
+        if frame is not None:
+            self._known += 1
+            return frame
+        if len(self._frames) >= MAX_FRAMES:
+            self._frames.clear()
+        frame = self._frames[key] = self._render(row, self._shared)
         return frame
 
     def _key(self, row: Claimed) -> Hashable:
+        if not self._personal:
+            return row.small_payload
         key: list[Hashable] = [row.small_payload]
         key.append(row.public_id if self._plain is None else self._plain(row))
         if self._attributes:

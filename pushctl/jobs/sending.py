@@ -116,6 +116,7 @@ class Sending:
             self._course.accept(now)
         count, _ = store.deliveries.waiting(campaign.id, now)
         if count:
+            store.read_in_passing()
             recovery.begin(postbox.journal, postbox.run)
             with Crew(self._config, postbox, count) as self._crew:
                 try:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from pushctl.store.audience import Audience
     from pushctl.store.campaigns import Campaigns
+    from pushctl.store.consents import Consents
     from pushctl.store.deliveries import Deliveries
     from pushctl.store.enrolments import Enrolments
     from pushctl.store.erasure import Erasure
@@ -34,10 +35,12 @@ if TYPE_CHECKING:
     from pushctl.store.interactions import Interactions
     from pushctl.store.meta import Meta
     from pushctl.store.origins import Origins
+    from pushctl.store.prompts import Prompts
     from pushctl.store.pruning import Pruning
     from pushctl.store.reports import Reports
     from pushctl.store.runs import Runs
     from pushctl.store.schedules import Schedules
+    from pushctl.store.signatures import Signatures
     from pushctl.store.sites import Sites
     from pushctl.store.soundness import Soundness
     from pushctl.store.subscriptions import Subscriptions
@@ -47,7 +50,7 @@ if TYPE_CHECKING:
 
 # Names of the migrations this build knows, in order: lets a run find out from
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
-KNOWN_MIGRATIONS = ("m001_spine", "m002_triggers")
+KNOWN_MIGRATIONS = ("m001_spine", "m002_triggers", "m003_receiver")
 
 BUSY_SECONDS = 10.0
 
@@ -117,6 +120,12 @@ class Store:
         return Campaigns(self)
 
     @cached_property
+    def consents(self) -> "Consents":
+        from pushctl.store.consents import Consents
+
+        return Consents(self)
+
+    @cached_property
     def deliveries(self) -> "Deliveries":
         from pushctl.store.deliveries import Deliveries
 
@@ -133,6 +142,12 @@ class Store:
         from pushctl.store.origins import Origins
 
         return Origins(self)
+
+    @cached_property
+    def prompts(self) -> "Prompts":
+        from pushctl.store.prompts import Prompts
+
+        return Prompts(self)
 
     @cached_property
     def pruning(self) -> "Pruning":
@@ -205,6 +220,12 @@ class Store:
         from pushctl.store.schedules import Schedules
 
         return Schedules(self)
+
+    @cached_property
+    def signatures(self) -> "Signatures":
+        from pushctl.store.signatures import Signatures
+
+        return Signatures(self)
 
     @cached_property
     def sites(self) -> "Sites":
@@ -321,6 +342,19 @@ class Store:
             f"{self.path} can't be used: {error}. Check the disk's space and the file's "
             "permissions, or restore it from a backup."
         ) from error
+
+    def read_in_passing(self) -> None:
+        """
+        Keep little of the database in memory from now on.
+
+        For long work that goes over rows once and in order: a cache of all that it met
+        would be 64 MB that nobody looks at again.
+        """
+        if "audience" in self.__dict__:
+            self.audience.close()
+            del self.__dict__["audience"]
+        self.connection.execute("PRAGMA cache_size = -8192")
+        self.connection.execute("PRAGMA shrink_memory")
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file and empty it."""

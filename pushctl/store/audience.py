@@ -97,8 +97,9 @@ class Audience:
         any_state: bool = False,
     ) -> Sequence[int]:
         """Return the rows of active subscriptions, ascending; eight bytes each."""
-        rows = self._ask("s.id", expression, now, any_state=any_state, limit=limit)
-        return array("q", (number for (number,) in rows))
+        return self._ask(
+            "s.id", expression, now, any_state=any_state, limit=limit, take=_numbers
+        )
 
     def among(
         self,
@@ -138,7 +139,8 @@ class Audience:
         any_state: bool,
         among: Sequence[int] | None = None,
         limit: int | None = None,
-    ) -> list[tuple[Any, ...]]:
+        take: Callable[["sqlite3.Cursor"], Sequence[Any]] = list,
+    ) -> Sequence[Any]:
         query = _Query(now, few=among is not None)
         conditions = [query.condition(expression)]
         if not any_state:
@@ -152,7 +154,7 @@ class Audience:
         self._deadline = time.monotonic() + SECONDS
         try:
             with self._guarded() as connection:
-                return connection.execute(sql, query.values).fetchall()
+                return take(connection.execute(sql, query.values))
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
                 raise
@@ -181,7 +183,7 @@ class Audience:
         made = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
         made.executescript(
             "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; "
-            "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536;"
+            "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"
         )
         _prepare(made)
         self._guard(made)
@@ -196,6 +198,11 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("fold", 1, fold, deterministic=True)
     # Its first use declares a table, which nothing may do below.
     connection.execute("SELECT 1 FROM json_each('[]')").fetchall()
+
+
+def _numbers(rows: Iterable[tuple[int]]) -> "array[int]":
+    """Take rows as they come: a list of a million tuples would be 100 MB."""
+    return array("q", (number for (number,) in rows))
 
 
 def _allowed(
