@@ -91,6 +91,7 @@ def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
     Raises UsageError for a wish that names nobody, NotFoundError for an unknown template,
     segment or subscriber, TemplateError for a template that can't be used.
     """
+    store.read_in_passing()
     options = _options(wish)
     name, sources = _message(config, wish)
     template = Template.from_sources(name, sources)
