@@ -65,7 +65,7 @@ def test_a_browser_subscribes_with_everything_it_tells(project: Project) -> None
     assert (found.language, found.timezone, found.country) == ("pt-BR", "Europe/Istanbul", "TR")
     assert (found.browser, found.os, found.source) == ("Firefox", "Linux", "news.example")
     assert found.tags == ("Abandoned basket 1",)
-    assert found.attributes == {"plan": "gold"}
+    assert found.attributes == {"plan": "gold", "device": "desktop"}
     assert (found.subscribed_at, found.last_seen_at) == (NOON, NOON)
     assert events_of(project, browser) == ["page_view"]
 

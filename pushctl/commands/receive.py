@@ -31,11 +31,11 @@ def command(
     from pushctl.receiver import serve
 
     config = context.of(ctx).config
-    key = next(iter(vapid.load(config.keys).values()))
+    key = vapid.public(config.keys)
     address = listen or config.receiver.listen
     output.say(welcome(config, address))
     serve.log_to_stderr()
-    serve.serve(config, key.public, address)
+    serve.serve(config, key, address)
 
 
 def welcome(config: "Config", listen: str) -> str:

@@ -7,42 +7,22 @@ What is not of its form raises InputError and goes to the quarantine.
 """
 
 import hmac
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import NamedTuple
-from urllib.parse import urlsplit
+from collections.abc import Callable, Mapping, Sequence
 
 from pushctl.errors import InputError
+from pushctl.jobs import choices, visitors
+from pushctl.jobs.desk import Desk, Verdict, find, signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.push import vapid
-from pushctl.rules import agents, bodies, endpoints, fields, keys, tokens
-from pushctl.store import Store
+from pushctl.rules import bodies, endpoints, fields, keys, tokens
 from pushctl.store.events import Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Known, Registration
 
+__all__ = ["MAX_TAGS", "Desk", "Verdict", "apply"]
+
 # On one subscription, from its browser: a script must not fill the list of tags.
 MAX_TAGS = 200
-
-
-class Verdict(NamedTuple):
-    """What became of a request: done, or refused, and the word it is counted under."""
-
-    done: bool
-    word: str
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What judging requests takes; one for a whole drain."""
-
-    store: Store
-    secret: bytes = field(repr=False)
-    alias_secret: bytes | None = field(repr=False)
-    sites: Mapping[str, int]  # name -> row
-    origins: Mapping[str, str]  # name -> "https://shop.example"
-    hosts: Sequence[str]  # allowed push hosts
-    keys: Collection[str]  # ids of our VAPID keys, newest first
 
 
 def apply(desk: Desk, record: InboxRecord) -> Verdict:
@@ -55,37 +35,17 @@ def apply(desk: Desk, record: InboxRecord) -> Verdict:
     return handler(desk, record, bodies.parse(record.body))
 
 
-# --- who asks ----------------------------------------------------------------------------
-
-
-def _find(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Known | Verdict:
-    """Return the subscription that a signed request is about, or why it is refused."""
-    endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
-    known = desk.store.subscriptions.known(endpoint_hash)
-    if known is None:
-        return Verdict(False, "unknown subscription")
-    if known.site != record.site:
-        return Verdict(False, "subscription of another site")
-    if not _signed(record, known.auth):
-        return Verdict(False, "signature missing or wrong")
-    return known
-
-
-def _signed(record: InboxRecord, auth: bytes) -> bool:
-    return tokens.signature_holds(
-        auth, record.path, record.body.encode(), record.signature, record.at
-    )
-
-
 # --- the routes --------------------------------------------------------------------------
 
 
 def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
     made = _registration(desk, record, body)
-    about = _about(desk, record, body)
+    about = visitors.about(desk, record, body)
     # Read before anything is written: what is wrong in them refuses the whole.
-    tags, events = bodies.tags(body, "tags"), bodies.several(body, "events")
-    attributes = bodies.properties(body.get("attributes"), "attributes")
+    tags, events = bodies.timed_tags(body, "tags"), bodies.several(body, "events")
+    attributes = dict(bodies.properties(body.get("attributes"), "attributes"))
+    if visitors.asks_for_privacy(record):
+        events, attributes = [], {}
 
     forgotten = desk.store.tombstones.at(desk.secret, made.endpoint_hash)
     if forgotten is not None and record.at <= forgotten:
@@ -98,8 +58,11 @@ def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ver
         verdict, subscription = _arrive(desk, record, body, made, about)
     if not verdict.done:
         return verdict
+    if verdict.word == "subscribed":
+        attributes = dict(visitors.landing(record, body)) | attributes
     if attributes:
         desk.store.subscriptions.describe(subscription, attributes)
+    choices.consent(desk, record, subscription, body)
     _set_tags(desk, subscription, tags, record.at)
     _add_events(desk, record, subscription, events)
     return verdict
@@ -198,41 +161,11 @@ def _previous(
         known.auth, f"{record.path}#previous", made.endpoint.encode(), proof, record.at
     ):
         return known
-    return known if _signed(record, known.auth) else None
-
-
-def _about(
-    desk: Desk, record: InboxRecord, body: Mapping[str, Json]
-) -> Mapping[str, str | None]:
-    browser, system = agents.read(record.user_agent) if record.user_agent else (None, None)
-    hints = record.hints
-    return {
-        "language": bodies.perhaps(fields.language, body.get("language")),
-        "timezone": bodies.perhaps(fields.timezone, body.get("timezone")),
-        "country": bodies.perhaps(fields.country, hints.get("country")),
-        "city": bodies.perhaps(fields.label, hints.get("city")),
-        "browser": browser,
-        "os": system,
-        "source": _source(desk.origins.get(record.site, ""), body),
-    }
-
-
-def _source(origin: str, body: Mapping[str, Json]) -> str | None:
-    """Return where the visitor came from: as the page says, else the referrer's host."""
-    said = bodies.perhaps(fields.label, body.get("source"))
-    if said:
-        return said
-    try:
-        host = urlsplit(body.get("referrer") or "").hostname
-    except (ValueError, TypeError, AttributeError):
-        return None
-    if not host or host == urlsplit(origin).hostname:
-        return None
-    return bodies.perhaps(fields.label, host)
+    return known if signed(record, known.auth) else None
 
 
 def _unsubscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
-    known = _find(desk, record, body)
+    known = find(desk, record, body)
     if isinstance(known, Verdict):
         return known
     state = SubscriptionState.UNSUBSCRIBED
@@ -241,8 +174,8 @@ def _unsubscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> V
 
 
 def _change_tags(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
-    add, remove = bodies.tags(body, "add"), bodies.tags(body, "remove")
-    known = _find(desk, record, body)
+    add, remove = bodies.timed_tags(body, "add"), bodies.tags(body, "remove")
+    known = find(desk, record, body)
     if isinstance(known, Verdict):
         return known
     _set_tags(desk, known.id, add, record.at)
@@ -252,18 +185,20 @@ def _change_tags(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> V
     return Verdict(True, "tagged")
 
 
-def _set_tags(desk: Desk, subscription: int, names: Sequence[str], at: Millis) -> None:
-    if names and desk.store.tags.count_of(subscription) + len(names) > MAX_TAGS:
+def _set_tags(
+    desk: Desk, subscription: int, tags: Sequence[tuple[str, Millis | None]], at: Millis
+) -> None:
+    if tags and desk.store.tags.count_of(subscription) + len(tags) > MAX_TAGS:
         raise InputError(f"more than {MAX_TAGS} tags on one subscription")
-    for name in names:
+    for name, life in tags:
         if not fields.is_reserved(name):
-            desk.store.tags.add([subscription], name, at)
+            desk.store.tags.add([subscription], name, at, None if life is None else at + life)
 
 
 def _identify(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
     alias = None if body.get("alias") is None else bodies.label(body["alias"], "alias")
     signature = body.get("signature")
-    known = _find(desk, record, body)
+    known = find(desk, record, body)
     if isinstance(known, Verdict):
         return known
     if alias is None:
@@ -290,9 +225,11 @@ def _alias_signed(secret: bytes | None, alias: str, signature: Json) -> bool:
 
 def _events(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
     events = bodies.several(body, "events")
-    known = _find(desk, record, body)
+    known = find(desk, record, body, again=True)  # each event has an id of its own
     if isinstance(known, Verdict):
         return known
+    if visitors.asks_for_privacy(record):
+        return Verdict(True, "events not kept: privacy asked for")
     if not _add_events(desk, record, known.id, events):
         return Verdict(True, "events known already")
     return Verdict(True, "events")
@@ -357,4 +294,7 @@ _HANDLERS: Mapping[str, Callable[[Desk, InboxRecord, Mapping[str, Json]], Verdic
     "/v1/identify": _identify,
     "/v1/events": _events,
     "/v1/reports": _report,
+    "/v1/preferences": choices.preferences,
+    "/v1/forget": choices.forget,
+    "/v1/prompts": choices.prompt,
 }

@@ -100,6 +100,8 @@ def _keys(config: Config) -> Iterator[Finding]:
 
     yield from _private("keys", config.keys)
     for file in sorted(config.keys.glob("*")):
+        if file.suffix == ".pub":  # for everybody
+            continue
         yield from _private("keys", file)
     config.secret()
     keys = vapid.load(config.keys)

@@ -35,7 +35,7 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
-class _Person:
+class Person:
     """By what a line of the inbox is known to be about somebody."""
 
     hashes: Collection[bytes] = field(repr=False)  # of the endpoints
@@ -87,7 +87,7 @@ def forget(
         ingest.drain(store, config, secret, now)
     people = store.subscriptions.find(ref)
     ids = [one.id for one in people]
-    person = _Person(
+    person = Person(
         hashes={tokens.endpoint_hash(one.endpoint) for one in people},
         endpoints=[one.endpoint for one in people],
         deliveries=store.erasure.deliveries(ids),
@@ -103,6 +103,12 @@ def forget(
     return Forgotten(*traces, lines, aside)
 
 
+def clear_files(config: Config, person: Person) -> None:
+    """Blank somebody's lines in inbox and quarantine; the caller holds the drain's lock."""
+    _clear_inbox(config, person, dry_run=False)
+    _clear_quarantine(config, person, dry_run=False)
+
+
 def _erase(store: Store, people: Sequence[Subscription], secret: bytes, now: Millis) -> None:
     with store.write():
         for one in people:
@@ -114,7 +120,7 @@ def _erase(store: Store, people: Sequence[Subscription], secret: bytes, now: Mil
     store.checkpoint()
 
 
-def _clear_inbox(config: Config, person: _Person, dry_run: bool) -> int:
+def _clear_inbox(config: Config, person: Person, dry_run: bool) -> int:
     """Blank the person's lines, drained ones of living segments too."""
     count = 0
     starts: dict[str, int] = {}
@@ -127,7 +133,7 @@ def _clear_inbox(config: Config, person: _Person, dry_run: bool) -> int:
     return count
 
 
-def _clear_quarantine(config: Config, person: _Person, dry_run: bool) -> int:
+def _clear_quarantine(config: Config, person: Person, dry_run: bool) -> int:
     count = 0
     for path in sorted((config.inbox / inbox.QUARANTINE).glob("*.jsonl")):
         kept: list[bytes] = []
@@ -147,7 +153,7 @@ def _clear_quarantine(config: Config, person: _Person, dry_run: bool) -> int:
     return count
 
 
-def _is_about(line: bytes, person: _Person) -> bool:
+def _is_about(line: bytes, person: Person) -> bool:
     try:
         text = str(orjson.loads(line)["line"])
     except (ValueError, TypeError, KeyError):

@@ -14,8 +14,10 @@ from pushctl import inbox, lock
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError
 from pushctl.inbox import BadLine, Entry, Finished
-from pushctl.jobs.apply import Desk, apply
+from pushctl.jobs.apply import apply
+from pushctl.jobs.desk import Desk
 from pushctl.model import Millis
+from pushctl.rules import tokens
 from pushctl.store import Store
 
 BATCH = 2000
@@ -73,6 +75,10 @@ def drain(
             _apply_batch(desk, config, batch, report)
             if progress is not None:
                 progress(len(batch))
+        if desk is not None:
+            store.signatures.prune(now)
+            if desk.forgotten:
+                _clear(desk, config)
         segments = inbox.segments(config.inbox)
         store.inbox_cursors.prune(now - CURSORS_KEPT, segments)
     return report
@@ -99,6 +105,20 @@ def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
         hosts=config.push.allowed_hosts,
         keys=tuple(keys),
     )
+
+
+def _clear(desk: Desk, config: Config) -> None:
+    """Take those who asked to be erased out of the inbox's files and the log, too."""
+    from pushctl.jobs import forget  # it drains the inbox itself
+
+    person = forget.Person(
+        hashes={tokens.endpoint_hash(endpoint) for endpoint, _ in desk.forgotten},
+        endpoints=[endpoint for endpoint, _ in desk.forgotten],
+        deliveries=frozenset().union(*(deliveries for _, deliveries in desk.forgotten)),
+        secret=desk.secret,
+    )
+    forget.clear_files(config, person)
+    desk.store.checkpoint()
 
 
 def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestReport) -> None:

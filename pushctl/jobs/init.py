@@ -15,7 +15,7 @@ from pushctl import config as configs
 from pushctl import shipped
 from pushctl.config import Config
 from pushctl.errors import ConfigError, UsageError
-from pushctl.rules import settings, worker
+from pushctl.rules import settings, tokens, worker
 
 # Where the one site of pushctl.toml.example begins, and what follows it.
 _SITE = "[sites.shop"
@@ -138,12 +138,20 @@ def _secrets(config: Config) -> Iterator[Made]:
     there = any(config.keys.glob("vapid-*.pem"))
     if not there:
         vapid.write(config.keys)
+    for key in vapid.load(config.keys).values():
+        vapid.publish(key, config.keys)
     yield Made(config.keys, there, "your VAPID key: keep a copy in a safe place")
     secret = config.keys / "secret"
     there = secret.exists()
     if not there:
         _write(secret, os.urandom(configs.SECRET_BYTES), 0o600)
     yield Made(secret, there, "signs the messages' names")
+    shop = config.keys / "alias_secret"
+    there = shop.exists()
+    if not there:
+        # Text, not bytes: it is pasted into the shop's own settings.
+        _write(shop, f"{tokens.encode(os.urandom(32))}\n".encode(), 0o600)
+    yield Made(shop, there, "your shop signs its customers' ids with it")
 
 
 def _folders(config: Config) -> Iterator[Made]:

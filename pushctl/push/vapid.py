@@ -97,23 +97,71 @@ def load(folder: Path) -> Mapping[str, Key]:
 
 
 def write(folder: Path) -> Key:
-    """Make a new key and write it to *folder* (made 0700 when missing) as 0600."""
+    """
+    Make a new key and write it to *folder* (made 0700 when missing) as 0600.
+
+    Its public half stands beside it, see ``publish``.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = read(create())
     file = folder / f"vapid-{key.id}.pem"
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    _write_new(file, key.pem, 0o600)
+    publish(key, folder)
+    return Key(key.id, key.public, key.pem, file)
+
+
+def publish(key: Key, folder: Path) -> Path:
+    """Write the public half into a file of its own, for a receiver without secrets."""
+    file = folder / f"vapid-{key.id}.pub"
+    if not file.exists():
+        _write_new(file, f"{key.public}\n".encode(), 0o644)
+    return file
+
+
+def public(folder: Path) -> str:
+    """
+    Return the public half of the newest key: what browsers subscribe with.
+
+    From vapid-<key id>.pub where there is one; no private key is read then. Raises
+    ConfigError when there is neither.
+    """
+    files = sorted(folder.glob("vapid-*.pub"), key=lambda file: file.stat().st_mtime_ns)
+    pems = [file for file in folder.glob("vapid-*.pem") if not _published(file)]
+    if not files or pems:
+        found = next(iter(load(folder).values()), None)
+        if found is None:
+            raise ConfigError(
+                f"there is no VAPID key in {folder}. `pushctl init` makes the first one; a "
+                "receiver on a machine of its own needs the file vapid-....pub alone."
+            )
+        return found.public
+    text = files[-1].read_text("ascii", "replace").strip()
     try:
-        os.write(handle, key.pem)
+        raw = public_key(text)
+    except InputError as error:
+        raise ConfigError(f"{files[-1]} holds no public key: {error}") from error
+    if files[-1].name != f"vapid-{key_id(raw)}.pub":
+        raise ConfigError(f"{files[-1]} holds the key {key_id(raw)}, not the one it is named.")
+    return text
+
+
+def _published(file: Path) -> bool:
+    return file.with_suffix(".pub").exists()
+
+
+def _write_new(file: Path, content: bytes, mode: int) -> None:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        os.write(handle, content)
         os.fsync(handle)
     finally:
         os.close(handle)
     # The name lives in the folder: without this a power loss may forget the file.
-    handle = os.open(folder, os.O_RDONLY)
+    handle = os.open(file.parent, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
-    return Key(key.id, key.public, key.pem, file)
 
 
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?P<host>[A-Za-z0-9.-]+)", re.ASCII)

@@ -63,6 +63,24 @@ def tags(body: Mapping[str, Json], name: str) -> list[str]:
     return [fields.tag(label(one, "a tag")) for one in several(body, name)]
 
 
+# A minute to ten years.
+_LIVES = range(60, 315_360_001)
+
+
+def timed_tags(body: Mapping[str, Json], name: str) -> list[tuple[str, Millis | None]]:
+    """Return tags with how long each lives, None for good: texts, or {"name", "seconds"}."""
+    found: list[tuple[str, Millis | None]] = []
+    for one in several(body, name):
+        if not isinstance(one, dict):
+            found.append((fields.tag(label(one, "a tag")), None))
+            continue
+        seconds = one.get("seconds")
+        if type(seconds) is not int or seconds not in _LIVES:
+            raise InputError("a tag's seconds are not from 60 to 315,360,000")
+        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * 1000))
+    return found
+
+
 def moment(value: Json, received: Millis) -> Millis:
     """Return the browser's time of something, within what can be true."""
     if type(value) is not int:

@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -387,33 +387,8 @@ class Store:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
 
     def _migrate(self) -> None:
-        applied = self._applied()
-        unknown = [name for name in applied if name not in KNOWN_MIGRATIONS]
-        if unknown:
-            raise ConfigError(
-                f"{self.path} was written by a newer pushctl (it has {unknown[-1]}). "
-                "Install that version, or restore the backup made before the upgrade."
-            )
-        if len(applied) == len(KNOWN_MIGRATIONS):
-            return
-        from pushctl.store.schema import migrations
+        from pushctl.store import upgrade
 
-        with self._locked():
-            if self._applied():
-                self._back_up()
-            migrations.apply(self.db)
-
-    def _applied(self) -> list[str]:
-        sql = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
-        if self.connection.execute(sql).fetchone() is None:
-            return []
-        sql = (
-            "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl' ORDER BY rowid"
-        )
-        return [name for (name,) in self.connection.execute(sql)]
-
-    def _back_up(self) -> None:
-        copy = self.path.with_name(f"{self.path.name}.before-{len(self._applied()) + 1:03}")
-        os.close(os.open(copy, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-        with closing(sqlite3.connect(copy)) as target:
-            self.connection.backup(target)
+        if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS):
+            with self._locked():
+                upgrade.run(self.db, self.connection, self.path)

@@ -291,3 +291,42 @@ def m002_triggers(db: Database) -> None:
         CREATE INDEX subscriptions_seen ON subscriptions(last_seen_at) WHERE state = 'active';
         """,
     )
+
+
+@migrations()
+def m003_receiver(db: Database) -> None:
+    _script(
+        db,
+        """
+        -- signatures of changes that were made: none of them makes its change twice
+        CREATE TABLE seen_signatures (
+            digest BLOB PRIMARY KEY CHECK (length(digest) = 16),
+            at     INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE INDEX seen_signatures_at ON seen_signatures(at);
+
+        CREATE TABLE consents (
+            id              INTEGER PRIMARY KEY,
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
+            -- the version of the words agreed to, as the page calls it
+            text            TEXT NOT NULL,
+            at              INTEGER NOT NULL,
+            page            TEXT,
+            received_at     INTEGER NOT NULL,
+            UNIQUE (subscription_id, text, at)
+        ) STRICT;
+
+        CREATE TABLE prompt_counts (
+            site_id  INTEGER NOT NULL REFERENCES sites(id),
+            day      INTEGER NOT NULL,
+            variant  TEXT NOT NULL,
+            language TEXT NOT NULL,
+            browser  TEXT NOT NULL,
+            stage    TEXT NOT NULL
+                     CHECK (stage IN ('seen', 'accepted', 'allowed', 'denied', 'dismissed')),
+            count    INTEGER NOT NULL,
+            PRIMARY KEY (site_id, day, variant, language, browser, stage)
+        ) STRICT, WITHOUT ROWID;
+        """,
+    )

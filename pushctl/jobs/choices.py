@@ -1,0 +1,87 @@
+"""What people choose: pause, fewer, erase me, consent, and how they met the invitation."""
+
+from collections.abc import Mapping
+
+from pushctl.errors import InputError
+from pushctl.jobs.desk import Desk, Verdict, find
+from pushctl.model import InboxRecord, Json, Millis
+from pushctl.rules import agents, bodies, fields, tokens
+from pushctl.store.prompts import OTHER, STAGES
+
+# Tags that only the program sets: a browser can't, but by /v1/preferences.
+PAUSED = fields.RESERVED + "paused"
+FEWER = fields.RESERVED + "fewer"
+
+LONGEST_PAUSE = 366 * 86_400  # seconds
+
+
+def preferences(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    """Set or end a pause, ask for fewer messages or for all of them again."""
+    pause, fewer = body.get("pause"), body.get("fewer")
+    if pause is not None and not (type(pause) is int and 0 <= pause <= LONGEST_PAUSE):
+        raise InputError("pause is no time in seconds up to a year")
+    if fewer is not None and type(fewer) is not bool:
+        raise InputError("fewer is neither true nor false")
+    known = find(desk, record, body)
+    if isinstance(known, Verdict):
+        return known
+    tags = desk.store.tags
+    if pause:
+        tags.add([known.id], PAUSED, record.at, record.at + pause * 1000)
+    elif pause == 0:
+        tags.remove([known.id], PAUSED)
+    if fewer:
+        tags.add([known.id], FEWER, record.at)
+    elif fewer is False:
+        tags.remove([known.id], FEWER)
+    return Verdict(True, "preferences")
+
+
+def forget(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    """
+    Erase the subscription whose browser asks for it, and leave a tombstone.
+
+    Only this browser's: an alias may stand for others who did not ask.
+    """
+    known = find(desk, record, body)
+    if isinstance(known, Verdict):
+        return known
+    endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
+    desk.store.tombstones.add(desk.secret, endpoint_hash, record.at)
+    desk.forgotten.append(
+        (bodies.text(body, "endpoint"), frozenset(desk.store.erasure.deliveries([known.id])))
+    )
+    desk.store.erasure.erase([known.id], record.at)
+    return Verdict(True, "forgotten")
+
+
+def consent(
+    desk: Desk, record: InboxRecord, subscription: int, body: Mapping[str, Json]
+) -> None:
+    """Keep which words somebody agreed to, when and where."""
+    given = body.get("consent")
+    if given is None:
+        return
+    if not isinstance(given, dict):
+        raise InputError("consent is no object")
+    text = bodies.label(given.get("text"), "consent's text")
+    page = given.get("page")
+    if page is not None and not (isinstance(page, str) and len(page) <= fields.MAX_TEXT):
+        raise InputError("consent's page is no text of at most 1,024 characters")
+    at = bodies.moment(given.get("at"), record.at)
+    desk.store.consents.add(subscription, text, at, page, record.at)
+
+
+def prompt(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
+    """Count one step of somebody unknown through the invitation."""
+    stage = bodies.text(body, "stage")
+    if stage not in STAGES:
+        raise InputError("stage is none of the invitation's")
+    variant = bodies.label(body.get("variant"), "variant", 64)
+    said = bodies.perhaps(fields.language, body.get("language"))
+    language = said.partition("-")[0].lower() if said else OTHER
+    browser, _ = agents.recognise(record.user_agent, record.hints)
+    known = browser if browser in agents.KNOWN else OTHER
+    at: Millis = record.at
+    desk.store.prompts.count(desk.sites[record.site], at, variant, language, known, stage)
+    return Verdict(True, f"invitation {stage}")

@@ -1,0 +1,66 @@
+"""
+Where requests are judged: what it takes, who is believed to ask.
+
+A browser proves only that it holds the subscription's ``auth``, and each proof is good
+for one change: a request that somebody caught and sends again changes nothing.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pushctl.model import InboxRecord, Json
+from pushctl.rules import bodies, tokens
+from pushctl.store import Store
+from pushctl.store.subscriptions import Known
+
+
+class Verdict(NamedTuple):
+    """What became of a request: done, or refused, and the word it is counted under."""
+
+    done: bool
+    word: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What judging requests takes; one for a whole drain."""
+
+    store: Store
+    secret: bytes = field(repr=False)
+    alias_secret: bytes | None = field(repr=False)
+    sites: Mapping[str, int]  # name -> row
+    origins: Mapping[str, str]  # name -> "https://shop.example"
+    hosts: Sequence[str]  # allowed push hosts
+    keys: Collection[str]  # ids of our VAPID keys, newest first
+    # endpoint and deliveries of those whom this drain has erased: the inbox knows them yet
+    forgotten: list[tuple[str, frozenset[int]]] = field(default_factory=list, repr=False)
+
+
+def find(
+    desk: Desk, record: InboxRecord, body: Mapping[str, Json], *, again: bool = False
+) -> Known | Verdict:
+    """
+    Return the subscription that a signed request is about, or why it is refused.
+
+    With *again* the same request may come twice: what it brings has names of its own.
+    """
+    endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
+    known = desk.store.subscriptions.known(endpoint_hash)
+    if known is None:
+        return Verdict(False, "unknown subscription")
+    if known.site != record.site:
+        return Verdict(False, "subscription of another site")
+    if not signed(record, known.auth):
+        return Verdict(False, "signature missing or wrong")
+    assert record.signature is not None
+    if not again and not desk.store.signatures.take(endpoint_hash, record.signature, record.at):
+        return Verdict(False, "sent once more")
+    return known
+
+
+def signed(record: InboxRecord, auth: bytes) -> bool:
+    """Say whether *record* carries a signature by *auth*, made when it came."""
+    return tokens.signature_holds(
+        auth, record.path, record.body.encode(), record.signature, record.at
+    )

@@ -1,0 +1,82 @@
+"""What a request tells of who sent it: browser, system, device, place, where they came from."""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import parse_qsl, urlsplit
+
+from pushctl.jobs.desk import Desk
+from pushctl.model import InboxRecord, Json
+from pushctl.rules import agents, bodies, fields
+
+_CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
+
+
+def asks_for_privacy(record: InboxRecord) -> bool:
+    """Say whether the browser sent Global Privacy Control (Sec-GPC: 1)."""
+    return record.hints.get("gpc") == "1"
+
+
+def about(
+    desk: Desk, record: InboxRecord, body: Mapping[str, Json]
+) -> Mapping[str, str | None]:
+    """Return what is known of the browser, by the names of store.subscriptions.ABOUT."""
+    browser, system = agents.recognise(record.user_agent, record.hints)
+    hints = record.hints
+    known = {
+        "language": bodies.perhaps(fields.language, body.get("language")),
+        "timezone": bodies.perhaps(fields.timezone, body.get("timezone")),
+        "country": bodies.perhaps(fields.country, hints.get("country")),
+        "browser": browser,
+        "os": system,
+    }
+    if asks_for_privacy(record):
+        return known
+    city = bodies.perhaps(fields.label, hints.get("city"))
+    source = _source(desk.origins.get(record.site, ""), body)
+    return known | {"city": city, "source": source}
+
+
+def landing(record: InboxRecord, body: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return the attributes of somebody new: device, landing page, campaign, address."""
+    found: dict[str, Json] = {}
+    device = agents.device(record.user_agent, record.hints)
+    if device is not None:
+        found["device"] = device
+    if asks_for_privacy(record):
+        return found
+    address = bodies.perhaps(fields.label, record.hints.get("address"))
+    if address is not None:  # written by the receiver only where the settings ask for it
+        found["address"] = address
+    found.update(_page(body.get("page")))
+    return found
+
+
+def _page(page: Json) -> Iterator[tuple[str, str]]:
+    try:
+        parts = urlsplit(page or "")
+        pairs = parse_qsl(parts.query, max_num_fields=64)
+    except (ValueError, TypeError, AttributeError):
+        return
+    path = bodies.perhaps(fields.label, parts.path)
+    if path is not None:
+        yield "landing_page", path
+    for name, value in pairs:
+        kept = bodies.perhaps(fields.label, value)
+        if name in _CAMPAIGN and kept is not None:
+            yield name, kept
+
+
+def _source(origin: str, body: Mapping[str, Json]) -> str | None:
+    """Return where the visitor came from: the page's word, utm_source, the referrer's host."""
+    said = bodies.perhaps(fields.label, body.get("source"))
+    if said:
+        return said
+    campaign = dict(_page(body.get("page"))).get("utm_source")
+    if campaign:
+        return campaign
+    try:
+        host = urlsplit(body.get("referrer") or "").hostname
+    except (ValueError, TypeError, AttributeError):
+        return None
+    if not host or host == urlsplit(origin).hostname:
+        return None
+    return bodies.perhaps(fields.label, host)

@@ -1,0 +1,38 @@
+"""Consents: which words somebody agreed to, when and on which page; only ever added to."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pushctl.model import Json, Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+
+class Consents:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def add(
+        self, subscription: int, text: str, at: Millis, page: str | None, received: Millis
+    ) -> bool:
+        """Keep a consent; False when the same one stands there already."""
+        sql = """
+            INSERT OR IGNORE INTO consents (subscription_id, text, at, page, received_at)
+            VALUES (:id, :text, :at, :page, :received)
+        """
+        values = {
+            "id": subscription,
+            "text": text,
+            "at": at,
+            "page": page,
+            "received": received,
+        }
+        with self._store.write() as connection:
+            return connection.execute(sql, values).rowcount == 1
+
+    def of(self, subscription: int) -> list[Mapping[str, Json]]:
+        """Return text, at, page of everything that a subscription agreed to, oldest first."""
+        sql = "SELECT text, at, page FROM consents WHERE subscription_id = :id ORDER BY at, id"
+        rows = self._store.connection.execute(sql, {"id": subscription})
+        return [dict(zip(("text", "at", "page"), row, strict=True)) for row in rows]

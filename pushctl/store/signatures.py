@@ -1,0 +1,35 @@
+"""
+Signatures that were taken: a change that is sent once more is not made once more.
+
+A signature is good for five minutes on either side of its time, so whoever catches a
+request could otherwise send it again: an unsubscription after the person came back.
+"""
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from pushctl.model import Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+# Long enough for an inbox folder that is copied over a day late.
+KEPT: Millis = 2 * 86_400_000
+
+
+class Signatures:
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def take(self, endpoint_hash: bytes, signature: str, at: Millis) -> bool:
+        """Note a signature that holds; False when it was taken before."""
+        sql = "INSERT OR IGNORE INTO seen_signatures (digest, at) VALUES (:digest, :at)"
+        digest = hashlib.sha256(endpoint_hash + signature.encode()).digest()[:16]
+        with self._store.write() as connection:
+            return connection.execute(sql, {"digest": digest, "at": at}).rowcount == 1
+
+    def prune(self, now: Millis) -> int:
+        """Forget those that are too old to be sent again; return how many."""
+        sql = "DELETE FROM seen_signatures WHERE at < :before"
+        with self._store.write() as connection:
+            return connection.execute(sql, {"before": now - KEPT}).rowcount
