@@ -90,3 +90,49 @@ def test_everybody_has_their_own(store: Store, tmp_path: Path) -> None:
         first: ["Brass lamp"],
         second: ["Rug"],
     }
+
+
+def test_a_checkout_may_bring_the_basket_along(store: Store, tmp_path: Path) -> None:
+    who = person(store, 1)
+    did(store, who, "cart_updated", NOON, {"items": [{"name": "Rug"}]})
+    did(store, who, "checkout_started", NOON + MINUTE, LAMP)
+
+    assert names(store, tmp_path, who) == ["Brass lamp"]
+
+
+def test_a_checkout_without_items_leaves_the_basket_as_it_was(
+    store: Store, tmp_path: Path
+) -> None:
+    who = person(store, 1)
+    did(store, who, "cart_updated", NOON, LAMP)
+    did(store, who, "checkout_started", NOON + MINUTE, {"total": 49})
+    did(store, who, "checkout_started", NOON + 2 * MINUTE, {"items": []})
+
+    assert names(store, tmp_path, who) == ["Brass lamp"]
+
+
+def test_a_walk_speaks_of_the_basket_as_its_event_found_it(store: Store) -> None:
+    who = person(store, 1)
+    did(store, who, "cart_updated", NOON, {"items": [{"name": "Rug"}]})
+    did(store, who, "checkout_started", NOON + MINUTE)
+    did(store, who, "purchase", NOON + MINUTE)
+    did(store, who, "cart_updated", NOON + 2 * MINUTE, LAMP)
+
+    found = [
+        baskets.at(store, event, ("https://shop.example",))
+        for event in store.enrolments.new_events(0, 10)
+    ]
+
+    held = [None if basket is None else basket["names"] for basket in found]
+    assert held == [["Rug"], ["Rug"], ["Rug"], ["Brass lamp"]]
+
+
+def test_a_purchase_leaves_nothing_for_the_next_event(store: Store) -> None:
+    who = person(store, 1)
+    did(store, who, "cart_updated", NOON, LAMP)
+    did(store, who, "purchase", NOON + MINUTE)
+    did(store, who, "checkout_started", NOON + 2 * MINUTE)
+
+    *_, last = store.enrolments.new_events(0, 10)
+
+    assert baskets.at(store, last, ()) is None

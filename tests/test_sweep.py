@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import sweep
+from pushctl.jobs import baskets, sweep
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.shop import BASKET, Shop
@@ -61,7 +61,7 @@ def test_an_emptied_basket_is_no_abandoned_one(shop: Shop) -> None:
     shop.event(ann, "cart_updated", NOON + MINUTE, items=[])
     shop.sweep(NOON + 3 * MINUTE)
     assert shop.got(ann) == []
-    assert shop.store.triggers.basket(ann) is None
+    assert baskets.of(shop.store, shop.config, {ann: "shop"}) == {}
 
 
 def test_each_change_of_the_basket_starts_the_clock_anew(shop: Shop) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from pushctl.jobs import baskets
 from pushctl.jobs.walks import Walks
 from pushctl.model import Json, Millis
 from pushctl.rules import cart, timing
@@ -80,37 +81,29 @@ class Enrolling:
         who = self._who[event.subscription]
         if who is None:
             return
-        basket = self._basket(event, who)
+        self._note_interest(event)
         if event.name in self._walks.stops:
             self._stop(event, who)
-        for trigger in self._begins.get(event.name, ()):
-            self.enter(trigger, event, who, basket)
+        begins = self._begins.get(event.name)
+        if begins:
+            basket = baskets.at(self._store, event, self._walks.origins(who.site))
+            for trigger in begins:
+                self.enter(trigger, event, who, basket)
 
-    def _basket(self, event: Event, who: Who) -> Mapping[str, Json] | None:
-        """Bring the basket up to date; return it as it was when the event came."""
-        keep, who_id = self._store.triggers, who.subscription
-        told = event.name == cart.CHECKOUT and "items" in event.properties
-        if event.name == cart.UPDATED or told:
-            return self._filled(event, who)
+    def _note_interest(self, event: Event) -> None:
+        """Remember which products a person looked at, or put into the basket."""
         if event.name in _INTEREST:
-            product = event.properties.get("product", event.properties.get("id"))
-            if isinstance(product, str | int):
-                keep.interested([(str(product)[:200], who_id, event.at)])
-        basket = keep.basket(who_id)
-        if basket is not None and event.name in (cart.EMPTIED, cart.PURCHASE):
-            keep.clear_basket(who_id, event.at)
-        elif basket is not None and event.name == cart.CHECKOUT:
-            keep.fill_basket(who_id, basket, "payment", event.at)
-        return basket
-
-    def _filled(self, event: Event, who: Who) -> Mapping[str, Json]:
-        keep = self._store.triggers
-        basket = cart.read(event.properties, self._walks.origins(who.site))
-        stage = "basket" if event.name == cart.UPDATED else "payment"
-        keep.fill_basket(who.subscription, basket, stage, event.at)
-        products = [str(item["id"]) for item in basket["items"] if item["id"]]
-        keep.interested((product, who.subscription, event.at) for product in products)
-        return basket
+            products = [event.properties.get("product", event.properties.get("id"))]
+        elif event.name == cart.UPDATED or cart.tells(event.name, event.properties):
+            items = cart.read(event.properties, ())["items"]
+            products = [item["id"] for item in items]
+        else:
+            return
+        self._store.triggers.interested(
+            (str(product)[:200], event.subscription, event.at)
+            for product in products
+            if isinstance(product, str | int) and product
+        )
 
     def _stop(self, event: Event, who: Who) -> None:
         people = self._store.enrolments.same_person(who)

@@ -11,15 +11,14 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 from pushctl.config import Config
 from pushctl.errors import TemplateError
-from pushctl.jobs import baskets, recovery
+from pushctl.jobs import context, recovery
 from pushctl.jobs.booking import Book
 from pushctl.jobs.course import Course
 from pushctl.jobs.crew import CHUNK, Crew
-from pushctl.jobs.letters import Extras, Item, Unwritten, Writer
+from pushctl.jobs.letters import Item, Unwritten, Writer
 from pushctl.jobs.membership import segments_of
 from pushctl.jobs.postbox import open_postbox
 from pushctl.jobs.stopping import Stop
@@ -69,7 +68,7 @@ class Sending:
             config,
             frozenset(self._postbox.keys),
             segments=segments_of(store, config, names, now) if names else None,
-            extras=options.extras or self._baskets(),
+            extras=context.of(store, config, campaign),
         )
         known = (
             {} if options.accept_mass_gone else {it.origin: it for it in store.origins.all()}
@@ -90,11 +89,6 @@ class Sending:
         self._written = self._unwritten = 0
         self._closing = False
         self._crew: Crew
-
-    def _baskets(self) -> Extras | None:
-        if not baskets.wanted(self._campaign.sources):
-            return None
-        return partial(baskets.extras, self._store, self._config)
 
     def _now(self) -> Millis:
         # Durations by the monotonic clock: the wall's may jump.

@@ -10,7 +10,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 from pushctl import lock
@@ -18,7 +17,7 @@ from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, PushctlError, RefusedError
 from pushctl.jobs import deliver, ingest, scan
 from pushctl.jobs.enrol import Enrolling
-from pushctl.jobs.walks import Walks, extras
+from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus, Millis
 from pushctl.rules import timing
 from pushctl.rules.enrolment import (
@@ -292,9 +291,7 @@ class _Sweep:
 
     def _deliver(self, number: int) -> None:
         campaign = self._store.campaigns.by_id(number)
-        # A broadcast's messages speak of what is known to everybody who sends one.
-        own = partial(extras, self._store) if self._store.triggers.leads(number) else None
-        options = deliver.Options(patience=0.0, extras=own)
+        options = deliver.Options(patience=0.0)
         try:
             report = deliver.run(self._store, self._config, campaign, self._now, options)
         except BusyError:

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pushctl.jobs.letters import Extras
 from pushctl.model import Campaign, Millis
 
 
@@ -14,7 +13,6 @@ class Options:
 
     patience: float = 60.0  # seconds to wait for the next row that becomes due
     accept_mass_gone: bool = False
-    extras: Extras | None = None
     progress: Callable[[int], None] = lambda ended: None
     tell: Callable[[str], None] = lambda text: None
 

@@ -6,7 +6,7 @@ decision is written, whatever another process does meanwhile.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import tzinfo
 from functools import cached_property
 
@@ -27,7 +27,6 @@ from pushctl.rules.enrolment import (
 )
 from pushctl.rules.triggers import Frequency, Trigger, campaign_name
 from pushctl.store import Store
-from pushctl.store.deliveries import Claimed
 from pushctl.store.enrolments import Decision, Planned, Who
 
 _KINDS: Mapping[type, str] = {
@@ -193,16 +192,3 @@ class Walks:
             step=step,
             now=self.now,
         )
-
-
-def extras(store: Store, rows: Iterable[Claimed]) -> Mapping[int, Mapping[str, Json]]:
-    """Return what each row's message may speak of beside its receiver: its walk's context."""
-    listed = [row for row in rows if row.enrolment]
-    contexts = store.enrolments.contexts({row.enrolment for row in listed})
-    return {
-        row.id: {
-            key: value for key, value in contexts[row.enrolment].items() if value is not None
-        }
-        for row in listed
-        if row.enrolment in contexts
-    }

@@ -16,6 +16,9 @@ UPDATED, EMPTIED, PURCHASE = "cart_updated", "cart_emptied", "purchase"
 # Payment is reached: the basket moves from "Abandoned basket 1" to 2.
 CHECKOUT = "checkout_started"
 
+# What a basket is known by; the payment only where it brings the items along.
+TELLING = (UPDATED, EMPTIED, PURCHASE, CHECKOUT)
+
 # A message names a few; no page makes rows of megabytes.
 MAX_ITEMS = 20
 _TEXTS = ("id", "name", "url", "image", "line")
@@ -56,6 +59,26 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
         "currency": currency[:8] if isinstance(currency, str) else None,
         "url": own_url(properties.get("url"), origins),
     }
+
+
+def tells(name: str, properties: Mapping[str, Json]) -> bool:
+    """Say whether an event tells what lies in the basket, or that nothing does any more."""
+    if name == CHECKOUT:
+        return bool(properties.get("items"))
+    return name in TELLING
+
+
+def after(
+    basket: Mapping[str, Json] | None,
+    name: str,
+    properties: Mapping[str, Json],
+    origins: Sequence[str],
+) -> Mapping[str, Json] | None:
+    """Return the basket once an event has come, *basket* being what it was before."""
+    if not tells(name, properties):
+        return basket
+    filled = meaning(name, properties) in (UPDATED, CHECKOUT)
+    return read(properties, origins) if filled else None
 
 
 def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> float | None:

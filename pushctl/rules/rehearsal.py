@@ -152,14 +152,10 @@ class Rehearsal:
         yield Happening(now, trigger.name, kind, intent.reason, step, template, walk.context)
 
     def _fill(self, event: Event) -> Mapping[str, Json] | None:
-        """Bring the basket up to date; return it as it was when the event came."""
-        told = event.name == cart.CHECKOUT and "items" in event.properties
-        if event.name == cart.UPDATED or told:
-            self.basket = cart.read(event.properties, self.origins)
-        basket = self.basket
-        if event.name in (cart.EMPTIED, cart.PURCHASE):
-            self.basket = None
-        return basket
+        """Bring the basket up to date; return what a walk begun by *event* may speak of."""
+        before = self.basket
+        self.basket = cart.after(before, event.name, event.properties, self.origins)
+        return self.basket or before
 
     def _seen(self, trigger: Trigger, since: Millis, besides: str) -> frozenset[str]:
         return frozenset(

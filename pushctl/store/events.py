@@ -10,6 +10,8 @@ from pushctl.model import Json, Millis
 if TYPE_CHECKING:
     from pushctl.store import Store
 
+_EVER = 2**62  # later than any time, behind any row
+
 
 class Event(NamedTuple):
     """One thing that a person did."""
@@ -50,9 +52,19 @@ class Events:
             yield event._replace(properties=orjson.loads(row[4]))
 
     def latest(
-        self, subscriptions: Iterable[int], names: Iterable[str]
+        self,
+        subscriptions: Iterable[int],
+        names: Iterable[str],
+        *,
+        with_items: str = "",
+        before: tuple[Millis, int] | None = None,
     ) -> Mapping[int, tuple[str, Mapping[str, Json]]]:
-        """Return name and properties of each subscription's last event among *names*."""
+        """
+        Return name and properties of each subscription's last event among *names*.
+
+        Those called *with_items* count only where they list items; *before* is time and
+        row of the event that the others must precede.
+        """
         # One look into events(subscription_id, name, at) for each pair.
         sql = """
             SELECT p.value, e.name, e.properties
@@ -62,12 +74,18 @@ class Events:
                      JOIN events AS l ON l.id = (
                           SELECT i.id FROM events AS i
                            WHERE i.subscription_id = p.value AND i.name = n.value
+                             AND i.at <= :at AND (i.at < :at OR i.id < :row)
+                             AND (i.name <> :with_items
+                                  OR json_array_length(i.properties, '$.items') > 0)
                            ORDER BY i.at DESC, i.id DESC LIMIT 1)
                     ORDER BY l.at DESC, l.id DESC LIMIT 1)
         """
         values = {
             "subscriptions": orjson.dumps(list(subscriptions)).decode(),
             "names": orjson.dumps(list(names)).decode(),
+            "with_items": with_items,
+            "at": _EVER if before is None else before[0],
+            "row": _EVER if before is None else before[1],
         }
         rows = self._store.connection.execute(sql, values)
         return {row[0]: (row[1], orjson.loads(row[2])) for row in rows}

@@ -11,7 +11,6 @@ _STATEMENTS = (
     "DELETE FROM decisions WHERE at < :before",
     "DELETE FROM enrolments WHERE changed_at < :before AND state <> 'active'",
     "DELETE FROM interests WHERE at < :before",
-    "DELETE FROM baskets WHERE updated_at < :before",
     "DELETE FROM feed_items WHERE at < :before",
     "DELETE FROM runs WHERE started_at < :before",
 )

@@ -1,5 +1,5 @@
 """
-What triggers remember between sweeps: who is paused, how far was read, baskets, interests.
+What triggers remember between sweeps: who is paused, how far was read, interests.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -203,36 +203,6 @@ class Triggers:
         while page := self._store.connection.execute(sql, {"after": after}).fetchall():
             yield from map(Candidate._make, page)
             after = page[-1][0]
-
-    # --- baskets ---------------------------------------------------------------------
-
-    def basket(self, subscription: int) -> Mapping[str, Json] | None:
-        """Return what lies in a subscription's basket, or None."""
-        sql = "SELECT cart FROM baskets WHERE subscription_id = :id"
-        row = self._store.connection.execute(sql, {"id": subscription}).fetchone()
-        found: Mapping[str, Json] | None = None if row is None else orjson.loads(row[0])
-        return found
-
-    def fill_basket(
-        self, subscription: int, cart: Mapping[str, Json], stage: str, at: Millis
-    ) -> None:
-        sql = """
-            INSERT INTO baskets (subscription_id, cart, stage, updated_at)
-            VALUES (:id, :cart, :stage, :at)
-            ON CONFLICT (subscription_id) DO UPDATE
-               SET cart = excluded.cart, stage = excluded.stage,
-                   updated_at = excluded.updated_at
-             WHERE excluded.updated_at >= updated_at
-        """
-        text = orjson.dumps(cart).decode()
-        values = {"id": subscription, "cart": text, "stage": stage, "at": at}
-        with self._store.write() as connection:
-            connection.execute(sql, values)
-
-    def clear_basket(self, subscription: int, at: Millis) -> None:
-        sql = "DELETE FROM baskets WHERE subscription_id = :id AND updated_at <= :at"
-        with self._store.write() as connection:
-            connection.execute(sql, {"id": subscription, "at": at})
 
     # --- products --------------------------------------------------------------------
 

@@ -1,0 +1,52 @@
+"""
+What a campaign's messages may speak of beside their receiver and the campaign.
+
+One place for everybody who sends: a broadcast, a sweep, `campaigns resume`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from pushctl.config import Config
+from pushctl.jobs import baskets
+from pushctl.jobs.letters import Extras
+from pushctl.model import Campaign, Json
+from pushctl.store import Store
+from pushctl.store.deliveries import Claimed
+
+Context = Mapping[int, Mapping[str, Json]]
+
+
+def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
+    """
+    Return what looks up the context of claimed rows, by delivery; None: they have none.
+
+    A step of a trigger speaks of what its walk knows (the basket as it was left, the
+    event, the code); beside that everybody's basket is known as it is now.
+    """
+    led = store.triggers.leads(campaign.id)
+    speaks = baskets.wanted(campaign.sources)
+    if not (led or speaks):
+        return None
+
+    def look_up(rows: Sequence[Claimed]) -> Context:
+        known = _walks(store, rows) if led else {}
+        if not speaks:
+            return known
+        without = [row for row in rows if "cart" not in known.get(row.id, ())]
+        held = baskets.extras(store, config, without)
+        return {**known, **{row: {**known.get(row, {}), **held[row]} for row in held}}
+
+    return look_up
+
+
+def _walks(store: Store, rows: Sequence[Claimed]) -> Context:
+    """Return what each row's walk knows."""
+    listed = [row for row in rows if row.enrolment]
+    contexts = store.enrolments.contexts({row.enrolment for row in listed})
+    return {
+        row.id: {
+            key: value for key, value in contexts[row.enrolment].items() if value is not None
+        }
+        for row in listed
+        if row.enrolment in contexts
+    }
