@@ -240,10 +240,12 @@ def _add_events(
 ) -> int:
     if not events:
         return 0
-    desk.store.subscriptions.refresh(subscription, {}, record.at)
-    return desk.store.events.add(
+    added = desk.store.events.add(
         _event(record, subscription, number, one) for number, one in enumerate(events)
     )
+    if added:  # events that were caught and sent again say nothing of anybody's being here
+        desk.store.subscriptions.refresh(subscription, {}, record.at)
+    return added
 
 
 def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> Event:

@@ -24,6 +24,7 @@ Check = Callable[[Json], None]
 _WRITTEN = dict.fromkeys(map(ord, "\u200c\u200d\u00a0\u202f"))
 
 KILO = 1024
+BIGGEST = 8 * KILO  # no route takes more
 MAX_DEPTH = 4  # levels inside properties and attributes
 MAX_KEYS = 64
 MAX_TEXT = 1024
@@ -173,13 +174,37 @@ def _from_rule(rule: Callable[[str], object]) -> Check:
     return check
 
 
+def whole(low: int, high: int) -> Check:
+    def check(value: Json) -> None:
+        if type(value) is not int or not low <= value <= high:
+            raise ShapeError(f"a whole number from {low} to {high}")
+
+    return check
+
+
+def yes_or_no(value: Json) -> None:
+    if type(value) is not bool:
+        raise ShapeError("true or false")
+
+
 TAG = label(255)
+_TIMED = record(
+    {"name": TAG, "seconds": whole(60, 315_360_000)}, frozenset({"name", "seconds"})
+)
+
+
+def timed_tag(value: Json) -> None:
+    """A tag's name, or {"name", "seconds"} for one that expires."""
+    (_TIMED if isinstance(value, dict) else TAG)(value)
+
+
 ID = matching(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - or _")
 SIGNATURE = r"[0-9]{1,11}\.[A-Za-z0-9_-]{43}"
 EVENT = record(
     {"id": ID, "name": label(64), "at": moment, "properties": free},
     frozenset({"id", "name", "at"}),
 )
+CONSENT = record({"text": label(255), "at": moment, "page": text()}, frozenset({"text", "at"}))
 KEYS = record(
     {"p256dh": _from_rule(keys.p256dh), "auth": _from_rule(keys.auth)},
     frozenset({"p256dh", "auth"}),
@@ -203,9 +228,10 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "page": text(),
         "referrer": text(),
         "source": label(255),
-        "tags": each(TAG, MAX_TAGS),
+        "tags": each(timed_tag, MAX_TAGS),
         "attributes": free,
         "events": each(EVENT, MAX_EVENTS),
+        "consent": CONSENT,
     }
     report: dict[str, Check] = {
         "message": matching(r"[0-9]{1,18}\.[A-Za-z0-9_-]{22}", "a message's token"),
@@ -214,7 +240,15 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "at": moment,
         "id": ID,
     }
-    tags = {**known, "add": each(TAG, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}
+    prompt = {
+        "variant": ID,
+        "stage": matching(
+            "seen|accepted|allowed|denied|dismissed", "a stage of the invitation"
+        ),
+        "language": matching(r"[A-Za-z0-9-]{1,35}", "a language tag"),
+    }
+    preferences = {**known, "pause": whole(0, 366 * 86_400), "fewer": yes_or_no}
+    tags = {**known, "add": each(timed_tag, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}
     identify = {**known, "alias": optional(label(255)), "signature": label(255)}
     events = {**known, "events": each(EVENT, MAX_EVENTS)}
     return {
@@ -227,6 +261,11 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "/v1/events": Shape(8 * KILO, events, frozenset(events)),
         "/v1/reports": Shape(
             KILO, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
+        ),
+        "/v1/preferences": Shape(4 * KILO, preferences, frozenset(known)),
+        "/v1/forget": Shape(4 * KILO, known, frozenset(known)),
+        "/v1/prompts": Shape(
+            KILO // 2, prompt, frozenset({"variant", "stage"}), signed=False, plain=True
         ),
     }
 

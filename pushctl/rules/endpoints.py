@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pushctl.errors import InputError
 
 MAX_LENGTH = 2048
+MAX_HOST = 253  # of a name in DNS (RFC 1035, section 2.3.4, without the root's dot)
 
 # https, a plain ASCII host name, no user, no port but 443, a path of its own.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -40,6 +41,8 @@ def origin(endpoint: str, allowed: Sequence[str]) -> str:
             "no fragment)"
         )
     host, port = match["host"], match["port"]
+    if len(host) > MAX_HOST:
+        raise InputError(f"the endpoint's host name has {len(host)} characters")
     if port == "443":
         port = None
     name = host if port is None else f"{host}:{port}"
