@@ -17,13 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from benchmarks.sink import HOST
-from pushctl import config as configuration
-from pushctl.jobs import broadcast, deliver
-from pushctl.store import Store
-
 
 def main() -> None:
+    # Not at the top: each worker imports this file first, and needs none of it.
+    from benchmarks.sink import HOST
+    from pushctl import config as configuration
+    from pushctl.jobs import broadcast, deliver
+    from pushctl.store import Store
+
     folder, port, ca, encoder, name = sys.argv[1:]
     config = configuration.load(Path(folder) / "pushctl.toml", os.environ)
     loopback = configuration.LoopbackConfig({HOST: f"127.0.0.1:{port}"}, Path(ca))
