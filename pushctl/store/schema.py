@@ -254,14 +254,6 @@ def m002_triggers(db: Database) -> None:
             scanned_at INTEGER
         ) STRICT, WITHOUT ROWID;
 
-        CREATE TABLE baskets (
-            subscription_id INTEGER PRIMARY KEY
-                            REFERENCES subscriptions(id) ON DELETE CASCADE,
-            cart            TEXT NOT NULL,
-            stage           TEXT NOT NULL CHECK (stage IN ('basket', 'payment')),
-            updated_at      INTEGER NOT NULL
-        ) STRICT;
-
         CREATE TABLE interests (
             product         TEXT NOT NULL,
             subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
