@@ -11,7 +11,7 @@ from pushctl import lock
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, TemplateError
 from pushctl.jobs import campaigns, crew, deliver, recovery
-from pushctl.model import Answer, CampaignStatus, DeliveryStatus, Outcome
+from pushctl.model import Answer, CampaignStatus, DeliveryStatus, Outcome, SubscriptionState
 from pushctl.push import journal, vapid
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, sending
@@ -114,6 +114,13 @@ def test_gone_subscriptions_are_put_away_softly(field: Field, service: PushServi
     assert field.counts(report.campaign) == {"accepted": 2, "gone": 1}
     assert field.states() == {"active": 2, "gone": 1}
     assert sum(field.counts(field.send(soon(), name="next").campaign).values()) == 2
+
+
+def test_who_unsubscribed_meanwhile_is_not_called_gone(field: Field) -> None:
+    rows = field.people(2)
+    field.store.subscriptions.mark(rows[:1], SubscriptionState.UNSUBSCRIBED, "asked", soon())
+    field.store.health.gone([(row, "410") for row in rows], soon())
+    assert field.states() == {"gone": 1, "unsubscribed": 1}
 
 
 def test_a_service_fault_waits_and_is_tried_again(field: Field, service: PushService) -> None:
@@ -252,7 +259,7 @@ def test_many_errors_pause_a_campaign(field: Field, service: PushService) -> Non
     field.people(1500, APPLE)
     report = field.send(soon())
     assert report.campaign.status is CampaignStatus.PAUSED
-    assert report.refused == "a quarter of the last answers were errors"
+    assert report.campaign.note == "a quarter of the last answers were errors"
     assert sums_up(field, report, 1500)
     assert field.counts(report.campaign)["planned"] > 0
 

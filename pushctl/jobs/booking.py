@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pushctl.jobs.letters import Item, LaneKey
 from pushctl.jobs.traffic import Traffic
-from pushctl.model import Answer, DeliveryStatus, Millis, Outcome, SubscriptionState
+from pushctl.model import Answer, DeliveryStatus, Millis, Outcome
 from pushctl.rules import policy
 from pushctl.store import Store
 from pushctl.store.deliveries import Finished
@@ -142,14 +142,14 @@ class Book:
         The caller holds the transaction, so rows and subscriptions change together.
         """
         store.deliveries.finish(self.rows)
-        for (origin, _), people in self.gone.items():
-            if origin in spared:
-                continue
-            by_reason: dict[str, list[int]] = defaultdict(list)
-            for subscription, reason in people:
-                by_reason[reason].append(subscription)
-            for reason, ids in by_reason.items():
-                store.subscriptions.mark(ids, SubscriptionState.GONE, reason, self.now)
+        gone = [
+            person
+            for (origin, _), people in self.gone.items()
+            if origin not in spared
+            for person in people
+        ]
+        if gone:
+            store.health.gone(gone, self.now)
         if self.failed:
             store.health.failed(self.failed, self.now)
         if self.worked:

@@ -118,7 +118,7 @@ class Sending:
                         pass
                 finally:
                     self._bring_home()
-            recovery.end(postbox.journal, postbox.run)
+        recovery.end(postbox.journal, postbox.run)
         return self._finish()
 
     def _turn(self) -> bool:
@@ -229,15 +229,15 @@ class Sending:
     def _apply_stop_rules(self, book: Book) -> None:
         ended = "x" * book.errors + "a" * (book.ended - book.errors)
         self._recent = (self._recent + ended)[-policy.ERROR_WINDOW :]
+        why = None
         if book.ours is not None:
             why = f"a push service says that the message is wrong: {book.ours}"
+            self._report.refused = why
         elif book.errors and policy.too_many_errors(self._recent):
             why = "a quarter of the last answers were errors"
-        else:
-            return
-        self._report.refused = why
-        self._report.notes.append(f"Paused: {why}.")
-        self._pause(why)
+        if why is not None:
+            self._report.notes.append(f"Paused: {why}.")
+            self._pause(why)
 
     def _claim(self, room: int, now: Millis) -> list[Claimed]:
         """Claim up to *room* rows, those with a date first; none of a paused campaign."""

@@ -255,10 +255,10 @@ class Deliveries:
         return None if share is None else float(share)
 
     def found_gone(self, campaign: int, origin: str) -> list[int]:
-        """Return the subscriptions of *origin* that *campaign* was told are gone."""
+        """Return the subscriptions of *origin* that are gone since *campaign* was told so."""
         sql = """
             SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE d.campaign_id = :campaign AND d.status = 'gone'
+             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND s.state = 'gone'
                AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
         """
         values = {"campaign": campaign, "origin": origin}

@@ -22,6 +22,22 @@ class Health:
     def __init__(self, store: "Store") -> None:
         self._store = store
 
+    def gone(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
+        """Put (subscription, reason) away; whoever unsubscribed meanwhile stays so."""
+        change = """
+            INSERT INTO subscription_changes (subscription_id, kind, reason, at)
+            SELECT id, 'gone', :reason, :now FROM subscriptions
+             WHERE id = :id AND state IN ('active', 'quarantined')
+        """
+        update = """
+            UPDATE subscriptions SET state = 'gone', state_reason = :reason, state_at = :now
+             WHERE id = :id AND state IN ('active', 'quarantined')
+        """
+        values = [{"id": one, "reason": why, "now": now} for one, why in subscriptions]
+        with self._store.write() as connection:
+            connection.executemany(change, values)
+            connection.executemany(update, values)
+
     def failed(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
         """Put (subscription, reason) aside; gone at the third failure over a week."""
         becomes = f"""
