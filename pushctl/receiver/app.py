@@ -1,8 +1,8 @@
 """The ASGI app: which address leads where."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any
 
 from starlette.applications import Starlette
@@ -25,9 +25,15 @@ class Receiver:
     Starlette's way to a route costs as much as all the checks of an event.
     """
 
-    def __init__(self, intakes: Mapping[str, Intake], rest: Starlette) -> None:
+    def __init__(
+        self,
+        intakes: Mapping[str, Intake],
+        rest: Starlette,
+        lifespan: Callable[[], AbstractAsyncContextManager[None]],
+    ) -> None:
         self._intakes = intakes
         self.rest = rest
+        self.lifespan = lifespan
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         intake = self._intakes.get(scope["path"]) if scope["type"] == "http" else None
@@ -61,7 +67,7 @@ def build(config: Config, public_key: str) -> Receiver:
         return JSONResponse({"ok": True})
 
     @asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    async def lifespan() -> AsyncIterator[None]:
         writing = asyncio.create_task(committer.run())
         counting = asyncio.create_task(tally.run())
         yield
@@ -73,9 +79,7 @@ def build(config: Config, public_key: str) -> Receiver:
 
     routes.append(Route("/healthz", healthz))
     nothing = {404: _nothing, 405: _nothing}
-    return Receiver(
-        intakes, Starlette(routes=routes, lifespan=lifespan, exception_handlers=nothing)
-    )
+    return Receiver(intakes, Starlette(routes=routes, exception_handlers=nothing), lifespan)
 
 
 def _origins(config: Config) -> dict[bytes, str]:

@@ -9,16 +9,12 @@ from typing import Any
 from pushctl import shipped
 from pushctl.config import Config, Site
 from pushctl.receiver.answers import Headers, Refusal, answer, refuse
-from pushctl.rules import worker
+from pushctl.rules import tag_rules, worker
 
 # The page's part may be a few minutes old; a browser that looks for a new worker
 # must get the newest.
-_NAMES = {
-    "pushctl.js": b"public, max-age=300, stale-while-revalidate=86400",
-    "pushctl-prompt.js": b"public, max-age=300, stale-while-revalidate=86400",
-    "pushctl.mjs": b"public, max-age=300, stale-while-revalidate=86400",
-    "pushctl-sw.js": b"no-cache",
-}
+_PAGE = b"public, max-age=300, stale-while-revalidate=86400"
+_NAMES = dict.fromkeys(worker.SCRIPTS, _PAGE) | {"pushctl-sw.js": b"no-cache"}
 
 
 @dataclass(frozen=True)
@@ -39,6 +35,7 @@ def settings(config: Config, site: Site, public_key: str) -> dict[str, Any]:
         icon=site.brand.icon,
         badge=site.brand.badge,
         color=site.brand.color,
+        rules=bool(tag_rules.served(config.tag_rules, site.name)),
     )
 
 
@@ -48,9 +45,8 @@ def prepare(config: Config, public_key: str) -> Mapping[tuple[str, str], File]:
     for name, cache in _NAMES.items():
         text = worker.slim((shipped.path("sw") / name).read_text("utf-8"))
         for site in config.sites.values():
-            filled = text
-            if "/*pushctl*/" in text:
-                filled = worker.fill(text, settings(config, site, public_key))
+            rules = tag_rules.served(config.tag_rules, site.name)
+            filled = worker.filled(name, text, settings(config, site, public_key), rules)
             made[name, site.name] = _file(filled.encode(), cache)
     return made
 

@@ -1,22 +1,16 @@
-"""Running the receiver: granian in this one process, until SIGTERM or SIGINT."""
+"""Running the receiver in this one process, until SIGTERM or SIGINT."""
 
 import asyncio
 import logging
+import resource
 import signal
-import socket
 
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
+import uvloop
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.receiver.app import build
-
-HEAD_MILLISECONDS = 5_000
-MAX_HEAD = 16 * 1024
-# Connections that may be open, and requests that may be worked on, at once.
-BACKLOG = 2_048
+from pushctl.receiver.front import Front, Limits
 
 
 def address(listen: str) -> tuple[str, int]:
@@ -32,48 +26,36 @@ def serve(config: Config, public_key: str, listen: str) -> None:
     """
     Take requests on *listen* until a signal comes, then finish what was begun.
 
-    One process: requests cost about 0.1 ms, and a second writer would only take the
+    One process: requests cost less than 0.1 ms, and a second writer would only take the
     disk's turns from the first.
     """
     host, port = address(listen)
-    _check_free(host, port)
-    server = Server(
-        build(config, public_key),
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        backlog=BACKLOG,
-        backpressure=BACKLOG,
-        http1_settings=HTTP1Settings(
-            header_read_timeout=HEAD_MILLISECONDS, max_buffer_size=MAX_HEAD
-        ),
-        log_enabled=False,
-    )
-    asyncio.run(_run(server))
+    _raise_file_limit()
+    uvloop.run(_run(config, public_key, host, port))
 
 
-def _check_free(host: str, port: int) -> None:
-    # granian shares its port (SO_REUSEPORT): a second receiver would start without a
-    # word and take half of the visitors to its own inbox.
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def _raise_file_limit() -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def _run(config: Config, public_key: str, host: str, port: int) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    receiver = build(config, public_key)
+    front = Front(receiver, Limits())
+    async with receiver.lifespan():
         try:
-            probe.bind((host, port))
+            await front.start(host, port)
         except OSError as error:
             raise ConfigError(
                 f"can't listen on {host}:{port}: {error.strerror}. Stop what listens "
                 "there, or choose another address with --listen."
             ) from error
-
-
-async def _run(server: Server) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+        await stopped.wait()
+        await front.stop()
 
 
 def log_to_stderr() -> None:
