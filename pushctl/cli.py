@@ -41,6 +41,7 @@ COMMANDS = {
     "templates": Command("pushctl.commands.templates", "List and preview the messages."),
     "send": Command("pushctl.commands.send", "Send a message to an audience."),
     "campaigns": Command("pushctl.commands.campaigns", "Show, pause, resume, cancel."),
+    "schedules": Command("pushctl.commands.schedules", "List and cancel what is sent later."),
     "sweep": Command("pushctl.commands.sweep", "Do all that is due; for cron, every minute."),
     "triggers": Command("pushctl.commands.triggers", "Show, pause and try the triggers."),
     "explain": Command(

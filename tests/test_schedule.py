@@ -1,5 +1,6 @@
 """Campaigns for later: on the site's clock, and on each person's own."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs import sweep
+from pushctl.jobs import broadcast, recurring, sweep
 from pushctl.model import CampaignStatus
 from pushctl.rules import timing
-from pushctl.rules.schedule import Passed, due, wall
+from pushctl.rules.schedule import Passed, due, following, rule, wall
+from pushctl.store import KNOWN_MIGRATIONS, idle
 from tests.support import DAY, HOUR, NOON, sending
+from tests.support.program import pushctl
 from tests.support.sending import Field
 
 BERLIN, KATHMANDU = timing.zone("Europe/Berlin"), timing.zone("Asia/Kathmandu")
@@ -104,3 +107,169 @@ def test_a_text_by_hand_needs_no_template(field: Field) -> None:
     )
     assert field.counts(report.campaign) == {"accepted": 1}
     assert '"Your \\"sofa\\" is here"' in report.campaign.sources["en.toml"]
+
+
+def times(said: str, zone: str, since: str, count: int, *, local: bool = False) -> list[str]:
+    """Return when *said* comes next, in UTC."""
+    where = timing.zone(zone)
+    now = timing.moment(since)
+    starts = timing.local(now, where).replace(tzinfo=None)
+    found = []
+    for _ in range(count):
+        come = following(rule(said), starts, where, now, local=local)
+        if come is None:
+            break
+        now = come[1]
+        found.append(f"{timing.local(now, timing.zone('UTC')):%m-%d %H:%M}")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("day 09:00", ["04-28 07:00", "04-29 07:00"]),
+        ("every monday,friday 09:00", ["05-01 07:00", "05-04 07:00"]),
+        ("weekday 18:00", ["04-27 16:00", "04-28 16:00"]),
+        ("FREQ=MONTHLY;BYDAY=1MO;BYHOUR=9;BYMINUTE=0", ["05-04 07:00", "06-01 07:00"]),
+        ("RRULE:FREQ=DAILY;COUNT=1;BYHOUR=20;BYMINUTE=0", ["04-27 18:00"]),
+    ],
+)
+def test_what_comes_again(said: str, expected: list[str]) -> None:
+    assert times(said, "Europe/Berlin", "2026-04-27T12:00:00+02:00", 2) == expected
+
+
+def test_nine_stays_nine_when_the_clocks_change() -> None:
+    since = "2026-10-23T12:00:00+02:00"
+    assert times("day 09:00", "Europe/Berlin", since, 3) == [
+        "10-24 07:00", "10-25 08:00", "10-26 08:00",
+    ]  # fmt: skip
+
+
+def test_a_time_that_is_skipped_comes_an_hour_later_and_one_that_comes_twice_once() -> None:
+    spring = times("day 02:30", "Europe/Berlin", "2026-03-28T12:00:00+01:00", 2)
+    autumn = times("day 02:30", "Europe/Berlin", "2026-10-24T12:00:00+02:00", 2)
+    assert (spring, autumn) == (
+        ["03-29 01:30", "03-30 00:30"],
+        ["10-25 00:30", "10-26 01:30"],
+    )
+
+
+def test_on_everybodys_own_clock_it_begins_where_the_day_begins() -> None:
+    since = "2026-04-27T12:00:00+00:00"
+    assert times("day 09:00", "Europe/Berlin", since, 1, local=True) == ["04-27 19:00"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["soon", "09:00", "day", "FREQ=DAILY;BYHOUR=99", "FREQ=MINUTELY", "FREQ=SOMETIMES"],
+)
+def test_what_says_nothing_that_comes_again(said: str) -> None:
+    with pytest.raises(InputError):
+        rule(said)
+
+
+def series(field: Field, now: int = NOON, **wish: object) -> str:
+    wish = {"everyone": True, "template": "sale", "every": "day 09:00"} | wish
+    made = recurring.begin(field.store, field.config, broadcast.Wish(**wish), now)  # type: ignore[arg-type]
+    return made.name
+
+
+def sales(field: Field) -> list[tuple[str, int]]:
+    """Return the campaigns that were made, with how many got them."""
+    return [
+        (one.name, field.counts(one).get("accepted", 0))
+        for one in reversed(field.store.campaigns.all())
+    ]
+
+
+def test_each_occurrence_means_who_is_there_then_with_the_words_of_then(field: Field) -> None:
+    field.people(2)
+    assert series(field) == "sale every day 09:00"
+    nine = NOON + HOUR  # 09:00 UTC, the site's clock
+    sweep.run(field.config, field.store, nine - 1, sweep.Options(rehearsal=True))
+    assert sales(field) == []
+
+    for day in range(2):
+        field.people(1, first=10 + day, now=nine)
+        sweep.run(field.config, field.store, nine + day * DAY, sweep.Options(rehearsal=True))
+        again = sweep.Options(rehearsal=True)
+        sweep.run(field.config, field.store, nine + day * DAY + 60_000, again)
+
+    assert sales(field) == [
+        ("sale every day 09:00 2026-04-28 09:00", 3),
+        ("sale every day 09:00 2026-04-29 09:00", 4),
+    ]
+
+
+def test_a_machine_that_was_off_leaves_out_what_is_late(field: Field) -> None:
+    field.people(1)
+    series(field)
+    for at in (NOON + HOUR + 13 * HOUR, NOON + HOUR + DAY):
+        sweep.run(field.config, field.store, at, sweep.Options(rehearsal=True))
+    assert sales(field) == [("sale every day 09:00 2026-04-29 09:00", 1)]
+
+
+def test_a_broken_template_is_told_and_goes_out_once_mended(field: Field) -> None:
+    field.people(1)
+    series(field)
+    words = field.config.templates / "sale" / "en.toml"
+    whole = words.read_text()
+    words.write_text('title = "{{ broken"')
+    trouble = sweep.run(field.config, field.store, NOON + HOUR, sweep.Options(rehearsal=True))
+    assert trouble.exit_code == 5
+    assert "sale every day 09:00" in trouble.notes[0]
+    words.write_text(whole)
+    later = NOON + HOUR + 5 * timing.MINUTE
+    sweep.run(field.config, field.store, later, sweep.Options(rehearsal=True))
+    assert [count for _, count in sales(field)] == [1]
+
+
+def test_on_each_ones_own_clock_again_and_again(field: Field) -> None:
+    field.people(1)
+    with field.store.write() as connection:
+        connection.execute("UPDATE subscriptions SET timezone = 'America/New_York'")
+    series(field, local=True, passed=Passed.SKIP)
+    # 09:00 on the 29th comes to Kiritimati at 19:00 UTC, to New York 18 hours later.
+    freeze = NOON + 11 * HOUR
+    sweep.run(field.config, field.store, freeze, sweep.Options(rehearsal=True))
+    assert [count for _, count in sales(field)] == [0]
+    sweep.run(field.config, field.store, freeze + 18 * HOUR, sweep.Options(rehearsal=True))
+    assert sales(field)[0] == ("sale every day 09:00 2026-04-29 09:00", 1)
+
+
+def test_the_idle_path_sees_a_series_that_is_due(field: Field) -> None:
+    series(field)
+    sweep.run(field.config, field.store, NOON, sweep.Options(rehearsal=True))
+    files = (field.config.database, field.config.inbox, field.config.file)
+    assert idle.nothing_to_do(*files, KNOWN_MIGRATIONS, NOON + HOUR - 1)
+    assert not idle.nothing_to_do(*files, KNOWN_MIGRATIONS, NOON + HOUR)
+
+
+def test_series_are_listed_and_ended(field: Field) -> None:
+    field.people(1)
+    folder = field.config.folder
+    said = ("--everyone", "--template", "sale", "--every", "monday 09:00", "--yes")
+    run = pushctl("send", *said, cwd=folder)
+    assert run.code == 0, run.err
+    assert "Mon " in run.err
+    assert field.store.campaigns.all() == []
+    assert pushctl("send", *said, cwd=folder).code == 2  # one of this name goes on
+    listed = pushctl("schedules", "list", "--json", cwd=folder)
+    (row,) = json.loads(listed.out)
+    assert (row["name"], row["whom"]) == ("sale every monday 09:00", "everyone")
+
+    name = str(row["name"])
+    assert pushctl("schedules", "cancel", name, "--yes", cwd=folder).code == 0
+    assert json.loads(pushctl("schedules", "list", "--json", cwd=folder).out) == []
+    assert pushctl("schedules", "cancel", name, "--yes", cwd=folder).code == 4
+
+
+def test_what_is_sent_once_is_listed_and_called_off_too(field: Field) -> None:
+    field.people(1)
+    folder = field.config.folder
+    at = ("--everyone", "--template", "sale", "--at", "tomorrow 09:00", "--name", "x", "--yes")
+    assert pushctl("send", *at, cwd=folder).code == 0
+    (row,) = json.loads(pushctl("schedules", "list", "--json", cwd=folder).out)
+    assert (row["name"], row["when"]) == ("x", "once")
+    assert pushctl("schedules", "cancel", "x", "--yes", cwd=folder).code == 0
+    assert field.store.campaigns.get("x").status is CampaignStatus.CANCELLED

@@ -12,7 +12,8 @@ import pytest
 
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import sweep
+from pushctl.jobs import deliver, sweep
+from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending
@@ -164,3 +165,17 @@ def test_the_idle_path_loads_nothing_but_the_standard_library(field: Field) -> N
     foreign = {"typer", "rich", "sqlite_utils", "cryptography", "pycurl", "jinja2", "lark",
                "orjson", "dateutil", "pywebpush", "requests", "feedparser"}  # fmt: skip
     assert foreign.isdisjoint(loaded)
+
+
+def test_a_long_broadcast_makes_room_for_the_next_minutes_reminders(field: Field) -> None:
+    field.people(40)
+    campaign = field.freeze(sending.soon(), rate="10/s")
+    options = deliver.Options(patience=0.0, seconds=1.0)
+    report = deliver.run(field.store, field.config, campaign, sending.soon(), options)
+    counts = field.counts(campaign)
+    assert 0 < counts["accepted"] < 40
+    assert counts == {"accepted": counts["accepted"], "planned": report.waiting}
+    assert field.store.campaigns.status(campaign.id) is CampaignStatus.RUNNING
+
+    assert swept(field.config.folder)[0] == 0
+    assert field.counts(campaign) == {"accepted": 40}

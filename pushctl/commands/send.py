@@ -12,7 +12,7 @@ from pushctl.rules.wording import moment
 
 if TYPE_CHECKING:
     from pushctl.commands.context import Context
-    from pushctl.jobs.broadcast import Plan
+    from pushctl.jobs.broadcast import Plan, Wish
 
 Names = list[str] | None
 
@@ -52,8 +52,11 @@ def command(
     at: Annotated[
         str | None, typer.Option("--at", help="Later: 'tomorrow 09:00', 'friday 18:00'.")
     ] = None,
+    every: Annotated[
+        str | None, typer.Option("--every", help="Again and again: 'monday 09:00', an RRULE.")
+    ] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="--at is on each person's own clock.")
+        bool, typer.Option("--local", help="--at, --every: on each one's own clock.")
     ] = False,
     passed: Annotated[
         Passed, typer.Option("--passed", help="With --local, where it has passed.")
@@ -70,6 +73,7 @@ def command(
     pushctl send --segment vip --where "country = 'TR'" --template sale --dry-run
     pushctl send --to alias:customer-17 --message "Your sofa is ready"
     pushctl send --everyone --template sale --at "tomorrow 09:00" --local
+    pushctl send --segment readers --template news --every "monday 09:00"
 
     Shows how many people it means and what the first of them gets, then asks. Who is in
     the audience and what they get is frozen before the first message goes out. Ctrl-C
@@ -83,14 +87,15 @@ def command(
     here = context.of(ctx)
     wish = broadcast.Wish(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
-        urgency, rate, over, message, title, at, local, passed,
+        urgency, rate, over, message, title, at, local, passed, every,
     )  # fmt: skip
     if not dry_run:
         broadcast.refresh(here.store, here.now)
     plan = broadcast.plan(here.store, here.config, wish, here.now)
     _show(here, plan, dry_run)
-    if not dry_run and plan.count and _agreed(plan, yes):
+    if every is None and not dry_run and plan.count and _agreed(plan, yes):
         _send(here, plan, format)
+    _repeat(here, wish, yes, dry_run)
 
 
 def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
@@ -124,6 +129,24 @@ def _agreed(plan: "Plan", yes: bool) -> bool:
         return True
     output.say("Nothing was sent.")
     return False
+
+
+def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
+    """Write down what is to be sent again and again; whom it means is found out each time."""
+    from pushctl.jobs import recurring
+
+    if wish.every is None:
+        return
+    times = [
+        f"{at:%a %Y-%m-%d %H:%M}" for at in recurring.upcoming(here.config, wish, here.now)
+    ]
+    clock = "each person's own clock" if wish.local else "the site's clock"
+    tell = output.answer if dry_run else output.say
+    tell(f"  goes out {', '.join(times) or 'never'}, ... on {clock}")
+    if dry_run or not output.confirm(f"Send this every {wish.every}?", yes):
+        return
+    series = recurring.begin(here.store, here.config, wish, here.now)
+    output.say(f"{series.name} is scheduled; the sweeps send it (pushctl schedules list).")
 
 
 def _send(here: "Context", plan: "Plan", format: output.Format) -> None:

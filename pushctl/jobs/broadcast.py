@@ -56,6 +56,7 @@ class Wish:
     at: str | None = None  # "tomorrow 09:00"
     local: bool = False  # on each person's own clock
     passed: Passed = Passed.NOW
+    every: str | None = None  # "monday 09:00": see jobs/recurring
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def _scheduled(
 def _message(config: Config, wish: Wish) -> tuple[str, dict[str, str]]:
     """Return the template's name and sources, or those of a text by hand."""
     if wish.message is None:
-        name = _template(wish)
+        name = subject(wish)
         return name, templates.read(config.templates, name)
     if wish.template:
         raise UsageError("--message and --template don't go together")
@@ -199,7 +200,10 @@ def _message(config: Config, wish: Wish) -> tuple[str, dict[str, str]]:
     }
 
 
-def _template(wish: Wish) -> str:
+def subject(wish: Wish) -> str:
+    """Return the name of the template that *wish* means; UsageError when it means none."""
+    if wish.message is not None:
+        return "by_hand"
     if wish.template:
         return wish.template
     if not wish.tags:

@@ -141,7 +141,8 @@ class Sending:
         return min(0.2, self._traffic.pause(now)) if self._traffic.waiting else 0.2
 
     def _may_go_on(self) -> bool:
-        if self._stop.asked:
+        limit = self._options.seconds
+        if self._stop.asked or (limit and time.monotonic() - self._began > limit):
             return False
         return self._store.campaigns.status(self._campaign.id) is CampaignStatus.RUNNING
 

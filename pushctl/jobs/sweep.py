@@ -15,7 +15,7 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, PushctlError, RefusedError
-from pushctl.jobs import deliver, ingest, scan
+from pushctl.jobs import deliver, ingest, recurring, scan
 from pushctl.jobs.enrol import Enrolling
 from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus, Millis
@@ -43,6 +43,10 @@ from pushctl.store.idle import (
 )
 
 _BATCH = 500
+
+# A sweep that sends a long broadcast makes room for the next one, which is a minute
+# later: it has 15 s for what is still under way.
+_SLICE = 40.0
 
 
 @dataclass(frozen=True)
@@ -280,9 +284,12 @@ class _Sweep:
     # --- what goes out ---------------------------------------------------------------
 
     def _send(self) -> None:
+        self._walks.notes += recurring.carry_out(self._store, self._config, self._now)
         for number in self._store.schedules.due(self._now):
             self._store.campaigns.change(number, CampaignStatus.RUNNING, self._now)
-        for number in self._store.deliveries.due_campaigns(self._now):
+        due = self._store.deliveries.due_campaigns(self._now)
+        # Reminders first: they are few, and late sooner than a broadcast.
+        for number in sorted(due, key=lambda one: not self._store.triggers.leads(one)):
             if self._late():
                 self._walks.notes.append("out of time: the next sweep goes on")
                 break
@@ -291,7 +298,7 @@ class _Sweep:
 
     def _deliver(self, number: int) -> None:
         campaign = self._store.campaigns.by_id(number)
-        options = deliver.Options(patience=0.0)
+        options = deliver.Options(patience=0.0, seconds=self._seconds())
         try:
             report = deliver.run(self._store, self._config, campaign, self._now, options)
         except BusyError:
@@ -301,6 +308,13 @@ class _Sweep:
             return
         self._summary.counts.update(report.sent)
         self._summary.refused = self._summary.refused or report.refused
+
+    def _seconds(self) -> float:
+        """Return how long one campaign may keep the next minute's reminders waiting."""
+        left = self._began + _SLICE - time.monotonic()
+        if self._deadline is not None:
+            left = min(left, self._deadline - time.monotonic())
+        return max(left, 1.0)
 
     def _note_accepted(self) -> None:
         for trigger in self._counting_from_acceptance():

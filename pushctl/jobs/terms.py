@@ -12,6 +12,7 @@ class Options:
     """How one run is to behave; none of it changes what was frozen."""
 
     patience: float = 60.0  # seconds to wait for the next row that becomes due
+    seconds: float | None = None  # leave the rest to the next run after this
     accept_mass_gone: bool = False
     progress: Callable[[int], None] = lambda ended: None
     tell: Callable[[str], None] = lambda text: None

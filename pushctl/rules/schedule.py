@@ -1,15 +1,25 @@
 """
-When a campaign goes out: "tomorrow 09:00" on the site's clock, or on each person's own.
+When a campaign goes out: "tomorrow 09:00" on the site's clock, or on each person's own,
+and "monday 09:00" each week again.
 """
 
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pushctl.errors import InputError
 from pushctl.model import Millis
 from pushctl.rules import timing
 
+if TYPE_CHECKING:
+    from dateutil.rrule import rrule, rruleset
+
 _DAYS = {"today": 0, "tomorrow": 1}
+
+_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+# Where every day begins first.
+FIRST = timing.zone("Pacific/Kiritimati")
 
 
 class Passed(StrEnum):
@@ -62,3 +72,69 @@ def due(
     if passed is Passed.NOW:
         return now
     return timing.next_local(now, moment.time(), zone)
+
+
+def rule(text: str) -> str:
+    """
+    Return the RRULE (RFC 5545) of "day 09:00", "weekday 18:00", "monday,friday 09:00", or
+    of an RRULE: "FREQ=MONTHLY;BYDAY=1MO;BYHOUR=9". InputError for anything else.
+    """
+    raw = text.strip().upper().removeprefix("RRULE:")
+    if raw.startswith("FREQ="):
+        if raw.startswith(("FREQ=MINUTELY", "FREQ=SECONDLY")):
+            raise InputError(f"{text!r} is too often: nobody wants it more than hourly")
+        found = raw
+    else:
+        days, _, hour = text.strip().rpartition(" ")
+        at = timing.clock(hour) if days else None
+        names = [one.strip() for one in days.casefold().removeprefix("every ").split(",")]
+        if at is None:
+            raise _no_rule(text)
+        found = f"{_frequency(names, text)};BYHOUR={at.hour};BYMINUTE={at.minute};BYSECOND=0"
+    _read(found, datetime(2026, 1, 1), text)
+    return found
+
+
+def following(
+    rule: str, starts: datetime, zone: tzinfo, now: Millis, *, local: bool = False
+) -> tuple[datetime, Millis] | None:
+    """
+    Return the next time of *rule* after *now*, on the wall and as an instant of *zone*.
+
+    *local*: on each person's own clock, so the instant is when that time comes to the
+    first of them. None when the rule has come to its end.
+    """
+    where = FIRST if local else zone
+    here = timing.local(now, where).replace(tzinfo=None)
+    # A day back: what the clocks skip comes later than it stands on the wall.
+    for moment in _read(rule, starts, rule).xafter(here - timedelta(days=1), inc=True):
+        at = timing.instant(moment.date(), moment.time(), where)
+        if at > now:
+            return moment, at
+    return None
+
+
+def _frequency(names: list[str], text: str) -> str:
+    if names == ["day"]:
+        return "FREQ=DAILY"
+    if names == ["weekday"]:
+        names = list(_WEEK[:5])
+    if not all(name in _WEEK for name in names):
+        raise _no_rule(text)
+    return "FREQ=WEEKLY;BYDAY=" + ",".join(name[:2].upper() for name in names)
+
+
+def _no_rule(text: str) -> InputError:
+    return InputError(
+        f"{text!r} says nothing that comes again. Write day 09:00, weekday 18:00, "
+        "monday,friday 09:00 or an RRULE: FREQ=MONTHLY;BYDAY=1MO;BYHOUR=9."
+    )
+
+
+def _read(rule: str, starts: datetime, text: str) -> "rruleset | rrule":
+    from dateutil.rrule import rrulestr
+
+    try:
+        return rrulestr(rule, dtstart=starts)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{text!r} is no RRULE that dateutil reads: {error}") from error

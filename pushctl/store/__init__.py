@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 # Names of the migrations this build knows, in order: lets a run find out from
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
-KNOWN_MIGRATIONS = ("m001_spine", "m002_triggers", "m003_receiver")
+KNOWN_MIGRATIONS = ("m001_spine", "m002_triggers", "m003_receiver", "m004_recurring")
 
 BUSY_SECONDS = 10.0
 

@@ -28,6 +28,7 @@ _BUSY = """
                     WHERE state = 'active' AND next_at <= :now
                       AND trigger NOT IN (SELECT name FROM trigger_states
                                            WHERE paused_at IS NOT NULL))
+        OR EXISTS (SELECT 1 FROM recurring WHERE next_at <= :now)
         OR EXISTS (SELECT 1 FROM campaigns AS c
                     WHERE c.status = 'scheduled'
                       AND EXISTS (SELECT 1 FROM deliveries AS d

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pushctl.model import Millis
+from pushctl.store.recurring import Recurring
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 class Schedules:
     def __init__(self, store: "Store") -> None:
         self._store = store
+        self.recurring = Recurring(store)
 
     def plan(
         self,

@@ -322,3 +322,28 @@ def m003_receiver(db: Database) -> None:
         ) STRICT, WITHOUT ROWID;
         """,
     )
+
+
+@migrations()
+def m004_recurring(db: Database) -> None:
+    _script(
+        db,
+        """
+        -- what `send --every` asks for: each occurrence becomes a campaign of its own
+        CREATE TABLE recurring (
+            id         INTEGER PRIMARY KEY,
+            name       TEXT NOT NULL UNIQUE,
+            said       TEXT NOT NULL,
+            rule       TEXT NOT NULL,
+            -- local time at which the rule began, without a zone: the site's wall clock
+            starts     TEXT NOT NULL,
+            wish       TEXT NOT NULL,
+            created_at INTEGER NOT NULL,
+            -- when the next one is due; NULL: it is over, or was cancelled
+            next_at    INTEGER,
+            note       TEXT
+        ) STRICT;
+
+        CREATE INDEX recurring_next ON recurring(next_at) WHERE next_at IS NOT NULL;
+        """,
+    )

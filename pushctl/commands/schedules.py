@@ -1,0 +1,61 @@
+"""Schedules: what is to be sent later, and again and again."""
+
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption, YesOption
+
+app = typer.Typer(no_args_is_help=True, help="List and cancel what is sent later.")
+
+_LIST = (
+    output.Column("name", "Name"),
+    output.Column("when", "When"),
+    output.Column("next_at", "Next", kind=output.Kind.TIME),
+    output.Column("whom", "To whom"),
+    output.Column("note", "Note"),
+)
+
+
+@app.command("list")
+def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+    """
+    List what goes out later: `send --at` and `send --every`.
+
+    \b
+    pushctl schedules list
+    """
+    from pushctl.jobs import recurring
+
+    rows = recurring.rows(context.of(ctx).store)
+    output.rows(rows, _LIST, format, empty="Nothing is scheduled.")
+
+
+@app.command()
+def cancel(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(help="As `schedules list` calls it.")],
+    yes: YesOption = False,
+) -> None:
+    """
+    End what is sent again and again, or call a single one off.
+
+    \b
+    pushctl schedules cancel "news every monday 09:00"
+
+    What a series has sent already stays as it is; a campaign of it that is under way is
+    called off with `pushctl campaigns cancel`.
+    """
+    from pushctl.jobs import campaigns, recurring
+
+    here = context.of(ctx)
+    known = {row["name"]: row["when"] for row in recurring.rows(here.store)}
+    if not output.confirm(f"Never send {name!r} again?", yes):
+        return
+    if known.get(name) == "once":
+        campaigns.cancel(here.store, name, here.now)
+    else:
+        recurring.cancel(here.store, name)
+    output.say(f"{name} is cancelled.")
