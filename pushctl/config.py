@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from pushctl.errors import ConfigError, Problem
-from pushctl.rules import settings
+from pushctl.rules import settings, tag_rules
 from pushctl.rules.structure import Fault, line_of, meant, structure
+from pushctl.rules.tag_rules import TagRule
 
 FILE = "pushctl.toml"
 
@@ -70,6 +71,30 @@ class ReceiverConfig:
     listen: str = field(default="127.0.0.1:8750", metadata={"check": settings.listen})
     # header a proxy sets, e.g. "CF-IPCountry"
     country_header: str | None = field(default=None, metadata={"check": settings.header_name})
+    # PEM files; both or none
+    certificate: Path | None = None
+    certificate_key: Path | None = None
+    # whose X-Forwarded-For is believed; they stand for many, so no limit is theirs
+    trusted_proxies: tuple[str, ...] = field(
+        default=("127.0.0.0/8", "::1"), metadata={"each": settings.network}
+    )
+    connections: int = field(default=2000, metadata={"check": settings.between(10, 100_000)})
+    connections_per_address: int = field(
+        default=100, metadata={"check": settings.between(1, 100_000)}
+    )
+    # requests a second, ten seconds' worth at once; 0: no limit
+    rate_per_address: float = field(
+        default=20.0, metadata={"check": settings.between(0, 1_000_000)}
+    )
+    rate_per_site: float = field(
+        default=0.0, metadata={"check": settings.between(0, 1_000_000)}
+    )
+    # where Prometheus asks; none: nowhere
+    metrics: str | None = field(default=None, metadata={"check": settings.listen})
+    log: str = field(default="text", metadata={"check": settings.log_form})
+    # an MMDB file that knows countries or cities
+    geoip: Path | None = None
+    keep_address: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +161,9 @@ class Config:
     segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": settings.named})
     # name -> rules.triggers.Trigger, in the file's order
     triggers: Mapping[str, Any] = field(default_factory=dict)
+    tag_rules: tuple[TagRule, ...] = field(
+        default=(), metadata={"check": tag_rules.few, "each": tag_rules.sensible}
+    )
     sweep: SweepConfig = field(default_factory=SweepConfig)
     # rules.triggers.Frequency, or None where the file has no [frequency]
     frequency: Any = None
@@ -203,6 +231,7 @@ def read(file: Path, environment: Mapping[str, str]) -> tuple[Config | None, lis
     config, faults = structure(Config, table)
     if config is not None:
         config = _declared(config, faults)
+        faults += _strange_sites(config)
     faults.sort(key=lambda fault: line_of(fault.path, text) or 0)
     problems = [_problem(fault, file, text, overridden) for fault in faults]
     return config and _placed(config, file.absolute()), problems
@@ -221,6 +250,15 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
     except tomllib.TOMLDecodeError as error:
         problem = Problem(file.name, str(error), "Mend that line; see https://toml.io.")
         raise ConfigError(f"{file} is not TOML:", [problem]) from error
+
+
+def _strange_sites(config: Config) -> list[Fault]:
+    return [
+        Fault(("tag_rules", str(number), "sites"), f"names {name!r}", meant(name, config.sites))
+        for number, rule in enumerate(config.tag_rules, 1)
+        for name in rule.sites
+        if name not in config.sites
+    ]
 
 
 def _declared(config: Config, faults: list[Fault]) -> Config:

@@ -1,165 +1,234 @@
 // pushctl's invitation: a small question of ours before the browser's own.
-// Loaded by pushctl.prompt() for those who are asked, and by nobody else.
+// Loaded by pushctl.prompt() for those who may be asked, and by nobody else.
 
-export const TEXTS = {
-  en: {
-    title: "Notifications from {name}",
-    body: "Offers, news and a reminder of your basket, even when this page is closed. Turn them off at any time.",
-    allow: "Turn on",
-    later: "Not now",
-  },
-  ar: {
-    title: "إشعارات من {name}",
-    body: "عروض وأخبار وتذكير بسلّة مشترياتك، حتى بعد إغلاق هذه الصفحة. يمكنك إيقافها في أي وقت.",
-    allow: "تفعيل الإشعارات",
-    later: "ليس الآن",
-  },
-  tr: {
-    title: "{name} bildirimleri",
-    body: "Bu sayfa kapalıyken de fırsatlar, haberler ve sepet hatırlatmaları. İstediğiniz zaman kapatabilirsiniz.",
-    allow: "Bildirimleri aç",
-    later: "Şimdi değil",
-  },
-};
+import { button, direct, host, language, make, picture, words } from "./pushctl-look.js";
+import { matches, scrolled } from "./pushctl-watch.js";
 
-const RIGHT_TO_LEFT = /^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/;
+const DAY = 86_400_000;
+// A visit ends when nothing was opened for so long.
+const PAUSE = 1_800_000;
 
 const STYLE = `
-  :host {
-    all: initial;
-    color-scheme: light dark;
-    --back: var(--pushctl-background, #fff);
-    --ink: var(--pushctl-text, #1d1c20);
-    --accent: var(--pushctl-accent, #1a56db);
-    --on-accent: var(--pushctl-on-accent, #fff);
-  }
-  @media (prefers-color-scheme: dark) {
-    :host {
-      --back: var(--pushctl-background-dark, #2a2a2e);
-      --ink: var(--pushctl-text-dark, #f2f1f4);
-      --accent: var(--pushctl-accent-dark, #9dbcff);
-      --on-accent: var(--pushctl-on-accent-dark, #10131a);
-    }
-  }
   section {
     position: fixed;
     z-index: 2147483647;
     inset-block-start: 14px;
     inset-inline-start: 14px;
-    box-sizing: border-box;
     width: 400px;
     max-width: calc(100vw - 28px);
-    padding: 20px;
     display: grid;
     grid-template-columns: auto 1fr;
     column-gap: 16px;
-    font: 14px/1.55 var(--pushctl-font, system-ui, sans-serif);
-    color: var(--ink);
-    background: var(--back);
-    border: 1px solid color-mix(in srgb, var(--ink) 10%, transparent);
-    border-radius: var(--pushctl-radius, 16px);
-    box-shadow: 0 1px 3px #0000001f, 0 14px 40px #0000002e;
   }
-  .icon { grid-row: span 2; width: 44px; height: 44px; border-radius: 12px; object-fit: cover }
-  svg.icon { box-sizing: border-box; padding: 10px; color: var(--accent);
-    background: color-mix(in srgb, var(--accent) 14%, transparent) }
-  h2 { margin: 0 0 2px; font: inherit; font-size: 15px; font-weight: 650; overflow-wrap: anywhere }
-  p { margin: 0; color: color-mix(in srgb, var(--ink) 78%, transparent) }
-  div { grid-column: 1 / -1; display: flex; justify-content: flex-end; gap: 8px; margin-block-start: 16px }
-  button { font: inherit; font-weight: 600; cursor: pointer; min-height: 40px; padding: 0 18px;
-    border: 0; border-radius: 999px; color: inherit; background: transparent }
-  .later:hover { background: color-mix(in srgb, var(--ink) 8%, transparent) }
-  .allow { color: var(--on-accent); background: var(--accent) }
-  .allow:hover { background: color-mix(in srgb, var(--accent) 88%, var(--ink)) }
-  section:focus { outline: none }
-  :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px }
+  .icon { grid-row: span 2 }
+  a { color: inherit; white-space: nowrap }
+  div { grid-column: 1 / -1; display: flex; flex-wrap: wrap; justify-content: flex-end; gap: 8px;
+    margin-block-start: 16px }
   .bar { inset: auto 0 0; width: auto; max-width: none; border-radius: 0; border-width: 1px 0 0;
     grid-template-columns: auto 1fr auto; align-items: center; padding: 16px max(20px, 50vw - 560px) }
-  .bar div { grid-area: 1 / 3 / 3; margin: 0 }
+  .bar div { grid-area: 1 / 3 / 3; margin: 0; flex-wrap: nowrap }
+  .bell { inset: auto 16px 84px auto }
+  .bell:dir(rtl) { inset: auto auto 84px 16px }
+  .inline { position: static; width: auto; max-width: none; box-shadow: none }
+  .ring { position: fixed; z-index: 2147483646; inset: auto 16px max(16px, env(safe-area-inset-bottom)) auto;
+    width: 56px; height: 56px; padding: 0; color: var(--on-accent); background: var(--accent);
+    box-shadow: 0 1px 3px #0000001f, 0 8px 24px #0000003d }
+  .ring:dir(rtl) { right: auto; left: 16px }
+  .ring:hover { background: color-mix(in srgb, var(--accent) 88%, var(--ink)) }
+  .ring .icon { width: 28px; height: 28px; padding: 0; margin: 14px; color: inherit; background: none }
   @media (max-width: 600px) {
     .card, .bar { inset: auto 14px max(14px, env(safe-area-inset-bottom)); width: auto; padding: 18px;
       grid-template-columns: auto 1fr; align-items: start; border-width: 1px;
       border-radius: var(--pushctl-radius, 16px) }
-    div, .bar div { grid-area: auto / 1 / auto / -1; margin-block-start: 16px }
-    button { flex: 1; min-height: 44px }
+    .bell { inset-inline: 14px; width: auto }
+    div, .bar div { grid-area: auto / 1 / auto / -1; margin-block-start: 16px; flex-wrap: wrap }
+    div button { flex: 1; min-height: 44px }
   }
-  @media (prefers-reduced-motion: no-preference) { section { animation: come .3s cubic-bezier(.2, .8, .2, 1) } }
-  @keyframes come { from { opacity: 0; translate: 0 14px } }
+  @media (prefers-reduced-motion: no-preference) {
+    section:not(.inline) { animation: come .3s cubic-bezier(.2, .8, .2, 1) }
+  }
 `;
 
-// Resolves to "later", or to what subscribe() gives after a click on yes.
-export function ask(options, subscribe) {
+// The invitation that waits for its moment, or stands there.
+let current;
+
+// Resolves to what subscribe() gives, "later", or "skipped" when nobody was asked.
+export async function prompt(inner, given = {}) {
+  if (current && !given.again) return "skipped";
+  current?.leave();
+  const one = { left: false, leave: () => (one.left = true) };
+  current = one;
+  try {
+    const options = chosen(inner, given);
+    if (!options.again && !(await moment(inner, options, one))) return "skipped";
+    return await ask(inner, options, one);
+  } finally {
+    if (current === one) current = undefined;
+  }
+}
+
+// --- when -------------------------------------------------------------------------
+
+async function moment(inner, options, one) {
+  const number = visit(inner);
+  if (!matches(options.pages, location)) return false;
+  if (number < (options.visits ?? 1)) return false;
+  await new Promise((done) => setTimeout(done, options.delay ?? 0));
+  if (options.scroll) await scrolled(options.scroll);
+  return !one.left;
+}
+
+// Counts this visit, and says which one it is.
+function visit({ stored, store }) {
+  const { count = 0, last = 0 } = stored().visits ?? {};
+  const number = Date.now() - last > PAUSE ? count + 1 : count;
+  store({ visits: { count: number, last: Date.now() } });
+  return number;
+}
+
+// --- which ------------------------------------------------------------------------
+
+// { a: { kind: "bar" }, b: { weight: 2, texts } }: each browser keeps the one it got.
+export function chosen({ CONFIG, stored, store }, { variants, ...given }) {
+  const options = { ...CONFIG, ...given };
+  const names = Object.keys(variants ?? {});
+  if (!names.length) return { ...options, variant: options.kind ?? "card" };
+  const kept = stored().variant;
+  const variant = names.includes(kept) ? kept : draw(variants, names);
+  if (variant !== kept) store({ variant });
+  return { ...options, ...variants[variant], variant };
+}
+
+function draw(variants, names) {
+  const weight = (name) => variants[name].weight ?? 1;
+  let lot = Math.random() * names.reduce((sum, name) => sum + weight(name), 0);
+  return names.find((name) => (lot -= weight(name)) < 0) ?? names[0];
+}
+
+// --- asking -----------------------------------------------------------------------
+
+async function ask(inner, options, one) {
   const spoken = language(options);
-  const words = { ...TEXTS.en, ...TEXTS[spoken], ...options.texts?.[spoken] };
-  const { host, box, later, allow } = build(options, spoken, words);
+  const said = words(options, spoken);
+  // Once each: what is counted is people, not clicks.
+  const told = new Set();
+  const tell = (stage) => told.has(stage) || (told.add(stage), count(inner, options, spoken, stage));
+  if (options.kind === "bell") return ring(inner, options, spoken, said, tell, one);
+  const answer = await question(inner, options, spoken, said, tell, one);
+  if (answer === "later") inner.store({ later: Date.now() + (options.days ?? 14) * DAY });
+  return answer;
+}
+
+function count({ HOME, silent }, { variant }, spoken, stage) {
+  if (silent()) return;
+  fetch(`${HOME}/v1/prompts`, {
+    method: "POST",
+    body: JSON.stringify({ stage, variant, language: spoken }),
+    // Spares the preflight.
+    headers: { "Content-Type": "text/plain" },
+    credentials: "omit",
+    keepalive: true,
+  }).catch(() => {});
+}
+
+function question(inner, options, spoken, said, tell, one) {
+  const { element, box, later, allow } = build(options, spoken, said);
   const before = document.activeElement;
   // Somebody opened it: focus may follow.
   const clicked = navigator.userActivation?.isActive;
-  // First in the order of Tab, for whoever comes by keyboard.
-  document.body.prepend(host);
-  if (clicked) box.focus();
+  place(element, options);
+  if (clicked) box.focus({ preventScroll: options.kind === "inline" });
+  tell("seen");
 
   return new Promise((done) => {
     const close = (answer) => {
-      const inside = document.activeElement === host;
-      host.remove();
+      const inside = document.activeElement === element;
+      element.remove();
       if (inside) before?.focus?.();
       done(answer);
     };
-    later.onclick = () => close("later");
-    allow.onclick = () => close(subscribe(options.language ? { language: options.language } : {}));
-    box.onkeydown = ({ key }) => key === "Escape" && close("later");
+    const dismiss = () => (tell("dismissed"), close("later"));
+    one.leave = () => close("skipped");
+    later.onclick = dismiss;
+    box.onkeydown = ({ key }) => key === "Escape" && dismiss();
+    if (allow) allow.onclick = () => close(accept(inner, options, said, tell));
   });
 }
 
-// The page's language, as far as somebody has written texts in it.
-export function language({ language, texts }) {
-  const wanted = language || document.documentElement.lang || navigator.language;
-  const written = { ...TEXTS, ...texts };
-  return [wanted, wanted.split("-")[0], "en"].find((one) => one in written);
+// In the same turn as the click, or the browser takes it for a question without one.
+async function accept({ api, store, stored, now, PAGE }, options, said, tell) {
+  tell("accepted");
+  const { language: asked, consent: text = version(said) } = options;
+  const before = stored().consent;
+  store({ consent: { ...before, text, at: now(), page: PAGE } });
+  const answer = await api.subscribe(asked ? { language: asked } : {});
+  if (answer !== "granted") store({ consent: before });
+  const stage = { granted: "allowed", denied: "denied", default: "dismissed" }[answer];
+  if (stage) tell(stage);
+  return answer;
 }
 
-function build({ kind = "card", name, icon, color }, spoken, words) {
-  const host = document.createElement("pushctl-prompt");
-  const root = host.attachShadow({ mode: "open" });
-  // A <style> would have to be allowed by the page's CSP.
-  const sheet = new CSSStyleSheet();
-  sheet.replaceSync(STYLE);
-  root.adoptedStyleSheets = [sheet];
-  if (color) host.style.setProperty("--pushctl-accent", color);
-  if (color) host.style.setProperty("--pushctl-accent-dark", color);
+// Names the words that were agreed to where the page has no name for them (FNV-1a).
+export function version({ title, body, allow }) {
+  let hash = 0x811c9dc5;
+  for (const letter of [title, body, allow].join("\n")) {
+    hash = Math.imul(hash ^ letter.codePointAt(0), 0x01000193);
+  }
+  return `words-${(hash >>> 0).toString(16).padStart(8, "0")}`;
+}
 
-  const fill = (text) => text.replace("{name}", () => name || location.host);
-  const title = make("h2", { id: "title", textContent: fill(words.title) });
-  const body = make("p", { id: "body", textContent: fill(words.body) });
-  const later = make("button", { type: "button", className: "later", textContent: words.later });
-  const allow = make("button", { type: "button", className: "allow", textContent: words.allow });
-  const buttons = make("div", {});
-  buttons.append(later, allow);
+function place(element, { kind, into }) {
+  const found = typeof into === "string" ? document.querySelector(into) : into;
+  if (kind === "inline" && found) found.append(element);
+  // First in the order of Tab, for whoever comes by keyboard.
+  else document.body.prepend(element);
+}
 
-  const box = make("section", { className: kind, lang: spoken, tabIndex: -1 });
-  box.dir = RIGHT_TO_LEFT.test(spoken) ? "rtl" : "ltr";
-  box.setAttribute("role", "dialog");
+// iPhones and iPads know push in pages on the home screen only.
+const installs = () => !("PushManager" in window) && navigator.standalone === false;
+
+function build(options, spoken, said) {
+  const { kind = "card", icon, privacy } = options;
+  const element = host("pushctl-prompt", STYLE, options);
+  const home = installs();
+  const later = button("later", home ? said.understood : said.later);
+  const allow = home ? undefined : button("allow", said.allow);
+  const body = make("p", { id: "body" }, home ? said.home : said.body);
+  if (privacy) body.append(" ", make("a", { href: privacy, textContent: said.privacy }));
+  const box = make("section", { className: kind, tabIndex: -1 },
+    picture(icon), make("h2", { id: "title", textContent: said.title }), body,
+    make("div", {}, later, ...(allow ? [allow] : [])));
+  direct(box, spoken);
+  box.setAttribute("role", kind === "inline" ? "region" : "dialog");
   box.setAttribute("aria-labelledby", "title");
   box.setAttribute("aria-describedby", "body");
-  box.append(icon ? make("img", { className: "icon", src: icon, alt: "" }) : bell(), title, body, buttons);
-  root.append(box);
-  return { host, box, later, allow };
+  element.shadowRoot.append(box);
+  return { element, box, later, allow };
 }
 
-const make = (tag, properties) => Object.assign(document.createElement(tag), properties);
+// --- the bell ---------------------------------------------------------------------
 
-function bell() {
-  const drawn = (tag, attributes) => {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    return element;
-  };
-  const picture = drawn("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" });
-  picture.append(drawn("path", {
-    fill: "none", stroke: "currentColor", "stroke-width": "2", "stroke-linecap": "round",
-    "stroke-linejoin": "round",
-    d: "M6 10a6 6 0 0 1 12 0c0 5 2 6 2 7H4c0-1 2-2 2-7M10 20.5a2.2 2.2 0 0 0 4 0",
-  }));
-  return picture;
+// Stands in the corner: asks, or leads to the preferences. Resolves to the first answer.
+function ring(inner, options, spoken, said, tell, one) {
+  if (!("PushManager" in window) && !installs()) return "skipped";
+  const element = host("pushctl-bell", STYLE, options);
+  const bell = make("button", { type: "button", className: "ring" }, picture());
+  bell.setAttribute("aria-label", said.bell);
+  direct(bell, spoken);
+  element.shadowRoot.append(bell);
+  document.body.append(element);
+  tell("seen");
+  return new Promise((done) => {
+    one.leave = () => (element.remove(), done("skipped"));
+    bell.onclick = async () => {
+      const { subscribed, permission } = await inner.api.state();
+      if (subscribed || permission === "denied") return inner.api.preferences(options);
+      const asked = { left: false };
+      bell.hidden = true;
+      const answer = await question(inner, options, spoken, said, tell, asked);
+      bell.hidden = false;
+      bell.focus();
+      if (answer !== "later") done(answer);
+    };
+  });
 }

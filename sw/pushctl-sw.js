@@ -48,7 +48,7 @@ function read(event) {
   shown.icon ??= CONFIG.icon;
   shown.badge ??= CONFIG.badge;
   const actions = Array.isArray(given.actions) ? given.actions.filter((one) => one?.action) : [];
-  shown.actions = actions.map(({ action, title, icon }) => ({ action, title, icon }));
+  shown.actions = actions;
   shown.data = {
     ...given.data,
     navigate: given.navigate,

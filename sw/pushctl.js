@@ -11,6 +11,7 @@
   const DAY = 86_400_000;
   const MOST_EVENTS = 50;
   const SUPPORTED = "serviceWorker" in navigator && "PushManager" in window;
+  const PAGE = location.href.slice(0, 512);
 
   // --- what people call ----------------------------------------------------------
 
@@ -38,10 +39,10 @@
   }
 
   function track(name, properties = {}) {
-    const event = { id: crypto.randomUUID(), name, at: Date.now() + skew() * 1000, properties };
+    const event = { id: crypto.randomUUID(), name, at: now(), properties };
     if (size(event) > 6000) throw new RangeError("pushctl.track(): more than 6,000 bytes");
-    store({ events: [...(stored().events ?? []), event].slice(-MOST_EVENTS) });
-    return flush();
+    heard.push(name);
+    return keep({ events: [...(stored().events ?? []), event].slice(-MOST_EVENTS) });
   }
 
   // cart({ items: [{ id, name, price, quantity }], total, currency, url }), or cart() when emptied
@@ -49,19 +50,25 @@
     return content?.items?.length ? track("cart_updated", content) : track("cart_emptied");
   }
 
-  const tag = (...names) => label(names, true);
+  // tag("lamps", "sofas"), tag("lamps", { days: 30 }); chosen: true where the person ticked it
+  function tag(...names) {
+    const { days, chosen } = Object(names.at(-1));
+    return label(names.filter((name) => name.at), days ? now() + days * DAY : true, !chosen);
+  }
+
   const untag = (...names) => label(names, false);
 
-  function label(names, on) {
-    store({ tags: { ...stored().tags, ...Object.fromEntries(names.map((name) => [name, on])) } });
-    return flush();
-  }
+  // `value`: true, false, or until when it is on.
+  const label = (names, value, more = value) =>
+    keep({ tags: { ...stored().tags, ...Object.fromEntries(names.map((name) => [name, value])) } },
+      more);
 
   // `signature` comes from the shop's server; without it the alias is a mere label.
-  function identify(alias, signature) {
-    store({ alias: { alias, signature } });
-    return flush();
-  }
+  const identify = (alias, signature) => keep({ alias: { alias, signature } }, alias);
+
+  // consent({ text: "2026-11", tracking: true }): what somebody agreed to, and how far.
+  const consent = async (given) =>
+    given ? (await more("preferences")).agree(inner, given) : stored().consent;
 
   async function state() {
     return {
@@ -97,41 +104,43 @@
     return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: CONFIG.key });
   }
 
-  async function announce(subscription, options = {}, now = false) {
+  async function announce(subscription, options = {}, anew = false) {
     const { endpoint } = subscription;
     const auth = subscription.getKey("auth");
     const last = await update((kept) => kept ?? { endpoint, auth, at: 0 });
-    if (last.endpoint !== endpoint || now || Date.now() - last.at > DAY) {
-      const fields = { ...about(), ...options, subscription: subscription.toJSON(), key: CONFIG.key };
+    if (last.endpoint !== endpoint || anew || Date.now() - last.at > DAY) {
+      const { text, at, page } = stored().consent ?? {};
+      const fields = { ...about(), ...options, subscription: subscription.toJSON(), key: CONFIG.key,
+        consent: text && { text, at, page } };
       if (last.endpoint !== endpoint) {
         fields.previous = last.endpoint;
         fields.previous_signature = await sign(last.auth, "/v1/subscribe#previous", endpoint);
       }
       await post("/v1/subscribe", fields, { auth });
-      await update(() => ({ endpoint, auth, at: Date.now(), skew: skew() }));
+      await update(() => ({ endpoint, auth, at: Date.now(), skew: stored().skew }));
     }
     await flush();
   }
 
-  function about() {
-    return {
-      language: navigator.language,
-      timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-      page: location.href.slice(0, 512),
+  const about = () => ({
+    language: navigator.language,
+    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    ...(silent() || {
+      page: PAGE,
       referrer: document.referrer.slice(0, 256),
       source: new URLSearchParams(location.search).get("utm_source")?.slice(0, 255) || undefined,
-    };
-  }
+    }),
+  });
 
   // On each page load: browsers change endpoints without a word (Chrome) or with little
   // of one (Firefox), and keys change; at most once a day when nothing did.
-  async function sync() {
+  async function sync(anew) {
     if (!SUPPORTED || Notification.permission !== "granted") return;
     const last = await update();
     if (!last) return;
     const found = await registration();
     const fresh = found?.active && Date.now() - last.at < DAY;
-    await announce(await attach(fresh ? found : await register()));
+    await announce(await attach(fresh ? found : await register()), {}, anew);
   }
 
   // --- what waits to be told -------------------------------------------------------
@@ -154,7 +163,16 @@
   }
 
   const warn = (error) => console.warn(error.message);
-  const skew = () => stored().skew ?? 0;
+  // As the receiver counts.
+  const now = () => Date.now() + (stored().skew ?? 0) * 1000;
+
+  // Global Privacy Control, or a no to tracking: then nothing is told but what people do
+  // themselves: subscribing, choosing, leaving.
+  const silent = () => navigator.globalPrivacyControl || stored().consent?.tracking === false;
+
+  // What only takes away (`more` false) is kept in any case.
+  const keep = async (change, more = true) =>
+    !(more && silent()) && (store(change), flush());
 
   // One at a time; resolves to whether everything is told.
   let flushing = Promise.resolve();
@@ -173,8 +191,11 @@
     }
     for (let names, turns = MOST_EVENTS; turns-- && (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
       const { tags } = stored();
-      const named = (on) => names.filter((name) => tags[name] === on);
-      await tell("/v1/tags", { endpoint, add: named(true), remove: named(false) }, last);
+      const timed = (name) => tags[name] > 1
+        ? { name, seconds: Math.max(60, (tags[name] - now()) / 1000 | 0) } : name;
+      const add = names.filter((name) => tags[name]).map(timed);
+      const remove = names.filter((name) => !tags[name]);
+      await tell("/v1/tags", { endpoint, add, remove }, last);
       const rest = stored().tags;
       for (const name of names) if (rest[name] === tags[name]) delete rest[name];
       store({ tags: rest });
@@ -187,11 +208,8 @@
     return true;
   }
 
-  function fitting(events = []) {
-    let count = events.length;
-    while (size(events.slice(0, count)) > 7000) count >>= 1;
-    return events.slice(0, count);
-  }
+  const fitting = (events = []) =>
+    size(events) > 7000 ? fitting(events.slice(0, events.length >> 1)) : events;
 
   // What is refused for good is not asked again; anything else is thrown, and stays.
   async function tell(path, fields, last) {
@@ -237,7 +255,7 @@
   }
 
   async function sign(auth, path, body) {
-    const seconds = Math.round(Date.now() / 1000) + skew();
+    const seconds = Math.round(now() / 1000);
     const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)));
     const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
     const algorithm = { name: "HMAC", hash: "SHA-256" };
@@ -267,39 +285,38 @@
     });
   }
 
-  // --- the invitation ----------------------------------------------------------------
+  // --- what few people need, loaded when they do ----------------------------------------
+
+  // The whole address, because a script from another origin has none to start from (Chromium).
+  const more = (file) => import(new URL(`pushctl-${file}.js?site=${CONFIG.site}`, SOURCE));
 
   // Shows our own question; the browser's follows only when it is answered with yes.
   // Resolves to what subscribe() gives, "later", or "skipped" when there is no use in asking.
-  let asking = false;
   async function prompt(options = {}) {
-    const waits = (stored().later ?? 0) > Date.now() && !options.again;
-    if (!SUPPORTED || Notification.permission !== "default" || waits || asking) return "skipped";
-    asking = true;
-    try {
-      await new Promise((done) => setTimeout(done, options.delay ?? 0));
-      // Only for those who are asked. The whole address, because a script from another
-      // origin has none to start from (Chromium).
-      const { ask } = await import(new URL("pushctl-prompt.js", SOURCE));
-      const answer = await ask({ ...CONFIG, ...options }, subscribe);
-      if (answer === "later") store({ later: Date.now() + (options.days ?? 14) * DAY });
-      return answer;
-    } finally {
-      asking = false;
-    }
+    const asks = SUPPORTED ? Notification.permission === "default" : navigator.standalone === false;
+    if (options.kind !== "bell" && (!asks || (!options.again && stored().later > Date.now())))
+      return "skipped";
+    return (await more("prompt")).prompt(inner, options);
   }
+
+  // Pause, fewer, stop, erase me: a dialog, or into: "#place" on a page of its own.
+  const preferences = async (options) => (await more("preferences")).open(inner, options);
 
   // --- ready -------------------------------------------------------------------------
 
+  // Names of events, for the tag rules.
+  const heard = [];
   const api = {
-    subscribe, unsubscribe, tag, untag, identify, track, cart, prompt, state,
+    subscribe, unsubscribe, tag, untag, identify, track, cart, consent, prompt, preferences, state,
     worker: "/pushctl-sw.js", scope: "/pushctl/",
     push: (...calls) => calls.forEach((call) =>
       typeof call === "function" ? call(api) : api[call[0]](...call.slice(1))),
   };
+  const inner = { api, CONFIG, HOME, PAGE, heard, label, stored, store, silent, now, current, update, post, sync };
   window.pushctl = api;
-  if (early) Object.assign(api, early.options);
+  Object.assign(api, early?.options);
   // Called before we were here.
   if (Array.isArray(early)) api.push(...early);
   api.ready = sync().catch(warn);
+  if (CONFIG.rules && !silent()) more("rules").then(({ watch }) => watch(inner)).catch(warn);
 })();

@@ -17,10 +17,12 @@ from tests.support import p256dh
 from tests.support.receiving import ROOT
 
 SW = shipped.path("sw")
-MOST_BYTES = 6_000  # page and worker together, compressed as served
 SETTINGS = worker.settings(
     url="https://push.shop.example/", key=tokens.encode(p256dh()), site="shop", name="Shop"
 )
+
+
+RULES = [{"tag": "Lamps", "page": "/lamps/*", "expires": 2_592_000}]
 
 
 def node(*arguments: str, **environment: str) -> str:
@@ -41,13 +43,13 @@ def node(*arguments: str, **environment: str) -> str:
 
 def served(name: str) -> str:
     text = worker.slim((SW / name).read_text("utf-8"))
-    return worker.fill(text, SETTINGS) if "/*pushctl*/" in text else text
+    return worker.filled(name, text, SETTINGS, RULES)
 
 
 @pytest.fixture
 def as_served(tmp_path: Path) -> Path:
-    for file in SW.glob("*.*js"):
-        (tmp_path / file.name).write_text(served(file.name), "utf-8")
+    for name in worker.SCRIPTS:
+        (tmp_path / name).write_text(served(name), "utf-8")
     return tmp_path
 
 
@@ -77,7 +79,11 @@ def test_page_and_worker_are_small() -> None:
         for name in ("pushctl.js", "pushctl-sw.js")
     }
     print(sizes, sum(sizes.values()))
-    assert sum(sizes.values()) <= MOST_BYTES
+    assert sum(sizes.values()) <= worker.MOST_BYTES
+
+
+def test_every_script_there_is_is_served() -> None:
+    assert sorted(worker.SCRIPTS) == sorted(path.name for path in SW.glob("*.*js"))
 
 
 def test_what_the_page_signs_holds_and_is_taken() -> None:
@@ -151,8 +157,27 @@ def test_a_file_without_settings_is_not_filled() -> None:
 
 
 def test_slimming_drops_comments_and_nothing_else() -> None:
-    text = "// why\nconst a = 1; // kept\n\n  // more\n  go('https://x');\n"
-    assert worker.slim(text) == "const a = 1; // kept\ngo('https://x');\n"
+    text = "// why\nconst a = 1; // not\n\n  // more\n  go('https://x /* y */', [1, 2,],);\n"
+    assert worker.slim(text) == "const a=1;go('https://x /* y */',[1,2]);\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "slim"),
+    [
+        ("a = b\n(c)", "a=b\n(c)\n"),  # a call, as it was
+        ("a\n++b", "a\n++b\n"),
+        ("a + +b - -c", "a+ +b- -c\n"),
+        ("return a in b", "return a in b\n"),
+        ("x = a / b / c", "x=a/b/c\n"),
+        ("x = /[/ ]  \\/ '/.test(y)", "x=/[/ ]  \\/ '/.test(y)\n"),
+        ("x = `a  ${ b }  // c`", "x=`a  ${ b }  // c`\n"),
+        ("'it\\'s  so' + \"a  b\"", "'it\\'s  so'+\"a  b\"\n"),
+        ("if (a) {\n  b();\n}\nc();", "if(a){b()}\nc();\n"),
+        ("const C = /*pushctl*/{ }/*end*/;", "const C=/*pushctl*/{ }/*end*/;\n"),
+    ],
+)
+def test_slimming_keeps_what_a_script_means(text: str, slim: str) -> None:
+    assert worker.slim(text) == slim
 
 
 def test_settings_leave_out_what_a_site_has_not() -> None:

@@ -15,7 +15,7 @@ from pushctl import config as configs
 from pushctl import shipped
 from pushctl.config import Config
 from pushctl.errors import ConfigError, UsageError
-from pushctl.rules import settings, tokens, worker
+from pushctl.rules import settings, tag_rules, tokens, worker
 
 # Where the one site of pushctl.toml.example begins, and what follows it.
 _SITE = "[sites.shop"
@@ -222,15 +222,15 @@ def _scripts(config: Config) -> Made:
     return Made(folder, there, "for your web site: page script and service worker")
 
 
-def fill_scripts(config: Config) -> list[Path]:
+def fill_scripts(config: Config, *, anew: bool = False) -> list[Path]:
     """
     Write sw/ with the newest key, the receiver's URL and the site's brand filled in.
 
-    Files that are there keep their text but for that one line. With several sites each
-    has a folder of its own, sw/NAME/.
+    Files that are there keep their text but for that one line, unless they are to be
+    written *anew*. With several sites each has a folder of its own, sw/NAME/.
     """
     written = []
-    for target, filled in _filled(config):
+    for target, filled in _filled(config, anew=anew):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(filled, "utf-8")
         written.append(target)
@@ -246,7 +246,7 @@ def stale_scripts(config: Config) -> list[Path]:
     ]
 
 
-def _filled(config: Config) -> Iterator[tuple[Path, str]]:
+def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
     from pushctl.push import vapid
 
     key = next(iter(vapid.load(config.keys).values()), None)
@@ -254,6 +254,7 @@ def _filled(config: Config) -> Iterator[tuple[Path, str]]:
         raise ConfigError(f"{config.keys} holds no key. Run `pushctl keys new`.")
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
+        rules = tag_rules.served(config.tag_rules, site.name)
         values = worker.settings(
             url=config.receiver.url,
             key=key.public,
@@ -262,11 +263,13 @@ def _filled(config: Config) -> Iterator[tuple[Path, str]]:
             icon=site.brand.icon,
             badge=site.brand.badge,
             color=site.brand.color,
+            rules=bool(rules),
         )
-        for original in sorted(shipped.path("sw").glob("pushctl*.*js")):
-            target = folder / original.name
-            text = (target if target.exists() else original).read_text("utf-8")
-            yield target, worker.fill(text, values) if "/*pushctl*/" in text else text
+        for name in worker.SCRIPTS:
+            target = folder / name
+            there = target.exists() and not anew
+            text = (target if there else shipped.path("sw") / name).read_text("utf-8")
+            yield target, worker.filled(name, text, values, rules)
 
 
 def _gitignore(config: Config) -> Made:

@@ -184,9 +184,13 @@ def line_of(path: Path, text: str) -> int | None:
     """
     best, depth = None, 0
     table: Path = ()
+    counts: dict[Path, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if header := _HEADER.fullmatch(line):
             table = _keys(header["keys"])
+            if line.lstrip().startswith("[["):  # one of several: they count from 1
+                counts[table] = counts.get(table, 0) + 1
+                table = (*table, str(counts[table]))
             here = table
         elif setting := _SETTING.match(line):
             here = table + _keys(setting["keys"])

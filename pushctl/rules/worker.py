@@ -1,12 +1,26 @@
-"""The line of settings in sw/: how pushctl.js and pushctl-sw.js learn where to call."""
+"""What is served of sw/: which files, slim, with the line of settings filled in."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pushctl.model import Json
 
-# In both files: const CONFIG = /*pushctl*/{...}/*end*/;
+# Page and worker; the others are loaded by the page's when somebody needs them.
+SCRIPTS = (
+    "pushctl.js",
+    "pushctl.mjs",
+    "pushctl-prompt.js",
+    "pushctl-preferences.js",
+    "pushctl-rules.js",
+    "pushctl-look.js",
+    "pushctl-texts.js",
+    "pushctl-watch.js",
+    "pushctl-sw.js",
+)
+MOST_BYTES = 6_000  # pushctl.js and pushctl-sw.js together, compressed as served
+
+# In some of them: const CONFIG = /*pushctl*/{...}/*end*/;
 _SLOT = re.compile(r"/\*pushctl\*/.*?/\*end\*/", re.DOTALL)
 
 # A file may be pasted into a page, so nothing in it may end a script element or look
@@ -14,14 +28,28 @@ _SLOT = re.compile(r"/\*pushctl\*/.*?/\*end\*/", re.DOTALL)
 _ESCAPES = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "*": r"\u002a"})
 
 
-def fill(text: str, values: Mapping[str, Json]) -> str:
+def filled(
+    name: str, text: str, values: Mapping[str, Json], rules: Sequence[Mapping[str, Json]] = ()
+) -> str:
+    """
+    Return the *text* of the script *name* with what it is to know in it.
+
+    *values* are those of ``settings``, *rules* those of ``tag_rules.served``; a script
+    without a place for them stays as it is.
+    """
+    if name == "pushctl-rules.js":
+        return fill(text, list(rules))
+    return fill(text, dict(values)) if "/*pushctl*/" in text else text
+
+
+def fill(text: str, values: Json) -> str:
     """
     Return *text* with *values* as the settings of a file of sw/.
 
     Filling a filled file replaces its settings. Raises ValueError when *text* has no
     such line, or more than one.
     """
-    settings = json.dumps(dict(values), ensure_ascii=True, allow_nan=False)
+    settings = json.dumps(values, ensure_ascii=True, allow_nan=False)
     filled, found = _SLOT.subn(
         lambda _: f"/*pushctl*/{settings.translate(_ESCAPES)}/*end*/", text
     )
@@ -39,13 +67,15 @@ def settings(
     icon: str | None = None,
     badge: str | None = None,
     color: str | None = None,
+    rules: bool = False,
 ) -> dict[str, Json]:
     """
     Return what ``fill`` writes for one site; absent things are left out.
 
     *url* is the receiver's public address without a slash at the end ("" means: where
     the script itself came from), *key* the VAPID public key (87 characters
-    base64url), *name*, *icon*, *badge* and *color* the site's brand.
+    base64url), *name*, *icon*, *badge* and *color* the site's brand, *rules* whether
+    the page must load its tag rules.
     """
     values = {
         "url": url.rstrip("/"),
@@ -55,16 +85,74 @@ def settings(
         "icon": icon,
         "badge": badge,
         "color": color,
+        "rules": rules or None,
     }
     return {name: value for name, value in values.items() if value is not None}
 
 
 def slim(text: str) -> str:
     """
-    Return a script without its comment lines and indentation, for serving.
+    Return a script without its comments and the space that only people need.
 
-    Line by line, so that what runs can still be read beside its source: no statement
-    is touched. Comments behind code stay.
+    Names, texts, templates and regular expressions stay as they are, and so does each
+    line's end that may stand for a semicolon: what runs can be read beside its source.
     """
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith("//")) + "\n"
+    parts: list[str] = []
+    last = ""  # the last character that is code
+    gap = ""  # what stands between it and the next
+    for kind, piece in _pieces(text):
+        if kind in ("comment", "space"):
+            gap += piece if kind == "space" else ""
+            continue
+        if (last == "," and piece in "}])") or (last == ";" and piece == "}"):
+            parts.pop()  # ends nothing that the bracket does not end
+            gap = ""
+        parts.append(_between(last, gap, piece[0]))
+        parts.append(piece)
+        last, gap = piece[-1], ""
+    return "".join(parts) + "\n"
+
+
+_PIECE = re.compile(
+    r"""(?P<slot>/\*pushctl\*/.*?/\*end\*/)
+      | (?P<comment>//[^\n]* | /\*.*?\*/)
+      | (?P<space>\s+)
+      | (?P<text>"(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' | `(?:\\.|[^`\\])*`)
+      | (?P<word>[\w$#]+)
+      | (?P<sign>.)""",
+    re.DOTALL | re.VERBOSE,
+)
+_REGEX = re.compile(r"/(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\[\n])+/[a-z]*")
+# After these a slash begins a regular expression; after a value it divides.
+_BEFORE_REGEX = "(,=:[!&|?{};>"
+
+
+def _pieces(text: str) -> Iterator[tuple[str, str]]:
+    place, last = 0, ";"
+    while found := _PIECE.match(text, place):
+        kind, piece = str(found.lastgroup), found[0]
+        regex = _REGEX.match(text, place) if piece == "/" and last in _BEFORE_REGEX else None
+        if regex:
+            kind, piece = "text", regex[0]
+        if kind not in ("space", "comment"):
+            last = piece[-1]
+        yield kind, piece
+        place += len(piece)
+
+
+def _between(last: str, gap: str, following: str) -> str:
+    """Return what of *gap* must stay between two characters of code."""
+    if not gap or not last:
+        return ""
+    if "\n" in gap:
+        # A line ends a statement only where one could end and the next begin.
+        joined = last in "{([,;=>?:&|" or following in "})],.;?:&|="
+        return "" if joined else "\n"
+    if last in _SIGNS and following in _SIGNS:
+        return " "
+    return "" if last in _LOOSE or following in _LOOSE else " "
+
+
+# "a + +b" is not "a++b".
+_SIGNS = "+-/"
+_LOOSE = "{}()[],;=<>?:&|!*\"'`" + _SIGNS

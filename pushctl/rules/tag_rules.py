@@ -1,0 +1,135 @@
+"""
+[[tag_rules]] of pushctl.toml: which doing on the site's pages sets or removes which tag.
+
+Declared here, followed in the page (sw/pushctl-rules.js), which gets them as static JSON.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pushctl.errors import InputError
+from pushctl.model import Json
+from pushctl.rules import fields
+from pushctl.rules.settings import Verdict, between
+
+MAX_RULES = 100
+_ONE_OF = ("scroll", "dwell", "link", "click", "form", "event")
+_LIFE = (60, 315_360_000)  # seconds, as the receiver takes them
+
+
+def _address(value: str) -> Verdict:
+    if value.startswith(("/", "https://", "http://", "*")) and value.isprintable():
+        return None
+    return (
+        f"is {value!r}, neither a path nor an address",
+        "Write it like '/lamps/*' or 'https://shop.example/lamps/*'; * stands for anything.",
+    )
+
+
+def _selector(value: str) -> Verdict:
+    if value.strip() and not set("{};").intersection(value):
+        return None
+    return f"is {value!r}, not a CSS selector", "Write it like '#payment' or 'a.brochure'."
+
+
+def _dwell(value: str) -> Verdict:
+    return _duration(value, 1, 86_400, "45s")
+
+
+def _expiry(value: str) -> Verdict:
+    return _duration(value, *_LIFE, "30d")
+
+
+def _duration(value: str, least: int, most: int, example: str) -> Verdict:
+    try:
+        seconds = _seconds(value)
+    except InputError:
+        return f"is {value!r}, which is no duration", f"Write it like '{example}'."
+    if least <= seconds <= most:
+        return None
+    return (
+        f"is {value!r}",
+        f"Write a duration from {least} to {most:,} seconds, like '{example}'.",
+    )
+
+
+def _seconds(text: str) -> int:
+    from pushctl.rules import timing  # zones cost every start, rules are for few
+
+    return timing.duration(text) // timing.SECOND
+
+
+def _tag(value: str) -> Verdict:
+    try:
+        if not fields.is_reserved(value):
+            return None
+    except InputError as error:
+        return str(error), "Write a short name, like 'Looked at lamps'."
+    return f"begins with {fields.RESERVED!r}", "Those are pushctl's own; choose another name."
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """What somebody does; all that is given must hold, one thing beside the page at most."""
+
+    page: str | None = field(default=None, metadata={"check": _address})
+    # share of the page that was on the screen, 0 to 1
+    scroll: float | None = field(default=None, metadata={"check": between(0.01, 1)})
+    dwell: str | None = field(default=None, metadata={"check": _dwell})  # "45s", in sight
+    link: str | None = field(default=None, metadata={"check": _address})  # where it leads
+    click: str | None = field(default=None, metadata={"check": _selector})
+    form: str | None = field(default=None, metadata={"check": _selector})  # seen or entered
+    event: str | None = None  # a name that the page tracks
+
+
+def _when(value: When) -> Verdict:
+    given = [name for name in _ONE_OF if getattr(value, name) is not None]
+    if len(given) > 1:
+        return (
+            f"asks for {' and '.join(given)} at once",
+            "Write a rule for each; they may set the same tag.",
+        )
+    if not given and value.page is None:
+        return "is empty", f"Write page = '/lamps/*', or one of {', '.join(_ONE_OF)}."
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class TagRule:
+    tag: str = field(metadata={"check": _tag, "remedy": "Write tag = 'Looked at lamps'."})
+    when: When = field(
+        metadata={"check": _when, "remedy": "Write when = { page = '/lamps/*' }."}
+    )
+    expires: str | None = field(default=None, metadata={"check": _expiry})  # "30d"
+    remove: bool = False  # takes the tag off instead
+    sites: tuple[str, ...] = ()  # none named: all
+
+
+def few(rules: Collection[TagRule]) -> Verdict:
+    if len(rules) <= MAX_RULES:
+        return None
+    return f"has {len(rules)} rules", f"Pages carry them all: at most {MAX_RULES}."
+
+
+def sensible(rule: TagRule) -> Verdict:
+    if rule.remove and rule.expires is not None:
+        return "removes a tag that expires", "Leave out expires, or remove."
+    return None
+
+
+def served(rules: Iterable[TagRule], site: str) -> list[Mapping[str, Json]]:
+    """Return the rules of *site* as the page reads them: flat, times in seconds."""
+    return [_flat(rule) for rule in rules if not rule.sites or site in rule.sites]
+
+
+def _flat(rule: TagRule) -> Mapping[str, Json]:
+    when = rule.when
+    flat = {
+        "tag": fields.tag(rule.tag),
+        "page": when.page,
+        **{name: getattr(when, name) for name in _ONE_OF},
+        "dwell": when.dwell and _seconds(when.dwell),
+        "expires": rule.expires and _seconds(rule.expires),
+        "remove": rule.remove or None,
+    }
+    return {name: value for name, value in flat.items() if value is not None}

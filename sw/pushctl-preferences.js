@@ -1,0 +1,170 @@
+// pushctl's preferences: pause for a week, fewer, stop, erase me.
+// Loaded by pushctl.preferences() and pushctl.consent(), and by nobody else.
+
+import { button, direct, host, language, make, words } from "./pushctl-look.js";
+
+const WEEK = 7 * 86_400_000;
+
+const STYLE = `
+  dialog { width: 420px; max-width: calc(100vw - 28px); padding: 16px 12px }
+  dialog::backdrop { background: #00000080 }
+  section { box-shadow: none; padding: 16px 12px }
+  header { display: flex; align-items: center; justify-content: space-between; gap: 16px;
+    min-height: 40px; margin-block-end: 8px; padding-inline-start: 12px }
+  h2 { font-size: 18px; margin: 0 }
+  .close { min-width: 40px; padding: 0; font-size: 22px; line-height: 1; font-weight: 400 }
+  .row { display: flex; align-items: center; justify-content: space-between; gap: 16px; width: 100%;
+    min-height: 64px; padding: 8px 12px; text-align: start; font-weight: 400;
+    border: 0; border-block-start: 1px solid color-mix(in srgb, var(--ink) 12%, transparent);
+    border-radius: 0 }
+  .row b, .row small { display: block }
+  .row b { font-weight: 600 }
+  .row small { font-size: 13px; color: color-mix(in srgb, var(--ink) 80%, var(--back)) }
+  .erase b, .yes { color: var(--danger) }
+  .knob { position: relative; flex: none; width: 48px; height: 28px; box-sizing: border-box;
+    border: 2px solid color-mix(in srgb, var(--ink) 60%, var(--back)); border-radius: 14px }
+  .knob::after { content: ""; position: absolute; inset-block: 4px; inset-inline-start: 4px; width: 16px;
+    border-radius: 50%; background: color-mix(in srgb, var(--ink) 60%, var(--back)) }
+  [aria-checked=true] .knob { background: var(--accent); border-color: var(--accent) }
+  [aria-checked=true] .knob::after { inset-inline-start: 24px; background: var(--on-accent) }
+  @media (forced-colors: active) { .knob::after { background: ButtonText } }
+  .sure { display: flex; flex-wrap: wrap; align-items: center; justify-content: flex-end; gap: 8px;
+    padding: 4px 12px 12px }
+  .sure[hidden] { display: none }
+  .sure p { flex: 1 1 100% }
+  .sure button { border: 1px solid color-mix(in srgb, currentColor 40%, transparent) }
+  .off { padding: 12px; display: flex; flex-wrap: wrap; align-items: center; gap: 12px;
+    justify-content: space-between; border-block-start: 1px solid color-mix(in srgb, var(--ink) 12%, transparent) }
+  .said { min-height: 22px; margin-block-start: 8px; padding-inline: 12px }
+  @media (max-width: 600px) { dialog { margin-block-end: max(14px, env(safe-area-inset-bottom)) } }
+  @media (prefers-reduced-motion: no-preference) {
+    dialog { animation: come .3s cubic-bezier(.2, .8, .2, 1) }
+    .knob::after { transition: inset-inline-start .15s }
+  }
+`;
+
+// consent({ text, tracking }): what somebody agreed to, when and on which page.
+export async function agree({ stored, store, now, PAGE, silent, sync }, given) {
+  store({ consent: { ...stored().consent, at: now(), page: PAGE, ...given } });
+  if (silent()) store({ events: [], tags: {}, alias: undefined });
+  await sync(true);
+  return stored().consent;
+}
+
+// A dialog; or, with into: "#place", a part of the page. Settles when the dialog is closed.
+export async function open(inner, given = {}) {
+  const options = { ...inner.CONFIG, ...given };
+  const spoken = language(options);
+  const said = words(options, spoken);
+  const element = host("pushctl-preferences", STYLE, options);
+  const place = typeof options.into === "string" ? document.querySelector(options.into) : options.into;
+  const box = make(place ? "section" : "dialog", {});
+  direct(box, spoken);
+  box.setAttribute("aria-labelledby", "title");
+  if (place) box.setAttribute("role", "region");
+  element.shadowRoot.append(box);
+  const before = document.activeElement;
+  (place ?? document.body).append(element);
+  await fill(inner, box, said, spoken, !place);
+  if (place) return;
+  box.showModal();
+  await new Promise((done) => (box.onclose = done));
+  element.remove();
+  before?.focus?.();
+}
+
+async function fill(inner, box, said, spoken, closes) {
+  const news = make("p", { className: "said" });
+  news.setAttribute("role", "status");
+  const head = make("header", {}, make("h2", { id: "title", textContent: said.preferences }));
+  if (closes) {
+    const close = button("close", "×", () => box.close());
+    close.setAttribute("aria-label", said.close);
+    head.append(close);
+  }
+  // Tells, then says how it went; what did not get through changes nothing here.
+  const attempt = async (work, text) => {
+    news.textContent = "";
+    try {
+      await work();
+      news.textContent = text;
+      await draw();
+    } catch {
+      news.textContent = said.failed;
+    }
+  };
+  const rows = make("div", {});
+  const draw = async () => {
+    const at = [...rows.children].indexOf(box.getRootNode().activeElement);
+    const { subscribed, permission } = await inner.api.state();
+    rows.replaceChildren(...(subscribed
+      ? choices(inner, said, spoken, attempt) : absent(inner, said, permission, attempt)));
+    if (at >= 0) rows.children[Math.min(at, rows.children.length - 1)].focus();
+  };
+  await draw();
+  box.replaceChildren(head, rows, news);
+}
+
+function choices(inner, said, spoken, attempt) {
+  const { paused = 0, fewer = false } = inner.stored().preferences ?? {};
+  const resting = paused > Date.now();
+  const date = new Date(paused).toLocaleDateString(spoken, { day: "numeric", month: "long" });
+  const rest = () => prefer(inner, { pause: resting ? 0 : WEEK / 1000 },
+    { paused: resting ? 0 : Date.now() + WEEK });
+  const less = () => prefer(inner, { fewer: !fewer }, { fewer: !fewer });
+  const leave = () => inner.api.unsubscribe();
+  const weekly = row("fewer", said.fewer, said.weekly, () => attempt(less, said.saved));
+  weekly.append(make("span", { className: "knob" }));
+  weekly.setAttribute("role", "switch");
+  weekly.setAttribute("aria-checked", String(fewer));
+  return [
+    row("pause", resting ? said.resume : said.pause, resting ? said.paused.replace("{date}", date) : "",
+      () => attempt(rest, said.saved)),
+    weekly,
+    row("stop", said.stop, "", () => attempt(leave, said.off)),
+    ...erasing(inner, said, attempt),
+  ];
+}
+
+function row(look, name, note, onclick) {
+  const text = make("span", {}, make("b", { textContent: name }));
+  if (note) text.append(make("small", { textContent: note }));
+  const made = button(`row ${look}`, "", onclick);
+  made.append(text);
+  return made;
+}
+
+function erasing(inner, said, attempt) {
+  const back = button("back", said.back, () => ((sure.hidden = true), erase.focus()));
+  const yes = button("yes", said.yes, () => attempt(() => forget(inner), said.erased));
+  const sure = make("div", { className: "sure", hidden: true },
+    make("p", { textContent: said.sure }), back, yes);
+  const erase = row("erase", said.erase, said.everything, () => ((sure.hidden = false), back.focus()));
+  return [erase, sure];
+}
+
+function absent(inner, said, permission, attempt) {
+  if (permission === "denied") return [make("p", { className: "off", textContent: said.blocked })];
+  const allow = button("allow", said.allow, () => attempt(() => inner.api.subscribe(), ""));
+  return [make("div", { className: "off" }, make("span", { textContent: said.off }), allow)];
+}
+
+async function signed(inner, path, fields = {}) {
+  const last = await inner.update();
+  if (last) await inner.post(path, { endpoint: last.endpoint, ...fields }, last);
+}
+
+async function prefer(inner, fields, kept) {
+  await signed(inner, "/v1/preferences", fields);
+  inner.store({ preferences: { ...inner.stored().preferences, ...kept } });
+}
+
+// Here, too, nothing stays.
+async function forget(inner) {
+  await signed(inner, "/v1/forget");
+  const subscription = await inner.current();
+  await inner.update(() => undefined);
+  await subscription?.unsubscribe();
+  indexedDB.deleteDatabase("pushctl");
+  localStorage.removeItem("pushctl");
+}
