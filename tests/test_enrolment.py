@@ -219,6 +219,14 @@ def test_the_audience_is_asked_again_at_send_time() -> None:
     )
 
 
+def test_who_asked_for_a_pause_is_skipped_but_for_what_is_transactional() -> None:
+    resting = replace(ANN, refusal="asked for a pause")
+    now = NOON + 3 * MINUTE
+    assert decide(BASKET, entered(), [], now, resting) == Skip(7, 1, "asked for a pause")
+    receipt = trigger(transactional=True)
+    assert isinstance(decide(receipt, entered(receipt), [], now, resting), Deliver)
+
+
 def test_a_step_for_dear_baskets_is_skipped_for_cheap_ones() -> None:
     walk = trigger(
         steps=[

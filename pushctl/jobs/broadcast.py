@@ -6,15 +6,17 @@ receiver in one transaction; who subscribes or is tagged later isn't part of it.
 """
 
 import json
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
-from pushctl.jobs import audience, baskets
+from pushctl.jobs import audience, baskets, wishes
 from pushctl.jobs.membership import segments_of
 from pushctl.jobs.preview import Preview, rendered
 from pushctl.model import (
@@ -230,7 +232,11 @@ def _receivers(
     typed, expression = audience.asked(
         config, tags=wish.tags, segments=wish.segments, where=wish.where
     )
-    return typed, store.audience.ids(expression, now, limit=wish.limit)
+    without = wishes.left_out(store, expression, now)
+    if not without:
+        return typed, store.audience.ids(expression, now, limit=wish.limit)
+    wanted = (one for one in store.audience.ids(expression, now) if one not in without)
+    return typed, array("q", islice(wanted, wish.limit))
 
 
 def _named(store: Store, ref: str, now: Millis) -> list[Subscription]:

@@ -27,7 +27,9 @@ def preferences(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ve
         return known
     tags = desk.store.tags
     if pause:
-        tags.add([known.id], PAUSED, record.at, record.at + pause * 1000)
+        until = record.at + pause * 1000
+        tags.add([known.id], PAUSED, record.at, until)
+        desk.store.schedules.withhold(known.id, until, "asked for a pause", record.at)
     elif pause == 0:
         tags.remove([known.id], PAUSED)
     if fewer:

@@ -11,6 +11,7 @@ from datetime import tzinfo
 from functools import cached_property
 
 from pushctl.config import Config
+from pushctl.jobs import wishes
 from pushctl.model import Json, Millis
 from pushctl.rules import audience, cart, timing
 from pushctl.rules.enrolment import (
@@ -78,7 +79,7 @@ class Walks:
         return tuple(origin for name in self.config.sites for origin in self.origins(name))
 
     def person(self, who: Who, *, cap: bool = False, in_audience: bool = True) -> Person:
-        """Return what is known of a receiver; with *cap* their recent messages too."""
+        """Return what is known of a receiver; with *cap* what limits their messages too."""
         sent: tuple[Millis, ...] = ()
         if cap and self.frequency.messages is not None:
             everywhere = self.store.enrolments.same_person(who)
@@ -93,6 +94,7 @@ class Walks:
             in_audience=in_audience,
             last_seen_at=who.last_seen_at,
             sent=sent,
+            refusal=wishes.refusal(self.store, who.subscription, self.now) if cap else "",
         )
 
     def seen(

@@ -58,6 +58,7 @@ class Person:
     in_audience: bool = True
     last_seen_at: Millis = 0
     sent: tuple[Millis, ...] = ()  # recent messages, all subscriptions of the person
+    refusal: str = ""  # why they want no message now: a pause, or fewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +324,8 @@ def _at_its_time(
         )
     if not person.in_audience:
         return Cancel(enrolment.id, "not in the audience any more")
+    if person.refusal and not trigger.transactional:
+        return Skip(enrolment.id, number, person.refusal)
     intent = Deliver(
         enrolment.id,
         number,

@@ -17,6 +17,17 @@ class Schedules:
         self._store = store
         self.recurring = Recurring(store)
 
+    def withhold(self, subscription: int, until: Millis, reason: str, now: Millis) -> int:
+        """Skip what broadcasts still plan for somebody before *until*; return how many."""
+        sql = """
+            UPDATE deliveries SET status = 'skipped', reason = :reason, changed_at = :now
+             WHERE subscription_id = :id AND status = 'planned' AND enrolment_id = 0
+               AND coalesce(next_attempt_at, 0) < :until
+        """
+        values = {"id": subscription, "until": until, "reason": reason, "now": now}
+        with self._store.write() as connection:
+            return connection.execute(sql, values).rowcount
+
     def plan(
         self,
         campaign: int,

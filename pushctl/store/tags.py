@@ -81,6 +81,11 @@ class Tags:
             rows = [(tag, row) for row in subscriptions]
             return connection.executemany(sql, rows).rowcount
 
+    def holds(self, name: str, subscription: int, now: Millis) -> bool:
+        """Say whether a subscription has a tag at *now*."""
+        tag = self.find(name)
+        return tag is not None and self._having(tag, [subscription], now) == 1
+
     def count_of(self, subscription: int) -> int:
         """Return how many tags a subscription has, expired ones included."""
         sql = "SELECT count(*) FROM subscription_tags WHERE subscription_id = :id"

@@ -1,0 +1,65 @@
+"""A pause and "fewer": who asked for it gets nothing, or one message a week."""
+
+from pathlib import Path
+
+import pytest
+
+from pushctl.jobs import broadcast, wishes
+from pushctl.jobs.broadcast import Wish, plan
+from pushctl.jobs.choices import FEWER, PAUSED
+from pushctl.rules import timing
+from tests.support import DAY, HOUR, NOON, sending
+from tests.support.sending import Field
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Field:
+    made = sending.field(tmp_path)
+    made.people(3)
+    return made
+
+
+def receivers(field: Field, now: int = NOON, limit: int | None = None) -> list[int]:
+    wish = Wish(everyone=True, template="sale", limit=limit)
+    return list(plan(field.store, field.config, wish, now).receivers)
+
+
+def send_to(field: Field, person: int, at: int) -> None:
+    campaign = field.freeze(at, to=[_name(field, person)])
+    sql = "UPDATE deliveries SET status = 'accepted' WHERE campaign_id = :id"
+    with field.store.write() as connection:
+        connection.execute(sql, {"id": campaign.id})
+
+
+def _name(field: Field, person: int) -> str:
+    return next(iter(field.store.subscriptions.some([person], NOON))).public_id
+
+
+def test_a_broadcast_leaves_out_who_paused_until_the_pause_is_over(field: Field) -> None:
+    first, second, third = receivers(field)
+    field.store.tags.add([second], PAUSED, NOON, NOON + timing.WEEK)
+    assert receivers(field) == [first, third]
+    assert receivers(field, limit=2) == [first, third]
+    assert receivers(field, NOON + timing.WEEK) == [first, second, third]
+
+
+def test_fewer_is_one_message_a_week(field: Field) -> None:
+    first, *others = receivers(field)
+    field.store.tags.add([first], FEWER, NOON)
+    assert receivers(field) == [first, *others]
+    send_to(field, first, NOON)
+    assert receivers(field, NOON + 6 * DAY) == others
+    assert wishes.refusal(field.store, first, NOON + 6 * DAY) == wishes.ENOUGH
+    assert receivers(field, NOON + 8 * DAY) == [first, *others]
+    assert wishes.refusal(field.store, first, NOON + 8 * DAY) == ""
+
+
+def test_a_pause_takes_people_out_of_what_is_planned_for_its_time(field: Field) -> None:
+    first, second, _ = receivers(field)
+    wish = Wish(everyone=True, template="sale", over="10d")
+    campaign = broadcast.freeze(field.store, plan(field.store, field.config, wish, NOON), NOON)
+    skipped = field.store.schedules.withhold(first, NOON + DAY, wishes.PAUSE, NOON + HOUR)
+    field.store.schedules.withhold(second, NOON, wishes.PAUSE, NOON)
+    assert skipped == 1
+    assert field.store.deliveries.counts(campaign.id) == {"planned": 2, "skipped": 1}
+    assert ("skipped", wishes.PAUSE, 1) in field.store.deliveries.reasons(campaign.id)
