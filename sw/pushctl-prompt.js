@@ -27,8 +27,8 @@ const STYLE = `
   .bar { inset: auto 0 0; width: auto; max-width: none; border-radius: 0; border-width: 1px 0 0;
     grid-template-columns: auto 1fr auto; align-items: center; padding: 16px max(20px, 50vw - 560px) }
   .bar div { grid-area: 1 / 3 / 3; margin: 0; flex-wrap: nowrap }
-  .bell { inset: auto 16px 84px auto }
-  .bell:dir(rtl) { inset: auto auto 84px 16px }
+  .bell { inset: auto 16px max(16px, env(safe-area-inset-bottom)) auto }
+  .bell:dir(rtl) { right: auto; left: 16px }
   .inline { position: static; width: auto; max-width: none; box-shadow: none }
   .ring { position: fixed; z-index: 2147483646; inset: auto 16px max(16px, env(safe-area-inset-bottom)) auto;
     width: 56px; height: 56px; padding: 0; color: var(--on-accent); background: var(--accent);

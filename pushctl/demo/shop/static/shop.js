@@ -28,6 +28,16 @@ const basket = {
     basket.write(counts);
     tellBasket();
   },
+  // The basket as a link tells it, "&items=cup.2_lamp.1", and as it is read from there:
+  // a reminder may be clicked where this one was never filled.
+  told: () => "&items=" + Object.entries(basket.read()).map((one) => one.join(".")).join("_"),
+  restore() {
+    const told = new URLSearchParams(location.search).get("items");
+    if (!told || Object.keys(basket.read()).length) return;
+    const pairs = told.split("_").map((one) => one.split("."));
+    const known = pairs.filter(([id]) => GOODS.some((good) => good.id === id));
+    basket.write(Object.fromEntries(known.map(([id, count]) => [id, Math.min(99, count | 0) || 1])));
+  },
   items() {
     const counts = basket.read();
     return GOODS.filter(({ id }) => counts[id]).map((good) => ({
@@ -218,6 +228,7 @@ function frame() {
   document.querySelector("#bell").addEventListener("click", ring);
   const promo = new URLSearchParams(location.search).get("promo");
   if (promo in PROMOTIONS) localStorage.setItem("promo", promo);
+  basket.restore();
 }
 
 // --- push: as docs/embedding.md tells ---------------------------------------------------
@@ -227,7 +238,7 @@ const pushctl = (...call) => (window.pushctl ??= []).push(...call);
 
 function tellBasket() {
   const items = basket.items().map(({ tone, ...item }) => item);
-  const url = location.origin + address("/basket");
+  const url = location.origin + address("/basket") + basket.told();
   pushctl(["cart", { items, total: basket.total(), currency: CURRENCY, url }]);
   if (items.length) pushctl(["tag", "Abandoned basket 1"]);
   else pushctl(["untag", "Abandoned basket 1", "Abandoned basket 2"]);
@@ -243,16 +254,16 @@ async function tellPurchase(order) {
   pushctl(["untag", "Abandoned basket 1", "Abandoned basket 2"]);
 }
 
-// The bell: asks, or switches off what is on.
+// The bell: asks, or leads to pause, fewer, stop and erase.
 async function ring() {
-  const { prompt, unsubscribe, state } = window.pushctl;
+  const { prompt, preferences, state } = window.pushctl;
   const { supported, subscribed, permission } = await state();
   if (!supported) return toast(say("unsupported"));
   if (permission === "denied") return toast(say("denied"));
-  if (subscribed) await unsubscribe();
-  else if (permission === "granted") await window.pushctl.subscribe({ language: LANGUAGE });
-  else await prompt({ language: LANGUAGE, again: true });
-  await showBell(true);
+  if (permission === "default") await prompt({ language: LANGUAGE, again: true });
+  else await preferences({ language: LANGUAGE });
+  const now = await state();
+  if (now.subscribed !== subscribed) await showBell(true);
 }
 
 async function showBell(aloud = false) {
