@@ -189,12 +189,17 @@ def test_a_lone_429_among_many_acceptances_is_its_receivers_alone() -> None:
 
 
 def test_throttling_halves_the_rate_which_then_recovers() -> None:
-    lane = policy.slowed(heard(Lane(), "t", retry_after=SECOND), measured=1000.0)
+    lane = policy.slowed(heard(Lane(), "t", retry_after=SECOND), 10_000, 10 * SECOND)
     assert lane.rate == 500.0
     until = lane.hold_until
     assert policy.pace(lane, until) == 500.0
-    assert policy.pace(lane, until + MINUTE) == pytest.approx(750.0)
-    assert policy.slowed(lane, measured=1.0).rate == 1.0
+    assert policy.pace(lane, until + 20 * SECOND) == pytest.approx(750.0)
+    assert policy.slowed(lane, 300, 10 * MINUTE).rate == 10.0
+
+
+def test_a_pause_at_the_start_of_a_run_cripples_nobody() -> None:
+    held = heard(Lane(), "at", retry_after=SECOND)
+    assert policy.slowed(held, accepted=1, elapsed=SECOND).rate is None
 
 
 def test_what_was_under_way_when_throttling_began_does_not_halve_again() -> None:

@@ -139,8 +139,7 @@ class Traffic:
         after = policy.heard(before, codes, now, retry_after, reason)
         if after.throttled_at > before.throttled_at:
             accepted, since = self._accepted_since[key]
-            measured = (after.accepted - accepted) / max(1.0, (now - since) / SECOND)
-            after = policy.slowed(after, measured)
+            after = policy.slowed(after, after.accepted - accepted, now - since)
             self._accepted_since[key] = (after.accepted, now)
         self.lanes[key] = after
         return after

@@ -239,17 +239,31 @@ def _throttled(lane: Lane, now: Millis, retry_after: Millis | None, reason: str)
     return replace(held, throttled_at=now)
 
 
-def slowed(lane: Lane, measured: float) -> Lane:
-    """Return *lane* at half the rate at which it throttled us; at least one a second."""
+# Fewer acceptances measure the start of a run rather than what a service takes.
+MEASURABLE = 200
+LEAST_RATE = 10.0
+RECOVERY: Millis = 20 * SECOND
+
+
+def slowed(lane: Lane, accepted: int, elapsed: Millis) -> Lane:
+    """
+    Return *lane* at half the rate at which it throttled us; at least ten a second.
+
+    *accepted* messages in *elapsed* are that rate. Of too few nothing can be told: then
+    the pause that the service asked for is the answer.
+    """
+    if accepted < MEASURABLE:
+        return lane
+    measured = accepted / max(1.0, elapsed / SECOND)
     current = measured if lane.rate is None else min(measured, lane.rate)
-    return replace(lane, rate=max(1.0, current / 2))
+    return replace(lane, rate=max(LEAST_RATE, current / 2))
 
 
 def pace(lane: Lane, now: Millis) -> float | None:
-    """Return the messages a second that *lane* may get: half as many again each minute."""
+    """Return the messages a second that *lane* may get: half as many again each 20 s."""
     if lane.rate is None:
         return None
-    quiet = max(0, now - max(lane.hold_until, lane.throttled_at)) / MINUTE
+    quiet = max(0, now - max(lane.hold_until, lane.throttled_at)) / RECOVERY
     return lane.rate * float(1.5 ** min(quiet, 40.0))
 
 
