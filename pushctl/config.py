@@ -286,7 +286,13 @@ def _placed(config: Config, file: Path) -> Config:
     if loopback.ca is not None:
         loopback = replace(loopback, ca=folder / loopback.ca.expanduser())
     push = replace(config.push, loopback=loopback)
-    return replace(config, file=file, push=push, **moved)
+    web = {
+        name: folder / path.expanduser()
+        for name in ("certificate", "certificate_key", "geoip")
+        if (path := getattr(config.receiver, name)) is not None
+    }
+    receiver = replace(config.receiver, **web)
+    return replace(config, file=file, push=push, receiver=receiver, **moved)
 
 
 def _override(

@@ -34,7 +34,7 @@ def command(
     key = vapid.public(config.keys)
     address = listen or config.receiver.listen
     output.say(welcome(config, address))
-    serve.log_to_stderr()
+    serve.log_to_stderr(config.receiver.log)
     serve.serve(config, key, address)
 
 

@@ -1,85 +1,99 @@
 """The ASGI app: which address leads where."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
-
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
 from pushctl.config import Config
 from pushctl.inbox import Writer
-from pushctl.receiver import files, shapes
+from pushctl.receiver import files, geo, shapes
+from pushctl.receiver.answers import JSON_HEADERS, Refusal, answer, refuse
 from pushctl.receiver.commit import Committer
+from pushctl.receiver.connection import App
 from pushctl.receiver.intake import Intake
+from pushctl.receiver.rates import Gate
 from pushctl.receiver.tally import Tally
+from pushctl.receiver.visitor import Visitor
 
 
 class Receiver:
     """
-    The ASGI app: the API's addresses by a look-up, everything else through Starlette.
+    The ASGI app: every address by one look-up. Run ``lifespan`` around its serving.
 
-    Starlette's way to a route costs as much as all the checks of an event.
+    It starts the one task that writes, and at the end lets it finish.
     """
 
-    def __init__(
-        self,
-        intakes: Mapping[str, Intake],
-        rest: Starlette,
-        lifespan: Callable[[], AbstractAsyncContextManager[None]],
-    ) -> None:
-        self._intakes = intakes
-        self.rest = rest
-        self.lifespan = lifespan
+    def __init__(self, apps: Mapping[str, App], committer: Committer, tally: Tally) -> None:
+        self._apps = apps
+        self.committer = committer
+        self.tally = tally
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        intake = self._intakes.get(scope["path"]) if scope["type"] == "http" else None
-        await (intake or self.rest)(scope, receive, send)
-
-
-def build(config: Config, public_key: str) -> Receiver:
-    """
-    Return the receiver of *config*; *public_key* is what it hands to browsers.
-
-    Its lifespan must be run: it starts the one task that writes, and at the end lets
-    it finish.
-    """
-    committer = Committer(Writer(config.inbox))
-    tally = Tally()
-    sites = _origins(config)
-    intakes = {
-        path: Intake(path, shape, sites, committer, tally, config.receiver.country_header)
-        for path, shape in shapes.table(config.push.allowed_hosts).items()
-    }
-    served = files.prepare(config, public_key)
-    first = next(iter(config.sites))
-    routes = [
-        Route(f"/{name}", files.Script(name, served, first))
-        for name in sorted({name for name, _ in served})
-    ]
-
-    async def healthz(request: Request) -> Response:
-        if committer.full:
-            return JSONResponse({"ok": False, "error": "disk"}, 503)
-        return JSONResponse({"ok": True})
+        await self._apps.get(scope["path"], _nothing)(scope, receive, send)
 
     @asynccontextmanager
-    async def lifespan() -> AsyncIterator[None]:
-        writing = asyncio.create_task(committer.run())
-        counting = asyncio.create_task(tally.run())
+    async def lifespan(self) -> AsyncIterator[None]:
+        writing = asyncio.create_task(self.committer.run())
+        counting = asyncio.create_task(self.tally.run())
         yield
-        committer.close()
+        self.committer.close()
         await writing
         counting.cancel()
         with suppress(asyncio.CancelledError):
             await counting
 
-    routes.append(Route("/healthz", healthz))
-    nothing = {404: _nothing, 405: _nothing}
-    return Receiver(intakes, Starlette(routes=routes, exception_handlers=nothing), lifespan)
+
+def build(config: Config, public_key: str) -> Receiver:
+    """Return the receiver of *config*; *public_key* is what it hands to browsers."""
+    own = config.receiver
+    tally = Tally()
+    committer = Committer(Writer(config.inbox), waited=tally.waited)
+    gate = Gate(own.rate_per_address, own.rate_per_site, own.trusted_proxies)
+    visitor = Visitor(
+        own.country_header, geo.opened(own.geoip) if own.geoip else None, own.keep_address
+    )
+    sites = _origins(config)
+    apps: dict[str, App] = {
+        path: Intake(path, shape, sites, committer, tally, gate, visitor)
+        for path, shape in shapes.table(config.push.allowed_hosts).items()
+    }
+    served = files.prepare(config, public_key)
+    first = next(iter(config.sites))
+    for name in {name for name, _ in served}:
+        apps[f"/{name}"] = _limited(files.Script(name, served, first), gate, tally)
+    apps["/healthz"] = _health(committer)
+    return Receiver(apps, committer, tally)
+
+
+def _limited(app: App, gate: Gate, tally: Tally) -> App:
+    async def limited(scope: Any, receive: Any, send: Any) -> None:
+        try:
+            gate.check(scope["client"][0], scope["headers"], None)
+        except Refusal as refusal:
+            tally.refused("scripts", refusal.word)
+            await refuse(send, refusal, [])
+        else:
+            await app(scope, receive, send)
+
+    return limited
+
+
+def _health(committer: Committer) -> App:
+    async def healthz(scope: Any, receive: Any, send: Any) -> None:
+        if scope["method"] not in ("GET", "HEAD"):
+            await _nothing(scope, receive, send)
+        elif committer.full:
+            await answer(send, 503, JSON_HEADERS, b'{"ok":false,"error":"disk"}')
+        else:
+            await answer(send, 200, JSON_HEADERS, b'{"ok":true}')
+
+    return healthz
+
+
+async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+    nothing = Refusal(404, "nothing", "There is nothing here.", "See docs/receiver.md.")
+    await refuse(send, nothing, [])
 
 
 def _origins(config: Config) -> dict[bytes, str]:
@@ -89,11 +103,3 @@ def _origins(config: Config) -> dict[bytes, str]:
         for site in config.sites.values()
         for origin in (site.origin, *site.origins)
     }
-
-
-async def _nothing(request: Request, error: Any) -> Response:
-    return JSONResponse(
-        {"error": "There is nothing at this address.", "remedy": "See docs/receiver.md."},
-        error.status_code,
-        headers={"x-content-type-options": "nosniff"},
-    )

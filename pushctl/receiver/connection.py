@@ -265,7 +265,8 @@ class Connection(asyncio.Protocol):
         self._task = None
         self._requests.popleft()
         if close:
-            self._part(whole=request.complete)
+            # Who was too slow is not waited for; who was refused early is.
+            self._part(whole=request.complete or status == HTTPStatus.REQUEST_TIMEOUT)
             return
         self._wait(State.IDLE if not self._requests else State.HEAD)
         self._read(True)
@@ -281,7 +282,7 @@ class Connection(asyncio.Protocol):
             b"%scontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
             % (_LINES[status], len(text), text)
         )
-        self._part(whole=False)
+        self._part(whole=status == HTTPStatus.REQUEST_TIMEOUT)
 
     def _part(self, *, whole: bool) -> None:
         assert self._transport is not None

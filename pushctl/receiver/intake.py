@@ -11,26 +11,16 @@ from pushctl.model import InboxRecord, Millis
 from pushctl.receiver import shapes
 from pushctl.receiver.answers import Headers, Refusal, answer, refuse
 from pushctl.receiver.commit import Committer
+from pushctl.receiver.rates import Gate
 from pushctl.receiver.shapes import Shape
 from pushctl.receiver.tally import Tally
+from pushctl.receiver.visitor import Visitor, asks_for_privacy
 from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
 
 BODY_SECONDS = 5.0
 PREFLIGHT_SECONDS = 86_400  # Chromium takes two hours of it, Firefox the whole day
 
 _SIGNATURE = re.compile(shapes.SIGNATURE, re.ASCII)
-
-# What a browser says about itself, kept for the subscription it comes with.
-_HINTS = (
-    b"accept-language",
-    b"sec-ch-ua",
-    b"sec-ch-ua-mobile",
-    b"sec-ch-ua-platform",
-    b"sec-ch-ua-platform-version",
-    b"sec-ch-ua-model",
-)
-_MAX_HINT = 256
-_MAX_USER_AGENT = 512
 
 
 class Intake:
@@ -43,14 +33,16 @@ class Intake:
         sites: Mapping[bytes, str],
         committer: Committer,
         tally: Tally,
-        country_header: str | None = None,
+        gate: Gate,
+        visitor: Visitor,
     ) -> None:
         self._path = path
         self._shape = shape
         self._sites = sites  # origin -> site
         self._committer = committer
         self._tally = tally
-        self._country = country_header.lower().encode() if country_header else None
+        self._gate = gate
+        self._visitor = visitor
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         heads: dict[bytes, bytes] = dict(scope["headers"])
@@ -59,11 +51,13 @@ class Intake:
         cors: Headers = [(b"vary", b"Origin")]
         if site is not None:
             cors.append((b"access-control-allow-origin", origin))
+            # Without it the page can't see for how long to wait.
+            cors.append((b"access-control-expose-headers", b"retry-after"))
         try:
             if scope["method"] == "OPTIONS":
                 await answer(send, 204, [*cors, *_preflight(site)])
                 return
-            await self._take(scope["method"], heads, site, receive)
+            await self._take(scope["method"], heads, site, scope, receive)
         except Refusal as refusal:
             self._tally.refused(self._path, refusal.word)
             await refuse(send, refusal, cors)
@@ -72,9 +66,15 @@ class Intake:
             await answer(send, 204, cors)
 
     async def _take(
-        self, method: str, heads: Mapping[bytes, bytes], site: str | None, receive: Any
+        self,
+        method: str,
+        heads: Mapping[bytes, bytes],
+        site: str | None,
+        scope: Any,
+        receive: Any,
     ) -> None:
         now = time.time_ns() // 1_000_000
+        address = self._gate.check(scope["client"][0], scope["headers"], site)
         _check_heads(method, heads, self._shape)
         if site is None:
             raise Refusal(
@@ -86,6 +86,8 @@ class Intake:
         signature = _signature(heads, self._shape, now)
         body = await _read(receive, self._shape.limit)
         shapes.check(self._shape, body)
+        if self._path == "/v1/events" and asks_for_privacy(heads):
+            return  # what people ask not to be kept does not come to rest anywhere
         await self._committer.put(
             InboxRecord(
                 id=encode(secrets.token_bytes(16)),
@@ -94,24 +96,9 @@ class Intake:
                 site=site,
                 body=body.decode(),
                 signature=signature,
-                **self._about(heads),
+                **self._visitor.about(self._path, heads, address),
             )
         )
-
-    def _about(self, heads: Mapping[bytes, bytes]) -> dict[str, Any]:
-        # Only where somebody is described: a click needs no user agent on disk.
-        if self._path != "/v1/subscribe":
-            return {}
-        names = {name: name for name in _HINTS}
-        if self._country:
-            names[self._country] = b"country"
-        hints = {
-            kept.decode(): text
-            for name, kept in names.items()
-            if (text := _plain(heads.get(name, b""), _MAX_HINT))
-        }
-        agent = _plain(heads.get(b"user-agent", b""), _MAX_USER_AGENT)
-        return {"user_agent": agent or None, "hints": hints}
 
 
 def _preflight(site: str | None) -> Headers:
@@ -208,8 +195,3 @@ async def _read(receive: Any, limit: int) -> bytes:
             408, "slow", "The body took more than five seconds.", "Send it again."
         ) from None
     return b"".join(parts)
-
-
-def _plain(raw: bytes, most: int) -> str:
-    """Return a header as printable ASCII, cut; it is shown to people later."""
-    return "".join(char for char in raw[:most].decode("latin-1") if " " <= char <= "~")

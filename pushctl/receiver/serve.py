@@ -4,13 +4,18 @@ import asyncio
 import logging
 import resource
 import signal
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 
+import orjson
 import uvloop
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.receiver.app import build
 from pushctl.receiver.front import Front, Limits
+from pushctl.receiver.rates import Proxies
+from pushctl.receiver.tls import Certificate
 
 
 def address(listen: str) -> tuple[str, int]:
@@ -45,24 +50,80 @@ async def _run(config: Config, public_key: str, host: str, port: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     receiver = build(config, public_key)
-    front = Front(receiver, Limits())
-    async with receiver.lifespan():
-        try:
-            await front.start(host, port)
-        except OSError as error:
-            raise ConfigError(
-                f"can't listen on {host}:{port}: {error.strerror}. Stop what listens "
-                "there, or choose another address with --listen."
-            ) from error
+    certificate = _certificate(config)
+    own = config.receiver
+    front = Front(
+        receiver,
+        Limits(own.connections, own.connections_per_address),
+        tls=certificate.context if certificate else None,
+        exempt=Proxies(own.trusted_proxies).holds,
+        note=receiver.tally.door,
+    )
+    async with receiver.lifespan(), AsyncExitStack() as stack:
+        if certificate is not None:
+            loop.add_signal_handler(signal.SIGHUP, certificate.renew)
+            watching = asyncio.create_task(certificate.watch())
+            stack.callback(watching.cancel)
+        if own.metrics is not None:
+            from pushctl.receiver.metrics import Figures
+
+            figures = Front(Figures(receiver, front), Limits(32, 32))
+            await _listen(figures, *address(own.metrics))
+            stack.push_async_callback(figures.stop, 1.0)
+        await _listen(front, host, port)
         await stopped.wait()
         await front.stop()
 
 
-def log_to_stderr() -> None:
-    """Write the receiver's log to stderr, a line each, for journald or a file."""
+async def _listen(front: Front, host: str, port: int) -> None:
+    try:
+        await front.start(host, port)
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {host}:{port}: {error.strerror}. Stop what listens "
+            "there, or choose another address with --listen."
+        ) from error
+
+
+def _certificate(config: Config) -> Certificate | None:
+    certificate, key = config.receiver.certificate, config.receiver.certificate_key
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise ConfigError(
+            "receiver.certificate and receiver.certificate_key belong together: write both."
+        )
+    return Certificate(certificate, key)
+
+
+def log_to_stderr(form: str = "text") -> None:
+    """Write the receiver's log to stderr, a line each: text for people, or JSON."""
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(
+        _JsonLines()
+        if form == "json"
+        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    )
     logger = logging.getLogger("pushctl.receiver")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: at, level, message, and the counts where it has them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(
+                timespec="milliseconds"
+            ),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        if counts := getattr(record, "counts", None):
+            line["counts"] = counts
+            line["message"] = "requests"
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()

@@ -133,6 +133,22 @@ def header_name(value: str) -> Verdict:
     return f"is {value!r}, not a header's name", "Write it like 'CF-IPCountry'."
 
 
+def network(value: str) -> Verdict:
+    import ipaddress
+
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return f"is {value!r}, not an address or network", "Write it like '10.0.0.0/8'."
+    return None
+
+
+def log_form(value: str) -> Verdict:
+    if value in ("text", "json"):
+        return None
+    return f"is {value!r}, which is no form of a log", "Write 'text' or 'json'."
+
+
 def encoder(value: str) -> Verdict:
     if value in ENCODERS:
         return None

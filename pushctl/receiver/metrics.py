@@ -1,0 +1,82 @@
+"""
+Prometheus's figures, on an address of their own: they are for whoever runs the receiver.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.process_collector import ProcessCollector
+
+from pushctl.receiver.answers import answer
+from pushctl.receiver.tally import WAITS
+
+if TYPE_CHECKING:
+    from pushctl.receiver.app import Receiver
+    from pushctl.receiver.front import Front
+
+
+class Figures:
+    """The ASGI app behind /metrics; also a collector, read at the moment of asking."""
+
+    def __init__(self, receiver: "Receiver", front: "Front") -> None:
+        self._receiver = receiver
+        self._front = front
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/healthz":
+            await self._receiver(scope, receive, send)
+            return
+        kind = [(b"content-type", CONTENT_TYPE_LATEST.encode())]
+        if scope["path"] != "/metrics" or scope["method"] not in ("GET", "HEAD"):
+            await answer(send, 404, [], b"")
+            return
+        await answer(send, 200, kind, generate_latest(self._registry))
+
+    def collect(self) -> Iterator[Metric]:
+        tally, committer = self._receiver.tally, self._receiver.committer
+        taken = CounterMetricFamily(
+            "pushctl_requests_taken", "Requests that are on disk.", labels=["route"]
+        )
+        for path, count in tally.taken_total.items():
+            taken.add_metric([path], count)
+        yield taken
+        refused = CounterMetricFamily(
+            "pushctl_requests_refused", "Requests refused.", labels=["route", "reason"]
+        )
+        for (path, word), count in tally.refused_total.items():
+            refused.add_metric([path, word], count)
+        yield refused
+        door = CounterMetricFamily(
+            "pushctl_connections_refused",
+            "Connections closed before they had an answer.",
+            labels=["reason"],
+        )
+        for word, count in tally.door_total.items():
+            door.add_metric([word], count)
+        yield door
+        waits = HistogramMetricFamily(
+            "pushctl_commit_seconds", "From a request's check to its being on disk."
+        )
+        total, buckets = 0, []
+        for edge in (*WAITS, float("inf")):
+            total += tally.waits[edge]
+            buckets.append(("+Inf" if edge == float("inf") else str(edge), float(total)))
+        waits.add_metric([], buckets, tally.waited_seconds)
+        yield waits
+        for name, text, value in (
+            ("pushctl_connections_open", "Connections open now.", len(self._front)),
+            ("pushctl_queue_records", "Records that wait for the disk.", committer.waiting),
+            ("pushctl_disk_full", "1 while the inbox can't be written.", committer.full),
+        ):
+            yield GaugeMetricFamily(name, text, value=float(value))

@@ -1,0 +1,76 @@
+"""What is written down of a browser beside its request: hints, place, the wish for privacy."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pushctl.receiver.geo import Lookup
+
+# What a browser says about itself, kept for the subscription it comes with.
+_HINTS = (
+    b"accept-language",
+    b"sec-ch-ua",
+    b"sec-ch-ua-mobile",
+    b"sec-ch-ua-platform",
+    b"sec-ch-ua-platform-version",
+    b"sec-ch-ua-model",
+)
+_MAX_HINT = 256
+_MAX_USER_AGENT = 512
+
+# The invitation is counted by browser; nothing else is needed of who saw it.
+_BRIEF = (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
+
+
+class Visitor:
+    """Reads it from the heads and, where the settings say so, from the address."""
+
+    def __init__(
+        self,
+        country_header: str | None = None,
+        lookup: Lookup | None = None,
+        keep_address: bool = False,
+    ) -> None:
+        self._country = country_header.lower().encode() if country_header else None
+        self._lookup = lookup
+        self._keep_address = keep_address
+
+    def about(self, path: str, heads: Mapping[bytes, bytes], address: str) -> dict[str, Any]:
+        """
+        Return user_agent and hints for the inbox's line of a request.
+
+        Only where somebody is described: a click needs no user agent on disk.
+        """
+        if path not in ("/v1/subscribe", "/v1/prompts"):
+            return {}
+        whole = path == "/v1/subscribe"
+        hints = {
+            name.decode(): text
+            for name in (_HINTS if whole else _BRIEF)
+            if (text := plain(heads.get(name, b""), _MAX_HINT))
+        }
+        if whole:
+            hints |= self._place(heads, address)
+        agent = plain(heads.get(b"user-agent", b""), _MAX_USER_AGENT)
+        return {"user_agent": agent or None, "hints": hints}
+
+    def _place(self, heads: Mapping[bytes, bytes], address: str) -> dict[str, str]:
+        private = asks_for_privacy(heads)
+        found = dict(self._lookup(address)) if self._lookup else {}
+        if self._country and (country := plain(heads.get(self._country, b""), _MAX_HINT)):
+            found["country"] = country
+        if private:
+            found.pop("city", None)
+            found["gpc"] = "1"
+        elif self._keep_address:
+            found["address"] = address
+        return found
+
+
+def asks_for_privacy(heads: Mapping[bytes, bytes]) -> bool:
+    """Say whether the browser sends Global Privacy Control (Sec-GPC: 1)."""
+    return heads.get(b"sec-gpc") == b"1"
+
+
+def plain(raw: bytes, most: int) -> str:
+    """Return a header as printable ASCII, cut; it is shown to people later."""
+    return "".join(char for char in raw[:most].decode("latin-1") if " " <= char <= "~")
