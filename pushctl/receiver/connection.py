@@ -288,6 +288,8 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         if whole:
             self._transport.close()
+        elif self._transport.can_write_eof():
+            self._transport.write_eof()
         self._discarded = 0
         self._requests.clear()
         self._wait(State.LINGERING)

@@ -139,7 +139,7 @@ def attack(port: int, kinds: Kinds) -> dict[str, Any]:
     crowd = Crowd(port)
     begin = time.monotonic()
     number = 0
-    while any(number // 1 < count for count in kinds.values()):
+    while any(number < count for count in kinds.values()):
         for kind, count in kinds.items():
             if number < count:
                 crowd.open(kind, number * 3 + list(kinds).index(kind))
@@ -174,7 +174,7 @@ def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with tempfile.TemporaryDirectory() as name:
-        with r.running(Path(name)) as port:
+        with r.running(Path(name), connections=20_000) as port:
             kinds = {"heads": given.heads, "bodies": given.bodies, "idle": given.idle}
             figures = attack(port, kinds)
         json.dump(figures, sys.stdout)

@@ -47,17 +47,33 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def launch(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def launch(folder: Path, port: int, **receiver: Any) -> subprocess.Popen[bytes]:
+    """Start a receiver with *receiver* of its settings; see ReceiverConfig."""
+    settings = json.dumps(receiver, default=str)
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.support.receiving", str(folder), str(port)],
+        [sys.executable, "-m", "tests.support.receiving", str(folder), str(port), settings],
         cwd=ROOT,
         stderr=subprocess.PIPE,
     )
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
+def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+    """Return when something listens there; fail when the process ends."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            assert process.stderr is not None
+            raise AssertionError(process.stderr.read().decode())
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 5).close()
+            return
+        time.sleep(0.02)
+    raise AssertionError("nothing listened within 20 s")
+
+
+def start(folder: Path, port: int, **receiver: Any) -> subprocess.Popen[bytes]:
     """Start a receiver for *folder* and return when it answers."""
-    process = launch(folder, port)
+    process = launch(folder, port, **receiver)
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -73,10 +89,10 @@ def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[int]:
+def running(folder: Path, **receiver: Any) -> Iterator[int]:
     """A receiver until the end of the block; gives its port."""
     port = free_port()
-    process = start(folder, port)
+    process = start(folder, port, **receiver)
     try:
         yield port
     finally:
@@ -166,7 +182,14 @@ def records(folder: Path) -> list[InboxRecord]:
     return found
 
 
+def main(folder: Path, port: int, settings: dict[str, Any]) -> None:
+    for name in ("certificate", "certificate_key", "geoip"):
+        if name in settings:
+            settings[name] = Path(settings[name])
+    made = config(folder, port, **settings)
+    serve.log_to_stderr(made.receiver.log)
+    serve.serve(made, KEY, f"127.0.0.1:{port}")
+
+
 if __name__ == "__main__":
-    serve.log_to_stderr()
-    project, number = Path(sys.argv[1]), int(sys.argv[2])
-    serve.serve(config(project, number), KEY, f"127.0.0.1:{number}")
+    main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
