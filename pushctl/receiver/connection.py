@@ -126,6 +126,7 @@ class Connection(asyncio.Protocol):
         self._discarded = 0
         self._blocked = False  # the client does not read what it asked for
         self._reading = True
+        self._unwanted = False  # shown out before it was in
         self.state = State.IDLE
         self.deadline = 0.0
         self.lost = False
@@ -134,6 +135,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        if self._unwanted:
+            self._transport.abort()
+            return
         # A first request is due as soon as a head: who says nothing only holds a place.
         self._wait(State.HEAD)
 
@@ -327,5 +331,6 @@ class Connection(asyncio.Protocol):
         return False
 
     def abort(self) -> None:
+        self._unwanted = True
         if self._transport is not None:
             self._transport.abort()

@@ -139,7 +139,10 @@ class Front:
             if self._admits(peer[0]):
                 one.setblocking(False)
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                task = loop.create_task(self._greet(one, (peer[0], peer[1])))
+                connection = Connection(self, (peer[0], peer[1]))
+                self._open.add(connection)
+                self._quiet[connection] = None
+                task = loop.create_task(self._greet(one, connection, peer[0]))
                 self._greetings.add(task)
                 task.add_done_callback(self._greetings.discard)
             else:
@@ -161,9 +164,7 @@ class Front:
         self._by_address[address] += 1
         return True
 
-    async def _greet(self, one: socket.socket, peer: tuple[str, int]) -> None:
-        connection = Connection(self, peer)
-        self._open.add(connection)
+    async def _greet(self, one: socket.socket, connection: Connection, address: str) -> None:
         loop = asyncio.get_running_loop()
         timeout = self.limits.head if self._tls else None
         try:
@@ -173,7 +174,7 @@ class Front:
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError):
             self.note("handshake")
             one.close()
-            self.forget(connection, peer[0])
+            self.forget(connection, address)
 
     def moved(self, connection: Connection, state: State) -> None:
         """Hear that *connection* is in another *state* now."""
