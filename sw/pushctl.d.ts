@@ -12,30 +12,80 @@ export interface SubscribeOptions {
 
 export type Permission = "granted" | "denied" | "default" | "unsupported";
 
-export interface PromptTexts {
-  /** "{name}" stands for the site's name. */
+/** "{name}" stands for the site's name, "{date}" for the end of a pause. */
+export interface Texts {
   title: string;
   body: string;
   allow: string;
   later: string;
+  privacy: string;
+  bell: string;
+  home: string;
+  understood: string;
+  blocked: string;
+  preferences: string;
+  pause: string;
+  paused: string;
+  resume: string;
+  fewer: string;
+  weekly: string;
+  stop: string;
+  off: string;
+  erase: string;
+  everything: string;
+  sure: string;
+  yes: string;
+  back: string;
+  erased: string;
+  saved: string;
+  failed: string;
+  close: string;
 }
 
-export interface PromptOptions {
-  /** "card" (the default) at the browser's own corner, or "bar" along the bottom. */
-  kind?: "card" | "bar";
-  /** Milliseconds until it appears; 0. */
-  delay?: number;
-  /** How long "later" counts, in days; 14. */
-  days?: number;
-  /** Ask although somebody said later, e.g. when they ring a bell. */
-  again?: boolean;
-  /** The language of the texts, and of the subscription; the page's when absent. */
+export interface LookOptions {
+  /** The language of the texts; the page's when absent. */
   language?: string;
   /** Texts of further languages, or other words for those that are there. */
-  texts?: Record<string, Partial<PromptTexts>>;
+  texts?: Record<string, Partial<Texts>>;
   name?: string;
   icon?: string;
+  /** "#0a7": the brand's; CSS variables of the page go first. */
   color?: string;
+  /** A place on the page: a selector or an element. */
+  into?: string | Element;
+}
+
+export interface Look extends LookOptions {
+  /** "card" (the default) at the browser's own corner, "bar" along the bottom, "bell", "inline". */
+  kind?: "card" | "bar" | "bell" | "inline";
+  /** Where the privacy policy stands. */
+  privacy?: string;
+  /** Your name for the words that are agreed to; made of the words when absent. */
+  consent?: string;
+}
+
+export interface PromptOptions extends Look {
+  /** Milliseconds until it appears; 0. */
+  delay?: number;
+  /** From which visit on; 1. */
+  visits?: number;
+  /** How much of the page must have been on the screen first, 0 to 1. */
+  scroll?: number;
+  /** "/lamps/*", or whole addresses with "*": only there. */
+  pages?: string | string[];
+  /** How long "later" counts, in days; 14. */
+  days?: number;
+  /** Ask now, although somebody said later, e.g. when they ring a bell. */
+  again?: boolean;
+  /** Names (letters, digits, - and _) of what is compared; each browser keeps the one it got. */
+  variants?: Record<string, Look & { weight?: number }>;
+}
+
+export interface Consent {
+  /** The version of the words that were agreed to. */
+  text?: string;
+  /** False: nothing is told but what people do themselves. */
+  tracking?: boolean;
 }
 
 export interface Item {
@@ -72,7 +122,8 @@ export interface Pushctl {
   /** Call it in a click's handler; throws outside of one while nobody was asked. */
   subscribe(options?: SubscribeOptions): Promise<Permission>;
   unsubscribe(): Promise<void>;
-  tag(...names: string[]): Promise<boolean>;
+  /** The last one may be { days, chosen }: for how long; whether the person ticked it. */
+  tag(...names: [...string[], string | { days?: number; chosen?: boolean }]): Promise<boolean>;
   untag(...names: string[]): Promise<boolean>;
   /** `signature` comes from the shop's server; without it the alias is a mere label. */
   identify(alias: string, signature?: string): Promise<boolean>;
@@ -80,7 +131,11 @@ export interface Pushctl {
   track(name: string, properties?: Record<string, unknown>): Promise<boolean>;
   /** Tracks cart_updated, or cart_emptied where there is nothing in it. */
   cart(content?: Cart): Promise<boolean>;
+  /** With an argument: keeps it with time and page, and tells it. */
+  consent(given?: Consent): Promise<(Consent & { at: number; page: string }) | undefined>;
   prompt(options?: PromptOptions): Promise<Permission | "later" | "skipped">;
+  /** Pause, fewer, stop, erase: a dialog (settles when it is closed), or a part of the page. */
+  preferences(options?: LookOptions): Promise<void>;
   state(): Promise<State>;
   /** Calls by name or function: what window.pushctl takes before the script has come. */
   push(...calls: Call[]): void;

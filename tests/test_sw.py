@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -13,7 +14,7 @@ import pytest
 from pushctl import shipped
 from pushctl.receiver import shapes
 from pushctl.rules import tokens, worker
-from tests.support import p256dh
+from tests.support import npm, p256dh
 from tests.support.receiving import ROOT
 
 SW = shipped.path("sw")
@@ -84,6 +85,28 @@ def test_page_and_worker_are_small() -> None:
 
 def test_every_script_there_is_is_served() -> None:
     assert sorted(worker.SCRIPTS) == sorted(path.name for path in SW.glob("*.*js"))
+
+
+TYPESCRIPT = "typescript@5.9.3"
+
+
+def test_types_are_those_of_the_page(tmp_path: Path) -> None:
+    compiler = npm.installed(TYPESCRIPT, tmp_path) / "bin/tsc"
+    node(
+        *(str(compiler), "--noEmit", "--strict", "--target", "es2022"),
+        *("--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2022,dom"),
+        str(ROOT / "tests/sw/types.ts"),
+    )
+
+
+def test_types_name_what_there_is() -> None:
+    text = (SW / "pushctl.d.ts").read_text("utf-8")
+    body = text.partition("export interface Pushctl {")[2].partition("\n}")[0]
+    typed = re.findall(r"^  (\w+)[(:]", body, re.MULTILINE)
+    there = json.loads(node("tests/sw/names.mjs"))
+    assert sorted(typed) == sorted(there["api"])
+    texts = text.partition("export interface Texts {")[2].partition("\n}")[0]
+    assert re.findall(r"^  (\w+):", texts, re.MULTILINE) == there["texts"]
 
 
 def test_what_the_page_signs_holds_and_is_taken() -> None:

@@ -237,11 +237,15 @@ def fill_scripts(config: Config, *, anew: bool = False) -> list[Path]:
     return written
 
 
-def stale_scripts(config: Config) -> list[Path]:
-    """Return the files of sw/ that hold another key, URL or brand than the config."""
+def stale_scripts(config: Config, *, anew: bool = False) -> list[Path]:
+    """
+    Return the files of sw/ that hold another key, URL or brand than the config.
+
+    With *anew* also those whose text is not this release's.
+    """
     return [
         target
-        for target, filled in _filled(config)
+        for target, filled in _filled(config, anew=anew)
         if target.exists() and target.read_text("utf-8") != filled
     ]
 

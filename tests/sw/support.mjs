@@ -1,6 +1,7 @@
 // What a worker and a page meet in a browser, as far as ours use it.
 
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { webcrypto } from "node:crypto";
 import vm from "node:vm";
 
@@ -22,8 +23,19 @@ export const KEY = encode(bytes(65, 4));
 function source(name, settings) {
   const config = { url: RECEIVER, key: KEY, site: "shop", name: "Lamp & Loom", ...settings };
   const text = readFileSync(`${FOLDER}/${name}`, "utf8");
-  return text.replace(/\/\*pushctl\*\/.*?\/\*end\*\//s, JSON.stringify(config));
+  return text.replace(/\/\*pushctl\*\/.*?\/\*end\*\//s, JSON.stringify(config))
+    .replace(/\bimport\(/, "load("); // a script of vm's can't import
 }
+
+// What is loaded lazily, as modules that Node takes for such by their name.
+const modules = mkdtempSync(`${tmpdir()}/pushctl-sw-`);
+for (const name of readdirSync(FOLDER).filter((one) => /^pushctl-(?!sw).*\.js$/.test(one))) {
+  const text = readFileSync(`${FOLDER}/${name}`, "utf8");
+  writeFileSync(`${modules}/${name.replace(/js$/, "mjs")}`, text.replace(/(from ?"\.\/[\w-]+)\.js"/g, '$1.mjs"'));
+}
+process.on("exit", () => rmSync(modules, { recursive: true }));
+
+export const lazy = (file) => import(`${modules}/pushctl-${file}.mjs`);
 
 // --- storage ---------------------------------------------------------------------
 
@@ -64,6 +76,7 @@ export function memoryStorage() {
   return {
     getItem: (name) => values.get(name) ?? null,
     setItem: (name, value) => values.set(name, String(value)),
+    removeItem: (name) => values.delete(name),
   };
 }
 
@@ -206,7 +219,9 @@ export function page({ permission = "default", answer = "granted", early, settin
   const registration = { active: {}, pushManager: manager };
   const clock = { now: Date.now() };
   const warnings = [];
+  const loaded = [];
   const navigator = {
+    ...given.navigator,
     language: "en-GB",
     userActivation: { isActive: given.clicked ?? true },
     serviceWorker: {
@@ -238,7 +253,14 @@ export function page({ permission = "default", answer = "granted", early, settin
     document: { referrer: "https://search.example/", currentScript: null, documentElement: {} },
     fetch: net.fetch, crypto: webcrypto, URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
     console: { warn: (text) => warnings.push(text) }, Uint8Array, setTimeout,
+    load: async ({ href }) => {
+      loaded.push(href);
+      const [, file] = href.match(/pushctl-(\w+)\.js/);
+      return given.modules?.[file] ?? lazy(file);
+    },
   });
   const { pushctl } = window;
-  return { pushctl, manager, registered, Notification, database, localStorage, clock, warnings, ...net };
+  return {
+    pushctl, manager, registered, Notification, database, localStorage, clock, warnings, loaded, ...net,
+  };
 }

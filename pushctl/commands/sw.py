@@ -1,0 +1,107 @@
+"""``pushctl sw``: the scripts that pages load: sizes, integrity, a copy of your own."""
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption
+from pushctl.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from pushctl.config import Config
+
+_COLUMNS = (
+    output.Column("file", "File"),
+    output.Column("loaded", "Loaded"),
+    output.Column("bytes", "Bytes"),
+    output.Column("gzip", "Gzip"),
+    output.Column("integrity", "Integrity"),
+)
+_SITE = output.Column("site", "Site")
+_LOADED = {
+    "pushctl.js": "on every page",
+    "pushctl.mjs": "by import",
+    "pushctl-sw.js": "as worker",
+}
+
+
+def command(
+    ctx: typer.Context,
+    check: Annotated[
+        bool, typer.Option("--check", help="Fail when sw/ is out of date or too large.")
+    ] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write sw/ anew, to serve the files yourself.")
+    ] = False,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Show the page's scripts: their sizes and what to write into integrity="...".
+
+    \b
+    pushctl sw --csv
+
+    The figures are of what the receiver serves; they change with pushctl.toml and with
+    every release of pushctl. --write gives you the files as they are in this release.
+    """
+    from pushctl.jobs import init
+
+    config = context.of(ctx).config
+    if write:
+        written = init.fill_scripts(config, anew=True)
+        output.say(f"Written: {len(written)} files in {config.folder / 'sw'}.")
+    rows = served(config)
+    columns = (_SITE, *_COLUMNS) if len(config.sites) > 1 else _COLUMNS
+    output.rows(rows, columns, format)
+    if check:
+        _check(config, rows)
+
+
+def served(config: "Config") -> list[dict[str, Any]]:
+    """Return every script of every site as the receiver serves it."""
+    from pushctl.push import vapid
+    from pushctl.receiver import files
+
+    return [
+        {
+            "site": site,
+            "file": name,
+            "loaded": _LOADED.get(name, "when needed"),
+            "bytes": len(file.plain),
+            "gzip": len(file.packed),
+            "integrity": integrity(file.plain),
+        }
+        for (name, site), file in files.prepare(config, vapid.public(config.keys)).items()
+    ]
+
+
+def integrity(content: bytes) -> str:
+    """Return what browsers compare: "sha384-..." (Subresource Integrity)."""
+    return f"sha384-{base64.b64encode(hashlib.sha384(content).digest()).decode()}"
+
+
+def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
+    from pushctl.jobs import init
+    from pushctl.rules import worker
+
+    problems = [
+        Problem(
+            str(file),
+            "is not what pushctl.toml and this release would make",
+            "Run `pushctl sw --write`, and put sw/ onto your web site.",
+        )
+        for file in init.stale_scripts(config, anew=True)
+    ]
+    for site in config.sites:
+        both = ("pushctl.js", "pushctl-sw.js")
+        size = sum(row["gzip"] for row in rows if row["site"] == site and row["file"] in both)
+        if size > worker.MOST_BYTES:
+            fault = f"page and worker have {size:,} bytes together"
+            remedy = f"At most {worker.MOST_BYTES:,}: shorten the brand's name and addresses."
+            problems.append(Problem(f"sites.{site}", fault, remedy))
+    if problems:
+        raise ConfigError("The page's scripts need a look:", problems)

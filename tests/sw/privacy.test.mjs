@@ -1,0 +1,114 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+
+import { page, RECEIVER } from "./support.mjs";
+
+const DAY = 86_400_000;
+const quiet = { navigator: { globalPrivacyControl: true } };
+const kept = (browser) => JSON.parse(browser.localStorage.getItem("pushctl") ?? "{}");
+
+test("Global Privacy Control: nothing is tracked, not even kept", async () => {
+  const browser = page(quiet);
+  assert.equal(await browser.pushctl.track("page_view"), false);
+  assert.equal(await browser.pushctl.cart({ items: [{ id: "lamp" }], total: 1, currency: "EUR" }), false);
+  assert.equal(await browser.pushctl.tag("Abandoned basket 1"), false);
+  assert.equal(await browser.pushctl.identify("customer-7", "signed"), false);
+  assert.deepEqual(kept(browser), {});
+  await browser.pushctl.subscribe();
+  const [{ path, json }] = browser.asked;
+  assert.equal(browser.asked.length, 1);
+  assert.equal(path, "/v1/subscribe");
+  assert.deepEqual([json.page, json.referrer, json.source], [undefined, undefined, undefined]);
+  assert.equal(json.language, "en-GB");
+});
+
+test("what people do themselves goes through all the same", async () => {
+  const browser = page(quiet);
+  await browser.pushctl.subscribe({ tags: ["lamps"] });
+  await browser.pushctl.tag("sofas", { chosen: true });
+  await browser.pushctl.untag("lamps");
+  await browser.pushctl.unsubscribe();
+  const [first, second, third, fourth] = browser.asked;
+  assert.deepEqual(first.json.tags, ["lamps"]);
+  assert.deepEqual(second.json.add, ["sofas"]);
+  assert.deepEqual(third.json.remove, ["lamps"]);
+  assert.equal(fourth.path, "/v1/unsubscribe");
+});
+
+test("tag rules are not even loaded then", async () => {
+  const rules = { watch() {} };
+  const loud = page({ settings: { rules: true }, modules: { rules } });
+  const still = page({ settings: { rules: true }, modules: { rules }, ...quiet });
+  await Promise.all([loud.pushctl.ready, still.pushctl.ready]);
+  assert.deepEqual(loud.loaded, [`${RECEIVER}/pushctl-rules.js?site=shop`]);
+  assert.deepEqual(still.loaded, []);
+  assert.deepEqual(page({ modules: { rules } }).loaded, []);
+});
+
+test("consent goes with the subscription: which words, when, where", async () => {
+  const browser = page();
+  await browser.pushctl.consent({ text: "2026-11" });
+  await browser.pushctl.subscribe();
+  const { consent } = browser.asked[0].json;
+  assert.equal(consent.text, "2026-11");
+  assert.equal(consent.page, "https://shop.example/basket?utm_source=letter");
+  assert.ok(Math.abs(consent.at - Date.now()) < 10_000);
+});
+
+test("consent given later is told at once", async () => {
+  const browser = page();
+  await browser.pushctl.ready;
+  await browser.pushctl.subscribe();
+  assert.equal(browser.asked[0].json.consent, undefined);
+  assert.equal((await browser.pushctl.consent({ text: "2026-12" })).text, "2026-12");
+  assert.equal(browser.asked[1].json.consent.text, "2026-12");
+  assert.equal(browser.asked[1].json.consent.tracking, undefined);
+});
+
+test("a no to tracking stops it, and drops what was not yet told", async () => {
+  const browser = page();
+  await browser.pushctl.track("page_view");
+  await browser.pushctl.tag("lamps");
+  await browser.pushctl.consent({ tracking: false });
+  await browser.pushctl.track("page_view");
+  await browser.pushctl.subscribe();
+  assert.deepEqual(browser.asked.map(({ path }) => path), ["/v1/subscribe"]);
+  await browser.pushctl.consent({ tracking: true });
+  assert.equal(await browser.pushctl.track("page_view"), true);
+});
+
+test("a tag with an end says how long it still lives when it is told", async () => {
+  const browser = page();
+  browser.pushctl.tag("lamps", { days: 30 });
+  browser.pushctl.tag("sofas");
+  browser.clock.now += DAY;
+  await browser.pushctl.subscribe();
+  const { add } = browser.asked.at(-1).json;
+  assert.deepEqual(add, [{ name: "lamps", seconds: 29 * 86_400 }, "sofas"]);
+});
+
+test("the invitation is loaded for those alone who may be asked", async () => {
+  const asked = [];
+  const modules = { prompt: { prompt: async (inner, options) => (asked.push(options), "later") } };
+  assert.equal(await page({ modules, permission: "denied" }).pushctl.prompt(), "skipped");
+  assert.equal(await page({ modules, unsupported: true }).pushctl.prompt(), "skipped");
+  const fresh = page({ modules });
+  assert.equal(await fresh.pushctl.prompt({ kind: "bar" }), "later");
+  assert.deepEqual(asked, [{ kind: "bar" }]);
+  assert.deepEqual(fresh.loaded, [`${RECEIVER}/pushctl-prompt.js?site=shop`]);
+});
+
+test("an iPhone's browser is told how to get there, its home screen's app is asked", async () => {
+  const modules = { prompt: { prompt: async () => "later" } };
+  const browser = page({ modules, unsupported: true, navigator: { standalone: false } });
+  assert.equal(await browser.pushctl.prompt(), "later");
+  const app = page({ modules, navigator: { standalone: true } });
+  assert.equal(await app.pushctl.prompt(), "later");
+});
+
+test("a bell stands there for subscribers too", async () => {
+  const modules = { prompt: { prompt: async () => "granted" } };
+  const browser = page({ modules, permission: "granted" });
+  assert.equal(await browser.pushctl.prompt({ kind: "bell" }), "granted");
+  assert.equal(await browser.pushctl.prompt({ kind: "card" }), "skipped");
+});

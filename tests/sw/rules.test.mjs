@@ -1,0 +1,174 @@
+import assert from "node:assert/strict";
+import test, { beforeEach, mock } from "node:test";
+
+import { lazy, memoryStorage } from "./support.mjs";
+
+const DAY = 86_400_000;
+const { watch } = await lazy("rules");
+const { matches } = await lazy("watch");
+
+// A page as far as rules look at it: where it is, how far it is read, what is clicked.
+let listeners, observers, found;
+beforeEach(() => {
+  listeners = {};
+  observers = [];
+  found = {};
+  globalThis.location = new URL("https://shop.example/lamps/brass?a=b#c");
+  globalThis.document = {
+    visibilityState: "visible",
+    scrollingElement: { scrollTop: 0, clientHeight: 500, scrollHeight: 2000 },
+    querySelector: (selector) => found[selector] ?? null,
+  };
+  globalThis.addEventListener = (name, listener) => (listeners[name] = listener);
+  globalThis.removeEventListener = (name) => delete listeners[name];
+  globalThis.IntersectionObserver = class {
+    constructor(call) {
+      observers.push(call);
+    }
+    observe() {}
+    disconnect() {}
+  };
+});
+
+function core() {
+  const labels = [];
+  const storage = memoryStorage();
+  const stored = () => JSON.parse(storage.getItem("pushctl")) ?? {};
+  const inner = {
+    labels,
+    heard: [],
+    now: () => Date.now(),
+    stored,
+    store: (change) => storage.setItem("pushctl", JSON.stringify({ ...stored(), ...change })),
+    label: (names, value, more) => labels.push([names[0], value, more]),
+  };
+  return inner;
+}
+
+const names = ({ labels }) => labels.map(([name]) => name);
+const settled = () => new Promise((done) => setImmediate(done));
+const element = (...selectors) => ({ closest: (one) => (selectors.includes(one) ? { href: found.href } : null) });
+
+for (const [pattern, address, fits] of [
+  ["/lamps/*", "/lamps/brass", true],
+  ["/lamps/*", "/lamps/", true],
+  ["/lamps", "/lamps/brass", false],
+  ["/lamps", "/lamps?page=2", true],
+  ["*/sale/*", "/en/sale/1", true],
+  ["https://shop.example/*", "/anything", true],
+  ["https://other.example/*", "/anything", false],
+  ["*?colour=red*", "/lamps?colour=red&size=2", true],
+  ["/a.b", "/axb", false],
+  ["/(a+)+$", "/aaaa", false],
+]) {
+  test(`${pattern} ${fits ? "means" : "does not mean"} ${address}`, () => {
+    assert.equal(matches(pattern, new URL(address, "https://shop.example")), fits);
+  });
+}
+
+test("no pattern means every page, several mean any of them", () => {
+  assert.equal(matches(undefined, location), true);
+  assert.equal(matches(["/sofas/*", "/lamps/*"], location), true);
+});
+
+test("a page puts its tag on, with its end", () => {
+  const inner = core();
+  watch(inner, [{ tag: "Lamps", page: "/lamps/*", expires: 3600 }, { tag: "Sofas", page: "/sofas/*" }]);
+  const [[name, until]] = inner.labels;
+  assert.deepEqual(names(inner), ["Lamps"]);
+  assert.equal(name, "Lamps");
+  assert.ok(Math.abs(until - Date.now() - 3_600_000) < 5000);
+});
+
+test("the same is said once a day, its opposite at once", () => {
+  const inner = core();
+  const on = [{ tag: "Lamps", page: "/lamps/*" }];
+  mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
+  watch(inner, on);
+  watch(inner, on);
+  assert.deepEqual(inner.labels, [["Lamps", true, true]]);
+  watch(inner, [{ tag: "Lamps", page: "/lamps/*", remove: true }]);
+  watch(inner, on);
+  mock.timers.tick(DAY);
+  watch(inner, on);
+  mock.timers.reset();
+  assert.deepEqual(inner.labels.map(([, value]) => value), [true, false, true, true]);
+});
+
+test("an event counts whether it came before the rules or after", () => {
+  const inner = core();
+  inner.heard.push("trial_viewed");
+  watch(inner, [
+    { tag: "Trial", event: "trial_viewed" },
+    { tag: "Abandoned basket 1", event: "cart_emptied", remove: true },
+    { tag: "Elsewhere", event: "cart_emptied", page: "/sofas" },
+  ]);
+  assert.deepEqual(names(inner), ["Trial"]);
+  inner.heard.push("cart_emptied");
+  assert.deepEqual(inner.labels.at(-1), ["Abandoned basket 1", false, true]);
+  assert.equal(inner.labels.length, 2);
+});
+
+test("a depth is reached by scrolling, not by loading", async () => {
+  const inner = core();
+  watch(inner, [{ tag: "Read", scroll: 0.8 }]);
+  await settled();
+  assert.deepEqual(names(inner), []);
+  document.scrollingElement.scrollTop = 1100;
+  listeners.scroll();
+  await settled();
+  assert.deepEqual(names(inner), ["Read"]);
+  assert.equal(listeners.scroll, undefined);
+});
+
+test("time counts while the page is in sight", async () => {
+  const inner = core();
+  mock.timers.enable({ apis: ["setInterval"] });
+  watch(inner, [{ tag: "Stayed", dwell: 3 }]);
+  mock.timers.tick(2000);
+  document.visibilityState = "hidden";
+  mock.timers.tick(60_000);
+  document.visibilityState = "visible";
+  await settled();
+  assert.deepEqual(names(inner), []);
+  mock.timers.tick(1000);
+  mock.timers.reset();
+  await settled();
+  assert.deepEqual(names(inner), ["Stayed"]);
+});
+
+test("a click counts by what it is on, or by where it leads", () => {
+  const inner = core();
+  watch(inner, [{ tag: "Brochure", click: ".brochure" }, { tag: "Partner", link: "https://partner.example/*" }]);
+  found.href = "https://partner.example/offer";
+  listeners.click({ target: element() });
+  assert.deepEqual(names(inner), []);
+  listeners.click({ target: element(".brochure") });
+  listeners.auxclick({ target: element("a[href]") });
+  assert.deepEqual(names(inner), ["Brochure", "Partner"]);
+});
+
+test("a click on what is no element changes nothing", () => {
+  watch(core(), [{ tag: "Brochure", click: ".brochure" }]);
+  listeners.click({ target: {} });
+});
+
+test("a form is reached by seeing it, or by writing into one that came later", async () => {
+  const inner = core();
+  found["#pay"] = {};
+  watch(inner, [{ tag: "Payment", form: "#pay" }, { tag: "Trial", form: "#trial" }]);
+  observers[0]([{ isIntersecting: false }]);
+  await settled();
+  assert.deepEqual(names(inner), []);
+  observers[0]([{ isIntersecting: true }]);
+  await settled();
+  assert.deepEqual(names(inner), ["Payment"]);
+});
+
+test("writing into a form reaches it", async () => {
+  const inner = core();
+  watch(inner, [{ tag: "Trial", form: "#trial" }]);
+  listeners.focusin({ target: element("#trial") });
+  await settled();
+  assert.deepEqual(names(inner), ["Trial"]);
+});
