@@ -44,6 +44,20 @@ _GROWTH = (
     output.Column("churn", "Churn", kind=output.Kind.SHARE),
 )
 
+_PROMPTS = (
+    *(
+        output.Column(stage, stage.capitalize(), kind=output.Kind.NUMBER)
+        for stage in ("seen", "accepted", "allowed", "denied", "dismissed")
+    ),
+    output.Column("rate", "Allowed of seen", kind=output.Kind.SHARE),
+)
+
+
+class PromptsBy(StrEnum):
+    VARIANT = "variant"
+    LANGUAGE = "language"
+    BROWSER = "browser"
+
 
 class Every(StrEnum):
     DAY = "day"
@@ -60,6 +74,7 @@ def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     pushctl stats --csv
     pushctl stats campaign "sale 2026-11-22"
     pushctl stats subscribers --every week
+    pushctl stats prompts --by language
 
     Clicked counts people, clicks every click. CTR stands on accepted messages and on
     shown ones, side by side. docs/figures.md says how each figure is counted.
@@ -115,3 +130,30 @@ def subscribers(
     zone = report.zone_of(here.config, site)
     rows = report.growth(here.store, here.now, zone, every=every.value, last=last, site=site)
     output.rows(rows, _GROWTH, format)
+
+
+@app.command()
+def prompts(
+    ctx: typer.Context,
+    by: Annotated[PromptsBy, typer.Option("--by", help="What to compare.")] = PromptsBy.VARIANT,
+    last: Annotated[
+        int | None, typer.Option("--last", help="Only so many days.", min=1)
+    ] = None,
+    site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Show how many saw the invitation, and how far they went with it.
+
+    \b
+    pushctl stats prompts --by language --last 30
+
+    Accepted is our own question, allowed and denied the browser's. Nobody is known at
+    that time: these are counts that anybody could send, not people.
+    """
+    from pushctl.jobs import report
+
+    here = context.of(ctx)
+    rows = report.prompts(here.store, here.now, by.value, last=last, site=site)
+    first = output.Column(by.value, by.value.capitalize())
+    output.rows(rows, (first, *_PROMPTS), format, empty="Nobody has seen an invitation yet.")

@@ -149,3 +149,19 @@ def _starts(today: date, every: str, count: int) -> list[date]:
     while len(starts) < count:
         starts.append(_start(starts[-1] - timedelta(days=1), every))
     return starts
+
+
+def prompts(
+    store: Store, now: Millis, by: str, *, last: int | None = None, site: str | None = None
+) -> list[Row]:
+    """
+    Return the invitation's figures by "variant", "language" or "browser", most seen first.
+
+    *last* counts days of UTC, today among them.
+    """
+    day = 86_400_000
+    since = None if last is None else now // day * day - (last - 1) * day
+    return [
+        {**row, "rate": row["allowed"] / row["seen"] if row["seen"] else None}
+        for row in store.prompts.funnel(by, since, site)
+    ]
