@@ -126,6 +126,7 @@ class Connection(asyncio.Protocol):
         self._discarded = 0
         self._blocked = False  # the client does not read what it asked for
         self._reading = True
+        self._said_all = False
         self._unwanted = False  # shown out before it was in
         self.state = State.IDLE
         self.deadline = 0.0
@@ -169,7 +170,9 @@ class Connection(asyncio.Protocol):
         self._after_data()
 
     def eof_received(self) -> bool:
-        return False
+        """Keep the way back open for who has said all, and waits for the answer."""
+        self._said_all = True
+        return any(request.complete for request in self._requests)
 
     def pause_writing(self) -> None:
         self._blocked = True
@@ -261,6 +264,7 @@ class Connection(asyncio.Protocol):
         if self.lost or self._transport is None:
             return
         close = not (request.keep and request.complete) or self._front.stopping
+        close |= self._said_all and len(self._requests) == 1
         text = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         text += [b"%s: %s\r\n" % pair for pair in heads]
         text.append(b"connection: close\r\n\r\n" if close else b"\r\n")
