@@ -60,6 +60,9 @@ COMMANDS = {
     ),
     "cron": Command("pushctl.commands.cron", "Have cron or systemd start the sweep."),
     "in-doubt": Command("pushctl.commands.in_doubt", "Settle what may or may not have gone."),
+    "release": Command(
+        "pushctl.commands.release", "Let a restored or moved database send again."
+    ),
     "stats": Command("pushctl.commands.stats", "Count accepted, shown, clicked."),
     "demo": Command("pushctl.commands.demo", "Try everything on this machine."),
 }

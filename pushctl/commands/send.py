@@ -151,8 +151,9 @@ def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
 
 def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     from pushctl.commands import results
-    from pushctl.jobs import broadcast, deliver
+    from pushctl.jobs import broadcast, deliver, guard
 
+    guard.check(here.store, here.config)
     campaign = broadcast.freeze(here.store, plan, here.now)
     if plan.at:
         output.say(f"{campaign.name} is scheduled; the sweeps send it (pushctl cron install).")

@@ -105,6 +105,12 @@ def cancel(store: Store, name: str) -> None:
     store.schedules.recurring.move(series.id, None, "cancelled")
 
 
+def skip_due(store: Store, config: Config, now: Millis) -> None:
+    """Go on with what comes after *now*; what is due may have gone out already."""
+    for series in store.schedules.recurring.due(now):
+        _move_on(store, config, series, now, "left out: the database was restored")
+
+
 def _occur(store: Store, config: Config, series: Series, now: Millis) -> None:
     due = series.next_at or now
     if now - due > MAX_LATE:

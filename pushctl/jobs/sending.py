@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pushctl.config import Config
 from pushctl.errors import TemplateError
-from pushctl.jobs import context, recovery
+from pushctl.jobs import context, guard, recovery
 from pushctl.jobs.booking import Book
 from pushctl.jobs.course import Course
 from pushctl.jobs.crew import CHUNK, Crew
@@ -99,6 +99,7 @@ class Sending:
     def run(self) -> Report:
         """Send what is due; return how it ended."""
         store, campaign, postbox = self._store, self._campaign, self._postbox
+        guard.check(store, self._config)
         self._stop.file = postbox.stop
         self._stop.withdraw()
         now = self._now()
@@ -212,6 +213,9 @@ class Sending:
             )
             self._apply_stop_rules(book)
             rows = self._claim(room, now)
+            batch = guard.count_up(self._store) if rows else None
+        if batch is not None:
+            guard.note(self._config, batch)
         for outcome in landed.outcomes:
             del self._items[outcome.delivery]
         self._report.sent.update(book.tally)

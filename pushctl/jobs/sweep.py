@@ -15,7 +15,7 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, PushctlError, RefusedError
-from pushctl.jobs import deliver, ingest, recurring, scan
+from pushctl.jobs import deliver, guard, ingest, recurring, scan
 from pushctl.jobs.enrol import Enrolling
 from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus, Millis
@@ -99,6 +99,8 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     path = lock_path(store.path)
     if not options.rehearsal:
         check_clock(path, now, accept=options.accept_clock)
+    if not options.dry_run:
+        guard.check(store, config)
     with lock.hold(path, "pushctl sweep"):
         sweep = _Sweep(config, store, now, options)
         summary = sweep.dry() if options.dry_run else sweep.whole()

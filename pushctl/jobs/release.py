@@ -1,0 +1,54 @@
+"""Release: let a restored or moved database send again, on a person's word."""
+
+from dataclasses import replace
+
+from pushctl.config import Config
+from pushctl.jobs import guard, recurring
+from pushctl.model import Millis
+from pushctl.rules.enrolment import State
+from pushctl.store import Store, restoring
+from pushctl.store.enrolments import Decision
+
+
+def release(
+    store: Store, config: Config, now: Millis, *, moved: bool = False
+) -> dict[str, int]:
+    """
+    Let this database send again; return how many messages and walks were put aside.
+
+    *moved*: it is the newest there is, nothing went out that it doesn't know of. Else
+    everything that it would still send may have gone out already, and stays back.
+    """
+    counts: dict[str, int] = {}
+    if not moved:
+        with store.write():
+            counts["walks"] = _end_walks(store, now)
+            counts["messages"] = restoring.hold_back(store, now)
+            recurring.skip_due(store, config, now)
+    guard.accept(store, config)
+    return counts
+
+
+def _end_walks(store: Store, now: Millis) -> int:
+    standings = store.triggers.standings()
+    walks = store.enrolments.without([])
+    for walk in walks:
+        ended = replace(walk, state=State.CANCELLED, next_at=None)
+        store.enrolments.save([(ended, restoring.REASON)], now)
+        standing = standings.get(walk.trigger)
+        if standing and standing.tag:
+            store.tags.remove([walk.subscription], standing.tag)
+    store.enrolments.decide(
+        Decision(
+            walk.trigger,
+            walk.subscription,
+            walk.id,
+            "cancel",
+            None,
+            now,
+            None,
+            restoring.REASON,
+        )
+        for walk in walks
+    )
+    return len(walks)

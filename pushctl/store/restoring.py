@@ -1,0 +1,40 @@
+"""After a restore: what may have gone out since the backup is put aside, not sent again."""
+
+from typing import TYPE_CHECKING
+
+from pushctl.model import Millis
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+REASON = "the database was restored: it may have gone out after the backup"
+
+
+def hold_back(store: "Store", now: Millis) -> int:
+    """
+    Put every message that waits into doubt; return how many that were.
+
+    Events that no sweep has looked at begin nothing: one may have, after the backup.
+    """
+    messages = """
+        UPDATE deliveries SET status = 'in_doubt', reason = :why, changed_at = :now
+         WHERE status IN ('planned', 'sending')
+    """
+    # A broadcast with nothing left to do; a trigger's campaign waits for its next row.
+    ended = """
+        UPDATE campaigns SET status = 'finished', finished_at = :now, note = :why
+         WHERE status IN ('running', 'scheduled') AND trigger IS NULL
+    """
+    cursors = (
+        ("sweep.events", "SELECT coalesce(max(id), 0) FROM events"),
+        ("sweep.shown", "SELECT coalesce(max(id), 0) FROM interactions"),
+    )
+    values = {"now": now, "why": REASON}
+    with store.write() as connection:
+        count = connection.execute(messages, values).rowcount
+        connection.execute(ended, values)
+        connection.execute("UPDATE trigger_states SET scanned_at = :now", {"now": now})
+        for key, newest in cursors:
+            (last,) = connection.execute(newest).fetchone()
+            store.meta.set(key, str(last))
+    return count

@@ -1,0 +1,190 @@
+"""A database that was restored or copied sends nothing until somebody says so (G5)."""
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl.demo.pushservice import PushService
+from pushctl.errors import ConfigError
+from pushctl.jobs import guard
+from pushctl.store import Store
+from pushctl.store.events import Event
+from tests.support import MINUTE, project, sending
+from tests.support.program import pushctl
+from tests.support.sending import Field
+from tests.support.shop import BASKET
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[PushService]:
+    with PushService(tmp_path / "service", checks=False) as running:
+        yield running
+
+
+@pytest.fixture
+def field(tmp_path: Path, service: PushService) -> Iterator[Field]:
+    folder = tmp_path / "project"
+    made = sending.field(folder, service)
+    for name in ("one", "two"):
+        sending.template(folder, name, title=name, body="-")
+    sending.lead_to(folder, service)
+    project.add(folder, BASKET)
+    yield made
+    made.store.close()
+
+
+def backup(field: Field) -> Path:
+    copy = field.config.folder / "backup.db"
+    copy.unlink(missing_ok=True)
+    with sqlite3.connect(copy) as target:
+        field.store.connection.backup(target)
+    target.close()
+    return copy
+
+
+def restore(field: Field, copy: Path) -> None:
+    database = field.config.database
+    field.store.close()
+    for each in (f"{database}-wal", f"{database}-shm"):
+        Path(each).unlink(missing_ok=True)
+    shutil.copyfile(copy, database)
+    field.store = Store(database)
+
+
+def sweep(field: Field) -> tuple[int, str]:
+    run = pushctl("sweep", cwd=field.config.folder)
+    return run.code, run.err
+
+
+def leave(field: Field, person: int) -> None:
+    at = sending.soon() - 4 * MINUTE
+    told = {"items": [{"id": "lamp", "name": "Lamp", "price": 20}]}
+    field.store.events.add([Event(person, "cart_updated", at, at, told, f"{person}")])
+
+
+def test_a_project_sends_and_goes_on_sending(field: Field) -> None:
+    for number in range(2):
+        (person,) = field.people(1, first=number)
+        leave(field, person)
+        assert sweep(field)[0] == 0
+    assert guard.trouble(field.store, field.config) is None
+
+
+def test_an_old_backup_reminds_nobody_a_second_time(field: Field, service: PushService) -> None:
+    (ann,) = field.people(1, tag=None)
+    leave(field, ann)
+    before = backup(field)
+    assert sweep(field)[0] == 0
+    assert len(service.receipts()) == 1
+    restore(field, before)
+
+    code, told = sweep(field)
+    assert (code, "pushctl release" in told) == (3, True)
+    send = pushctl("send", "--everyone", "--template", "sale", "--yes", cwd=field.config.folder)
+    assert (send.code, field.store.campaigns.all()) == (3, [])
+    assert len(service.receipts()) == 1
+
+    run = pushctl("release", "--yes", cwd=field.config.folder)
+    assert (run.code, "older than what was sent" in run.err) == (0, True)
+    assert sweep(field)[0] == 0
+    assert len(service.receipts()) == 1
+
+
+def test_a_campaign_that_ran_when_the_backup_was_made_is_in_doubt_not_sent_again(
+    field: Field, service: PushService
+) -> None:
+    field.people(30)
+    campaign = field.freeze(sending.soon())
+    before = backup(field)
+    assert sweep(field)[0] == 0
+    assert len(service.receipts()) == 30
+    restore(field, before)
+
+    assert pushctl("release", "--yes", cwd=field.config.folder).code == 0
+    assert sweep(field)[0] == 0
+    assert len(service.receipts()) == 30
+    assert field.counts(campaign) == {"in_doubt": 30}
+
+
+def test_walks_of_a_backup_end_with_their_reason_and_new_ones_begin(
+    field: Field, service: PushService
+) -> None:
+    (ann,) = field.people(1, tag=None)
+    leave(field, ann)
+    assert sweep(field)[0] == 0  # the second message is to come
+    before = backup(field)
+    (bob,) = field.people(1, first=1, tag=None)
+    leave(field, bob)
+    assert sweep(field)[0] == 0
+    restore(field, before)
+
+    assert pushctl("release", "--yes", cwd=field.config.folder).code == 0
+    (walk,) = field.store.enrolments.of(ann)
+    assert walk.state == "cancelled"
+    assert [one.kind for one in field.store.histories.decisions(ann)][-1] == "cancel"
+    assert field.store.subscriptions.get(str(ann), 0).tags == ()
+    (eve,) = field.people(1, first=2, tag=None)
+    leave(field, eve)
+    assert sweep(field)[0] == 0
+    assert len(service.receipts()) == 3
+
+
+def test_a_copy_of_the_project_sends_nothing(field: Field, service: PushService) -> None:
+    (ann,) = field.people(1, tag=None)
+    leave(field, ann)
+    assert sweep(field)[0] == 0
+    copy = field.config.folder.with_name("copy")
+    shutil.copytree(field.config.folder, copy)
+
+    run = pushctl("sweep", "--accept-clock", cwd=copy)
+    assert run.code in (0, 3)
+    run = pushctl(
+        "send", "--everyone", "--template", "sale", "--yes", "--name", "twice", cwd=copy
+    )
+    assert (run.code, "was copied" in run.err) == (3, True)
+    (copy / "pushctl.db.generation").unlink()
+    run = pushctl("campaigns", "resume", "basket/1", cwd=copy)
+    assert (run.code, "is missing" in run.err) == (3, True)
+    assert len(service.receipts()) == 1
+
+
+def test_who_moved_the_project_says_so_and_all_goes_on(
+    field: Field, service: PushService
+) -> None:
+    field.people(3)
+    campaign = field.freeze(sending.soon())
+    guard.accept(field.store, field.config)
+    copy = guard.path(field.config).read_bytes()
+    guard.path(field.config).rename(guard.path(field.config).with_name("old"))
+    guard.path(field.config).write_bytes(copy)
+    assert sweep(field)[0] == 3
+
+    assert pushctl("release", "--moved", "--yes", cwd=field.config.folder).code == 0
+    assert sweep(field)[0] == 0
+    assert field.counts(campaign) == {"accepted": 3}
+
+
+def test_another_machine_is_noticed(
+    field: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    guard.accept(field.store, field.config)
+    (tmp_path / "machine-id").write_text("another")
+    monkeypatch.setattr(guard, "_MACHINE", tmp_path / "machine-id")
+    with pytest.raises(ConfigError, match="another machine"):
+        guard.check(field.store, field.config)
+
+
+def test_a_dry_run_and_reading_are_always_allowed(field: Field) -> None:
+    guard.accept(field.store, field.config)
+    guard.path(field.config).unlink()
+    folder = field.config.folder
+    assert pushctl("sweep", "--dry-run", cwd=folder).code == 0
+    assert pushctl("campaigns", "list", cwd=folder).code == 0
+
+
+def test_there_is_nothing_to_release_in_a_project_that_may_send(field: Field) -> None:
+    run = pushctl("release", "--yes", cwd=field.config.folder)
+    assert (run.code, "Nothing to release" in run.err) == (0, True)
