@@ -9,7 +9,7 @@ const STYLE = `
   dialog { width: 420px; max-width: calc(100vw - 28px); padding: 16px 12px }
   dialog::backdrop { background: #00000080 }
   section { box-shadow: none; padding: 16px 12px }
-  header { display: flex; align-items: center; justify-content: space-between; gap: 16px;
+  .head { display: flex; align-items: center; justify-content: space-between; gap: 16px;
     min-height: 40px; margin-block-end: 8px; padding-inline-start: 12px }
   h2 { font-size: 18px; margin: 0 }
   .close { min-width: 40px; padding: 0; font-size: 22px; line-height: 1; font-weight: 400 }
@@ -76,7 +76,7 @@ export async function open(inner, given = {}) {
 async function fill(inner, box, said, spoken, closes) {
   const news = make("p", { className: "said" });
   news.setAttribute("role", "status");
-  const head = make("header", {}, make("h2", { id: "title", textContent: said.preferences }));
+  const head = make("div", { className: "head" }, make("h2", { id: "title", textContent: said.preferences }));
   if (closes) {
     const close = button("close", "×", () => box.close());
     close.setAttribute("aria-label", said.close);

@@ -192,7 +192,7 @@
     for (let names, turns = MOST_EVENTS; turns-- && (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
       const { tags } = stored();
       const timed = (name) => tags[name] > 1
-        ? { name, seconds: Math.max(60, (tags[name] - now()) / 1000 | 0) } : name;
+        ? { name, seconds: Math.max(60, Math.ceil((tags[name] - now()) / 1000)) } : name;
       const add = names.filter((name) => tags[name]).map(timed);
       const remove = names.filter((name) => !tags[name]);
       await tell("/v1/tags", { endpoint, add, remove }, last);

@@ -74,7 +74,8 @@ class Firefox:
         port_file.unlink(missing_ok=True)
         command = [str(program), "--no-remote", "--profile", str(profile)]
         command += [] if visible else ["--headless"]
-        command += ["--marionette"] if automatic else []
+        # The second one for its settings: light or dark can be changed while it runs.
+        command += ["--marionette", "--remote-allow-system-access"] if automatic else []
         command += [page] if page else []
         self._process = processes.spawn(
             command, profile / "firefox.log", _environment(profile, bus)

@@ -1,0 +1,264 @@
+"""
+The invitation and the preferences in real browsers: how they look, what they do.
+
+PUSHCTL_PICTURES=folder keeps a screenshot of everything that is looked at here.
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pushctl.demo import browsers
+from tests.e2e.test_shop import ShopWorld
+from tests.support import npm, viewing
+
+pytestmark = pytest.mark.browser
+
+AXE = "axe-core@4.11.0"
+KINDS = ("card", "bar", "bell", "inline")
+PEOPLE = list(product(("en", "ar"), (False, True), viewing.SIZES))
+PICTURES = os.environ.get("PUSHCTL_PICTURES")
+
+PROMPT = "document.querySelector('pushctl-prompt')?.shadowRoot.querySelector"
+DIALOG = "document.querySelector('pushctl-preferences')?.shadowRoot.querySelector"
+
+RULES = """
+[[tag_rules]]
+tag = "Saw the basket"
+when = { page = "/basket" }
+expires = "30d"
+
+[[tag_rules]]
+tag = "Browsed the collection"
+when = { click = "a[href='#collection']" }
+"""
+
+# What holds of every box of ours: inside the window, nothing cut off, buttons for fingers.
+FACTS = """((box) => {
+  const { left, right, top, bottom } = box.getBoundingClientRect();
+  const buttons = [...box.querySelectorAll("button")].filter((one) => one.offsetParent);
+  const cut = [...box.querySelectorAll("h2, p, b, small, button")].filter(
+    ({ scrollWidth, clientWidth }) => clientWidth && scrollWidth > clientWidth + 1);
+  return {
+    inside: left >= 0 && right <= innerWidth && (top >= 0 && bottom <= innerHeight + 1),
+    sideways: document.documentElement.scrollWidth > innerWidth,
+    dir: getComputedStyle(box).direction,
+    lang: box.lang,
+    least: Math.min(...buttons.map((one) => one.getBoundingClientRect().height)),
+    cut: cut.map((one) => one.textContent),
+    back: getComputedStyle(box).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number),
+  };
+})"""
+
+
+class InvitationWorld(ShopWorld):
+    """The shop with a brand, and with rules that set tags."""
+
+    def _make_project(self) -> None:
+        super()._make_project()
+        file = self.folder / "pushctl.toml"
+        text = file.read_text().replace('# name = "The shop"', 'name = "Lamp & Loom"')
+        file.write_text(text + RULES)
+
+    def ask(self, kind: str, **options: Any) -> None:
+        given = {"kind": kind, "again": True, "into": "#main", "privacy": "/privacy"} | options
+        self.js(f"(pushctl.prompt({json.dumps(given)}), 0)")
+        if kind == "bell":
+            self.wait("Boolean(document.querySelector('pushctl-bell'))")
+            self.browser.click("pushctl-bell >>> .ring")
+        self.wait(f"Boolean({PROMPT}('.allow'))")
+        self.js(f"({PROMPT}('section').scrollIntoView({{ block: 'nearest' }}), 0)")
+
+    def open_preferences(self, **options: Any) -> None:
+        self.js(f"(pushctl.preferences({json.dumps(options)}), 0)")
+        self.wait(f"Boolean({DIALOG}('.pause, .off'))")
+
+    def choose(self, row: str) -> str:
+        """Click a row of the preferences; return what they say then."""
+        self.js(f"({DIALOG.replace('?.', '.')}('.said').textContent = '', 0)")
+        self.browser.click(f"pushctl-preferences >>> .{row}")
+        said: str = self.wait(f"{DIALOG}('.said')?.textContent")
+        return said
+
+    def table(self, sql: str) -> list[Any]:
+        self.pushctl("import")
+        with sqlite3.connect(self.folder / "pushctl.db") as connection:
+            return connection.execute(sql).fetchall()
+
+
+@pytest.fixture(params=["firefox", "chromium"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InvitationWorld]:
+    found = browsers.find(request.param)
+    if found is None:
+        if os.environ.get("PUSHCTL_E2E") == "require":
+            pytest.fail(f"{request.param} is not installed, and PUSHCTL_E2E=require")
+        pytest.skip(f"{request.param} is not installed")
+    with InvitationWorld(found, tmp_path) as world:
+        yield world
+
+
+def subscribe(world: InvitationWorld, kind: str = "card", **options: Any) -> None:
+    world.ask(kind, **options)
+    world.browser.grant()  # what the person answers to the browser's own question
+    world.browser.click("pushctl-prompt >>> .allow")
+    world.wait("pushctl.state().then(({ subscribed }) => subscribed)")
+    world.wait("pushctl.tag()")
+
+
+def assert_looks_well(facts: dict[str, Any], spoken: str, dark: bool, size: str) -> None:
+    assert facts["inside"] and not facts["sideways"], facts
+    assert facts["dir"] == ("rtl" if spoken == "ar" else "ltr")
+    assert facts["lang"] == spoken
+    assert facts["cut"] == []
+    assert facts["least"] >= (44 if size == "phone" else 40)
+    assert (sum(facts["back"]) < 384) is dark
+
+
+def test_the_invitation_fits_every_person_and_screen(world: InvitationWorld) -> None:
+    for (spoken, dark, size), kind in product(PEOPLE, KINDS):
+        viewing.look(world.browser, size=size, dark=dark)
+        world.go(f"/?lang={spoken}")
+        world.ask(kind, language=spoken)
+        facts = world.js(f"{FACTS}({PROMPT}('section'))")
+        assert_looks_well(facts, spoken, dark, size)
+        name = f"{world.kind}-{kind}-{spoken}-{'dark' if dark else 'light'}-{size}"
+        viewing.picture(world.browser, PICTURES, name)
+
+
+def test_preferences_fit_every_person_and_screen(world: InvitationWorld) -> None:
+    world.go("/?lang=en")
+    subscribe(world)
+    for spoken, dark, size in PEOPLE:
+        viewing.look(world.browser, size=size, dark=dark)
+        world.go(f"/?lang={spoken}")
+        world.open_preferences(language=spoken)
+        world.browser.click("pushctl-preferences >>> .erase")
+        facts = world.js(f"{FACTS}({DIALOG}('dialog'))")
+        # The cross is a small button in a corner of its own, as dialogs have it.
+        assert_looks_well(facts, spoken, dark, "desktop")
+        name = f"{world.kind}-preferences-{spoken}-{'dark' if dark else 'light'}-{size}"
+        viewing.picture(world.browser, PICTURES, name)
+
+
+def test_nobody_is_shut_out(world: InvitationWorld, tmp_path: Path) -> None:
+    """axe-core, over all that we put on a page, in both colours and directions."""
+    if world.kind != "chromium":
+        pytest.skip("axe-core judges the same elements in every browser: once is enough")
+    axe = (npm.installed(AXE, tmp_path) / "axe.min.js").read_text("utf-8")
+    for (spoken, dark, size), kind in product(PEOPLE, KINDS):
+        viewing.look(world.browser, size=size, dark=dark)
+        world.go(f"/?lang={spoken}")
+        world.ask(kind, language=spoken)
+        assert _violations(world, axe, "pushctl-prompt", "pushctl-bell") == [], kind
+    world.go("/?lang=en")
+    subscribe(world)
+    for spoken, dark, size in PEOPLE:
+        viewing.look(world.browser, size=size, dark=dark)
+        world.go(f"/?lang={spoken}")
+        world.open_preferences(language=spoken)
+        world.browser.click("pushctl-preferences >>> .erase")
+        assert _violations(world, axe, "pushctl-preferences") == []
+
+
+def _violations(world: InvitationWorld, axe: str, *hosts: str) -> list[Any]:
+    world.browser.evaluate(f"(() => {{ {axe}; return 0 }})()")
+    found = world.js(
+        f"axe.run({{ include: {list(hosts)!r}.filter((one) => document.querySelector(one)) }},"
+        " { runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
+        ".then(({ violations, passes }) => ({ checked: passes.length, violations:"
+        " violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]) }))"
+    )
+    assert found["checked"] > 5  # it has looked
+    return list(found["violations"])
+
+
+def test_each_step_is_counted_and_the_words_agreed_to_are_kept(world: InvitationWorld) -> None:
+    world.go("/?lang=en")
+    variants = {"offer": {"kind": "bar", "texts": {"en": {"title": "Offers from {name}"}}}}
+    world.ask("card", language="en", variants=variants)
+    assert world.js(f"{PROMPT}('h2').textContent") == "Offers from Lamp & Loom"
+    world.browser.click("pushctl-prompt >>> .later")
+    world.go("/?lang=en")
+    subscribe(world, language="en", variants=variants, consent="2026-11")
+    counted = world.table(
+        "SELECT variant, language, browser, stage, sum(count) "
+        "FROM prompt_counts GROUP BY 1, 2, 3, 4"
+    )
+    browser = {"firefox": "Firefox", "chromium": "Chrome"}[world.kind]
+    stages = {"seen": 2, "dismissed": 1, "accepted": 1, "allowed": 1}
+    assert {(row[0], row[1], row[3]): row[4] for row in counted} == {
+        ("offer", "en", stage): count for stage, count in stages.items()
+    }
+    assert {row[2] for row in counted} <= {browser, "Chromium", "other"}
+    ((text, page),) = world.table("SELECT text, page FROM consents")
+    assert text == "2026-11"
+    assert page.startswith(world.shop.origin)
+
+
+def test_pause_fewer_stop_and_erase_arrive(world: InvitationWorld) -> None:
+    world.go("/?lang=en")
+    subscribe(world)
+    world.browser.click("#bell")  # of the shop: leads those who subscribed to preferences
+    world.wait(f"Boolean({DIALOG}('.pause'))")
+    assert world.js("document.activeElement.localName") == "pushctl-preferences"
+
+    assert world.choose("pause") == "Saved"
+    assert "Paused until" in world.js(f"{DIALOG}('.pause').textContent")
+    assert world.choose("fewer") == "Saved"
+    assert world.js(f"{DIALOG}('.fewer').getAttribute('aria-checked')") == "true"
+    # The keyboard stays where it was, although the rows were drawn anew.
+    assert world.js(f"{DIALOG}('.fewer') === {DIALOG}(':focus')")
+    assert set(world.subscriber()["tags"]) >= {"pushctl:paused", "pushctl:fewer"}
+    assert world.choose("pause") == "Saved"
+    assert "pushctl:paused" not in world.subscriber()["tags"]
+
+    world.browser.click("pushctl-preferences >>> .close")
+    world.wait("!document.querySelector('pushctl-preferences')")
+    assert world.js("document.activeElement.id") == "bell"
+
+    world.open_preferences()
+    assert world.choose("stop") == "Notifications are off"
+    assert world.js("pushctl.state().then(({ subscribed }) => subscribed)") is False
+    world.browser.click("pushctl-preferences >>> .allow")
+    world.wait(f"Boolean({DIALOG}('.erase'))")
+    world.wait("pushctl.tag()")
+    world.browser.click("pushctl-preferences >>> .erase")
+    assert "being deleted" in world.choose("yes")
+    assert world.js("localStorage.getItem('pushctl')") is None
+    ((left,),) = world.table("SELECT count(*) FROM subscriptions WHERE state = 'active'")
+    assert left == 0
+
+
+def test_rules_set_tags_that_expire(world: InvitationWorld) -> None:
+    world.go("/?lang=en")
+    subscribe(world)
+    world.browser.click("a[href='#collection']")
+    world.go("/basket?lang=en")
+    world.wait("Boolean(JSON.parse(localStorage.pushctl).ruled?.['Saw the basket'])")
+    world.wait("pushctl.tag()")
+    tags = world.table(
+        "SELECT g.name, (st.expires_at - st.set_at) / 86400000 FROM subscription_tags AS st"
+        " JOIN tags AS g ON g.id = st.tag_id ORDER BY 1"
+    )
+    assert tags == [("Browsed the collection", None), ("Saw the basket", 30)]
+
+
+def test_the_bell_stays_and_a_part_of_the_page_may_hold_the_preferences(
+    world: InvitationWorld,
+) -> None:
+    world.go("/?lang=en")
+    subscribe(world, "bell")
+    bell = "document.querySelector('pushctl-bell').shadowRoot.querySelector('.ring')"
+    assert world.js(f"{bell}.offsetParent !== undefined && !{bell}.hidden")
+    assert world.js(f"{bell}.getAttribute('aria-label')") == "Notifications"
+    world.open_preferences(into="#main")
+    assert world.js(f"{DIALOG}('section').getAttribute('role')") == "region"
+    assert world.js(
+        f"document.querySelector('main').contains({DIALOG}('h2').getRootNode().host)"
+    )
