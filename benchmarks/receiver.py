@@ -2,6 +2,7 @@
 Durable events a second: wrk against a receiver of its own on loopback.
 
     python benchmarks/receiver.py [--seconds 4] [--connections 1 64 256]
+                                  [--added-fsync-ms 0 2 10]
 
 Every answered event is on disk (one fdatasync for all that queued meanwhile). Prints
 one JSON line per number of connections; needs wrk on the PATH.
@@ -70,15 +71,22 @@ def measure(port: int, pid: int, lua: Path, connections: int, seconds: int) -> d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--added-fsync-ms", type=float, nargs="+", default=[0, 2, 10])
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 64, 256])
     given = parser.parse_args()
+    for milliseconds in given.added_fsync_ms:
+        run(milliseconds, given.connections, given.seconds)
+
+
+def run(milliseconds: float, connections: list[int], seconds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), r.free_port()
-        receiver = r.start(folder, port)
+        receiver = r.start(folder, port, added_fsync_ms=milliseconds)
         try:
             lua = script(folder)
-            for connections in given.connections:
-                figures = measure(port, receiver.pid, lua, connections, given.seconds)
+            for count in connections:
+                figures = measure(port, receiver.pid, lua, count, seconds)
+                figures = {"added_fsync_ms": milliseconds} | figures
                 print(json.dumps(figures), flush=True)
         finally:
             r.stop(receiver)

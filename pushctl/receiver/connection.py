@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote_to_bytes
@@ -29,6 +30,14 @@ _LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
+
+
+@lru_cache(maxsize=1024)
+def _head(status: int, heads: tuple[tuple[bytes, bytes], ...], close: bool) -> bytes:
+    """Return an answer's head; nearly all of them are one of a few."""
+    lines = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+    lines += [b"%s: %s\r\n" % pair for pair in heads]
+    return b"".join([*lines, b"connection: close\r\n\r\n" if close else b"\r\n"])
 
 
 class State(Enum):
@@ -78,6 +87,8 @@ class Request:
             "query_string": query,
             "headers": self.headers,
             "client": peer,
+            # What came with the head in one piece, as nearly every body does.
+            "pushctl.body": b"".join(self._parts) if self.complete else None,
         }
 
     def add(self, part: bytes) -> None:
@@ -265,11 +276,7 @@ class Connection(asyncio.Protocol):
             return
         close = not (request.keep and request.complete) or self._front.stopping
         close |= self._said_all and len(self._requests) == 1
-        text = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-        text += [b"%s: %s\r\n" % pair for pair in heads]
-        text.append(b"connection: close\r\n\r\n" if close else b"\r\n")
-        text.append(body)
-        self._transport.write(b"".join(text))
+        self._transport.write(_head(status, tuple(heads), close) + body)
         self._task = None
         self._requests.popleft()
         if close:

@@ -182,7 +182,19 @@ def records(folder: Path) -> list[InboxRecord]:
     return found
 
 
+def slow_disk(milliseconds: float) -> None:
+    """Make this process wait at every fdatasync, as for a disk that is slower."""
+    real = os.fdatasync
+
+    def slow(handle: int) -> None:
+        time.sleep(milliseconds / 1000)
+        real(handle)
+
+    os.fdatasync = slow  # type: ignore[assignment]
+
+
 def main(folder: Path, port: int, settings: dict[str, Any]) -> None:
+    slow_disk(settings.pop("added_fsync_ms", 0))
     for name in ("certificate", "certificate_key", "geoip"):
         if name in settings:
             settings[name] = Path(settings[name])
