@@ -18,7 +18,7 @@ from pushctl.receiver.answers import overloaded
 
 log = logging.getLogger("pushctl.receiver")
 
-MAX_WAITING = 2_048
+MAX_WAITING = 1_024
 # A disk that is slower than this has stalled: those who come now are better told so.
 MAX_WAIT_SECONDS = 1.0
 ROTATE_SECONDS = 5.0
