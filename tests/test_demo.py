@@ -27,6 +27,7 @@ def test_the_story_is_told_to_its_end_and_every_figure_is_what_the_visitors_did(
 
     assert told.returncode == 0, told.stderr
     assert "The same, to the last one, as what the visitors did." in told.stderr
+    assert "reminders, each once, and nobody who had bought." in told.stderr
 
 
 def test_the_project_stays_behind_with_everybody_in_it(tmp_path: Path) -> None:

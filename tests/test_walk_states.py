@@ -1,20 +1,24 @@
 """
-Any order of events, sweeps, crashes and changes: nobody twice, everything explained.
+Any order of events, sweeps, crashes, restores and changes: nobody twice, all explained.
 
 PUSHCTL_STATE_RUNS=10000 walks as far as docs/triggers.md says; CI takes fewer.
 """
 
 import os
 import shutil
+import sqlite3
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pushctl.jobs import sweep
+from pushctl.jobs import guard, sweep
+from pushctl.jobs.release import release
 from pushctl.model import SubscriptionState
+from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.shop import BASKET, Sent, Shop
@@ -45,6 +49,8 @@ class Walks(RuleBasedStateMachine):
                 "INSERT INTO sites (name, origin) VALUES ('shop', 'https://shop.example')"
             )
         self.now = NOON
+        self.before: list[Sent] = []  # what went out before an older copy came back
+        self.known = 0  # the last event that it knew of
         self.shop = Shop(self.folder, self.store, TWO)
         zones = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu")
         self.people = [self.shop.person(zone) for zone in zones]
@@ -87,8 +93,7 @@ class Walks(RuleBasedStateMachine):
         sweep.decide_all(self.shop.config, self.store, self.now)
         for campaign in self.store.deliveries.due_campaigns(self.now):
             name = self.store.campaigns.by_id(campaign).name
-            with self.store.write():
-                rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 100, self.now)
+            rows = self.shop.claim(campaign, self.now)
             # They were on the wire: settled as in doubt, and never sent again.
             self.store.deliveries.finish(
                 (
@@ -124,6 +129,44 @@ class Walks(RuleBasedStateMachine):
         state = SubscriptionState.ACTIVE
         self.store.subscriptions.mark([self.people[who]], state, "came back", self.now)
 
+    @rule(who=people)
+    def subscribe_with_a_new_endpoint(self, who: int) -> None:
+        person = self.people[who]
+        with self.store.write() as connection:
+            fresh = self.shop.endpoint()
+            connection.execute(
+                "UPDATE subscriptions SET endpoint = ?, endpoint_hash = ? WHERE id = ?",
+                (fresh, endpoint_hash(fresh), person),
+            )
+
+    @rule()
+    def back_up(self) -> None:
+        with closing(sqlite3.connect(self.folder / "backup.db")) as target:
+            self.store.connection.backup(target)
+
+    @precondition(lambda self: (self.folder / "backup.db").exists())
+    @rule()
+    def restore(self) -> None:
+        """An old copy comes back: nothing until it is released, and then nothing twice."""
+        sent = guard.generation(self.store)
+        self.store.close()
+        for tail in ("-wal", "-shm"):
+            (self.folder / f"pushctl.db{tail}").unlink(missing_ok=True)
+        shutil.copyfile(self.folder / "backup.db", self.folder / "pushctl.db")
+        self.store = Store(self.folder / "pushctl.db")
+        self.shop.store = self.store
+        if guard.generation(self.store) < sent:
+            assert guard.trouble(self.store, self.shop.config) is not None
+            release(self.store, self.shop.config, self.now)
+            self.before += self.shop.sent
+            self.shop.sent = []
+            self.known = self.last_event()
+        assert guard.trouble(self.store, self.shop.config) is None
+
+    def last_event(self) -> int:
+        (last,) = self.store.connection.execute("SELECT max(id) FROM events").fetchone()
+        return int(last or 0)
+
     @rule(on=st.booleans())
     def pause(self, on: bool) -> None:
         self.store.triggers.pause("basket", self.now if on else None)
@@ -142,6 +185,11 @@ class Walks(RuleBasedStateMachine):
         if hasattr(self, "shop"):
             sent = [(one.person, one.campaign, one.walk) for one in self.shop.sent]
             assert len(sent) == len(set(sent))
+            # What an older copy knew may have had its message: only what came since begins.
+            for one in self.shop.sent:
+                walk = self.store.enrolments.get(one.walk)
+                assert walk is not None
+                assert int(walk.occurrence.removeprefix("event:")) > self.known
 
     @invariant()
     def every_message_has_its_reason(self) -> None:

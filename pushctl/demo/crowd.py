@@ -102,6 +102,18 @@ class Crowd:
 
         yield from self._all(leave, [person for person in self.members if person.basket])
 
+    def leave_tonight(self) -> int:
+        """Let some who had nothing in the basket fill it and leave; return how many."""
+        members = [person for person in self.members if person.basket is None][::3]
+        for person in members:
+            person.basket = people.choice(self._chance)
+
+        def leave(person: Person) -> None:
+            for path, body in person.fill():
+                self._web.post(person, path, body)
+
+        return sum(1 for _ in self._all(leave, members))
+
     def receive(self, endpoint: str, body: bytes) -> bool:
         """
         Let the browser at *endpoint* decrypt a push, show it and perhaps act.

@@ -99,15 +99,17 @@ class Person:
         }
 
     def abandon(self, tag: str) -> list[tuple[str, Json]]:
-        """Return the requests of somebody who fills a basket and leaves."""
+        """Return the requests of somebody who fills a basket, is tagged, and leaves."""
+        tagged = ("/v1/tags", {"endpoint": self.endpoint, "add": [tag], "remove": []})
+        return [tagged, *self.fill()] if self.basket else []
+
+    def fill(self) -> list[tuple[str, Json]]:
+        """Return the requests of somebody who puts something into the basket."""
         if self.basket is None:
             return []
         item, name, price = self.basket
         cart = {"items": [{"id": item, "name": name, "price": price}], "total": price}
-        return [
-            ("/v1/tags", {"endpoint": self.endpoint, "add": [tag], "remove": []}),
-            self._event("cart_updated", cart | {"currency": "EUR"}),
-        ]
+        return [self._event("cart_updated", cart | {"currency": "EUR"})]
 
     def buy(self, tag: str) -> list[tuple[str, Json]]:
         """Return the requests of somebody who pays for what lies in the basket."""
@@ -167,9 +169,14 @@ def crowd(size: int, chance: random.Random) -> list[Person]:
             auth=os.urandom(16),
         )
         if chance.random() < 1 / 3:
-            person.basket = chance.choice(_GOODS)
+            person.basket = choice(chance)
         people.append(person)
     return people
+
+
+def choice(chance: random.Random) -> tuple[str, str, float]:
+    """Return one of the shop's goods: id, name, price."""
+    return chance.choice(_GOODS)
 
 
 def _pick(rows: Sequence[Any], chance: random.Random) -> Any:

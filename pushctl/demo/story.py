@@ -8,26 +8,22 @@ what the visitors did against what ``pushctl stats`` counts.
 """
 
 import json
-import queue
 import random
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from pushctl import output
-from pushctl.demo import people, processes
+from pushctl.demo import nightwatch, people, processes
 from pushctl.demo.crowd import TAG, Crowd, Web
 from pushctl.demo.pushservice import PushService
+from pushctl.demo.telling import answering, chapter, wait
 from pushctl.demo.visitor import Visitor, choose
 from pushctl.demo.world import World
 from pushctl.errors import PushctlError, UsageError
 
-PATIENCE = 60.0  # seconds for all messages to arrive
 REPORTS = 15.0  # seconds for the last report
 
 
@@ -61,13 +57,14 @@ def tell(wishes: Wishes) -> None:
         _leave(world, crowd, visitor)
         _remind(world, crowd, visitor)
         _count(world, crowd, visitor)
+        nightwatch.tell(world, crowd)
         _end(world, time.monotonic() - began)
         if wishes.stay:
             _stay(world)
 
 
 def _build(wishes: Wishes, stack: ExitStack) -> World:
-    _chapter("A project", "Config, keys, database, templates and the page's script.")
+    chapter("A project", "Config, keys, database, templates and the page's script.")
     folder = wishes.folder.resolve()
     shop_port, receiver_port = processes.free_port(), processes.free_port()
     shop = f"http://localhost:{shop_port}"
@@ -108,7 +105,7 @@ def _lead_to(service: PushService, file: Path) -> None:
 
 
 def _arrive(world: World, wishes: Wishes) -> Crowd:
-    _chapter(
+    chapter(
         "Visitors subscribe",
         f"{wishes.visitors} browsers with real keys, in Arabic, Turkish and English.",
     )
@@ -124,7 +121,7 @@ def _arrive(world: World, wishes: Wishes) -> Crowd:
 
 
 def _leave(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
-    _chapter(
+    chapter(
         "Baskets are left",
         "Every third puts something into the basket and leaves without paying.",
     )
@@ -138,60 +135,19 @@ def _leave(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
 
 
 def _remind(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
-    _chapter("They are reminded", "One command; everybody in their own language.")
-    with _answering(world, crowd) as done:
+    chapter("They are reminded", "One command; everybody in their own language.")
+    with answering(world, crowd) as done:
         processes.run(world.folder, "send", "--tag", TAG, "--yes", "--name", "reminder")
         if visitor is not None:
             visitor.come_back()
-        _wait(lambda: done() >= crowd.with_basket, "all messages to arrive")
+        wait(lambda: done() >= crowd.with_basket, "all messages to arrive")
     output.say("")
     for language, title in sorted(crowd.tally.titles.items()):
         output.say(f"  decrypted in {language}: {title}")
 
 
-@contextmanager
-def _answering(world: World, crowd: Crowd) -> Iterator["Counting"]:
-    """Let the visitors decrypt and answer what the push service brings, until the end."""
-    deliveries = world.service.deliveries()
-    counting = Counting()
-    ended = threading.Event()
-
-    def receive() -> None:
-        while not ended.is_set():
-            try:
-                message = deliveries.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            crowd.receive(message.endpoint, message.body)
-            counting.add()
-
-    with ThreadPoolExecutor(4) as pool:
-        working = [pool.submit(receive) for _ in range(4)]
-        try:
-            yield counting
-        finally:
-            ended.set()
-            for one in working:
-                one.result()
-
-
-class Counting:
-    """A count that several threads add to."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._count = 0
-
-    def add(self) -> None:
-        with self._lock:
-            self._count += 1
-
-    def __call__(self) -> int:
-        return self._count
-
-
 def _count(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
-    _chapter("What came of it", "Push services only say accepted; the browsers say the rest.")
+    chapter("What came of it", "Push services only say accepted; the browsers say the rest.")
     processes.run(world.folder, "import")
     tally, real = crowd.tally, int(visitor is not None)
     expected = {
@@ -243,20 +199,3 @@ def _stay(world: World) -> None:
     output.say(f"  The shop stands at {world.shop}/ until you press Ctrl-C.", "bold")
     while True:
         time.sleep(3600)
-
-
-def _wait(ready: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not ready():
-        if time.monotonic() > deadline:
-            raise PushctlError(f"waited {PATIENCE:.0f} s for {what}; the demo gives up.")
-        time.sleep(0.05)
-
-
-_chapters = count(1)
-
-
-def _chapter(title: str, line: str) -> None:
-    output.say("")
-    output.say(f"{next(_chapters)}  {title}", "bold")
-    output.say(f"   {line}", "dim")

@@ -78,8 +78,8 @@ class Visitor:
         self._browser.open(f"{self._world.shop}/?lang=en")
         self._until("pushctl.ready.then(() => true)", 30)
         if not self._watch:
-            # The permission is granted from the start, so the bell needs no invitation.
-            self._browser.click("#bell")
+            # The permission is granted from the start, so it needs no invitation.
+            self._browser.evaluate("pushctl.subscribe({ language: 'en' })")
         self._until("pushctl.state().then((state) => state.subscribed)", PATIENCE)
 
     def fill_basket(self) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 
 from pushctl import config as configs
 from pushctl.config import Config
-from pushctl.jobs import sweep
+from pushctl.jobs import guard, sweep
 from pushctl.model import InteractionKind, Millis
 from pushctl.store import Store
+from pushctl.store.deliveries import Claimed
 from pushctl.store.events import Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Registration
@@ -110,8 +111,7 @@ class Shop:
     def post(self, at: Millis, *, show: bool = True) -> None:
         for campaign in self.store.deliveries.due_campaigns(at):
             name = self.store.campaigns.by_id(campaign).name
-            with self.store.write():
-                rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 10_000, at)
+            rows = self.claim(campaign, at)
             self.store.deliveries.finish(
                 ("accepted", None, 201, None, None, "en", 0, at, row.id) for row in rows
             )
@@ -119,6 +119,18 @@ class Shop:
                 self.sent.append(Sent(row.subscription, name, at, row.id, row.enrolment))
                 if show:
                     self.report(row.id, at)
+
+    def claim(self, campaign: int, at: Millis) -> list[Claimed]:
+        """Claim what is due, as jobs/sending does: the generation counts up with it."""
+        with self.store.write():
+            rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 10_000, at)
+            batch = guard.count_up(self.store)
+        guard.note(self.config, batch)
+        return rows
+
+    def endpoint(self) -> str:
+        """Return an endpoint that nobody has."""
+        return support.endpoint(next(self._numbers))
 
     def report(self, delivery: int, at: Millis) -> None:
         shown = Interaction(delivery, InteractionKind.SHOWN, None, at, f"{delivery}:shown")

@@ -1,0 +1,73 @@
+"""How the demo tells: chapters, waiting with a limit, visitors who answer meanwhile."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+
+from pushctl import output
+from pushctl.demo.crowd import Crowd
+from pushctl.demo.world import World
+from pushctl.errors import PushctlError
+
+PATIENCE = 60.0  # seconds for all messages to arrive
+
+_CHAPTERS = count(1)
+
+
+def chapter(title: str, line: str) -> None:
+    output.say("")
+    output.say(f"{next(_CHAPTERS)}  {title}", "bold")
+    output.say(f"   {line}", "dim")
+
+
+@contextmanager
+def answering(world: World, crowd: Crowd) -> Iterator["Counting"]:
+    """Let the visitors decrypt and answer what the push service brings, until the end."""
+    deliveries = world.service.deliveries()
+    counting = Counting()
+    ended = threading.Event()
+
+    def receive() -> None:
+        while not ended.is_set():
+            try:
+                message = deliveries.get(timeout=0.2)
+            except queue.Empty:
+                continue
+            crowd.receive(message.endpoint, message.body)
+            counting.add()
+
+    with ThreadPoolExecutor(4) as pool:
+        working = [pool.submit(receive) for _ in range(4)]
+        try:
+            yield counting
+        finally:
+            ended.set()
+            for one in working:
+                one.result()
+
+
+class Counting:
+    """A count that several threads add to."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._count = 0
+
+    def add(self) -> None:
+        with self._lock:
+            self._count += 1
+
+    def __call__(self) -> int:
+        return self._count
+
+
+def wait(ready: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not ready():
+        if time.monotonic() > deadline:
+            raise PushctlError(f"waited {PATIENCE:.0f} s for {what}; the demo gives up.")
+        time.sleep(0.05)
