@@ -30,6 +30,7 @@ def main() -> None:
         seed=given.seed,
         checks=not given.no_checks,
         log=given.log,
+        receipts=not given.no_receipts,
     ) as service:
         told = {
             **asdict(service.ports),
@@ -48,6 +49,7 @@ def _arguments() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-checks", action="store_true", help="201 to everything")
     parser.add_argument("--log", action="store_true", help="write sink.log")
+    parser.add_argument("--no-receipts", action="store_true", help="keep no list of bodies")
     for door in ("push", "websocket", "mcs", "control"):
         parser.add_argument(f"--{door}-port", type=int, default=0)
     return parser

@@ -42,7 +42,8 @@ class PushService:
     *folder* keeps the CA (``ca.pem``), the secret of the tokens, which makes endpoints
     outlive a restart, and with *log* the list of all bodies read (``sink.log``).
     *script* and *seed* are for faults.Dice; *checks* off answers 201 to everything, for
-    speed; *streams* is how many HTTP/2 streams a connection may have open.
+    speed; *receipts* off keeps no list of what was read, so that an hour of messages
+    fits into memory; *streams* is how many HTTP/2 streams a connection may have open.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class PushService:
         seed: int = 0,
         checks: bool = True,
         log: bool = False,
+        receipts: bool = True,
         streams: int = 100,
     ) -> None:
         self._temporary = None
@@ -67,7 +69,7 @@ class PushService:
         self._secret = _secret(folder / "secret")
         self._simulated = simulated.Simulated()
         self._counter = Counter(self._secret, self._simulated, checks=checks)
-        self._sink = Sink(folder / "sink.log" if log else None)
+        self._sink = Sink(folder / "sink.log" if log else None, keep=receipts)
         self._stage = Stage(self._counter, self._sink, Dice(read(script), seed))
         self._firefox = Firefox(self._counter, self._endpoint)
         self._streams = streams

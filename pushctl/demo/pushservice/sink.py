@@ -33,8 +33,9 @@ class Receipt:
 
 
 class Sink:
-    def __init__(self, file: Path | None = None) -> None:
+    def __init__(self, file: Path | None = None, *, keep: bool = True) -> None:
         self._receipts: list[Receipt] = []
+        self._keep = keep
         self._lock = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         self._file = os.open(file, flags, 0o600) if file else None
@@ -43,8 +44,9 @@ class Sink:
         topic = request.headers.get("topic")
         size = len(request.body)
         receipt = Receipt(time.monotonic(), request.host, request.path, topic, fate, size)
-        with self._lock:
-            self._receipts.append(receipt)
+        if self._keep:
+            with self._lock:
+                self._receipts.append(receipt)
         if self._file is not None:
             line = f"{receipt.at:.6f}\t{receipt.host}\t{receipt.path}\t{topic or '-'}\t{fate}\n"
             os.write(self._file, line.encode())
