@@ -99,12 +99,11 @@ def after(seconds: int) -> tuple[tuple[str, str], ...]:
 SOON = (2, 5)  # the first pause after a fault, with its jitter
 QUARTER = (900, 915)
 
+ELSEWHERE = (("location", "https://elsewhere.example/"),)
+
 EVERYWHERE = [
-    *((200 + extra, None, ACCEPTED, (), None) for extra in (0, 1, 2, 4)),
-    *(
-        (300 + extra, f"{300 + extra} redirect", RETRY, (("location", "https://x.example/"),), SOON)
-        for extra in (1, 2, 7, 8)
-    ),
+    *((status, None, ACCEPTED, (), None) for status in (200, 201, 202, 204)),
+    *((code, f"{code} redirect", RETRY, ELSEWHERE, SOON) for code in (301, 302, 307, 308)),
     *(
         (status, f"{status} service fault", RETRY, (), SOON) for status in (500, 502, 503, 504)
     ),
