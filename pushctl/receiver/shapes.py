@@ -233,6 +233,26 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "events": each(EVENT, MAX_EVENTS),
         "consent": CONSENT,
     }
+    preferences = {**known, "pause": whole(0, 366 * 86_400), "fewer": yes_or_no}
+    tags = {**known, "add": each(timed_tag, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}
+    identify = {**known, "alias": optional(label(255)), "signature": label(255)}
+    events = {**known, "events": each(EVENT, MAX_EVENTS)}
+    return {
+        "/v1/subscribe": Shape(
+            4 * KILO, subscribe, frozenset({"subscription", "key"}), signed=False
+        ),
+        "/v1/unsubscribe": Shape(4 * KILO, known, frozenset(known)),
+        "/v1/tags": Shape(8 * KILO, tags, frozenset(known)),
+        "/v1/identify": Shape(4 * KILO, identify, frozenset({"endpoint", "alias"})),
+        "/v1/events": Shape(8 * KILO, events, frozenset(events)),
+        "/v1/preferences": Shape(4 * KILO, preferences, frozenset(known)),
+        "/v1/forget": Shape(4 * KILO, known, frozenset(known)),
+        **_beacons(),
+    }
+
+
+def _beacons() -> Mapping[str, Shape]:
+    """Return the shapes of what needs no signature, and comes by sendBeacon too."""
     report: dict[str, Check] = {
         "message": matching(r"[0-9]{1,18}\.[A-Za-z0-9_-]{22}", "a message's token"),
         "kind": matching("shown|clicked|closed", "shown, clicked or closed"),
@@ -247,23 +267,10 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         ),
         "language": matching(r"[A-Za-z0-9-]{1,35}", "a language tag"),
     }
-    preferences = {**known, "pause": whole(0, 366 * 86_400), "fewer": yes_or_no}
-    tags = {**known, "add": each(timed_tag, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}
-    identify = {**known, "alias": optional(label(255)), "signature": label(255)}
-    events = {**known, "events": each(EVENT, MAX_EVENTS)}
     return {
-        "/v1/subscribe": Shape(
-            4 * KILO, subscribe, frozenset({"subscription", "key"}), signed=False
-        ),
-        "/v1/unsubscribe": Shape(4 * KILO, known, frozenset(known)),
-        "/v1/tags": Shape(8 * KILO, tags, frozenset(known)),
-        "/v1/identify": Shape(4 * KILO, identify, frozenset({"endpoint", "alias"})),
-        "/v1/events": Shape(8 * KILO, events, frozenset(events)),
         "/v1/reports": Shape(
             KILO, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
         ),
-        "/v1/preferences": Shape(4 * KILO, preferences, frozenset(known)),
-        "/v1/forget": Shape(4 * KILO, known, frozenset(known)),
         "/v1/prompts": Shape(
             KILO // 2, prompt, frozenset({"variant", "stage"}), signed=False, plain=True
         ),
