@@ -185,6 +185,14 @@ def test_a_dry_run_and_reading_are_always_allowed(field: Field) -> None:
     assert pushctl("campaigns", "list", cwd=folder).code == 0
 
 
+def test_check_says_that_nothing_is_sent(field: Field) -> None:
+    guard.accept(field.store, field.config)
+    guard.path(field.config).unlink()
+    run = pushctl("check", cwd=field.config.folder)
+    assert run.code == 3
+    assert "pushctl release" in run.out + run.err
+
+
 def test_there_is_nothing_to_release_in_a_project_that_may_send(field: Field) -> None:
     run = pushctl("release", "--yes", cwd=field.config.folder)
     assert (run.code, "Nothing to release" in run.err) == (0, True)

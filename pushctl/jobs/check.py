@@ -14,7 +14,7 @@ from pathlib import Path
 from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
-from pushctl.jobs import init
+from pushctl.jobs import guard, init
 
 # Room for a campaign to a million people and its write-ahead log.
 LEAST_FREE = 500_000_000
@@ -195,6 +195,9 @@ def _database(config: Config) -> Iterator[Finding]:
             text = f"{count} subscribers were made with the key {key}, which is not there"
             remedy = f"Bring {config.keys / f'vapid-{key}.pem'} back from a backup."
             yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
+        if why := guard.trouble(store, config):
+            remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
+            yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         if not damage:
             subscribers = sum(store.soundness.keys_in_use().values())
             yield _fine("database", config.database, f"whole, {subscribers} active subscribers")
