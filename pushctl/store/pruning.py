@@ -13,6 +13,7 @@ _STATEMENTS = (
     "DELETE FROM interests WHERE at < :before",
     "DELETE FROM feed_items WHERE at < :before",
     "DELETE FROM runs WHERE started_at < :before",
+    "DELETE FROM prompt_counts WHERE day < :before",
 )
 
 
