@@ -469,3 +469,18 @@ def test_the_log_in_json_names_nobody(tmp_path: Path) -> None:
     counts: dict[str, Any] = lines[-1]["counts"]
     assert counts == {"/v1/events": 1, "refused:/v1/events:unsigned": 1}
     assert lines[-1]["level"] == "info"
+
+
+def test_who_opens_tls_and_says_nothing_is_closed_in_time(tmp_path: Path) -> None:
+    certificate(tmp_path, "push.shop.example")
+    files = {"certificate": tmp_path / "cert.pem", "certificate_key": tmp_path / "key.pem"}
+    port = r.free_port()
+    process = r.launch(tmp_path, port, **files)
+    try:
+        r.wait_for_port(process, port)
+        with connect(port) as silent:
+            begin = time.monotonic()
+            assert closed(silent)
+            assert time.monotonic() - begin < 9
+    finally:
+        r.stop(process)

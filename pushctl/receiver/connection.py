@@ -328,7 +328,8 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """End what took too long: with a word to those who were in the middle of one."""
-        self._front.note(f"slow {self.state.value}")
+        if self.state not in (State.IDLE, State.LINGERING):  # those are everyday
+            self._front.note(f"slow {self.state.value}")
         if self.state is State.HEAD and self._head_bytes and self._task is None:
             self._refuse(408, b"The head took too long.")
         else:
