@@ -166,7 +166,7 @@ def recall(
     from pushctl.jobs import campaigns
 
     here = context.of(ctx)
-    count = sum(1 for _ in here.store.deliveries.stored(here.store.campaigns.get(name).id))
+    count = sum(1 for _ in here.store.doubts.stored(here.store.campaigns.get(name).id))
     warn_of_loopback(here)
     output.say(f"{name}: {count:,} messages may still be kept.")
     if count and not dry_run and output.confirm("Ask them back?", yes):

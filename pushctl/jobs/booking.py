@@ -9,16 +9,23 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from pushctl.jobs.letters import Item, LaneKey
 from pushctl.jobs.traffic import Traffic
 from pushctl.model import Answer, DeliveryStatus, Millis, Outcome
-from pushctl.rules import policy
+from pushctl.rules import answers, policy
 from pushctl.store import Store
 from pushctl.store.deliveries import Finished
 
 _ACCEPTED = DeliveryStatus.ACCEPTED.value
 _PLANNED = DeliveryStatus.PLANNED.value
+
+
+@lru_cache(maxsize=1024)
+def _keeps(origin: str) -> bool:
+    """Say whether a message's Location is good for anything (see push/recall)."""
+    return answers.service(origin.removeprefix("https://").partition(":")[0]) == "mozilla"
 
 
 @dataclass
@@ -36,6 +43,10 @@ class Book:
 
     now: Millis
     rows: list[Finished] = field(default_factory=list)
+    # Those of whom nothing more is to be said, by status and language of the text.
+    accepted: dict[tuple[int | None, str | None], list[int]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     heard: dict[LaneKey, _Heard] = field(default_factory=lambda: defaultdict(_Heard))
     gone: dict[LaneKey, list[tuple[int, str]]] = field(
         default_factory=lambda: defaultdict(list)
@@ -51,32 +62,39 @@ class Book:
         self, outcomes: Iterable[Outcome], items: dict[int, Item], traffic: Traffic
     ) -> None:
         """Decide on *outcomes*; *items* holds what is known of each delivery."""
-        now, rows, heard = self.now, self.rows, self.heard
         for outcome in outcomes:
             item = items[outcome.delivery]
             # Nearly all are accepted: the short way, without a Decision.
             if outcome.answer is Answer.ACCEPTED:
-                status = outcome.http_status
-                reason = None if outcome.reason == str(status) else outcome.reason
-                rows.append(
-                    (
-                        _ACCEPTED,
-                        reason,
-                        status,
-                        outcome.location,
-                        None,
-                        item.language,
-                        0,
-                        now,
-                        outcome.delivery,
-                    )
-                )
-                heard[item.lane].codes.append("a")
-                self.tally[_ACCEPTED] += 1
-                if item.failures:
-                    self.worked.append(item.subscription)
+                self._accept(outcome, item)
             else:
                 self._decide(outcome, item, traffic)
+
+    def _accept(self, outcome: Outcome, item: Item) -> None:
+        status, location = outcome.http_status, outcome.location
+        reason = None if outcome.reason == str(status) else outcome.reason
+        if location is not None and not _keeps(item.lane[0]):
+            location = None
+        if reason is None and location is None:
+            self.accepted[status, item.language].append(outcome.delivery)
+        else:
+            self.rows.append(
+                (
+                    _ACCEPTED,
+                    reason,
+                    status,
+                    location,
+                    None,
+                    item.language,
+                    0,
+                    self.now,
+                    outcome.delivery,
+                )
+            )
+        self.heard[item.lane].codes.append("a")
+        self.tally[_ACCEPTED] += 1
+        if item.failures:
+            self.worked.append(item.subscription)
 
     def _decide(self, outcome: Outcome, item: Item, traffic: Traffic) -> None:
         heard = self.heard[item.lane]
@@ -141,6 +159,8 @@ class Book:
 
         The caller holds the transaction, so rows and subscriptions change together.
         """
+        for (status, language), rows in self.accepted.items():
+            store.deliveries.accept(rows, status, language, self.now)
         store.deliveries.finish(self.rows)
         gone = [
             person

@@ -82,7 +82,7 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
     postbox = open_postbox(config, f"recall{campaign.id}")
     tally: Counter[str] = Counter()
     stored = []
-    for delivery, location, _ in store.deliveries.stored(campaign.id):
+    for delivery, location, _ in store.doubts.stored(campaign.id):
         if asking.possible(location, postbox):
             stored.append((delivery, location))
         else:
@@ -93,7 +93,7 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
         tally[verdict] += 1
         if verdict == "recalled":
             back.append(delivery)
-    store.deliveries.recalled(back, now)
+    store.doubts.recalled(back, now)
     return tally
 
 
@@ -102,14 +102,12 @@ _RECALLED = {2: "recalled", 4: "too late"}
 
 def in_doubt(store: Store, name: str | None) -> Iterator[Mapping[str, Json]]:
     """Yield the deliveries in doubt, of one campaign or of all."""
-    return store.deliveries.in_doubt(None if name is None else store.campaigns.get(name).id)
+    return store.doubts.in_doubt(None if name is None else store.campaigns.get(name).id)
 
 
 def assume_sent(store: Store, name: str | None, now: Millis) -> int:
     """Count doubts as accepted, on a person's word; return how many."""
-    return store.deliveries.assume_sent(
-        None if name is None else store.campaigns.get(name).id, now
-    )
+    return store.doubts.assume_sent(None if name is None else store.campaigns.get(name).id, now)
 
 
 def send_again(store: Store, name: str, now: Millis) -> int:
@@ -122,7 +120,7 @@ def send_again(store: Store, name: str, now: Millis) -> int:
     campaign = store.campaigns.get(name)
     if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
         raise BusyError(f"{name} is being sent. Try again when it is done.")
-    return store.deliveries.send_again(campaign.id, now)
+    return store.doubts.send_again(campaign.id, now)
 
 
 def _is_being_sent(store: Store, campaign: Campaign) -> bool:

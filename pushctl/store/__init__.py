@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pushctl.store.campaigns import Campaigns
     from pushctl.store.consents import Consents
     from pushctl.store.deliveries import Deliveries
+    from pushctl.store.doubts import Doubts
     from pushctl.store.enrolments import Enrolments
     from pushctl.store.erasure import Erasure
     from pushctl.store.events import Events
@@ -124,6 +125,12 @@ class Store:
         from pushctl.store.consents import Consents
 
         return Consents(self)
+
+    @cached_property
+    def doubts(self) -> "Doubts":
+        from pushctl.store.doubts import Doubts
+
+        return Doubts(self)
 
     @cached_property
     def deliveries(self) -> "Deliveries":
@@ -344,12 +351,7 @@ class Store:
         ) from error
 
     def read_in_passing(self) -> None:
-        """
-        Keep little of the database in memory from now on.
-
-        For long work that goes over rows once and in order: a cache of all that it met
-        would be 64 MB that nobody looks at again.
-        """
+        """Keep little in memory from now on: for work that meets each row once."""
         if "audience" in self.__dict__:
             self.audience.close()
             del self.__dict__["audience"]

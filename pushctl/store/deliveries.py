@@ -6,11 +6,12 @@ after; what a crash leaves in ``sending`` is settled by ``jobs/recovery``. Rows 
 hot path are plain tuples: a dataclass a row would cost more than the query.
 """
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from pushctl.model import Json, Millis
+from pushctl.model import Millis
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -47,6 +48,8 @@ class Claimed(NamedTuple):
     state: str | None  # of the subscription; None once the person was forgotten
 
 
+PAGE = 20_000
+
 # One outcome as ``finish`` writes it: status, reason, http_status, location,
 # next_attempt_at, language, tries given back, now, delivery.
 Finished = tuple[
@@ -74,20 +77,20 @@ class Deliveries:
         of *expires_after* begins when it is due.
         """
         sql = """
-            INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at,
-                                    expires_at, changed_at)
-            VALUES (?, ?, ?, ?, ?)
+            INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at, expires_at,
+                                    changed_at)
+            SELECT :campaign, value, iif(:over, :now + :over * (:start + key) / :count, NULL),
+                   :now + :over * (:start + key) / :count + :life, :now
+              FROM json_each(:page)
         """
         count = len(subscriptions)
-
-        def rows() -> Iterator[tuple[int, int, Millis | None, Millis | None, Millis]]:
-            for position, subscription in enumerate(subscriptions):
-                due = now + over * position // count
-                end = None if expires_after is None else due + expires_after
-                yield campaign, subscription, due if over else None, end, now
-
+        values = {"campaign": campaign, "now": now, "life": expires_after, "over": over}
         with self._store.write() as connection:
-            connection.executemany(sql, rows())
+            # In pages: rows by the statement cost a third of rows one by one, and a
+            # million of them as one text would be eight megabytes.
+            for start in range(0, count, PAGE):
+                page = json.dumps(list(subscriptions[start : start + PAGE]))
+                connection.execute(sql, values | {"start": start, "count": count, "page": page})
         return count
 
     def claim_fresh(
@@ -166,6 +169,30 @@ class Deliveries:
         """
         with self._store.write() as connection:
             connection.executemany(sql, rows)
+
+    def accept(
+        self, rows: Sequence[int], http_status: int | None, language: str | None, now: Millis
+    ) -> None:
+        """
+        Write that these claimed rows were accepted; as ``finish``, for many alike.
+
+        One statement for all of them takes a third of the time of one each.
+        """
+        sql = """
+            UPDATE deliveries
+               SET status = 'accepted', reason = NULL, http_status = :http_status,
+                   next_attempt_at = NULL, language = coalesce(:language, language),
+                   changed_at = :now
+             WHERE id IN (SELECT value FROM json_each(:rows)) AND status = 'sending'
+        """
+        values = {
+            "rows": json.dumps(list(rows)),
+            "http_status": http_status,
+            "language": language,
+            "now": now,
+        }
+        with self._store.write() as connection:
+            connection.execute(sql, values)
 
     def release(self, rows: Iterable[tuple[Millis | None, str | None, Millis, int]]) -> None:
         """Give claimed rows back that never went out: (next attempt, reason, now, row)."""
@@ -293,68 +320,6 @@ class Deliveries:
         """
         values = {"campaign": campaign, "reason": reason}
         return [row[0] for row in self._store.connection.execute(sql, values)]
-
-    # --- rows in doubt ---------------------------------------------------------------
-
-    def in_doubt(self, campaign: int | None = None) -> Iterator[Mapping[str, Json]]:
-        """Yield the rows in doubt, oldest first, with campaign and subscription."""
-        sql = """
-            SELECT d.id, c.name, s.public_id, s.alias, d.reason, d.changed_at, d.expires_at
-              FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
-              LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE d.status = 'in_doubt'
-               AND d.campaign_id IN (SELECT id FROM campaigns
-                                      WHERE :campaign IS NULL OR id = :campaign)
-             ORDER BY d.campaign_id, d.id
-        """
-        names = ("id", "campaign", "subscriber", "alias", "reason", "since", "expires_at")
-        for row in self._store.connection.execute(sql, {"campaign": campaign}):
-            yield dict(zip(names, row, strict=True))
-
-    def assume_sent(self, campaign: int | None, now: Millis) -> int:
-        """Count rows in doubt as accepted because a person says so; return how many."""
-        sql = """
-            UPDATE deliveries
-               SET status = 'accepted', reason = 'assumed sent', changed_at = :now
-             WHERE status = 'in_doubt'
-               AND campaign_id IN (SELECT id FROM campaigns
-                                    WHERE :campaign IS NULL OR id = :campaign)
-        """
-        with self._store.write() as connection:
-            return connection.execute(sql, {"campaign": campaign, "now": now}).rowcount
-
-    def send_again(self, campaign: int, now: Millis) -> int:
-        """Plan a campaign's rows in doubt anew because a person says so; return how many."""
-        sql = """
-            UPDATE deliveries
-               SET status = 'planned', reason = 'sent again by hand', attempts = 0,
-                   next_attempt_at = NULL, changed_at = :now
-             WHERE campaign_id = :campaign AND status = 'in_doubt'
-        """
-        with self._store.write() as connection:
-            return connection.execute(sql, {"campaign": campaign, "now": now}).rowcount
-
-    # --- taking back -----------------------------------------------------------------
-
-    def stored(self, campaign: int) -> Iterator[tuple[int, str, str]]:
-        """Yield (row, location, key id) of accepted messages that a service may still keep."""
-        sql = """
-            SELECT d.id, d.location, s.key_id
-              FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE d.campaign_id = :campaign AND d.status = 'accepted'
-               AND d.location IS NOT NULL
-             ORDER BY d.id
-        """
-        yield from self._store.connection.execute(sql, {"campaign": campaign})
-
-    def recalled(self, deliveries: Iterable[int], now: Millis) -> None:
-        """Note that the service deleted these messages before they were fetched."""
-        sql = """
-            UPDATE deliveries SET reason = 'recalled', location = NULL, changed_at = ?
-             WHERE id = ? AND status = 'accepted'
-        """
-        with self._store.write() as connection:
-            connection.executemany(sql, ((now, delivery) for delivery in deliveries))
 
 
 _COLUMNS = """

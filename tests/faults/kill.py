@@ -97,6 +97,14 @@ class Scene:
         )
         return self.process
 
+    def close(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+    def errors(self) -> str:
+        return (self.folder / "errors.log").read_text()[-2000:]
+
     def finished(self) -> bool:
         return self.field.store.campaigns.get(self.names[-1]).status == "finished"
 
@@ -191,36 +199,42 @@ def kill_often(
     figures = Figures()
     with service(folder, faults) as told:
         scene = Scene(folder, people, told)
-        scene.freeze()
-        scene.resume()
-        before = 0
-        while figures.kills < kills:
-            assert scene.process is not None
-            if chance.random() < 0.8:
-                scene.await_flight()  # else while it starts, settles, claims
-            try:
-                scene.process.wait(chance.uniform(0.0, 1.5))
-            except subprocess.TimeoutExpired:
-                doubts = scene.doubts()
-                figures.in_doubt_max = max(figures.in_doubt_max, doubts - before)
-                before = doubts
-                target = chance.choice(("parent", "parent", "worker", "both"))
-                flying = strike(scene, target, chance)
-                if flying is None:
-                    continue
-                figures.kills += 1
-                figures.targets[target] += 1
-                figures.in_flight += flying
-                figures.in_flight_max = max(figures.in_flight_max, flying)
-            if scene.process.poll() is not None:
-                if scene.finished():
-                    scene.freeze()
-                scene.resume()
-        _end(scene)
-        figures.in_doubt_max = max(figures.in_doubt_max, scene.doubts() - before)
+        try:
+            _kill(scene, kills, chance, figures)
+            _end(scene)
+        finally:
+            scene.close()
         figures.in_doubt = scene.doubts()
     _judge(scene, folder / "push" / "sink.log", figures)
     return figures
+
+
+def _kill(scene: Scene, kills: int, chance: random.Random, figures: Figures) -> None:
+    scene.freeze()
+    process = scene.resume()
+    before = 0
+    while figures.kills < kills:
+        if chance.random() < 0.8:
+            scene.await_flight()  # else while it starts, settles, claims
+        try:
+            code = process.wait(chance.uniform(0.0, 1.5))
+            assert code in (0, 5), scene.errors()
+        except subprocess.TimeoutExpired:
+            doubts = scene.doubts()
+            figures.in_doubt_max = max(figures.in_doubt_max, doubts - before)
+            before = doubts
+            target = chance.choice(("parent", "parent", "worker", "both"))
+            flying = strike(scene, target, chance)
+            if flying is None:
+                continue
+            figures.kills += 1
+            figures.targets[target] += 1
+            figures.in_flight += flying
+            figures.in_flight_max = max(figures.in_flight_max, flying)
+        if process.poll() is not None:
+            if scene.finished():
+                scene.freeze()
+            process = scene.resume()
 
 
 def _end(scene: Scene) -> None:
@@ -229,8 +243,9 @@ def _end(scene: Scene) -> None:
     assert scene.process is not None
     while True:
         scene.process.wait(max(1.0, deadline - time.monotonic()))
-        if scene.finished() or time.monotonic() > deadline:
+        if scene.finished():
             return
+        assert time.monotonic() < deadline, scene.errors()
         scene.resume()
 
 
