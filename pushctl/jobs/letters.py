@@ -111,7 +111,9 @@ class Writer:
             self._urgency,
             self._topic,
         )
-        lane = (endpoint[: endpoint.index("/", 8)], row.key_id)
+        # One without a path came round the checks; push/ refuses it with its reason.
+        path = endpoint.find("/", 8)
+        lane = (endpoint[:path] if path > 0 else endpoint, row.key_id)
         return Item(
             letter, lane, row.tries, row.expires_at, row.subscription, language, row.failures
         )
