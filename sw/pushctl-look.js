@@ -2,6 +2,9 @@
 
 import { TEXTS } from "./pushctl-texts.js";
 
+// The site's name, icon and colour, as far as it has them.
+export const BRAND = /*pushctl*/{}/*end*/;
+
 const RIGHT_TO_LEFT = /^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/;
 
 const STYLE = `

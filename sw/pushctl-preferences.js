@@ -1,7 +1,7 @@
 // pushctl's preferences: pause for a week, fewer, stop, erase me.
 // Loaded by pushctl.preferences() and pushctl.consent(), and by nobody else.
 
-import { button, direct, host, language, make, words } from "./pushctl-look.js";
+import { BRAND, button, direct, host, language, make, words } from "./pushctl-look.js";
 
 const WEEK = 7 * 86_400_000;
 
@@ -53,7 +53,7 @@ export async function agree({ stored, store, now, PAGE, silent, sync }, given) {
 
 // A dialog; or, with into: "#place", a part of the page. Settles when the dialog is closed.
 export async function open(inner, given = {}) {
-  const options = { ...inner.CONFIG, ...given };
+  const options = { ...BRAND, ...given };
   const spoken = language(options);
   const said = words(options, spoken);
   const element = host("pushctl-preferences", STYLE, options);
@@ -87,8 +87,8 @@ async function fill(inner, box, said, spoken, closes) {
     news.textContent = "";
     try {
       await work();
-      news.textContent = text;
       await draw();
+      news.textContent = text;
     } catch {
       news.textContent = said.failed;
     }

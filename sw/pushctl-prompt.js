@@ -1,7 +1,7 @@
 // pushctl's invitation: a small question of ours before the browser's own.
 // Loaded by pushctl.prompt() for those who may be asked, and by nobody else.
 
-import { button, direct, host, language, make, picture, words } from "./pushctl-look.js";
+import { BRAND, button, direct, host, language, make, picture, words } from "./pushctl-look.js";
 import { matches, scrolled } from "./pushctl-watch.js";
 
 const DAY = 86_400_000;
@@ -89,8 +89,8 @@ function visit({ stored, store }) {
 // --- which ------------------------------------------------------------------------
 
 // { a: { kind: "bar" }, b: { weight: 2, texts } }: each browser keeps the one it got.
-export function chosen({ CONFIG, stored, store }, { variants, ...given }) {
-  const options = { ...CONFIG, ...given };
+export function chosen({ stored, store }, { variants, ...given }) {
+  const options = { ...BRAND, ...given };
   const names = Object.keys(variants ?? {});
   if (!names.length) return { ...options, variant: options.kind ?? "card" };
   const kept = stored().variant;

@@ -8,7 +8,7 @@ const DAY = 86_400_000;
 
 // { tag, page, scroll, dwell, link, click, form, event, expires, remove }; seconds, 0 to 1.
 export function watch(inner, rules = RULES) {
-  const here = rules.filter(({ page }) => matches(page, location));
+  const here = rules.filter(({ page, click, form }) => matches(page, location) && sound(click ?? form));
   const meet = (rule) => act(inner, rule);
   for (const rule of here) {
     if (rule.scroll) scrolled(rule.scroll).then(() => meet(rule));
@@ -18,6 +18,17 @@ export function watch(inner, rules = RULES) {
   }
   clicks(here.filter(({ link, click }) => link || click), meet);
   events(inner.heard, here.filter(({ event }) => event), meet);
+}
+
+// One selector that no browser reads must not stop the other rules.
+function sound(selector) {
+  try {
+    if (selector) document.querySelector(selector);
+    return true;
+  } catch (error) {
+    console.warn(`pushctl: ${error.message}`);
+    return false;
+  }
 }
 
 // Says the same of a tag once a day at most: a page that is opened often asks little.

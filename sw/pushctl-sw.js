@@ -150,7 +150,7 @@ async function renew(event) {
   const subscription = event.newSubscription ?? (await pushManager.getSubscription()) ??
     (await pushManager.subscribe({
       userVisibleOnly: true,
-      applicationServerKey: CONFIG.key || event.oldSubscription?.options.applicationServerKey,
+      applicationServerKey: CONFIG.key,
     }));
   if (subscription.endpoint === last?.endpoint) return;
   const auth = subscription.getKey("auth");

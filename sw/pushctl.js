@@ -1,7 +1,7 @@
 // pushctl on the page: subscribe on a click, tell what people do. docs/embedding.md has it all.
 // No dependency, no build: a plain script that sets window.pushctl; pushctl.mjs for imports.
 (() => {
-  const CONFIG = /*pushctl*/{ "url": "", "key": "", "name": "" }/*end*/;
+  const CONFIG = /*pushctl*/{ "url": "", "key": "" }/*end*/;
   const SOURCE = document.currentScript?.src ?? `${CONFIG.url || location.origin}/`;
   const HOME = CONFIG.url || new URL(SOURCE).origin;
   const early = window.pushctl;
@@ -126,9 +126,9 @@
     language: navigator.language,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
     ...(silent() || {
+      // Its utm_source is the source where nothing else is said.
       page: PAGE,
       referrer: document.referrer.slice(0, 256),
-      source: new URLSearchParams(location.search).get("utm_source")?.slice(0, 255) || undefined,
     }),
   });
 
@@ -312,7 +312,7 @@
     push: (...calls) => calls.forEach((call) =>
       typeof call === "function" ? call(api) : api[call[0]](...call.slice(1))),
   };
-  const inner = { api, CONFIG, HOME, PAGE, heard, label, stored, store, silent, now, current, update, post, sync };
+  const inner = { api, HOME, PAGE, heard, label, stored, store, silent, now, current, update, post, sync };
   window.pushctl = api;
   Object.assign(api, early?.options);
   // Called before we were here.

@@ -53,7 +53,7 @@ def test_write_brings_sw_up_to_date_and_adds_what_is_missing(tmp_path: Path) -> 
 
 def test_a_brand_that_makes_the_scripts_too_large_is_said(tmp_path: Path) -> None:
     project.make(tmp_path)
-    name = hashlib.sha512(b"a").hexdigest() * 2
+    name = "".join(hashlib.sha512(bytes([each])).hexdigest() for each in range(4))
     file = tmp_path / "pushctl.toml"
     text = file.read_text("utf-8")
     file.write_text(text.replace('# name = "The shop"', f'name = "{name}"'), "utf-8")

@@ -20,6 +20,13 @@ SCRIPTS = (
 )
 MOST_BYTES = 6_000  # pushctl.js and pushctl-sw.js together, compressed as served
 
+# What each of them must know: nothing is sent to every page that few of them need.
+_KNOWN = {
+    "pushctl.js": ("url", "key", "site", "rules"),
+    "pushctl-sw.js": ("url", "key", "name", "icon", "badge"),
+    "pushctl-look.js": ("name", "icon", "color"),
+}
+
 # In some of them: const CONFIG = /*pushctl*/{...}/*end*/;
 _SLOT = re.compile(r"/\*pushctl\*/.*?/\*end\*/", re.DOTALL)
 
@@ -39,7 +46,9 @@ def filled(
     """
     if name == "pushctl-rules.js":
         return fill(text, list(rules))
-    return fill(text, dict(values)) if "/*pushctl*/" in text else text
+    if name not in _KNOWN:
+        return text
+    return fill(text, {key: values[key] for key in _KNOWN[name] if key in values})
 
 
 def fill(text: str, values: Json) -> str:

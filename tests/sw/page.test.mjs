@@ -54,7 +54,7 @@ test("a click subscribes", async () => {
   assert.deepEqual(request.json.subscription, current.toJSON());
   assert.equal(request.json.key, KEY);
   assert.equal(request.json.language, "en-GB");
-  assert.equal(request.json.source, "letter");
+  assert.equal(request.json.page, "https://shop.example/basket?utm_source=letter");
   assert.equal(request.json.referrer, "https://search.example/");
   assert.equal(request.credentials, "omit");
   assertSigned(request, encode(current.getKey("auth")));

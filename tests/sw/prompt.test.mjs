@@ -12,7 +12,7 @@ function core(more = {}) {
   const storage = memoryStorage();
   const stored = () => JSON.parse(storage.getItem("pushctl")) ?? {};
   const store = (change) => storage.setItem("pushctl", JSON.stringify({ ...stored(), ...change }));
-  return { CONFIG: { name: "Lamp & Loom" }, stored, store, silent: () => false, now: Date.now, ...more };
+  return { stored, store, silent: () => false, now: Date.now, ...more };
 }
 
 test("eight languages say everything", () => {

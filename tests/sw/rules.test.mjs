@@ -165,6 +165,22 @@ test("a form is reached by seeing it, or by writing into one that came later", a
   assert.deepEqual(names(inner), ["Payment"]);
 });
 
+test("a selector that nobody can read stops no other rule", () => {
+  const inner = core();
+  const { querySelector } = document;
+  document.querySelector = (one) => {
+    if (one === "a[") throw new SyntaxError("no selector");
+    return querySelector(one);
+  };
+  const { warn } = console;
+  const warned = [];
+  console.warn = (text) => warned.push(text);
+  watch(inner, [{ tag: "Broken", click: "a[" }, { tag: "Lamps", page: "/lamps/*" }]);
+  console.warn = warn;
+  assert.deepEqual(names(inner), ["Lamps"]);
+  assert.deepEqual(warned, ["pushctl: no selector"]);
+});
+
 test("writing into a form reaches it", async () => {
   const inner = core();
   watch(inner, [{ tag: "Trial", form: "#trial" }]);
