@@ -17,7 +17,7 @@ from pushctl.errors import TemplateError
 from pushctl.jobs import context, guard, recovery
 from pushctl.jobs.booking import Book
 from pushctl.jobs.course import Course
-from pushctl.jobs.crew import CHUNK, Crew
+from pushctl.jobs.crew import CHUNK, Crew, few_collections
 from pushctl.jobs.letters import Item, Unwritten, Writer
 from pushctl.jobs.membership import segments_of
 from pushctl.jobs.postbox import open_postbox
@@ -113,7 +113,7 @@ class Sending:
         if count:
             store.read_in_passing()
             recovery.begin(postbox.journal, postbox.run)
-            with Crew(self._config, postbox, count) as self._crew:
+            with few_collections(), Crew(self._config, postbox, count) as self._crew:
                 try:
                     while self._turn():
                         pass
