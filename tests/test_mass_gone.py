@@ -1,0 +1,171 @@
+"""
+Many subscriptions called gone at once: from none to all, with a past and without one.
+
+A share of 404 and 410 that was never usual for a push service is a fault until a person
+says otherwise, and nobody is deleted for it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from pushctl.demo.pushservice import PushService
+from pushctl.jobs import deliver, subscribers
+from pushctl.model import CampaignStatus
+from pushctl.rules.tokens import encode, endpoint_hash
+from tests.support import sending
+from tests.support.program import pushctl
+from tests.support.sending import FCM, MOZILLA, Field, soon
+
+PEOPLE = 800
+GONE = {"do": "answer", "status": 410, "path": "/gone-"}
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[PushService]:
+    """A service that calls gone whoever has it in the path, and takes all others."""
+    with PushService(checks=False, script=[GONE]) as service:
+        yield service
+
+
+@pytest.fixture
+def field(tmp_path: Path, running: PushService) -> Iterator[Field]:
+    made = sending.field(tmp_path, running)
+    yield made
+    made.store.close()
+
+
+def leave(field: Field, rows: Sequence[int], percent: int, host: str = MOZILLA) -> int:
+    """Have *percent* of *rows*, evenly among them, be gone at their service; count them."""
+    gone = [
+        row
+        for number, row in enumerate(rows)
+        if (number + 1) * percent // 100 > number * percent // 100
+    ]
+    values = []
+    for row in gone:
+        address = f"https://{host}{sending._PATHS[host]}/gone-{row}"
+        values.append((address, endpoint_hash(address), row))
+    sql = "UPDATE subscriptions SET endpoint = ?, endpoint_hash = ? WHERE id = ?"
+    with field.store.write() as connection:
+        connection.executemany(sql, values)
+    return len(gone)
+
+
+def past(field: Field, percent: int, host: str = MOZILLA) -> None:
+    """Give *host* a campaign in which *percent* of 1,000 were gone, and believed."""
+    rows = field.people(1000, host, first=500_000, tag=f"past {host}")
+    leave(field, rows, percent, host)
+    wish = {"everyone": False, "tags": (f"past {host}",), "name": f"past {host}"}
+    report = field.send(soon(), **wish)
+    options = deliver.Options(patience=0.0, accept_mass_gone=True)
+    deliver.run(field.store, field.config, report.campaign, soon(), options)
+    assert field.counts(report.campaign).get("gone", 0) == 10 * percent
+
+
+def gone_among(field: Field, rows: Sequence[int]) -> int:
+    sql = "SELECT count(*) FROM subscriptions WHERE state = 'gone' AND id BETWEEN ? AND ?"
+    (count,) = field.store.connection.execute(sql, (rows[0], rows[-1])).fetchone()
+    return int(count)
+
+
+@pytest.mark.parametrize("usual", [None, 4, 5])
+@pytest.mark.parametrize("percent", [0, 10, 19, 21, 40, 100])
+def test_more_than_a_fifth_is_believed_only_where_many_used_to_be_gone(
+    field: Field, usual: int | None, percent: int
+) -> None:
+    if usual is not None:
+        past(field, usual)
+    rows = field.people(PEOPLE, tag="now")
+    gone = leave(field, rows, percent)
+    others = field.people(50, FCM, first=900_000, tag="now")
+    report = field.send(soon(), everyone=False, tags=("now",), name="now")
+    counts = field.counts(report.campaign)
+    believed = percent <= 20 or (usual is not None and usual >= 5)
+    assert sum(counts.values()) == PEOPLE + len(others)
+    assert (report.refused is None) is believed
+    if believed:
+        assert gone_among(field, rows) == counts.get("gone", 0) == gone
+        assert counts["accepted"] == PEOPLE - gone + len(others)
+    else:
+        assert gone_among(field, rows) == 0
+        if percent >= 40:  # at 21 % only the last answers tell
+            assert report.campaign.status is CampaignStatus.PAUSED
+            assert counts["planned"] > 0
+        # The other service has nothing to do with it.
+        accepted = "SELECT count(*) FROM deliveries WHERE subscription_id >= ? AND status = ?"
+        found = field.store.connection.execute(accepted, (others[0], "accepted"))
+        assert found.fetchone() == (len(others),)
+
+
+def test_another_services_past_proves_nothing(field: Field) -> None:
+    past(field, 12, FCM)
+    past(field, 0, MOZILLA)
+    rows = field.people(PEOPLE, tag="now")
+    leave(field, rows, 40)
+    report = field.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.refused is not None
+    assert gone_among(field, rows) == 0
+
+
+def test_a_hundred_are_too_few_to_judge(field: Field) -> None:
+    rows = field.people(100)
+    leave(field, rows, 100)
+    report = field.send(soon())
+    assert report.refused is None
+    assert field.states() == {"gone": 100}
+
+
+def test_a_person_decides_and_whoever_registers_again_is_back(
+    tmp_path: Path, running: PushService
+) -> None:
+    field = sending.field(tmp_path)
+    sending.lead_to(tmp_path, running)
+    rows = field.people(1000, now=soon())
+    gone = leave(field, rows, 50)
+    run = pushctl(
+        "send", "--everyone", "--template", "sale", "--name", "x", "--yes", cwd=tmp_path
+    )
+    assert run.code == 77, run.err
+    assert "campaigns resume 'x' --accept-mass-gone" in run.err
+    assert field.states() == {"active": 1000}
+    run = pushctl("campaigns", "resume", "x", cwd=tmp_path)
+    assert run.code == 77, run.err
+    assert field.states() == {"active": 1000}
+    run = pushctl("campaigns", "resume", "x", "--accept-mass-gone", cwd=tmp_path)
+    assert run.code == 0, run.err
+    assert field.states() == {"active": 1000 - gone, "gone": gone}
+    campaign = field.store.campaigns.get("x")
+    assert field.counts(campaign) == {"accepted": 1000 - gone, "gone": gone}
+
+    register_again(field)
+    assert field.states() == {"active": 1000}
+    running.play([])
+    report = pushctl(
+        "send", "--everyone", "--template", "sale", "--name", "y", "--yes", cwd=tmp_path
+    )
+    running.play([GONE])
+    assert report.code == 0, report.err
+    assert field.counts(field.store.campaigns.get("y")) == {"accepted": 1000}
+    field.store.close()
+
+
+def register_again(field: Field) -> None:
+    """Bring everybody who is gone in again, from a file as the shop would."""
+    sql = "SELECT endpoint, p256dh, auth FROM subscriptions WHERE state = 'gone'"
+    lines = [
+        json.dumps(
+            {
+                "endpoint": endpoint,
+                "keys": {"p256dh": encode(point), "auth": encode(secret)},
+                "site": "shop",
+            }
+        )
+        for endpoint, point, secret in field.store.connection.execute(sql)
+    ]
+    file = field.config.folder / "again.jsonl"
+    file.write_text("\n".join(lines), "utf-8")
+    report = subscribers.import_file(field.store, field.config, file, soon())
+    assert report.refused == 0, report.rejected
