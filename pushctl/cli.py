@@ -32,7 +32,7 @@ COMMANDS = {
     "check": Command("pushctl.commands.check", "Find everything that is wrong, at once."),
     "keys": Command("pushctl.commands.keys", "Show the VAPID keys, or make a new one."),
     "receive": Command("pushctl.commands.receive", "Take what browsers send, until stopped."),
-    "sw": Command("pushctl.commands.sw", "Show the page's scripts: sizes, integrity, a copy."),
+    "sw": Command("pushctl.commands.sw", "Show the page's scripts: sizes and integrity."),
     "import": Command(
         "pushctl.commands.import_", "Bring what the receiver took into the database."
     ),

@@ -40,13 +40,14 @@ def command(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show the page's scripts: their sizes and what to write into integrity="...".
+    Show the page's scripts: sizes and integrity.
 
     \b
     pushctl sw --csv
 
-    The figures are of what the receiver serves; they change with pushctl.toml and with
-    every release of pushctl. --write gives you the files as they are in this release.
+    The last column belongs into integrity="..." of a script element. The figures are of
+    what the receiver serves; they change with pushctl.toml and with every release of
+    pushctl. --write gives you the files as they are in this release.
     """
     from pushctl.jobs import init
 
