@@ -68,7 +68,7 @@ class Every(StrEnum):
 @app.callback(invoke_without_command=True)
 def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    Show accepted, shown and clicked of every campaign.
+    Count accepted, shown, clicked.
 
     \b
     pushctl stats --csv
