@@ -139,6 +139,7 @@ class Line:
         for option, value in self.transport.options:
             set_option(option, value)
         set_option(pycurl.WRITEFUNCTION, flight.take)
+        set_option(pycurl.HEADERFUNCTION, flight.headers.append)
         set_option(pycurl.OPENSOCKETFUNCTION, flight.open)
         set_option(pycurl.SOCKOPTFUNCTION, flight.opened)
         if self._target is not None:
@@ -248,11 +249,8 @@ class Transport:
             flight.size = len(body)
         flight.letter = letter
         flight.upload = io.BytesIO(body)
-        flight.headers = []
-        flight.body = b""
         flight.blocked = flight.dialled = False
         set_option(pycurl.READFUNCTION, flight.upload.read)
-        set_option(pycurl.HEADERFUNCTION, flight.headers.append)
         flight.began = time.perf_counter()
         self._flights[id(flight.curl)] = flight
         self._multi.add_handle(flight.curl)
@@ -310,6 +308,10 @@ class Transport:
         line.idle.append(flight)
         refused = message == _REFUSED and line.tells_refused(curl)
         written = flight.upload.tell() > 0 and not refused
+        # An idle handle may wait for long: it mustn't hold a hostile answer's headers.
+        headers, body = flight.headers[:], flight.body
+        flight.headers.clear()
+        flight.body = b""
         fault = ""
         if code:
             fault = "refused by the service" if refused else _fault(code, written)
@@ -318,8 +320,8 @@ class Transport:
             line.origin,
             # An informational answer is none.
             status if status >= 200 else 0,
-            flight.headers,
-            flight.body,
+            headers,
+            body,
             written,
             flight.blocked and not flight.dialled,
             refused,
