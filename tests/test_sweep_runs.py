@@ -50,14 +50,18 @@ def fill(store: Store, people: list[int], at: int) -> None:
     )
 
 
+def plain_environment() -> dict[str, str]:
+    """What cron hands over: none of the settings that ask for the whole program."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PUSHCTL_")}
+
+
 def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PUSHCTL_")}
     return subprocess.Popen(
         [*PROGRAM, "--project", str(folder), "sweep", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env=environment,
+        env=plain_environment(),
     )
 
 
@@ -160,7 +164,11 @@ def test_the_idle_path_loads_nothing_but_the_standard_library(field: Field) -> N
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=plain_environment(),
     ).stdout.split()
     foreign = {"typer", "rich", "sqlite_utils", "cryptography", "pycurl", "jinja2", "lark",
                "orjson", "dateutil", "pywebpush", "requests", "feedparser"}  # fmt: skip
