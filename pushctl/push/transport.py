@@ -25,6 +25,7 @@ from pushctl.push import dial
 STREAMS = 100  # on one connection; what servers commonly allow
 _CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken
 _MOST_OF_A_BODY = 4096
+_LEAST_BUFFER = 16_384  # bytes; the least that libcurl takes
 _CONNECT_SECONDS = 10.0
 
 # What libcurl says first, and only, when it wanted to repeat a request that the service
@@ -354,6 +355,8 @@ def _options(timeout: float, proxy: str | None, ca: str | None) -> list[tuple[in
         (pycurl.PROTOCOLS, pycurl.PROTO_HTTPS),
         (pycurl.POST, 1),
         (pycurl.PATH_AS_IS, 1),
+        # Each handle keeps one, and no body is larger than a quarter of this.
+        (pycurl.UPLOAD_BUFFERSIZE, _LEAST_BUFFER),
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
         (pycurl.PIPEWAIT, 1),
         (pycurl.FOLLOWLOCATION, 0),
