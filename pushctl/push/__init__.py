@@ -33,7 +33,7 @@ def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
     """
     Return a started pool of *workers* processes for ``send_chunk``.
 
-    The processes die with the thread that calls this, ignore Ctrl-C (the caller ends
+    The processes die with the one that calls this, ignore Ctrl-C (the caller ends
     a run through ``postbox.stop``) and have proved their encoder before they send.
     """
     from pushctl.push import workers as pool

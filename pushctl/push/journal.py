@@ -148,8 +148,11 @@ def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:
 
 def discard(folder: Path, run: str, letters: Sequence[Letter]) -> None:
     """Remove the journal of the chunk *letters*; call it after its outcomes are committed."""
-    for file in folder.glob(f"{run}-{letters[0].delivery}-*.journal"):
-        file.unlink(missing_ok=True)
+    name = f"{run}-{letters[0].delivery}-"
+    with os.scandir(folder) as files:  # a glob takes five times as long
+        for file in files:
+            if file.name.startswith(name) and file.name.endswith(".journal"):
+                Path(file).unlink(missing_ok=True)
 
 
 def _read_once_free(file: Path, deadline: float) -> bytes:

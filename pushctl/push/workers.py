@@ -1,6 +1,8 @@
 """The pool of sending processes on this machine."""
 
 import ctypes
+import fcntl
+import gc
 import multiprocessing
 import os
 import signal
@@ -11,18 +13,22 @@ from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 
 _PR_SET_PDEATHSIG = 1
+_ANCESTOR = "pushctl.push.ancestor"
 
 
 def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
     """
     Return a started pool; see ``pushctl.push.executor``.
 
-    Processes are spawned, not forked: libcurl, SQLite and threads don't survive a fork.
+    Processes are forked from a clean one, not from this: libcurl, SQLite and threads
+    don't survive a fork.
     """
     dial.targets(postbox.loopback)  # an error in them is told here, not in a worker's trace
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([_ANCESTOR])
     pool = ProcessPoolExecutor(
         max_workers=workers,
-        mp_context=multiprocessing.get_context("spawn"),
+        mp_context=context,
         initializer=begin,
         initargs=(os.getpid(), postbox),
     )
@@ -44,10 +50,10 @@ def begin(parent: int, postbox: Postbox) -> None:
     A worker that outlived a killed parent would go on sending what the next run has
     already taken over.
     """
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)  # it died before we could ask to be told
+    _die_with_the_parent()
+    # Chunks make tuples by the thousand, and no cycles: look for those rarely.
+    gc.freeze()
+    gc.set_threshold(50_000)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
@@ -55,6 +61,27 @@ def begin(parent: int, postbox: Postbox) -> None:
     from pushctl.push import chunk
 
     chunk.open_office(postbox)
+
+
+def _die_with_the_parent() -> None:
+    """
+    Have the kernel end this process when its parent, or the ancestor, dies however.
+
+    The ancestor forked us, so it can be named to prctl. The parent holds the other end
+    of a pipe; that it was closed is told by SIGIO, which ends a process.
+    """
+    from pushctl.push import ancestor
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    pipe = parent.sentinel
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
+    # Either may have died before we could ask to be told.
+    if os.getppid() != ancestor.PID or not parent.is_alive():
+        os._exit(1)
 
 
 def _wait_for_end(parent: int) -> None:

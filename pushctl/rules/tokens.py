@@ -1,11 +1,10 @@
 """
-Names and signatures that go out to the web and come back: all of them HMACs.
+Names and signatures that go out to the web and come back: all of them keyed hashes.
 
 *secret* is the project's own (keys/secret), *auth* the subscription's 16 bytes, which
 the browser knows too.
 """
 
-import base64
 import binascii
 import hashlib
 import hmac
@@ -15,9 +14,12 @@ from pushctl.model import Millis
 SIGNATURE_SECONDS = 300
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
 def encode(raw: bytes) -> str:
     """Return *raw* as base64url without padding (RFC 7515, appendix C)."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).translate(_URL_SAFE, b"=").decode("ascii")
 
 
 def decode(text: str) -> bytes:
@@ -44,8 +46,13 @@ def tombstone(secret: bytes, endpoint_hash: bytes) -> str:
 
 
 def message_token(secret: bytes, delivery: int) -> str:
-    """Return the name by which a notification reports about *delivery*; unforgeable."""
-    mac = hmac.digest(secret, b"message\n%d" % delivery, "sha256")[:16]
+    """
+    Return the name by which a notification reports about *delivery*; unforgeable.
+
+    Keyed BLAKE2b (RFC 7693, section 2.9): every message takes one, and it costs a third
+    of an HMAC. *secret* has at most 64 bytes.
+    """
+    mac = hashlib.blake2b(b"message\n%d" % delivery, digest_size=16, key=secret).digest()
     return f"{delivery}.{encode(mac)}"
 
 

@@ -160,25 +160,11 @@ def service(folder: Path, faults: bool) -> Iterator[dict[str, Any]]:
         process.wait()
 
 
-def workers_of(parent: int) -> list[int]:
-    """Return the sending processes below *parent*."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            line = (stat.parent / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if int(fields[1]) == parent and b"spawn_main" in line:
-            found.append(int(stat.parent.name))
-    return found
-
-
 def strike(scene: Scene, target: str, chance: random.Random) -> int | None:
     """Kill *target*; return how much was in flight, or None when it wasn't there."""
     process = scene.process
     assert process is not None
-    workers = workers_of(process.pid)
+    workers = program.workers_of(process.pid)
     if target != "parent":
         if not workers:
             return None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,3 +79,24 @@ def on_terminal(
     _, status = os.waitpid(pid, 0)
     text = shown.decode("utf-8").replace("\r\n", "\n")
     return Run(os.waitstatus_to_exitcode(status), text, "")
+
+
+def workers_of(parent: int) -> list[int]:
+    """Return the sending processes of *parent*: forked from a process that it started."""
+    ancestors = [it for it in _children(parent) if b"forkserver" in _command(it)]
+    return [worker for ancestor in ancestors for worker in _children(ancestor)]
+
+
+def _children(parent: int) -> list[int]:
+    found: list[int] = []
+    for file in Path(f"/proc/{parent}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, file.read_text().split())
+    return found
+
+
+def _command(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
