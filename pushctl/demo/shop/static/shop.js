@@ -254,13 +254,15 @@ async function tellPurchase(order) {
   pushctl(["untag", "Abandoned basket 1", "Abandoned basket 2"]);
 }
 
+const INVITATION = { language: LANGUAGE, name: "Lamp & Loom" };
+
 // The bell: asks, or leads to pause, fewer, stop and erase.
 async function ring() {
   const { prompt, preferences, state } = window.pushctl;
   const { supported, subscribed, permission } = await state();
   if (!supported) return toast(say("unsupported"));
   if (permission === "denied") return toast(say("denied"));
-  if (permission === "default") await prompt({ language: LANGUAGE, again: true });
+  if (permission === "default") await prompt({ ...INVITATION, again: true });
   else await preferences({ language: LANGUAGE });
   const now = await state();
   if (now.subscribed !== subscribed) await showBell(true);
@@ -276,5 +278,5 @@ frame();
 show();
 pushctl(["track", "page_view", { page: location.pathname }]);
 pushctl((loaded) => showBell()
-  .then(() => loaded.prompt({ language: LANGUAGE, delay: 1500 }))
+  .then(() => loaded.prompt({ ...INVITATION, delay: 1500 }))
   .then((answer) => answer === "skipped" || showBell(answer === "granted")));
