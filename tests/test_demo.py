@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
+from pushctl.demo import presets, verdict
 from pushctl.demo.browsers import find_browsers
+from pushctl.demo.crowd import Letter
+from pushctl.rules import declaration
 from pushctl.store import Store
+from tests.support import presets as shipped
 
 
 def demo(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
@@ -27,17 +32,23 @@ def test_the_story_is_told_to_its_end_and_every_figure_is_what_the_visitors_did(
 
     assert told.returncode == 0, told.stderr
     assert "The same, to the last one, as what the visitors did." in told.stderr
-    assert "reminders, each once, and nobody who had bought." in told.stderr
+    assert "decrypted by the browser it was for, once, and none after" in told.stderr
+    table = [line.split("\t") for line in told.stdout.splitlines()]
+    reached = {cells[0]: int(cells[2]) for cells in table if cells[0] in presets.STEPS}
+    assert list(reached) == list(presets.STEPS)
+    assert all(count > 0 for step, count in reached.items() if step.endswith("/1"))
 
 
-def test_the_project_stays_behind_with_everybody_in_it(tmp_path: Path) -> None:
+def test_a_dozen_visitors_are_enough_and_the_project_stays_behind_with_them(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "shop"
 
     told = demo(folder, "--browser", "none", "--visitors", "12")
 
     assert told.returncode == 0, told.stderr
     with Store(folder / "pushctl.db") as store:
-        assert store.db["subscriptions"].count == 12
+        assert store.db["subscriptions"].count == 13  # and one newcomer
         assert store.db["deliveries"].count > 0
 
 
@@ -57,7 +68,114 @@ def test_a_real_browser_takes_part(tmp_path: Path, kind: str) -> None:
     if kind not in [found.kind for found in find_browsers()]:
         pytest.skip(f"{kind} is not installed")
 
-    told = demo(tmp_path / "shop", "--browser", kind, "--visitors", "9")
+    told = demo(tmp_path / "shop", "--browser", kind, "--visitors", "12")
 
     assert told.returncode == 0, told.stderr
     assert f"{kind.capitalize()} shows: Your basket is saved" in told.stderr
+
+
+def test_the_month_knows_every_step_of_every_shipped_trigger() -> None:
+    triggers, faults = declaration.parse_all(tomllib.loads(shipped.text())["triggers"])
+
+    assert faults == []
+    assert sorted(presets.STEPS) == sorted(
+        f"{name}/{number}"
+        for name, trigger in triggers.items()
+        for number, _ in enumerate(trigger.steps, 1)
+    )
+    assert {part.trigger for part in presets.PARTS.values()} | {
+        "welcome",
+        *presets.EVERYBODY,
+    } == set(triggers)
+
+
+# --- whether the month went well: a fault of each kind is found --------------------------
+
+# Two were meant; both got the first and saw it, one has bought since, the other got more.
+WELL: dict[str, list[Letter]] = {
+    "basket/1": [Letter(1, 11, False, True, True), Letter(2, 12, False, True)],
+    "basket/2": [Letter(2, 13, False, True)],
+}
+COUNTED = {
+    "basket/1": {"accepted": 2, "shown": 2, "clicked": 1},
+    "basket/2": {"accepted": 1, "shown": 1, "clicked": 0},
+}
+
+
+def judge(
+    letters: dict[str, list[Letter]],
+    figures: dict[str, dict[str, int]] | None = None,
+    meant: tuple[int, ...] = (1, 2),
+    bought: tuple[int, ...] = (1,),
+    real: int = 0,
+) -> list[str]:
+    return list(
+        verdict.faults(
+            letters,
+            {"basket": meant},
+            figures or COUNTED,
+            bought=bought,
+            baskets=["basket"],
+            real=real,
+        )
+    )
+
+
+def test_a_month_without_a_fault_passes() -> None:
+    assert judge(WELL) == []
+
+
+def counted(step: str, **figures: int) -> dict[str, dict[str, int]]:
+    return COUNTED | {step: COUNTED[step] | figures}
+
+
+@pytest.mark.parametrize(
+    ("letters", "options", "fault"),
+    [
+        (WELL, {"figures": counted("basket/1", accepted=3)}, "2 visitors, but stats counts 3"),
+        (WELL, {"figures": counted("basket/1", shown=1)}, "stats counts 1 shown"),
+        (WELL, {"figures": counted("basket/2", clicked=1)}, "stats counts 1 clicked"),
+        (WELL, {"meant": (1, 2, 3)}, "basket did not reach 1 of 3"),
+        (WELL, {"meant": (1,)}, "reached 1 who were not meant"),
+        (WELL, {"bought": ()}, "basket/2 did not reach 1 of 2"),
+        (
+            WELL | {"basket/2": [*WELL["basket/2"], Letter(2, 14, False)]},
+            {"figures": counted("basket/2", accepted=2)},
+            "basket/2 came twice to somebody",
+        ),
+        (
+            WELL | {"basket/2": [Letter(2, 13, True, True)]},
+            {},
+            "basket/2 reached somebody who had bought",
+        ),
+        (
+            WELL | {"basket/1": [WELL["basket/1"][0], Letter(2, 12, False)]},
+            {"figures": counted("basket/1", shown=1)},
+            "basket/2 reached somebody who had not seen the first",
+        ),
+        (
+            {"basket/1": [], "basket/2": []},
+            {
+                "figures": {
+                    step: dict.fromkeys(figures, 0) for step, figures in COUNTED.items()
+                },
+                "bought": (1, 2),
+            },
+            "basket sent nothing",
+        ),
+    ],
+)
+def test_a_fault_of_the_month_is_found(
+    letters: dict[str, list[Letter]], options: dict[str, object], fault: str
+) -> None:
+    found = judge(letters, **options)  # type: ignore[arg-type]
+
+    assert len(found) == 1
+    assert fault in found[0]
+
+
+def test_a_real_browser_beside_the_visitors_may_be_counted_once() -> None:
+    figures = counted("basket/1", accepted=3, shown=3)
+
+    assert judge(WELL, figures, real=1) == []
+    assert judge(WELL, counted("basket/1", accepted=4), real=1) != []

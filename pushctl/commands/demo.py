@@ -21,7 +21,7 @@ def command(
     browser: Annotated[
         Choice, typer.Option(help="A real browser that takes part, if one is here.")
     ] = Choice.AUTO,
-    visitors: Annotated[int, typer.Option(min=3, max=5000, help="Simulated browsers.")] = 240,
+    visitors: Annotated[int, typer.Option(min=12, max=5000, help="Simulated browsers.")] = 240,
     watch: Annotated[
         bool, typer.Option("--open", help="Show the browser; you do the clicking.")
     ] = False,

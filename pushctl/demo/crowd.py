@@ -16,6 +16,8 @@ from pushctl.demo.people import Person
 from pushctl.errors import PushctlError
 from pushctl.model import Json
 
+Request = tuple[str, Json]  # a path and a body
+
 THREADS = 8
 TAG = "Abandoned basket 1"
 
@@ -30,6 +32,17 @@ class Tally:
     bought: int = 0
     unreadable: int = 0
     titles: dict[str, str] = field(default_factory=dict)  # language -> a title as decrypted
+
+
+@dataclass
+class Letter:
+    """One message as the browser that it was for decrypted it, and what came of it."""
+
+    reader: int  # the person's number
+    delivery: int
+    bought: bool  # before it came
+    shown: bool = False
+    clicked: bool = False
 
 
 class Web:
@@ -73,8 +86,9 @@ class Crowd:
     """All simulated visitors of the demo, reachable by endpoint."""
 
     def __init__(self, members: Sequence[Person], web: Web, chance: random.Random) -> None:
-        self.members = members
+        self.members = list(members)
         self.tally = Tally()
+        self.letters: list[Letter] = []
         self._web = web
         self._chance = chance
         self._by_endpoint = {person.endpoint: person for person in members}
@@ -102,17 +116,27 @@ class Crowd:
 
         yield from self._all(leave, [person for person in self.members if person.basket])
 
-    def leave_tonight(self) -> int:
-        """Let some who had nothing in the basket fill it and leave; return how many."""
-        members = [person for person in self.members if person.basket is None][::3]
-        for person in members:
-            person.basket = people.choice(self._chance)
+    def join(self, size: int, new_endpoint: Callable[[Person], str]) -> list[Person]:
+        """Let *size* more visitors come to the shop, who have not subscribed yet."""
+        newcomers = people.crowd(size, self._chance, len(self.members))
+        for person in newcomers:
+            person.basket = None
+            person.endpoint = new_endpoint(person)
+            self._by_endpoint[person.endpoint] = person
+        self.members += newcomers
+        return newcomers
 
-        def leave(person: Person) -> None:
-            for path, body in person.fill():
-                self._web.post(person, path, body)
+    def act(self, doings: Sequence[tuple[Person, Sequence[Request]]]) -> None:
+        """Let people's browsers send *doings*, each person's in this order."""
 
-        return sum(1 for _ in self._all(leave, members))
+        def send(doing: tuple[Person, Sequence[Request]]) -> None:
+            person, requests = doing
+            for path, body in requests:
+                self._web.post(person, path, body, signed=path != "/v1/subscribe")
+
+        with _pool() as pool:
+            for _ in pool.map(send, doings):
+                pass
 
     def receive(self, endpoint: str, body: bytes) -> bool:
         """
@@ -130,20 +154,26 @@ class Crowd:
             self._count("unreadable")
             return True
         self._count("received")
+        token: str = notification["data"]["pushctl"]
+        letter = Letter(person.number, int(token.partition(".")[0]), person.bought)
         with self._lock:
             self.tally.titles.setdefault(person.language, notification["title"])
-        self._react(person, notification["data"]["pushctl"])
+            self.letters.append(letter)
+        self._react(person, token, letter)
         return True
 
-    def _react(self, person: Person, token: str) -> None:
+    def _react(self, person: Person, token: str, letter: Letter) -> None:
         with self._lock:
             shown, returns, buys, closes = (self._chance.random() for _ in range(4))
         if shown > people.SHOWN_RATE:
             return
         self._report(person, token, "shown")
+        letter.shown = True
         if returns < people.RETURN_RATE:
             self._report(person, token, "clicked")
-            if buys < people.BUY_RATE:
+            letter.clicked = True
+            if buys < people.BUY_RATE and person.basket and not person.bought:
+                person.bought = True
                 for path, body in person.buy(TAG):
                     self._web.post(person, path, body)
                 self._count("bought")

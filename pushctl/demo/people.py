@@ -11,7 +11,7 @@ import os
 import random
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import http_ece
@@ -56,7 +56,9 @@ _PLACES = (
     (0.25, "en", "Europe/London", "London", "GB"),
 )
 
-_GOODS = (
+Goods = tuple[str, str, float]  # id, name, price
+
+GOODS: tuple[Goods, ...] = (
     ("lamp", "Brass lamp", 49.0),
     ("rug", "Hand-woven rug", 189.0),
     ("cup", "Coffee cup", 12.5),
@@ -78,15 +80,19 @@ class Person:
     key: ec.EllipticCurvePrivateKey
     auth: bytes
     endpoint: str = ""
-    basket: tuple[str, str, float] | None = None
-    shown: list[Mapping[str, Json]] = field(default_factory=list)
+    basket: Goods | None = None
+    bought: bool = False
 
     @property
     def p256dh(self) -> bytes:
         return self.key.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
-    def subscribe(self, application_server_key: str) -> tuple[str, Json]:
-        """Return path and body of the request with which the page registers this browser."""
+    def subscribe(self, application_server_key: str, **about: Json) -> tuple[str, Json]:
+        """
+        Return path and body of the request with which the page registers this browser.
+
+        *about* are attributes of the person beside the city.
+        """
         keys = {"p256dh": encode(self.p256dh), "auth": encode(self.auth)}
         return "/v1/subscribe", {
             "subscription": {"endpoint": self.endpoint, "keys": keys},
@@ -95,13 +101,15 @@ class Person:
             "timezone": self.timezone,
             "page": "/",
             "source": "demo",
-            "attributes": {"city": self.city},
+            "attributes": {"city": self.city, **about},
         }
 
     def abandon(self, tag: str) -> list[tuple[str, Json]]:
         """Return the requests of somebody who fills a basket, is tagged, and leaves."""
-        tagged = ("/v1/tags", {"endpoint": self.endpoint, "add": [tag], "remove": []})
-        return [tagged, *self.fill()] if self.basket else []
+        return [self.tag(tag), *self.fill()] if self.basket else []
+
+    def tag(self, tag: str) -> tuple[str, Json]:
+        return "/v1/tags", {"endpoint": self.endpoint, "add": [tag], "remove": []}
 
     def fill(self) -> list[tuple[str, Json]]:
         """Return the requests of somebody who puts something into the basket."""
@@ -109,13 +117,13 @@ class Person:
             return []
         item, name, price = self.basket
         cart = {"items": [{"id": item, "name": name, "price": price}], "total": price}
-        return [self._event("cart_updated", cart | {"currency": "EUR"})]
+        return [self.does("cart_updated", cart | {"currency": "EUR"})]
 
     def buy(self, tag: str) -> list[tuple[str, Json]]:
         """Return the requests of somebody who pays for what lies in the basket."""
         _, _, price = self.basket or ("", "", 0.0)
         return [
-            self._event("purchase", {"total": price, "currency": "EUR"}),
+            self.does("purchase", {"total": price, "currency": "EUR"}),
             ("/v1/tags", {"endpoint": self.endpoint, "add": [], "remove": [tag]}),
         ]
 
@@ -130,7 +138,8 @@ class Person:
     def sign(self, path: str, body: bytes) -> str:
         return sign_request(self.auth, path, int(time.time()), body)
 
-    def _event(self, name: str, properties: Json) -> tuple[str, Json]:
+    def does(self, name: str, properties: Json) -> tuple[str, Json]:
+        """Return the request that tells the event *name*."""
         event = {
             "id": encode(os.urandom(16)),
             "name": name,
@@ -151,10 +160,14 @@ def report(token: str, kind: str, action: str | None = None) -> tuple[str, Json]
     }
 
 
-def crowd(size: int, chance: random.Random) -> list[Person]:
-    """Return *size* visitors, a third of them with something in the basket."""
+def crowd(size: int, chance: random.Random, first: int = 0) -> list[Person]:
+    """
+    Return *size* visitors, a third of them with something in the basket.
+
+    They are numbered from *first* on.
+    """
     people = []
-    for number in range(size):
+    for number in range(first, first + size):
         _, language, timezone, city, country = _pick(_PLACES, chance)
         _, user_agent, service = _pick(_BROWSERS, chance)
         person = Person(
@@ -174,9 +187,9 @@ def crowd(size: int, chance: random.Random) -> list[Person]:
     return people
 
 
-def choice(chance: random.Random) -> tuple[str, str, float]:
-    """Return one of the shop's goods: id, name, price."""
-    return chance.choice(_GOODS)
+def choice(chance: random.Random) -> Goods:
+    """Return one of the shop's goods."""
+    return chance.choice(GOODS)
 
 
 def _pick(rows: Sequence[Any], chance: random.Random) -> Any:

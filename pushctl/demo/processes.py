@@ -31,13 +31,13 @@ def run(folder: Path, *words: str, show: bool = True) -> None:
 
 
 def output_of(folder: Path, *words: str) -> str:
-    """Return what ``pushctl`` with *words* answers; PushctlError when it fails."""
+    """Return what ``pushctl`` with *words* answers, unseen; PushctlError when it fails."""
     command = _command("pushctl", words)
     done = subprocess.run(
-        command, cwd=folder, env=_environment(), stdout=subprocess.PIPE, text=True
+        command, cwd=folder, env=_environment(), capture_output=True, text=True
     )
     if done.returncode:
-        raise _failed(folder, words, done.returncode)
+        raise _failed(folder, words, done.returncode, done.stderr)
     return done.stdout
 
 
@@ -90,9 +90,9 @@ def _command(module: str, words: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
-def _failed(folder: Path, words: Sequence[str], code: int) -> PushctlError:
+def _failed(folder: Path, words: Sequence[str], code: int, said: str = "") -> PushctlError:
     return PushctlError(
-        f"`pushctl {' '.join(words)}` ended with {code}; its folder is {folder}."
+        f"`pushctl {' '.join(words)}` ended with {code}; its folder is {folder}. {said}".strip()
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pushctl import output
-from pushctl.demo import nightwatch, people, processes
+from pushctl.demo import nightwatch, people, presets, processes
 from pushctl.demo.crowd import TAG, Crowd, Web
 from pushctl.demo.pushservice import PushService
 from pushctl.demo.telling import answering, chapter, wait
@@ -55,9 +55,9 @@ def tell(wishes: Wishes) -> None:
             visitor = stack.enter_context(Visitor(browser, world, watch=wishes.watch))
             visitor.arrive()
         _leave(world, crowd, visitor)
-        _remind(world, crowd, visitor)
-        _count(world, crowd, visitor)
-        nightwatch.tell(world, crowd)
+        clicks = _remind(world, crowd, visitor)
+        _count(world, crowd, int(visitor is not None), clicks)
+        nightwatch.tell(world, crowd, int(visitor is not None))
         _end(world, time.monotonic() - began)
         if wishes.stay:
             _stay(world)
@@ -78,10 +78,12 @@ def _build(wishes: Wishes, stack: ExitStack) -> World:
     (folder / "logs").mkdir(mode=0o700)
     listen = f"--listen=127.0.0.1:{receiver_port}"
     _start(stack, folder, receiver_port, "pushctl", "receive", listen)
-    options = (f"--port={shop_port}", f"--receiver={receiver}")
-    _start(stack, folder, shop_port, "pushctl.demo.shop", *options)
     key = json.loads(processes.output_of(folder, "keys", "show", "--json"))[0]["public"]
-    return World(folder, service, shop, receiver, key)
+    world = World(folder, service, shop, receiver, key)
+    presets.publish(world, 1)
+    options = (f"--port={shop_port}", f"--receiver={receiver}", f"--feed={world.feed}")
+    _start(stack, folder, shop_port, "pushctl.demo.shop", *options)
+    return world
 
 
 def _start(stack: ExitStack, folder: Path, port: int, module: str, *words: str) -> None:
@@ -134,7 +136,8 @@ def _leave(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
     processes.run(world.folder, "tags", "list")
 
 
-def _remind(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
+def _remind(world: World, crowd: Crowd, visitor: Visitor | None) -> int:
+    """Send the reminder and wait for the answers; return the real browser's clicks."""
     chapter("They are reminded", "One command; everybody in their own language.")
     with answering(world, crowd) as done:
         processes.run(world.folder, "send", "--tag", TAG, "--yes", "--name", "reminder")
@@ -144,21 +147,30 @@ def _remind(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
     output.say("")
     for language, title in sorted(crowd.tally.titles.items()):
         output.say(f"  decrypted in {language}: {title}")
+    if visitor is None:
+        return 0
+    return int(visitor.clicked(lambda: _clicks(world) > crowd.tally.clicked))
 
 
-def _count(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
+def _clicks(world: World) -> int:
+    processes.output_of(world.folder, "import", "--json")
+    row = json.loads(processes.output_of(world.folder, "stats", "--json"))[0]
+    return int(row["clicked"])
+
+
+def _count(world: World, crowd: Crowd, real: int, clicks: int) -> None:
     chapter("What came of it", "Push services only say accepted; the browsers say the rest.")
     processes.run(world.folder, "import")
-    tally, real = crowd.tally, int(visitor is not None)
+    tally = crowd.tally
     expected = {
         "accepted": crowd.with_basket + real,
         "shown": tally.shown + real,
-        "clicked": tally.clicked + real,
+        "clicked": tally.clicked + clicks,
     }
     counted = _settled(world, expected)
     processes.run(world.folder, "stats")
     output.say(
-        f"  {tally.clicked + real} came back, {tally.bought} of them bought "
+        f"  {tally.clicked + clicks} came back, {tally.bought} of them bought "
         "what was in the basket."
     )
     if counted != expected or tally.unreadable:
@@ -178,7 +190,7 @@ def _settled(world: World, expected: Mapping[str, int]) -> Mapping[str, int]:
         if counted == expected or time.monotonic() > deadline:
             return counted
         time.sleep(0.3)
-        processes.output_of(world.folder, "import")
+        processes.output_of(world.folder, "import", "--json")
 
 
 def _end(world: World, seconds: float) -> None:

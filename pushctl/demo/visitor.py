@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -93,9 +94,8 @@ class Visitor:
         self._until(f"{basket} > 0 && pushctl.tag()", PATIENCE)
 
     def come_back(self) -> None:
-        """See the reminder and click it."""
+        """See the reminder and click it; a person is left to do that (``clicked``)."""
         if self._desktop is None:
-            output.say("  The reminder is there: click it.")
             return
         deadline = time.monotonic() + 30
         while not self._desktop.notifications:
@@ -105,6 +105,21 @@ class Visitor:
         shown = self._desktop.notifications[0]
         output.say(f"  {self._found.kind.capitalize()} shows: {shown.title}")
         self._desktop.click(shown)
+
+    def clicked(self, told: Callable[[], bool]) -> bool:
+        """Wait until *told* says that the reminder was clicked; a person may let it be."""
+        if not self._watch:
+            return True  # what isn't counted after that is a fault
+        output.say("")
+        output.say("  The reminder is on your screen: click it.", "bold")
+        deadline = time.monotonic() + PATIENCE
+        while not told():
+            if time.monotonic() > deadline:
+                output.say("  You let it be, as most do. So be it.")
+                return False
+            time.sleep(0.5)
+        output.say("  That brought you back to the basket.")
+        return True
 
     def _click(self, selector: str) -> None:
         assert self._browser is not None

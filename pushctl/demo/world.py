@@ -13,3 +13,8 @@ class World:
     shop: str  # its origin
     receiver: str
     key: str  # applicationServerKey, base64url
+
+    @property
+    def feed(self) -> Path:
+        """The file of the shop's blog, which the shop serves as /feed.xml."""
+        return self.folder / "feed.xml"

@@ -42,6 +42,14 @@ class Histories:
         values = {"id": subscription, "limit": limit}
         return self._store.connection.execute(sql, values).fetchall()
 
+    def steps_sent(self) -> dict[int, str]:
+        """Return the campaign of every message that a trigger has sent, by delivery."""
+        sql = """
+            SELECT d.id, c.name FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
+             WHERE c.trigger IS NOT NULL AND d.status = 'accepted'
+        """
+        return dict(self._store.connection.execute(sql))
+
     def reached(self, trigger: str, since: Millis, note: str) -> Iterator[dict[str, Json]]:
         """Yield who entered *trigger* since then, newest first; *note* a path in attributes."""
         sql = """

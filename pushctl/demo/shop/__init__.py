@@ -20,12 +20,13 @@ _DIRECTIONS = {"en": "ltr", "ar": "rtl", "tr": "ltr"}
 _PAGES = ("/", "/basket", "/cart", "/checkout", "/thanks")
 
 
-def app(receiver_url: str, site: str | None = None) -> Starlette:
+def app(receiver_url: str, site: str | None = None, feed: Path | None = None) -> Starlette:
     """
     Return the shop, embedding the pushctl.js that *receiver_url* serves.
 
-    *site* names the site in pushctl.toml where there are several. ``?lang=`` chooses
-    the language; the browser's own counts where it is absent.
+    *site* names the site in pushctl.toml where there are several, *feed* the file that is
+    served as the blog's /feed.xml. ``?lang=`` chooses the language; the browser's own
+    counts where it is absent.
     """
     receiver = receiver_url.rstrip("/")
     query = f"?{urlencode({'site': site})}" if site else ""
@@ -47,9 +48,15 @@ def app(receiver_url: str, site: str | None = None) -> Starlette:
             line, media_type="text/javascript", headers={"Cache-Control": "no-cache"}
         )
 
+    async def blog(request: Request) -> Response:
+        text = feed.read_bytes() if feed else b""
+        return Response(text, media_type="application/atom+xml")
+
     pages = [Route(path, show) for path in _PAGES]
     files = Mount("/static", StaticFiles(directory=_STATIC))
-    return Starlette(routes=[*pages, Route("/pushctl-sw.js", worker), files])
+    return Starlette(
+        routes=[*pages, Route("/pushctl-sw.js", worker), Route("/feed.xml", blog), files]
+    )
 
 
 def _language(request: Request) -> str:
