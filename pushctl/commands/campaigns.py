@@ -58,7 +58,8 @@ def show(
     \b
     pushctl campaigns show "sale 2026-11-22"
 
-    planned = waiting + accepted + gone + rejected + expired + skipped + in doubt, always.
+    all = planned (these wait) + sending + accepted + gone + rejected + expired + skipped
+    + in doubt, always.
     """
     from pushctl.commands.results import STATES
     from pushctl.jobs import campaigns
@@ -68,7 +69,7 @@ def show(
     rows = campaigns.states(here.store, campaign.id)
     if format is output.Format.TABLE:
         output.record(campaign, _ABOUT)
-    total = {"status": "planned", "count": sum(row.count for row in rows)}
+    total = {"status": "all", "count": sum(row.count for row in rows)}
     output.rows(rows, STATES, format, total=total, empty="It has no receivers.")
 
 

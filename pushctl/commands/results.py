@@ -48,7 +48,7 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
     """Print every state with its reason; raise what the exit code demands."""
     campaign = report.campaign
     rows = campaigns.states(here.store, campaign.id)
-    total = {"status": "planned", "count": sum(row.count for row in rows)}
+    total = {"status": "all", "count": sum(row.count for row in rows)}
     output.rows(rows, STATES, format, title=campaign.name, total=total)
     for note in report.notes:
         output.warn(note)
