@@ -396,6 +396,17 @@ def test_a_rate_spreads_the_rest_over_time(field: Field) -> None:
     assert now + 15 * SECOND < last < now + 30 * SECOND
 
 
+def test_who_stays_claims_what_the_rate_lets_out_soon_and_no_more(field: Field) -> None:
+    field.people(1_000)
+    options = deliver.Options(patience=5.0, seconds=0.5)
+    report = field.send(soon(), rate="100/s", options=options)
+    counts = field.counts(report.campaign)
+    assert 0 < counts["accepted"] < 200
+    sql = "SELECT count(*) FROM deliveries WHERE attempts > 0 OR next_attempt_at IS NOT NULL"
+    (touched,) = field.store.connection.execute(sql).fetchone()
+    assert touched <= 400
+
+
 def test_what_is_spread_over_hours_waits_for_the_sweeps(field: Field) -> None:
     field.people(100)
     now = soon()

@@ -259,9 +259,27 @@ def test_a_bucket_lets_out_its_rate() -> None:
     bucket, out = Bucket(10.0, at=NOON), 0
     for tick in range(101):
         bucket = bucket.filled(NOON + tick * 100)
-        take = int(bucket.tokens)
-        bucket, out = bucket.taken(take), out + take
+        bucket, out = bucket.taken(bucket.ready), out + bucket.ready
     assert out == pytest.approx(101, abs=1)
+
+
+def test_a_bucket_lets_out_a_tenth_of_a_second_at_a_time() -> None:
+    bucket, taken = Bucket(200.0, at=NOON), []
+    for tick in range(1, 1001):
+        bucket = bucket.filled(NOON + tick)
+        if bucket.ready:
+            assert bucket.wait() == 0
+            taken.append(bucket.ready)
+        bucket = bucket.taken(bucket.ready)
+    assert taken == pytest.approx([20] * 10, abs=1)
+    assert bucket.wait() <= 0.1
+
+
+def test_what_a_bucket_waits_for_is_there_then() -> None:
+    bucket = Bucket(200.0, tokens=0.0, at=NOON)
+    later = NOON + round(bucket.wait() * 1000)
+    assert not bucket.filled(later - 1).ready
+    assert bucket.filled(later).ready == 20
 
 
 def test_a_long_pause_does_not_save_up_a_burst() -> None:

@@ -77,6 +77,16 @@ def test_a_campaigns_rate_lets_out_what_it_allows() -> None:
     assert 100 <= sent <= 102
 
 
+def test_a_campaigns_rate_has_use_for_two_seconds_of_letters() -> None:
+    assert proved(Traffic({}), A).room() is None
+    traffic = proved(Traffic({}, campaign_rate=100.0, now=NOON), A)
+    assert traffic.room() == 200
+    traffic.add(items(A, 101), NOON)
+    assert traffic.room() == 0  # not before half of them have gone
+    traffic.take(10, NOON + SECOND, 1)
+    assert traffic.room() == 109
+
+
 def test_a_services_rate_gives_the_rest_back_in_its_turn() -> None:
     traffic = proved(Traffic({}, origin_rate=10.0, now=NOON), A)
     traffic.add(items(A, 100), NOON)

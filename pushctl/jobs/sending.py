@@ -191,6 +191,10 @@ class Sending:
         room = self._crew.window - len(self._items) + len(landed.outcomes)
         if room < CLAIM // 2 and self._traffic.waiting:
             room = 0  # many small claims cost more than few large ones
+        if self._options.patience:
+            # We are here when the next may go out, so none is claimed before its time.
+            wanted = self._traffic.room()
+            room = room if wanted is None else min(room, wanted)
         if self._closing:
             room = 0
         if landed.outcomes or room > 0:

@@ -81,6 +81,17 @@ class Traffic:
             self._queues[key].append(item)
             self.waiting += 1
 
+    def room(self) -> int | None:
+        """
+        Return how many more letters the campaign's own rate has use for, None without one.
+
+        No more at all until half of what lies here has gone: claims are made in bulk.
+        """
+        if self._campaign is None:
+            return None
+        most = max(1, int(self._campaign.rate * PACED / SECOND))
+        return most - self.waiting if 2 * self.waiting <= most else 0
+
     def take(self, size: int, now: Millis, careful: int) -> list[Item]:
         """
         Return up to *size* letters that may go out together; nothing while all must wait.
@@ -91,7 +102,7 @@ class Traffic:
         total = sum(shares.values())
         if self._campaign is not None:
             self._campaign = self._campaign.filled(now)
-            size = min(size, int(self._campaign.tokens))
+            size = min(size, self._campaign.ready)
         chunk: list[Item] = []
         for key, share in shares.items():
             # In proportion, so that a chunk mixes services as the list does.
@@ -115,7 +126,7 @@ class Traffic:
             if count and (rate := self._rate(lane, now)) is not None:
                 bucket = self._buckets.get(key) or Bucket(rate, at=now)
                 self._buckets[key] = bucket = bucket.filled(now, rate)
-                count = min(count, int(bucket.tokens))
+                count = min(count, bucket.ready)
             elif count:
                 self._buckets.pop(key, None)
             if count > 0 and lane.accepted == 0:

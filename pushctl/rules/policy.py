@@ -312,9 +312,23 @@ class Bucket:
     def taken(self, count: int) -> "Bucket":
         return replace(self, tokens=self.tokens - count)
 
+    @property
+    def ready(self) -> int:
+        """
+        How many may go out: none until a tenth of a second's are together.
+
+        Each handful is claimed, journalled and booked as one; single letters would cost
+        ten times as much.
+        """
+        return int(self.tokens) if self.tokens >= self._handful else 0
+
     def wait(self) -> float:
-        """Return the seconds until there is one token."""
-        return max(0.0, (1 - self.tokens) / self.rate)
+        """Return the seconds until something may go out."""
+        return max(0.0, (self._handful - self.tokens) / self.rate)
+
+    @property
+    def _handful(self) -> float:
+        return max(1.0, self.rate / 10)
 
 
 ERROR_WINDOW = 1000
