@@ -4,15 +4,16 @@ Send for minutes or hours to push services that misbehave: does memory grow, do 
     python tests/faults/soak.py --minutes 60 --json
 
 One process sends campaign after campaign to 20,000 subscriptions at four push services,
-as fast as it can, and its workers live as long as it does. Some answers are errors, cut
-short, far too long, compressed, malformed, dripping or never come; every line of FAULTS
-is met hundreds of times a minute. From outside, the resident memory and the open file
-handles of parent and workers are read each second.
+as fast as it can or as --rate lets it, and its workers live as long as it does. Some
+answers are errors, cut short, far too long, compressed, malformed, dripping or never come;
+at full speed every line of FAULTS is met hundreds of times a minute. From outside, the
+resident memory and the open file handles of parent and workers are read each second.
 
 Memory is judged by the least-squares slopes of the parent and of the workers together,
 after the warm-up. Exits 1 when one reaches its bound (1 MB an hour once the run is long
 enough to tell that from noise: half an hour for the workers, two and a half hours for the
-parent), when handles grow, when a worker died, or when a ledger's sum is wrong.
+parent), when a worker takes more than it may, when handles grow, when a worker died, or
+when a ledger's sum is wrong.
 
 A worker keeps what each request in flight once needed for the next one, so it grows until
 its window has been full at every service. At 1,000 in flight that takes long when the
@@ -21,21 +22,21 @@ machine has other work; --window 100 gets there in seconds and shows leaks alone
 
 import argparse
 import json
-import os
 import random
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from tests.faults.soak_drive import Load, command  # noqa: E402
+from tests.faults.soak_watch import Samples, slope, watch  # noqa: E402
 from tests.support import program, sending  # noqa: E402
 
 WORST = sending.WNS
@@ -68,17 +69,6 @@ FAULTS: list[dict[str, Any]] = [
     {"share": 0.0002, "do": "silence"},
 ]
 HOSTS = (sending.MOZILLA, sending.FCM, sending.WNS, sending.APPLE)
-KEPT = 3  # campaigns in the database; older ones go, so that it doesn't grow by itself
-TIMEOUT = 1.0  # seconds until silence is a doubt
-
-
-@dataclass(frozen=True)
-class Load:
-    """How much is going on; a short run is over before a wide window is filled."""
-
-    people: int = 20_000
-    workers: int = 0  # as many as pushctl takes by itself
-    window: int = 1_000  # requests in flight, for each worker and service
 
 
 @dataclass
@@ -92,7 +82,10 @@ class Figures:
     slope_workers: float = 0.0
     bound_parent: float = 0.0
     bound_workers: float = 0.0
-    memory_mb: tuple[float, float] = (0.0, 0.0)  # after the warm-up, at the end
+    parent_mb: tuple[float, float] = (0.0, 0.0)  # after the warm-up, at the end
+    workers_mb: tuple[float, float] = (0.0, 0.0)  # all together
+    worker_most_mb: float = 0.0  # the largest that was seen of any
+    worker_bound_mb: float = 0.0
     handles: tuple[int, int] = (0, 0)  # most in the first and the last third
     workers: int = 0
     deaths: int = 0
@@ -105,10 +98,14 @@ class Figures:
         return (
             self.slope_parent < self.bound_parent
             and self.slope_workers < self.bound_workers
+            and self.worker_most_mb <= self.worker_bound_mb
             and self.handles[1] <= self.handles[0] + SPARE_HANDLES
             and self.deaths == self.wrong_sums == 0
         )
 
+
+# What a worker may take at a hundred in flight to each service; more for a wider window.
+WORKER_MB = 80.0
 
 # Connections that were reset are dialled anew, so their number is never quite the same.
 SPARE_HANDLES = 24
@@ -123,162 +120,6 @@ def bound(seconds: float, noise: float) -> float:
 # the parent by some megabytes; the workers stay where they are once their windows are full.
 NOISE_PARENT = 2.5
 NOISE_WORKERS = 0.5
-
-
-def slope(times: Sequence[float], values: Sequence[float]) -> float:
-    """Return the least-squares slope of *values* (MB) over *times* (s), in MB an hour."""
-    middle = sum(times) / len(times)
-    mean = sum(values) / len(values)
-    spread = sum((at - middle) ** 2 for at in times)
-    return (
-        3600
-        * sum((at - middle) * (it - mean) for at, it in zip(times, values, strict=True))
-        / spread
-    )
-
-
-# --- the process that sends -----------------------------------------------------------
-
-
-def drive(folder: Path, seconds: float, load: Load) -> None:
-    """Send campaign after campaign for *seconds*; answer with what was sent."""
-    from pushctl import config as configs
-    from pushctl import push
-    from pushctl.jobs import sending as job
-    from pushctl.jobs.postbox import open_postbox
-    from pushctl.push import vapid
-    from pushctl.store import Store
-
-    changed = {"TIMEOUT": TIMEOUT, "WORKERS": load.workers}
-    wanted = {f"PUSHCTL_PUSH__{name}": str(value) for name, value in changed.items() if value}
-    config = configs.load(folder / "pushctl.toml", wanted)
-    (key,) = vapid.load(config.keys)
-    push.executor = _kept(push.executor)
-    narrowed = _narrowed(open_postbox, load.window)
-    job.open_postbox = narrowed  # type: ignore[attr-defined]
-    told = Figures()
-    with Store(config.database) as store:
-        scene = sending.Field(config, store, key)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            told.campaigns += 1
-            _campaign(scene, told, load.people, deadline)
-    print(json.dumps(asdict(told)), flush=True)
-    # The pool was kept from being shut down; its workers die with us.
-    os._exit(0)
-
-
-def _kept(executor: Any) -> Any:
-    """Return an *executor* whose pool outlives the run, so that its workers grow old."""
-    pools: list[Any] = []
-
-    def kept(workers: int, postbox: Any) -> Any:
-        if not pools:
-            pools.append(executor(workers, postbox))
-            pools[0].shutdown = lambda *_, **__: None
-        return pools[0]
-
-    return kept
-
-
-def _narrowed(open_postbox: Any, window: int) -> Any:
-    """Return *open_postbox* with a smaller window, so that it is soon used to the full."""
-    return lambda *given: replace(open_postbox(*given), window=window)
-
-
-def _campaign(scene: sending.Field, told: Figures, people: int, deadline: float) -> None:
-    from pushctl.jobs import deliver
-
-    store, left = scene.store, max(0.1, deadline - time.monotonic())
-    options = deliver.Options(patience=0.0, seconds=left)
-    report = scene.send(sending.soon(), options=options, name=f"soak {told.campaigns}")
-    _count(report, told)
-    # What had to wait of this one and of those before.
-    for later in deliver.due(store, scene.config, sending.soon(), options):
-        _count(later, told)
-    (planned,) = store.connection.execute(
-        "SELECT count(*) FROM deliveries WHERE campaign_id = ?", (report.campaign.id,)
-    ).fetchone()
-    told.wrong_sums += planned != people
-    with store.write() as connection:
-        old = report.campaign.id - KEPT
-        connection.execute("DELETE FROM deliveries WHERE campaign_id <= ?", (old,))
-        connection.execute("DELETE FROM campaigns WHERE id <= ?", (old,))
-        connection.execute("DELETE FROM subscription_changes")
-        connection.execute(
-            "UPDATE subscriptions SET state = 'active', failures = 0, small_payload = 0"
-            " WHERE state <> 'active' OR failures OR small_payload"
-        )
-
-
-def _count(report: Any, told: Figures) -> None:
-    for status, count in report.sent.items():
-        told.outcomes[status] = told.outcomes.get(status, 0) + count
-        told.messages += count
-
-
-# --- the process that watches ---------------------------------------------------------
-
-
-@dataclass
-class Samples:
-    """What was read each second: seconds, megabytes and handles."""
-
-    at: list[float] = field(default_factory=list)
-    parent: list[float] = field(default_factory=list)
-    workers: list[float] = field(default_factory=list)
-    handles: list[int] = field(default_factory=list)
-    alive: list[int] = field(default_factory=list)  # workers
-    met: set[int] = field(default_factory=set)  # workers ever seen
-
-    def take(self, parent: int, began: float) -> None:
-        """Read all processes; nothing when one of them is just ending."""
-        children = _children(parent)
-        try:
-            own, *others = [_megabytes(pid) for pid in (parent, *children)]
-            if not own:
-                return  # it has just ended
-            handles = sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in (parent, *children))
-        except (OSError, IndexError):
-            return
-        self.at.append(time.monotonic() - began)
-        self.parent.append(own)
-        self.workers.append(sum(others))
-        self.handles.append(handles)
-        self.alive.append(len(children))
-        self.met.update(children)
-
-    def after(self, seconds: float) -> "Samples":
-        first = next((n for n, at in enumerate(self.at) if at >= seconds), 0)
-        return Samples(
-            self.at[first:], self.parent[first:], self.workers[first:], self.handles[first:]
-        )
-
-
-def _children(parent: int) -> list[int]:
-    """Return the sending processes below *parent*."""
-    found: list[int] = []
-    for file in Path(f"/proc/{parent}/task").glob("*/children"):
-        try:
-            found += [int(pid) for pid in file.read_text().split()]
-        except OSError:
-            continue
-    return [pid for pid in found if _is_worker(pid)]
-
-
-def _is_worker(pid: int) -> bool:
-    try:
-        return b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False
-
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-
-
-def _megabytes(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * _PAGE / 1e6
 
 
 def soak(
@@ -305,45 +146,21 @@ def soak(
         with (project / "pushctl.toml").open("a") as file:
             file.write(f'\n[push.loopback]\nca = "{told["ca"]}"\n[push.loopback.hosts]\n')
             file.writelines(f'"{name}" = "{to}"\n' for name, to in told["hosts"].items())
-        samples, answer = _watch(project, seconds, load)
+        samples, said = watch(
+            command(project, seconds, load), seconds, cwd=ROOT, env=program.environment()
+        )
     if keep is not None:
-        rows = zip(samples.at, samples.parent, samples.workers, samples.handles, strict=True)
-        lines = [",".join(f"{value:.1f}" for value in row) for row in rows]
-        keep.write_text("seconds,parent,workers,handles\n" + "\n".join(lines) + "\n")
-    return _figures(samples, answer, seconds, warm_up)
-
-
-def _watch(project: Path, seconds: float, load: Load) -> tuple[Samples, dict[str, Any]]:
-    """Run the process that sends; return what was seen of it and what it says."""
-    wish = json.dumps([str(project), seconds, asdict(load)])
-    command = [sys.executable, __file__, "--drive", wish]
-    began, samples = time.monotonic(), Samples()
-    with subprocess.Popen(
-        command, cwd=ROOT, env=program.environment(), stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            while process.poll() is None:
-                samples.take(process.pid, began)
-                if time.monotonic() - began > seconds + 60:
-                    raise SystemExit("the sending process didn't end")
-                time.sleep(1.0)
-        finally:
-            process.kill()
-        assert process.stdout is not None
-        said = process.stdout.read()
-    if process.returncode:
-        raise SystemExit(f"the sending process ended with {process.returncode}")
-    return samples, json.loads(said)
+        samples.write(keep)
+    return _figures(samples, json.loads(said), seconds, warm_up, load)
 
 
 def _figures(
-    samples: Samples, answer: dict[str, Any], seconds: float, warm_up: float
+    samples: Samples, answer: dict[str, Any], seconds: float, warm_up: float, load: Load
 ) -> Figures:
     kept = samples.after(warm_up)
     third = max(1, len(kept.at) // 3)
     total = [own + others for own, others in zip(kept.parent, kept.workers, strict=True)]
     watched = kept.at[-1] - kept.at[0]
-    most = max(samples.alive)
     return Figures(
         **answer
         | {
@@ -354,10 +171,13 @@ def _figures(
             "slope_workers": round(slope(kept.at, kept.workers), 2),
             "bound_parent": round(bound(watched, NOISE_PARENT), 2),
             "bound_workers": round(bound(watched, NOISE_WORKERS), 2),
-            "memory_mb": (round(total[0], 1), round(total[-1], 1)),
+            "parent_mb": (round(kept.parent[0], 1), round(kept.parent[-1], 1)),
+            "workers_mb": (round(kept.workers[0], 1), round(kept.workers[-1], 1)),
+            "worker_most_mb": round(max(samples.largest), 1),
+            "worker_bound_mb": WORKER_MB * max(1.0, load.window / 100),
             "handles": (max(kept.handles[:third]), max(kept.handles[-third:])),
-            "workers": most,
-            "deaths": len(samples.met) - most,
+            "workers": samples.most,
+            "deaths": len(samples.met) - samples.most,
         }
     )
 
@@ -367,15 +187,9 @@ def service(folder: Path, seed: int) -> Iterator[dict[str, Any]]:
     """Run the push service in a process of its own; yield what it tells of itself."""
     script = folder / "script.json"
     script.write_text(json.dumps(FAULTS))
-    command = [
-        sys.executable,
-        "-m",
-        "pushctl.demo.pushservice",
-        "--folder",
-        str(folder / "push"),
-    ]
-    command += ["--no-checks", "--no-receipts", "--script", str(script), "--seed", str(seed)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT)
+    call = [sys.executable, "-m", "pushctl.demo.pushservice", "--folder", str(folder / "push")]
+    call += ["--no-checks", "--no-receipts", "--script", str(script), "--seed", str(seed)]
+    process = subprocess.Popen(call, stdout=subprocess.PIPE, cwd=ROOT)
     try:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())
@@ -391,14 +205,11 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=Load.people)
     parser.add_argument("--workers", type=int, default=Load.workers)
     parser.add_argument("--window", type=int, default=Load.window)
+    parser.add_argument("--rate", type=int, default=Load.rate, help="messages a second")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--samples", type=Path, help="write every second's into this file")
-    parser.add_argument("--drive", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.drive:
-        project, lasting, load = json.loads(options.drive)
-        drive(Path(project), lasting, Load(**load))
     seconds = options.minutes * 60
     warm_up = options.warm_up if options.warm_up is not None else min(180.0, seconds / 3)
     with tempfile.TemporaryDirectory(prefix="pushctl-soak-") as folder:
@@ -406,7 +217,7 @@ def main() -> None:
             Path(folder),
             seconds,
             warm_up,
-            load=Load(options.people, options.workers, options.window),
+            load=Load(options.people, options.workers, options.window, options.rate),
             seed=options.seed,
             keep=options.samples,
         )

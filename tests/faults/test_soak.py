@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.soak import Load, bound, slope, soak
+from tests.faults.soak import Load, bound, soak
+from tests.faults.soak_watch import slope
 
 SMALL = Load(people=6_000, workers=2, window=50)
 
