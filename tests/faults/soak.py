@@ -4,10 +4,11 @@ Send for minutes or hours to push services that misbehave: does memory grow, do 
     python tests/faults/soak.py --minutes 60 --json
 
 One process sends campaign after campaign to 20,000 subscriptions at four push services,
-as fast as it can or as --rate lets it, and its workers live as long as it does. Some
-answers are errors, cut short, far too long, compressed, malformed, dripping or never come;
-at full speed every line of FAULTS is met hundreds of times a minute. From outside, the
-resident memory and the open file handles of parent and workers are read each second.
+as fast as it can (with --rate only while it warms up), and its workers live as long as it
+does. Some answers are errors, cut short, far too long, compressed, malformed, dripping or
+never come; at full speed every line of FAULTS is met hundreds of times a minute. From
+outside, the resident memory and the open file handles of parent and workers are read each
+second.
 
 Memory is judged by the least-squares slopes of the parent and of the workers together,
 after the warm-up. Exits 1 when one reaches its bound (1 MB an hour once the run is long
@@ -205,19 +206,24 @@ def main() -> None:
     parser.add_argument("--people", type=int, default=Load.people)
     parser.add_argument("--workers", type=int, default=Load.workers)
     parser.add_argument("--window", type=int, default=Load.window)
-    parser.add_argument("--rate", type=int, default=Load.rate, help="messages a second")
+    parser.add_argument(
+        "--rate", type=int, default=Load.rate, help="messages a second after the warm-up"
+    )
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--samples", type=Path, help="write every second's into this file")
     options = parser.parse_args()
     seconds = options.minutes * 60
     warm_up = options.warm_up if options.warm_up is not None else min(180.0, seconds / 3)
+    load = Load(
+        options.people, options.workers, options.window, options.rate, sprint=0.8 * warm_up
+    )
     with tempfile.TemporaryDirectory(prefix="pushctl-soak-") as folder:
         figures = soak(
             Path(folder),
             seconds,
             warm_up,
-            load=Load(options.people, options.workers, options.window, options.rate),
+            load=load,
             seed=options.seed,
             keep=options.samples,
         )

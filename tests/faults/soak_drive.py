@@ -34,6 +34,7 @@ class Load:
     workers: int = 0  # as many as pushctl takes by itself
     window: int = 1_000  # requests in flight, for each worker and service
     rate: int = 0  # messages a second; 0: as fast as it can
+    sprint: float = 0.0  # seconds at full speed before the rate holds, to fill the windows
 
 
 @dataclass
@@ -71,10 +72,11 @@ def drive(folder: Path, seconds: float, load: Load) -> None:
     told = Told()
     with Store(config.database) as store:
         scene = sending.Field(config, store, key)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < seconds:
             told.campaigns += 1
-            _campaign(scene, told, load, deadline)
+            now = load if passed > load.sprint else replace(load, rate=0)
+            _campaign(scene, told, now, began + seconds)
     print(json.dumps(vars(told)), flush=True)
     # The pool was kept from being shut down; its workers die with us.
     os._exit(0)
