@@ -55,6 +55,19 @@ def test_tagging_by_hand_and_the_list_of_tags(folder: Path) -> None:
     assert counts == {"All": 3, "VIP": 2, "News": 2, "Wholesale": 1}
 
 
+def test_a_person_gets_their_data(folder: Path) -> None:
+    done = pushctl("subscribers", "export", "--alias", "c3", cwd=folder)
+    (browser,) = json.loads(done.out)["browsers"]
+    assert (browser["alias"], browser["consents"]) == ("c3", [])
+    assert support.endpoint(3) not in done.out
+    assert done.err == ""
+
+    kept = pushctl("subscribers", "export", "--alias", "c3", "-o", "c3.json", cwd=folder)
+    assert "What is known of 1 browser(s) is written to c3.json." in kept.err
+    assert json.loads((folder / "c3.json").read_text())["browsers"] == [browser]
+    assert (folder / "c3.json").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
@@ -65,6 +78,9 @@ def test_tagging_by_hand_and_the_list_of_tags(folder: Path) -> None:
         (["import", "none.csv"], 2, "can't be read"),
         (["import", "people.jsonl", "--site", "x"], 2, "no site is called"),
         (["list", "--where", "country ="], 2, "country ="),
+        (["export", "--alias", "nobody"], 4, "no subscriber is called"),
+        (["export", "--alias", "c1", "--csv"], 2, "is JSON, of nobody else"),
+        (["export", "--alias", "c1", "--tag", "VIP"], 2, "is JSON, of nobody else"),
         (["forget", "alias:c1"], 2, "--yes"),
         (["forget", "nobody", "--yes"], 4, "no subscriber"),
     ],

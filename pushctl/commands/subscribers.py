@@ -183,9 +183,19 @@ def export(
     tag: TagOption = None,
     segment: SegmentOption = None,
     where: WhereOption = None,
+    alias: Annotated[
+        str | None, typer.Option("--alias", help="One person's data, all of it.")
+    ] = None,
+    ids: Annotated[
+        Names, typer.Option("--id", help="The same by a browser's id; may be repeated.")
+    ] = None,
     keys: Annotated[
-        bool, typer.Option("--with-keys/--without-keys", help="What is needed to send.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--with-keys/--without-keys",
+            help="What is needed to send.  [default: with; without for a person]",
+        ),
+    ] = None,
     format: Annotated[
         FileFormat, typer.Option("--format", "-f", help="JSON lines lose nothing.")
     ] = FileFormat.JSON,
@@ -196,22 +206,59 @@ def export(
     \b
     pushctl subscribers export -o subscribers.jsonl
     pushctl subscribers export --csv --without-keys --tag VIP > vip.csv
+    pushctl subscribers export --alias customer-7 -o ann.json
 
     In any state. With its keys (and keys/vapid-*.pem) the file takes your subscribers to
-    any other tool; whoever has both can write to them, so keep it like a password.
+    any other tool; whoever has both can write to them, so keep it like a password. With
+    --alias or --id it is one person's data for that person: one JSON object with
+    everything that the database holds of them.
     """
+    here = context.of(ctx)
+    if alias is not None or ids:
+        if tag or segment or where or format is FileFormat.CSV:
+            raise UsageError("a person's data is JSON, of nobody else: leave the rest out")
+        _export_person(here, to, alias, ids or (), keys=bool(keys))
+        return
+    asked = _audience(here, tag, segment, where)
+    _export_audience(here, to, asked, format is FileFormat.CSV, keys=keys is not False)
+
+
+def _export_audience(
+    here: context.Context, to: Path | None, asked: "Expression", as_csv: bool, *, keys: bool
+) -> None:
     from pushctl.jobs import subscribers
 
-    here = context.of(ctx)
-    if to is None and keys and sys.stdout.isatty():
-        raise UsageError("the export holds secrets: give --output FILE, or --without-keys")
-    asked = _audience(here, tag, segment, where)
-    as_csv = format is FileFormat.CSV
+    _guard_secrets(to, keys)
     lines = subscribers.export(here.store, asked, here.now, as_csv=as_csv, keys=keys)
     if to is None:
         output.lines(lines)
     else:
         output.say(f"{subscribers.write(to, lines) - as_csv} subscribers written to {to}.")
+
+
+def _export_person(
+    here: context.Context, to: Path | None, alias: str | None, ids: Sequence[str], *, keys: bool
+) -> None:
+    from pushctl.jobs import dossier, subscribers
+
+    _guard_secrets(to, keys)
+    person = dossier.people(here.store, alias, ids, here.now)
+    text = dossier.written(here.store, person, here.now, keys=keys)
+    if to is None:
+        output.lines([text])
+    else:
+        subscribers.write(to, [text])
+        output.say(f"What is known of {len(person)} browser(s) is written to {to}.")
+    if doubtful := dossier.unsigned(person, alias):
+        output.warn(
+            f"{doubtful} of {len(person)} browser(s) only say that they are {alias!r}: your "
+            "shop has not signed it. Look whether they are before you hand this out."
+        )
+
+
+def _guard_secrets(to: Path | None, keys: bool) -> None:
+    if to is None and keys and sys.stdout.isatty():
+        raise UsageError("the export holds secrets: give --output FILE, or --without-keys")
 
 
 @app.command("tag")

@@ -1,0 +1,86 @@
+"""Dossiers: every row that the database holds of one subscription."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pushctl.model import Json
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
+
+Rows = Sequence[Mapping[str, Json]]
+
+_RECORD = """
+    SELECT s.public_id AS id, t.name AS site, t.origin, s.alias,
+           s.alias_trusted AS alias_signed, s.state, s.state_reason, s.state_at, s.language,
+           s.timezone, s.country, s.city, s.browser, s.os, s.source, s.attributes,
+           s.subscribed_at, s.last_seen_at, s.verified_at, s.failures, s.failing_since,
+           s.small_payload, s.key_id, s.endpoint, s.p256dh, s.auth
+      FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+     WHERE s.id = :id
+"""
+
+# Every table that points at a subscription; a test looks that none is missing.
+_SECTIONS = {
+    "tags": """
+        SELECT g.name, st.set_at, st.expires_at
+          FROM subscription_tags AS st JOIN tags AS g ON g.id = st.tag_id
+         WHERE st.subscription_id = :id ORDER BY st.set_at, g.name
+    """,
+    "consents": """
+        SELECT text, at, page, received_at FROM consents
+         WHERE subscription_id = :id ORDER BY at, id
+    """,
+    "history": """
+        SELECT kind, reason, at FROM subscription_changes
+         WHERE subscription_id = :id ORDER BY at, id
+    """,
+    "events": """
+        SELECT name, at, received_at, properties FROM events
+         WHERE subscription_id = :id ORDER BY at, id
+    """,
+    "interests": """
+        SELECT product, at FROM interests WHERE subscription_id = :id ORDER BY at, product
+    """,
+    "messages": """
+        SELECT d.id, c.name AS campaign, c.template, c.trigger, d.status, d.reason, d.language,
+               d.variant, d.attempts, d.http_status, d.changed_at, d.next_attempt_at,
+               d.expires_at, d.location
+          FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
+         WHERE d.subscription_id = :id ORDER BY d.id
+    """,
+    "reactions": """
+        SELECT i.delivery_id AS message, i.kind, i.action, i.at
+          FROM deliveries AS d JOIN interactions AS i ON i.delivery_id = d.id
+         WHERE d.subscription_id = :id ORDER BY i.at, i.id
+    """,
+    "walks": """
+        SELECT id, trigger, occurrence AS cause, state, reason, step, sent, entered_at,
+               accepted_at, shown_at, next_at, changed_at, context
+          FROM enrolments WHERE subscription_id = :id ORDER BY entered_at, id
+    """,
+    "decisions": """
+        SELECT enrolment_id AS walk, trigger, kind, step, reason, at, until FROM decisions
+         WHERE subscription_id = :id ORDER BY at, id
+    """,
+}
+
+
+class Dossiers:
+    """Made where one is asked for, ``Dossiers(store)``: too rare to be an attribute."""
+
+    def __init__(self, store: "Store") -> None:
+        self._store = store
+
+    def record(self, subscription: int) -> Mapping[str, Json]:
+        """Return the subscription's own row; JSON columns are text, keys are bytes."""
+        return self._rows(_RECORD, subscription)[0]
+
+    def sections(self, subscription: int) -> Mapping[str, Rows]:
+        """Return what hangs on it, by kind, oldest first; JSON columns are text."""
+        return {name: self._rows(sql, subscription) for name, sql in _SECTIONS.items()}
+
+    def _rows(self, sql: str, subscription: int) -> Rows:
+        cursor = self._store.connection.execute(sql, {"id": subscription})
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
