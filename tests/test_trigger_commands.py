@@ -108,6 +108,24 @@ def test_a_trigger_is_tried_over_virtual_time(
     assert run("triggers", "test", "basket", "--for", str(ann), "--set", "total") == 2
 
 
+def test_a_paused_trigger_is_tried_all_the_same_and_said_to_be_paused(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ann,) = field.people(1)
+    words = ("triggers", "test", "basket", "--for", str(ann), "--set", "total=80", "--json")
+    assert run(*words) == 0
+    on = capsys.readouterr()
+    assert "paused" not in on.err
+    run("triggers", "pause", "basket")
+    capsys.readouterr()
+
+    assert run(*words) == 0
+
+    told = capsys.readouterr()
+    assert told.out == on.out
+    assert "basket is paused: nothing of this goes out before" in told.err
+
+
 def test_explain_tells_what_was_what_is_and_what_comes(
     field: Field, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -162,6 +180,47 @@ def test_replay_says_what_other_rules_would_have_done(
     file.write_text("[triggers.a]\non = 3")
     assert run("replay", "--triggers", str(file)) == 3
     assert "tomorrow.toml:2" in capsys.readouterr().err
+
+
+def test_replay_sends_nothing_of_a_trigger_since_it_was_paused(
+    field: Field, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before, between, after = field.people(3)
+    fill(field.store, before, NOON - 2 * DAY)
+    # The first reminder comes after three minutes, the second an hour and a half later.
+    fill(field.store, between, NOON - DAY - HOUR)
+    fill(field.store, after, NOON - HOUR)
+    field.store.triggers.pause("basket", NOON - DAY)
+
+    assert run("replay", "--since", "7d", "--json") == 0
+
+    told = capsys.readouterr()
+    assert [(row["campaign"], row["would"]) for row in json.loads(told.out)] == [
+        ("basket/1", 2),
+        ("basket/2", 1),
+    ]
+    assert "basket is paused since" in told.err
+    assert "from then on it sends nothing, here as in truth" in told.err
+
+
+def test_replay_takes_a_files_triggers_as_on_and_says_so(
+    field: Field, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON - HOUR)
+    field.store.triggers.pause("basket", NOON - DAY)
+    field.store.triggers.pause("price", NOON - DAY)
+    file = tmp_path / "tomorrow.toml"
+    file.write_text(BASKET)
+
+    assert run("replay", "--since", "7d", "--triggers", str(file), "--json") == 0
+
+    told = capsys.readouterr()
+    assert [(row["campaign"], row["would"]) for row in json.loads(told.out)] == [
+        ("basket/1", 1)
+    ]
+    assert "nothing of it went out; here it counts as on" in told.err
+    assert "price" not in told.err  # the file has no such trigger
 
 
 def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path) -> None:

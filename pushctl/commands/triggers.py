@@ -117,7 +117,8 @@ def test(
     pushctl triggers test abandoned_basket_1 --for alias:ann --set total=80
 
     Messages count as shown in the minute they go out; everything else is what a sweep
-    would decide, quiet hours and the person's own time zone included.
+    would decide, quiet hours and the person's own time zone included. A paused trigger is
+    tried as if it were on.
     """
     from pushctl.jobs import triggers
 
@@ -127,6 +128,10 @@ def test(
         here.config, here.store, name, who, here.now, dict(map(_property, given or ()))
     )
     output.rows(happened, _TEST, format)
+    if name in here.store.triggers.paused():
+        output.warn(
+            f"{name} is paused: nothing of this goes out before `pushctl triggers resume`."
+        )
 
 
 def _property(text: str) -> tuple[str, object]:

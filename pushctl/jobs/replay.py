@@ -67,12 +67,13 @@ def run(
     frequency: Frequency,
     since: Millis,
     now: Millis,
+    paused: Mapping[str, Millis] | None = None,
 ) -> Iterator[Message]:
     """
     Yield the messages that *triggers* would have sent for the events since *since*.
 
     Only what events begin is replayed. Audiences are asked as of today, and messages
-    count as shown at once.
+    count as shown at once. *paused* holds since when triggers send nothing.
     """
     chosen = {name: one for name, one in triggers.items() if one.kind is Kind.EVENT}
     walks = Walks(config, store, now)
@@ -91,6 +92,7 @@ def run(
             origins=walks.origins(who.site),
             frequency=frequency,
             in_audience=meant.__contains__,
+            paused=paused or {},
         )
         for one in play(rehearsal, list(group), now):
             if one.kind == "deliver" and one.step and one.template:
@@ -108,6 +110,12 @@ def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -
         Line(name, would[name], people[name], did.get(name, 0), would[name] - did.get(name, 0))
         for name in sorted({*would, *did})
     ]
+
+
+def paused(store: Store) -> dict[str, Millis]:
+    """Return which triggers are paused, and since when."""
+    standings = store.triggers.standings().values()
+    return {one.name: one.paused_at for one in standings if one.paused_at is not None}
 
 
 def beginning(since: str, now: Millis) -> Millis:

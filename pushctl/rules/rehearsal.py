@@ -45,6 +45,9 @@ class Rehearsal:
     """
     One person's walks through *triggers*. Feed events with ``take``, let time pass with
     ``sweep``; both yield what happens.
+
+    *paused* holds since when triggers are: events begin and end their walks all the same,
+    but from then on nothing of theirs is decided.
     """
 
     triggers: Mapping[str, Trigger]
@@ -53,6 +56,7 @@ class Rehearsal:
     origins: Sequence[str] = ()
     frequency: Frequency = field(default_factory=Frequency)
     in_audience: Callable[[str], bool] = lambda trigger: True
+    paused: Mapping[str, Millis] = field(default_factory=dict)
     walks: dict[str, Enrolment] = field(default_factory=dict)  # the latest of each trigger
     events: list[Event] = field(default_factory=list)
     basket: Mapping[str, Json] | None = None
@@ -80,15 +84,20 @@ class Rehearsal:
 
     def next_at(self) -> Millis | None:
         """Return the minute in which a sweep has something to decide."""
-        times = [walk.next_at for walk in self.walks.values() if walk.active]
-        first = min((at for at in times if at is not None), default=None)
-        return None if first is None else -(-first // timing.MINUTE) * timing.MINUTE
+        minutes = (
+            (name, -(-walk.next_at // timing.MINUTE) * timing.MINUTE)
+            for name, walk in self.walks.items()
+            if walk.active and walk.next_at is not None
+        )
+        return min((at for name, at in minutes if not self._held(name, at)), default=None)
 
     def sweep(self, now: Millis) -> Iterator[Happening]:
         """Decide what is due at *now*."""
         person, due = self.person, []
         for name, walk in list(self.walks.items()):
             if not walk.active or walk.next_at is None or walk.next_at > now:
+                continue
+            if self._held(name, now):
                 continue
             trigger = self.triggers[name]
             person = replace(self.person, in_audience=self.in_audience(name))
@@ -150,6 +159,9 @@ class Rehearsal:
         self.walks[trigger.name] = gone
         kind = type(intent).__name__.lower()
         yield Happening(now, trigger.name, kind, intent.reason, step, template, walk.context)
+
+    def _held(self, trigger: str, now: Millis) -> bool:
+        return trigger in self.paused and now >= self.paused[trigger]
 
     def _fill(self, event: Event) -> Mapping[str, Json] | None:
         """Bring the basket up to date; return what a walk begun by *event* may speak of."""
