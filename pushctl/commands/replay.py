@@ -52,17 +52,16 @@ def command(
     here = context.of(ctx)
     begin = replay.beginning(since, here.now)
     rules, cap = here.config.triggers, here.config.frequency or Frequency()
-    paused = replay.paused(here.store)
+    held = paused = replay.paused(here.store)
     if triggers is not None:
-        rules, cap = replay.read(triggers)
-    held = paused if triggers is None else {}
+        (rules, cap), held = replay.read(triggers), {}
     messages = list(replay.run(here.config, here.store, rules, cap, begin, here.now, held))
     _tell_paused({name: at for name, at in paused.items() if name in rules}, held)
     if each:
         output.rows(messages, _EACH, format, empty="Nobody would have got anything.")
-        return
-    figures = replay.compare(here.store, messages, begin, here.now)
-    output.rows(figures, _FIGURES, format, empty="Nothing happened in that time.")
+    else:
+        figures = replay.compare(here.store, messages, begin, here.now)
+        output.rows(figures, _FIGURES, format, empty="Nothing happened in that time.")
 
 
 def _tell_paused(paused: Mapping[str, Millis], held: Mapping[str, Millis]) -> None:
