@@ -1,16 +1,17 @@
 """Replay: changed triggers over past events."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
-from pushctl.model import Millis
 from pushctl.rules.wording import moment
+
+if TYPE_CHECKING:
+    from pushctl.jobs.replay import Rules
 
 _FIGURES = (
     output.Column("campaign", "Step"),
@@ -47,27 +48,23 @@ def command(
     Triggers of pushctl.toml that are paused stay so; those of a file count as on.
     """
     from pushctl.jobs import replay
-    from pushctl.rules.triggers import Frequency
 
     here = context.of(ctx)
     begin = replay.beginning(since, here.now)
-    rules, cap = here.config.triggers, here.config.frequency or Frequency()
-    held = paused = replay.paused(here.store)
-    if triggers is not None:
-        (rules, cap), held = replay.read(triggers), {}
-    messages = list(replay.run(here.config, here.store, rules, cap, begin, here.now, held))
-    _tell_paused({name: at for name, at in paused.items() if name in rules}, held)
+    rules = replay.rules(here.config, here.store, triggers)
+    messages = list(replay.run(here.config, here.store, rules, begin, here.now))
+    _tell_paused(rules)
     if each:
         output.rows(messages, _EACH, format, empty="Nobody would have got anything.")
-    else:
-        figures = replay.compare(here.store, messages, begin, here.now)
-        output.rows(figures, _FIGURES, format, empty="Nothing happened in that time.")
+        return
+    figures = replay.compare(here.store, messages, begin, here.now)
+    output.rows(figures, _FIGURES, format, empty="Nothing happened in that time.")
 
 
-def _tell_paused(paused: Mapping[str, Millis], held: Mapping[str, Millis]) -> None:
-    for name, at in paused.items():
+def _tell_paused(rules: "Rules") -> None:
+    for name, at in rules.paused.items():
         since = f"{name} is paused since {moment(at)}"
-        if name in held:
+        if rules.held:
             output.warn(f"{since}: from then on it sends nothing, here as in truth.")
         else:
             output.warn(f"{since}: nothing of it went out; here it counts as on.")

@@ -40,6 +40,33 @@ class Message:
     template: str
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is replayed: *paused* says since when which of them are, *held* if that counts."""
+
+    triggers: Mapping[str, Trigger]
+    frequency: Frequency
+    paused: Mapping[str, Millis]
+    held: bool
+
+
+def rules(config: Config, store: Store, file: Path | None) -> Rules:
+    """
+    Return pushctl.toml's own triggers, or those of *file*, which count as on.
+
+    Raises ConfigError with every problem of *file*.
+    """
+    triggers, frequency = config.triggers, config.frequency or Frequency()
+    if file is not None:
+        triggers, frequency = read(file)
+    paused = {
+        one.name: one.paused_at
+        for one in store.triggers.standings().values()
+        if one.paused_at is not None and one.name in triggers
+    }
+    return Rules(triggers, frequency, paused, held=file is None)
+
+
 def read(file: Path) -> tuple[dict[str, Trigger], Frequency]:
     """Return the triggers and the cap of a TOML file; ConfigError with every problem."""
     try:
@@ -61,21 +88,15 @@ def read(file: Path) -> tuple[dict[str, Trigger], Frequency]:
 
 
 def run(
-    config: Config,
-    store: Store,
-    triggers: Mapping[str, Trigger],
-    frequency: Frequency,
-    since: Millis,
-    now: Millis,
-    paused: Mapping[str, Millis] | None = None,
+    config: Config, store: Store, rules: Rules, since: Millis, now: Millis
 ) -> Iterator[Message]:
     """
-    Yield the messages that *triggers* would have sent for the events since *since*.
+    Yield the messages that *rules* would have sent for the events since *since*.
 
     Only what events begin is replayed. Audiences are asked as of today, and messages
-    count as shown at once. *paused* holds since when triggers send nothing.
+    count as shown at once.
     """
-    chosen = {name: one for name, one in triggers.items() if one.kind is Kind.EVENT}
+    chosen = {name: one for name, one in rules.triggers.items() if one.kind is Kind.EVENT}
     walks = Walks(config, store, now)
     walks.triggers = chosen
     events = store.histories.past_events(since)
@@ -90,9 +111,9 @@ def run(
             person,
             site=who.site,
             origins=walks.origins(who.site),
-            frequency=frequency,
+            frequency=rules.frequency,
             in_audience=meant.__contains__,
-            paused=paused or {},
+            paused=rules.paused if rules.held else {},
         )
         for one in play(rehearsal, list(group), now):
             if one.kind == "deliver" and one.step and one.template:
@@ -110,12 +131,6 @@ def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -
         Line(name, would[name], people[name], did.get(name, 0), would[name] - did.get(name, 0))
         for name in sorted({*would, *did})
     ]
-
-
-def paused(store: Store) -> dict[str, Millis]:
-    """Return which triggers are paused, and since when."""
-    standings = store.triggers.standings().values()
-    return {one.name: one.paused_at for one in standings if one.paused_at is not None}
 
 
 def beginning(since: str, now: Millis) -> Millis:
