@@ -192,12 +192,40 @@ def test_every_bad_answer_is_told_at_once_and_nothing_made(tmp_path: Path) -> No
         ("https://www.shop.example", "shop"),
         ("https://shop.example:8443", "shop"),
         ("http://localhost:8080", "localhost"),
-        ("http://127.0.0.1", "127"),
+        ("http://127.0.0.1", "localhost"),
+        ("http://127.0.0.1:8000", "localhost"),
+        ("http://[::1]:8000", "localhost"),
+        ("https://10.0.0.5", "site"),
+        ("https://[2001:db8::5]:8443", "site"),
+        ("https://163.example", "163"),
+        ("https://WWW.Shop.Example", "shop"),
+        ("http://[nonsense", "site"),
         ("nonsense", "site"),
     ],
 )
 def test_a_site_is_named_after_its_host(origin: str, name: str) -> None:
     assert init.site_name(origin) == name
+
+
+def test_no_site_takes_anothers_name() -> None:
+    assert init.site_name("https://shop.example", ["shop"]) == "shop-2"
+    assert init.site_name("https://10.0.0.5", ["site", "site-2"]) == "site-3"
+
+
+def test_an_origin_beside_a_site_of_that_name_makes_two(tmp_path: Path) -> None:
+    shown = pushctl(
+        "init",
+        str(tmp_path / "p"),
+        "--site=shop=https://shop.example",
+        "--origin=https://shop.example.org",
+        "--contact=me@shop.example",
+    )
+    assert shown.code == 0
+    config = tomllib.loads((tmp_path / "p" / "pushctl.toml").read_text())
+    assert {name: site["origin"] for name, site in config["sites"].items()} == {
+        "shop": "https://shop.example",
+        "shop-2": "https://shop.example.org",
+    }
 
 
 def test_the_machines_time_zone_is_read_where_it_is_set(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def _answers(
     sites = dict(_pair(each) for each in named)
     if origin or not sites:
         origin = origin or output.ask("Where are your pages? (https://shop.example)")
-        sites[init.site_name(origin)] = origin
+        sites[init.site_name(origin, sites)] = origin
     contact = contact or output.ask("Whom may push services write to? (you@shop.example)")
     if languages is None:
         interactive = output.interactive()

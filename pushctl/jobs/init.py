@@ -6,10 +6,13 @@ What is there already stays as it is, so a second run completes what a first one
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pushctl import config as configs
 from pushctl import shipped
@@ -64,11 +67,30 @@ class Made:
     note: str
 
 
-def site_name(origin: str) -> str:
-    """Return a short name for the site at *origin*: "shop" for https://www.shop.example."""
-    host = origin.partition("://")[2].partition(":")[0].removeprefix("www.")
-    label = host.split(".")[0].lower()
-    return label if settings.named((label, "")) is None else "site"
+def site_name(origin: str, taken: Collection[str] = ()) -> str:
+    """
+    Return a short name for the site at *origin*: "shop" for https://www.shop.example.
+
+    An address says nothing of what stands there: "localhost" on this machine, else
+    "site". A name that is *taken* gets a number.
+    """
+    label = _host_name(origin)
+    if settings.named((label, "")) is not None:
+        label = "site"
+    numbered = (f"{label}-{number}" for number in count(2))
+    return next(name for name in chain([label], numbered) if name not in taken)
+
+
+def _host_name(origin: str) -> str:
+    try:
+        host = urlsplit(origin).hostname or ""
+    except ValueError:  # brackets that hold no address
+        return ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host.removeprefix("www.").split(".")[0]
+    return "localhost" if address.is_loopback else ""
 
 
 def machine_timezone(
