@@ -2,8 +2,9 @@
 A push service that means harm: every answer is bounded in time, memory and reach.
 
 The real transport in a process of its own, so that what it holds can be measured, against
-the embedded service in this one. The request's deadline is small here; what counts is that
-it holds whatever the service does.
+the embedded service in another. The request's deadline is small here; what counts is that
+it holds whatever the service does. Where a busy machine let it pass before the service had
+said what it was to say, the case is tried again with a longer one.
 """
 
 import json
@@ -25,8 +26,8 @@ from tests.support.receiving import get
 from tests.support.sending import MOZILLA
 
 ROOT = Path(__file__).resolve().parents[1]
-DEADLINE = 1.5  # seconds for one request, all in all
-SPARE = 1.5  # seconds that a busy machine may add
+DEADLINES = (1.5, 6.0, 24.0)  # seconds for one request, all in all
+SPARE = 3.0  # seconds that a busy machine may add; a drip lasts for fifty
 MOST_MEMORY = 5.0  # MB
 DAY = 86_400_000
 STRANGE = "push.example"  # the host whose certificate is for another name
@@ -114,6 +115,7 @@ class Told(NamedTuple):
     reason: str
     retry_after: int | None
     seconds: float
+    deadline: float
     grown: float  # MB above what it held before, at the most
 
 
@@ -148,7 +150,7 @@ def told(
         capture_output=True,
         text=True,
         cwd=ROOT,
-        timeout=len(CASES) * (DEADLINE + SPARE) + 30,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     return {name: Told(*values) for name, values in json.loads(done.stdout).items()}
@@ -159,7 +161,7 @@ def test_a_hostile_answer_is_bounded_and_means_what_is_known(
     told: dict[str, Told], name: str
 ) -> None:
     case, found = CASES[name], told[name]
-    assert found.seconds < DEADLINE + SPARE
+    assert found.seconds < found.deadline + SPARE
     assert found.grown < MOST_MEMORY
     if case.answer:
         assert found.answer == case.answer
@@ -190,30 +192,39 @@ def main(wish: dict[str, Any]) -> dict[str, Told]:
         journal=Path(wish["folder"]) / "journal",
         run="1",
         allowed_hosts=(MOZILLA, STRANGE),
-        timeout=DEADLINE,
         loopback=wish["hosts"],
         loopback_ca=Path(wish["ca"]),
     )
-    letter = Letter(0, "", p256dh(1), auth(1), key.id, b"{}", 60, "normal", None)
     version = {1: pycurl.CURL_HTTP_VERSION_1_1, 2: pycurl.CURL_HTTP_VERSION_2TLS}[wish["http"]]
+    assert send("warm", box, key.id, version, 30.0).answer == "accepted"
     found = {}
-    for number, name in enumerate(["warm", *CASES]):
-        transport = chunk.open_office(box).transport
-        transport.options = [
-            (option, version if option == pycurl.HTTP_VERSION else value)
-            for option, value in transport.options
-        ]
-        host = STRANGE if name == "wrong-tls" else MOZILLA
-        endpoint = f"https://{host}/wpush/v2/{name}."
-        sent = [letter._replace(delivery=number, endpoint=endpoint)]
-        held = forget_peak()
-        began = time.perf_counter()
-        (outcome,) = send_chunk(sent, replace(box, run=str(number)))
-        seconds = time.perf_counter() - began
-        grown = memory("VmHWM") - held
-        found[name] = Told(outcome.answer, outcome.reason, outcome.retry_after, seconds, grown)
-    assert found.pop("warm").answer == "accepted"
+    for name, case in CASES.items():
+        for deadline in DEADLINES:
+            found[name] = send(name, box, key.id, version, deadline)
+            if found[name].reason != "timeout" or case.answer in ("", found[name].answer):
+                break
     return found
+
+
+def send(name: str, box: Postbox, key: str, version: int, deadline: float) -> Told:
+    """Send one letter over HTTP *version* to the service's case *name*."""
+    import pycurl
+
+    box = replace(box, timeout=deadline, run=name)
+    transport = chunk.open_office(box).transport
+    transport.options = [
+        (option, version if option == pycurl.HTTP_VERSION else value)
+        for option, value in transport.options
+    ]
+    host = STRANGE if name == "wrong-tls" else MOZILLA
+    endpoint = f"https://{host}/wpush/v2/{name}."
+    letter = Letter(1, endpoint, p256dh(1), auth(1), key, b"{}", 60, "normal", None)
+    held = forget_peak()
+    began = time.perf_counter()
+    (outcome,) = send_chunk([letter], box)
+    seconds = time.perf_counter() - began
+    grown = memory("VmHWM") - held
+    return Told(outcome.answer, outcome.reason, outcome.retry_after, seconds, deadline, grown)
 
 
 def memory(name: str) -> float:

@@ -72,13 +72,14 @@ def test_hostile_answers_are_as_told(
     endpoint = service.subscribe("mozilla", shop.key)
     service.play([line])
     for http, trouble in ((HTTP1, http1), (HTTP2, http2)):
+        endless = trouble == pycurl.E_OPERATION_TIMEDOUT
         reply = post(
             service,
             endpoint,
             shop.headers(endpoint),
             encrypt(WORD),
             http=http,
-            patience=0.7,
+            patience=0.7 if endless else 30,
             options=[(pycurl.ACCEPT_ENCODING, "gzip")] if line["do"] == "gzip" else [],
         )
         assert reply.trouble == trouble
@@ -130,7 +131,7 @@ def test_an_answer_that_gets_lost_may_have_delivered(
     waiting = service.deliveries()
     service.play([{"do": "reset_after", "deliver": True}])
     assert post(service, endpoint, shop.headers(endpoint), encrypt(WORD)).status == 0
-    assert waiting.get(timeout=2).endpoint == endpoint
+    assert waiting.get(timeout=30).endpoint == endpoint
 
 
 def test_a_wrong_certificate_for_one_host_only(service: PushService, shop: Application) -> None:
