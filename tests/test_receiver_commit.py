@@ -9,7 +9,7 @@ import pytest
 
 from pushctl import inbox
 from pushctl.inbox import Writer
-from pushctl.model import InboxRecord
+from pushctl.model import InboxRecord, Millis
 from pushctl.receiver.answers import Refusal
 from pushctl.receiver.commit import Committer
 from tests.support import NOON
@@ -32,10 +32,22 @@ class SlowDisk(Writer):
         self.batches: list[int] = []
         self.go = threading.Event()
 
-    def append(self, records: Sequence[InboxRecord]) -> None:
-        self.batches.append(len(records))
+    def write(self, lines: Sequence[bytes], at: Millis) -> None:
+        self.batches.append(len(lines))
         assert self.go.wait(10)
-        super().append(records)
+        super().write(lines, at)
+
+
+async def put(committer: Committer, item: InboxRecord) -> None:
+    """Return when *item* is on disk; raise what it is refused with."""
+    on_disk: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def told(refusal: Refusal | None) -> None:
+        if not on_disk.done():
+            (on_disk.set_exception(refusal) if refusal else on_disk.set_result(None))
+
+    committer.put(item, told)
+    await on_disk
 
 
 async def _turns(count: int = 20) -> None:
@@ -46,12 +58,12 @@ async def _turns(count: int = 20) -> None:
 def test_what_queues_while_the_disk_is_busy_is_written_together(tmp_path: Path) -> None:
     async def story() -> list[int]:
         disk = SlowDisk(tmp_path)
-        committer = Committer(disk)
+        committer = Committer([disk])
         running = asyncio.create_task(committer.run())
-        first = asyncio.create_task(committer.put(record(0)))
+        first = asyncio.create_task(put(committer, record(0)))
         while not disk.batches:
             await asyncio.sleep(0)
-        rest = [asyncio.create_task(committer.put(record(number))) for number in range(1, 50)]
+        rest = [asyncio.create_task(put(committer, record(number))) for number in range(1, 50)]
         await _turns()
         assert not first.done()  # nothing is on disk yet
         disk.go.set()
@@ -67,15 +79,15 @@ def test_what_queues_while_the_disk_is_busy_is_written_together(tmp_path: Path) 
 def test_a_full_queue_is_said_at_once(tmp_path: Path) -> None:
     async def story() -> None:
         disk = SlowDisk(tmp_path)
-        committer = Committer(disk, most=2)
+        committer = Committer([disk], most=2)
         running = asyncio.create_task(committer.run())
-        waiting = [asyncio.create_task(committer.put(record(0)))]
+        waiting = [asyncio.create_task(put(committer, record(0)))]
         while not disk.batches:
             await asyncio.sleep(0)
-        waiting += [asyncio.create_task(committer.put(record(number))) for number in (1, 2)]
+        waiting += [asyncio.create_task(put(committer, record(number))) for number in (1, 2)]
         await _turns()
         with pytest.raises(Refusal) as refused:
-            await committer.put(record(3))
+            await put(committer, record(3))
         assert (refused.value.status, refused.value.word) == (503, "queue")
         assert refused.value.headers == {"retry-after": "5"}
         disk.go.set()
@@ -92,15 +104,15 @@ def test_a_disk_that_fails_refuses_and_recovers_without_a_restart(tmp_path: Path
     folder.write_text("where a folder should be")
 
     async def story() -> None:
-        committer = Committer(Writer(folder))
+        committer = Committer([Writer(folder)])
         running = asyncio.create_task(committer.run())
         for _ in range(2):
             with pytest.raises(Refusal) as refused:
-                await committer.put(record(1))
+                await put(committer, record(1))
             assert (refused.value.status, refused.value.word) == (503, "disk")
             assert committer.full
         folder.unlink()
-        await committer.put(record(2))
+        await put(committer, record(2))
         assert not committer.full
         committer.close()
         await running
@@ -111,12 +123,12 @@ def test_a_disk_that_fails_refuses_and_recovers_without_a_restart(tmp_path: Path
 
 def test_closing_writes_what_waits_and_takes_nothing_more(tmp_path: Path) -> None:
     async def story() -> None:
-        committer = Committer(Writer(tmp_path))
-        waiting = [asyncio.create_task(committer.put(record(number))) for number in range(5)]
+        committer = Committer([Writer(tmp_path)])
+        waiting = [asyncio.create_task(put(committer, record(number))) for number in range(5)]
         await _turns()
         committer.close()
         with pytest.raises(Refusal, match="stopping"):
-            await committer.put(record(9))
+            await put(committer, record(9))
         await committer.run()
         await asyncio.gather(*waiting)
 
@@ -127,14 +139,14 @@ def test_closing_writes_what_waits_and_takes_nothing_more(tmp_path: Path) -> Non
 def test_a_client_that_went_away_disturbs_nobody(tmp_path: Path) -> None:
     async def story() -> None:
         disk = SlowDisk(tmp_path)
-        committer = Committer(disk)
+        committer = Committer([disk])
         running = asyncio.create_task(committer.run())
-        gone = asyncio.create_task(committer.put(record(0)))
+        gone = asyncio.create_task(put(committer, record(0)))
         while not disk.batches:
             await asyncio.sleep(0)
         gone.cancel()
         disk.go.set()
-        await committer.put(record(1))
+        await put(committer, record(1))
         committer.close()
         await running
 

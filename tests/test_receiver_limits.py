@@ -25,6 +25,7 @@ from pushctl.receiver.tls import Certificate
 from tests.faults import slow_receiver
 from tests.support import NOON
 from tests.support import receiving as r
+from tests.test_receiver_commit import put
 
 
 def connect(port: int, source: str = "127.0.0.1") -> socket.socket:
@@ -360,16 +361,16 @@ def test_a_disk_that_is_nearly_full_is_said_before_it_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        committer = Committer(Writer(tmp_path))
+        committer = Committer([Writer(tmp_path)])
         running = asyncio.create_task(committer.run())
         monkeypatch.setattr(commit, "MIN_FREE", 1 << 60)
         with pytest.raises(Refusal) as refused:
-            await committer.put(InboxRecord("a", NOON, "/v1/events", "shop", "{}"))
+            await put(committer, InboxRecord("a", NOON, "/v1/events", "shop", "{}"))
         assert (refused.value.status, refused.value.word) == (503, "room")
         assert committer.full
         monkeypatch.setattr(commit, "MIN_FREE", 0)
         monkeypatch.setattr(commit, "LOOK_SECONDS", 0.0)
-        await committer.put(InboxRecord("a", NOON, "/v1/events", "shop", "{}"))
+        await put(committer, InboxRecord("a", NOON, "/v1/events", "shop", "{}"))
         assert not committer.full
         committer.close()
         await running

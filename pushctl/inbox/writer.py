@@ -27,8 +27,8 @@ class Writer:
     """
     Appends records to a segment of its own. Made by each receiving process.
 
-    ``append`` may be called from any thread; records of one call become durable
-    together, so collect what queued up and call it once (group commit).
+    ``append`` and ``write`` may be called from any thread; what one call brings becomes
+    durable together, so collect what queued up and call it once (group commit).
     """
 
     def __init__(
@@ -57,12 +57,15 @@ class Writer:
         Raises InboxFullError when they can't be written; then none of them may be
         acknowledged. The next call tries again.
         """
-        if not records:
-            return
-        data = b"".join(map(encode, records))
+        if records:
+            self.write(list(map(encode, records)), min(record.at for record in records))
+
+    def write(self, lines: Sequence[bytes], at: Millis) -> None:
+        """Return when *lines* are on disk; *at* is their earliest record's. See append."""
+        data = b"".join(lines)
         with self._lock:
             try:
-                handle = self._segment(min(record.at for record in records))
+                handle = self._segment(at)
                 _write_all(handle, data)
                 os.fdatasync(handle)
             except OSError as error:
@@ -139,9 +142,9 @@ class Writer:
             self._close()
 
     def _close(self) -> None:
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
 
 
 def _write_all(handle: int, data: bytes) -> None:

@@ -50,16 +50,26 @@ def overloaded(word: str, error: str, seconds: int) -> Refusal:
     return Refusal(503, word, error, remedy, headers={"retry-after": str(seconds)})
 
 
+def refused(refusal: Refusal, headers: Headers) -> tuple[int, Headers, bytes]:
+    """Return *refusal* as JSON, with *headers* (CORS) so that the page can read it."""
+    own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
+    body = refusal.body()
+    length = (b"content-length", b"%d" % len(body))
+    return refusal.status, [*JSON_HEADERS, *headers, *own, length], body
+
+
 async def answer(send: Any, status: int, headers: Headers, body: bytes = b"") -> None:
     """Send one whole answer over ASGI."""
     length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
-    await send(
-        {"type": "http.response.start", "status": status, "headers": [*headers, *length]}
-    )
+    await say(send, status, [*headers, *length], body)
+
+
+async def say(send: Any, status: int, headers: Headers, body: bytes) -> None:
+    """Send one whole answer over ASGI whose headers are complete."""
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def refuse(send: Any, refusal: Refusal, headers: Headers) -> None:
-    """Send *refusal* as JSON, with *headers* (CORS) so that the page can read it."""
-    own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
-    await answer(send, refusal.status, [*JSON_HEADERS, *headers, *own], refusal.body())
+    """Send *refusal* over ASGI."""
+    await say(send, *refused(refusal, headers))

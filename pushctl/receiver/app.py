@@ -9,10 +9,11 @@ from pushctl.config import Config
 from pushctl.inbox import Writer
 from pushctl.receiver import files, geo, shapes
 from pushctl.receiver.answers import JSON_HEADERS, Refusal, answer, refuse
-from pushctl.receiver.commit import Committer
+from pushctl.receiver.commit import WRITERS, Committer
 from pushctl.receiver.connection import App
 from pushctl.receiver.intake import Intake
 from pushctl.receiver.rates import Gate
+from pushctl.receiver.request import Reply
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor
 
@@ -32,23 +33,38 @@ class Receiver:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._apps.get(scope["path"], _nothing)(scope, receive, send)
 
+    def at_once(self, scope: Any, reply: Reply, late: bool) -> bool:
+        """
+        Take what came whole for a route of the API without a task; say whether it was.
+
+        What is *late*, because too much comes in at once, is refused.
+        """
+        app = self._apps.get(scope["path"])
+        if not isinstance(app, Intake):
+            return False
+        app.at_once(scope, reply, late)
+        return True
+
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         writing = asyncio.create_task(self.committer.run())
         counting = asyncio.create_task(self.tally.run())
-        yield
-        self.committer.close()
-        await writing
-        counting.cancel()
-        with suppress(asyncio.CancelledError):
-            await counting
+        try:
+            yield
+        finally:
+            self.committer.close()
+            await writing
+            counting.cancel()
+            with suppress(asyncio.CancelledError):
+                await counting
 
 
 def build(config: Config, public_key: str) -> Receiver:
     """Return the receiver of *config*; *public_key* is what it hands to browsers."""
     own = config.receiver
     tally = Tally()
-    committer = Committer(Writer(config.inbox), waited=tally.waited)
+    writers = [Writer(config.inbox) for _ in range(WRITERS)]
+    committer = Committer(writers, waited=tally.waited)
     gate = Gate(own.rate_per_address, own.rate_per_site, own.trusted_proxies)
     visitor = Visitor(
         own.country_header, geo.opened(own.geoip) if own.geoip else None, own.keep_address

@@ -2,136 +2,207 @@
 Group commit: what queued while the disk was busy becomes durable together.
 
 One fdatasync answers everybody who waits for it, so a slow disk costs each visitor
-time but the receiver hardly any throughput (docs/receiver.md has the figures).
+time but the receiver hardly any throughput (docs/receiver.md has the figures). Threads
+go from one group straight to the next, so the disk never waits for the event loop: the
+answers to one group are given while others are being written. There are two of them,
+each with a segment of its own, because disks and their journals take two syncs in hardly
+more time than one.
 """
 
 import asyncio
 import logging
 import os
+import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import NamedTuple
 
-from pushctl.inbox import InboxFullError, Writer
-from pushctl.model import InboxRecord
-from pushctl.receiver.answers import overloaded
+from pushctl.inbox import InboxFullError, Writer, encode
+from pushctl.model import InboxRecord, Millis
+from pushctl.receiver.answers import Refusal, overloaded
 
 log = logging.getLogger("pushctl.receiver")
 
+WRITERS = 2
 MAX_WAITING = 1_024
-# A disk that is slower than this has stalled: those who come now are better told so.
-MAX_WAIT_SECONDS = 1.0
+# A disk that is busy with one group for longer has stalled: who comes now is told so.
+MAX_WAIT_SECONDS = 0.25
+# So many are handed over before the loop's turn is over, lest a long one idles the disk.
+HAND_OVER = 64
 ROTATE_SECONDS = 5.0
 MIN_FREE = 64 * 1024 * 1024  # bytes that stay free for the import and the database
 LOOK_SECONDS = 1.0  # between looks at the disk's room
 
-Waiting = tuple[InboxRecord, asyncio.Future[None], float]
+# Hears None once the record is on disk, or why it is not.
+Told = Callable[[Refusal | None], None]
+
+
+class Waiting(NamedTuple):
+    line: bytes
+    at: Millis
+    since: float
+    told: Told
+
+
+class Hand:
+    """One thread's writer, and what only that thread changes."""
+
+    def __init__(self, writer: Writer) -> None:
+        self.writer = writer
+        self.taken = 0  # records, so far
+        self.since = 0.0  # when the write under way began; 0: none
 
 
 class Committer:
     """
-    Owns the inbox's writer. ``run`` it as a task; ``close`` lets it finish first.
+    Owns the inbox's writers. ``run`` it as a task; ``close`` lets it finish first.
 
     What is waiting is bounded, so memory is: at most MAX_WAITING bodies of 8 KiB, twice.
     """
 
     def __init__(
         self,
-        writer: Writer,
+        writers: Sequence[Writer],
         most: int = MAX_WAITING,
         waited: Callable[[float], None] = lambda _: None,
     ) -> None:
-        self._writer = writer
+        self._hands = [Hand(writer) for writer in writers]
         self._most = most
         self._waited = waited  # hears how long each record took
-        self._waiting: list[Waiting] = []
+        self._gathered: list[Waiting] = []  # in this turn of the loop
+        self._groups: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
+        self._put = 0
+        self._floor: Millis = 0
         self._looked = 0.0
         self._low = False
-        self._wake = asyncio.Event()
         self._closing = False
-        # A thread of its own: the pool of the event loop may be busy elsewhere.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inbox")
+        # Threads of its own: the pool of the event loop may be busy elsewhere.
+        self._threads = ThreadPoolExecutor(len(writers), thread_name_prefix="inbox")
         self.full = False  # the last write failed
 
-    async def put(self, record: InboxRecord) -> None:
+    def stamp(self, now: Millis) -> Millis:
         """
-        Return when *record* is on disk.
+        Return the time to write into a record that is put *now*.
 
-        Raises Refusal (503) when the queue is full, the disk can't take it, or the
-        receiver is stopping: then it is not kept.
+        It is later than that of every group before, so that who reads two segments by
+        time finds what one client did after the other in that order.
+        """
+        return max(now, self._floor)
+
+    def put(self, record: InboxRecord, told: Told) -> None:
+        """
+        Call *told* from the event loop when *record* is on disk, or could not be put there.
+
+        Raises Refusal (503) when the queue is full, the disk is nearly so, or the
+        receiver is stopping: then it is not kept, and *told* hears nothing.
         """
         if self._closing:
             raise overloaded("stopping", "The receiver is being restarted.", 5)
         now = time.monotonic()
-        if len(self._waiting) >= self._most or (
-            self._waiting and now - self._waiting[0][2] > MAX_WAIT_SECONDS
-        ):
+        if self.waiting >= self._most or self._is_stalled(now):
             raise overloaded("queue", "Too much is coming in at once.", 5)
         if now - self._looked > LOOK_SECONDS:
             self._looked, self._low = now, self._has_little_room()
         if self._low:
             self.full = True
             raise overloaded("room", "The receiver's disk is nearly full.", 30)
-        written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((record, written, now))
-        self._wake.set()
-        try:
-            await written
-        except InboxFullError:
-            raise overloaded("disk", "The receiver can't write to its disk.", 30) from None
+        if not self._gathered:
+            asyncio.get_running_loop().call_soon(self._hand_over)
+        self._gathered.append(Waiting(encode(record), record.at, now, told))
+        self._put += 1
+        if len(self._gathered) >= HAND_OVER:
+            self._hand_over()
 
     async def run(self) -> None:
         """Write until ``close``, and everything that was waiting by then."""
-        while not (self._closing and not self._waiting):
-            try:
-                async with asyncio.timeout(ROTATE_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                await self._in_thread(self._writer.rotate)
-            self._wake.clear()
-            batch, self._waiting = self._waiting, []
-            if batch:
-                await self._write(batch)
-        await self._in_thread(self._writer.close)
-        self._thread.shutdown()
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(
+            *(
+                loop.run_in_executor(self._threads, self._work, hand, loop)
+                for hand in self._hands
+            )
+        )
+        self._threads.shutdown()
 
     def close(self) -> None:
         """Take nothing more; ``run`` returns when the rest is written."""
         self._closing = True
-        self._wake.set()
+        self._hand_over()
+        for _ in self._hands:
+            self._groups.put(None)
 
     @property
     def waiting(self) -> int:
-        return len(self._waiting)
+        """How many records no thread has taken yet."""
+        return self._put - sum(hand.taken for hand in self._hands)
+
+    def _is_stalled(self, now: float) -> bool:
+        begun = [hand.since for hand in self._hands]
+        return any(since and now - since > MAX_WAIT_SECONDS for since in begun)
 
     def _has_little_room(self) -> bool:
         try:
-            room = os.statvfs(self._writer.folder)
+            room = os.statvfs(self._hands[0].writer.folder)
         except OSError:  # not there yet, or broken: writing will tell
             return False
         return room.f_bavail * room.f_frsize < MIN_FREE
 
-    async def _write(self, batch: list[Waiting]) -> None:
-        failure: Exception | None = None
+    def _hand_over(self) -> None:
+        if self._gathered:
+            self._floor = max(each.at for each in self._gathered) + 1
+            self._groups.put(self._gathered)
+            self._gathered = []
+
+    # --- in a thread that writes ---------------------------------------------------------
+
+    def _work(self, hand: Hand, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            try:
+                group = self._groups.get(timeout=ROTATE_SECONDS)
+            except queue.Empty:
+                with suppress(OSError):  # the next group opens another segment
+                    hand.writer.rotate()
+                continue
+            closed = group is None
+            group = list(group or ())
+            while not (closed or self._groups.empty()):
+                more = self._groups.get()
+                closed = more is None
+                group += more or ()
+            if group:
+                hand.taken += len(group)
+                loop.call_soon_threadsafe(self._tell, group, self._write(hand, group))
+            if closed:
+                hand.writer.close()
+                return
+
+    def _write(self, hand: Hand, group: list[Waiting]) -> InboxFullError | None:
+        hand.since = time.monotonic()
         try:
-            await self._in_thread(self._writer.append, [one[0] for one in batch])
+            hand.writer.write([each.line for each in group], min(each.at for each in group))
         except Exception as error:
             # Whatever it was, nobody may be told that it is on disk, and the next
-            # batch gets its own try.
-            failure = error if isinstance(error, InboxFullError) else InboxFullError()
+            # group gets its own try.
             if not self.full:
                 log.error("inbox can't be written: %s", error)
-        self.full = failure is not None
-        now = time.monotonic()
-        for _, written, since in batch:
-            self._waited(now - since)
-            if written.done():  # the client has gone
-                continue
-            if failure is None:
-                written.set_result(None)
-            else:
-                written.set_exception(failure)
+            return error if isinstance(error, InboxFullError) else InboxFullError()
+        finally:
+            hand.since = 0.0
+        return None
 
-    async def _in_thread(self, work: object, *arguments: object) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, work, *arguments)  # type: ignore[arg-type]
+    # --- and back in the loop ------------------------------------------------------------
+
+    def _tell(self, group: list[Waiting], failure: InboxFullError | None) -> None:
+        self.full = failure is not None
+        refusal = (
+            overloaded("disk", "The receiver can't write to its disk.", 30) if failure else None
+        )
+        now = time.monotonic()
+        for each in group:
+            self._waited(now - each.since)
+            try:
+                each.told(refusal)
+            except Exception:  # a mistake of ours with one may not silence the others
+                log.exception("an answer could not be given")

@@ -11,21 +11,27 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote_to_bytes
 
 import httptools
+
+from pushctl.receiver.request import Reply, Request
 
 if TYPE_CHECKING:
     from pushctl.receiver.front import Front
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
+# Takes a request that came whole, unless it is none of its own; or, late, refuses it.
+AtOnce = Callable[[Any, Reply, bool], bool]
 
 MAX_AHEAD = 16  # requests that a client may send before it has the first one's answer
 
-_ASGI = {"version": "3.0", "spec_version": "2.3"}
+# Too much is coming in: told a moment later, or who asks again at once, as broken
+# programs and attackers do, takes the time of those who are to be served.
+TOLD_LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
 _LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
@@ -47,79 +53,8 @@ class State(Enum):
     HEAD = "head"
     BODY = "body"
     WORKING = "working"
+    REFUSED = "refused"  # to come again later, which it will be told in a moment
     LINGERING = "lingering"  # an early answer must reach those who are still talking
-
-
-class Request:
-    """One request as it comes in, and the app's two ends of it."""
-
-    def __init__(self, connection: "Connection") -> None:
-        self._connection = connection
-        self.target = b""
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.method = ""
-        self.version = "1.1"
-        self.keep = True
-        self.begun = False  # the head is whole
-        self.complete = False
-        self.answered = False
-        self.size = 0
-        self._parts: list[bytes] = []
-        self._told = False  # the app has had the body's end
-        self._more: asyncio.Future[None] | None = None
-        self._status = 500
-        self._heads: list[tuple[bytes, bytes]] = []
-        self._body: list[bytes] = []
-
-    def scope(self, peer: tuple[str, int], scheme: str) -> dict[str, Any]:
-        path, _, query = self.target.partition(b"?")
-        if b"%" in path:
-            path = unquote_to_bytes(path)
-        return {
-            "type": "http",
-            "asgi": _ASGI,
-            "http_version": self.version,
-            "method": self.method,
-            "scheme": scheme,
-            "path": path.decode("latin-1"),
-            "raw_path": path,
-            "root_path": "",
-            "query_string": query,
-            "headers": self.headers,
-            "client": peer,
-            # What came with the head in one piece, as nearly every body does.
-            "pushctl.body": b"".join(self._parts) if self.complete else None,
-        }
-
-    def add(self, part: bytes) -> None:
-        self.size += len(part)
-        self._parts.append(part)
-        self.wake()
-
-    def wake(self) -> None:
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
-
-    async def receive(self) -> dict[str, Any]:
-        while not self._parts and not (self.complete and not self._told):
-            if self._connection.lost:
-                return {"type": "http.disconnect"}
-            self._more = asyncio.get_running_loop().create_future()
-            await self._more
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
-        self._told = self.complete
-        return {"type": "http.request", "body": body, "more_body": not self.complete}
-
-    async def send(self, message: Any) -> None:
-        if message["type"] == "http.response.start":
-            self._status, self._heads = message["status"], message["headers"]
-            return
-        self._body.append(message.get("body", b""))
-        if not message.get("more_body", False) and not self.answered:
-            self.answered = True
-            body = b"" if self.method == "HEAD" else b"".join(self._body)
-            self._connection.answer(self, self._status, self._heads, body)
 
 
 class Connection(asyncio.Protocol):
@@ -129,9 +64,10 @@ class Connection(asyncio.Protocol):
         self._front = front
         self._peer = peer
         self._transport: asyncio.Transport | None = None
-        self._parser = httptools.HttpRequestParser(self)
+        self._parser: Any = httptools.HttpRequestParser(self)
         self._requests: deque[Request] = deque()
         self._incoming: Request | None = None
+        self._busy = False  # with the first request that is whole, or nearly
         self._task: asyncio.Task[None] | None = None
         self._head_bytes = 0
         self._discarded = 0
@@ -155,6 +91,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self.lost = True
+        self._parser = None  # it holds us, we hold it
         self._front.forget(self, self._peer[0])
         for request in self._requests:
             request.wake()
@@ -165,8 +102,6 @@ class Connection(asyncio.Protocol):
             if self._discarded > self._front.limits.max_head * 16:
                 self.abort()
             return
-        if self.state is State.IDLE:
-            self._wait(State.HEAD)
         if self._incoming is None or not self._incoming.begun:
             self._head_bytes += len(data)
         try:
@@ -233,6 +168,8 @@ class Connection(asyncio.Protocol):
             self._front.note("ahead")
             self.abort()
             return
+        if self.state is State.IDLE and incoming is not None:
+            self._wait(State.HEAD)
         if incoming is not None and not incoming.begun:
             if self._head_bytes > self._front.limits.max_head:
                 self._front.note("head")
@@ -244,40 +181,72 @@ class Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         """Begin the first request that waits; its body may still be on the way."""
-        if self._task is not None:
-            if self._requests and self._requests[0].complete:
+        if self._busy:
+            if self._requests[0].complete and self.state is not State.REFUSED:
                 self._work()
                 self._read(False)
             return
         if self._blocked or self.lost or not self._requests or not self._requests[0].begun:
             return
         request = self._requests[0]
+        self._busy = True
         if request.complete:
             self._work()
+            self._front.line.join(partial(self._serve, request))
         else:
             self._wait(State.BODY)
+            self._start(request.scope(self._peer, self._front.scheme), request)
+
+    def _serve(self, request: Request, late: bool) -> None:
+        """Serve a request that came whole, when it is its turn."""
+        if self.lost:
+            return
         scope = request.scope(self._peer, self._front.scheme)
+        try:
+            done = self._front.at_once(scope, request.reply, late)
+        except Exception:
+            self._crashed(request)
+        else:
+            if not done:
+                self._start(scope, request)
+
+    def _start(self, scope: dict[str, Any], request: Request) -> None:
         self._task = asyncio.get_running_loop().create_task(self._run(scope, request))
 
     async def _run(self, scope: dict[str, Any], request: Request) -> None:
         try:
             await self._front.app(scope, request.receive, request.send)
         except Exception:
-            self._front.crashed()
+            self._crashed(request)
         if not request.answered and not self.lost:
             request.keep = False
-            self.answer(request, 500, [], b"")
+            request.reply(500, [], b"")
+
+    def _crashed(self, request: Request) -> None:
+        self._front.crashed()
+        request.keep = False
+        request.reply(500, [], b"")
 
     def answer(
         self, request: Request, status: int, heads: list[tuple[bytes, bytes]], body: bytes
     ) -> None:
         """Write one whole answer, and go on with what comes next."""
+        if status in TOLD_LATER and not self._front.stopping:
+            self._wait(State.REFUSED)
+            self._read(False)
+            self._front.later(partial(self._say, request, status, heads, body))
+        else:
+            self._say(request, status, heads, body)
+
+    def _say(
+        self, request: Request, status: int, heads: list[tuple[bytes, bytes]], body: bytes
+    ) -> None:
         if self.lost or self._transport is None:
             return
         close = not (request.keep and request.complete) or self._front.stopping
         close |= self._said_all and len(self._requests) == 1
         self._transport.write(_head(status, tuple(heads), close) + body)
-        self._task = None
+        self._busy, self._task = False, None
         self._requests.popleft()
         if close:
             # Who was too slow is not waited for; who was refused early is.
@@ -290,7 +259,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, text: bytes) -> None:
         """Answer what never became a request, and close."""
-        if self._transport is None or self.lost or self._task is not None:
+        if self._transport is None or self.lost or self._busy:
             self.abort()
             return
         self._transport.write(
@@ -330,7 +299,7 @@ class Connection(asyncio.Protocol):
         """End what took too long: with a word to those who were in the middle of one."""
         if self.state not in (State.IDLE, State.LINGERING):  # those are everyday
             self._front.note(f"slow {self.state.value}")
-        if self.state is State.HEAD and self._head_bytes and self._task is None:
+        if self.state is State.HEAD and self._head_bytes and not self._busy:
             self._refuse(408, b"The head took too long.")
         else:
             self.abort()

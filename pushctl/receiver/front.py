@@ -13,17 +13,19 @@ import logging
 import socket
 import ssl
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pushctl.receiver.connection import App, Connection, State
+from pushctl.receiver.connection import App, AtOnce, Connection, State
+from pushctl.receiver.line import Line
 
 log = logging.getLogger("pushctl.receiver")
 
 TICK = 0.5
+LATER = 0.25  # until a client is told that it is refused for now
 PAUSE = 0.2  # when there are no file descriptors left
-AT_ONCE = 128  # connections accepted in one go
+AT_ONCE = 64  # connections accepted in one go
 BACKLOG = 2_048
 
 
@@ -45,7 +47,8 @@ class Front:
     """
     Serves *app* on one address. ``start`` it, later ``stop`` it; both are awaited.
 
-    *exempt* says of an address whether it stands for many: a proxy's.
+    *at_once* may take a request that came whole, and say so, before a task is made of
+    it: most are. *exempt* says of an address whether it stands for many: a proxy's.
     """
 
     def __init__(
@@ -53,14 +56,17 @@ class Front:
         app: App,
         limits: Limits,
         *,
+        at_once: AtOnce = lambda _scope, _reply, _late: False,
         tls: ssl.SSLContext | None = None,
         exempt: Callable[[str], bool] = lambda _: False,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.app = app
+        self.at_once = at_once
         self.limits = limits
         self.scheme = "https" if tls else "http"
         self.stopping = False
+        self.line = Line()
         self.note = note
         self.seconds = {
             State.IDLE: limits.idle,
@@ -68,6 +74,7 @@ class Front:
             # The app's own deadline comes first, and has an answer.
             State.BODY: limits.body + 1,
             State.WORKING: limits.answer,
+            State.REFUSED: LATER + 5,
             State.LINGERING: 2.0,
         }
         self._tls = tls
@@ -78,6 +85,8 @@ class Front:
         self._by_address: Counter[str] = Counter()
         # Those with no request under way, the one that has waited longest first.
         self._quiet: dict[Connection, None] = {}
+        self._refused: deque[tuple[float, Callable[[], None]]] = deque()
+        self._telling = False
         self._greetings: set[asyncio.Task[None]] = set()
         self._ticking: asyncio.TimerHandle | None = None
         self._crashes = 0
@@ -180,7 +189,7 @@ class Front:
         """Hear that *connection* is in another *state* now."""
         if state in (State.WORKING, State.LINGERING):
             self._quiet.pop(connection, None)
-        elif state is State.IDLE or connection not in self._quiet:
+        elif state in (State.IDLE, State.REFUSED) or connection not in self._quiet:
             self._quiet.pop(connection, None)
             self._quiet[connection] = None
 
@@ -194,6 +203,22 @@ class Front:
         self._by_address[address] -= 1
         if not self._by_address[address]:
             del self._by_address[address]
+
+    def later(self, tell: Callable[[], None]) -> None:
+        """Call *tell* in a moment."""
+        self._refused.append((time.monotonic() + LATER, tell))
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_later(LATER, self._tell)
+
+    def _tell(self) -> None:
+        now = time.monotonic()
+        while self._refused and self._refused[0][0] <= now:
+            self._refused.popleft()[1]()
+        self._telling = bool(self._refused)
+        if self._telling:
+            wait = self._refused[0][0] - now
+            asyncio.get_running_loop().call_later(wait, self._tell)
 
     def crashed(self) -> None:
         """Hear of a mistake of ours; the log has it once a while, not once a request."""

@@ -6,13 +6,15 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from pushctl.model import InboxRecord, Millis
 from pushctl.receiver import shapes
-from pushctl.receiver.answers import Headers, Refusal, answer, refuse
+from pushctl.receiver.answers import Headers, Refusal, overloaded, refused, say
 from pushctl.receiver.commit import Committer
 from pushctl.receiver.rates import Gate
+from pushctl.receiver.request import Reply
 from pushctl.receiver.shapes import Shape
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor, asks_for_privacy
@@ -47,65 +49,104 @@ class Intake:
         # Unique is all that an id must be; a call of the kernel for each is dear.
         self._prefix, self._numbers = secrets.token_bytes(10), itertools.count()
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        heads: dict[bytes, bytes] = dict(scope["headers"])
-        origin = heads.get(b"origin", b"")
-        site = self._sites.get(origin)
-        cors: Headers = [(b"vary", b"Origin")]
-        if site is not None:
-            cors.append((b"access-control-allow-origin", origin))
-            # Without it the page can't see for how long to wait.
-            cors.append((b"access-control-expose-headers", b"retry-after"))
+    def at_once(self, scope: Any, reply: Reply, late: bool) -> None:
+        """Take a request that came whole; *reply* is called once it is decided, or on disk."""
+        visit = Visit(scope, self._sites)
         try:
             if scope["method"] == "OPTIONS":
-                await answer(send, 204, [*cors, *_preflight(site)])
+                reply(204, [*visit.cors, *_preflight(visit.site)], b"")
                 return
-            await self._take(scope["method"], heads, site, scope, receive)
+            self._admit(visit, late)
+            self._take(visit, scope["pushctl.body"], reply)
         except Refusal as refusal:
-            self._tally.refused(self._path, refusal.word)
-            await refuse(send, refusal, cors)
-        else:
-            self._tally.taken(self._path)
-            await answer(send, 204, cors)
+            self._refuse(visit, refusal, reply)
 
-    async def _take(
-        self,
-        method: str,
-        heads: Mapping[bytes, bytes],
-        site: str | None,
-        scope: Any,
-        receive: Any,
-    ) -> None:
-        now = time.time_ns() // 1_000_000
-        address = self._gate.check(scope["client"][0], scope["headers"], site)
-        _check_heads(method, heads, self._shape)
-        if site is None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Take a request whose body may still be on the way."""
+        said: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def reply(*answer: Any) -> None:
+            if not said.done():
+                said.set_result(answer)
+
+        visit = Visit(scope, self._sites)
+        try:
+            if scope["method"] == "OPTIONS":
+                reply(204, [*visit.cors, *_preflight(visit.site)], b"")
+            else:
+                self._admit(visit, late=False)
+                self._take(visit, await _read(receive, self._shape.limit), reply)
+        except Refusal as refusal:
+            self._refuse(visit, refusal, reply)
+        await say(send, *await said)
+
+    def _admit(self, visit: "Visit", late: bool) -> None:
+        """Refuse what the heads alone give away, before a byte of the body is read."""
+        visit.address = self._gate.check(visit.peer, visit.raw, visit.site)
+        if late:
+            raise overloaded("late", "Too much is coming in at once.", 5)
+        _check_heads(visit.method, visit.heads, self._shape)
+        if visit.site is None:
             raise Refusal(
                 403,
                 "origin",
                 "This page's origin is none of the configured sites.",
                 "Add it to pushctl.toml: sites.NAME.origin or sites.NAME.origins.",
             )
-        signature = _signature(heads, self._shape, now)
-        body: bytes | None = scope.get("pushctl.body")
-        if body is None:
-            body = await _read(receive, self._shape.limit)
-        elif len(body) > self._shape.limit:
+        visit.signature = _signature(visit.heads, self._shape, visit.at)
+
+    def _take(self, visit: "Visit", body: bytes, reply: Reply) -> None:
+        """Check *body* and have it written; *reply* is called when it is on disk."""
+        if len(body) > self._shape.limit:
             raise _too_large(self._shape.limit)
         shapes.check(self._shape, body)
-        if self._path == "/v1/events" and asks_for_privacy(heads):
-            return  # what people ask not to be kept does not come to rest anywhere
-        await self._committer.put(
-            InboxRecord(
-                id=encode(self._prefix + next(self._numbers).to_bytes(6, "big")),
-                at=now,
-                path=self._path,
-                site=site,
-                body=body.decode(),
-                signature=signature,
-                **self._visitor.about(self._path, heads, address),
-            )
+        if self._path == "/v1/events" and asks_for_privacy(visit.heads):
+            # What people ask not to be kept does not come to rest anywhere.
+            self._told(visit, reply, None)
+            return
+        record = InboxRecord(
+            id=encode(self._prefix + next(self._numbers).to_bytes(6, "big")),
+            at=self._committer.stamp(visit.at),
+            path=self._path,
+            site=visit.site or "",
+            body=body.decode(),
+            signature=visit.signature,
+            **self._visitor.about(self._path, visit.heads, visit.address),
         )
+        self._committer.put(record, partial(self._told, visit, reply))
+
+    def _told(self, visit: "Visit", reply: Reply, refusal: Refusal | None) -> None:
+        if refusal is not None:
+            self._refuse(visit, refusal, reply)
+            return
+        self._tally.taken(self._path)
+        reply(204, visit.cors, b"")
+
+    def _refuse(self, visit: "Visit", refusal: Refusal, reply: Reply) -> None:
+        self._tally.refused(self._path, refusal.word)
+        reply(*refused(refusal, visit.cors))
+
+
+class Visit:
+    """One request's heads: from which page it comes, and what that page may read."""
+
+    __slots__ = ("address", "at", "cors", "heads", "method", "peer", "raw", "signature", "site")
+
+    def __init__(self, scope: Any, sites: Mapping[bytes, str]) -> None:
+        self.at: Millis = time.time_ns() // 1_000_000
+        self.method: str = scope["method"]
+        self.peer: str = scope["client"][0]
+        self.raw: Headers = scope["headers"]
+        self.heads: dict[bytes, bytes] = dict(self.raw)
+        self.address = ""
+        self.signature: str | None = None
+        origin = self.heads.get(b"origin", b"")
+        self.site = sites.get(origin)
+        self.cors: Headers = [(b"vary", b"Origin")]
+        if self.site is not None:
+            self.cors.append((b"access-control-allow-origin", origin))
+            # Without it the page can't see for how long to wait.
+            self.cors.append((b"access-control-expose-headers", b"retry-after"))
 
 
 def _preflight(site: str | None) -> Headers:

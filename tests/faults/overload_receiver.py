@@ -6,8 +6,9 @@ Five times as much as the receiver takes, and one who only wants to be served me
 256 connections are what keeps it busy (benchmarks/receiver.py); here 1,280 send without
 a pause, first at a receiver without rates, then at one whose site may have 1,000 events
 a second and gets five times that or more. Prints a JSON line for each: the answers by
-status, how long acknowledged requests of the other client took, and how long after the
-end until it is answered as ever. Needs wrk on the PATH.
+status, how long acknowledged requests of the other client took, how many acknowledged
+ones are not in the inbox, and how long after the end until it is answered as ever. Needs
+wrk on the PATH.
 """
 
 import argparse
@@ -84,7 +85,9 @@ def overload(folder: Path, seconds: int, connections: int, **settings: Any) -> d
         client.join()
         memory = Path(f"/proc/{receiver.pid}/status").read_text()
         r.stop(receiver)
+    acknowledged = sum(status == 204 for _, _, status in seen)
     counts = {name: int(n) for name, n in re.findall(r"count (\w+) (\d+)", done.stdout)}
+    missing = max(0, acknowledged + counts["n204"] - len(r.records(folder)))
     took = sorted(each for at, each, status in seen if at < end and status == 204)
     calm = [at for at, each, status in seen if at > end and status == 204 and each < CALM]
     return {
@@ -95,6 +98,7 @@ def overload(folder: Path, seconds: int, connections: int, **settings: Any) -> d
         | {status: sum(s == status for _, _, s in seen) for _, _, status in seen},
         "acknowledged_p50_ms": round(took[len(took) // 2] * 1000) if took else None,
         "acknowledged_p99_ms": round(took[int(len(took) * 0.99)] * 1000) if took else None,
+        "acknowledged_missing": missing,
         "recovered_after_s": round(calm[0] - end, 2) if calm else None,
         "memory_mb": int(re.search(r"VmHWM:\s+(\d+)", memory)[1]) // 1024,  # type: ignore[index]
     }

@@ -1,0 +1,190 @@
+"""The line that requests wait in: the first come first, and nobody waits for nothing."""
+
+import asyncio
+import contextlib
+import http.client
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pushctl.inbox import Writer
+from pushctl.model import Millis
+from pushctl.receiver import line
+from pushctl.receiver.commit import Committer
+from pushctl.receiver.front import LATER
+from pushctl.receiver.line import Line
+from tests.support import NOON
+from tests.support import receiving as r
+from tests.test_receiver_commit import names, put, record
+
+
+class Clock:
+    """Time goes on by *step* with each look at it."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.now = 0.0
+        self.step = step
+
+    def __call__(self) -> float:
+        self.now += self.step
+        return self.now
+
+
+def stand(count: int, clock: Clock, **settings: float) -> list[bool]:
+    """Let *count* requests stand in line; return who was late, in the order served."""
+
+    async def story() -> list[bool]:
+        waiting = Line(clock=clock, **settings)  # type: ignore[arg-type]
+        served: list[tuple[int, bool]] = []
+        for number in range(count):
+            waiting.join(lambda late, number=number: served.append((number, late)))  # type: ignore[misc]
+        while len(served) < count:
+            await asyncio.sleep(0)
+        assert [number for number, _ in served] == list(range(count))
+        assert len(waiting) == 0
+        return [late for _, late in served]
+
+    return asyncio.run(story())
+
+
+def test_who_comes_first_is_served_first_and_nobody_is_late_in_calm_times() -> None:
+    assert stand(1_000, Clock()) == [False] * 1_000
+
+
+def test_who_waited_too_long_is_late_while_the_line_is_long() -> None:
+    # A millisecond each to come and to be served: after 61 of them patience is over.
+    late = stand(500, Clock(step=0.001), patience=0.06, short=64)
+    assert late[0]  # it has waited for the 499 behind it to come
+    assert late[-1] is late[-64] is False
+    assert late.count(True) == 500 - 64
+
+
+def test_a_short_line_after_a_pause_of_the_machine_is_no_overload() -> None:
+    assert stand(64, Clock(step=10.0), short=64) == [False] * 64
+
+
+def test_between_two_slices_others_have_their_turn() -> None:
+    async def story() -> int:
+        waiting = Line(clock=Clock(step=line.SLICE / 10))
+        served: list[bool] = []
+        for _ in range(100):
+            waiting.join(served.append)
+        await asyncio.sleep(0)
+        return len(served)
+
+    assert 0 < asyncio.run(story()) < 20
+
+
+# --- two writers --------------------------------------------------------------------------
+
+
+class Gate(Writer):
+    """A real writer that waits before its first write until it is let go."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.entered = threading.Event()
+        self.go = threading.Event()
+
+    def write(self, lines: Sequence[bytes], at: Millis) -> None:
+        self.entered.set()
+        assert self.go.wait(10)
+        super().write(lines, at)
+
+
+async def until(happened: threading.Event) -> None:
+    deadline = time.monotonic() + 10
+    while not happened.is_set():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0)
+
+
+def test_a_group_does_not_wait_for_the_one_before_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        disks = [Gate(tmp_path), Gate(tmp_path)]
+        committer = Committer(disks)
+        running = asyncio.create_task(committer.run())
+        first = asyncio.create_task(put(committer, record(0)))
+        while not any(disk.entered.is_set() for disk in disks):
+            await asyncio.sleep(0)
+        slow, quick = sorted(disks, key=lambda disk: not disk.entered.is_set())
+        second = asyncio.create_task(put(committer, record(1)))
+        await until(quick.entered)
+        quick.go.set()
+        await second
+        assert not first.done()
+        slow.go.set()
+        await first
+        committer.close()
+        await running
+
+    asyncio.run(story())
+    assert names(tmp_path) == ["id-0", "id-1"]
+
+
+def test_what_comes_after_an_answer_is_later_than_what_was_answered(tmp_path: Path) -> None:
+    async def story() -> None:
+        committer = Committer([Writer(tmp_path), Writer(tmp_path)])
+        running = asyncio.create_task(committer.run())
+        for number in range(50):  # all within a millisecond, as far as their clock tells
+            fields = record(number)
+            await put(committer, replace(fields, at=committer.stamp(NOON)))
+        committer.close()
+        await running
+
+    asyncio.run(story())
+    assert names(tmp_path) == [f"id-{number}" for number in range(50)]
+
+
+# --- those who are sent away --------------------------------------------------------------
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[int]:
+    """A receiver that takes two requests of an address, and two connections in all."""
+    limits = {"trusted_proxies": [], "rate_per_address": 0.2, "connections": 2}
+    with r.running(tmp_path, **limits) as port:
+        yield port
+
+
+def ask(port: int, source: str) -> tuple[http.client.HTTPConnection, float]:
+    one = http.client.HTTPConnection("127.0.0.1", port, 10, source_address=(source, 0))
+    one.request("POST", "/v1/events", b"{}", {"Origin": r.ORIGIN})
+    return one, time.monotonic()
+
+
+def test_who_asks_too_much_is_told_so_a_moment_later_and_nobody_else_waits(port: int) -> None:
+    for status in (415, 415, 429):
+        one, begun = ask(port, "127.9.4.1")
+        assert one.getresponse().status == status
+        waited = time.monotonic() - begun
+        one.close()
+    assert waited >= LATER
+    held, begun = ask(port, "127.9.4.1")
+    other, _ = ask(port, "127.9.4.2")
+    assert other.getresponse().status == 415
+    assert time.monotonic() - begun < LATER
+    assert held.getresponse().status == 429
+    held.close()
+    other.close()
+
+
+def test_who_waits_to_be_sent_away_makes_room_for_others(port: int) -> None:
+    for _ in range(2):
+        one, _ = ask(port, "127.9.4.3")
+        one.getresponse()
+        one.close()
+    held = [ask(port, "127.9.4.3")[0] for _ in range(2)]
+    other, _ = ask(port, "127.9.4.4")
+    assert other.getresponse().status == 415
+    told = []
+    for one in held:
+        with contextlib.suppress(ConnectionError):
+            told.append(one.getresponse().status)
+    assert told == [429]
+    for one in (*held, other):
+        one.close()
