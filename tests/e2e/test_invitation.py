@@ -1,7 +1,8 @@
 """
 The invitation and the preferences in real browsers: how they look, what they do.
 
-PUSHCTL_PICTURES=folder keeps a screenshot of everything that is looked at here.
+PUSHCTL_PICTURES=folder keeps a screenshot of everything that is looked at here, as it
+stands in the shop's page. How ours looks by itself is held against docs/pictures/looks.
 """
 
 import json
@@ -16,7 +17,7 @@ import pytest
 
 from pushctl.demo import browsers
 from tests.e2e.test_shop import ShopWorld
-from tests.support import npm, viewing
+from tests.support import looks, npm, viewing
 
 pytestmark = pytest.mark.browser
 
@@ -93,12 +94,17 @@ class InvitationWorld(ShopWorld):
 
 
 @pytest.fixture(params=["firefox", "chromium"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[InvitationWorld]:
+def world(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[InvitationWorld]:
+    monkeypatch.setenv("FONTCONFIG_FILE", str(looks.fonts(tmp_path)))
     found = browsers.find(request.param)
-    if found is None:
-        if os.environ.get("PUSHCTL_E2E") == "require":
-            pytest.fail(f"{request.param} is not installed, and PUSHCTL_E2E=require")
-        pytest.skip(f"{request.param} is not installed")
+    missing = [] if found else [request.param]
+    missing += [] if looks.FONTS.is_dir() else ["fonts-dejavu-core"]
+    if missing and os.environ.get("PUSHCTL_E2E") == "require":
+        pytest.fail(f"not installed: {', '.join(missing)}; and PUSHCTL_E2E=require")
+    if found is None or missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
     with InvitationWorld(found, tmp_path) as world:
         yield world
 
@@ -120,18 +126,62 @@ def assert_looks_well(facts: dict[str, Any], spoken: str, dark: bool, size: str)
     assert (sum(facts["back"]) < 384) is dark
 
 
+def seen(world: InvitationWorld, what: str, person: tuple[str, bool, str]) -> str | None:
+    """Look at *what* stands on the page; return what differs from how it is meant to look."""
+    spoken, dark, size = person
+    name = f"{world.kind}-{what}-{spoken}-{'dark' if dark else 'light'}-{size}"
+    viewing.rest(world.browser)
+    viewing.picture(world.browser, PICTURES, name)
+    world.js(looks.ALONE)
+    return looks.check(world.browser, name)
+
+
+# A button's style, and whether somebody who looks at the page would see another page.
+CHANGES = {
+    "": False,
+    "translate: 1px 0": False,
+    "translate: 6px 0": True,
+    "translate: 0 -6px": True,
+    "background: #b4663a": True,
+    "border-radius: 4px": True,
+    "font-size: 17px": True,
+    "display: none": True,
+}
+
+
+def test_a_button_that_moved_or_looks_otherwise_is_seen(
+    world: InvitationWorld, tmp_path: Path
+) -> None:
+    viewing.look(world.browser, size="desktop", dark=False)
+    world.go("/?lang=en")
+    world.ask("card", language="en")
+    viewing.rest(world.browser)
+    world.js(looks.ALONE)
+    name = f"{world.kind}-card-en-light-desktop"
+    seen = {}
+    for number, change in enumerate(CHANGES):
+        world.js(f"({PROMPT.replace('?.', '.')}('.allow').style = {change!r}, 0)")
+        left = tmp_path / f"left-{number}"
+        seen[change] = bool(looks.check(world.browser, name, left))
+        files = sorted(path.name for path in left.glob("*"))
+        assert files == ([f"{name}.difference.png", f"{name}.png"] if seen[change] else [])
+    assert seen == CHANGES
+
+
 def test_the_invitation_fits_every_person_and_screen(world: InvitationWorld) -> None:
+    other = []
     for (spoken, dark, size), kind in product(PEOPLE, KINDS):
         viewing.look(world.browser, size=size, dark=dark)
         world.go(f"/?lang={spoken}")
         world.ask(kind, language=spoken)
         facts = world.js(f"{FACTS}({PROMPT}('section'))")
         assert_looks_well(facts, spoken, dark, size)
-        name = f"{world.kind}-{kind}-{spoken}-{'dark' if dark else 'light'}-{size}"
-        viewing.picture(world.browser, PICTURES, name)
+        other.append(seen(world, kind, (spoken, dark, size)))
+    assert list(filter(None, other)) == []
 
 
 def test_preferences_fit_every_person_and_screen(world: InvitationWorld) -> None:
+    other = []
     world.go("/?lang=en")
     subscribe(world)
     for spoken, dark, size in PEOPLE:
@@ -142,8 +192,8 @@ def test_preferences_fit_every_person_and_screen(world: InvitationWorld) -> None
         facts = world.js(f"{FACTS}({DIALOG}('dialog'))")
         # The cross is a small button in a corner of its own, as dialogs have it.
         assert_looks_well(facts, spoken, dark, "desktop")
-        name = f"{world.kind}-preferences-{spoken}-{'dark' if dark else 'light'}-{size}"
-        viewing.picture(world.browser, PICTURES, name)
+        other.append(seen(world, "preferences", (spoken, dark, size)))
+    assert list(filter(None, other)) == []
 
 
 def test_nobody_is_shut_out(world: InvitationWorld, tmp_path: Path) -> None:
@@ -255,7 +305,7 @@ def test_the_bell_stays_and_a_part_of_the_page_may_hold_the_preferences(
     world.go("/?lang=en")
     subscribe(world, "bell")
     bell = "document.querySelector('pushctl-bell').shadowRoot.querySelector('.ring')"
-    assert world.js(f"{bell}.offsetParent !== undefined && !{bell}.hidden")
+    world.wait(f"{bell}.offsetParent !== undefined && !{bell}.hidden")
     assert world.js(f"{bell}.getAttribute('aria-label')") == "Notifications"
     world.open_preferences(into="#main")
     assert world.js(f"{DIALOG}('section').getAttribute('role')") == "region"

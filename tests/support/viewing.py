@@ -42,9 +42,34 @@ def _look_in_firefox(browser: Any, width: int, height: int, dark: bool) -> None:
         script = f"Services.prefs.setIntPref({name!r}, {value});"
         browser._call("WebDriver:ExecuteScript", script=script, args=[])
     browser._call("Marionette:SetContext", value="content")
-    browser._call("WebDriver:SetWindowRect", width=max(width, 500), height=height + 100)
+    _resize_firefox(browser, max(width, 500), height)
     query = f"matchMedia('(prefers-color-scheme: {'dark' if dark else 'light'})').matches"
     processes.wait_until(lambda: browser.evaluate(query), "colours of that choice")
+
+
+def _resize_firefox(browser: Any, width: int, height: int) -> None:
+    """Give the page itself this size: how high the window's own bars are, releases decide."""
+    outer = [width, height + 100]
+    for _ in range(3):
+        browser._call("WebDriver:SetWindowRect", width=outer[0], height=outer[1])
+        inner = processes.wait_until(
+            lambda: browser.evaluate("document.readyState && [innerWidth, innerHeight]"), "size"
+        )
+        if inner == [width, height]:
+            return
+        outer = [outer[0] + width - inner[0], outer[1] + height - inner[1]]
+
+
+def rest(browser: Any) -> None:
+    """Take the pointer away, and let the page draw what it was over without it."""
+    if browser.kind == "firefox":
+        move = {"type": "pointerMove", "x": 0, "y": 0}
+        mouse = {"type": "pointer", "id": "mouse", "actions": [move]}
+        browser._call("WebDriver:PerformActions", actions=[mouse])
+    else:
+        browser._call("Input.dispatchMouseEvent", type="mouseMoved", x=0, y=0, button="none")
+    drawn = "requestAnimationFrame(() => requestAnimationFrame(() => done(true)))"
+    browser.evaluate(f"new Promise((done) => {drawn})")
 
 
 def picture(browser: Any, folder: str | None, name: str) -> None:
