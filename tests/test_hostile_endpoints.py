@@ -15,7 +15,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs import deliver
-from pushctl.push import chunk, transport
+from pushctl.push import chunk, request, transport
 from pushctl.rules.tokens import encode, endpoint_hash
 from pushctl.store import Store
 from tests.support import auth, hostile, p256dh, receiving, sending
@@ -199,13 +199,13 @@ def test_an_allowed_name_that_leads_inside_is_refused_at_dial(
     field: Field, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     """A resolver that answers with *address*, as one does that is rebound meanwhile."""
-    made = transport._options
+    made = request.options
 
     def resolving(*given: object) -> object:
         lead = f"{MOZILLA}:443:{address}"
         return [*made(*given), (pycurl.RESOLVE, [lead])]  # type: ignore[arg-type]
 
-    monkeypatch.setattr(transport, "_options", resolving)
+    monkeypatch.setattr(request, "options", resolving)
     push = replace(field.config.push, loopback=replace(field.config.push.loopback, hosts={}))
     field.config = replace(field.config, push=push)
     field.people(2)

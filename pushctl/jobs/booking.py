@@ -104,8 +104,9 @@ class Book:
         )
         if policy.by_a_service(outcome):
             self.errors += decision.status.value in ("rejected", "in_doubt")
-            heard.codes.append(policy.CODES[outcome.answer])
-            heard.reason = outcome.reason
+            if outcome.reason != policy.LOST_TOO:
+                heard.codes.append(policy.CODES[outcome.answer])
+                heard.reason = outcome.reason
             if outcome.retry_after is not None:
                 heard.retry_after = max(outcome.retry_after, heard.retry_after or 0)
         self.rows.append(

@@ -12,8 +12,9 @@ from pushctl.push import authorities, dial, vapid
 from pushctl.push.encoder import MAX_BYTES, Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
-from pushctl.push.transport import Line, Reply, Transport, headers
-from pushctl.rules import answers, endpoints
+from pushctl.push.request import headers
+from pushctl.push.transport import Line, Reply, Transport
+from pushctl.rules import answers, endpoints, policy
 
 HELD_BACK = "held back"
 
@@ -255,6 +256,8 @@ class _Chunk:
         """Hold the rest of an origin back when its answer says so."""
         answer = outcome.answer
         queue.refused = queue.refused + 1 if answer is Answer.REFUSED else 0
+        if outcome.reason == policy.LOST_TOO:
+            return
         if answer in (Answer.RETRY, Answer.IN_DOUBT):
             queue.failed += 1
             queue.line.shrink()

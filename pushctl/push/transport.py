@@ -18,15 +18,13 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-from pushctl import __version__
 from pushctl.model import Letter, Millis
-from pushctl.push import dial
+from pushctl.push import dial, request
+from pushctl.rules.policy import LOST_TOO
 
 STREAMS = 100  # on one connection; what servers commonly allow
 _CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken
 _MOST_OF_A_BODY = 4096
-_LEAST_BUFFER = 16_384  # bytes; the least that libcurl takes
-_CONNECT_SECONDS = 10.0
 
 # What libcurl says first, and only, when it wanted to repeat a request that the service
 # refused to look at (REFUSED_STREAM, or GOAWAY naming an earlier stream: RFC 9113,
@@ -34,6 +32,9 @@ _CONNECT_SECONDS = 10.0
 # Older ones say something else; there a refused request is in doubt.
 _REFUSED = "necessary data rewind was not possible"
 _TELLS_REFUSED = pycurl.version_info()[2] >= 0x081300
+
+_LOST = "connection lost"
+_STREAM = 92  # CURLE_HTTP2_STREAM: not the connection, this request alone
 
 _COULD_NOT = {
     pycurl.E_COULDNT_RESOLVE_HOST: "no address",
@@ -126,6 +127,9 @@ class Line:
         self.answered = 0  # since the window last grew
         self._most = transport.window
         self.protocols: set[int] = set()  # HTTP versions of its answers, as libcurl counts
+        self.served = False  # whether anything was answered since a connection was lost
+        self._lost_at = 0.0
+        self._forgives = False
 
     def may_dial(self, address: str, port: int) -> bool:
         if self._target is not None:
@@ -148,6 +152,18 @@ class Line:
             set_option(pycurl.CONNECT_TO, [f"{self_port}:{self._target.text}"])
             if self.transport.loopback_ca is not None:
                 set_option(pycurl.CAINFO, self.transport.loopback_ca)
+
+    def lost_too(self, began: float, now: float) -> bool:
+        """
+        Say whether a request that began at *began* was lost with one that is counted.
+
+        What flew when a connection died is one failure of a service that had answered;
+        when the next dies too before any answer, each request is.
+        """
+        if began < self._lost_at and self._forgives:
+            return True
+        self._forgives, self.served, self._lost_at = self.served, False, now
+        return False
 
     def speaks(self, protocol: int) -> None:
         """Take note of the HTTP version of an answer."""
@@ -207,7 +223,7 @@ class Transport:
     ) -> None:
         self.window, self.proxy, self.targets = max(1, window), proxy, targets
         self.loopback_ca = loopback_ca
-        self.options = _options(timeout, proxy, ca)
+        self.options = request.options(timeout, proxy, ca)
         self.lines: dict[str, Line] = {}
         self.flying = 0
         self._flights: dict[int, Flight] = {}
@@ -314,8 +330,14 @@ class Transport:
         flight.headers.clear()
         flight.body = b""
         fault = ""
-        if code:
-            fault = "refused by the service" if refused else _fault(code, written)
+        if not code:
+            line.served = True
+        elif refused:
+            fault = "refused by the service"
+        else:
+            fault = _fault(code, written)
+            if fault == _LOST and code != _STREAM and line.lost_too(flight.began, ended):
+                fault = LOST_TOO
         return Reply(
             flight.letter,
             line.origin,
@@ -347,49 +369,4 @@ def _fault(code: int, written: bool) -> str:
         return "timeout"
     if code in (pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_HTTP2):
         return "bad answer"
-    return "connection lost"
-
-
-def _options(timeout: float, proxy: str | None, ca: str | None) -> list[tuple[int, Any]]:
-    options: list[tuple[int, Any]] = [
-        (pycurl.PROTOCOLS, pycurl.PROTO_HTTPS),
-        (pycurl.POST, 1),
-        (pycurl.PATH_AS_IS, 1),
-        # Each handle keeps one, and no body is larger than a quarter of this.
-        (pycurl.UPLOAD_BUFFERSIZE, _LEAST_BUFFER),
-        (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
-        (pycurl.PIPEWAIT, 1),
-        (pycurl.FOLLOWLOCATION, 0),
-        (pycurl.SSL_VERIFYPEER, 1),
-        (pycurl.SSL_VERIFYHOST, 2),
-        (pycurl.SSLVERSION, pycurl.SSLVERSION_TLSv1_2),
-        (pycurl.NOSIGNAL, 1),
-        (pycurl.USERAGENT, f"pushctl/{__version__}"),
-        (pycurl.TIMEOUT_MS, max(1, int(timeout * 1000))),
-        (pycurl.CONNECTTIMEOUT_MS, max(1, int(min(timeout, _CONNECT_SECONDS) * 1000))),
-        # An empty proxy also keeps libcurl from looking into the environment.
-        (pycurl.PROXY, proxy or ""),
-    ]
-    if ca is not None:
-        options.append((pycurl.CAINFO, ca))
-    return options
-
-
-def headers(authorization: str, letter: Letter, host: str) -> list[str]:
-    """Return a request's header lines; they depend on nothing but what is named here."""
-    lines = [
-        f"Authorization: {authorization}",
-        f"TTL: {letter.ttl}",
-        f"Urgency: {letter.urgency}",
-        "Content-Encoding: aes128gcm",
-        "Content-Type: application/octet-stream",
-        "Accept-Encoding: identity",
-        # libcurl would wait a second for a 100 before a larger body.
-        "Expect:",
-    ]
-    if letter.topic is not None:
-        lines.append(f"Topic: {letter.topic}")
-    if host.endswith(".notify.windows.com"):
-        # Refused with 400 when it doesn't fit the TTL.
-        lines.append(f"X-WNS-Cache-Policy: {'cache' if letter.ttl > 0 else 'no-cache'}")
-    return lines
+    return _LOST

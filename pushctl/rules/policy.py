@@ -28,6 +28,9 @@ HELD_BACK = "held back"
 STOPPED = "the sender was stopped"
 RESTARTED = "the machine was restarted"
 
+# What push/ says of a letter that went down with a connection that is counted already.
+LOST_TOO = "connection lost with others"
+
 
 class Decision(NamedTuple):
     """What becomes of a delivery, and of its subscription."""

@@ -60,8 +60,8 @@ FAULTS: list[dict[str, Any]] = [
     {"share": 0.001, "do": "gzip", "size": 10_000_000, "status": 400},
     {"share": 0.002, "do": "reset_before"},
     {"share": 0.002, "do": "reset_after"},
-    # These end a whole connection and all that flies on it, so the sender rightly leaves
-    # this service alone for a minute; the others keep it busy.
+    # These end a whole connection and all that flies on it. Where the next one dies as well,
+    # the sender rightly leaves this service alone for a minute; the others keep it busy.
     {"host": WORST, "share": 0.0005, "do": "early_close", "status": 201},
     {"host": WORST, "share": 0.0005, "do": "bad_framing"},
     {"host": WORST, "share": 0.0005, "do": "reset_after", "scope": "connection"},
