@@ -69,13 +69,21 @@ function reached(selector) {
   });
 }
 
+// Not every link leads somewhere, and one in a drawing has no text for an address.
+function address(link) {
+  try {
+    return link && new URL(link.href);
+  } catch {
+    return undefined;
+  }
+}
+
 function clicks(rules, meet) {
   if (!rules.length) return;
   const follow = ({ target }) => {
-    const link = target.closest?.("a[href]");
+    const link = address(target.closest?.("a[href]"));
     for (const rule of rules) {
-      const fits = rule.click ? target.closest?.(rule.click)
-        : link && matches(rule.link, new URL(link.href));
+      const fits = rule.click ? target.closest?.(rule.click) : link && matches(rule.link, link);
       if (fits) meet(rule);
     }
   };

@@ -3,9 +3,22 @@
 // "/lamps/*" is a path, "https://shop.example/*" a whole address; "*" stands for anything.
 export function matches(patterns, { href, pathname }) {
   if (!patterns?.length) return true;
-  return [].concat(patterns).some((pattern) => {
-    const text = pattern.replace(/[.+?^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*");
-    return new RegExp(`^${text}$`).test(pattern.startsWith("/") ? pathname : href.split("#")[0]);
+  return [].concat(patterns).some((pattern) =>
+    fits(pattern, pattern.startsWith("/") ? pathname : href.split("#")[0]));
+}
+
+// Part by part and never back: with a regular expression, a long address made for it could
+// keep the page busy for minutes.
+function fits(pattern, text) {
+  const [first, ...rest] = pattern.split("*");
+  if (!rest.length) return text === first;
+  const last = rest.pop();
+  let at = first.length;
+  const end = text.length - last.length;
+  return text.startsWith(first) && text.endsWith(last) && at <= end && rest.every((part) => {
+    const found = text.indexOf(part, at);
+    at = found + part.length;
+    return found >= 0 && at <= end;
   });
 }
 

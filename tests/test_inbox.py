@@ -361,6 +361,18 @@ def test_quarantine_takes_a_line_once(tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
+def test_quarantine_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pushctl.inbox.aside.MOST_BYTES", 1_000)
+    for number in range(100):
+        name = f"17773632000{number:02}-aa.seg"
+        inbox.quarantine(tmp_path, [(name, at, "bad", b"x" * 50) for at in range(5)])
+    files = (tmp_path / "quarantine").glob("*.jsonl")
+    assert 800 < sum(path.stat().st_size for path in files) <= 1_000
+    assert inbox.room(tmp_path) < 200
+
+
 def test_quarantine_goes_on_after_a_crash_tore_its_last_line(tmp_path: Path) -> None:
     inbox.quarantine(tmp_path, [("1777363200000-aa.seg", 1, "a", b"x")])
     path = tmp_path / "quarantine" / "1777363200000-aa.jsonl"

@@ -9,9 +9,11 @@ import pytest
 from pushctl import inbox, lock
 from pushctl.errors import BusyError
 from pushctl.inbox import Writer
+from pushctl.jobs.ingest import MOST_REASONS
 from pushctl.model import CampaignStatus, SubscriptionState
 from pushctl.rules import tokens
 from pushctl.store import Store
+from tests import support
 from tests.support import DAY, NOON
 from tests.support.posting import SECRET, Browser, Project, make_project
 
@@ -151,6 +153,16 @@ def test_bad_records_stop_nothing(project: Project, ann: Browser) -> None:
     lines = [orjson.loads(line) for path in kept for line in path.read_bytes().splitlines()]
     assert len(lines) == len(bad)
     assert all(line["reason"] for line in lines)
+
+
+def test_reasons_that_strangers_choose_are_told_of_up_to_a_point(project: Project) -> None:
+    strangers = [
+        Browser(number, tokens.encode(support.p256dh(number))).subscribe()
+        for number in range(MOST_REASONS + 30)
+    ]
+    report = project.drain(*strangers)
+    assert len(report.quarantined) == MOST_REASONS + 1
+    assert report.quarantined["other reasons"] == 30
 
 
 def deep(levels: int) -> Any:

@@ -7,7 +7,7 @@ record; its writer holds an exclusive flock on it for as long as it may grow. No
 else ever adds to it, and what lies before a line's newline never changes.
 """
 
-from pushctl.inbox.aside import QUARANTINE, blank, quarantine
+from pushctl.inbox.aside import QUARANTINE, blank, quarantine, room
 from pushctl.inbox.lines import MAX_LINE, BadLine, decode, encode
 from pushctl.inbox.reader import Entry, Finished, read, remove, segments
 from pushctl.inbox.writer import InboxFullError, Writer
@@ -26,5 +26,6 @@ __all__ = [
     "quarantine",
     "read",
     "remove",
+    "room",
     "segments",
 ]

@@ -8,6 +8,9 @@ from typing import Any, BinaryIO
 import orjson
 
 QUARANTINE = "quarantine"
+# Strangers can send what only the import finds to be bad, and nobody may have looked for
+# months: beyond this lines are counted, and not kept.
+MOST_BYTES = 64 * 1024 * 1024
 
 
 def blank(folder: Path, segment: str, start: int, end: int) -> None:
@@ -30,10 +33,14 @@ def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> 
     Put lines aside for a person to look at: (segment, offset, reason, raw) each.
 
     One file per segment; a line that stands there already is not added again, so
-    doing it twice around a crash does no harm.
+    doing it twice around a crash does no harm. Lines that ``room`` has no place for are
+    dropped.
     """
+    if not entries:
+        return
     aside = folder / QUARANTINE
     aside.mkdir(mode=0o700, parents=True, exist_ok=True)
+    left = room(folder)
     for segment in sorted({entry[0] for entry in entries}):
         path = aside / f"{segment.removesuffix('.seg')}.jsonl"
         known = {line["offset"] for line in _quarantined(path)}
@@ -45,9 +52,18 @@ def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> 
                 if name == segment and offset not in known:
                     text = raw.rstrip(b"\n").decode("utf-8", "backslashreplace")
                     line = {"offset": offset, "reason": reason, "line": text}
-                    file.write(orjson.dumps(line) + b"\n")
+                    made = orjson.dumps(line) + b"\n"
+                    left -= len(made)
+                    if left >= 0:
+                        file.write(made)
             file.flush()
             os.fsync(file.fileno())
+
+
+def room(folder: Path) -> int:
+    """Return how many bytes the quarantine may still grow by."""
+    aside = folder / QUARANTINE
+    return MOST_BYTES - sum(path.stat().st_size for path in aside.glob("*.jsonl"))
 
 
 def _last_byte(file: BinaryIO) -> bytes:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from pushctl import config as configs
+from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs import guard, init
@@ -215,6 +216,8 @@ def _inbox(config: Config) -> Iterator[Finding]:
     aside = list((config.inbox / "quarantine").glob("*"))
     if aside:
         text = f"{len(aside)} files of lines that could not be read"
+        if inbox.room(config.inbox) < inbox.MAX_LINE:
+            text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)
     yield _fine("inbox", config.inbox, f"{len(waiting)} segments wait for `pushctl import`")

@@ -21,6 +21,7 @@ from pushctl.rules import tokens
 from pushctl.store import Store
 
 BATCH = 2000
+MOST_REASONS = 50
 # A segment that is copied over once more after this is applied once more.
 CURSORS_KEPT: Millis = 400 * 86_400_000
 
@@ -134,7 +135,10 @@ def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestR
         inbox.remove(config.inbox, name)
     report.applied += counts.applied
     report.refused += counts.refused
-    report.quarantined += counts.quarantined
+    for reason, count in counts.quarantined.items():
+        # Some name what a stranger chose; the list must not grow with each of them.
+        told = reason in report.quarantined or len(report.quarantined) < MOST_REASONS
+        report.quarantined[reason if told else "other reasons"] += count
 
 
 def _apply_entry(

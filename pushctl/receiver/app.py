@@ -25,13 +25,16 @@ class Receiver:
     It starts the one task that writes, and at the end lets it finish.
     """
 
-    def __init__(self, apps: Mapping[str, App], committer: Committer, tally: Tally) -> None:
+    def __init__(
+        self, apps: Mapping[str, App], committer: Committer, tally: Tally, nothing: App
+    ) -> None:
         self._apps = apps
+        self._nothing = nothing
         self.committer = committer
         self.tally = tally
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._apps.get(scope["path"], _nothing)(scope, receive, send)
+        await self._apps.get(scope["path"], self._nothing)(scope, receive, send)
 
     def at_once(self, scope: Any, reply: Reply, late: bool) -> bool:
         """
@@ -77,17 +80,17 @@ def build(config: Config, public_key: str) -> Receiver:
     served = files.prepare(config, public_key)
     first = next(iter(config.sites))
     for name in {name for name, _ in served}:
-        apps[f"/{name}"] = _limited(files.Script(name, served, first), gate, tally)
+        apps[f"/{name}"] = _limited("scripts", files.Script(name, served, first), gate, tally)
     apps["/healthz"] = _health(committer)
-    return Receiver(apps, committer, tally)
+    return Receiver(apps, committer, tally, _limited("nothing", _nothing, gate, tally))
 
 
-def _limited(app: App, gate: Gate, tally: Tally) -> App:
+def _limited(name: str, app: App, gate: Gate, tally: Tally) -> App:
     async def limited(scope: Any, receive: Any, send: Any) -> None:
         try:
             gate.check(scope["client"][0], scope["headers"], None)
         except Refusal as refusal:
-            tally.refused("scripts", refusal.word)
+            tally.refused(name, refusal.word)
             await refuse(send, refusal, [])
         else:
             await app(scope, receive, send)

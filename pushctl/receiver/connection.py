@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from functools import lru_cache, partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httptools
 
@@ -27,6 +27,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 AtOnce = Callable[[Any, Reply, bool], bool]
 
 MAX_AHEAD = 16  # requests that a client may send before it has the first one's answer
+MAX_HEADERS = 100  # of one request; browsers send about twenty
 
 # Too much is coming in: told a moment later, or who asks again at once, as broken
 # programs and attackers do, takes the time of those who are to be served.
@@ -44,6 +45,10 @@ def _head(status: int, heads: tuple[tuple[bytes, bytes], ...], close: bool) -> b
     lines = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
     lines += [b"%s: %s\r\n" % pair for pair in heads]
     return b"".join([*lines, b"connection: close\r\n\r\n" if close else b"\r\n"])
+
+
+class _EnoughError(Exception):
+    """Stops the parser in the middle of what was read: it may be a quarter of a megabyte."""
 
 
 class State(Enum):
@@ -70,6 +75,7 @@ class Connection(asyncio.Protocol):
         self._busy = False  # with the first request that is whole, or nearly
         self._task: asyncio.Task[None] | None = None
         self._head_bytes = 0
+        self._enough = ""  # why no more is taken apart
         self._discarded = 0
         self._blocked = False  # the client does not read what it asked for
         self._reading = True
@@ -110,9 +116,10 @@ class Connection(asyncio.Protocol):
             self._refuse(400, b"Nothing but HTTP/1.1 is spoken here.")
             return
         except (httptools.HttpParserError, ValueError):
-            self._front.note("malformed")
-            self._refuse(400, b"This is not HTTP/1.1.")
-            return
+            if not self._enough:
+                self._front.note("malformed")
+                self._refuse(400, b"This is not HTTP/1.1.")
+                return
         self._after_data()
 
     def eof_received(self) -> bool:
@@ -129,7 +136,12 @@ class Connection(asyncio.Protocol):
 
     # --- llhttp's end ----------------------------------------------------------------
 
+    # Limits hold here, too, not only once all that was read is taken apart: it may hold
+    # ten thousand requests or headers, and everybody else would wait for them.
+
     def on_message_begin(self) -> None:
+        if len(self._requests) > MAX_AHEAD:
+            self._stop("ahead")
         self._incoming = Request(self)
         self._requests.append(self._incoming)
 
@@ -139,7 +151,10 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         assert self._incoming is not None
-        self._incoming.headers.append((name.lower(), value))
+        headers = self._incoming.headers
+        if len(headers) >= MAX_HEADERS:
+            self._stop("head")
+        headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         request = self._incoming
@@ -152,6 +167,8 @@ class Connection(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         assert self._incoming is not None
         self._incoming.add(part)
+        if self._incoming.size > self._front.limits.max_body:
+            self._stop("body")
 
     def on_message_complete(self) -> None:
         assert self._incoming is not None
@@ -160,22 +177,26 @@ class Connection(asyncio.Protocol):
         self._incoming = None
         self._head_bytes = 0
 
+    def _stop(self, why: str) -> NoReturn:
+        self._enough = why
+        raise _EnoughError(why)
+
     # --- what follows ----------------------------------------------------------------
 
     def _after_data(self) -> None:
         incoming = self._incoming
-        if len(self._requests) > MAX_AHEAD:
+        if self._enough == "ahead" or len(self._requests) > MAX_AHEAD:
             self._front.note("ahead")
             self.abort()
             return
         if self.state is State.IDLE and incoming is not None:
             self._wait(State.HEAD)
-        if incoming is not None and not incoming.begun:
-            if self._head_bytes > self._front.limits.max_head:
-                self._front.note("head")
-                self._refuse(431, b"The head is longer than 16 KiB.")
-                return
-        elif incoming is not None and incoming.size > self._front.limits.max_body:
+        long = self._head_bytes > self._front.limits.max_head
+        if self._enough == "head" or (long and incoming is not None and not incoming.begun):
+            self._front.note("head")
+            self._refuse(431, b"The head is longer than 16 KiB, or has too many lines.")
+            return
+        if self._enough == "body":
             self._read(False)  # the app refuses it, having seen more than it takes
         self._next()
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from pushctl.receiver.connection import App, AtOnce, Connection, State
 from pushctl.receiver.line import Line
+from pushctl.receiver.rates import bucket
 
 log = logging.getLogger("pushctl.receiver")
 
@@ -82,7 +83,8 @@ class Front:
         self._socket: socket.socket | None = None
         self._open: set[Connection] = set()
         self._count = 0  # those in the middle of a handshake included
-        self._by_address: Counter[str] = Counter()
+        # An address is what one customer has: of IPv6 the first 64 bits.
+        self._by_address: Counter[str | bytes] = Counter()
         # Those with no request under way, the one that has waited longest first.
         self._quiet: dict[Connection, None] = {}
         self._refused: deque[tuple[float, Callable[[], None]]] = deque()
@@ -158,7 +160,8 @@ class Front:
                 one.close()
 
     def _admits(self, address: str) -> bool:
-        if self._by_address[address] >= self.limits.per_address and not self._exempt(address):
+        place = bucket(address)
+        if self._by_address[place] >= self.limits.per_address and not self._exempt(address):
             self.note("connections of an address")
             return False
         if self._count >= self.limits.connections:
@@ -170,7 +173,7 @@ class Front:
             del self._quiet[oldest]
             oldest.abort()
         self._count += 1
-        self._by_address[address] += 1
+        self._by_address[place] += 1
         return True
 
     async def _greet(self, one: socket.socket, connection: Connection, address: str) -> None:
@@ -200,9 +203,10 @@ class Front:
         self._open.discard(connection)
         self._quiet.pop(connection, None)
         self._count -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        place = bucket(address)
+        self._by_address[place] -= 1
+        if not self._by_address[place]:
+            del self._by_address[place]
 
     def later(self, tell: Callable[[], None]) -> None:
         """Call *tell* in a moment."""

@@ -54,6 +54,7 @@ class Intake:
         visit = Visit(scope, self._sites)
         try:
             if scope["method"] == "OPTIONS":
+                self._gate.check(visit.peer, visit.raw, None)
                 reply(204, [*visit.cors, *_preflight(visit.site)], b"")
                 return
             self._admit(visit, late)
@@ -72,6 +73,7 @@ class Intake:
         visit = Visit(scope, self._sites)
         try:
             if scope["method"] == "OPTIONS":
+                self._gate.check(visit.peer, visit.raw, None)
                 reply(204, [*visit.cors, *_preflight(visit.site)], b"")
             else:
                 self._admit(visit, late=False)

@@ -88,8 +88,9 @@ class Proxies:
                 parsed = _plain(address)
             except ValueError:
                 return peer
+            address = str(parsed)  # without an interface's name: that may be anything
             if not self.holds(address):
-                return str(parsed)
+                return address
             peer = address
         return peer
 

@@ -60,11 +60,22 @@ for (const [pattern, address, fits] of [
   ["*?colour=red*", "/lamps?colour=red&size=2", true],
   ["/a.b", "/axb", false],
   ["/(a+)+$", "/aaaa", false],
+  ["*", "/anything", true],
+  ["/a*a", "/a", false],
+  ["/a*b*c", "/a-b-c", true],
+  ["/a*b*b", "/a-b", false],
+  ["/a**c", "/abc", true],
 ]) {
   test(`${pattern} ${fits ? "means" : "does not mean"} ${address}`, () => {
     assert.equal(matches(pattern, new URL(address, "https://shop.example")), fits);
   });
 }
+
+test("a long address made to keep the page busy is looked at in no time", () => {
+  const begun = performance.now();
+  assert.equal(matches("/*a*a*a*a*a*b*/", { href: "", pathname: "/" + "a".repeat(20_000) }), false);
+  assert.ok(performance.now() - begun < 1000);
+});
 
 test("no pattern means every page, several mean any of them", () => {
   assert.equal(matches(undefined, location), true);
@@ -146,6 +157,16 @@ test("a click counts by what it is on, or by where it leads", () => {
   listeners.click({ target: element(".brochure") });
   listeners.auxclick({ target: element("a[href]") });
   assert.deepEqual(names(inner), ["Brochure", "Partner"]);
+});
+
+test("a link that leads nowhere, or one in a drawing, stops no other rule", () => {
+  for (const href of ["https://[", { baseVal: "/a" }, undefined]) {
+    const inner = core();
+    watch(inner, [{ tag: "Partner", link: "https://partner.example/*" }, { tag: "Brochure", click: ".brochure" }]);
+    found.href = href;
+    listeners.click({ target: element("a[href]", ".brochure") });
+    assert.deepEqual(names(inner), ["Brochure"]);
+  }
 });
 
 test("a click on what is no element changes nothing", () => {

@@ -1,0 +1,106 @@
+"""What an attacker would try at the door: much work for few bytes, and ways round limits."""
+
+import http.client
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pushctl.receiver.connection import MAX_AHEAD, MAX_HEADERS, Connection
+from pushctl.receiver.front import Front, Limits
+from pushctl.receiver.rates import Proxies
+from tests.support import receiving as r
+
+HEAD = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nOrigin: {r.ORIGIN}\r\n".encode()
+JSON = b"Content-Type: application/json\r\n"
+READ = 256_000  # what is read of a connection in one go
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    folder = tmp_path_factory.mktemp("attacked")
+    with r.running(folder, trusted_proxies=[], rate_per_address=1.0) as port:
+        yield port
+
+
+def said(port: int, sent: bytes, source: str) -> bytes:
+    """Send all of *sent* at once; return what comes back until the receiver closes."""
+    text = b""
+    with socket.create_connection(("127.0.0.1", port), 10, source_address=(source, 0)) as one:
+        try:
+            one.sendall(sent)
+            while part := one.recv(65536):
+                text += part
+        except ConnectionError:
+            pass
+    return text
+
+
+def signed() -> bytes:
+    return b"X-Pushctl-Signature: %d.%s\r\n" % (int(time.time()), b"A" * 43)
+
+
+async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
+
+
+def test_ten_thousand_header_lines_are_not_taken_apart(port: int) -> None:
+    assert said(port, HEAD + b"a:\r\n" * (READ // 4), "127.8.0.1").startswith(b"HTTP/1.1 431")
+    connection = Connection(Front(nothing, Limits()), ("127.0.0.1", 1))
+    connection.data_received(HEAD + b"a:\r\n" * (READ // 4))
+    assert len(connection._requests[0].headers) == MAX_HEADERS
+
+
+def test_a_hundred_header_lines_are_enough_for_anybody(port: int) -> None:
+    few = b"".join(b"x-%d: 1\r\n" % number for number in range(97))
+    assert said(port, HEAD + few + b"Connection: close\r\n\r\n", "127.8.0.2").startswith(
+        b"HTTP/1.1 415"
+    )
+    assert said(port, HEAD + few + b"a: 1\r\n" * 9 + b"\r\n", "127.8.0.2").startswith(
+        b"HTTP/1.1 431"
+    )
+
+
+def test_a_body_in_single_bytes_is_refused_once_it_is_too_long(port: int) -> None:
+    chunks = (
+        HEAD + JSON + signed() + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\na\r\n" * 40_000
+    )
+    assert said(port, chunks, "127.8.0.3").startswith(b"HTTP/1.1 413")
+
+
+def test_what_is_sent_ahead_is_not_taken_apart_beyond_what_is_allowed() -> None:
+    connection = Connection(Front(nothing, Limits()), ("127.0.0.1", 1))
+    connection.data_received(b"GET / HTTP/1.1\r\n\r\n" * (READ // 18))
+    assert len(connection._requests) <= MAX_AHEAD + 1
+
+
+def test_preflights_and_wrong_addresses_have_the_rate_of_their_address(port: int) -> None:
+    for method, path, source in (
+        ("OPTIONS", "/v1/tags", "127.8.0.4"),
+        ("GET", "/wp-login.php", "127.8.0.5"),
+    ):
+        statuses = []
+        for _ in range(12):
+            one = http.client.HTTPConnection("127.0.0.1", port, 10, source_address=(source, 0))
+            one.request(method, path, headers={"Origin": r.ORIGIN})
+            statuses.append(one.getresponse().status)
+            one.close()
+        assert statuses[0] in (204, 404)
+        assert statuses[-1] == 429
+
+
+def test_a_network_of_ipv6_has_the_places_of_one_address() -> None:
+    front = Front(nothing, Limits(per_address=3))
+    network = [f"2001:db8:1:2::{number:x}" for number in range(1, 5)]
+    assert [front._admits(address) for address in network] == [True, True, True, False]
+    assert front._admits("2001:db8:1:3::1")
+    assert front._admits("::ffff:1.2.3.4")
+
+
+def test_the_name_of_an_interface_is_not_kept_for_a_proxys_address() -> None:
+    proxies = Proxies(["fe80::/10", "127.0.0.1"])
+    for number in range(100):
+        told = f"1.2.3.4, fe80::1%{'x' * 5_000}{number}".encode()
+        assert proxies.client("127.0.0.1", [(b"x-forwarded-for", told)]) == "1.2.3.4"
+    assert proxies.holds.cache_info().currsize < 5
