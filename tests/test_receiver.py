@@ -173,6 +173,9 @@ BAD_SUBSCRIPTIONS: dict[str, Any] = {
     "a tag with a line end": changed(tags=["a\nb"]),
     "a tag that turns the line round": changed(tags=["a\u202eb"]),
     "an empty tag": changed(tags=[""]),
+    "a tag of spaces": changed(tags=["  "]),
+    "a tag that is long once it is written in full": changed(tags=["\U0001d15e" * 200]),
+    "a long name of an attribute": changed(attributes={"x" * 256: 1}),
     "a long tag": changed(tags=["x" * 256]),
     "33 tags": changed(tags=[str(number) for number in range(33)]),
     "deep attributes": changed(attributes={"a": {"b": {"c": {"d": {}}}}}),
@@ -204,6 +207,8 @@ def test_bodies_that_are_refused(port: int, folder: Path, body: Any) -> None:
         report(message="7." + "A" * 23),
         report(message="x." + "A" * 22),
         report(id=""),
+        report(action="\x1b[31m"),
+        report(action=" "),
         {"kind": "shown", "id": "1"},
     ],
 )
