@@ -15,7 +15,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +28,23 @@ ITEMS = [{"id": "lamp", "name": "Brass lamp", "price": 49.5, "quantity": 1}]
 def script(folder: Path) -> Path:
     """Write what wrk sends: a basket's event, with a signature of the right form."""
     body = json.dumps(r.events(1, items=ITEMS, total=49.5, currency="EUR"))
-    signature = f"{int(time.time()) + 100}.{'A' * 43}"  # it holds or not at ingest only
+    # It holds or not at ingest only, but must not be older than 300 s.
+    signature = f"%d.{'A' * 43}"
     file = folder / "event.lua"
     file.write_text(
         'wrk.method = "POST"\n'
         f"wrk.body = [[{body}]]\n"
         'wrk.headers["Content-Type"] = "application/json"\n'
         f'wrk.headers["Origin"] = "{r.ORIGIN}"\n'
-        f'wrk.headers["X-Pushctl-Signature"] = "{signature}"\n'
+        "local number, made = 0, nil\n"
+        "request = function()\n"
+        "  if number % 1000 == 0 then\n"
+        f'    wrk.headers["X-Pushctl-Signature"] = string.format("{signature}", os.time())\n'
+        "    made = wrk.format()\n"
+        "  end\n"
+        "  number = number + 1\n"
+        "  return made\n"
+        "end\n"
     )
     return file
 

@@ -10,6 +10,7 @@ import pytest
 from pushctl import inbox
 from pushctl.inbox import Writer
 from pushctl.model import InboxRecord, Millis
+from pushctl.receiver import commit
 from pushctl.receiver.answers import Refusal
 from pushctl.receiver.commit import Committer
 from tests.support import NOON
@@ -97,6 +98,38 @@ def test_a_full_queue_is_said_at_once(tmp_path: Path) -> None:
 
     asyncio.run(story())
     assert names(tmp_path) == ["id-0", "id-1", "id-2"]
+
+
+def test_a_disk_that_stalls_is_said_the_sooner_the_more_are_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "STALLED_SECONDS_FOR_MANY", 0.0)
+    monkeypatch.setattr(commit, "MANY", 2)
+
+    async def story() -> None:
+        disk = SlowDisk(tmp_path)
+        committer = Committer([disk])
+        running = asyncio.create_task(committer.run())
+        waiting = [asyncio.create_task(put(committer, record(0)))]
+        while not disk.batches:
+            await asyncio.sleep(0)
+        waiting += [asyncio.create_task(put(committer, record(number))) for number in (1, 2)]
+        await _turns()
+        with pytest.raises(Refusal, match="queue"):
+            await put(committer, record(3))
+        monkeypatch.setattr(commit, "MANY", 99)
+        waiting.append(asyncio.create_task(put(committer, record(4))))
+        await _turns()
+        monkeypatch.setattr(commit, "STALLED_SECONDS", 0.0)
+        with pytest.raises(Refusal, match="queue"):
+            await put(committer, record(5))
+        disk.go.set()
+        await asyncio.gather(*waiting)
+        committer.close()
+        await running
+
+    asyncio.run(story())
+    assert names(tmp_path) == ["id-0", "id-1", "id-2", "id-4"]
 
 
 def test_a_disk_that_fails_refuses_and_recovers_without_a_restart(tmp_path: Path) -> None:

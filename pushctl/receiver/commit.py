@@ -27,8 +27,11 @@ log = logging.getLogger("pushctl.receiver")
 
 WRITERS = 2
 MAX_WAITING = 1_024
-# A disk that is busy with one group for longer has stalled: who comes now is told so.
-MAX_WAIT_SECONDS = 0.25
+# A disk that is busy with one group for so long has stalled: who comes now is told so,
+# the sooner the more are waiting.
+STALLED_SECONDS = 1.0
+STALLED_SECONDS_FOR_MANY = 0.25
+MANY = 256
 # So many are handed over before the loop's turn is over, lest a long one idles the disk.
 HAND_OVER = 64
 ROTATE_SECONDS = 5.0
@@ -139,8 +142,9 @@ class Committer:
         return self._put - sum(hand.taken for hand in self._hands)
 
     def _is_stalled(self, now: float) -> bool:
+        allowed = STALLED_SECONDS_FOR_MANY if self.waiting >= MANY else STALLED_SECONDS
         begun = [hand.since for hand in self._hands]
-        return any(since and now - since > MAX_WAIT_SECONDS for since in begun)
+        return any(since and now - since > allowed for since in begun)
 
     def _has_little_room(self) -> bool:
         try:

@@ -28,7 +28,7 @@ from tests.support import receiving as r
 CALM = 0.05  # seconds: answered as ever
 
 # wrk counts what is no 2xx in one sum; each thread's numbers are read at the end.
-_COUNTING = """
+COUNTING = """
 local threads = {}
 function setup(thread) table.insert(threads, thread) end
 function init() n204 = 0; n429 = 0; n503 = 0; other = 0 end
@@ -66,7 +66,7 @@ def overload(folder: Path, seconds: int, connections: int, **settings: Any) -> d
     port = r.free_port()
     receiver = r.start(folder, port, connections=5_000, **settings)
     lua = script(folder)
-    lua.write_text(lua.read_text() + _COUNTING)
+    lua.write_text(lua.read_text() + COUNTING)
     context = multiprocessing.get_context("spawn")
     stop, found = context.Event(), context.Queue()
     client = context.Process(target=other_client, args=(port, stop, found))
