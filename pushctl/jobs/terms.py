@@ -14,6 +14,8 @@ class Options:
     patience: float = 60.0  # seconds to wait for the next row that becomes due
     seconds: float | None = None  # leave the rest to the next run after this
     accept_mass_gone: bool = False
+    # Nobody is there to say `campaigns resume`: a signal leaves the rest to the next run.
+    unattended: bool = False
     progress: Callable[[int], None] = lambda ended: None
     tell: Callable[[str], None] = lambda text: None
 
