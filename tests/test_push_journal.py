@@ -1,6 +1,7 @@
 """push/journal: what a sending process leaves behind is read back, whole or cut."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -158,3 +159,24 @@ def test_a_full_disk_is_said_not_swallowed(tmp_path: Path) -> None:
         os.close(full)
         with pytest.raises(OSError, match="No space left"):
             written.started([1])
+
+
+def test_what_a_full_disk_cut_off_garbles_nothing_behind_it(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with journal.Journal(tmp_path, "7", letters(1)) as written:
+        written.started([1, 2])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (30, before[1]))
+        try:
+            with pytest.raises(OSError, match="File too large"):
+                written.started([3, 4, 5])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        written.answered([Outcome(2, Answer.ACCEPTED, "201", 201)])
+    left = journal.recover(tmp_path, "7")
+    assert left.started == {1}
+    assert left.outcomes.keys() == {2}
+
+
+def test_a_record_of_an_answer_that_does_not_exist_ends_the_reading() -> None:
+    record = journal._pack(Outcome(1, Answer.ACCEPTED, "201", 201))
+    assert list(journal.read(record[:9] + b"\xff" + record[10:])) == []

@@ -20,6 +20,7 @@ import http_ece
 import pytest
 from py_vapid import Vapid02
 
+from pushctl.errors import ConfigError
 from pushctl.model import Answer, Letter, Outcome
 from pushctl.push import Postbox, chunk, journal, send_chunk, vapid
 from tests.support import auth, browser_key, p256dh, wire
@@ -667,9 +668,39 @@ class TestJournal:
 
         monkeypatch.setattr(journal.Journal, "_write", full)
         with service() as server:
-            outcomes = send_chunk(letters(20), postbox(tmp_path, server))
+            with pytest.raises(ConfigError, match="can't be written: No space left"):
+                send_chunk(letters(20), postbox(tmp_path, server))
             assert server.connections == 0
-        assert {o[1:3] for o in outcomes} == {(Answer.RETRY, chunk.HELD_BACK)}
+
+    def test_a_disk_that_fills_up_holds_back_what_was_not_begun(
+        self, tmp_path: Path, service: Serve, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write, written = journal.Journal._write, list[int]()
+
+        def fill(self: journal.Journal, records: bytes) -> None:
+            written.append(len(records))
+            if len(written) > 1:
+                raise OSError(28, "No space left on device")
+            write(self, records)
+
+        monkeypatch.setattr(journal.Journal, "_write", fill)
+        with service() as server:
+            outcomes = send_chunk(letters(200), postbox(tmp_path, server))
+        answers = Counter((o.answer, o.reason) for o in outcomes)
+        begun = written[0] // 9
+        assert answers == {
+            (Answer.ACCEPTED, "201"): begun,
+            (Answer.RETRY, chunk.HELD_BACK): 200 - begun,
+        }
+
+    def test_a_journal_that_cannot_be_made_sends_nothing(
+        self, tmp_path: Path, service: Serve
+    ) -> None:
+        (tmp_path / "journal").write_text("in the way")
+        with service() as server:
+            with pytest.raises(ConfigError, match="can't be written: File exists"):
+                send_chunk(letters(3), postbox(tmp_path, server))
+            assert server.connections == 0
 
     def test_a_crash_in_a_chunk_leaves_no_request_behind(
         self, tmp_path: Path, service: Serve, monkeypatch: pytest.MonkeyPatch

@@ -150,3 +150,23 @@ def test_a_target_that_is_not_loopback_is_refused_before_anything_starts(
 ) -> None:
     with pytest.raises(ConfigError, match="no loopback address"):
         push.executor(1, replace(box, loopback={wire.HOST: "8.8.8.8:443"}))
+
+
+_ALONE = """
+import os, signal, subprocess, sys, threading
+from pushctl.push import workers
+
+workers.ALONE = 0.2
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+waiting = threading.Thread(target=workers._wait_for_end, args=(1,))
+waiting.start()
+subprocess.run(["/bin/sh", "-c", f"kill -TERM {os.getpid()}"], check=True)
+waiting.join()
+sys.exit(9)  # not reached
+"""
+
+
+def test_a_worker_that_alone_was_told_to_end_ends() -> None:
+    """It starts nothing more, so a parent that is to go on needs another."""
+    done = subprocess.run([sys.executable, "-c", _ALONE], cwd=ROOT, timeout=20)
+    assert done.returncode == 0

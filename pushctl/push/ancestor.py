@@ -7,8 +7,15 @@ sixth of a second, as long as encrypting some thousand letters.
 """
 
 import os
+import signal
 
 from pushctl.push import chunk  # noqa: F401
 from pushctl.push.encoders import direct, turbo  # noqa: F401
 
 PID = os.getpid()  # of the ancestor itself, also where a descendant reads it
+
+# A terminal that closes and a service manager that stops its unit tell all processes at
+# once. Were this one to die of it, so would the senders, with their answers unread; it ends
+# with the parent, which hears them out first. (Workers wait for SIGTERM, see workers.)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

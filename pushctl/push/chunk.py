@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pushctl.errors import InputError
+from pushctl.errors import ConfigError, InputError
 from pushctl.model import Answer, Letter, Millis, Outcome
 from pushctl.push import authorities, dial, vapid
 from pushctl.push.encoder import MAX_BYTES, Encoder, choose
@@ -48,17 +48,37 @@ stopping = threading.Event()  # set by a worker that was told to end
 
 
 def send(letters: Sequence[Letter], postbox: Postbox) -> list[Outcome]:
-    """Send *letters*; see ``pushctl.push.send_chunk``."""
+    """
+    Send *letters*; see ``pushctl.push.send_chunk``.
+
+    Raises ConfigError when the journal can't be written and nothing of it was begun.
+    """
     if not letters:
         return []
     with _lock:
+        journal = _journal(postbox, letters)
         try:
-            with Journal(postbox.journal, postbox.run, letters) as journal:
+            with journal:
                 return _Chunk(open_office(postbox), postbox, journal).run(letters)
         except BaseException:
             # Requests are in flight that nobody will take the answers of.
             close_office()
             raise
+
+
+def _journal(postbox: Postbox, letters: Sequence[Letter]) -> Journal:
+    try:
+        return Journal(postbox.journal, postbox.run, letters)
+    except OSError as error:
+        raise _unwritable(postbox, error) from error
+
+
+def _unwritable(postbox: Postbox, error: OSError) -> ConfigError:
+    return ConfigError(
+        f"{postbox.journal} can't be written: {error.strerror}. Without it nothing more is "
+        "sent, for a crash could not tell what was. Make room or put the folder right, then "
+        "go on with pushctl campaigns resume."
+    )
 
 
 def open_office(postbox: Postbox) -> _Office:
@@ -131,6 +151,7 @@ class _Chunk:
         self.outcomes: list[Outcome] = []
         self.refusals: Counter[int] = Counter()  # by delivery
         self._looked = 0.0
+        self._unwritable: OSError | None = None  # why the journal takes nothing more
 
     def run(self, letters: Sequence[Letter]) -> list[Outcome]:
         self.transport.leave_the_dead()
@@ -142,6 +163,8 @@ class _Chunk:
             if not started and not self.transport.flying:
                 break
             self._take(self._pump())
+        if self._unwritable is not None and not self.outcomes:
+            raise _unwritable(self.postbox, self._unwritable)
         for queue in self.queues.values():
             self.outcomes += [_held(letter, queue.retry_after) for letter in queue.waiting]
         return self.outcomes
@@ -187,7 +210,8 @@ class _Chunk:
                 ready.append((queue, letter, body))
         try:
             self.journal.started([letter.delivery for _, letter, _ in ready])
-        except OSError:
+        except OSError as error:
+            self._unwritable = error
             # Without the journal a crash could not tell what was sent: send nothing more.
             for queue, letter, _ in ready:
                 queue.waiting.append(letter)
@@ -332,7 +356,9 @@ _ACCEPTED = {200: "200", 201: "201", 202: "202", 204: "204"}
 def _location(lines: list[bytes]) -> str | None:
     for line in lines:
         if line[:9].lower() == b"location:":
-            return line[9:].decode("latin-1").strip()
+            text = line[9:].decode("latin-1").strip()
+            # One that is longer than any endpoint is nothing that can be asked back.
+            return text if len(text) <= endpoints.MAX_LENGTH else None
     return None
 
 

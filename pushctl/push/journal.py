@@ -12,6 +12,7 @@ import os
 import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Journal:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._file = os.open(folder / name, flags, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
+        self._end = 0  # of the last whole record
 
     def started(self, deliveries: Iterable[int]) -> None:
         """Write down that these are about to be sent; OSError when that can't be done."""
@@ -66,11 +68,19 @@ class Journal:
         self._write(b"".join([_pack(outcome) for outcome in outcomes]))
 
     def _write(self, records: bytes) -> None:
-        written = os.write(self._file, records)
-        if written != len(records):
+        end = self._end + len(records)
+        try:
+            written = os.write(self._file, records)
             # A full disk takes a part without a word; the rest says why.
-            while records := records[written:]:
+            while written < len(records):
+                records = records[written:]
                 written = os.write(self._file, records)
+        except OSError:
+            # Half a record would garble whatever is written behind it.
+            with suppress(OSError):
+                os.ftruncate(self._file, self._end)
+            raise
+        self._end = end
 
     def __enter__(self) -> "Journal":
         return self
@@ -109,6 +119,8 @@ def read(records: bytes) -> Iterator[int | Outcome]:
             records, at
         )
         at += _ANSWERED.size
+        if answer >= len(_ANSWERS):
+            return
         end = at + reason + (0 if location == _NONE else location)
         if end > len(records):
             return

@@ -102,8 +102,12 @@ class Flight:
         if not self.line.may_dial(address.addr[0], address.addr[1]):
             self.blocked = True
             return pycurl.SOCKET_BAD
+        try:
+            made = socket.socket(address.family, address.socktype, address.protocol)
+        except OSError:
+            return pycurl.SOCKET_BAD  # no handle is left: as good as unreachable
         self.dialled = True
-        return socket.socket(address.family, address.socktype, address.protocol)
+        return made
 
     def opened(self, number: int, purpose: int) -> int:
         """Take note of the socket that libcurl connects."""

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 
 from pushctl.push import dial
@@ -14,6 +15,9 @@ from pushctl.push.postbox import Postbox
 
 _PR_SET_PDEATHSIG = 1
 _ANCESTOR = "pushctl.push.ancestor"
+
+# Seconds for a parent that was told to end too to end us: it waits 15 for what flies.
+ALONE = 20.0
 
 
 def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
@@ -89,13 +93,16 @@ def _wait_for_end(parent: int) -> None:
     On SIGTERM start nothing more; leave once what flies has landed, if the parent asks.
 
     A service manager ends all processes of a unit at once: then the parent lives on
-    for a moment, takes our outcomes and ends the pool itself.
+    for a moment, takes our outcomes and ends the pool itself. If it doesn't, the signal was
+    for this process alone, which is of no more use: leave, and the parent starts others.
     """
     from pushctl.push import chunk
 
-    while True:
-        sender = signal.sigwaitinfo({signal.SIGTERM}).si_pid
-        chunk.stopping.set()
-        if sender == parent:
-            chunk.wait_until_idle()
-            os._exit(0)
+    by = signal.sigwaitinfo({signal.SIGTERM}).si_pid
+    chunk.stopping.set()
+    until = time.monotonic() + ALONE
+    while by != parent and (left := until - time.monotonic()) > 0:
+        told = signal.sigtimedwait({signal.SIGTERM}, left)
+        by = told.si_pid if told else by
+    chunk.wait_until_idle()
+    os._exit(0)
