@@ -5,6 +5,7 @@ Command modules are named in a table and imported when one is run, so that
 ``pushctl --help`` and cron's empty runs don't pay for what they don't use.
 """
 
+import errno
 import re
 import sys
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from pushctl import __version__
 from pushctl.commands.context import Context
-from pushctl.errors import PushctlError
+from pushctl.errors import ConfigError, PushctlError
 
 
 class Command(NamedTuple):
@@ -256,7 +257,30 @@ def _unforeseen(error: BaseException, debug: bool) -> int:
         error = error.__context__
     if isinstance(error, BrokenPipeError) and output.reader_is_gone():
         return 128 + 13  # what a shell reports for SIGPIPE
+    if isinstance(error, OSError) and error.errno in _OUTSIDE and not debug:
+        place = f"{error.filename}: " if error.filename else ""
+        output.error(f"{place}{error.strerror}. {_OUTSIDE[error.errno]}")
+        return ConfigError.exit_code
     return _bug(error, debug)
+
+
+# What the machine refuses is no bug of ours, wherever it is met; and what to do about it.
+_LOOK = "Look whose it is, and at its permissions (ls -ld)."
+_ROOM = "Make room there, then run the command again."
+_OUTSIDE = {
+    errno.EACCES: _LOOK,
+    errno.EPERM: _LOOK,
+    errno.ENOENT: "Look whether it is there, or name another place.",
+    errno.ENOTDIR: "Something on that path is no folder; name another place.",
+    errno.EISDIR: "It is a folder; name a file.",
+    errno.ENAMETOOLONG: "Take a shorter name.",
+    errno.EROFS: "Nothing can be written there; name another place.",
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    errno.EIO: "The disk fails: look into the system's log.",
+    errno.EMFILE: "Allow more open files: ulimit -n.",
+    errno.ENFILE: "Allow more open files on this machine (fs.file-max).",
+}
 
 
 def _bug(error: BaseException, debug: bool) -> int:

@@ -297,14 +297,26 @@ def confirm(question: str, yes: bool = False) -> bool:
     return _read(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
 
 
-def ask(question: str, default: str | None = None) -> str:
-    """Return the person's answer, or *default* for an empty one; ask until there is one."""
+def ask(
+    question: str,
+    default: str | None = None,
+    fault: Callable[[str], str | None] = lambda answer: None,
+) -> str:
+    """
+    Return the person's answer, or *default* for an empty one; ask until there is one.
+
+    What *fault* says of an answer is told, and the question comes again.
+    """
     _need_terminal(f"{question} Nobody is there to answer; give it as an option.")
     hint = f" [{default}]" if default else ""
     while True:
-        given = _read(f"{question}{hint} ").strip()
-        if given or default is not None:
-            return given or str(default)
+        given = _read(f"{question}{hint} ").strip() or default
+        if given is None:
+            continue
+        wrong = fault(given)
+        if wrong is None:
+            return given
+        say(f"  {wrong}", "yellow")
 
 
 def interactive() -> bool:

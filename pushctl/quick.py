@@ -43,8 +43,10 @@ def _asked(arguments: Sequence[str]) -> Path | None:
 def _find(folder: Path) -> Path | None:
     start = folder.absolute()
     for each in (start, *start.parents):
-        if (each / "pushctl.toml").is_file():
-            return each / "pushctl.toml"
+        file = each / "pushctl.toml"
+        # As config.find: above us, one that somebody else left there is not ours.
+        if file.is_file() and (each == start or file.stat().st_uid in (os.getuid(), 0)):
+            return file
     return None
 
 

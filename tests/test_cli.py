@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from pushctl import cli, errors, output
+from pushctl import cli, errors, output, quick
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 from tests.support.program import PROGRAM, environment, on_terminal, pushctl
@@ -238,3 +238,36 @@ def test_the_console_script_is_this_program() -> None:
     script = Path(sys.executable).with_name("pushctl")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, env=os.environ)
     assert done.stdout == "pushctl 0.1.0\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (PermissionError(13, "Permission denied", "/srv/shop"), "permissions"),
+        (OSError(28, "No space left on device"), "Make room"),
+        (NotADirectoryError(20, "Not a directory", "/etc/hosts/x"), "name another place"),
+    ],
+)
+def test_what_the_machine_refuses_is_no_bug(
+    command: types.ModuleType, error: OSError, remedy: str, capsys: Capture
+) -> None:
+    command.command = raising(error)  # type: ignore[attr-defined]
+    assert cli.run(["odd"]) == 3
+    told = capsys.readouterr().err
+    assert "bug" not in told and remedy in told
+    assert str(error.filename or error.strerror) in told
+
+
+def test_the_short_way_of_a_sweep_passes_over_what_somebody_else_left_above(
+    tmp_path: Path,
+) -> None:
+    if os.getuid():
+        pytest.skip("only root may give a file away")
+    below = tmp_path / "below"
+    below.mkdir()
+    file = tmp_path / "pushctl.toml"
+    file.write_text("")
+    assert quick._find(below) == file
+    os.chown(file, 12345, -1)
+    assert quick._find(below) is None
+    assert quick._find(tmp_path) == file, "whoever names the folder means it"

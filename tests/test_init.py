@@ -131,7 +131,8 @@ def test_the_scripts_hold_the_key_and_the_receivers_url(tmp_path: Path) -> None:
     (key,) = vapid.load(tmp_path / "keys").values()
     for name in ("pushctl.js", "pushctl-sw.js"):
         text = (tmp_path / "sw" / name).read_text("utf-8")
-        assert key.public in text
+        # The worker learns the key from the page.
+        assert (key.public in text) is (name == "pushctl.js")
         assert "https://push.shop.example" in text
 
 
@@ -242,3 +243,46 @@ def test_answers_with_quotes_cannot_write_settings_of_their_own() -> None:
     found = tomllib.loads(text)
     assert "x" not in found
     assert found["contact"] == 'mailto:a"\nx = 1\n#@b.example'
+
+
+def test_an_answer_that_cannot_be_right_is_asked_again(tmp_path: Path) -> None:
+    shown = on_terminal(
+        [*PROGRAM, "init"],
+        answers=[
+            *("shop.example", "https://shop.example"),
+            *("me", "ada@shop.example"),
+            *("german", "de,tr"),
+        ],
+        cwd=tmp_path,
+    )
+    assert shown.code == 0, shown.out
+    assert "That is 'shop.example', not an origin. Write 'https://shop.example'" in shown.out
+    assert "That is 'me', which push services refuse." in shown.out
+    assert "That is 'german', not a language tag." in shown.out
+    found = tomllib.loads((tmp_path / "pushctl.toml").read_text("utf-8"))
+    assert found["contact"] == "mailto:ada@shop.example"
+    assert found["sites"]["shop"]["language"] == "de"
+
+
+@pytest.mark.parametrize(
+    ("origin", "receiver"),
+    [
+        ("http://localhost:8000", "http://localhost:8750"),
+        ("http://127.0.0.1:8000", "http://localhost:8750"),
+        ("https://shop.example", ""),
+    ],
+)
+def test_a_shop_on_this_machine_finds_the_receiver_on_it(origin: str, receiver: str) -> None:
+    assert init.local_receiver({"shop": origin}) == receiver
+
+
+def test_the_next_steps_are_commands_that_work(tmp_path: Path) -> None:
+    shown = pushctl(
+        "init", "my shop", "--origin=https://shop.example", f"--contact={project.CONTACT}",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert "cd 'my shop'" in shown.err
+    steps = [line.partition("pushctl ")[2] for line in shown.err.splitlines()]
+    (send,) = (step for step in steps if step.startswith("send "))
+    done = pushctl(*send.split(), cwd=tmp_path / "my shop")
+    assert (done.code, done.err) == (0, "")

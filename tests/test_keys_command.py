@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from pushctl.push import vapid
-from tests.support import project
+from pushctl.store import Store
+from tests.support import people, project
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
 
@@ -62,3 +63,16 @@ def test_without_a_key_the_remedy_is_named(tmp_path: Path) -> None:
     assert pushctl("keys", "show", cwd=tmp_path).code == 0
     shown = pushctl("keys", "fill", cwd=tmp_path)
     assert shown.code == 3 and "pushctl keys new" in shown.err
+
+
+def test_show_counts_the_subscribers_of_each_key(tmp_path: Path) -> None:
+    project.make(tmp_path)
+    (key,) = vapid.load(tmp_path / "keys")
+    with Store(tmp_path / "pushctl.db") as store:
+        people.settle(store, [people.Human(), people.Human(state="gone")])
+        store.connection.execute("UPDATE subscriptions SET key_id = ?", (key,))
+    (found,) = json.loads(pushctl("keys", "show", "--json", cwd=tmp_path).out)
+    assert found["subscribers"] == 1
+    (tmp_path / "pushctl.db").unlink()
+    (found,) = json.loads(pushctl("keys", "show", "--json", cwd=tmp_path).out)
+    assert found["subscribers"] is None

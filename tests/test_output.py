@@ -52,6 +52,12 @@ def test_json_keeps_raw_values_and_utc_times(capsys: pytest.CaptureFixture[str])
     assert second["ctr"] is None
 
 
+def test_one_is_said_as_one() -> None:
+    assert wording.counted(1, "message") == "1 message"
+    assert wording.counted(0, "message") == "0 messages"
+    assert wording.counted(1234, "person", "people") == "1,234 people"
+
+
 def test_json_of_nothing_is_an_empty_list(capsys: pytest.CaptureFixture[str]) -> None:
     output.rows([], COLUMNS, Format.JSON)
     assert capsys.readouterr().out == "[]\n"
@@ -84,8 +90,8 @@ def test_no_row_leaves_stdout_empty(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_terminal_gets_a_table_with_grouped_numbers_and_local_times() -> None:
     shown = on_terminal(show("TABLE", more=", total={'accepted': 1234567}"), NO_COLOR="1").out
-    assert "1\u202f234\u202f567   4.2\u202f%   2026-04-28 10:00   3m 20s   VIP, A b" in shown
-    assert shown.count("1\u202f234\u202f567") == 2, "the total stands below"
+    assert "1,234,567   4.2\u202f%   2026-04-28 10:00   3m 20s   VIP, A b" in shown
+    assert shown.count("1,234,567") == 2, "the total stands below"
     assert "\x1b" not in shown
 
 

@@ -3,8 +3,11 @@
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
+from pushctl.commands.receive import welcome
+from pushctl.config import Config, Site
 from pushctl.receiver.serve import address
 from tests.support import project, receiving
 from tests.support.program import PROGRAM, environment, pushctl
@@ -55,3 +58,13 @@ def test_help_leads_with_an_example() -> None:
     run = pushctl("receive", "--help")
     assert run.code == 0
     assert "pushctl receive --listen 127.0.0.1:8750" in run.out
+
+
+def test_a_receiver_that_has_no_public_address_says_so() -> None:
+    site = Site("shop", "https://shop.example")
+    config = Config(Path("pushctl.toml"), "mailto:me@shop.example", {"shop": site})
+    assert "receiver.url" in welcome(config, "127.0.0.1:8750")
+    told = replace(config, receiver=replace(config.receiver, url="https://push.shop.example"))
+    assert "No receiver.url" not in welcome(told, "127.0.0.1:8750")
+    local = replace(config, sites={"shop": replace(site, origin="http://localhost:8000")})
+    assert "No receiver.url" not in welcome(local, "127.0.0.1:8750")

@@ -63,7 +63,7 @@ def test_a_person_gets_their_data(folder: Path) -> None:
     assert done.err == ""
 
     kept = pushctl("subscribers", "export", "--alias", "c3", "-o", "c3.json", cwd=folder)
-    assert "What is known of 1 browser(s) is written to c3.json." in kept.err
+    assert "What is known of 1 browser is written to c3.json." in kept.err
     assert json.loads((folder / "c3.json").read_text())["browsers"] == [browser]
     assert (folder / "c3.json").stat().st_mode & 0o777 == 0o600
 

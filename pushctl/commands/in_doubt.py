@@ -7,6 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.rules.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="Settle what may or may not have gone.")
 
@@ -62,9 +63,10 @@ def assume_sent(
 
     here = context.of(ctx)
     count = sum(1 for _ in campaigns.in_doubt(here.store, campaign))
-    output.say(f"{count:,} messages are in doubt.")
+    output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Count them as accepted?", yes):
-        output.say(f"{campaigns.assume_sent(here.store, campaign, here.now):,} are accepted.")
+        settled = campaigns.assume_sent(here.store, campaign, here.now)
+        output.say(f"{counted(settled, 'message')} counted as accepted.")
 
 
 @app.command()
@@ -85,7 +87,8 @@ def resend(
 
     here = context.of(ctx)
     count = sum(1 for _ in campaigns.in_doubt(here.store, campaign))
-    output.say(f"{count:,} messages are in doubt.")
+    output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Send them again, some perhaps twice?", yes):
         again = campaigns.send_again(here.store, campaign, here.now)
-        output.say(f"{again:,} wait. To send them: pushctl campaigns resume {campaign!r}")
+        planned = f"{counted(again, 'message')} planned anew"
+        output.say(f"{planned}. To send: pushctl campaigns resume {campaign!r}")

@@ -1,7 +1,8 @@
 """Make a project in a folder, asking on a terminal for what no option says."""
 
 import os
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.errors import UsageError
+from pushctl.rules import settings
 
 if TYPE_CHECKING:
     from pushctl.jobs.init import Answers, Made
@@ -25,7 +27,7 @@ def command(
     contact: Annotated[str | None, typer.Option(help="Whom push services write to.")] = None,
     languages: Annotated[str | None, typer.Option(help="What you write in: en,de.")] = None,
     receiver_url: Annotated[
-        str, typer.Option(help="`pushctl receive`, seen from outside.")
+        str, typer.Option(help="Where browsers reach `pushctl receive`.")
     ] = "",
     timezone: Annotated[
         str | None, typer.Option(help="For people whose own is unknown.")
@@ -71,21 +73,42 @@ def _answers(
         raise UsageError("nobody is there to ask: give --origin and --contact.")
     sites = dict(_pair(each) for each in named)
     if origin or not sites:
-        origin = origin or output.ask("Where are your pages? (https://shop.example)")
+        question = "Where are your pages? (https://shop.example)"
+        origin = origin or output.ask(question, fault=_wrong(settings.origin))
         sites[init.site_name(origin, sites)] = origin
-    contact = contact or output.ask("Whom may push services write to? (you@shop.example)")
+    question = "Whom may push services write to? (you@shop.example)"
+    contact = contact or output.ask(question, fault=_wrong(settings.contact, init.mailto))
     if languages is None:
+        question = "Which languages do you write in, the default first? (en,de)"
         interactive = output.interactive()
-        question = "Which languages do you write in, the default first?"
-        languages = output.ask(question, "en") if interactive else "en"
+        languages = output.ask(question, "en", _wrong_language) if interactive else "en"
     return init.Answers(
         sites=sites,
-        contact=f"mailto:{contact}" if "@" in contact and ":" not in contact else contact,
-        languages=tuple(each.strip() for each in languages.split(",") if each.strip())
-        or ("en",),
-        receiver_url=receiver_url,
+        contact=init.mailto(contact),
+        languages=_each(languages) or ("en",),
+        receiver_url=receiver_url or init.local_receiver(sites),
         timezone=timezone or init.machine_timezone(os.environ),
     )
+
+
+def _each(languages: str) -> tuple[str, ...]:
+    return tuple(each.strip() for each in languages.split(",") if each.strip())
+
+
+def _wrong(
+    check: Callable[[str], settings.Verdict], read: Callable[[str], str] = str
+) -> Callable[[str], str | None]:
+    """Return what says in a sentence or two why *check* dislikes an answer."""
+
+    def fault(answer: str) -> str | None:
+        verdict = check(read(answer))
+        return verdict and f"That {verdict[0]}. {verdict[1]}"
+
+    return fault
+
+
+def _wrong_language(answer: str) -> str | None:
+    return next(filter(None, map(_wrong(settings.language), _each(answer))), None)
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -104,7 +127,9 @@ def _tell(target: Path, made: "Sequence[Made]") -> None:
             output.say(f"  {name}  was there, unchanged", "dim")
         else:
             output.say(f"  {name}  {each.note}")
-    output.panel(_NEXT, "Next")
+    here = target.absolute() == Path.cwd()
+    cd = "" if here else f"cd {shlex.quote(str(target))}\n   "
+    output.panel(_NEXT.format(cd=cd), "Next")
 
 
 def _short(path: Path, target: Path) -> Path:
@@ -113,7 +138,10 @@ def _short(path: Path, target: Path) -> Path:
 
 
 _NEXT = """\
-1. Put sw/pushctl-sw.js at the top of your web site, and this into your pages:
-   <script src="/pushctl.js" async></script>  (sw/pushctl.js; see docs/embedding.md)
-2. Run `pushctl receive` behind your TLS proxy, and tell pushctl.toml its public URL.
-3. Run `pushctl check`, subscribe in your browser, then: pushctl send --dry-run"""
+1. {cd}pushctl receive
+   It takes what browsers send, and prints the two lines that your pages
+   need. On the web it stands behind TLS: docs/receiver.md.
+2. Put those lines there, open a page and subscribe: docs/embedding.md.
+   pushctl check     says what is missing.
+3. pushctl import
+   pushctl send --everyone --template welcome --dry-run"""

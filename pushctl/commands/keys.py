@@ -11,6 +11,7 @@ app = typer.Typer(no_args_is_help=True, help="Show the VAPID keys, or make a new
 _COLUMNS = (
     output.Column("id", "Key"),
     output.Column("use", "Use"),
+    output.Column("subscribers", "Active subscribers", kind=output.Kind.NUMBER),
     output.Column("public", "Public key (applicationServerKey)"),
     output.Column("file", "File"),
 )
@@ -27,7 +28,10 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
     from pushctl.jobs import keys
 
     # One below the other: a public key has to be copied in one piece.
-    found = keys.listed(context.of(ctx).config)
+    here = context.of(ctx)
+    # The receiver's machine has keys and no database.
+    there = here.config.database.exists()
+    found = keys.listed(here.config, here.store.soundness.keys_in_use() if there else None)
     output.rows(found, _COLUMNS, format, empty="No key yet.", tall=True)
 
 

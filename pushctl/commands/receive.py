@@ -51,4 +51,15 @@ def welcome(config: "Config", listen: str) -> str:
             f'  importScripts("{url}/pushctl-sw.js{query}");',
             "",
         ]
+    if not config.receiver.url and not _only_here(config):
+        lines += [
+            "No receiver.url in pushctl.toml: write there the https address at which browsers",
+            "reach this, and take it for the lines above (docs/receiver.md).",
+            "",
+        ]
     return "\n".join([*lines, "Stop with Ctrl-C."])
+
+
+def _only_here(config: "Config") -> bool:
+    """Say whether all pages are on this machine, as while trying out."""
+    return all(site.origin.startswith("http:") for site in config.sites.values())

@@ -12,6 +12,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
 from pushctl.errors import NotFoundError, UsageError
+from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
     from pushctl.jobs.subscribers import ImportReport
@@ -99,7 +100,9 @@ def list_(
     segment: SegmentOption = None,
     where: WhereOption = None,
     all: Annotated[bool, typer.Option("--all", help="Those who left, too.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", help="At most so many.")] = None,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="At most so many.")
+    ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -233,7 +236,8 @@ def _export_audience(
     if to is None:
         output.lines(lines)
     else:
-        output.say(f"{subscribers.write(to, lines) - as_csv} subscribers written to {to}.")
+        written = subscribers.write(to, lines) - as_csv
+        output.say(f"{counted(written, 'subscriber')} written to {to}.")
 
 
 def _export_person(
@@ -248,11 +252,11 @@ def _export_person(
         output.lines([text])
     else:
         subscribers.write(to, [text])
-        output.say(f"What is known of {len(person)} browser(s) is written to {to}.")
+        output.say(f"What is known of {counted(len(person), 'browser')} is written to {to}.")
     if doubtful := dossier.unsigned(person, alias):
         output.warn(
-            f"{doubtful} of {len(person)} browser(s) only say that they are {alias!r}: your "
-            "shop has not signed it. Look whether they are before you hand this out."
+            f"{doubtful} of {counted(len(person), 'browser')} claimed to be {alias!r}, which "
+            "your shop never signed. Make sure of it before you hand this out."
         )
 
 
@@ -339,7 +343,7 @@ def forget(
 
     here = context.of(ctx)
     found = len(here.store.subscriptions.find(subscriber))
-    question = f"{found} browser(s) will be erased for good. Go on?"
+    question = f"{counted(found, 'browser')} will be erased for good. Go on?"
     if dry_run or output.confirm(question, yes):
         done = forget.forget(
             here.store, here.config, here.config.secret(), subscriber, here.now, dry_run=dry_run

@@ -24,6 +24,9 @@ from pushctl.rules import settings, tag_rules, tokens, worker
 _SITE = "[sites.shop"
 _AFTER_SITES = "# The small web service"
 
+# As browsers say receiver.listen's default on the machine itself.
+_LOCAL_RECEIVER = "http://localhost:8750"
+
 # What must not get into a repository: keys, people, and what is on the wire.
 _IGNORED = ("keys/", "pushctl.db*", "inbox/", "journal/")
 
@@ -91,6 +94,21 @@ def _host_name(origin: str) -> str:
     except ValueError:
         return host.removeprefix("www.").split(".")[0]
     return "localhost" if address.is_loopback else ""
+
+
+def mailto(contact: str) -> str:
+    """Return a bare mail address as the URL that push services want; anything else as it is."""
+    return f"mailto:{contact}" if "@" in contact and ":" not in contact else contact
+
+
+def local_receiver(sites: Mapping[str, str]) -> str:
+    """
+    Return the receiver's URL where all pages are on this machine: its own default address.
+
+    "" for pages on the web: only their owner knows.
+    """
+    local = all(_host_name(origin) == "localhost" for origin in sites.values())
+    return _LOCAL_RECEIVER if local else ""
 
 
 def machine_timezone(
@@ -204,7 +222,7 @@ def _templates(config: Config, languages: Sequence[str]) -> Made:
         source = shipped.path("templates")
         for file in sorted(source.rglob("*")):
             relative = file.relative_to(source)
-            if file.is_file() and file.name != ".keep" and _wanted(relative, languages):
+            if file.is_file() and _wanted(relative, languages):
                 target = config.templates / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)

@@ -5,16 +5,22 @@ from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.jobs import init
+from pushctl.model import Json
 from pushctl.push import vapid
 
 
-def listed(config: Config) -> list[Mapping[str, str]]:
-    """Return id, use, public and file of every key, the newest first."""
+def listed(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[str, Json]]:
+    """
+    Return id, use, subscribers, public and file of every key, the newest first.
+
+    *in_use* has the active subscribers by key; None where there is no database.
+    """
     keys = vapid.load(config.keys).values() if config.keys.exists() else ()
     return [
         {
             "id": key.id,
             "use": "earlier subscribers" if number else "new subscribers",
+            "subscribers": None if in_use is None else in_use.get(key.id, 0),
             "public": key.public,
             "file": str(key.file),
         }

@@ -255,7 +255,11 @@ def write(path: Path, lines: Iterable[str]) -> int:
     young = path.with_name(f"{path.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     count = 0
-    with os.fdopen(os.open(young, flags, 0o600), "w", encoding="utf-8") as file:
+    try:
+        handle = os.open(young, flags, 0o600)
+    except OSError as error:
+        raise InputError(f"{path} can't be written: {error.strerror}") from error
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
         for line in lines:
             file.write(f"{line}\n")
             count += 1

@@ -23,8 +23,8 @@ _HOSTILE_BUT_LINES = re.compile(f"(?!\n)[{_HOSTILE}]")
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
 _PLAIN_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?", re.ASCII)
 
-# NARROW NO-BREAK SPACE: the SI's way to group digits, right in every language.
-_GROUP = "\u202f"
+# NARROW NO-BREAK SPACE: a figure and its sign are one word.
+_NARROW = "\u202f"
 
 
 def clean(text: str, *, lines: bool = False) -> str:
@@ -74,13 +74,18 @@ def _plain(value: Any) -> Any:
 
 
 def number(value: float) -> str:
-    """Return *value* with its thousands apart: 1 234 567 (narrow spaces)."""
-    return f"{value:,}".replace(",", _GROUP)
+    """Return *value* with its thousands apart, as in all our texts: 1,234,567."""
+    return f"{value:,}"
+
+
+def counted(count: int, thing: str, things: str = "") -> str:
+    """Return "1 message" or "1,234 messages"; *things* where that is not *thing* and an s."""
+    return f"{number(count)} {thing if count == 1 else things or f'{thing}s'}"
 
 
 def share(value: float) -> str:
     """Return a fraction as per cent: 0.0423 is 4.2 %."""
-    return f"{value * 100:.1f}{_GROUP}%"
+    return f"{value * 100:.1f}{_NARROW}%"
 
 
 def moment(value: Millis) -> str:
