@@ -83,12 +83,12 @@ def test_a_triggers_campaign_never_ends(store: Store) -> None:
 def test_pausing_and_cancelling_say_when_there_is_nothing_to_do(field: Field) -> None:
     name = field.freeze(name="sale").name
     assert campaigns.pause(field.store, name, NOON).status is CampaignStatus.PAUSED
-    cancelled, dropped = campaigns.cancel(field.store, name, NOON + HOUR)
+    cancelled, dropped = campaigns.cancel(field.store, field.config, name, NOON + HOUR)
     assert (cancelled.status, dropped) == (CampaignStatus.CANCELLED, 4)
     with pytest.raises(UsageError, match="nothing to pause"):
         campaigns.pause(field.store, name, NOON)
     with pytest.raises(UsageError, match="nothing to cancel"):
-        campaigns.cancel(field.store, name, NOON)
+        campaigns.cancel(field.store, field.config, name, NOON)
 
 
 def test_states_come_with_their_reasons_and_add_up(field: Field) -> None:

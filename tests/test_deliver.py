@@ -455,7 +455,7 @@ def test_a_pause_by_another_process_is_noticed(field: Field, service: PushServic
 def test_a_cancelled_campaign_skips_what_waits(field: Field) -> None:
     field.people(3)
     campaign = field.freeze(soon())
-    campaigns.cancel(field.store, campaign.name, soon())
+    campaigns.cancel(field.store, field.config, campaign.name, soon())
     report = deliver.run(field.store, field.config, campaign, soon())
     assert field.counts(report.campaign) == {"skipped": 3}
     assert report.campaign.status is CampaignStatus.CANCELLED

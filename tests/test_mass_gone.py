@@ -15,7 +15,7 @@ from pushctl.demo.pushservice import PushService
 from pushctl.jobs import deliver, subscribers
 from pushctl.model import CampaignStatus
 from pushctl.rules.tokens import encode, endpoint_hash
-from tests.support import sending
+from tests.support import HOUR, sending
 from tests.support.program import pushctl
 from tests.support.sending import FCM, MOZILLA, Field, soon
 
@@ -169,3 +169,45 @@ def register_again(field: Field) -> None:
     file.write_text("\n".join(lines), "utf-8")
     report = subscribers.import_file(field.store, field.config, file, soon())
     assert report.refused == 0, report.rejected
+
+
+def test_who_was_spared_once_is_spared_by_the_next_campaign_too(field: Field) -> None:
+    """A fault of yesterday is no proof that many are gone as a rule."""
+    rows = field.people(400, tag="now")
+    leave(field, rows, 100)
+    for name in ("one", "two", "three"):
+        report = field.send(soon(), everyone=False, tags=("now",), name=name)
+        assert report.refused is not None, name
+        assert "are gone" in report.refused
+        assert field.states() == {"active": 400}
+
+
+def test_the_handfuls_of_a_spread_campaign_are_judged_together(field: Field) -> None:
+    rows = field.people(600, tag="now")
+    leave(field, rows, 100)
+    now = soon()
+    report = field.send(now, everyone=False, tags=("now",), name="now", over="10h")
+    refused = None
+    for hour in range(1, 11):
+        for each in deliver.due(field.store, field.config, now + hour * HOUR):
+            refused = refused or each.refused
+    assert refused is not None
+    assert field.states() == {"active": 600}
+
+    options = deliver.Options(patience=0.0, accept_mass_gone=True)
+    deliver.run(field.store, field.config, report.campaign, now + 11 * HOUR, options)
+    for late in deliver.due(field.store, field.config, now + 12 * HOUR):
+        assert late.refused is None, "a person's word holds for what comes after"
+    assert field.counts(report.campaign) == {"gone": 600}
+    assert field.states() == {"gone": 600}
+
+
+def test_a_usual_share_in_handfuls_is_believed(field: Field) -> None:
+    rows = field.people(1000, tag="now")
+    gone = leave(field, rows, 15)
+    now = soon()
+    field.send(now, everyone=False, tags=("now",), name="now", over="10h")
+    for hour in range(1, 11):
+        for each in deliver.due(field.store, field.config, now + hour * HOUR):
+            assert each.refused is None
+    assert field.states() == {"active": 1000 - gone, "gone": gone}

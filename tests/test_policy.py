@@ -1,7 +1,5 @@
 """What each answer leads to, and how much a push service may get."""
 
-from dataclasses import replace
-
 import pytest
 
 from pushctl.model import Answer, DeliveryStatus, Outcome
@@ -251,8 +249,7 @@ def test_latecomers_do_not_close_the_circuit() -> None:
 def test_more_than_a_hundred_and_a_fifth_gone_is_suspicious(
     gone: int, of: int, suspicious: bool
 ) -> None:
-    lane = replace(Lane(), gone=gone, answered=of)
-    assert policy.suspiciously_gone(lane) is suspicious
+    assert policy.suspiciously_gone(gone, of) is suspicious
 
 
 def test_a_bucket_lets_out_its_rate() -> None:
@@ -284,6 +281,14 @@ def test_what_a_bucket_waits_for_is_there_then() -> None:
 
 def test_a_long_pause_does_not_save_up_a_burst() -> None:
     assert Bucket(10.0, at=NOON).filled(NOON + DAY).tokens == 5.0
+
+
+def test_errors_of_a_large_batch_are_not_forgotten_first() -> None:
+    assert policy.spread(0, 3000) == "a" * policy.ERROR_WINDOW
+    assert policy.spread(2, 4) == "axax"
+    mixed = policy.spread(900, 3000)
+    assert (len(mixed), mixed.count("x")) == (1000, 300)
+    assert policy.too_many_errors(mixed)
 
 
 def test_a_quarter_of_errors_is_too_much_but_not_of_the_first_few() -> None:

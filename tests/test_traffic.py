@@ -115,3 +115,33 @@ def test_flying_letters_are_counted_until_they_land() -> None:
     assert traffic.flying == 0
     assert len(traffic.drain()) == 6
     assert traffic.waiting == 0
+
+
+def test_the_keys_of_a_service_share_the_rate_that_is_set_for_it() -> None:
+    other: LaneKey = (A[0], "older key")
+    traffic = proved(Traffic({}, origin_rate=100.0, now=NOON), A, other)
+    traffic.add(items(A, 500) + items(other, 500, first=1000), NOON)
+    sent = sum(len(traffic.take(500, NOON + tick * 100, careful=1)) for tick in range(11))
+    assert 90 <= sent <= 102
+
+
+def test_what_goes_back_at_once_is_not_waited_for() -> None:
+    traffic = proved(Traffic({}), B)
+    assert not traffic.returns(NOON)
+    traffic.add(items(A, 3), NOON)
+    assert not traffic.returns(NOON)
+    traffic.heard(A, "rrrrr", NOON, None, "401")
+    assert traffic.returns(NOON)
+    assert traffic.pause(NOON) == 0
+    list(traffic.give_back(NOON))
+    assert not traffic.returns(NOON)
+    traffic.heard(B, "tttttttttt", NOON, HOUR, "429")
+    traffic.add(items(B, 3), NOON)
+    assert traffic.pause(NOON) == 0
+
+
+def test_what_goes_on_by_itself_tries_a_stopped_service_again() -> None:
+    traffic = Traffic({}, again=MINUTE)
+    traffic.add(items(A, 3), NOON)
+    traffic.heard(A, "rrrrr", NOON, None, "401")
+    assert [it.at for it in traffic.give_back(NOON)] == [NOON + MINUTE] * 3

@@ -142,7 +142,7 @@ def cancel(
     waiting, _ = here.store.deliveries.waiting(campaign.id, here.now)
     output.say(f"{campaign.name}: {waiting:,} messages wait.")
     if not dry_run and output.confirm("Never send them?", yes):
-        _, dropped = campaigns.cancel(here.store, name, here.now)
+        _, dropped = campaigns.cancel(here.store, here.config, name, here.now)
         output.say(f"{campaign.name} is cancelled; {dropped:,} messages won't be sent.")
 
 

@@ -64,6 +64,10 @@ class Context:
             )
         return int(moment.timestamp() * 1000)
 
+    def later(self) -> Millis:
+        """Return the time once somebody has answered a question, which may take hours."""
+        return self.now if self.rehearsed else time.time_ns() // 1_000_000
+
     @property
     def rehearsed(self) -> bool:
         """Say whether *now* is somebody's idea and not the clock's."""

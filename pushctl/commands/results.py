@@ -29,14 +29,14 @@ def deliver_shown(
     campaign: Campaign,
     send: Callable[[deliver.Options], deliver.Report],
     *,
-    patience: float = 60.0,
     accept_mass_gone: bool = False,
 ) -> deliver.Report:
     """Run *send* with a progress bar over what *campaign* has left."""
     left, _ = here.store.deliveries.waiting(campaign.id, here.now)
     with output.progress("Sending", left) as bar:
         options = deliver.Options(
-            patience=patience,
+            # What is spread over time is the sweeps' affair: no process must stay for it.
+            patience=0.0 if campaign.options.get("over") else 60.0,
             accept_mass_gone=accept_mass_gone,
             progress=bar.advance,
             tell=output.say,

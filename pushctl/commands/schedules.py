@@ -55,7 +55,7 @@ def cancel(
     if not output.confirm(f"Never send {name!r} again?", yes):
         return
     if known.get(name) == "once":
-        campaigns.cancel(here.store, name, here.now)
+        campaigns.cancel(here.store, here.config, name, here.now)
     else:
         recurring.cancel(here.store, name)
     output.say(f"{name} is cancelled.")

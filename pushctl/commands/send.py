@@ -145,7 +145,7 @@ def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
     tell(f"  goes out {', '.join(times) or 'never'}, ... on {clock}")
     if dry_run or not output.confirm(f"Send this every {wish.every}?", yes):
         return
-    series = recurring.begin(here.store, here.config, wish, here.now)
+    series = recurring.begin(here.store, here.config, wish, here.later())
     output.say(f"{series.name} is scheduled; the sweeps send it (pushctl schedules list).")
 
 
@@ -154,15 +154,14 @@ def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     from pushctl.jobs import broadcast, deliver, guard
 
     guard.check(here.store, here.config)
-    campaign = broadcast.freeze(here.store, plan, here.now)
+    now = here.later()
+    campaign = broadcast.freeze(here.store, plan, now)
     if plan.at:
         output.say(f"{campaign.name} is scheduled; the sweeps send it (pushctl cron install).")
         return
     report = results.deliver_shown(
         here,
         campaign,
-        lambda options: deliver.run(here.store, here.config, campaign, here.now, options),
-        # What is spread over time is the sweeps' affair: no process must stay for it.
-        patience=0.0 if plan.over else 60.0,
+        lambda options: deliver.run(here.store, here.config, campaign, now, options),
     )
     results.conclude(here, report, format)

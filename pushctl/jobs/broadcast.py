@@ -288,8 +288,8 @@ def _options(wish: Wish) -> dict[str, Json]:
     if wish.rate is not None:
         options["rate"] = rate(wish.rate)
     if wish.over is not None:
-        if timing.duration(wish.over) > MAX_OVER:
-            raise InputError("--over is at most 4 weeks")
+        if not 0 < timing.duration(wish.over) <= MAX_OVER:
+            raise InputError("--over is more than nothing and at most 4 weeks")
         options["over"] = wish.over
     return options
 

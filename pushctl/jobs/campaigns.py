@@ -2,14 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pushctl.config import Config
-from pushctl.errors import BusyError, UsageError
+from pushctl.errors import BusyError, ConfigError, UsageError
 from pushctl.jobs import deliver
 from pushctl.jobs.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, DeliveryStatus, Json, Millis
 from pushctl.store import Store
+from pushctl.store.campaigns import BY_HAND
 
 
 @dataclass(frozen=True)
@@ -40,22 +42,26 @@ def _said(status: str, reason: str | None) -> str:
 def pause(store: Store, name: str, now: Millis) -> Campaign:
     """Pause a campaign; a process that sends it notices between two batches."""
     campaign = store.campaigns.get(name)
-    if not store.campaigns.change(campaign.id, CampaignStatus.PAUSED, now, "paused by hand"):
+    if not store.campaigns.change(campaign.id, CampaignStatus.PAUSED, now, BY_HAND):
         raise UsageError(f"{name} is {campaign.status.value}, there is nothing to pause")
     return store.campaigns.by_id(campaign.id)
 
 
-def cancel(store: Store, name: str, now: Millis) -> tuple[Campaign, int]:
+def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campaign, int]:
     """
     Call a campaign off for good; return it and how many messages won't be sent.
 
-    What a process is just sending is given back and skipped by that process.
+    What a process is just sending is given back and skipped by that process; what a dead
+    one left is settled here, or else by the next sweep.
     """
     campaign = store.campaigns.get(name)
     with store.write():
         if not store.campaigns.change(campaign.id, CampaignStatus.CANCELLED, now):
             raise UsageError(f"{name} is {campaign.status.value}, there is nothing to cancel")
         dropped = store.deliveries.drop(campaign.id, "cancelled", now)
+    if store.deliveries.claimed(campaign.id):
+        with suppress(BusyError, ConfigError):
+            deliver.run(store, config, campaign, now)
     return store.campaigns.by_id(campaign.id), dropped
 
 
@@ -64,9 +70,13 @@ def resume(
 ) -> deliver.Report:
     """Go on with a campaign; raises UsageError for a cancelled one, BusyError as ``run``."""
     campaign = store.campaigns.get(name)
-    if campaign.status is CampaignStatus.CANCELLED:
-        raise UsageError(f"{name} was cancelled; that is for good. Send anew.")
+    _refuse_if_cancelled(campaign)
     return deliver.run(store, config, campaign, now, options)
+
+
+def _refuse_if_cancelled(campaign: Campaign) -> None:
+    if campaign.status is CampaignStatus.CANCELLED:
+        raise UsageError(f"{campaign.name} was cancelled; that is for good. Send anew.")
 
 
 def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]:
@@ -88,12 +98,15 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
         else:
             tally["elsewhere"] += 1
     back = []
-    for delivery, status in asking.recall(stored, postbox):
-        verdict = _RECALLED.get(status // 100, "no answer")
-        tally[verdict] += 1
-        if verdict == "recalled":
-            back.append(delivery)
-    store.doubts.recalled(back, now)
+    try:
+        for delivery, status in asking.recall(stored, postbox):
+            verdict = _RECALLED.get(status // 100, "no answer")
+            tally[verdict] += 1
+            if verdict == "recalled":
+                back.append(delivery)
+    finally:
+        # Also after Ctrl-C: what was deleted there can't be asked for twice.
+        store.doubts.recalled(back, now)
     return tally
 
 
@@ -115,9 +128,10 @@ def send_again(store: Store, name: str, now: Millis) -> int:
     Plan a campaign's doubts anew, on a person's word; return how many.
 
     Some of them may then get the message twice. Raises BusyError while the campaign is
-    being sent.
+    being sent, UsageError where it was cancelled: nothing would ever send them.
     """
     campaign = store.campaigns.get(name)
+    _refuse_if_cancelled(campaign)
     if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
         raise BusyError(f"{name} is being sent. Try again when it is done.")
     return store.doubts.send_again(campaign.id, now)

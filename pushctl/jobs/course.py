@@ -16,6 +16,10 @@ from pushctl.store import Store
 MASS_GONE = "too many subscriptions are gone at once"
 SPARED = "too many were gone at once"  # why somebody is active again
 
+# What earlier runs of the same campaign were told counts for this long: one that is spread
+# over hours, or a trigger's, has a handful of answers in each run.
+LOOK_BACK: Millis = policy.DAY
+
 
 class Course:
     def __init__(
@@ -24,14 +28,26 @@ class Course:
         self._store, self._campaign, self._traffic = store, campaign, traffic
         self._trusted: set[str] = set()  # origins whose many gone are nothing unusual
         self._accept = accept_mass_gone
+        self._since: Millis = 0  # from when on earlier runs count
+        self._began: Millis = 0
+        # Told to earlier runs, by origin: how many are gone, how many accepted.
+        self._before: dict[str, tuple[int, int]] = {}
         self.spared: set[str] = set()  # origins where nobody is made gone any more
         self.refused: str | None = None
         self.notes: dict[str, str] = {}  # by origin, the latest
 
-    def accept(self, now: Millis) -> None:
-        """A person says that they are gone: make them so whom ``_judge`` has spared."""
-        spared = self._store.deliveries.spared(self._campaign.id, SPARED)
-        self._store.subscriptions.mark(spared, SubscriptionState.GONE, "mass gone", now)
+    def begin(self, now: Millis) -> None:
+        """Begin the run: what the ledger says now is what earlier ones were told."""
+        key = f"campaign.{self._campaign.id}.gone_accepted"
+        if self._accept:
+            # A person says that they are gone: make them so whom ``_judge`` has spared.
+            spared = self._store.deliveries.spared(self._campaign.id, SPARED)
+            self._store.subscriptions.mark(spared, SubscriptionState.GONE, "mass gone", now)
+            self._store.meta.set(key, str(now + LOOK_BACK))
+        # That word holds for the retries too, whichever run they fall into.
+        accepted = int(self._store.meta.get(key) or 0)
+        self._accept = self._accept or now < accepted <= now + LOOK_BACK
+        self._began, self._since = now, max(now - LOOK_BACK, accepted)
 
     def review(
         self, changed: Iterable[LaneKey], gone: Collection[LaneKey], now: Millis
@@ -40,14 +56,26 @@ class Course:
         for key in changed:
             lane = self._traffic.lanes[key]
             if lane.stopped:
-                self.refused = f"{_host(key)} {lane.why}"
+                self.refused = f"{_host(key[0])} {lane.why}"
                 self.notes[key[0]] = f"{self.refused}. Nobody was deleted."
             else:
-                self.notes[key[0]] = f"{_host(key)} {lane.why}"
+                self.notes[key[0]] = f"{_host(key[0])} {lane.why}"
                 self._remember(key, now)
-        for key in gone:
-            if not self._accept and key[0] not in self._trusted | self.spared:
-                self._judge(key, now)
+        for origin in {key[0] for key in gone}:
+            if origin in self.spared:
+                self._traffic.stop(origin, MASS_GONE)  # also for a key met since then
+            elif not self._accept and origin not in self._trusted:
+                self._judge(origin, now)
+
+    def conclude(self) -> Collection[str]:
+        """Return what a person should know, also of who took nothing of the few it got."""
+        for key, lane in self._traffic.lanes.items():
+            if lane.recent and not lane.stopped and not lane.recent.strip("r"):
+                self.notes[key[0]] = (
+                    f"{_host(key[0])} {lane.why}: all that it got, {lane.answered:,}. They are "
+                    "tried again; nobody was deleted."
+                )
+        return self.notes.values()
 
     def _remember(self, key: LaneKey, now: Millis) -> None:
         lane = self._traffic.lanes[key]
@@ -55,26 +83,37 @@ class Course:
             key[0], paused_until=lane.hold_until, reason=lane.why, rate=lane.rate, now=now
         )
 
-    def _judge(self, key: LaneKey, now: Millis) -> None:
-        lane = self._traffic.lanes[key]
-        if not policy.suspiciously_gone(lane):
+    def _judge(self, origin: str, now: Millis) -> None:
+        gone, accepted = self._earlier(origin)
+        answered = gone + accepted
+        for key, lane in self._traffic.lanes.items():
+            if key[0] == origin:
+                gone, answered = gone + lane.gone, answered + lane.answered
+        if not policy.suspiciously_gone(gone, answered):
             return
-        usual = self._store.deliveries.gone_share(key[0], self._campaign.id)
+        usual = self._store.deliveries.gone_share(origin, self._campaign.id)
         if usual is not None and usual >= policy.USUALLY_GONE:
-            self._trusted.add(key[0])
+            self._trusted.add(origin)
             return
-        self.spared.add(key[0])
-        self._traffic.stop(key, MASS_GONE)
-        back = self._store.deliveries.found_gone(self._campaign.id, key[0])
+        self.spared.add(origin)
+        self._traffic.stop(origin, MASS_GONE)
+        back = self._store.deliveries.found_gone(self._campaign.id, origin, self._since)
         self._store.subscriptions.mark(back, SubscriptionState.ACTIVE, SPARED, now)
         known = "never met before" if usual is None else f"{usual:.1%} before"
-        self.refused = f"{_host(key)}: {lane.gone:,} of {lane.answered:,} are gone ({known})"
-        self.notes[key[0]] = (
+        self.refused = f"{_host(origin)}: {gone:,} of {answered:,} are gone ({known})"
+        self.notes[origin] = (
             f"{self.refused}. That may be a fault on either side, so nobody is deleted and "
             "this service waits. If it is right, go on with: pushctl campaigns resume "
             f"{self._campaign.name!r} --accept-mass-gone"
         )
 
+    def _earlier(self, origin: str) -> tuple[int, int]:
+        if origin not in self._before:
+            self._before[origin] = self._store.deliveries.lately_gone(
+                self._campaign.id, origin, self._since, self._began
+            )
+        return self._before[origin]
 
-def _host(key: LaneKey) -> str:
-    return key[0].removeprefix("https://")
+
+def _host(origin: str) -> str:
+    return origin.removeprefix("https://")

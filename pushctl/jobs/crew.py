@@ -15,6 +15,7 @@ from typing import Self
 
 from pushctl import push
 from pushctl.config import Config
+from pushctl.errors import ConfigError
 from pushctl.model import Letter, Outcome
 from pushctl.push import Postbox
 
@@ -78,10 +79,17 @@ class Crew:
         """Have *letters* sent; what the future holds is ``push.send_chunk``'s."""
         if not self._workers:
             future: Future[list[Outcome]] = Future()
-            future.set_result(push.send_chunk(letters, self._postbox))
+            try:
+                future.set_result(push.send_chunk(letters, self._postbox))
+            except Exception as error:
+                future.set_exception(error)  # as a pool does
             return future
         if self._deaths >= MAX_DEATHS:
-            raise RuntimeError(f"{self._deaths} pools of workers died one after another")
+            raise ConfigError(
+                f"the sending processes died {self._deaths} times, and never had they done "
+                "anything before. Memory may have run out (dmesg tells): lower push.workers "
+                "in pushctl.toml, then go on with pushctl campaigns resume."
+            )
         if self._pool is None:
             self._pool = push.executor(self._workers, self._postbox)
         return self._pool.submit(push.send_chunk, letters, self._postbox)

@@ -99,10 +99,9 @@ class Writer:
         return items, without
 
     def _item(self, row: Claimed, frame: Frame, language: str, now: Millis) -> Item:
-        endpoint = row.endpoint
         letter = Letter(
             row.id,
-            endpoint,
+            row.endpoint,
             row.p256dh,
             row.auth,
             row.key_id,
@@ -111,9 +110,7 @@ class Writer:
             self._urgency,
             self._topic,
         )
-        # One without a path came round the checks; push/ refuses it with its reason.
-        path = endpoint.find("/", 8)
-        lane = (endpoint[:path] if path > 0 else endpoint, row.key_id)
+        lane = (origin(row.endpoint), row.key_id)
         return Item(
             letter, lane, row.tries, row.expires_at, row.subscription, language, row.failures
         )
@@ -143,6 +140,13 @@ class Writer:
         if group is None:
             group = self._groups[shared] = _Group(text, site.values, self._campaign)
         return group
+
+
+def origin(endpoint: str) -> str:
+    """Return the origin of a stored endpoint, without checking it anew."""
+    # One without a path came round the checks; push/ refuses it with its reason.
+    path = endpoint.find("/", 8)
+    return endpoint[:path] if path > 0 else endpoint
 
 
 class _Site:

@@ -7,9 +7,12 @@ holds while the machine stays up: a power loss may take the journals' last lines
 it, so a marker beside them says in which life of the machine they were written.
 """
 
+import os
 import time
 from pathlib import Path
 
+from pushctl.errors import ConfigError
+from pushctl.jobs import letters
 from pushctl.jobs.booking import Book
 from pushctl.jobs.letters import Item
 from pushctl.jobs.traffic import Traffic
@@ -17,6 +20,9 @@ from pushctl.model import Answer, Campaign, Letter, Millis, Outcome
 from pushctl.push import journal
 from pushctl.rules.policy import RESTARTED, STOPPED
 from pushctl.store import Store
+from pushctl.store.deliveries import Left
+
+LEAST_FREE = 64_000_000  # bytes: journals and write-ahead log of what is under way
 
 
 def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis) -> int:
@@ -25,18 +31,15 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
 
     The caller holds the campaign's lock. Raises BusyError when one of its workers lives.
     """
-    if any(folder.glob(f"{run}-*.journal")):
+    claimed = store.deliveries.claimed(campaign.id)
+    if claimed or any(folder.glob(f"{run}-*.journal")):
         # The kernel frees a dead parent's lock a moment before it ends its workers.
         time.sleep(0.1)
     left = journal.recover(folder, run)
-    claimed = store.deliveries.claimed(campaign.id)
     doubted: set[int] = set()
     if claimed:
         same_life = _marker(folder, run) == machine_life()
-        items = {
-            row: _item(row, tries, expires_at, subscription or 0)
-            for row, (tries, expires_at, subscription) in claimed.items()
-        }
+        items = {row: _item(row, what) for row, what in claimed.items()}
         outcomes = {row: left.outcomes[row] for row in claimed if row in left.outcomes}
         doubted = {
             row
@@ -49,8 +52,10 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
         book.add((doubt(row, reason) for row in sorted(doubted)), items, Traffic({}))
         never = [row for row in claimed if row not in outcomes and row not in doubted]
         with store.write():
-            book.write(store)
-            store.deliveries.release((None, None, now, row) for row in never)
+            # Nobody is made gone for what a dead process was told: whether too many are,
+            # it can't say any more. Who really is, the next message finds out.
+            book.write(store, {origin for origin, _ in book.gone})
+            store.deliveries.release((dated(campaign, now), None, now, row) for row in never)
     left.discard()
     return len(doubted)
 
@@ -60,17 +65,44 @@ def doubt(delivery: int, reason: str) -> Outcome:
     return Outcome(delivery, Answer.IN_DOUBT, reason)
 
 
-def _item(row: int, tries: int, expires_at: Millis | None, subscription: int) -> Item:
+def _item(row: int, what: Left) -> Item:
     # The letter itself is lost with its process; deciding on its answer needs the rest.
     letter = Letter(row, "", b"", b"", "", b"", 0, "", None)
-    return Item(letter, ("", ""), tries, expires_at, subscription, None, 0)
+    lane = (letters.origin(what.endpoint or ""), what.key_id or "")
+    return Item(letter, lane, what.tries, what.expires_at, what.subscription or 0, None, 0)
+
+
+def dated(campaign: Campaign, now: Millis) -> Millis | None:
+    """
+    Return when a row that never went out is due again.
+
+    Sweeps look at dates alone where all rows have one, which they do with --over.
+    """
+    return now if campaign.options.get("over") else None
 
 
 def begin(folder: Path, run: str) -> None:
-    """Write down in which life of the machine the journals of *run* are kept."""
+    """
+    Write down in which life of the machine the journals of *run* are kept.
+
+    Raises ConfigError when the disk can't take that, or hardly anything more: what was sent
+    has to be written down.
+    """
     file = folder / f"{run}.boot"
-    file.write_text(machine_life())
-    file.chmod(0o600)
+    try:
+        room = os.statvfs(folder)
+        if (free := room.f_bavail * room.f_frsize) < LEAST_FREE:
+            raise ConfigError(
+                f"only {free // 1_000_000} MB are free where {folder} is, too little for what "
+                "sending writes down. Nothing was sent; make room, then go on."
+            )
+        file.write_text(machine_life())
+        file.chmod(0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"{file} can't be written: {error.strerror}. Nothing was sent; make room or put "
+            "the folder right, then go on."
+        ) from error
 
 
 def end(folder: Path, run: str) -> None:

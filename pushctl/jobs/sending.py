@@ -6,16 +6,16 @@ is claimed and committed before it is handed out, and booked when its answer is 
 what waits in between is bounded, however many receivers there are.
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pushctl.config import Config
-from pushctl.errors import TemplateError
-from pushctl.jobs import context, guard, recovery
+from pushctl.errors import ConfigError
+from pushctl.jobs import barren, context, guard, recovery
 from pushctl.jobs.booking import Book
+from pushctl.jobs.clock import steady
 from pushctl.jobs.course import Course
 from pushctl.jobs.crew import CHUNK, Crew, few_collections
 from pushctl.jobs.letters import Item, Unwritten, Writer
@@ -23,6 +23,7 @@ from pushctl.jobs.membership import segments_of
 from pushctl.jobs.postbox import open_postbox
 from pushctl.jobs.stopping import Stop
 from pushctl.jobs.terms import Options, Report
+from pushctl.jobs.tolerance import Tolerance
 from pushctl.jobs.traffic import Traffic
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.push import journal
@@ -33,7 +34,8 @@ from pushctl.templates import Template
 
 CLAIM = 2_000  # rows in one transaction
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
-BARREN = 20  # renderings that may fail before any works; then the template is to blame
+AGAIN: Millis = 15 * policy.MINUTE  # until a service that refuses us is tried again
+SILENCE = 70  # times push.timeout: no chunk takes so long, 8 at a time; the crew hangs
 
 
 @dataclass
@@ -58,7 +60,7 @@ class Sending:
     ) -> None:
         self._store, self._config, self._campaign = store, config, campaign
         self._options, self._stop = options, stop
-        self._start, self._began = now, time.monotonic()
+        self._start, self._began = now, steady()
         self._postbox = open_postbox(config, str(campaign.id))
         template = Template.from_sources(campaign.template, campaign.sources)
         names = template.segments
@@ -70,14 +72,14 @@ class Sending:
             segments=segments_of(store, config, names, now) if names else None,
             extras=context.of(store, config, campaign),
         )
-        known = (
-            {} if options.accept_mass_gone else {it.origin: it for it in store.origins.all()}
-        )
+        # A trigger's messages and those of hours go on with the other services.
+        self._lasts = "over" in campaign.options or store.triggers.leads(campaign.id)
         self._traffic = Traffic(
-            known,
+            {it.origin: it for it in store.origins.all()},
             origin_rate=config.push.rate,
             campaign_rate=campaign.options.get("rate"),
             now=now,
+            again=AGAIN if self._lasts else None,
         )
         self._course = Course(store, campaign, self._traffic, options.accept_mass_gone)
         self._report = Report(campaign)
@@ -85,14 +87,16 @@ class Sending:
         self._items: dict[int, Item] = {}  # claimed and not yet booked
         self._after = 0  # the last fresh row that was claimed
         self._fresh = True  # whether there may be more behind it
-        self._recent = ""  # the last final states, for the stop rule
+        self._tolerance = Tolerance(store, campaign)
+        self._heard = steady()  # when a chunk last went out or came back
+        self._trouble: ConfigError | None = None  # why the crew can't go on
         self._written = self._unwritten = 0
         self._closing = False
         self._crew: Crew
 
     def _now(self) -> Millis:
-        # Durations by the monotonic clock: the wall's may jump.
-        return self._start + int((time.monotonic() - self._began) * 1000)
+        # Not the wall's clock, which may jump.
+        return self._start + int((steady() - self._began) * 1000)
 
     # --- the run ---------------------------------------------------------------------
 
@@ -103,12 +107,11 @@ class Sending:
         self._stop.file = postbox.stop
         self._stop.withdraw()
         now = self._now()
-        self._report.settled = recovery.settle(
-            store, campaign, postbox.journal, postbox.run, now
-        )
+        settled = recovery.settle(store, campaign, postbox.journal, postbox.run, now)
+        self._report.settled = settled
+        self._report.sent.update({"in_doubt": settled} if settled else {})
         store.campaigns.change(campaign.id, CampaignStatus.RUNNING, now)
-        if self._options.accept_mass_gone:
-            self._course.accept(now)
+        self._course.begin(self._now())
         count, _ = store.deliveries.waiting(campaign.id, now)
         if count:
             store.read_in_passing()
@@ -131,6 +134,8 @@ class Sending:
         self._launch(now)
         if self._futures:
             self._exchange(self._land(self._patience(now)), self._now())
+            if self._trouble is not None:
+                raise self._trouble
             return True
         if self._traffic.waiting:
             self._stop.wait(self._traffic.pause(now))
@@ -143,7 +148,7 @@ class Sending:
 
     def _may_go_on(self) -> bool:
         limit = self._options.seconds
-        if self._stop.asked or (limit and time.monotonic() - self._began > limit):
+        if self._stop.asked or (limit and steady() - self._began > limit):
             return False
         return self._store.campaigns.status(self._campaign.id) is CampaignStatus.RUNNING
 
@@ -164,23 +169,24 @@ class Sending:
 
     def _finish(self) -> Report:
         now, report, campaign = self._now(), self._report, self._campaign.id
-        report.notes += self._course.notes.values()
+        report.notes += self._course.conclude()
         report.refused = report.refused or self._course.refused
         waiting, first = self._store.deliveries.waiting(campaign, now)
         if self._stop.asked:
             report.interrupted = True
-            if waiting:
+            if waiting and not (self._options.unattended or self._stop.left):
                 self._pause("stopped by hand")
         status = self._store.campaigns.status(campaign)
         if status is CampaignStatus.CANCELLED:
             self._store.deliveries.drop(campaign, "cancelled", now)
             waiting, first = 0, None
-        elif waiting and self._course.refused:
+        elif waiting and self._course.refused and not self._lasts:
             self._pause(self._course.refused)
         else:
             self._store.campaigns.finish_if_done(campaign, now)
         report.waiting, report.next_due = waiting, first
         report.campaign = self._store.campaigns.by_id(campaign)
+        self._tolerance.keep(report.campaign.status is CampaignStatus.RUNNING)
         return report
 
     # --- claiming, writing, launching ------------------------------------------------
@@ -197,7 +203,7 @@ class Sending:
             room = room if wanted is None else min(room, wanted)
         if self._closing:
             room = 0
-        if landed.outcomes or room > 0:
+        if landed.outcomes or room > 0 or self._traffic.returns(now):
             self._write(self._book(landed, room, now), now)
         for chunk in landed.chunks:
             letters = [item.letter for item in chunk]
@@ -229,20 +235,19 @@ class Sending:
     def _release(
         self, given: Iterable[tuple[Item, Millis | None, str | None]], now: Millis
     ) -> None:
-        rows = [(at, why, now, item.letter.delivery) for item, at, why in given]
+        undated = recovery.dated(self._campaign, now)
+        rows = [(at or undated, why, now, item.letter.delivery) for item, at, why in given]
         if rows:
             self._store.deliveries.release(rows)
             for *_, delivery in rows:
                 del self._items[delivery]
 
     def _apply_stop_rules(self, book: Book) -> None:
-        ended = "x" * book.errors + "a" * (book.ended - book.errors)
-        self._recent = (self._recent + ended)[-policy.ERROR_WINDOW :]
-        why = None
+        too_many, why = self._tolerance.exceeded(book), None
         if book.ours is not None:
             why = f"a push service says that the message is wrong: {book.ours}"
             self._report.refused = why
-        elif book.errors and policy.too_many_errors(self._recent):
+        elif too_many:
             why = "a quarter of the last answers were errors"
         if why is not None:
             self._report.notes.append(f"Paused: {why}.")
@@ -275,19 +280,17 @@ class Sending:
 
     def _set_aside(self, rows: Sequence[Unwritten], now: Millis) -> None:
         """Book rows for which there is no message; give up when there is none for anybody."""
-        failed = [row for row in rows if row.status == "rejected"]
-        self._unwritten += len(failed)
-        if not self._written and self._unwritten >= BARREN:
-            with self._store.write():
-                self._store.deliveries.release((None, None, now, row.delivery) for row in rows)
-                self._pause(failed[0].reason)
-            raise TemplateError(
-                f"none of the first {self._unwritten:,} messages can be written: "
-                f"{failed[0].reason}. Nothing was sent. Put the template right, then cancel "
-                f"this campaign (pushctl campaigns cancel {self._campaign.name!r}) and send "
-                "anew."
-            )
-        self._store.deliveries.finish(
+        store, campaign, keys = self._store, self._campaign, self._postbox.keys.keys()
+        self._unwritten += len(rows)
+        if not self._written and (
+            fault := barren.fault(store, campaign, keys, rows, self._unwritten)
+        ):
+            at = recovery.dated(campaign, now)
+            with store.write():
+                store.deliveries.release((at, None, now, row.delivery) for row in rows)
+                self._pause(rows[0].reason)
+            raise fault
+        store.deliveries.finish(
             (row.status, row.reason, None, None, None, None, 1, now, row.delivery)
             for row in rows
         )
@@ -308,7 +311,7 @@ class Sending:
                 if not self._futures:
                     self._crew.lost()
                 return
-            self._futures[future] = chunk
+            self._futures[future], self._heard = chunk, steady()
 
     # --- what comes back -------------------------------------------------------------
 
@@ -317,16 +320,25 @@ class Sending:
         done, _ = wait(self._futures, timeout=seconds, return_when=FIRST_COMPLETED)
         landed, broken = _Landed(), False
         for future in done:
-            if not future.cancelled() and isinstance(future.exception(), BrokenExecutor):
+            error = None if future.cancelled() else future.exception()
+            if isinstance(error, BrokenExecutor):
                 broken = True
                 continue
             chunk = self._futures.pop(future)
             self._traffic.landed(chunk)
-            if future.cancelled():
-                landed.again += chunk
+            if isinstance(error, ConfigError):
+                self._trouble = error
+            if future.cancelled() or isinstance(error, ConfigError):
+                landed.again += chunk  # nothing of it was begun
             else:
                 landed.chunks.append(chunk)
                 self._sort(future.result(), landed)
+                self._crew.alive()
+        if done:
+            self._heard = steady()
+        elif steady() - self._heard > SILENCE * self._postbox.timeout:
+            self._crew.kill()
+            broken = True
         if broken:
             self._crew.lost()
             self._salvage(landed)
@@ -362,10 +374,10 @@ class Sending:
             self._stop.halt()
         for future in self._futures:
             future.cancel()
-        deadline = time.monotonic() + GRACE
+        deadline = steady() + GRACE
         # A second signal may come at any moment in here.
         with suppress(KeyboardInterrupt):
-            while self._futures and time.monotonic() < deadline and not self._stop.hurry:
+            while self._futures and steady() < deadline and not self._stop.hurry:
                 self._put_away(self._land(0.2))
         if self._futures:
             self._crew.kill()
@@ -375,7 +387,8 @@ class Sending:
         self._put_away(_Landed())
         self._stop.withdraw()
         if self._stop.hurry:
-            self._pause("stopped by hand")
+            if not self._options.unattended:
+                self._pause("stopped by hand")
             raise KeyboardInterrupt
 
     def _put_away(self, landed: _Landed) -> None:

@@ -23,6 +23,9 @@ PATIENCE: Millis = 3 * SECOND
 # What a rate limit lets out within this time stays here; the rest comes back later.
 PACED: Millis = 2 * SECOND
 
+# A Retry-After is at most a day (policy.within_day): more is left from a clock that leapt.
+LONGEST: Millis = policy.DAY + policy.LONGEST_PAUSE
+
 
 class Given(NamedTuple):
     """A letter that goes back into the ledger, and when to try it again."""
@@ -40,6 +43,7 @@ class Traffic:
         origin_rate: float | None = None,
         campaign_rate: float | None = None,
         now: Millis = 0,
+        again: Millis | None = None,
     ) -> None:
         self.lanes: dict[LaneKey, Lane] = {}
         self.waiting = 0
@@ -48,8 +52,10 @@ class Traffic:
         self._campaign = Bucket(campaign_rate, at=now) if campaign_rate else None
         self._queues: dict[LaneKey, deque[Item]] = defaultdict(deque)
         self._flying: Counter[LaneKey] = Counter()
-        self._buckets: dict[LaneKey, Bucket] = {}
+        self._buckets: dict[str, Bucket] = {}  # see _bucket
         self._accepted_since: dict[LaneKey, tuple[int, Millis]] = {}
+        # After this a service that refuses us is tried again; None: when a person says so.
+        self._again = again
 
     @property
     def flying(self) -> int:
@@ -63,6 +69,7 @@ class Traffic:
             origin = self._known.get(key[0])
             if origin is not None:
                 until = origin.paused_until or 0
+                until = until if until <= now + LONGEST else 0
                 lane = Lane(
                     hold_until=until,
                     why=(origin.reason or "") if until > now else "",
@@ -110,8 +117,8 @@ class Traffic:
             queue = self._queues[key]
             chunk.extend(queue.popleft() for _ in range(count))
             self._flying[key] += count
-            if key in self._buckets:
-                self._buckets[key] = self._buckets[key].taken(count)
+            if (bucket := self._bucket(key)) in self._buckets:
+                self._buckets[bucket] = self._buckets[bucket].taken(count)
         if self._campaign is not None:
             self._campaign = self._campaign.taken(len(chunk))
         self.waiting -= len(chunk)
@@ -120,20 +127,27 @@ class Traffic:
     def _shares(self, now: Millis, careful: int) -> dict[LaneKey, int]:
         """Return how many letters of each lane may go out now, lanes on trial alone."""
         shares: dict[LaneKey, int] = {}
+        promised: Counter[str] = Counter()  # of what the buckets hold
         for key, queue in self._queues.items():
             lane = self.lanes[key]
             count = min(len(queue), policy.allowance(lane, self._flying[key], now))
             if count and (rate := self._rate(lane, now)) is not None:
-                bucket = self._buckets.get(key) or Bucket(rate, at=now)
-                self._buckets[key] = bucket = bucket.filled(now, rate)
-                count = min(count, bucket.ready)
+                name = self._bucket(key)
+                bucket = self._buckets.get(name) or Bucket(rate, at=now)
+                self._buckets[name] = bucket = bucket.filled(now, rate)
+                count = min(count, bucket.ready - promised[name])
+                promised[name] += max(0, count)
             elif count:
-                self._buckets.pop(key, None)
+                self._buckets.pop(self._bucket(key), None)
             if count > 0 and lane.accepted == 0:
                 return {key: min(count, careful)}
             if count > 0:
                 shares[key] = count
         return shares
+
+    def _bucket(self, key: LaneKey) -> str:
+        """Return whose tokens a lane takes: where a person sets the rate, its service's."""
+        return key[0] if self._origin_rate is not None else "\n".join(key)
 
     def _rate(self, lane: Lane, now: Millis) -> float | None:
         return _slower(policy.pace(lane, now), self._origin_rate)
@@ -155,22 +169,32 @@ class Traffic:
         self.lanes[key] = after
         return after
 
-    def stop(self, key: LaneKey, why: str) -> None:
-        """Let nothing more out on a lane until a person says so."""
-        self.lanes[key] = replace(self.lanes[key], stopped=True, why=why)
+    def stop(self, origin: str, why: str) -> None:
+        """Let nothing more out to a push service in this run."""
+        for key, lane in self.lanes.items():
+            if key[0] == origin:
+                self.lanes[key] = replace(lane, stopped=True, why=why)
+
+    def returns(self, now: Millis) -> bool:
+        """Say whether anything lies here that ``give_back`` would yield at once."""
+        return any(
+            queue and (self.lanes[key].stopped or self.lanes[key].hold_until > now + PATIENCE)
+            for key, queue in self._queues.items()
+        )
 
     def give_back(self, now: Millis) -> Iterator[Given]:
         """Yield what can't go out soon, and take it out of the queues."""
         for key, queue in self._queues.items():
             lane = self.lanes[key]
             if lane.stopped:
-                yield from (Given(item, None, lane.why) for item in queue)
+                at = None if self._again is None else now + self._again
+                yield from (Given(item, at, lane.why) for item in queue)
             elif lane.hold_until > now + PATIENCE:
                 # Spread over a tenth of the pause, so that they don't all come at once.
                 spread = max(SECOND, (lane.hold_until - now) // 10)
                 for item in queue:
-                    at = lane.hold_until + int(random.random() * spread)
-                    yield Given(item, at, lane.why)
+                    after = int(random.random() * spread)
+                    yield Given(item, lane.hold_until + after, lane.why)
             else:
                 yield from self._paced(key, lane, now)
                 continue
@@ -203,14 +227,17 @@ class Traffic:
         return bool(self.lanes) and all(lane.stopped for lane in self.lanes.values())
 
     def pause(self, now: Millis) -> float:
-        """Return seconds to wait until something may go out that can't now; at most 1."""
+        """Return seconds to wait until something can be done that can't now; at most 1."""
+        if self.returns(now):
+            return 0.0
         waits = [1.0]
         for key, queue in self._queues.items():
             lane = self.lanes[key]
             if queue and not lane.stopped:
                 waits.append((lane.hold_until - now) / SECOND)
-                if key in self._buckets and lane.hold_until <= now:
-                    waits.append(self._buckets[key].wait())
+                bucket = self._buckets.get(self._bucket(key))
+                if bucket is not None and lane.hold_until <= now:
+                    waits.append(bucket.wait())
         if self._campaign is not None:
             waits.append(self._campaign.wait())
         return max(0.005, min(wait for wait in waits if wait > 0))

@@ -196,6 +196,8 @@ def heard(
     )
     if lane.probing:
         lane = _probed(lane, codes, now)
+    if "r" in codes and lane.accepted == 0:
+        lane = replace(lane, why=f"refuses us ({reason})")
     if "r" in codes and _refuses(lane):
         return replace(lane, stopped=True, why=f"refuses us ({reason})")
     if "t" in codes:
@@ -286,14 +288,14 @@ def allowance(lane: Lane, flying: int, now: Millis) -> int:
     return UNLIMITED
 
 
-def suspiciously_gone(lane: Lane) -> bool:
+def suspiciously_gone(gone: int, answered: int) -> bool:
     """
     Say whether so many subscriptions are gone that the fault may be ours or theirs.
 
     The caller weighs it against the past: where less than 5 % used to be gone, the
     origin stops and nobody more is deleted (faults seen: 40 % in waves, real and not).
     """
-    return lane.gone > 100 and lane.gone > 0.2 * lane.answered
+    return gone > 100 and gone > 0.2 * answered
 
 
 USUALLY_GONE = 0.05
@@ -336,6 +338,22 @@ class Bucket:
 
 ERROR_WINDOW = 1000
 ERROR_SHARE = 0.25
+
+
+def spread(errors: int, ended: int) -> str:
+    """
+    Return one letter for each of *ended* final states, *errors* of them "x", evenly mixed.
+
+    Answers are counted by the batch; errors all in front of it would be the first ones that
+    the last thousand forget.
+    """
+    first = max(0, ended - ERROR_WINDOW)
+    if not errors:
+        return "a" * (ended - first)
+    return "".join(
+        "x" if (number + 1) * errors // ended > number * errors // ended else "a"
+        for number in range(first, ended)
+    )
 
 
 def too_many_errors(recent: str) -> bool:

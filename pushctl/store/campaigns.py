@@ -24,6 +24,10 @@ _BEFORE = {
 }
 
 
+# The note of a campaign that a person has paused.
+BY_HAND = "paused by hand"
+
+
 class Campaigns:
     def __init__(self, store: "Store") -> None:
         self._store = store

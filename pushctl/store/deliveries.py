@@ -49,6 +49,16 @@ class Claimed(NamedTuple):
     state: str | None  # of the subscription; None once the person was forgotten
 
 
+class Left(NamedTuple):
+    """A row that a dead process had claimed."""
+
+    tries: int
+    expires_at: Millis | None
+    subscription: int | None  # None once the person was forgotten
+    endpoint: str | None
+    key_id: str | None
+
+
 # A Claimed from a row, without a call of Python's own for each (as _make has).
 _row = cast("Callable[[tuple[Any, ...]], Claimed]", partial(tuple.__new__, Claimed))
 
@@ -209,14 +219,15 @@ class Deliveries:
         with self._store.write() as connection:
             connection.executemany(sql, rows)
 
-    def claimed(self, campaign: int) -> dict[int, tuple[int, Millis | None, int | None]]:
-        """Return tries, end of life and subscription of the rows in ``sending``, by row."""
+    def claimed(self, campaign: int) -> dict[int, Left]:
+        """Return what is known of the rows in ``sending``, by row."""
         sql = """
-            SELECT id, attempts, expires_at, subscription_id FROM deliveries
-             WHERE campaign_id = :campaign AND status = 'sending'
+            SELECT d.id, d.attempts, d.expires_at, d.subscription_id, s.endpoint, s.key_id
+              FROM deliveries AS d LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.campaign_id = :campaign AND d.status = 'sending'
         """
         rows = self._store.connection.execute(sql, {"campaign": campaign})
-        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+        return {row: Left(*rest) for row, *rest in rows}
 
     def waiting(self, campaign: int, now: Millis) -> tuple[int, Millis | None]:
         """Return how many rows are planned and when the next is due (None: at once)."""
@@ -229,24 +240,26 @@ class Deliveries:
 
     def due_campaigns(self, now: Millis) -> list[int]:
         """
-        Return the running campaigns that somebody has to go on with.
+        Return the campaigns that somebody has to go on with.
 
         Those with rows that have become due, and those whose process died: planned rows
         without a date, or rows in ``sending`` (whether their process is alive, the
-        campaign's lock tells).
+        campaign's lock tells), also where it was cancelled meanwhile.
         """
         sql = """
             SELECT c.id FROM campaigns AS c
-             WHERE c.status = 'running'
-               AND (EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_due
-                             WHERE d.campaign_id = c.id AND d.status = 'planned'
-                               AND d.next_attempt_at <= :now)
-                    OR EXISTS (SELECT 1 FROM deliveries AS d
-                                WHERE d.campaign_id = c.id AND d.status = 'sending')
-                    OR (c.options ->> '$.over' IS NULL
-                        AND EXISTS (SELECT 1 FROM deliveries AS d
-                                     WHERE d.campaign_id = c.id AND d.status = 'planned'
-                                       AND d.next_attempt_at IS NULL)))
+             WHERE c.status IN ('running', 'cancelled')
+               AND (EXISTS (SELECT 1 FROM deliveries AS d
+                             WHERE d.campaign_id = c.id AND d.status = 'sending')
+                    OR (c.status = 'running'
+                        AND (EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_due
+                                      WHERE d.campaign_id = c.id AND d.status = 'planned'
+                                        AND d.next_attempt_at <= :now)
+                             OR (c.options ->> '$.over' IS NULL
+                                 AND EXISTS (SELECT 1 FROM deliveries AS d
+                                              WHERE d.campaign_id = c.id
+                                                AND d.status = 'planned'
+                                                AND d.next_attempt_at IS NULL)))))
              ORDER BY c.id
         """
         return [campaign for (campaign,) in self._store.connection.execute(sql, {"now": now})]
@@ -271,11 +284,14 @@ class Deliveries:
         """
         Return the share of *origin*'s subscriptions found gone before *campaign*.
 
-        Looks at the last 50,000 rows of the others; None where it was never met.
+        Looks at the last 50,000 rows of the others; None where it was never met. Those that
+        came back, or were spared because they were too many, prove nothing.
         """
         sql = """
-            SELECT avg(d.status = 'gone') FROM (
-                SELECT subscription_id, status FROM deliveries
+            SELECT avg(d.status = 'gone' AND s.state = 'gone'
+                       AND (s.state_at <= d.changed_at OR s.state_reason = 'mass gone'))
+              FROM (
+                SELECT subscription_id, status, changed_at FROM deliveries
                  WHERE campaign_id <> :campaign AND status IN ('accepted', 'gone')
                  ORDER BY id DESC LIMIT 50000) AS d
               JOIN subscriptions AS s ON s.id = d.subscription_id
@@ -285,14 +301,32 @@ class Deliveries:
         (share,) = self._store.connection.execute(sql, values).fetchone()
         return None if share is None else float(share)
 
-    def found_gone(self, campaign: int, origin: str) -> list[int]:
+    def lately_gone(
+        self, campaign: int, origin: str, since: Millis, until: Millis
+    ) -> tuple[int, int]:
+        """
+        Return how many of *origin* the campaign found gone in that time, and accepted.
+
+        Looks at the last 5,000 that are gone, and at those accepted since the first of them.
+        """
+        gone = _ANSWERED.format(status="gone", limit=5_000)
+        accepted = _ANSWERED.format(status="accepted", limit=25_000)
+        values = {"campaign": campaign, "origin": origin, "since": since, "until": until}
+        read = self._store.connection.execute
+        count, first = read(gone, values | {"first": 0}).fetchone()
+        if not count:
+            return 0, 0
+        return count, read(accepted, values | {"first": first}).fetchone()[0]
+
+    def found_gone(self, campaign: int, origin: str, since: Millis = 0) -> list[int]:
         """Return the subscriptions of *origin* that are gone since *campaign* was told so."""
         sql = """
             SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND s.state = 'gone'
+             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND d.changed_at >= :since
+               AND s.state = 'gone'
                AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
         """
-        values = {"campaign": campaign, "origin": origin}
+        values = {"campaign": campaign, "origin": origin, "since": since}
         return [row[0] for row in self._store.connection.execute(sql, values)]
 
     def drop(self, campaign: int, reason: str, now: Millis) -> int:
@@ -342,6 +376,16 @@ _FRESH = f"""
      WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.id > :after
        AND d.next_attempt_at IS NULL
      ORDER BY d.id LIMIT :limit
+"""
+
+_ANSWERED = """
+    SELECT count(*), min(d.id) FROM (
+        SELECT id, subscription_id, changed_at FROM deliveries INDEXED BY deliveries_status
+         WHERE campaign_id = :campaign AND status = '{status}' AND id >= :first
+         ORDER BY id DESC LIMIT {limit}) AS d
+      JOIN subscriptions AS s ON s.id = d.subscription_id
+     WHERE d.changed_at BETWEEN :since AND :until
+       AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
 """
 
 # The planner would rather look at every planned row of the campaign.

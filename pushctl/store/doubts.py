@@ -47,7 +47,7 @@ class Doubts:
         sql = """
             UPDATE deliveries
                SET status = 'planned', reason = 'sent again by hand', attempts = 0,
-                   next_attempt_at = NULL, changed_at = :now
+                   next_attempt_at = :now, changed_at = :now
              WHERE campaign_id = :campaign AND status = 'in_doubt'
         """
         with self._store.write() as connection:

@@ -35,17 +35,19 @@ _BUSY = """
                                    WHERE d.campaign_id = c.id AND d.status = 'planned'
                                      AND d.next_attempt_at <= :now))
         OR EXISTS (SELECT 1 FROM campaigns AS c
-                    WHERE c.status = 'running'
+                    WHERE c.status IN ('running', 'cancelled')
                       AND (EXISTS (SELECT 1 FROM deliveries AS d
                                     WHERE d.campaign_id = c.id AND d.status = 'sending')
-                           OR EXISTS (SELECT 1 FROM deliveries AS d
-                                       WHERE d.campaign_id = c.id AND d.status = 'planned'
-                                         AND d.next_attempt_at <= :now)
-                           OR (c.options ->> '$.over' IS NULL
-                               AND EXISTS (SELECT 1 FROM deliveries AS d
-                                            WHERE d.campaign_id = c.id
-                                              AND d.status = 'planned'
-                                              AND d.next_attempt_at IS NULL))))
+                           OR (c.status = 'running'
+                               AND (EXISTS (SELECT 1 FROM deliveries AS d
+                                             WHERE d.campaign_id = c.id
+                                               AND d.status = 'planned'
+                                               AND d.next_attempt_at <= :now)
+                                    OR (c.options ->> '$.over' IS NULL
+                                        AND EXISTS (SELECT 1 FROM deliveries AS d
+                                                     WHERE d.campaign_id = c.id
+                                                       AND d.status = 'planned'
+                                                       AND d.next_attempt_at IS NULL))))))
 """
 
 
@@ -96,7 +98,7 @@ def nothing_to_do(
         return (
             _current(connection, migrations)
             and not connection.execute(_BUSY, values).fetchone()[0]
-            and _drained(connection, inbox)
+            and drained(connection, inbox)
         )
     except (sqlite3.Error, OSError):
         return False
@@ -109,7 +111,7 @@ def _current(connection: sqlite3.Connection, migrations: Iterable[str]) -> bool:
     return {name for (name,) in connection.execute(sql)} == set(migrations)
 
 
-def _drained(connection: sqlite3.Connection, inbox: Path) -> bool:
+def drained(connection: sqlite3.Connection, inbox: Path) -> bool:
     """Say whether no segment holds more than was read of it."""
     read = dict(connection.execute("SELECT segment, offset FROM inbox_cursors").fetchall())
     return all(

@@ -38,16 +38,19 @@ class Interactions:
         """
         Write a report; return whether it is new.
 
-        A report proves that the message arrived: a delivery in doubt is accepted then,
-        and so is one whose process died before it could write the answer down.
+        A report proves that the message arrived: a delivery in doubt is accepted then, so is
+        one whose process died before it could write the answer down, and one that waits to
+        be sent again because its push service had said no.
         """
         sql = """
             INSERT INTO interactions (delivery_id, kind, action, at, dedupe_key)
             VALUES (?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING
         """
         settle = """
-            UPDATE deliveries SET status = 'accepted', reason = 'shown', changed_at = :at
-             WHERE id = :delivery AND status IN ('in_doubt', 'sending')
+            UPDATE deliveries
+               SET status = 'accepted', reason = 'shown', next_attempt_at = NULL,
+                   changed_at = :at
+             WHERE id = :delivery AND status IN ('in_doubt', 'sending', 'planned')
         """
         with self._store.write() as connection:
             new = connection.execute(sql, one._replace(kind=one.kind.value)).rowcount > 0  # type: ignore[arg-type]
