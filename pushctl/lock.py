@@ -42,7 +42,8 @@ def hold(path: Path, what: str | None = None) -> Iterator[None]:
     first words). Raises BusyError naming the work and the process that holds it.
     The file stays behind: removing it would let two holders lock two files.
     """
-    if _early and path.resolve() in _early:
+    if _early and (early := _early.get(path.resolve())) is not None:
+        _sign(early, what)
         yield
         return
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -54,13 +55,17 @@ def hold(path: Path, what: str | None = None) -> Iterator[None]:
                 f"{_holder(handle)} is at work (it holds {path}). Nothing was done; "
                 "try again when it has ended."
             ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{what or _command()}, process {os.getpid()}\n".encode(), 0)
+        _sign(handle, what)
         yield
     finally:
         # Closing gives the lock back, unless a child inherited the file: then it
         # lasts until the child ends too, and O_CLOEXEC sees to it that none does.
         os.close(handle)
+
+
+def _sign(handle: int, what: str | None) -> None:
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{what or _command()}, process {os.getpid()}\n".encode(), 0)
 
 
 def _holder(handle: int) -> str:

@@ -36,13 +36,22 @@ def field(tmp_path: Path) -> Iterator[Field]:
         ("tomorrow 09:00", "2026-04-29 09:00"),
         ("Friday 18:00", "2026-05-01 18:00"),
         ("2026-12-24 18:00", "2026-12-24 18:00"),
+        ("24.12.2026 18:00", "2026-12-24 18:00"),
+        ("tuesday 09:00", "2026-05-05 09:00"),  # it is Tuesday, 10:00
+        ("tuesday 11:00", "2026-04-28 11:00"),
     ],
 )
 def test_times_as_people_say_them(text: str, expected: str) -> None:
     assert f"{wall(text, NOON, BERLIN):%Y-%m-%d %H:%M}" == expected
 
 
-@pytest.mark.parametrize("text", ["soon", "tomorrow noonish", "25:00", "18:00 UTC"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soon", "tomorrow noonish", "25:00", "18:00 UTC", "03.04.2026 09:00", "3/4 09:00",
+        "tomorrow", "friday", "2026-12-24",
+    ],
+)  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         wall(text, NOON, BERLIN)
@@ -97,6 +106,12 @@ def test_what_cannot_be_meant(field: Field, wish: dict[str, object]) -> None:
     field.people(1)
     with pytest.raises(UsageError):
         field.freeze(**wish)
+
+
+def test_a_time_that_has_passed_on_every_clock_is_refused(field: Field) -> None:
+    field.people(1)
+    with pytest.raises(UsageError, match="wherever people live"):
+        field.freeze(at="2026-04-26 09:00", local=True)
 
 
 def test_a_text_by_hand_needs_no_template(field: Field) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pushctl import cli
-from pushctl.jobs import catalogue, cron, feeds, sweep
+from pushctl.errors import InputError
+from pushctl.jobs import cron, feeds, sweep
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
@@ -126,6 +127,26 @@ def test_a_paused_trigger_is_tried_all_the_same_and_said_to_be_paused(
     assert "basket is paused: nothing of this goes out before" in told.err
 
 
+def test_a_trigger_that_is_tried_shows_its_messages(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = field.config.folder
+    sending.template(home, "one", title="{{ cart.names|join }} waits", body="{{ event.total }}")
+    sending.template(home, "two", title="{{ promo }}", body="Hello")
+    (ann,) = field.people(1)
+    capsys.readouterr()
+    words = ("triggers", "test", "basket", "--for", str(ann), "--set")
+    assert run(*words, 'items=[{"name": "Lamp", "price": 80}]', "--json") == 0
+    first, second = [row for row in rows(capsys) if row["kind"] == "deliver"]
+    assert (first["title"], first["body"]) == ("Lamp waits", "‹total›")
+    assert second["title"] is None and "promo" in str(second["fault"])
+    assert run(*words, "total=80") == 0
+    told = capsys.readouterr()
+    assert "Step 1, Tue 2026-04-28 08:03 there: one/en.toml" in told.out
+    assert "‹product› waits\n80" in told.out
+    assert "can't be written" in told.err
+
+
 def test_explain_tells_what_was_what_is_and_what_comes(
     field: Field, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +160,41 @@ def test_explain_tells_what_was_what_is_and_what_comes(
     assert found[2]["text"] == "step 1 of 2: one"
     assert run("explain", str(ann), "nothing") == 4
     assert run("explain", "nobody-at-all") == 4
+
+
+def test_explain_tells_of_what_began_nothing_and_of_triggers_that_are_gone(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ann,) = field.people(1)
+    field.store.events.add([Event(ann, "price_dropped", NOON, NOON, {"drop": 0.05}, "p")])
+    fill(field.store, ann, NOON)
+    decide(field)
+    capsys.readouterr()
+    assert run("explain", str(ann), "price", "--json") == 0
+    (told,) = [row for row in rows(capsys) if row["trigger"] == "price"]
+    assert told["text"] == "not meant: where: not drop >= 0.1"
+
+    file = field.config.folder / "pushctl.toml"
+    file.write_text(file.read_text().replace("[triggers.basket]", "[triggers.cart]"))
+    assert run("explain", str(ann), "basket", "--json") == 0
+    assert "entered: cart_updated came" in {row["text"] for row in rows(capsys)}
+    assert run("leads", "basket", "--json") == 0
+    assert len(rows(capsys)) == 1
+
+
+def test_several_devices_of_a_person_are_one_list_for_programs(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for device in field.people(2):
+        field.store.subscriptions.name(device, "ann", True)
+        fill(field.store, device, NOON)
+    capsys.readouterr()
+    assert run("explain", "alias:ann", "--json") == 0
+    assert len({row["subscriber"] for row in rows(capsys)}) == 2
+    decide(field)
+    assert run("leads", "basket", "--note", "alias:ann", "call her", "--json") == 0
+    assert {row["note"] for row in rows(capsys)} == {"call her"}
+    assert run("leads", "basket", "--state", "activ") == 2
 
 
 def test_leads_are_listed_noted_and_counted(
@@ -223,61 +279,6 @@ def test_replay_takes_a_files_triggers_as_on_and_says_so(
     assert "price" not in told.err  # the file has no such trigger
 
 
-def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path) -> None:
-    ann, bob, eve = field.people(3)
-    for person, product in ((ann, "lamp"), (bob, "chair")):
-        field.store.events.add(
-            [Event(person, "product_viewed", NOON, NOON, {"id": product}, f"v{person}")]
-        )
-    fill(field.store, eve, NOON)
-    decide(field)
-    file = tmp_path / "products.csv"
-    file.write_text("id,name,price,available,url\nlamp,Lamp,80,true,https://evil.example/\n")
-    assert run("catalogue", "import", str(file)) == 0
-    file.write_text('{"id": "lamp", "name": "Lamp", "price": 60}\n')
-    assert run("catalogue", "import", str(file)) == 0
-    told = {
-        person: [e for e in field.store.events.of(person) if e.name == catalogue.DROPPED]
-        for person in (ann, bob, eve)
-    }
-    assert [len(events) for events in told.values()] == [1, 0, 1]
-    assert told[ann][0].properties == {
-        "id": "lamp", "name": "Lamp", "price": 60.0, "was": 80.0, "drop": 0.25
-    }  # fmt: skip
-    decide(field, NOON + MINUTE)
-    assert [walk.trigger for walk in field.store.enrolments.of(ann)] == ["price"]
-
-
-def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None:
-    (ann,) = field.people(1)
-    fill(field.store, ann, NOON)
-    decide(field)
-    file = tmp_path / "products.jsonl"
-    for available in ("false", "true", "true"):
-        file.write_text(f'{{"id": "lamp", "available": {available}}}\n')
-        assert run("catalogue", "import", str(file)) == 0
-    names = [event.name for event in field.store.events.of(ann)]
-    assert names.count(catalogue.BACK) == 1
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "{nonsense}",
-        '{"name": "no id"}',
-        "id,price\nlamp,cheap\n",
-        "id,available\nlamp,perhaps\n",
-    ],
-)
-def test_a_product_list_that_cannot_be_meant(
-    field: Field, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "products"
-    file.write_text(text)
-    assert run("catalogue", "import", str(file)) == 2
-    assert "1" in capsys.readouterr().err
-
-
 ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom">
 <entry><id>2</id><title>Newer &lt;b&gt;bold&lt;/b&gt;</title>
 <updated>2026-04-28T10:00:00Z</updated><link href="https://shop.example/new"/>
@@ -306,6 +307,12 @@ def test_cron_lines_name_the_project_and_can_be_taken_out(tmp_path: Path) -> Non
     assert cron.without(others, tmp_path) == others
     other = cron.crontab(tmp_path / "second", ["pushctl"])
     assert cron.without(mine + other, tmp_path) == other
+    with pytest.raises(InputError):
+        cron.crontab(tmp_path / "a\n* * * * * b", ["pushctl"])
+
+
+def test_cron_is_told_of_trouble_alone(tmp_path: Path) -> None:
+    assert cron.crontab(tmp_path, ["pushctl"]).splitlines()[1].endswith(" sweep > /dev/null")
 
 
 def test_installing_twice_leaves_one_line(
@@ -336,10 +343,17 @@ def test_systemd_units_are_written_and_removed(
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run("cron", "install", "--systemd") == 0
     units = sorted(cron.user_units().iterdir())
-    assert [unit.name for unit in units] == ["pushctl-sweep.service", "pushctl-sweep.timer"]
+    name = cron.unit(field.config.folder)
+    assert [unit.name for unit in units] == [f"{name}.service", f"{name}.timer"]
+    assert name.startswith("pushctl-sweep-project-")
     assert "sweep" in units[0].read_text()
+    # Another project's are another's.
+    other = tmp_path / "other" / "project"
+    cron.install_units(other, ["pushctl"], cron.user_units())
+    assert len(list(cron.user_units().iterdir())) == 4
     assert run("cron", "remove", "--systemd") == 0
-    assert list(cron.user_units().iterdir()) == []
+    left = sorted(unit.name for unit in cron.user_units().iterdir())
+    assert left == [f"{cron.unit(other)}.service", f"{cron.unit(other)}.timer"]
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,11 @@ def test_what_can_start_a_trigger(text: str, kind: Kind) -> None:
             "under a minute",
         ),
         (
+            'on = "a"\nsteps = [{ template = "b", ttl = "5w" }]',
+            "steps.1.ttl",
+            "Push services keep nothing longer",
+        ),
+        (
             'on = "a"\nsteps = [{ template = "b", after = [{ after = "1d", below = 5 }] }]',
             "steps.1.after",
             "Prices must rise",

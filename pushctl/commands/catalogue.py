@@ -33,8 +33,9 @@ def import_(
     pushctl catalogue import products.csv
     shop-export | pushctl catalogue import - --site shop
 
-    Who looked at a product within 90 days, or has it in the basket, gets the event
-    price_dropped or back_in_stock when it is so; triggers begin with them.
+    Who looked at a product within 90 days, or put it into the basket, and did not buy it,
+    gets the event price_dropped or back_in_stock when it is so; triggers begin with them.
+    What a list leaves out stays as it was told before.
     """
     from pushctl.errors import InputError
     from pushctl.jobs import catalogue
@@ -46,8 +47,8 @@ def import_(
     products = catalogue.read(io.StringIO(_text(file)), file)
     counts = catalogue.apply(here.config, here.store, name, products, here.now)
     output.say(
-        f"{counts['products']:,} products: {counts[catalogue.DROPPED]:,} people are told of a "
-        f"lower price, {counts[catalogue.BACK]:,} that something is back."
+        f"Products: {counts['products']:,}. People told of a lower price: "
+        f"{counts[catalogue.DROPPED]:,}, that something is back: {counts[catalogue.BACK]:,}."
     )
 
 

@@ -12,8 +12,8 @@ app = typer.Typer(no_args_is_help=True, help="Have cron or systemd start the swe
 SystemdOption = Annotated[
     bool, typer.Option("--systemd", help="A systemd user timer instead of a crontab.")
 ]
-_ENABLE = "systemctl --user daemon-reload && systemctl --user enable --now pushctl-sweep.timer"
-_DISABLE = "systemctl --user disable --now pushctl-sweep.timer"
+_ENABLE = "systemctl --user daemon-reload && systemctl --user enable --now {}.timer"
+_DISABLE = "systemctl --user disable --now {}.timer"
 
 
 @app.command("print")
@@ -49,7 +49,8 @@ def install(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     if systemd:
         for file in cron.install_units(folder, cron.program(), cron.user_units()):
             output.say(f"wrote {file}")
-        output.say(f"Start it: {_ENABLE}")
+        output.say(f"Start it: {_ENABLE.format(cron.unit(folder))}")
+        output.say("On a server: loginctl enable-linger, or it ends when you log out.")
     elif cron.install_crontab(folder, cron.program()):
         output.say("Your crontab sweeps this project every minute from now on.")
     else:
@@ -66,12 +67,14 @@ def remove(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     """
     from pushctl.jobs import cron
 
+    folder = context.of(ctx).config.folder
     if systemd:
-        removed = cron.remove_units(cron.user_units())
+        removed = cron.remove_units(folder, cron.user_units())
         for file in removed:
             output.say(f"removed {file}")
-        output.say(f"Stop it: {_DISABLE}" if removed else "There was no unit of ours.")
-    elif cron.remove_crontab(context.of(ctx).config.folder):
+        stop = f"Stop it: {_DISABLE.format(cron.unit(folder))}"
+        output.say(stop if removed else "There was no unit of ours for this project.")
+    elif cron.remove_crontab(folder):
         output.say("Your crontab sweeps this project no more.")
     else:
         output.say("Your crontab had no line of ours for this project.")

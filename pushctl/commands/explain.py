@@ -1,6 +1,7 @@
 """Explain: one person's timeline."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,6 +9,10 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
+if TYPE_CHECKING:
+    from pushctl.model import Subscription
+
+_WHO = output.Column("subscriber", "Subscriber")
 _COLUMNS = (
     output.Column("at", "When", kind=output.Kind.TIME),
     output.Column("what", "What"),
@@ -30,11 +35,23 @@ def command(
     pushctl explain alias:ann
     pushctl explain k3Jd92 abandoned_basket_1 --json
     """
+    here = context.of(ctx)
+    people = here.store.subscriptions.find(subscriber, here.now)
+    if format is not output.Format.TABLE:
+        every = (line for who in people for line in _timeline(here, who, trigger))
+        output.rows(every, (_WHO, *_COLUMNS), format)
+        return
+    for who in people:
+        lines = _timeline(here, who, trigger)
+        output.rows(lines, _COLUMNS, title=who.public_id, empty=_NONE)
+
+
+def _timeline(
+    here: context.Context, who: "Subscription", trigger: str | None
+) -> list[dict[str, object]]:
     from pushctl.jobs import explain, triggers
 
-    here = context.of(ctx)
     if trigger is not None:
-        triggers.get(here.config, trigger)
-    for who in here.store.subscriptions.find(subscriber, here.now):
-        found = explain.timeline(here.config, here.store, who, here.now, trigger)
-        output.rows(found, _COLUMNS, format, title=who.public_id, empty=_NONE)
+        triggers.known(here.config, here.store, trigger)
+    found = explain.timeline(here.config, here.store, who, here.now, trigger)
+    return [asdict(moment) | {"subscriber": who.public_id} for moment in found]

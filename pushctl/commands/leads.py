@@ -26,7 +26,9 @@ def command(
     trigger: Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")],
     step: Annotated[int, typer.Option(min=0, help="Who got at least so many messages.")] = 0,
     since: Annotated[str | None, typer.Option(help="Who began within: 30d.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only active, finished, ...")] = None,
+    state: Annotated[
+        str | None, typer.Option(help="Only active, finished, cancelled, ...")
+    ] = None,
     quorum: Annotated[int, typer.Option(min=0, help="How many people it takes.")] = 0,
     note: Annotated[
         tuple[str, str] | None, typer.Option(help="Write a note: SUBSCRIBER TEXT.")
@@ -45,8 +47,8 @@ def command(
     from pushctl.rules import timing
 
     here = context.of(ctx)
-    if note:
-        leads.note(here.store, here.store.subscriptions.get(note[0]).id, note[1])
+    for who in here.store.subscriptions.find(note[0]) if note else ():
+        leads.note(here.store, who.id, note[1] if note else "")
     span = timing.duration(since) if since else None
     found = leads.listed(
         here.config, here.store, trigger, here.now, step=step, since=span, state=state

@@ -11,7 +11,7 @@ from pushctl.errors import BusyError
 from pushctl.model import Millis
 
 if TYPE_CHECKING:
-    from pushctl.jobs.sweep import Summary
+    from pushctl.jobs.sweep import Options, Summary
 
 _COLUMNS = (output.Column("who", "Subscriber"), output.Column("what", "Message"))
 
@@ -20,7 +20,8 @@ def command(
     ctx: typer.Context,
     dry_run: DryRunOption = False,
     now: Annotated[
-        str | None, typer.Option(help="Rehearse another time: 2026-04-28T10:00:00+02:00.")
+        str | None,
+        typer.Option(help="A dry run at another time: 2026-04-28T10:00:00+02:00."),
     ] = None,
     max_seconds: Annotated[
         float | None, typer.Option(min=1, help="Leave the rest to the next sweep after this.")
@@ -42,20 +43,38 @@ def command(
 
     Prints one line when something was done, nothing otherwise. Leaves at once, with exit
     code 75, while another sweep is at work.
+
+    --dry-run decides on what is known, says what would go out and takes everything back:
+    nothing is sent, drained or remembered. --now is a dry run, too, as if no sweep came
+    before that time: what is due earlier and too late by then expires.
     """
     from pushctl.jobs import sweep
 
     here = context.of(ctx)
+    dry_run = dry_run or now is not None
     options = sweep.Options(dry_run, max_seconds, accept_clock, bool(now) or here.rehearsed)
+    url = None if dry_run else ping_url or here.config.sweep.ping_url
+    summary = _swept(here, _moment(here, now), options, url)
+    _show(summary, dry_run)
+    _ping(url, good=summary.exit_code == 0)
+    raise typer.Exit(summary.exit_code)
+
+
+def _swept(
+    here: context.Context, now: Millis, options: "Options", ping_url: str | None
+) -> "Summary":
+    """Sweep; a sweep that could not do its work is told to *ping_url*, too."""
+    from pushctl.jobs import sweep
+
     try:
-        summary = sweep.run(here.config, here.store, _moment(here, now), options)
+        return sweep.run(here.config, here.store, now, options)
     except BusyError:
         if here.verbose:
             raise
         raise typer.Exit(BusyError.exit_code) from None
-    _show(summary, dry_run)
-    _ping(None if dry_run else ping_url or here.config.sweep.ping_url, summary)
-    raise typer.Exit(summary.exit_code)
+    except Exception:
+        _ping(ping_url, good=False)
+        raise
 
 
 def _moment(here: context.Context, now: str | None) -> Millis:
@@ -64,10 +83,10 @@ def _moment(here: context.Context, now: str | None) -> Millis:
     return here.now if now is None else timing.moment(now)
 
 
-def _ping(url: str | None, summary: "Summary") -> None:
+def _ping(url: str | None, *, good: bool) -> None:
     from pushctl.jobs import ping
 
-    trouble = ping.send(url, good=summary.exit_code == 0) if url else None
+    trouble = ping.send(url, good=good) if url else None
     if trouble:
         output.warn(trouble)
 
@@ -76,9 +95,11 @@ def _show(summary: "Summary", dry_run: bool) -> None:
     if dry_run:
         rows = ({"who": who, "what": what} for who, what in summary.messages)
         output.rows(rows, _COLUMNS, empty="Nothing would be sent.")
+        if str(summary):
+            output.say(f"It would be: {summary}.")
     elif str(summary):
         output.answer(f"sweep: {summary} ({summary.seconds:.1f} s)")
-    for note in summary.notes:
+    for note in (*summary.notes, *summary.remarks):
         output.warn(note)
     if summary.refused:
         output.error(summary.refused)

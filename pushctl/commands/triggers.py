@@ -1,6 +1,7 @@
 """Triggers: what they are, holding them, and trying one on somebody."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -9,6 +10,9 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 from pushctl.errors import InputError
+
+if TYPE_CHECKING:
+    from pushctl.jobs.tried import Tried
 
 app = typer.Typer(no_args_is_help=True, help="Show, pause and try the triggers.")
 
@@ -29,6 +33,11 @@ _TEST = (
     output.Column("step", "Step", kind=output.Kind.NUMBER),
     output.Column("template", "Template"),
     output.Column("reason", "Why"),
+)
+_MESSAGE = (
+    output.Column("title", "Title"),
+    output.Column("body", "Text"),
+    output.Column("fault", "Can't be written"),
 )
 _NONE = "No trigger yet. docs/triggers.md and pushctl.toml.example have some to begin with."
 
@@ -62,8 +71,8 @@ def show(
     from pushctl.jobs import triggers
 
     here = context.of(ctx)
-    paused = name in here.store.triggers.paused()
-    lines = triggers.shown(triggers.get(here.config, name), paused)
+    trigger = triggers.get(here.config, name)
+    lines = triggers.shown(trigger, triggers.state(here.store, name))
     output.rows(({"what": what, "how": how} for what, how in lines), _SHOW, format)
 
 
@@ -116,22 +125,39 @@ def test(
     \b
     pushctl triggers test abandoned_basket_1 --for alias:ann --set total=80
 
-    Messages count as shown in the minute they go out; everything else is what a sweep
-    would decide, quiet hours and the person's own time zone included. A paused trigger is
-    tried as if it were on.
+    Shows what would happen when, and the messages as this person would read them; what
+    the event doesn't say stands as ‹its name›. Messages count as shown in the minute they
+    go out; everything else is what a sweep would decide, quiet hours and the person's own
+    time zone included. A paused trigger is tried as if it were on.
     """
-    from pushctl.jobs import triggers
+    from pushctl.jobs import tried, triggers
 
     here = context.of(ctx)
+    trigger = triggers.get(here.config, name)
     who = here.store.subscriptions.get(to, here.now)
     happened = triggers.rehearse(
         here.config, here.store, name, who, here.now, dict(map(_property, given or ()))
     )
-    output.rows(happened, _TEST, format)
+    told = list(tried.told(here.config, here.store, trigger, who, happened, here.now))
+    _show_tried(told, format)
     if name in here.store.triggers.paused():
         output.warn(
             f"{name} is paused: nothing of this goes out before `pushctl triggers resume`."
         )
+
+
+def _show_tried(told: "Sequence[Tried]", format: output.Format) -> None:
+    """Print what would happen, then each message in a frame; in one row for programs."""
+    if format is not output.Format.TABLE:
+        output.rows(told, (*_TEST, *_MESSAGE), format)
+        return
+    output.rows(told, _TEST)
+    for one in told:
+        if one.title is not None:
+            text = f"{one.title}\n{one.body or ''}".rstrip()
+            output.panel(text, one.heading, stdout=True, right_to_left=one.right_to_left)
+    for fault in dict.fromkeys(one.fault for one in told if one.fault):
+        output.warn(f"can't be written: {fault}")
 
 
 def _property(text: str) -> tuple[str, object]:

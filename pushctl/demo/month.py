@@ -1,7 +1,7 @@
 """
 Virtual time: a sweep at every minute in which something is due, as cron would start it.
 
-The clock is the one of ``pushctl sweep --now``; the minutes in which a sweep has nothing
+The clock is set as by PUSHCTL_NOW; the minutes in which a sweep has nothing
 to do are left out. Between two sweeps the visitors answer what came.
 """
 

@@ -173,6 +173,8 @@ def _scheduled(
                 f"--at {wish.at!r} has passed; it is {timing.local(now, own):%H:%M}"
             )
         return receivers, [at] * len(receivers)
+    if schedule.over_everywhere(moment, now):
+        raise UsageError(f"--at {wish.at!r} has passed wherever people live")
     found = [
         (row, due)
         for row, zone, site in store.schedules.zones(receivers)

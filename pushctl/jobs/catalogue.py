@@ -7,6 +7,7 @@ them. A product's first line only says how things stand.
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from pushctl.rules import cart, timing
 from pushctl.rules.conditions import as_number
 from pushctl.store import Store
 from pushctl.store.events import Event
+from pushctl.store.triggers import Known
 
 DROPPED, BACK = "price_dropped", "back_in_stock"
 INTEREST_LASTS: Millis = 90 * timing.DAY
@@ -36,14 +38,23 @@ class Product:
 
 def read(stream: IO[str], name: str) -> Iterator[Product]:
     """Yield the products of JSON lines, or of CSV with a header; InputError names the line."""
-    first = stream.readline()
+    first = stream.readline().removeprefix("\ufeff")
     rows: Iterable[Mapping[str, Json]]
     if first.lstrip().startswith("{"):
         rows = _json_lines(first, stream, name)
     else:
-        rows = csv.DictReader(stream, fieldnames=next(csv.reader([first]), []))
+        rows = _csv(first, stream)
+    met: dict[str, tuple[float | None, bool | None]] = {}
     for number, row in enumerate(rows, 1):
-        yield _product(row, f"{name}, product {number}")
+        product = _product(row, f"{name}, product {number}")
+        state = (product.price, product.available)
+        if met.setdefault(product.id, state) != state:
+            # Told apart only by their order, they would be a lower price at each import.
+            raise InputError(
+                f"{name}, product {number}: {product.id!r} stands there twice, with another "
+                "price or stock. Give each variant an id of its own, as in your page's events."
+            )
+        yield product
 
 
 def apply(
@@ -65,7 +76,8 @@ def apply(
         for product in products:
             counts["products"] += 1
             known = store.triggers.product(site_id, product.id)
-            about = _safe(product.about, origins)
+            # What a list doesn't mention stays: one of stock alone knows no names.
+            about = {**(known.about if known else {}), **_safe(product.about, origins)}
             store.triggers.put_product(
                 site_id, product.id, product.price, product.available, about, now
             )
@@ -75,18 +87,20 @@ def apply(
 
 
 def news(
-    known: tuple[float | None, int | None] | None, product: Product, about: Mapping[str, Json]
+    known: Known | None, product: Product, about: Mapping[str, Json]
 ) -> Iterator[tuple[str, dict[str, Json]]]:
     """Yield the events that a product's new state is worth, with their properties."""
     if known is None:
         return
-    price, available = known
     told = {"id": product.id, **about}
-    if price is not None and product.price is not None and product.price < price:
-        share = round((price - product.price) / price, 4) if price else 0
-        yield DROPPED, {**told, "price": product.price, "was": price, "drop": share}
-    if available == 0 and product.available:
-        yield BACK, {**told, "price": product.price if product.price is not None else price}
+    here = product.available if product.available is not None else known.available != 0
+    price = product.price
+    was = known.price if known.about.get("currency") == about.get("currency") else None
+    if price is not None and was is not None and price < was and here:
+        share = round((was - price) / was, 4)
+        yield DROPPED, {**told, "price": price, "was": was, "drop": share}
+    if known.available == 0 and product.available:
+        yield BACK, {**told, "price": price if price is not None else known.price}
 
 
 def _tell(
@@ -101,6 +115,14 @@ def _tell(
     key = f"catalogue:{name}:{product.id}:{now}"
     events = (Event(one, name, now, now, properties, f"{one}:{key}") for one in people)
     return store.events.add(events) if people else 0
+
+
+def _csv(first: str, stream: IO[str]) -> Iterator[dict[str, Json]]:
+    # Excel writes semicolons where the comma stands in numbers.
+    header = first.rstrip("\r\n")
+    mark = max(",;\t", key=header.count)
+    names = [name.strip().casefold() for name in next(csv.reader([header], delimiter=mark), [])]
+    return csv.DictReader(stream, fieldnames=names, delimiter=mark)
 
 
 def _json_lines(first: str, stream: IO[str], name: str) -> Iterator[Mapping[str, Json]]:
@@ -120,17 +142,26 @@ def _product(row: Mapping[str, Json], place: str) -> Product:
     if not isinstance(identity, str | int) or not str(identity).strip():
         raise InputError(f"{place} has no id. Each needs one, as in your page's events.")
     price = row.get("price")
-    number = as_number(price) if price not in (None, "") else None
-    if price not in (None, "") and (number is None or number < 0):
-        raise InputError(f"{place} has the price {price!r}. Write a number: 19.90.")
+    number = _price(price)
+    if price not in (None, "") and (number is None or not 0 <= number < 1e12):
+        raise InputError(
+            f"{place} has the price {price!r}. Write a number: 19.90, the currency apart."
+        )
     about = {key: str(row[key])[:500] for key in _ABOUT if row.get(key)}
     return Product(
         str(identity).strip()[:200], number, _flag(row.get("available"), place), about
     )
 
 
+def _price(value: Json) -> float | None:
+    if isinstance(value, str):
+        # "19,90" in half of Europe; "1.299,00" may mean two things and stays refused.
+        value = re.sub(r"^(\d+),(\d{1,2})$", r"\1.\2", value.strip())
+    return as_number(value)
+
+
 def _flag(value: Json, place: str) -> bool | None:
-    word = str(value).strip().casefold() if value is not None else ""
+    word = str("" if value is None else value).strip().casefold().replace(" ", "_")
     if word in _YES:
         return True
     if word in _NO:

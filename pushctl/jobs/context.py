@@ -23,7 +23,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     A step of a trigger speaks of what its walk knows (the basket as it was left, the
     event, the code); beside that everybody's basket is known as it is now.
     """
-    led = store.triggers.leads(campaign.id)
+    led = store.triggers.leader(campaign.id) is not None
     speaks = baskets.wanted(campaign.sources)
     if not (led or speaks):
         return None

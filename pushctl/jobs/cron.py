@@ -5,6 +5,8 @@ Having the sweep started every minute: lines for cron, units for systemd.
 and touches nothing else.
 """
 
+import hashlib
+import re
 import shlex
 import subprocess
 import sys
@@ -12,9 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pushctl.errors import ConfigError, InputError
-
-KINDS = ("cron", "systemd")
-_NAME = "pushctl-sweep"
 
 
 def program() -> list[str]:
@@ -25,9 +24,20 @@ def program() -> list[str]:
 
 def crontab(project: Path, command: Sequence[str]) -> str:
     """Return the lines of a crontab that sweep *project* every minute."""
-    # A per cent sign is a line's end to cron.
-    line = shlex.join([*command, "--project", str(project), "sweep"]).replace("%", r"\%")
-    return f"{_begin(project)}\n* * * * * {line}\n{_end(project)}\n"
+    words = [*command, "--project", str(project), "sweep"]
+    if any(mark in word for word in words for mark in "\n\r"):
+        raise InputError("a path with a line break in it can't stand in a crontab")
+    # A per cent sign is a line's end to cron. Cron mails what is said: only trouble is
+    # worth a mail, the line of each sweep is not.
+    line = shlex.join(words).replace("%", r"\%")
+    return f"{_begin(project)}\n* * * * * {line} > /dev/null\n{_end(project)}\n"
+
+
+def unit(project: Path) -> str:
+    """Return what the units of *project* are called: each project has its own."""
+    slug = re.sub(r"[^a-z0-9]+", "-", project.name.lower()).strip("-")[:40]
+    mark = hashlib.sha256(str(project).encode()).hexdigest()[:6]
+    return "-".join(filter(None, ("pushctl-sweep", slug, mark)))
 
 
 def units(project: Path, command: Sequence[str]) -> dict[str, str]:
@@ -56,7 +66,7 @@ Persistent=true
 [Install]
 WantedBy=timers.target
 """
-    return {f"{_NAME}.service": service, f"{_NAME}.timer": timer}
+    return {f"{unit(project)}.service": service, f"{unit(project)}.timer": timer}
 
 
 def install_crontab(project: Path, command: Sequence[str]) -> bool:
@@ -89,9 +99,9 @@ def install_units(project: Path, command: Sequence[str], folder: Path) -> list[P
     return written
 
 
-def remove_units(folder: Path) -> list[Path]:
-    """Remove our units from *folder*; return those that were there."""
-    files = [folder / f"{_NAME}.{ending}" for ending in ("service", "timer")]
+def remove_units(project: Path, folder: Path) -> list[Path]:
+    """Remove the units of *project* from *folder*; return those that were there."""
+    files = [folder / f"{unit(project)}.{ending}" for ending in ("service", "timer")]
     there = [file for file in files if file.exists()]
     for file in there:
         file.unlink()

@@ -13,8 +13,8 @@ from pushctl.jobs import baskets
 from pushctl.jobs.walks import Walks
 from pushctl.model import Json, Millis
 from pushctl.rules import cart, timing
-from pushctl.rules.enrolment import Enrolment, Event, decide, observe
-from pushctl.rules.entering import Enter, Refuse, Restart, enter
+from pushctl.rules.enrolment import Enrolment, Event, State, decide, observe
+from pushctl.rules.entering import Enter, Entry, Refuse, Restart, enter
 from pushctl.rules.rehearsal import context
 from pushctl.rules.triggers import Trigger, by_event
 from pushctl.store.enrolments import Who
@@ -81,7 +81,7 @@ class Enrolling:
         who = self._who[event.subscription]
         if who is None:
             return
-        self._note_interest(event)
+        self._note_interest(event, who)
         if event.name in self._walks.stops:
             self._stop(event, who)
         begins = self._begins.get(event.name)
@@ -90,19 +90,33 @@ class Enrolling:
             for trigger in begins:
                 self.enter(trigger, event, who, basket)
 
-    def _note_interest(self, event: Event) -> None:
+    def _note_interest(self, event: Event, who: Who) -> None:
         """Remember which products a person looked at, or put into the basket."""
+        if event.name == cart.PURCHASE:
+            self._forget_interest(event, who)
+            return
         if event.name in _INTEREST:
             products = [event.properties.get("product", event.properties.get("id"))]
-        elif event.name == cart.UPDATED or cart.tells(event.name, event.properties):
-            items = cart.read(event.properties, ())["items"]
-            products = [item["id"] for item in items]
+        elif cart.tells(event.name, event.properties):
+            products = _listed(cart.read(event.properties, ()))
         else:
             return
         self._store.triggers.interested(
             (str(product)[:200], event.subscription, event.at)
             for product in products
             if isinstance(product, str | int) and product
+        )
+
+    def _forget_interest(self, event: Event, who: Who) -> None:
+        """Who has bought a product wants to hear of no lower price for it."""
+        bought = _listed(cart.read(event.properties, ()))
+        if not bought:
+            basket = baskets.at(self._store, event, ())
+            bought = _listed(basket) if basket else []
+        self._store.triggers.satisfied(
+            [str(product)[:200] for product in bought if product],
+            self._store.enrolments.same_person(who),
+            event.at,
         )
 
     def _stop(self, event: Event, who: Who) -> None:
@@ -129,11 +143,11 @@ class Enrolling:
         """Begin, restart or refuse a walk because of *event*."""
         if not who.active:
             return
-        latest = self._store.enrolments.latest(trigger.name, who.subscription)
+        people = self._store.enrolments.same_person(who)
+        latest = self._store.enrolments.latest(trigger.name, people)
         history = []
         if len(trigger.on) > 1:
             since = event.at - (trigger.within or 0)
-            people = [who.subscription]
             history = self._store.enrolments.events_of(people, trigger.on, since)
         entry = enter(
             trigger,
@@ -146,29 +160,12 @@ class Enrolling:
             seen=self._walks.seen(trigger, who, event.at, f"event:{event.id}"),
             site=who.site,
         )
-        self._write(trigger, entry, who, event)
-
-    def _write(
-        self, trigger: Trigger, entry: Enter | Restart | Refuse | None, who: Who, event: Event
-    ) -> None:
-        walks = self._walks
-        if isinstance(entry, Enter):
-            if who.subscription not in walks.in_audience(trigger.name, [who.subscription]):
-                entry = Refuse("not in the audience")
-            else:
-                begin(walks, trigger, entry, who)
-                return
-        if isinstance(entry, Restart):
-            walks.tally["restarted"] += 1
-            self._store.enrolments.save([(entry.enrolment, entry.reason)], walks.now)
-            number = entry.enrolment.id
-            walks.say(trigger.name, who.subscription, number, "restarted", entry.reason)
-        elif isinstance(entry, Refuse):
-            reason = f"{event.name}: {entry.reason}"
-            walks.tally["refused"] += 1
-            # Once is enough: a page view a second must not fill the file with the same no.
-            if self._store.enrolments.last_word(trigger.name, who.subscription) != reason:
-                walks.say(trigger.name, who.subscription, None, "refused", reason)
+        if isinstance(entry, Enter) and not self._walks.in_audience(
+            trigger.name, [who.subscription]
+        ):
+            entry = Refuse("not in the audience")
+        if entry is not None:
+            write(self._walks, trigger, entry, who, event.name)
 
     def _shown(self, walk: int, step: int, at: Millis) -> None:
         enrolment = self._store.enrolments.get(walk)
@@ -185,15 +182,38 @@ class Enrolling:
             self._walks.say(trigger.name, who.subscription, walk, "shown", reason, step)
 
 
-def begin(walks: Walks, trigger: Trigger, entry: Enter, who: Who) -> bool:
-    """Write a new walk, ending the one it takes over from; False: its cause had one."""
+def _listed(basket: Mapping[str, Json]) -> list[Json]:
+    return [item["id"] for item in basket["items"]]
+
+
+def write(walks: Walks, trigger: Trigger, entry: Entry, who: Who, said: str) -> None:
+    """Write what became of something that could begin a walk; *said* names it."""
+    match entry:
+        case Enter():
+            _begin(walks, trigger, entry, who)
+        case Restart():
+            walks.tally["restarted"] += 1
+            walks.store.enrolments.save([(entry.enrolment, entry.reason)], walks.now)
+            number = entry.enrolment.id
+            walks.say(trigger.name, who.subscription, number, "restarted", entry.reason)
+        case Refuse():
+            reason = f"{said}: {entry.reason}"
+            walks.tally["refused"] += 1
+            # Once is enough: a page view a second must not fill the file with the same no.
+            if walks.store.enrolments.last_word(trigger.name, who.subscription) != reason:
+                walks.say(trigger.name, who.subscription, None, "refused", reason)
+
+
+def _begin(walks: Walks, trigger: Trigger, entry: Enter, who: Who) -> None:
+    """Write a new walk, ending those of the person that it takes over from."""
     if entry.ends is not None:
-        why = "a newer walk took over"
-        walks.store.enrolments.supersede(entry.ends, why, walks.now)
-        walks.store.enrolments.withdraw([entry.ends], why, walks.now)
+        people = walks.store.enrolments.same_person(who)
+        for old in walks.store.enrolments.active_of(people):
+            if old.trigger == trigger.name:
+                _take_over(walks, trigger, old, who)
     number = walks.store.enrolments.add(entry.enrolment, walks.now, entry.reason)
     if number is None:
-        return False
+        return  # its cause had one
     state = entry.enrolment.state
     walks.tally["entered" if entry.enrolment.active else "held out"] += 1
     reason = entry.reason if entry.enrolment.active else "in the control group: no messages"
@@ -201,4 +221,13 @@ def begin(walks: Walks, trigger: Trigger, entry: Enter, who: Who) -> bool:
     walks.say(trigger.name, who.subscription, number, kind, reason)
     if trigger.tag and entry.enrolment.active:
         walks.store.tags.add([who.subscription], trigger.tag, walks.now)
-    return True
+
+
+def _take_over(walks: Walks, trigger: Trigger, old: Enrolment, who: Who) -> None:
+    why = "a newer walk took over"
+    if old.subscription != who.subscription:
+        why = f"a newer walk took over, on another device: {who.public_id}"
+        walks.say(trigger.name, old.subscription, old.id, State.SUPERSEDED, why)
+    walks.take_tag(trigger.tag, old.subscription)
+    walks.store.enrolments.supersede(old.id, why, walks.now)
+    walks.store.enrolments.withdraw([old.id], why, walks.now)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.model import Millis, Subscription
-from pushctl.rules import timing
-from pushctl.rules.triggers import Trigger
+from pushctl.rules import cart, timing
+from pushctl.rules.conditions import unmet
+from pushctl.rules.triggers import Trigger, by_event
 from pushctl.store import Store
 
 LIMIT = 500
@@ -30,6 +31,7 @@ def timeline(
     """Return what happened to *who*, what was decided and why, and what comes next."""
     found = [
         *_events(store, who),
+        *_not_meant(config, store, who, trigger),
         *_decisions(store, who, trigger),
         *_messages(store, who, trigger),
         *_next(config, store, who, now, trigger),
@@ -45,6 +47,27 @@ def _events(store: Store, who: Subscription) -> Iterator[Moment]:
         value = event.properties.get("total", event.properties.get("value"))
         worth = "" if value is None else f", worth {value}"
         yield Moment(event.at, "event", "", f"{event.name}{worth}")
+
+
+def _not_meant(
+    config: Config, store: Store, who: Subscription, name: str | None
+) -> Iterator[Moment]:
+    """
+    Tell of events that by what they carry began nothing: no row says so.
+
+    By the triggers as they are declared now; a *name* of one asks for that alone.
+    """
+    begins = by_event([one for one in config.triggers.values() if name in (None, one.name)])
+    for event in store.events.of(who.id, LIMIT):
+        meant = cart.meaning(event.name, event.properties)
+        for trigger in begins.get(meant, ()):
+            why = ""
+            if trigger.sites and who.site not in trigger.sites:
+                why = f"not for the site {who.site}"
+            elif failed := unmet(trigger.where, event.properties):
+                why = f"where: not {failed}"
+            if why:
+                yield Moment(event.at, "decision", trigger.name, f"not meant: {why}")
 
 
 def _decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:

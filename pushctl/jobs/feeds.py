@@ -3,15 +3,16 @@ New items of an RSS or Atom feed that pushctl.toml names: the owner's own addres
 """
 
 import hashlib
-from collections.abc import Mapping
+from calendar import timegm
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
-from pushctl.errors import PushctlError
+from pushctl.jobs import web
 from pushctl.jobs.walks import Walks
-from pushctl.model import Json
-from pushctl.rules import cart
+from pushctl.model import Json, Millis
+from pushctl.rules import cart, timing
 from pushctl.rules.triggers import Trigger
 
 MAX_BYTES = 2_000_000
@@ -19,56 +20,63 @@ _SECONDS = 10.0
 _MAX_TEXT = 300
 # Somebody who republishes the whole archive means one message, not two hundred.
 _MOST_AT_ONCE = 1
-
-
-class FeedError(PushctlError):
-    """A feed can't be fetched or read; the next scan tries again."""
+NEWS_LAST: Millis = timing.WEEK
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
     key: str  # 22 hexadecimal characters of its id
     values: Mapping[str, Json]  # title, url, summary, image
-
-
-def new_items(walks: Walks, trigger: Trigger) -> list[Item]:
-    """
-    Return the newest item that *trigger*'s feed did not have before, if there is one.
-
-    What a feed holds when it is met for the first time is old. Raises FeedError.
-    """
-    items = read(fetch(trigger.feed or ""), walks.origins_of_all())
-    first_time = not walks.store.triggers.knows_feed(trigger.name)
-    fresh = walks.store.triggers.new_items(
-        trigger.name, [item.key for item in items], walks.now
-    )
-    if first_time:
-        return []
-    return [item for item in items if item.key in fresh][:_MOST_AT_ONCE]
+    dated: Millis | None = None
 
 
 def fetch(url: str) -> bytes:
-    """Return what *url* answers, at most 2 MB within 10 seconds; raises FeedError."""
-    from urllib.request import Request, urlopen
+    """Return what *url* answers, at most 2 MB within 10 seconds in all; raises WebError."""
+    return web.get(url, seconds=_SECONDS, most=MAX_BYTES)
 
-    try:
-        request = Request(url, headers={"User-Agent": "pushctl"})  # noqa: S310 - config checks the scheme
-        with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-            body: bytes = answer.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        raise FeedError(
-            f"{url} can't be fetched: {error}. The next scan tries again."
-        ) from None
-    if len(body) > MAX_BYTES:
-        raise FeedError(f"{url} has more than 2 MB. Give the feed fewer items.")
-    return body
+
+def new_items(
+    walks: Walks, trigger: Trigger, text: bytes, *, since: Millis | None
+) -> tuple[list[Item], list[str]]:
+    """
+    Return the newest item that *trigger*'s feed did not have before, if there is one, and
+    the keys of all that it has: to ``remember`` once the walks of the new one have begun.
+
+    *since* is when the feed was looked at last. What it holds when it is met for the first
+    time (None) is old; after a day or more without a look, a date of more than a week ago
+    tells old news, too: a machine that slept for long announces none.
+    """
+    items = read(text, walks.origins_of_all())
+    keys = [item.key for item in items]
+    if since is None:
+        return [], keys
+    known = walks.store.triggers.known_items(trigger.name, keys)
+    oldest = walks.now - NEWS_LAST if walks.now - since > timing.DAY else 0
+    fresh = [
+        item
+        for item in items
+        if item.key not in known and (item.dated is None or item.dated >= oldest)
+    ]
+    return fresh[:_MOST_AT_ONCE], keys
+
+
+def remember(walks: Walks, trigger: Trigger, keys: Sequence[str]) -> None:
+    """Keep in mind what the feed has: as long as it stands there it is nothing new."""
+    walks.store.triggers.met_items(trigger.name, keys, walks.now)
 
 
 def read(text: bytes, origins: tuple[str, ...]) -> list[Item]:
-    """Return a feed's items, newest first, but for those without title or link of ours."""
+    """
+    Return a feed's items, newest first, but for those without title or link of ours.
+
+    Raises WebError for what is no feed.
+    """
     import feedparser
 
-    entries = feedparser.parse(text, sanitize_html=True).entries[:200]
+    parsed = feedparser.parse(text, sanitize_html=True)
+    if not parsed.get("version"):
+        raise web.WebError("what its address answers is no RSS or Atom feed")
+    entries = parsed.entries[:200]
     entries.sort(key=_published, reverse=True)
     return [item for entry in entries if (item := _item(entry, origins)) is not None]
 
@@ -79,7 +87,12 @@ def _item(entry: Any, origins: tuple[str, ...]) -> Item | None:
         return None
     key = hashlib.sha256(str(entry.get("id") or link).encode()).hexdigest()[:22]
     found = {"title": title, "url": link, "summary": _plain(entry.get("summary"))}
-    return Item(key, {name: value for name, value in found.items() if value})
+    dated = _published(entry)
+    return Item(
+        key,
+        {name: value for name, value in found.items() if value},
+        timegm((*dated, 0, 0, 0)) * timing.SECOND if len(dated) == 6 else None,
+    )
 
 
 def _published(entry: Any) -> tuple[int, ...]:

@@ -7,9 +7,11 @@ Furniture to order, wholesale, a training course that needs twelve: each one cou
 from dataclasses import dataclass
 
 from pushctl.config import Config
+from pushctl.errors import InputError
 from pushctl.jobs import triggers
 from pushctl.model import Millis
 from pushctl.rules.conditions import as_number
+from pushctl.rules.enrolment import State
 from pushctl.store import Store
 
 # The note stands with the person's attributes, under a name of our own.
@@ -55,7 +57,9 @@ def listed(
 
     *step*: only who got that many messages; *state*: only active, finished, ...
     """
-    triggers.get(config, name)
+    triggers.known(config, store, name)
+    if state is not None and state not in set(State):
+        raise InputError(f"--state {state!r} is none of {', '.join(State)}.")
     begin = 0 if since is None else now - since
     return [
         Lead(

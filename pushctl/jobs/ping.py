@@ -3,20 +3,25 @@ The dead man's switch: an address that is asked after every sweep, so that its o
 told when no sweep came (https://healthchecks.io's way: /fail after a bad one).
 """
 
+from urllib.parse import urlsplit
+
 SECONDS = 5.0
 
 
 def send(url: str, *, good: bool) -> str | None:
     """Ask *url*; return what went wrong, or None. Never raises: a sweep is done by then."""
-    from urllib.request import Request, urlopen
+    from pushctl.jobs import web
 
-    if not url.startswith(("https://", "http://")):
-        return f"{url} is no web address"
-    target = url if good else url.rstrip("/") + "/fail"
     try:
-        request = Request(target, headers={"User-Agent": "pushctl"})  # noqa: S310
-        with urlopen(request, timeout=SECONDS) as answer:  # noqa: S310
-            answer.read(1024)
-    except (OSError, ValueError) as error:
-        return f"{url} can't be asked: {error}"
+        if not url.startswith(("https://", "http://")):
+            return f"{url} is no web address"
+        web.get(url if good else failed(url), seconds=SECONDS)
+    except (web.WebError, ValueError) as error:
+        return str(error)
     return None
+
+
+def failed(url: str) -> str:
+    """Return the address that hears of bad sweeps: /fail before what is asked of it."""
+    parts = urlsplit(url)
+    return parts._replace(path=f"{parts.path.rstrip('/')}/fail").geturl()

@@ -4,7 +4,7 @@ What a template's messages look like: listed with their sizes, or one rendered.
 Without a subscriber, what isn't known stands as ‹its name›.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from pushctl import templates
@@ -131,12 +131,13 @@ def rendered(
     variant: str | None = None,
     segments: list[str] | None = None,
     extra: Mapping[str, Json] | None = None,
+    fill: Collection[str] = (),
 ) -> Preview:
     """
     Return one message of *template*.
 
     *extra* is what the campaign brings beside the receiver; without it what it would
-    bring stands as its name.
+    bring stands as its name, with it what it lacks of the roots in *fill*.
     """
     if variant is not None and variant not in template.variants:
         there = ", ".join(template.variants)
@@ -156,12 +157,28 @@ def rendered(
     else:
         if extra is None:
             extra = {key: stand_in[key] for key in stand_in if key not in _PERSON}
+        elif fill:
+            extra = _filled({key: stand_in[key] for key in stand_in if key in fill}, extra)
         context = values.context(receiver, shared, text.variables(), extra)
     message = text.render(context)
     frame = payload.frame(message)
     return Preview(
         template.name, text.file, text.language, text.variant, text.segment, message, frame.size
     )
+
+
+def _filled(named: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, Json]:
+    """Return *known*, and what of *named* it lacks; an empty basket lacks everything."""
+    found = {**named, **known}
+    for key, stand_in in named.items():
+        there = known.get(key)
+        if not (isinstance(stand_in, Mapping) and isinstance(there, Mapping)):
+            continue
+        if key != "cart":
+            found[key] = {**stand_in, **there}
+        elif not there.get("items"):
+            found[key] = {**stand_in, **{name: it for name, it in there.items() if it}}
+    return found
 
 
 _PERSON = frozenset({"subscriber", "attributes", "site"})

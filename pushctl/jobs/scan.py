@@ -7,16 +7,17 @@ day, absence and item begins one walk at most.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
 from pushctl.jobs import feeds
-from pushctl.jobs.enrol import begin
+from pushctl.jobs.enrol import write
 from pushctl.jobs.walks import Walks
+from pushctl.jobs.web import WebError
 from pushctl.model import Json, Millis
 from pushctl.rules import entering, timing
 from pushctl.rules.enrolment import Event
-from pushctl.rules.entering import Enter
 from pushctl.rules.triggers import Kind, Trigger
 from pushctl.store.enrolments import Who
 from pushctl.store.triggers import Candidate, Standing
@@ -33,8 +34,38 @@ _BATCH = 2_000
 Found = Iterator[tuple[Candidate, str, Millis, Mapping[str, Json]]]
 
 
-def scan(walks: Walks) -> Millis | None:
-    """Begin the walks that are due or soon will be; return when to scan again, if ever."""
+# What each feed's address answered, or why it did not, by trigger.
+Answers = Mapping[str, bytes | WebError]
+
+
+def ask(walks: Walks) -> Answers:
+    """Fetch the feeds that ``scan`` will look at: over the network, so never in its midst."""
+    paused = walks.store.triggers.paused()
+    wanted = {
+        trigger.name: trigger.feed
+        for trigger in walks.triggers.values()
+        if trigger.feed is not None and trigger.name not in paused
+    }
+    if not wanted:
+        return {}
+    # All at once: one slow server must not keep the minute's reminders waiting for each.
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(wanted, pool.map(_fetched, wanted.values()), strict=True))
+
+
+def _fetched(url: str) -> bytes | WebError:
+    try:
+        return feeds.fetch(url)
+    except WebError as error:
+        return error
+
+
+def scan(walks: Walks, answers: Answers) -> Millis | None:
+    """
+    Begin the walks that are due or soon will be; return when to scan again, if ever.
+
+    *answers* comes from ``ask``; a feed that isn't among them waits for the next scan.
+    """
     wanted: list[Millis] = []
     standings = walks.store.triggers.standings()
     for trigger in walks.triggers.values():
@@ -44,13 +75,33 @@ def scan(walks: Walks) -> Millis | None:
         if standing is None or standing.paused_at is not None:
             continue
         wanted.append(walks.now + (DATES_EVERY if trigger.kind is Kind.DATE else OFTEN))
-        try:
-            _begin_all(walks, trigger, _LOOK[trigger.kind](walks, trigger, standing))
-        except feeds.FeedError as error:
-            walks.notes.append(f"{trigger.name}: {error}")
+        if trigger.kind is Kind.FEED:
+            _announce(walks, trigger, standing, answers.get(trigger.name))
             continue
+        _begin_all(walks, trigger, _LOOK[trigger.kind](walks, trigger, standing))
         walks.store.triggers.scanned(trigger.name, walks.now)
     return min(wanted, default=None)
+
+
+def _announce(
+    walks: Walks, trigger: Trigger, standing: Standing, answer: bytes | WebError | None
+) -> None:
+    """Begin the walks of a feed's new item; only then is it old."""
+    if answer is None:
+        return
+    try:
+        if isinstance(answer, WebError):
+            raise answer
+        since = standing.scanned_at
+        items, keys = feeds.new_items(walks, trigger, answer, since=since)
+    except WebError as error:
+        walks.notes.append(f"{trigger.name}: {error}. The next scan tries again.")
+        return
+    for item in items:
+        _begin_all(walks, trigger, _everybody(walks, item))
+    with walks.store.write():
+        feeds.remember(walks, trigger, keys)
+        walks.store.triggers.scanned(trigger.name, walks.now)
 
 
 def _begin_all(walks: Walks, trigger: Trigger, found: Found) -> None:
@@ -77,21 +128,37 @@ def _begin_some(
                 continue
             who = walks.store.enrolments.who(subscription)
             if who is not None:
-                entry = _entry(walks, trigger, who, occurrence, at, context)
-                begin(walks, trigger, entry, who)
+                _begin_one(walks, trigger, who, occurrence, at, context)
 
 
-def _entry(
+def _begin_one(
     walks: Walks,
     trigger: Trigger,
     who: Who,
     occurrence: str,
     at: Millis,
     context: Mapping[str, Json],
-) -> Enter:
+) -> None:
+    people = walks.store.enrolments.same_person(who)
+    if walks.store.enrolments.knows(trigger.name, people, occurrence):
+        return  # a scan looks at the same stretch more than once
+    if trigger.inactive and walks.store.enrolments.last_seen(people) + trigger.inactive > at:
+        return  # another device of theirs was here since
     event = Event(0, who.subscription, trigger.kind, at)
     fresh = entering.begin(trigger, event, who.public_id, walks.zone(who), context)
-    return Enter(replace(fresh, occurrence=occurrence), occurrence.replace(":", " ", 1))
+    latest = walks.store.enrolments.latest(trigger.name, people)
+    said = _said(trigger, occurrence, context)
+    entry = entering.join(trigger, replace(fresh, occurrence=occurrence), latest, said)
+    write(walks, trigger, entry, who, said)
+
+
+def _said(trigger: Trigger, occurrence: str, context: Mapping[str, Json]) -> str:
+    """Return what began a walk, for people."""
+    if trigger.inactive is not None:
+        return f"an absence of {timing.say(trigger.inactive)}"
+    if trigger.feed is not None:
+        return f"the article “{context['event']['title']}”"
+    return f"the day {occurrence.removeprefix('date:')}"
 
 
 def _dates(walks: Walks, trigger: Trigger, standing: Standing) -> Found:
@@ -136,10 +203,9 @@ def _absent(walks: Walks, trigger: Trigger, standing: Standing) -> Found:
         yield candidate, f"seen:{candidate.value}", candidate.value + length, context
 
 
-def _feed(walks: Walks, trigger: Trigger, standing: Standing) -> Found:
-    for item in feeds.new_items(walks, trigger):
-        for candidate in walks.store.triggers.everybody():
-            yield candidate, f"item:{item.key}", walks.now, {"event": item.values}
+def _everybody(walks: Walks, item: feeds.Item) -> Found:
+    for candidate in walks.store.triggers.everybody():
+        yield candidate, f"item:{item.key}", walks.now, {"event": item.values}
 
 
-_LOOK = {Kind.DATE: _dates, Kind.INACTIVE: _absent, Kind.FEED: _feed}
+_LOOK = {Kind.DATE: _dates, Kind.INACTIVE: _absent}

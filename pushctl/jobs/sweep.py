@@ -9,16 +9,18 @@ finished for itself, so a kill between any two of them costs nothing but a minut
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pushctl import lock
 from pushctl.config import Config
-from pushctl.errors import BusyError, ConfigError, PushctlError, RefusedError
-from pushctl.jobs import deliver, guard, ingest, recurring, scan
+from pushctl.errors import ConfigError, PushctlError, RefusedError
+from pushctl.jobs import guard, ingest, rehearsed, scan
+from pushctl.jobs.dispatch import Dispatch
 from pushctl.jobs.enrol import Enrolling
 from pushctl.jobs.walks import Walks
-from pushctl.model import CampaignStatus, Millis
+from pushctl.model import Millis
 from pushctl.rules import timing
 from pushctl.rules.enrolment import (
     Cancel,
@@ -28,9 +30,9 @@ from pushctl.rules.enrolment import (
     State,
     choose,
     decide,
-    observe,
 )
-from pushctl.rules.triggers import From, Trigger
+from pushctl.rules.triggers import Trigger
+from pushctl.rules.wording import counted, number
 from pushctl.store import Store
 from pushctl.store.enrolments import Who
 from pushctl.store.idle import (
@@ -44,14 +46,15 @@ from pushctl.store.idle import (
 
 _BATCH = 500
 
-# A sweep that sends a long broadcast makes room for the next one, which is a minute
-# later: it has 15 s for what is still under way.
-_SLICE = 40.0
-
 
 @dataclass(frozen=True)
 class Options:
-    """How one sweep is to behave. *rehearsal*: *now* is somebody's idea, not the clock's."""
+    """
+    How one sweep is to behave.
+
+    *dry_run*: decide, and take everything back. *rehearsal*: *now* is somebody's idea and
+    not the clock's, in a project made for trying out; what is done is done.
+    """
 
     dry_run: bool = False
     max_seconds: float | None = None
@@ -65,7 +68,8 @@ class Summary:
 
     counts: Counter[str] = field(default_factory=Counter)
     messages: list[tuple[str, str]] = field(default_factory=list)  # dry run: (who, what)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what somebody has to put right
+    remarks: list[str] = field(default_factory=list)  # what is worth knowing
     refused: str | None = None
     seconds: float = 0.0
 
@@ -77,8 +81,24 @@ class Summary:
         return 5 if troubled else 0
 
     def __str__(self) -> str:
-        parts = [f"{count:,} {word}" for word, count in self.counts.items() if count]
-        return ", ".join(parts)
+        return ", ".join(_said(word, count) for word, count in self.counts.items() if count)
+
+
+# What was decided, as people would say it of many.
+_WORDS = {
+    "deliver": "due",
+    "hold": "held",
+    "cancel": "stopped",
+    "finish": "finished",
+    "expire": "too late",
+    "skip": "left out",
+}
+
+
+def _said(word: str, count: int) -> str:
+    if word in ("lines", "events"):
+        return counted(count, word.removesuffix("s"))
+    return f"{number(count)} {_WORDS.get(word, word)}"
 
 
 class _DryRunIsOver(Exception):
@@ -97,16 +117,30 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     """
     options = options or Options()
     path = lock_path(store.path)
+    before = last_sweep(path)
     if not options.rehearsal:
         check_clock(path, now, accept=options.accept_clock)
     if not options.dry_run:
         guard.check(store, config)
-    with lock.hold(path, "pushctl sweep"):
+    with lock.hold(path, "pushctl sweep"), _stamped(path, before, now, options):
         sweep = _Sweep(config, store, now, options)
-        summary = sweep.dry() if options.dry_run else sweep.whole()
-        if not (options.rehearsal or options.dry_run):
-            stamp(path, now)
-    return summary
+        return sweep.dry() if options.dry_run else sweep.whole()
+
+
+@contextmanager
+def _stamped(
+    path: Path, before: Millis | None, now: Millis, options: Options
+) -> Iterator[None]:
+    """Remember when a real sweep ended; a rehearsal leaves what guards the clock alone."""
+    if not (options.rehearsal or options.dry_run):
+        yield
+        stamp(path, now)
+        return
+    try:
+        yield
+    finally:
+        if before is not None:
+            stamp(path, before)
 
 
 def decide_all(config: Config, store: Store, now: Millis) -> Summary:
@@ -135,6 +169,9 @@ class _Sweep:
         self._deadline = None if limit is None else self._began + limit
         self._walks = Walks(config, store, now)
         self._summary = Summary()
+        # Who has got a message in this sweep: person -> trigger and subscription.
+        self._first: dict[str, tuple[str, int]] = {}
+        self._answers: scan.Answers | None = None  # of feeds, where they were asked before
 
     def whole(self) -> Summary:
         run = self._store.runs.start("sweep", self._now)
@@ -142,8 +179,9 @@ class _Sweep:
         try:
             self._drain()
             self._decide()
-            self._send()
-            self._tidy()
+            stopped = self._send()
+            if not stopped:
+                self._tidy()
             code = self._sum_up().exit_code
         finally:
             counts = dict(self._summary.counts)
@@ -152,13 +190,21 @@ class _Sweep:
         return self._summary
 
     def dry(self) -> Summary:
-        """Decide as a sweep would, and take everything back."""
+        """Decide as a sweep would, take everything back, and say what else would go out."""
+        if self._scans() or self._file_changed():
+            self._answers = scan.ask(self._walks)
         try:
             with self._store.write():
                 self._decide()
                 raise _DryRunIsOver
         except _DryRunIsOver:
-            return self._sum_up()
+            pass
+        self._summary.messages += rehearsed.campaigns(self._store, self._now)
+        if rehearsed.waits(self._store, self._config):
+            self._summary.remarks.append(
+                "What waits in the inbox was not looked at: pushctl import takes it in."
+            )
+        return self._sum_up()
 
     def decided(self) -> Summary:
         self._decide()
@@ -191,8 +237,7 @@ class _Sweep:
     def _keep_up_with_the_file(self) -> None:
         """End the walks of triggers that were taken out of pushctl.toml."""
         keep, walks = self._store.triggers, self._walks
-        print_ = fingerprint(self._config.file)
-        if self._store.meta.get(CONFIG_KEY) == print_:
+        if not self._file_changed():
             return
         with self._store.write():
             tags = {name: one.tag for name, one in keep.standings().items()}
@@ -204,14 +249,21 @@ class _Sweep:
                 walks.note(walk.trigger, walk.subscription, walk.id, intent)
                 walks.take_tag(tags.get(walk.trigger), walk.subscription)
             keep.note({name: trigger.tag for name, trigger in walks.triggers.items()})
-            self._store.meta.set(CONFIG_KEY, print_)
+            self._store.meta.set(CONFIG_KEY, fingerprint(self._config.file))
             self._store.meta.remove(NEXT_SCAN_KEY)
 
-    def _scan(self) -> None:
+    def _file_changed(self) -> bool:
+        return self._store.meta.get(CONFIG_KEY) != fingerprint(self._config.file)
+
+    def _scans(self) -> bool:
         known = self._store.meta.get(NEXT_SCAN_KEY)
-        if known is not None and int(known) > self._now:
+        return known is None or int(known) <= self._now
+
+    def _scan(self) -> None:
+        if not self._scans():
             return
-        again = scan.scan(self._walks)
+        answers = scan.ask(self._walks) if self._answers is None else self._answers
+        again = scan.scan(self._walks, answers)
         tomorrow = self._now + timing.DAY
         self._store.meta.set(NEXT_SCAN_KEY, str(min(again or tomorrow, tomorrow)))
 
@@ -233,8 +285,8 @@ class _Sweep:
         for walk, who in due:
             trigger = self._walks.triggers[walk.trigger]
             seen = self._walks.seen(trigger, who, walk.entered_at, walk.occurrence)
-            person = self._walks.person(
-                who, cap=not trigger.transactional, in_audience=walk.id in meant
+            person = self._walks.receiver(
+                who, walk.id, in_audience=walk.id in meant, free=trigger.transactional
             )
             intent = decide(trigger, walk, seen, self._now, person, self._walks.frequency)
             if isinstance(intent, Deliver):
@@ -244,11 +296,12 @@ class _Sweep:
                 self._look_again(walk)
             else:
                 self._walks.carry_out(trigger, walk, intent, who)
-        for chosen in choose(candidates, self._walks.frequency, self._now):
+        for chosen in choose(candidates, self._walks.frequency, self._now, self._first):
             walk, who = listed[chosen.enrolment]
             trigger = self._walks.triggers[walk.trigger]
             self._walks.carry_out(trigger, walk, chosen, who)
             if isinstance(chosen, Deliver):
+                self._first[who.key] = trigger.name, who.subscription
                 what = f"{trigger.name}, step {chosen.step}: {chosen.template}"
                 self._summary.messages.append((who.public_id, what))
 
@@ -283,66 +336,32 @@ class _Sweep:
         later = replace(walk, next_at=self._now + timing.MINUTE)
         self._store.enrolments.save([(later, "waits")], self._now)
 
-    # --- what goes out ---------------------------------------------------------------
+    # --- what goes out, and what is let go ---------------------------------------------
 
-    def _send(self) -> None:
-        self._walks.notes += recurring.carry_out(self._store, self._config, self._now)
-        for number in self._store.schedules.due(self._now):
-            self._store.campaigns.change(number, CampaignStatus.RUNNING, self._now)
-        due = self._store.deliveries.due_campaigns(self._now)
-        # Reminders first: they are few, and late sooner than a broadcast.
-        for number in sorted(due, key=lambda one: not self._store.triggers.leads(one)):
-            if self._late():
-                self._walks.notes.append("out of time: the next sweep goes on")
-                break
-            self._deliver(number)
-        self._note_accepted()
-
-    def _deliver(self, number: int) -> None:
-        campaign = self._store.campaigns.by_id(number)
-        options = deliver.Options(patience=0.0, seconds=self._seconds())
-        try:
-            report = deliver.run(self._store, self._config, campaign, self._now, options)
-        except BusyError:
-            return  # another process is sending it
-        except PushctlError as error:
-            self._walks.notes.append(f"{campaign.name}: {error}")
-            return
-        self._summary.counts.update(report.sent)
-        self._summary.refused = self._summary.refused or report.refused
-
-    def _seconds(self) -> float:
-        """Return how long one campaign may keep the next minute's reminders waiting."""
-        left = self._began + _SLICE - time.monotonic()
-        if self._deadline is not None:
-            left = min(left, self._deadline - time.monotonic())
-        return max(left, 1.0)
-
-    def _note_accepted(self) -> None:
-        for trigger in self._counting_from_acceptance():
-            with self._store.write():
-                for number, step, at in self._store.enrolments.just_accepted(trigger.name):
-                    walk = self._store.enrolments.get(number)
-                    who = walk and self._store.enrolments.who(walk.subscription)
-                    if walk and who:
-                        zone = self._walks.zone(who)
-                        seen = observe(trigger, walk, step, zone, accepted_at=at)
-                        reason = f"step {step} was accepted"
-                        self._store.enrolments.save([(seen, reason)], self._now)
-
-    def _counting_from_acceptance(self) -> Iterator[Trigger]:
-        for trigger in self._walks.triggers.values():
-            if any(step.since is From.ACCEPTED for step in trigger.steps):
-                yield trigger
+    def _send(self) -> bool:
+        """Send what is due; say whether a signal has stopped it."""
+        dispatch = Dispatch(self._walks, self._began, self._deadline)
+        dispatch.run()
+        self._summary.counts.update(dispatch.sent)
+        self._summary.refused = dispatch.refused
+        if dispatch.stopped:
+            self._summary.remarks.append("stopped by a signal: the next sweep goes on")
+        return dispatch.stopped
 
     def _tidy(self) -> None:
         """Once a day: let go what nobody can need any more."""
         last = int(self._store.meta.get("sweep.pruned") or 0)
         if self._now - last < timing.DAY or self._late():
             return
-        before = self._now - self._config.sweep.keep_days * timing.DAY
+        kept = self._config.sweep.keep_days * timing.DAY
+        before = self._now - kept
+        once = [
+            one.name
+            for one in self._walks.triggers.values()
+            if one.reentry is None or one.reentry > kept
+        ]
         with self._store.write():
             self._store.tags.expire(self._now)
-            self._store.pruning.run(before)
+            self._store.pruning.run(before, once)
             self._store.meta.set("sweep.pruned", str(self._now))
         self._store.checkpoint()

@@ -15,6 +15,7 @@ from pushctl.rules.enrolment import Event, Person
 from pushctl.rules.rehearsal import Happening, Rehearsal, play
 from pushctl.rules.triggers import Frequency, From, Kind, Step, Trigger
 from pushctl.store import Store
+from pushctl.store.idle import NEXT_SCAN_KEY
 
 # A rehearsal ends here: the longest drip is shorter.
 REHEARSED: Millis = 400 * timing.DAY
@@ -25,7 +26,7 @@ class Line:
     """A trigger in a list."""
 
     name: str
-    state: str  # on, paused
+    state: str  # on, paused; "basket/1 paused" where a step's campaign is
     starts: str
     steps: int
     active: int
@@ -36,12 +37,11 @@ class Line:
 
 def listed(config: Config, store: Store) -> list[Line]:
     """Return every trigger of pushctl.toml with how many walk through it."""
-    paused = store.triggers.paused()
-    counts = store.triggers.counts()
+    counts, states = store.triggers.counts(), _states(store)
     return [
         Line(
             name,
-            "paused" if name in paused else "on",
+            states.get(name, "on"),
             starts(trigger),
             len(trigger.steps),
             counts.get(name, {}).get("active", 0),
@@ -51,6 +51,17 @@ def listed(config: Config, store: Store) -> list[Line]:
         )
         for name, trigger in config.triggers.items()
     ]
+
+
+def _states(store: Store) -> dict[str, str]:
+    """Return what keeps triggers from sending: their own pause, or that of a step."""
+    held = {name: ", ".join(steps) for name, steps in store.triggers.held_steps().items()}
+    return held | dict.fromkeys(store.triggers.paused(), "paused")
+
+
+def state(store: Store, name: str) -> str:
+    """Return "on", or what keeps a trigger from sending."""
+    return _states(store).get(name, "on")
 
 
 def get(config: Config, name: str) -> Trigger:
@@ -64,9 +75,20 @@ def get(config: Config, name: str) -> Trigger:
     return trigger
 
 
+def known(config: Config, store: Store, name: str) -> None:
+    """Raise NotFoundError unless *name* is a trigger, or was one and has its history."""
+    if name not in config.triggers and name not in store.triggers.counts():
+        get(config, name)
+
+
 def pause(config: Config, store: Store, name: str, at: Millis | None) -> None:
     """Hold all walks of a trigger from *at* on, or let them go on (None)."""
-    store.triggers.pause(get(config, name).name, at)
+    trigger = get(config, name)
+    with store.write():
+        store.triggers.pause(trigger.name, at)
+        if at is None:
+            # Today's birthdays: nobody looked for them while it was paused.
+            store.meta.remove(NEXT_SCAN_KEY)
 
 
 def starts(trigger: Trigger) -> str:
@@ -101,9 +123,9 @@ def sentence(step: Step) -> str:
     return f"{words}; not more than {timing.say(step.max_late)} late"
 
 
-def shown(trigger: Trigger, paused: bool) -> Iterator[tuple[str, str]]:
-    """Yield what a trigger says, as (what, how) for people."""
-    yield "State", "paused" if paused else "on"
+def shown(trigger: Trigger, state: str) -> Iterator[tuple[str, str]]:
+    """Yield what a trigger says, as (what, how) for people; *state* as in the list."""
+    yield "State", state
     yield "Begins with", starts(trigger)
     for number, step in enumerate(trigger.steps, 1):
         promo = f", code {step.promo}" if step.promo else ""

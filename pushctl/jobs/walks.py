@@ -7,12 +7,13 @@ decision is written, whatever another process does meanwhile.
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import tzinfo
 from functools import cached_property
 
 from pushctl.config import Config
 from pushctl.jobs import wishes
-from pushctl.model import Json, Millis
+from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import audience, cart, timing
 from pushctl.rules.enrolment import (
     Cancel,
@@ -28,6 +29,7 @@ from pushctl.rules.enrolment import (
 )
 from pushctl.rules.triggers import Frequency, Trigger, campaign_name
 from pushctl.store import Store
+from pushctl.store.campaigns import BY_HAND
 from pushctl.store.enrolments import Decision, Planned, Who
 
 _KINDS: Mapping[type, str] = {
@@ -68,8 +70,12 @@ class Walks:
     # --- reading ---------------------------------------------------------------------
 
     def zone(self, who: Who) -> tzinfo:
-        site = self.config.sites.get(who.site)
-        return timing.zone(who.timezone, site.timezone if site else "UTC")
+        return self.zone_of(who.timezone, who.site)
+
+    def zone_of(self, name: str | None, site_name: str) -> tzinfo:
+        """Return the zone that a browser named, else its site's."""
+        site = self.config.sites.get(site_name)
+        return timing.zone(name, site.timezone if site else "UTC")
 
     def origins(self, site_name: str) -> Sequence[str]:
         site = self.config.sites.get(site_name)
@@ -78,23 +84,37 @@ class Walks:
     def origins_of_all(self) -> tuple[str, ...]:
         return tuple(origin for name in self.config.sites for origin in self.origins(name))
 
-    def person(self, who: Who, *, cap: bool = False, in_audience: bool = True) -> Person:
-        """Return what is known of a receiver; with *cap* what limits their messages too."""
-        sent: tuple[Millis, ...] = ()
-        if cap and self.frequency.messages is not None:
-            everywhere = self.store.enrolments.same_person(who)
-            since = self.now - self.frequency.within
-            sent = self.store.enrolments.messages_since(everywhere, since)
+    def person(self, who: Who) -> Person:
+        """Return what is known of a receiver, but for what limits their messages."""
+        devices = self.store.enrolments.same_person(who)
+        seen_at = who.last_seen_at
+        if len(devices) > 1:
+            seen_at = self.store.enrolments.last_seen(devices)
         return Person(
             subscription=who.subscription,
             key=who.key,
             public_id=who.public_id,
             zone=self.zone(who),
             active=who.active,
-            in_audience=in_audience,
-            last_seen_at=who.last_seen_at,
+            last_seen_at=seen_at,
+        )
+
+    def receiver(self, who: Who, walk: int, *, in_audience: bool, free: bool) -> Person:
+        """Return what is known of whom a step is due; *free*: nothing limits its messages."""
+        person = replace(self.person(who), in_audience=in_audience)
+        if free:
+            return person
+        devices = self.store.enrolments.same_person(who)
+        sent: tuple[Millis, ...] = ()
+        if self.frequency.messages is not None:
+            since = self.now - self.frequency.within
+            sent = self.store.enrolments.messages_since(devices, since)
+        before = self.now - self.frequency.spacing
+        return replace(
+            person,
             sent=sent,
-            refusal=wishes.refusal(self.store, who.subscription, self.now) if cap else "",
+            written_at=self.store.enrolments.written_at(devices, walk, before),
+            refusal=wishes.refusal(self.store, who.subscription, self.now),
         )
 
     def seen(
@@ -183,7 +203,7 @@ class Walks:
             options["ttl"] = declared.ttl // timing.SECOND
         if declared.promo:
             options["extra"] = {"promo": declared.promo}
-        return self.store.triggers.step_campaign(
+        made = self.store.triggers.step_campaign(
             name=name,
             template=template,
             audience=trigger.audience or "everyone",
@@ -193,4 +213,15 @@ class Walks:
             trigger=trigger.name,
             step=step,
             now=self.now,
+        )
+        # Who paused it by hand knows that it waits.
+        if made.status == CampaignStatus.PAUSED and made.note != BY_HAND:
+            self.notes.append(self.held_up(name, made.note))
+        return made.id
+
+    def held_up(self, campaign: str, note: str | None) -> str:
+        """Say that a campaign is paused, which no later sweep changes by itself."""
+        return (
+            f"{campaign} is paused ({note or 'no reason given'}), its messages wait. Once that "
+            f"is put right: pushctl campaigns resume {campaign!r}"
         )

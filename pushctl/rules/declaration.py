@@ -32,6 +32,7 @@ _STEP_KEYS = frozenset(
     {*(field.name for field in fields(Step) if field.name != "since"), "from", "template"}
 )
 _DEFAULT_GOAL_WITHIN = 7 * timing.DAY
+_LONGEST_LIFE = 28 * timing.DAY  # of a message; some push services refuse more
 
 
 class _Table:
@@ -180,6 +181,8 @@ def _step(number: int, values: Json, above: _Table) -> Step:
     )
     if number == 1 and step.since is not From.ENTERED:
         read.blame("from", "counts from a message before the first", "Leave it out in step 1.")
+    if step.ttl is not None and step.ttl > _LONGEST_LIFE:
+        read.blame("ttl", "is over four weeks", "Push services keep nothing longer: 4w.")
     if step.max_late < timing.MINUTE:
         read.blame(
             "max_late", "is under a minute", "A sweep comes once a minute: give it more."

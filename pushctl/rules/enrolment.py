@@ -27,6 +27,9 @@ from pushctl.rules.triggers import (
 # A report of "shown" may be late by what a browser keeps it for, offline.
 _REPORT_SLACK: Millis = timing.HOUR
 
+# Between two steps of a walk that are overdue both.
+_BREATH: Millis = 5 * timing.MINUTE
+
 
 class State(StrEnum):
     ACTIVE = "active"
@@ -58,6 +61,7 @@ class Person:
     in_audience: bool = True
     last_seen_at: Millis = 0
     sent: tuple[Millis, ...] = ()  # recent messages, all subscriptions of the person
+    written_at: Millis = 0  # when another walk of theirs wrote to them last
     refusal: str = ""  # why they want no message now: a pause, or fewer
 
 
@@ -186,24 +190,32 @@ def decide(
 
 
 def choose(
-    due: Iterable[tuple[Trigger, Person, Deliver]], frequency: Frequency, now: Millis
-) -> list[Deliver | Hold | Expire]:
+    due: Iterable[tuple[Trigger, Person, Deliver]],
+    frequency: Frequency,
+    now: Millis,
+    had: Mapping[str, tuple[str, int]] | None = None,
+) -> list[Deliver | Hold | Expire | Cancel]:
     """
     Let each person have one message: the highest priority, then what waits longest.
 
-    The others are held for *frequency*.spacing, or expire when that is too late.
+    The others are held for *frequency*.spacing, or expire when that is too late; the same
+    trigger's on another device of the person is let go. *had* holds who has one already, by
+    Person.key: the trigger's name and the subscription.
     """
     ranked = sorted(due, key=lambda one: (-one[0].priority, one[2].due, one[2].enrolment))
-    winners: dict[str, Trigger] = {}
-    chosen: list[Deliver | Hold | Expire] = []
+    winners = dict(had or {})
+    chosen: list[Deliver | Hold | Expire | Cancel] = []
     for trigger, person, intent in ranked:
-        winner = winners.get(person.key)
-        if winner is None:
-            winners[person.key] = trigger
+        if person.key not in winners:
+            winners[person.key] = trigger.name, person.subscription
             chosen.append(intent)
             continue
+        winner, device = winners[person.key]
+        if winner == trigger.name and device != person.subscription:
+            chosen.append(Cancel(intent.enrolment, "another device of theirs gets it"))
+            continue
         until = now + max(frequency.spacing, timing.MINUTE)
-        why = f"{winner.name} goes first"
+        why = f"{winner} goes first"
         chosen.append(_hold(trigger.steps[intent.step - 1], intent, until, why))
     return chosen
 
@@ -229,7 +241,11 @@ def after(
                 accepted_at=None,
                 shown_at=None,
             )
-            return _on(trigger, gone, now, zone)
+            walk = _on(trigger, gone, now, zone)
+            if walk.active and walk.next_at is not None and walk.next_at <= now:
+                # The machine slept through both: one now, the next not in the same minute.
+                return replace(walk, next_at=now + _BREATH)
+            return walk
         case _:
             return _on(trigger, replace(enrolment, step=intent.step + 1), now, zone)
 
@@ -343,6 +359,10 @@ def _at_its_time(
     if free is not None and not trigger.transactional:
         cap = f"{frequency.messages} messages in {timing.say(frequency.within)}"
         return _hold(step, intent, free, f"frequency cap: {cap}")
+    apart = person.written_at + frequency.spacing
+    if now < apart and not trigger.transactional:
+        apart = max(apart, now + timing.MINUTE)
+        return _hold(step, intent, apart, "another message went out just before")
     return intent
 
 

@@ -53,7 +53,7 @@ def enter(
     """
     Return what *event* does to the walk of one subscription; None: it is not meant.
 
-    *latest* is the subscription's newest walk of this trigger, *history* its events
+    *latest* is the person's newest walk of this trigger, *history* the events
     named in trigger.on, *seen* the names of its events after this one (they may
     arrive out of order). The audience is asked by the caller, for Enter alone.
     """
@@ -66,16 +66,26 @@ def enter(
     stopped = sorted(trigger.stops.intersection(seen))
     if stopped:
         return Refuse(f"{stopped[0]} came after it")
-    fresh = begin(trigger, event, public_id, zone, context)
-    if latest is None:
-        return Enter(fresh, f"{event.name} came")
-    if event.at < latest.entered_at:
+    if latest is not None and event.at < latest.entered_at:
         return Refuse("older than the event that began the walk")
+    fresh = begin(trigger, event, public_id, zone, context)
+    return join(trigger, fresh, latest, event.name)
+
+
+def join(trigger: Trigger, fresh: Enrolment, latest: Enrolment | None, said: str) -> Entry:
+    """
+    Return what becomes of the walk *fresh* beside the person's *latest* one.
+
+    *said* names for people what began it. The latest may be another device's: a person
+    has one walk of a trigger at a time, where they were last.
+    """
+    if latest is None:
+        return Enter(fresh, f"{said} came")
     if latest.active and not trigger.restart:
         return Refuse("already on its way")
     if latest.active and latest.sent == 0:
-        return _restart(latest, fresh, event)
-    return _again(trigger, event, latest, fresh)
+        return _restart(latest, fresh, said)
+    return _again(trigger, latest, fresh, said)
 
 
 def begin(
@@ -133,7 +143,9 @@ def date_occurrence(
     return None
 
 
-def _restart(latest: Enrolment, fresh: Enrolment, event: Event) -> Restart:
+def _restart(latest: Enrolment, fresh: Enrolment, said: str) -> Enter | Restart:
+    if fresh.active and fresh.subscription != latest.subscription:
+        return Enter(fresh, f"{said} again, on this device now", latest.id)
     walk = replace(
         latest,
         occurrence=fresh.occurrence,
@@ -142,15 +154,15 @@ def _restart(latest: Enrolment, fresh: Enrolment, event: Event) -> Restart:
         next_at=fresh.next_at if fresh.active else latest.next_at,
         context=fresh.context,
     )
-    return Restart(walk, f"{event.name} again: the clock starts anew")
+    return Restart(walk, f"{said} again: the clock starts anew")
 
 
-def _again(trigger: Trigger, event: Event, latest: Enrolment, fresh: Enrolment) -> Entry:
+def _again(trigger: Trigger, latest: Enrolment, fresh: Enrolment, said: str) -> Entry:
     pause = trigger.reentry
     if latest.state is State.HOLDOUT and pause is not None:
         # A control group's every page view is not worth a row.
         pause = max(pause, timing.DAY)
-    if pause is None or event.at - latest.entered_at < pause:
+    if pause is None or fresh.entered_at - latest.entered_at < pause:
         why = (
             "once only" if pause is None else f"again after {timing.say(pause)} at the earliest"
         )
@@ -158,4 +170,4 @@ def _again(trigger: Trigger, event: Event, latest: Enrolment, fresh: Enrolment) 
             return Restart(replace(latest, context=fresh.context), f"{why}: context renewed")
         return Refuse(why)
     ends = latest.id if latest.active else None
-    return Enter(fresh, f"{event.name} came again", ends)
+    return Enter(fresh, f"{said} came again", ends)

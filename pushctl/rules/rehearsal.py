@@ -60,6 +60,7 @@ class Rehearsal:
     walks: dict[str, Enrolment] = field(default_factory=dict)  # the latest of each trigger
     events: list[Event] = field(default_factory=list)
     basket: Mapping[str, Json] | None = None
+    _wrote: dict[int, Millis] = field(default_factory=dict)  # walk -> its last message
     _number: int = 0
 
     def take(self, event: Event, now: Millis) -> Iterator[Happening]:
@@ -100,7 +101,12 @@ class Rehearsal:
             if self._held(name, now):
                 continue
             trigger = self.triggers[name]
-            person = replace(self.person, in_audience=self.in_audience(name))
+            others = (at for one, at in self._wrote.items() if one != walk.id)
+            person = replace(
+                self.person,
+                in_audience=self.in_audience(name),
+                written_at=max(others, default=0),
+            )
             seen = self._seen(trigger, walk.entered_at, walk.occurrence)
             intent = decide(trigger, walk, seen, now, person, self.frequency)
             if isinstance(intent, Deliver):
@@ -156,6 +162,7 @@ class Rehearsal:
             gone = observe(trigger, gone, intent.step, zone, accepted_at=now, shown_at=now)
             sent = (*self.person.sent, now)[-_KEEP_SENT:]
             self.person = replace(self.person, sent=sent)
+            self._wrote[walk.id] = now
         self.walks[trigger.name] = gone
         kind = type(intent).__name__.lower()
         yield Happening(now, trigger.name, kind, intent.reason, step, template, walk.context)

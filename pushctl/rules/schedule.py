@@ -3,6 +3,7 @@ When a campaign goes out: "tomorrow 09:00" on the site's clock, or on each perso
 and "monday 09:00" each week again.
 """
 
+import re
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -18,8 +19,14 @@ _DAYS = {"today": 0, "tomorrow": 1}
 
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
-# Where every day begins first.
+_WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b", re.IGNORECASE)
+
+# 03.04.2026 is a day in April or in March, depending on who reads it.
+_NUMBERS = re.compile(r"(?<![\d./-])(\d{1,2})[./-](\d{1,2})(?:[./-]\d{2,4})?(?![\d./-])")
+
+# Where every day begins first, and where it ends last.
 FIRST = timing.zone("Pacific/Kiritimati")
+LAST = timing.zone("Etc/GMT+12")
 
 
 class Passed(StrEnum):
@@ -42,22 +49,43 @@ def wall(text: str, now: Millis, zone: tzinfo) -> datetime:
     here = timing.local(now, zone).replace(tzinfo=None)
     word, _, rest = text.strip().partition(" ")
     midnight = here.replace(hour=0, minute=0, second=0, microsecond=0)
+    said = text
     if word.casefold() in _DAYS:
         midnight += timedelta(days=_DAYS[word.casefold()])
-        text = rest or "00:00"
+        said = rest or "today"
+    if (date := _NUMBERS.search(said)) and max(map(int, date.groups())) <= 12:
+        raise InputError(
+            f"{text!r}: which is the day, which the month? Write 2026-12-24 18:00."
+        )
     try:
-        found = parser.parse(text, default=midnight)
+        found = parser.parse(said, default=midnight)
+        # What it leaves open comes from the default: the hour must not.
+        open_hour = found != parser.parse(said, default=midnight + timedelta(hours=1))
     except (ValueError, OverflowError) as error:
+        if said == "today":
+            raise _no_hour(text) from None
         raise InputError(
             f"{text!r} is no time. Write 18:00, tomorrow 09:00, friday 18:00 or "
             "2026-12-24 18:00."
         ) from error
+    if open_hour:
+        raise _no_hour(text)
     if found.tzinfo is not None:
         raise InputError(
             f"{text!r} names a zone. Leave it out: the time is the site's, or with --local "
             "each person's own."
         )
-    return found
+    # On a Friday evening "friday 09:00" is the next one.
+    return found + timedelta(days=7 if found < here and _WEEKDAY.match(text.strip()) else 0)
+
+
+def _no_hour(text: str) -> InputError:
+    return InputError(f"{text!r} says no hour. Write it, too: tomorrow 09:00, friday 18:00.")
+
+
+def over_everywhere(moment: datetime, now: Millis) -> bool:
+    """Say whether *moment* has passed on every clock on earth."""
+    return timing.instant(moment.date(), moment.time(), LAST) < now
 
 
 def due(

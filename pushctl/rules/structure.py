@@ -198,7 +198,29 @@ def line_of(path: Path, text: str) -> int | None:
             continue
         if len(here) > depth and path[: len(here)] == here:
             best, depth = number, len(here)
+    if best is not None and path[depth : depth + 1] and path[depth].isdecimal():
+        return _element(text, best, int(path[depth]))
     return best
+
+
+# Strings and comments, in which brackets mean nothing.
+_MEANINGLESS = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|#[^\n]*")
+
+
+def _element(text: str, first: int, wanted: int) -> int:
+    """Return the line of the *wanted*th table of the list that begins in line *first*."""
+    depth = count = 0
+    lines = text.splitlines()
+    for number, line in enumerate(lines[first - 1 :], first):
+        for mark in _MEANINGLESS.sub("", line):
+            if mark == "{" and depth == 1:
+                count += 1
+                if count == wanted:
+                    return number
+            depth += (mark in "[{") - (mark in "]}")
+            if mark == "]" and depth <= 0:
+                return first
+    return first
 
 
 def _keys(text: str) -> Path:

@@ -90,16 +90,37 @@ class Enrolments:
         rows = self._store.connection.execute(sql, values)
         return [(_enrolment(row[:12]), _who(row[12:])) for row in rows]
 
-    def latest(self, trigger: str, subscription: int) -> Enrolment | None:
-        """Return the newest walk of *subscription* through *trigger*; an active one first."""
+    def latest(self, trigger: str, subscriptions: Collection[int]) -> Enrolment | None:
+        """Return the newest walk of *subscriptions* through *trigger*; an active one first."""
         sql = f"""
             SELECT {_COLUMNS} FROM enrolments AS e
-             WHERE e.subscription_id = :subscription AND e.trigger = :trigger
+             WHERE e.subscription_id IN (SELECT value FROM json_each(:ids))
+               AND e.trigger = :trigger
              ORDER BY e.state = 'active' DESC, e.entered_at DESC, e.id DESC LIMIT 1
         """  # noqa: S608
-        values = {"trigger": trigger, "subscription": subscription}
+        values = {"trigger": trigger, "ids": orjson.dumps(list(subscriptions)).decode()}
         row = self._store.connection.execute(sql, values).fetchone()
         return None if row is None else _enrolment(row)
+
+    def knows(self, trigger: str, subscriptions: Collection[int], occurrence: str) -> bool:
+        """Say whether something has begun a walk of one of *subscriptions* already."""
+        sql = """
+            SELECT 1 FROM enrolments
+             WHERE trigger = :trigger AND occurrence = :occurrence
+               AND subscription_id IN (SELECT value FROM json_each(:ids)) LIMIT 1
+        """
+        ids = orjson.dumps(list(subscriptions)).decode()
+        values = {"trigger": trigger, "occurrence": occurrence, "ids": ids}
+        return self._store.connection.execute(sql, values).fetchone() is not None
+
+    def last_seen(self, subscriptions: Collection[int]) -> Millis:
+        """Return when one of *subscriptions* was seen last."""
+        sql = """
+            SELECT coalesce(max(last_seen_at), 0) FROM subscriptions
+             WHERE id IN (SELECT value FROM json_each(:ids))
+        """
+        ids = orjson.dumps(list(subscriptions)).decode()
+        return int(self._store.connection.execute(sql, {"ids": ids}).fetchone()[0])
 
     def get(self, enrolment: int) -> Enrolment | None:
         sql = f"SELECT {_COLUMNS} FROM enrolments AS e WHERE e.id = :id"  # noqa: S608
@@ -211,15 +232,33 @@ class Enrolments:
         return self._store.connection.execute(sql, {"trigger": trigger}).fetchall()
 
     def messages_since(self, subscriptions: Sequence[int], since: Millis) -> tuple[Millis, ...]:
-        """Return when these subscriptions' messages went out, from *since* on."""
+        """
+        Return when these subscriptions' messages went out, or were about to, from *since* on.
+
+        What is planned for a time of its own, next Friday's campaign, isn't one yet.
+        """
         sql = """
             SELECT changed_at FROM deliveries
              WHERE subscription_id IN (SELECT value FROM json_each(:ids))
                AND changed_at > :since
-               AND status IN ('accepted', 'in_doubt', 'sending', 'planned')
+               AND (status IN ('accepted', 'in_doubt', 'sending')
+                    OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0))
         """
         values = {"ids": orjson.dumps(list(subscriptions)).decode(), "since": since}
         return tuple(at for (at,) in self._store.connection.execute(sql, values))
+
+    def written_at(self, subscriptions: Sequence[int], besides: int, since: Millis) -> Millis:
+        """Return when a walk other than *besides* wrote to these last; 0: not since then."""
+        sql = """
+            SELECT coalesce(max(changed_at), 0) FROM deliveries
+             WHERE subscription_id IN (SELECT value FROM json_each(:ids))
+               AND changed_at > :since AND enrolment_id NOT IN (0, :besides)
+               AND (status IN ('accepted', 'in_doubt', 'sending')
+                    OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0))
+        """
+        ids = orjson.dumps(list(subscriptions)).decode()
+        values = {"ids": ids, "besides": besides, "since": since}
+        return int(self._store.connection.execute(sql, values).fetchone()[0])
 
     def contexts(self, ids: Collection[int]) -> dict[int, Mapping[str, Json]]:
         """Return what each walk's messages may speak of: cart, event, promo, ..."""

@@ -1,7 +1,7 @@
 """Schedules: campaigns for later, each message with its own time."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
@@ -10,6 +10,17 @@ from pushctl.store.recurring import Recurring
 
 if TYPE_CHECKING:
     from pushctl.store import Store
+
+
+class Waiting(NamedTuple):
+    """A planned message of a trigger's step, and where its receiver's clock stands."""
+
+    delivery: int
+    enrolment: int
+    subscription: int
+    timezone: str | None
+    site: str
+    step: int
 
 
 class Schedules:
@@ -46,6 +57,38 @@ class Schedules:
             connection.executemany(
                 sql, ((campaign, row, due, due + expires_after, now) for row, due in rows)
             )
+
+    def waiting(self, campaign: int, now: Millis) -> list[Waiting]:
+        """Return the messages of a trigger's step that would go out at *now*."""
+        sql = """
+            SELECT d.id, d.enrolment_id, s.id, s.timezone, t.name, c.step
+              FROM campaigns AS c JOIN deliveries AS d ON d.campaign_id = c.id
+              JOIN subscriptions AS s ON s.id = d.subscription_id
+              JOIN sites AS t ON t.id = s.site_id
+             WHERE c.id = :campaign AND d.status = 'planned'
+               AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= :now)
+        """
+        values = {"campaign": campaign, "now": now}
+        return [Waiting._make(row) for row in self._store.connection.execute(sql, values)]
+
+    def put_off(self, rows: Iterable[tuple[Millis, str, Millis, int]]) -> None:
+        """Let planned messages go out later: (when, reason, now, row)."""
+        sql = """
+            UPDATE deliveries SET next_attempt_at = ?, reason = ?, changed_at = ?
+             WHERE id = ? AND status = 'planned'
+        """
+        with self._store.write() as connection:
+            connection.executemany(sql, rows)
+
+    def due_rows(self, campaign: int, now: Millis) -> int:
+        """Return how many of a campaign's messages would go out at *now*."""
+        sql = """
+            SELECT count(*) FROM deliveries
+             WHERE campaign_id = :campaign AND status = 'planned'
+               AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
+        """
+        values = {"campaign": campaign, "now": now}
+        return int(self._store.connection.execute(sql, values).fetchone()[0])
 
     def due(self, now: Millis) -> list[int]:
         """Return the scheduled campaigns whose first message is due."""

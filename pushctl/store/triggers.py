@@ -2,7 +2,7 @@
 What triggers remember between sweeps: who is paused, how far was read, interests.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -30,6 +30,22 @@ class Candidate(NamedTuple):
     site: str
     timezone: str | None
     value: Json
+
+
+class StepCampaign(NamedTuple):
+    """What the messages of a step are counted under."""
+
+    id: int
+    status: str
+    note: str | None
+
+
+class Known(NamedTuple):
+    """What was last told of a product."""
+
+    price: float | None
+    available: int | None
+    about: Mapping[str, Json]  # name, url, image, line, currency
 
 
 class Triggers:
@@ -124,7 +140,7 @@ class Triggers:
         trigger: str,
         step: int,
         now: Millis,
-    ) -> int:
+    ) -> StepCampaign:
         """
         Return the campaign of a trigger's step, made or brought up to date.
 
@@ -139,7 +155,7 @@ class Triggers:
                SET template = excluded.template, audience = excluded.audience,
                    sources = excluded.sources, options = excluded.options,
                    status = iif(status = 'finished', 'running', status), finished_at = NULL
-            RETURNING id
+            RETURNING id, status, note
         """
         values = {
             "name": name,
@@ -152,13 +168,28 @@ class Triggers:
             "now": now,
         }
         with self._store.write() as connection:
-            (campaign,) = connection.execute(sql, values).fetchone()
-            return int(campaign)
+            return StepCampaign._make(connection.execute(sql, values).fetchone())
+
+    def leader(self, campaign: int) -> str | None:
+        """Return the trigger that a campaign is a step of; None: it is a broadcast."""
+        sql = "SELECT trigger FROM campaigns WHERE id = :id"
+        name: str | None = self._store.connection.execute(sql, {"id": campaign}).fetchone()[0]
+        return name
 
     def leads(self, campaign: int) -> bool:
         """Say whether a campaign is a trigger's step, and no broadcast."""
-        sql = "SELECT trigger IS NOT NULL FROM campaigns WHERE id = :id"
-        return bool(self._store.connection.execute(sql, {"id": campaign}).fetchone()[0])
+        return self.leader(campaign) is not None
+
+    def held_steps(self) -> dict[str, list[str]]:
+        """Return the campaigns of each trigger's steps that are paused or called off."""
+        sql = """
+            SELECT trigger, name, status FROM campaigns
+             WHERE trigger IS NOT NULL AND status IN ('paused', 'cancelled') ORDER BY id
+        """
+        found: dict[str, list[str]] = {}
+        for trigger, name, status in self._store.connection.execute(sql):
+            found.setdefault(trigger, []).append(f"{name} {status}")
+        return found
 
     # --- scans -----------------------------------------------------------------------
 
@@ -215,6 +246,23 @@ class Triggers:
         with self._store.write() as connection:
             connection.executemany(sql, rows)
 
+    def satisfied(
+        self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
+    ) -> None:
+        """Forget that these people looked at *products* before *at*: they have them now."""
+        sql = """
+            DELETE FROM interests
+             WHERE product IN (SELECT value FROM json_each(:products)) AND at <= :at
+               AND subscription_id IN (SELECT value FROM json_each(:people))
+        """
+        values = {
+            "products": orjson.dumps(list(products)).decode(),
+            "people": orjson.dumps(list(subscriptions)).decode(),
+            "at": at,
+        }
+        with self._store.write() as connection:
+            connection.execute(sql, values)
+
     def who_wants(self, product: str, site_id: int, since: Millis) -> list[int]:
         """Return the active subscriptions of a site that looked at *product* since then."""
         sql = """
@@ -226,13 +274,11 @@ class Triggers:
         values = {"product": product, "site": site_id, "since": since}
         return [row for (row,) in self._store.connection.execute(sql, values)]
 
-    def product(self, site_id: int, product: str) -> tuple[float | None, int | None] | None:
-        """Return a product's price and whether it can be had, as last told, or None."""
-        sql = "SELECT price, available FROM products WHERE site_id = :site AND id = :id"
-        row: tuple[float | None, int | None] | None = self._store.connection.execute(
-            sql, {"site": site_id, "id": product}
-        ).fetchone()
-        return row
+    def product(self, site_id: int, product: str) -> Known | None:
+        """Return what was last told of a product, or None."""
+        sql = "SELECT price, available, about FROM products WHERE site_id = :site AND id = :id"
+        row = self._store.connection.execute(sql, {"site": site_id, "id": product}).fetchone()
+        return None if row is None else Known(row[0], row[1], orjson.loads(row[2]))
 
     def put_product(
         self,
@@ -264,18 +310,20 @@ class Triggers:
 
     # --- feeds -----------------------------------------------------------------------
 
-    def new_items(self, trigger: str, items: Iterable[str], now: Millis) -> set[str]:
-        """Remember a feed's items; return those that were never there before."""
-        sql = (
-            "INSERT INTO feed_items (trigger, item, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
-        )
-        with self._store.write() as connection:
-            return {
-                item
-                for item in items
-                if connection.execute(sql, (trigger, item, now)).rowcount == 1
-            }
+    def known_items(self, trigger: str, items: Sequence[str]) -> set[str]:
+        """Return which of a feed's *items* were there before."""
+        sql = """
+            SELECT item FROM feed_items
+             WHERE trigger = :trigger AND item IN (SELECT value FROM json_each(:items))
+        """
+        values = {"trigger": trigger, "items": orjson.dumps(list(items)).decode()}
+        return {item for (item,) in self._store.connection.execute(sql, values)}
 
-    def knows_feed(self, trigger: str) -> bool:
-        sql = "SELECT 1 FROM feed_items WHERE trigger = ? LIMIT 1"
-        return self._store.connection.execute(sql, (trigger,)).fetchone() is not None
+    def met_items(self, trigger: str, items: Iterable[str], now: Millis) -> None:
+        """Remember that a feed has *items*, anew each time: pruning asks when that was."""
+        sql = """
+            INSERT INTO feed_items (trigger, item, at) VALUES (?, ?, ?)
+            ON CONFLICT DO UPDATE SET at = excluded.at
+        """
+        with self._store.write() as connection:
+            connection.executemany(sql, [(trigger, item, now) for item in items])

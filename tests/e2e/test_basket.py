@@ -50,7 +50,7 @@ class BasketWorld(ShopWorld):
     def sweep(self, at: float) -> str:
         """Sweep as if it were *at*; return the line it says."""
         moment = datetime.fromtimestamp(at, UTC).isoformat()
-        return self.pushctl("sweep", "--now", moment)
+        return self.pushctl("sweep", now=moment)
 
     def titles(self) -> list[str]:
         return [one.title for one in self.desktop.history]

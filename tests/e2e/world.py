@@ -104,12 +104,12 @@ class World:
     ) -> None:
         self._exit.close()
 
-    def pushctl(self, *words: str, code: int = 0) -> str:
-        """Run a command in the project; return its standard output."""
+    def pushctl(self, *words: str, code: int = 0, now: str | None = None) -> str:
+        """Run a command in the project, as if it were *now*; return its standard output."""
         done = subprocess.run(
             [sys.executable, "-m", "pushctl", *words],
             cwd=self.folder,
-            env=_environment(),
+            env=_environment() | ({"PUSHCTL_NOW": now} if now else {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,0 +1,104 @@
+"""
+`triggers test`: what one person would get, with the messages as they would read.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from pushctl.config import Config
+from pushctl.errors import PushctlError
+from pushctl.jobs import baskets, preview
+from pushctl.jobs.membership import segments_of
+from pushctl.jobs.preview import Preview
+from pushctl.model import Json, Millis, Subscription
+from pushctl.rules import timing
+from pushctl.rules.rehearsal import Happening
+from pushctl.rules.triggers import Trigger, campaign_name
+from pushctl.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """One thing that would happen; *title* and *body* of a message, or why it can't be."""
+
+    at: Millis
+    kind: str
+    step: int | None
+    template: str | None
+    reason: str
+    title: str | None = None
+    body: str | None = None
+    fault: str | None = None
+    heading: str = ""
+    right_to_left: bool = False
+
+
+def told(
+    config: Config,
+    store: Store,
+    trigger: Trigger,
+    who: Subscription,
+    happened: Iterable[Happening],
+    now: Millis,
+) -> Iterator[Tried]:
+    """Yield what *happened*, messages as *who* would read them; ‹names› for the unknown."""
+    for one in happened:
+        made, fault = None, None
+        if one.kind == "deliver" and one.template is not None:
+            try:
+                made = _rendered(config, store, trigger, who, one, now)
+            except PushctlError as error:
+                fault = str(error)
+        yield Tried(
+            one.at,
+            one.kind,
+            one.step,
+            one.template,
+            one.reason,
+            title=made.message.title if made else None,
+            body=made.message.body if made else None,
+            fault=fault,
+            heading=_heading(config, who, one, made),
+            right_to_left=made is not None and made.message.dir == "rtl",
+        )
+
+
+def _heading(config: Config, who: Subscription, one: Happening, made: Preview | None) -> str:
+    if made is None:
+        return ""
+    zone = timing.zone(who.timezone, config.sites[who.site].timezone)
+    when = f"{timing.local(one.at, zone):%a %Y-%m-%d %H:%M} there"
+    return f"Step {one.step}, {when}: {made.template}/{made.file}"
+
+
+def _rendered(
+    config: Config,
+    store: Store,
+    trigger: Trigger,
+    who: Subscription,
+    one: Happening,
+    now: Millis,
+) -> Preview:
+    assert one.step is not None and one.template is not None
+    step = trigger.steps[one.step - 1]
+    template = preview.load(config, one.template)
+    names = template.segments
+    segments = segments_of(store, config, names, now)([who.id])[who.id] if names else ()
+    name = campaign_name(trigger.name, one.step, one.template, step.templates)
+    extra: dict[str, Json] = {"campaign": {"name": name}}
+    extra |= {key: value for key, value in one.context.items() if value is not None}
+    if "cart" not in extra and who.id in (
+        held := baskets.of(store, config, {who.id: who.site})
+    ):
+        extra["cart"] = held[who.id]
+    if step.promo:
+        extra["promo"] = step.promo
+    return preview.rendered(
+        config,
+        template,
+        who,
+        language=who.language,
+        segments=list(segments),
+        extra=extra,
+        fill=("event", "cart"),
+    )

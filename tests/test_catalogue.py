@@ -1,0 +1,218 @@
+"""Prices and stock: who wanted it is told, once, and only what is true."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl import cli
+from pushctl.jobs import catalogue, sweep
+from pushctl.store import Store
+from pushctl.store.events import Event
+from tests.support import MINUTE, NOON, project, sending
+from tests.support.sending import Field
+
+NOW = "2026-04-28T10:00:00+02:00"  # NOON of the tests
+
+PRICES = """
+[triggers.price]
+on = "price_dropped"
+where = { drop = ">= 0.1" }
+steps = [{ template = "sale" }]
+"""
+
+
+@pytest.fixture
+def field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Field]:
+    folder = tmp_path / "project"
+    made = sending.field(folder)
+    project.add(folder, PRICES)
+    monkeypatch.setenv("PUSHCTL_PROJECT", str(folder))
+    monkeypatch.setenv("PUSHCTL_NOW", NOW)
+    yield made
+    made.store.close()
+
+
+def run(*words: str) -> int:
+    return cli.run(list(words))
+
+
+def happens(field: Field, person: int, name: str, at: int = NOON, **properties: object) -> None:
+    key = f"{person}:{name}:{at}:{properties}"
+    field.store.events.add([Event(person, name, at, at, properties, key)])
+
+
+def fill(store: Store, person: int, at: int, price: float = 80) -> None:
+    items = [{"id": "lamp", "name": "Lamp", "price": price}]
+    store.events.add(
+        [Event(person, "cart_updated", at, at, {"items": items}, f"{person}:{at}")]
+    )
+
+
+def decide(field: Field, at: int = NOON) -> None:
+    from pushctl import config as configs
+
+    config = configs.load(field.config.folder / "pushctl.toml", {})
+    sweep.decide_all(config, field.store, at)
+
+
+def told(field: Field, person: int) -> list[Event]:
+    names = (catalogue.DROPPED, catalogue.BACK)
+    return [event for event in field.store.events.of(person) if event.name in names]
+
+
+def imported(tmp_path: Path, *texts: str) -> None:
+    """Import one list after the other."""
+    file = tmp_path / "products"
+    for text in texts:
+        file.write_text(text)
+        assert run("catalogue", "import", str(file)) == 0
+
+
+def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path) -> None:
+    ann, bob, eve = field.people(3)
+    for person, product in ((ann, "lamp"), (bob, "chair")):
+        field.store.events.add(
+            [Event(person, "product_viewed", NOON, NOON, {"id": product}, f"v{person}")]
+        )
+    fill(field.store, eve, NOON)
+    decide(field)
+    file = tmp_path / "products.csv"
+    file.write_text("id,name,price,available,url\nlamp,Lamp,80,true,https://evil.example/\n")
+    assert run("catalogue", "import", str(file)) == 0
+    file.write_text('{"id": "lamp", "name": "Lamp", "price": 60}\n')
+    assert run("catalogue", "import", str(file)) == 0
+    told = {
+        person: [e for e in field.store.events.of(person) if e.name == catalogue.DROPPED]
+        for person in (ann, bob, eve)
+    }
+    assert [len(events) for events in told.values()] == [1, 0, 1]
+    assert told[ann][0].properties == {
+        "id": "lamp", "name": "Lamp", "price": 60.0, "was": 80.0, "drop": 0.25
+    }  # fmt: skip
+    decide(field, NOON + MINUTE)
+    assert [walk.trigger for walk in field.store.enrolments.of(ann)] == ["price"]
+
+
+def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    file = tmp_path / "products.jsonl"
+    for available in ("false", "true", "true"):
+        file.write_text(f'{{"id": "lamp", "available": {available}}}\n')
+        assert run("catalogue", "import", str(file)) == 0
+    names = [event.name for event in field.store.events.of(ann)]
+    assert names.count(catalogue.BACK) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{nonsense}",
+        '{"name": "no id"}',
+        "id,price\nlamp,cheap\n",
+        "id,available\nlamp,perhaps\n",
+    ],
+)
+def test_a_product_list_that_cannot_be_meant(
+    field: Field, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "products"
+    file.write_text(text)
+    assert run("catalogue", "import", str(file)) == 2
+    assert "1" in capsys.readouterr().err
+
+
+def test_who_has_bought_hears_of_no_lower_price(field: Field, tmp_path: Path) -> None:
+    ann, bob, eve, kim = field.people(4)
+    for person in (ann, bob, eve, kim):
+        fill(field.store, person, NOON)
+    happens(field, ann, "purchase", NOON + 1, items=[{"id": "lamp"}])
+    happens(field, bob, "purchase", NOON + 1, total=80)  # what lay in the basket
+    happens(field, eve, "purchase", NOON + 1, items=[{"id": "chair"}])
+    decide(field, NOON + MINUTE)
+    imported(tmp_path, "id,price\nlamp,80\n", "id,price\nlamp,60\n")
+    assert [len(told(field, one)) for one in (ann, bob, eve, kim)] == [0, 0, 1, 1]
+
+
+def test_a_purchase_on_one_device_counts_for_the_other(field: Field, tmp_path: Path) -> None:
+    phone, laptop = field.people(2)
+    for device in (phone, laptop):
+        field.store.subscriptions.name(device, "ann", True)
+    fill(field.store, phone, NOON)
+    happens(field, laptop, "purchase", NOON + 1, items=[{"id": "lamp"}])
+    decide(field, NOON + MINUTE)
+    imported(tmp_path, "id,price\nlamp,80\n", "id,price\nlamp,60\n")
+    assert told(field, phone) == []
+
+
+def test_a_list_of_stock_alone_keeps_names_and_links(field: Field, tmp_path: Path) -> None:
+    (ann,) = field.people(1)
+    happens(field, ann, "stock_awaited", id="lamp")
+    decide(field)
+    imported(
+        tmp_path,
+        "id,name,url,price,available\nlamp,Brass lamp,/lamp,80,no\n",
+        "id,available\nlamp,yes\n",
+    )
+    (event,) = told(field, ann)
+    assert event.name == catalogue.BACK
+    assert event.properties == {"id": "lamp", "name": "Brass lamp", "url": "/lamp", "price": 80}
+
+
+def test_one_product_with_two_prices_is_refused_and_nothing_is_written(
+    field: Field, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    imported(tmp_path, "id,price\nlamp,80\n")
+    file = tmp_path / "twice.csv"
+    file.write_text("id,price\nlamp,90\nchair,5\nlamp,70\n")
+    assert run("catalogue", "import", str(file)) == 2
+    assert "product 3: 'lamp' stands there twice" in capsys.readouterr().err
+    assert told(field, ann) == []
+    imported(tmp_path, "id,price\nlamp,80\nlamp,80\n")
+    assert told(field, ann) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Id;Name;Price;Available\nlamp;Lamp;60,50;in stock\n",
+        "\ufeffid\tprice\r\nlamp\t60.50\r\n",
+        '{"id": "lamp", "price": 60.5}\n\n',
+    ],
+)
+def test_lists_as_other_programs_write_them(field: Field, tmp_path: Path, text: str) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    imported(tmp_path, "id,price\nlamp,80\n", text)
+    assert [event.properties["price"] for event in told(field, ann)] == [60.5]
+
+
+@pytest.mark.parametrize("price", ["1.299,00", "19.90 EUR", "-1", "inf", "1e300"])
+def test_a_price_that_may_mean_two_things_is_refused(
+    field: Field, tmp_path: Path, price: str
+) -> None:
+    file = tmp_path / "products.csv"
+    file.write_text(f'id;price\nlamp;"{price}"\n')
+    assert run("catalogue", "import", str(file)) == 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("id,price,currency\nlamp,800,TRY\n", "id,price,currency\nlamp,20,EUR\n"),
+        ("id,price\nlamp,80\n", "id,price,available\nlamp,60,no\n"),
+        ("id,price\nlamp,80\n", "id,price\nlamp,\n"),
+    ],
+)
+def test_what_is_no_lower_price(field: Field, tmp_path: Path, before: str, after: str) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    imported(tmp_path, before, after)
+    assert told(field, ann) == []

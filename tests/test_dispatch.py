@@ -1,0 +1,169 @@
+"""What a sweep sends when something is in the way: a signal, the night, a paused step."""
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl.demo.pushservice import PushService
+from pushctl.jobs import campaigns, dispatch, sweep
+from pushctl.jobs.walks import Walks
+from pushctl.model import CampaignStatus
+from pushctl.store import Store
+from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
+from tests.support.sending import Field
+from tests.support.shop import BASKET, Shop
+from tests.test_sweep_runs import fill, start, swept
+
+NIGHT = BASKET + 'quiet = "21:00-08:00"\n'
+EVENING = NOON + 10 * HOUR + 55 * MINUTE  # 20:55 in Berlin
+
+
+@pytest.fixture
+def shop(tmp_path: Path, store: Store) -> Iterator[Shop]:
+    return Shop(tmp_path, store, NIGHT.replace('ttl = "30m", max_late = "15m"', 'max_late = "20h"'))
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Iterator[Field]:
+    with PushService(checks=False) as service:
+        made = sending.field(tmp_path, service)
+        sending.template(tmp_path, "one", title="one", body="Hello")
+        sending.template(tmp_path, "two", title="two", body="Hello")
+        project.add(tmp_path, BASKET)
+        sending.lead_to(tmp_path, service)
+        yield made
+        made.store.close()
+
+
+def hold(shop: Shop, at: int) -> None:
+    """Do what a sweep does before it sends."""
+    walks = Walks(shop.config, shop.store, at)
+    sender = dispatch.Dispatch(walks, time.monotonic(), None)
+    for number in shop.store.deliveries.due_campaigns(at):
+        trigger = shop.store.triggers.leader(number)
+        sender._hold_for_the_night(number, walks.triggers.get(trigger or ""))
+
+
+def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:
+    ann = shop.person()
+    shop.fill(ann, EVENING)
+    sweep.decide_all(shop.config, shop.store, EVENING + 3 * MINUTE)
+    (campaign,) = shop.store.deliveries.due_campaigns(EVENING + 3 * MINUTE)
+    (row,) = shop.claim(campaign, EVENING + 3 * MINUTE)
+    again = EVENING + 6 * MINUTE  # 21:01
+    shop.store.deliveries.release([(again, "HTTP 503", EVENING + 3 * MINUTE, row.id)])
+
+    hold(shop, again)
+    assert shop.store.deliveries.due_campaigns(again) == []
+    morning = NOON + 22 * HOUR  # 08:00
+    assert shop.store.schedules.due_rows(campaign, morning - 1) == 0
+    assert shop.store.schedules.due_rows(campaign, morning) == 1
+    kind, reason = shop.why(ann)[-1]
+    assert (kind, reason) == ("hold", "quiet hours 21:00-08:00")
+
+
+def test_what_a_dead_sweep_planned_does_not_go_out_at_night(shop: Shop) -> None:
+    berlin, new_york = shop.person(), shop.person("America/New_York")
+    for person in (berlin, new_york):
+        shop.fill(person, EVENING)
+    sweep.decide_all(shop.config, shop.store, EVENING + 3 * MINUTE)
+    hold(shop, EVENING + 2 * HOUR)
+    shop.post(EVENING + 2 * HOUR)
+    assert {one.person for one in shop.sent} == {new_york}
+
+
+def test_a_signal_leaves_reminders_to_the_next_sweep(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, systemctl stop, a reboot: nobody is there to say `campaigns resume`."""
+    from pushctl.jobs import sending as engine
+
+    people, now = field.people(40), sending.soon()
+    fill(field.store, people, now - 4 * MINUTE)
+    from pushctl import config as configs
+
+    config = configs.load(field.config.folder / "pushctl.toml", {})
+    sweep.decide_all(config, field.store, now)
+    real = engine.Sending._launch
+
+    def launch(self: engine.Sending, at: int) -> None:
+        self._stop.ask()  # as the handler of the signal does
+        real(self, at)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(engine.Sending, "_claim", lambda *_: [])
+        patched.setattr(engine.Sending, "_launch", launch)
+        summary = sweep.run(config, field.store, now)
+    assert summary.exit_code == 0
+    assert "stopped by a signal" in summary.remarks[0]
+    campaign = field.store.campaigns.get("basket/1")
+    assert campaign.status is CampaignStatus.RUNNING
+    sweep.run(config, field.store, now + MINUTE)
+    assert field.counts(campaign) == {"accepted": 40}
+
+
+def test_a_terminated_sweep_ends_in_good_order(field: Field) -> None:
+    folder = field.config.folder
+    assert swept(folder)[0] == 0
+    campaign = field.freeze(sending.soon(), rate="20/s")
+    field.people(200, first=1000)
+    fill(field.store, field.people(20, first=5000), sending.soon() - 4 * MINUTE)
+    process = start(folder)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        counts = field.store.deliveries.counts(campaign.id)
+        if counts.get("accepted", 0) + counts.get("sending", 0):
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGTERM)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 0, error
+    paused = field.store.connection.execute(
+        "SELECT count(*) FROM campaigns WHERE status = 'paused'"
+    ).fetchone()
+    assert paused == (0,)
+
+
+def test_a_paused_step_is_told_whenever_it_has_a_message(shop: Shop) -> None:
+    ann, bob = shop.person(), shop.person()
+    shop.fill(ann, NOON)
+    shop.sweep(NOON + 3 * MINUTE)
+    number = shop.store.campaigns.get("basket/1").id
+    why = "a quarter of the last answers were errors"
+    shop.store.campaigns.change(number, CampaignStatus.PAUSED, NOON, why)
+    assert shop.sweep(NOON + HOUR).notes == []
+    shop.fill(bob, NOON + 2 * HOUR)
+    summary = shop.sweep(NOON + 2 * HOUR + 3 * MINUTE)
+    assert summary.notes == [
+        f"basket/1 is paused ({why}), its messages wait. Once that is put right: "
+        "pushctl campaigns resume 'basket/1'"
+    ]
+    assert summary.exit_code == 5
+
+
+def test_a_step_that_somebody_paused_is_their_affair(shop: Shop) -> None:
+    ann, bob = shop.person(), shop.person()
+    shop.fill(ann, NOON)
+    shop.sweep(NOON + 3 * MINUTE)
+    campaigns.pause(shop.store, "basket/1", NOON)
+    shop.fill(bob, NOON + DAY)
+    assert shop.sweep(NOON + DAY + 3 * MINUTE).notes == []
+    assert shop.store.triggers.held_steps() == {"basket": ["basket/1 paused"]}
+
+
+def test_a_campaign_of_next_week_is_no_message_of_today(shop: Shop) -> None:
+    shop.declare('[frequency]\nmessages = 1\nwithin = "12h"\n' + BASKET)
+    ann = shop.person()
+    campaign = shop.store.campaigns.create(
+        name="sale", template="three", audience="everyone", sources={}, options={},
+        now=NOON, expires_at=None, status=CampaignStatus.SCHEDULED,
+    )  # fmt: skip
+    shop.store.schedules.plan(
+        campaign.id, [(ann, NOON + 7 * DAY)], now=NOON, expires_after=HOUR
+    )
+    shop.fill(ann, NOON)
+    shop.sweep(NOON + 3 * MINUTE)
+    assert [name for name, _ in shop.got(ann)] == ["basket/1"]
