@@ -81,7 +81,7 @@ def build(config: Config, public_key: str) -> Receiver:
     first = next(iter(config.sites))
     for name in {name for name, _ in served}:
         apps[f"/{name}"] = _limited("scripts", files.Script(name, served, first), gate, tally)
-    apps["/healthz"] = _health(committer)
+    apps["/healthz"] = _limited("healthz", _health(committer), gate, tally)
     return Receiver(apps, committer, tally, _limited("nothing", _nothing, gate, tally))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from enum import Enum
 from functools import lru_cache, partial
 from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httptools
@@ -27,7 +28,11 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 AtOnce = Callable[[Any, Reply, bool], bool]
 
 MAX_AHEAD = 16  # requests that a client may send before it has the first one's answer
+MAX_AHEAD_BYTES = 64 * 1024  # and what they may weigh: all of it lies in memory
 MAX_HEADERS = 100  # of one request; browsers send about twenty
+# A body may be wrapped in chunks of single bytes, six times as long; what follows the
+# last chunk has no bound of its own (RFC 9112, section 7.1.2).
+MAX_WRAPPING = 8
 
 # Too much is coming in: told a moment later, or who asks again at once, as broken
 # programs and attackers do, takes the time of those who are to be served.
@@ -68,13 +73,15 @@ class Connection(asyncio.Protocol):
     def __init__(self, front: "Front", peer: tuple[str, int]) -> None:
         self._front = front
         self._peer = peer
+        limits = front.limits
+        self._most = limits.max_head + MAX_WRAPPING * limits.max_body  # of one request
         self._transport: asyncio.Transport | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
         self._requests: deque[Request] = deque()
         self._incoming: Request | None = None
         self._busy = False  # with the first request that is whole, or nearly
         self._task: asyncio.Task[None] | None = None
-        self._head_bytes = 0
+        self._received = 0  # bytes, of the request that is not whole yet
         self._enough = ""  # why no more is taken apart
         self._discarded = 0
         self._blocked = False  # the client does not read what it asked for
@@ -108,8 +115,7 @@ class Connection(asyncio.Protocol):
             if self._discarded > self._front.limits.max_head * 16:
                 self.abort()
             return
-        if self._incoming is None or not self._incoming.begun:
-            self._head_bytes += len(data)
+        self._received += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -140,7 +146,8 @@ class Connection(asyncio.Protocol):
     # ten thousand requests or headers, and everybody else would wait for them.
 
     def on_message_begin(self) -> None:
-        if len(self._requests) > MAX_AHEAD:
+        weight = sum(each.weight for each in self._requests)
+        if len(self._requests) > MAX_AHEAD or weight > MAX_AHEAD_BYTES:
             self._stop("ahead")
         self._incoming = Request(self)
         self._requests.append(self._incoming)
@@ -148,13 +155,18 @@ class Connection(asyncio.Protocol):
     def on_url(self, part: bytes) -> None:
         assert self._incoming is not None
         self._incoming.target += part
+        if len(self._incoming.target) > self._front.limits.max_head:
+            self._stop("head")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        assert self._incoming is not None
-        headers = self._incoming.headers
-        if len(headers) >= MAX_HEADERS:
+        request = self._incoming
+        assert request is not None
+        if request.begun:
+            return  # behind the body: too late to say who asks, or for whom
+        request.head += len(name) + len(value)
+        if len(request.headers) >= MAX_HEADERS or request.head > self._front.limits.max_head:
             self._stop("head")
-        headers.append((name.lower(), value))
+        request.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         request = self._incoming
@@ -175,7 +187,7 @@ class Connection(asyncio.Protocol):
         self._incoming.complete = True
         self._incoming.wake()
         self._incoming = None
-        self._head_bytes = 0
+        self._received = 0
 
     def _stop(self, why: str) -> NoReturn:
         self._enough = why
@@ -191,13 +203,17 @@ class Connection(asyncio.Protocol):
             return
         if self.state is State.IDLE and incoming is not None:
             self._wait(State.HEAD)
-        long = self._head_bytes > self._front.limits.max_head
+        long = self._received > self._front.limits.max_head
         if self._enough == "head" or (long and incoming is not None and not incoming.begun):
             self._front.note("head")
             self._refuse(431, b"The head is longer than 16 KiB, or has too many lines.")
             return
         if self._enough == "body":
             self._read(False)  # the app refuses it, having seen more than it takes
+        elif incoming is not None and self._received > self._most:
+            self._front.note("wrapping")
+            self.abort()
+            return
         self._next()
 
     def _next(self) -> None:
@@ -265,7 +281,8 @@ class Connection(asyncio.Protocol):
         if self.lost or self._transport is None:
             return
         close = not (request.keep and request.complete) or self._front.stopping
-        close |= self._said_all and len(self._requests) == 1
+        # Requests end in order: when the next has no end, none behind it has, nor will have.
+        close |= self._said_all and not any(it.complete for it in islice(self._requests, 1, 2))
         self._transport.write(_head(status, tuple(heads), close) + body)
         self._busy, self._task = False, None
         self._requests.popleft()
@@ -320,7 +337,7 @@ class Connection(asyncio.Protocol):
         """End what took too long: with a word to those who were in the middle of one."""
         if self.state not in (State.IDLE, State.LINGERING):  # those are everyday
             self._front.note(f"slow {self.state.value}")
-        if self.state is State.HEAD and self._head_bytes and not self._busy:
+        if self.state is State.HEAD and self._received and not self._busy:
             self._refuse(408, b"The head took too long.")
         else:
             self.abort()

@@ -225,8 +225,7 @@ def _signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) -> str |
 
 async def _read(receive: Any, limit: int) -> bytes:
     """Return the body; refuse it as soon as it is longer or slower than allowed."""
-    parts: list[bytes] = []
-    length = 0
+    body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             more = True
@@ -234,14 +233,12 @@ async def _read(receive: Any, limit: int) -> bytes:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Refusal(400, "gone", "The client went away.", "Send it again.")
-                part = message.get("body", b"")
-                length += len(part)
-                if length > limit:
+                body += message.get("body", b"")
+                if len(body) > limit:
                     raise _too_large(limit)
-                parts.append(part)
                 more = message.get("more_body", False)
     except TimeoutError:
         raise Refusal(
             408, "slow", "The body took more than five seconds.", "Send it again."
         ) from None
-    return b"".join(parts)
+    return bytes(body)

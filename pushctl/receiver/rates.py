@@ -83,7 +83,7 @@ class Proxies:
         if not told:
             return peer
         for hop in reversed(told.decode("latin-1").split(",")[-_MOST_HOPS:]):
-            address = hop.strip()
+            address = _without_port(hop.strip())
             try:
                 parsed = _plain(address)
             except ValueError:
@@ -93,6 +93,13 @@ class Proxies:
                 return address
             peer = address
         return peer
+
+
+def _without_port(hop: str) -> str:
+    """Return the address of "1.2.3.4:5678" or "[2001:db8::1]:5678", as some proxies do."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def _plain(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:

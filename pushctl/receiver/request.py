@@ -28,7 +28,9 @@ class Request:
         self.complete = False
         self.answered = False
         self.size = 0
-        self._parts: list[bytes] = []
+        self.head = 0  # bytes of its header lines
+        # In one piece: a body may come in thousands of parts, each an object of its own.
+        self._came = bytearray()
         self._told = False  # the app has had the body's end
         self._more: asyncio.Future[None] | None = None
         self._status = 500
@@ -52,12 +54,17 @@ class Request:
             "headers": self.headers,
             "client": peer,
             # What came with the head in one piece, as nearly every body does.
-            "pushctl.body": b"".join(self._parts) if self.complete else None,
+            "pushctl.body": bytes(self._came) if self.complete else None,
         }
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes of memory it takes; a short line takes two hundred."""
+        return 1000 + self.head + 200 * len(self.headers) + self.size
 
     def add(self, part: bytes) -> None:
         self.size += len(part)
-        self._parts.append(part)
+        self._came += part
         self.wake()
 
     def wake(self) -> None:
@@ -65,13 +72,13 @@ class Request:
             self._more.set_result(None)
 
     async def receive(self) -> dict[str, Any]:
-        while not self._parts and not (self.complete and not self._told):
+        while not self._came and not (self.complete and not self._told):
             if self._connection.lost:
                 return {"type": "http.disconnect"}
             self._more = asyncio.get_running_loop().create_future()
             await self._more
-        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts = []
+        body = bytes(self._came)
+        self._came.clear()
         self._told = self.complete
         return {"type": "http.request", "body": body, "more_body": not self.complete}
 

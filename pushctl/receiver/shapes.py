@@ -241,6 +241,7 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "attributes": free,
         "events": each(EVENT, MAX_EVENTS),
         "consent": CONSENT,
+        "chosen": yes_or_no,
     }
     preferences = {**known, "pause": whole(0, 366 * 86_400), "fewer": yes_or_no}
     tags = {**known, "add": each(timed_tag, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}

@@ -24,6 +24,8 @@ class Certificate:
         self._files = (certificate, key)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
+        # A handshake is dear, and a client may not ask for it again and again.
+        self.context.options |= ssl.OP_NO_RENEGOTIATION
         self.context.set_alpn_protocols(["http/1.1"])
         try:
             self._seen = self._times()
