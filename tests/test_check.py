@@ -84,6 +84,65 @@ steps = [{ after = "3m", template = "not_written" }]
         assert part in texts, part
 
 
+def test_what_is_wrong_with_a_trigger_is_told_with_its_line(folder: Path) -> None:
+    file = folder / "pushctl.toml"
+    code = folder / "templates" / "code"
+    code.mkdir()
+    (code / "message.toml").write_text('url = "/"\n')
+    (code / "en.toml").write_text('title = "Save"\nbody = "With {{ promo }}"\n')
+    before = len(file.read_text().splitlines()) + 1  # project.add begins a new one
+    project.add(
+        folder,
+        """[triggers.basket]
+on        = "cart_update"
+audience  = "tag('VIP"
+sites     = ["shopp"]
+steps = [  # { not one
+  { after = "3m", template = "welcom" },
+  { after = "1h", template = "code" }, { template = "nothing" },
+]
+""",
+    )
+    found = {
+        (each["place"].removeprefix("pushctl.toml:"), each["level"]): each
+        for each in findings(folder)
+        if each["area"] == "triggers"
+    }
+    at = {
+        place.partition(": triggers.basket.")[2]: int(place.partition(":")[0]) - before
+        for place, _ in found
+    }
+    assert at == {
+        "on": 2, "audience": 3, "sites": 4, "steps.1.template": 6, "steps.2.template": 7,
+        "steps.3.template": 7,
+    }  # fmt: skip
+    remedies = " ".join(each["remedy"] for each in found.values())
+    assert "Did you mean welcome?" in remedies
+    assert 'Add promo = "CODE"' in remedies
+    assert "Did you mean cart_updated?" in remedies
+    assert "templates/nothing/" in remedies
+
+
+def test_the_line_of_a_step_is_its_own(folder: Path) -> None:
+    project.add(
+        folder,
+        """[triggers.basket]
+on = "cart_updated"
+steps = [
+  { after = "3m", template = "welcome", when = { value = ">= {5" } },
+  { after = [{ below = 5, after = "1m" },
+             { after = "1d" }], template = "welcome" },
+  { after = "soon", template = "welcome" },
+]
+""",
+    )
+    text = (folder / "pushctl.toml").read_text().splitlines()
+    line = 1 + text.index('  { after = "soon", template = "welcome" },')
+    assert f"pushctl.toml:{line}: triggers.basket.steps.3.after" in {
+        each["place"] for each in problems(folder)
+    }
+
+
 def test_a_person_sees_marks_places_and_remedies(folder: Path) -> None:
     (folder / "keys").chmod(0o755)
     shown = on_terminal([*PROGRAM, "check"], cwd=folder, NO_COLOR="1")
@@ -130,7 +189,7 @@ def test_subscribers_of_a_lost_key_are_counted(folder: Path) -> None:
             (support.p256dh(), support.auth()),
         )
     (found,) = problems(folder)
-    assert "1 subscribers were made with the key lostlost" in found["text"]
+    assert "1 active subscriber came with the key lostlost" in found["text"]
     assert "vapid-lostlost.pem" in found["remedy"]
 
 

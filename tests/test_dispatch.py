@@ -23,7 +23,8 @@ EVENING = NOON + 10 * HOUR + 55 * MINUTE  # 20:55 in Berlin
 
 @pytest.fixture
 def shop(tmp_path: Path, store: Store) -> Iterator[Shop]:
-    return Shop(tmp_path, store, NIGHT.replace('ttl = "30m", max_late = "15m"', 'max_late = "20h"'))
+    patient = NIGHT.replace('ttl = "30m", max_late = "15m"', 'max_late = "20h"')
+    return Shop(tmp_path, store, patient)
 
 
 @pytest.fixture

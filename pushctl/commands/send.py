@@ -8,7 +8,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
 from pushctl.rules.schedule import Passed
-from pushctl.rules.wording import moment
+from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
     from pushctl.commands.context import Context
@@ -104,14 +104,12 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
 
     warn_of_loopback(here)
     tell = output.answer if dry_run else output.say
-    people = "1 person" if plan.count == 1 else f"{plan.count:,} people"
-    tell(f"{plan.name}: {people}", style="bold")
+    tell(f"{plan.name}: {counted(plan.count, 'person', 'people')}", style="bold")
     tell(f"  audience: {plan.audience}")
     tell("  texts: " + (", ".join(f"{k} {v:,}" for k, v in plan.languages.items()) or "none"))
     spread = f", spread over {life(plan.over)}" if plan.over else ""
     if plan.at:
-        first, last = (moment(at) for at in (min(plan.at), max(plan.at)))
-        tell(f"  goes out {first}" + (f" to {last}" if last != first else ""))
+        tell(f"  goes out {_when(here, plan)}")
     tell(f"  of use for {life(plan.expires_after)}{spread}")
     if plan.example is None:
         return
@@ -124,8 +122,20 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
         output.warn(plan.example.warning)
 
 
+def _when(here: "Context", plan: "Plan") -> str:
+    """Return when a plan goes out, by the clock that --at means."""
+    from pushctl.rules import timing
+
+    zone = next(iter(here.config.sites.values())).timezone
+    first, last = (
+        f"{timing.local(at, timing.zone(zone)):%a %Y-%m-%d %H:%M}"
+        for at in (min(plan.at), max(plan.at))
+    )
+    return f"{first} to {last} ({zone})" if last != first else f"{first} ({zone})"
+
+
 def _agreed(plan: "Plan", yes: bool) -> bool:
-    if output.confirm(f"Send this to {plan.count:,}?", yes):
+    if output.confirm(f"Send this to {counted(plan.count, 'person', 'people')}?", yes):
         return True
     output.say("Nothing was sent.")
     return False

@@ -8,23 +8,21 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from pushctl import config as configs
 from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
-from pushctl.jobs import guard, init
+from pushctl.jobs import declared, guard, init
+from pushctl.jobs.declared import Level
+from pushctl.rules.structure import line_of
+from pushctl.rules.wording import counted
+
+__all__ = ["Finding", "Level", "run"]
 
 # Room for a campaign to a million people and its write-ahead log.
 LEAST_FREE = 500_000_000
-
-
-class Level(StrEnum):
-    FINE = "fine"
-    NOTE = "note"  # worth knowing; nothing has to be done
-    PROBLEM = "problem"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +48,7 @@ def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
         note = "the rest is not looked at before the settings can be read"
         return [*found, Finding("settings", Level.NOTE, file.name, note)]
     if not problems:
-        count = "1 site" if len(config.sites) == 1 else f"{len(config.sites)} sites"
-        found.append(_fine("settings", file, count))
+        found.append(_fine("settings", file, counted(len(config.sites), "site")))
     for area, look in _AREAS.items():
         try:
             found += look(config)
@@ -94,6 +91,17 @@ def _contact(config: Config) -> Iterator[Finding]:
         yield Finding("contact", Level.NOTE, f"{config.file.name}: contact", text, remedy)
     elif not dislikes:
         yield _fine("contact", config.file, config.contact)
+
+
+def _receiver(config: Config) -> Iterator[Finding]:
+    url = config.receiver.url
+    if url or all(site.origin.startswith("http:") for site in config.sites.values()):
+        yield _fine("receiver", config.file, url or f"http://{config.receiver.listen}")
+        return
+    place = f"{config.file.name}: receiver.url"
+    text = "is empty, so browsers talk to where they got pushctl.js"
+    remedy = "Write the https address at which they reach `pushctl receive`."
+    yield Finding("receiver", Level.NOTE, place, text, remedy)
 
 
 def _keys(config: Config) -> Iterator[Finding]:
@@ -139,47 +147,32 @@ def _templates(config: Config) -> Iterator[Finding]:
     yield from (_problem("templates", each) for each in problems)
     count = len(templates.names(config.templates))
     if not problems:
-        yield _fine("templates", config.templates, f"{count} of them")
+        yield _fine("templates", config.templates, counted(count, "template"))
 
 
 def _segments(config: Config) -> Iterator[Finding]:
     from pushctl.rules import audience
 
-    good = 0
+    good, file = 0, config.file.read_text("utf-8-sig")
     for name, text in config.segments.items():
         try:
             audience.resolved(audience.parse(text), config.segments)
             good += 1
         except PushctlError as error:
-            place = f"{config.file.name}: segments.{name}"
+            line = line_of(("segments", name), file)
+            place = f"{config.file.name}:{line}: segments.{name}"
             yield Finding("segments", Level.PROBLEM, place, str(error), "See docs/audience.md.")
     if good == len(config.segments):
-        yield _fine("segments", config.file, f"{good} of them")
+        yield _fine("segments", config.file, counted(good, "segment"))
 
 
 def _triggers(config: Config) -> Iterator[Finding]:
     """What one trigger alone can't show; its own faults are among the settings'."""
-    from pushctl import templates
-    from pushctl.rules import audience
-
-    known = templates.names(config.templates)
-    problems: list[Problem] = []
-    for name, trigger in config.triggers.items():
-        place = f"{config.file.name}: triggers.{name}"
-        for template in {each for step in trigger.steps for each in step.templates}:
-            if template not in known:
-                text = f"there is no template called {template!r}"
-                problems.append(Problem(place, text, f"Write templates/{template}/."))
-        for site in trigger.sites - set(config.sites):
-            text = f"there is no site called {site!r}"
-            problems.append(Problem(place, text, f"Write [sites.{site}], or leave it out."))
-        try:
-            audience.resolved(audience.parse(trigger.audience or "everyone"), config.segments)
-        except PushctlError as error:
-            problems.append(Problem(f"{place}.audience", str(error), "See docs/audience.md."))
-    yield from (_problem("triggers", each) for each in problems)
-    if not problems:
-        yield _fine("triggers", config.file, f"{len(config.triggers)} of them")
+    found = list(declared.findings(config))
+    for level, problem in found:
+        yield Finding("triggers", level, problem.place, problem.fault, problem.remedy)
+    if not any(level is Level.PROBLEM for level, _ in found):
+        yield _fine("triggers", config.file, counted(len(config.triggers), "trigger"))
 
 
 def _database(config: Config) -> Iterator[Finding]:
@@ -193,7 +186,8 @@ def _database(config: Config) -> Iterator[Finding]:
             remedy = "Restore it from a backup; see docs/configuration.md."
             yield Finding("database", Level.PROBLEM, str(config.database), each, remedy)
         for key, count in store.soundness.lost_keys(vapid.load(config.keys)).items():
-            text = f"{count} subscribers were made with the key {key}, which is not there"
+            people = counted(count, "active subscriber")
+            text = f"{people} came with the key {key}, which is not there"
             remedy = f"Bring {config.keys / f'vapid-{key}.pem'} back from a backup."
             yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
         if why := guard.trouble(store, config):
@@ -201,7 +195,8 @@ def _database(config: Config) -> Iterator[Finding]:
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         if not damage:
             subscribers = sum(store.soundness.keys_in_use().values())
-            yield _fine("database", config.database, f"whole, {subscribers} active subscribers")
+            whole = f"whole, {counted(subscribers, 'active subscriber')}"
+            yield _fine("database", config.database, whole)
     version = soundness.version()
     if version < soundness.WAL_RESET_MENDED:
         number = ".".join(map(str, version))
@@ -215,12 +210,13 @@ def _inbox(config: Config) -> Iterator[Finding]:
     waiting = list(config.inbox.glob("*.seg"))
     aside = list((config.inbox / "quarantine").glob("*"))
     if aside:
-        text = f"{len(aside)} files of lines that could not be read"
+        text = f"{counted(len(aside), 'file')} of lines that could not be read"
         if inbox.room(config.inbox) < inbox.MAX_LINE:
             text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)
-    yield _fine("inbox", config.inbox, f"{len(waiting)} segments wait for `pushctl import`")
+    files = f"to be imported: {counted(len(waiting), 'file')}" if waiting else "empty"
+    yield _fine("inbox", config.inbox, files)
 
 
 def _disk(config: Config) -> Iterator[Finding]:
@@ -242,6 +238,7 @@ def _encoder(config: Config) -> Iterator[Finding]:
 
 _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "contact": _contact,
+    "receiver": _receiver,
     "keys": _keys,
     "templates": _templates,
     "segments": _segments,
