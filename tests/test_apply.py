@@ -293,6 +293,18 @@ def test_a_browser_can_not_heap_up_tags(project: Project, ann: Browser) -> None:
     assert len(found.tags) <= 200
 
 
+def test_tags_that_are_there_may_be_told_again_however_many(
+    project: Project, ann: Browser
+) -> None:
+    for part in range(2):
+        project.drain(ann.post("/v1/tags", add=[f"t{part}-{n}" for n in range(99)]))
+    again = [{"name": f"t1-{n}", "seconds": 3600} for n in range(99)]
+    assert dict(project.drain(ann.post("/v1/tags", add=again)).applied) == {"tagged": 1}
+    found = project.get(ann)
+    assert found is not None
+    assert len(found.tags) == 199
+
+
 def test_attributes_stay_bounded(project: Project, ann: Browser) -> None:
     reports = [
         project.drain(ann.subscribe(at=NOON + n, attributes={f"a{n}": "x" * 1000}))

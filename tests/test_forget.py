@@ -1,5 +1,6 @@
 """jobs.forget: nothing of a forgotten person is left, the figures are."""
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from pushctl import inbox
 from pushctl.inbox import Writer
 from pushctl.jobs import forget as forgetting
+from pushctl.jobs import forgotten
+from pushctl.jobs.release import release
 from pushctl.rules.tokens import encode
 from pushctl.store import Store
 from tests import support
@@ -116,3 +119,37 @@ def test_who_was_forgotten_is_not_imported_again(project: Project) -> None:
     report = load(project, person(1), person(2))
     assert dict(report.rejected) == {"the person was forgotten": 1}
     assert len(all_of(project)) == 1
+
+
+def copy_of(project: Project, path: Path) -> Path:
+    with sqlite3.connect(path) as target:
+        project.store.connection.backup(target)
+    target.close()
+    return path
+
+
+def test_a_backup_brings_no_forgotten_person_back(project: Project, tmp_path: Path) -> None:
+    (project.config.keys / "secret").write_bytes(SECRET)
+    ann, bob, cid = (Browser(number, project.key) for number in (1, 2, 3))
+    moved = Browser(4, project.key)
+    project.drain(ann.subscribe(), bob.subscribe(), cid.subscribe())
+    backup = copy_of(project, tmp_path / "backup.db")
+    project.drain(moved.subscribe(at=NOON + 1, previous=ann), cid.post("/v1/forget"))
+    found = project.get(moved)
+    assert found is not None
+    forget(project, found.public_id)
+    noted = forgotten.path(project.config)
+    assert (noted.stat().st_mode & 0o777, len(noted.read_text().splitlines())) == (0o600, 4)
+    with noted.open("a") as file:
+        file.write("torn")
+
+    with Store(backup) as store:
+        old = Project(project.config, store, project.key)
+        assert release(store, project.config, NOON + 5)["forgotten people"] == 2
+        assert [one.endpoint for one in all_of(old)] == [bob.endpoint]
+        assert ann.endpoint.encode() not in backup.read_bytes()
+        # Nor does what their browsers tell by themselves; they themselves may come back.
+        assert old.drain(cid.subscribe(at=NOON + 6)).applied == {}
+        again = cid.subscribe(at=NOON + 7, chosen=True)
+        assert dict(old.drain(again).applied) == {"subscribed": 1}
+        assert release(store, project.config, NOON + 8)["forgotten people"] == 0

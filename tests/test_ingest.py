@@ -238,5 +238,22 @@ def test_what_was_sent_before_an_erasure_brings_nobody_back(project: Project) ->
     report = project.drain(browser.subscribe(at=NOON - 1))
     assert dict(report.refused) == {"sent before the person was forgotten": 1}
     assert project.get(browser) is None
+    # A page that tells its subscription by itself brings nobody back either.
+    report = project.drain(browser.subscribe(at=NOON + 1))
+    assert dict(report.refused) == {"the person was forgotten": 1}
     # Who comes by own will afterwards is a new subscriber.
-    assert dict(project.drain(browser.subscribe(at=NOON + 1)).applied) == {"subscribed": 1}
+    chosen = browser.subscribe(at=NOON + 2, chosen=True)
+    assert dict(project.drain(chosen).applied) == {"subscribed": 1}
+    assert dict(project.drain(browser.subscribe(at=NOON + 3)).applied) == {"seen again": 1}
+
+
+def test_a_new_endpoint_brings_no_forgotten_person_back(project: Project) -> None:
+    old, new = Browser(1, project.key), Browser(2, project.key)
+    project.drain(old.subscribe(), old.post("/v1/forget", at=NOON + 1))
+    moved = new.subscribe(at=NOON + 2, previous=old)
+    assert dict(project.drain(moved).refused) == {"the person was forgotten": 1}
+    # The page took the answer for a yes, and tells it without the old one next time.
+    again = project.drain(new.subscribe(at=NOON + 3))
+    assert dict(again.refused) == {"the person was forgotten": 1}
+    chosen = new.subscribe(at=NOON + 4, chosen=True)
+    assert dict(project.drain(chosen).applied) == {"subscribed": 1}

@@ -249,7 +249,9 @@ def test_erase_me_leaves_nothing_but_a_tombstone(project: Project) -> None:
     assert not [each for each in files if ann.endpoint.encode() in each.read_bytes()]
     # What was written before comes too late; a new subscription is a new person.
     assert project.drain(ann.subscribe(at=NOON - 5)).applied == {}
-    assert project.drain(ann.subscribe(at=NOON + 9000)).applied == {"subscribed": 1}
+    assert project.drain(ann.subscribe(at=NOON + 8000)).applied == {}
+    chosen = ann.subscribe(at=NOON + 9000, chosen=True)
+    assert project.drain(chosen).applied == {"subscribed": 1}
 
 
 def test_a_tag_may_come_with_the_end_of_its_life(project: Project) -> None:

@@ -47,10 +47,9 @@ def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ver
     if visitors.asks_for_privacy(record):
         events, attributes = [], {}
 
-    forgotten = desk.store.tombstones.at(desk.secret, made.endpoint_hash)
-    if forgotten is not None and record.at <= forgotten:
-        return Verdict(False, "sent before the person was forgotten")
     known = desk.store.subscriptions.known(made.endpoint_hash)
+    if (reason := _forgotten(desk, record, body, made, known)) is not None:
+        return Verdict(False, reason)
     if known is not None:
         verdict = _again(desk, record, known, made, about)
         subscription = known.id
@@ -66,6 +65,34 @@ def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ver
     _set_tags(desk, subscription, tags, record.at)
     _add_events(desk, record, subscription, events)
     return verdict
+
+
+def _forgotten(
+    desk: Desk,
+    record: InboxRecord,
+    body: Mapping[str, Json],
+    made: Registration,
+    known: Known | None,
+) -> str | None:
+    """
+    Return why a registration may not bring back somebody who was erased, or None.
+
+    Pages and workers tell their subscription again by themselves, perhaps at a new
+    endpoint; only somebody who asks for it anew ("chosen") is a new subscriber.
+    """
+    at = desk.store.tombstones.at(desk.secret, made.endpoint_hash)
+    if at is not None and record.at <= at:
+        return "sent before the person was forgotten"
+    if known is not None or body.get("chosen") is True:
+        return None
+    before = body.get("previous")
+    if at is None and isinstance(before, str):
+        hashed = tokens.endpoint_hash(before)
+        if desk.store.subscriptions.known(hashed) is None:
+            at = desk.store.tombstones.at(desk.secret, hashed)
+        if at is not None:  # next time it comes without its old endpoint
+            desk.store.tombstones.add(desk.secret, made.endpoint_hash, at)
+    return None if at is None else "the person was forgotten"
 
 
 def _registration(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Registration:
@@ -188,11 +215,14 @@ def _change_tags(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> V
 def _set_tags(
     desk: Desk, subscription: int, tags: Sequence[tuple[str, Millis | None]], at: Millis
 ) -> None:
-    if tags and desk.store.tags.count_of(subscription) + len(tags) > MAX_TAGS:
-        raise InputError(f"more than {MAX_TAGS} tags on one subscription")
+    store = desk.store.tags
+    before = store.count_of(subscription) if tags else 0
     for name, life in tags:
         if not fields.is_reserved(name):
-            desk.store.tags.add([subscription], name, at, None if life is None else at + life)
+            store.add([subscription], name, at, None if life is None else at + life)
+    # Those that it has may be told again, however many there are.
+    if tags and store.count_of(subscription) > max(MAX_TAGS, before):
+        raise InputError(f"more than {MAX_TAGS} tags on one subscription")
 
 
 def _identify(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:

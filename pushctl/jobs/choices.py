@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from pushctl.errors import InputError
-from pushctl.jobs.desk import Desk, Verdict, find
+from pushctl.jobs.desk import Desk, Erased, Verdict, find
 from pushctl.model import InboxRecord, Json, Millis
 from pushctl.rules import agents, bodies, fields, tokens
 from pushctl.store.prompts import OTHER, STAGES
@@ -50,9 +50,9 @@ def forget(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict
         return known
     endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
     desk.store.tombstones.add(desk.secret, endpoint_hash, record.at)
-    desk.forgotten.append(
-        (bodies.text(body, "endpoint"), frozenset(desk.store.erasure.deliveries([known.id])))
-    )
+    deliveries = frozenset(desk.store.erasure.deliveries([known.id]))
+    endpoint = bodies.text(body, "endpoint")
+    desk.forgotten.append(Erased(endpoint, known.public_id, deliveries, record.at))
     desk.store.erasure.erase([known.id], record.at)
     return Verdict(True, "forgotten")
 

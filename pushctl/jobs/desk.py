@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pushctl.model import InboxRecord, Json
+from pushctl.model import InboxRecord, Json, Millis
 from pushctl.rules import bodies, tokens
 from pushctl.store import Store
 from pushctl.store.subscriptions import Known
@@ -20,6 +20,15 @@ class Verdict(NamedTuple):
 
     done: bool
     word: str
+
+
+class Erased(NamedTuple):
+    """Somebody who asked to be forgotten: what names them elsewhere."""
+
+    endpoint: str
+    public_id: str
+    deliveries: frozenset[int]
+    at: Millis
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,8 @@ class Desk:
     origins: Mapping[str, str]  # name -> "https://shop.example"
     hosts: Sequence[str]  # allowed push hosts
     keys: Collection[str]  # ids of our VAPID keys, newest first
-    # endpoint and deliveries of those whom this drain has erased: the inbox knows them yet
-    forgotten: list[tuple[str, frozenset[int]]] = field(default_factory=list, repr=False)
+    # those whom this drain has erased: the inbox knows them yet
+    forgotten: list[Erased] = field(default_factory=list, repr=False)
 
 
 def find(

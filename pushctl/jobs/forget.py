@@ -15,7 +15,7 @@ import orjson
 from pushctl import inbox, lock
 from pushctl.config import Config
 from pushctl.inbox import BadLine, Finished
-from pushctl.jobs import ingest
+from pushctl.jobs import forgotten, ingest
 from pushctl.model import InboxRecord, Json, Millis, Subscription
 from pushctl.rules import tokens
 from pushctl.store import Store
@@ -97,7 +97,7 @@ def forget(
     config.inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.hold(config.inbox / "drain.lock", "an erasure"):
         if not dry_run:
-            _erase(store, people, secret, now)
+            _erase(store, config, people, secret, now)
         lines = _clear_inbox(config, person, dry_run)
         aside = _clear_quarantine(config, person, dry_run)
     return Forgotten(*traces, lines, aside)
@@ -109,7 +109,11 @@ def clear_files(config: Config, person: Person) -> None:
     _clear_quarantine(config, person, dry_run=False)
 
 
-def _erase(store: Store, people: Sequence[Subscription], secret: bytes, now: Millis) -> None:
+def _erase(
+    store: Store, config: Config, people: Sequence[Subscription], secret: bytes, now: Millis
+) -> None:
+    told = [(tokens.endpoint_hash(one.endpoint), one.public_id) for one in people]
+    forgotten.note(config, secret, told, now)
     with store.write():
         for one in people:
             store.tombstones.add(secret, tokens.endpoint_hash(one.endpoint), now)

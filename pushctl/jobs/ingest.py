@@ -14,6 +14,7 @@ from pushctl import inbox, lock
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError
 from pushctl.inbox import BadLine, Entry, Finished
+from pushctl.jobs import forgotten
 from pushctl.jobs.apply import apply
 from pushctl.jobs.desk import Desk
 from pushctl.model import Millis
@@ -113,9 +114,9 @@ def _clear(desk: Desk, config: Config) -> None:
     from pushctl.jobs import forget  # it drains the inbox itself
 
     person = forget.Person(
-        hashes={tokens.endpoint_hash(endpoint) for endpoint, _ in desk.forgotten},
-        endpoints=[endpoint for endpoint, _ in desk.forgotten],
-        deliveries=frozenset().union(*(deliveries for _, deliveries in desk.forgotten)),
+        hashes={tokens.endpoint_hash(one.endpoint) for one in desk.forgotten},
+        endpoints=[one.endpoint for one in desk.forgotten],
+        deliveries=frozenset().union(*(one.deliveries for one in desk.forgotten)),
         secret=desk.secret,
     )
     forget.clear_files(config, person)
@@ -125,12 +126,16 @@ def _clear(desk: Desk, config: Config) -> None:
 def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestReport) -> None:
     counts = IngestReport()
     aside: list[tuple[str, int, str, bytes]] = []
+    before = len(desk.forgotten)
     with desk.store.write():
         for entry in batch:
             _apply_entry(desk, entry, counts, aside)
         desk.store.inbox_cursors.set({entry.segment: entry.offset for entry in batch})
         # Before the commit: after a crash the lines come once more, and stand there.
         inbox.quarantine(config.inbox, aside)
+        for one in desk.forgotten[before:]:
+            who = (tokens.endpoint_hash(one.endpoint), one.public_id)
+            forgotten.note(config, desk.secret, [who], one.at)
     for name in _finished(batch):
         inbox.remove(config.inbox, name)
     report.applied += counts.applied

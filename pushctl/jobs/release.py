@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pushctl.config import Config
-from pushctl.jobs import guard, recurring
+from pushctl.jobs import forgotten, guard, recurring
 from pushctl.model import Millis
 from pushctl.rules.enrolment import State
 from pushctl.store import Store, restoring
@@ -25,6 +25,8 @@ def release(
             counts["walks"] = _end_walks(store, now)
             counts["messages"] = restoring.hold_back(store, now)
             recurring.skip_due(store, config, now)
+        # Erased after the backup was made: it has brought them back.
+        counts["forgotten people"] = forgotten.again(store, config, now)
     guard.accept(store, config)
     return counts
 

@@ -1,6 +1,6 @@
 """Erasure: a person leaves every table; the figures of campaigns stay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -39,6 +39,11 @@ class Erasure:
         """  # noqa: S608
         values = {"ids": orjson.dumps(list(ids)).decode()}
         return Traces._make(self._store.connection.execute(sql, values).fetchone())
+
+    def everybody(self) -> Iterator[tuple[int, bytes, str, Millis]]:
+        """Yield row, endpoint's hash, public id and time of each subscription."""
+        sql = "SELECT id, endpoint_hash, public_id, subscribed_at FROM subscriptions"
+        yield from self._store.connection.execute(sql)
 
     def deliveries(self, ids: Sequence[int]) -> set[int]:
         """Return the deliveries of these subscriptions: reports name people by them."""

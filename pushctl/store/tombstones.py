@@ -6,6 +6,7 @@ was written before the erasure from bringing the person back: an inbox folder co
 late, a file imported once more.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
@@ -28,6 +29,17 @@ class Tombstones:
         """Return when the person behind an endpoint was forgotten, or None."""
         found = self._store.meta.get(_PREFIX + tokens.tombstone(secret, endpoint_hash))
         return None if found is None else int(found)
+
+    def keep(self, known: Mapping[str, Millis]) -> None:
+        """Take tombstones by their names; none becomes older than it is."""
+        sql = """
+            INSERT INTO meta (key, value) VALUES (?, ?)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value
+             WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)
+        """
+        rows = [(_PREFIX + name, str(at)) for name, at in known.items()]
+        with self._store.write() as connection:
+            connection.executemany(sql, rows)
 
     def names(self) -> frozenset[str]:
         """Return all tombstones, as ``tokens.tombstone`` names them."""

@@ -1,0 +1,75 @@
+"""
+Who was forgotten, written down beside the database: a backup does not know of it.
+
+A line is the tombstone of an endpoint or of a subscription's public id, and its time; it
+tells nobody who (``rules.tokens.tombstone``). The public id is there for those whose
+endpoint has changed since the backup was made.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from pushctl.config import Config
+from pushctl.model import Millis
+from pushctl.rules import tokens
+from pushctl.store import Store
+
+
+def path(config: Config) -> Path:
+    return config.database.with_name(f"{config.database.name}.forgotten")
+
+
+def note(
+    config: Config, secret: bytes, people: Iterable[tuple[bytes, str]], now: Millis
+) -> None:
+    """Write down, on disk before it returns, people's endpoint hashes and public ids."""
+    names = (
+        tokens.tombstone(secret, key)
+        for endpoint_hash, public_id in people
+        for key in (endpoint_hash, public_id.encode())
+    )
+    text = "".join(f"{name} {now}\n" for name in names)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    with os.fdopen(os.open(path(config), flags, 0o600), "ab") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def again(store: Store, config: Config, now: Millis) -> int:
+    """
+    Forget whom a backup has brought back; return how many browsers that were.
+
+    Who has subscribed anew since stays.
+    """
+    known = _read(path(config))
+    if not known:
+        return 0
+    secret = config.secret()
+
+    ids = []
+    for row, endpoint_hash, public_id, since in store.erasure.everybody():
+        at = known.get(tokens.tombstone(secret, endpoint_hash))
+        back = at is not None and since <= at
+        if back or tokens.tombstone(secret, public_id.encode()) in known:
+            ids.append(row)
+    with store.write():
+        store.erasure.erase(ids, now)
+        store.tombstones.keep(known)
+    store.checkpoint()
+    return len(ids)
+
+
+def _read(file: Path) -> Mapping[str, Millis]:
+    try:
+        lines = file.read_text("ascii", "replace").splitlines()
+    except FileNotFoundError:
+        return {}
+    pairs = (line.split(" ") for line in lines)
+    # A crash may have torn one.
+    return {
+        pair[0]: int(pair[1])
+        for pair in pairs
+        if len(pair) == 2 and len(pair[0]) == 64 and pair[1].isdecimal()
+    }
