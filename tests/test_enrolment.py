@@ -322,6 +322,9 @@ def test_conditions_and_sites_choose_who_is_meant() -> None:
     assert come(picky, event(value=20), None, site="shop") is None
     assert come(picky, event(value=50), None, site="other") is None
     assert isinstance(come(picky, event(value=50), None, site="shop"), Enter)
+    # A page that tells items and prices alone: the basket is worth what they cost.
+    assert isinstance(come(picky, event(), None, {"value": 80}, site="shop"), Enter)
+    assert come(picky, event(value=20), None, {"value": 80}, site="shop") is None
 
 
 def test_a_sequence_needs_its_order_and_its_time() -> None:

@@ -13,7 +13,7 @@ SystemdOption = Annotated[
     bool, typer.Option("--systemd", help="A systemd user timer instead of a crontab.")
 ]
 _ENABLE = "systemctl --user daemon-reload && systemctl --user enable --now {}.timer"
-_DISABLE = "systemctl --user disable --now {}.timer"
+_STOP = "systemctl --user stop {}.timer; systemctl --user daemon-reload"
 
 
 @app.command("print")
@@ -72,7 +72,7 @@ def remove(ctx: typer.Context, systemd: SystemdOption = False) -> None:
         removed = cron.remove_units(folder, cron.user_units())
         for file in removed:
             output.say(f"removed {file}")
-        stop = f"Stop it: {_DISABLE.format(cron.unit(folder))}"
+        stop = f"Stop it: {_STOP.format(cron.unit(folder))}"
         output.say(stop if removed else "There was no unit of ours for this project.")
     elif cron.remove_crontab(folder):
         output.say("Your crontab sweeps this project no more.")

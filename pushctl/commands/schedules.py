@@ -14,6 +14,7 @@ _LIST = (
     output.Column("name", "Name"),
     output.Column("when", "When"),
     output.Column("next_at", "Next", kind=output.Kind.TIME),
+    output.Column("there", "By the site's clock"),
     output.Column("whom", "To whom"),
     output.Column("note", "Note"),
 )
@@ -29,7 +30,8 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     """
     from pushctl.jobs import recurring
 
-    rows = recurring.rows(context.of(ctx).store)
+    here = context.of(ctx)
+    rows = recurring.rows(here.store, here.config)
     output.rows(rows, _LIST, format, empty="Nothing is scheduled.")
 
 
@@ -51,7 +53,9 @@ def cancel(
     from pushctl.jobs import campaigns, recurring
 
     here = context.of(ctx)
-    known = {row["name"]: row["when"] for row in recurring.rows(here.store)}
+    known = {row["name"]: row["when"] for row in recurring.rows(here.store, here.config)}
+    if name not in known:
+        here.store.schedules.recurring.get(name)  # says that there is none
     if not output.confirm(f"Never send {name!r} again?", yes):
         return
     if known.get(name) == "once":

@@ -103,8 +103,10 @@ def remove_units(project: Path, folder: Path) -> list[Path]:
     """Remove the units of *project* from *folder*; return those that were there."""
     files = [folder / f"{unit(project)}.{ending}" for ending in ("service", "timer")]
     there = [file for file in files if file.exists()]
-    for file in there:
-        file.unlink()
+    # What `systemctl enable` made: it can't take it away once the unit is gone.
+    enabled = folder / "timers.target.wants" / f"{unit(project)}.timer"
+    for file in (*there, enabled):
+        file.unlink(missing_ok=True)
     return there
 
 

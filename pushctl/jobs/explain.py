@@ -60,14 +60,16 @@ def _not_meant(
     begins = by_event([one for one in config.triggers.values() if name in (None, one.name)])
     for event in store.events.of(who.id, LIMIT):
         meant = cart.meaning(event.name, event.properties)
+        basket = cart.after(None, event.name, event.properties, ())
+        told = {"value": cart.value(event.properties, basket), **event.properties}
         for trigger in begins.get(meant, ()):
-            why = ""
             if trigger.sites and who.site not in trigger.sites:
                 why = f"not for the site {who.site}"
-            elif failed := unmet(trigger.where, event.properties):
+            elif failed := unmet(trigger.where, told):
                 why = f"where: not {failed}"
-            if why:
-                yield Moment(event.at, "decision", trigger.name, f"not meant: {why}")
+            else:
+                continue
+            yield Moment(event.at, "decision", trigger.name, f"not meant: {why}")
 
 
 def _decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:

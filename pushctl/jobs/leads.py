@@ -67,7 +67,7 @@ def listed(
             row["alias"],
             row["state"],
             row["sent"],
-            as_number(row["context"].get("value")),
+            _plain(as_number(row["context"].get("value"))),
             row["entered_at"],
             now - row["entered_at"],
             _about(row["context"]),
@@ -76,6 +76,11 @@ def listed(
         for row in store.histories.reached(name, begin, f'$."{NOTE}"')
         if row["sent"] >= step and state in (None, row["state"])
     ]
+
+
+def _plain(value: float | None) -> float | None:
+    # 80 rather than 80.0 in a list.
+    return int(value) if value is not None and value.is_integer() else value
 
 
 def note(store: Store, who: int, text: str) -> None:

@@ -73,8 +73,13 @@ def carry_out(store: Store, config: Config, now: Millis) -> Iterator[str]:
             yield f"{series.name}: {error}"
 
 
-def rows(store: Store) -> list[dict[str, Json]]:
-    """Return what is to come: series and campaigns with a date, the next first."""
+def rows(store: Store, config: Config) -> list[dict[str, Json]]:
+    """
+    Return what is to come: series and campaigns with a date, the next first.
+
+    *there* is the next time by the clock that --at and --every speak of.
+    """
+    zone = _zone(config)
     found: list[dict[str, Json]] = [
         {
             "name": series.name,
@@ -96,6 +101,9 @@ def rows(store: Store) -> list[dict[str, Json]]:
         for campaign in store.campaigns.all()
         if campaign.status is CampaignStatus.SCHEDULED
     ]
+    for row in found:
+        at = row["next_at"]
+        row["there"] = f"{timing.local(at, zone):%a %Y-%m-%d %H:%M} {zone}" if at else None
     return sorted(found, key=lambda row: row["next_at"] or 0)
 
 

@@ -34,7 +34,8 @@ class Condition:
     value: Json
 
     def __str__(self) -> str:
-        return f"{self.field} {self.operator} {self.value!r}"
+        value = f"{self.value:g}" if isinstance(self.value, float) else repr(self.value)
+        return f"{self.field} {self.operator} {value}"
 
     def holds(self, values: Mapping[str, Json]) -> bool:
         found, there = look_up(values, self.field)
@@ -104,7 +105,9 @@ def _one(field: str, value: Json) -> Condition:
     if sign in _ORDER:
         number = as_number(right)
         if number is None:
-            raise InputError(f"{field}: {value!r} compares with no number.")
+            raise InputError(
+                f'{field}: {value!r} compares with no number. Write it alone: "{sign} 50".'
+            )
         return Condition(field, sign, number)
     return Condition(field, "!=" if sign == "!=" else "=", right)
 

@@ -288,7 +288,12 @@ def _duration(value: Json) -> Millis:
 def _reentry(value: Json) -> Millis | None:
     if value == "always":
         return 0
-    return None if value == "never" else _duration(value)
+    if value == "never":
+        return None
+    try:
+        return _duration(value)
+    except InputError:
+        raise InputError('Write "always", "never", or a time such as "1d".') from None
 
 
 def _conditions(value: Json) -> tuple[conditions.Condition, ...]:

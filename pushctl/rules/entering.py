@@ -59,7 +59,8 @@ def enter(
     """
     if trigger.sites and site not in trigger.sites:
         return None
-    if unmet(trigger.where, event.properties) is not None:
+    # What the event is worth counts as its own, though its page told prices alone.
+    if unmet(trigger.where, {"value": context.get("value"), **event.properties}) is not None:
         return None
     if len(trigger.on) > 1 and not in_sequence(trigger, event, history):
         return None
