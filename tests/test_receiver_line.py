@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import http.client
+import json
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -188,3 +190,24 @@ def test_who_waits_to_be_sent_away_makes_room_for_others(port: int) -> None:
     assert told == [429]
     for one in (*held, other):
         one.close()
+
+
+def test_who_has_said_all_is_let_go_once_answered_though_a_piece_of_more_follows(
+    tmp_path: Path,
+) -> None:
+    body = json.dumps(r.events(1)).encode()
+    heads = f"Host: a\r\nOrigin: {r.ORIGIN}\r\nContent-Type: application/json\r\n"
+    heads += f"X-Pushctl-Signature: {int(time.time())}.{'A' * 43}\r\n"
+    event = f"POST /v1/events HTTP/1.1\r\n{heads}Content-Length: {len(body)}\r\n\r\n".encode()
+    said = b""
+    # The disk takes its time, so the end of what the client says is here before the answer.
+    with (
+        r.running(tmp_path, added_fsync_ms=100) as port,
+        # A head that never ends would be waited for for 5 s.
+        socket.create_connection(("127.0.0.1", port), 4) as client,
+    ):
+        client.sendall((event + body) * 2 + b"H")
+        client.shutdown(socket.SHUT_WR)
+        while part := client.recv(4096):
+            said += part
+    assert said.count(b"HTTP/1.1 204") == 2

@@ -17,8 +17,8 @@ parent), when a worker takes more than it may, when handles grow, when a worker 
 when a ledger's sum is wrong.
 
 A worker keeps what each request in flight once needed for the next one, so it grows until
-its window has been full at every service. At 1,000 in flight that takes long when the
-machine has other work; --window 100 gets there in seconds and shows leaks alone.
+its window has been full at every service. That the first answers are slow fills the windows
+at once; what grows later is a leak. --window 100 is filled in seconds.
 """
 
 import argparse
@@ -69,6 +69,7 @@ FAULTS: list[dict[str, Any]] = [
     {"share": 0.0002, "do": "drip", "size": 5, "interval": 0.2},
     {"share": 0.0002, "do": "silence"},
 ]
+SLOW = 100  # first answers that come late, for each request that the window takes
 HOSTS = (sending.MOZILLA, sending.FCM, sending.WNS, sending.APPLE)
 
 
@@ -138,7 +139,7 @@ def soak(
     All samples are written to *keep*, if it is given.
     """
     project, load = folder / "project", load or Load()
-    with service(folder, seed) as told:
+    with service(folder, seed, load.window) as told:
         scene = sending.field(project)
         for number, host in enumerate(HOSTS):
             each = load.people // len(HOSTS)
@@ -184,10 +185,11 @@ def _figures(
 
 
 @contextmanager
-def service(folder: Path, seed: int) -> Iterator[dict[str, Any]]:
+def service(folder: Path, seed: int, window: int) -> Iterator[dict[str, Any]]:
     """Run the push service in a process of its own; yield what it tells of itself."""
     script = folder / "script.json"
-    script.write_text(json.dumps(FAULTS))
+    slow = {"first": SLOW * window, "delay": [0.3, 0.3]}
+    script.write_text(json.dumps([slow, *FAULTS]))
     call = [sys.executable, "-m", "pushctl.demo.pushservice", "--folder", str(folder / "push")]
     call += ["--no-checks", "--no-receipts", "--script", str(script), "--seed", str(seed)]
     process = subprocess.Popen(call, stdout=subprocess.PIPE, cwd=ROOT)
