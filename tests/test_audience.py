@@ -244,6 +244,17 @@ def test_case_is_ignored_in_turkish_too_but_not_in_an_alias(store: Store) -> Non
     assert found(store, "alias = 'ab'") == rows[1:]
 
 
+def test_an_alias_counts_only_when_the_shop_signed_it(store: Store) -> None:
+    """A browser that claims somebody else's alias would get what is meant for them."""
+    rows = settle(
+        store,
+        [Human({"alias": "c7"}), Human({"alias": "c7"}, signed=False), Human()],
+    )
+    for asked in ("alias = 'c7'", "alias in ('c7', 'c8')", "alias like 'c%'", "alias is known"):
+        assert found(store, asked) == rows[:1], asked
+    assert found(store, "alias is unknown") == found(store, "alias != 'c7'") == rows[1:]
+
+
 def test_a_percent_sign_in_contains_is_a_percent_sign(store: Store) -> None:
     rows = settle(store, [Human({"source": "15% off"}), Human({"source": "15 off"})])
     assert found(store, "source contains '5%'") == rows[:1]

@@ -38,8 +38,8 @@ PAGE = 2_000
 _READABLE: Mapping[str, frozenset[str]] = {
     "subscriptions": frozenset(
         {
-            "id", "public_id", "site_id", "state", "alias", "language", "timezone", "country",
-            "city", "browser", "os", "source", "attributes", "subscribed_at", "last_seen_at",
+            "id", "public_id", "site_id", "state", "alias", "alias_trusted", "language",
+            "timezone", "country", "city", "browser", "os", "source", "attributes", "subscribed_at", "last_seen_at",
         }
     ),
     "sites": frozenset({"id", "name"}),
@@ -279,19 +279,24 @@ class _Query:
         return f"s.id IN ({rows})"
 
     def _field(self, field: tree.Field) -> str:
-        column = _COLUMNS[field.name]
         if field.op == "!=":
             return f"NOT ({self._field(tree.Field(field.name, '=', field.values))})"
-        if field.op == "known":
-            return f"({column} IS NOT NULL AND {column} <> '')"
         if field.op == "unknown":
-            return f"({column} IS NULL OR {column} = '')"
+            return f"NOT ({self._field(tree.Field(field.name, 'known', ()))})"
+        holds = f"({_COLUMNS[field.name]} IS NOT NULL AND {self._compared(field)})"
+        # Anybody's browser may claim an alias; only one that the shop signed counts.
+        return f"(s.alias_trusted AND {holds})" if field.name == "alias" else holds
+
+    def _compared(self, field: tree.Field) -> str:
+        column = _COLUMNS[field.name]
+        if field.op == "known":
+            return f"{column} <> ''"
         if field.name == "language" and field.op in ("=", "in"):
             return f"({' OR '.join(map(self._language, field.values))})"
         if field.name in _EXACT and field.op in ("=", "in"):
             values = ", ".join(map(self.bound, field.values))
-            return f"({column} IS NOT NULL AND {column} IN ({values}))"
-        return f"({column} IS NOT NULL AND {self._matches(f'fold({column})', field)})"
+            return f"{column} IN ({values})"
+        return self._matches(f"fold({column})", field)
 
     def _matches(self, folded: str, asked: tree.Field | tree.Attribute) -> str:
         texts = [fold(str(value)) for value in asked.values]
@@ -304,10 +309,7 @@ class _Query:
     def _language(self, value: str) -> str:
         # "pt" is everybody who reads Portuguese; "pt-BR" is Brazil alone.
         prefix = f"{fold(languages.canonical(value) or value)}-"
-        return (
-            "(s.language IS NOT NULL AND "
-            f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bound(prefix)})"
-        )
+        return f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bound(prefix)}"
 
     def _attribute(self, asked: tree.Attribute) -> str:
         if asked.op == "!=":

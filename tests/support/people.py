@@ -25,6 +25,7 @@ class Human:
 
     fields: Mapping[str, str | None] = field(default_factory=dict)  # country, language, ...
     site: str = "shop"
+    signed: bool = True  # the alias, by the shop
     state: str = "active"
     attributes: Mapping[str, Any] = field(default_factory=dict)
     subscribed_at: Millis = 0
@@ -64,6 +65,7 @@ def _person(store: Store, number: int, human: Human) -> int:
         "key_id": "k",
         "state": human.state,
         "state_at": 0,
+        "alias_trusted": human.signed,
         "attributes": json.dumps(human.attributes),
         "subscribed_at": human.subscribed_at,
         "last_seen_at": human.last_seen_at,
