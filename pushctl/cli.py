@@ -6,7 +6,9 @@ Command modules are named in a table and imported when one is run, so that
 """
 
 import errno
+import os
 import re
+import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -255,7 +257,7 @@ def _unforeseen(error: BaseException, debug: bool) -> int:
         if not isinstance(error.__context__, BrokenPipeError):
             return error.code if isinstance(error.code, int) else 1
         error = error.__context__
-    if isinstance(error, BrokenPipeError) and output.reader_is_gone():
+    if isinstance(error, BrokenPipeError) and _reader_is_gone():
         return 128 + 13  # what a shell reports for SIGPIPE
     if isinstance(error, OSError) and error.errno in _OUTSIDE and not debug:
         place = f"{error.filename}: " if error.filename else ""
@@ -281,6 +283,20 @@ _OUTSIDE = {
     errno.EMFILE: "Allow more open files: ulimit -n.",
     errno.ENFILE: "Allow more open files on this machine (fs.file-max).",
 }
+
+
+def _reader_is_gone() -> bool:
+    """Say whether whoever read our stdout has left (``pushctl ... | head``)."""
+    if sys.__stdout__ is None:
+        return False
+    pipe = sys.__stdout__.fileno()
+    poll = select.poll()
+    poll.register(pipe, 0)  # errors are told unasked
+    if not poll.poll(0):
+        return False
+    # What is still buffered would fail again while Python shuts down.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), pipe)
+    return True
 
 
 def _bug(error: BaseException, debug: bool) -> int:

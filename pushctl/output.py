@@ -9,13 +9,12 @@ values are raw, times ISO 8601 in UTC. rich is loaded only where a terminal show
 
 import csv
 import os
-import select
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain
+from itertools import islice
 from typing import IO, Any, Protocol
 
 from pushctl.errors import UsageError
@@ -47,13 +46,17 @@ class Column:
     """
     One column: where its values are found, what it is called, how they are shown.
 
-    *key* is also the name in CSV and JSON, so it is part of the public interface.
+    *key* is also the name in CSV and JSON, so it is part of the public interface. A table
+    on a terminal leaves a column out where all rows have its *usual* value, and a *spare*
+    one where there is no room for it.
     """
 
     key: str
     title: str
     align: str | None = None  # "left", "right"; None: numbers right, the rest left
     kind: Kind | str = Kind.TEXT
+    spare: bool = False
+    usual: object = ...  # there is none
 
     @property
     def side(self) -> str:
@@ -62,8 +65,12 @@ class Column:
 
 
 def say(text: str, style: str | None = None) -> None:
-    """Tell the person something on stderr; *style* is bold, dim, red, green or yellow."""
-    _print(text, sys.stderr, style)
+    """
+    Tell the person something on stderr; *style* is bold, dim, red, green or yellow.
+
+    On a terminal long lines break between words, below where they began.
+    """
+    _print(fitted(text, sys.stderr), sys.stderr, style)
 
 
 def answer(text: str, style: str | None = None) -> None:
@@ -83,6 +90,19 @@ def warn(text: str) -> None:
 
 def error(text: str) -> None:
     say(f"Error: {text}", "red")
+
+
+def fitted(text: str, stream: IO[str], indent: int | None = None) -> str:
+    """
+    Return *text* with its lines broken between words where *stream* is a terminal.
+
+    What follows begins *indent* columns in, else below its line's first letter.
+    """
+    if not stream.isatty():
+        return text
+    import shutil
+
+    return wording.wrapped(text, shutil.get_terminal_size().columns, indent)
 
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
@@ -130,9 +150,7 @@ def rows(
     elif not sys.stdout.isatty():
         _write_tabs(rows, columns, empty)
     elif tall:
-        for row in rows:
-            record(row, columns)
-            print()
+        _write_tall(list(rows), columns, title)
     else:
         _write_table(rows, columns, title, total, empty)
 
@@ -150,7 +168,20 @@ def record(row: Row, columns: Sequence[Column], format: Format = Format.TABLE) -
         width = max(len(column.title) for column in columns)
         for column in columns:
             label = styled(column.title.ljust(width), "dim", sys.stdout)
-            print(f"{label}  {clean(_shown(row, column))}")
+            # Whole first, so that what follows hangs below the value.
+            text = fitted(f"{' ' * width}  {clean(_shown(row, column))}", sys.stdout, width + 2)
+            print(f"{label}{text[width:]}")
+
+
+def for_people(format: Format) -> bool:
+    """Say whether an answer in *format* is read by a person: a table on a terminal."""
+    return format is Format.TABLE and sys.stdout.isatty()
+
+
+def gap() -> None:
+    """Set two answers apart on a terminal; for programs nothing stands between them."""
+    if sys.stdout.isatty():
+        print()
 
 
 def _value(row: Row, column: Column) -> Any:
@@ -170,8 +201,10 @@ def _shown(row: Row, column: Column) -> str:
     value = _value(row, column)
     if value is None:
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     show = _SHOW.get(Kind(column.kind), str)
-    return show(value)
+    return show(value) if value != () and value != [] else "-"
 
 
 _SHOW: Mapping[Kind, Callable[[Any], str]] = {
@@ -212,6 +245,10 @@ def _write_json(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     print("[]" if separator == "[" else "\n]")
 
 
+# More than that nobody reads on a terminal; laying it out would take minutes.
+_MOST_ROWS = 1000
+
+
 def _write_table(
     rows: Iterable[Row],
     columns: Sequence[Column],
@@ -220,8 +257,8 @@ def _write_table(
     empty: str,
 ) -> None:
     several = iter(rows)
-    first = next(several, None)
-    if first is None:
+    shown = list(islice(several, _MOST_ROWS))
+    if not shown:
         say(empty)
         return
     from pushctl import terminal
@@ -230,12 +267,28 @@ def _write_table(
         known = total is not None and (not isinstance(total, Mapping) or column.key in total)
         return clean(_shown(total, column)) if known else ""
 
+    some = [each for each in columns if any(_value(row, each) != each.usual for row in shown)]
+    console = terminal.console(sys.stdout, colours(sys.stdout))
     table = terminal.table(
-        [terminal.Heading(each.title, each.side == "right", foot(each)) for each in columns],
-        ([clean(_shown(row, each)) for each in columns] for row in chain([first], several)),
+        [terminal.Heading(it.title, it.side == "right", foot(it), it.spare) for it in some],
+        [[clean(_shown(row, each)) for each in some] for row in shown],
+        console.width,
         clean(title or ""),
     )
-    terminal.console(sys.stdout, colours(sys.stdout)).print(table)
+    if table is not None:
+        console.print(table)
+    else:
+        _write_tall(shown, columns, title)
+    if next(several, None) is not None:
+        say(f"These are the first {number(_MOST_ROWS)}; --csv, --json or a pipe has them all.")
+
+
+def _write_tall(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> None:
+    if title:
+        answer(title, "bold")
+    for row in rows:
+        record(row, columns)
+        print()
 
 
 def panel(
@@ -335,17 +388,3 @@ def _read(prompt: str) -> str:
     if not line:
         raise UsageError("the input ended before an answer came")
     return line
-
-
-def reader_is_gone() -> bool:
-    """Say whether whoever read our stdout has left (``pushctl ... | head``)."""
-    if sys.__stdout__ is None:
-        return False
-    pipe = sys.__stdout__.fileno()
-    poll = select.poll()
-    poll.register(pipe, 0)  # errors are told unasked
-    if not poll.poll(0):
-        return False
-    # What is still buffered would fail again while Python shuts down.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), pipe)
-    return True

@@ -5,11 +5,12 @@ rich is loaded with this module, so it is imported only where there is a termina
 come cleaned, and are never read as markup.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import IO, NamedTuple
 
 from rich import box, progress
+from rich.cells import cell_len
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
@@ -19,11 +20,12 @@ from pushctl.rules.wording import number
 
 
 class Heading(NamedTuple):
-    """The head and the foot of one column."""
+    """The head and the foot of one column; a *spare* one goes where there is no room."""
 
     title: str
     right: bool
     foot: str = ""
+    spare: bool = False
 
 
 def console(stream: IO[str], colours: bool) -> Console:
@@ -37,8 +39,70 @@ def console(stream: IO[str], colours: bool) -> Console:
     )
 
 
-def table(headings: Sequence[Heading], rows: Iterable[Sequence[str]], title: str = "") -> Table:
-    """Return a table without edges, numbers to the right, the foot set apart."""
+def table(
+    headings: Sequence[Heading], rows: Sequence[Sequence[str]], room: int, title: str = ""
+) -> Table | None:
+    """
+    Return a table without edges, numbers to the right, the foot set apart.
+
+    Where it is wider than *room* columns it stands closer, its headings in several lines;
+    then without its spare columns, so that what names a row stays in one piece; then all
+    texts go over several lines. None where even that leaves one less than ten columns.
+    """
+    wide = [
+        max(map(cell_len, (each.title, each.foot, *(row[place] for row in rows))))
+        for place, each in enumerate(headings)
+    ]
+    if sum(wide) + _GAP * (len(wide) - 1) <= room:
+        return _filled(headings, rows, dict(enumerate(wide)), title, tight=False)
+    narrow = [
+        max(
+            *map(cell_len, (*each.title.split(), each.foot)),
+            *(cell_len(row[place]) for row in rows),
+        )
+        for place, each in enumerate(headings)
+    ]
+    for first, others in ((_NAME, _TIME), (_LEAST, _LEAST)):
+        kept = dict(enumerate(narrow))
+        least = {
+            place: width if headings[place].right else min(width, others if place else first)
+            for place, width in kept.items()
+        }
+        while sum(least.values()) + _NARROW_GAP * (len(least) - 1) > room:
+            spare = next((place for place in reversed(least) if headings[place].spare), None)
+            if spare is None:
+                break
+            del kept[spare], least[spare]
+        else:
+            fitting = _shrunk(kept, least, room - _NARROW_GAP * (len(kept) - 1))
+            return _filled(headings, rows, fitting, title, tight=True)
+    return None
+
+
+# Between two columns: a border that is not seen, and padding on both sides.
+_GAP, _NARROW_GAP = 3, 2
+# Columns of a text at least; what a time takes; and the first, which names the row: an id.
+_LEAST, _TIME, _NAME = 10, 16, 24
+
+
+def _shrunk(widths: Mapping[int, int], least: Mapping[int, int], room: int) -> dict[int, int]:
+    """Return *widths* with the widest made smaller, not below *least*, until all fit."""
+    shrunk = dict(widths)
+    while sum(shrunk.values()) > room:
+        widest = max(shrunk, key=lambda place: (shrunk[place] > least[place], shrunk[place]))
+        shrunk[widest] -= 1
+    return shrunk
+
+
+def _filled(
+    headings: Sequence[Heading],
+    rows: Sequence[Sequence[str]],
+    widths: Mapping[int, int],
+    title: str,
+    *,
+    tight: bool,
+) -> Table:
+    """Return a table of the columns in *widths*: place -> how wide."""
     made = Table(
         title=Text(title) if title else None,
         title_justify="left",
@@ -50,17 +114,19 @@ def table(headings: Sequence[Heading], rows: Iterable[Sequence[str]], title: str
         border_style="dim",
         show_footer=any(each.foot for each in headings),
         pad_edge=False,
+        collapse_padding=tight,
     )
-    for each in headings:
+    for place, width in widths.items():
+        each = headings[place]
         made.add_column(
-            Text(each.title),
+            Text(each.title.replace(" ", "\n") if tight and each.right else each.title),
             footer=Text(each.foot),
             justify="right" if each.right else "left",
-            no_wrap=each.right,
-            overflow="ellipsis" if each.right else "fold",
+            overflow="fold",
+            width=width,
         )
     for row in rows:
-        made.add_row(*map(Text, row))
+        made.add_row(*(Text(row[place]) for place in widths))
     return made
 
 

@@ -119,7 +119,7 @@ def test_the_commands_tell_what_they_did(field: Field) -> None:
     assert program.pushctl("campaigns", "pause", "sale", cwd=folder).code == 0
     assert program.pushctl("campaigns", "cancel", "sale", cwd=folder).code == 2
     dry = program.pushctl("campaigns", "cancel", "sale", "--dry-run", cwd=folder)
-    assert (dry.code, "4 messages wait" in dry.err) == (0, True)
+    assert (dry.code, "4 messages not sent yet" in dry.err) == (0, True)
     assert program.pushctl("campaigns", "cancel", "sale", "--yes", cwd=folder).code == 0
     again = program.pushctl("campaigns", "resume", "sale", cwd=folder)
     assert again.code == 2

@@ -228,3 +228,43 @@ def test_rich_is_loaded_only_for_a_terminal() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+def test_without_even_that_each_row_has_lines_of_its_own() -> None:
+    shown = on_terminal(show("TABLE"), COLUMNS="20", NO_COLOR="1").out
+    assert "Accepted  1,234,567\n" in shown
+
+
+def test_what_all_rows_have_is_left_out_on_a_terminal_alone() -> None:
+    usual = "[Column('name', 'Campaign'), Column('state', 'State', usual='on')]"
+    code = (
+        "from tests.test_output import *\n"
+        f"output.rows([{{'name': 'a', 'state': 'on'}}], {usual}, Format.TABLE)"
+    )
+    command = [sys.executable, "-c", code]
+    assert "State" not in on_terminal(command, NO_COLOR="1").out
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "Campaign\tState\na\ton\n"
+
+
+def test_a_terminal_gets_a_thousand_rows_and_a_pipe_all() -> None:
+    code = (
+        "from tests.test_output import *\n"
+        "output.rows(({'n': n} for n in range(1500)), [Column('n', 'N')], Format.TABLE)"
+    )
+    command = [sys.executable, "-c", code]
+    shown = on_terminal(command, NO_COLOR="1").out
+    assert "\n999" in shown and "\n1000" not in shown
+    assert "These are the first 1,000" in shown
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("1499\n") and done.stderr == ""
+
+
+def test_what_is_said_breaks_between_words_below_where_it_began() -> None:
+    text = "Error: it is wrong\n    Run pushctl import, then try again"
+    assert wording.wrapped(text, 24) == (
+        "Error: it is wrong\n    Run pushctl import,\n    then try again"
+    )
+    address = f"  see https://shop.example/{'x' * 40}"
+    assert wording.wrapped(address, 20).split() == address.split()
+    assert wording.wrapped("a b", 80) == "a b"

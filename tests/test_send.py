@@ -41,7 +41,7 @@ def test_send_shows_asks_sends_and_sums_up(field: Field) -> None:
         "5 people",
         "tag('Sale')",
         "Everything must go",
-        "Send this to 5?",
+        "Send this to 5 people?",
         "accepted",
     ):
         assert part in run.out

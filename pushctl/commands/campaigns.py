@@ -7,6 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.rules.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="Show, pause, resume, cancel.")
 
@@ -17,9 +18,9 @@ _LIST = (
     output.Column("status", "Status"),
     output.Column("at", "Started", kind=output.Kind.TIME),
     output.Column("planned", "Planned", kind=output.Kind.NUMBER),
-    output.Column("waiting", "Waiting", kind=output.Kind.NUMBER),
+    output.Column("waiting", "Waiting", kind=output.Kind.NUMBER, usual=0),
     output.Column("accepted", "Accepted", kind=output.Kind.NUMBER),
-    output.Column("in_doubt", "In doubt", kind=output.Kind.NUMBER),
+    output.Column("in_doubt", "In doubt", kind=output.Kind.NUMBER, usual=0),
 )
 _ABOUT = (
     output.Column("name", "Campaign"),
@@ -69,6 +70,7 @@ def show(
     rows = campaigns.states(here.store, campaign.id)
     if format is output.Format.TABLE:
         output.record(campaign, _ABOUT)
+        output.gap()
     total = {"status": "all", "count": sum(row.count for row in rows)}
     output.rows(rows, STATES, format, total=total, empty="It has no receivers.")
 
@@ -140,10 +142,12 @@ def cancel(
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
     waiting, _ = here.store.deliveries.waiting(campaign.id, here.now)
-    output.say(f"{campaign.name}: {waiting:,} messages wait.")
+    output.say(f"{campaign.name}: {counted(waiting, 'message')} not sent yet.")
     if not dry_run and output.confirm("Never send them?", yes):
         _, dropped = campaigns.cancel(here.store, here.config, name, here.now)
-        output.say(f"{campaign.name} is cancelled; {dropped:,} messages won't be sent.")
+        output.say(
+            f"{campaign.name} is cancelled; {counted(dropped, 'message')} won't be sent."
+        )
 
 
 @app.command()
@@ -169,7 +173,7 @@ def recall(
     here = context.of(ctx)
     count = sum(1 for _ in here.store.doubts.stored(here.store.campaigns.get(name).id))
     warn_of_loopback(here)
-    output.say(f"{name}: {count:,} messages may still be kept.")
+    output.say(f"{name}: {counted(count, 'message')} may still be kept.")
     if count and not dry_run and output.confirm("Ask them back?", yes):
         tally = campaigns.recall(here.store, here.config, name, here.now)
         output.say(", ".join(f"{number:,} {word}" for word, number in tally.items()))

@@ -1,6 +1,7 @@
 """Find everything that is wrong with the project at once."""
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -51,8 +52,12 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
 
 def _tell(found: "Sequence[Finding]") -> None:
     width = max(len(each.area) for each in found)
+
+    def tell(text: str, colour: str | None = None) -> None:
+        output.answer(output.fitted(text, sys.stdout, width + 4), colour)
+
     for each in found:
         mark, colour = _MARKS[each.level]
-        output.answer(f"{mark} {each.area.ljust(width)}  {each.place}: {each.text}", colour)
+        tell(f"{mark} {each.area.ljust(width)}  {each.place}: {each.text}", colour)
         if each.remedy:
-            output.answer(f"  {' ' * width}  {each.remedy}")
+            tell(f"  {' ' * width}  {each.remedy}")

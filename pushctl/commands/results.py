@@ -8,7 +8,7 @@ from pushctl.errors import DeliveryError, RefusedError
 from pushctl.jobs import campaigns, deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules import timing
-from pushctl.rules.wording import moment
+from pushctl.rules.wording import counted, moment
 
 STATES = (
     output.Column("status", "State"),
@@ -54,15 +54,15 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
         output.warn(note)
     if report.settled:
         output.say(
-            f"{report.settled:,} were on their way when an earlier process died and are in "
-            f"doubt: pushctl in-doubt list --campaign {campaign.name!r}"
+            f"{counted(report.settled, 'message')} in doubt: on the way when an earlier "
+            f"process died. See pushctl in-doubt list --campaign {campaign.name!r}"
         )
     _say_what_waits(report)
     if report.refused:
         raise RefusedError(f"{campaign.name}: {report.refused}")
     failed = report.sent["rejected"] + report.sent["in_doubt"]
     if failed:
-        raise DeliveryError(f"{campaign.name}: {failed:,} messages failed or are in doubt")
+        raise DeliveryError(f"{campaign.name}: {counted(failed, 'message')} failed or in doubt")
 
 
 def _say_what_waits(report: deliver.Report) -> None:

@@ -14,14 +14,14 @@ app = typer.Typer()
 _RATES = (
     output.Column("shown", "Shown", kind=output.Kind.NUMBER),
     output.Column("clicked", "Clicked", kind=output.Kind.NUMBER),
-    output.Column("clicks", "Clicks", kind=output.Kind.NUMBER),
+    output.Column("clicks", "Clicks", kind=output.Kind.NUMBER, spare=True),
     output.Column("ctr", "CTR accepted", kind=output.Kind.SHARE),
     output.Column("ctr_shown", "CTR shown", kind=output.Kind.SHARE),
 )
 _COUNTS = (
     output.Column("planned", "Planned", kind=output.Kind.NUMBER),
     output.Column("accepted", "Accepted", kind=output.Kind.NUMBER),
-    output.Column("gone", "Gone", kind=output.Kind.NUMBER),
+    output.Column("gone", "Gone", kind=output.Kind.NUMBER, spare=True, usual=0),
 )
 _SHOWN = (output.Column("name", "Campaign"), *_COUNTS, *_RATES)
 _FUNNEL = (
@@ -105,6 +105,7 @@ def campaign(
     store = context.of(ctx).store
     if format is output.Format.TABLE:
         output.rows(report.funnel(store, name), _SHOWN, format)
+        output.gap()
     output.rows(report.details(store, name), _DETAILS, format)
 
 

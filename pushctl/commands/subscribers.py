@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +13,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
 from pushctl.errors import NotFoundError, UsageError
-from pushctl.rules.wording import counted
+from pushctl.rules.wording import counted, iso, moment
 
 if TYPE_CHECKING:
     from pushctl.jobs.subscribers import ImportReport
@@ -39,16 +40,16 @@ WhosArgument = Annotated[
 
 _LIST = (
     output.Column("public_id", "Id"),
-    output.Column("alias", "Alias"),
-    output.Column("site", "Site"),
-    output.Column("state", "State"),
+    output.Column("alias", "Alias", usual=None),
+    output.Column("site", "Site", spare=True),
+    output.Column("state", "State", usual="active"),
     output.Column("language", "Language"),
-    output.Column("country", "Country"),
+    output.Column("country", "Country", spare=True, usual=None),
     output.Column("browser", "Browser"),
-    output.Column("os", "System"),
+    output.Column("os", "System", spare=True),
     output.Column("tags", "Tags", kind=output.Kind.LIST),
     output.Column("subscribed_at", "Subscribed", kind=output.Kind.TIME),
-    output.Column("last_seen_at", "Last seen", kind=output.Kind.TIME),
+    output.Column("last_seen_at", "Last seen", kind=output.Kind.TIME, spare=True),
 )
 _SHOW = (
     *_LIST[:4],
@@ -114,7 +115,14 @@ def list_(
     here = context.of(ctx)
     asked = _audience(here, tag, segment, where)
     people = here.store.audience.subscriptions(asked, here.now, limit=limit, any_state=all)
-    output.rows(people, _LIST, format, empty="Nobody.")
+    output.rows(people, _listed(here), format, empty="Nobody.")
+
+
+def _listed(here: context.Context) -> Sequence[output.Column]:
+    """Return the columns of the list; with one site, its name says nothing."""
+    sites = list(here.config.sites)
+    only = sites[0] if len(sites) == 1 else None
+    return [replace(each, usual=only) if each.key == "site" else each for each in _LIST]
 
 
 @app.command()
@@ -131,7 +139,8 @@ def show(
 
     here = context.of(ctx)
     person = here.store.subscriptions.get(subscriber, here.now)
-    output.record(subscribers.described(here.store, person), _SHOW, format)
+    clock = moment if output.for_people(format) else iso
+    output.record(subscribers.described(here.store, person, clock), _SHOW, format)
 
 
 @app.command("import")

@@ -16,10 +16,10 @@ app = typer.Typer(no_args_is_help=True, help="List and preview the messages.")
 _LIST = (
     output.Column("name", "Template"),
     output.Column("languages", "Languages", kind=output.Kind.LIST),
-    output.Column("variants", "Variants", kind=output.Kind.LIST),
-    output.Column("segments", "Segments", kind=output.Kind.LIST),
+    output.Column("variants", "Variants", kind=output.Kind.LIST, usual=()),
+    output.Column("segments", "Segments", kind=output.Kind.LIST, usual=()),
     output.Column("bytes", "Bytes", kind=output.Kind.NUMBER),
-    output.Column("problems", "Problems", kind=output.Kind.NUMBER),
+    output.Column("problems", "Problems", kind=output.Kind.NUMBER, usual=0),
 )
 _PREVIEW = tuple(
     output.Column(key, key.capitalize())

@@ -18,12 +18,12 @@ app = typer.Typer(no_args_is_help=True, help="Show, pause and try the triggers."
 
 _LIST = (
     output.Column("name", "Trigger"),
-    output.Column("state", "State"),
+    output.Column("state", "State", usual="on"),
     output.Column("starts", "Begins with"),
-    output.Column("steps", "Steps", kind=output.Kind.NUMBER),
+    output.Column("steps", "Steps", kind=output.Kind.NUMBER, spare=True),
     output.Column("active", "On their way", kind=output.Kind.NUMBER),
     output.Column("finished", "Finished", kind=output.Kind.NUMBER),
-    output.Column("cancelled", "Cancelled", kind=output.Kind.NUMBER),
+    output.Column("cancelled", "Cancelled", kind=output.Kind.NUMBER, usual=0),
     output.Column("messages", "Accepted", kind=output.Kind.NUMBER),
 )
 _SHOW = (output.Column("what", "What"), output.Column("how", "How"))

@@ -281,23 +281,28 @@ def meant(
     return [one.id for ref in refs for one in store.subscriptions.find(ref)]
 
 
-def described(store: Store, person: Subscription) -> Mapping[str, Json]:
-    """Return all that is known of one subscriber but the keys, the endpoint shortened."""
+def described(
+    store: Store, person: Subscription, clock: Callable[[Millis], str] = wording.iso
+) -> Mapping[str, Json]:
+    """
+    Return all that is known of one subscriber but the keys, the endpoint shortened.
+
+    *clock* writes the times of what happened.
+    """
     values = _fields(person)
     about = {name: values[name] for name in _EXPORTED if name not in _SECRET}
     about["push_service"] = endpoints.short(person.endpoint)
     about["subscribed_at"], about["last_seen_at"] = person.subscribed_at, person.last_seen_at
     about["attributes"] = orjson.dumps(person.attributes).decode()
     about["history"] = [
-        f"{wording.iso(one['at'])} {one['kind']}"
-        + (f" ({one['reason']})" if one["reason"] else "")
+        f"{clock(one['at'])} {one['kind']}" + (f" ({one['reason']})" if one["reason"] else "")
         for one in store.subscriptions.changes(person.id)
     ]
     about["events"] = [
-        f"{wording.iso(event.at)} {event.name}" for event in store.events.of(person.id, 20)
+        f"{clock(event.at)} {event.name}" for event in store.events.of(person.id, 20)
     ]
     about["reactions"] = [
-        f"{wording.iso(at)} {kind} {campaign}"
+        f"{clock(at)} {kind} {campaign}"
         for campaign, kind, _, at in store.interactions.of(person.id, 20)
     ]
     return about

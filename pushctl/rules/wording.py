@@ -37,6 +37,30 @@ def clean(text: str, *, lines: bool = False) -> str:
     return (_HOSTILE_BUT_LINES if lines else _HOSTILE_PATTERN).sub("\ufffd", text)
 
 
+def wrapped(text: str, width: int, indent: int | None = None) -> str:
+    """
+    Return *text* with its lines broken between words, at most *width* columns each.
+
+    What follows begins *indent* columns in, else below its line's first letter. A word
+    that is wider stays whole: it may be an address.
+    """
+    if all(len(line) <= width for line in text.split("\n")):
+        return text
+    from textwrap import TextWrapper
+
+    lines = []
+    for line in text.split("\n"):
+        hanging = len(line) - len(line.lstrip()) if indent is None else indent
+        wrapper = TextWrapper(
+            width,
+            subsequent_indent=" " * hanging,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        lines += wrapper.wrap(line) if len(line) > width else [line]
+    return "\n".join(lines)
+
+
 def cell(value: Any) -> str:
     """Return *value* as one cell of plain text; None is empty, lists are joined."""
     if value is None:

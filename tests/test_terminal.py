@@ -1,0 +1,57 @@
+"""pushctl.terminal: how a table fits into the room that there is."""
+
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+
+from pushctl import terminal
+
+HEADINGS = [
+    terminal.Heading("Campaign", right=False),
+    terminal.Heading("CTR accepted", right=True, spare=True),
+    terminal.Heading("Started", right=False),
+    terminal.Heading("Planned", right=True, foot="1,234,567"),
+]
+CAMPAIGN = ["abandoned_basket_1/2", "12.3 %", "2026-11-22 09:04", "1,234,567"]
+
+
+def laid_out(room: int, row: list[str] = CAMPAIGN) -> str | None:
+    table = terminal.table(HEADINGS, [row], room)
+    if table is None:
+        return None
+    console = Console(width=room, file=io.StringIO(), color_system=None)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_table_with_room_stands_loose() -> None:
+    shown = laid_out(80)
+    assert shown is not None
+    assert "CTR accepted   Started" in shown
+    assert "abandoned_basket_1/2         12.3 %   2026-11-22 09:04   1,234,567" in shown
+
+
+def test_a_table_without_it_moves_together_then_lets_spare_columns_go() -> None:
+    shown = laid_out(60)
+    assert shown is not None and " CTR" in shown and "accepted  Started" in shown
+    shown = laid_out(50)
+    assert shown is not None and "accepted" not in shown
+    assert "abandoned_basket_1/2  2026-11-22 09:04  1,234,567" in shown
+
+
+@given(st.integers(20, 100), st.text(st.characters(categories=["L", "N", "Zs"]), max_size=60))
+def test_no_figure_is_ever_cut(room: int, name: str) -> None:
+    shown = laid_out(room, [name, *CAMPAIGN[1:]])
+    if shown is None:
+        assert room < 60
+        return
+    assert "1,234,567" in shown and "…" not in shown
+    assert all(cell_len(line) <= room for line in shown.splitlines())
+
+
+def test_a_table_that_cannot_fit_is_none() -> None:
+    assert laid_out(30) is None
