@@ -39,7 +39,8 @@ _READABLE: Mapping[str, frozenset[str]] = {
     "subscriptions": frozenset(
         {
             "id", "public_id", "site_id", "state", "alias", "alias_trusted", "language",
-            "timezone", "country", "city", "browser", "os", "source", "attributes", "subscribed_at", "last_seen_at",
+            "timezone", "country", "city", "browser", "os", "source", "attributes",
+            "subscribed_at", "last_seen_at",
         }
     ),
     "sites": frozenset({"id", "name"}),
