@@ -54,10 +54,15 @@ const STYLE = `
 
 // The page's language, as far as somebody has written texts in it.
 export function language({ language, texts }) {
-  const wanted = language || document.documentElement.lang || navigator.language;
+  const wanted = language || document.documentElement.lang || navigator.language || "";
   const written = { ...TEXTS, ...texts };
-  return [wanted, wanted.split("-")[0], "en"].find((one) => one in written);
+  // "EN", "tr_TR": not every page writes it as it should be.
+  const short = wanted.split(/[-_]/)[0].toLowerCase();
+  return [wanted, short, "en"].find((one) => Object.hasOwn(written, one));
 }
+
+// Where a consent is given; without what stands behind it, which may be a secret.
+export const here = () => location.href.split(/[?#]/)[0].slice(0, 512);
 
 // Every text with the site's name in it; what `texts` lacks is said in English.
 export function words(options, spoken) {

@@ -1,7 +1,7 @@
 // pushctl's preferences: pause for a week, fewer, stop, erase me.
 // Loaded by pushctl.preferences() and pushctl.consent(), and by nobody else.
 
-import { BRAND, button, direct, host, language, make, words } from "./pushctl-look.js";
+import { BRAND, button, direct, here, host, language, make, words } from "./pushctl-look.js";
 
 const WEEK = 7 * 86_400_000;
 
@@ -44,26 +44,38 @@ const STYLE = `
 `;
 
 // consent({ text, tracking }): what somebody agreed to, when and on which page.
-export async function agree({ stored, store, now, PAGE, silent, sync }, given) {
-  store({ consent: { ...stored().consent, at: now(), page: PAGE, ...given } });
-  if (silent()) store({ events: [], tags: {}, alias: undefined });
+export async function agree({ stored, store, now, silent, sync }, given) {
+  store({ consent: { ...stored().consent, at: now(), page: here(), ...given } });
+  if (silent()) store({ events: [], tags: {}, alias: undefined, landing: undefined });
   await sync(true);
   return stored().consent;
 }
 
+// The dialog that stands open: whoever clicks twice needs no second one.
+let standing;
+
 // A dialog; or, with into: "#place", a part of the page. Settles when the dialog is closed.
 export async function open(inner, given = {}) {
   const options = { ...BRAND, ...given };
+  const { into } = options;
+  const place = typeof into === "string" ? document.querySelector(into) : into;
+  if (into && !place) throw new Error(`pushctl.preferences(): nothing on this page is ${into}`);
+  if (place) return show(inner, options, place);
+  standing ??= show(inner, options).finally(() => (standing = undefined));
+  return standing;
+}
+
+async function show(inner, options, place) {
   const spoken = language(options);
   const said = words(options, spoken);
   const element = host("pushctl-preferences", STYLE, options);
-  const place = typeof options.into === "string" ? document.querySelector(options.into) : options.into;
   const box = make(place ? "section" : "dialog", {});
   direct(box, spoken);
   box.setAttribute("aria-labelledby", "title");
   if (place) box.setAttribute("role", "region");
   element.shadowRoot.append(box);
   const before = document.activeElement;
+  place?.querySelector(":scope > pushctl-preferences")?.remove();
   (place ?? document.body).append(element);
   await fill(inner, box, said, spoken, !place);
   if (place) return;
@@ -96,10 +108,12 @@ async function fill(inner, box, said, spoken, closes) {
   const rows = make("div", {});
   const draw = async () => {
     const at = [...rows.children].indexOf(box.getRootNode().activeElement);
-    const { subscribed, permission } = await inner.api.state();
-    rows.replaceChildren(...(subscribed
-      ? choices(inner, said, spoken, attempt) : absent(inner, said, permission, attempt)));
-    if (at >= 0) rows.children[Math.min(at, rows.children.length - 1)].focus();
+    const state = await inner.api.state();
+    rows.replaceChildren(...(state.subscribed
+      ? choices(inner, said, spoken, attempt) : absent(inner, said, state, attempt)));
+    if (at < 0) return;
+    const row = rows.children[Math.min(at, rows.children.length - 1)];
+    (row.querySelector("button") ?? row).focus();
   };
   await draw();
   box.replaceChildren(head, rows, news);
@@ -143,8 +157,11 @@ function erasing(inner, said, attempt) {
   return [erase, sure];
 }
 
-function absent(inner, said, permission, attempt) {
-  if (permission === "denied") return [make("p", { className: "off", textContent: said.blocked })];
+function absent(inner, said, { supported, permission }, attempt) {
+  const only = (textContent) => [make("p", { className: "off", textContent })];
+  // An iPhone could, from its home screen.
+  if (!supported) return only(navigator.standalone === false ? said.home : said.off);
+  if (permission === "denied") return only(said.blocked);
   const allow = button("allow", said.allow, () => attempt(() => inner.api.subscribe(), ""));
   return [make("div", { className: "off" }, make("span", { textContent: said.off }), allow)];
 }
@@ -166,5 +183,10 @@ async function forget(inner) {
   await inner.update(() => undefined);
   await subscription?.unsubscribe();
   indexedDB.deleteDatabase("pushctl");
-  localStorage.removeItem("pushctl");
+  inner.store(Object.fromEntries(Object.keys(inner.stored()).map((key) => [key, undefined])));
+  try {
+    localStorage.removeItem("pushctl");
+  } catch {
+    // forbidden: then there is nothing in it
+  }
 }

@@ -1,7 +1,7 @@
 // pushctl's invitation: a small question of ours before the browser's own.
 // Loaded by pushctl.prompt() for those who may be asked, and by nobody else.
 
-import { BRAND, button, direct, host, language, make, picture, words } from "./pushctl-look.js";
+import { BRAND, button, direct, here, host, language, make, picture, words } from "./pushctl-look.js";
 import { matches, scrolled } from "./pushctl-watch.js";
 
 const DAY = 86_400_000;
@@ -74,6 +74,9 @@ async function moment(inner, options, one) {
   if (!matches(options.pages, location)) return false;
   if (number < (options.visits ?? 1)) return false;
   await new Promise((done) => setTimeout(done, options.delay ?? 0));
+  if (one.left) return false;
+  // The script may be there before the page is.
+  if (!document.body) await new Promise((done) => addEventListener("DOMContentLoaded", done, { once: true }));
   if (options.scroll) await scrolled(options.scroll);
   return !one.left;
 }
@@ -156,13 +159,17 @@ function question(inner, options, spoken, said, tell, one) {
 }
 
 // In the same turn as the click, or the browser takes it for a question without one.
-async function accept({ api, store, stored, now, PAGE }, options, said, tell) {
+async function accept({ api, store, stored, now }, options, said, tell) {
   tell("accepted");
   const { language: asked, consent: text = version(said) } = options;
   const before = stored().consent;
-  store({ consent: { ...before, text, at: now(), page: PAGE } });
-  const answer = await api.subscribe(asked ? { language: asked } : {});
-  if (answer !== "granted") store({ consent: before });
+  store({ consent: { ...before, text, at: now(), page: here() } });
+  let answer;
+  try {
+    answer = await api.subscribe(asked ? { language: asked } : {});
+  } finally {
+    if (answer !== "granted") store({ consent: before });
+  }
   const stage = { granted: "allowed", denied: "denied", default: "dismissed" }[answer];
   if (stage) tell(stage);
   return answer;
@@ -219,11 +226,12 @@ function ring(inner, options, spoken, said, tell, one) {
   document.body.append(element);
   tell("seen");
   return new Promise((done) => {
-    one.leave = () => (element.remove(), done("skipped"));
+    let asked;
+    one.leave = () => (asked?.leave?.(), element.remove(), done("skipped"));
     bell.onclick = async () => {
       const { subscribed, permission } = await inner.api.state();
-      if (subscribed || permission === "denied") return inner.api.preferences(options);
-      const asked = { left: false };
+      if (subscribed || permission === "denied") return inner.api.preferences({ ...options, into: undefined });
+      asked = {};
       bell.hidden = true;
       const answer = await question(inner, options, spoken, said, tell, asked);
       bell.hidden = false;

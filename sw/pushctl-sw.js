@@ -1,7 +1,6 @@
 // pushctl's service worker: shows what comes first, and always; reports after.
 // Put it on the site's own origin (docs/embedding.md). No dependency, no build.
-const CONFIG = /*pushctl*/{ "url": "", "key": "", "name": "" }/*end*/;
-const HOME = CONFIG.url || self.location.origin;
+const CONFIG = /*pushctl*/{ "url": "", "name": "" }/*end*/;
 const FIELDS =
   "body lang dir icon image badge tag renotify requireInteraction silent".split(" ");
 
@@ -70,6 +69,10 @@ function declared(event) {
 
 const text = (value) => (typeof value === "string" ? value : "");
 
+// Where the receiver is: a worker does not know what it was imported from, the page does.
+const home = async () => CONFIG.url ||
+  (await update("subscription", (kept = null) => kept))?.home || self.location.origin;
+
 // --- clicks --------------------------------------------------------------------
 
 async function follow(event) {
@@ -120,7 +123,7 @@ async function report(kind, data, action) {
 // True when there is nothing left to do: taken, or refused for good.
 async function tell(one) {
   try {
-    const { status } = await fetch(`${HOME}/v1/reports`, {
+    const { status } = await fetch(`${await home()}/v1/reports`, {
       method: "POST",
       body: JSON.stringify(one),
       // Spares the preflight.
@@ -146,39 +149,32 @@ async function resend() {
 
 async function renew(event) {
   const last = await update("subscription", (kept = null) => kept);
+  // Whoever has turned it off stays out.
+  if (!last) return;
   const { pushManager } = self.registration;
   const subscription = event.newSubscription ?? (await pushManager.getSubscription()) ??
-    (await pushManager.subscribe({
-      userVisibleOnly: true,
-      applicationServerKey: CONFIG.key,
-    }));
-  if (subscription.endpoint === last?.endpoint) return;
+    (await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: last.key }));
+  const { endpoint } = subscription;
+  if (endpoint === last.endpoint) return;
   const auth = subscription.getKey("auth");
-  const fields = {
+  const body = JSON.stringify({
     subscription: subscription.toJSON(),
     key: encode(subscription.options.applicationServerKey),
-  };
-  if (last) {
-    fields.previous = last.endpoint;
-    fields.previous_signature =
-      await sign(last.auth, "/v1/subscribe#previous", subscription.endpoint, last.skew);
-  }
-  const body = JSON.stringify(fields);
-  const { ok } = await fetch(`${HOME}/v1/subscribe`, {
+    previous: last.endpoint,
+    previous_signature: await sign(last.auth, "/v1/subscribe#previous", endpoint, last.skew),
+  });
+  const { ok } = await fetch(`${await home()}/v1/subscribe`, {
     method: "POST",
     body,
     headers: {
       "Content-Type": "application/json",
-      "X-Pushctl-Signature": await sign(auth, "/v1/subscribe", body, last?.skew),
+      "X-Pushctl-Signature": await sign(auth, "/v1/subscribe", body, last.skew),
     },
     credentials: "omit",
     keepalive: true,
   });
   // Otherwise the page tells of it at the next visit, with the old endpoint kept here.
-  if (ok) {
-    const { endpoint } = subscription;
-    await update("subscription", () => ({ ...last, endpoint, auth, at: Date.now() }));
-  }
+  if (ok) await update("subscription", () => ({ ...last, endpoint, auth, at: Date.now() }));
 }
 
 // --- as in pushctl.js: each file stands alone ------------------------------------
@@ -192,8 +188,8 @@ function encode(buffer) {
 
 async function sign(auth, path, body, skew = 0) {
   const seconds = Math.round(Date.now() / 1000) + skew;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)));
-  const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digest = [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)))];
+  const hex = digest.map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const algorithm = { name: "HMAC", hash: "SHA-256" };
   const key = await crypto.subtle.importKey("raw", auth, algorithm, false, ["sign"]);
   const message = bytes(`POST\n${path}\n${seconds}\n${hex}`);

@@ -3,8 +3,19 @@
 // "/lamps/*" is a path, "https://shop.example/*" a whole address; "*" stands for anything.
 export function matches(patterns, { href, pathname }) {
   if (!patterns?.length) return true;
-  return [].concat(patterns).some((pattern) =>
-    fits(pattern, pattern.startsWith("/") ? pathname : href.split("#")[0]));
+  return [].concat(patterns).some((pattern) => {
+    const text = pattern.startsWith("/") ? pathname : href.split("#")[0];
+    return fits(pattern, text) || fits(pattern, readable(text));
+  });
+}
+
+// "/лампы/*" is what people write; in an address it is "/%D0%BB%D0%B0...".
+function readable(text) {
+  try {
+    return decodeURI(text);
+  } catch {
+    return text;
+  }
 }
 
 // Part by part and never back: with a regular expression, a long address made for it could
@@ -22,17 +33,23 @@ function fits(pattern, text) {
   });
 }
 
-// Settles when so much (0 to 1) of the page has been on the screen.
-export function scrolled(share) {
-  const { scrollingElement: page } = document;
-  const there = () => (page.scrollTop + page.clientHeight) / page.scrollHeight >= share;
+// Settles when so much (0 to 1) of the page has been on the screen; never once `signal` is
+// aborted. Not before all of it is there: half a page would seem to be read to its end.
+export function scrolled(share, signal) {
+  const there = () => {
+    const { scrollTop, clientHeight, scrollHeight } = document.scrollingElement;
+    return (scrollTop + clientHeight) / scrollHeight >= share;
+  };
   return new Promise((done) => {
     const look = () => {
-      if (!there()) return;
+      if (signal?.aborted || document.readyState !== "complete" || !there()) return;
       removeEventListener("scroll", look);
       done();
     };
-    addEventListener("scroll", look, { passive: true });
-    look();
+    // A short page is never scrolled.
+    const wait = () => (document.readyState === "complete" ? look() : setTimeout(wait, 1000));
+    addEventListener("scroll", look, { passive: true, signal });
+    // What a script draws comes a little later than the address.
+    setTimeout(wait, 1000);
   });
 }

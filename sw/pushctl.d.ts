@@ -5,8 +5,8 @@ export interface SubscribeOptions {
   language?: string;
   /** Where the person comes from; utm_source of the page when absent. */
   source?: string;
-  /** At most 32, each up to 255 characters. */
-  tags?: string[];
+  /** At most 32, each up to 255 characters; or with how long they live. */
+  tags?: (string | { name: string; seconds: number })[];
   attributes?: Record<string, unknown>;
 }
 
@@ -125,8 +125,8 @@ export interface Pushctl {
   /** The last one may be { days, chosen }: for how long; whether the person ticked it. */
   tag(...names: [...string[], string | { days?: number; chosen?: boolean }]): Promise<boolean>;
   untag(...names: string[]): Promise<boolean>;
-  /** `signature` comes from the shop's server; without it the alias is a mere label. */
-  identify(alias: string, signature?: string): Promise<boolean>;
+  /** `signature` comes from the shop's server; without it the alias is a mere label. Null: logged out. */
+  identify(alias: string | number | null, signature?: string): Promise<boolean>;
   /** Throws RangeError above 6,000 bytes. */
   track(name: string, properties?: Record<string, unknown>): Promise<boolean>;
   /** Tracks cart_updated, or cart_emptied where there is nothing in it. */
@@ -145,9 +145,16 @@ export interface Pushctl {
   scope: string;
 }
 
+/** What window.pushctl is until the script has come: `window.pushctl ??= []`. */
+export interface Queue extends Array<Call> {
+  /** Where the worker lies, and its scope. */
+  options?: { worker?: string; scope?: string };
+}
+
 declare global {
   interface Window {
-    pushctl: Pushctl;
+    get pushctl(): Pushctl;
+    set pushctl(queue: Pushctl | Queue);
   }
 }
 

@@ -11,7 +11,6 @@
   const DAY = 86_400_000;
   const MOST_EVENTS = 50;
   const SUPPORTED = "serviceWorker" in navigator && "PushManager" in window;
-  const PAGE = location.href.slice(0, 512);
 
   // --- what people call ----------------------------------------------------------
 
@@ -19,12 +18,12 @@
   async function subscribe(options = {}) {
     if (!SUPPORTED) return "unsupported";
     if (Notification.permission === "default" && navigator.userActivation?.isActive === false) {
-      throw new Error("pushctl.subscribe() belongs into a click's handler");
+      throw new Error("pushctl.subscribe() needs a click");
     }
     const permission = await Notification.requestPermission();
     if (permission === "granted") {
       // Offline now: told at the next page load.
-      await announce(await attach(await register()), options, true).catch(warn);
+      await announce(await attach(await register()), { ...options, chosen: true }, true).catch(warn);
     }
     return permission;
   }
@@ -40,7 +39,7 @@
 
   function track(name, properties = {}) {
     const event = { id: crypto.randomUUID(), name, at: now(), properties };
-    if (size(event) > 6000) throw new RangeError("pushctl.track(): more than 6,000 bytes");
+    if (size(event) > 6000) throw new RangeError("pushctl.track(): over 6,000 bytes");
     heard.push(name);
     return keep({ events: [...(stored().events ?? []), event].slice(-MOST_EVENTS) });
   }
@@ -64,24 +63,26 @@
       more);
 
   // `signature` comes from the shop's server; without it the alias is a mere label.
-  const identify = (alias, signature) => keep({ alias: { alias, signature } }, alias);
+  const identify = (alias, signature) =>
+    keep({ alias: { alias: alias ? `${alias}` : null, signature } }, alias);
 
   // consent({ text: "2026-11", tracking: true }): what somebody agreed to, and how far.
   const consent = async (given) =>
     given ? (await more("preferences")).agree(inner, given) : stored().consent;
 
-  async function state() {
-    return {
-      supported: SUPPORTED,
-      permission: window.Notification?.permission,
-      subscribed: SUPPORTED && Boolean(await current()),
-    };
-  }
+  const state = async () => ({
+    supported: SUPPORTED,
+    permission: window.Notification?.permission,
+    subscribed: SUPPORTED && Boolean(await current()),
+  });
 
   // --- the subscription ----------------------------------------------------------
 
   // A scope of its own: a worker the site already has keeps its pages.
-  const registration = () => navigator.serviceWorker.getRegistration(api.scope);
+  const registration = async () => {
+    const found = await navigator.serviceWorker.getRegistration(api.scope);
+    if (found?.scope === new URL(api.scope, location).href) return found;
+  };
 
   const current = async () => (await registration())?.pushManager.getSubscription();
 
@@ -89,7 +90,7 @@
     const found = await navigator.serviceWorker.register(api.worker, { scope: api.scope });
     const worker = found.installing ?? found.waiting;
     if (!found.active && worker) {
-      await new Promise((done) => worker.addEventListener("statechange", () =>
+      await new Promise((done) => (worker.onstatechange = () =>
         /activated|redundant/.test(worker.state) && done()));
     }
     return found;
@@ -117,7 +118,8 @@
         fields.previous_signature = await sign(last.auth, "/v1/subscribe#previous", endpoint);
       }
       await post("/v1/subscribe", fields, { auth });
-      await update(() => ({ endpoint, auth, at: Date.now(), skew: stored().skew }));
+      // What the worker must know, too.
+      await update(() => ({ endpoint, auth, at: Date.now(), skew: stored().skew, key: CONFIG.key, home: HOME }));
     }
     await flush();
   }
@@ -125,11 +127,8 @@
   const about = () => ({
     language: navigator.language,
     timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    ...(silent() || {
-      // Its utm_source is the source where nothing else is said.
-      page: PAGE,
-      referrer: document.referrer.slice(0, 256),
-    }),
+    // The utm_source of the first page is the source where nothing else is said.
+    ...(silent() || stored().landing),
   });
 
   // On each page load: browsers change endpoints without a word (Chrome) or with little
@@ -145,20 +144,24 @@
 
   // --- what waits to be told -------------------------------------------------------
 
-  // localStorage, because it keeps what is written although the page goes away now.
+  // localStorage, because it keeps what is written although the page goes away now; what it
+  // does not take (forbidden, or full) is held until then.
+  let held;
   function stored() {
     try {
-      return JSON.parse(localStorage.getItem("pushctl")) ?? {};
+      return held ?? JSON.parse(localStorage.getItem("pushctl")) ?? {};
     } catch {
       return {};
     }
   }
 
   function store(change) {
+    held = { ...stored(), ...change };
     try {
-      localStorage.setItem("pushctl", JSON.stringify({ ...stored(), ...change }));
+      localStorage.setItem("pushctl", JSON.stringify(held));
+      held = undefined;
     } catch {
-      // private mode, or full: then nothing is remembered
+      // held
     }
   }
 
@@ -183,13 +186,16 @@
     // Nobody knows this browser yet: kept until it subscribes.
     if (!last?.at) return false;
     const { endpoint } = last;
-    // Bounded, should the storage refuse to forget.
-    for (let events, turns = MOST_EVENTS; turns-- && (events = fitting(stored().events)).length; ) {
-      await tell("/v1/events", { endpoint, events }, last);
+    for (let events, most = MOST_EVENTS; (events = fitting(stored().events).slice(0, most)).length; ) {
+      // One of them is not of its form: the others need not go with it.
+      if (!(await tell("/v1/events", { endpoint, events }, last)) && events[1]) {
+        most = 1;
+        continue;
+      }
       const told = new Set(events.map(({ id }) => id));
       store({ events: stored().events.filter(({ id }) => !told.has(id)) });
     }
-    for (let names, turns = MOST_EVENTS; turns-- && (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
+    for (let names; (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
       const { tags } = stored();
       const timed = (name) => tags[name] > 1
         ? { name, seconds: Math.max(60, Math.ceil((tags[name] - now()) / 1000)) } : name;
@@ -203,7 +209,7 @@
     const { alias } = stored();
     if (alias) {
       await tell("/v1/identify", { endpoint, ...alias }, last);
-      store({ alias: undefined });
+      if (stored().alias?.alias === alias.alias) store({ alias: undefined });
     }
     return true;
   }
@@ -213,10 +219,13 @@
 
   // What is refused for good is not asked again; anything else is thrown, and stays.
   async function tell(path, fields, last) {
-    await post(path, fields, last).catch((error) => {
+    try {
+      await post(path, fields, last);
+      return true;
+    } catch (error) {
       if (!error.final) throw error;
       warn(error);
-    });
+    }
   }
 
   async function post(path, fields, { auth }, again = true) {
@@ -254,14 +263,19 @@
       .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   }
 
-  async function sign(auth, path, body) {
-    const seconds = Math.round(now() / 1000);
-    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)));
-    const hex = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  const made = new Set();
+
+  async function sign(auth, path, body, seconds = Math.round(now() / 1000)) {
+    const digest = [...new Uint8Array(await crypto.subtle.digest("SHA-256", bytes(body)))];
+    const hex = digest.map((byte) => byte.toString(16).padStart(2, "0")).join("");
     const algorithm = { name: "HMAC", hash: "SHA-256" };
     const key = await crypto.subtle.importKey("raw", auth, algorithm, false, ["sign"]);
     const message = bytes(`POST\n${path}\n${seconds}\n${hex}`);
-    return `${seconds}.${encode(await crypto.subtle.sign("HMAC", key, message))}`;
+    const signature = `${seconds}.${encode(await crypto.subtle.sign("HMAC", key, message))}`;
+    // A signature is taken once: the same wish in the same second needs another.
+    if (made.has(signature)) return sign(auth, path, body, seconds + 1);
+    made.add(signature);
+    return signature;
   }
 
   // Reads what is known of the subscription, stores what `change` makes of it, in one
@@ -306,15 +320,19 @@
 
   // Names of events, for the tag rules.
   const heard = [];
+  const call = async (one) => one.call ? one(api) : api[one[0]](...one.slice(1));
   const api = {
     subscribe, unsubscribe, tag, untag, identify, track, cart, consent, prompt, preferences, state,
     worker: "/pushctl-sw.js", scope: "/pushctl/",
-    push: (...calls) => calls.forEach((call) =>
-      typeof call === "function" ? call(api) : api[call[0]](...call.slice(1))),
+    // What is wrong with one call is not the others' fault.
+    push: (...calls) => calls.forEach((one) => call(one).catch(warn)),
   };
-  const inner = { api, HOME, PAGE, heard, label, stored, store, silent, now, current, update, post, sync };
+  const inner = { api, HOME, heard, label, stored, store, silent, now, current, update, post, sync };
   window.pushctl = api;
   Object.assign(api, early?.options);
+  // Where somebody came in.
+  stored().landing || silent() ||
+    store({ landing: { page: location.href.slice(0, 512), referrer: document.referrer.slice(0, 256) } });
   // Called before we were here.
   if (Array.isArray(early)) api.push(...early);
   api.ready = sync().catch(warn);

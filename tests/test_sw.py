@@ -97,6 +97,15 @@ def test_every_script_there_is_is_served() -> None:
     assert sorted(worker.SCRIPTS) == sorted(path.name for path in SW.glob("*.*js"))
 
 
+def test_what_a_script_imports_is_imported_for_its_site() -> None:
+    once = served("pushctl-prompt.js")
+    assert 'from"./pushctl-look.js?site=shop"' in once
+    assert worker.filled("pushctl-prompt.js", once, SETTINGS) == once
+    other = worker.filled("pushctl-prompt.js", once, SETTINGS | {"site": "other"})
+    assert other == once.replace("site=shop", "site=other")
+    assert 'import"./pushctl.js?site=shop"' in served("pushctl.mjs")
+
+
 TYPESCRIPT = "typescript@5.9.3"
 
 
@@ -207,6 +216,18 @@ def test_slimming_drops_comments_and_nothing_else() -> None:
         ("'it\\'s  so' + \"a  b\"", "'it\\'s  so'+\"a  b\"\n"),
         ("if (a) {\n  b();\n}\nc();", "if(a){b()}\nc();\n"),
         ("const C = /*pushctl*/{ }/*end*/;", "const C=/*pushctl*/{ }/*end*/;\n"),
+        (
+            "const a = 1;\n// b\nconst b = { c: [2] };\nconst d = 3;",
+            "const a=1,b={c:[2]},d=3;\n",
+        ),
+        (
+            "const f = () => { const a = 1; const b = 2; };\nconst g = 3;",
+            "const f=()=>{const a=1,b=2},g=3;\n",
+        ),
+        ("for (const a of b) c();\nconst d = 1;", "for(const a of b)c();const d=1;\n"),
+        ("let a = 1; const b = 2; a = 3; const c = 4;", "let a=1;const b=2;a=3;const c=4;\n"),
+        ("export const a = 1;\nconst b = 2;", "export const a=1;const b=2;\n"),
+        ("const a = 86_400_000 * b_1;", "const a=86400000*b_1;\n"),
     ],
 )
 def test_slimming_keeps_what_a_script_means(text: str, slim: str) -> None:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from pushctl import config as configs
@@ -69,3 +70,19 @@ def test_several_sites_have_their_own(tmp_path: Path) -> None:
     assert {row["site"] for row in rows} == {"eg", "tr"}
     page = {row["integrity"] for row in rows if row["file"] == "pushctl.js"}
     assert len(page) == 2
+
+
+def test_all_that_a_site_s_pages_load_is_that_site_s(tmp_path: Path) -> None:
+    sites = ("--site", "eg=https://eg.example", "--site", "tr=https://tr.example")
+    project.make(tmp_path, *sites)
+    config = configs.load(tmp_path / "pushctl.toml", {})
+    served = files.prepare(config, vapid.public(config.keys))
+    loaded = [
+        (site, *part.split("?"))
+        for (_, site), file in served.items()
+        for part in re.findall(r'(?:from|import) ?"\./([^"]+)"', file.plain.decode())
+    ]
+    assert len(loaded) == 2 * 6
+    for site, name, query in loaded:
+        assert (name, site) in served
+        assert query == f"site={site}"

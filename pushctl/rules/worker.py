@@ -23,9 +23,12 @@ MOST_BYTES = 6_000  # pushctl.js and pushctl-sw.js together, compressed as serve
 # What each of them must know: nothing is sent to every page that few of them need.
 _KNOWN = {
     "pushctl.js": ("url", "key", "site", "rules"),
-    "pushctl-sw.js": ("url", "key", "name", "icon", "badge"),
+    "pushctl-sw.js": ("url", "name", "icon", "badge"),
     "pushctl-look.js": ("name", "icon", "color"),
 }
+
+# import ... from "./pushctl-look.js": the name of the site goes along.
+_IMPORT = re.compile(r'((?:from|import) ?"\./pushctl[\w-]*\.js)(?:\?site=[^"]*)?"')
 
 # In some of them: const CONFIG = /*pushctl*/{...}/*end*/;
 _SLOT = re.compile(r"/\*pushctl\*/.*?/\*end\*/", re.DOTALL)
@@ -41,9 +44,10 @@ def filled(
     """
     Return the *text* of the script *name* with what it is to know in it.
 
-    *values* are those of ``settings``, *rules* those of ``tag_rules.served``; a script
-    without a place for them stays as it is.
+    *values* are those of ``settings``, *rules* those of ``tag_rules.served``. What it
+    imports is imported for the same site: an address alone would name the first one's.
     """
+    text = _IMPORT.sub(lambda found: f'{found[1]}?site={values["site"]}"', text)
     if name == "pushctl-rules.js":
         return fill(text, list(rules))
     if name not in _KNOWN:
@@ -105,20 +109,33 @@ def slim(text: str) -> str:
 
     Names, texts, templates and regular expressions stay as they are, and so does each
     line's end that may stand for a semicolon: what runs can be read beside its source.
+    Constants that follow each other become one declaration.
     """
     parts: list[str] = []
     last = ""  # the last character that is code
     gap = ""  # what stands between it and the next
+    constants = [False]  # at each depth: whether the statement there declares some
     for kind, piece in _pieces(text):
         if kind in ("comment", "space"):
             gap += piece if kind == "space" else ""
             continue
+        if last in ("", ";", "{") or (last == "}" and kind == "word"):
+            more = piece == "const" and last == ";" and constants[-1]
+            constants[-1] = piece == "const"
+            if more:  # const a = 1; const b = 2;
+                parts[-1] = last = ","
+                gap = ""
+                continue
         if (last == "," and piece in "}])") or (last == ";" and piece == "}"):
             parts.pop()  # ends nothing that the bracket does not end
             gap = ""
         parts.append(_between(last, gap, piece[0]))
-        parts.append(piece)
+        parts.append(piece.replace("_", "") if piece[0].isdecimal() else piece)
         last, gap = piece[-1], ""
+        if kind == "sign" and piece in "([{":
+            constants.append(False)
+        elif kind == "sign" and piece in ")]}" and len(constants) > 1:
+            constants.pop()
     return "".join(parts) + "\n"
 
 

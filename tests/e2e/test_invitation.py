@@ -299,6 +299,12 @@ def test_rules_set_tags_that_expire(world: InvitationWorld) -> None:
     assert tags == [("Browsed the collection", None), ("Saw the basket", 30)]
 
 
+def test_rules_follow_an_address_that_changes_without_a_load(world: InvitationWorld) -> None:
+    world.go("/?lang=en")
+    world.js("(history.pushState({}, '', '/basket?lang=en'), 0)")
+    world.wait("Boolean(JSON.parse(localStorage.pushctl).ruled?.['Saw the basket'])")
+
+
 def test_the_bell_stays_and_a_part_of_the_page_may_hold_the_preferences(
     world: InvitationWorld,
 ) -> None:

@@ -284,3 +284,88 @@ test("storage that can be read but not written does not repeat itself for ever",
   const browser = await subscribed({ localStorage: { getItem: () => kept, setItem: full } });
   assert.ok(browser.asked.length <= 101);
 });
+
+test("the worker is left word of where the receiver is", async () => {
+  const browser = await subscribed();
+  assert.equal(browser.database.values.get("subscription").home, RECEIVER);
+});
+
+test("where somebody came from is where they came in, not where they subscribed", async () => {
+  const browser = page({ referrer: "https://search.example/" });
+  const { localStorage } = browser;
+  const next = page({ localStorage, path: "/lamps", referrer: "https://shop.example/basket" });
+  await next.pushctl.subscribe();
+  const { json } = next.asked[0];
+  assert.equal(json.page, "https://shop.example/basket?utm_source=letter");
+  assert.equal(json.referrer, "https://search.example/");
+});
+
+test("a page that tells its subscription again does not say that somebody chose it", async () => {
+  const browser = await subscribed();
+  assert.equal(browser.asked[0].json.chosen, true);
+  const next = await again(browser, { after: DAY + 1000 });
+  assert.equal(next.asked[0].json.chosen, undefined);
+});
+
+test("a worker that the site has for all its pages is not ours", async () => {
+  const manager = pushManager(subscription(9));
+  const browser = page({ permission: "granted", manager, registered: "/" });
+  assert.equal((await browser.pushctl.state()).subscribed, false);
+  await browser.pushctl.unsubscribe();
+  assert.equal(manager.current.ended, false);
+});
+
+test("what the storage does not take is told all the same", async () => {
+  const closed = () => { throw new Error("SecurityError"); };
+  const browser = page({ localStorage: { getItem: closed, setItem: closed } });
+  await browser.pushctl.track("page_view");
+  await browser.pushctl.subscribe();
+  assert.equal(await browser.pushctl.track("purchase"), true);
+  const told = browser.asked.flatMap(({ json }) => json.events ?? []);
+  assert.deepEqual(told.map(({ name }) => name), ["page_view", "purchase"]);
+});
+
+test("an event that is refused takes no other with it", async () => {
+  const browser = page();
+  for (const name of ["first", "bad", "last"]) browser.pushctl.track(name);
+  const refused = { status: 400, body: { error: "No." } };
+  browser.answers.push(204, refused, 204, refused);
+  await browser.pushctl.subscribe();
+  const told = browser.asked.filter(({ path }) => path === "/v1/events");
+  assert.deepEqual(told.map(({ json }) => json.events.map(({ name }) => name).join()),
+    ["first,bad,last", "first", "bad", "last"]);
+  assert.equal(await browser.pushctl.track("later"), true);
+  assert.equal(browser.asked.at(-1).json.events.length, 1);
+});
+
+test("the same thing twice in a second is signed twice", async () => {
+  const browser = await subscribed();
+  for (const call of ["tag", "untag", "tag", "untag"]) await browser.pushctl[call]("lamps");
+  const signatures = browser.asked.map(({ headers }) => headers["X-Pushctl-Signature"]);
+  assert.equal(new Set(signatures).size, signatures.length);
+  const auth = encode(browser.manager.current.getKey("auth"));
+  for (const request of browser.asked) assertSigned(request, auth);
+});
+
+test("a call that is wrong stops no other, nor the page", async () => {
+  const early = [["tagg", "lamps"], () => { throw new Error("theirs"); }, ["track", "page_view"]];
+  const browser = page({ early });
+  await browser.pushctl.subscribe();
+  assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/events"]);
+  assert.equal(browser.warnings.length, 2);
+});
+
+test("a number may be an alias; none, empty or null, means that nobody is logged in", async () => {
+  const browser = await subscribed();
+  for (const alias of [7, "", null]) await browser.pushctl.identify(alias, "signed");
+  const [seven, ...none] = browser.asked.slice(1).map(({ json }) => json.alias);
+  assert.equal(seven, "7");
+  assert.deepEqual(none, [null, null]);
+});
+
+test("who logs out while the alias is on its way is logged out", async () => {
+  const browser = await subscribed();
+  browser.pushctl.identify("customer-7", "signed");
+  await browser.pushctl.identify(null);
+  assert.equal(browser.asked.at(-1).json.alias, null);
+});

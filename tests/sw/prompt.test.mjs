@@ -33,6 +33,9 @@ test("the page's language, else its first part, else English", () => {
   assert.equal(language({}), "en");
   assert.equal(language({ texts: { pt: { title: "Avisos" } } }), "pt");
   assert.equal(language({ language: "ar-EG" }), "ar");
+  assert.equal(language({ language: "tr_TR" }), "tr");
+  assert.equal(language({ language: "DE" }), "de");
+  assert.equal(language({ language: "constructor" }), "en");
 });
 
 test("own words go over ours, and the name goes in as it is", () => {
@@ -114,7 +117,8 @@ test("one invitation at a time, but for somebody who rings for it", async () => 
 });
 
 test("consent without the page's part is kept with time and page", async () => {
-  const inner = core({ PAGE: "https://shop.example/", sync: async () => {} });
+  at("/");
+  const inner = core({ sync: async () => {} });
   const { text, page, at: when } = await agree(inner, { text: "2026-11" });
   assert.deepEqual([text, page], ["2026-11", "https://shop.example/"]);
   assert.ok(when > 0);

@@ -16,9 +16,11 @@ beforeEach(() => {
   globalThis.location = new URL("https://shop.example/lamps/brass?a=b#c");
   globalThis.document = {
     visibilityState: "visible",
+    readyState: "complete",
     scrollingElement: { scrollTop: 0, clientHeight: 500, scrollHeight: 2000 },
     querySelector: (selector) => found[selector] ?? null,
   };
+  globalThis.navigation = { addEventListener: (name, listener) => (listeners[name] = listener) };
   globalThis.addEventListener = (name, listener) => (listeners[name] = listener);
   globalThis.removeEventListener = (name) => delete listeners[name];
   globalThis.IntersectionObserver = class {
@@ -65,6 +67,10 @@ for (const [pattern, address, fits] of [
   ["/a*b*c", "/a-b-c", true],
   ["/a*b*b", "/a-b", false],
   ["/a**c", "/abc", true],
+  ["/лампы/*", "/лампы/латунь", true],
+  ["/%D0%BB*", "/лампы/", true],
+  ["https://shop.example/مصابيح", "/مصابيح", true],
+  ["/a%*", "/a%zz", true],
 ]) {
   test(`${pattern} ${fits ? "means" : "does not mean"} ${address}`, () => {
     assert.equal(matches(pattern, new URL(address, "https://shop.example")), fits);
@@ -208,4 +214,111 @@ test("writing into a form reaches it", async () => {
   listeners.focusin({ target: element("#trial") });
   await settled();
   assert.deepEqual(names(inner), ["Trial"]);
+});
+
+const go = (path) => {
+  globalThis.location = new URL(path, "https://shop.example");
+  listeners.currententrychange();
+};
+
+test("a page that is reached without loading one counts, too", async () => {
+  const inner = core();
+  watch(inner, [
+    { tag: "Lamps", page: "/lamps/*" },
+    { tag: "Sofas", page: "/sofas/*" },
+    { tag: "Bought", event: "purchase", page: "/thanks" },
+  ]);
+  go("/lamps/brass?a=b#d"); // the same page
+  assert.deepEqual(names(inner), ["Lamps"]);
+  inner.heard.push("purchase");
+  go("/sofas/red");
+  assert.deepEqual(names(inner), ["Lamps", "Sofas"]);
+  go("/thanks");
+  inner.heard.push("purchase");
+  assert.deepEqual(names(inner), ["Lamps", "Sofas", "Bought"]);
+});
+
+test("what was begun on a page ends with it", async () => {
+  const inner = core();
+  mock.timers.enable({ apis: ["setInterval", "setTimeout"] });
+  watch(inner, [
+    { tag: "Stayed", page: "/lamps/*", dwell: 3 },
+    { tag: "Read", page: "/lamps/*", scroll: 0.1 },
+    { tag: "Form", page: "/lamps/*", form: "#trial" },
+  ]);
+  const { scroll, focusin } = listeners;
+  mock.timers.tick(500);
+  go("/sofas");
+  mock.timers.tick(9000);
+  scroll();
+  focusin({ target: element("#trial") });
+  mock.timers.reset();
+  await settled();
+  assert.deepEqual(names(inner), []);
+});
+
+test("without the Navigation API the address is looked at now and then", () => {
+  const inner = core();
+  delete globalThis.navigation;
+  mock.timers.enable({ apis: ["setInterval"] });
+  watch(inner, [{ tag: "Sofas", page: "/sofas" }]);
+  globalThis.location = new URL("https://shop.example/sofas");
+  mock.timers.tick(1000);
+  mock.timers.reset();
+  assert.deepEqual(names(inner), ["Sofas"]);
+});
+
+test("a page that is not all there has not been read", async () => {
+  const inner = core();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  Object.assign(document, { readyState: "loading" });
+  document.scrollingElement.scrollHeight = 500;
+  watch(inner, [{ tag: "Read", scroll: 0.8 }]);
+  mock.timers.tick(1000);
+  Object.assign(document, { readyState: "complete" });
+  document.scrollingElement.scrollHeight = 2000;
+  mock.timers.tick(1000);
+  await settled();
+  assert.deepEqual(names(inner), []);
+  document.scrollingElement.scrollHeight = 600;
+  listeners.scroll();
+  mock.timers.reset();
+  await settled();
+  assert.deepEqual(names(inner), ["Read"]);
+});
+
+test("a short page counts as read without scrolling, once it is there", async () => {
+  const inner = core();
+  mock.timers.enable({ apis: ["setTimeout"] });
+  document.scrollingElement.scrollHeight = 400;
+  watch(inner, [{ tag: "Read", scroll: 0.8 }]);
+  mock.timers.tick(1000);
+  mock.timers.reset();
+  await settled();
+  assert.deepEqual(names(inner), ["Read"]);
+});
+
+test("a tag that lives shorter than a day is told again within its life", () => {
+  const inner = core();
+  const on = [{ tag: "Here now", page: "/lamps/*", expires: 3600 }];
+  mock.timers.enable({ apis: ["Date"], now: 1_800_000_000_000 });
+  watch(inner, on);
+  mock.timers.tick(1_000_000);
+  watch(inner, on);
+  assert.equal(inner.labels.length, 1);
+  mock.timers.tick(1_000_000);
+  watch(inner, on);
+  mock.timers.reset();
+  assert.equal(inner.labels.length, 2);
+});
+
+test("a path in a rule for links is one of the site's own", () => {
+  const inner = core();
+  watch(inner, [{ tag: "Prices", link: "/prices/*" }]);
+  found.href = "https://other.example/prices/1";
+  listeners.click({ target: element("a[href]") });
+  assert.deepEqual(names(inner), []);
+  found.href = "https://shop.example/prices/1";
+  listeners.click({ target: element("a[href]") });
+  assert.deepEqual(names(inner), ["Prices"]);
 });

@@ -31,7 +31,7 @@ function source(name, settings) {
 const modules = mkdtempSync(`${tmpdir()}/pushctl-sw-`);
 for (const name of readdirSync(FOLDER).filter((one) => /^pushctl-(?!sw).*\.js$/.test(one))) {
   const text = readFileSync(`${FOLDER}/${name}`, "utf8");
-  writeFileSync(`${modules}/${name.replace(/js$/, "mjs")}`, text.replace(/(from ?"\.\/[\w-]+)\.js"/g, '$1.mjs"'));
+  writeFileSync(`${modules}/${name.replace(/js$/, "mjs")}`, text.replace(/(from ?"\.\/[\w-]+)\.js(?:\?site=\w+)?"/g, '$1.mjs"'));
 }
 process.on("exit", () => rmSync(modules, { recursive: true }));
 
@@ -216,7 +216,15 @@ export function page({ permission = "default", answer = "granted", early, settin
   const localStorage = given.localStorage ?? memoryStorage();
   const manager = given.manager ?? pushManager();
   const registered = [];
-  const registration = { active: {}, pushManager: manager };
+  const registration = {
+    active: {},
+    pushManager: manager,
+    get scope() {
+      const elsewhere = typeof given.registered === "string" ? given.registered : "/pushctl/";
+      const path = registered.at(-1)?.scope ?? elsewhere;
+      return `${SITE}${path}`;
+    },
+  };
   const clock = { now: Date.now() };
   const warnings = [];
   const loaded = [];
@@ -247,10 +255,10 @@ export function page({ permission = "default", answer = "granted", early, settin
   }
   const window = { pushctl: early, PushManager: class {}, Notification };
   if (given.unsupported) delete window.PushManager;
-  const location = new URL(`${SITE}/basket?utm_source=letter`);
+  const location = new URL(given.path ?? "/basket?utm_source=letter", SITE);
   vm.runInNewContext(source("pushctl.js", settings), {
     window, navigator, Notification, localStorage, location, indexedDB: database, Date: Now,
-    document: { referrer: "https://search.example/", currentScript: null, documentElement: {} },
+    document: { referrer: given.referrer ?? "https://search.example/", currentScript: null, documentElement: {} },
     fetch: net.fetch, crypto: webcrypto, URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
     console: { warn: (text) => warnings.push(text) }, Uint8Array, setTimeout,
     load: async ({ href }) => {

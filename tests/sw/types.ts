@@ -1,10 +1,16 @@
 // What a shop may write, and what its editor must warn of; read by tsc alone.
-import pushctl, { type PromptOptions, type State } from "../../sw/pushctl";
+import pushctl, { type PromptOptions, type Queue, type State } from "../../sw/pushctl";
 
 const options: PromptOptions = {
   kind: "bar", delay: 5000, visits: 2, scroll: 0.5, pages: ["/lamps/*"], days: 30, privacy: "/privacy",
   variants: { plain: { weight: 3 }, offer: { kind: "card", texts: { en: { title: "Offers" } } } },
 };
+
+const queue: Queue = [];
+queue.options = { worker: "/js/push.js", scope: "/js/push/" };
+window.pushctl = queue;
+window.pushctl ??= [];
+window.pushctl.push(["prompt", { delay: 5000 }]);
 
 export async function use(): Promise<State> {
   const answer: "granted" | "denied" | "default" | "unsupported" | "later" | "skipped" =
@@ -16,6 +22,8 @@ export async function use(): Promise<State> {
   await pushctl.cart({ items: [{ id: "lamp", name: "Lamp", price: 49 }], total: 49, currency: "EUR" });
   await pushctl.cart();
   await pushctl.identify("customer-7", told ? "signed" : undefined);
+  await pushctl.identify(7, "signed");
+  await pushctl.identify(null);
   await pushctl.consent({ text: "2026-11", tracking: true });
   await pushctl.preferences({ into: "#preferences" });
   window.pushctl.push(["track", "page_view", {}], (loaded) => loaded.prompt());
@@ -31,5 +39,7 @@ pushctl.prompt({ kind: "banner" });
 pushctl.cart({ items: [{ id: "lamp", name: "Lamp", price: "49" }], total: 49, currency: "EUR" });
 // @ts-expect-error: no call has that name
 window.pushctl.push(["tagg", "lamps"]);
+// @ts-expect-error: a tag with a life has a name
+pushctl.subscribe({ tags: [{ seconds: 3600 }] });
 // @ts-expect-error: an event has a name
 pushctl.track({ total: 49 });

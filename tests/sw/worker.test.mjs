@@ -211,12 +211,21 @@ test("a changed endpoint is told with the old one", async () => {
   assert.equal(browser.database.values.get("subscription").endpoint, "https://push.example/2");
 });
 
-test("a lost subscription is made again with the served key", async () => {
+test("a lost subscription is made again with the key that it had", async () => {
   const browser = worker();
+  const [old, auth] = ["https://push.example/1", new ArrayBuffer(16)];
+  browser.database.values.set("subscription", { endpoint: old, auth, key: KEY, at: 5 });
   await browser.happen("pushsubscriptionchange", { oldSubscription: null });
   assert.equal(browser.manager.made.length, 1);
   assert.equal(browser.manager.made[0].applicationServerKey, KEY);
-  assert.equal(browser.asked[0].json.previous, undefined);
+  assert.equal(browser.asked[0].json.previous, old);
+});
+
+test("whoever turned it off is not subscribed by the browser's change", async () => {
+  const browser = worker();
+  browser.database.values.set("subscription", null);
+  await browser.happen("pushsubscriptionchange", { newSubscription: subscription(2) });
+  assert.deepEqual([browser.manager.made, browser.asked], [[], []]);
 });
 
 test("a change that could not be told leaves the old endpoint for the page to tell of", async () => {
@@ -225,4 +234,17 @@ test("a change that could not be told leaves the old endpoint for the page to te
   browser.answers.push(503);
   await browser.happen("pushsubscriptionchange", { newSubscription: subscription(2) });
   assert.equal(browser.database.values.get("subscription").endpoint, "https://push.example/1");
+});
+
+test("without an address of its own it reports where the page's script came from", async () => {
+  const browser = worker({ url: "" });
+  browser.database.values.set("subscription", { endpoint: "https://push.example/1", home: RECEIVER });
+  await browser.push(declarative());
+  assert.equal(browser.asked[0].url, `${RECEIVER}/v1/reports`);
+});
+
+test("where nobody said where the receiver is, it is the site's own", async () => {
+  const browser = worker({ url: "" });
+  await browser.push(declarative());
+  assert.equal(browser.asked[0].url, `${SITE}/v1/reports`);
 });
