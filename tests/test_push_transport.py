@@ -28,6 +28,8 @@ from tests.support.wire import Act, Request, serve
 
 KEY = vapid.read(vapid.create())
 HTTP2, HTTP1 = ("h2",), ("http/1.1",)
+DEATHS = [Act.RESET, Act.CLOSE, Act.SHUTDOWN, Act.GARBAGE]
+ODD_FRAMES = [Act.LEAVE, Act.FAREWELL, Act.QUIET, Act.PROMISE, Act.OVERFLOW]
 
 
 @pytest.fixture(autouse=True)
@@ -221,9 +223,12 @@ class TestRequests:
 class TestNobodyTwice:
     """G1: whatever the service does to a connection, no body arrives whole twice."""
 
-    @pytest.mark.parametrize("alpn", [HTTP2, HTTP1], ids=lambda alpn: alpn[0])
+    @pytest.mark.parametrize(
+        ("alpn", "act"),
+        [(HTTP1, act) for act in DEATHS] + [(HTTP2, act) for act in DEATHS + ODD_FRAMES],
+        ids=lambda value: value if isinstance(value, str) else value[0],
+    )
     @pytest.mark.parametrize("nth", [1, 2, 10])
-    @pytest.mark.parametrize("act", [Act.RESET, Act.CLOSE, Act.SHUTDOWN, Act.GARBAGE])
     def test_a_connection_that_dies_after_the_body_was_read(
         self, tmp_path: Path, service: Serve, alpn: tuple[str, ...], nth: int, act: str
     ) -> None:

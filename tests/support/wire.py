@@ -65,6 +65,11 @@ class Act:
     REFUSE = "refuse"  # RST_STREAM with REFUSED_STREAM: not processed
     CANCEL = "cancel"  # RST_STREAM with INTERNAL_ERROR: perhaps processed
     GOAWAY = "goaway"  # GOAWAY that names the stream before as the last; then answer those
+    LEAVE = "leave"  # GOAWAY that names this very stream as the last, then a proper close
+    FAREWELL = "farewell"  # GOAWAY that names no stream yet (2^31-1), then a proper close
+    QUIET = "quiet"  # RST_STREAM with NO_ERROR, and no answer
+    PROMISE = "promise"  # PUSH_PROMISE, which the client has forbidden
+    OVERFLOW = "overflow"  # WINDOW_UPDATE beyond what a window may be
     GARBAGE = "garbage"  # bytes that are no frame and no status line
     HANG = "hang"  # nothing, ever
 
@@ -266,13 +271,28 @@ class Http2(_Connection):
         elif act == Act.CANCEL:
             self.h2.reset_stream(stream, h2.errors.ErrorCodes.INTERNAL_ERROR)
         elif act == Act.GOAWAY:
-            # By hand: the package forbids to go on with the streams before.
-            frame = struct.pack(">HBBBIII", 0, 8, 7, 0, 0, max(0, stream - 2), 0)
-            self.tls.sendall(self.h2.data_to_send() + frame)
+            # The package forbids to go on with the streams before.
+            self.by_hand(7, 0, struct.pack(">II", max(0, stream - 2), 0))
+        elif act in (Act.LEAVE, Act.FAREWELL):
+            last = stream if act == Act.LEAVE else 2**31 - 1
+            self.by_hand(7, 0, struct.pack(">II", last, 0))
+            return self.end(Act.SHUTDOWN)
+        elif act == Act.QUIET:
+            self.h2.reset_stream(stream, h2.errors.ErrorCodes.NO_ERROR)
+        elif act == Act.PROMISE:
+            self.by_hand(5, stream, struct.pack(">I", 2) + b"\x88")
+        elif act == Act.OVERFLOW:
+            self.by_hand(8, 0, struct.pack(">I", 2**31 - 1))
         elif act != Act.HANG:
             self.tls.sendall(self.h2.data_to_send())
             return self.end(act)
         return False
+
+    def by_hand(self, kind: int, stream: int, payload: bytes) -> None:
+        """Send a frame that the package would not."""
+        flags = 4 if kind == 5 else 0  # END_HEADERS
+        head = struct.pack(">HBBBI", 0, len(payload), kind, flags, stream)
+        self.tls.sendall(self.h2.data_to_send() + head + payload)
 
     def answer(self, stream: int, answer: Answer) -> None:
         for _ in range(answer.informational):
