@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import campaigns, dispatch, sweep
+from pushctl.jobs import campaigns, dispatch, feeds, sweep
 from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
@@ -153,6 +153,64 @@ def test_a_step_that_somebody_paused_is_their_affair(shop: Shop) -> None:
     shop.fill(bob, NOON + DAY)
     assert shop.sweep(NOON + DAY + 3 * MINUTE).notes == []
     assert shop.store.triggers.held_steps() == {"basket": ["basket/1 paused"]}
+
+
+def test_reminders_go_out_before_an_article_is_even_looked_for(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred thousand readers take minutes; a basket's three minutes are over by then."""
+    from pushctl import config as configs
+
+    project.add(
+        field.config.folder,
+        """[triggers.news]
+feed  = "https://shop.example/feed.xml"
+steps = [{ template = "two" }]
+""",
+    )
+    config = configs.load(field.config.folder / "pushctl.toml", {})
+    people, now = field.people(3), sending.soon()
+    sent: list[dict[str, int]] = []
+
+    def fetch(url: str) -> bytes:
+        campaign = field.store.campaigns.get("basket/1")
+        sent.append(field.store.deliveries.counts(campaign.id))
+        return b'<feed xmlns="http://www.w3.org/2005/Atom"></feed>'
+
+    monkeypatch.setattr(feeds, "fetch", fetch)
+    fill(field.store, people, now - 4 * MINUTE)
+    sweep.run(config, field.store, now)
+    assert sent == [{"accepted": 3}]
+
+
+def test_a_night_s_backlog_of_events_leaves_room_for_reminders(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "_EVENTS", 0.0)
+    ann = shop.person()
+    shop.fill(ann, NOON)
+    for second in range(1200):
+        shop.event(ann, "page_view", NOON + second)
+    summary = shop.sweep(NOON + MINUTE)
+    assert summary.counts["events"] == 500
+    assert shop.sweep(NOON + 2 * MINUTE).counts["events"] == 500
+    summary = shop.sweep(NOON + 3 * MINUTE)
+    assert summary.counts["events"] == 201
+    assert [name for name, _ in shop.got(ann)] == ["basket/1"]
+
+
+def test_a_file_saved_while_a_sweep_begins_is_noticed_by_the_next(shop: Shop) -> None:
+    ann = shop.person()
+    shop.fill(ann, NOON)
+    shop.sweep(NOON)
+    old = shop.config
+    shop.declare("")
+    read, shop.config = shop.config, old  # the sweep has read what stood there before
+    shop.sweep(NOON + MINUTE)
+    shop.config = read
+    shop.sweep(NOON + 3 * MINUTE)
+    assert shop.sent == []
+    assert shop.why(ann)[-1] == ("cancel", "the trigger was taken out of pushctl.toml")
 
 
 def test_a_campaign_of_next_week_is_no_message_of_today(shop: Shop) -> None:

@@ -4,14 +4,14 @@ What a sweep sends: reminders first, then the campaigns that are due, each under
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from pushctl.errors import BusyError, PushctlError
 from pushctl.jobs import deliver, recurring
 from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus
 from pushctl.rules.enrolment import observe
-from pushctl.rules.triggers import From, Trigger
+from pushctl.rules.triggers import From, Kind, Trigger
 
 # A sweep that sends a long broadcast makes room for the next one, which is a minute
 # later: it has 15 s for what is still under way.
@@ -29,17 +29,30 @@ class Dispatch:
         self.refused: str | None = None  # what a push service has against us
         self.stopped = False  # by a signal: the next sweep goes on
 
-    def run(self) -> None:
-        """Send what is due, as far as the time allows."""
+    def reminders(self) -> None:
+        """Send what triggers have due by what somebody did."""
+        led = self._led()
+        begun = {one.name for one in self._walks.triggers.values() if one.kind is Kind.EVENT}
+        self._go_through([number for number, name in led.items() if name in begun], led)
+
+    def everything(self) -> None:
+        """Send all that is due, as far as the time allows."""
         self._walks.notes += recurring.carry_out(self._store, self._config, self._now)
         for number in self._store.schedules.due(self._now):
             self._store.campaigns.change(number, CampaignStatus.RUNNING, self._now)
-        led = {
+        led = self._led()
+        # Triggers first: a campaign is late less soon.
+        self._go_through(sorted(led, key=lambda one: led[one] is None), led)
+
+    def _led(self) -> dict[int, str | None]:
+        """Return the campaigns that are due, each with the trigger that it is a step of."""
+        return {
             number: self._store.triggers.leader(number)
             for number in self._store.deliveries.due_campaigns(self._now)
         }
-        # Reminders first: they are few, and late sooner than a broadcast.
-        for number in sorted(led, key=lambda one: led[one] is None):
+
+    def _go_through(self, numbers: Iterable[int], led: Mapping[int, str | None]) -> None:
+        for number in numbers:
             if self._deadline is not None and time.monotonic() > self._deadline:
                 self._walks.notes.append("out of time: the next sweep goes on")
                 break

@@ -5,7 +5,7 @@ Events are taken in the order in which they were received, a batch and its curso
 transaction, so each is taken once whatever happens.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 
@@ -39,8 +39,8 @@ class Enrolling:
     def _begins(self) -> Mapping[str, list[Trigger]]:
         return by_event(list(self._walks.triggers.values()))
 
-    def new_events(self) -> int:
-        """Take all events since the last sweep; return how many."""
+    def new_events(self, enough: Callable[[], bool] = lambda: False) -> int:
+        """Take the events since the last sweep until it is *enough*; return how many."""
         taken, position = 0, self._position()
         while True:
             with self._store.write():
@@ -53,6 +53,8 @@ class Enrolling:
                 position = events[-1].id
                 self._store.meta.set(_EVENTS, str(position))
             taken += len(events)
+            if enough():
+                break
         return taken
 
     def reports(self) -> None:

@@ -8,7 +8,7 @@ finished for itself, so a kill between any two of them costs nothing but a minut
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,7 +31,7 @@ from pushctl.rules.enrolment import (
     choose,
     decide,
 )
-from pushctl.rules.triggers import Trigger
+from pushctl.rules.triggers import Kind, Trigger
 from pushctl.rules.wording import counted, number
 from pushctl.store import Store
 from pushctl.store.enrolments import Who
@@ -45,6 +45,11 @@ from pushctl.store.idle import (
 )
 
 _BATCH = 500
+
+# Seconds of work after which a sweep leaves the rest of new events, and of what is due,
+# to the next one: a minute later somebody's reminder is due.
+_EVENTS = 20.0
+_DECIDING = 30.0
 
 
 @dataclass(frozen=True)
@@ -178,9 +183,8 @@ class _Sweep:
         code = 1
         try:
             self._drain()
-            self._decide()
-            stopped = self._send()
-            if not stopped:
+            self._take_in()
+            if self._remind() and self._rest():
                 self._tidy()
             code = self._sum_up().exit_code
         finally:
@@ -213,9 +217,14 @@ class _Sweep:
     def _sum_up(self) -> Summary:
         summary = self._summary
         summary.counts = Counter({**summary.counts, **self._walks.tally})
-        summary.notes += self._walks.notes
+        summary.notes += dict.fromkeys(self._walks.notes)
         summary.seconds = time.monotonic() - self._began
         return summary
+
+    def _over(self, share: float) -> Callable[[], bool]:
+        """Return what says whether this sweep has worked for *share* seconds, or too long."""
+        end = self._began + share if self._deadline is None else self._deadline
+        return lambda: time.monotonic() > end
 
     def _late(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
@@ -226,13 +235,17 @@ class _Sweep:
         report = ingest.drain(self._store, self._config, self._config.secret(), self._now)
         self._summary.counts["lines"] += report.lines
 
-    def _decide(self) -> None:
+    def _take_in(self) -> None:
         self._keep_up_with_the_file()
         enrolling = Enrolling(self._walks)
-        self._summary.counts["events"] += enrolling.new_events()
+        self._summary.counts["events"] += enrolling.new_events(self._over(_EVENTS))
         enrolling.reports()
+
+    def _decide(self) -> None:
+        """Decide everything in one go, for who sends by other means."""
+        self._take_in()
         self._scan()
-        self._decide_due()
+        self._decide_due(())
 
     def _keep_up_with_the_file(self) -> None:
         """End the walks of triggers that were taken out of pushctl.toml."""
@@ -253,7 +266,10 @@ class _Sweep:
             self._store.meta.remove(NEXT_SCAN_KEY)
 
     def _file_changed(self) -> bool:
-        return self._store.meta.get(CONFIG_KEY) != fingerprint(self._config.file)
+        if self._store.meta.get(CONFIG_KEY) != fingerprint(self._config.file):
+            return True
+        # Somebody may save it just between our reading it and this.
+        return self._store.triggers.standings().keys() != self._walks.triggers.keys()
 
     def _scans(self) -> bool:
         known = self._store.meta.get(NEXT_SCAN_KEY)
@@ -269,13 +285,15 @@ class _Sweep:
 
     # --- what is due -----------------------------------------------------------------
 
-    def _decide_due(self) -> None:
-        paused = self._store.triggers.paused()
-        while not self._late():
+    def _decide_due(self, besides: Collection[str]) -> None:
+        """Decide what is due of all triggers but those paused and *besides*."""
+        skip = self._store.triggers.paused().union(besides)
+        over = self._over(_DECIDING)
+        while True:
             with self._store.write():
-                due = self._store.enrolments.due(self._now, _BATCH, paused)
+                due = self._store.enrolments.due(self._now, _BATCH, skip)
                 self._decide_batch(due)
-            if len(due) < _BATCH:
+            if len(due) < _BATCH or over():
                 break
 
     def _decide_batch(self, due: list[tuple[Enrolment, Who]]) -> None:
@@ -338,15 +356,27 @@ class _Sweep:
 
     # --- what goes out, and what is let go ---------------------------------------------
 
-    def _send(self) -> bool:
-        """Send what is due; say whether a signal has stopped it."""
+    def _remind(self) -> bool:
+        """Decide and send what people wait for; say whether to go on."""
+        # Days, absences and articles concern many at once: their walks begin after this.
+        many = [one.name for one in self._walks.triggers.values() if one.kind is not Kind.EVENT]
+        self._decide_due(many)
+        return self._send(Dispatch.reminders)
+
+    def _rest(self) -> bool:
+        """Decide and send everything else, as far as it goes; say whether to go on."""
+        self._scan()
+        self._decide_due(())
+        return self._send(Dispatch.everything)
+
+    def _send(self, what: Callable[[Dispatch], None]) -> bool:
         dispatch = Dispatch(self._walks, self._began, self._deadline)
-        dispatch.run()
+        what(dispatch)
         self._summary.counts.update(dispatch.sent)
-        self._summary.refused = dispatch.refused
+        self._summary.refused = self._summary.refused or dispatch.refused
         if dispatch.stopped:
             self._summary.remarks.append("stopped by a signal: the next sweep goes on")
-        return dispatch.stopped
+        return not dispatch.stopped
 
     def _tidy(self) -> None:
         """Once a day: let go what nobody can need any more."""
@@ -360,8 +390,7 @@ class _Sweep:
             for one in self._walks.triggers.values()
             if one.reentry is None or one.reentry > kept
         ]
-        with self._store.write():
-            self._store.tags.expire(self._now)
-            self._store.pruning.run(before, once)
-            self._store.meta.set("sweep.pruned", str(self._now))
+        self._store.tags.expire(self._now)
+        self._store.pruning.run(before, once)
+        self._store.meta.set("sweep.pruned", str(self._now))
         self._store.checkpoint()

@@ -1,0 +1,73 @@
+"""What is let go after a while, what stays, and that nobody has to wait for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl.store import Store, pruning
+from pushctl.store.events import Event
+from tests.support import DAY, MINUTE, NOON
+from tests.support.shop import Shop
+
+LATER = NOON + 500 * DAY
+
+
+@pytest.fixture
+def shop(tmp_path: Path, store: Store) -> Iterator[Shop]:
+    return Shop(tmp_path, store)
+
+
+def rows(shop: Shop, table: str) -> int:
+    (count,) = shop.store.connection.execute(f"SELECT count(*) FROM {table}").fetchone()
+    return int(count)
+
+
+def test_old_events_decisions_and_walks_go_and_the_last_event_stays(shop: Shop) -> None:
+    ann = shop.person()
+    for day in range(10):
+        shop.fill(ann, NOON + day * DAY)
+        shop.sweep(NOON + day * DAY)
+        shop.sweep(NOON + day * DAY + 3 * MINUTE)
+    for day in (20, 22):  # the last walk has watched long enough
+        shop.sweep(NOON + day * DAY)
+    assert shop.store.pruning.run(NOON + 5 * DAY) > 0
+    assert 0 < rows(shop, "events") < 10
+    assert 0 < rows(shop, "enrolments") < 10
+    shop.store.pruning.run(LATER)
+    assert rows(shop, "events") == 1
+    for table in ("enrolments", "decisions", "interests"):
+        assert rows(shop, table) == 0
+    # What was read is not read again.
+    shop.sweep(LATER)
+    assert shop.store.enrolments.of(ann) == []
+
+
+def test_who_still_walks_is_kept(shop: Shop) -> None:
+    shop.declare("""
+[triggers.year]
+on = "subscribed"
+steps = [{ after = "600d", template = "one" }]
+""")
+    ann = shop.person()
+    shop.event(ann, "subscribed", NOON)
+    shop.sweep(NOON)
+    shop.store.pruning.run(LATER)
+    assert [walk.active for walk in shop.store.enrolments.of(ann)] == [True]
+
+
+def test_much_is_deleted_in_many_small_transactions(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = shop.person()
+    shop.store.events.add(
+        Event(ann, "page_view", NOON, NOON, {}, str(number)) for number in range(1001)
+    )
+    monkeypatch.setattr(pruning, "_CHUNK", 100)
+    commits: list[str] = []
+    shop.store.connection.set_trace_callback(
+        lambda text: commits.append(text) if text == "COMMIT" else None
+    )
+    assert shop.store.pruning.run(LATER) == 1000
+    assert len(commits) >= 10
+    assert rows(shop, "events") == 1
