@@ -2,9 +2,9 @@
 // No dependency, no build: a plain script that sets window.pushctl; pushctl.mjs for imports.
 (() => {
   const CONFIG = /*pushctl*/{ "url": "", "key": "" }/*end*/;
-  const SOURCE = document.currentScript?.src ?? `${CONFIG.url || location.origin}/`;
-  const HOME = CONFIG.url || new URL(SOURCE).origin;
   const early = window.pushctl;
+  const SOURCE = document.currentScript?.src || early?.source || `${CONFIG.url || location.origin}/`;
+  const HOME = CONFIG.url || new URL(SOURCE).origin;
   // Loaded twice.
   if (early?.subscribe) return;
 

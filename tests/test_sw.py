@@ -103,7 +103,7 @@ def test_what_a_script_imports_is_imported_for_its_site() -> None:
     assert worker.filled("pushctl-prompt.js", once, SETTINGS) == once
     other = worker.filled("pushctl-prompt.js", once, SETTINGS | {"site": "other"})
     assert other == once.replace("site=shop", "site=other")
-    assert 'import"./pushctl.js?site=shop"' in served("pushctl.mjs")
+    assert 'import("./pushctl.js?site=shop")' in served("pushctl.mjs")
 
 
 TYPESCRIPT = "typescript@5.9.3"

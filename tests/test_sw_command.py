@@ -80,7 +80,7 @@ def test_all_that_a_site_s_pages_load_is_that_site_s(tmp_path: Path) -> None:
     loaded = [
         (site, *part.split("?"))
         for (_, site), file in served.items()
-        for part in re.findall(r'(?:from|import) ?"\./([^"]+)"', file.plain.decode())
+        for part in re.findall(r'(?:from|import) ?\(?"\./([^"]+)"', file.plain.decode())
     ]
     assert len(loaded) == 2 * 6
     for site, name, query in loaded:

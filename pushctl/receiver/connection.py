@@ -28,7 +28,7 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 AtOnce = Callable[[Any, Reply, bool], bool]
 
 MAX_AHEAD = 16  # requests that a client may send before it has the first one's answer
-MAX_AHEAD_BYTES = 64 * 1024  # and what they may weigh: all of it lies in memory
+MAX_AHEAD_BYTES = 32 * 1024  # and what they may weigh: all of it lies in memory
 MAX_HEADERS = 100  # of one request; browsers send about twenty
 # A body may be wrapped in chunks of single bytes, six times as long; what follows the
 # last chunk has no bound of its own (RFC 9112, section 7.1.2).

@@ -28,7 +28,7 @@ _KNOWN = {
 }
 
 # import ... from "./pushctl-look.js": the name of the site goes along.
-_IMPORT = re.compile(r'((?:from|import) ?"\./pushctl[\w-]*\.js)(?:\?site=[^"]*)?"')
+_IMPORT = re.compile(r'((?:from|import) ?\(?"\./pushctl[\w-]*\.js)(?:\?site=[^"]*)?"')
 
 # In some of them: const CONFIG = /*pushctl*/{...}/*end*/;
 _SLOT = re.compile(r"/\*pushctl\*/.*?/\*end\*/", re.DOTALL)

@@ -305,6 +305,16 @@ def test_rules_follow_an_address_that_changes_without_a_load(world: InvitationWo
     world.wait("Boolean(JSON.parse(localStorage.pushctl).ruled?.['Saw the basket'])")
 
 
+def test_the_script_may_be_imported(world: InvitationWorld) -> None:
+    world.browser.open(f"{world.shop.origin}/static/texts.js")  # without the script
+    script = f"http://{world._listen}/pushctl.mjs"
+    world.js(f"import({script!r}).then(() => true)")
+    loaded = world.js(
+        "pushctl.ready.then(() => pushctl.state()).then(({ supported }) => supported)"
+    )
+    assert loaded is True
+
+
 def test_the_bell_stays_and_a_part_of_the_page_may_hold_the_preferences(
     world: InvitationWorld,
 ) -> None:

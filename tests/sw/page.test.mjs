@@ -369,3 +369,9 @@ test("who logs out while the alias is on its way is logged out", async () => {
   await browser.pushctl.identify(null);
   assert.equal(browser.asked.at(-1).json.alias, null);
 });
+
+test("a module tells the script where both of them come from", async () => {
+  const early = Object.assign([], { source: `${RECEIVER}/pushctl.mjs?site=shop` });
+  const browser = await subscribed({ early, settings: { url: "" } });
+  assert.equal(browser.asked[0].url, `${RECEIVER}/v1/subscribe`);
+});
