@@ -238,6 +238,36 @@ def test_replay_says_what_other_rules_would_have_done(
     assert "tomorrow.toml:2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('[trigger.basket]\non = "a"', "has no trigger"),
+        (
+            '[triggers.basket]\non = "a"\naudience = "tag(("\nsteps = [{ template = "one" }]',
+            "rules.toml:3",
+        ),
+        ('[triggers.basket]\non = "a"', "rules.toml:1"),
+    ],
+)
+def test_rules_that_cannot_be_replayed_are_told(
+    field: Field, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(text)
+    assert run("replay", "--triggers", str(file)) == 3
+    assert words in capsys.readouterr().err
+
+
+def test_a_trial_says_why_a_trigger_is_not_meant(
+    field: Field, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (ann,) = field.people(1)
+    capsys.readouterr()
+    words = ("triggers", "test", "price", "--for", str(ann), "--set", "drop=0.05", "--json")
+    assert run(*words) == 0
+    assert rows(capsys)[-1]["reason"] == "where: not drop >= 0.1"
+
+
 def test_replay_sends_nothing_of_a_trigger_since_it_was_paused(
     field: Field, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -152,6 +152,13 @@ def test_what_cannot_be_meant_is_named_with_its_remedy(
     assert words in found[place]
 
 
+@pytest.mark.parametrize("name", ["basket/1", "", "Two words", "x" * 65])
+def test_a_name_that_a_campaign_could_not_bear_is_refused(name: str) -> None:
+    trigger, (fault,) = parse(name, tomllib.loads(f'on = "a"\n{STEPS}'))
+    assert trigger is None
+    assert (fault.path, fault.text) == (("triggers", name), "is not a usable name")
+
+
 def test_every_fault_is_found_at_once() -> None:
     found = faults('on = "a"\nquiet = "x"\nholdout = 2\nsteps = [{ after = "y" }]')
     assert set(found) == {"quiet", "holdout", "steps.1.after", "steps.1.template"}

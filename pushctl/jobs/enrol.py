@@ -197,7 +197,8 @@ def write(walks: Walks, trigger: Trigger, entry: Entry, who: Who, said: str) -> 
             walks.tally["restarted"] += 1
             walks.store.enrolments.save([(entry.enrolment, entry.reason)], walks.now)
             number = entry.enrolment.id
-            walks.say(trigger.name, who.subscription, number, "restarted", entry.reason)
+            for one in {who.subscription, entry.enrolment.subscription}:
+                walks.say(trigger.name, one, number, "restarted", entry.reason)
         case Refuse():
             reason = f"{said}: {entry.reason}"
             walks.tally["refused"] += 1

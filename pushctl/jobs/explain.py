@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pushctl.config import Config
 from pushctl.model import Millis, Subscription
 from pushctl.rules import cart, timing
-from pushctl.rules.conditions import unmet
+from pushctl.rules.entering import not_meant
 from pushctl.rules.triggers import Trigger, by_event
 from pushctl.store import Store
 
@@ -61,15 +61,10 @@ def _not_meant(
     for event in store.events.of(who.id, LIMIT):
         meant = cart.meaning(event.name, event.properties)
         basket = cart.after(None, event.name, event.properties, ())
-        told = {"value": cart.value(event.properties, basket), **event.properties}
+        value = cart.value(event.properties, basket)
         for trigger in begins.get(meant, ()):
-            if trigger.sites and who.site not in trigger.sites:
-                why = f"not for the site {who.site}"
-            elif failed := unmet(trigger.where, told):
-                why = f"where: not {failed}"
-            else:
-                continue
-            yield Moment(event.at, "decision", trigger.name, f"not meant: {why}")
+            if why := not_meant(trigger, event.properties, value, who.site):
+                yield Moment(event.at, "decision", trigger.name, f"not meant: {why}")
 
 
 def _decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:

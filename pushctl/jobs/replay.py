@@ -13,10 +13,10 @@ from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError, Problem
 from pushctl.jobs.walks import Walks
 from pushctl.model import Millis
-from pushctl.rules import declaration, timing
+from pushctl.rules import audience, declaration, timing
 from pushctl.rules.enrolment import Person
 from pushctl.rules.rehearsal import Rehearsal, play
-from pushctl.rules.structure import line_of
+from pushctl.rules.structure import Fault, line_of
 from pushctl.rules.triggers import Frequency, Kind, Trigger, campaign_name
 from pushctl.store import Store
 
@@ -76,15 +76,26 @@ def read(file: Path) -> tuple[dict[str, Trigger], Frequency]:
         raise InputError(f"{file} can't be read: {error.strerror}.") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file} is not TOML: {error}") from error
-    triggers, faults = declaration.parse_all(tables.get("triggers", {}))
+    if not tables.get("triggers"):
+        raise ConfigError(f"{file} has no trigger. Write [triggers.NAME] as in pushctl.toml.")
+    triggers, faults = declaration.parse_all(tables["triggers"])
     frequency, wrong = declaration.parse_frequency(tables.get("frequency", {}))
-    if faults or wrong:
+    faults += wrong + list(_audiences(triggers))
+    if faults:
         problems = [
             Problem(f"{file.name}:{line_of(one.path, text)}", one.text, one.remedy)
-            for one in [*faults, *wrong]
+            for one in faults
         ]
         raise ConfigError(f"{file} has {len(problems)} problems:", problems)
     return triggers, frequency
+
+
+def _audiences(triggers: Mapping[str, Trigger]) -> Iterator[Fault]:
+    for name, trigger in triggers.items():
+        try:
+            audience.parse(trigger.audience or "everyone")
+        except InputError as error:
+            yield Fault(("triggers", name, "audience"), str(error), "See docs/audience.md.")
 
 
 def run(

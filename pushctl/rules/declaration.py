@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
-from pushctl.rules import conditions, timing
+from pushctl.rules import conditions, settings, timing
 from pushctl.rules.structure import Fault, Path, meant
 from pushctl.rules.triggers import (
     DEFAULT_MAX_LATE,
@@ -75,6 +75,9 @@ def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fa
     if not isinstance(table, Mapping):
         read.blame("", "is not a table", f"Write [triggers.{name}] and its keys below.")
         return None, faults
+    # "basket/1" is a step's campaign, so no name has a slash.
+    if fault := settings.named((name, table)):
+        read.blame("", *fault)
     read.only(_KEYS)
     kind = _kind(read)
     steps = _steps(read)

@@ -57,10 +57,7 @@ def enter(
     named in trigger.on, *seen* the names of its events after this one (they may
     arrive out of order). The audience is asked by the caller, for Enter alone.
     """
-    if trigger.sites and site not in trigger.sites:
-        return None
-    # What the event is worth counts as its own, though its page told prices alone.
-    if unmet(trigger.where, {"value": context.get("value"), **event.properties}) is not None:
+    if not_meant(trigger, event.properties, context.get("value"), site):
         return None
     if len(trigger.on) > 1 and not in_sequence(trigger, event, history):
         return None
@@ -71,6 +68,21 @@ def enter(
         return Refuse("older than the event that began the walk")
     fresh = begin(trigger, event, public_id, zone, context)
     return join(trigger, fresh, latest, event.name)
+
+
+def not_meant(
+    trigger: Trigger, properties: Mapping[str, Json], value: Json, site: str
+) -> str | None:
+    """
+    Say why an event of a right name is not meant all the same; None: it is.
+
+    *value* is what the event is worth: it counts as its own though its page told prices
+    alone.
+    """
+    if trigger.sites and site not in trigger.sites:
+        return f"not for the site {site}"
+    failed = unmet(trigger.where, {"value": value, **properties})
+    return f"where: not {failed}" if failed else None
 
 
 def join(trigger: Trigger, fresh: Enrolment, latest: Enrolment | None, said: str) -> Entry:

@@ -21,7 +21,7 @@ from pushctl.rules.enrolment import (
     decide,
     observe,
 )
-from pushctl.rules.entering import Enter, Refuse, Restart, enter
+from pushctl.rules.entering import Enter, Refuse, Restart, enter, not_meant
 from pushctl.rules.triggers import Frequency, Trigger, by_event
 
 _KEEP_SENT = 50
@@ -150,6 +150,11 @@ class Rehearsal:
             yield Happening(now, trigger.name, "restarted", entry.reason)
         elif isinstance(entry, Refuse):
             yield Happening(now, trigger.name, "refused", f"{event.name}: {entry.reason}")
+        else:
+            value = cart.value(event.properties, basket)
+            why = not_meant(trigger, event.properties, value, self.site)
+            if why is not None:
+                yield Happening(now, trigger.name, "not meant", why)
 
     def _carry_out(
         self, trigger: Trigger, walk: Enrolment, intent: Intent, now: Millis

@@ -86,6 +86,7 @@ class Schedules:
             SELECT count(*) FROM deliveries
              WHERE campaign_id = :campaign AND status = 'planned'
                AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
+               AND (expires_at IS NULL OR expires_at > :now)
         """
         values = {"campaign": campaign, "now": now}
         return int(self._store.connection.execute(sql, values).fetchone()[0])
