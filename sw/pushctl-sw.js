@@ -46,7 +46,7 @@ function read(event) {
   }
   shown.icon ??= CONFIG.icon;
   shown.badge ??= CONFIG.badge;
-  const actions = Array.isArray(given.actions) ? given.actions.filter((one) => one?.action) : [];
+  const actions = [].concat(given.actions).filter((one) => one?.action);
   shown.actions = actions;
   shown.data = {
     ...given.data,
@@ -59,12 +59,11 @@ function read(event) {
 // The Declarative Web Push JSON; Safari has read it already (event.notification).
 function declared(event) {
   try {
-    const payload = event.notification ?? event.data.json().notification;
-    if (payload && typeof payload === "object") return payload;
+    return Object(event.notification ?? event.data.json().notification);
   } catch {
     // an empty push has no data, a garbled one no JSON
+    return {};
   }
-  return {};
 }
 
 const text = (value) => (typeof value === "string" ? value : "");

@@ -177,9 +177,15 @@
   const keep = async (change, more = true) =>
     !(more && silent()) && (store(change), flush());
 
-  // One at a time; resolves to whether everything is told.
+  // One at a time; resolves to whether everything is told. What did not get through is tried
+  // again while the page is open: who buys on the last page must not be reminded.
   let flushing = Promise.resolve();
-  const flush = () => (flushing = flushing.then(tellAll).catch(() => false));
+  let again;
+  const flush = () => (flushing = flushing.then(tellAll).catch(() => {
+    clearTimeout(again);
+    again = setTimeout(flush, 5000 + Math.random() * 10_000);
+    return false;
+  }));
 
   async function tellAll() {
     const last = SUPPORTED && (await update());
@@ -192,8 +198,7 @@
         most = 1;
         continue;
       }
-      const told = new Set(events.map(({ id }) => id));
-      store({ events: stored().events.filter(({ id }) => !told.has(id)) });
+      store({ events: stored().events.filter(({ id }) => !events.some((one) => one.id === id)) });
     }
     for (let names; (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
       const { tags } = stored();
@@ -334,7 +339,7 @@
   stored().landing || silent() ||
     store({ landing: { page: location.href.slice(0, 512), referrer: document.referrer.slice(0, 256) } });
   // Called before we were here.
-  if (Array.isArray(early)) api.push(...early);
+  early?.forEach?.((one) => api.push(one));
   api.ready = sync().catch(warn);
   if (CONFIG.rules && !silent()) more("rules").then(({ watch }) => watch(inner)).catch(warn);
 })();

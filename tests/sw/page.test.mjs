@@ -375,3 +375,15 @@ test("a module tells the script where both of them come from", async () => {
   const browser = await subscribed({ early, settings: { url: "" } });
   assert.equal(browser.asked[0].url, `${RECEIVER}/v1/subscribe`);
 });
+
+test("what did not get through is told while the page is still open", async () => {
+  const browser = await subscribed();
+  browser.answers.push("offline", 503);
+  assert.equal(await browser.pushctl.track("purchase"), false);
+  await browser.pass();
+  await browser.pass();
+  await browser.pass();
+  const told = browser.asked.filter(({ path }) => path === "/v1/events");
+  assert.deepEqual(told.map(({ json }) => json.events[0].name), Array(3).fill("purchase"));
+  assert.equal(new Set(told.map(({ json }) => json.events[0].id)).size, 1);
+});

@@ -227,6 +227,7 @@ export function page({ permission = "default", answer = "granted", early, settin
   };
   const clock = { now: Date.now() };
   const warnings = [];
+  const timers = [];
   const loaded = [];
   const navigator = {
     ...given.navigator,
@@ -260,7 +261,9 @@ export function page({ permission = "default", answer = "granted", early, settin
     window, navigator, Notification, localStorage, location, indexedDB: database, Date: Now,
     document: { referrer: given.referrer ?? "https://search.example/", currentScript: null, documentElement: {} },
     fetch: net.fetch, crypto: webcrypto, URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
-    console: { warn: (text) => warnings.push(text) }, Uint8Array, setTimeout,
+    console: { warn: (text) => warnings.push(text) }, Uint8Array,
+    setTimeout: (call) => timers.push(call),
+    clearTimeout: (number) => number && delete timers[number - 1],
     load: async ({ href }) => {
       loaded.push(href);
       const [, file] = href.match(/pushctl-(\w+)\.js/);
@@ -269,6 +272,9 @@ export function page({ permission = "default", answer = "granted", early, settin
   });
   const { pushctl } = window;
   return {
-    pushctl, manager, registered, Notification, database, localStorage, clock, warnings, loaded, ...net,
+    pushctl, manager, registered, Notification, database, localStorage, clock, warnings, loaded,
+    // What waits is done now.
+    pass: () => Promise.all(timers.splice(0).map((call) => call?.())),
+    ...net,
   };
 }
