@@ -77,6 +77,8 @@ class Proxies:
         What stands further left in X-Forwarded-For was written by whoever that is, and
         may be anything.
         """
+        # An IPv4 client of a socket for both (RFC 4291, section 2.5.5.2).
+        peer = peer.removeprefix("::ffff:") if "." in peer else peer
         if not self.holds(peer):
             return peer
         told = b",".join(value for name, value in headers if name == _FORWARDED)
