@@ -242,6 +242,23 @@ def test_a_broken_template_stops_no_other_trigger(shop: Shop) -> None:
     assert {one.campaign for one in shop.sent} == {"basket/1"}
 
 
+def test_an_audience_that_cannot_be_read_rests_its_trigger_alone(shop: Shop) -> None:
+    odd = BASKET.replace("triggers.basket]", "triggers.odd]\naudience = \"tag('VIP')\"")
+    shop.declare(BASKET + odd)
+    ann, bob = shop.person(), shop.person()
+    shop.store.tags.add([ann], "VIP", NOON)
+    shop.event(ann, "page_view", NOON)
+    shop.declare(BASKET + odd.replace("tag('VIP')", "segment('vipp')"))
+    for person in (ann, bob):
+        shop.fill(person, NOON)
+    for minute in (0, 3, 9):
+        summary = shop.sweep(NOON + minute * MINUTE)
+        assert summary.exit_code == 5
+        assert "odd rests, its audience can't be read: no segment" in summary.notes[0]
+    assert {one.campaign for one in shop.sent} == {"basket/1"}
+    assert ("refused", "cart_updated: the audience can't be read") in shop.why(ann)
+
+
 def test_the_control_group_gets_nothing(shop: Shop) -> None:
     shop.declare(BASKET + "holdout = 0.5\n")
     people = [shop.person() for _ in range(40)]

@@ -162,10 +162,11 @@ class Enrolling:
             seen=self._walks.seen(trigger, who, event.at, f"event:{event.id}"),
             site=who.site,
         )
-        if isinstance(entry, Enter) and not self._walks.in_audience(
-            trigger.name, [who.subscription]
-        ):
-            entry = Refuse("not in the audience")
+        if isinstance(entry, Enter):
+            if trigger.name in self._walks.unreadable:
+                entry = Refuse("the audience can't be read")
+            elif not self._walks.in_audience(trigger.name, [who.subscription]):
+                entry = Refuse("not in the audience")
         if entry is not None:
             write(self._walks, trigger, entry, who, event.name)
 

@@ -74,6 +74,8 @@ def scan(walks: Walks, answers: Answers) -> Millis | None:
         standing = standings.get(trigger.name)
         if standing is None or standing.paused_at is not None:
             continue
+        if trigger.name in walks.unreadable:
+            continue
         wanted.append(walks.now + (DATES_EVERY if trigger.kind is Kind.DATE else OFTEN))
         if trigger.kind is Kind.FEED:
             _announce(walks, trigger, standing, answers.get(trigger.name))

@@ -287,7 +287,7 @@ class _Sweep:
 
     def _decide_due(self, besides: Collection[str]) -> None:
         """Decide what is due of all triggers but those paused and *besides*."""
-        skip = self._store.triggers.paused().union(besides)
+        skip = self._store.triggers.paused().union(besides, self._walks.unreadable)
         over = self._over(_DECIDING)
         while True:
             with self._store.write():

@@ -12,6 +12,7 @@ from datetime import tzinfo
 from functools import cached_property
 
 from pushctl.config import Config
+from pushctl.errors import PushctlError
 from pushctl.jobs import wishes
 from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import audience, cart, timing
@@ -60,12 +61,32 @@ class Walks:
         return frozenset().union(*(trigger.stops for trigger in self.triggers.values()))
 
     @cached_property
-    def _audiences(self) -> Mapping[str, audience.Expression]:
-        return {
-            name: audience.resolved(audience.parse(trigger.audience), self.config.segments)
-            for name, trigger in self.triggers.items()
-            if trigger.audience
+    def _audiences(self) -> Mapping[str, audience.Expression | PushctlError]:
+        found: dict[str, audience.Expression | PushctlError] = {}
+        for name, trigger in self.triggers.items():
+            if trigger.audience:
+                try:
+                    parsed = audience.parse(trigger.audience)
+                    found[name] = audience.resolved(parsed, self.config.segments)
+                except PushctlError as error:
+                    found[name] = error
+        return found
+
+    @cached_property
+    def unreadable(self) -> frozenset[str]:
+        """
+        Return the triggers whose audience can't be read: they rest, the others go on.
+
+        Notes it for whoever reads what a sweep has to say.
+        """
+        faults = {
+            name: one for name, one in self._audiences.items() if isinstance(one, PushctlError)
         }
+        self.notes += [
+            f"{name} rests, its audience can't be read: {error}"
+            for name, error in faults.items()
+        ]
+        return frozenset(faults)
 
     # --- reading ---------------------------------------------------------------------
 
@@ -135,8 +156,14 @@ class Walks:
         )
 
     def in_audience(self, trigger: str, subscriptions: Collection[int]) -> set[int]:
-        """Return which of *subscriptions* the trigger's audience means now."""
+        """
+        Return which of *subscriptions* the trigger's audience means now.
+
+        Raises what is wrong with an audience that is ``unreadable``.
+        """
         expression = self._audiences.get(trigger)
+        if isinstance(expression, PushctlError):
+            raise expression
         if expression is None:
             return set(subscriptions)
         return self.store.audience.among(expression, subscriptions, self.now)
