@@ -146,9 +146,10 @@ class Connection(asyncio.Protocol):
     # ten thousand requests or headers, and everybody else would wait for them.
 
     def on_message_begin(self) -> None:
-        weight = sum(each.weight for each in self._requests)
-        if len(self._requests) > MAX_AHEAD or weight > MAX_AHEAD_BYTES:
-            self._stop("ahead")
+        if self._requests:  # nobody's browser does that
+            weight = sum(each.weight for each in self._requests)
+            if len(self._requests) > MAX_AHEAD or weight > MAX_AHEAD_BYTES:
+                self._stop("ahead")
         self._incoming = Request(self)
         self._requests.append(self._incoming)
 
