@@ -5,6 +5,8 @@ from datetime import UTC
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pushctl.rules import cart, timing
 from pushctl.rules.declaration import parse
@@ -27,7 +29,7 @@ from pushctl.rules.enrolment import (
 )
 from pushctl.rules.entering import Enter, Refuse, Restart, date_occurrence, enter
 from pushctl.rules.timing import DAY, HOUR, MINUTE
-from pushctl.rules.triggers import Frequency, Trigger
+from pushctl.rules.triggers import DateRule, Frequency, Trigger
 from tests.support import NOON
 
 BERLIN = timing.zone("Europe/Berlin")
@@ -401,6 +403,20 @@ def test_birthdays_come_once_a_year(value: object, days: int, expected: str | No
         assert found[1] == NOON + 2 * HOUR
 
 
+@given(
+    value=st.dates().map(str) | st.sampled_from(["0001-01-01", "9999-12-31", "9999-01-01T"]),
+    days=st.integers(-366, 366),
+    yearly=st.booleans(),
+    zone=st.sampled_from(["Pacific/Kiritimati", "Etc/GMT+12", "Europe/Berlin"]),
+)
+def test_no_date_that_a_browser_says_stops_the_scan(
+    value: str, days: int, yearly: bool, zone: str
+) -> None:
+    rule = DateRule("birthday", days, yearly=yearly)
+    found = date_occurrence(rule, value, timing.zone(zone), NOON - DAY, NOON + DAY)
+    assert found is None or NOON - DAY <= found[1] < NOON + DAY
+
+
 def test_an_update_that_leaves_nothing_empties_the_basket() -> None:
     assert cart.meaning("cart_updated", {"items": []}) == "cart_emptied"
     assert cart.meaning("cart_updated", {"total": 0}) == "cart_emptied"
@@ -440,3 +456,34 @@ def test_odd_baskets_do_no_harm() -> None:
     found = cart.read(odd, [])
     assert len(found["items"]) <= cart.MAX_ITEMS
     assert cart.read({"items": "many", "total": {}}, [])["total"] is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["inf", "-Infinity", "1e999", "1e308", "nan", "1_0", "१२"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(["items", "total", "value", "price", "quantity", "url", "name", "id"]),
+        inner, max_size=6,
+    ),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(
+    properties=st.dictionaries(
+        st.sampled_from(["items", "total", "value", "price", "currency", "url"]),
+        JSON | st.lists(st.dictionaries(st.sampled_from(["price", "quantity"]), JSON)),
+    )
+)
+def test_no_page_can_send_a_basket_that_stops_the_sweep(properties: dict[str, Any]) -> None:
+    found = cart.read(properties, ["https://shop.example"])
+    worth = cart.value(properties, found)
+    assert worth is None or abs(worth) < 1e20
+    cart.meaning("cart_updated", properties)
+    assert entered(BASKET, value=worth).active
+
+
+def test_infinite_prices_are_none() -> None:
+    for price in ("inf", "1e999", float("inf"), 10**400, "1e308"):
+        assert cart.read({"items": [{"price": price, "quantity": 9}]}, [])["total"] == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -240,6 +241,29 @@ def test_a_broken_template_stops_no_other_trigger(shop: Shop) -> None:
     assert "missing" in summary.notes[0]
     shop.sweep(NOON + 8 * MINUTE)
     assert {one.campaign for one in shop.sent} == {"basket/1"}
+
+
+def test_an_event_that_nobody_can_read_stops_nobody(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a stranger's page finds to send next: the other baskets go on."""
+    from pushctl.jobs import enrol
+
+    ann, eve = shop.person(), shop.person()
+    shop.fill(eve, NOON, price=666)
+    shop.fill(ann, NOON)
+    real = enrol.context
+
+    def fails(event: Any, basket: Any) -> Any:
+        if event.subscription == eve:
+            raise OverflowError("cannot convert float infinity to integer")
+        return real(event, basket)
+
+    monkeypatch.setattr(enrol, "context", fails)
+    summary = shop.sweep(NOON + 3 * MINUTE)
+    assert "event 1 is left out" in summary.notes[0]
+    assert shop.got(ann) and not shop.got(eve)
+    assert shop.sweep(NOON + 4 * MINUTE).notes == []
 
 
 def test_an_audience_that_cannot_be_read_rests_its_trigger_alone(shop: Shop) -> None:

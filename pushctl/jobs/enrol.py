@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property
 
+from pushctl.errors import InputError
 from pushctl.jobs import baskets
 from pushctl.jobs.walks import Walks
 from pushctl.model import Json, Millis
@@ -49,7 +50,7 @@ class Enrolling:
                     break
                 self._who.clear()
                 for event in events:
-                    self._take(replace(event, name=cart.meaning(event.name, event.properties)))
+                    self._take_safely(event)
                 position = events[-1].id
                 self._store.meta.set(_EVENTS, str(position))
             taken += len(events)
@@ -76,6 +77,15 @@ class Enrolling:
         position = self._store.triggers.first_event_since(since)
         self._store.meta.set(_EVENTS, str(position))
         return position
+
+    def _take_safely(self, event: Event) -> None:
+        """Take one event; what a stranger put into it must not stop everybody's sweeps."""
+        try:
+            with self._store.savepoint():
+                self._take(replace(event, name=cart.meaning(event.name, event.properties)))
+        except (InputError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+            why = f"{type(error).__name__}: {error}"
+            self._walks.notes.append(f"event {event.id} is left out, it can't be read ({why})")
 
     def _take(self, event: Event) -> None:
         if event.subscription not in self._who:

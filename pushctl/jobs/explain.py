@@ -2,11 +2,11 @@
 Why somebody got what: events, decisions, messages and what browsers reported, in order.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pushctl.config import Config
-from pushctl.model import Millis, Subscription
+from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import cart, timing
 from pushctl.rules.entering import not_meant
 from pushctl.rules.triggers import Trigger, by_event
@@ -44,9 +44,13 @@ _ORDER = ("event", "decision", "message", "report", "next")
 
 def _events(store: Store, who: Subscription) -> Iterator[Moment]:
     for event in store.events.of(who.id, LIMIT):
-        value = event.properties.get("total", event.properties.get("value"))
-        worth = "" if value is None else f", worth {value}"
+        value = _worth(event.name, event.properties)
+        worth = "" if value is None else f", worth {value:.2f}".removesuffix(".00")
         yield Moment(event.at, "event", "", f"{event.name}{worth}")
+
+
+def _worth(name: str, properties: Mapping[str, Json]) -> float | None:
+    return cart.value(properties, cart.after(None, name, properties, ()))
 
 
 def _not_meant(
@@ -60,8 +64,7 @@ def _not_meant(
     begins = by_event([one for one in config.triggers.values() if name in (None, one.name)])
     for event in store.events.of(who.id, LIMIT):
         meant = cart.meaning(event.name, event.properties)
-        basket = cart.after(None, event.name, event.properties, ())
-        value = cart.value(event.properties, basket)
+        value = _worth(event.name, event.properties)
         for trigger in begins.get(meant, ()):
             if why := not_meant(trigger, event.properties, value, who.site):
                 yield Moment(event.at, "decision", trigger.name, f"not meant: {why}")

@@ -25,6 +25,9 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
 }
 
 
+_LARGEST = 1e15
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One field and what it must be: an operator of _ORDER, "=", "!=", "like" or "in"."""
@@ -72,19 +75,19 @@ def look_up(values: Mapping[str, Json], path: str) -> tuple[Json, bool]:
 
 
 def as_number(value: Json) -> float | None:
-    """Return a JSON number, or the number that a page wrote as text, or None."""
-    if isinstance(value, bool):
+    """
+    Return a JSON number, or the number that a page wrote as text, or None.
+
+    Neither infinite nor beyond what a price can be: pages are strangers, and sums and
+    roundings of such numbers fail.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return None
-        # "nan" is neither above nor below anything.
-        return number if number == number else None
-    return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if -_LARGEST < number < _LARGEST else None  # "nan" is not between them
 
 
 def _one(field: str, value: Json) -> Condition:

@@ -149,7 +149,10 @@ def date_occurrence(
     for one in days:
         if rule.yearly and one < day:
             continue
-        sending = one + timedelta(days=rule.days)
+        try:
+            sending = one + timedelta(days=rule.days)
+        except OverflowError:  # the year 9999: a browser may say anything
+            continue
         at = timing.instant(sending, rule.at, zone)
         if since <= at < until:
             return f"date:{sending.isoformat()}", at
