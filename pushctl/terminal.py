@@ -148,15 +148,26 @@ class Bar:
 
     def __init__(self, bars: progress.Progress, label: str, total: int | None) -> None:
         self._bars = bars
-        self._task = bars.add_task(label, total=total, speed="")
+        self._task = bars.add_task(label, total=total, done="", speed="")
+        self._show(0)
 
     def advance(self, count: int = 1) -> None:
-        speed = self._bars.tasks[0].speed
-        shown = f"{number(round(speed))}/s" if speed else ""
-        self._bars.update(self._task, advance=count, speed=shown)
+        self._show(count)
 
     def total(self, count: int) -> None:
         self._bars.update(self._task, total=count)
+        self._show(0)
+
+    def _show(self, count: int) -> None:
+        task = self._bars.tasks[0]
+        done, speed = task.completed + count, task.speed
+        of = "" if task.total is None else f"/{number(task.total)}"
+        self._bars.update(
+            self._task,
+            advance=count,
+            done=f"{number(int(done))}{of}",
+            speed=f" {number(round(speed))}/s" if speed else "",
+        )
 
     def end(self) -> None:
         """Show what was done as all there was, where nobody knew beforehand."""
@@ -170,10 +181,11 @@ def bar(where: Console, label: str, total: int | None) -> Iterator[Bar]:
     columns = (
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(complete_style="cyan", finished_style="green"),
-        progress.MofNCompleteColumn(),
-        progress.TextColumn("{task.fields[speed]}", style="dim", markup=False),
+        progress.TextColumn("{task.fields[done]}[dim]{task.fields[speed]}"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
+    # Room for the "^C" of who stops it, which would push the line over the edge.
+    where.width -= 2
     with progress.Progress(*columns, console=where) as bars:
         drawn = Bar(bars, label, total)
         yield drawn

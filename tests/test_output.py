@@ -211,7 +211,7 @@ def test_progress_is_silent_off_a_terminal_and_a_bar_on_one(
         "    bar.total(2000); bar.advance(2000)\n"
     )
     shown = on_terminal([sys.executable, "-c", code]).out
-    assert "Sending [x]" in shown and "2000/2000" in shown
+    assert "Sending [x]" in shown and "2,000/2,000" in shown
 
 
 def test_a_panel_is_plain_lines_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
