@@ -74,6 +74,29 @@ def test_a_bucket_holds_ten_seconds_worth_and_fills_again() -> None:
     assert buckets.take("a") == 0.5
 
 
+def test_what_costs_more_waits_longer_and_never_for_ever() -> None:
+    clock = Clock()
+    buckets = Buckets(2, clock=clock)
+    assert [buckets.take("a", 10) for _ in range(3)] == [0.0, 0.0, 5.0]
+    clock.now += 5
+    assert buckets.take("a", 10) == 0.0
+    # As much as a whole bucket holds, where that is less.
+    assert Buckets(0.1, clock=clock).take("a", 10) == 0.0
+
+
+def test_subscriptions_count_for_ten_requests_of_their_address(strict: int) -> None:
+    statuses = []
+    for number in range(3):
+        one = http.client.HTTPConnection(
+            "127.0.0.1", strict, 10, source_address=("127.9.0.9", 0)
+        )
+        heads = {"Origin": r.ORIGIN, "Content-Type": "application/json"}
+        one.request("POST", "/v1/subscribe", json.dumps(r.subscription(number)), heads)
+        statuses.append(one.getresponse().status)
+        one.close()
+    assert statuses == [204, 429, 429]
+
+
 def test_however_many_addresses_come_few_are_remembered() -> None:
     buckets = Buckets(1, most=1_000, clock=Clock())
     for number in range(50_000):

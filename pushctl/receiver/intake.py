@@ -84,7 +84,8 @@ class Intake:
 
     def _admit(self, visit: "Visit", late: bool) -> None:
         """Refuse what the heads alone give away, before a byte of the body is read."""
-        visit.address = self._gate.check(visit.peer, visit.raw, visit.site)
+        cost = self._shape.cost
+        visit.address = self._gate.check(visit.peer, visit.raw, visit.site, cost)
         if late:
             raise overloaded("late", "Too much is coming in at once.", 5)
         _check_heads(visit.method, visit.heads, self._shape)

@@ -41,15 +41,16 @@ class Buckets:
     def __len__(self) -> int:
         return len(self._buckets)
 
-    def take(self, name: str | bytes) -> float:
-        """Take one token; return 0, or after how many seconds there will be one."""
+    def take(self, name: str | bytes, cost: int = 1) -> float:
+        """Take *cost* tokens; return 0, or after how many seconds there will be as many."""
         if not self._rate:
             return 0.0
         now = self._clock()
         left, since = self._buckets.pop(name, (self._burst, now))
         left = min(self._burst, left + (now - since) * self._rate)
-        wait = 0.0 if left >= 1 else (1 - left) / self._rate
-        self._buckets[name] = (left if wait else left - 1, now)
+        due = min(cost, self._burst)
+        wait = 0.0 if left >= due else (due - left) / self._rate
+        self._buckets[name] = (left if wait else left - due, now)
         if len(self._buckets) > self._most:
             self._buckets.popitem(last=False)
         return wait
@@ -128,14 +129,22 @@ class Gate:
         self.addresses = Buckets(per_address)
         self.sites = Buckets(per_site)
 
-    def check(self, peer: str, headers: Iterable[tuple[bytes, bytes]], site: str | None) -> str:
+    def check(
+        self,
+        peer: str,
+        headers: Iterable[tuple[bytes, bytes]],
+        site: str | None,
+        cost: int = 1,
+    ) -> str:
         """
         Return the client's address; raise Refusal (429) when it or its site asks too much.
 
         A proxy that doesn't say for whom it asks stands for everybody: no limit is its.
         """
         address = self.proxies.client(peer, headers)
-        wait = 0.0 if self.proxies.holds(address) else self.addresses.take(bucket(address))
+        wait = 0.0
+        if not self.proxies.holds(address):
+            wait = self.addresses.take(bucket(address), cost)
         if wait:
             raise _too_many("rate", wait)
         if site is not None:

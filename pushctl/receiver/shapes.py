@@ -44,6 +44,7 @@ class Shape:
     required: frozenset[str]
     signed: bool = True  # refuse at once what carries no signature
     plain: bool = False  # text/plain too: sendBeacon, and no preflight
+    cost: int = 1  # how many requests of its address's rate it counts for
 
 
 def label(most: int) -> Check:
@@ -249,7 +250,13 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
     events = {**known, "events": each(EVENT, MAX_EVENTS)}
     return {
         "/v1/subscribe": Shape(
-            4 * KILO, subscribe, frozenset({"subscription", "key"}), signed=False
+            4 * KILO,
+            subscribe,
+            frozenset({"subscription", "key"}),
+            signed=False,
+            # Strangers can make some up, and each is written to; a browser tells its own
+            # once a day.
+            cost=10,
         ),
         "/v1/unsubscribe": Shape(4 * KILO, known, frozenset(known)),
         "/v1/tags": Shape(8 * KILO, tags, frozenset(known)),
