@@ -315,6 +315,27 @@ def test_the_script_may_be_imported(world: InvitationWorld) -> None:
     assert loaded is True
 
 
+def test_whoever_asks_twice_gets_one(world: InvitationWorld) -> None:
+    count = "document.querySelectorAll('pushctl-{}').length"
+    world.go("/?lang=en")
+    world.js("(pushctl.preferences(), pushctl.preferences(), 0)")
+    world.wait(f"Boolean({DIALOG}('dialog')?.open)")
+    world.wait("pushctl.state()")
+    assert world.js(count.format("preferences")) == 1
+    world.browser.click("pushctl-preferences >>> .close")
+    for _ in range(2):
+        world.js("pushctl.preferences({ into: 'main' })")
+    assert world.js(count.format("preferences")) == 1
+    told = world.js("pushctl.preferences({ into: '#nowhere' }).catch((error) => error.message)")
+    assert "#nowhere" in told
+    assert world.js(count.format("preferences")) == 1
+
+    world.ask("bell")
+    world.js("(pushctl.prompt({ kind: 'card', again: true }), 0)")
+    world.wait(f"Boolean({PROMPT}('.card'))")
+    assert world.js(count.format("prompt")) == 1
+
+
 def test_the_bell_stays_and_a_part_of_the_page_may_hold_the_preferences(
     world: InvitationWorld,
 ) -> None:
