@@ -1,5 +1,6 @@
 """Sweeps as cron starts them: processes of their own, a push service that really checks."""
 
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending
-from tests.support.program import PROGRAM
+from tests.support.program import PROGRAM, pushctl
 from tests.support.sending import Field
 from tests.support.shop import BASKET
 
@@ -82,6 +83,18 @@ def test_a_reminder_goes_out_and_then_there_is_silence(field: Field) -> None:
     assert swept(folder)[:2] == (0, "")
     campaign = field.store.campaigns.get("basket/1")
     assert field.store.deliveries.counts(campaign.id) == {"accepted": 3}
+
+
+def test_what_sweeps_did_is_told_after_a_bad_night(field: Field) -> None:
+    folder = field.config.folder
+    fill(field.store, field.people(3), sending.soon() - 4 * MINUTE)
+    assert swept(folder)[0] == 0
+    field.store.runs.start("sweep", sending.soon())  # one that died
+    rows = json.loads(pushctl("cron", "runs", "--json", cwd=folder).out)
+    died, done = rows
+    assert (died["exit_code"], died["took"], died["what"]) == (None, None, "")
+    assert done["exit_code"] == 0 and done["took"] > 0
+    assert "3 accepted" in done["what"]
 
 
 def test_a_sweep_leaves_at_once_while_another_is_at_work(field: Field) -> None:

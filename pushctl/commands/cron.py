@@ -6,12 +6,21 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
+from pushctl.commands.options import FormatOption
 
-app = typer.Typer(no_args_is_help=True, help="Have cron or systemd start the sweep.")
+app = typer.Typer(
+    no_args_is_help=True, help="Have cron or systemd start the sweep."
+)
 
 SystemdOption = Annotated[
     bool, typer.Option("--systemd", help="A systemd user timer instead of a crontab.")
 ]
+_RUNS = (
+    output.Column("started_at", "Began", kind=output.Kind.TIME),
+    output.Column("took", "Took", kind=output.Kind.DURATION),
+    output.Column("exit_code", "Exit code", kind=output.Kind.NUMBER),
+    output.Column("what", "What"),
+)
 _ENABLE = "systemctl --user daemon-reload && systemctl --user enable --now {}.timer"
 _STOP = "systemctl --user stop {}.timer; systemctl --user daemon-reload"
 
@@ -33,6 +42,26 @@ def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
         return
     for name, text in cron.units(folder, cron.program()).items():
         output.answer(f"# {name}\n{text}")
+
+
+@app.command()
+def runs(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Show the last sweeps that had something to do, and how they ended.
+
+    \b
+    pushctl cron runs
+
+    A sweep without work leaves no line here; one without an end died, or is at work.
+    """
+    from pushctl.jobs import cron
+
+    found = cron.runs(context.of(ctx).store, limit)
+    output.rows(found, _RUNS, format, empty="No sweep has had anything to do yet.")
 
 
 @app.command()

@@ -10,10 +10,21 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pushctl.errors import ConfigError, InputError
+from pushctl.jobs.summary import said
+from pushctl.model import Json
+from pushctl.store import Store
+
+
+def runs(store: Store, limit: int) -> Iterator[dict[str, Json]]:
+    """Yield the last sweeps that had work, newest first, with what they say they did."""
+    for run in store.runs.latest(limit):
+        ended = run["finished_at"]
+        took = None if ended is None else ended - run["started_at"]
+        yield {**run, "took": took, "what": said(run["summary"])}
 
 
 def program() -> list[str]:

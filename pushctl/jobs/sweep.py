@@ -10,15 +10,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pushctl import lock
 from pushctl.config import Config
-from pushctl.errors import ConfigError, PushctlError, RefusedError
+from pushctl.errors import ConfigError, PushctlError
 from pushctl.jobs import guard, ingest, rehearsed, scan
 from pushctl.jobs.dispatch import Dispatch
 from pushctl.jobs.enrol import Enrolling
+from pushctl.jobs.summary import Summary
 from pushctl.jobs.walks import Walks
 from pushctl.model import Millis
 from pushctl.rules import timing
@@ -32,7 +33,6 @@ from pushctl.rules.enrolment import (
     decide,
 )
 from pushctl.rules.triggers import Kind, Trigger
-from pushctl.rules.wording import counted, number
 from pushctl.store import Store
 from pushctl.store.enrolments import Who
 from pushctl.store.idle import (
@@ -43,6 +43,8 @@ from pushctl.store.idle import (
     last_sweep,
     stamp,
 )
+
+__all__ = ["Options", "Summary", "check_clock", "decide_all", "lock_path", "run"]
 
 _BATCH = 500
 
@@ -65,45 +67,6 @@ class Options:
     max_seconds: float | None = None
     accept_clock: bool = False
     rehearsal: bool = False
-
-
-@dataclass
-class Summary:
-    """What a sweep did; empty when there was nothing to do."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    messages: list[tuple[str, str]] = field(default_factory=list)  # dry run: (who, what)
-    notes: list[str] = field(default_factory=list)  # what somebody has to put right
-    remarks: list[str] = field(default_factory=list)  # what is worth knowing
-    refused: str | None = None
-    seconds: float = 0.0
-
-    @property
-    def exit_code(self) -> int:
-        if self.refused:
-            return RefusedError.exit_code
-        troubled = self.notes or self.counts["rejected"] or self.counts["in_doubt"]
-        return 5 if troubled else 0
-
-    def __str__(self) -> str:
-        return ", ".join(_said(word, count) for word, count in self.counts.items() if count)
-
-
-# What was decided, as people would say it of many.
-_WORDS = {
-    "deliver": "due",
-    "hold": "held",
-    "cancel": "stopped",
-    "finish": "finished",
-    "expire": "too late",
-    "skip": "left out",
-}
-
-
-def _said(word: str, count: int) -> str:
-    if word in ("lines", "events"):
-        return counted(count, word.removesuffix("s"))
-    return f"{number(count)} {_WORDS.get(word, word)}"
 
 
 class _DryRunIsOver(Exception):
