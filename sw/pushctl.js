@@ -111,8 +111,16 @@
     const last = await update((kept) => kept ?? { endpoint, auth, at: 0 });
     if (last.endpoint !== endpoint || anew || Date.now() - last.at > DAY) {
       const { text, at, page } = stored().consent ?? {};
-      const fields = { ...about(), ...options, subscription: subscription.toJSON(), key: CONFIG.key,
-        consent: text && { text, at, page } };
+      const { language = navigator.language, tags, chosen } = options;
+      const fields = {
+        // The utm_source of the first page is the source where nothing else is said.
+        ...(silent() ? { tags, chosen } : { ...stored().landing, ...options }),
+        language,
+        timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+        subscription: subscription.toJSON(),
+        key: CONFIG.key,
+        consent: text && { text, at, page },
+      };
       if (last.endpoint !== endpoint) {
         fields.previous = last.endpoint;
         fields.previous_signature = await sign(last.auth, "/v1/subscribe#previous", endpoint);
@@ -123,13 +131,6 @@
     }
     await flush();
   }
-
-  const about = () => ({
-    language: navigator.language,
-    timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-    // The utm_source of the first page is the source where nothing else is said.
-    ...(silent() || stored().landing),
-  });
 
   // On each page load: browsers change endpoints without a word (Chrome) or with little
   // of one (Firefox), and keys change; at most once a day when nothing did.

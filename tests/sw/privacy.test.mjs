@@ -115,3 +115,13 @@ test("a bell stands there for subscribers too", async () => {
   assert.equal(await browser.pushctl.prompt({ kind: "bell" }), "granted");
   assert.equal(await browser.pushctl.prompt({ kind: "card" }), "skipped");
 });
+
+test("without tracking a subscription says what was chosen, and nothing else", async () => {
+  const browser = page();
+  await browser.pushctl.consent({ tracking: false });
+  const options = { language: "tr", tags: ["lamps"], source: "letter", attributes: { plan: "gold" } };
+  await browser.pushctl.subscribe(options);
+  const { language, tags, chosen, source, attributes } = browser.asked[0].json;
+  assert.deepEqual([language, tags, chosen], ["tr", ["lamps"], true]);
+  assert.deepEqual([source, attributes, browser.asked[0].json.page], [undefined, undefined, undefined]);
+});
