@@ -273,6 +273,7 @@ _OUTSIDE = {
     errno.EACCES: _LOOK,
     errno.EPERM: _LOOK,
     errno.ENOENT: "Look whether it is there, or name another place.",
+    errno.EEXIST: "Something of that name is there already; name another place.",
     errno.ENOTDIR: "Something on that path is no folder; name another place.",
     errno.EISDIR: "It is a folder; name a file.",
     errno.ENAMETOOLONG: "Take a shorter name.",

@@ -68,3 +68,10 @@ def test_a_receiver_that_has_no_public_address_says_so() -> None:
     assert "No receiver.url" not in welcome(told, "127.0.0.1:8750")
     local = replace(config, sites={"shop": replace(site, origin="http://localhost:8000")})
     assert "No receiver.url" not in welcome(local, "127.0.0.1:8750")
+
+
+def test_it_says_that_it_listens_only_when_it_does(tmp_path: Path) -> None:
+    folder = project.make(tmp_path)
+    for listen in ("nonsense", "127.0.0.1:99999", "192.0.2.1:8750"):
+        shown = pushctl("receive", f"--listen={listen}", cwd=folder)
+        assert shown.code == 3 and "Listening" not in shown.err, shown.err

@@ -140,3 +140,25 @@ def test_an_endpoint_never_reaches_a_message(folder: Path) -> None:
     assert done.code == 2
     assert secret not in done.out + done.err
     assert tokens.endpoint_hash(secret).hex() not in done.out + done.err
+
+
+@pytest.mark.parametrize(
+    "content", ["id;p256dh\r\n".encode("utf-16"), b"\x00\x01\x02\n", b"endpoint,pr\xe9nom\n"]
+)
+def test_what_is_no_text_is_said_to_be_none(folder: Path, content: bytes) -> None:
+    (folder / "people.csv").write_bytes(content)
+    done = pushctl("subscribers", "import", "people.csv", cwd=folder)
+    assert done.code == 2
+    assert "neither JSON lines nor CSV in UTF-8" in done.err and "CSV UTF-8." in done.err
+
+
+def test_a_folder_is_no_place_for_an_export(folder: Path) -> None:
+    (folder / "there").mkdir()
+    for place in ("there", "nowhere/people.jsonl"):
+        done = pushctl("subscribers", "export", "-o", place, cwd=folder)
+        assert (done.code, place in done.err) == (2, True)
+
+
+def test_an_empty_name_of_a_tag_is_refused_as_such(folder: Path) -> None:
+    done = pushctl("subscribers", "tag", " ", "--where", "everyone", cwd=folder)
+    assert (done.code, done.err) == (2, "Error: the tag's name is empty\n")

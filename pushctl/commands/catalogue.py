@@ -57,5 +57,7 @@ def _text(file: str) -> str:
 
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} can't be read: {error}.") from error
+    except OSError as error:
+        raise InputError(f"{file} can't be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is not UTF-8. Save it in that encoding.") from error

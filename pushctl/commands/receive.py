@@ -33,9 +33,8 @@ def command(
     config = context.of(ctx).config
     key = vapid.public(config.keys)
     address = listen or config.receiver.listen
-    output.say(welcome(config, address))
     serve.log_to_stderr(config.receiver.log)
-    serve.serve(config, key, address)
+    serve.serve(config, key, address, lambda: output.say(welcome(config, address)))
 
 
 def welcome(config: "Config", listen: str) -> str:

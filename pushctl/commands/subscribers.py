@@ -12,7 +12,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
-from pushctl.errors import NotFoundError, UsageError
+from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.rules.wording import counted, iso, moment
 
 if TYPE_CHECKING:
@@ -294,10 +294,20 @@ def tag_(
     from pushctl.rules import timing
 
     here = context.of(ctx)
+    _check_tag(name)
     until = None if expires is None else here.now + timing.duration(expires)
     ids = _meant(here, subscribers, where)
     count = here.store.tags.add(ids, name, here.now, until)
     output.say(f"{count} tagged, {len(ids) - count} had it already.")
+
+
+def _check_tag(name: str) -> None:
+    from pushctl.rules import fields
+
+    try:
+        fields.tag(name)
+    except InputError as error:
+        raise InputError(f"the tag's name {error}") from error
 
 
 @app.command()

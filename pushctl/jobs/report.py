@@ -157,8 +157,9 @@ def prompts(
     """
     Return the invitation's figures by "variant", "language" or "browser", most seen first.
 
-    *last* counts days of UTC, today among them.
+    *last* counts days of UTC, today among them. Raises NotFoundError for an unknown site.
     """
+    _site(store, site)  # one that there is
     day = 86_400_000
     since = None if last is None else now // day * day - (last - 1) * day
     return [

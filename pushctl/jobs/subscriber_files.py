@@ -79,6 +79,11 @@ def open_source(path: Path) -> Source:
         head = _next_line(stream)
     if not head:
         return Source(iter(()), ())
+    if b"\0" in head or not _is_text(head):
+        raise InputError(
+            f"{path} is neither JSON lines nor CSV in UTF-8. A spreadsheet can save it so: "
+            "CSV UTF-8."
+        )
     if head.lstrip().startswith(b"{"):
         return Source(_json_lines(stream, head), ())
     if head.lstrip().startswith(b"["):
@@ -86,6 +91,14 @@ def open_source(path: Path) -> Source:
             f"{path} is one JSON array. Give one object a line: jq -c '.[]' {path}"
         )
     return _csv(path, stream, head)
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        head.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _open(path: Path) -> "io.BufferedReader[Any]":

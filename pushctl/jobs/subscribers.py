@@ -252,6 +252,8 @@ def _joined(tags: Sequence[str]) -> str:
 
 def write(path: Path, lines: Iterable[str]) -> int:
     """Write an export to *path*, for its owner only, whole or not at all; return its lines."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Name a file in it.")
     young = path.with_name(f"{path.name}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     count = 0

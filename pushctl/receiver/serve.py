@@ -6,6 +6,7 @@ import logging
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
@@ -29,9 +30,13 @@ def address(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def serve(config: Config, public_key: str, listen: str) -> None:
+def serve(
+    config: Config, public_key: str, listen: str, ready: Callable[[], None] = lambda: None
+) -> None:
     """
     Take requests on *listen* until a signal comes, then finish what was begun.
+
+    Calls *ready* when it listens.
 
     One process: requests cost less than 0.1 ms, and a second writer would only take the
     disk's turns from the first.
@@ -39,7 +44,7 @@ def serve(config: Config, public_key: str, listen: str) -> None:
     host, port = address(listen)
     _raise_file_limit()
     _tune()
-    uvloop.run(_run(config, public_key, host, port))
+    uvloop.run(_run(config, public_key, host, port, ready))
 
 
 def _raise_file_limit() -> None:
@@ -56,7 +61,9 @@ def _tune() -> None:
     sys.setswitchinterval(0.001)
 
 
-async def _run(config: Config, public_key: str, host: str, port: int) -> None:
+async def _run(
+    config: Config, public_key: str, host: str, port: int, ready: Callable[[], None]
+) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,6 +91,7 @@ async def _run(config: Config, public_key: str, host: str, port: int) -> None:
             await _listen(figures, *address(own.metrics))
             stack.push_async_callback(figures.stop, 1.0)
         await _listen(front, host, port)
+        ready()
         await stopped.wait()
         await front.stop()
 

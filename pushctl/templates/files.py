@@ -73,6 +73,6 @@ def _text(path: Path) -> str:
 def _unknown(folder: Path, name: str) -> str:
     known = ", ".join(names(folder)) or "none yet"
     return (
-        f"no template is called {name!r}. Write {folder / name}/, or name one with "
+        f"no template is called {name!r} in {folder}. Write one, or name another with "
         f"--template. There are: {known}."
     )
