@@ -12,6 +12,7 @@ import select
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, NoReturn
 
@@ -321,5 +322,17 @@ def _bug(error: BaseException, debug: bool) -> int:
     return 1
 
 
+def _speak_in_any_locale() -> None:
+    """Write UTF-8 into files and pipes; on a terminal that can't show a letter, show "?"."""
+    answers = sys.stdout
+    if not isinstance(answers, TextIOWrapper) or "utf" in answers.encoding.lower():
+        return
+    if answers.isatty():
+        answers.reconfigure(errors="replace")
+    else:
+        answers.reconfigure(encoding="utf-8")
+
+
 def main() -> NoReturn:
+    _speak_in_any_locale()
     sys.exit(run(sys.argv[1:]))

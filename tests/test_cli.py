@@ -16,6 +16,7 @@ import typer
 from pushctl import cli, errors, output, quick
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
+from tests.support import project
 from tests.support.program import PROGRAM, environment, on_terminal, pushctl
 
 Capture = pytest.CaptureFixture[str]
@@ -238,6 +239,18 @@ def test_the_console_script_is_this_program() -> None:
     script = Path(sys.executable).with_name("pushctl")
     done = subprocess.run([script, "--version"], capture_output=True, text=True, env=os.environ)
     assert done.stdout == "pushctl 0.1.0\n"
+
+
+def test_an_old_locale_costs_no_letter_in_a_pipe_and_no_answer_on_a_terminal(
+    tmp_path: Path,
+) -> None:
+    folder = project.make(tmp_path)
+    words = ("templates", "preview", "welcome", "--language", "en")
+    (folder / "templates/welcome/en.toml").write_text('title = "مرحبا"\nbody = "✓"\n')
+    piped = pushctl(*words, cwd=folder, PYTHONIOENCODING="latin-1")
+    assert (piped.code, "مرحبا" in piped.out) == (0, True)
+    shown = on_terminal([*PROGRAM, *words], cwd=folder, PYTHONIOENCODING="latin-1")
+    assert (shown.code, "?????" in shown.out) == (0, True), shown.out
 
 
 @pytest.mark.parametrize(
