@@ -242,7 +242,8 @@ class Enrolments:
              WHERE subscription_id IN (SELECT value FROM json_each(:ids))
                AND changed_at > :since
                AND (status IN ('accepted', 'in_doubt', 'sending')
-                    OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0))
+                    OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0
+                                               OR enrolment_id <> 0))
         """
         values = {"ids": orjson.dumps(list(subscriptions)).decode(), "since": since}
         return tuple(at for (at,) in self._store.connection.execute(sql, values))
@@ -253,8 +254,7 @@ class Enrolments:
             SELECT coalesce(max(changed_at), 0) FROM deliveries
              WHERE subscription_id IN (SELECT value FROM json_each(:ids))
                AND changed_at > :since AND enrolment_id NOT IN (0, :besides)
-               AND (status IN ('accepted', 'in_doubt', 'sending')
-                    OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0))
+               AND status IN ('accepted', 'in_doubt', 'sending', 'planned')
         """
         ids = orjson.dumps(list(subscriptions)).decode()
         values = {"ids": ids, "besides": besides, "since": since}
