@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError, InputError, UsageError
 from pushctl.jobs import broadcast, campaigns, crew, deliver, recovery
 from pushctl.jobs import sending as job
-from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Outcome
+from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Letter, Outcome
 from pushctl.output import Format
 from pushctl.push import journal
 from pushctl.store.interactions import Interaction
-from tests.support import DAY, HOUR, MINUTE, program, sending, wire
+from tests.support import DAY, HOUR, MINUTE, halfway, program, sending, wire
 from tests.support.sending import APPLE, FCM, MOZILLA, Field, soon
 
 SECOND = 1000
@@ -325,7 +326,7 @@ def test_workers_may_die_often_in_a_long_run(field: Field, service: PushService)
 def test_a_worker_that_hangs_is_given_up(
     field: Field, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job, "SILENCE", 1)
+    monkeypatch.setattr(crew, "SILENCE", 1)
     field.config = sending.led_to(field.config, service, timeout=3.0)
     count, stopped = crew.FEW + 1_000, list[int]()
     field.people(count)
@@ -337,6 +338,31 @@ def test_a_worker_that_hangs_is_given_up(
 
     report = field.send(soon(), options=deliver.Options(patience=0.0, progress=hang))
     assert stopped
+    counts = field.counts(report.campaign)
+    assert counts["accepted"] + counts.get("in_doubt", 0) == count
+
+
+def test_a_worker_that_dies_in_the_middle_of_its_answer_is_noticed(
+    field: Field, service: PushService
+) -> None:
+    """The pool waits for the rest of it; so would the run, and the end of the program."""
+    service.play([{"delay": [0.01, 0.03]}])
+    count, died = crew.FEW + 3_000, list[bool]()
+    field.people(count)
+
+    class Doomed(crew.Crew):
+        def submit(self, letters: Sequence[Letter]) -> "Future[list[Outcome]]":
+            future = super().submit(letters)
+            if len(letters) > 1 and not died:
+                died.append(True)
+                assert self._pool is not None
+                self._pool.submit(halfway.die)
+            return future
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job, "Crew", Doomed)
+        report = field.send(soon())
+    assert died
     counts = field.counts(report.campaign)
     assert counts["accepted"] + counts.get("in_doubt", 0) == count
 

@@ -1,10 +1,11 @@
 """What sending commands have in common: warnings before, a table and a verdict after."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from pushctl import output
 from pushctl.commands.context import Context
-from pushctl.errors import DeliveryError, RefusedError
+from pushctl.errors import DeliveryError, PushctlError, RefusedError
 from pushctl.jobs import campaigns, deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules import timing
@@ -63,6 +64,19 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
     failed = report.sent["rejected"] + report.sent["in_doubt"]
     if failed:
         raise DeliveryError(f"{campaign.name}: {counted(failed, 'message')} failed or in doubt")
+
+
+def say_that_it_stands(here: Context, campaign: Campaign) -> None:
+    """Say what becomes of a campaign that is frozen, when sending it ended in an error."""
+    with suppress(PushctlError):
+        status = here.store.campaigns.status(campaign.id)
+        waiting, _ = here.store.deliveries.waiting(campaign.id, here.later())
+        goes_on = "the next sweep goes on with it" if status == "running" else f"it is {status}"
+        output.say(
+            f"{campaign.name} stands, {waiting:,} wait: {goes_on}. To go on now: pushctl "
+            f"campaigns resume {campaign.name!r}. To call it off: pushctl campaigns cancel "
+            f"{campaign.name!r}. To send anew would be a second message."
+        )
 
 
 def _say_what_waits(report: deliver.Report) -> None:

@@ -7,6 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.errors import PushctlError
 from pushctl.rules.schedule import Passed
 from pushctl.rules.wording import counted
 
@@ -104,6 +105,12 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
 
     warn_of_loopback(here)
     tell = output.answer if dry_run else output.say
+    other = here.store.campaigns.unfinished(plan.template, plan.audience)
+    if other is not None:
+        output.warn(
+            f"{other} has the same template and audience and isn't over. To go on with it: "
+            f"pushctl campaigns resume {other!r}. This is another message."
+        )
     tell(f"{plan.name}: {counted(plan.count, 'person', 'people')}", style="bold")
     tell(f"  audience: {plan.audience}")
     tell("  texts: " + (", ".join(f"{k} {v:,}" for k, v in plan.languages.items()) or "none"))
@@ -161,17 +168,21 @@ def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
 
 def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     from pushctl.commands import results
-    from pushctl.jobs import broadcast, deliver, guard
+    from pushctl.jobs import broadcast, deliver
 
-    guard.check(here.store, here.config)
+    deliver.ready(here.store, here.config)
     now = here.later()
     campaign = broadcast.freeze(here.store, plan, now)
     if plan.at:
         output.say(f"{campaign.name} is scheduled; the sweeps send it (pushctl cron install).")
         return
-    report = results.deliver_shown(
-        here,
-        campaign,
-        lambda options: deliver.run(here.store, here.config, campaign, now, options),
-    )
+    try:
+        report = results.deliver_shown(
+            here,
+            campaign,
+            lambda options: deliver.run(here.store, here.config, campaign, now, options),
+        )
+    except PushctlError:
+        results.say_that_it_stands(here, campaign)
+        raise
     results.conclude(here, report, format)

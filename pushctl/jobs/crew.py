@@ -24,6 +24,9 @@ MAX_DEATHS = 5  # pools that may die one after another before a chunk comes back
 
 CHUNK = 500  # letters in one call
 
+SILENCE = 70  # times push.timeout: no chunk takes so long, 8 letters at a time
+MOURNING = 3.0  # seconds in which a pool has noticed that a worker died
+
 
 @contextmanager
 def few_collections() -> Iterator[None]:
@@ -107,11 +110,28 @@ class Crew:
         """Note that a chunk came back whole."""
         self._deaths = 0
 
+    def is_gone(self, silent: float) -> bool:
+        """
+        Say whether no chunk can be hoped for any more, *silent* seconds after the last.
+
+        A worker hangs; or one has died in the middle of its answer, for the rest of which
+        the pool waits without noticing.
+        """
+        processes = getattr(self._pool, "_processes", None) or {}
+        return silent > SILENCE * self._postbox.timeout or (
+            silent > MOURNING and any(not one.is_alive() for one in list(processes.values()))
+        )
+
     def kill(self) -> None:
         """End all workers now; what they were at, their journals tell."""
         for process in multiprocessing.active_children():
             if process not in self._others:
                 process.kill()
+        # Ours is the last end open of the pipe that answers come by: a pool that waits for
+        # the rest of one would wait for ever, and we for the pool.
+        answers = getattr(self._pool, "_result_queue", None)
+        if answers is not None:
+            answers._writer.close()
         self._close()
 
     def _close(self) -> None:

@@ -12,17 +12,30 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import BusyError
+from pushctl.jobs import guard, recovery
+from pushctl.jobs.postbox import open_postbox
 from pushctl.jobs.sending import Sending
 from pushctl.jobs.stopping import Stop
 from pushctl.jobs.terms import Options, Report
 from pushctl.model import Campaign, Millis
 from pushctl.store import Store
 
-__all__ = ["Options", "Report", "due", "lock_path", "run"]
+__all__ = ["Options", "Report", "due", "lock_path", "ready", "run"]
 
 
 def lock_path(store: Store, campaign: int) -> Path:
     return store.path.with_name(f"{store.path.name}.campaign-{campaign}.lock")
+
+
+def ready(store: Store, config: Config) -> None:
+    """
+    Raise ConfigError, or OSError, where nothing could be sent now.
+
+    To be asked before a campaign is frozen: sweeps go on with a frozen one, so whoever
+    mends the fault and sends anew would send twice.
+    """
+    guard.check(store, config)
+    recovery.check_room(open_postbox(config, "ready").journal)
 
 
 def run(

@@ -23,7 +23,12 @@ def open_postbox(config: Config, run: str) -> Postbox:
             f"push services refuse contact = {config.contact!r} in {config.file.name}: "
             f"{'; '.join(faults)}. Write a mailto: or https: address that reaches you."
         )
-    config.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        config.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except FileExistsError:
+        raise ConfigError(
+            f"{config.journal} is no folder. Remove what is in its place."
+        ) from None
     push = config.push
     return Postbox(
         contact=config.contact,

@@ -81,6 +81,18 @@ def dated(campaign: Campaign, now: Millis) -> Millis | None:
     return now if campaign.options.get("over") else None
 
 
+def check_room(folder: Path) -> None:
+    """Raise ConfigError when what is sent can't be written down in *folder*, or hardly."""
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"{folder} can't be written to. Look whose it is, and at its rights.")
+    room = os.statvfs(folder)
+    if (free := room.f_bavail * room.f_frsize) < LEAST_FREE:
+        raise ConfigError(
+            f"only {free // 1_000_000} MB are free where {folder} is, too little for what "
+            "sending writes down. Nothing was sent; make room, then go on."
+        )
+
+
 def begin(folder: Path, run: str) -> None:
     """
     Write down in which life of the machine the journals of *run* are kept.
@@ -88,14 +100,9 @@ def begin(folder: Path, run: str) -> None:
     Raises ConfigError when the disk can't take that, or hardly anything more: what was sent
     has to be written down.
     """
+    check_room(folder)
     file = folder / f"{run}.boot"
     try:
-        room = os.statvfs(folder)
-        if (free := room.f_bavail * room.f_frsize) < LEAST_FREE:
-            raise ConfigError(
-                f"only {free // 1_000_000} MB are free where {folder} is, too little for what "
-                "sending writes down. Nothing was sent; make room, then go on."
-            )
         file.write_text(machine_life())
         file.chmod(0o600)
     except OSError as error:

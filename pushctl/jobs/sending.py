@@ -35,7 +35,6 @@ from pushctl.templates import Template
 CLAIM = 2_000  # rows in one transaction
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
 AGAIN: Millis = 15 * policy.MINUTE  # until a service that refuses us is tried again
-SILENCE = 70  # times push.timeout: no chunk takes so long, 8 at a time; the crew hangs
 
 
 @dataclass
@@ -336,7 +335,7 @@ class Sending:
                 self._crew.alive()
         if done:
             self._heard = steady()
-        elif steady() - self._heard > SILENCE * self._postbox.timeout:
+        elif self._crew.is_gone(steady() - self._heard):
             self._crew.kill()
             broken = True
         if broken:

@@ -78,10 +78,13 @@ def load(folder: Path) -> Mapping[str, Key]:
     """
     Return the keys of *folder* (vapid-<key id>.pem), newest first, by key id.
 
-    Raises ConfigError when one can be read by others, or is not what its name says.
+    Raises ConfigError when one can be read by others, or is not what its name says, OSError
+    where they can't be read.
     """
     found: list[tuple[int, Key]] = []
-    for file in sorted(folder.glob("vapid-*.pem")):
+    # Not a glob, which finds nothing and says nothing where it may not look.
+    files = list(folder.iterdir()) if folder.is_dir() else []
+    for file in sorted(one for one in files if one.match("vapid-*.pem")):
         status = file.stat()
         if status.st_mode & 0o077:
             raise ConfigError(

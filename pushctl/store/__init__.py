@@ -88,9 +88,12 @@ class Store:
         if create:
             # Before SQLite does: the file and its log hold the power to reach people.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        self.connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        try:
+            self.connection = sqlite3.connect(
+                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+        except sqlite3.OperationalError as error:
+            self._raise(error)
         try:
             self.connection.executescript(_PRAGMAS)
             self._migrate()

@@ -96,6 +96,18 @@ class Campaigns:
         rows = self._store.connection.execute(sql, {"limit": -1 if limit is None else limit})
         return [_campaign(row) for row in rows]
 
+    def unfinished(self, template: str, audience: str) -> str | None:
+        """Return the newest broadcast of this template to this audience that isn't over."""
+        sql = """
+            SELECT name FROM campaigns
+             WHERE template = :template AND audience = :audience AND trigger IS NULL
+               AND status IN ('running', 'paused')
+             ORDER BY id DESC LIMIT 1
+        """
+        values = {"template": template, "audience": audience}
+        row = self._store.connection.execute(sql, values).fetchone()
+        return None if row is None else str(row[0])
+
     def free_name(self, wanted: str) -> str:
         """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that is taken."""
         sql = "SELECT 1 FROM campaigns WHERE name = :name"

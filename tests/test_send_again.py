@@ -1,0 +1,75 @@
+"""What keeps a person from sending twice by mistake: sweeps go on with what is frozen."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl import lock
+from pushctl.errors import ConfigError
+from pushctl.jobs import deliver, recovery
+from pushctl.store import Store
+from tests.support import sending
+from tests.support.program import pushctl
+from tests.support.sending import Field, soon
+
+SEND = ("send", "--everyone", "--template", "sale", "--yes")
+
+
+@pytest.fixture
+def field(tmp_path: Path) -> Iterator[Field]:
+    made = sending.field(tmp_path)
+    made.people(5, now=soon())
+    yield made
+    made.store.close()
+
+
+def test_nothing_is_frozen_where_the_keys_are_missing(field: Field) -> None:
+    for key in field.config.keys.glob("vapid-*.pem"):
+        key.unlink()
+    run = pushctl(*SEND, cwd=field.config.folder)
+    assert (run.code, "there is no VAPID key" in run.err) == (3, True)
+    assert field.store.campaigns.all() == []
+
+
+def test_nothing_is_frozen_where_nothing_can_be_written_down(field: Field) -> None:
+    if field.config.journal.exists():
+        field.config.journal.rmdir()
+    field.config.journal.write_text("in the way")
+    run = pushctl(*SEND, cwd=field.config.folder)
+    assert (run.code, "is no folder" in run.err) == (3, True), run.err
+    assert field.store.campaigns.all() == []
+
+
+def test_a_disk_that_is_nearly_full_is_said_before(
+    field: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "LEAST_FREE", 1 << 60)
+    with pytest.raises(ConfigError, match="make room"):
+        deliver.ready(field.store, field.config)
+
+
+def test_after_an_error_it_is_said_that_the_campaign_stands(field: Field) -> None:
+    folder = field.config.folder
+    with lock.hold(deliver.lock_path(field.store, 1), "a sweep"):
+        run = pushctl(*SEND, "--name", "x", cwd=folder)
+    assert run.code == 75, run.err
+    assert "x stands, 5 wait: the next sweep goes on with it" in run.err
+    assert "pushctl campaigns cancel 'x'" in run.err
+
+
+def test_who_sends_the_same_once_more_is_told_of_the_first(field: Field) -> None:
+    folder = field.config.folder
+    field.freeze(soon(), name="first")
+    run = pushctl(*SEND[:-1], "--dry-run", cwd=folder)
+    assert (run.code, "first has the same template" in run.err) == (0, True), run.err
+    other = pushctl("send", "--tag", "Sale", "--dry-run", cwd=folder)
+    assert "has the same template" not in other.err
+    assert pushctl("campaigns", "cancel", "first", "--yes", cwd=folder).code == 0
+    assert "has the same" not in pushctl(*SEND[:-1], "--dry-run", cwd=folder).err
+
+
+def test_a_database_of_somebody_else_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "pushctl.db").mkdir()
+    with pytest.raises(ConfigError, match="unable to open database file"):
+        Store(tmp_path / "pushctl.db")
