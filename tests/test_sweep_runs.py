@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,37 @@ def test_a_rehearsal_tells_and_sends_nothing(field: Field) -> None:
     code, out, _ = swept(field.config.folder, "--dry-run")
     assert "basket" not in out
     assert field.store.campaigns.all() == []
+
+
+def test_a_rehearsal_leaves_the_real_schedule_alone(field: Field) -> None:
+    folder, lock_file = field.config.folder, sweep.lock_path(field.config.database)
+    assert swept(folder)[0] == 0
+    fill(field.store, field.people(3), sending.soon())
+    before, stamped = list(field.store.connection.iterdump()), lock_file.stat().st_mtime_ns
+    soon = datetime.now(UTC) + timedelta(minutes=4)
+    for options in (
+        ("--now", soon.isoformat()),
+        ("--now", "2099-01-01T10:00:00+00:00", "--accept-clock"),
+        ("--now", "2001-01-01T10:00:00+00:00"),
+        ("--dry-run",),
+    ):
+        code, out, _ = swept(folder, *options)
+        assert code == 0
+        assert out.count("basket, step 1") == (3 if options[-1] == soon.isoformat() else 0)
+        assert list(field.store.connection.iterdump()) == before
+        assert lock_file.stat().st_mtime_ns == stamped
+    # Nor does it talk the guard of the clock into believing a clock that leapt.
+    ahead = time.time() + 40 * 86_400
+    os.utime(lock_file, (ahead, ahead))
+    assert swept(folder, "--now", soon.isoformat())[0] == 0
+    code, _, error = swept(folder)
+    assert (code, "--accept-clock" in error) == (3, True)
+
+
+def test_a_clock_that_is_set_is_told_of(field: Field) -> None:
+    told = pushctl("sweep", cwd=field.config.folder, PUSHCTL_NOW="2026-04-28T10:00:00+02:00")
+    assert "PUSHCTL_NOW" in told.err
+    assert pushctl("sweep", "--dry-run", cwd=field.config.folder).err.count("PUSHCTL") == 0
 
 
 def test_the_idle_path_loads_nothing_but_the_standard_library(field: Field) -> None:

@@ -53,11 +53,17 @@ def command(
     here = context.of(ctx)
     dry_run = dry_run or now is not None
     options = sweep.Options(dry_run, max_seconds, accept_clock, bool(now) or here.rehearsed)
+    _warn_of_a_set_clock(here, dry_run)
     url = None if dry_run else ping_url or here.config.sweep.ping_url
     summary = _swept(here, _moment(here, now), options, url)
     _show(summary, dry_run)
     _ping(url, good=summary.exit_code == 0)
     raise typer.Exit(summary.exit_code)
+
+
+def _warn_of_a_set_clock(here: context.Context, dry_run: bool) -> None:
+    if here.rehearsed and not dry_run:
+        output.warn("PUSHCTL_NOW sets the clock; what this sweep does is real all the same")
 
 
 def _swept(
