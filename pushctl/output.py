@@ -73,9 +73,9 @@ def say(text: str, style: str | None = None) -> None:
     _print(fitted(text, sys.stderr), sys.stderr, style)
 
 
-def answer(text: str, style: str | None = None) -> None:
-    """Print a command's answer to stdout."""
-    _print(text, sys.stdout, style)
+def answer(text: str, style: str | None = None, mark: str = "") -> None:
+    """Print a command's answer to stdout in *style*, or no more of it than its *mark*."""
+    _print(text, sys.stdout, style, mark)
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -85,11 +85,16 @@ def lines(texts: Iterable[str]) -> None:
 
 
 def warn(text: str) -> None:
-    say(f"Warning: {text}", "yellow")
+    _marked("Warning:", text, "yellow")
 
 
 def error(text: str) -> None:
-    say(f"Error: {text}", "red")
+    _marked("Error:", text, "red")
+
+
+def _marked(mark: str, text: str, style: str) -> None:
+    # Whole sentences in yellow can't be read on a light background.
+    _print(fitted(f"{mark} {text}", sys.stderr), sys.stderr, style, mark)
 
 
 def fitted(text: str, stream: IO[str], indent: int | None = None) -> str:
@@ -122,8 +127,10 @@ def colours(stream: IO[str]) -> bool:
     )
 
 
-def _print(text: str, stream: IO[str], style: str | None) -> None:
-    print(styled(clean(text, lines=True), style, stream), file=stream, flush=True)
+def _print(text: str, stream: IO[str], style: str | None, mark: str = "") -> None:
+    plain = clean(text, lines=True)
+    mark = mark if mark and plain.startswith(mark) else plain
+    print(styled(mark, style, stream) + plain.removeprefix(mark), file=stream, flush=True)
 
 
 def rows(
@@ -369,7 +376,7 @@ def ask(
         wrong = fault(given)
         if wrong is None:
             return given
-        say(f"  {wrong}", "yellow")
+        say(f"  {wrong}")
 
 
 def interactive() -> bool:

@@ -53,11 +53,11 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
 def _tell(found: "Sequence[Finding]") -> None:
     width = max(len(each.area) for each in found)
 
-    def tell(text: str, colour: str | None = None) -> None:
-        output.answer(output.fitted(text, sys.stdout, width + 4), colour)
+    def tell(text: str, colour: str | None = None, mark: str = "") -> None:
+        output.answer(output.fitted(text, sys.stdout, width + 4), colour, mark)
 
     for each in found:
         mark, colour = _MARKS[each.level]
-        tell(f"{mark} {each.area.ljust(width)}  {each.place}: {each.text}", colour)
+        tell(f"{mark} {each.area.ljust(width)}  {each.place}: {each.text}", colour, mark)
         if each.remedy:
             tell(f"  {' ' * width}  {each.remedy}")

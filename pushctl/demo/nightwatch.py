@@ -160,7 +160,7 @@ def _judge(
         )
     output.say(
         "  Each decrypted by the browser it was for, once, and none after a purchase.",
-        "green",
+        "bold",
     )
 
 

@@ -24,7 +24,7 @@ def run(folder: Path, *words: str, show: bool = True) -> None:
     *show* prints the command first, as one would type it. PushctlError when it fails.
     """
     if show:
-        output.say(f"  $ pushctl {' '.join(map(_quoted, words))}", "cyan")
+        output.say(f"  $ pushctl {' '.join(map(_quoted, words))}", "bold")
     done = subprocess.run(_command("pushctl", words), cwd=folder, env=_environment())
     if done.returncode:
         raise _failed(folder, words, done.returncode)

@@ -178,7 +178,7 @@ def _count(world: World, crowd: Crowd, real: int, clicks: int) -> None:
             f"the demo's visitors did {expected} ({tally.unreadable} could not be decrypted), "
             f"but stats counts {counted}. This is a bug; the project is in {world.folder}."
         )
-    output.say("  The same, to the last one, as what the visitors did.", "green")
+    output.say("  The same, to the last one, as what the visitors did.", "bold")
 
 
 def _settled(world: World, expected: Mapping[str, int]) -> Mapping[str, int]:
