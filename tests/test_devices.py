@@ -85,7 +85,10 @@ steps = [{ template = "one" }]
         shop.store.subscriptions.describe(device, {"birthday": "1990-04-28"})
     for hour in range(-24, 24):
         shop.sweep(NOON + hour * HOUR)
-    assert len(shop.sent) == 1
+    assert [one.person for one in shop.sent] == [1]
+    assert shop.why(2) == [
+        ("refused", "the day 2026-04-28: it began on another device of theirs")
+    ]
 
 
 def test_who_is_here_on_one_device_is_not_absent(shop: Shop) -> None:

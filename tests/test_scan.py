@@ -206,6 +206,21 @@ steps = [{ template = "one", max_late = "1h" }]
     assert shop.got(ann) == [("birthday/1", NOON + DAY)]
 
 
+def test_who_is_not_meant_on_their_birthday_is_told_why(shop: Shop) -> None:
+    shop.declare("""
+[triggers.birthday]
+date     = { attribute = "birthday", at = "10:00" }
+audience = "not tag('staff')"
+steps = [{ template = "one" }]
+""")
+    ann = shop.person()
+    shop.store.subscriptions.describe(ann, {"birthday": "1990-04-29"})
+    shop.store.tags.add([ann], "staff", NOON)
+    for hour in range(48):
+        shop.sweep(NOON + hour * HOUR)
+    assert shop.why(ann) == [("refused", "the day 2026-04-29: not in the audience")]
+
+
 def test_once_means_once_however_long_ago(shop: Shop) -> None:
     shop.declare("""
 [triggers.course]

@@ -124,13 +124,21 @@ def _begin_some(
     with walks.store.write():
         listed = {one[0].subscription: one for one in batch}
         meant = walks.in_audience(trigger.name, listed)
-        for subscription in sorted(meant):
+        for subscription in sorted(listed):
             candidate, occurrence, at, context = listed[subscription]
+            # Whom an article is not for is nothing that happened to them.
+            if subscription not in meant and trigger.feed is not None:
+                continue
             if trigger.sites and candidate.site not in trigger.sites:
                 continue
             who = walks.store.enrolments.who(subscription)
-            if who is not None:
+            if who is None:
+                continue
+            if subscription in meant:
                 _begin_one(walks, trigger, who, occurrence, at, context)
+            else:
+                said = _said(trigger, occurrence, context)
+                write(walks, trigger, entering.Refuse("not in the audience"), who, said)
 
 
 def _begin_one(
@@ -141,15 +149,19 @@ def _begin_one(
     at: Millis,
     context: Mapping[str, Json],
 ) -> None:
-    people = walks.store.enrolments.same_person(who)
-    if walks.store.enrolments.knows(trigger.name, people, occurrence):
+    knows, people = walks.store.enrolments.knows, walks.store.enrolments.same_person(who)
+    if knows(trigger.name, [who.subscription], occurrence):
         return  # a scan looks at the same stretch more than once
+    said = _said(trigger, occurrence, context)
+    if len(people) > 1 and knows(trigger.name, people, occurrence):
+        elsewhere = entering.Refuse("it began on another device of theirs")
+        write(walks, trigger, elsewhere, who, said)
+        return
     if trigger.inactive and walks.store.enrolments.last_seen(people) + trigger.inactive > at:
         return  # another device of theirs was here since
     event = Event(0, who.subscription, trigger.kind, at)
     fresh = entering.begin(trigger, event, who.public_id, walks.zone(who), context)
     latest = walks.store.enrolments.latest(trigger.name, people)
-    said = _said(trigger, occurrence, context)
     entry = entering.join(trigger, replace(fresh, occurrence=occurrence), latest, said)
     write(walks, trigger, entry, who, said)
 
