@@ -81,12 +81,14 @@ def test_a_birthday_is_greeted_on_one_device(shop: Shop) -> None:
 date  = { attribute = "birthday", at = "10:00" }
 steps = [{ template = "one" }]
 """)
-    for device in devices(shop):
+    phone, laptop = devices(shop)
+    for device in (phone, laptop):
         shop.store.subscriptions.describe(device, {"birthday": "1990-04-28"})
+    shop.store.subscriptions.refresh(laptop, {}, NOON + MINUTE)
     for hour in range(-24, 24):
         shop.sweep(NOON + hour * HOUR)
-    assert [one.person for one in shop.sent] == [1]
-    assert shop.why(2) == [
+    assert [one.person for one in shop.sent] == [laptop]
+    assert shop.why(phone) == [
         ("refused", "the day 2026-04-28: it began on another device of theirs")
     ]
 

@@ -124,19 +124,15 @@ def _begin_some(
     with walks.store.write():
         listed = {one[0].subscription: one for one in batch}
         meant = walks.in_audience(trigger.name, listed)
-        for subscription in sorted(listed):
-            candidate, occurrence, at, context = listed[subscription]
-            # Whom an article is not for is nothing that happened to them.
-            if subscription not in meant and trigger.feed is not None:
-                continue
+        known = filter(None, map(walks.store.enrolments.who, listed))
+        # Of a person's devices the one that was used last comes first, and gets it.
+        for who in sorted(known, key=lambda one: (-one.last_seen_at, one.subscription)):
+            candidate, occurrence, at, context = listed[who.subscription]
             if trigger.sites and candidate.site not in trigger.sites:
                 continue
-            who = walks.store.enrolments.who(subscription)
-            if who is None:
-                continue
-            if subscription in meant:
+            if who.subscription in meant:
                 _begin_one(walks, trigger, who, occurrence, at, context)
-            else:
+            elif trigger.feed is None:  # whom an article isn't for has lost nothing
                 said = _said(trigger, occurrence, context)
                 write(walks, trigger, entering.Refuse("not in the audience"), who, said)
 
