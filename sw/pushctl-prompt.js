@@ -2,7 +2,7 @@
 // Loaded by pushctl.prompt() for those who may be asked, and by nobody else.
 
 import { BRAND, button, direct, here, host, language, make, picture, words } from "./pushctl-look.js";
-import { matches, scrolled } from "./pushctl-watch.js";
+import { inSight, matches, scrolled } from "./pushctl-watch.js";
 
 const DAY = 86_400_000;
 // A visit ends when nothing was opened for so long.
@@ -78,6 +78,7 @@ async function moment(inner, options, one) {
   // The script may be there before the page is.
   if (!document.body) await new Promise((done) => addEventListener("DOMContentLoaded", done, { once: true }));
   if (options.scroll) await scrolled(options.scroll);
+  await inSight();
   return !one.left;
 }
 

@@ -1,7 +1,7 @@
 // pushctl's tag rules ([[tag_rules]] of pushctl.toml): what people do here sets tags.
 // Loaded after the page's own script, and only where there are rules (docs/embedding.md).
 
-import { matches, scrolled } from "./pushctl-watch.js";
+import { inSight, matches, scrolled } from "./pushctl-watch.js";
 
 const RULES = /*pushctl*/[]/*end*/;
 const DAY = 86_400_000;
@@ -23,12 +23,16 @@ export function watch(inner, given = RULES) {
 function open(rules, meet) {
   const controller = new AbortController();
   const { signal } = controller;
-  for (const rule of rules.filter(({ page }) => matches(page, location))) {
+  const begin = (rule) => {
+    if (signal.aborted) return;
     if (rule.scroll) scrolled(rule.scroll, signal).then(() => meet(rule));
     else if (rule.dwell) stayed(rule.dwell, signal).then(() => meet(rule));
     else if (rule.form) reached(rule.form, signal).then(() => meet(rule));
     else if (!rule.link && !rule.click && !rule.event) meet(rule);
-  }
+  };
+  const here = rules.filter(({ page }) => matches(page, location));
+  if (document.visibilityState === "hidden") inSight().then(() => here.forEach(begin));
+  else here.forEach(begin);
   return controller;
 }
 

@@ -33,6 +33,14 @@ function fits(pattern, text) {
   });
 }
 
+// Settles when somebody has the page before them: not while it waits in another tab, or was
+// made ready in case that they come (prerendered).
+export async function inSight() {
+  while (document.visibilityState === "hidden") {
+    await new Promise((done) => document.addEventListener("visibilitychange", done, { once: true }));
+  }
+}
+
 // Settles when so much (0 to 1) of the page has been on the screen; never once `signal` is
 // aborted. Not before all of it is there: half a page would seem to be read to its end.
 export function scrolled(share, signal) {

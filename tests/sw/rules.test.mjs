@@ -322,3 +322,19 @@ test("a path in a rule for links is one of the site's own", () => {
   listeners.click({ target: element("a[href]") });
   assert.deepEqual(names(inner), ["Prices"]);
 });
+
+test("a page that nobody has before them is not looked at", async () => {
+  const inner = core();
+  Object.assign(document, {
+    visibilityState: "hidden",
+    addEventListener: (name, listener) => (listeners[name] = listener),
+  });
+  watch(inner, [{ tag: "Lamps", page: "/lamps/*" }, { tag: "Bought", event: "purchase" }]);
+  inner.heard.push("purchase");
+  await settled();
+  assert.deepEqual(names(inner), ["Bought"]);
+  document.visibilityState = "visible";
+  listeners.visibilitychange();
+  await settled();
+  assert.deepEqual(names(inner), ["Bought", "Lamps"]);
+});
