@@ -65,8 +65,7 @@ class Desktop:
             folder / "bus.log",
             {"PATH": "/usr/bin:/bin"},
         )
-        processes.wait_until((folder / "bus").exists, "D-Bus", 5)
-        self._connection = self._own_name()
+        self._connection = processes.wait_until(self._own_name, "D-Bus")
         self._thread = threading.Thread(target=self._serve, name="desktop", daemon=True)
         self._thread.start()
 
@@ -127,8 +126,11 @@ class Desktop:
         """Wave *notification* away without following it."""
         self._gone(notification.id, _DISMISSED)
 
-    def _own_name(self) -> DBusConnection:
-        connection = open_dbus_connection(self.bus)
+    def _own_name(self) -> DBusConnection | None:
+        try:
+            connection = open_dbus_connection(self.bus)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None  # not made yet, or made and not listened at
         connection.send(message_bus.RequestName(_NAME))
         while connection.receive(timeout=5).header.message_type != MessageType.method_return:
             pass
