@@ -56,6 +56,7 @@ class Column:
     align: str | None = None  # "left", "right"; None: numbers right, the rest left
     kind: Kind | str = Kind.TEXT
     spare: bool = False
+    whole: bool = False  # never over several lines, for copying
     usual: object = ...  # there is none
 
     @property
@@ -175,7 +176,6 @@ def record(row: Row, columns: Sequence[Column], format: Format = Format.TABLE) -
         width = max(len(column.title) for column in columns)
         for column in columns:
             label = styled(column.title.ljust(width), "dim", sys.stdout)
-            # Whole first, so that what follows hangs below the value.
             text = fitted(f"{' ' * width}  {clean(_shown(row, column))}", sys.stdout, width + 2)
             print(f"{label}{text[width:]}")
 
@@ -277,7 +277,10 @@ def _write_table(
     some = [each for each in columns if any(_value(row, each) != each.usual for row in shown)]
     console = terminal.console(sys.stdout, colours(sys.stdout))
     table = terminal.table(
-        [terminal.Heading(it.title, it.side == "right", foot(it), it.spare) for it in some],
+        [
+            terminal.Heading(it.title, it.side == "right", foot(it), it.spare, it.whole)
+            for it in some
+        ],
         [[clean(_shown(row, each)) for each in some] for row in shown],
         console.width,
         clean(title or ""),

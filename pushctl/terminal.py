@@ -20,12 +20,22 @@ from pushctl.rules.wording import number
 
 
 class Heading(NamedTuple):
-    """The head and the foot of one column; a *spare* one goes where there is no room."""
+    """
+    The head and the foot of one column.
+
+    A *spare* one goes where there is no room; a *whole* one is never broken, and so are
+    those to the *right*: figures.
+    """
 
     title: str
     right: bool
     foot: str = ""
     spare: bool = False
+    whole: bool = False
+
+    @property
+    def unbroken(self) -> bool:
+        return self.right or self.whole
 
 
 def console(stream: IO[str], colours: bool) -> Console:
@@ -65,7 +75,7 @@ def table(
     for first, others in ((_NAME, _TIME), (_LEAST, _LEAST)):
         kept = dict(enumerate(narrow))
         least = {
-            place: width if headings[place].right else min(width, others if place else first)
+            place: width if headings[place].unbroken else min(width, others if place else first)
             for place, width in kept.items()
         }
         while sum(least.values()) + _NARROW_GAP * (len(least) - 1) > room:

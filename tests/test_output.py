@@ -268,3 +268,4 @@ def test_what_is_said_breaks_between_words_below_where_it_began() -> None:
     address = f"  see https://shop.example/{'x' * 40}"
     assert wording.wrapped(address, 20).split() == address.split()
     assert wording.wrapped("a b", 80) == "a b"
+    assert wording.wrapped(f"    {'x' * 40}", 20) == f"    {'x' * 40}"

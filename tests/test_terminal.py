@@ -53,5 +53,15 @@ def test_no_figure_is_ever_cut(room: int, name: str) -> None:
     assert all(cell_len(line) <= room for line in shown.splitlines())
 
 
+def test_what_is_to_be_copied_stays_whole() -> None:
+    headings = [
+        terminal.Heading("File", right=False),
+        terminal.Heading("Hash", False, whole=True),
+    ]
+    row = ["a file of some length", "sha384-" + "x" * 40]
+    assert terminal.table(headings, [row], 60) is not None
+    assert terminal.table(headings, [row], 50) is None
+
+
 def test_a_table_that_cannot_fit_is_none() -> None:
     assert laid_out(30) is None

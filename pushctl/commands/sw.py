@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     output.Column("file", "File"),
-    output.Column("loaded", "Loaded"),
-    output.Column("bytes", "Bytes"),
-    output.Column("gzip", "Gzip"),
-    output.Column("integrity", "Integrity"),
+    output.Column("loaded", "Loaded", spare=True),
+    output.Column("bytes", "Bytes", kind=output.Kind.NUMBER),
+    output.Column("gzip", "Gzip", kind=output.Kind.NUMBER),
+    output.Column("integrity", "Integrity", whole=True),
 )
 _SITE = output.Column("site", "Site")
 _LOADED = {

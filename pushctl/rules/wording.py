@@ -50,14 +50,15 @@ def wrapped(text: str, width: int, indent: int | None = None) -> str:
 
     lines = []
     for line in text.split("\n"):
-        hanging = len(line) - len(line.lstrip()) if indent is None else indent
+        begins = len(line) - len(line.lstrip())
         wrapper = TextWrapper(
             width,
-            subsequent_indent=" " * hanging,
+            initial_indent=" " * begins,
+            subsequent_indent=" " * (begins if indent is None else indent),
             break_long_words=False,
             break_on_hyphens=False,
         )
-        lines += wrapper.wrap(line) if len(line) > width else [line]
+        lines += wrapper.wrap(line.lstrip()) if len(line) > width else [line]
     return "\n".join(lines)
 
 
