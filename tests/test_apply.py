@@ -369,6 +369,24 @@ def test_nobody_can_use_up_anothers_event_ids(project: Project, ann: Browser) ->
     assert events_of(project, ann) == ["purchase"]
 
 
+@pytest.mark.parametrize("wrong", [-4 * MINUTE, -10_000, 0, 4 * MINUTE])
+def test_a_browsers_clock_that_is_off_by_minutes_is_put_right(
+    project: Project, ann: Browser, wrong: int
+) -> None:
+    """Ten seconds ago, says a clock that is *wrong*, and signs by it."""
+    event = {"id": "e", "name": "cart_updated", "at": NOON + wrong - 10_000}
+    body = orjson.dumps({"endpoint": ann.endpoint, "events": [event]}).decode()
+    record = ann.record("/v1/events", body)
+    signature = tokens.sign_request(
+        ann.auth, "/v1/events", (NOON + wrong) // 1000, body.encode()
+    )
+    project.drain(replace(record, signature=signature))
+    found = project.get(ann)
+    assert found is not None
+    (kept,) = (one for one in project.store.events.of(found.id) if one.name == "cart_updated")
+    assert kept.at == NOON - 10_000
+
+
 def test_an_events_time_stays_within_what_can_be_true(project: Project, ann: Browser) -> None:
     times = {"future": NOON + DAY, "ancient": 0, "real": NOON - 5 * MINUTE}
     events = [{"id": n, "name": n, "at": at} for n, at in times.items()]

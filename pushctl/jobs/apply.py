@@ -24,6 +24,9 @@ __all__ = ["MAX_TAGS", "Desk", "Verdict", "apply"]
 # On one subscription, from its browser: a script must not fill the list of tags.
 MAX_TAGS = 200
 
+# Stamps are in whole seconds, and a request takes its time.
+_ON_ITS_WAY: Millis = 5_000
+
 
 def apply(desk: Desk, record: InboxRecord) -> Verdict:
     """Do what *record* asks for, or say why not; InputError when it can't be read."""
@@ -287,12 +290,24 @@ def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> 
     return Event(
         subscription=subscription,
         name=name,
-        at=bodies.moment(given.get("at"), record.at),
+        at=bodies.moment(_by_our_clock(given.get("at"), record), record.at),
         received_at=record.at,
         properties=bodies.properties(given.get("properties"), "an event's properties"),
         # Within the subscription: nobody can use up another's ids.
         dedupe_key=f"{subscription}:{key}",
     )
+
+
+def _by_our_clock(at: Json, record: InboxRecord) -> Json:
+    """
+    Return a browser's time as our clock would have told it.
+
+    The request was signed when it was sent, so its stamp tells how far the browser's clock
+    is off: by minutes on many a machine, and then somebody would be reminded of the basket
+    while still shopping, or after buying on another device.
+    """
+    behind = record.at - tokens.stamp(record.signature, record.at)
+    return at + behind if type(at) is int and abs(behind) > _ON_ITS_WAY else at
 
 
 def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:

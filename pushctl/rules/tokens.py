@@ -84,16 +84,23 @@ def sign_request(auth: bytes, path: str, seconds: int, body: bytes) -> str:
     return f"{seconds}.{encode(mac)}"
 
 
+def stamp(signature: str | None, otherwise: Millis) -> Millis:
+    """Return when a *signature* says that it was made, *otherwise* where it says nothing."""
+    head, _, _ = (signature or "").partition(".")
+    if not (head.isascii() and head.isdecimal() and len(head) < 12):
+        return otherwise
+    return int(head) * 1000
+
+
 def signature_holds(
     auth: bytes, path: str, body: bytes, signature: str | None, received: Millis
 ) -> bool:
     """Say whether *signature* was made with *auth* within 300 s of *received*."""
-    if not signature:
+    made = stamp(signature, -1)
+    if not signature or made < 0:
         return False
-    head, _, _ = signature.partition(".")
-    if not (head.isascii() and head.isdecimal() and len(head) < 12):
+    seconds = made // 1000
+    if abs(seconds - received // 1000) > SIGNATURE_SECONDS:
         return False
-    if abs(int(head) - received // 1000) > SIGNATURE_SECONDS:
-        return False
-    expected = sign_request(auth, path, int(head), body)
+    expected = sign_request(auth, path, seconds, body)
     return hmac.compare_digest(expected.encode(), signature.encode())
