@@ -130,6 +130,14 @@ def test_growth_is_new_less_lost_and_churn_is_lost_of_those_there(field: Field) 
     assert (yesterday["active"], yesterday["net"], yesterday["churn"]) == (10, 0, 0.0)
 
 
+def test_of_the_new_ones_those_count_as_real_that_showed_something(field: Field) -> None:
+    rows = field.people(5, now=NOON)
+    field.store.subscriptions.verify(rows[0], NOON + DAY)
+    today, yesterday = report.growth(field.store, NOON + 2 * DAY, UTC, last=3)[1:]
+    assert (yesterday["new"], yesterday["shown"], yesterday["net"]) == (5, 1, 5)
+    assert (today["new"], today["shown"]) == (0, 0)
+
+
 def test_nobody_is_lost_twice(field: Field) -> None:
     rows = field.people(1, now=NOON - DAY)
     mark(field, rows, "gone", NOON)

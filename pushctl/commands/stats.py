@@ -36,6 +36,7 @@ _GROWTH = (
     output.Column("start", "From"),
     output.Column("active", "Active", kind=output.Kind.NUMBER),
     output.Column("new", "New", kind=output.Kind.NUMBER),
+    output.Column("shown", "Of them shown", kind=output.Kind.NUMBER),
     output.Column("back", "Back", kind=output.Kind.NUMBER),
     output.Column("unsubscribed", "Unsubscribed", kind=output.Kind.NUMBER),
     output.Column("gone", "Gone", kind=output.Kind.NUMBER),

@@ -86,7 +86,8 @@ def growth(
     Return who came and went in each of the *last* periods, the newest first.
 
     *every* is day, week (from Monday) or month, in *zone*. ``active`` is at the period's
-    start, ``churn`` what was lost by it. Raises NotFoundError for an unknown site.
+    start, ``churn`` what was lost by it, ``shown`` how many of the new ones have shown a
+    message since: whoever has not may be made up. Raises NotFoundError for an unknown site.
     """
     number = _site(store, site)
     today = timing.local(now, zone).date()
@@ -129,6 +130,7 @@ def _grown(start: date, counts: Counter[str], active_after: int) -> Row:
         "start": start.isoformat(),
         "active": before,
         "new": counts["new"],
+        "shown": counts["shown"],
         "back": counts["revived"],
         "lost": lost,
         **{kind: counts[kind] for kind in LOSSES},

@@ -110,8 +110,9 @@ class Reports:
         """
         Yield (quarter of an hour, kind, count) of who came and went.
 
-        *kind* is new, revived, unsubscribed, gone or quarantined. A loss counts where an
-        active subscription was lost, so nobody is lost twice. No time zone is off by
+        *kind* is new, shown (of the new, who has shown a message since), revived,
+        unsubscribed, gone or quarantined. A loss counts where an active subscription was
+        lost, so nobody is lost twice. No time zone is off by
         anything but whole quarters: the caller adds these up to local days.
         """
         sql = """
@@ -124,6 +125,9 @@ class Reports:
             ), happened AS (
                 SELECT id AS subscription_id, 'new' AS kind, subscribed_at AS at
                   FROM subscriptions
+                 UNION ALL
+                SELECT id, 'shown', subscribed_at FROM subscriptions
+                 WHERE verified_at IS NOT NULL
                  UNION ALL
                 SELECT subscription_id, kind, at FROM steps
                  WHERE kind = 'revived' OR before IS NULL OR before = 'revived'
