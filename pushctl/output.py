@@ -81,8 +81,7 @@ def answer(text: str, style: str | None = None, mark: str = "") -> None:
 
 def lines(texts: Iterable[str]) -> None:
     """Print an answer of many lines to stdout as they come, each made safe by its maker."""
-    for text in texts:
-        print(text)
+    sys.stdout.writelines(f"{text}\n" for text in texts)
 
 
 def warn(text: str) -> None:
