@@ -179,12 +179,13 @@
     !(more && silent()) && (store(change), flush());
 
   // One at a time; resolves to whether everything is told. What did not get through is tried
-  // again while the page is open: who buys on the last page must not be reminded.
+  // again while the page is open, ever later: who buys on the last page must not be reminded.
   let flushing = Promise.resolve();
   let again;
+  let failed = 0;
   const flush = () => (flushing = flushing.then(tellAll).catch(() => {
     clearTimeout(again);
-    again = setTimeout(flush, 5000 + Math.random() * 10_000);
+    again = setTimeout(flush, ++failed * 9000);
     return false;
   }));
 
@@ -204,7 +205,7 @@
     for (let names; (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
       const { tags } = stored();
       const timed = (name) => tags[name] > 1
-        ? { name, seconds: Math.max(60, Math.ceil((tags[name] - now()) / 1000)) } : name;
+        ? { name, seconds: Math.max(60, Math.round((tags[name] - now()) / 1000)) } : name;
       const add = names.filter((name) => tags[name]).map(timed);
       const remove = names.filter((name) => !tags[name]);
       await tell("/v1/tags", { endpoint, add, remove }, last);

@@ -386,4 +386,5 @@ test("what did not get through is told while the page is still open", async () =
   const told = browser.asked.filter(({ path }) => path === "/v1/events");
   assert.deepEqual(told.map(({ json }) => json.events[0].name), Array(3).fill("purchase"));
   assert.equal(new Set(told.map(({ json }) => json.events[0].id)).size, 1);
+  assert.deepEqual(browser.pauses, [9000, 18_000]);
 });

@@ -227,7 +227,7 @@ export function page({ permission = "default", answer = "granted", early, settin
   };
   const clock = { now: Date.now() };
   const warnings = [];
-  const timers = [];
+  const [timers, pauses] = [[], []];
   const loaded = [];
   const navigator = {
     ...given.navigator,
@@ -262,7 +262,7 @@ export function page({ permission = "default", answer = "granted", early, settin
     document: { referrer: given.referrer ?? "https://search.example/", currentScript: null, documentElement: {} },
     fetch: net.fetch, crypto: webcrypto, URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
     console: { warn: (text) => warnings.push(text) }, Uint8Array,
-    setTimeout: (call) => timers.push(call),
+    setTimeout: (call, pause) => (pauses.push(pause), timers.push(call)),
     clearTimeout: (number) => number && delete timers[number - 1],
     load: async ({ href }) => {
       loaded.push(href);
@@ -272,7 +272,7 @@ export function page({ permission = "default", answer = "granted", early, settin
   });
   const { pushctl } = window;
   return {
-    pushctl, manager, registered, Notification, database, localStorage, clock, warnings, loaded,
+    pushctl, manager, registered, Notification, database, localStorage, clock, warnings, loaded, pauses,
     // What waits is done now.
     pass: () => Promise.all(timers.splice(0).map((call) => call?.())),
     ...net,
