@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from pushctl import cli
+from tests.support import project
+from tests.support.program import PROGRAM, on_terminal, pushctl
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
@@ -89,3 +91,43 @@ def test_the_commands_that_a_page_shows_are_there(page: Path) -> None:
             command, rest = command.commands[rest[0]], rest[1:]
         given = {word.partition("=")[0] for word in rest if re.match(r"--?[a-z]", word)}
         assert given <= options(command), words
+
+
+def shown(page: str, command: str) -> str:
+    """What *page* shows below *command*."""
+    text = (ROOT / "docs" / page).read_text("utf-8")
+    found = re.search(rf"^\$ {re.escape(command)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert found, command
+    return found[1]
+
+
+def test_check_says_what_its_page_shows(tmp_path: Path) -> None:
+    folder = project.make(tmp_path / "shop", "--receiver-url=https://push.shop.example")
+    text = (folder / "pushctl.toml").read_text("utf-8")
+    text = text.replace(
+        'origin = "https://shop.example"', 'origin = "https://Shop.example/"', 1
+    )
+    (folder / "pushctl.toml").write_text(text.replace("# encoder =", "encodr =", 1))
+    said = pushctl("check", cwd=folder)
+
+    def lasting(text: str) -> list[str]:
+        """Without what differs between machines and projects."""
+        kept = re.sub(
+            r"^. (disk|encoder|database .* SQLite) .*\n( .*\n)?", "", text, flags=re.M
+        )
+        return re.sub(r"keys: \S+ for", "keys: ID for", kept).splitlines()
+
+    assert lasting(said.out + said.err) == lasting(shown("configuration.md", "pushctl check"))
+
+
+def test_a_preview_looks_as_its_page_shows(tmp_path: Path) -> None:
+    folder = project.make(tmp_path)
+    command = "templates preview abandoned_basket_1"
+    said = on_terminal([*PROGRAM, *command.split()], cwd=folder, NO_COLOR="1")
+    assert said.out == shown("templates.md", f"pushctl {command}")
+
+
+def test_a_mistake_in_an_audience_is_shown_as_its_page_shows(tmp_path: Path) -> None:
+    folder = project.make(tmp_path)
+    said = pushctl("segments", "count", "--where", "contry = 'TR'", cwd=folder)
+    assert said.err == shown("audience.md", "pushctl segments count --where \"contry = 'TR'\"")
