@@ -112,8 +112,8 @@ def clear_files(config: Config, person: Person) -> None:
 def _erase(
     store: Store, config: Config, people: Sequence[Subscription], secret: bytes, now: Millis
 ) -> None:
-    told = [(tokens.endpoint_hash(one.endpoint), one.public_id) for one in people]
-    forgotten.note(config, secret, told, now)
+    told = [(tokens.endpoint_hash(one.endpoint), one.public_id, now) for one in people]
+    forgotten.note(config, secret, told)
     with store.write():
         for one in people:
             store.tombstones.add(secret, tokens.endpoint_hash(one.endpoint), now)

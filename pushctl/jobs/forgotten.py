@@ -20,16 +20,15 @@ def path(config: Config) -> Path:
     return config.database.with_name(f"{config.database.name}.forgotten")
 
 
-def note(
-    config: Config, secret: bytes, people: Iterable[tuple[bytes, str]], now: Millis
-) -> None:
-    """Write down, on disk before it returns, people's endpoint hashes and public ids."""
-    names = (
-        tokens.tombstone(secret, key)
-        for endpoint_hash, public_id in people
+def note(config: Config, secret: bytes, people: Iterable[tuple[bytes, str, Millis]]) -> None:
+    """Write down, on disk before it returns, endpoint hash, public id and time of each."""
+    text = "".join(
+        f"{tokens.tombstone(secret, key)} {at}\n"
+        for endpoint_hash, public_id, at in people
         for key in (endpoint_hash, public_id.encode())
     )
-    text = "".join(f"{name} {now}\n" for name in names)
+    if not text:
+        return
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
     with os.fdopen(os.open(path(config), flags, 0o600), "ab") as file:
         file.write(text.encode())

@@ -133,9 +133,14 @@ def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestR
         desk.store.inbox_cursors.set({entry.segment: entry.offset for entry in batch})
         # Before the commit: after a crash the lines come once more, and stand there.
         inbox.quarantine(config.inbox, aside)
-        for one in desk.forgotten[before:]:
-            who = (tokens.endpoint_hash(one.endpoint), one.public_id)
-            forgotten.note(config, desk.secret, [who], one.at)
+        forgotten.note(
+            config,
+            desk.secret,
+            (
+                (tokens.endpoint_hash(one.endpoint), one.public_id, one.at)
+                for one in desk.forgotten[before:]
+            ),
+        )
     for name in _finished(batch):
         inbox.remove(config.inbox, name)
     report.applied += counts.applied
