@@ -26,7 +26,8 @@ def command(
 
     What was sent after a backup was made, the backup doesn't know. So everything that it
     would still send is put aside: messages become in doubt (pushctl in-doubt), people on
-    their way through triggers are taken off it. With --moved all of it goes on.
+    their way through triggers are taken off it. With --moved all of it goes on. People whom
+    the backup has brought back although they were forgotten are forgotten once more.
     """
     from pushctl.jobs import guard
     from pushctl.jobs.release import release
