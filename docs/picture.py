@@ -1,7 +1,10 @@
 """
-Draw what a command shows on a terminal: ./run python docs/picture.py FILE.svg COMMAND ...
+Draw what a command shows on a terminal, twice: all of it, and a part.
 
-The command runs on a real terminal (a pty); rich draws what came as an SVG.
+    ./run python docs/picture.py all.svg part.svg FROM TO COMMAND ...
+
+The command runs on a real terminal (a pty); rich draws what came as an SVG. The part goes
+from the line that begins with FROM to the one before that which begins with TO.
 """
 
 import io
@@ -44,6 +47,15 @@ def last_state(text: str) -> str:
     return "\n".join(lines).rstrip("\n")
 
 
+def part(text: str, begin: str, end: str) -> str:
+    """Return *text* from the line that begins with *begin* up to the one with *end*."""
+    lines = text.split("\n")
+    plain = [Text.from_ansi(line).plain for line in lines]
+    first = next(at for at, line in enumerate(plain) if line.startswith(begin))
+    last = next(at for at, line in enumerate(plain) if line.startswith(end))
+    return "\n".join(lines[first:last]).strip("\n")
+
+
 def draw(text: str, title: str, file: Path) -> None:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True)
     for line in text.split("\n"):
@@ -55,8 +67,10 @@ def draw(text: str, title: str, file: Path) -> None:
 
 
 def main() -> None:
-    file, *command = sys.argv[1:]
-    draw(last_state(record(command)), " ".join(command[:4]), Path(file))
+    whole, some, begin, end, *command = sys.argv[1:]
+    shown, title = last_state(record(command)), " ".join(command[:4])
+    draw(shown, title, Path(whole))
+    draw(part(shown, begin, end), title, Path(some))
 
 
 if __name__ == "__main__":

@@ -114,9 +114,8 @@ def _filled(
 ) -> Table:
     """Return a table of the columns in *widths*: place -> how wide."""
     made = Table(
-        title=Text(title) if title else None,
+        title=Text(title, style="bold") if title else None,
         title_justify="left",
-        title_style="bold",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         header_style="bold",

@@ -50,8 +50,9 @@ def warning(config: Config) -> str | None:
     hosts = config.push.loopback.hosts
     if not hosts:
         return None
-    names = ", ".join(sorted(hosts)[:3]) + (", ..." if len(hosts) > 3 else "")
+    several = ", and so on" if len(hosts) > 2 else ""
     return (
-        f"[push.loopback] is on: messages for {names} go to THIS MACHINE and reach no "
-        f"browser. Remove it from {config.file.name} to send for real."
+        "[push.loopback] is on: messages go to THIS MACHINE, not to "
+        f"{', '.join(sorted(hosts)[:2])}{several}. Remove it from {config.file.name} to send "
+        "for real."
     )
