@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from contextlib import suppress
 
+import typer
+
 from pushctl import output
 from pushctl.commands.context import Context
 from pushctl.errors import DeliveryError, PushctlError, RefusedError
@@ -10,6 +12,9 @@ from pushctl.jobs import campaigns, deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules import timing
 from pushctl.rules.wording import counted, moment
+
+# What a shell reports of who was stopped with Ctrl-C; what follows "&&" is not for now.
+STOPPED = 130
 
 STATES = (
     output.Column("status", "State"),
@@ -22,7 +27,7 @@ def warn_of_loopback(here: Context) -> None:
     """Say loudly, before anything is sent, when nothing will reach a browser."""
     text = postbox.warning(here.config)
     if text:
-        output.say(f"*** {text}", "yellow")
+        output.say(f"*** {text}", "bold")
 
 
 def deliver_shown(
@@ -64,6 +69,8 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
     failed = report.sent["rejected"] + report.sent["in_doubt"]
     if failed:
         raise DeliveryError(f"{campaign.name}: {counted(failed, 'message')} failed or in doubt")
+    if report.interrupted and report.waiting:
+        raise typer.Exit(STOPPED)
 
 
 def say_that_it_stands(here: Context, campaign: Campaign) -> None:

@@ -119,6 +119,7 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
         tell(f"  goes out {_when(here, plan)}")
     tell(f"  of use for {life(plan.expires_after)}{spread}")
     if plan.example is None:
+        tell("  Nobody is meant now.")
         return
     message = plan.example.message
     buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
