@@ -129,12 +129,12 @@ class Walks:
         sent: tuple[Millis, ...] = ()
         if self.frequency.messages is not None:
             since = self.now - self.frequency.within
-            sent = self.store.enrolments.messages_since(devices, since)
-        before = self.now - self.frequency.spacing
+            sent = self.store.histories.messages_since(devices, since)
+        around = self.now - self.frequency.spacing, self.now + self.frequency.spacing
         return replace(
             person,
             sent=sent,
-            written_at=self.store.enrolments.written_at(devices, walk, before),
+            written_at=self.store.histories.written_at(devices, walk, *around),
             refusal=wishes.refusal(self.store, who.subscription, self.now),
         )
 

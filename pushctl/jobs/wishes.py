@@ -37,4 +37,4 @@ def refusal(store: Store, subscription: int, now: Millis) -> str:
 
 
 def _had_one(store: Store, subscription: int, now: Millis) -> bool:
-    return bool(store.enrolments.messages_since([subscription], now - FEWER_WITHIN))
+    return bool(store.histories.messages_since([subscription], now - FEWER_WITHIN))

@@ -231,35 +231,6 @@ class Enrolments:
         """
         return self._store.connection.execute(sql, {"trigger": trigger}).fetchall()
 
-    def messages_since(self, subscriptions: Sequence[int], since: Millis) -> tuple[Millis, ...]:
-        """
-        Return when these subscriptions' messages went out, or were about to, from *since* on.
-
-        What is planned for a time of its own, next Friday's campaign, isn't one yet.
-        """
-        sql = """
-            SELECT changed_at FROM deliveries
-             WHERE subscription_id IN (SELECT value FROM json_each(:ids))
-               AND changed_at > :since
-               AND (status IN ('accepted', 'in_doubt', 'sending')
-                    OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0
-                                               OR enrolment_id <> 0))
-        """
-        values = {"ids": orjson.dumps(list(subscriptions)).decode(), "since": since}
-        return tuple(at for (at,) in self._store.connection.execute(sql, values))
-
-    def written_at(self, subscriptions: Sequence[int], besides: int, since: Millis) -> Millis:
-        """Return when a walk other than *besides* wrote to these last; 0: not since then."""
-        sql = """
-            SELECT coalesce(max(changed_at), 0) FROM deliveries
-             WHERE subscription_id IN (SELECT value FROM json_each(:ids))
-               AND changed_at > :since AND enrolment_id NOT IN (0, :besides)
-               AND status IN ('accepted', 'in_doubt', 'sending', 'planned')
-        """
-        ids = orjson.dumps(list(subscriptions)).decode()
-        values = {"ids": ids, "besides": besides, "since": since}
-        return int(self._store.connection.execute(sql, values).fetchone()[0])
-
     def contexts(self, ids: Collection[int]) -> dict[int, Mapping[str, Json]]:
         """Return what each walk's messages may speak of: cart, event, promo, ..."""
         sql = """
