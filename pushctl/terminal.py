@@ -72,7 +72,7 @@ def table(
         )
         for place, each in enumerate(headings)
     ]
-    for first, others in ((_NAME, _TIME), (_LEAST, _LEAST)):
+    for first, others in ((_NAME, _TIME), (_NAME, _LEAST), (_LEAST, _LEAST)):
         kept = dict(enumerate(narrow))
         least = {
             place: width if headings[place].unbroken else min(width, others if place else first)
