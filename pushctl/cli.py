@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn
+from typing import Annotated, Any, NamedTuple, NoReturn, get_args
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from pushctl import __version__
 from pushctl.commands.context import Context
@@ -76,10 +76,18 @@ _HEADING = re.compile(r"^(Usage|[A-Z]\w+):", re.MULTILINE)
 _NAME = re.compile(r"^  (-\S+|[a-z][a-z-]+)(?=,? {2,}| --| <|$)", re.MULTILINE)
 
 
+# What an argument is of says nothing to people; blanks keep the columns where they are.
+_TYPE = re.compile(r"(?<=^  )([^-\s]\S*)( <(?:str|path|list\[str\])>)", re.MULTILINE)
+# What an option takes, in their words.
+_TAKES = {str: "<text>", int: "<number>", float: "<number>", Path: "<path>"}
+_SEVERAL = "<text>..."
+
+
 def _painted(text: str) -> str:
     """Return a help text with its headings and names set apart on a terminal."""
     from pushctl import output
 
+    text = _TYPE.sub(lambda found: found[1] + " " * len(found[2]), text)
     if not output.colours(sys.stdout):
         return text
     text = _HEADING.sub("\x1b[1m\\1:\x1b[0m", text)
@@ -160,7 +168,24 @@ def load(name: str) -> Any:
         app.command(name)(module.command)
         command = typer.main.get_command(_dressed(app))
     command.name = name
+    _say_what_options_take(command)
     return command
+
+
+def _say_what_options_take(command: Any) -> None:
+    for param in command.params:
+        if isinstance(param, TyperOption) and param.metavar is None and not param.is_flag:
+            takes = _SEVERAL if param.multiple else _TAKES.get(_type_of(param))
+            param.metavar = takes
+    for verb in getattr(command, "commands", {}).values():
+        _say_what_options_take(verb)
+
+
+def _type_of(param: Any) -> Any:
+    """Return what an option's annotation says but for "or None"."""
+    annotation = param.type_descriptor.annotation
+    plain = [each for each in get_args(annotation) if each is not type(None)]
+    return plain[0] if len(plain) == 1 else annotation
 
 
 def _dressed(app: typer.Typer) -> typer.Typer:

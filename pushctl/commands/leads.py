@@ -31,7 +31,8 @@ def command(
     ] = None,
     quorum: Annotated[int, typer.Option(min=0, help="How many people it takes.")] = 0,
     note: Annotated[
-        tuple[str, str] | None, typer.Option(help="Write a note: SUBSCRIBER TEXT.")
+        tuple[str, str] | None,
+        typer.Option(metavar="<subscriber> <text>", help="Write a note."),
     ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
