@@ -64,8 +64,10 @@ def hold(path: Path, what: str | None = None) -> Iterator[None]:
 
 
 def _sign(handle: int, what: str | None) -> None:
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, f"{what or _command()}, process {os.getpid()}\n".encode(), 0)
+    # For people alone: on a full disk the lock holds without a name.
+    with contextlib.suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{what or _command()}, process {os.getpid()}\n".encode(), 0)
 
 
 def _holder(handle: int) -> str:

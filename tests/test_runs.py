@@ -16,7 +16,7 @@ from pushctl.commands import send
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError, InputError, UsageError
-from pushctl.jobs import broadcast, campaigns, crew, deliver, recovery
+from pushctl.jobs import broadcast, campaigns, crew, deliver, recovery, sweep
 from pushctl.jobs import sending as job
 from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Letter, Outcome
 from pushctl.output import Format
@@ -132,6 +132,32 @@ def test_what_a_service_asked_for_holds_for_who_accepts_the_gone_too(
     report = field.send(now, options=deliver.Options(patience=0.0, accept_mass_gone=True))
     assert field.counts(report.campaign) == {"planned": 3}
     assert len(service.receipts()) == before
+
+
+def test_a_shorter_pause_takes_nothing_from_a_longer_one(field: Field) -> None:
+    """Two campaigns at once, or two keys, hear different things of one service."""
+    now, origins = soon(), field.store.origins
+    name = f"https://{FCM}"
+    origins.note(name, paused_until=now + HOUR, reason="asks", rate=50.0, now=now)
+    origins.note(name, paused_until=now + MINUTE, reason="fails", rate=None, now=now + 1)
+    assert origins.all() == [(name, now + HOUR, "asks", 50.0, now + 1)]
+    origins.note(name, paused_until=now + DAY, reason="more", rate=None, now=now + 2 * HOUR)
+    assert origins.all() == [(name, now + DAY, "more", None, now + 2 * HOUR)]
+    leapt = now - 365 * DAY
+    origins.note(name, paused_until=leapt + MINUTE, reason="back", rate=None, now=leapt)
+    assert origins.all() == [(name, leapt + MINUTE, "back", None, leapt)]
+
+
+def test_sweeps_try_again_who_was_put_aside_for_a_day(field: Field) -> None:
+    """Where nobody ever says `send`, nobody else would."""
+    (row,) = field.people(1)
+    now = soon()
+    field.store.health.failed([(row, "403 forbidden")], now)
+    rehearsal = sweep.Options(rehearsal=True)
+    sweep.run(field.config, field.store, now + HOUR, rehearsal)
+    assert field.states() == {"quarantined": 1}
+    sweep.run(field.config, field.store, now + DAY, rehearsal)
+    assert field.states() == {"active": 1}
 
 
 def test_a_pause_by_a_clock_that_leapt_holds_nobody_for_a_year(field: Field) -> None:
@@ -304,20 +330,20 @@ def test_on_a_disk_that_is_nearly_full_nothing_is_begun(
 
 
 def test_workers_may_die_often_in_a_long_run(field: Field, service: PushService) -> None:
-    service.play([{"delay": [0.01, 0.03]}])
-    count, killed = crew.FEW + 8_000, set[int]()
+    service.play([{"delay": [0.02, 0.05]}])
+    count, killed = crew.FEW + 10_000, set[int]()
     field.people(count)
 
     def kill(ended: int) -> None:
         fresh = set(program.workers_of(os.getpid())) - killed
-        if ended and fresh and len(killed) < crew.MAX_DEATHS + 2:
+        if ended and fresh and len(killed) <= crew.MAX_DEATHS:
             victim = fresh.pop()
             killed.add(victim)
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
 
     report = field.send(soon(), options=deliver.Options(patience=0.0, progress=kill))
-    assert len(killed) == crew.MAX_DEATHS + 2
+    assert len(killed) > crew.MAX_DEATHS
     assert report.campaign.status is CampaignStatus.FINISHED
     counts = field.counts(report.campaign)
     assert counts["accepted"] + counts.get("in_doubt", 0) == count
@@ -327,6 +353,7 @@ def test_a_worker_that_hangs_is_given_up(
     field: Field, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "SILENCE", 1)
+    monkeypatch.setattr(crew, "FAREWELL", 1.0)
     field.config = sending.led_to(field.config, service, timeout=3.0)
     count, stopped = crew.FEW + 1_000, list[int]()
     field.people(count)

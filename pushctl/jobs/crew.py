@@ -6,11 +6,12 @@ whole pool is given up and a new one started; what it was at, the journals tell.
 """
 
 import gc
-import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from typing import Self
 
 from pushctl import push
@@ -26,6 +27,7 @@ CHUNK = 500  # letters in one call
 
 SILENCE = 70  # times push.timeout: no chunk takes so long, 8 letters at a time
 MOURNING = 3.0  # seconds in which a pool has noticed that a worker died
+FAREWELL = 10.0  # seconds, after push.timeout, in which a worker that is to end has ended
 
 
 @contextmanager
@@ -72,7 +74,6 @@ class Crew:
         return 1 if self._workers else CHUNK
 
     def __enter__(self) -> Self:
-        self._others = set(multiprocessing.active_children())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,24 +118,38 @@ class Crew:
         A worker hangs; or one has died in the middle of its answer, for the rest of which
         the pool waits without noticing.
         """
-        processes = getattr(self._pool, "_processes", None) or {}
         return silent > SILENCE * self._postbox.timeout or (
-            silent > MOURNING and any(not one.is_alive() for one in list(processes.values()))
+            silent > MOURNING and any(not one.is_alive() for one in _processes(self._pool))
         )
 
     def kill(self) -> None:
         """End all workers now; what they were at, their journals tell."""
-        for process in multiprocessing.active_children():
-            if process not in self._others:
-                process.kill()
-        # Ours is the last end open of the pipe that answers come by: a pool that waits for
-        # the rest of one would wait for ever, and we for the pool.
-        answers = getattr(self._pool, "_result_queue", None)
-        if answers is not None:
-            answers._writer.close()
-        self._close()
+        self._close(patience=0.0)
 
-    def _close(self) -> None:
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            pool.shutdown(wait=True, cancel_futures=True)
+    def _close(self, patience: float | None = None) -> None:
+        """End the pool, with force whom of it *patience* seconds have not ended."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        processes, answers = _processes(pool), getattr(pool, "_result_queue", None)
+
+        def end() -> None:
+            for process in processes:
+                process.kill()
+            # Ours is the last end open of the pipe that answers come by: a pool that waits
+            # for the rest of one would wait for ever, and we for the pool.
+            if answers is not None:
+                answers._writer.close()
+
+        if patience is None:
+            patience = self._postbox.timeout + FAREWELL
+        last = threading.Timer(patience, end)
+        last.daemon = True
+        last.start()
+        pool.shutdown(wait=True, cancel_futures=True)
+        last.cancel()
+
+
+def _processes(pool: Executor | None) -> list[BaseProcess]:
+    # What the standard library keeps to itself, and forgets when the pool is shut down.
+    return list((getattr(pool, "_processes", None) or {}).values())

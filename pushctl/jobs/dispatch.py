@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from pushctl.errors import BusyError, PushctlError
 from pushctl.jobs import deliver, recurring
+from pushctl.jobs.traffic import PACED
 from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus
 from pushctl.rules.enrolment import observe
@@ -16,6 +17,10 @@ from pushctl.rules.triggers import From, Kind, Trigger
 # A sweep that sends a long broadcast makes room for the next one, which is a minute
 # later: it has 15 s for what is still under way.
 _SLICE = 40.0
+
+# What a rate limit gives back comes due again in a moment: a sweep that left then would
+# send two seconds' worth a minute.
+_PATIENCE = 1.0 + PACED / 1000
 
 
 class Dispatch:
@@ -64,9 +69,11 @@ class Dispatch:
 
     def _deliver(self, number: int) -> None:
         campaign = self._store.campaigns.by_id(number)
-        options = deliver.Options(patience=0.0, seconds=self._seconds(), unattended=True)
+        options = deliver.Options(patience=_PATIENCE, seconds=self._seconds(), unattended=True)
+        # What went before took its time, which a message hasn't left of its life.
+        now = self._now + int((time.monotonic() - self._began) * 1000)
         try:
-            report = deliver.run(self._store, self._config, campaign, self._now, options)
+            report = deliver.run(self._store, self._config, campaign, now, options)
         except BusyError:
             return  # another process is sending it
         except PushctlError as error:

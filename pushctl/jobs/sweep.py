@@ -342,7 +342,11 @@ class _Sweep:
         return not dispatch.stopped
 
     def _tidy(self) -> None:
-        """Once a day: let go what nobody can need any more."""
+        """Once an hour: try again who was put aside; once a day: let go what is of no use."""
+        tried = int(self._store.meta.get("sweep.tried") or 0)
+        if self._now - tried >= timing.HOUR:
+            self._store.health.try_again(self._now)
+            self._store.meta.set("sweep.tried", str(self._now))
         last = int(self._store.meta.get("sweep.pruned") or 0)
         if self._now - last < timing.DAY or self._late():
             return

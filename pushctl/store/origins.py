@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from pushctl.store import Store
 
 
+# What a push service may ask for, at most (rules/policy), and a little.
+HOUR: Millis = 3600 * 1000
+LONGEST: Millis = 25 * HOUR
+
+
 class Origin(NamedTuple):
     origin: str  # "https://host"
     paused_until: Millis | None
@@ -35,20 +40,30 @@ class Origins:
         rate: float | None,
         now: Millis,
     ) -> None:
-        """Remember that *origin* waits, and at which pace it goes on."""
+        """
+        Remember that *origin* waits, and at which pace it goes on.
+
+        Of two campaigns at once, or two keys, the longer pause holds, unless it is one of a
+        clock that leapt; a pace is kept for an hour.
+        """
         sql = """
             INSERT INTO origins (origin, paused_until, reason, rate, changed_at)
-            VALUES (:origin, :paused_until, :reason, :rate, :now)
+            VALUES (:origin, :until, :reason, :rate, :now)
                 ON CONFLICT (origin) DO UPDATE
-               SET paused_until = :paused_until, reason = :reason, rate = :rate,
+               SET reason = iif(:until >= iif(paused_until <= :latest, paused_until, 0),
+                                :reason, reason),
+                   paused_until = max(:until, iif(paused_until <= :latest, paused_until, 0)),
+                   rate = coalesce(:rate, iif(changed_at > :now - :hour, rate, NULL)),
                    changed_at = :now
         """
         values = {
             "origin": origin,
-            "paused_until": paused_until,
+            "until": paused_until or 0,
             "reason": reason,
             "rate": rate,
             "now": now,
+            "latest": now + LONGEST,
+            "hour": HOUR,
         }
         with self._store.write() as connection:
             connection.execute(sql, values)
