@@ -266,10 +266,20 @@ def run(arguments: Sequence[str]) -> int:
         return _unforeseen(error, debug="--debug" in arguments)
 
 
+# The words of the library that reads options, and ours.
+_PLAINER = (
+    (re.compile(r"Value error, "), ""),
+    (re.compile(r"Input should be a valid (?:integer|number)\b.*"), "it takes a number."),
+    (re.compile(r"Input should be (.*)"), r"it takes what is \1."),
+)
+
+
 def _show_usage_error(error: Any) -> None:
     from pushctl import output
 
     if hasattr(error, "show"):
+        for theirs, ours in _PLAINER:
+            error.message = theirs.sub(ours, error.message)
         error.show()  # with the usage line, on stderr
     else:
         output.error(error.format_message())

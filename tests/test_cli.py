@@ -241,6 +241,21 @@ def test_the_console_script_is_this_program() -> None:
     assert done.stdout == "pushctl 0.1.0\n"
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("send --limit x", "Invalid value for '--limit': it takes a number."),
+        ("sweep --max-seconds x", "Invalid value for '--max-seconds': it takes a number."),
+        ("stats subscribers --every year", "'year' is not one of 'day', 'week', 'month'."),
+        ("demo --visitors 3", "it takes what is greater than or equal to 12."),
+    ],
+)
+def test_a_wrong_value_is_answered_in_plain_words(words: str, said: str) -> None:
+    shown = pushctl(*words.split())
+    assert shown.code == 2
+    assert said in shown.err and "Input" not in shown.err and "Value error" not in shown.err
+
+
 def test_an_old_locale_costs_no_letter_in_a_pipe_and_no_answer_on_a_terminal(
     tmp_path: Path,
 ) -> None:
