@@ -106,22 +106,37 @@ def test_a_signal_leaves_reminders_to_the_next_sweep(
     assert field.counts(campaign) == {"accepted": 40}
 
 
+def test_a_sweep_keeps_to_a_rate_for_as_long_as_it_may(field: Field) -> None:
+    """Scheduled campaigns are sent by sweeps alone: two seconds' worth each would take days."""
+    from pushctl import config as configs
+
+    field.people(100)
+    campaign = field.freeze(sending.soon(), rate="20/s")
+    config = configs.load(field.config.folder / "pushctl.toml", {})
+    began = time.monotonic()
+    sweep.run(config, field.store, sending.soon())
+    assert field.counts(campaign) == {"accepted": 100}
+    assert time.monotonic() - began > 3
+
+
 def test_a_terminated_sweep_ends_in_good_order(field: Field) -> None:
     folder = field.config.folder
     assert swept(folder)[0] == 0
+    field.people(300, first=1000)
     campaign = field.freeze(sending.soon(), rate="20/s")
-    field.people(200, first=1000)
     fill(field.store, field.people(20, first=5000), sending.soon() - 4 * MINUTE)
     process = start(folder)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         counts = field.store.deliveries.counts(campaign.id)
-        if counts.get("accepted", 0) + counts.get("sending", 0):
+        if counts.get("accepted", 0):
             break
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=30)
     assert process.returncode == 0, error
+    assert "stopped by a signal" in error
+    assert 0 < field.counts(campaign)["accepted"] < 300
     paused = field.store.connection.execute(
         "SELECT count(*) FROM campaigns WHERE status = 'paused'"
     ).fetchone()
