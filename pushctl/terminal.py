@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 from pushctl.rules.wording import number
 
@@ -38,6 +39,10 @@ class Heading(NamedTuple):
         return self.right or self.whole
 
 
+# rich shows how long something takes in yellow, which can't be read on white.
+_THEME = Theme({"progress.elapsed": "dim", "progress.remaining": "dim"})
+
+
 def console(stream: IO[str], colours: bool) -> Console:
     """Return a console on *stream* that takes no markup and no emoji codes."""
     return Console(
@@ -46,6 +51,7 @@ def console(stream: IO[str], colours: bool) -> Console:
         emoji=False,
         highlight=False,
         color_system="auto" if colours else None,
+        theme=_THEME,
     )
 
 

@@ -18,10 +18,10 @@ CampaignOption = Annotated[
 _COLUMNS = (
     output.Column("campaign", "Campaign"),
     output.Column("subscriber", "Subscriber"),
-    output.Column("alias", "Alias"),
+    output.Column("alias", "Alias", usual=None),
     output.Column("reason", "Reason"),
     output.Column("since", "Since", kind=output.Kind.TIME),
-    output.Column("expires_at", "Of use until", kind=output.Kind.TIME),
+    output.Column("expires_at", "Of use until", kind=output.Kind.TIME, spare=True),
 )
 
 

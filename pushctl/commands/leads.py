@@ -10,14 +10,14 @@ from pushctl.commands.options import FormatOption
 
 _COLUMNS = (
     output.Column("subscriber", "Subscriber"),
-    output.Column("alias", "Alias"),
+    output.Column("alias", "Alias", usual=None),
     output.Column("state", "State"),
     output.Column("step", "Messages", kind=output.Kind.NUMBER),
     output.Column("value", "Value", kind=output.Kind.NUMBER),
-    output.Column("since", "Since", kind=output.Kind.TIME),
+    output.Column("since", "Since", kind=output.Kind.TIME, spare=True),
     output.Column("age", "Age", kind=output.Kind.DURATION),
-    output.Column("about", "About"),
-    output.Column("note", "Note"),
+    output.Column("about", "About", usual=""),
+    output.Column("note", "Note", usual=None),
 )
 
 
