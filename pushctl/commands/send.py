@@ -183,7 +183,7 @@ def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
             campaign,
             lambda options: deliver.run(here.store, here.config, campaign, now, options),
         )
-    except PushctlError:
+    except (PushctlError, OSError):
         results.say_that_it_stands(here, campaign)
         raise
     results.conclude(here, report, format)
