@@ -80,6 +80,7 @@ class Life:
         self.zones = {}
         self.stops: dict[str, list[tuple[str, int, int]]] = defaultdict(list)
         self.articles = 0
+        self.again: set[int] = set()  # what needed a second try
         for number, (name, zone) in enumerate(DEVICES):
             device = self.shop.person(zone)
             store.subscriptions.name(device, name, True)
@@ -133,6 +134,7 @@ class Life:
                 if self.random.random() < 0.1:  # the push service asks for a second try
                     later = now + self.random.choice([2 * MINUTE, 30 * MINUTE, 3 * HOUR])
                     self.store.deliveries.release([(later, "HTTP 503", now, row.id)])
+                    self.again.add(row.id)
                     continue
                 self.store.deliveries.finish(
                     [("accepted", None, 201, None, None, "en", 0, now, row.id)]
@@ -181,7 +183,9 @@ def test_nobody_twice_at_night_after_buying_or_too_often(life: Life) -> None:
         assert len(steps) == len(set(steps)), name
         assert sum(one.campaign == "birthday/1" for one in messages) <= 1
         for before, after in pairwise(messages):
-            assert before.walk == after.walk or after.at - before.at >= SPACING, (before, after)
+            # Two second tries may come at once: when, their push services say.
+            free = before.walk == after.walk or {before.delivery, after.delivery} <= life.again
+            assert free or after.at - before.at >= SPACING, (before, after)
         for one in messages:
             day = [it for it in messages if one.at - DAY < it.at <= one.at]
             assert len(day) <= 3, name
