@@ -5,7 +5,7 @@ from datetime import UTC
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushctl.rules import cart, timing
@@ -403,6 +403,7 @@ def test_birthdays_come_once_a_year(value: object, days: int, expected: str | No
         assert found[1] == NOON + 2 * HOUR
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     value=st.dates().map(str) | st.sampled_from(["0001-01-01", "9999-12-31", "9999-01-01T"]),
     days=st.integers(-366, 366),
@@ -466,10 +467,11 @@ JSON = st.recursive(
         st.sampled_from(["items", "total", "value", "price", "quantity", "url", "name", "id"]),
         inner, max_size=6,
     ),
-    max_leaves=20,
+    max_leaves=8,
 )  # fmt: skip
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     properties=st.dictionaries(
         st.sampled_from(["items", "total", "value", "price", "currency", "url"]),
