@@ -8,9 +8,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
-app = typer.Typer(
-    no_args_is_help=True, help="Have cron or systemd start the sweep."
-)
+app = typer.Typer(no_args_is_help=True, help="Have cron or systemd start the sweep.")
 
 SystemdOption = Annotated[
     bool, typer.Option("--systemd", help="A systemd user timer instead of a crontab.")
