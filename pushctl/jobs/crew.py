@@ -147,12 +147,6 @@ class Crew:
         last.daemon = True
         last.start()
         pool.shutdown(wait=True, cancel_futures=True)
-        # A pool that fails itself (of a death beside futures called off) leaves them behind.
-        for process in processes:
-            if process.is_alive():
-                process.terminate()
-        for process in processes:
-            process.join()
         last.cancel()
 
 
