@@ -401,7 +401,7 @@ def under_way(field: Field, service: PushService) -> "subprocess.Popen[bytes]":
     """Start to send to many in a process group of its own; return when it has begun."""
     service.play([{"delay": [0.2, 0.4]}])
     sending.lead_to(field.config.folder, service)
-    field.people(crew.FEW + 4_000)
+    field.people(crew.FEW + 14_000)  # more than four workers hold in their hands
     campaign = field.freeze(soon())
     before = len(service.receipts())
     process = subprocess.Popen(
