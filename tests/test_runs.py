@@ -401,11 +401,13 @@ def under_way(field: Field, service: PushService) -> "subprocess.Popen[bytes]":
     """Start to send to many in a process group of its own; return when it has begun."""
     service.play([{"delay": [0.2, 0.4]}])
     sending.lead_to(field.config.folder, service)
-    field.people(crew.FEW + 14_000)  # more than four workers hold in their hands
+    field.people(crew.FEW + 4_000)
     campaign = field.freeze(soon())
     before = len(service.receipts())
+    # Under nohup we ignore SIGHUP, and so would what we start.
+    heeding = ["env", "--default-signal=HUP"]
     process = subprocess.Popen(
-        [*program.PROGRAM, "campaigns", "resume", campaign.name],
+        [*heeding, *program.PROGRAM, "campaigns", "resume", campaign.name],
         cwd=field.config.folder,
         env=program.environment(),
         stdout=subprocess.DEVNULL,
