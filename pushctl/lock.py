@@ -34,33 +34,58 @@ def take_early(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def hold(path: Path, what: str | None = None) -> Iterator[None]:
+def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[None]:
     """
     Hold the lock at *path* for as long as the block runs; never wait for it.
 
     *what* names the work to whoever meets the lock (default: the command line's
-    first words). Raises BusyError naming the work and the process that holds it.
-    The file stays behind: removing it would let two holders lock two files.
+    first words). The file stays behind unless *keep* is False. Raises BusyError naming
+    the work and the process that holds it.
     """
     if _early and (early := _early.get(path.resolve())) is not None:
         _sign(early, what)
         yield
         return
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _taken(path)
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"{_holder(handle)} is at work (it holds {path}). Nothing was done; "
-                "try again when it has ended."
-            ) from None
         _sign(handle, what)
         yield
     finally:
+        if not keep:
+            with contextlib.suppress(OSError):
+                path.unlink()
         # Closing gives the lock back, unless a child inherited the file: then it
         # lasts until the child ends too, and O_CLOEXEC sees to it that none does.
         os.close(handle)
+
+
+def _taken(path: Path) -> int:
+    """Return a handle that holds the lock of the file that stands at *path* now."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Its holder may have removed it since it was opened: then it locks nothing.
+            if _stands(handle, path):
+                return handle
+        except BlockingIOError:
+            holder = _holder(handle)
+            os.close(handle)
+            raise BusyError(
+                f"{holder} is at work (it holds {path}). Nothing was done; "
+                "try again when it has ended."
+            ) from None
+        except BaseException:
+            os.close(handle)
+            raise
+        os.close(handle)
+
+
+def _stands(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _sign(handle: int, what: str | None) -> None:

@@ -77,3 +77,39 @@ def test_lock_file_is_for_its_owner_only(tmp_path: Path) -> None:
     path = tmp_path / "sweep.lock"
     with lock.hold(path):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_that_is_not_kept_leaves_no_file_behind(tmp_path: Path) -> None:
+    path = tmp_path / "campaign.lock"
+    with lock.hold(path, keep=False):
+        assert path.exists()
+        with pytest.raises(BusyError), lock.hold(path, keep=False):
+            pass
+        assert path.exists()  # whoever was turned away leaves the holder's alone
+    assert not path.exists()
+
+
+CONTEND = """
+import os, sys
+from pathlib import Path
+from pushctl import lock
+from pushctl.errors import BusyError
+path, inside = Path(sys.argv[1]), Path(sys.argv[2])
+held = 0
+while held < 300:
+    try:
+        with lock.hold(path, keep=False):
+            os.close(os.open(inside, os.O_CREAT | os.O_EXCL))  # fails where two are in
+            inside.unlink()
+            held += 1
+    except BusyError:
+        pass
+"""
+
+
+def test_processes_that_remove_the_file_each_time_are_never_in_at_once(tmp_path: Path) -> None:
+    words = [sys.executable, "-c", CONTEND, str(tmp_path / "a.lock"), str(tmp_path / "inside")]
+    processes = [subprocess.Popen(words, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors.decode()

@@ -141,7 +141,7 @@ def _is_being_sent(store: Store, campaign: Campaign) -> bool:
     from pushctl import lock
 
     try:
-        with lock.hold(deliver.lock_path(store, campaign.id)):
+        with lock.hold(deliver.lock_path(store, campaign.id), keep=False):
             return False
     except BusyError:
         return True

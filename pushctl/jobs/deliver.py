@@ -52,7 +52,7 @@ def run(
     can be rendered. A push service that refuses us stands in the report.
     """
     what = f"sending {campaign.name}"
-    with lock.hold(lock_path(store, campaign.id), what), Stop() as stop:
+    with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
         # What it was before we had the lock may be old.
         campaign = store.campaigns.by_id(campaign.id)
         return Sending(store, config, campaign, now, options or Options(), stop).run()
