@@ -15,7 +15,8 @@ from pushctl.demo.pushservice import PushService
 from pushctl.jobs import deliver, subscribers
 from pushctl.model import CampaignStatus
 from pushctl.rules.tokens import encode, endpoint_hash
-from tests.support import HOUR, sending
+from pushctl.store.events import ARRIVAL, Event
+from tests.support import HOUR, NOON, sending
 from tests.support.program import pushctl
 from tests.support.sending import FCM, MOZILLA, Field, soon
 
@@ -211,3 +212,134 @@ def test_a_usual_share_in_handfuls_is_believed(field: Field) -> None:
         for each in deliver.due(field.store, field.config, now + hour * HOUR):
             assert each.refused is None
     assert field.states() == {"active": 1000 - gone, "gone": gone}
+
+
+# --- strangers who make subscriptions up -------------------------------------------
+
+
+def by_themselves(field: Field, rows: Sequence[int]) -> None:
+    """Have *rows* come by the receiver, as anybody may."""
+    events = [Event(row, "subscribed", NOON, NOON, {}, f"{row}{ARRIVAL}") for row in rows]
+    field.store.events.add(events)
+
+
+def known(field: Field, count: int, tag: str = "now") -> list[int]:
+    """Add people of Mozilla's who took a message before."""
+    rows = field.people(count, first=100_000, tag=tag)
+    by_themselves(field, rows)
+    report = field.send(soon(), everyone=False, tags=(tag,), name="before")
+    assert field.counts(report.campaign) == {"accepted": count}
+    return rows
+
+
+def made_up(field: Field, count: int, tag: str = "now") -> list[int]:
+    """Add people who came by themselves to an address that never was."""
+    rows = field.people(count, first=200_000, tag=tag)
+    by_themselves(field, rows)
+    leave(field, rows, 100)
+    return rows
+
+
+def test_strangers_who_make_subscriptions_up_stop_no_campaign(field: Field) -> None:
+    real = known(field, 60)
+    made_up(field, 400)
+    report = field.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.refused is None
+    assert field.counts(report.campaign) == {"accepted": len(real), "gone": 400}
+    assert field.states() == {"active": len(real), "gone": 400}
+    assert any("400 are gone that came by themselves" in note for note in report.notes)
+
+
+def test_strangers_in_handfuls_stop_no_trigger(field: Field) -> None:
+    real = known(field, 200)
+    made_up(field, 400)
+    now = soon()
+    report = field.send(now, everyone=False, tags=("now",), name="now", over="10h")
+    for hour in range(1, 11):
+        for each in deliver.due(field.store, field.config, now + hour * HOUR):
+            assert each.refused is None
+    assert field.counts(report.campaign) == {"accepted": len(real), "gone": 400}
+
+
+def test_newcomers_alone_are_judged_like_everybody(field: Field) -> None:
+    """A young shop's first campaign: nobody took a message before who could tell."""
+    made_up(field, 400)
+    others = field.people(300, first=300_000, tag="now")
+    by_themselves(field, others)
+    report = field.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.refused is not None
+    assert field.states() == {"active": 700}
+
+
+def test_a_fault_that_meets_known_people_too_spares_newcomers_as_well(field: Field) -> None:
+    leave(field, known(field, 400), 80)
+    made_up(field, 400)
+    report = field.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.refused is not None
+    assert field.states() == {"active": 800}
+
+
+def test_strangers_do_not_make_a_large_share_usual(field: Field) -> None:
+    """Or they could switch the guard off before a fault."""
+    real = known(field, 400)
+    made_up(field, 100)
+    report = field.send(soon(), everyone=False, tags=("now",), name="first")
+    assert report.refused is None
+    leave(field, real, 40)
+    report = field.send(soon(), everyone=False, tags=("now",), name="second")
+    assert report.refused is not None
+    assert gone_among(field, real) == 0
+
+
+# --- strangers who registered with another key --------------------------------------
+
+REFUSED = {"do": "answer", "status": 401, "path": "/gone-"}
+
+
+@pytest.fixture
+def refusing(tmp_path: Path) -> Iterator[Field]:
+    """A service that refuses our key for whoever has "gone" in the path."""
+    with PushService(checks=False, script=[REFUSED]) as service:
+        made = sending.field(tmp_path, service)
+        yield made
+        made.store.close()
+
+
+def test_newcomers_who_are_refused_stop_nobody_once_the_service_knows_our_key(
+    refusing: Field,
+) -> None:
+    real = known(refusing, 20)
+    first = refusing.people(100, first=50_000, tag="strangers")
+    by_themselves(refusing, first)
+    leave(refusing, first, 100)
+    # Strangers alone: nothing is accepted in this run.
+    report = refusing.send(soon(), everyone=False, tags=("strangers",), name="them")
+    assert report.refused is None
+    assert refusing.counts(report.campaign) == {"rejected": 100}
+    states = refusing.states()
+    assert states == {"active": len(real), "quarantined": 100}
+    again = refusing.people(100, first=400_000, tag="now")
+    by_themselves(refusing, again)
+    leave(refusing, again, 100)
+    report = refusing.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.refused is None
+    assert refusing.counts(report.campaign) == {"accepted": len(real), "rejected": 100}
+    assert report.campaign.status is CampaignStatus.FINISHED
+
+
+def test_newcomers_who_are_refused_before_anything_was_taken_stop_the_campaign(
+    refusing: Field,
+) -> None:
+    rows = refusing.people(100, tag="now")
+    by_themselves(refusing, rows)
+    leave(refusing, rows, 100)
+    report = refusing.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.refused is not None
+    assert refusing.states() == {"active": 100}
+
+
+def test_known_people_who_are_refused_stop_the_campaign(refusing: Field) -> None:
+    leave(refusing, known(refusing, 100), 100)
+    report = refusing.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.refused is not None
+    assert refusing.states() == {"active": 100}

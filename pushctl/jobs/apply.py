@@ -15,7 +15,7 @@ from pushctl.jobs.desk import Desk, Verdict, find, signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.push import vapid
 from pushctl.rules import bodies, endpoints, fields, keys, tokens
-from pushctl.store.events import Event
+from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Known, Registration
 
@@ -172,7 +172,7 @@ def _arrive(
         return Verdict(True, "moved"), previous.id
     subscription = store.subscriptions.add(made, about, record.at)
     # Welcome messages and drips begin with it (docs/triggers.md).
-    key = f"{subscription}:pushctl:subscribed"
+    key = f"{subscription}{ARRIVAL}"
     store.events.add([Event(subscription, "subscribed", record.at, record.at, {}, key)])
     return Verdict(True, "subscribed"), subscription
 

@@ -7,7 +7,7 @@ transaction. Both an ordinary answer and what a journal tells after a crash go t
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -42,6 +42,8 @@ class Book:
     """The outcomes of one batch, decided and not yet written."""
 
     now: Millis
+    # Whether a refusal of that one is about its subscription and not about us.
+    tells_nothing: Callable[[Item], bool] = field(default=lambda _: False)
     rows: list[Finished] = field(default_factory=list)
     # Those of whom nothing more is to be said, by status and language of the text.
     accepted: dict[tuple[int | None, str | None], list[int]] = field(
@@ -99,10 +101,11 @@ class Book:
     def _decide(self, outcome: Outcome, item: Item, traffic: Traffic) -> None:
         heard = self.heard[item.lane]
         proved = traffic.lane(item.lane, self.now).accepted > 0 or "a" in heard.codes
+        own = outcome.answer is Answer.REFUSED and self.tells_nothing(item)
         decision = policy.decide(
-            outcome, item.tries, item.expires_at, self.now, random.random(), proved
+            outcome, item.tries, item.expires_at, self.now, random.random(), proved or own
         )
-        if policy.by_a_service(outcome):
+        if policy.by_a_service(outcome) and not own:
             self.errors += decision.status.value in ("rejected", "in_doubt")
             if outcome.reason != policy.LOST_TOO:
                 heard.codes.append(policy.CODES[outcome.answer])

@@ -5,9 +5,10 @@ Writes down who asked us to wait, stops deleting where too many are suddenly gon
 collects what a person has to know.
 """
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from pushctl.jobs.letters import LaneKey
+from pushctl.jobs.letters import Item, LaneKey
 from pushctl.jobs.traffic import Traffic
 from pushctl.model import Campaign, Millis, SubscriptionState
 from pushctl.rules import policy
@@ -15,6 +16,10 @@ from pushctl.store import Store
 
 MASS_GONE = "too many subscriptions are gone at once"
 SPARED = "too many were gone at once"  # why somebody is active again
+
+# A service that took something of ours as lately as this, in an earlier run, is in order and
+# knows our key: what it says of newcomers is about them.
+TAKING: Millis = 7 * policy.DAY
 
 # What earlier runs of the same campaign were told counts for this long: one that is spread
 # over hours, or a trigger's, has a handful of answers in each run.
@@ -32,6 +37,9 @@ class Course:
         self._began: Millis = 0
         # Told to earlier runs, by origin: how many are gone, how many accepted.
         self._before: dict[str, tuple[int, int]] = {}
+        # Gone without having taken a message ever, by origin: possibly made up.
+        self._newcomers: Counter[str] = Counter()
+        self._taking: set[LaneKey] = set()
         self.spared: set[str] = set()  # origins where nobody is made gone any more
         self.refused: str | None = None
         self.notes: dict[str, str] = {}  # by origin, the latest
@@ -41,18 +49,37 @@ class Course:
         key = f"campaign.{self._campaign.id}.gone_accepted"
         if self._accept:
             # A person says that they are gone: make them so whom ``_judge`` has spared.
-            spared = self._store.deliveries.spared(self._campaign.id, SPARED)
+            spared = self._store.health.spared(self._campaign.id, SPARED)
             self._store.subscriptions.mark(spared, SubscriptionState.GONE, "mass gone", now)
             self._store.meta.set(key, str(now + LOOK_BACK))
         # That word holds for the retries too, whichever run they fall into.
         accepted = int(self._store.meta.get(key) or 0)
         self._accept = self._accept or now < accepted <= now + LOOK_BACK
         self._began, self._since = now, max(now - LOOK_BACK, accepted)
+        self._taking = self._store.origins.taking(now - TAKING, now)
+
+    def tells_nothing(self, item: Item) -> bool:
+        """
+        Say whether a refusal of *item* is about its subscription and not about us.
+
+        Anybody can register at a push service with another key and tell the receiver of
+        it; a few of those in a row must not stop what goes to all others.
+        """
+        return item.lane in self._taking and bool(
+            self._store.health.newcomers([item.subscription])
+        )
 
     def review(
-        self, changed: Iterable[LaneKey], gone: Collection[LaneKey], now: Millis
+        self,
+        changed: Iterable[LaneKey],
+        gone: Mapping[LaneKey, Sequence[tuple[int, str]]],
+        now: Millis,
     ) -> None:
-        """Act on lanes that *changed* and those with answers *gone*, before all is written."""
+        """
+        Act on lanes that *changed* and on who is *gone*, before all is written.
+
+        *gone* holds the subscriptions of each lane, and why.
+        """
         for key in changed:
             lane = self._traffic.lanes[key]
             if lane.stopped:
@@ -61,21 +88,39 @@ class Course:
             else:
                 self.notes[key[0]] = f"{_host(key[0])} {lane.why}"
                 self._remember(key, now)
+        if not self._accept:
+            for (origin, _), people in gone.items():
+                rows = [row for row, _ in people]
+                self._newcomers[origin] += self._store.health.newcomers(rows)
         for origin in {key[0] for key in gone}:
             if origin in self.spared:
                 self._traffic.stop(origin, MASS_GONE)  # also for a key met since then
             elif not self._accept and origin not in self._trusted:
                 self._judge(origin, now)
 
-    def conclude(self) -> Collection[str]:
-        """Return what a person should know, also of who took nothing of the few it got."""
+    def conclude(self, now: Millis) -> list[str]:
+        """
+        End the run; return what a person should know.
+
+        That includes services that took nothing of the few that they got.
+        """
+        notes = []
+        lanes = self._traffic.lanes.items()
+        self._store.origins.took((key for key, lane in lanes if lane.accepted), now)
         for key, lane in self._traffic.lanes.items():
             if lane.recent and not lane.stopped and not lane.recent.strip("r"):
                 self.notes[key[0]] = (
                     f"{_host(key[0])} {lane.why}: all that it got, {lane.answered:,}. They are "
                     "tried again; nobody was deleted."
                 )
-        return self.notes.values()
+        for origin, count in self._newcomers.items():
+            if count > policy.FEW_GONE and origin not in self.spared:
+                notes.append(
+                    f"{_host(origin)}: {count:,} are gone that came by themselves and never "
+                    "took a message. Somebody may be making subscriptions up: see "
+                    "docs/receiver.md."
+                )
+        return [*self.notes.values(), *notes]
 
     def _remember(self, key: LaneKey, now: Millis) -> None:
         lane = self._traffic.lanes[key]
@@ -86,18 +131,22 @@ class Course:
     def _judge(self, origin: str, now: Millis) -> None:
         gone, accepted = self._earlier(origin)
         answered = gone + accepted
+        newcomers = self._newcomers[origin]
         for key, lane in self._traffic.lanes.items():
             if key[0] == origin:
                 gone, answered = gone + lane.gone, answered + lane.answered
+        if any(key[0] == origin for key in self._taking):
+            # Or anybody could stop a shop's campaigns.
+            gone, answered = gone - newcomers, answered - newcomers
         if not policy.suspiciously_gone(gone, answered):
             return
-        usual = self._store.deliveries.gone_share(origin, self._campaign.id)
+        usual = self._store.health.gone_share(origin, self._campaign.id)
         if usual is not None and usual >= policy.USUALLY_GONE:
             self._trusted.add(origin)
             return
         self.spared.add(origin)
         self._traffic.stop(origin, MASS_GONE)
-        back = self._store.deliveries.found_gone(self._campaign.id, origin, self._since)
+        back = self._store.health.found_gone(self._campaign.id, origin, self._since)
         self._store.subscriptions.mark(back, SubscriptionState.ACTIVE, SPARED, now)
         known = "never met before" if usual is None else f"{usual:.1%} before"
         self.refused = f"{_host(origin)}: {gone:,} of {answered:,} are gone ({known})"
@@ -109,9 +158,11 @@ class Course:
 
     def _earlier(self, origin: str) -> tuple[int, int]:
         if origin not in self._before:
-            self._before[origin] = self._store.deliveries.lately_gone(
+            gone, accepted = self._store.health.lately_gone(
                 self._campaign.id, origin, self._since, self._began
             )
+            self._before[origin] = len(gone), accepted
+            self._newcomers[origin] += self._store.health.newcomers(gone)
         return self._before[origin]
 
 

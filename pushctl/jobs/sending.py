@@ -168,7 +168,7 @@ class Sending:
 
     def _finish(self) -> Report:
         now, report, campaign = self._now(), self._report, self._campaign.id
-        report.notes += self._course.conclude()
+        report.notes += self._course.conclude(now)
         report.refused = report.refused or self._course.refused
         waiting, first = self._store.deliveries.waiting(campaign, now)
         if self._stop.asked:
@@ -211,11 +211,11 @@ class Sending:
             left.discard()
 
     def _book(self, landed: _Landed, room: int, now: Millis) -> list[Claimed]:
-        book = Book(now)
+        book = Book(now, self._course.tells_nothing)
         book.add(landed.outcomes, self._items, self._traffic)
         changed = book.listen(self._traffic)
         with self._store.write():
-            self._course.review(changed, book.gone.keys(), now)
+            self._course.review(changed, book.gone, now)
             book.write(self._store, self._course.spared)
             self._release(
                 ((it.item, it.at, it.why) for it in self._traffic.give_back(now)), now

@@ -288,6 +288,9 @@ def allowance(lane: Lane, flying: int, now: Millis) -> int:
     return UNLIMITED
 
 
+FEW_GONE = 100  # fewer prove nothing, and can be put right by hand
+
+
 def suspiciously_gone(gone: int, answered: int) -> bool:
     """
     Say whether so many subscriptions are gone that the fault may be ours or theirs.
@@ -295,7 +298,7 @@ def suspiciously_gone(gone: int, answered: int) -> bool:
     The caller weighs it against the past: where less than 5 % used to be gone, the
     origin stops and nobody more is deleted (faults seen: 40 % in waves, real and not).
     """
-    return gone > 100 and gone > 0.2 * answered
+    return gone > FEW_GONE and gone > 0.2 * answered
 
 
 USUALLY_GONE = 0.05

@@ -51,12 +51,13 @@ if TYPE_CHECKING:
 
 # Names of the migrations this build knows, in order: lets a run find out from
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
-KNOWN_MIGRATIONS = ("m001_spine", "m002_triggers", "m003_receiver", "m004_recurring")
+KNOWN_MIGRATIONS = (
+    "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_lanes",
+)  # fmt: skip
 
 BUSY_SECONDS = 10.0
 
-# Ten million rows import five times slower with SQLite's own 2 MB
-# (docs/performance.md).
+# Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
 _PRAGMAS = """
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
@@ -72,8 +73,7 @@ class Store:
     """
     An open database. Use as a context manager, or call ``close()``.
 
-    Reading needs nothing; writing happens inside ``with store.write():``, never
-    across a network call.
+    Writing happens inside ``with store.write():``, never across a network call.
     """
 
     def __init__(self, path: Path, *, create: bool = False) -> None:

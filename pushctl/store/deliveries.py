@@ -280,55 +280,6 @@ class Deliveries:
         """
         return self._store.connection.execute(sql, {"campaign": campaign}).fetchall()
 
-    def gone_share(self, origin: str, campaign: int) -> float | None:
-        """
-        Return the share of *origin*'s subscriptions found gone before *campaign*.
-
-        Looks at the last 50,000 rows of the others; None where it was never met. Those that
-        came back, or were spared because they were too many, prove nothing.
-        """
-        sql = """
-            SELECT avg(d.status = 'gone' AND s.state = 'gone'
-                       AND (s.state_at <= d.changed_at OR s.state_reason = 'mass gone'))
-              FROM (
-                SELECT subscription_id, status, changed_at FROM deliveries
-                 WHERE campaign_id <> :campaign AND status IN ('accepted', 'gone')
-                 ORDER BY id DESC LIMIT 50000) AS d
-              JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
-        """
-        values = {"origin": origin, "campaign": campaign}
-        (share,) = self._store.connection.execute(sql, values).fetchone()
-        return None if share is None else float(share)
-
-    def lately_gone(
-        self, campaign: int, origin: str, since: Millis, until: Millis
-    ) -> tuple[int, int]:
-        """
-        Return how many of *origin* the campaign found gone in that time, and accepted.
-
-        Looks at the last 5,000 that are gone, and at those accepted since the first of them.
-        """
-        gone = _ANSWERED.format(status="gone", limit=5_000)
-        accepted = _ANSWERED.format(status="accepted", limit=25_000)
-        values = {"campaign": campaign, "origin": origin, "since": since, "until": until}
-        read = self._store.connection.execute
-        count, first = read(gone, values | {"first": 0}).fetchone()
-        if not count:
-            return 0, 0
-        return count, read(accepted, values | {"first": first}).fetchone()[0]
-
-    def found_gone(self, campaign: int, origin: str, since: Millis = 0) -> list[int]:
-        """Return the subscriptions of *origin* that are gone since *campaign* was told so."""
-        sql = """
-            SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND d.changed_at >= :since
-               AND s.state = 'gone'
-               AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
-        """
-        values = {"campaign": campaign, "origin": origin, "since": since}
-        return [row[0] for row in self._store.connection.execute(sql, values)]
-
     def drop(self, campaign: int, reason: str, now: Millis) -> int:
         """Skip whatever is still planned; return how many rows that were."""
         sql = """
@@ -340,24 +291,6 @@ class Deliveries:
         values = {"campaign": campaign, "reason": reason, "now": now}
         with self._store.write() as connection:
             return connection.execute(sql, values).rowcount
-
-    def spared(self, campaign: int, reason: str) -> list[int]:
-        """
-        Return whom *campaign* found gone and who is active for *reason* alone.
-
-        Whoever came back by themselves since then isn't among them.
-        """
-        sql = """
-            SELECT d.subscription_id
-              FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND s.state = 'active'
-               AND NOT EXISTS (SELECT 1 FROM subscription_changes AS c
-                                WHERE c.subscription_id = s.id AND c.at >= d.changed_at
-                                  AND c.kind IN ('revived', 'moved')
-                                  AND c.reason IS NOT :reason)
-        """
-        values = {"campaign": campaign, "reason": reason}
-        return [row[0] for row in self._store.connection.execute(sql, values)]
 
 
 _COLUMNS = """
@@ -376,16 +309,6 @@ _FRESH = f"""
      WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.id > :after
        AND d.next_attempt_at IS NULL
      ORDER BY d.id LIMIT :limit
-"""
-
-_ANSWERED = """
-    SELECT count(*), min(d.id) FROM (
-        SELECT id, subscription_id, changed_at FROM deliveries INDEXED BY deliveries_status
-         WHERE campaign_id = :campaign AND status = '{status}' AND id >= :first
-         ORDER BY id DESC LIMIT {limit}) AS d
-      JOIN subscriptions AS s ON s.id = d.subscription_id
-     WHERE d.changed_at BETWEEN :since AND :until
-       AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
 """
 
 # The planner would rather look at every planned row of the campaign.

@@ -10,6 +10,10 @@ from pushctl.model import Json, Millis
 if TYPE_CHECKING:
     from pushctl.store import Store
 
+# What follows the row of a subscription in the key of its first event, which whoever comes
+# by the receiver gets.
+ARRIVAL = ":pushctl:subscribed"
+
 _EVER = 2**62  # later than any time, behind any row
 
 

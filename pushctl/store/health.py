@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
+from pushctl.store.events import ARRIVAL
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 ASIDE: Millis = 24 * 3600 * 1000
 FAILURES = 3
 FAILING_FOR: Millis = 7 * 24 * 3600 * 1000
+
+# Whether the subscription s came by itself, through the receiver, and has never taken a
+# message: all that a stranger who makes one up can get.
+NEWCOMER = f"""
+    s.verified_at IS NULL
+    AND EXISTS (SELECT 1 FROM events AS e WHERE e.dedupe_key = s.id || '{ARRIVAL}')
+    AND NOT EXISTS (SELECT 1 FROM deliveries AS a
+                     WHERE a.subscription_id = s.id AND a.status = 'accepted')
+"""  # noqa: S608
 
 
 class Health:
@@ -37,6 +47,12 @@ class Health:
         with self._store.write() as connection:
             connection.executemany(change, values)
             connection.executemany(update, values)
+
+    def newcomers(self, subscriptions: Sequence[int]) -> int:
+        """Return how many came by themselves and have never taken a message."""
+        sql = f"SELECT count(*) FROM subscriptions AS s WHERE s.id = ? AND {NEWCOMER}"  # noqa: S608
+        read = self._store.connection.execute
+        return sum(int(read(sql, (one,)).fetchone()[0]) for one in subscriptions)
 
     def failed(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
         """Put (subscription, reason) aside; gone at the third failure over a week."""
@@ -92,3 +108,85 @@ class Health:
         with self._store.write() as connection:
             connection.execute(change, values)
             return connection.execute(update, values).rowcount
+
+    def gone_share(self, origin: str, campaign: int) -> float | None:
+        """
+        Return the share of *origin*'s subscriptions found gone before *campaign*.
+
+        Looks at the last 50,000 rows of the others; None where it was never met. Those that
+        came back, were spared because they were too many, or could have been made up, prove
+        nothing.
+        """
+        sql = f"""
+            SELECT avg(d.status = 'gone' AND s.state = 'gone'
+                       AND (s.state_at <= d.changed_at OR s.state_reason = 'mass gone'))
+              FROM (
+                SELECT subscription_id, status, changed_at FROM deliveries
+                 WHERE campaign_id <> :campaign AND status IN ('accepted', 'gone')
+                 ORDER BY id DESC LIMIT 50000) AS d
+              JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
+               AND NOT (d.status = 'gone' AND {NEWCOMER})
+        """  # noqa: S608
+        values = {"origin": origin, "campaign": campaign}
+        (share,) = self._store.connection.execute(sql, values).fetchone()
+        return None if share is None else float(share)
+
+    def lately_gone(
+        self, campaign: int, origin: str, since: Millis, until: Millis
+    ) -> tuple[list[int], int]:
+        """
+        Return whom of *origin* the campaign found gone in that time; how many accepted.
+
+        Looks at the last 5,000 that are gone, and at those accepted since the first of them.
+        """
+        gone = _ANSWERED.format(columns="s.id, d.id", status="gone", limit=5_000)
+        accepted = _ANSWERED.format(columns="count(*)", status="accepted", limit=25_000)
+        values = {"campaign": campaign, "origin": origin, "since": since, "until": until}
+        read = self._store.connection.execute
+        found = read(gone, values | {"first": 0}).fetchall()
+        if not found:
+            return [], 0
+        first = min(row for _, row in found)
+        (count,) = read(accepted, values | {"first": first}).fetchone()
+        return [subscription for subscription, _ in found], count
+
+    def found_gone(self, campaign: int, origin: str, since: Millis = 0) -> list[int]:
+        """Return the subscriptions of *origin* that are gone since *campaign* was told so."""
+        sql = """
+            SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND d.changed_at >= :since
+               AND s.state = 'gone'
+               AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
+        """
+        values = {"campaign": campaign, "origin": origin, "since": since}
+        return [row[0] for row in self._store.connection.execute(sql, values)]
+
+    def spared(self, campaign: int, reason: str) -> list[int]:
+        """
+        Return whom *campaign* found gone and who is active for *reason* alone.
+
+        Whoever came back by themselves since then isn't among them.
+        """
+        sql = """
+            SELECT d.subscription_id
+              FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.campaign_id = :campaign AND d.status = 'gone' AND s.state = 'active'
+               AND NOT EXISTS (SELECT 1 FROM subscription_changes AS c
+                                WHERE c.subscription_id = s.id AND c.at >= d.changed_at
+                                  AND c.kind IN ('revived', 'moved')
+                                  AND c.reason IS NOT :reason)
+        """
+        values = {"campaign": campaign, "reason": reason}
+        return [row[0] for row in self._store.connection.execute(sql, values)]
+
+
+_ANSWERED = """
+    SELECT {columns} FROM (
+        SELECT id, subscription_id, changed_at FROM deliveries INDEXED BY deliveries_status
+         WHERE campaign_id = :campaign AND status = '{status}' AND id >= :first
+         ORDER BY id DESC LIMIT {limit}) AS d
+      JOIN subscriptions AS s ON s.id = d.subscription_id
+     WHERE d.changed_at BETWEEN :since AND :until
+       AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
+"""

@@ -1,5 +1,6 @@
 """Push services as the last runs met them: who asked us to wait, and how long."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
@@ -67,6 +68,20 @@ class Origins:
         }
         with self._store.write() as connection:
             connection.execute(sql, values)
+
+    def took(self, lanes: Iterable[tuple[str, str]], now: Millis) -> None:
+        """Remember that these (origin, key) have accepted something; exact to the hour."""
+        known = self.taking(now - HOUR, now)
+        rows = [(*lane, now) for lane in lanes if lane not in known]
+        if rows:
+            sql = "INSERT OR REPLACE INTO lanes (origin, key_id, accepted_at) VALUES (?, ?, ?)"
+            with self._store.write() as connection:
+                connection.executemany(sql, rows)
+
+    def taking(self, since: Millis, now: Millis) -> set[tuple[str, str]]:
+        """Return the (origin, key) that have accepted something between *since* and *now*."""
+        sql = "SELECT origin, key_id FROM lanes WHERE accepted_at BETWEEN ? AND ?"
+        return set(self._store.connection.execute(sql, (since, now)))
 
     def forget(self, origin: str) -> None:
         """Let *origin* start afresh."""

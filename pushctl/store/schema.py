@@ -347,3 +347,19 @@ def m004_recurring(db: Database) -> None:
         CREATE INDEX recurring_next ON recurring(next_at) WHERE next_at IS NOT NULL;
         """,
     )
+
+
+@migrations()
+def m005_lanes(db: Database) -> None:
+    _script(
+        db,
+        """
+        -- which push service took a message signed with which key, and when last
+        CREATE TABLE lanes (
+            origin      TEXT NOT NULL,
+            key_id      TEXT NOT NULL,
+            accepted_at INTEGER NOT NULL,
+            PRIMARY KEY (origin, key_id)
+        ) STRICT, WITHOUT ROWID;
+        """,
+    )
