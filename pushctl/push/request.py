@@ -8,6 +8,7 @@ from pushctl import __version__
 from pushctl.model import Letter
 
 _LEAST_BUFFER = 16_384  # bytes; the least that libcurl takes
+_FIRST_WINDOW = 65_536  # bytes; what libcurl begins an HTTP/2 stream with
 _CONNECT_SECONDS = 10.0
 
 
@@ -24,6 +25,9 @@ def options(timeout: float, proxy: str | None, ca: str | None) -> list[tuple[int
         # Each handle keeps one, and no body is larger than a quarter of this.
         (pycurl.UPLOAD_BUFFERSIZE, _LEAST_BUFFER),
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
+        # No answer is longer than a stream's first window; without a limit libcurl would
+        # widen it for each, in a packet of its own.
+        (pycurl.MAX_RECV_SPEED_LARGE, _FIRST_WINDOW),
         (pycurl.PIPEWAIT, 1),
         (pycurl.FOLLOWLOCATION, 0),
         (pycurl.SSL_VERIFYPEER, 1),

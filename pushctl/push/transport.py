@@ -20,6 +20,7 @@ import pycurl
 
 from pushctl.model import Letter, Millis
 from pushctl.push import dial, request
+from pushctl.push.cork import corked
 from pushctl.rules.policy import LOST_TOO
 
 STREAMS = 100  # on one connection; what servers commonly allow
@@ -232,6 +233,7 @@ class Transport:
         self.flying = 0
         self._flights: dict[int, Flight] = {}
         self.sockets: set[int] = set()  # file descriptors of connections, some closed
+        self._unwritten = False  # whether a request was handed over since libcurl ran
         self._multi = _multi()
 
     def leave_the_dead(self) -> None:
@@ -275,6 +277,7 @@ class Transport:
         flight.began = time.perf_counter()
         self._flights[id(flight.curl)] = flight
         self._multi.add_handle(flight.curl)
+        self._unwritten = True
         line.flying += 1
         self.flying += 1
 
@@ -304,7 +307,12 @@ class Transport:
         self.lines.clear()
 
     def _perform(self) -> list[Reply]:
-        self._multi.perform()
+        if self._unwritten:
+            self._unwritten = False
+            with corked(self.sockets):
+                self._multi.perform()
+        else:
+            self._multi.perform()
         replies: list[Reply] = []
         remaining = 1
         while remaining:
