@@ -53,6 +53,7 @@ class Crew:
         self._workers = 0
         if count > FEW:
             self._workers = config.push.workers or 2 * (os.cpu_count() or 1)
+            push.prepare()
         self._pool: Executor | None = None
         self._deaths = 0
 

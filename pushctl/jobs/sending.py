@@ -129,6 +129,7 @@ class Sending:
         if not self._may_go_on():
             return False
         now = self._now()
+        self._launch(now)
         self._exchange(_Landed(), now)
         self._launch(now)
         if self._futures:
@@ -194,14 +195,13 @@ class Sending:
         """Book what came back and claim what comes next, in one transaction."""
         self._traffic.add(landed.again, now)
         room = self._crew.window - len(self._items) + len(landed.outcomes)
-        if room < CLAIM // 2 and self._traffic.waiting:
-            room = 0  # many small claims cost more than few large ones
+        idle = landed.outcomes and self._traffic.flying < CHUNK
+        if self._closing or (self._traffic.waiting and (idle or room < CLAIM // 2)):
+            room = 0  # what waits goes out first; few large claims cost less than many
         if self._options.patience:
             # We are here when the next may go out, so none is claimed before its time.
             wanted = self._traffic.room()
             room = room if wanted is None else min(room, wanted)
-        if self._closing:
-            room = 0
         if landed.outcomes or room > 0 or self._traffic.returns(now):
             self._write(self._book(landed, room, now), now)
         for chunk in landed.chunks:

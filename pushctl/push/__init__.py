@@ -14,7 +14,7 @@ from pushctl.push.postbox import Postbox
 if TYPE_CHECKING:
     from pushctl.model import Letter, Outcome
 
-__all__ = ["Postbox", "executor", "send_chunk"]
+__all__ = ["Postbox", "executor", "prepare", "send_chunk"]
 
 
 def send_chunk(letters: Sequence["Letter"], postbox: Postbox) -> list["Outcome"]:
@@ -27,6 +27,13 @@ def send_chunk(letters: Sequence["Letter"], postbox: Postbox) -> list["Outcome"]
     from pushctl.push import chunk
 
     return chunk.send(letters, postbox)
+
+
+def prepare() -> None:
+    """Begin to load what the processes of ``executor`` need, beside what the caller does."""
+    from pushctl.push import workers as pool
+
+    pool.prepare()
 
 
 def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:

@@ -6,11 +6,16 @@ connection and starts no thread, so what it loads can be forked. Loading this ta
 sixth of a second, as long as encrypting some thousand letters.
 """
 
+import contextlib
 import os
 import signal
 
-from pushctl.push import chunk  # noqa: F401
-from pushctl.push.encoders import direct, turbo  # noqa: F401
+from pushctl.errors import ConfigError
+from pushctl.push import (
+    chunk,  # noqa: F401
+    encoder,
+)
+from pushctl.push.encoders import direct  # noqa: F401
 
 PID = os.getpid()  # of the ancestor itself, also where a descendant reads it
 
@@ -19,3 +24,7 @@ PID = os.getpid()  # of the ancestor itself, also where a descendant reads it
 # with the parent, which hears them out first. (Workers wait for SIGTERM, see workers.)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+# Loaded and proved for all of them. That there is none is for them to say.
+with contextlib.suppress(ConfigError):
+    encoder.choose()

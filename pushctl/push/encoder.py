@@ -1,9 +1,10 @@
 """
 Encryption of messages (RFC 8291) by the fastest encoder that proves itself.
 
-Each process that sends first encrypts to throw-away subscriptions and reads the
-result back with http_ece, which is pywebpush's own decryptor and shares no code with
-the fast encoders. One that fails is passed over, down to pywebpush itself.
+Each process that sends, or the one that it was forked from, first encrypts to throw-away
+subscriptions and reads the result back with http_ece, which is pywebpush's own decryptor
+and shares no code with the fast encoders. One that fails is passed over, down to pywebpush
+itself.
 """
 
 import os

@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import forkserver
 
 from pushctl.push import dial
 from pushctl.push.postbox import Postbox
@@ -20,6 +21,12 @@ _ANCESTOR = "pushctl.push.ancestor"
 ALONE = 20.0
 
 
+def prepare() -> None:
+    """Start the process that workers are forked from; it loads what they need meanwhile."""
+    multiprocessing.get_context("forkserver").set_forkserver_preload([_ANCESTOR])
+    forkserver.ensure_running()
+
+
 def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
     """
     Return a started pool; see ``pushctl.push.executor``.
@@ -28,11 +35,10 @@ def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
     don't survive a fork.
     """
     dial.targets(postbox.loopback)  # an error in them is told here, not in a worker's trace
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([_ANCESTOR])
+    prepare()
     pool = ProcessPoolExecutor(
         max_workers=workers,
-        mp_context=context,
+        mp_context=multiprocessing.get_context("forkserver"),
         initializer=begin,
         initargs=(os.getpid(), postbox),
     )
