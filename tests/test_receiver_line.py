@@ -176,20 +176,26 @@ def test_who_asks_too_much_is_told_so_a_moment_later_and_nobody_else_waits(port:
 
 
 def test_who_waits_to_be_sent_away_makes_room_for_others(port: int) -> None:
-    for _ in range(2):
-        one, _ = ask(port, "127.9.4.3")
-        one.getresponse()
-        one.close()
-    held = [ask(port, "127.9.4.3")[0] for _ in range(2)]
-    other, _ = ask(port, "127.9.4.4")
-    assert other.getresponse().status == 415
-    told = []
-    for one in held:
-        with contextlib.suppress(ConnectionError):
-            told.append(one.getresponse().status)
+    for turn in range(5):
+        asker, neighbour = f"127.9.5.{turn}", f"127.9.6.{turn}"
+        for _ in range(2):
+            one, _ = ask(port, asker)
+            one.getresponse()
+            one.close()
+        begun = time.monotonic()
+        held = [ask(port, asker)[0] for _ in range(2)]
+        other, _ = ask(port, neighbour)
+        assert other.getresponse().status == 415
+        in_time = time.monotonic() - begun < LATER
+        told = []
+        for one in held:
+            with contextlib.suppress(ConnectionError):
+                told.append(one.getresponse().status)
+        for one in (*held, other):
+            one.close()
+        if in_time:  # else both were sent away before the third came: a busy machine
+            break
     assert told == [429]
-    for one in (*held, other):
-        one.close()
 
 
 def test_who_has_said_all_is_let_go_once_answered_though_a_piece_of_more_follows(
