@@ -202,3 +202,31 @@ def await_receipts(service: PushService, count: int) -> None:
     while len(service.receipts()) < count:
         assert time.monotonic() < deadline, "the push service got nothing"
         time.sleep(0.02)
+
+
+def test_two_campaigns_at_once_get_the_rate_of_a_service_together(field: Field) -> None:
+    rate, each = 100, 200
+    for name in ("one", "two"):
+        field.people(each, first=1_000 if name == "one" else 2_000, tag=name, now=soon())
+    command = [*program.PROGRAM, "send", "--template", "sale", "--yes"]
+    environment = program.environment({"PUSHCTL_PUSH__RATE": str(rate)})
+    sending_both = [
+        subprocess.Popen(
+            [*command, "--tag", name, "--name", name],
+            cwd=field.config.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name in ("one", "two")
+    ]
+    for process in sending_both:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0, said
+    sql = "SELECT changed_at FROM deliveries WHERE status = 'accepted' ORDER BY 1"
+    times = [at for (at,) in field.store.connection.execute(sql)]
+    assert len(times) == 2 * each
+    # Half a second's worth may go at once, and answers are booked by the handful.
+    assert times[-1] - times[0] >= 1_000 * (2 * each - rate) / rate

@@ -1,5 +1,10 @@
 """Which letters go out now, which wait, and which go back into the ledger."""
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pytest
+
 from pushctl.jobs.letters import Item, LaneKey
 from pushctl.jobs.traffic import Traffic
 from pushctl.rules import policy
@@ -123,6 +128,56 @@ def test_the_keys_of_a_service_share_the_rate_that_is_set_for_it() -> None:
     traffic.add(items(A, 500) + items(other, 500, first=1000), NOON)
     sent = sum(len(traffic.take(500, NOON + tick * 100, careful=1)) for tick in range(11))
     assert 90 <= sent <= 102
+
+
+def sent_together(traffics: Sequence[Traffic], ticks: Iterable[int]) -> int:
+    """Let each take what it may ten times a second; return how many those were."""
+    for traffic in traffics:
+        proved(traffic, A)
+        traffic.add(items(A, 500), NOON)
+    return sum(
+        len(traffic.take(500, NOON + tick * 100, careful=1))
+        for tick in ticks
+        for traffic in traffics
+    )
+
+
+def test_two_campaigns_at_once_share_the_rate_that_is_set_for_a_service(tmp_path: Path) -> None:
+    file = tmp_path / "rates"
+    both = [Traffic({}, origin_rate=100.0, rates=file, now=NOON) for _ in range(2)]
+    assert 90 <= sent_together(both, range(11)) <= 102
+    assert file.stat().st_mode & 0o777 == 0o600
+    # The next one begins with what those have left.
+    later = [Traffic({}, origin_rate=100.0, rates=file, now=NOON)]
+    assert sent_together(later, range(10, 12)) <= 12
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        b"",
+        b"{",
+        b"[1]",
+        b'{"https://a.example": 5}',
+        b'{"https://a.example": ["x", "y"]}',
+        # of a clock that was an hour ahead, and of yesterday
+        b'{"https://a.example": [0, %d]}' % (NOON + HOUR),
+        b'{"https://a.example": [0, %d]}' % (NOON - 24 * HOUR),
+    ],
+)
+def test_what_a_crash_or_a_clock_leaves_of_the_shared_rate_stops_nobody(
+    tmp_path: Path, left: bytes
+) -> None:
+    file = tmp_path / "rates"
+    file.write_bytes(left)
+    one = [Traffic({}, origin_rate=100.0, rates=file, now=NOON)]
+    assert 90 <= sent_together(one, range(11)) <= 102
+
+
+@pytest.mark.parametrize("file", ["/dev/full", "/nowhere/rates"])
+def test_a_rate_holds_where_nothing_can_be_written(file: str) -> None:
+    one = [Traffic({}, origin_rate=100.0, rates=Path(file), now=NOON)]
+    assert 90 <= sent_together(one, range(11)) <= 102
 
 
 def test_what_goes_back_at_once_is_not_waited_for() -> None:

@@ -77,6 +77,7 @@ class Sending:
             {it.origin: it for it in store.origins.all()},
             origin_rate=config.push.rate,
             campaign_rate=campaign.options.get("rate"),
+            rates=self._postbox.journal / "rates",
             now=now,
             again=AGAIN if self._lasts else None,
         )

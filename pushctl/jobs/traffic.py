@@ -9,8 +9,10 @@ import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import NamedTuple
 
+from pushctl.jobs import shared
 from pushctl.jobs.letters import Item, LaneKey
 from pushctl.model import Millis
 from pushctl.rules import policy
@@ -42,6 +44,7 @@ class Traffic:
         *,
         origin_rate: float | None = None,
         campaign_rate: float | None = None,
+        rates: Path | None = None,
         now: Millis = 0,
         again: Millis | None = None,
     ) -> None:
@@ -49,6 +52,7 @@ class Traffic:
         self.waiting = 0
         self._known = known
         self._origin_rate = origin_rate
+        self._rates = rates  # where all processes keep what *origin_rate* leaves
         self._campaign = Bucket(campaign_rate, at=now) if campaign_rate else None
         self._queues: dict[LaneKey, deque[Item]] = defaultdict(deque)
         self._flying: Counter[LaneKey] = Counter()
@@ -105,6 +109,12 @@ class Traffic:
 
         Where nothing was accepted yet at most *careful* of a lane go at a time.
         """
+        if self._rates is None or self._origin_rate is None or not self.waiting:
+            return self._take(size, now, careful)
+        with shared.buckets(self._rates, self._origin_rate, self._buckets, now):
+            return self._take(size, now, careful)
+
+    def _take(self, size: int, now: Millis, careful: int) -> list[Item]:
         shares = self._shares(now, careful)
         total = sum(shares.values())
         if self._campaign is not None:
