@@ -96,6 +96,13 @@ def test_putting_a_tag_on_again_renews_its_time(project: Project, people: list[i
     assert tags.expire(NOON + 9 * DAY) == 0
 
 
+def test_a_tag_that_nobody_got_is_none(store: Store) -> None:
+    assert store.tags.add([], "Wholesale", NOON) == 0
+    assert store.tags.find("Wholesale") is None
+    with pytest.raises(InputError):
+        store.tags.add([], "a\nb", NOON)
+
+
 def test_taking_off_tells_from_how_many(project: Project, people: list[int]) -> None:
     project.store.tags.add(people[:2], "News", NOON)
     assert project.store.tags.remove(people, "NEWS") == 2

@@ -56,7 +56,7 @@ class Tags:
         """
         Put a tag on; return how many didn't have it.
 
-        On those that have it the time and the expiry are set anew.
+        On those that have it the time and the expiry are set anew. Nobody's tag isn't made.
         """
         sql = """
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at, expires_at)
@@ -65,6 +65,9 @@ class Tags:
                                       expires_at = excluded.expires_at
         """
         rows = sorted(set(subscriptions))
+        if not rows:
+            fields.tag(name)  # still has to be one
+            return 0
         with self._store.write() as connection:
             tag = self.ensure(name)
             had = self._having(tag, rows, now)
