@@ -40,12 +40,12 @@ async function show(event) {
 
 function read(event) {
   const given = declared(event);
-  const shown = { title: text(given.title) || CONFIG.name || self.location.host };
-  for (const name of FIELDS) {
-    if (given[name] != null) shown[name] = given[name];
-  }
-  shown.icon ??= CONFIG.icon;
-  shown.badge ??= CONFIG.badge;
+  const shown = {
+    title: text(given.title) || CONFIG.name || self.location.host,
+    icon: CONFIG.icon,
+    badge: CONFIG.badge,
+  };
+  for (const name of FIELDS) if (given[name] != null) shown[name] = given[name];
   const actions = [].concat(given.actions).filter((one) => one?.action);
   shown.actions = actions;
   shown.data = {
@@ -68,9 +68,11 @@ function declared(event) {
 
 const text = (value) => (typeof value === "string" ? value : "");
 
+// What the page has left here. Without storage: nothing.
+const known = () => update("subscription", (kept = null) => kept).catch(() => {});
+
 // Where the receiver is: a worker does not know what it was imported from, the page does.
-const home = async () => CONFIG.url ||
-  (await update("subscription", (kept = null) => kept))?.home || self.location.origin;
+const home = async () => CONFIG.url || (await known())?.home || self.location.origin;
 
 // --- clicks --------------------------------------------------------------------
 
@@ -95,8 +97,8 @@ function address(link) {
 }
 
 async function open(url) {
-  const tabs = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
-  const there = tabs.find((tab) => tab.url.split("#")[0] === url.split("#")[0]);
+  const there = (await self.clients.matchAll({ type: "window", includeUncontrolled: true }))
+    .find((tab) => tab.url.split("#")[0] === url.split("#")[0]);
   try {
     if (there) return await there.focus();
   } catch {
@@ -109,7 +111,12 @@ async function open(url) {
 
 async function report(kind, data, action) {
   if (!text(data?.pushctl)) return;
-  const fresh = { message: data.pushctl, kind, at: Date.now(), id: crypto.randomUUID() };
+  const fresh = {
+    message: data.pushctl,
+    kind,
+    at: Date.now(),
+    id: crypto.randomUUID(),
+  };
   if (action) fresh.action = action;
   try {
     if (await tell(fresh)) await resend();
@@ -147,7 +154,7 @@ async function resend() {
 // --- a new endpoint ------------------------------------------------------------
 
 async function renew(event) {
-  const last = await update("subscription", (kept = null) => kept);
+  const last = await known();
   // Whoever has turned it off stays out.
   if (!last) return;
   const { pushManager } = self.registration;
@@ -195,22 +202,21 @@ async function sign(auth, path, body, skew = 0) {
   return `${seconds}.${encode(await crypto.subtle.sign("HMAC", key, message))}`;
 }
 
-// Reads a value, stores what `change` makes of it, in one transaction; gives the new one.
-function update(name, change) {
-  return new Promise((done, fail) => {
-    const request = indexedDB.open("pushctl", 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("values");
-    request.onerror = () => fail(request.error);
-    request.onsuccess = () => {
-      const transaction = request.result.transaction("values", "readwrite");
-      const values = transaction.objectStore("values");
-      let next;
-      values.get(name).onsuccess = ({ target }) => {
-        next = change(target.result);
-        values.put(next, name);
-      };
-      transaction.oncomplete = () => (request.result.close(), done(next));
-      transaction.onabort = () => fail(transaction.error);
-    };
-  });
+// Reads what is known of the subscription, stores what `change` makes of it, in one
+// transaction; gives the new value.
+async function update(name, change) {
+  const request = indexedDB.open("pushctl", 1);
+  request.onupgradeneeded = () => request.result.createObjectStore("values");
+  const database = await result(request);
+  const values = database.transaction("values", "readwrite").objectStore("values");
+  const next = change(await result(values.get(name)));
+  await result(values.put(next, name));
+  database.close();
+  return next;
 }
+
+const result = (request) => new Promise((done, fail) => {
+  request.onsuccess = () => done(request.result);
+  request.onerror = () => fail(request.error);
+});
+

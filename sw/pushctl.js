@@ -9,90 +9,109 @@
   if (early?.subscribe) return;
 
   const DAY = 86_400_000;
-  const MOST_EVENTS = 50;
   const SUPPORTED = "serviceWorker" in navigator && "PushManager" in window;
 
   // --- what people call ----------------------------------------------------------
 
-  // Call it in a click's handler: browsers ask nothing without one, and so do we.
-  async function subscribe(options = {}) {
-    if (!SUPPORTED) return "unsupported";
-    if (Notification.permission === "default" && navigator.userActivation?.isActive === false) {
-      throw new Error("pushctl.subscribe() needs a click");
-    }
-    const permission = await Notification.requestPermission();
-    if (permission === "granted") {
-      // Offline now: told at the next page load.
-      await announce(await attach(await register()), { ...options, chosen: true }, true).catch(warn);
-    }
-    return permission;
-  }
+  // Names of events, for the tag rules.
+  const heard = [];
 
-  async function unsubscribe() {
-    const last = await update();
-    const subscription = await current();
-    await update(() => null);
-    if (last) await post("/v1/unsubscribe", { endpoint: last.endpoint }, last).catch(() => {});
-    // Then the push service says "gone" to whoever sends.
-    await subscription?.unsubscribe();
-  }
+  const api = {
+    worker: "/pushctl-sw.js",
+    scope: "/pushctl/",
 
-  function track(name, properties = {}) {
-    const event = { id: crypto.randomUUID(), name, at: now(), properties };
-    if (size(event) > 6000) throw new RangeError("pushctl.track(): over 6,000 bytes");
-    heard.push(name);
-    return keep({ events: [...(stored().events ?? []), event].slice(-MOST_EVENTS) });
-  }
+    // Call it in a click's handler: browsers ask nothing without one, and so do we.
+    async subscribe(options) {
+      if (!SUPPORTED) return "unsupported";
+      if (Notification.permission === "default" && navigator.userActivation?.isActive === false)
+        throw new Error("pushctl.subscribe() needs a click");
+      const permission = await Notification.requestPermission();
+      if (permission === "granted") {
+        // Offline now: told at the next page load.
+        await announce(await attach(await register()), { ...options, chosen: true }, true).catch(warn);
+      }
+      return permission;
+    },
 
-  // cart({ items: [{ id, name, price, quantity }], total, currency, url }), or cart() when emptied
-  function cart(content) {
-    return content?.items?.length ? track("cart_updated", content) : track("cart_emptied");
-  }
+    async unsubscribe() {
+      const last = await update();
+      const subscription = await current();
+      await update(() => null);
+      if (last) await post("/v1/unsubscribe", { endpoint: last.endpoint }, last).catch(() => {});
+      // Then the push service says "gone" to whoever sends.
+      await subscription?.unsubscribe();
+    },
 
-  // tag("lamps", "sofas"), tag("lamps", { days: 30 }); chosen: true where the person ticked it
-  function tag(...names) {
-    const { days, chosen } = Object(names.at(-1));
-    return label(names.filter((name) => name.at), days ? now() + days * DAY : true, !chosen);
-  }
+    track(name, properties = {}) {
+      const event = { id: crypto.randomUUID(), name, at: now(), properties };
+      if (size(event) > 6000) throw new RangeError("pushctl.track(): over 6,000 bytes");
+      heard.push(name);
+      return keep({ events: (stored().events ?? []).concat(event).slice(-50) });
+    },
 
-  const untag = (...names) => label(names, false);
+    // cart({ items: [{ id, name, price, quantity }], total, currency, url }), or cart() when emptied
+    cart: (content) =>
+      content?.items?.length ? api.track("cart_updated", content) : api.track("cart_emptied"),
 
-  // `value`: true, false, or until when it is on.
-  const label = (names, value, more = value) =>
-    keep({ tags: { ...stored().tags, ...Object.fromEntries(names.map((name) => [name, value])) } },
-      more);
+    // tag("lamps", "sofas"), tag("lamps", { days: 30 }); chosen: true where the person ticked it
+    tag(...names) {
+      const { days, chosen } = Object(names.at(-1));
+      return label(names.filter((name) => name.at), days ? now() + days * DAY : true, !chosen);
+    },
 
-  // `signature` comes from the shop's server; without it the alias is a mere label.
-  const identify = (alias, signature) =>
-    keep({ alias: { alias: alias ? `${alias}` : null, signature } }, alias);
+    untag: (...names) => label(names, false),
 
-  // consent({ text: "2026-11", tracking: true }): what somebody agreed to, and how far.
-  const consent = async (given) =>
-    given ? (await more("preferences")).agree(inner, given) : stored().consent;
+    // `signature` comes from the shop's server; without it the alias is a mere label.
+    identify: (alias, signature) =>
+      keep({ alias: { alias: alias ? `${alias}` : null, signature } }, alias),
 
-  const state = async () => ({
-    supported: SUPPORTED,
-    permission: window.Notification?.permission,
-    subscribed: SUPPORTED && Boolean(await current()),
-  });
+    // consent({ text: "2026-11", tracking: true }): what somebody agreed to, and how far.
+    consent: async (given) =>
+      given ? (await more("preferences")).agree(inner, given) : stored().consent,
+
+    // Shows our own question; the browser's follows only when it is answered with yes.
+    // Resolves to what subscribe() gives, "later", or "skipped" when there is no use in asking.
+    async prompt(options = {}) {
+      const asks = SUPPORTED ? Notification.permission === "default" : navigator.standalone === false;
+      return options.kind === "bell" || (asks && (options.again || !(stored().later > Date.now())))
+        ? (await more("prompt")).prompt(inner, options) : "skipped";
+    },
+
+    // Pause, fewer, stop, erase me: a dialog, or into: "#place" on a page of its own.
+    preferences: async (options) => (await more("preferences")).open(inner, options),
+
+    state: async () => ({
+      supported: SUPPORTED,
+      permission: window.Notification?.permission,
+      subscribed: SUPPORTED && !!(await current()),
+    }),
+
+    // What is wrong with one call is not the others' fault.
+    push: (...calls) => calls.forEach((one) => call(one).catch(warn)),
+  };
+
+  const call = async (one) => one.call ? one(api) : api[one[0]](...one.slice(1));
+
+  // What few people need is loaded when they do; from a whole address, because a script from
+  // another origin has none to start from (Chromium).
+  const more = (file) => import(new URL(`pushctl-${file}.js?site=${CONFIG.site}`, SOURCE));
 
   // --- the subscription ----------------------------------------------------------
 
   // A scope of its own: a worker the site already has keeps its pages.
-  const registration = async () => {
+  async function registration() {
     const found = await navigator.serviceWorker.getRegistration(api.scope);
     if (found?.scope === new URL(api.scope, location).href) return found;
-  };
+  }
 
   const current = async () => (await registration())?.pushManager.getSubscription();
 
   async function register() {
     const found = await navigator.serviceWorker.register(api.worker, { scope: api.scope });
     const worker = found.installing ?? found.waiting;
-    if (!found.active && worker) {
+    if (!found.active && worker)
       await new Promise((done) => (worker.onstatechange = () =>
         /activated|redundant/.test(worker.state) && done()));
-    }
     return found;
   }
 
@@ -180,9 +199,7 @@
 
   // One at a time; resolves to whether everything is told. What did not get through is tried
   // again while the page is open, ever later: who buys on the last page must not be reminded.
-  let flushing = Promise.resolve();
-  let again;
-  let failed = 0;
+  let flushing = Promise.resolve(), again, failed = 0;
   const flush = () => (flushing = flushing.then(tellAll).catch(() => {
     clearTimeout(again);
     again = setTimeout(flush, ++failed * 9000);
@@ -194,24 +211,21 @@
     // Nobody knows this browser yet: kept until it subscribes.
     if (!last?.at) return false;
     const { endpoint } = last;
-    for (let events, most = MOST_EVENTS; (events = fitting(stored().events).slice(0, most)).length; ) {
+    for (let events, most; (events = fitting(stored().events).slice(0, most)).length; ) {
       // One of them is not of its form: the others need not go with it.
-      if (!(await tell("/v1/events", { endpoint, events }, last)) && events[1]) {
-        most = 1;
-        continue;
-      }
-      store({ events: stored().events.filter(({ id }) => !events.some((one) => one.id === id)) });
+      if (!(await tell("/v1/events", { endpoint, events }, last)) && events[1]) most = 1;
+      else store({ events: stored().events.filter(({ id }) => !events.some((one) => one.id === id)) });
     }
     for (let names; (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
-      const { tags } = stored();
+      const tags = stored().tags;
       const timed = (name) => tags[name] > 1
         ? { name, seconds: Math.max(60, Math.round((tags[name] - now()) / 1000)) } : name;
       const add = names.filter((name) => tags[name]).map(timed);
       const remove = names.filter((name) => !tags[name]);
       await tell("/v1/tags", { endpoint, add, remove }, last);
-      const rest = stored().tags;
-      for (const name of names) if (rest[name] === tags[name]) delete rest[name];
-      store({ tags: rest });
+      const rest = stored();
+      for (const name of names) if (rest.tags[name] === tags[name]) delete rest.tags[name];
+      store(rest);
     }
     const { alias } = stored();
     if (alias) {
@@ -219,6 +233,13 @@
       if (stored().alias?.alias === alias.alias) store({ alias: undefined });
     }
     return true;
+  }
+
+  // `value`: true, false, or until when it is on.
+  function label(names, value, more = value) {
+    const tags = { ...stored().tags };
+    for (const name of names) tags[name] = value;
+    return keep({ tags }, more);
   }
 
   const fitting = (events = []) =>
@@ -249,13 +270,13 @@
     });
     if (response.ok) return;
     const { status } = response;
-    const { error, remedy, now } = await response.json().catch(() => ({}));
+    const { error = status, remedy = "", now } = await response.json().catch(() => ({}));
     if (now && again) {
       // This machine's clock is off.
       store({ skew: now - Math.round(Date.now() / 1000) });
       return post(path, fields, { auth }, false);
     }
-    throw Object.assign(new Error(`pushctl: ${error ?? status} ${remedy ?? ""}`), {
+    throw Object.assign(new Error(`pushctl: ${error} ${remedy}`), {
       final: status < 500 && !/408|429/.test(status),
     });
   }
@@ -287,53 +308,24 @@
 
   // Reads what is known of the subscription, stores what `change` makes of it, in one
   // transaction; gives the new value.
-  function update(change = (kept) => kept) {
-    return new Promise((done, fail) => {
-      const request = indexedDB.open("pushctl", 1);
-      request.onupgradeneeded = () => request.result.createObjectStore("values");
-      request.onerror = () => fail(request.error);
-      request.onsuccess = () => {
-        const transaction = request.result.transaction("values", "readwrite");
-        const values = transaction.objectStore("values");
-        let next;
-        values.get("subscription").onsuccess = ({ target }) => {
-          next = change(target.result);
-          values.put(next, "subscription");
-        };
-        transaction.oncomplete = () => (request.result.close(), done(next));
-        transaction.onabort = () => fail(transaction.error);
-      };
-    });
+  async function update(change = (kept) => kept) {
+    const request = indexedDB.open("pushctl", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("values");
+    const database = await result(request);
+    const values = database.transaction("values", "readwrite").objectStore("values");
+    const next = change(await result(values.get("subscription")));
+    await result(values.put(next, "subscription"));
+    database.close();
+    return next;
   }
 
-  // --- what few people need, loaded when they do ----------------------------------------
-
-  // The whole address, because a script from another origin has none to start from (Chromium).
-  const more = (file) => import(new URL(`pushctl-${file}.js?site=${CONFIG.site}`, SOURCE));
-
-  // Shows our own question; the browser's follows only when it is answered with yes.
-  // Resolves to what subscribe() gives, "later", or "skipped" when there is no use in asking.
-  async function prompt(options = {}) {
-    const asks = SUPPORTED ? Notification.permission === "default" : navigator.standalone === false;
-    if (options.kind !== "bell" && (!asks || (!options.again && stored().later > Date.now())))
-      return "skipped";
-    return (await more("prompt")).prompt(inner, options);
-  }
-
-  // Pause, fewer, stop, erase me: a dialog, or into: "#place" on a page of its own.
-  const preferences = async (options) => (await more("preferences")).open(inner, options);
+  const result = (request) => new Promise((done, fail) => {
+    request.onsuccess = () => done(request.result);
+    request.onerror = () => fail(request.error);
+  });
 
   // --- ready -------------------------------------------------------------------------
 
-  // Names of events, for the tag rules.
-  const heard = [];
-  const call = async (one) => one.call ? one(api) : api[one[0]](...one.slice(1));
-  const api = {
-    subscribe, unsubscribe, tag, untag, identify, track, cart, consent, prompt, preferences, state,
-    worker: "/pushctl-sw.js", scope: "/pushctl/",
-    // What is wrong with one call is not the others' fault.
-    push: (...calls) => calls.forEach((one) => call(one).catch(warn)),
-  };
   const inner = { api, HOME, heard, label, stored, store, silent, now, current, update, post, sync };
   window.pushctl = api;
   Object.assign(api, early?.options);

@@ -39,18 +39,24 @@ export const lazy = (file) => import(`${modules}/pushctl-${file}.mjs`);
 
 // --- storage ---------------------------------------------------------------------
 
-// One store, get, put and delete: each transaction is done in a later turn, as in browsers.
+// One store, get and put: each is done in a later turn, as in browsers.
 export function memoryDatabase() {
   const values = new Map();
   const later = (work) => setTimeout(work, 0);
+  const asked = (work) => {
+    const request = {};
+    later(() => {
+      request.result = work();
+      request.onsuccess({ target: request });
+    });
+    return request;
+  };
   const store = {
-    get(name) {
-      const request = {};
-      later(() => request.onsuccess({ target: { result: structuredClone(values.get(name)) } }));
-      return request;
+    get: (name) => asked(() => structuredClone(values.get(name))),
+    put(value, name) {
+      values.set(name, structuredClone(value));
+      return asked(() => name);
     },
-    put: (value, name) => values.set(name, structuredClone(value)),
-    delete: (name) => values.delete(name),
   };
   return {
     values,
@@ -59,11 +65,7 @@ export function memoryDatabase() {
       request.result = {
         createObjectStore() {},
         close() {},
-        transaction() {
-          const transaction = { objectStore: () => store };
-          later(() => later(() => transaction.oncomplete()));
-          return transaction;
-        },
+        transaction: () => ({ objectStore: () => store }),
       };
       later(() => request.onsuccess());
       return request;
@@ -91,8 +93,8 @@ export function network() {
     asked.push({ url, path: pathname, ...options, json: JSON.parse(options.body) });
     const next = answers.shift() ?? 204;
     if (next === "offline") throw new TypeError("Failed to fetch");
-    const { status, body } = typeof next === "object" ? next : { status: next };
-    return { ok: status < 300, status, json: async () => body ?? JSON.parse("") };
+    const { status, body, headers } = typeof next === "object" ? next : { status: next };
+    return { ok: status < 300, status, headers: new Headers(headers), json: async () => body ?? JSON.parse("") };
   }
   return { asked, answers, fetch };
 }
