@@ -111,10 +111,11 @@ async function open(url) {
 
 async function report(kind, data, action) {
   if (!text(data?.pushctl)) return;
+  // In the receiver's time, as far as the page knows it.
   const fresh = {
     message: data.pushctl,
     kind,
-    at: Date.now(),
+    at: Date.now() + ((await known())?.skew ?? 0) * 1000,
     id: crypto.randomUUID(),
   };
   if (action) fresh.action = action;

@@ -248,3 +248,20 @@ test("where nobody said where the receiver is, it is the site's own", async () =
   await browser.push(declarative());
   assert.equal(browser.asked[0].url, `${SITE}/v1/reports`);
 });
+
+test("reports are in the receiver's time, as far as the page has found it out", async () => {
+  const browser = worker();
+  const known = { endpoint: "https://push.example/1", auth: new ArrayBuffer(16), at: 5 };
+  browser.database.values.set("subscription", { ...known, skew: 7200 });
+  await clicked(browser, declarative());
+  const early = browser.asked.map(({ json }) => json.at - Date.now());
+  assert.equal(early.length, 2);
+  for (const by of early) assert.ok(Math.abs(by - 7_200_000) < 10_000);
+});
+
+test("a report needs no storage", async () => {
+  const browser = worker();
+  browser.database.open = () => { throw new Error("SecurityError"); };
+  await browser.push(declarative());
+  assert.ok(Math.abs(browser.asked[0].json.at - Date.now()) < 10_000);
+});
