@@ -27,8 +27,9 @@
         throw new Error("pushctl.subscribe() needs a click");
       const permission = await Notification.requestPermission();
       if (permission === "granted") {
-        // Offline now: told at the next page load.
-        await announce(await attach(await register()), { ...options, chosen: true }, true).catch(warn);
+        // Kept until it is told.
+        store({ pending: { ...options, chosen: true } });
+        await sync().catch(warn);
       }
       return permission;
     },
@@ -37,6 +38,7 @@
       const last = await update();
       const subscription = await current();
       await update(() => null);
+      store({ pending: undefined });
       if (last) await post("/v1/unsubscribe", { endpoint: last.endpoint }, last).catch(() => {});
       // Then the push service says "gone" to whoever sends.
       await subscription?.unsubscribe();
@@ -124,31 +126,32 @@
     return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: CONFIG.key });
   }
 
-  async function announce(subscription, options = {}, anew = false) {
+  async function announce(subscription) {
     const { endpoint } = subscription;
     const auth = subscription.getKey("auth");
-    const last = await update((kept) => kept ?? { endpoint, auth, at: 0 });
-    if (last.endpoint !== endpoint || anew || Date.now() - last.at > DAY) {
-      const { text, at, page } = stored().consent ?? {};
-      const { language = navigator.language, tags, chosen } = options;
-      const fields = {
-        // The utm_source of the first page is the source where nothing else is said.
-        ...(silent() ? { tags, chosen } : { ...stored().landing, ...options }),
-        language,
-        timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
-        subscription: subscription.toJSON(),
-        key: CONFIG.key,
-        consent: text && { text, at, page },
-      };
-      if (last.endpoint !== endpoint) {
-        fields.previous = last.endpoint;
-        fields.previous_signature = await sign(last.auth, "/v1/subscribe#previous", endpoint);
-      }
-      await post("/v1/subscribe", fields, { auth });
-      // What the worker must know, too.
-      await update(() => ({ endpoint, auth, at: Date.now(), skew: stored().skew, key: CONFIG.key, home: HOME }));
+    const last = await update((kept) => kept ?? { endpoint, auth });
+    const { pending, landing, consent } = stored();
+    const { text, at, page } = consent ?? {};
+    const { language = navigator.language, tags, chosen } = pending;
+    const fields = {
+      // The utm_source of the first page is the source where nothing else is said.
+      ...(silent() ? { tags, chosen } : { ...landing, ...pending }),
+      language,
+      timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      subscription: subscription.toJSON(),
+      key: CONFIG.key,
+      consent: text && { text, at, page },
+      ...(last.endpoint !== endpoint && {
+        previous: last.endpoint,
+        previous_signature: await sign(last.auth, "/v1/subscribe#previous", endpoint),
+      }),
+    };
+    if (await tell("/v1/subscribe", fields, { auth })) {
+      // What the worker must know, too. Who has left meanwhile stays out.
+      await update((kept) =>
+        kept && { endpoint, auth, at: Date.now(), skew: stored().skew, key: CONFIG.key, home: HOME });
     }
-    await flush();
+    store({ pending: undefined });
   }
 
   // On each page load: browsers change endpoints without a word (Chrome) or with little
@@ -156,10 +159,12 @@
   async function sync(anew) {
     if (!SUPPORTED || Notification.permission !== "granted") return;
     const last = await update();
-    if (!last) return;
+    if (!last && !stored().pending) return;
     const found = await registration();
-    const fresh = found?.active && Date.now() - last.at < DAY;
-    await announce(await attach(fresh ? found : await register()), {}, anew);
+    const fresh = Date.now() - last?.at < DAY;
+    const { endpoint } = await attach(fresh && found?.active ? found : await register());
+    if (anew || !fresh || last.endpoint !== endpoint) store({ pending: { ...stored().pending } });
+    await flush();
   }
 
   // --- what waits to be told -------------------------------------------------------
@@ -200,16 +205,17 @@
   // One at a time; resolves to whether everything is told. What did not get through is tried
   // again while the page is open, ever later: who buys on the last page must not be reminded.
   let flushing = Promise.resolve(), again, failed = 0;
-  const flush = () => (flushing = flushing.then(tellAll).catch(() => {
+  const flush = () => (flushing = flushing.then(tellAll).catch(({ after }) => {
     clearTimeout(again);
-    again = setTimeout(flush, ++failed * 9000);
+    // Or when the receiver says; at most 18 hours, timers don't count much further.
+    again = setTimeout(flush, Math.max(++failed * 9, after & 65535) * 1000);
     return false;
   }));
 
   async function tellAll() {
     const last = SUPPORTED && (await update());
     // Nobody knows this browser yet: kept until it subscribes.
-    if (!last?.at) return false;
+    if (!last?.at) return stored().pending ? announce(await current()).then(tellAll) : false;
     const { endpoint } = last;
     for (let events, most; (events = fitting(stored().events).slice(0, most)).length; ) {
       // One of them is not of its form: the others need not go with it.
@@ -232,6 +238,8 @@
       await tell("/v1/identify", { endpoint, ...alias }, last);
       if (stored().alias?.alias === alias.alias) store({ alias: undefined });
     }
+    // Last: who could not tell this may tell the rest.
+    if (stored().pending) await announce(await current());
     return true;
   }
 
@@ -278,6 +286,7 @@
     }
     throw Object.assign(new Error(`pushctl: ${error} ${remedy}`), {
       final: status < 500 && !/408|429/.test(status),
+      after: response.headers.get("Retry-After"),
     });
   }
 

@@ -388,3 +388,84 @@ test("what did not get through is told while the page is still open", async () =
   assert.equal(new Set(told.map(({ json }) => json.events[0].id)).size, 1);
   assert.deepEqual(browser.pauses, [9000, 18_000]);
 });
+
+const asked = { language: "ar", source: "flyer", attributes: { size: "L" }, tags: ["vip"] };
+
+for (const status of ["offline", 429, 503]) {
+  test(`a subscription that meets ${status} is told in full while the page is open`, async () => {
+    const browser = page();
+    browser.answers.push(status, status);
+    assert.equal(await browser.pushctl.subscribe(asked), "granted");
+    await browser.pass();
+    await browser.pass();
+    const [first, ...more] = browser.asked.map(({ json }) => json);
+    assert.deepEqual([first.language, first.source, first.attributes, first.tags, first.chosen],
+      ["ar", "flyer", { size: "L" }, ["vip"], true]);
+    assert.deepEqual(more, [first, first]);
+    assert.deepEqual(browser.pauses, [9000, 18_000]);
+    assert.equal(await browser.pushctl.track("page_view"), true);
+    assert.equal(browser.asked.length, 4);
+  });
+}
+
+test("a subscription that could not be told is told in full at the next visit", async () => {
+  const browser = page();
+  browser.answers.push(503);
+  await browser.pushctl.subscribe(asked);
+  const next = await again(browser);
+  assert.deepEqual(next.asked.map(({ json }) => json), [browser.asked[0].json]);
+  assert.deepEqual((await again(next)).asked, []);
+});
+
+test("what happens meanwhile tells the subscription first", async () => {
+  const browser = page();
+  browser.answers.push(503);
+  await browser.pushctl.subscribe(asked);
+  assert.equal(await browser.pushctl.track("purchase"), true);
+  assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/subscribe", "/v1/events"]);
+});
+
+test("a receiver that says when is not asked sooner", async () => {
+  const browser = page();
+  for (const wait of ["40", "2", "Fri, 01 Jan 2027 00:00:00 GMT", "99999999"])
+    browser.answers.push({ status: 429, headers: { "Retry-After": wait } });
+  await browser.pushctl.subscribe();
+  for (let count = 0; count < 3; count += 1) await browser.pass();
+  const [first, second, third, last] = browser.pauses;
+  assert.deepEqual([first, second, third], [40_000, 18_000, 27_000]);
+  // A timer that counts too far goes off at once.
+  assert.ok(last >= 36_000 && last < 2 ** 31);
+});
+
+test("who leaves before it could be told stays out", async () => {
+  const browser = page();
+  browser.answers.push(503);
+  await browser.pushctl.subscribe(asked);
+  await browser.pushctl.unsubscribe();
+  await browser.pass();
+  assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/unsubscribe"]);
+  const next = await again(browser);
+  assert.deepEqual([next.asked, next.registered], [[], []]);
+});
+
+test("a subscription refused for good is told without what was refused, at the next visit", async () => {
+  const browser = page();
+  browser.answers.push({ status: 400, body: { error: "No." } });
+  await browser.pushctl.subscribe(asked);
+  await browser.pass();
+  assert.equal(browser.asked.length, 1);
+  assert.match(browser.warnings[0], /No\./);
+  const next = await again(browser);
+  assert.deepEqual(next.asked.map(({ json }) => json.tags), [undefined]);
+});
+
+test("who is known already can tell the rest where the subscription can't be told", async () => {
+  const browser = await subscribed();
+  const next = page({ permission: "granted", registered: true, ...browser, early: undefined });
+  next.clock.now = browser.clock.now + DAY + 1000;
+  next.pushctl.track("purchase");
+  next.answers.push(204, 429);
+  await next.pushctl.ready;
+  await next.pass();
+  assert.deepEqual(paths(next), ["/v1/events", "/v1/subscribe", "/v1/subscribe"]);
+});
