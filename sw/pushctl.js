@@ -240,6 +240,7 @@
     }
     // Last: who could not tell this may tell the rest.
     if (stored().pending) await announce(await current());
+    failed = 0;
     return true;
   }
 

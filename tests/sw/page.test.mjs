@@ -469,3 +469,13 @@ test("who is known already can tell the rest where the subscription can't be tol
   await next.pass();
   assert.deepEqual(paths(next), ["/v1/events", "/v1/subscribe", "/v1/subscribe"]);
 });
+
+test("pauses grow only until something got through", async () => {
+  const browser = await subscribed();
+  for (let count = 0; count < 3; count += 1) {
+    browser.answers.push(503);
+    await browser.pushctl.track("page_view");
+    await browser.pass();
+  }
+  assert.deepEqual(browser.pauses, [9000, 9000, 9000]);
+});
