@@ -222,16 +222,18 @@
       if (!(await tell("/v1/events", { endpoint, events }, last)) && events[1]) most = 1;
       else store({ events: stored().events.filter(({ id }) => !events.some((one) => one.id === id)) });
     }
-    for (let names; (names = Object.keys(stored().tags ?? {}).slice(0, 32)).length; ) {
+    for (let names, most = 32; (names = Object.keys(stored().tags ?? {}).slice(0, most)).length; ) {
       const tags = stored().tags;
       const timed = (name) => tags[name] > 1
         ? { name, seconds: Math.max(60, Math.round((tags[name] - now()) / 1000)) } : name;
       const add = names.filter((name) => tags[name]).map(timed);
       const remove = names.filter((name) => !tags[name]);
-      await tell("/v1/tags", { endpoint, add, remove }, last);
-      const rest = stored();
-      for (const name of names) if (rest.tags[name] === tags[name]) delete rest.tags[name];
-      store(rest);
+      if (!(await tell("/v1/tags", { endpoint, add, remove }, last)) && names.length > 1) most = 1;
+      else {
+        const rest = stored();
+        for (const name of names) if (rest.tags[name] === tags[name]) delete rest.tags[name];
+        store(rest);
+      }
     }
     const { alias } = stored();
     if (alias) {
