@@ -224,11 +224,13 @@
     }
     for (let names, most = 32; (names = Object.keys(stored().tags ?? {}).slice(0, most)).length; ) {
       const tags = stored().tags;
-      const timed = (name) => tags[name] > 1
-        ? { name, seconds: Math.max(60, Math.round((tags[name] - now()) / 1000)) } : name;
-      const add = names.filter((name) => tags[name]).map(timed);
+      const left = (name) => Math.round((tags[name] - now()) / 1000);
+      // What has ended meanwhile is nobody's.
+      const add = names.filter((name) => tags[name] === true || tags[name] > now())
+        .map((name) => tags[name] > 1 ? { name, seconds: Math.max(left(name), 60) } : name);
       const remove = names.filter((name) => !tags[name]);
-      if (!(await tell("/v1/tags", { endpoint, add, remove }, last)) && names.length > 1) most = 1;
+      if (add.concat(remove).length &&
+        !(await tell("/v1/tags", { endpoint, add, remove }, last)) && names.length > 1) most = 1;
       else {
         const rest = stored();
         for (const name of names) if (rest.tags[name] === tags[name]) delete rest.tags[name];

@@ -125,3 +125,15 @@ test("without tracking a subscription says what was chosen, and nothing else", a
   assert.deepEqual([language, tags, chosen], ["tr", ["lamps"], true]);
   assert.deepEqual([source, attributes, browser.asked[0].json.page], [undefined, undefined, undefined]);
 });
+
+test("a tag that has ended before it could be told is not told", async () => {
+  const browser = page();
+  browser.pushctl.tag("Flash sale", { days: 1 });
+  browser.clock.now += 60 * DAY;
+  await browser.pushctl.subscribe();
+  assert.deepEqual(browser.asked.map(({ path }) => path), ["/v1/subscribe"]);
+  browser.pushctl.tag("lamps", { days: 1 / 86_400 });
+  await browser.pushctl.untag("sofas");
+  const { add, remove } = browser.asked[1].json;
+  assert.deepEqual([add, remove], [[{ name: "lamps", seconds: 60 }], ["sofas"]]);
+});
