@@ -46,9 +46,15 @@ const STYLE = `
 // consent({ text, tracking }): what somebody agreed to, when and on which page.
 export async function agree({ stored, store, now, silent, sync }, given) {
   store({ consent: { ...stored().consent, at: now(), page: here(), ...given } });
-  if (silent()) store({ events: [], tags: {}, alias: undefined, landing: undefined });
+  if (silent()) store({ events: [], landing: undefined, ...lessening(stored()) });
   await sync(true);
   return stored().consent;
+}
+
+// What takes away is told although nothing else is: logging out, too.
+function lessening({ tags = {}, alias }) {
+  const off = Object.entries(tags).filter(([, on]) => !on);
+  return { tags: Object.fromEntries(off), alias: alias?.alias ? undefined : alias };
 }
 
 // The dialog that stands open: whoever clicks twice needs no second one.

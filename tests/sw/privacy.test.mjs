@@ -137,3 +137,24 @@ test("a tag that has ended before it could be told is not told", async () => {
   const { add, remove } = browser.asked[1].json;
   assert.deepEqual([add, remove], [[{ name: "lamps", seconds: 60 }], ["sofas"]]);
 });
+
+test("a no to tracking does not keep what takes away from being told", async () => {
+  const browser = page();
+  await browser.pushctl.subscribe();
+  await browser.pushctl.identify("customer-7", "signed");
+  browser.answers.push("offline", "offline", "offline");
+  await browser.pushctl.tag("lamps");
+  await browser.pushctl.untag("sofas");
+  await browser.pushctl.identify(null);
+  await browser.pushctl.consent({ tracking: false });
+  const last = (path) => browser.asked.findLast((one) => one.path === path).json;
+  const { add, remove } = last("/v1/tags");
+  assert.deepEqual([add, remove, last("/v1/identify").alias], [[], ["sofas"], null]);
+});
+
+test("who was to be called by a name is not, after a no to tracking", async () => {
+  const browser = page();
+  await browser.pushctl.identify("customer-7", "signed");
+  await browser.pushctl.consent({ tracking: false });
+  assert.equal(kept(browser).alias, undefined);
+});
