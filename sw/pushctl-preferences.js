@@ -43,11 +43,13 @@ const STYLE = `
   }
 `;
 
-// consent({ text, tracking }): what somebody agreed to, when and on which page.
+// consent({ text, tracking }): what somebody agreed to, when and on which page. An answer
+// about tracking alone leaves that as it was.
 export async function agree({ stored, store, now, silent, sync }, given) {
-  store({ consent: { ...stored().consent, at: now(), page: here(), ...given } });
+  const agreed = given.text && { at: now(), page: here() };
+  store({ consent: { ...stored().consent, ...agreed, ...given } });
   if (silent()) store({ events: [], landing: undefined, ...lessening(stored()) });
-  await sync(true);
+  await sync(given.text);
   return stored().consent;
 }
 

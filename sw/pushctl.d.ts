@@ -131,8 +131,8 @@ export interface Pushctl {
   track(name: string, properties?: Record<string, unknown>): Promise<boolean>;
   /** Tracks cart_updated, or cart_emptied where there is nothing in it. */
   cart(content?: Cart): Promise<boolean>;
-  /** With an argument: keeps it with time and page, and tells it. */
-  consent(given?: Consent): Promise<(Consent & { at: number; page: string }) | undefined>;
+  /** With an argument: keeps it, a text with time and page, and tells it. */
+  consent(given?: Consent): Promise<(Consent & { at?: number; page?: string }) | undefined>;
   prompt(options?: PromptOptions): Promise<Permission | "later" | "skipped">;
   /** Pause, fewer, stop, erase: a dialog (settles when it is closed), or a part of the page. */
   preferences(options?: LookOptions): Promise<void>;

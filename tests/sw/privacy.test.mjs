@@ -158,3 +158,16 @@ test("who was to be called by a name is not, after a no to tracking", async () =
   await browser.pushctl.consent({ tracking: false });
   assert.equal(kept(browser).alias, undefined);
 });
+
+test("a no to tracking is no new consent", async () => {
+  const browser = page();
+  const { at, page: where } = await browser.pushctl.consent({ text: "2026-11" });
+  await browser.pushctl.subscribe();
+  browser.clock.now += 40 * DAY;
+  const after = await browser.pushctl.consent({ tracking: false });
+  assert.deepEqual({ ...after }, { text: "2026-11", at, page: where, tracking: false });
+  const other = page();
+  assert.deepEqual({ ...(await other.pushctl.consent({ tracking: false })) }, { tracking: false });
+  const told = browser.asked.map(({ json }) => json.consent);
+  for (const one of told) assert.deepEqual(one, { text: "2026-11", at, page: where });
+});

@@ -25,6 +25,7 @@ export async function use(): Promise<State> {
   await pushctl.identify(7, "signed");
   await pushctl.identify(null);
   await pushctl.consent({ text: "2026-11", tracking: true });
+  const when: number | undefined = (await pushctl.consent({ tracking: false }))?.at;
   await pushctl.preferences({ into: "#preferences" });
   window.pushctl.push(["track", "page_view", {}], (loaded) => loaded.prompt());
   await pushctl.subscribe({ language: "ar", tags: ["lamps"], attributes: { plan: "gold" } });
