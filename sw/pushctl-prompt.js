@@ -162,18 +162,25 @@ function question(inner, options, spoken, said, tell, one) {
 // In the same turn as the click, or the browser takes it for a question without one.
 async function accept({ api, store, stored, now }, options, said, tell) {
   tell("accepted");
-  const { language: asked, consent: text = version(said) } = options;
+  const { consent: text = version(said) } = options;
   const before = stored().consent;
   store({ consent: { ...before, text, at: now(), page: here() } });
   let answer;
   try {
-    answer = await api.subscribe(asked ? { language: asked } : {});
+    answer = await api.subscribe({ language: asked(options) });
   } finally {
     if (answer !== "granted") store({ consent: before });
   }
   const stage = { granted: "allowed", denied: "denied", default: "dismissed" }[answer];
   if (stage) tell(stage);
   return answer;
+}
+
+// Who says yes on a page is written to in its language, though we may lack words in it; the
+// browser's own counts where no page says one. "tr_TR": as in pushctl-look.js.
+export function asked({ language }) {
+  const wanted = (language || document.documentElement.lang).replaceAll("_", "-");
+  return /^[a-z\d-]{1,35}$/i.test(wanted) ? wanted : undefined;
 }
 
 // Names the words that were agreed to where the page has no name for them (FNV-1a).

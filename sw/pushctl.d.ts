@@ -1,7 +1,7 @@
 // Types of window.pushctl and of `import pushctl from ".../pushctl.mjs"`.
 
 export interface SubscribeOptions {
-  /** BCP 47; the browser's own language when absent. */
+  /** BCP 47, kept for good; the browser's own language when absent. */
   language?: string;
   /** Where the person comes from; utm_source of the page when absent. */
   source?: string;
@@ -43,7 +43,7 @@ export interface Texts {
 }
 
 export interface LookOptions {
-  /** The language of the texts; the page's when absent. */
+  /** The language of the texts, and of who subscribes by an invitation; the page's when absent. */
   language?: string;
   /** Texts of further languages, or other words for those that are there. */
   texts?: Record<string, Partial<Texts>>;

@@ -130,9 +130,9 @@
     const { endpoint } = subscription;
     const auth = subscription.getKey("auth");
     const last = await update((kept) => kept ?? { endpoint, auth });
-    const { pending, landing, consent } = stored();
+    const { pending, landing, consent, language: before = navigator.language } = stored();
     const { text, at, page } = consent ?? {};
-    const { language = navigator.language, tags, chosen } = pending;
+    const { language = before, tags, chosen } = pending;
     const fields = {
       // The utm_source of the first page is the source where nothing else is said.
       ...(silent() ? { tags, chosen } : { ...landing, ...pending }),
@@ -150,6 +150,7 @@
       // What the worker must know, too. Who has left meanwhile stays out.
       await update((kept) =>
         kept && { endpoint, auth, at: Date.now(), skew: stored().skew, key: CONFIG.key, home: HOME });
+      store({ language: pending.language ?? stored().language });
     }
     store({ pending: undefined });
   }

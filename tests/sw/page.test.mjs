@@ -492,3 +492,19 @@ test("a tag that is refused takes no other with it", async () => {
   assert.equal(await browser.pushctl.untag("Sofa"), true);
   assert.equal(browser.asked.length, 6);
 });
+
+test("the language that was chosen stays", async () => {
+  const browser = await subscribed();
+  await browser.pushctl.subscribe({ language: "ar" });
+  const next = await again(browser, { after: DAY + 1000 });
+  const later = await again(next, { after: DAY + 1000 });
+  assert.deepEqual([...next.asked, ...later.asked].map(({ json }) => json.language), ["ar", "ar"]);
+});
+
+test("a language that was refused is not told again", async () => {
+  const browser = page();
+  browser.answers.push({ status: 400, body: { error: "No." } });
+  await browser.pushctl.subscribe({ language: "tr_TR" });
+  const next = await again(browser);
+  assert.equal(next.asked[0].json.language, "en-GB");
+});

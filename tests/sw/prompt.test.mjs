@@ -3,7 +3,7 @@ import test, { mock } from "node:test";
 
 import { lazy, memoryStorage } from "./support.mjs";
 
-const { chosen, prompt, version } = await lazy("prompt");
+const { asked, chosen, prompt, version } = await lazy("prompt");
 const { light, language, words } = await lazy("look");
 const { TEXTS } = await lazy("texts");
 const { agree } = await lazy("preferences");
@@ -122,4 +122,15 @@ test("consent without the page's part is kept with time and page", async () => {
   const { text, page, at: when } = await agree(inner, { text: "2026-11" });
   assert.deepEqual([text, page], ["2026-11", "https://shop.example/"]);
   assert.ok(when > 0);
+});
+
+test("who accepts is written to in the language that was asked for, else the page's", () => {
+  const speaks = (lang) => (globalThis.document = { documentElement: { lang } });
+  speaks("pt-BR");
+  assert.equal(asked({}), "pt-BR");
+  assert.equal(asked({ language: "ar" }), "ar");
+  for (const [lang, wanted] of [["tr_TR", "tr-TR"], ["", undefined], ["ελληνικά", undefined]]) {
+    speaks(lang);
+    assert.equal(asked({}), wanted);
+  }
 });
