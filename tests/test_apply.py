@@ -74,12 +74,24 @@ def key_id(project: Project) -> str:
     return next(iter(project.config.keys.glob("vapid-*.pem"))).stem.removeprefix("vapid-")
 
 
-def test_wrong_language_and_zone_lose_nobody(project: Project) -> None:
+# What the receiver takes, too (test_receiver.py).
+@pytest.mark.parametrize(
+    ("language", "timezone", "kept"),
+    [
+        ("<script>", "../../etc/passwd", (None, None)),
+        ("tr_TR", "UTC+03:00", ("tr-TR", None)),
+        ("en-US@posix", "GMT+3 (Türkiye)", (None, None)),
+        ("", "", (None, None)),
+    ],
+)
+def test_wrong_language_and_zone_lose_nobody(
+    project: Project, language: str, timezone: str, kept: tuple[str | None, str | None]
+) -> None:
     browser = Browser(1, project.key)
-    project.drain(browser.subscribe(language="<script>", timezone="../../etc/passwd"))
+    project.drain(browser.subscribe(language=language, timezone=timezone, source=""))
     found = project.get(browser)
     assert found is not None
-    assert (found.language, found.timezone) == (None, None)
+    assert (found.language, found.timezone, found.source) == (*kept, None)
 
 
 def test_a_visit_of_the_same_browser_refreshes_it(project: Project, ann: Browser) -> None:

@@ -179,7 +179,9 @@ BAD_SUBSCRIPTIONS: dict[str, Any] = {
     "NUL": changed(page="a\0b"),
     "a long page": changed(page="x" * 1025),
     "a language of another kind": changed(language=["en"]),
-    "a language with markup": changed(language="<b>"),
+    "a long language": changed(language="x" * 256),
+    "a zone with NUL": changed(timezone="a\0b"),
+    "a source of another kind": changed(source=5),
     "a tag with a line end": changed(tags=["a\nb"]),
     "a tag that turns the line round": changed(tags=["a\u202eb"]),
     "an empty tag": changed(tags=[""]),
@@ -207,6 +209,22 @@ def test_bodies_that_are_refused(port: int, folder: Path, body: Any) -> None:
     assert answer.status == 400
     assert set(answer.json()) == {"error", "remedy"}
     assert len(r.records(folder)) == before
+
+
+# What pages and systems call themselves; the import keeps what it knows (test_ingest.py).
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *(("language", each) for each in ("tr_TR", "en-US@posix", "", "<b>", "{{ lang }}")),
+        *(("timezone", each) for each in ("UTC+03:00", "GMT+3 (Türkiye)", "")),
+        ("source", ""),
+    ],
+)
+def test_an_odd_language_zone_or_source_costs_nobody(
+    port: int, folder: Path, field: str, value: str
+) -> None:
+    assert r.post(port, "/v1/subscribe", changed(**{field: value})).status == 204
+    assert json.loads(r.records(folder)[-1].body)[field] == value
 
 
 @pytest.mark.parametrize(

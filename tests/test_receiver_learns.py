@@ -278,7 +278,7 @@ def prompt(at: int = NOON, agent: str = CHROME, **body: Any) -> InboxRecord:
 def test_the_invitation_is_counted_by_variant_language_and_browser(project: Project) -> None:
     project.drain(
         prompt(),
-        prompt(language="ar"),
+        prompt(language="ar_SA"),
         prompt(stage="accepted"),
         prompt(stage="allowed"),
         prompt(variant="bar", agent="a made-up browser"),
@@ -312,7 +312,7 @@ def test_strangers_cannot_fill_the_database_with_variants(
 
 
 def test_the_receiver_takes_prompts_by_beacon(tmp_path: Path) -> None:
-    body = {"variant": "card", "stage": "seen", "language": "ar"}
+    body = {"variant": "card", "stage": "seen", "language": "ar_SA@odd"}
     with r.running(tmp_path) as port:
         sent = r.post(port, "/v1/prompts", body, Content_Type="text/plain", User_Agent=CHROME)
         assert sent.status == 204
