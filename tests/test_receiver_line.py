@@ -142,6 +142,28 @@ def test_what_comes_after_an_answer_is_later_than_what_was_answered(tmp_path: Pa
     assert names(tmp_path) == [f"id-{number}" for number in range(50)]
 
 
+def test_stamps_do_not_run_ahead_of_the_clock_however_fast_the_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.fdatasync", lambda handle: None)
+    ahead: list[Millis] = []
+
+    async def story() -> None:
+        committer = Committer([Writer(tmp_path), Writer(tmp_path)])
+        running = asyncio.create_task(committer.run())
+        for number in range(200):
+            now = time.time_ns() // 1_000_000
+            at = committer.stamp(now)
+            ahead.append(at - now)
+            await put(committer, replace(record(number), at=at))
+        committer.close()
+        await running
+
+    asyncio.run(story())
+    assert max(ahead) <= 1
+    assert names(tmp_path) == [f"id-{number}" for number in range(200)]
+
+
 # --- those who are sent away --------------------------------------------------------------
 
 

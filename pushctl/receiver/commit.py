@@ -34,6 +34,9 @@ STALLED_SECONDS_FOR_MANY = 0.25
 MANY = 256
 # So many are handed over before the loop's turn is over, lest a long one idles the disk.
 HAND_OVER = 64
+# Each hand-over moves the stamp of what follows by a millisecond at least (Committer.stamp):
+# with no more than one a millisecond, stamps stay with the clock.
+APART_SECONDS = 0.001
 ROTATE_SECONDS = 5.0
 MIN_FREE = 64 * 1024 * 1024  # bytes that stay free for the import and the database
 LOOK_SECONDS = 1.0  # between looks at the disk's room
@@ -78,6 +81,8 @@ class Committer:
         self._groups: queue.SimpleQueue[list[Waiting] | None] = queue.SimpleQueue()
         self._put = 0
         self._floor: Millis = 0
+        self._handed = 0.0  # when something was handed over last
+        self._scheduled = False  # the next time
         self._looked = 0.0
         self._low = False
         self._closing = False
@@ -90,7 +95,8 @@ class Committer:
         Return the time to write into a record that is put *now*.
 
         It is later than that of every group before, so that who reads two segments by
-        time finds what one client did after the other in that order.
+        time finds what one client did after the other in that order; and never more than
+        a millisecond ahead of *now*, while the clock isn't set back.
         """
         return max(now, self._floor)
 
@@ -111,11 +117,12 @@ class Committer:
         if self._low:
             self.full = True
             raise overloaded("room", "The receiver's disk is nearly full.", 30)
-        if not self._gathered:
-            asyncio.get_running_loop().call_soon(self._hand_over)
+        if not self._scheduled:
+            self._scheduled = True
+            asyncio.get_running_loop().call_soon(self._turn_over)
         self._gathered.append(Waiting(encode(record), record.at, now, told))
         self._put += 1
-        if len(self._gathered) >= HAND_OVER:
+        if len(self._gathered) >= HAND_OVER and now - self._handed >= APART_SECONDS:
             self._hand_over()
 
     async def run(self) -> None:
@@ -153,8 +160,18 @@ class Committer:
             return False
         return room.f_bavail * room.f_frsize < MIN_FREE
 
+    def _turn_over(self) -> None:
+        """Hand over what the loop's turn has brought, once it is time again."""
+        if self._gathered and time.monotonic() - self._handed < APART_SECONDS:
+            # Not for the rest of it: uvloop's timers know whole milliseconds.
+            asyncio.get_running_loop().call_later(APART_SECONDS, self._turn_over)
+            return
+        self._scheduled = False
+        self._hand_over()
+
     def _hand_over(self) -> None:
         if self._gathered:
+            self._handed = time.monotonic()
             self._floor = max(each.at for each in self._gathered) + 1
             self._groups.put(self._gathered)
             self._gathered = []
