@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import inbox
-from pushctl.inbox import Writer
+from pushctl.inbox import BadLine, Writer
 from pushctl.model import InboxRecord, Millis
 from pushctl.receiver import commit
 from pushctl.receiver.answers import Refusal
@@ -152,6 +152,72 @@ def test_a_disk_that_fails_refuses_and_recovers_without_a_restart(tmp_path: Path
 
     asyncio.run(story())
     assert names(folder) == ["id-2"]
+
+
+def test_a_disk_that_has_room_again_is_found_out_when_nobody_comes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "ROTATE_SECONDS", 0.01)
+    monkeypatch.setattr(commit, "LOOK_SECONDS", 0.01)
+    folder = tmp_path / "inbox"
+    folder.write_text("where a folder should be")
+
+    async def story() -> None:
+        committer = Committer([Writer(folder), Writer(folder)])
+        running = asyncio.create_task(committer.run())
+        try:
+            with pytest.raises(Refusal, match="disk"):
+                await put(committer, record(1))
+            assert committer.full
+            async with asyncio.timeout(10):
+                folder.unlink()
+                while committer.full:
+                    await asyncio.sleep(0.01)
+            await put(committer, record(2))
+        finally:
+            committer.close()
+            await running
+
+    asyncio.run(story())
+    assert not [each for each in inbox.read(folder, {}) if isinstance(each.item, BadLine)]
+    assert names(folder) == ["id-2"]
+
+
+def test_a_disk_with_room_for_a_few_bytes_only_is_still_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "ROTATE_SECONDS", 0.01)
+    monkeypatch.setattr(commit, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(commit, "MIN_FREE", 1 << 60)
+
+    async def story() -> None:
+        looked = asyncio.Event()
+        committer = Committer([Writer(tmp_path)])
+        loop, look = asyncio.get_running_loop(), committer._has_little_room
+
+        def seen() -> bool:
+            loop.call_soon_threadsafe(looked.set)
+            return look()
+
+        running = asyncio.create_task(committer.run())
+        try:
+            with pytest.raises(Refusal, match="room"):
+                await put(committer, record(1))
+            monkeypatch.setattr(committer, "_has_little_room", seen)
+            async with asyncio.timeout(10):
+                for _ in range(3):
+                    looked.clear()
+                    await looked.wait()
+            assert committer.full
+            monkeypatch.setattr(commit, "MIN_FREE", 0)
+            async with asyncio.timeout(10):
+                while committer.full:
+                    await asyncio.sleep(0.01)
+        finally:
+            committer.close()
+            await running
+
+    asyncio.run(story())
 
 
 def test_closing_writes_what_waits_and_takes_nothing_more(tmp_path: Path) -> None:
