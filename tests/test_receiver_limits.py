@@ -512,3 +512,45 @@ def test_who_opens_tls_and_says_nothing_is_closed_in_time(tmp_path: Path) -> Non
             assert time.monotonic() - begin < 9
     finally:
         r.stop(process)
+
+
+@pytest.fixture
+def few(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A receiver with TLS and twenty places."""
+    certificate(tmp_path, "push.shop.example")
+    files = {"certificate": tmp_path / "cert.pem", "certificate_key": tmp_path / "key.pem"}
+    places = {"connections": 20, "connections_per_address": 10, "trusted_proxies": []}
+    port = r.free_port()
+    process = r.launch(tmp_path, port, **files, **places)
+    try:
+        r.wait_for_port(process, port)
+        yield port, process
+    finally:
+        log = r.stop(process)
+    assert "Traceback" not in log
+
+
+def test_who_opens_tls_and_says_nothing_makes_room_for_others_at_once(
+    few: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    port, _ = few
+    begin = time.monotonic()
+    held = [connect(port, f"127.9.7.{number}") for number in range(1, 61)]
+    assert all(closed(one) for one in held[:40])  # and not only after a handshake's 5 s
+    assert time.monotonic() - begin < 4
+    with open_tls(port) as one:
+        assert ask(one).startswith(b"HTTP/1.1 200")
+    for one in held:
+        one.close()
+
+
+def test_who_opens_tls_and_says_nothing_does_not_hold_up_the_end(
+    few: tuple[int, subprocess.Popen[bytes]],
+) -> None:
+    port, process = few
+    with connect(port), open_tls(port) as one:
+        assert ask(one).startswith(b"HTTP/1.1 200")
+        begin = time.monotonic()
+        process.terminate()
+        assert process.wait(10) == 0
+        assert time.monotonic() - begin < 4

@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._said_all = False
         self._unwanted = False  # shown out before it was in
+        self.greeting: asyncio.Task[None] | None = None  # until it is in: TLS's handshake
         self.state = State.IDLE
         self.deadline = 0.0
         self.lost = False
@@ -354,3 +355,7 @@ class Connection(asyncio.Protocol):
         self._unwanted = True
         if self._transport is not None:
             self._transport.abort()
+        elif self.greeting is not None:
+            # Not in yet, so nobody will say that it is lost: its place is free at once.
+            self.greeting.cancel()
+            self._front.forget(self, self._peer[0])

@@ -16,6 +16,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from pushctl.receiver.connection import App, AtOnce, Connection, State
 from pushctl.receiver.line import Line
@@ -154,8 +155,9 @@ class Front:
                 self._open.add(connection)
                 self._quiet[connection] = None
                 task = loop.create_task(self._greet(one, connection, peer[0]))
+                connection.greeting = task
                 self._greetings.add(task)
-                task.add_done_callback(self._greetings.discard)
+                task.add_done_callback(partial(self._greeted, one))
             else:
                 one.close()
 
@@ -187,6 +189,11 @@ class Front:
             self.note("handshake")
             one.close()
             self.forget(connection, address)
+
+    def _greeted(self, one: socket.socket, task: asyncio.Task[None]) -> None:
+        self._greetings.discard(task)
+        if task.cancelled():  # perhaps before it had begun
+            one.close()
 
     def moved(self, connection: Connection, state: State) -> None:
         """Hear that *connection* is in another *state* now."""
