@@ -14,7 +14,7 @@ from pushctl.receiver.rates import Gate
 from pushctl.receiver.visitor import Visitor
 from pushctl.rules import agents, tokens
 from pushctl.store import Store
-from tests.support import NOON
+from tests.support import NOON, endpoint
 from tests.support import receiving as r
 from tests.support.mmdb import write_mmdb
 from tests.support.posting import Browser, Project, make_project
@@ -190,6 +190,37 @@ def test_events_of_who_asks_for_privacy_never_reach_the_disk(tmp_path: Path) -> 
         assert r.post(port, "/v1/events", r.events(1), number=1, Sec_GPC="1").status == 204
         assert r.records(tmp_path) == []
         assert r.post(port, "/v1/events", b"{}", number=1, Sec_GPC="1").status == 400
+
+
+def test_a_subscription_of_who_asks_for_privacy_tells_the_disk_nothing_else(
+    tmp_path: Path,
+) -> None:
+    kept = r.subscription(
+        1, language="tr", timezone="Europe/Istanbul", tags=["News"],
+        consent={"text": "2026-11", "at": NOON, "page": "https://shop.example/"},
+    )  # fmt: skip
+    ways = {
+        "page": "https://shop.example/clinic?utm_source=x",
+        "referrer": "https://news.example/",
+        "source": "banner",
+        "attributes": {"plan": "gold"},
+        "events": [{"id": "a", "name": "looked_at_medicine", "at": NOON}],
+    }
+    moved = {"previous": endpoint(2), "previous_signature": f"1.{'A' * 43}"}
+    with r.running(tmp_path, trusted_proxies=["127.0.0.0/8"]) as port:
+
+        def written(body: dict[str, object], number: int | None, gpc: str = "1") -> object:
+            sent = r.post(port, "/v1/subscribe", body, number=number, Sec_GPC=gpc)
+            assert sent.status == 204
+            return json.loads(r.records(tmp_path)[-1].body)
+
+        assert written(kept | ways, None) == kept
+        assert written(kept | ways | moved, 1) == kept | moved
+        assert written(kept | ways, None, gpc="0") == kept | ways
+        # Signed as a whole: changed, it would no longer prove whose it is.
+        whole = kept | ways | {"previous": endpoint(2)}
+        assert written(whole, 2) == whole
+        assert r.post(port, "/v1/subscribe", kept | {"events": 5}, Sec_GPC="1").status == 400
 
 
 # --- consent, preferences, erase me -------------------------------------------------------

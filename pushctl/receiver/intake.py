@@ -17,7 +17,7 @@ from pushctl.receiver.rates import Gate
 from pushctl.receiver.request import Reply
 from pushctl.receiver.shapes import Shape
 from pushctl.receiver.tally import Tally
-from pushctl.receiver.visitor import Visitor, asks_for_privacy
+from pushctl.receiver.visitor import Visitor, asks_for_privacy, private
 from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
 
 BODY_SECONDS = 5.0
@@ -103,10 +103,13 @@ class Intake:
         if len(body) > self._shape.limit:
             raise _too_large(self._shape.limit)
         shapes.check(self._shape, body)
-        if self._path == "/v1/events" and asks_for_privacy(visit.heads):
-            # What people ask not to be kept does not come to rest anywhere.
-            self._told(visit, reply, None)
-            return
+        # What people ask not to be kept does not come to rest anywhere.
+        if asks_for_privacy(visit.heads):
+            if self._path == "/v1/events":
+                self._told(visit, reply, None)
+                return
+            if self._path == "/v1/subscribe":
+                body = private(body, visit.signature)
         record = InboxRecord(
             id=encode(self._prefix + next(self._numbers).to_bytes(6, "big")),
             at=self._committer.stamp(visit.at),

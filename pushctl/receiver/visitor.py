@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from pushctl.receiver.geo import Lookup
 
 # What a browser says about itself, kept for the subscription it comes with.
@@ -14,6 +16,8 @@ _HINTS = (
     b"sec-ch-ua-platform-version",
     b"sec-ch-ua-model",
 )
+# What a subscription tells of somebody's ways, which Global Privacy Control forbids.
+_WAYS = ("page", "referrer", "source", "attributes", "events")
 _MAX_HINT = 256
 _MAX_USER_AGENT = 512
 
@@ -69,6 +73,17 @@ class Visitor:
 def asks_for_privacy(heads: Mapping[bytes, bytes]) -> bool:
     """Say whether the browser sends Global Privacy Control (Sec-GPC: 1)."""
     return heads.get(b"sec-gpc") == b"1"
+
+
+def private(body: bytes, signature: str | None) -> bytes:
+    """Return a subscription's *body* with nothing in it that privacy forbids to keep."""
+    told = orjson.loads(body)
+    if signature is not None and "previous" in told and "previous_signature" not in told:
+        # Signed as a whole with the old endpoint's secret: another body proves nothing,
+        # and the subscriber would be lost. The import leaves the same out.
+        return body
+    kept = {name: value for name, value in told.items() if name not in _WAYS}
+    return body if len(kept) == len(told) else orjson.dumps(kept)
 
 
 def plain(raw: bytes, most: int) -> str:
