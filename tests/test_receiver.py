@@ -1,6 +1,7 @@
 """The receiver over real sockets: what it takes, what it refuses, what is on disk."""
 
 import gzip
+import http.client
 import json
 import socket
 import time
@@ -337,6 +338,34 @@ def test_scripts_are_compressed_cached_and_asked_for_again(port: int) -> None:
     assert r.get(port, "/pushctl-sw.js").headers["Cache-Control"] == "no-cache"
     again = r.get(port, "/pushctl.js", **{"If-None-Match": plain.headers["ETag"]})
     assert (again.status, again.body) == (304, b"")
+    assert "Content-Length" not in again.headers
+
+
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+@pytest.mark.parametrize("path", ["/pushctl.js", "/healthz"])
+def test_heads_alone_tell_the_length_of_what_they_leave_out(
+    port: int, path: str, coding: str
+) -> None:
+    whole = r.get(port, path, **{"Accept-Encoding": coding})
+    head = r.request(port, "HEAD", path, None, {"Accept-Encoding": coding})
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["Content-Length"] == str(len(whole.body))
+
+
+def test_a_connection_goes_on_after_answers_without_a_body(port: int) -> None:
+    tag = r.get(port, "/pushctl.js").headers["ETag"]
+    one = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    for method, path, heads, status in (
+        ("HEAD", "/pushctl.js", {}, 200),
+        ("GET", "/pushctl.js", {"If-None-Match": tag}, 304),
+        ("GET", "/healthz", {}, 200),
+    ):
+        one.request(method, path, headers=heads)
+        answer = one.getresponse()
+        answer.read()
+        assert answer.status == status
+        assert one.sock is not None  # still open
+    one.close()
 
 
 def test_unknown_sites_and_addresses_are_not_found(port: int) -> None:

@@ -59,8 +59,9 @@ def refused(refusal: Refusal, headers: Headers) -> tuple[int, Headers, bytes]:
 
 
 async def answer(send: Any, status: int, headers: Headers, body: bytes = b"") -> None:
-    """Send one whole answer over ASGI."""
-    length = [] if status == 204 else [(b"content-length", b"%d" % len(body))]
+    """Send one whole answer over ASGI; to HEAD the connection leaves out the body."""
+    # A length beside a 304 would be the file's, not that of its empty body (RFC 9110, 8.6).
+    length = [] if status in (204, 304) else [(b"content-length", b"%d" % len(body))]
     await say(send, status, [*headers, *length], body)
 
 

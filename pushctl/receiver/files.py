@@ -94,7 +94,7 @@ class Script:
             nothing = Refusal(404, "site", "No site has this name.", "See pushctl.toml.")
             await refuse(send, nothing, [])
             return
-        await _serve(file, scope["method"] == "HEAD", dict(scope["headers"]), send)
+        await _serve(file, dict(scope["headers"]), send)
 
 
 def _site(query: bytes) -> str:
@@ -105,7 +105,7 @@ def _site(query: bytes) -> str:
     return ""
 
 
-async def _serve(file: File, head: bool, heads: Mapping[bytes, bytes], send: Any) -> None:
+async def _serve(file: File, heads: Mapping[bytes, bytes], send: Any) -> None:
     known = {
         tag.strip().removeprefix(b"W/") for tag in heads.get(b"if-none-match", b"").split(b",")
     }
@@ -115,4 +115,4 @@ async def _serve(file: File, head: bool, heads: Mapping[bytes, bytes], send: Any
     packed = b"gzip" in heads.get(b"accept-encoding", b"")
     body = file.packed if packed else file.plain
     headers = [*file.headers, (b"content-encoding", b"gzip")] if packed else file.headers
-    await answer(send, 200, headers, b"" if head else body)
+    await answer(send, 200, headers, body)
