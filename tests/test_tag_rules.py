@@ -73,6 +73,10 @@ def test_the_receiver_serves_them_and_only_then_are_they_loaded(tmp_path: Path) 
         ('tag = "a"', "when: is missing"),
         ('tag = "a"\nwhen = {}', "is empty"),
         ('tag = "a"\nwhen = { page = "lamps" }', "neither a path nor an address"),
+        ('tag = "a"\nwhen = { page = "/search?q=*" }', "Write '*/search?q=*' or a whole"),
+        ('tag = "a"\nwhen = { link = "/search?q=*" }', "Write '*/search?q=*' or a whole"),
+        ('tag = "a"\nwhen = { page = "/lamps#red" }', "Write '/lamps'."),
+        ('tag = "a"\nwhen = { page = "*/lamps?a=1#red" }', "Write '*/lamps?a=1'."),
         ('tag = "a"\nwhen = { scroll = 80 }', "from 0.01 to 1"),
         ('tag = "a"\nwhen = { dwell = "soon" }', "45s"),
         ('tag = "a"\nwhen = { click = "a {}" }', "CSS selector"),
@@ -93,6 +97,16 @@ def test_a_fault_is_told_with_its_line(tmp_path: Path, rule: str, fault: str) ->
     assert fault in str(problem)
     line = int(problem.place.split(":")[1])
     assert second <= line <= len(text)
+
+
+@pytest.mark.parametrize(
+    "page", ["*/search?q=*", "https://shop.example/search?q=*", "/lamps/*", "/лампы/*", "*"]
+)
+def test_what_follows_a_question_mark_counts_in_a_whole_address(
+    tmp_path: Path, page: str
+) -> None:
+    config = load(tmp_path, f'[[tag_rules]]\ntag = "a"\nwhen = {{ page = "{page}" }}\n')
+    assert config.tag_rules[0].when.page == page
 
 
 def test_pages_do_not_carry_rules_without_end(tmp_path: Path) -> None:

@@ -18,12 +18,23 @@ _LIFE = (60, 315_360_000)  # seconds, as the receiver takes them
 
 
 def _address(value: str) -> Verdict:
-    if value.startswith(("/", "https://", "http://", "*")) and value.isprintable():
-        return None
-    return (
-        f"is {value!r}, neither a path nor an address",
-        "Write it like '/lamps/*' or 'https://shop.example/lamps/*'; * stands for anything.",
-    )
+    if not (value.startswith(("/", "https://", "http://", "*")) and value.isprintable()):
+        return (
+            f"is {value!r}, neither a path nor an address",
+            "Write it like '/lamps/*' or 'https://shop.example/lamps/*'; * is anything.",
+        )
+    # What the page compares (sw/pushctl-watch.js); the rest would never be met.
+    if "#" in value:
+        return (
+            f"is {value!r}, but what follows a # is not looked at",
+            f"Write {value.partition('#')[0]!r}.",
+        )
+    if value.startswith("/") and "?" in value:
+        return (
+            f"is {value!r}, but of a path what follows a ? is not looked at",
+            f"Write {'*' + value!r} or a whole address, 'https://shop.example/search?q=*'.",
+        )
+    return None
 
 
 def _selector(value: str) -> Verdict:
