@@ -14,6 +14,7 @@ import pytest
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs import deliver, subscribers
 from pushctl.model import CampaignStatus
+from pushctl.rules import policy
 from pushctl.rules.tokens import encode, endpoint_hash
 from pushctl.store.events import ARRIVAL, Event
 from tests.support import HOUR, NOON, sending
@@ -291,55 +292,122 @@ def test_strangers_do_not_make_a_large_share_usual(field: Field) -> None:
     assert gone_among(field, real) == 0
 
 
-# --- strangers who registered with another key --------------------------------------
+def test_one_message_taken_before_the_first_campaign_proves_nothing(field: Field) -> None:
+    """Whoever makes a shop sends one to themselves first."""
+    (me,) = field.people(1, first=100_000, tag="me")
+    by_themselves(field, [me])
+    field.send(soon(), everyone=False, tags=("me",), name="test")
+    rows = made_up(field, 600)
+    report = field.send(soon(), everyone=False, tags=("now",), name="launch")
+    assert report.refused is not None
+    assert gone_among(field, rows) == 0
 
-REFUSED = {"do": "answer", "status": 401, "path": "/gone-"}
+
+# --- strangers who registered with another key, or not at all -------------------------
 
 
-@pytest.fixture
-def refusing(tmp_path: Path) -> Iterator[Field]:
-    """A service that refuses our key for whoever has "gone" in the path."""
-    with PushService(checks=False, script=[REFUSED]) as service:
-        made = sending.field(tmp_path, service)
+OTHER_KEY = b"the credentials do not correspond to those of the subscription"
+
+
+def refusing(folder: Path, status: int, body: bytes) -> Iterator[Field]:
+    """A field whose FCM answers so to whoever has "gone" in the path."""
+    answer = {"do": "answer", "status": status, "path": "/gone-", "body": body.decode()}
+    with PushService(checks=False, script=[answer]) as service:
+        made = sending.field(folder, service)
         yield made
         made.store.close()
 
 
-def test_newcomers_who_are_refused_stop_nobody_once_the_service_knows_our_key(
-    refusing: Field,
-) -> None:
-    real = known(refusing, 20)
-    first = refusing.people(100, first=50_000, tag="strangers")
-    by_themselves(refusing, first)
-    leave(refusing, first, 100)
-    # Strangers alone: nothing is accepted in this run.
-    report = refusing.send(soon(), everyone=False, tags=("strangers",), name="them")
+@pytest.fixture
+def other_key(tmp_path: Path) -> Iterator[Field]:
+    yield from refusing(tmp_path, 403, OTHER_KEY)
+
+
+@pytest.fixture
+def bad_token(tmp_path: Path) -> Iterator[Field]:
+    yield from refusing(tmp_path, 403, b"bad aud")
+
+
+@pytest.fixture
+def no_address(tmp_path: Path) -> Iterator[Field]:
+    yield from refusing(tmp_path, 403, b"invalid push subscription endpoint")
+
+
+def strangers(field: Field, count: int, first: int = 50_000, tag: str = "now") -> list[int]:
+    rows = field.people(count, FCM, first=first, tag=tag)
+    by_themselves(field, rows)
+    leave(field, rows, 100, FCM)
+    return rows
+
+
+def taken(field: Field, count: int) -> list[int]:
+    """Add people of FCM's who took a message before."""
+    rows = field.people(count, FCM, first=100_000, tag="now")
+    report = field.send(soon(), everyone=False, tags=("now",), name="before")
+    assert field.counts(report.campaign) == {"accepted": count}
+    return rows
+
+
+def test_strangers_with_another_key_stop_no_campaign(other_key: Field) -> None:
+    strangers(other_key, 40, tag="first")  # nothing is accepted before all of them
+    real = taken(other_key, 20)
+    sql = "SELECT id FROM subscriptions WHERE endpoint LIKE '%gone%'"
+    others = [row for (row,) in other_key.store.connection.execute(sql)]
+    other_key.store.tags.add(others, "now", soon())
+    report = other_key.send(soon(), everyone=False, tags=("now",), name="now")
     assert report.refused is None
-    assert refusing.counts(report.campaign) == {"rejected": 100}
-    states = refusing.states()
-    assert states == {"active": len(real), "quarantined": 100}
-    again = refusing.people(100, first=400_000, tag="now")
-    by_themselves(refusing, again)
-    leave(refusing, again, 100)
-    report = refusing.send(soon(), everyone=False, tags=("now",), name="now")
-    assert report.refused is None
-    assert refusing.counts(report.campaign) == {"accepted": len(real), "rejected": 100}
+    assert other_key.counts(report.campaign) == {"accepted": len(real), "rejected": 40}
     assert report.campaign.status is CampaignStatus.FINISHED
+    assert other_key.states() == {"active": len(real), "quarantined": 40}
+
+
+def test_strangers_with_another_key_alone_stop_no_trigger(other_key: Field) -> None:
+    taken(other_key, 20)
+    strangers(other_key, 40, tag="them")
+    report = other_key.send(soon(), everyone=False, tags=("them",), name="them")
+    assert report.refused is None
+    assert other_key.counts(report.campaign) == {"rejected": 40}
+
+
+def test_very_many_with_another_key_are_a_fault_while_nothing_is_accepted(
+    other_key: Field,
+) -> None:
+    taken(other_key, 20)
+    strangers(other_key, 400, tag="them")
+    report = other_key.send(soon(), everyone=False, tags=("them",), name="them")
+    assert report.refused is not None
+    assert other_key.counts(report.campaign)["rejected"] <= policy.FEW_GONE
+    assert other_key.states()["active"] >= 20 + 300 - 1
+
+
+def test_addresses_that_never_were_stop_no_campaign(no_address: Field) -> None:
+    real = taken(no_address, 400)
+    strangers(no_address, 200)
+    report = no_address.send(soon(), everyone=False, tags=("now",), name="now")
+    assert report.campaign.status is CampaignStatus.FINISHED
+    assert no_address.counts(report.campaign) == {"accepted": len(real), "rejected": 200}
+
+
+def test_a_token_that_is_refused_is_our_fault_whoever_gets_it(bad_token: Field) -> None:
+    taken(bad_token, 20)
+    strangers(bad_token, 30, tag="them")
+    report = bad_token.send(soon(), everyone=False, tags=("them",), name="them")
+    assert report.refused is not None
+    assert bad_token.counts(report.campaign) == {"planned": 30}
+    assert bad_token.states() == {"active": 50}
 
 
 def test_newcomers_who_are_refused_before_anything_was_taken_stop_the_campaign(
-    refusing: Field,
+    other_key: Field,
 ) -> None:
-    rows = refusing.people(100, tag="now")
-    by_themselves(refusing, rows)
-    leave(refusing, rows, 100)
-    report = refusing.send(soon(), everyone=False, tags=("now",), name="now")
+    strangers(other_key, 100)
+    report = other_key.send(soon(), everyone=False, tags=("now",), name="now")
     assert report.refused is not None
-    assert refusing.states() == {"active": 100}
+    assert other_key.states() == {"active": 100}
 
 
-def test_known_people_who_are_refused_stop_the_campaign(refusing: Field) -> None:
-    leave(refusing, known(refusing, 100), 100)
-    report = refusing.send(soon(), everyone=False, tags=("now",), name="now")
+def test_known_people_who_are_refused_stop_the_campaign(other_key: Field) -> None:
+    leave(other_key, taken(other_key, 100), 100, FCM)
+    report = other_key.send(soon(), everyone=False, tags=("now",), name="now")
     assert report.refused is not None
-    assert refusing.states() == {"active": 100}
+    assert other_key.states() == {"active": 100}

@@ -1,12 +1,13 @@
 """Which letters go out now, which wait, and which go back into the ledger."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
 
+from pushctl.jobs import clock
 from pushctl.jobs.letters import Item, LaneKey
 from pushctl.jobs.traffic import Traffic
+from pushctl.model import Millis
 from pushctl.rules import policy
 from pushctl.store.origins import Origin
 from tests.support import HOUR, MINUTE, NOON, sending
@@ -130,26 +131,58 @@ def test_the_keys_of_a_service_share_the_rate_that_is_set_for_it() -> None:
     assert 90 <= sent <= 102
 
 
-def sent_together(traffics: Sequence[Traffic], ticks: Iterable[int]) -> int:
-    """Let each take what it may ten times a second; return how many those were."""
-    for traffic in traffics:
-        proved(traffic, A)
-        traffic.add(items(A, 500), NOON)
-    return sum(
-        len(traffic.take(500, NOON + tick * 100, careful=1))
-        for tick in ticks
-        for traffic in traffics
-    )
+class Machine:
+    """Two processes that send, and the clock of the machine that they run on."""
+
+    def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._file = file
+        self._ran = 500.0  # seconds
+        monkeypatch.setattr(clock, "steady", lambda: self._ran)
+
+    def send(self, *lags: int, seconds: float = 1.0, rate: float = 100.0) -> list[int]:
+        """Have processes whose time *lags* so many ms send; return how many each sent."""
+        traffics = [
+            Traffic({}, origin_rate=rate, rates=self._file, now=self._now(lag)) for lag in lags
+        ]
+        for traffic, lag in zip(traffics, lags, strict=True):
+            traffic.lane(A, self._now(lag))
+            traffic.heard(A, "a", self._now(lag), None, "")
+            traffic.add(items(A, 5_000), self._now(lag))
+        sent = [0] * len(lags)
+        for _ in range(int(seconds * 100)):
+            for number, (traffic, lag) in enumerate(zip(traffics, lags, strict=True)):
+                sent[number] += len(traffic.take(500, self._now(lag), careful=1))
+            self._ran += 0.01
+        return sent
+
+    def _now(self, lag: int) -> Millis:
+        return NOON + int(self._ran * 1000) - lag
 
 
-def test_two_campaigns_at_once_share_the_rate_that_is_set_for_a_service(tmp_path: Path) -> None:
-    file = tmp_path / "rates"
-    both = [Traffic({}, origin_rate=100.0, rates=file, now=NOON) for _ in range(2)]
-    assert 90 <= sent_together(both, range(11)) <= 102
-    assert file.stat().st_mode & 0o777 == 0o600
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path / "rates", monkeypatch)
+
+
+def test_two_campaigns_at_once_share_the_rate_that_is_set_for_a_service(
+    machine: Machine, tmp_path: Path
+) -> None:
+    assert 90 <= sum(machine.send(0, 0)) <= 102
+    assert (tmp_path / "rates").stat().st_mode & 0o777 == 0o600
     # The next one begins with what those have left.
-    later = [Traffic({}, origin_rate=100.0, rates=file, now=NOON)]
-    assert sent_together(later, range(10, 12)) <= 12
+    assert sum(machine.send(0, seconds=0.2)) <= 30
+
+
+@pytest.mark.parametrize("lag", [1, 100, 900, 1_500, 60_000, HOUR])
+def test_a_shared_rate_holds_however_far_apart_two_runs_began(
+    machine: Machine, lag: int
+) -> None:
+    assert 950 <= sum(machine.send(0, lag, seconds=10.0)) <= 1_010
+
+
+def test_who_shares_a_rate_gets_a_part_of_it(machine: Machine) -> None:
+    one, other = machine.send(0, 100, seconds=20.0, rate=20.0)
+    assert min(one, other) >= 100
 
 
 @pytest.mark.parametrize(
@@ -158,26 +191,25 @@ def test_two_campaigns_at_once_share_the_rate_that_is_set_for_a_service(tmp_path
         b"",
         b"{",
         b"[1]",
-        b'{"https://a.example": 5}',
-        b'{"https://a.example": ["x", "y"]}',
-        # of a clock that was an hour ahead, and of yesterday
-        b'{"https://a.example": [0, %d]}' % (NOON + HOUR),
-        b'{"https://a.example": [0, %d]}' % (NOON - 24 * HOUR),
+        b'{"origins": {"https://a.example": 5}, "asked": {}}',
+        b'{"origins": {"https://a.example": ["x", "y", "z"]}, "asked": {}}',
+        # of the machine's last life, which was longer; and of an hour ago
+        b'{"origins": {"https://a.example": [0, 900000000, ""]}, "asked": {}}',
+        b'{"origins": {"https://a.example": [0, -3600000, ""]}, "asked": {}}',
     ],
 )
-def test_what_a_crash_or_a_clock_leaves_of_the_shared_rate_stops_nobody(
-    tmp_path: Path, left: bytes
+def test_what_a_crash_or_a_restart_leaves_of_the_shared_rate_stops_nobody(
+    machine: Machine, tmp_path: Path, left: bytes
 ) -> None:
-    file = tmp_path / "rates"
-    file.write_bytes(left)
-    one = [Traffic({}, origin_rate=100.0, rates=file, now=NOON)]
-    assert 90 <= sent_together(one, range(11)) <= 102
+    (tmp_path / "rates").write_bytes(left)
+    assert 90 <= sum(machine.send(0)) <= 102
 
 
 @pytest.mark.parametrize("file", ["/dev/full", "/nowhere/rates"])
-def test_a_rate_holds_where_nothing_can_be_written(file: str) -> None:
-    one = [Traffic({}, origin_rate=100.0, rates=Path(file), now=NOON)]
-    assert 90 <= sent_together(one, range(11)) <= 102
+def test_a_rate_holds_where_nothing_can_be_written(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert 90 <= sum(Machine(Path(file), monkeypatch).send(0)) <= 102
 
 
 def test_what_goes_back_at_once_is_not_waited_for() -> None:

@@ -1,7 +1,7 @@
 """
 Outcomes -> the ledger: what each answer means for its row, its lane, its subscription.
 
-``Book`` collects the outcomes of a batch; ``write`` puts them down inside the caller's
+``Book`` collects the outcomes of a batch, and puts them down inside the caller's
 transaction. Both an ordinary answer and what a journal tells after a crash go this way.
 """
 
@@ -42,8 +42,8 @@ class Book:
     """The outcomes of one batch, decided and not yet written."""
 
     now: Millis
-    # Whether a refusal of that one is about its subscription and not about us.
-    tells_nothing: Callable[[Item], bool] = field(default=lambda _: False)
+    # Whether an answer is about its subscription alone; see Course.
+    tells_nothing: Callable[[Outcome, Item], bool] = field(default=lambda *_: False)
     rows: list[Finished] = field(default_factory=list)
     # Those of whom nothing more is to be said, by status and language of the text.
     accepted: dict[tuple[int | None, str | None], list[int]] = field(
@@ -101,7 +101,7 @@ class Book:
     def _decide(self, outcome: Outcome, item: Item, traffic: Traffic) -> None:
         heard = self.heard[item.lane]
         proved = traffic.lane(item.lane, self.now).accepted > 0 or "a" in heard.codes
-        own = outcome.answer is Answer.REFUSED and self.tells_nothing(item)
+        own = self.tells_nothing(outcome, item)
         decision = policy.decide(
             outcome, item.tries, item.expires_at, self.now, random.random(), proved or own
         )
@@ -157,15 +157,18 @@ class Book:
                 changed.append(key)
         return changed
 
-    def write(self, store: Store, spared: Collection[str] = ()) -> None:
+    def write_deliveries(self, store: Store) -> None:
         """
-        Write everything down; nobody of the origins in *spared* is made gone.
+        Write what became of the deliveries.
 
         The caller holds the transaction, so rows and subscriptions change together.
         """
         for (status, language), rows in self.accepted.items():
             store.deliveries.accept(rows, status, language, self.now)
         store.deliveries.finish(self.rows)
+
+    def write_subscriptions(self, store: Store, spared: Collection[str] = ()) -> None:
+        """Write what was learnt of people; nobody of the origins in *spared* is made gone."""
         gone = [
             person
             for (origin, _), people in self.gone.items()

@@ -10,15 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pushctl.jobs.letters import Item, LaneKey
 from pushctl.jobs.traffic import Traffic
-from pushctl.model import Campaign, Millis, SubscriptionState
-from pushctl.rules import policy
+from pushctl.model import Campaign, Millis, Outcome, SubscriptionState
+from pushctl.rules import answers, policy
 from pushctl.store import Store
 
 MASS_GONE = "too many subscriptions are gone at once"
 SPARED = "too many were gone at once"  # why somebody is active again
 
-# A service that took something of ours as lately as this, in an earlier run, is in order and
-# knows our key: what it says of newcomers is about them.
+# A service that took something of ours as lately as this, in an earlier run, knows our key.
 TAKING: Millis = 7 * policy.DAY
 
 # What earlier runs of the same campaign were told counts for this long: one that is spread
@@ -40,6 +39,7 @@ class Course:
         # Gone without having taken a message ever, by origin: possibly made up.
         self._newcomers: Counter[str] = Counter()
         self._taking: set[LaneKey] = set()
+        self._own: Counter[LaneKey] = Counter()  # see ``tells_nothing``
         self.spared: set[str] = set()  # origins where nobody is made gone any more
         self.refused: str | None = None
         self.notes: dict[str, str] = {}  # by origin, the latest
@@ -58,16 +58,22 @@ class Course:
         self._began, self._since = now, max(now - LOOK_BACK, accepted)
         self._taking = self._store.origins.taking(now - TAKING, now)
 
-    def tells_nothing(self, item: Item) -> bool:
+    def tells_nothing(self, outcome: Outcome, item: Item) -> bool:
         """
-        Say whether a refusal of *item* is about its subscription and not about us.
+        Say whether *outcome* is about its subscription alone, and neither us nor a service.
 
-        Anybody can register at a push service with another key and tell the receiver of
-        it; a few of those in a row must not stop what goes to all others.
+        Anybody can register at a push service with another key, or think of an address,
+        and tell the receiver of it; some of those in a row must not stop what goes to all
+        others. Too many, while nothing is accepted, are a fault like any other.
         """
-        return item.lane in self._taking and bool(
-            self._store.health.newcomers([item.subscription])
-        )
+        if item.lane not in self._taking or not answers.about_one(outcome):
+            return False
+        few = self._own[item.lane] < policy.FEW_GONE
+        if not (few or self._traffic.lane(item.lane, self._began).accepted):
+            return False
+        own = bool(self._store.health.newcomers([item.subscription]))
+        self._own[item.lane] += own
+        return own
 
     def review(
         self,
@@ -76,9 +82,10 @@ class Course:
         now: Millis,
     ) -> None:
         """
-        Act on lanes that *changed* and on who is *gone*, before all is written.
+        Act on lanes that *changed* and on who is *gone*.
 
-        *gone* holds the subscriptions of each lane, and why.
+        *gone* holds the subscriptions of each lane, and why. The caller has written their
+        deliveries, and them not yet.
         """
         for key in changed:
             lane = self._traffic.lanes[key]
@@ -135,11 +142,14 @@ class Course:
         for key, lane in self._traffic.lanes.items():
             if key[0] == origin:
                 gone, answered = gone + lane.gone, answered + lane.answered
-        if any(key[0] == origin for key in self._taking):
-            # Or anybody could stop a shop's campaigns.
-            gone, answered = gone - newcomers, answered - newcomers
         if not policy.suspiciously_gone(gone, answered):
             return
+        if newcomers and not policy.suspiciously_gone(gone - newcomers, answered - newcomers):
+            # Or anybody could stop a shop's campaigns. Who has taken a message before
+            # tells that the service is in order.
+            takers = self._store.health.takers(self._campaign.id, origin, policy.TELLING)
+            if takers >= policy.TELLING:
+                return
         usual = self._store.health.gone_share(origin, self._campaign.id)
         if usual is not None and usual >= policy.USUALLY_GONE:
             self._trusted.add(origin)

@@ -9,7 +9,7 @@ import gc
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, Future
+from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from typing import Self
@@ -95,9 +95,13 @@ class Crew:
                 "anything before. Memory may have run out (dmesg tells): lower push.workers "
                 "in pushctl.toml, then go on with pushctl campaigns resume."
             )
-        if self._pool is None:
-            self._pool = push.executor(self._workers, self._postbox)
-        return self._pool.submit(push.send_chunk, letters, self._postbox)
+        try:
+            if self._pool is None:
+                self._pool = push.executor(self._workers, self._postbox)
+            return self._pool.submit(push.send_chunk, letters, self._postbox)
+        except (EOFError, OSError) as error:
+            # Who workers are forked from is gone; another one comes with the next pool.
+            raise BrokenExecutor("no worker could be started") from error
 
     def lost(self) -> None:
         """

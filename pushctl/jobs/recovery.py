@@ -54,7 +54,8 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
         with store.write():
             # Nobody is made gone for what a dead process was told: whether too many are,
             # it can't say any more. Who really is, the next message finds out.
-            book.write(store, {origin for origin, _ in book.gone})
+            book.write_deliveries(store)
+            book.write_subscriptions(store, {origin for origin, _ in book.gone})
             store.deliveries.release((dated(campaign, now), None, now, row) for row in never)
     left.discard()
     return len(doubted)

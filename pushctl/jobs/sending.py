@@ -1,9 +1,8 @@
 """
 One run of one campaign: settle what a dead process left, then claim, write, send, book.
 
-The database stays in this process; encryption and the network are the crew's. A letter
-is claimed and committed before it is handed out, and booked when its answer is back;
-what waits in between is bounded, however many receivers there are.
+The database stays in this process; encryption and the network are the crew's. A letter is
+claimed and committed before it is handed out; what waits for its answer is bounded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -216,8 +215,9 @@ class Sending:
         book.add(landed.outcomes, self._items, self._traffic)
         changed = book.listen(self._traffic)
         with self._store.write():
+            book.write_deliveries(self._store)
             self._course.review(changed, book.gone, now)
-            book.write(self._store, self._course.spared)
+            book.write_subscriptions(self._store, self._course.spared)
             self._release(
                 ((it.item, it.at, it.why) for it in self._traffic.give_back(now)), now
             )

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pushctl.jobs import shared
 from pushctl.jobs.letters import Item, LaneKey
+from pushctl.jobs.shared import Shared
 from pushctl.model import Millis
 from pushctl.rules import policy
 from pushctl.rules.policy import SECOND, Bucket, Lane
@@ -52,7 +52,8 @@ class Traffic:
         self.waiting = 0
         self._known = known
         self._origin_rate = origin_rate
-        self._rates = rates  # where all processes keep what *origin_rate* leaves
+        # *rates* is the file in which all runs keep what *origin_rate* leaves.
+        self._shared = Shared(rates, origin_rate) if rates and origin_rate else None
         self._campaign = Bucket(campaign_rate, at=now) if campaign_rate else None
         self._queues: dict[LaneKey, deque[Item]] = defaultdict(deque)
         self._flying: Counter[LaneKey] = Counter()
@@ -109,10 +110,12 @@ class Traffic:
 
         Where nothing was accepted yet at most *careful* of a lane go at a time.
         """
-        if self._rates is None or self._origin_rate is None or not self.waiting:
+        if self._shared is None or not self.waiting:
             return self._take(size, now, careful)
-        with shared.buckets(self._rates, self._origin_rate, self._buckets, now):
-            return self._take(size, now, careful)
+        with self._shared.buckets(self._buckets, now) as took:
+            chunk = self._take(size, now, careful)
+            took.update(item.lane[0] for item in chunk)
+        return chunk
 
     def _take(self, size: int, now: Millis, careful: int) -> list[Item]:
         shares = self._shares(now, careful)

@@ -9,22 +9,34 @@ import signal
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 
 from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 
 _PR_SET_PDEATHSIG = 1
 _ANCESTOR = "pushctl.push.ancestor"
+_FOR_ALL = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 # Seconds for a parent that was told to end too to end us: it waits 15 for what flies.
 ALONE = 20.0
 
 
 def prepare() -> None:
-    """Start the process that workers are forked from; it loads what they need meanwhile."""
+    """
+    Start the process that workers are forked from; it loads what they need meanwhile.
+
+    A signal for all processes of a terminal or a unit must not end it before it has learnt
+    to leave such to its parent: we would find nobody to fork from.
+    """
     multiprocessing.get_context("forkserver").set_forkserver_preload([_ANCESTOR])
-    forkserver.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
+    try:
+        resource_tracker.ensure_running()  # it lets two of them through again
+        signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:

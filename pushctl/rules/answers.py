@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from pushctl.model import Answer, Millis
+from pushctl.model import Answer, Millis, Outcome
 
 SECOND: Millis = 1000
 _DEFAULT_WAIT: Millis = 60 * SECOND
@@ -98,6 +98,9 @@ _SERVICES: dict[str, tuple[_Row, ...]] = {
     "other": (),
 }
 
+# Refusals that come where somebody registered with another key than ours, or not at all.
+_ABOUT_ONE = {"unauthorized registration", "bad request", "other key", "key or channel refused"}
+
 # What every service means alike, after its own rows.
 _COMMON = (
     _Row(400, (), Answer.QUARANTINE, "bad request"),
@@ -137,6 +140,18 @@ def classify(
     if row.answer in (Answer.THROTTLED, Answer.THROTTLED_ONE):
         wait = retry_after(headers.get("retry-after"), now)
     return Verdict(row.answer, f"{status} {row.label}", wait)
+
+
+def about_one(outcome: Outcome) -> bool:
+    """
+    Say whether *outcome* is a refusal that can be about one subscription alone.
+
+    A refused token or a wrong audience is ours to mend, whoever the receiver is.
+    """
+    if outcome.answer is Answer.QUARANTINE:
+        return True
+    label = outcome.reason.partition(" ")[2]
+    return outcome.answer is Answer.REFUSED and label in _ABOUT_ONE
 
 
 def _find(name: str, status: int, headers: Mapping[str, str], body: bytes) -> _Row | None:

@@ -289,6 +289,7 @@ def allowance(lane: Lane, flying: int, now: Millis) -> int:
 
 
 FEW_GONE = 100  # fewer prove nothing, and can be put right by hand
+TELLING = 20  # receivers of earlier messages who tell that a service is in order
 
 
 def suspiciously_gone(gone: int, answered: int) -> bool:
@@ -315,7 +316,7 @@ class Bucket:
     def filled(self, now: Millis, rate: float | None = None) -> "Bucket":
         rate = self.rate if rate is None else rate
         come = max(0, now - self.at) / SECOND * rate
-        return Bucket(rate, min(max(1.0, rate / 2), self.tokens + come), now)
+        return Bucket(rate, min(max(1.0, rate / 2), self.tokens + come), max(self.at, now))
 
     def taken(self, count: int) -> "Bucket":
         return replace(self, tokens=self.tokens - count)
@@ -328,14 +329,14 @@ class Bucket:
         Each handful is claimed, journalled and booked as one; single letters would cost
         ten times as much.
         """
-        return int(self.tokens) if self.tokens >= self._handful else 0
+        return int(self.tokens) if self.tokens >= self.handful else 0
 
     def wait(self) -> float:
         """Return the seconds until something may go out."""
-        return max(0.0, (self._handful - self.tokens) / self.rate)
+        return max(0.0, (self.handful - self.tokens) / self.rate)
 
     @property
-    def _handful(self) -> float:
+    def handful(self) -> float:
         return max(1.0, self.rate / 10)
 
 

@@ -54,6 +54,28 @@ class Health:
         read = self._store.connection.execute
         return sum(int(read(sql, (one,)).fetchone()[0]) for one in subscriptions)
 
+    def takers(self, campaign: int, origin: str, most: int) -> int:
+        """
+        Return how many who took *campaign*'s message took another before; *most* at most.
+
+        Looks at the last 1,000 who took it.
+        """
+        sql = """
+            SELECT count(*) FROM (
+                SELECT 1 FROM (
+                    SELECT id, subscription_id FROM deliveries INDEXED BY deliveries_status
+                     WHERE campaign_id = :campaign AND status = 'accepted'
+                     ORDER BY id DESC LIMIT 1000) AS d
+                  JOIN subscriptions AS s ON s.id = d.subscription_id
+                 WHERE s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
+                   AND EXISTS (SELECT 1 FROM deliveries AS a
+                                WHERE a.subscription_id = s.id AND a.id < d.id
+                                  AND a.status = 'accepted')
+                 LIMIT :most)
+        """
+        values = {"campaign": campaign, "origin": origin, "most": most}
+        return int(self._store.connection.execute(sql, values).fetchone()[0])
+
     def failed(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
         """Put (subscription, reason) aside; gone at the third failure over a week."""
         becomes = f"""
