@@ -91,8 +91,24 @@ def _nothing_to_do(database: Path, inbox: Path, file: Path, now: int) -> bool:
     return True
 
 
+def _open_streams() -> None:
+    """
+    Have each stream that our caller closed lead nowhere.
+
+    Else the next file that is opened has its number, and gets what is meant for people.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            handle = os.open(os.devnull, os.O_RDWR)
+            if handle != number:
+                os.dup2(handle, number)
+                os.close(handle)
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 def main() -> None:
     """Answer the shortest way, or let the whole program do it."""
+    _open_streams()
     code = answer(sys.argv[1:])
     if code is not None:
         sys.exit(code)

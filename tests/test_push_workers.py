@@ -170,3 +170,35 @@ def test_a_worker_that_alone_was_told_to_end_ends() -> None:
     """It starts nothing more, so a parent that is to go on needs another."""
     done = subprocess.run([sys.executable, "-c", _ALONE], cwd=ROOT, timeout=20)
     assert done.returncode == 0
+
+
+SIGNALLED = """
+import os, signal, sys, time
+from pathlib import Path
+from pushctl import push
+
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda *_: None)
+push.prepare()
+for _ in range(20):  # while the ancestor loads
+    os.killpg(0, int(sys.argv[2]))
+    time.sleep(0.01)
+box = push.Postbox("mailto:me@shop.example", {}, Path(sys.argv[1]), "7", ())
+with push.executor(1, box) as pool:
+    print(pool.submit(push.send_chunk, [], box).result())
+"""
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_for_everybody_leaves_whom_workers_are_forked_from(
+    tmp_path: Path, told: signal.Signals
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SIGNALLED, str(tmp_path), str(int(told))],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        start_new_session=True,
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")

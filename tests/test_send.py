@@ -165,9 +165,12 @@ def test_a_second_signal_stops_at_once_and_leaves_doubts(
     for _ in range(2):
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
-    process.communicate(timeout=30)
+    _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert time.monotonic() - began < 10
+    assert b"pushctl campaigns resume 'x'" in said
+    # They can be seen at once: no sweep looks after a campaign that a person stopped.
+    assert field.counts(field.store.campaigns.get("x")) == {"in_doubt": 5}
     service.play([])
     assert pushctl("campaigns", "resume", "x", cwd=folder).code in (0, 5)
     assert field.counts(field.store.campaigns.get("x")) == {"in_doubt": 5}
@@ -230,3 +233,36 @@ def test_two_campaigns_at_once_get_the_rate_of_a_service_together(field: Field) 
     assert len(times) == 2 * each
     # Half a second's worth may go at once, and answers are booked by the handful.
     assert times[-1] - times[0] >= 1_000 * (2 * each - rate) / rate
+
+
+# --- where nobody reads -------------------------------------------------------------------
+
+
+def shell(field: Field, redirected: str) -> "subprocess.CompletedProcess[str]":
+    command = f"{' '.join(program.PROGRAM)} send --everyone --template sale --yes {redirected}"
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=field.config.folder,
+        env=program.environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize("redirected", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_keep_nobody_from_sending(field: Field, redirected: str) -> None:
+    done = shell(field, redirected)
+    assert done.returncode == 0, done.stderr
+    (campaign,) = field.store.campaigns.all()
+    assert field.counts(campaign) == {"accepted": 5}
+
+
+def test_a_table_that_cannot_be_written_is_no_reason_to_send_again(field: Field) -> None:
+    done = shell(field, "> /dev/full")
+    assert done.returncode == 3
+    assert "Don't send it again" in done.stderr
+    assert "then run the command again" not in done.stderr
+    (campaign,) = field.store.campaigns.all()
+    assert field.counts(campaign) == {"accepted": 5}

@@ -1,5 +1,6 @@
 """What sending commands have in common: warnings before, a table and a verdict after."""
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -7,7 +8,7 @@ import typer
 
 from pushctl import output
 from pushctl.commands.context import Context
-from pushctl.errors import DeliveryError, PushctlError, RefusedError
+from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedError
 from pushctl.jobs import campaigns, deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules import timing
@@ -39,23 +40,34 @@ def deliver_shown(
 ) -> deliver.Report:
     """Run *send* with a progress bar over what *campaign* has left."""
     left, _ = here.store.deliveries.waiting(campaign.id, here.now)
-    with output.progress("Sending", left) as bar:
-        options = deliver.Options(
-            # What is spread over time is the sweeps' affair: no process must stay for it.
-            patience=0.0 if campaign.options.get("over") else 60.0,
-            accept_mass_gone=accept_mass_gone,
-            progress=bar.advance,
-            tell=output.say,
-        )
-        return send(options)
+    try:
+        with output.progress("Sending", left) as bar:
+            options = deliver.Options(
+                # What is spread over time is the sweeps' affair: no process must stay.
+                patience=0.0 if campaign.options.get("over") else 60.0,
+                accept_mass_gone=accept_mass_gone,
+                progress=bar.advance,
+                tell=output.say,
+            )
+            return send(options)
+    except KeyboardInterrupt:  # a second one, that waited for no answers
+        say_that_it_stands(here, campaign)
+        raise
 
 
 def conclude(here: Context, report: deliver.Report, format: output.Format) -> None:
     """Print every state with its reason; raise what the exit code demands."""
     campaign = report.campaign
-    rows = campaigns.states(here.store, campaign.id)
-    total = {"status": "all", "count": sum(row.count for row in rows)}
-    output.rows(rows, STATES, format, title=campaign.name, total=total)
+    try:
+        _show(here, campaign, format)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise ConfigError(
+            f"{campaign.name} is sent, but what became of it can't be written: "
+            f"{error.strerror}. Don't send it again; look with: pushctl campaigns show "
+            f"{campaign.name!r}"
+        ) from error
     for note in report.notes:
         output.warn(note)
     if report.settled:
@@ -71,6 +83,13 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
         raise DeliveryError(f"{campaign.name}: {counted(failed, 'message')} failed or in doubt")
     if report.interrupted and report.waiting:
         raise typer.Exit(STOPPED)
+
+
+def _show(here: Context, campaign: Campaign, format: output.Format) -> None:
+    rows = campaigns.states(here.store, campaign.id)
+    total = {"status": "all", "count": sum(row.count for row in rows)}
+    output.rows(rows, STATES, format, title=campaign.name, total=total)
+    sys.stdout.flush()
 
 
 def say_that_it_stands(here: Context, campaign: Campaign) -> None:

@@ -8,7 +8,6 @@ claimed and committed before it is handed out; what waits for its answer is boun
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from contextlib import suppress
-from dataclasses import dataclass, field
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError
@@ -21,7 +20,7 @@ from pushctl.jobs.letters import Item, Unwritten, Writer
 from pushctl.jobs.membership import segments_of
 from pushctl.jobs.postbox import open_postbox
 from pushctl.jobs.stopping import Stop
-from pushctl.jobs.terms import Options, Report
+from pushctl.jobs.terms import Landed, Options, Report
 from pushctl.jobs.tolerance import Tolerance
 from pushctl.jobs.traffic import Traffic
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
@@ -34,16 +33,6 @@ from pushctl.templates import Template
 CLAIM = 2_000  # rows in one transaction
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
 AGAIN: Millis = 15 * policy.MINUTE  # until a service that refuses us is tried again
-
-
-@dataclass
-class _Landed:
-    """What came back: answers, the chunks they belong to, and what was never begun."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    chunks: list[list[Item]] = field(default_factory=list)
-    again: list[Item] = field(default_factory=list)
-    left: list[journal.Recovered] = field(default_factory=list)
 
 
 class Sending:
@@ -130,7 +119,7 @@ class Sending:
             return False
         now = self._now()
         self._launch(now)
-        self._exchange(_Landed(), now)
+        self._exchange(Landed(), now)
         self._launch(now)
         if self._futures:
             self._exchange(self._land(self._patience(now)), self._now())
@@ -191,7 +180,7 @@ class Sending:
 
     # --- claiming, writing, launching ------------------------------------------------
 
-    def _exchange(self, landed: _Landed, now: Millis) -> None:
+    def _exchange(self, landed: Landed, now: Millis) -> None:
         """Book what came back and claim what comes next, in one transaction."""
         self._traffic.add(landed.again, now)
         room = self._crew.window - len(self._items) + len(landed.outcomes)
@@ -210,7 +199,7 @@ class Sending:
         for left in landed.left:
             left.discard()
 
-    def _book(self, landed: _Landed, room: int, now: Millis) -> list[Claimed]:
+    def _book(self, landed: Landed, room: int, now: Millis) -> list[Claimed]:
         book = Book(now, self._course.tells_nothing)
         book.add(landed.outcomes, self._items, self._traffic)
         changed = book.listen(self._traffic)
@@ -315,10 +304,10 @@ class Sending:
 
     # --- what comes back -------------------------------------------------------------
 
-    def _land(self, seconds: float) -> _Landed:
+    def _land(self, seconds: float) -> Landed:
         """Wait for answers, at most *seconds*."""
         done, _ = wait(self._futures, timeout=seconds, return_when=FIRST_COMPLETED)
-        landed, broken = _Landed(), False
+        landed, broken = Landed(), False
         for future in done:
             error = None if future.cancelled() else future.exception()
             if isinstance(error, BrokenExecutor):
@@ -344,14 +333,14 @@ class Sending:
             self._salvage(landed)
         return landed
 
-    def _sort(self, outcomes: Sequence[Outcome], landed: _Landed) -> None:
+    def _sort(self, outcomes: Sequence[Outcome], landed: Landed) -> None:
         for outcome in outcomes:
             if policy.never_started(outcome):
                 landed.again.append(self._items[outcome.delivery])
             else:
                 landed.outcomes.append(outcome)
 
-    def _salvage(self, landed: _Landed) -> None:
+    def _salvage(self, landed: Landed) -> None:
         """The crew is dead: learn from its journals what became of its letters."""
         left = journal.recover(self._postbox.journal, self._postbox.run)
         for item in (item for chunk in self._futures.values() for item in chunk):
@@ -381,17 +370,25 @@ class Sending:
                 self._put_away(self._land(0.2))
         if self._futures:
             self._crew.kill()
-            landed = _Landed()
+            landed = Landed()
             self._salvage(landed)
             self._put_away(landed)
-        self._put_away(_Landed())
+        self._put_away(Landed())
         self._stop.withdraw()
         if self._stop.hurry:
+            # What this process itself had on its way is told by its journal alone.
+            recovery.settle(
+                self._store,
+                self._campaign,
+                self._postbox.journal,
+                self._postbox.run,
+                self._now(),
+            )
             if not self._options.unattended:
                 self._pause("stopped by hand")
             raise KeyboardInterrupt
 
-    def _put_away(self, landed: _Landed) -> None:
+    def _put_away(self, landed: Landed) -> None:
         """Book what came back and give back what never began."""
         now = self._now()
         self._exchange(landed, now)

@@ -1,10 +1,12 @@
-"""How a run of a campaign is to behave, and how it ended."""
+"""How a run of a campaign is to behave, what comes back to it, and how it ended."""
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pushctl.model import Campaign, Millis
+from pushctl.jobs.letters import Item
+from pushctl.model import Campaign, Millis, Outcome
+from pushctl.push import journal
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,16 @@ class Options:
     unattended: bool = False
     progress: Callable[[int], None] = lambda ended: None
     tell: Callable[[str], None] = lambda text: None
+
+
+@dataclass
+class Landed:
+    """What came back: answers, the chunks they belong to, and what was never begun."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    chunks: list[list[Item]] = field(default_factory=list)
+    again: list[Item] = field(default_factory=list)
+    left: list[journal.Recovered] = field(default_factory=list)
 
 
 @dataclass
