@@ -9,7 +9,7 @@ from pushctl.jobs import campaigns
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from tests.support import HOUR, NOON, program, sending
-from tests.support.sending import Field
+from tests.support.sending import Field, soon
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_the_commands_tell_what_they_did(field: Field) -> None:
 
 
 def test_doubts_are_listed_and_settled_by_commands(field: Field) -> None:
-    made = field.freeze(name="sale")
+    made = field.freeze(soon(), name="sale")
     rows, _ = field.store.deliveries.claim_fresh(made.id, 0, 2, NOON)
     field.store.deliveries.finish(
         ("in_doubt", "timeout", None, None, None, "en", 0, NOON, row.id) for row in rows

@@ -485,6 +485,20 @@ def test_what_a_browser_has_fetched_is_not_taken_back(tmp_path: Path) -> None:
         field.store.close()
 
 
+@pytest.mark.parametrize("status", [401, 429, 503])
+def test_what_a_service_will_not_take_back_now_can_be_asked_back_later(
+    field: Field, service: PushService, status: int
+) -> None:
+    field.people(3, MOZILLA)
+    report = field.send(soon())
+    service.play([{"do": "answer", "status": status}])
+    tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+    assert tally == {campaigns.NOT_DONE: 3}
+    service.play([])
+    tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+    assert tally == {"recalled": 3}
+
+
 # --- after a crash ------------------------------------------------------------------
 
 
@@ -546,6 +560,8 @@ def test_doubts_are_settled_by_a_persons_word(field: Field, service: PushService
     list(deliver.due(field.store, field.config, soon()))
     assert len(list(campaigns.in_doubt(field.store, campaign.name))) == 4
     before = len(service.receipts())
+    assert campaigns.send_again(field.store, campaign.name, soon() + 30 * DAY) == 0
+    assert field.counts(campaign)["in_doubt"] == 4, "nobody would get them; they may have"
     assert campaigns.send_again(field.store, campaign.name, soon()) == 4
     deliver.run(field.store, field.config, campaign, soon())
     assert field.counts(campaign) == {"accepted": 4}

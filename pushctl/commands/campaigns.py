@@ -7,6 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.errors import DeliveryError
 from pushctl.rules.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="Show, pause, resume, cancel.")
@@ -177,3 +178,7 @@ def recall(
     if count and not dry_run and output.confirm("Ask them back?", yes):
         tally = campaigns.recall(here.store, here.config, name, here.now)
         output.say(", ".join(f"{number:,} {word}" for word, number in tally.items()))
+        if left := tally[campaigns.NOT_DONE]:
+            raise DeliveryError(
+                f"{counted(left, 'message')} could not be asked back now; try again in a while"
+            )

@@ -91,4 +91,10 @@ def resend(
     if count and not dry_run and output.confirm("Send them again, some perhaps twice?", yes):
         again = campaigns.send_again(here.store, campaign, here.now)
         planned = f"{counted(again, 'message')} planned anew"
-        output.say(f"{planned}. To send: pushctl campaigns resume {campaign!r}")
+        if again:
+            planned += f". To send: pushctl campaigns resume {campaign!r}"
+        output.say(planned)
+        if again < count:
+            output.say(
+                f"{count - again:,} stay in doubt: their time is over, nobody would get them."
+            )

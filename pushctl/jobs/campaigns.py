@@ -84,7 +84,8 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
     Ask push services to delete what of a campaign they still keep.
 
     Returns how many were ``recalled``, came ``too late`` (fetched or expired), are
-    ``elsewhere`` (with a service that deletes nothing), or got ``no answer``.
+    ``elsewhere`` (with a service that deletes nothing), or ``not done``: no answer came, or
+    one that leaves them there.
     """
     from pushctl.push import recall as asking
 
@@ -100,7 +101,7 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
     back = []
     try:
         for delivery, status in asking.recall(stored, postbox):
-            verdict = _RECALLED.get(status // 100, "no answer")
+            verdict = _RECALLED.get(status, "recalled" if status // 100 == 2 else NOT_DONE)
             tally[verdict] += 1
             if verdict == "recalled":
                 back.append(delivery)
@@ -110,7 +111,8 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
     return tally
 
 
-_RECALLED = {2: "recalled", 4: "too late"}
+NOT_DONE = "not done"
+_RECALLED = {404: "too late", 410: "too late"}
 
 
 def in_doubt(store: Store, name: str | None) -> Iterator[Mapping[str, Json]]:

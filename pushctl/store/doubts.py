@@ -43,12 +43,17 @@ class Doubts:
             return connection.execute(sql, {"campaign": campaign, "now": now}).rowcount
 
     def send_again(self, campaign: int, now: Millis) -> int:
-        """Plan a campaign's rows in doubt anew because a person says so; return how many."""
+        """
+        Plan a campaign's rows in doubt anew because a person says so; return how many.
+
+        Those whose time is over stay in doubt: they would expire, and may have arrived.
+        """
         sql = """
             UPDATE deliveries
                SET status = 'planned', reason = 'sent again by hand', attempts = 0,
                    next_attempt_at = :now, changed_at = :now
              WHERE campaign_id = :campaign AND status = 'in_doubt'
+               AND (expires_at IS NULL OR expires_at > :now)
         """
         with self._store.write() as connection:
             return connection.execute(sql, {"campaign": campaign, "now": now}).rowcount
