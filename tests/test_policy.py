@@ -296,3 +296,11 @@ def test_a_quarter_of_errors_is_too_much_but_not_of_the_first_few() -> None:
     assert policy.too_many_errors("x" * 200)
     assert not policy.too_many_errors("x" * 49 + "a" * 151)
     assert policy.too_many_errors("x" * 50 + "a" * 150)
+
+
+def test_a_service_that_fails_and_names_a_time_is_left_alone_until_then() -> None:
+    lane = policy.heard(Lane(), "fffff", NOON, 10 * MINUTE, "503")
+    assert policy.allowance(lane, 0, NOON + 10 * MINUTE - 1) == 0
+    assert policy.allowance(lane, 0, NOON + 10 * MINUTE) == 1
+    again = policy.heard(lane, "f", NOON + 10 * MINUTE, 5 * MINUTE, "503")
+    assert policy.allowance(again, 0, NOON + 15 * MINUTE - 1) == 0

@@ -140,12 +140,33 @@ def test_a_shorter_pause_takes_nothing_from_a_longer_one(field: Field) -> None:
     name = f"https://{FCM}"
     origins.note(name, paused_until=now + HOUR, reason="asks", rate=50.0, now=now)
     origins.note(name, paused_until=now + MINUTE, reason="fails", rate=None, now=now + 1)
-    assert origins.all() == [(name, now + HOUR, "asks", 50.0, now + 1)]
+    assert origins.all() == [(name, now + HOUR, "asks", 50.0, now + 1, False)]
     origins.note(name, paused_until=now + DAY, reason="more", rate=None, now=now + 2 * HOUR)
-    assert origins.all() == [(name, now + DAY, "more", None, now + 2 * HOUR)]
+    assert origins.all() == [(name, now + DAY, "more", None, now + 2 * HOUR, False)]
     leapt = now - 365 * DAY
     origins.note(name, paused_until=leapt + MINUTE, reason="back", rate=None, now=leapt)
-    assert origins.all() == [(name, leapt + MINUTE, "back", None, leapt)]
+    assert origins.all() == [(name, leapt + MINUTE, "back", None, leapt, False)]
+
+
+def test_a_service_that_fails_is_asked_once_by_each_sweep_and_not_before_its_time(
+    field: Field, service: PushService
+) -> None:
+    service.play([answer(503, headers={"retry-after": "600"})])
+    field.people(300)
+    now, before = soon(), len(service.receipts())
+    field.send(now)
+    asked = len(service.receipts()) - before
+    assert asked == 5
+    for minute in range(1, 10):
+        list(deliver.due(field.store, field.config, now + minute * MINUTE))
+    assert len(service.receipts()) - before == asked
+    for minute in (11, 22):
+        list(deliver.due(field.store, field.config, now + minute * MINUTE))
+    assert len(service.receipts()) - before == asked + 2
+    service.play([])
+    list(deliver.due(field.store, field.config, now + 40 * MINUTE))
+    assert field.counts(field.store.campaigns.by_id(1)) == {"accepted": 300}
+    assert not any(origin.probing for origin in field.store.origins.all())
 
 
 def test_sweeps_try_again_who_was_put_aside_for_a_day(field: Field) -> None:

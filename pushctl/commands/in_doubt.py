@@ -90,11 +90,13 @@ def resend(
     output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Send them again, some perhaps twice?", yes):
         again = campaigns.send_again(here.store, campaign, here.now)
-        planned = f"{counted(again, 'message')} planned anew"
-        if again:
-            planned += f". To send: pushctl campaigns resume {campaign!r}"
-        output.say(planned)
-        if again < count:
-            output.say(
-                f"{count - again:,} stay in doubt: their time is over, nobody would get them."
-            )
+        _say_what_is_planned(campaign, again, count - again)
+
+
+def _say_what_is_planned(campaign: str, again: int, over: int) -> None:
+    planned = f"{counted(again, 'message')} planned anew"
+    if again:
+        planned += f". To send: pushctl campaigns resume {campaign!r}"
+    output.say(planned)
+    if over:
+        output.say(f"{over:,} stay in doubt: their time is over, nobody would get them.")

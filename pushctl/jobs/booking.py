@@ -28,6 +28,10 @@ def _keeps(origin: str) -> bool:
     return answers.service(origin.removeprefix("https://").partition(":")[0]) == "mozilla"
 
 
+def _course(lane: policy.Lane) -> tuple[object, ...]:
+    return lane.hold_until, lane.stopped, lane.probing
+
+
 @dataclass
 class _Heard:
     """The answers of one lane within a batch."""
@@ -153,7 +157,7 @@ class Book:
             after = traffic.heard(
                 key, "".join(heard.codes), self.now, heard.retry_after, heard.reason
             )
-            if (before.hold_until, before.stopped) != (after.hold_until, after.stopped):
+            if _course(before) != _course(after):
                 changed.append(key)
         return changed
 

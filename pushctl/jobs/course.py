@@ -93,7 +93,8 @@ class Course:
                 self.refused = f"{_host(key[0])} {lane.why}"
                 self.notes[key[0]] = f"{self.refused}. Nobody was deleted."
             else:
-                self.notes[key[0]] = f"{_host(key[0])} {lane.why}"
+                if lane.why:
+                    self.notes[key[0]] = f"{_host(key[0])} {lane.why}"
                 self._remember(key, now)
         if not self._accept:
             for (origin, _), people in gone.items():
@@ -132,7 +133,12 @@ class Course:
     def _remember(self, key: LaneKey, now: Millis) -> None:
         lane = self._traffic.lanes[key]
         self._store.origins.note(
-            key[0], paused_until=lane.hold_until, reason=lane.why, rate=lane.rate, now=now
+            key[0],
+            paused_until=lane.hold_until,
+            reason=lane.why,
+            rate=lane.rate,
+            probing=lane.probing,
+            now=now,
         )
 
     def _judge(self, origin: str, now: Millis) -> None:

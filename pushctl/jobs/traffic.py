@@ -80,6 +80,7 @@ class Traffic:
                     why=(origin.reason or "") if until > now else "",
                     rate=_slower(origin.rate, self._origin_rate),
                     throttled_at=origin.changed_at,
+                    probing=origin.probing and until > 0,
                 )
             self.lanes[key] = lane
             self._accepted_since[key] = (0, now)

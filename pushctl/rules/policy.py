@@ -195,7 +195,7 @@ def heard(
         gone=lane.gone + codes.count("g"),
     )
     if lane.probing:
-        lane = _probed(lane, codes, now)
+        lane = _probed(lane, codes, now, retry_after)
     if "r" in codes and lane.accepted == 0:
         lane = replace(lane, why=f"refuses us ({reason})")
     if "r" in codes and _refuses(lane):
@@ -203,9 +203,8 @@ def heard(
     if "t" in codes:
         lane = _throttled(lane, now, retry_after, reason)
     if "f" in codes and _fails(lane) and not lane.probing:
-        lane = replace(
-            lane, probing=True, hold_until=now + MINUTE, why=f"keeps failing ({reason})"
-        )
+        until = now + max(MINUTE, _asked(retry_after))
+        lane = replace(lane, probing=True, hold_until=until, why=f"keeps failing ({reason})")
     return lane
 
 
@@ -224,14 +223,18 @@ def _fails(lane: Lane) -> bool:
     return len(last) == BREAKER_WINDOW and last.count("f") * 2 >= BREAKER_WINDOW
 
 
-def _probed(lane: Lane, codes: str, now: Millis) -> Lane:
+def _asked(retry_after: Millis | None) -> Millis:
+    return 0 if retry_after is None else within_day(retry_after)
+
+
+def _probed(lane: Lane, codes: str, now: Millis, retry_after: Millis | None) -> Lane:
     # Letters that were on their way when the circuit opened prove nothing; a probe's
     # answer comes after the hold is over.
     if now < lane.hold_until:
         return lane
     if codes.strip("f"):
         return replace(lane, probing=False, recent=codes[-WINDOW:], why="")
-    return replace(lane, hold_until=now + MINUTE)
+    return replace(lane, hold_until=now + max(MINUTE, _asked(retry_after)))
 
 
 def _throttled(lane: Lane, now: Millis, retry_after: Millis | None, reason: str) -> Lane:

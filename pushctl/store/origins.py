@@ -20,6 +20,7 @@ class Origin(NamedTuple):
     reason: str | None
     rate: float | None  # messages a second
     changed_at: Millis
+    probing: bool = False  # one message a minute asks whether it works again
 
 
 class Origins:
@@ -28,9 +29,11 @@ class Origins:
 
     def all(self) -> list[Origin]:
         sql = """
-            SELECT origin, paused_until, reason, rate, changed_at FROM origins ORDER BY origin
+            SELECT origin, paused_until, reason, rate, changed_at, probing
+              FROM origins ORDER BY origin
         """
-        return [Origin(*row) for row in self._store.connection.execute(sql)]
+        rows = self._store.connection.execute(sql)
+        return [Origin(*row, probing=bool(probing)) for *row, probing in rows]
 
     def note(
         self,
@@ -39,6 +42,7 @@ class Origins:
         paused_until: Millis | None,
         reason: str | None,
         rate: float | None,
+        probing: bool = False,
         now: Millis,
     ) -> None:
         """
@@ -48,20 +52,21 @@ class Origins:
         clock that leapt; a pace is kept for an hour.
         """
         sql = """
-            INSERT INTO origins (origin, paused_until, reason, rate, changed_at)
-            VALUES (:origin, :until, :reason, :rate, :now)
+            INSERT INTO origins (origin, paused_until, reason, rate, changed_at, probing)
+            VALUES (:origin, :until, :reason, :rate, :now, :probing)
                 ON CONFLICT (origin) DO UPDATE
                SET reason = iif(:until >= iif(paused_until <= :latest, paused_until, 0),
                                 :reason, reason),
                    paused_until = max(:until, iif(paused_until <= :latest, paused_until, 0)),
                    rate = coalesce(:rate, iif(changed_at > :now - :hour, rate, NULL)),
-                   changed_at = :now
+                   changed_at = :now, probing = :probing
         """
         values = {
             "origin": origin,
             "until": paused_until or 0,
             "reason": reason,
             "rate": rate,
+            "probing": probing,
             "now": now,
             "latest": now + LONGEST,
             "hour": HOUR,

@@ -361,5 +361,8 @@ def m005_lanes(db: Database) -> None:
             accepted_at INTEGER NOT NULL,
             PRIMARY KEY (origin, key_id)
         ) STRICT, WITHOUT ROWID;
+
+        -- it failed so often that one message a minute asks whether it works again
+        ALTER TABLE origins ADD COLUMN probing INTEGER NOT NULL DEFAULT 0;
         """,
     )
