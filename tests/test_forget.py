@@ -139,7 +139,8 @@ def test_a_backup_brings_no_forgotten_person_back(project: Project, tmp_path: Pa
     assert found is not None
     forget(project, found.public_id)
     noted = forgotten.path(project.config)
-    assert (noted.stat().st_mode & 0o777, len(noted.read_text().splitlines())) == (0o600, 4)
+    # Of the moved one both endpoints and the id, of the other one and the id.
+    assert (noted.stat().st_mode & 0o777, len(noted.read_text().splitlines())) == (0o600, 5)
     with noted.open("a") as file:
         file.write("torn")
 
@@ -153,3 +154,52 @@ def test_a_backup_brings_no_forgotten_person_back(project: Project, tmp_path: Pa
         again = cid.subscribe(at=NOON + 7, chosen=True)
         assert dict(old.drain(again).applied) == {"subscribed": 1}
         assert release(store, project.config, NOON + 8)["forgotten people"] == 0
+
+
+# --- browsers whose endpoint has changed --------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["the command", "the browser"])
+def test_nothing_is_left_of_who_was_reached_elsewhere_before(project: Project, by: str) -> None:
+    writer = Writer(project.config.inbox)
+    old, new = Browser(987_654_321, project.key), Browser(55, project.key)
+    writer.append(
+        [
+            old.subscribe(tags=["ann@shop.example", "VIP"]),
+            old.post("/v1/identify", alias="ann-1", signature=sign_alias("ann-1")),
+            old.post("/v1/events", events="not a list, secret-of-ann"),
+            new.subscribe(NOON + 1_000, previous=old),
+            Browser(72, project.key).subscribe(tags=["VIP"]),
+        ]
+    )
+    project.drain()
+    if by == "the command":
+        forget(project, "alias:ann-1")
+    else:
+        writer.append([new.post("/v1/forget", NOON + 2_000)])
+        project.drain(now=NOON + 60_000)
+    traces = [old.endpoint.encode(), new.endpoint.encode(), encode(old.auth).encode(), old.auth,
+              b"ann-1", b"secret-of-ann", b"ann@shop.example"]  # fmt: skip
+    after = everything(project)
+    assert [trace for trace in traces if trace in after] == []
+    assert b"VIP" in after, "somebody else has it"
+
+
+@pytest.mark.parametrize("by", ["the command", "the browser"])
+def test_no_line_of_a_former_endpoint_brings_somebody_back(project: Project, by: str) -> None:
+    (project.config.keys / "secret").write_bytes(SECRET)
+    old, new = Browser(1, project.key), Browser(2, project.key)
+    project.drain(
+        old.subscribe(),
+        old.post("/v1/identify", alias="ann-1", signature=sign_alias("ann-1")),
+        new.subscribe(NOON + 1_000, previous=old),
+    )
+    if by == "the command":
+        forget(project, "alias:ann-1")
+    else:
+        project.drain(new.post("/v1/forget", NOON + 2_000), now=NOON + 60_000)
+    # Another receiver's folder, copied over late: written before the erasure.
+    report = project.drain(old.subscribe(NOON + 500), now=NOON + 900_000)
+    assert not report.applied
+    assert not any(project.store.subscriptions.counts_by_state().values())
+    assert forgotten.again(project.store, project.config, NOON + 900_000) == 0

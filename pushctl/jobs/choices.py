@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pushctl.errors import InputError
 from pushctl.jobs.desk import Desk, Erased, Verdict, find
 from pushctl.model import InboxRecord, Json, Millis
-from pushctl.rules import agents, bodies, fields, tokens
+from pushctl.rules import agents, bodies, fields
 from pushctl.store.prompts import OTHER, STAGES
 
 # Tags that only the program sets: a browser can't, but by /v1/preferences.
@@ -48,11 +48,11 @@ def forget(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict
     known = find(desk, record, body)
     if isinstance(known, Verdict):
         return known
-    endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
-    desk.store.tombstones.add(desk.secret, endpoint_hash, record.at)
+    endpoints = frozenset(desk.store.erasure.endpoints([known.id]))
+    for endpoint_hash in endpoints:
+        desk.store.tombstones.add(desk.secret, endpoint_hash, record.at)
     deliveries = frozenset(desk.store.erasure.deliveries([known.id]))
-    endpoint = bodies.text(body, "endpoint")
-    desk.forgotten.append(Erased(endpoint, known.public_id, deliveries, record.at))
+    desk.forgotten.append(Erased(endpoints, known.public_id, deliveries, record.at))
     desk.store.erasure.erase([known.id], record.at)
     return Verdict(True, "forgotten")
 

@@ -25,7 +25,7 @@ class Verdict(NamedTuple):
 class Erased(NamedTuple):
     """Somebody who asked to be forgotten: what names them elsewhere."""
 
-    endpoint: str
+    endpoints: frozenset[bytes]  # hashes, former ones too
     public_id: str
     deliveries: frozenset[int]
     at: Millis

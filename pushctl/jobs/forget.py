@@ -7,6 +7,7 @@ lines of imports) are theirs to delete: docs/subscribers.md lists them.
 """
 
 import os
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
@@ -34,12 +35,15 @@ class Forgotten:
     quarantined_lines: int
 
 
+# An endpoint within a line that can't be read: all that may stand in one.
+_ADDRESS = re.compile(r"https://[^\s\"'<>]+")
+
+
 @dataclass(frozen=True)
 class Person:
     """By what a line of the inbox is known to be about somebody."""
 
-    hashes: Collection[bytes] = field(repr=False)  # of the endpoints
-    endpoints: Sequence[str] = field(repr=False)
+    hashes: Collection[bytes] = field(repr=False)  # of the endpoints, former ones too
     deliveries: Collection[int]
     secret: bytes = field(repr=False)
 
@@ -56,7 +60,11 @@ class Person:
 
     def is_in_text(self, text: str) -> bool:
         plain = text.replace("\\", "")  # JSON may write / as \/
-        return any(endpoint in plain for endpoint in self.endpoints)
+        return any(
+            tokens.endpoint_hash(one) in self.hashes
+            for found in _ADDRESS.findall(plain)
+            for one in (found, found.rstrip(".,;:)]}"))
+        )
 
     def _is_in_body(self, body: dict[str, Json]) -> bool:
         inner = body.get("subscription")
@@ -88,8 +96,7 @@ def forget(
     people = store.subscriptions.find(ref)
     ids = [one.id for one in people]
     person = Person(
-        hashes={tokens.endpoint_hash(one.endpoint) for one in people},
-        endpoints=[one.endpoint for one in people],
+        hashes=store.erasure.endpoints(ids),
         deliveries=store.erasure.deliveries(ids),
         secret=secret,
     )
@@ -112,11 +119,12 @@ def clear_files(config: Config, person: Person) -> None:
 def _erase(
     store: Store, config: Config, people: Sequence[Subscription], secret: bytes, now: Millis
 ) -> None:
-    told = [(tokens.endpoint_hash(one.endpoint), one.public_id, now) for one in people]
-    forgotten.note(config, secret, told)
+    known = {one.public_id: store.erasure.endpoints([one.id]) for one in people}
+    forgotten.note(config, secret, ((who, hashes, now) for who, hashes in known.items()))
     with store.write():
+        for endpoint_hash in set().union(*known.values()):
+            store.tombstones.add(secret, endpoint_hash, now)
         for one in people:
-            store.tombstones.add(secret, tokens.endpoint_hash(one.endpoint), now)
             if one.alias is not None:
                 store.erasure.unname(one.alias)
         store.erasure.erase([one.id for one in people], now)

@@ -7,7 +7,7 @@ endpoint has changed since the backup was made.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from pushctl.config import Config
@@ -20,12 +20,14 @@ def path(config: Config) -> Path:
     return config.database.with_name(f"{config.database.name}.forgotten")
 
 
-def note(config: Config, secret: bytes, people: Iterable[tuple[bytes, str, Millis]]) -> None:
-    """Write down, on disk before it returns, endpoint hash, public id and time of each."""
+def note(
+    config: Config, secret: bytes, people: Iterable[tuple[str, Collection[bytes], Millis]]
+) -> None:
+    """Write down, on disk before it returns, public id, endpoints' hashes and time of each."""
     text = "".join(
         f"{tokens.tombstone(secret, key)} {at}\n"
-        for endpoint_hash, public_id, at in people
-        for key in (endpoint_hash, public_id.encode())
+        for public_id, endpoints, at in people
+        for key in (*endpoints, public_id.encode())
     )
     if not text:
         return

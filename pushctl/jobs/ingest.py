@@ -18,7 +18,6 @@ from pushctl.jobs import forgotten
 from pushctl.jobs.apply import apply
 from pushctl.jobs.desk import Desk
 from pushctl.model import Millis
-from pushctl.rules import tokens
 from pushctl.store import Store
 
 BATCH = 2000
@@ -114,8 +113,7 @@ def _clear(desk: Desk, config: Config) -> None:
     from pushctl.jobs import forget  # it drains the inbox itself
 
     person = forget.Person(
-        hashes={tokens.endpoint_hash(one.endpoint) for one in desk.forgotten},
-        endpoints=[one.endpoint for one in desk.forgotten],
+        hashes=frozenset().union(*(one.endpoints for one in desk.forgotten)),
         deliveries=frozenset().union(*(one.deliveries for one in desk.forgotten)),
         secret=desk.secret,
     )
@@ -136,10 +134,7 @@ def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestR
         forgotten.note(
             config,
             desk.secret,
-            (
-                (tokens.endpoint_hash(one.endpoint), one.public_id, one.at)
-                for one in desk.forgotten[before:]
-            ),
+            ((one.public_id, one.endpoints, one.at) for one in desk.forgotten[before:]),
         )
     for name in _finished(batch):
         inbox.remove(config.inbox, name)

@@ -45,6 +45,15 @@ class Erasure:
         sql = "SELECT id, endpoint_hash, public_id, subscribed_at FROM subscriptions"
         yield from self._store.connection.execute(sql)
 
+    def endpoints(self, ids: Sequence[int]) -> set[bytes]:
+        """Return the hashes of these subscriptions' endpoints, former ones too."""
+        sql = f"""
+            SELECT endpoint_hash FROM subscriptions WHERE id {_WHO}
+             UNION SELECT endpoint_hash FROM former_endpoints WHERE subscription_id {_WHO}
+        """  # noqa: S608
+        values = {"ids": orjson.dumps(list(ids)).decode()}
+        return {one for (one,) in self._store.connection.execute(sql, values)}
+
     def deliveries(self, ids: Sequence[int]) -> set[int]:
         """Return the deliveries of these subscriptions: reports name people by them."""
         sql = f"SELECT id FROM deliveries WHERE subscription_id {_WHO}"  # noqa: S608
@@ -56,7 +65,8 @@ class Erasure:
         Delete these subscriptions with all that hangs on them.
 
         Deliveries lose their subscription and the address of the stored message, and
-        keep what campaigns are counted by; what was still planned is skipped.
+        keep what campaigns are counted by; what was still planned is skipped. A tag that
+        nobody else has goes too: its name may tell who had it.
         """
         skip = f"""
             UPDATE deliveries
@@ -67,12 +77,19 @@ class Erasure:
             UPDATE deliveries SET location = NULL, subscription_id = NULL
              WHERE subscription_id {_WHO}
         """  # noqa: S608
+        tags = f"SELECT DISTINCT tag_id FROM subscription_tags WHERE subscription_id {_WHO}"  # noqa: S608
+        unused = """
+            DELETE FROM tags WHERE id = ?
+               AND NOT EXISTS (SELECT 1 FROM subscription_tags WHERE tag_id = tags.id)
+        """
         delete = f"DELETE FROM subscriptions WHERE id {_WHO}"  # noqa: S608
         values = {"ids": orjson.dumps(list(ids)).decode(), "now": now}
         with self._store.write() as connection:
             connection.execute(skip, values)
             connection.execute(unlink, values)
+            had = connection.execute(tags, values).fetchall()
             connection.execute(delete, values)
+            connection.executemany(unused, had)
 
     def unname(self, alias: str) -> None:
         """Take an alias out of the audiences that campaigns were sent to."""

@@ -33,7 +33,7 @@ class Origins:
               FROM origins ORDER BY origin
         """
         rows = self._store.connection.execute(sql)
-        return [Origin(*row[:5], bool(row[5])) for row in rows]
+        return [Origin._make((*row[:5], bool(row[5]))) for row in rows]
 
     def note(
         self,

@@ -350,7 +350,7 @@ def m004_recurring(db: Database) -> None:
 
 
 @migrations()
-def m005_lanes(db: Database) -> None:
+def m005_known(db: Database) -> None:
     _script(
         db,
         """
@@ -364,5 +364,13 @@ def m005_lanes(db: Database) -> None:
 
         -- it failed so often that one message a minute asks whether it works again
         ALTER TABLE origins ADD COLUMN probing INTEGER NOT NULL DEFAULT 0;
+
+        -- where browsers were reached before: what must go with them when they are forgotten
+        CREATE TABLE former_endpoints (
+            endpoint_hash   BLOB PRIMARY KEY CHECK (length(endpoint_hash) = 16),
+            subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE INDEX former_endpoints_subscription ON former_endpoints(subscription_id);
         """,
     )

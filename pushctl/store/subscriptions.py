@@ -206,6 +206,11 @@ class Subscriptions:
 
     def move(self, subscription: int, made: Registration, reason: str, at: Millis) -> None:
         """Give a subscription its browser's new endpoint and keys; it is active then."""
+        former = """
+            INSERT OR REPLACE INTO former_endpoints (endpoint_hash, subscription_id)
+            SELECT endpoint_hash, id FROM subscriptions
+             WHERE id = :id AND endpoint_hash <> :endpoint_hash
+        """
         sql = """
             UPDATE subscriptions
                SET endpoint_hash = :endpoint_hash, endpoint = :endpoint, p256dh = :p256dh,
@@ -226,6 +231,7 @@ class Subscriptions:
                 "WHERE id = :id AND state <> 'active'",
                 {"id": subscription, "at": at},
             )
+            connection.execute(former, values)
             connection.execute(sql, values)
             connection.execute(change, values)
 
