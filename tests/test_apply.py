@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 import pytest
 
+from pushctl.jobs import apply as applying
 from pushctl.model import InboxRecord, SubscriptionState
 from pushctl.rules import tokens
 from pushctl.store import Store
 from tests import support
-from tests.support import DAY, MINUTE, NOON
-from tests.support.posting import Browser, Project, make_project, sign_alias
+from tests.support import DAY, HOUR, MINUTE, NOON
+from tests.support.posting import SECRET, Browser, Project, make_project, sign_alias
 
 
 @pytest.fixture
@@ -315,6 +316,45 @@ def test_tags_that_are_there_may_be_told_again_however_many(
     found = project.get(ann)
     assert found is not None
     assert len(found.tags) == 199
+
+
+def test_browsers_can_not_fill_the_list_of_tags(
+    project: Project, ann: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "MAX_NAMES", 5)
+    bob = Browser(2, project.key)
+    project.drain(
+        ann.post("/v1/tags", add=[f"junk {number}" for number in range(9)]),
+        bob.subscribe(tags=["VIP", "junk 1"]),
+    )
+    assert project.store.tags.names() == 5
+    found = project.get(bob)
+    assert found is not None, "nobody is lost for it"
+    assert project.store.tags.holds("junk 1", found.id, NOON)
+
+
+def test_a_visitors_clock_makes_no_message_seen_before_it_was_sent(
+    project: Project, ann: Browser
+) -> None:
+    (who,) = project.store.subscriptions.page(0, 1)
+    campaigns, deliveries = project.store.campaigns, project.store.deliveries
+    made = campaigns.create(
+        name="spring",
+        template="t",
+        audience="everyone",
+        sources={},
+        options={},
+        now=NOON,
+        expires_at=None,
+    )
+    deliveries.plan(made.id, [who.id], now=NOON, expires_after=None)
+    (row,), _ = deliveries.claim_fresh(made.id, 0, 1, NOON)
+    deliveries.accept([row.id], 201, "en", NOON)
+    token = tokens.message_token(SECRET, row.id)
+    body = {"message": token, "kind": "shown", "at": NOON - 2 * HOUR, "id": "i1"}
+    project.drain(ann.record("/v1/reports", body, NOON + MINUTE, b""), now=NOON + HOUR)
+    (report,) = project.store.interactions.of(who.id)
+    assert report[3] == NOON
 
 
 def test_attributes_stay_bounded(project: Project, ann: Browser) -> None:

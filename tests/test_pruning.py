@@ -71,3 +71,17 @@ def test_much_is_deleted_in_many_small_transactions(
     assert shop.store.pruning.run(LATER) == 1000
     assert len(commits) >= 10
     assert rows(shop, "events") == 1
+
+
+def test_names_of_tags_that_nobody_has_go_and_a_shops_own_stay(shop: Shop) -> None:
+    ann, tags = shop.person(), shop.store.tags
+    with shop.store.write():
+        for number in range(1_500):
+            tags.ensure(f"tag {number}")
+        tags.add([ann], "tag 1400", NOON)
+    before = rows(shop, "tags")
+    shop.store.pruning.run(NOON)
+    left = {name for (name,) in shop.store.connection.execute("SELECT name FROM tags")}
+    assert len(left) < before
+    assert {"tag 0", "tag 500", "tag 1400"} <= left
+    assert not {"tag 1300", "tag 1499"} & left

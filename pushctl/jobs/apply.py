@@ -21,8 +21,9 @@ from pushctl.store.subscriptions import Known, Registration
 
 __all__ = ["MAX_TAGS", "Desk", "Verdict", "apply"]
 
-# On one subscription, from its browser: a script must not fill the list of tags.
+# On one subscription, and in all, from browsers: a script must not fill the list of tags.
 MAX_TAGS = 200
+MAX_NAMES = 10_000
 
 # Stamps are in whole seconds, and a request takes its time.
 _ON_ITS_WAY: Millis = 5_000
@@ -221,8 +222,11 @@ def _set_tags(
     store = desk.store.tags
     before = store.count_of(subscription) if tags else 0
     for name, life in tags:
-        if not fields.is_reserved(name):
-            store.add([subscription], name, at, None if life is None else at + life)
+        if fields.is_reserved(name):
+            continue
+        if store.find(name) is None and store.names() >= MAX_NAMES:
+            continue  # nobody is lost for it
+        store.add([subscription], name, at, None if life is None else at + life)
     # Those that it has may be told again, however many there are.
     if tags and store.count_of(subscription) > max(MAX_TAGS, before):
         raise InputError(f"more than {MAX_TAGS} tags on one subscription")
@@ -326,11 +330,13 @@ def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdic
     if subject is None:
         return Verdict(False, "unknown message")
     once = kind is not InteractionKind.CLICKED  # many clicks, one display
-    at = bodies.moment(body.get("at"), record.at)
+    # A visitor's clock may be wrong: steps that count from a display must not be.
+    sent = min(subject.sent_at, record.at)
+    at = max(bodies.moment(body.get("at"), record.at), sent)
     key = f"{delivery}:{kind.value}" if once else f"{delivery}:{kind.value}:{own}"
     new = desk.store.interactions.add(Interaction(delivery, kind, label, at, key))
-    if subject[0] is not None:
-        desk.store.subscriptions.verify(subject[0], at)
+    if subject.subscription is not None:
+        desk.store.subscriptions.verify(subject.subscription, at)
     return Verdict(True, kind.value if new else "report known already")
 
 

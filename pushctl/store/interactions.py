@@ -18,21 +18,22 @@ class Interaction(NamedTuple):
     dedupe_key: str
 
 
+class Subject(NamedTuple):
+    """What a report is about."""
+
+    subscription: int | None  # None: the person was forgotten
+    sent_at: Millis  # nobody saw it before
+
+
 class Interactions:
     def __init__(self, store: "Store") -> None:
         self._store = store
 
-    def subject(self, delivery: int) -> tuple[int | None] | None:
-        """
-        Return the subscription of a delivery in a tuple, or None without such a row.
-
-        The tuple holds None when the person was forgotten.
-        """
-        sql = "SELECT subscription_id FROM deliveries WHERE id = :id"
-        row: tuple[int | None] | None = self._store.connection.execute(
-            sql, {"id": delivery}
-        ).fetchone()
-        return row
+    def subject(self, delivery: int) -> Subject | None:
+        """Return what a report on a delivery is about, or None without such a row."""
+        sql = "SELECT subscription_id, changed_at FROM deliveries WHERE id = :id"
+        row = self._store.connection.execute(sql, {"id": delivery}).fetchone()
+        return None if row is None else Subject._make(row)
 
     def add(self, one: Interaction) -> bool:
         """

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 5_000
 
+_UNUSED = "NOT EXISTS (SELECT 1 FROM subscription_tags WHERE tag_id = tags.id)"
+
 # What to look for, and what to do with each row of it.
 _STATEMENTS = (
     ("SELECT id FROM decisions WHERE at < :before", "DELETE FROM decisions WHERE id = ?"),
@@ -44,6 +46,11 @@ _STATEMENTS = (
     (
         "SELECT trigger, item, at FROM feed_items WHERE at < :before",
         "DELETE FROM feed_items WHERE trigger = ? AND item = ? AND at = ?",
+    ),
+    # Tags that nobody has, but for the first thousand names: those are a shop's own.
+    (
+        f"SELECT id FROM tags WHERE {_UNUSED} ORDER BY id LIMIT -1 OFFSET 1000",  # noqa: S608
+        f"DELETE FROM tags WHERE id = ? AND {_UNUSED}",  # noqa: S608
     ),
     ("SELECT id FROM runs WHERE started_at < :before", "DELETE FROM runs WHERE id = ?"),
 )

@@ -46,6 +46,11 @@ class Tags:
             )
             return int(row.fetchone()[0])
 
+    def names(self) -> int:
+        """Return how many tags there are, those that nobody has among them."""
+        (count,) = self._store.connection.execute("SELECT count(*) FROM tags").fetchone()
+        return int(count)
+
     def add(
         self,
         subscriptions: Iterable[int],
