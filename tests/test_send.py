@@ -1,10 +1,12 @@
 """`pushctl send` and `campaigns resume` as people and cron run them."""
 
 import json
+import os
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -266,3 +268,26 @@ def test_a_table_that_cannot_be_written_is_no_reason_to_send_again(field: Field)
     assert "then run the command again" not in done.stderr
     (campaign,) = field.store.campaigns.all()
     assert field.counts(campaign) == {"accepted": 5}
+
+
+def ancestor_of(pid: int) -> int | None:
+    """Return the process that the senders of *pid* are forked from, once it is there."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        with suppress(OSError):
+            if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+    return None
+
+
+def test_who_workers_are_forked_from_may_be_killed_before_the_first(field: Field) -> None:
+    """As the kernel does when memory runs out."""
+    field.people(2_600, first=100, now=soon())
+    process = started(field.config.folder, "send", "--tag", "Sale", "--name", "x", "--yes")
+    deadline = time.monotonic() + 30
+    while (ancestor := ancestor_of(process.pid)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    os.kill(ancestor, signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert field.counts(field.store.campaigns.get("x")) == {"accepted": 2_605}
