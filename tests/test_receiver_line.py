@@ -215,7 +215,9 @@ def test_who_waits_to_be_sent_away_makes_room_for_others(port: int) -> None:
                 told.append(one.getresponse().status)
         for one in (*held, other):
             one.close()
-        if in_time:  # else both were sent away before the third came: a busy machine
+        # On a busy machine both are sent away before the third comes, or those of the
+        # beginning are still seen out and have their places.
+        if in_time and told:
             break
     assert told == [429]
 
