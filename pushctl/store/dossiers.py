@@ -35,6 +35,10 @@ _SECTIONS = {
         SELECT kind, reason, at FROM subscription_changes
          WHERE subscription_id = :id ORDER BY at, id
     """,
+    "former_endpoints": """
+        SELECT lower(hex(endpoint_hash)) AS endpoint_hash FROM former_endpoints
+         WHERE subscription_id = :id ORDER BY 1
+    """,
     "events": """
         SELECT name, at, received_at, properties FROM events
          WHERE subscription_id = :id ORDER BY at, id
