@@ -336,23 +336,13 @@ def test_browsers_can_not_fill_the_list_of_tags(
 def test_a_visitors_clock_makes_no_message_seen_before_it_was_sent(
     project: Project, ann: Browser
 ) -> None:
-    (who,) = project.store.subscriptions.page(0, 1)
-    campaigns, deliveries = project.store.campaigns, project.store.deliveries
-    made = campaigns.create(
-        name="spring",
-        template="t",
-        audience="everyone",
-        sources={},
-        options={},
-        now=NOON,
-        expires_at=None,
-    )
-    deliveries.plan(made.id, [who.id], now=NOON, expires_after=None)
-    (row,), _ = deliveries.claim_fresh(made.id, 0, 1, NOON)
-    deliveries.accept([row.id], 201, "en", NOON)
-    token = tokens.message_token(SECRET, row.id)
+    row = project.plan(ann)
+    project.store.deliveries.accept([row], 201, "en", NOON)
+    token = tokens.message_token(SECRET, row)
     body = {"message": token, "kind": "shown", "at": NOON - 2 * HOUR, "id": "i1"}
     project.drain(ann.record("/v1/reports", body, NOON + MINUTE, b""), now=NOON + HOUR)
+    who = project.get(ann)
+    assert who is not None
     (report,) = project.store.interactions.of(who.id)
     assert report[3] == NOON
 

@@ -10,7 +10,7 @@ from pushctl import inbox, lock
 from pushctl.errors import BusyError
 from pushctl.inbox import Writer
 from pushctl.jobs.ingest import MOST_REASONS
-from pushctl.model import CampaignStatus, SubscriptionState
+from pushctl.model import SubscriptionState
 from pushctl.rules import tokens
 from pushctl.store import Store
 from tests import support
@@ -50,22 +50,7 @@ def state_of(project: Project, browser: Browser) -> SubscriptionState:
 
 @pytest.fixture
 def delivery(project: Project, ann: Browser) -> int:
-    found = project.get(ann)
-    assert found is not None
-    campaign = project.store.campaigns.create(
-        name="spring",
-        template="spring",
-        audience="",
-        sources={},
-        options={},
-        now=NOON,
-        expires_at=None,
-        status=CampaignStatus.RUNNING,
-    )
-    project.store.deliveries.plan(campaign.id, [found.id], now=NOON, expires_after=None)
-    sql = "SELECT id FROM deliveries"
-    (row,) = project.store.connection.execute(sql).fetchone()
-    return int(row)
+    return project.plan(ann)
 
 
 def interactions(project: Project) -> list[str]:

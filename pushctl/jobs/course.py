@@ -115,7 +115,7 @@ class Course:
         notes = []
         lanes = self._traffic.lanes.items()
         self._store.origins.took((key for key, lane in lanes if lane.accepted), now)
-        for key, lane in self._traffic.lanes.items():
+        for key, lane in lanes:
             if lane.recent and not lane.stopped and not lane.recent.strip("r"):
                 self.notes[key[0]] = (
                     f"{_host(key[0])} {lane.why}: all that it got, {lane.answered:,}. They are "

@@ -29,8 +29,8 @@ _PRESENT: Millis = 2 * SECOND  # who asked within this wants more
 class _Told:
     """What the file tells, in the machine's time."""
 
-    left: dict[str, tuple[float, Millis]] = field(default_factory=dict)  # tokens, by origin
-    last: dict[str, str] = field(default_factory=dict)  # who took from it, by origin
+    # by origin: tokens, at which time, and who took some last
+    left: dict[str, tuple[float, Millis, str]] = field(default_factory=dict)
     asked: dict[str, Millis] = field(default_factory=dict)  # when, by who
 
 
@@ -58,18 +58,22 @@ class Shared:
             told = _Told() if handle is None else _read(handle)
             ahead = now - _machine()
             others = bool(told.asked.keys() - {self._me})
-            left: dict[str, float] = {}  # for those others
-            for origin, (tokens, at) in told.left.items():
+            spared: dict[str, float] = {}  # for those others
+            for origin, (tokens, at, last) in told.left.items():
                 bucket = Bucket(self._rate, tokens, at + ahead)
-                left[origin] = bucket.handful if others and told.last[origin] == self._me else 0
-                own[origin] = replace(bucket, tokens=tokens - left[origin])
+                spared[origin] = bucket.handful if others and last == self._me else 0.0
+                own[origin] = replace(bucket, tokens=tokens - spared[origin])
             took: set[str] = set()
             yield took
             if handle is not None:
                 told.asked[self._me] = now - ahead
-                told.last.update((origin, self._me) for origin in took)
                 for origin, one in own.items():
-                    told.left[origin] = one.tokens + left.get(origin, 0.0), one.at - ahead
+                    _, _, last = told.left.get(origin, (0.0, 0, ""))
+                    told.left[origin] = (
+                        round(one.tokens + spared.get(origin, 0.0), 3),
+                        one.at - ahead,
+                        self._me if origin in took else last,
+                    )
                 with contextlib.suppress(OSError):
                     _write(handle, told)
 
@@ -95,17 +99,9 @@ def _read(handle: int) -> _Told:
         }
     except (ValueError, TypeError, AttributeError, KeyError):
         return _Told()  # new, or torn by a full disk: as good as none
-    return _Told(
-        {origin: (tokens, at) for origin, (tokens, at, _) in left.items()},
-        {origin: who for origin, (_, _, who) in left.items()},
-        asked,
-    )
+    return _Told(left, asked)
 
 
 def _write(handle: int, told: _Told) -> None:
-    origins = {
-        origin: (round(tokens, 3), at, told.last.get(origin, ""))
-        for origin, (tokens, at) in told.left.items()
-    }
-    text = json.dumps({"origins": origins, "asked": told.asked}).encode()
+    text = json.dumps({"origins": told.left, "asked": told.asked}).encode()
     os.ftruncate(handle, os.pwrite(handle, text, 0))

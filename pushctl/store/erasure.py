@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from pushctl.model import Millis
+from pushctl.store.tags import DROP_UNUSED
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -78,10 +79,6 @@ class Erasure:
              WHERE subscription_id {_WHO}
         """  # noqa: S608
         tags = f"SELECT DISTINCT tag_id FROM subscription_tags WHERE subscription_id {_WHO}"  # noqa: S608
-        unused = """
-            DELETE FROM tags WHERE id = ?
-               AND NOT EXISTS (SELECT 1 FROM subscription_tags WHERE tag_id = tags.id)
-        """
         delete = f"DELETE FROM subscriptions WHERE id {_WHO}"  # noqa: S608
         values = {"ids": orjson.dumps(list(ids)).decode(), "now": now}
         with self._store.write() as connection:
@@ -89,7 +86,7 @@ class Erasure:
             connection.execute(unlink, values)
             had = connection.execute(tags, values).fetchall()
             connection.execute(delete, values)
-            connection.executemany(unused, had)
+            connection.executemany(DROP_UNUSED, had)
 
     def unname(self, alias: str) -> None:
         """Take an alias out of the audiences that campaigns were sent to."""

@@ -8,6 +8,8 @@ three failures over a week or more make it gone, softly.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import orjson
+
 from pushctl.model import Millis
 from pushctl.store.events import ARRIVAL
 
@@ -18,9 +20,12 @@ ASIDE: Millis = 24 * 3600 * 1000
 FAILURES = 3
 FAILING_FOR: Millis = 7 * 24 * 3600 * 1000
 
+# Whether the subscription s is reached by the push service :origin.
+_AT_ORIGIN = "s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'"
+
 # Whether the subscription s came by itself, through the receiver, and has never taken a
 # message: all that a stranger who makes one up can get.
-NEWCOMER = f"""
+_NEWCOMER = f"""
     s.verified_at IS NULL
     AND EXISTS (SELECT 1 FROM events AS e WHERE e.dedupe_key = s.id || '{ARRIVAL}')
     AND NOT EXISTS (SELECT 1 FROM deliveries AS a
@@ -50,9 +55,12 @@ class Health:
 
     def newcomers(self, subscriptions: Sequence[int]) -> int:
         """Return how many came by themselves and have never taken a message."""
-        sql = f"SELECT count(*) FROM subscriptions AS s WHERE s.id = ? AND {NEWCOMER}"  # noqa: S608
-        read = self._store.connection.execute
-        return sum(int(read(sql, (one,)).fetchone()[0]) for one in subscriptions)
+        sql = f"""
+            SELECT count(*) FROM subscriptions AS s
+             WHERE s.id IN (SELECT value FROM json_each(:ids)) AND {_NEWCOMER}
+        """  # noqa: S608
+        values = {"ids": orjson.dumps(list(subscriptions)).decode()}
+        return int(self._store.connection.execute(sql, values).fetchone()[0])
 
     def takers(self, campaign: int, origin: str, most: int) -> int:
         """
@@ -60,19 +68,19 @@ class Health:
 
         Looks at the last 1,000 who took it.
         """
-        sql = """
+        sql = f"""
             SELECT count(*) FROM (
                 SELECT 1 FROM (
                     SELECT id, subscription_id FROM deliveries INDEXED BY deliveries_status
                      WHERE campaign_id = :campaign AND status = 'accepted'
                      ORDER BY id DESC LIMIT 1000) AS d
                   JOIN subscriptions AS s ON s.id = d.subscription_id
-                 WHERE s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
+                 WHERE {_AT_ORIGIN}
                    AND EXISTS (SELECT 1 FROM deliveries AS a
                                 WHERE a.subscription_id = s.id AND a.id < d.id
                                   AND a.status = 'accepted')
                  LIMIT :most)
-        """
+        """  # noqa: S608
         values = {"campaign": campaign, "origin": origin, "most": most}
         return int(self._store.connection.execute(sql, values).fetchone()[0])
 
@@ -147,8 +155,8 @@ class Health:
                  WHERE campaign_id <> :campaign AND status IN ('accepted', 'gone')
                  ORDER BY id DESC LIMIT 50000) AS d
               JOIN subscriptions AS s ON s.id = d.subscription_id
-             WHERE s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
-               AND NOT (d.status = 'gone' AND {NEWCOMER})
+             WHERE {_AT_ORIGIN}
+               AND NOT (d.status = 'gone' AND {_NEWCOMER})
         """  # noqa: S608
         values = {"origin": origin, "campaign": campaign}
         (share,) = self._store.connection.execute(sql, values).fetchone()
@@ -175,12 +183,12 @@ class Health:
 
     def found_gone(self, campaign: int, origin: str, since: Millis = 0) -> list[int]:
         """Return the subscriptions of *origin* that are gone since *campaign* was told so."""
-        sql = """
+        sql = f"""
             SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
              WHERE d.campaign_id = :campaign AND d.status = 'gone' AND d.changed_at >= :since
                AND s.state = 'gone'
-               AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
-        """
+               AND {_AT_ORIGIN}
+        """  # noqa: S608
         values = {"campaign": campaign, "origin": origin, "since": since}
         return [row[0] for row in self._store.connection.execute(sql, values)]
 
@@ -203,12 +211,12 @@ class Health:
         return [row[0] for row in self._store.connection.execute(sql, values)]
 
 
-_ANSWERED = """
-    SELECT {columns} FROM (
+_ANSWERED = f"""
+    SELECT {{columns}} FROM (
         SELECT id, subscription_id, changed_at FROM deliveries INDEXED BY deliveries_status
-         WHERE campaign_id = :campaign AND status = '{status}' AND id >= :first
-         ORDER BY id DESC LIMIT {limit}) AS d
+         WHERE campaign_id = :campaign AND status = '{{status}}' AND id >= :first
+         ORDER BY id DESC LIMIT {{limit}}) AS d
       JOIN subscriptions AS s ON s.id = d.subscription_id
      WHERE d.changed_at BETWEEN :since AND :until
-       AND s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'
-"""
+       AND {_AT_ORIGIN}
+"""  # noqa: S608

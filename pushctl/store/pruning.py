@@ -11,13 +11,12 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
+from pushctl.store.tags import DROP_UNUSED, UNUSED
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 _CHUNK = 5_000
-
-_UNUSED = "NOT EXISTS (SELECT 1 FROM subscription_tags WHERE tag_id = tags.id)"
 
 # What to look for, and what to do with each row of it.
 _STATEMENTS = (
@@ -49,8 +48,8 @@ _STATEMENTS = (
     ),
     # Tags that nobody has, but for the first thousand names: those are a shop's own.
     (
-        f"SELECT id FROM tags WHERE {_UNUSED} ORDER BY id LIMIT -1 OFFSET 1000",  # noqa: S608
-        f"DELETE FROM tags WHERE id = ? AND {_UNUSED}",  # noqa: S608
+        f"SELECT id FROM tags WHERE {UNUSED} ORDER BY id LIMIT -1 OFFSET 1000",  # noqa: S608
+        DROP_UNUSED,
     ),
     ("SELECT id FROM runs WHERE started_at < :before", "DELETE FROM runs WHERE id = ?"),
 )

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from pushctl.store import Store
 
 
+# Whether nobody has the tag, active or not.
+UNUSED = "NOT EXISTS (SELECT 1 FROM subscription_tags WHERE tag_id = tags.id)"
+DROP_UNUSED = f"DELETE FROM tags WHERE id = ? AND {UNUSED}"  # noqa: S608
+
+
 class TagCount(NamedTuple):
     """A tag and how many have it now."""
 

@@ -13,7 +13,7 @@ import orjson
 from pushctl.config import Config, Site
 from pushctl.inbox import Writer
 from pushctl.jobs.ingest import IngestReport, drain
-from pushctl.model import InboxRecord, Millis, Subscription
+from pushctl.model import CampaignStatus, InboxRecord, Millis, Subscription
 from pushctl.push import vapid
 from pushctl.rules import tokens
 from pushctl.store import Store
@@ -48,6 +48,24 @@ class Project:
     def get(self, browser: "Browser") -> Subscription | None:
         hashed = tokens.endpoint_hash(browser.endpoint)
         return self.store.subscriptions.by_endpoint_hash(hashed, NOON)
+
+    def plan(self, browser: "Browser") -> int:
+        """Plan a message of a running campaign to *browser*; return its row."""
+        found = self.get(browser)
+        assert found is not None
+        campaign = self.store.campaigns.create(
+            name="spring",
+            template="spring",
+            audience="",
+            sources={},
+            options={},
+            now=NOON,
+            expires_at=None,
+            status=CampaignStatus.RUNNING,
+        )
+        self.store.deliveries.plan(campaign.id, [found.id], now=NOON, expires_after=None)
+        (row,) = self.store.connection.execute("SELECT id FROM deliveries").fetchone()
+        return int(row)
 
 
 def make_project(folder: Path, store: Store) -> Project:
