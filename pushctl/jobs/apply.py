@@ -222,11 +222,9 @@ def _set_tags(
     store = desk.store.tags
     before = store.count_of(subscription) if tags else 0
     for name, life in tags:
-        if fields.is_reserved(name):
-            continue
-        if store.find(name) is None and store.names() >= MAX_NAMES:
-            continue  # nobody is lost for it
-        store.add([subscription], name, at, None if life is None else at + life)
+        if not fields.is_reserved(name):
+            until = None if life is None else at + life
+            store.add([subscription], name, at, until, most=MAX_NAMES)
     # Those that it has may be told again, however many there are.
     if tags and store.count_of(subscription) > max(MAX_TAGS, before):
         raise InputError(f"more than {MAX_TAGS} tags on one subscription")

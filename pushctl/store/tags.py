@@ -62,11 +62,14 @@ class Tags:
         name: str,
         now: Millis,
         expires_at: Millis | None = None,
+        *,
+        most: int | None = None,
     ) -> int:
         """
         Put a tag on; return how many didn't have it.
 
-        On those that have it the time and the expiry are set anew. Nobody's tag isn't made.
+        On those that have it the time and the expiry are set anew. Nobody's tag isn't made,
+        nor is a new one where there are *most*: then nobody gets it.
         """
         sql = """
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at, expires_at)
@@ -79,7 +82,11 @@ class Tags:
             fields.tag(name)  # still has to be one
             return 0
         with self._store.write() as connection:
-            tag = self.ensure(name)
+            tag = self.find(name)
+            if tag is None:
+                if most is not None and self.names() >= most:
+                    return 0
+                tag = self.ensure(name)
             had = self._having(tag, rows, now)
             connection.executemany(sql, ((tag, row, now, expires_at) for row in rows))
         return len(rows) - had
