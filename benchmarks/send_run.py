@@ -24,7 +24,8 @@ def main() -> None:
     # Not at the top: each worker imports this file first, and needs none of it.
     from benchmarks.sink import HOST
     from pushctl import config as configuration
-    from pushctl.jobs import broadcast, deliver
+    from pushctl.jobs import broadcast
+    from pushctl.jobs.delivery import deliver
     from pushctl.store import Store
 
     folder, port, ca, encoder, name = sys.argv[1:]

@@ -10,7 +10,8 @@ import pytest
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, TemplateError
-from pushctl.jobs import campaigns, crew, deliver, recovery
+from pushctl.jobs import campaigns
+from pushctl.jobs.delivery import deliver, pool, recovery
 from pushctl.model import Answer, CampaignStatus, DeliveryStatus, Outcome, SubscriptionState
 from pushctl.push import journal, vapid
 from pushctl.store import Store
@@ -82,7 +83,7 @@ def test_a_second_run_of_a_finished_campaign_sends_nothing(
 
 
 def test_many_go_out_through_a_pool(field: Field, service: PushService) -> None:
-    count = crew.FEW + 500
+    count = pool.FEW + 500
     field.people(count)
     before, progress = len(service.receipts()), []
     options = deliver.Options(patience=0.0, progress=progress.append)
@@ -431,7 +432,7 @@ def test_two_runs_of_one_campaign_do_not_overlap(field: Field) -> None:
 
 
 def test_a_pause_by_another_process_is_noticed(field: Field, service: PushService) -> None:
-    count = crew.FEW
+    count = pool.FEW
     field.people(count)
     campaign = field.freeze(soon())
 

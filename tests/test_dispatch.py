@@ -80,7 +80,7 @@ def test_a_signal_leaves_reminders_to_the_next_sweep(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ctrl-C, systemctl stop, a reboot: nobody is there to say `campaigns resume`."""
-    from pushctl.jobs import sending as engine
+    from pushctl.jobs.delivery import run as engine
 
     people, now = field.people(40), sending.soon()
     fill(field.store, people, now - 4 * MINUTE)

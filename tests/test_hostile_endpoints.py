@@ -14,7 +14,7 @@ import pycurl
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import deliver
+from pushctl.jobs.delivery import deliver
 from pushctl.push import chunk, request, transport
 from pushctl.rules.tokens import encode, endpoint_hash
 from pushctl.store import Store

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pushctl.jobs.letters import MAX_FRAMES, Writer
+from pushctl.jobs.delivery.render import MAX_FRAMES, Writer
 from pushctl.rules import tokens
 from pushctl.store.deliveries import Claimed
 from pushctl.templates import Template

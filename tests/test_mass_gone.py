@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import deliver, subscribers
+from pushctl.jobs import subscribers
+from pushctl.jobs.delivery import deliver
 from pushctl.model import CampaignStatus
 from pushctl.rules import policy
 from pushctl.rules.tokens import encode, endpoint_hash

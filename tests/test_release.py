@@ -9,7 +9,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError
-from pushctl.jobs import guard
+from pushctl.jobs.delivery import restore_guard
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending
@@ -70,7 +70,7 @@ def test_a_project_sends_and_goes_on_sending(field: Field) -> None:
         (person,) = field.people(1, first=number)
         leave(field, person)
         assert sweep(field)[0] == 0
-    assert guard.trouble(field.store, field.config) is None
+    assert restore_guard.trouble(field.store, field.config) is None
 
 
 def test_an_old_backup_reminds_nobody_a_second_time(field: Field, service: PushService) -> None:
@@ -156,10 +156,10 @@ def test_who_moved_the_project_says_so_and_all_goes_on(
 ) -> None:
     field.people(3)
     campaign = field.freeze(sending.soon())
-    guard.accept(field.store, field.config)
-    copy = guard.path(field.config).read_bytes()
-    guard.path(field.config).rename(guard.path(field.config).with_name("old"))
-    guard.path(field.config).write_bytes(copy)
+    restore_guard.accept(field.store, field.config)
+    copy = restore_guard.path(field.config).read_bytes()
+    restore_guard.path(field.config).rename(restore_guard.path(field.config).with_name("old"))
+    restore_guard.path(field.config).write_bytes(copy)
     assert sweep(field)[0] == 3
 
     assert pushctl("release", "--moved", "--yes", cwd=field.config.folder).code == 0
@@ -170,24 +170,24 @@ def test_who_moved_the_project_says_so_and_all_goes_on(
 def test_another_machine_is_noticed(
     field: Field, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    guard.accept(field.store, field.config)
+    restore_guard.accept(field.store, field.config)
     (tmp_path / "machine-id").write_text("another")
-    monkeypatch.setattr(guard, "_MACHINE", tmp_path / "machine-id")
+    monkeypatch.setattr(restore_guard, "_MACHINE", tmp_path / "machine-id")
     with pytest.raises(ConfigError, match="another machine"):
-        guard.check(field.store, field.config)
+        restore_guard.check(field.store, field.config)
 
 
 def test_a_dry_run_and_reading_are_always_allowed(field: Field) -> None:
-    guard.accept(field.store, field.config)
-    guard.path(field.config).unlink()
+    restore_guard.accept(field.store, field.config)
+    restore_guard.path(field.config).unlink()
     folder = field.config.folder
     assert pushctl("sweep", "--dry-run", cwd=folder).code == 0
     assert pushctl("campaigns", "list", cwd=folder).code == 0
 
 
 def test_check_says_that_nothing_is_sent(field: Field) -> None:
-    guard.accept(field.store, field.config)
-    guard.path(field.config).unlink()
+    restore_guard.accept(field.store, field.config)
+    restore_guard.path(field.config).unlink()
     run = pushctl("check", cwd=field.config.folder)
     assert run.code == 3
     assert "pushctl release" in run.out + run.err

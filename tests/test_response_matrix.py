@@ -21,7 +21,7 @@ from pushctl.commands import results
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import PushctlError
-from pushctl.jobs import deliver
+from pushctl.jobs.delivery import deliver
 from pushctl.model import Campaign, CampaignStatus, Millis
 from tests.support import sending
 from tests.support.answers import (

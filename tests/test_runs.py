@@ -16,8 +16,9 @@ from pushctl.commands import send
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError, InputError, UsageError
-from pushctl.jobs import broadcast, campaigns, crew, deliver, recovery, sweep
-from pushctl.jobs import sending as job
+from pushctl.jobs import broadcast, campaigns, sweep
+from pushctl.jobs.delivery import deliver, pool, recovery
+from pushctl.jobs.delivery import run as job
 from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Letter, Outcome
 from pushctl.output import Format
 from pushctl.push import journal
@@ -352,19 +353,19 @@ def test_on_a_disk_that_is_nearly_full_nothing_is_begun(
 
 def test_workers_may_die_often_in_a_long_run(field: Field, service: PushService) -> None:
     service.play([{"delay": [0.02, 0.05]}])
-    count, killed = crew.FEW + 10_000, set[int]()
+    count, killed = pool.FEW + 10_000, set[int]()
     field.people(count)
 
     def kill(ended: int) -> None:
         fresh = set(program.workers_of(os.getpid())) - killed
-        if ended and fresh and len(killed) <= crew.MAX_DEATHS:
+        if ended and fresh and len(killed) <= pool.MAX_DEATHS:
             victim = fresh.pop()
             killed.add(victim)
             with suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
 
     report = field.send(soon(), options=deliver.Options(patience=0.0, progress=kill))
-    assert len(killed) > crew.MAX_DEATHS
+    assert len(killed) > pool.MAX_DEATHS
     assert report.campaign.status is CampaignStatus.FINISHED
     counts = field.counts(report.campaign)
     assert counts["accepted"] + counts.get("in_doubt", 0) == count
@@ -373,10 +374,10 @@ def test_workers_may_die_often_in_a_long_run(field: Field, service: PushService)
 def test_a_worker_that_hangs_is_given_up(
     field: Field, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crew, "SILENCE", 1)
-    monkeypatch.setattr(crew, "FAREWELL", 1.0)
+    monkeypatch.setattr(pool, "SILENCE", 1)
+    monkeypatch.setattr(pool, "FAREWELL", 1.0)
     field.config = sending.led_to(field.config, service, timeout=3.0)
-    count, stopped = crew.FEW + 1_000, list[int]()
+    count, stopped = pool.FEW + 1_000, list[int]()
     field.people(count)
 
     def hang(ended: int) -> None:
@@ -395,10 +396,10 @@ def test_a_worker_that_dies_in_the_middle_of_its_answer_is_noticed(
 ) -> None:
     """The pool waits for the rest of it; so would the run, and the end of the program."""
     service.play([{"delay": [0.01, 0.03]}])
-    count, died = crew.FEW + 3_000, list[bool]()
+    count, died = pool.FEW + 3_000, list[bool]()
     field.people(count)
 
-    class Doomed(crew.Crew):
+    class Doomed(pool.Crew):
         def submit(self, letters: Sequence[Letter]) -> "Future[list[Outcome]]":
             future = super().submit(letters)
             if len(letters) > 1 and not died:
@@ -422,7 +423,7 @@ def under_way(field: Field, service: PushService) -> "subprocess.Popen[bytes]":
     """Start to send to many in a process group of its own; return when it has begun."""
     service.play([{"delay": [0.2, 0.4]}])
     sending.lead_to(field.config.folder, service)
-    field.people(crew.FEW + 4_000)
+    field.people(pool.FEW + 4_000)
     campaign = field.freeze(soon())
     before = len(service.receipts())
     # Under nohup we ignore SIGHUP, and so would what we start.

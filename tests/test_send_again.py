@@ -7,7 +7,7 @@ import pytest
 
 from pushctl import lock
 from pushctl.errors import ConfigError
-from pushctl.jobs import deliver, recovery
+from pushctl.jobs.delivery import deliver, recovery
 from pushctl.store import Store
 from tests.support import sending
 from tests.support.program import pushctl

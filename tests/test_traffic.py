@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import clock
-from pushctl.jobs.letters import Item, LaneKey
-from pushctl.jobs.traffic import Traffic
+from pushctl.jobs.delivery import clock
+from pushctl.jobs.delivery.render import Item, LaneKey
+from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Millis
 from pushctl.rules import policy
 from pushctl.store.origins import Origin

@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pushctl.jobs import guard, sweep
+from pushctl.jobs import sweep
+from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.release import release
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash
@@ -148,20 +149,20 @@ class Walks(RuleBasedStateMachine):
     @rule()
     def restore(self) -> None:
         """An old copy comes back: nothing until it is released, and then nothing twice."""
-        sent = guard.generation(self.store)
+        sent = restore_guard.generation(self.store)
         self.store.close()
         for tail in ("-wal", "-shm"):
             (self.folder / f"pushctl.db{tail}").unlink(missing_ok=True)
         shutil.copyfile(self.folder / "backup.db", self.folder / "pushctl.db")
         self.store = Store(self.folder / "pushctl.db")
         self.shop.store = self.store
-        if guard.generation(self.store) < sent:
-            assert guard.trouble(self.store, self.shop.config) is not None
+        if restore_guard.generation(self.store) < sent:
+            assert restore_guard.trouble(self.store, self.shop.config) is not None
             release(self.store, self.shop.config, self.now)
             self.before += self.shop.sent
             self.shop.sent = []
             self.known = self.last_event()
-        assert guard.trouble(self.store, self.shop.config) is None
+        assert restore_guard.trouble(self.store, self.shop.config) is None
 
     def last_event(self) -> int:
         (last,) = self.store.connection.execute("SELECT max(id) FROM events").fetchone()

@@ -29,11 +29,11 @@ def command(
     their way through triggers are taken off it. With --moved all of it goes on. People whom
     the backup has brought back although they were forgotten are forgotten once more.
     """
-    from pushctl.jobs import guard
+    from pushctl.jobs.delivery import restore_guard
     from pushctl.jobs.release import release
 
     here = context.of(ctx)
-    why = guard.trouble(here.store, here.config)
+    why = restore_guard.trouble(here.store, here.config)
     output.say(f"{why}." if why else "Nothing to release: this database may send.")
     if why and output.confirm("Let it send?", yes):
         counts = release(here.store, here.config, here.now, moved=moved)

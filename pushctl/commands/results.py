@@ -9,7 +9,8 @@ import typer
 from pushctl import output
 from pushctl.commands.context import Context
 from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedError
-from pushctl.jobs import campaigns, deliver, postbox
+from pushctl.jobs import campaigns
+from pushctl.jobs.delivery import deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules import timing
 from pushctl.rules.wording import counted, moment

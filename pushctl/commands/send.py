@@ -169,7 +169,8 @@ def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
 
 def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     from pushctl.commands import results
-    from pushctl.jobs import broadcast, deliver
+    from pushctl.jobs import broadcast
+    from pushctl.jobs.delivery import deliver
 
     deliver.ready(here.store, here.config)
     now = here.later()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, UsageError
-from pushctl.jobs import deliver
-from pushctl.jobs.postbox import open_postbox
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, DeliveryStatus, Json, Millis
 from pushctl.store import Store
 from pushctl.store.campaigns import BY_HAND

@@ -14,8 +14,9 @@ from pushctl import config as configs
 from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
-from pushctl.jobs import declared, guard, init
+from pushctl.jobs import declared, init
 from pushctl.jobs.declared import Level
+from pushctl.jobs.delivery import restore_guard
 from pushctl.rules.structure import line_of
 from pushctl.rules.wording import counted
 
@@ -190,7 +191,7 @@ def _database(config: Config) -> Iterator[Finding]:
             text = f"{people} came with the key {key}, which is not there"
             remedy = f"Bring {config.keys / f'vapid-{key}.pem'} back from a backup."
             yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
-        if why := guard.trouble(store, config):
+        if why := restore_guard.trouble(store, config):
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         if not damage:

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from pushctl.errors import BusyError, PushctlError
-from pushctl.jobs import deliver, recurring
-from pushctl.jobs.traffic import PACED
+from pushctl.jobs import recurring
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.types import PACED
 from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus
 from pushctl.rules.enrolment import observe

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pushctl.config import Config
-from pushctl.jobs.letters import Segments
+from pushctl.jobs.delivery.render import Segments
 from pushctl.model import Millis
 from pushctl.store import Store
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import ConfigError, PushctlError
-from pushctl.jobs import guard, ingest, rehearsed, scan
+from pushctl.jobs import ingest, rehearsed, scan
+from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.dispatch import Dispatch
 from pushctl.jobs.enrol import Enrolling
 from pushctl.jobs.summary import Summary
@@ -89,7 +90,7 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     if not options.rehearsal:
         check_clock(path, now, accept=options.accept_clock)
     if not options.dry_run:
-        guard.check(store, config)
+        restore_guard.check(store, config)
     with lock.hold(path, "pushctl sweep"), _stamped(path, before, now, options):
         sweep = _Sweep(config, store, now, options)
         return sweep.dry() if options.dry_run else sweep.whole()

@@ -4,7 +4,7 @@ What a sending process has started and heard, kept past its death.
 One file a chunk: ``<run>-<first delivery>-<random>.journal``, held under an exclusive
 flock by the process that writes it. Written with plain ``os.write``: it must outlive
 the process. A power loss may take its last records; telling that apart is the affair
-of who reads it back (jobs/recovery).
+of who reads it back (jobs/delivery/recovery).
 """
 
 import fcntl

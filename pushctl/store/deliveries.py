@@ -2,7 +2,7 @@
 Deliveries: the ledger. One row for each message and receiver, from plan to end.
 
 A row is claimed (``sending``, committed) before anything goes out, and gets its outcome
-after; what a crash leaves in ``sending`` is settled by ``jobs/recovery``. Rows on the
+after; what a crash leaves in ``sending`` is settled by ``jobs/delivery/recovery``. Rows on the
 hot path are plain tuples: a dataclass a row would cost more than the query.
 """
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
-    from pushctl.jobs.deliver import Options, Report
+    from pushctl.jobs.delivery.deliver import Options, Report
     from tests.support import sending
 
 KEPT = 3  # campaigns in the database; older ones go, so that it doesn't grow by itself
@@ -56,8 +56,8 @@ def drive(folder: Path, seconds: float, load: Load) -> None:
     """Send campaign after campaign for *seconds*; print what was sent."""
     from pushctl import config as configs
     from pushctl import push
-    from pushctl.jobs import sending as job
-    from pushctl.jobs.postbox import open_postbox
+    from pushctl.jobs.delivery import run as job
+    from pushctl.jobs.delivery.postbox import open_postbox
     from pushctl.push import vapid
     from pushctl.store import Store
     from tests.support import sending
@@ -125,7 +125,7 @@ def _campaign(scene: "sending.Field", told: Told, load: Load, deadline: float) -
 
 
 def _options(load: Load, deadline: float) -> "Options":
-    from pushctl.jobs import deliver
+    from pushctl.jobs.delivery import deliver
 
     left = max(0.1, deadline - time.monotonic())
     return deliver.Options(patience=PATIENCE if load.rate else 0.0, seconds=left)
@@ -133,7 +133,7 @@ def _options(load: Load, deadline: float) -> "Options":
 
 def _later(scene: "sending.Field", options: "Options") -> list["Report"]:
     """Send what had to wait of this campaign and of those before."""
-    from pushctl.jobs import deliver
+    from pushctl.jobs.delivery import deliver
     from tests.support import sending
 
     now = sending.soon()

@@ -2,7 +2,7 @@
 A shop whose triggers are swept: people, events, and a postman who takes every message.
 
 Decisions are made by the real code on a real database; only the push service is left
-out, the ledger is written as jobs/deliver writes it.
+out, the ledger is written as jobs/delivery/deliver writes it.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,8 @@ from typing import Any
 
 from pushctl import config as configs
 from pushctl.config import Config
-from pushctl.jobs import guard, sweep
+from pushctl.jobs import sweep
+from pushctl.jobs.delivery import restore_guard
 from pushctl.model import InteractionKind, Millis
 from pushctl.store import Store
 from pushctl.store.deliveries import Claimed
@@ -121,11 +122,11 @@ class Shop:
                     self.report(row.id, at)
 
     def claim(self, campaign: int, at: Millis) -> list[Claimed]:
-        """Claim what is due, as jobs/sending does: the generation counts up with it."""
+        """Claim what is due, as jobs/delivery/run does: the generation counts up with it."""
         with self.store.write():
             rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 10_000, at)
-            batch = guard.count_up(self.store)
-        guard.note(self.config, batch)
+            batch = restore_guard.count_up(self.store)
+        restore_guard.note(self.config, batch)
         return rows
 
     def endpoint(self) -> str:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from pushctl.jobs.letters import Item, LaneKey
-from pushctl.jobs.shared import Shared
+from pushctl.jobs.delivery.render import Item, LaneKey
+from pushctl.jobs.delivery.shared_rate import Shared
+from pushctl.jobs.delivery.types import PACED
 from pushctl.model import Millis
 from pushctl.rules import policy
 from pushctl.rules.policy import SECOND, Bucket, Lane
@@ -21,9 +22,6 @@ from pushctl.store.origins import Origin
 
 # Letters of a service that holds us for longer than this are given back.
 PATIENCE: Millis = 3 * SECOND
-
-# What a rate limit lets out within this time stays here; the rest comes back later.
-PACED: Millis = 2 * SECOND
 
 # A Retry-After is at most a day (policy.within_day): more is left from a clock that leapt.
 LONGEST: Millis = policy.DAY + policy.LONGEST_PAUSE

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from pushctl.config import Config
 from pushctl.jobs import baskets
-from pushctl.jobs.letters import Extras
+from pushctl.jobs.delivery.render import Extras
 from pushctl.model import Campaign, Json
 from pushctl.store import Store
 from pushctl.store.deliveries import Claimed

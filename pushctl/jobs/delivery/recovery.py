@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 from pushctl.errors import ConfigError
-from pushctl.jobs import letters
-from pushctl.jobs.booking import Book
-from pushctl.jobs.letters import Item
-from pushctl.jobs.traffic import Traffic
+from pushctl.jobs.delivery import render
+from pushctl.jobs.delivery.outcomes import Book
+from pushctl.jobs.delivery.render import Item
+from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Answer, Campaign, Letter, Millis, Outcome
 from pushctl.push import journal
 from pushctl.rules.policy import RESTARTED, STOPPED
@@ -69,7 +69,7 @@ def doubt(delivery: int, reason: str) -> Outcome:
 def _item(row: int, what: Left) -> Item:
     # The letter itself is lost with its process; deciding on its answer needs the rest.
     letter = Letter(row, "", b"", b"", "", b"", 0, "", None)
-    lane = (letters.origin(what.endpoint or ""), what.key_id or "")
+    lane = (render.origin(what.endpoint or ""), what.key_id or "")
     return Item(letter, lane, what.tries, what.expires_at, what.subscription or 0, None, 0)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pushctl.jobs import clock
+from pushctl.jobs.delivery import clock
 from pushctl.model import Millis
 from pushctl.rules.policy import SECOND, Bucket
 

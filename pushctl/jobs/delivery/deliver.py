@@ -12,11 +12,11 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import BusyError
-from pushctl.jobs import guard, recovery
-from pushctl.jobs.postbox import open_postbox
-from pushctl.jobs.sending import Sending
-from pushctl.jobs.stopping import Stop
-from pushctl.jobs.terms import Options, Report
+from pushctl.jobs.delivery import recovery, restore_guard
+from pushctl.jobs.delivery.postbox import open_postbox
+from pushctl.jobs.delivery.run import Sending
+from pushctl.jobs.delivery.signals import Stop
+from pushctl.jobs.delivery.types import Options, Report
 from pushctl.model import Campaign, Millis
 from pushctl.store import Store
 
@@ -34,7 +34,7 @@ def ready(store: Store, config: Config) -> None:
     To be asked before a campaign is frozen: sweeps go on with a frozen one, so whoever
     mends the fault and sends anew would send twice.
     """
-    guard.check(store, config)
+    restore_guard.check(store, config)
     recovery.check_room(open_postbox(config, "ready").journal)
 
 

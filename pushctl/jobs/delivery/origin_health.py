@@ -8,8 +8,8 @@ collects what a person has to know.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from pushctl.jobs.letters import Item, LaneKey
-from pushctl.jobs.traffic import Traffic
+from pushctl.jobs.delivery.render import Item, LaneKey
+from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Campaign, Millis, Outcome, SubscriptionState
 from pushctl.rules import answers, policy
 from pushctl.store import Store

@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pushctl.jobs.letters import Item, LaneKey
-from pushctl.jobs.traffic import Traffic
+from pushctl.jobs.delivery.render import Item, LaneKey
+from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Answer, DeliveryStatus, Millis, Outcome
 from pushctl.rules import answers, policy
 from pushctl.store import Store

@@ -4,9 +4,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pushctl.jobs.letters import Item
+from pushctl.jobs.delivery.render import Item
 from pushctl.model import Campaign, Millis, Outcome
 from pushctl.push import journal
+from pushctl.rules.policy import SECOND
+
+# What a rate limit lets out within this time stays here; the rest comes back later.
+PACED: Millis = 2 * SECOND
 
 
 @dataclass(frozen=True)

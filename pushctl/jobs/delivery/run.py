@@ -11,18 +11,18 @@ from contextlib import suppress
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError
-from pushctl.jobs import barren, context, guard, recovery
-from pushctl.jobs.booking import Book
-from pushctl.jobs.clock import steady
-from pushctl.jobs.course import Course
-from pushctl.jobs.crew import CHUNK, Crew, few_collections
-from pushctl.jobs.letters import Item, Unwritten, Writer
+from pushctl.jobs.delivery import context, recovery, restore_guard, stop_rules
+from pushctl.jobs.delivery.clock import steady
+from pushctl.jobs.delivery.origin_health import Course
+from pushctl.jobs.delivery.outcomes import Book
+from pushctl.jobs.delivery.pool import CHUNK, Crew, few_collections
+from pushctl.jobs.delivery.postbox import open_postbox
+from pushctl.jobs.delivery.render import Item, Unwritten, Writer
+from pushctl.jobs.delivery.signals import Stop
+from pushctl.jobs.delivery.stop_rules import Tolerance
+from pushctl.jobs.delivery.throttle import Traffic
+from pushctl.jobs.delivery.types import Landed, Options, Report
 from pushctl.jobs.membership import segments_of
-from pushctl.jobs.postbox import open_postbox
-from pushctl.jobs.stopping import Stop
-from pushctl.jobs.terms import Landed, Options, Report
-from pushctl.jobs.tolerance import Tolerance
-from pushctl.jobs.traffic import Traffic
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.push import journal
 from pushctl.rules import policy
@@ -91,7 +91,7 @@ class Sending:
     def run(self) -> Report:
         """Send what is due; return how it ended."""
         store, campaign, postbox = self._store, self._campaign, self._postbox
-        guard.check(store, self._config)
+        restore_guard.check(store, self._config)
         self._stop.file = postbox.stop
         self._stop.withdraw()
         now = self._now()
@@ -212,9 +212,9 @@ class Sending:
             )
             self._apply_stop_rules(book)
             rows = self._claim(room, now)
-            batch = guard.count_up(self._store) if rows else None
+            batch = restore_guard.count_up(self._store) if rows else None
         if batch is not None:
-            guard.note(self._config, batch)
+            restore_guard.note(self._config, batch)
         for outcome in landed.outcomes:
             del self._items[outcome.delivery]
         self._report.sent.update(book.tally)
@@ -272,7 +272,7 @@ class Sending:
         store, campaign, keys = self._store, self._campaign, self._postbox.keys.keys()
         self._unwritten += len(rows)
         if not self._written and (
-            fault := barren.fault(store, campaign, keys, rows, self._unwritten)
+            fault := stop_rules.fault(store, campaign, keys, rows, self._unwritten)
         ):
             at = recovery.dated(campaign, now)
             with store.write():

@@ -1,0 +1,1 @@
+"""One campaign, from due rows to outcomes on disk; ``deliver`` is the door."""
