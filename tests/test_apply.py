@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pushctl.jobs import apply as applying
+from pushctl.jobs.ingest import requests as applying
 from pushctl.model import InboxRecord, SubscriptionState
 from pushctl.rules import tokens
 from pushctl.store import Store

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from pushctl.inbox import Writer
-from pushctl.jobs.ingest import IngestReport, drain
+from pushctl.jobs.ingest.drain import IngestReport, drain
 from pushctl.model import InboxRecord
 from pushctl.push import vapid
 from pushctl.rules import tokens

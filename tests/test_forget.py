@@ -8,7 +8,7 @@ import pytest
 from pushctl import inbox
 from pushctl.inbox import Writer
 from pushctl.jobs import forget as forgetting
-from pushctl.jobs import forgotten
+from pushctl.jobs.ingest import erasures
 from pushctl.jobs.release import release
 from pushctl.rules.tokens import encode
 from pushctl.store import Store
@@ -138,7 +138,7 @@ def test_a_backup_brings_no_forgotten_person_back(project: Project, tmp_path: Pa
     found = project.get(moved)
     assert found is not None
     forget(project, found.public_id)
-    noted = forgotten.path(project.config)
+    noted = erasures.path(project.config)
     # Of the moved one both endpoints and the id, of the other one and the id.
     assert (noted.stat().st_mode & 0o777, len(noted.read_text().splitlines())) == (0o600, 5)
     with noted.open("a") as file:
@@ -202,4 +202,4 @@ def test_no_line_of_a_former_endpoint_brings_somebody_back(project: Project, by:
     report = project.drain(old.subscribe(NOON + 500), now=NOON + 900_000)
     assert not report.applied
     assert not any(project.store.subscriptions.counts_by_state().values())
-    assert forgotten.again(project.store, project.config, NOON + 900_000) == 0
+    assert erasures.again(project.store, project.config, NOON + 900_000) == 0

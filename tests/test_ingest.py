@@ -9,7 +9,7 @@ import pytest
 from pushctl import inbox, lock
 from pushctl.errors import BusyError
 from pushctl.inbox import Writer
-from pushctl.jobs.ingest import MOST_REASONS
+from pushctl.jobs.ingest.drain import MOST_REASONS
 from pushctl.model import SubscriptionState
 from pushctl.rules import tokens
 from pushctl.store import Store

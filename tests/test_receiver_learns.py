@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pushctl.jobs import report
-from pushctl.jobs.choices import FEWER, PAUSED
+from pushctl.jobs.ingest.preferences import FEWER, PAUSED
 from pushctl.model import InboxRecord
 from pushctl.receiver import geo
 from pushctl.receiver.rates import Gate

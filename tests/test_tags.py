@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.errors import InputError
-from pushctl.rules import fields
+from pushctl.rules import fields, reserved_tags
 from pushctl.store import Store
 from tests.support import DAY, NOON
 from tests.support.posting import Browser, Project, make_project
@@ -61,8 +61,8 @@ def test_what_is_no_tag_is_refused(name: str, store: Store) -> None:
 
 
 def test_reserved_names_are_known_in_any_spelling() -> None:
-    assert fields.is_reserved("Pushctl:Staff")
-    assert not fields.is_reserved("my pushctl:")
+    assert reserved_tags.is_reserved("Pushctl:Staff")
+    assert not reserved_tags.is_reserved("my pushctl:")
 
 
 def test_counts_are_live(project: Project, people: list[int]) -> None:

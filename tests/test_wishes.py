@@ -6,8 +6,8 @@ import pytest
 
 from pushctl.jobs import broadcast, wishes
 from pushctl.jobs.broadcast import Wish, plan
-from pushctl.jobs.choices import FEWER, PAUSED
 from pushctl.rules import timing
+from pushctl.rules.reserved_tags import FEWER, PAUSED
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.sending import Field
 

@@ -23,11 +23,11 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
     Sweeps do it too. Bad lines go to inbox/quarantine/ and stop nothing; refused ones
     came without the signature of the browser that they speak for (docs/inbox.md).
     """
-    from pushctl.jobs import ingest
+    from pushctl.jobs.ingest import drain
 
     here = context.of(ctx)
     with output.progress("Importing") as bar:
-        report = ingest.drain(
+        report = drain.drain(
             here.store, here.config, here.config.secret(), here.now, bar.advance
         )
     output.rows(report.rows(), _COLUMNS, format, empty="Nothing was waiting.")

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from pushctl.config import Config
-from pushctl.jobs import forgotten, recurring
+from pushctl.jobs import recurring
 from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.ingest import erasures
 from pushctl.model import Millis
 from pushctl.rules.enrolment import State
 from pushctl.store import Store, restoring
@@ -27,7 +28,7 @@ def release(
             counts["messages"] = restoring.hold_back(store, now)
             recurring.skip_due(store, config, now)
         # Erased after the backup was made: it has brought them back.
-        counts["forgotten people"] = forgotten.again(store, config, now)
+        counts["forgotten people"] = erasures.again(store, config, now)
     restore_guard.accept(store, config)
     return counts
 

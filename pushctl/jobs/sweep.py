@@ -16,10 +16,11 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import ConfigError, PushctlError
-from pushctl.jobs import ingest, rehearsed, scan
+from pushctl.jobs import rehearsed, scan
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.dispatch import Dispatch
 from pushctl.jobs.enrol import Enrolling
+from pushctl.jobs.ingest import drain
 from pushctl.jobs.summary import Summary
 from pushctl.jobs.walks import Walks
 from pushctl.model import Millis
@@ -196,7 +197,7 @@ class _Sweep:
     # --- what came in ----------------------------------------------------------------
 
     def _drain(self) -> None:
-        report = ingest.drain(self._store, self._config, self._config.secret(), self._now)
+        report = drain.drain(self._store, self._config, self._config.secret(), self._now)
         self._summary.counts["lines"] += report.lines
 
     def _take_in(self) -> None:

@@ -1,16 +1,16 @@
 """
 What people asked for on the preference page, as far as sending respects it.
 
-A pause and "fewer" are reserved tags (jobs/choices sets them). Broadcasts leave such
+A pause and "fewer" are reserved tags (jobs/ingest/preferences sets them). Broadcasts leave such
 people out, triggers skip their steps; transactional triggers write to everybody.
 """
 
 from collections.abc import Collection
 
-from pushctl.jobs.choices import FEWER, PAUSED
 from pushctl.model import Millis
 from pushctl.rules import timing
 from pushctl.rules.expression import And, Expression, Tag
+from pushctl.rules.reserved_tags import FEWER, PAUSED
 from pushctl.store import Store
 
 # What "fewer" means: one message in so long.

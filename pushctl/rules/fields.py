@@ -20,9 +20,6 @@ MAX_KEYS = 64
 MAX_DEPTH = 6
 MAX_NUMBER = 2**53  # beyond it JavaScript and SQLite disagree on what was meant
 
-# Tags that the program sets itself; no browser may.
-RESERVED = "pushctl:"
-
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 # What proxies say when they don't know, or for Tor.
@@ -56,11 +53,6 @@ def tag(text: str) -> str:
 def fold(text: str) -> str:
     """Return what tells a tag from others: without case, without spelling."""
     return unicodedata.normalize("NFC", tag(text).casefold())
-
-
-def is_reserved(text: str) -> bool:
-    """Say whether only the program itself may set this tag."""
-    return fold(text).startswith(RESERVED)
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-from pushctl.rules import fields
+from pushctl.rules import fields, reserved_tags
 from pushctl.rules.settings import Verdict, between
 
 MAX_RULES = 100
@@ -72,11 +72,12 @@ def _seconds(text: str) -> int:
 
 def _tag(value: str) -> Verdict:
     try:
-        if not fields.is_reserved(value):
+        if not reserved_tags.is_reserved(value):
             return None
     except InputError as error:
         return str(error), "Write a short name, like 'Looked at lamps'."
-    return f"begins with {fields.RESERVED!r}", "Those are pushctl's own; choose another name."
+    prefix = reserved_tags.RESERVED
+    return f"begins with {prefix!r}", "Those are pushctl's own; choose another name."
 
 
 @dataclass(frozen=True, slots=True)

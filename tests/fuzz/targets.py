@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pushctl.errors import InputError
 from pushctl.inbox import BadLine, lines
-from pushctl.jobs import visitors
-from pushctl.jobs.apply import apply
-from pushctl.jobs.desk import Desk
-from pushctl.jobs.ingest import open_desk
+from pushctl.jobs.ingest import profile
+from pushctl.jobs.ingest.drain import open_desk
+from pushctl.jobs.ingest.requests import apply
+from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import InboxRecord
 from pushctl.push import vapid
 from pushctl.receiver import shapes
@@ -45,6 +45,7 @@ from pushctl.rules import (
     fields,
     keys,
     languages,
+    reserved_tags,
     timing,
     tokens,
 )
@@ -200,7 +201,7 @@ def agent(data: bytes) -> None:
 
 def page(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
-    for name, value in visitors._page(text):
+    for name, value in profile._page(text):
         assert name and 0 < len(value) <= fields.MAX_LABEL
         assert value.isprintable() or value.translate(fields._WRITTEN).isprintable()
 
@@ -210,8 +211,8 @@ def word(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     for check in (
         fields.label, fields.tag, fields.fold, fields.language, fields.country,
-        fields.timezone, fields.is_reserved, timing.duration, timing.moment, timing.clock,
-        timing.window,
+        fields.timezone, reserved_tags.is_reserved, timing.duration, timing.moment,
+        timing.clock, timing.window,
     ):  # fmt: skip
         try:
             check(text)

@@ -12,7 +12,7 @@ import orjson
 
 from pushctl.config import Config, Site
 from pushctl.inbox import Writer
-from pushctl.jobs.ingest import IngestReport, drain
+from pushctl.jobs.ingest.drain import IngestReport, drain
 from pushctl.model import CampaignStatus, InboxRecord, Millis, Subscription
 from pushctl.push import vapid
 from pushctl.rules import tokens

@@ -10,11 +10,11 @@ import hmac
 from collections.abc import Callable, Mapping, Sequence
 
 from pushctl.errors import InputError
-from pushctl.jobs import choices, visitors
-from pushctl.jobs.desk import Desk, Verdict, find, signed
+from pushctl.jobs.ingest import preferences, profile
+from pushctl.jobs.ingest.verify import Desk, Verdict, find, signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.push import vapid
-from pushctl.rules import bodies, endpoints, fields, keys, tokens
+from pushctl.rules import bodies, endpoints, keys, reserved_tags, tokens
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Known, Registration
@@ -44,11 +44,11 @@ def apply(desk: Desk, record: InboxRecord) -> Verdict:
 
 def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
     made = _registration(desk, record, body)
-    about = visitors.about(desk, record, body)
+    about = profile.about(desk, record, body)
     # Read before anything is written: what is wrong in them refuses the whole.
     tags, events = bodies.timed_tags(body, "tags"), bodies.several(body, "events")
     attributes = dict(bodies.properties(body.get("attributes"), "attributes"))
-    if visitors.asks_for_privacy(record):
+    if profile.asks_for_privacy(record):
         events, attributes = [], {}
 
     known = desk.store.subscriptions.known(made.endpoint_hash)
@@ -62,10 +62,10 @@ def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ver
     if not verdict.done:
         return verdict
     if verdict.word == "subscribed":
-        attributes = dict(visitors.landing(record, body)) | attributes
+        attributes = dict(profile.landing(record, body)) | attributes
     if attributes:
         desk.store.subscriptions.describe(subscription, attributes)
-    choices.consent(desk, record, subscription, body)
+    preferences.consent(desk, record, subscription, body)
     _set_tags(desk, subscription, tags, record.at)
     _add_events(desk, record, subscription, events)
     return verdict
@@ -211,7 +211,7 @@ def _change_tags(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> V
         return known
     _set_tags(desk, known.id, add, record.at)
     for name in remove:
-        if not fields.is_reserved(name):
+        if not reserved_tags.is_reserved(name):
             desk.store.tags.remove([known.id], name)
     return Verdict(True, "tagged")
 
@@ -222,7 +222,7 @@ def _set_tags(
     store = desk.store.tags
     before = store.count_of(subscription) if tags else 0
     for name, life in tags:
-        if not fields.is_reserved(name):
+        if not reserved_tags.is_reserved(name):
             until = None if life is None else at + life
             store.add([subscription], name, at, until, most=MAX_NAMES)
     # Those that it has may be told again, however many there are.
@@ -263,7 +263,7 @@ def _events(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdic
     known = find(desk, record, body, again=True)  # each event has an id of its own
     if isinstance(known, Verdict):
         return known
-    if visitors.asks_for_privacy(record):
+    if profile.asks_for_privacy(record):
         return Verdict(True, "events not kept: privacy asked for")
     if not _add_events(desk, record, known.id, events):
         return Verdict(True, "events known already")
@@ -345,7 +345,7 @@ _HANDLERS: Mapping[str, Callable[[Desk, InboxRecord, Mapping[str, Json]], Verdic
     "/v1/identify": _identify,
     "/v1/events": _events,
     "/v1/reports": _report,
-    "/v1/preferences": choices.preferences,
-    "/v1/forget": choices.forget,
-    "/v1/prompts": choices.prompt,
+    "/v1/preferences": preferences.preferences,
+    "/v1/forget": preferences.forget,
+    "/v1/prompts": preferences.prompt,
 }

@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 
 from pushctl.errors import InputError
-from pushctl.jobs.desk import Desk, Erased, Verdict, find
+from pushctl.jobs.ingest.verify import Desk, Erased, Verdict, find
 from pushctl.model import InboxRecord, Json, Millis
 from pushctl.rules import agents, bodies, fields
+from pushctl.rules.reserved_tags import FEWER, PAUSED
 from pushctl.store.prompts import OTHER, STAGES
-
-# Tags that only the program sets: a browser can't, but by /v1/preferences.
-PAUSED = fields.RESERVED + "paused"
-FEWER = fields.RESERVED + "fewer"
 
 LONGEST_PAUSE = 366 * 86_400  # seconds
 

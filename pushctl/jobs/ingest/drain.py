@@ -14,9 +14,9 @@ from pushctl import inbox, lock
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError
 from pushctl.inbox import BadLine, Entry, Finished
-from pushctl.jobs import forgotten
-from pushctl.jobs.apply import apply
-from pushctl.jobs.desk import Desk
+from pushctl.jobs.ingest import erasures, traces
+from pushctl.jobs.ingest.requests import apply
+from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import Millis
 from pushctl.store import Store
 
@@ -110,14 +110,12 @@ def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
 
 def _clear(desk: Desk, config: Config) -> None:
     """Take those who asked to be erased out of the inbox's files and the log, too."""
-    from pushctl.jobs import forget  # it drains the inbox itself
-
-    person = forget.Person(
+    person = traces.Person(
         hashes=frozenset().union(*(one.endpoints for one in desk.forgotten)),
         deliveries=frozenset().union(*(one.deliveries for one in desk.forgotten)),
         secret=desk.secret,
     )
-    forget.clear_files(config, person)
+    traces.clear_files(config, person)
     desk.store.checkpoint()
 
 
@@ -131,7 +129,7 @@ def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestR
         desk.store.inbox_cursors.set({entry.segment: entry.offset for entry in batch})
         # Before the commit: after a crash the lines come once more, and stand there.
         inbox.quarantine(config.inbox, aside)
-        forgotten.note(
+        erasures.note(
             config,
             desk.secret,
             ((one.public_id, one.endpoints, one.at) for one in desk.forgotten[before:]),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-from pushctl.jobs.desk import Desk
+from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import InboxRecord, Json
 from pushctl.rules import agents, bodies, fields
 

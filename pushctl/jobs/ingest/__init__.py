@@ -1,0 +1,1 @@
+"""What came in becomes rows: the inbox drained, each request judged once."""

@@ -1,0 +1,113 @@
+"""
+What is left of a person in files: lines of the inbox and of its quarantine.
+
+The files are searched for the person's endpoints and message tokens, and their lines are
+taken out.
+"""
+
+import os
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import orjson
+
+from pushctl import inbox
+from pushctl.config import Config
+from pushctl.inbox import BadLine, Finished
+from pushctl.model import InboxRecord, Json
+from pushctl.rules import tokens
+
+# An endpoint within a line that can't be read: all that may stand in one.
+_ADDRESS = re.compile(r"https://[^\s\"'<>]+")
+
+
+@dataclass(frozen=True)
+class Person:
+    """By what a line of the inbox is known to be about somebody."""
+
+    hashes: Collection[bytes] = field(repr=False)  # of the endpoints, former ones too
+    deliveries: Collection[int]
+    secret: bytes = field(repr=False)
+
+    def is_in(self, item: InboxRecord | BadLine | Finished) -> bool:
+        if isinstance(item, Finished):
+            return False
+        if isinstance(item, BadLine):
+            return self.is_in_text(item.raw.decode("utf-8", "replace"))
+        try:
+            body = orjson.loads(item.body)
+        except ValueError:
+            return self.is_in_text(item.body)
+        return isinstance(body, dict) and self._is_in_body(body)
+
+    def is_in_text(self, text: str) -> bool:
+        plain = text.replace("\\", "")  # JSON may write / as \/
+        return any(
+            tokens.endpoint_hash(one) in self.hashes
+            for found in _ADDRESS.findall(plain)
+            for one in (found, found.rstrip(".,;:)]}"))
+        )
+
+    def _is_in_body(self, body: dict[str, Json]) -> bool:
+        inner = body.get("subscription")
+        named = [body.get("endpoint"), body.get("previous")]
+        named.append(inner.get("endpoint") if isinstance(inner, dict) else None)
+        if any(
+            isinstance(one, str) and tokens.endpoint_hash(one) in self.hashes for one in named
+        ):
+            return True
+        token = body.get("message")
+        delivery = (
+            tokens.read_message_token(self.secret, token) if isinstance(token, str) else None
+        )
+        return delivery in self.deliveries
+
+
+def clear_files(config: Config, person: Person) -> None:
+    """Blank somebody's lines in inbox and quarantine; the caller holds the drain's lock."""
+    clear_inbox(config, person, dry_run=False)
+    clear_quarantine(config, person, dry_run=False)
+
+
+def clear_inbox(config: Config, person: Person, dry_run: bool) -> int:
+    """Blank the person's lines, drained ones of living segments too; return how many."""
+    count = 0
+    starts: dict[str, int] = {}
+    for segment, offset, item in inbox.read(config.inbox, {}):
+        if person.is_in(item):
+            count += 1
+            if not dry_run and offset > starts.get(segment, 0):
+                inbox.blank(config.inbox, segment, starts.get(segment, 0), offset)
+        starts[segment] = offset
+    return count
+
+
+def clear_quarantine(config: Config, person: Person, dry_run: bool) -> int:
+    """Take the person's lines out of the quarantine; return how many there are."""
+    count = 0
+    for path in sorted((config.inbox / inbox.QUARANTINE).glob("*.jsonl")):
+        kept: list[bytes] = []
+        lines = path.read_bytes().splitlines(keepends=True)
+        for line in lines:
+            if _is_about(line, person):
+                count += 1
+            else:
+                kept.append(line)
+        if len(kept) < len(lines) and not dry_run:
+            young = path.with_suffix(".new")
+            with os.fdopen(os.open(young, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
+                file.writelines(kept)
+                file.flush()
+                os.fsync(file.fileno())
+            young.replace(path)
+    return count
+
+
+def _is_about(line: bytes, person: Person) -> bool:
+    try:
+        text = str(orjson.loads(line)["line"])
+    except (ValueError, TypeError, KeyError):
+        return person.is_in_text(line.decode("utf-8", "replace"))
+    item = inbox.decode(text.encode() + b"\n")
+    return person.is_in(item) or person.is_in_text(text)
