@@ -24,7 +24,7 @@ def main() -> None:
     # Not at the top: each worker imports this file first, and needs none of it.
     from benchmarks.sink import HOST
     from pushctl import config as configuration
-    from pushctl.jobs import broadcast
+    from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.delivery import deliver
     from pushctl.store import Store
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
-from pushctl.jobs import broadcast
-from pushctl.jobs.broadcast import Plan, Wish, plan
+from pushctl.jobs.campaigns import broadcast
+from pushctl.jobs.campaigns.broadcast import Plan, Wish, plan
 from pushctl.model import SubscriptionState
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.sending import Field

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.errors import NotFoundError, UsageError
-from pushctl.jobs import campaigns
+from pushctl.jobs.campaigns import manage
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from tests.support import HOUR, NOON, program, sending
@@ -82,13 +82,13 @@ def test_a_triggers_campaign_never_ends(store: Store) -> None:
 
 def test_pausing_and_cancelling_say_when_there_is_nothing_to_do(field: Field) -> None:
     name = field.freeze(name="sale").name
-    assert campaigns.pause(field.store, name, NOON).status is CampaignStatus.PAUSED
-    cancelled, dropped = campaigns.cancel(field.store, field.config, name, NOON + HOUR)
+    assert manage.pause(field.store, name, NOON).status is CampaignStatus.PAUSED
+    cancelled, dropped = manage.cancel(field.store, field.config, name, NOON + HOUR)
     assert (cancelled.status, dropped) == (CampaignStatus.CANCELLED, 4)
     with pytest.raises(UsageError, match="nothing to pause"):
-        campaigns.pause(field.store, name, NOON)
+        manage.pause(field.store, name, NOON)
     with pytest.raises(UsageError, match="nothing to cancel"):
-        campaigns.cancel(field.store, field.config, name, NOON)
+        manage.cancel(field.store, field.config, name, NOON)
 
 
 def test_states_come_with_their_reasons_and_add_up(field: Field) -> None:
@@ -99,7 +99,7 @@ def test_states_come_with_their_reasons_and_add_up(field: Field) -> None:
         (status, reason, None, None, None, "en", 0, NOON, row.id)
         for (status, reason), row in zip(ends, rows, strict=True)
     )
-    states = [(it.status, it.reason, it.count) for it in campaigns.states(field.store, made.id)]
+    states = [(it.status, it.reason, it.count) for it in manage.states(field.store, made.id)]
     assert states == [
         ("planned", "waits its turn", 1),
         ("accepted", "", 1),

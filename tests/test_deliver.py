@@ -10,7 +10,7 @@ import pytest
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, TemplateError
-from pushctl.jobs import campaigns
+from pushctl.jobs.campaigns import manage
 from pushctl.jobs.delivery import deliver, pool, recovery
 from pushctl.model import Answer, CampaignStatus, DeliveryStatus, Outcome, SubscriptionState
 from pushctl.push import journal, vapid
@@ -323,7 +323,7 @@ def test_who_left_after_the_freeze_is_skipped_with_the_reason(field: Field) -> N
         connection.execute("DELETE FROM subscriptions WHERE id = ?", (rows[1],))
     report = deliver.run(field.store, field.config, campaign, soon())
     assert field.counts(report.campaign) == {"accepted": 1, "skipped": 2}
-    reasons = {row.reason for row in campaigns.states(field.store, campaign.id)}
+    reasons = {row.reason for row in manage.states(field.store, campaign.id)}
     assert {"meanwhile unsubscribed", "forgotten"} <= reasons
 
 
@@ -354,7 +354,7 @@ def test_one_receiver_without_a_value_does_not_stop_the_others(field: Field) -> 
     assert field.counts(report.campaign) == {"accepted": 2, "rejected": 1}
     (rejected,) = [
         row
-        for row in campaigns.states(field.store, report.campaign.id)
+        for row in manage.states(field.store, report.campaign.id)
         if row.status == "rejected"
     ]
     assert "name" in rejected.reason
@@ -440,7 +440,7 @@ def test_a_pause_by_another_process_is_noticed(field: Field, service: PushServic
         if ended:
             with Store(field.config.database) as other:
                 if other.campaigns.status(campaign.id) is CampaignStatus.RUNNING:
-                    campaigns.pause(other, campaign.name, soon())
+                    manage.pause(other, campaign.name, soon())
 
     report = deliver.run(
         field.store, field.config, campaign, soon(), deliver.Options(progress=pause)
@@ -456,7 +456,7 @@ def test_a_pause_by_another_process_is_noticed(field: Field, service: PushServic
 def test_a_cancelled_campaign_skips_what_waits(field: Field) -> None:
     field.people(3)
     campaign = field.freeze(soon())
-    campaigns.cancel(field.store, field.config, campaign.name, soon())
+    manage.cancel(field.store, field.config, campaign.name, soon())
     report = deliver.run(field.store, field.config, campaign, soon())
     assert field.counts(report.campaign) == {"skipped": 3}
     assert report.campaign.status is CampaignStatus.CANCELLED
@@ -466,11 +466,11 @@ def test_messages_that_wait_at_mozillas_can_be_taken_back(field: Field) -> None:
     field.people(3, MOZILLA)
     field.people(2, FCM, first=100)
     report = field.send(soon())
-    tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+    tally = manage.recall(field.store, field.config, report.campaign.name, soon())
     assert tally == {"recalled": 3}, "no other service takes anything back"
-    reasons = {it.reason: it.count for it in campaigns.states(field.store, report.campaign.id)}
+    reasons = {it.reason: it.count for it in manage.states(field.store, report.campaign.id)}
     assert reasons == {"recalled": 3, "": 2}
-    again = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+    again = manage.recall(field.store, field.config, report.campaign.name, soon())
     assert again == {}
 
 
@@ -480,9 +480,9 @@ def test_what_a_browser_has_fetched_is_not_taken_back(tmp_path: Path) -> None:
         public = vapid.load(field.config.keys)[field.key].public
         field.subscribed(strict, "mozilla", public, count=3)
         report = field.send(soon())
-        tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+        tally = manage.recall(field.store, field.config, report.campaign.name, soon())
         assert tally == {"too late": 3}
-        assert {it.reason for it in campaigns.states(field.store, 1)} == {""}
+        assert {it.reason for it in manage.states(field.store, 1)} == {""}
         field.store.close()
 
 
@@ -493,10 +493,10 @@ def test_what_a_service_will_not_take_back_now_can_be_asked_back_later(
     field.people(3, MOZILLA)
     report = field.send(soon())
     service.play([{"do": "answer", "status": status}])
-    tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
-    assert tally == {campaigns.NOT_DONE: 3}
+    tally = manage.recall(field.store, field.config, report.campaign.name, soon())
+    assert tally == {manage.NOT_DONE: 3}
     service.play([])
-    tally = campaigns.recall(field.store, field.config, report.campaign.name, soon())
+    tally = manage.recall(field.store, field.config, report.campaign.name, soon())
     assert tally == {"recalled": 3}
 
 
@@ -559,15 +559,15 @@ def test_doubts_are_settled_by_a_persons_word(field: Field, service: PushService
     campaign, _ = crashed(field, 4)
     os.remove(field.config.journal / f"{campaign.id}.boot")
     list(deliver.due(field.store, field.config, soon()))
-    assert len(list(campaigns.in_doubt(field.store, campaign.name))) == 4
+    assert len(list(manage.in_doubt(field.store, campaign.name))) == 4
     before = len(service.receipts())
-    assert campaigns.send_again(field.store, campaign.name, soon() + 30 * DAY) == 0
+    assert manage.send_again(field.store, campaign.name, soon() + 30 * DAY) == 0
     assert field.counts(campaign)["in_doubt"] == 4, "nobody would get them; they may have"
-    assert campaigns.send_again(field.store, campaign.name, soon()) == 4
+    assert manage.send_again(field.store, campaign.name, soon()) == 4
     deliver.run(field.store, field.config, campaign, soon())
     assert field.counts(campaign) == {"accepted": 4}
     assert len(service.receipts()) - before == 4
-    assert campaigns.assume_sent(field.store, None, soon()) == 0
+    assert manage.assume_sent(field.store, None, soon()) == 0
 
 
 def test_a_refusal_after_a_day_and_a_week_makes_gone(field: Field) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import campaigns, dispatch, feeds, sweep
+from pushctl.jobs import dispatch, feeds, sweep
+from pushctl.jobs.campaigns import manage
 from pushctl.jobs.walks import Walks
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
@@ -164,7 +165,7 @@ def test_a_step_that_somebody_paused_is_their_affair(shop: Shop) -> None:
     ann, bob = shop.person(), shop.person()
     shop.fill(ann, NOON)
     shop.sweep(NOON + 3 * MINUTE)
-    campaigns.pause(shop.store, "basket/1", NOON)
+    manage.pause(shop.store, "basket/1", NOON)
     shop.fill(bob, NOON + DAY)
     assert shop.sweep(NOON + DAY + 3 * MINUTE).notes == []
     assert shop.store.triggers.held_steps() == {"basket": ["basket/1 paused"]}

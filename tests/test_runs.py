@@ -16,7 +16,8 @@ from pushctl.commands import send
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError, InputError, UsageError
-from pushctl.jobs import broadcast, campaigns, sweep
+from pushctl.jobs import sweep
+from pushctl.jobs.campaigns import broadcast, manage
 from pushctl.jobs.delivery import deliver, pool, recovery
 from pushctl.jobs.delivery import run as job
 from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Letter, Outcome
@@ -308,7 +309,7 @@ def test_what_can_be_taken_back_still_can_after_a_crash(field: Field) -> None:
 def test_a_cancelled_campaign_settles_what_a_dead_process_left(field: Field) -> None:
     accepted = Outcome(0, Answer.ACCEPTED, "201", 201)
     campaign = crashed(field, {0: accepted})
-    campaigns.cancel(field.store, field.config, campaign.name, soon())
+    manage.cancel(field.store, field.config, campaign.name, soon())
     assert field.counts(campaign) == {"accepted": 1, "skipped": 3}
 
 
@@ -324,10 +325,10 @@ def test_a_process_that_dies_after_the_cancelling_is_settled_by_a_sweep(field: F
 def test_doubts_of_a_cancelled_campaign_are_not_planned_for_nobody(field: Field) -> None:
     doubt = Outcome(0, Answer.IN_DOUBT, "timeout")
     campaign = crashed(field, {0: doubt})
-    campaigns.cancel(field.store, field.config, campaign.name, soon())
+    manage.cancel(field.store, field.config, campaign.name, soon())
     assert field.counts(campaign) == {"in_doubt": 1, "skipped": 3}
     with pytest.raises(UsageError, match="was cancelled"):
-        campaigns.send_again(field.store, campaign.name, soon())
+        manage.send_again(field.store, campaign.name, soon())
     assert field.counts(campaign) == {"in_doubt": 1, "skipped": 3}
 
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import broadcast, wishes
-from pushctl.jobs.broadcast import Wish, plan
+from pushctl.jobs import wishes
+from pushctl.jobs.campaigns import broadcast
+from pushctl.jobs.campaigns.broadcast import Wish, plan
 from pushctl.rules import timing
 from pushctl.rules.reserved_tags import FEWER, PAUSED
 from tests.support import DAY, HOUR, NOON, sending

@@ -64,11 +64,11 @@ def show(
     + in doubt, always.
     """
     from pushctl.commands.results import STATES
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
-    rows = campaigns.states(here.store, campaign.id)
+    rows = manage.states(here.store, campaign.id)
     if format is output.Format.TABLE:
         output.record(campaign, _ABOUT)
         output.gap()
@@ -84,10 +84,10 @@ def pause(ctx: typer.Context, name: NameArgument) -> None:
     \b
     pushctl campaigns pause "sale 2026-11-22"
     """
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
-    paused = campaigns.pause(here.store, name, here.now)
+    paused = manage.pause(here.store, name, here.now)
     output.say(f"{paused.name} is paused. To go on: pushctl campaigns resume {name!r}")
 
 
@@ -111,7 +111,7 @@ def resume(
     so (see pushctl in-doubt).
     """
     from pushctl.commands import results
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
@@ -119,7 +119,7 @@ def resume(
     report = results.deliver_shown(
         here,
         campaign,
-        lambda options: campaigns.resume(here.store, here.config, name, here.now, options),
+        lambda options: manage.resume(here.store, here.config, name, here.now, options),
         accept_mass_gone=accept_mass_gone,
     )
     results.conclude(here, report, format)
@@ -138,14 +138,14 @@ def cancel(
     \b
     pushctl campaigns cancel "sale 2026-11-22" --yes
     """
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
     waiting, _ = here.store.deliveries.waiting(campaign.id, here.now)
     output.say(f"{campaign.name}: {counted(waiting, 'message')} not sent yet.")
     if not dry_run and output.confirm("Never send them?", yes):
-        _, dropped = campaigns.cancel(here.store, here.config, name, here.now)
+        _, dropped = manage.cancel(here.store, here.config, name, here.now)
         output.say(
             f"{campaign.name} is cancelled; {counted(dropped, 'message')} won't be sent."
         )
@@ -169,16 +169,16 @@ def recall(
     have been shown already.
     """
     from pushctl.commands.results import warn_of_loopback
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
     count = sum(1 for _ in here.store.doubts.stored(here.store.campaigns.get(name).id))
     warn_of_loopback(here)
     output.say(f"{name}: {counted(count, 'message')} may still be kept.")
     if count and not dry_run and output.confirm("Ask them back?", yes):
-        tally = campaigns.recall(here.store, here.config, name, here.now)
+        tally = manage.recall(here.store, here.config, name, here.now)
         output.say(", ".join(f"{number:,} {word}" for word, number in tally.items()))
-        if left := tally[campaigns.NOT_DONE]:
+        if left := tally[manage.NOT_DONE]:
             raise DeliveryError(
                 f"{counted(left, 'message')} could not be asked back now; try again in a while"
             )

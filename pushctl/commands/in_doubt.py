@@ -40,9 +40,9 @@ def list_(
     Most settle themselves: a browser that reports its message as shown takes it off the
     list. They are never sent again unless you say so.
     """
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
-    rows = campaigns.in_doubt(context.of(ctx).store, campaign)
+    rows = manage.in_doubt(context.of(ctx).store, campaign)
     output.rows(rows, _COLUMNS, format, empty="Nothing is in doubt.")
 
 
@@ -59,13 +59,13 @@ def assume_sent(
     \b
     pushctl in-doubt assume-sent --campaign "sale 2026-11-22" --yes
     """
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
-    count = sum(1 for _ in campaigns.in_doubt(here.store, campaign))
+    count = sum(1 for _ in manage.in_doubt(here.store, campaign))
     output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Count them as accepted?", yes):
-        settled = campaigns.assume_sent(here.store, campaign, here.now)
+        settled = manage.assume_sent(here.store, campaign, here.now)
         output.say(f"{counted(settled, 'message')} counted as accepted.")
 
 
@@ -83,13 +83,13 @@ def resend(
     pushctl in-doubt resend "sale 2026-11-22" --yes
     pushctl campaigns resume "sale 2026-11-22"
     """
-    from pushctl.jobs import campaigns
+    from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
-    count = sum(1 for _ in campaigns.in_doubt(here.store, campaign))
+    count = sum(1 for _ in manage.in_doubt(here.store, campaign))
     output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Send them again, some perhaps twice?", yes):
-        again = campaigns.send_again(here.store, campaign, here.now)
+        again = manage.send_again(here.store, campaign, here.now)
         _say_what_is_planned(campaign, again, count - again)
 
 

@@ -9,7 +9,7 @@ import typer
 from pushctl import output
 from pushctl.commands.context import Context
 from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedError
-from pushctl.jobs import campaigns
+from pushctl.jobs.campaigns import manage
 from pushctl.jobs.delivery import deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules import timing
@@ -87,7 +87,7 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
 
 
 def _show(here: Context, campaign: Campaign, format: output.Format) -> None:
-    rows = campaigns.states(here.store, campaign.id)
+    rows = manage.states(here.store, campaign.id)
     total = {"status": "all", "count": sum(row.count for row in rows)}
     output.rows(rows, STATES, format, title=campaign.name, total=total)
     sys.stdout.flush()

@@ -28,7 +28,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     \b
     pushctl schedules list
     """
-    from pushctl.jobs import recurring
+    from pushctl.jobs.campaigns import recurring
 
     here = context.of(ctx)
     rows = recurring.rows(here.store, here.config)
@@ -50,7 +50,7 @@ def cancel(
     What a series has sent already stays as it is; a campaign of it that is under way is
     called off with `pushctl campaigns cancel`.
     """
-    from pushctl.jobs import campaigns, recurring
+    from pushctl.jobs.campaigns import manage, recurring
 
     here = context.of(ctx)
     known = {row["name"]: row["when"] for row in recurring.rows(here.store, here.config)}
@@ -59,7 +59,7 @@ def cancel(
     if not output.confirm(f"Never send {name!r} again?", yes):
         return
     if known.get(name) == "once":
-        campaigns.cancel(here.store, here.config, name, here.now)
+        manage.cancel(here.store, here.config, name, here.now)
     else:
         recurring.cancel(here.store, name)
     output.say(f"{name} is cancelled.")

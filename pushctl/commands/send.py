@@ -13,7 +13,7 @@ from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
     from pushctl.commands.context import Context
-    from pushctl.jobs.broadcast import Plan, Wish
+    from pushctl.jobs.campaigns.broadcast import Plan, Wish
 
 Names = list[str] | None
 
@@ -83,7 +83,7 @@ def command(
     Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
     75 another process is sending it, 77 a push service or key refuses us.
     """
-    from pushctl.jobs import broadcast
+    from pushctl.jobs.campaigns import broadcast
 
     here = context.of(ctx)
     wish = broadcast.Wish(
@@ -151,7 +151,7 @@ def _agreed(plan: "Plan", yes: bool) -> bool:
 
 def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
     """Write down what is to be sent again and again; whom it means is found out each time."""
-    from pushctl.jobs import recurring
+    from pushctl.jobs.campaigns import recurring
 
     if wish.every is None:
         return
@@ -169,7 +169,7 @@ def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
 
 def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     from pushctl.commands import results
-    from pushctl.jobs import broadcast
+    from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.delivery import deliver
 
     deliver.ready(here.store, here.config)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from pushctl.errors import BusyError, PushctlError
-from pushctl.jobs import recurring
+from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
 from pushctl.jobs.walks import Walks

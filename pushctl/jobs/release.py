@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pushctl.config import Config
-from pushctl.jobs import recurring
+from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.ingest import erasures
 from pushctl.model import Millis

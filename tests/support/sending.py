@@ -7,7 +7,7 @@ from pathlib import Path
 from pushctl import config as configs
 from pushctl.config import Config, LoopbackConfig
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import broadcast
+from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.delivery import deliver
 from pushctl.model import Campaign, Letter, Millis
 from pushctl.push import vapid

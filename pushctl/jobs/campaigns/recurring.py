@@ -11,8 +11,8 @@ from datetime import datetime, tzinfo
 
 from pushctl.config import Config
 from pushctl.errors import InputError, PushctlError, UsageError
-from pushctl.jobs import broadcast
-from pushctl.jobs.broadcast import Wish
+from pushctl.jobs.campaigns import broadcast
+from pushctl.jobs.campaigns.broadcast import Wish
 from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import schedule, timing
 from pushctl.rules.schedule import Passed

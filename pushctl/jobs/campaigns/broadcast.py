@@ -58,7 +58,7 @@ class Wish:
     at: str | None = None  # "tomorrow 09:00"
     local: bool = False  # on each person's own clock
     passed: Passed = Passed.NOW
-    every: str | None = None  # "monday 09:00": see jobs/recurring
+    every: str | None = None  # "monday 09:00": see jobs/campaigns/recurring
 
 
 @dataclass(frozen=True)
