@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import dispatch, feeds, sweep
+from pushctl.jobs import dispatch, sweep
 from pushctl.jobs.campaigns import manage
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers import feeds
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending

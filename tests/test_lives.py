@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import dispatch, feeds, sweep
+from pushctl.jobs import dispatch, sweep
+from pushctl.jobs.triggers import feeds
 from pushctl.rules import timing
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import feeds, scan, sweep, triggers
-from pushctl.jobs.walks import Walks
+from pushctl.jobs import sweep
+from pushctl.jobs.triggers import describe, feeds, scan
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.jobs.web import WebError
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON
@@ -198,9 +199,9 @@ steps = [{ template = "one", max_late = "1h" }]
 """)
     ann = shop.person()
     shop.store.subscriptions.describe(ann, {"birthday": "1990-04-29"})
-    triggers.pause(shop.config, shop.store, "birthday", NOON)
+    describe.pause(shop.config, shop.store, "birthday", NOON)
     shop.sweep(NOON + HOUR)
-    triggers.pause(shop.config, shop.store, "birthday", None)
+    describe.pause(shop.config, shop.store, "birthday", None)
     for minute in range(-120, 30):
         shop.sweep(NOON + DAY + minute * MINUTE)
     assert shop.got(ann) == [("birthday/1", NOON + DAY)]

@@ -247,7 +247,7 @@ def test_an_event_that_nobody_can_read_stops_nobody(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a stranger's page finds to send next: the other baskets go on."""
-    from pushctl.jobs import enrol
+    from pushctl.jobs.triggers import enrol
 
     ann, eve = shop.person(), shop.person()
     shop.fill(eve, NOON, price=666)

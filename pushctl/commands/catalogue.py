@@ -38,7 +38,7 @@ def import_(
     What a list leaves out stays as it was told before.
     """
     from pushctl.errors import InputError
-    from pushctl.jobs import catalogue
+    from pushctl.jobs.triggers import catalogue
 
     here = context.of(ctx)
     name = site or next(iter(here.config.sites))

@@ -49,9 +49,9 @@ def command(
 def _timeline(
     here: context.Context, who: "Subscription", trigger: str | None
 ) -> list[dict[str, object]]:
-    from pushctl.jobs import explain, triggers
+    from pushctl.jobs.triggers import describe, explain
 
     if trigger is not None:
-        triggers.known(here.config, here.store, trigger)
+        describe.known(here.config, here.store, trigger)
     found = explain.timeline(here.config, here.store, who, here.now, trigger)
     return [asdict(moment) | {"subscriber": who.public_id} for moment in found]

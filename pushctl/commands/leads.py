@@ -44,7 +44,7 @@ def command(
     pushctl leads course_enquiry --note alias:ann "wants the evening group"
     pushctl send --to alias:ann --template reminder
     """
-    from pushctl.jobs import leads
+    from pushctl.jobs.triggers import leads
     from pushctl.rules import timing
 
     here = context.of(ctx)

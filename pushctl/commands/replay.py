@@ -11,7 +11,7 @@ from pushctl.commands.options import FormatOption
 from pushctl.rules.wording import moment
 
 if TYPE_CHECKING:
-    from pushctl.jobs.replay import Rules
+    from pushctl.jobs.triggers.replay import Rules
 
 _FIGURES = (
     output.Column("campaign", "Step"),
@@ -47,7 +47,7 @@ def command(
     Nothing is sent or written. Audiences are asked as of today; messages count as shown.
     Triggers of pushctl.toml that are paused stay so; those of a file count as on.
     """
-    from pushctl.jobs import replay
+    from pushctl.jobs.triggers import replay
 
     here = context.of(ctx)
     begin = replay.beginning(since, here.now)

@@ -12,7 +12,7 @@ from pushctl.commands.options import FormatOption
 from pushctl.errors import InputError
 
 if TYPE_CHECKING:
-    from pushctl.jobs.tried import Tried
+    from pushctl.jobs.triggers.trial import Tried
 
 app = typer.Typer(no_args_is_help=True, help="Show, pause and try the triggers.")
 
@@ -52,10 +52,10 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     \b
     pushctl triggers list
     """
-    from pushctl.jobs import triggers
+    from pushctl.jobs.triggers import describe
 
     here = context.of(ctx)
-    output.rows(triggers.listed(here.config, here.store), _LIST, format, empty=_NONE)
+    output.rows(describe.listed(here.config, here.store), _LIST, format, empty=_NONE)
 
 
 @app.command()
@@ -68,11 +68,11 @@ def show(
     \b
     pushctl triggers show abandoned_basket_1
     """
-    from pushctl.jobs import triggers
+    from pushctl.jobs.triggers import describe
 
     here = context.of(ctx)
-    trigger = triggers.get(here.config, name)
-    lines = triggers.shown(trigger, triggers.state(here.store, name))
+    trigger = describe.get(here.config, name)
+    lines = describe.shown(trigger, describe.state(here.store, name))
     output.rows(({"what": what, "how": how} for what, how in lines), _SHOW, format)
 
 
@@ -86,10 +86,10 @@ def pause(ctx: typer.Context, name: NameArgument) -> None:
 
     Events still begin and end walks meanwhile. What is too late after the pause expires.
     """
-    from pushctl.jobs import triggers
+    from pushctl.jobs.triggers import describe
 
     here = context.of(ctx)
-    triggers.pause(here.config, here.store, name, here.now)
+    describe.pause(here.config, here.store, name, here.now)
     output.say(f"{name} is paused.")
 
 
@@ -101,10 +101,10 @@ def resume(ctx: typer.Context, name: NameArgument) -> None:
     \b
     pushctl triggers resume abandoned_basket_1
     """
-    from pushctl.jobs import triggers
+    from pushctl.jobs.triggers import describe
 
     here = context.of(ctx)
-    triggers.pause(here.config, here.store, name, None)
+    describe.pause(here.config, here.store, name, None)
     output.say(f"{name} goes on with the next sweep.")
 
 
@@ -130,15 +130,15 @@ def test(
     go out; everything else is what a sweep would decide, quiet hours and the person's own
     time zone included. A paused trigger is tried as if it were on.
     """
-    from pushctl.jobs import tried, triggers
+    from pushctl.jobs.triggers import describe, trial
 
     here = context.of(ctx)
-    trigger = triggers.get(here.config, name)
+    trigger = describe.get(here.config, name)
     who = here.store.subscriptions.get(to, here.now)
-    happened = triggers.rehearse(
+    happened = describe.rehearse(
         here.config, here.store, name, who, here.now, dict(map(_property, given or ()))
     )
-    told = list(tried.told(here.config, here.store, trigger, who, happened, here.now))
+    told = list(trial.told(here.config, here.store, trigger, who, happened, here.now))
     _show_tried(told, format)
     if name in here.store.triggers.paused():
         output.warn(

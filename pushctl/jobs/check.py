@@ -14,9 +14,10 @@ from pushctl import config as configs
 from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
-from pushctl.jobs import declared, init
-from pushctl.jobs.declared import Level
+from pushctl.jobs import init
 from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.triggers import lint
+from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.structure import line_of
 from pushctl.rules.wording import counted
 
@@ -169,7 +170,7 @@ def _segments(config: Config) -> Iterator[Finding]:
 
 def _triggers(config: Config) -> Iterator[Finding]:
     """What one trigger alone can't show; its own faults are among the settings'."""
-    found = list(declared.findings(config))
+    found = list(lint.findings(config))
     for level, problem in found:
         yield Finding("triggers", level, problem.place, problem.fault, problem.remedy)
     if not any(level is Level.PROBLEM for level, _ in found):

@@ -10,7 +10,7 @@ from pushctl.errors import BusyError, PushctlError
 from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import CampaignStatus
 from pushctl.rules.enrolment import observe
 from pushctl.rules.triggers import From, Kind, Trigger

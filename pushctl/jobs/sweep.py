@@ -16,13 +16,14 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import ConfigError, PushctlError
-from pushctl.jobs import rehearsed, scan
+from pushctl.jobs import rehearsed
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.dispatch import Dispatch
-from pushctl.jobs.enrol import Enrolling
 from pushctl.jobs.ingest import drain
 from pushctl.jobs.summary import Summary
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers import scan
+from pushctl.jobs.triggers.enrol import Enrolling
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Millis
 from pushctl.rules import timing
 from pushctl.rules.enrolment import (

@@ -8,7 +8,7 @@ from datetime import tzinfo
 
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import entering, timing
 from pushctl.rules.enrolment import Event, Person

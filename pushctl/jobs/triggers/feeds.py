@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 from pushctl.jobs import web
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
 from pushctl.rules import cart, timing
 from pushctl.rules.triggers import Trigger

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError, Problem
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Millis
 from pushctl.rules import audience, declaration, timing
 from pushctl.rules.enrolment import Person

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 
-from pushctl.jobs import feeds
-from pushctl.jobs.enrol import write
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers import feeds
+from pushctl.jobs.triggers.enrol import write
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.jobs.web import WebError
 from pushctl.model import Json, Millis
 from pushctl.rules import entering, timing

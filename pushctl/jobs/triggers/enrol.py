@@ -11,7 +11,7 @@ from functools import cached_property
 
 from pushctl.errors import InputError
 from pushctl.jobs import baskets
-from pushctl.jobs.walks import Walks
+from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
 from pushctl.rules import cart, timing
 from pushctl.rules.enrolment import Enrolment, Event, State, decide, observe

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import InputError
-from pushctl.jobs import triggers
+from pushctl.jobs.triggers import describe
 from pushctl.model import Millis
 from pushctl.rules.conditions import as_number
 from pushctl.rules.enrolment import State
@@ -57,7 +57,7 @@ def listed(
 
     *step*: only who got that many messages; *state*: only active, finished, ...
     """
-    triggers.known(config, store, name)
+    describe.known(config, store, name)
     if state is not None and state not in set(State):
         raise InputError(f"--state {state!r} is none of {', '.join(State)}.")
     begin = 0 if since is None else now - since

@@ -1,0 +1,1 @@
+"""Triggers: who enters, what is due, what was tried and explained."""
