@@ -71,7 +71,7 @@ def _sweep(file: Path) -> int | None:
     except (OSError, ValueError, TypeError, AttributeError):
         return None  # whatever is wrong, the long way says it better
     if ping_url:
-        from pushctl.jobs import ping
+        from pushctl.jobs.sweep import ping
 
         ping.send(str(ping_url), good=True)
     return 0

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import cli
-from pushctl.jobs import sweep
+from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import catalogue
 from pushctl.store import Store
 from pushctl.store.events import Event

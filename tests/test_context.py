@@ -8,7 +8,7 @@ import pytest
 
 from pushctl import config as configs
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import sweep
+from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
 from pushctl.push import vapid
 from pushctl.store.events import Event

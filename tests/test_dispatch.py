@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import dispatch, sweep
 from pushctl.jobs.campaigns import manage
+from pushctl.jobs.sweep import dispatch, sweep
 from pushctl.jobs.triggers import feeds
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import CampaignStatus

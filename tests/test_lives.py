@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import dispatch, sweep
+from pushctl.jobs.sweep import dispatch, sweep
 from pushctl.jobs.triggers import feeds
 from pushctl.rules import timing
 from pushctl.store import Store

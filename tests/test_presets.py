@@ -16,9 +16,9 @@ import pytest
 
 from pushctl import config as configs
 from pushctl.config import Config
-from pushctl.jobs import sweep
 from pushctl.jobs.delivery import context
 from pushctl.jobs.delivery.render import Writer
+from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import catalogue
 from pushctl.model import InteractionKind, Json, Millis
 from pushctl.store import Store

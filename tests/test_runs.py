@@ -16,10 +16,10 @@ from pushctl.commands import send
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError, InputError, UsageError
-from pushctl.jobs import sweep
 from pushctl.jobs.campaigns import broadcast, manage
 from pushctl.jobs.delivery import deliver, pool, recovery
 from pushctl.jobs.delivery import run as job
+from pushctl.jobs.sweep import sweep
 from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Letter, Outcome
 from pushctl.output import Format
 from pushctl.push import journal

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import sweep
+from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import describe, feeds, scan
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.jobs.web import WebError

@@ -8,8 +8,8 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs import sweep
 from pushctl.jobs.campaigns import broadcast, recurring
+from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
 from pushctl.rules import timing
 from pushctl.rules.schedule import Passed, due, following, rule, wall

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs import baskets, sweep
+from pushctl.jobs import baskets
+from pushctl.jobs.sweep import sweep
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.shop import BASKET, Shop

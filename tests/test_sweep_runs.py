@@ -14,8 +14,8 @@ import pytest
 
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import sweep
 from pushctl.jobs.delivery import deliver
+from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from pushctl.store.events import Event

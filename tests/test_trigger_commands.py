@@ -10,7 +10,8 @@ import pytest
 
 from pushctl import cli
 from pushctl.errors import InputError
-from pushctl.jobs import cron, sweep
+from pushctl.jobs import cron
+from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import feeds
 from pushctl.store import Store
 from pushctl.store.events import Event

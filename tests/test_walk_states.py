@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pushctl.jobs import sweep
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.release import release
+from pushctl.jobs.sweep import sweep
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store

@@ -11,7 +11,7 @@ from pushctl.errors import BusyError
 from pushctl.model import Millis
 
 if TYPE_CHECKING:
-    from pushctl.jobs.sweep import Options, Summary
+    from pushctl.jobs.sweep.sweep import Options, Summary
 
 _COLUMNS = (output.Column("who", "Subscriber"), output.Column("what", "Message"))
 
@@ -48,7 +48,7 @@ def command(
     nothing is sent, drained or remembered. --now is a dry run, too, as if no sweep came
     before that time: what is due earlier and too late by then expires.
     """
-    from pushctl.jobs import sweep
+    from pushctl.jobs.sweep import sweep
 
     here = context.of(ctx)
     dry_run = dry_run or now is not None
@@ -70,7 +70,7 @@ def _swept(
     here: context.Context, now: Millis, options: "Options", ping_url: str | None
 ) -> "Summary":
     """Sweep; a sweep that could not do its work is told to *ping_url*, too."""
-    from pushctl.jobs import sweep
+    from pushctl.jobs.sweep import sweep
 
     try:
         return sweep.run(here.config, here.store, now, options)
@@ -90,7 +90,7 @@ def _moment(here: context.Context, now: str | None) -> Millis:
 
 
 def _ping(url: str | None, *, good: bool) -> None:
-    from pushctl.jobs import ping
+    from pushctl.jobs.sweep import ping
 
     trouble = ping.send(url, good=good) if url else None
     if trouble:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
-from pushctl.jobs import sweep
+from pushctl.jobs.sweep import sweep
 from pushctl.model import Millis
 from pushctl.output import Progress
 from pushctl.rules import timing

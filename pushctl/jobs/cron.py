@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pushctl.errors import ConfigError, InputError
-from pushctl.jobs.summary import said
+from pushctl.jobs.sweep.summary import said
 from pushctl.model import Json
 from pushctl.store import Store
 

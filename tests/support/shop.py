@@ -12,8 +12,8 @@ from typing import Any
 
 from pushctl import config as configs
 from pushctl.config import Config
-from pushctl.jobs import sweep
 from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.sweep import sweep
 from pushctl.model import InteractionKind, Millis
 from pushctl.store import Store
 from pushctl.store.deliveries import Claimed

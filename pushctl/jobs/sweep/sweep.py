@@ -16,11 +16,11 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import ConfigError, PushctlError
-from pushctl.jobs import rehearsed
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.dispatch import Dispatch
 from pushctl.jobs.ingest import drain
-from pushctl.jobs.summary import Summary
+from pushctl.jobs.sweep import dry_run as rehearsed
+from pushctl.jobs.sweep.dispatch import Dispatch
+from pushctl.jobs.sweep.summary import Summary
 from pushctl.jobs.triggers import scan
 from pushctl.jobs.triggers.enrol import Enrolling
 from pushctl.jobs.triggers.enrolments import Walks
