@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pushctl.config import Config, Site
-from pushctl.jobs import baskets
+from pushctl.jobs.subscribers import carts
 from pushctl.model import Json
 from pushctl.store import Store
 from pushctl.store.events import Event
@@ -43,7 +43,7 @@ def did(store: Store, who: int, name: str, at: int, properties: Json = None) -> 
 
 
 def names(store: Store, tmp_path: Path, who: int) -> list[str] | None:
-    held = baskets.of(store, config(tmp_path), {who: "shop"})
+    held = carts.of(store, config(tmp_path), {who: "shop"})
     return held[who]["names"] if who in held else None
 
 
@@ -84,7 +84,7 @@ def test_everybody_has_their_own(store: Store, tmp_path: Path) -> None:
     did(store, first, "cart_updated", NOON, LAMP)
     did(store, second, "cart_updated", NOON, {"items": [{"name": "Rug"}]})
 
-    held = baskets.of(store, config(tmp_path), {first: "shop", second: "shop"})
+    held = carts.of(store, config(tmp_path), {first: "shop", second: "shop"})
 
     assert {who: it["names"] for who, it in held.items()} == {
         first: ["Brass lamp"],
@@ -119,7 +119,7 @@ def test_a_walk_speaks_of_the_basket_as_its_event_found_it(store: Store) -> None
     did(store, who, "cart_updated", NOON + 2 * MINUTE, LAMP)
 
     found = [
-        baskets.at(store, event, ("https://shop.example",))
+        carts.at(store, event, ("https://shop.example",))
         for event in store.enrolments.new_events(0, 10)
     ]
 
@@ -135,4 +135,4 @@ def test_a_purchase_leaves_nothing_for_the_next_event(store: Store) -> None:
 
     *_, last = store.enrolments.new_events(0, 10)
 
-    assert baskets.at(store, last, ()) is None
+    assert carts.at(store, last, ()) is None

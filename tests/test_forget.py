@@ -7,9 +7,9 @@ import pytest
 
 from pushctl import inbox
 from pushctl.inbox import Writer
-from pushctl.jobs import forget as forgetting
 from pushctl.jobs.ingest import erasures
 from pushctl.jobs.release import release
+from pushctl.jobs.subscribers import forget as forgetting
 from pushctl.rules.tokens import encode
 from pushctl.store import Store
 from tests import support

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs import subscribers
 from pushctl.jobs.delivery import deliver
+from pushctl.jobs.subscribers import imports
 from pushctl.model import CampaignStatus
 from pushctl.rules import policy
 from pushctl.rules.tokens import encode, endpoint_hash
@@ -170,7 +170,7 @@ def register_again(field: Field) -> None:
     ]
     file = field.config.folder / "again.jsonl"
     file.write_text("\n".join(lines), "utf-8")
-    report = subscribers.import_file(field.store, field.config, file, soon())
+    report = imports.import_file(field.store, field.config, file, soon())
     assert report.refused == 0, report.rejected
 
 

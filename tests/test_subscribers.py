@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs import subscribers
+from pushctl.jobs.subscribers import imports
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import encode
 from pushctl.store import Store
@@ -316,6 +316,6 @@ def test_who_was_gone_comes_back_who_left_does_not(
 
 
 def test_an_import_beyond_one_batch(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subscribers, "BATCH", 7)
+    monkeypatch.setattr(imports, "BATCH", 7)
     assert load(project, *(person(n % 50) for n in range(60))).added == 50
     assert len(all_of(project)) == 50

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushctl.errors import NotFoundError, UsageError
-from pushctl.jobs import subscribers
+from pushctl.jobs.subscribers import exports
 from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules import audience
 from pushctl.store import Store
@@ -38,9 +38,9 @@ def test_an_export_comes_back_as_it_was(project: Project, form: str, tmp_path: P
         person(2, state="unsubscribed", tags=["VIP"], language="ar", country="EG"),
         person(3, alias="label", alias_trusted=False),
     )
-    lines = subscribers.export(project.store, EVERYONE, NOON, as_csv=form == "csv")
+    lines = exports.export(project.store, EVERYONE, NOON, as_csv=form == "csv")
     path = tmp_path / "out"
-    assert subscribers.write(path, lines) == 3 + (form == "csv")
+    assert exports.write(path, lines) == 3 + (form == "csv")
     assert path.stat().st_mode & 0o777 == 0o600
     before = [_without_ids(one) for one in all_of(project)]
 
@@ -58,7 +58,7 @@ def _without_ids(one: Subscription) -> dict[str, Any]:
 
 def test_no_cell_of_a_csv_is_a_formula(project: Project) -> None:
     load(project, person(1, alias="=1+1", city="+A1", source="@x", tags=["-2+3"]))
-    text = "\n".join(subscribers.export(project.store, EVERYONE, NOON, as_csv=True))
+    text = "\n".join(exports.export(project.store, EVERYONE, NOON, as_csv=True))
     _, row = csv.reader(io.StringIO(text))
     assert not [cell for cell in row if cell.startswith(("=", "+", "@", "-", "\t", "\r"))]
 
@@ -66,7 +66,7 @@ def test_no_cell_of_a_csv_is_a_formula(project: Project) -> None:
 def test_an_export_without_keys_reaches_nobody(project: Project) -> None:
     load(project, person(1))
     for form in (True, False):
-        lines = subscribers.export(project.store, EVERYONE, NOON, as_csv=form, keys=False)
+        lines = exports.export(project.store, EVERYONE, NOON, as_csv=form, keys=False)
         text = "\n".join(lines)
         for secret in (support.endpoint(1), person(1)["keys"]["p256dh"]):
             assert secret not in text
@@ -75,7 +75,7 @@ def test_an_export_without_keys_reaches_nobody(project: Project) -> None:
 def test_an_export_of_some(project: Project) -> None:
     load(project, person(1, tags=["VIP"]), person(2))
     asked = audience.parse("tag('VIP')")
-    assert len(list(subscribers.export(project.store, asked, NOON, as_csv=False))) == 1
+    assert len(list(exports.export(project.store, asked, NOON, as_csv=False))) == 1
 
 
 # --- finding -------------------------------------------------------------------------------

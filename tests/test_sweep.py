@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs import baskets
+from pushctl.jobs.subscribers import carts
 from pushctl.jobs.sweep import sweep
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON
@@ -63,7 +63,7 @@ def test_an_emptied_basket_is_no_abandoned_one(shop: Shop) -> None:
     shop.event(ann, "cart_updated", NOON + MINUTE, items=[])
     shop.sweep(NOON + 3 * MINUTE)
     assert shop.got(ann) == []
-    assert baskets.of(shop.store, shop.config, {ann: "shop"}) == {}
+    assert carts.of(shop.store, shop.config, {ann: "shop"}) == {}
 
 
 def test_each_change_of_the_basket_starts_the_clock_anew(shop: Shop) -> None:

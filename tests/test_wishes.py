@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs import wishes
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Wish, plan
+from pushctl.jobs.subscribers import suppression
 from pushctl.rules import timing
 from pushctl.rules.reserved_tags import FEWER, PAUSED
 from tests.support import DAY, HOUR, NOON, sending
@@ -50,17 +50,17 @@ def test_fewer_is_one_message_a_week(field: Field) -> None:
     assert receivers(field) == [first, *others]
     send_to(field, first, NOON)
     assert receivers(field, NOON + 6 * DAY) == others
-    assert wishes.refusal(field.store, first, NOON + 6 * DAY) == wishes.ENOUGH
+    assert suppression.refusal(field.store, first, NOON + 6 * DAY) == suppression.ENOUGH
     assert receivers(field, NOON + 8 * DAY) == [first, *others]
-    assert wishes.refusal(field.store, first, NOON + 8 * DAY) == ""
+    assert suppression.refusal(field.store, first, NOON + 8 * DAY) == ""
 
 
 def test_a_pause_takes_people_out_of_what_is_planned_for_its_time(field: Field) -> None:
     first, second, _ = receivers(field)
     wish = Wish(everyone=True, template="sale", over="10d")
     campaign = broadcast.freeze(field.store, plan(field.store, field.config, wish, NOON), NOON)
-    skipped = field.store.schedules.withhold(first, NOON + DAY, wishes.PAUSE, NOON + HOUR)
-    field.store.schedules.withhold(second, NOON, wishes.PAUSE, NOON)
+    skipped = field.store.schedules.withhold(first, NOON + DAY, suppression.PAUSE, NOON + HOUR)
+    field.store.schedules.withhold(second, NOON, suppression.PAUSE, NOON)
     assert skipped == 1
     assert field.store.deliveries.counts(campaign.id) == {"planned": 2, "skipped": 1}
-    assert ("skipped", wishes.PAUSE, 1) in field.store.deliveries.reasons(campaign.id)
+    assert ("skipped", suppression.PAUSE, 1) in field.store.deliveries.reasons(campaign.id)

@@ -30,7 +30,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
 
     Segments stand in pushctl.toml under [segments]; docs/audience.md has the language.
     """
-    from pushctl.jobs import audience
+    from pushctl.jobs.subscribers import audience
 
     here = context.of(ctx)
     found = audience.listed(here.config, here.store, here.now)
@@ -52,7 +52,7 @@ def show(
     \b
     pushctl segments show vip
     """
-    from pushctl.jobs import audience
+    from pushctl.jobs.subscribers import audience
 
     here = context.of(ctx)
     output.record(audience.shown(here.config, here.store, name, here.now), _ONE, format)
@@ -72,7 +72,7 @@ def count(
     pushctl segments count vip --tag "Abandoned basket 1"
     pushctl segments count --where "country = 'TR' and not seen within 30d"
     """
-    from pushctl.jobs import audience
+    from pushctl.jobs.subscribers import audience
 
     here = context.of(ctx)
     typed, expression = audience.asked(

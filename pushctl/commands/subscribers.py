@@ -16,7 +16,7 @@ from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.rules.wording import counted, iso, moment
 
 if TYPE_CHECKING:
-    from pushctl.jobs.subscribers import ImportReport
+    from pushctl.jobs.subscribers.imports import ImportReport
     from pushctl.rules.expression import Expression
 
 app = typer.Typer(no_args_is_help=True, help="List, import, tag, forget people.")
@@ -86,7 +86,7 @@ _FORGOTTEN = (
 
 
 def _audience(here: context.Context, tag: Names, segment: Names, where: Names) -> "Expression":
-    from pushctl.jobs import audience
+    from pushctl.jobs.subscribers import audience
 
     _, asked = audience.asked(
         here.config, tags=tag or (), segments=segment or (), where=where or ()
@@ -135,12 +135,12 @@ def show(
     \b
     pushctl subscribers show 1tQ9mX
     """
-    from pushctl.jobs import subscribers
+    from pushctl.jobs.subscribers import exports
 
     here = context.of(ctx)
     person = here.store.subscriptions.get(subscriber, here.now)
     clock = moment if output.for_people(format) else iso
-    output.record(subscribers.described(here.store, person, clock), _SHOW, format)
+    output.record(exports.described(here.store, person, clock), _SHOW, format)
 
 
 @app.command("import")
@@ -165,11 +165,11 @@ def import_(
     Known endpoints are updated, never given other keys. Refused lines are written next
     to the file with their reasons. Doing it again changes nothing.
     """
-    from pushctl.jobs import subscriber_files, subscribers
+    from pushctl.jobs.subscribers import files, imports
 
     here = context.of(ctx)
-    with output.progress("Importing", subscriber_files.count(file)) as bar:
-        report = subscribers.import_file(
+    with output.progress("Importing", files.count(file)) as bar:
+        report = imports.import_file(
             here.store, here.config, file, here.now, site=site, key=key,
             secret=here.config.secret(), progress=bar.advance,
         )  # fmt: skip
@@ -238,31 +238,31 @@ def export(
 def _export_audience(
     here: context.Context, to: Path | None, asked: "Expression", as_csv: bool, *, keys: bool
 ) -> None:
-    from pushctl.jobs import subscribers
+    from pushctl.jobs.subscribers import exports
 
     _guard_secrets(to, keys)
-    lines = subscribers.export(here.store, asked, here.now, as_csv=as_csv, keys=keys)
+    lines = exports.export(here.store, asked, here.now, as_csv=as_csv, keys=keys)
     if to is None:
         output.lines(lines)
     else:
-        written = subscribers.write(to, lines) - as_csv
+        written = exports.write(to, lines) - as_csv
         output.say(f"{counted(written, 'subscriber')} written to {to}.")
 
 
 def _export_person(
     here: context.Context, to: Path | None, alias: str | None, ids: Sequence[str], *, keys: bool
 ) -> None:
-    from pushctl.jobs import dossier, subscribers
+    from pushctl.jobs.subscribers import exports, personal_data
 
     _guard_secrets(to, keys)
-    person = dossier.people(here.store, alias, ids, here.now)
-    text = dossier.written(here.store, person, here.now, keys=keys)
+    person = personal_data.people(here.store, alias, ids, here.now)
+    text = personal_data.written(here.store, person, here.now, keys=keys)
     if to is None:
         output.lines([text])
     else:
-        subscribers.write(to, [text])
+        exports.write(to, [text])
         output.say(f"What is known of {counted(len(person), 'browser')} is written to {to}.")
-    if doubtful := dossier.unsigned(person, alias):
+    if doubtful := personal_data.unsigned(person, alias):
         output.warn(
             f"{doubtful} of {counted(len(person), 'browser')} claimed to be {alias!r}, which "
             "your shop never signed. Make sure of it before you hand this out."
@@ -332,12 +332,12 @@ def untag(
 
 
 def _meant(here: context.Context, refs: Names, where: Names) -> Sequence[int]:
-    from pushctl.jobs import subscribers
+    from pushctl.jobs.subscribers import audience
 
     if bool(refs) == bool(where):
         raise UsageError("name subscribers, or an audience with --where")
     asked = _audience(here, None, None, where) if where else None
-    return subscribers.meant(here.store, refs or (), asked, here.now)
+    return audience.meant(here.store, refs or (), asked, here.now)
 
 
 @app.command()
@@ -358,7 +358,7 @@ def forget(
     Campaigns keep their figures without the person. Backups and exported files are yours
     to delete (docs/subscribers.md).
     """
-    from pushctl.jobs import forget
+    from pushctl.jobs.subscribers import forget
 
     here = context.of(ctx)
     found = len(here.store.subscriptions.find(subscriber))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pushctl import templates
 from pushctl.config import Config, Site
 from pushctl.errors import InputError, NotFoundError, Problem, TemplateError
-from pushctl.jobs import audience
+from pushctl.jobs.subscribers import audience
 from pushctl.model import Json, Message, Millis, Subscription
 from pushctl.rules import payload, values
 from pushctl.store import Store

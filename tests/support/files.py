@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pushctl.jobs import subscribers
-from pushctl.jobs.subscribers import ImportReport
+from pushctl.jobs.subscribers import imports
+from pushctl.jobs.subscribers.imports import ImportReport
 from pushctl.model import Subscription
 from pushctl.rules.tokens import encode
 from tests import support
@@ -29,7 +29,7 @@ def load(project: Project, *lines: Any, name: str = "people.jsonl") -> ImportRep
 
 
 def bring(project: Project, path: Path, **options: Any) -> ImportReport:
-    return subscribers.import_file(
+    return imports.import_file(
         project.store, project.config, path, NOON, secret=SECRET, **options
     )
 

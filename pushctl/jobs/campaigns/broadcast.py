@@ -16,9 +16,9 @@ from itertools import islice
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
-from pushctl.jobs import audience, baskets, wishes
-from pushctl.jobs.membership import segments_of
 from pushctl.jobs.preview import Preview, rendered
+from pushctl.jobs.subscribers import audience, carts, suppression
+from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import (
     Campaign,
     CampaignStatus,
@@ -234,7 +234,7 @@ def _receivers(
     typed, expression = audience.asked(
         config, tags=wish.tags, segments=wish.segments, where=wish.where
     )
-    without = wishes.left_out(store, expression, now)
+    without = suppression.left_out(store, expression, now)
     if not without:
         return typed, store.audience.ids(expression, now, limit=wish.limit)
     wanted = (one for one in store.audience.ids(expression, now) if one not in without)
@@ -349,7 +349,7 @@ def _example(
     if template.segments:
         names = segments_of(store, config, template.segments, now)([receiver.id])[receiver.id]
     extra: dict[str, Json] = {"campaign": {"name": title}}
-    held = baskets.of(store, config, {receiver.id: receiver.site})
+    held = carts.of(store, config, {receiver.id: receiver.site})
     if receiver.id in held:
         extra["cart"] = held[receiver.id]
     return rendered(

@@ -7,8 +7,8 @@ One place for everybody who sends: a broadcast, a sweep, `campaigns resume`.
 from collections.abc import Mapping, Sequence
 
 from pushctl.config import Config
-from pushctl.jobs import baskets
 from pushctl.jobs.delivery.render import Extras
+from pushctl.jobs.subscribers import carts
 from pushctl.model import Campaign, Json
 from pushctl.store import Store
 from pushctl.store.deliveries import Claimed
@@ -24,7 +24,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     event, the code); beside that everybody's basket is known as it is now.
     """
     led = store.triggers.leader(campaign.id) is not None
-    speaks = baskets.wanted(campaign.sources)
+    speaks = carts.wanted(campaign.sources)
     if not (led or speaks):
         return None
 
@@ -33,7 +33,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
         if not speaks:
             return known
         without = [row for row in rows if "cart" not in known.get(row.id, ())]
-        held = baskets.extras(store, config, without)
+        held = carts.extras(store, config, without)
         return {**known, **{row: {**known.get(row, {}), **held[row]} for row in held}}
 
     return look_up

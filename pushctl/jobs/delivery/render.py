@@ -14,6 +14,7 @@ import orjson
 from pushctl.config import Config
 from pushctl.config import Site as SiteConfig
 from pushctl.errors import InputError, TemplateError
+from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Json, Letter, Millis
 from pushctl.rules import payload, policy, tokens, values
 from pushctl.rules.payload import Frame
@@ -27,7 +28,6 @@ LaneKey = tuple[str, str]  # origin, key id
 
 # What a trigger's messages know beside the subscription, by delivery: {"cart": {...}}.
 Extras = Callable[[Sequence[Claimed]], Mapping[int, Mapping[str, Json]]]
-Segments = Callable[[Sequence[int]], Mapping[int, tuple[str, ...]]]  # by subscription
 
 
 class Item(NamedTuple):

@@ -22,7 +22,7 @@ from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.stop_rules import Tolerance
 from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.jobs.delivery.types import Landed, Options, Report
-from pushctl.jobs.membership import segments_of
+from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.push import journal
 from pushctl.rules import policy

@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from pushctl.errors import InputError
-from pushctl.jobs import baskets
+from pushctl.jobs.subscribers import carts
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
 from pushctl.rules import cart, timing
@@ -98,7 +98,7 @@ class Enrolling:
             self._stop(event, who)
         begins = self._begins.get(event.name)
         if begins:
-            basket = baskets.at(self._store, event, self._walks.origins(who.site))
+            basket = carts.at(self._store, event, self._walks.origins(who.site))
             for trigger in begins:
                 self.enter(trigger, event, who, basket)
 
@@ -123,7 +123,7 @@ class Enrolling:
         """Who has bought a product wants to hear of no lower price for it."""
         bought = _listed(cart.read(event.properties, ()))
         if not bought:
-            basket = baskets.at(self._store, event, ())
+            basket = carts.at(self._store, event, ())
             bought = _listed(basket) if basket else []
         self._store.triggers.satisfied(
             [str(product)[:200] for product in bought if product],

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
-from pushctl.jobs import wishes
+from pushctl.jobs.subscribers import suppression
 from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import audience, cart, timing
 from pushctl.rules.enrolment import (
@@ -135,7 +135,7 @@ class Walks:
             person,
             sent=sent,
             written_at=self.store.histories.written_at(devices, walk, *around),
-            refusal=wishes.refusal(self.store, who.subscription, self.now),
+            refusal=suppression.refusal(self.store, who.subscription, self.now),
         )
 
     def seen(

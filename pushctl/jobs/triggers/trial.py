@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
-from pushctl.jobs import baskets, preview
-from pushctl.jobs.membership import segments_of
+from pushctl.jobs import preview
 from pushctl.jobs.preview import Preview
+from pushctl.jobs.subscribers import carts
+from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import timing
 from pushctl.rules.rehearsal import Happening
@@ -87,9 +88,7 @@ def _rendered(
     name = campaign_name(trigger.name, one.step, one.template, step.templates)
     extra: dict[str, Json] = {"campaign": {"name": name}}
     extra |= {key: value for key, value in one.context.items() if value is not None}
-    if "cart" not in extra and who.id in (
-        held := baskets.of(store, config, {who.id: who.site})
-    ):
+    if "cart" not in extra and who.id in (held := carts.of(store, config, {who.id: who.site})):
         extra["cart"] = held[who.id]
     if step.promo:
         extra["promo"] = step.promo

@@ -1,11 +1,12 @@
 """Which of a template's segments a receiver is in, asked for a batch at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pushctl.config import Config
-from pushctl.jobs.delivery.render import Segments
 from pushctl.model import Millis
 from pushctl.store import Store
+
+Segments = Callable[[Sequence[int]], Mapping[int, tuple[str, ...]]]  # by subscription
 
 
 def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis) -> Segments:

@@ -69,3 +69,12 @@ def _counted(config: Config, store: Store, name: str, everybody: int, now: Milli
         return Segment(name, text, "", None, None, str(error))
     share = count / everybody if everybody else None
     return Segment(name, text, audience.explain(expression), count, share)
+
+
+def meant(
+    store: Store, refs: Sequence[str], audience: Expression | None, now: Millis
+) -> Sequence[int]:
+    """Return the rows of those whom *refs* name, or of an *audience* in any state."""
+    if audience is not None:
+        return store.audience.ids(audience, now, any_state=True)
+    return [one.id for ref in refs for one in store.subscriptions.find(ref)]

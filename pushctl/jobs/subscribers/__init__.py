@@ -1,0 +1,1 @@
+"""Subscribers: imported, exported, selected, tagged, explained, forgotten."""
