@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs import check
+from pushctl.jobs.project import check
 from tests import support
 from tests.support import project
 from tests.support.program import PROGRAM, on_terminal, pushctl

@@ -8,7 +8,7 @@ import pytest
 from pushctl import inbox
 from pushctl.inbox import Writer
 from pushctl.jobs.ingest import erasures
-from pushctl.jobs.release import release
+from pushctl.jobs.project.release import release
 from pushctl.jobs.subscribers import forget as forgetting
 from pushctl.rules.tokens import encode
 from pushctl.store import Store

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pushctl import shipped
-from pushctl.jobs import init
-from pushctl.jobs.init import Answers
+from pushctl.jobs.project import init
+from pushctl.jobs.project.init import Answers
 from pushctl.push import vapid
 from pushctl.store import Store
 from tests.support import project

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs import report
+from pushctl.jobs.figures import report
 from pushctl.jobs.ingest.preferences import FEWER, PAUSED
 from pushctl.model import InboxRecord
 from pushctl.receiver import geo

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pushctl.errors import NotFoundError
-from pushctl.jobs import report
+from pushctl.jobs.figures import report
 from pushctl.model import InteractionKind, SubscriptionState
 from pushctl.store.interactions import Interaction
 from tests.support import DAY, HOUR, MINUTE, NOON, sending

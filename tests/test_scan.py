@@ -8,8 +8,8 @@ import pytest
 from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import describe, feeds, scan
 from pushctl.jobs.triggers.enrolments import Walks
-from pushctl.jobs.web import WebError
 from pushctl.store import Store
+from pushctl.web import WebError
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.shop import Shop
 

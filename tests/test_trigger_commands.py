@@ -10,7 +10,7 @@ import pytest
 
 from pushctl import cli
 from pushctl.errors import InputError
-from pushctl.jobs import cron
+from pushctl.jobs.project import cron
 from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import feeds
 from pushctl.store import Store

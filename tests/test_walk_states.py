@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.release import release
+from pushctl.jobs.project.release import release
 from pushctl.jobs.sweep import sweep
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
-from pushctl.jobs import web
+from pushctl import web
 from pushctl.jobs.sweep import ping
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"

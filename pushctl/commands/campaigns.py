@@ -44,7 +44,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     \b
     pushctl campaigns list --json
     """
-    from pushctl.jobs import report
+    from pushctl.jobs.figures import report
 
     rows = report.funnel(context.of(ctx).store)
     output.rows(rows, _LIST, format, empty="No campaign yet: `pushctl send` makes one.")

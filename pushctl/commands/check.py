@@ -13,7 +13,7 @@ from pushctl.commands.options import FormatOption
 from pushctl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pushctl.jobs.check import Finding
+    from pushctl.jobs.project.check import Finding
 
 _COLUMNS = (
     output.Column("area", "Area"),
@@ -36,7 +36,7 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
     encoder, and changes nothing. Exits with 3 when there is a problem.
     """
     from pushctl import config
-    from pushctl.jobs import check
+    from pushctl.jobs.project import check
 
     found = check.run(config.find(context.of(ctx).project), os.environ)
     if format is output.Format.TABLE:

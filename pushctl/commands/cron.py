@@ -32,7 +32,7 @@ def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     pushctl cron print
     pushctl cron print --systemd
     """
-    from pushctl.jobs import cron
+    from pushctl.jobs.project import cron
 
     folder = context.of(ctx).config.folder
     if not systemd:
@@ -56,7 +56,7 @@ def runs(
 
     A sweep without work leaves no line here; one without an end died, or is at work.
     """
-    from pushctl.jobs import cron
+    from pushctl.jobs.project import cron
 
     found = cron.runs(context.of(ctx).store, limit)
     output.rows(found, _RUNS, format, empty="No sweep has had anything to do yet.")
@@ -70,7 +70,7 @@ def install(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     \b
     pushctl cron install
     """
-    from pushctl.jobs import cron
+    from pushctl.jobs.project import cron
 
     folder = context.of(ctx).config.folder
     if systemd:
@@ -92,7 +92,7 @@ def remove(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     \b
     pushctl cron remove
     """
-    from pushctl.jobs import cron
+    from pushctl.jobs.project import cron
 
     folder = context.of(ctx).config.folder
     if systemd:

@@ -14,7 +14,7 @@ from pushctl.errors import UsageError
 from pushctl.rules import settings
 
 if TYPE_CHECKING:
-    from pushctl.jobs.init import Answers, Made
+    from pushctl.jobs.project.init import Answers, Made
 
 
 def command(
@@ -44,7 +44,7 @@ def command(
     """
     target = folder or context.of(ctx).project
     answers = _answers(target, origin, site or [], contact, languages, receiver_url, timezone)
-    from pushctl.jobs import init
+    from pushctl.jobs.project import init
 
     _tell(target, init.create(target, answers, os.environ))
 
@@ -59,7 +59,7 @@ def _answers(
     timezone: str | None,
 ) -> "Answers | None":
     """Return what the options and the person say; None when there is a pushctl.toml."""
-    from pushctl.jobs import init
+    from pushctl.jobs.project import init
 
     given = [origin, *named, contact, languages, receiver_url, timezone]
     if (target / "pushctl.toml").exists():

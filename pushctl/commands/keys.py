@@ -25,7 +25,7 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
     \b
     pushctl keys show --csv
     """
-    from pushctl.jobs import keys
+    from pushctl.jobs.project import keys
 
     # One below the other: a public key has to be copied in one piece.
     here = context.of(ctx)
@@ -46,7 +46,7 @@ def new(ctx: typer.Context, yes: YesOption = False) -> None:
     Nobody is lost: subscribers stay with the key that they were made with, as long
     as its file is there, and move to the new one when they visit again.
     """
-    from pushctl.jobs import keys
+    from pushctl.jobs.project import keys
 
     question = "Visitors will be subscribed again with a new key when they come back. Go on?"
     if output.confirm(question, yes):
@@ -66,7 +66,7 @@ def fill(ctx: typer.Context) -> None:
 
     After a change of pushctl.toml. The rest of those files stays as you left it.
     """
-    from pushctl.jobs import init
+    from pushctl.jobs.project import scripts
 
-    for path in init.fill_scripts(context.of(ctx).config):
+    for path in scripts.fill_scripts(context.of(ctx).config):
         output.answer(str(path))

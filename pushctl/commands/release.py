@@ -30,7 +30,7 @@ def command(
     the backup has brought back although they were forgotten are forgotten once more.
     """
     from pushctl.jobs.delivery import restore_guard
-    from pushctl.jobs.release import release
+    from pushctl.jobs.project.release import release
 
     here = context.of(ctx)
     why = restore_guard.trouble(here.store, here.config)

@@ -80,7 +80,7 @@ def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     Clicked counts people, clicks every click. CTR stands on accepted messages and on
     shown ones, side by side. docs/figures.md says how each figure is counted.
     """
-    from pushctl.jobs import report
+    from pushctl.jobs.figures import report
 
     if ctx.invoked_subcommand is None:
         rows = report.funnel(context.of(ctx).store)
@@ -101,7 +101,7 @@ def campaign(
     \b
     pushctl stats campaign "sale 2026-11-22" --csv
     """
-    from pushctl.jobs import report
+    from pushctl.jobs.figures import report
 
     store = context.of(ctx).store
     if format is output.Format.TABLE:
@@ -126,7 +126,7 @@ def subscribers(
 
     Active is at the start of the period, churn what was lost of it.
     """
-    from pushctl.jobs import report
+    from pushctl.jobs.figures import report
 
     here = context.of(ctx)
     zone = report.zone_of(here.config, site)
@@ -153,7 +153,7 @@ def prompts(
     Accepted is our own question, allowed and denied the browser's. Nobody is known at
     that time: these are counts that anybody could send, not people.
     """
-    from pushctl.jobs import report
+    from pushctl.jobs.figures import report
 
     here = context.of(ctx)
     rows = report.prompts(here.store, here.now, by.value, last=last, site=site)

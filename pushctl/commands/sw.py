@@ -49,11 +49,11 @@ def command(
     what the receiver serves; they change with pushctl.toml and with every release of
     pushctl. --write gives you the files as they are in this release.
     """
-    from pushctl.jobs import init
+    from pushctl.jobs.project import scripts
 
     config = context.of(ctx).config
     if write:
-        written = init.fill_scripts(config, anew=True)
+        written = scripts.fill_scripts(config, anew=True)
         output.say(f"Written: {len(written)} files in {config.folder / 'sw'}.")
     rows = served(config)
     columns = (_SITE, *_COLUMNS) if len(config.sites) > 1 else _COLUMNS
@@ -86,7 +86,7 @@ def integrity(content: bytes) -> str:
 
 
 def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
-    from pushctl.jobs import init
+    from pushctl.jobs.project import scripts
     from pushctl.rules import worker
 
     problems = [
@@ -95,7 +95,7 @@ def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
             "is not what pushctl.toml and this release would make",
             "Run `pushctl sw --write`, and put sw/ onto your web site.",
         )
-        for file in init.stale_scripts(config, anew=True)
+        for file in scripts.stale_scripts(config, anew=True)
     ]
     for site in config.sites:
         both = ("pushctl.js", "pushctl-sw.js")

@@ -9,7 +9,7 @@ from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
 if TYPE_CHECKING:
-    from pushctl.jobs.preview import Listed, Preview
+    from pushctl.jobs.messages.preview import Listed, Preview
 
 app = typer.Typer(no_args_is_help=True, help="List and preview the messages.")
 
@@ -40,7 +40,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
 
     A push message holds 3,993 bytes; above 2,640 Firefox on Android may not get it.
     """
-    from pushctl.jobs import preview
+    from pushctl.jobs.messages import preview
 
     found = preview.listed(context.of(ctx).config)
     rows = map(_listing, found)
@@ -84,7 +84,7 @@ def preview(
 
     Without --for, what isn't known stands as its name.
     """
-    from pushctl.jobs import preview
+    from pushctl.jobs.messages import preview
 
     here = context.of(ctx)
     store = here.store if subscriber else None

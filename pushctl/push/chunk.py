@@ -6,9 +6,10 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pushctl import authorities
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Answer, Letter, Millis, Outcome
-from pushctl.push import authorities, dial, vapid
+from pushctl.push import dial, vapid
 from pushctl.push.encoder import MAX_BYTES, Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox

@@ -10,9 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import pycurl
 
+from pushctl import authorities
 from pushctl.errors import InputError
 from pushctl.model import Letter
-from pushctl.push import authorities, dial
+from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 from pushctl.push.transport import Transport
 from pushctl.rules import answers, endpoints

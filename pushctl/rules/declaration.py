@@ -68,7 +68,7 @@ def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fa
     """
     Return the Trigger that *table* declares, or None and what must be mended.
 
-    Templates, audiences and sites are checked by who knows them (jobs/check).
+    Templates, audiences and sites are checked by who knows them (jobs/project/check).
     """
     faults: list[Fault] = []
     read = _Table(table, ("triggers", name), faults)

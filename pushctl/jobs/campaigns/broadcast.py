@@ -16,7 +16,7 @@ from itertools import islice
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
-from pushctl.jobs.preview import Preview, rendered
+from pushctl.jobs.messages.preview import Preview, rendered
 from pushctl.jobs.subscribers import audience, carts, suppression
 from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import (

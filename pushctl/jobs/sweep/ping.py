@@ -10,7 +10,7 @@ SECONDS = 5.0
 
 def send(url: str, *, good: bool) -> str | None:
     """Ask *url*; return what went wrong, or None. Never raises: a sweep is done by then."""
-    from pushctl.jobs import web
+    from pushctl import web
 
     try:
         if not url.startswith(("https://", "http://")):

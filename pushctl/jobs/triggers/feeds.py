@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
-from pushctl.jobs import web
+from pushctl import web
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
 from pushctl.rules import cart, timing

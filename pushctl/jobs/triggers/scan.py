@@ -14,13 +14,13 @@ from datetime import timedelta
 from pushctl.jobs.triggers import feeds
 from pushctl.jobs.triggers.enrol import write
 from pushctl.jobs.triggers.enrolments import Walks
-from pushctl.jobs.web import WebError
 from pushctl.model import Json, Millis
 from pushctl.rules import entering, timing
 from pushctl.rules.enrolment import Event
 from pushctl.rules.triggers import Kind, Trigger
 from pushctl.store.enrolments import Who
 from pushctl.store.triggers import Candidate, Standing
+from pushctl.web import WebError
 
 # How often, and how far ahead dates are looked at: a scan of 300,000 takes a second.
 DATES_EVERY: Millis = 6 * timing.HOUR

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
-from pushctl.jobs import preview
-from pushctl.jobs.preview import Preview
+from pushctl.jobs.messages import preview
+from pushctl.jobs.messages.preview import Preview
 from pushctl.jobs.subscribers import carts
 from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import Json, Millis, Subscription

@@ -49,7 +49,7 @@ def get(url: str, *, seconds: float, most: int | None = None) -> bytes:
 def _prepare(handle: Any, url: str, seconds: float) -> None:
     import pycurl
 
-    from pushctl.push import authorities
+    from pushctl import authorities
 
     web = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
     options = {

@@ -14,8 +14,8 @@ from pushctl import config as configs
 from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
-from pushctl.jobs import init
 from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.project import scripts
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.structure import line_of
@@ -126,7 +126,7 @@ def _keys(config: Config) -> Iterator[Finding]:
 
 
 def _scripts(config: Config) -> Iterator[Finding]:
-    for script in init.stale_scripts(config):
+    for script in scripts.stale_scripts(config):
         text = "was filled in with another key, receiver URL or brand than there is now"
         remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
         yield Finding("scripts", Level.PROBLEM, str(script), text, remedy)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pushctl.config import Config
-from pushctl.jobs import init
+from pushctl.jobs.project import scripts
 from pushctl.model import Json
 from pushctl.push import vapid
 
@@ -31,4 +31,4 @@ def listed(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[str
 def renew(config: Config) -> tuple[vapid.Key, list[Path]]:
     """Make a key for new subscriptions, write it into sw/; return it and those files."""
     key = vapid.write(config.keys)
-    return key, init.fill_scripts(config)
+    return key, scripts.fill_scripts(config)

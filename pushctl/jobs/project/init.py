@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from pushctl import config as configs
 from pushctl import shipped
 from pushctl.config import Config
-from pushctl.errors import ConfigError, UsageError
-from pushctl.rules import settings, tag_rules, tokens, worker
+from pushctl.errors import UsageError
+from pushctl.jobs.project import scripts
+from pushctl.rules import settings, tokens
 
 # Where the one site of pushctl.toml.example begins, and what follows it.
 _SITE = "[sites.shop"
@@ -258,62 +259,8 @@ def _scripts(config: Config) -> Made:
     folder = config.folder / "sw"
     there = folder.exists()
     if not there:
-        fill_scripts(config)
+        scripts.fill_scripts(config)
     return Made(folder, there, "for your web site: page script and service worker")
-
-
-def fill_scripts(config: Config, *, anew: bool = False) -> list[Path]:
-    """
-    Write sw/ with the newest key, the receiver's URL and the site's brand filled in.
-
-    Files that are there keep their text but for that one line, unless they are to be
-    written *anew*. With several sites each has a folder of its own, sw/NAME/.
-    """
-    written = []
-    for target, filled in _filled(config, anew=anew):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(filled, "utf-8")
-        written.append(target)
-    return written
-
-
-def stale_scripts(config: Config, *, anew: bool = False) -> list[Path]:
-    """
-    Return the files of sw/ that hold another key, URL or brand than the config.
-
-    With *anew* also those whose text is not this release's.
-    """
-    return [
-        target
-        for target, filled in _filled(config, anew=anew)
-        if target.exists() and target.read_text("utf-8") != filled
-    ]
-
-
-def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
-    from pushctl.push import vapid
-
-    key = next(iter(vapid.load(config.keys).values()), None)
-    if key is None:
-        raise ConfigError(f"{config.keys} holds no key. Run `pushctl keys new`.")
-    for site in config.sites.values():
-        folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
-        rules = tag_rules.served(config.tag_rules, site.name)
-        values = worker.settings(
-            url=config.receiver.url,
-            key=key.public,
-            site=site.name,
-            name=site.brand.name,
-            icon=site.brand.icon,
-            badge=site.brand.badge,
-            color=site.brand.color,
-            rules=bool(rules),
-        )
-        for name in worker.SCRIPTS:
-            target = folder / name
-            there = target.exists() and not anew
-            text = (target if there else shipped.path("sw") / name).read_text("utf-8")
-            yield target, worker.filled(name, text, values, rules)
 
 
 def _gitignore(config: Config) -> Made:

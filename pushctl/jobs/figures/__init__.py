@@ -1,0 +1,1 @@
+"""Figures: what became of messages and people."""

@@ -1,0 +1,1 @@
+"""Messages as they will be read, before anything is sent."""

@@ -1,0 +1,1 @@
+"""The project itself: made, checked, put into cron, released after a restore."""
