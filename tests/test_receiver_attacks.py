@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from pushctl.receiver.connection import (
+from pushctl.receiver.addresses import Proxies
+from pushctl.receiver.server.connection import (
     MAX_AHEAD,
     MAX_AHEAD_BYTES,
     MAX_HEADERS,
     Connection,
     State,
 )
-from pushctl.receiver.front import Front, Limits
-from pushctl.receiver.rates import Proxies
+from pushctl.receiver.server.front import Front
+from pushctl.receiver.server.limits import Limits
 from tests.support import receiving as r
 
 HEAD = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nOrigin: {r.ORIGIN}\r\n".encode()

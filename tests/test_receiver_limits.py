@@ -18,10 +18,11 @@ from pushctl.errors import ConfigError
 from pushctl.inbox import Writer
 from pushctl.model import InboxRecord
 from pushctl.receiver import commit
+from pushctl.receiver.addresses import Proxies
 from pushctl.receiver.answers import Refusal
 from pushctl.receiver.commit import Committer
-from pushctl.receiver.rates import Buckets, Gate, Proxies
-from pushctl.receiver.tls import Certificate
+from pushctl.receiver.rates import Buckets, Gate
+from pushctl.receiver.server.tls import Certificate
 from tests.faults import slow_receiver
 from tests.support import NOON
 from tests.support import receiving as r

@@ -15,10 +15,10 @@ import pytest
 
 from pushctl.inbox import Writer
 from pushctl.model import Millis
-from pushctl.receiver import line
 from pushctl.receiver.commit import Committer
-from pushctl.receiver.front import LATER
-from pushctl.receiver.line import Line
+from pushctl.receiver.server import line
+from pushctl.receiver.server.front import LATER
+from pushctl.receiver.server.line import Line
 from tests.support import NOON
 from tests.support import receiving as r
 from tests.test_receiver_commit import names, put, record

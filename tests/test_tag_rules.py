@@ -8,7 +8,7 @@ import pytest
 from pushctl import config as configs
 from pushctl.errors import ConfigError
 from pushctl.push import vapid
-from pushctl.receiver import files
+from pushctl.receiver import scripts
 from pushctl.rules import tag_rules
 from tests.support import project
 
@@ -56,10 +56,10 @@ def test_pages_get_them_flat_and_in_seconds(tmp_path: Path) -> None:
 def test_the_receiver_serves_them_and_only_then_are_they_loaded(tmp_path: Path) -> None:
     config = load(tmp_path, RULES)
     key = vapid.public(config.keys)
-    served = files.prepare(config, key)
+    served = scripts.prepare(config, key)
     assert b'"page": "/lamps/\\u002a"' in served["pushctl-rules.js", "shop"].plain
     assert b'"rules": true' in served["pushctl.js", "shop"].plain
-    plain = files.prepare(replace(config, tag_rules=()), key)
+    plain = scripts.prepare(replace(config, tag_rules=()), key)
     assert b'"rules": true' not in plain["pushctl.js", "shop"].plain
     assert plain["pushctl-rules.js", "shop"].etag != served["pushctl-rules.js", "shop"].etag
 

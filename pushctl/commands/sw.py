@@ -65,7 +65,7 @@ def command(
 def served(config: "Config") -> list[dict[str, Any]]:
     """Return every script of every site as the receiver serves it."""
     from pushctl.push import vapid
-    from pushctl.receiver import files
+    from pushctl.receiver import scripts
 
     return [
         {
@@ -76,7 +76,7 @@ def served(config: "Config") -> list[dict[str, Any]]:
             "gzip": len(file.packed),
             "integrity": integrity(file.plain),
         }
-        for (name, site), file in files.prepare(config, vapid.public(config.keys)).items()
+        for (name, site), file in scripts.prepare(config, vapid.public(config.keys)).items()
     ]
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from pushctl.config import Config
 from pushctl.inbox import Writer
-from pushctl.receiver import files, geo, shapes
+from pushctl.receiver import geo, scripts, shapes
 from pushctl.receiver.answers import JSON_HEADERS, Refusal, answer, refuse
 from pushctl.receiver.commit import WRITERS, Committer
-from pushctl.receiver.connection import App
 from pushctl.receiver.intake import Intake
 from pushctl.receiver.rates import Gate
-from pushctl.receiver.request import Reply
+from pushctl.receiver.server.connection import App
+from pushctl.receiver.server.request import Reply
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor
 
@@ -77,10 +77,10 @@ def build(config: Config, public_key: str) -> Receiver:
         path: Intake(path, shape, sites, committer, tally, gate, visitor)
         for path, shape in shapes.table(config.push.allowed_hosts).items()
     }
-    served = files.prepare(config, public_key)
+    served = scripts.prepare(config, public_key)
     first = next(iter(config.sites))
     for name in {name for name, _ in served}:
-        apps[f"/{name}"] = _limited("scripts", files.Script(name, served, first), gate, tally)
+        apps[f"/{name}"] = _limited("scripts", scripts.Script(name, served, first), gate, tally)
     apps["/healthz"] = _limited("healthz", _health(committer), gate, tally)
     return Receiver(apps, committer, tally, _limited("nothing", _nothing, gate, tally))
 

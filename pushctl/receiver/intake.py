@@ -14,7 +14,7 @@ from pushctl.receiver import shapes
 from pushctl.receiver.answers import Headers, Refusal, overloaded, refused, say
 from pushctl.receiver.commit import Committer
 from pushctl.receiver.rates import Gate
-from pushctl.receiver.request import Reply
+from pushctl.receiver.server.request import Reply
 from pushctl.receiver.shapes import Shape
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor, asks_for_privacy, private

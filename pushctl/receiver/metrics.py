@@ -20,7 +20,7 @@ from pushctl.receiver.tally import WAITS
 
 if TYPE_CHECKING:
     from pushctl.receiver.app import Receiver
-    from pushctl.receiver.front import Front
+    from pushctl.receiver.server.front import Front
 
 
 class Figures:

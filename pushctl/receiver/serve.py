@@ -15,10 +15,11 @@ import uvloop
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError
+from pushctl.receiver.addresses import Proxies
 from pushctl.receiver.app import build
-from pushctl.receiver.front import Front, Limits
-from pushctl.receiver.rates import Proxies
-from pushctl.receiver.tls import Certificate
+from pushctl.receiver.server.front import Front
+from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.tls import Certificate
 
 
 def address(listen: str) -> tuple[str, int]:

@@ -31,10 +31,11 @@ from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import InboxRecord
 from pushctl.push import vapid
 from pushctl.receiver import shapes
+from pushctl.receiver.addresses import Proxies, bucket
 from pushctl.receiver.answers import Refusal
-from pushctl.receiver.connection import Connection
-from pushctl.receiver.front import Front, Limits
-from pushctl.receiver.rates import Proxies, bucket
+from pushctl.receiver.server.connection import Connection
+from pushctl.receiver.server.front import Front
+from pushctl.receiver.server.limits import Limits
 from pushctl.receiver.visitor import Visitor
 from pushctl.rules import (
     agents,

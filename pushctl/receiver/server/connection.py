@@ -14,14 +14,13 @@ from enum import Enum
 from functools import lru_cache, partial
 from http import HTTPStatus
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import Any, NoReturn, Protocol, cast
 
 import httptools
 
-from pushctl.receiver.request import Reply, Request
-
-if TYPE_CHECKING:
-    from pushctl.receiver.front import Front
+from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.line import Line
+from pushctl.receiver.server.request import Reply, Request
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 # Takes a request that came whole, unless it is none of its own; or, late, refuses it.
@@ -67,10 +66,28 @@ class State(Enum):
     LINGERING = "lingering"  # an early answer must reach those who are still talking
 
 
+class Server(Protocol):
+    """What a connection needs of the server that accepted it: ``front.Front``."""
+
+    app: App
+    at_once: AtOnce
+    limits: Limits
+    line: Line
+    scheme: str
+    seconds: dict[State, float]
+    stopping: bool
+    note: Callable[[str], None]
+
+    def moved(self, connection: "Connection", state: State) -> None: ...
+    def forget(self, connection: "Connection", address: str) -> None: ...
+    def later(self, tell: Callable[[], None]) -> None: ...
+    def crashed(self) -> None: ...
+
+
 class Connection(asyncio.Protocol):
     """One client's connection. Made by ``Front``, which counts it until it is lost."""
 
-    def __init__(self, front: "Front", peer: tuple[str, int]) -> None:
+    def __init__(self, front: Server, peer: tuple[str, int]) -> None:
         self._front = front
         self._peer = peer
         limits = front.limits
@@ -108,6 +125,7 @@ class Connection(asyncio.Protocol):
         self._parser = None  # it holds us, we hold it
         self._front.forget(self, self._peer[0])
         for request in self._requests:
+            request.lost = True
             request.wake()
 
     def data_received(self, data: bytes) -> None:
@@ -151,7 +169,7 @@ class Connection(asyncio.Protocol):
             weight = sum(each.weight for each in self._requests)
             if len(self._requests) > MAX_AHEAD or weight > MAX_AHEAD_BYTES:
                 self._stop("ahead")
-        self._incoming = Request(self)
+        self._incoming = Request(self.answer)
         self._requests.append(self._incoming)
 
     def on_url(self, part: bytes) -> None:

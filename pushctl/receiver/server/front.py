@@ -15,12 +15,12 @@ import ssl
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from pushctl.receiver.connection import App, AtOnce, Connection, State
-from pushctl.receiver.line import Line
-from pushctl.receiver.rates import bucket
+from pushctl.receiver.addresses import bucket
+from pushctl.receiver.server.connection import App, AtOnce, Connection, State
+from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.line import Line
 
 log = logging.getLogger("pushctl.receiver")
 
@@ -29,20 +29,6 @@ LATER = 0.25  # until a client is told that it is refused for now
 PAUSE = 0.2  # when there are no file descriptors left
 AT_ONCE = 64  # connections accepted in one go
 BACKLOG = 2_048
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one connection and all together may take. Seconds and bytes."""
-
-    connections: int = 2_000
-    per_address: int = 100
-    head: float = 5.0
-    body: float = 5.0
-    idle: float = 15.0
-    answer: float = 30.0
-    max_head: int = 16 * 1024
-    max_body: int = 8 * 1024
 
 
 class Front:

@@ -2,25 +2,32 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
-if TYPE_CHECKING:
-    from pushctl.receiver.connection import Connection
-
+Headers = list[tuple[bytes, bytes]]
 # Gives one whole answer: status, headers, body.
-Reply = Callable[[int, list[tuple[bytes, bytes]], bytes], None]
+Reply = Callable[[int, Headers, bytes], None]
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
+# Takes a request and its whole answer.
+Answer = Callable[["Request", int, Headers, bytes], None]
+
 
 class Request:
-    """Made when a request's first byte is read; ``receive`` and ``send`` are ASGI's."""
+    """
+    Made when a request's first byte is read; ``receive`` and ``send`` are ASGI's.
 
-    def __init__(self, connection: "Connection") -> None:
-        self._connection = connection
+    *answer* is called once, with the request and its whole answer. The connection sets
+    ``lost`` when its client has gone.
+    """
+
+    def __init__(self, answer: "Answer") -> None:
+        self._answer = answer
+        self.lost = False
         self.target = b""
-        self.headers: list[tuple[bytes, bytes]] = []
+        self.headers: Headers = []
         self.method = ""
         self.version = "1.1"
         self.keep = True
@@ -34,7 +41,7 @@ class Request:
         self._told = False  # the app has had the body's end
         self._more: asyncio.Future[None] | None = None
         self._status = 500
-        self._heads: list[tuple[bytes, bytes]] = []
+        self._heads: Headers = []
         self._body: list[bytes] = []
 
     def scope(self, peer: tuple[str, int], scheme: str) -> dict[str, Any]:
@@ -73,7 +80,7 @@ class Request:
 
     async def receive(self) -> dict[str, Any]:
         while not self._came and not (self.complete and not self._told):
-            if self._connection.lost:
+            if self.lost:
                 return {"type": "http.disconnect"}
             self._more = asyncio.get_running_loop().create_future()
             await self._more
@@ -90,8 +97,8 @@ class Request:
         if not message.get("more_body", False):
             self.reply(self._status, self._heads, b"".join(self._body))
 
-    def reply(self, status: int, heads: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def reply(self, status: int, heads: Headers, body: bytes) -> None:
         if not self.answered:
             self.answered = True
             body = b"" if self.method == "HEAD" else body
-            self._connection.answer(self, status, heads, body)
+            self._answer(self, status, heads, body)

@@ -1,0 +1,1 @@
+"""An HTTP server that knows no route: connections, requests, their turn, TLS."""

@@ -1,0 +1,17 @@
+"""What one connection may take of the server, and all of them together."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one connection and all together may take. Seconds and bytes."""
+
+    connections: int = 2_000
+    per_address: int = 100
+    head: float = 5.0
+    body: float = 5.0
+    idle: float = 15.0
+    answer: float = 30.0
+    max_head: int = 16 * 1024
+    max_body: int = 8 * 1024
