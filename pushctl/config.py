@@ -3,7 +3,7 @@ pushctl.toml and PUSHCTL_* -> one frozen, validated Config.
 
 Paths in the file are relative to it. Every problem is reported at once, each with
 its place and remedy (ConfigError.problems). A setting's check stands beside it, in
-its field's metadata (rules/structure.py reads them).
+its field's metadata (rules/config/structure.py reads them).
 """
 
 import os
@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from pushctl.errors import ConfigError, Problem
-from pushctl.rules import settings, tag_rules
-from pushctl.rules.structure import Fault, line_of, meant, structure
-from pushctl.rules.tag_rules import TagRule
+from pushctl.rules.config import checks
+from pushctl.rules.config.structure import Fault, line_of, meant, structure
+from pushctl.rules.web import tag_rules
+from pushctl.rules.web.tag_rules import TagRule
 
 FILE = "pushctl.toml"
 
@@ -43,8 +44,8 @@ class Brand:
     """What a site's notifications look like when the template doesn't say."""
 
     name: str = ""
-    icon: str | None = field(default=None, metadata={"check": settings.url})
-    badge: str | None = field(default=None, metadata={"check": settings.url})
+    icon: str | None = field(default=None, metadata={"check": checks.url})
+    badge: str | None = field(default=None, metadata={"check": checks.url})
     color: str | None = None
 
 
@@ -55,43 +56,41 @@ class Site:
     name: str = field(metadata={"given": True})  # the key in [sites.NAME]
     # "https://shop.example", no path
     origin: str = field(
-        metadata={"check": settings.origin, "remedy": 'Write origin = "https://shop.example"'}
+        metadata={"check": checks.origin, "remedy": 'Write origin = "https://shop.example"'}
     )
-    language: str = field(default="en", metadata={"check": settings.language})
-    timezone: str = field(default="UTC", metadata={"check": settings.timezone})
+    language: str = field(default="en", metadata={"check": checks.language})
+    timezone: str = field(default="UTC", metadata={"check": checks.timezone})
     brand: Brand = field(default_factory=Brand)
     # further origins allowed to post for this site
-    origins: tuple[str, ...] = field(default=(), metadata={"each": settings.origin})
+    origins: tuple[str, ...] = field(default=(), metadata={"each": checks.origin})
 
 
 @dataclass(frozen=True)
 class ReceiverConfig:
     # public URL, written into sw/
-    url: str = field(default="", metadata={"check": settings.receiver_url})
-    listen: str = field(default="127.0.0.1:8750", metadata={"check": settings.listen})
+    url: str = field(default="", metadata={"check": checks.receiver_url})
+    listen: str = field(default="127.0.0.1:8750", metadata={"check": checks.listen})
     # header a proxy sets, e.g. "CF-IPCountry"
-    country_header: str | None = field(default=None, metadata={"check": settings.header_name})
+    country_header: str | None = field(default=None, metadata={"check": checks.header_name})
     # PEM files; both or none
     certificate: Path | None = None
     certificate_key: Path | None = None
     # whose X-Forwarded-For is believed; they stand for many, so no limit is theirs
     trusted_proxies: tuple[str, ...] = field(
-        default=("127.0.0.0/8", "::1"), metadata={"each": settings.network}
+        default=("127.0.0.0/8", "::1"), metadata={"each": checks.network}
     )
-    connections: int = field(default=2000, metadata={"check": settings.between(10, 100_000)})
+    connections: int = field(default=2000, metadata={"check": checks.between(10, 100_000)})
     connections_per_address: int = field(
-        default=100, metadata={"check": settings.between(1, 100_000)}
+        default=100, metadata={"check": checks.between(1, 100_000)}
     )
     # requests a second, ten seconds' worth at once; 0: no limit
     rate_per_address: float = field(
-        default=20.0, metadata={"check": settings.between(0, 1_000_000)}
+        default=20.0, metadata={"check": checks.between(0, 1_000_000)}
     )
-    rate_per_site: float = field(
-        default=0.0, metadata={"check": settings.between(0, 1_000_000)}
-    )
+    rate_per_site: float = field(default=0.0, metadata={"check": checks.between(0, 1_000_000)})
     # where Prometheus asks; none: nowhere
-    metrics: str | None = field(default=None, metadata={"check": settings.listen})
-    log: str = field(default="text", metadata={"check": settings.log_form})
+    metrics: str | None = field(default=None, metadata={"check": checks.listen})
+    log: str = field(default="text", metadata={"check": checks.log_form})
     # an MMDB file that knows countries or cities
     geoip: Path | None = None
     keep_address: bool = False
@@ -106,32 +105,32 @@ class LoopbackConfig:
     """
 
     # "name[:port]" -> "127.0.0.1:port"
-    hosts: Mapping[str, str] = field(default_factory=dict, metadata={"each": settings.loopback})
+    hosts: Mapping[str, str] = field(default_factory=dict, metadata={"each": checks.loopback})
     ca: Path | None = None  # PEM of the throw-away CA
 
 
 @dataclass(frozen=True)
 class PushConfig:
-    encoder: str = field(default="auto", metadata={"check": settings.encoder})
+    encoder: str = field(default="auto", metadata={"check": checks.encoder})
     allowed_hosts: tuple[str, ...] = field(
-        default=DEFAULT_PUSH_HOSTS, metadata={"each": settings.push_host}
+        default=DEFAULT_PUSH_HOSTS, metadata={"each": checks.push_host}
     )
     # 0: two per core
-    workers: int = field(default=0, metadata={"check": settings.between(0, 256)})
+    workers: int = field(default=0, metadata={"check": checks.between(0, 256)})
     # messages a second and origin; none: as fast as it takes
-    rate: float | None = field(default=None, metadata={"check": settings.positive})
-    proxy: str | None = field(default=None, metadata={"check": settings.proxy})
+    rate: float | None = field(default=None, metadata={"check": checks.positive})
+    proxy: str | None = field(default=None, metadata={"check": checks.proxy})
     # seconds for one request as a whole
-    timeout: float = field(default=30.0, metadata={"check": settings.between(1, 300)})
+    timeout: float = field(default=30.0, metadata={"check": checks.between(1, 300)})
     loopback: LoopbackConfig = field(default_factory=LoopbackConfig)
 
 
 @dataclass(frozen=True)
 class SweepConfig:
     # asked after every sweep (and with /fail after a bad one): who hears nothing, alarms
-    ping_url: str | None = field(default=None, metadata={"check": settings.url})
+    ping_url: str | None = field(default=None, metadata={"check": checks.url})
     # what ended longer ago is let go; repeats are known for as long
-    keep_days: int = field(default=400, metadata={"check": settings.between(400, 36_500)})
+    keep_days: int = field(default=400, metadata={"check": checks.between(400, 36_500)})
 
 
 @dataclass(frozen=True)
@@ -140,14 +139,14 @@ class Config:
     # "mailto:..." or "https://...": the VAPID sub
     contact: str = field(
         metadata={
-            "check": settings.contact,
+            "check": checks.contact,
             "remedy": 'Write contact = "mailto:you@shop.example"',
         }
     )
     sites: Mapping[str, Site] = field(
         metadata={
-            "check": settings.sites,
-            "each": settings.named,
+            "check": checks.sites,
+            "each": checks.named,
             "remedy": "Write [sites.shop] and its origin below it.",
         }
     )
@@ -158,7 +157,7 @@ class Config:
     journal: Path = Path("journal")
     receiver: ReceiverConfig = field(default_factory=ReceiverConfig)
     push: PushConfig = field(default_factory=PushConfig)
-    segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": settings.named})
+    segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": checks.named})
     # name -> rules.triggers.Trigger, in the file's order
     triggers: Mapping[str, Any] = field(default_factory=dict)
     tag_rules: tuple[TagRule, ...] = field(
@@ -266,7 +265,7 @@ def _declared(config: Config, faults: list[Fault]) -> Config:
     if not config.triggers and config.frequency is None:
         return config
     # Loaded for those alone who use them: it takes 30 ms of every start.
-    from pushctl.rules import declaration
+    from pushctl.rules.triggers import declaration
 
     triggers, wrong = declaration.parse_all(config.triggers)
     faults += wrong

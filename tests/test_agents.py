@@ -2,7 +2,7 @@
 
 import pytest
 
-from pushctl.rules import agents
+from pushctl.rules.web import agents
 
 WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
 IPHONE = "iPhone; CPU iPhone OS 17_4 like Mac OS X"

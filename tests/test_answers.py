@@ -1,4 +1,4 @@
-"""rules/answers: every row of what push services answer, and what it means."""
+"""rules/delivery/answers: every row of what push services answer, and what it means."""
 
 import json
 import re
@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushctl.model import Answer
-from pushctl.rules import answers
-from pushctl.rules.answers import classify, retry_after, service
+from pushctl.rules.delivery import answers
+from pushctl.rules.delivery.answers import classify, retry_after, service
 from tests.support import DAY, NOON
 
 FCM, JMT = "fcm.googleapis.com", "jmt17.google.com"

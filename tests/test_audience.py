@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushctl.errors import InputError, NotFoundError
-from pushctl.rules import audience
-from pushctl.rules import expression as tree
+from pushctl.rules.audience import expression as tree
+from pushctl.rules.audience import parse
 from pushctl.store import Store
 from pushctl.store import audience as asking
 from tests.support import DAY, HOUR, NOON
@@ -21,13 +21,13 @@ from tests.support.people import COMPARE, Human, means, settle
 
 
 def test_a_tag_is_found_by_its_name_with_spaces_in_either_quotes() -> None:
-    assert audience.parse("tag('Abandoned basket 1')") == tree.Tag("Abandoned basket 1")
-    assert audience.parse('tag("Bob\'s")') == tree.Tag("Bob's")
-    assert audience.parse("tag('Bob''s')") == tree.Tag("Bob's")
+    assert parse.parse("tag('Abandoned basket 1')") == tree.Tag("Abandoned basket 1")
+    assert parse.parse('tag("Bob\'s")') == tree.Tag("Bob's")
+    assert parse.parse("tag('Bob''s')") == tree.Tag("Bob's")
 
 
 def test_words_are_read_in_any_case_and_over_several_lines() -> None:
-    found = audience.parse("TAG('a')\n  AND NOT Country = 'DE'\n  OR Everyone")
+    found = parse.parse("TAG('a')\n  AND NOT Country = 'DE'\n  OR Everyone")
     assert found == tree.Or(
         (
             tree.And((tree.Tag("a"), tree.Not(tree.Field("country", "=", ("DE",))))),
@@ -38,10 +38,10 @@ def test_words_are_read_in_any_case_and_over_several_lines() -> None:
 
 def test_and_binds_closer_than_or_and_not_closest() -> None:
     a, b, c = tree.Tag("a"), tree.Tag("b"), tree.Tag("c")
-    assert audience.parse("tag('a') or tag('b') and not tag('c')") == tree.Or(
+    assert parse.parse("tag('a') or tag('b') and not tag('c')") == tree.Or(
         (a, tree.And((b, tree.Not(c))))
     )
-    assert audience.parse("not (tag('a') or tag('b')) and tag('c')") == tree.And(
+    assert parse.parse("not (tag('a') or tag('b')) and tag('c')") == tree.And(
         (tree.Not(tree.Or((a, b))), c)
     )
 
@@ -70,7 +70,7 @@ def test_and_binds_closer_than_or_and_not_closest() -> None:
     ],
 )
 def test_each_condition_is_read(text: str, found: tree.Expression) -> None:
-    assert audience.parse(text) == found
+    assert parse.parse(text) == found
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_each_condition_is_read(text: str, found: tree.Expression) -> None:
 )
 def test_a_mistake_is_pointed_at(text: str, column: int, says: str) -> None:
     with pytest.raises(InputError) as caught:
-        audience.parse(text)
+        parse.parse(text)
     message = str(caught.value)
     assert says in message
     assert f"column {column}" in message
@@ -112,18 +112,18 @@ def test_every_example_of_the_documentation_is_read() -> None:
     ]
     assert len(examples) > 20
     for example in examples:
-        audience.parse(example)
+        parse.parse(example)
 
 
 def test_a_mistake_in_a_later_line_is_pointed_at_there() -> None:
     with pytest.raises(InputError, match="column 1 of line 2") as caught:
-        audience.parse("tag('a') and\nfoo = 'b'")
+        parse.parse("tag('a') and\nfoo = 'b'")
     assert str(caught.value).split("\n")[1:3] == ["    foo = 'b'", "    ^"]
 
 
 def test_a_mistake_never_brings_control_characters_to_the_terminal() -> None:
     with pytest.raises(InputError) as caught:
-        audience.parse("tag('\x1b[31m') and \x1b[2J")
+        parse.parse("tag('\x1b[31m') and \x1b[2J")
     assert "\x1b" not in str(caught.value)
 
 
@@ -141,58 +141,58 @@ def test_a_mistake_never_brings_control_characters_to_the_terminal() -> None:
 )
 def test_what_is_too_long_too_deep_or_empty_is_refused(text: str) -> None:
     with pytest.raises(InputError):
-        audience.parse(text)
+        parse.parse(text)
 
 
 def test_a_hundred_parentheses_around_nothing_new_are_no_depth() -> None:
-    assert audience.parse("(" * 100 + "tag('a')" + ")" * 100) == tree.Tag("a")
+    assert parse.parse("(" * 100 + "tag('a')" + ")" * 100) == tree.Tag("a")
 
 
 # --- the command line and segments --------------------------------------------------------
 
 
 def test_tags_segments_and_expressions_of_a_command_line_must_all_hold() -> None:
-    whole = audience.whole(tags=["A", "it's"], segments=["vip"], where=["clicked or shown"])
-    assert audience.text(whole) == (
+    whole = parse.whole(tags=["A", "it's"], segments=["vip"], where=["clicked or shown"])
+    assert parse.text(whole) == (
         "tag('A') and tag('it''s') and segment('vip') and (clicked or shown)"
     )
-    assert audience.whole() == tree.EVERYONE
+    assert parse.whole() == tree.EVERYONE
 
 
 def test_a_tag_of_the_command_line_is_never_parsed() -> None:
     name = "x') or everyone or tag('x"
-    whole = audience.whole(tags=[name])
+    whole = parse.whole(tags=[name])
     assert whole == tree.Tag(name)
-    assert audience.parse(audience.text(whole)) == whole
+    assert parse.parse(parse.text(whole)) == whole
 
 
 def test_segments_are_put_in_wherever_they_stand() -> None:
     saved = {"vip": "tag('VIP') or segment('rich')", "rich": "attribute('points') > 9"}
-    found = audience.resolved(audience.parse("not segment('vip') and clicked"), saved)
-    assert audience.text(found) == ("not (tag('VIP') or attribute('points') > 9) and clicked")
+    found = parse.resolved(parse.parse("not segment('vip') and clicked"), saved)
+    assert parse.text(found) == ("not (tag('VIP') or attribute('points') > 9) and clicked")
 
 
 def test_a_segment_that_is_not_there_says_which_are() -> None:
     with pytest.raises(NotFoundError, match=r"'vpi'.*vip"):
-        audience.resolved(audience.parse("segment('vpi')"), {"vip": "everyone"})
+        parse.resolved(parse.parse("segment('vpi')"), {"vip": "everyone"})
 
 
 def test_a_segment_that_contains_itself_is_named() -> None:
     saved = {"a": "segment('b')", "b": "not segment('a')"}
     with pytest.raises(InputError, match="a -> b -> a"):
-        audience.resolved(audience.parse("segment('a')"), saved)
+        parse.resolved(parse.parse("segment('a')"), saved)
 
 
 def test_segments_that_multiply_each_other_are_refused() -> None:
     saved = {f"s{n}": f"segment('s{n + 1}') or segment('s{n + 1}')" for n in range(9)}
     saved["s9"] = "tag('a') and tag('b')"
     with pytest.raises(InputError, match="too large"):
-        audience.resolved(audience.parse("segment('s0')"), saved)
+        parse.resolved(parse.parse("segment('s0')"), saved)
 
 
 def test_an_audience_is_said_in_plain_words() -> None:
     text = "tag('VIP') and not seen within 30d and event('purchase') >= 2 within 90d"
-    assert audience.explain(audience.parse(text)) == (
+    assert parse.explain(parse.parse(text)) == (
         "tagged 'VIP' and last seen longer than 30d ago and did 'purchase' at least 2 times "
         "in the last 90d"
     )
@@ -202,7 +202,7 @@ def test_an_audience_is_said_in_plain_words() -> None:
 
 
 def found(store: Store, text: str) -> list[int]:
-    return list(store.audience.ids(audience.parse(text), NOON))
+    return list(store.audience.ids(parse.parse(text), NOON))
 
 
 def test_a_tag_counts_in_any_case_and_until_it_expires(store: Store) -> None:
@@ -223,7 +223,7 @@ def test_a_tag_counts_in_any_case_and_until_it_expires(store: Store) -> None:
 def test_only_active_subscriptions_are_meant_unless_asked(store: Store) -> None:
     states = ("active", "unsubscribed", "gone", "quarantined")
     rows = settle(store, [Human(state=state) for state in states])
-    everyone = audience.parse("everyone")
+    everyone = parse.parse("everyone")
     assert list(store.audience.ids(everyone, NOON)) == rows[:1]
     assert store.audience.count(everyone, NOON) == 1
     assert list(store.audience.ids(everyone, NOON, any_state=True)) == rows
@@ -331,7 +331,7 @@ def test_a_forgotten_person_s_clicks_hide_nobody_else(store: Store) -> None:
 
 def test_whom_an_audience_means_comes_with_tags_that_hold(store: Store) -> None:
     settle(store, [Human(tags=[("Kept", None), ("Over", NOON - 1)]), Human()])
-    people = list(store.audience.subscriptions(audience.parse("tag('kept')"), NOON))
+    people = list(store.audience.subscriptions(parse.parse("tag('kept')"), NOON))
     assert [person.tags for person in people] == [("Kept",)]
 
 
@@ -463,8 +463,8 @@ HUMANS = st.builds(
 @settings(max_examples=300, deadline=None)
 @given(EXPRESSIONS)
 def test_what_is_written_is_read_back(expression: tree.Expression) -> None:
-    assert audience.parse(audience.text(expression)) == expression
-    assert audience.explain(expression)
+    assert parse.parse(parse.text(expression)) == expression
+    assert parse.explain(expression)
 
 
 @settings(

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pushctl import config, shipped
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem
-from pushctl.rules import settings
-from pushctl.rules.structure import line_of
+from pushctl.rules.config import checks
+from pushctl.rules.config.structure import line_of
 
 GOOD = """\
 contact = "mailto:ada@shop.example"
@@ -279,7 +279,7 @@ def test_the_shipped_example_is_a_config_and_shows_every_setting(tmp_path: Path)
     ["https://a.example", "https://xn--bcher-kva.example:8443", "http://localhost:8080"],
 )
 def test_origins_as_browsers_write_them(value: str) -> None:
-    assert settings.origin(value) is None
+    assert checks.origin(value) is None
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_origins_as_browsers_write_them(value: str) -> None:
     ],
 )
 def test_what_is_no_origin_is_refused_with_a_remedy(value: str) -> None:
-    verdict = settings.origin(value)
+    verdict = checks.origin(value)
     assert verdict and verdict[1]
 
 
@@ -314,20 +314,20 @@ def test_what_is_no_origin_is_refused_with_a_remedy(value: str) -> None:
     ["ada@b.example", "mailto:ada", "mailto:a@localhost", "mailto:<a@b.example>", "", "x"],
 )
 def test_contacts_that_push_services_refuse(value: str) -> None:
-    assert settings.contact(value)
+    assert checks.contact(value)
 
 
 @pytest.mark.parametrize(
     ("value", "right"), [("EN", "en"), ("pt_BR", None), ("pt-br", "pt-BR"), ("deutsch", None)]
 )
 def test_languages_are_spelled_as_browsers_do(value: str, right: str | None) -> None:
-    verdict = settings.language(value)
+    verdict = checks.language(value)
     assert verdict and (right is None or repr(right) in verdict[1])
 
 
 @pytest.mark.parametrize("target", ["127.0.0.1:80", "[::1]:8443", "localhost:1", "127.9.9.9:2"])
 def test_loopback_targets_on_this_machine(target: str) -> None:
-    assert settings.loopback(("push.example:443", target)) is None
+    assert checks.loopback(("push.example:443", target)) is None
 
 
 @pytest.mark.parametrize(
@@ -335,14 +335,14 @@ def test_loopback_targets_on_this_machine(target: str) -> None:
     ["10.0.0.1:80", "0.0.0.0:80", "127.0.0.1", "localhost.evil.example:1", "[::2]:1", ""],
 )
 def test_loopback_targets_elsewhere_are_refused(target: str) -> None:
-    assert settings.loopback(("push.example", target))
+    assert checks.loopback(("push.example", target))
 
 
 @given(st.text())
 def test_no_check_of_a_text_ever_fails(text: str) -> None:
-    checks = (settings.origin, settings.url, settings.contact, settings.language)
-    more = (settings.receiver_url, settings.listen, settings.push_host, settings.proxy)
-    for check in (*checks, *more, settings.timezone):
+    plain = (checks.origin, checks.url, checks.contact, checks.language)
+    more = (checks.receiver_url, checks.listen, checks.push_host, checks.proxy)
+    for check in (*plain, *more, checks.timezone):
         verdict = check(text)
         assert verdict is None or all(verdict)
 

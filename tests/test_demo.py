@@ -10,7 +10,7 @@ import pytest
 from pushctl.demo import presets, verdict
 from pushctl.demo.browsers import find_browsers
 from pushctl.demo.crowd import Letter
-from pushctl.rules import declaration
+from pushctl.rules.triggers import declaration
 from pushctl.store import Store
 from tests.support import presets as shipped
 

@@ -1,10 +1,10 @@
-"""rules/endpoints: what may be stored and dialled, and what may not."""
+"""rules/delivery/endpoints: what may be stored and dialled, and what may not."""
 
 import pytest
 
 from pushctl.config import DEFAULT_PUSH_HOSTS
 from pushctl.errors import InputError
-from pushctl.rules import endpoints
+from pushctl.rules.delivery import endpoints
 from tests.support import hostile
 
 MOZILLA = "https://updates.push.services.mozilla.com"

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushctl.rules import cart, timing
-from pushctl.rules.declaration import parse
-from pushctl.rules.enrolment import (
+from pushctl.rules import timing
+from pushctl.rules.shops import cart
+from pushctl.rules.timing import DAY, HOUR, MINUTE
+from pushctl.rules.triggers.declaration import parse
+from pushctl.rules.triggers.enrolment import (
     Cancel,
     Deliver,
     Enrolment,
@@ -27,9 +29,8 @@ from pushctl.rules.enrolment import (
     due_at,
     observe,
 )
-from pushctl.rules.entering import Enter, Refuse, Restart, date_occurrence, enter
-from pushctl.rules.timing import DAY, HOUR, MINUTE
-from pushctl.rules.triggers import DateRule, Frequency, Trigger
+from pushctl.rules.triggers.entry import Enter, Refuse, Restart, date_occurrence, enter
+from pushctl.rules.triggers.trigger import DateRule, Frequency, Trigger
 from tests.support import NOON
 
 BERLIN = timing.zone("Europe/Berlin")

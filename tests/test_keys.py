@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pushctl.errors import InputError
-from pushctl.rules import keys
 from pushctl.rules.tokens import encode
+from pushctl.rules.web import keys
 from tests import support
 
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pushctl.rules import languages
+from pushctl.rules.messages import languages
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pushctl.errors import InputError
 from pushctl.model import Action, Message
-from pushctl.rules import payload
+from pushctl.rules.messages import payload
 
 TOKEN = "123456789012345678.AbCdEfGhIjKlMnOpQrStUv"
 ASIDE = Message(

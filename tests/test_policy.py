@@ -4,8 +4,10 @@ import pytest
 
 from pushctl.model import Answer, DeliveryStatus, Outcome
 from pushctl.push import chunk
-from pushctl.rules import policy
-from pushctl.rules.policy import Bucket, Lane
+from pushctl.rules.delivery import lane as lanes
+from pushctl.rules.delivery import retry, stop_rules
+from pushctl.rules.delivery.bucket import Bucket
+from pushctl.rules.delivery.lane import CODES, Lane, allowance, pace, slowed
 from tests.support import DAY, HOUR, MINUTE, NOON
 
 SECOND = 1000
@@ -24,9 +26,9 @@ def decide(
     chance: float = 0.5,
     proved: bool = True,
     **more: int,
-) -> policy.Decision:
+) -> retry.Decision:
     end = None if life is None else NOON + life
-    return policy.decide(outcome(answer, reason, **more), tries, end, NOON, chance, proved)
+    return retry.decide(outcome(answer, reason, **more), tries, end, NOON, chance, proved)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_final_answers_end_a_delivery(
 def test_every_answer_has_a_decision_and_a_code() -> None:
     for answer in Answer:
         assert decide(answer).status in DeliveryStatus
-        assert answer in policy.CODES
+        assert answer in CODES
 
 
 def test_a_service_fault_is_tried_again_with_growing_pauses() -> None:
@@ -64,8 +66,8 @@ def test_a_service_fault_is_tried_again_with_growing_pauses() -> None:
 
 def test_pauses_lie_between_two_seconds_and_five_minutes() -> None:
     for tries in range(1, 40):
-        assert policy.backoff(tries, 0.0) == 2 * SECOND
-        assert policy.backoff(tries, 1.0) <= 5 * MINUTE
+        assert retry.backoff(tries, 0.0) == 2 * SECOND
+        assert retry.backoff(tries, 1.0) <= 5 * MINUTE
 
 
 def test_the_sixth_failure_is_the_last() -> None:
@@ -100,7 +102,7 @@ def test_a_throttled_device_counts_its_tries() -> None:
     ("asked", "granted"), [(None, MINUTE), (1, SECOND), (HOUR, HOUR), (9 * DAY, DAY)]
 )
 def test_retry_after_stays_within_a_second_and_a_day(asked: int | None, granted: int) -> None:
-    assert policy.within_day(asked) == granted
+    assert retry.within_day(asked) == granted
 
 
 def test_a_refusal_before_any_acceptance_is_not_the_subscriptions_fault() -> None:
@@ -110,9 +112,9 @@ def test_a_refusal_before_any_acceptance_is_not_the_subscriptions_fault() -> Non
 
 
 def test_what_was_held_back_was_never_tried() -> None:
-    assert policy.HELD_BACK == chunk.HELD_BACK
-    decision = decide(Answer.RETRY, policy.HELD_BACK, tries=6)
-    assert decision == policy.Decision(DeliveryStatus.PLANNED, "held back", None, 1)
+    assert retry.HELD_BACK == chunk.HELD_BACK
+    decision = decide(Answer.RETRY, retry.HELD_BACK, tries=6)
+    assert decision == retry.Decision(DeliveryStatus.PLANNED, "held back", None, 1)
 
 
 def test_the_third_redirect_puts_the_subscription_aside() -> None:
@@ -126,10 +128,10 @@ def test_our_own_fault_waits_once_for_being_put_right() -> None:
 
 
 def test_the_ttl_is_what_is_left() -> None:
-    assert policy.seconds_left(NOON + HOUR, NOON, 86_400) == 3600
-    assert policy.seconds_left(NOON + DAY, NOON, 60) == 60
-    assert policy.seconds_left(NOON - 1, NOON, 60) == 0
-    assert policy.seconds_left(NOON + 1, NOON, 60) == 1
+    assert retry.seconds_left(NOON + HOUR, NOON, 86_400) == 3600
+    assert retry.seconds_left(NOON + DAY, NOON, 60) == 60
+    assert retry.seconds_left(NOON - 1, NOON, 60) == 0
+    assert retry.seconds_left(NOON + 1, NOON, 60) == 1
 
 
 # --- lanes --------------------------------------------------------------------------
@@ -137,23 +139,23 @@ def test_the_ttl_is_what_is_left() -> None:
 
 def heard(lane: Lane, *batches: str, now: int = NOON, **more: int) -> Lane:
     for codes in batches:
-        lane = policy.heard(lane, codes, now, reason="why", **more)  # type: ignore[arg-type]
+        lane = lanes.heard(lane, codes, now, reason="why", **more)  # type: ignore[arg-type]
     return lane
 
 
 def test_a_new_service_gets_five_canaries() -> None:
-    assert policy.allowance(Lane(), 0, NOON) == 5
-    assert policy.allowance(Lane(), 3, NOON) == 2
-    assert policy.allowance(Lane(), 5, NOON) == 0
+    assert allowance(Lane(), 0, NOON) == 5
+    assert allowance(Lane(), 3, NOON) == 2
+    assert allowance(Lane(), 5, NOON) == 0
 
 
 def test_the_first_acceptance_opens_the_way() -> None:
-    assert policy.allowance(heard(Lane(), "a"), 100_000, NOON) > 100_000
+    assert allowance(heard(Lane(), "a"), 100_000, NOON) > 100_000
 
 
 def test_gone_canaries_prove_nothing_but_let_a_few_more_go() -> None:
     lane = heard(Lane(), "ggggg")
-    assert policy.allowance(lane, 0, NOON) == 10
+    assert allowance(lane, 0, NOON) == 10
     assert not lane.stopped
 
 
@@ -162,7 +164,7 @@ def test_five_refusals_before_any_acceptance_stop_the_service() -> None:
     assert not lane.stopped
     lane = heard(lane, "r")
     assert lane.stopped
-    assert policy.allowance(lane, 0, NOON + DAY) == 0
+    assert allowance(lane, 0, NOON + DAY) == 0
 
 
 def test_after_an_acceptance_a_few_refusals_are_the_subscriptions() -> None:
@@ -177,8 +179,8 @@ def test_refusals_of_half_of_the_last_fifty_stop_a_proved_service() -> None:
 def test_throttling_holds_the_service_until_retry_after() -> None:
     lane = heard(Lane(), "at", retry_after=15 * MINUTE)
     assert lane.hold_until == NOON + 15 * MINUTE
-    assert policy.allowance(lane, 0, NOON + MINUTE) == 0
-    assert policy.allowance(lane, 0, NOON + 15 * MINUTE) > 0
+    assert allowance(lane, 0, NOON + MINUTE) == 0
+    assert allowance(lane, 0, NOON + 15 * MINUTE) > 0
 
 
 def test_a_lone_429_among_many_acceptances_is_its_receivers_alone() -> None:
@@ -187,17 +189,17 @@ def test_a_lone_429_among_many_acceptances_is_its_receivers_alone() -> None:
 
 
 def test_throttling_halves_the_rate_which_then_recovers() -> None:
-    lane = policy.slowed(heard(Lane(), "t", retry_after=SECOND), 10_000, 10 * SECOND)
+    lane = slowed(heard(Lane(), "t", retry_after=SECOND), 10_000, 10 * SECOND)
     assert lane.rate == 500.0
     until = lane.hold_until
-    assert policy.pace(lane, until) == 500.0
-    assert policy.pace(lane, until + 20 * SECOND) == pytest.approx(750.0)
-    assert policy.slowed(lane, 300, 10 * MINUTE).rate == 10.0
+    assert pace(lane, until) == 500.0
+    assert pace(lane, until + 20 * SECOND) == pytest.approx(750.0)
+    assert slowed(lane, 300, 10 * MINUTE).rate == 10.0
 
 
 def test_a_pause_at_the_start_of_a_run_cripples_nobody() -> None:
     held = heard(Lane(), "at", retry_after=SECOND)
-    assert policy.slowed(held, accepted=1, elapsed=SECOND).rate is None
+    assert slowed(held, accepted=1, elapsed=SECOND).rate is None
 
 
 def test_what_was_under_way_when_throttling_began_does_not_halve_again() -> None:
@@ -211,7 +213,7 @@ def test_half_of_fifty_failing_opens_the_circuit() -> None:
     assert heard(Lane(), "a" * 26, "f" * 24).hold_until == 0
     lane = heard(Lane(), "a" * 25, "f" * 25)
     assert lane.probing
-    assert policy.allowance(lane, 0, NOON + SECOND) == 0
+    assert allowance(lane, 0, NOON + SECOND) == 0
 
 
 def test_five_failing_canaries_open_it_too() -> None:
@@ -221,14 +223,14 @@ def test_five_failing_canaries_open_it_too() -> None:
 def test_one_probe_a_minute_closes_the_circuit_when_it_works() -> None:
     lane = heard(Lane(), "a" * 25, "f" * 25)
     later = NOON + MINUTE
-    assert policy.allowance(lane, 0, later) == 1
-    assert policy.allowance(lane, 1, later) == 0
+    assert allowance(lane, 0, later) == 1
+    assert allowance(lane, 1, later) == 0
     failed = heard(lane, "f", now=later)
     assert failed.probing
     assert failed.hold_until == later + MINUTE
     closed = heard(lane, "a", now=later)
     assert not closed.probing
-    assert policy.allowance(closed, 50, later) > 1000
+    assert allowance(closed, 50, later) > 1000
 
 
 def test_latecomers_do_not_close_the_circuit() -> None:
@@ -249,7 +251,7 @@ def test_latecomers_do_not_close_the_circuit() -> None:
 def test_more_than_a_hundred_and_a_fifth_gone_is_suspicious(
     gone: int, of: int, suspicious: bool
 ) -> None:
-    assert policy.suspiciously_gone(gone, of) is suspicious
+    assert stop_rules.suspiciously_gone(gone, of) is suspicious
 
 
 def test_a_bucket_lets_out_its_rate() -> None:
@@ -284,23 +286,23 @@ def test_a_long_pause_does_not_save_up_a_burst() -> None:
 
 
 def test_errors_of_a_large_batch_are_not_forgotten_first() -> None:
-    assert policy.spread(0, 3000) == "a" * policy.ERROR_WINDOW
-    assert policy.spread(2, 4) == "axax"
-    mixed = policy.spread(900, 3000)
+    assert stop_rules.spread(0, 3000) == "a" * stop_rules.ERROR_WINDOW
+    assert stop_rules.spread(2, 4) == "axax"
+    mixed = stop_rules.spread(900, 3000)
     assert (len(mixed), mixed.count("x")) == (1000, 300)
-    assert policy.too_many_errors(mixed)
+    assert stop_rules.too_many_errors(mixed)
 
 
 def test_a_quarter_of_errors_is_too_much_but_not_of_the_first_few() -> None:
-    assert not policy.too_many_errors("x" * 199)
-    assert policy.too_many_errors("x" * 200)
-    assert not policy.too_many_errors("x" * 49 + "a" * 151)
-    assert policy.too_many_errors("x" * 50 + "a" * 150)
+    assert not stop_rules.too_many_errors("x" * 199)
+    assert stop_rules.too_many_errors("x" * 200)
+    assert not stop_rules.too_many_errors("x" * 49 + "a" * 151)
+    assert stop_rules.too_many_errors("x" * 50 + "a" * 150)
 
 
 def test_a_service_that_fails_and_names_a_time_is_left_alone_until_then() -> None:
-    lane = policy.heard(Lane(), "fffff", NOON, 10 * MINUTE, "503")
-    assert policy.allowance(lane, 0, NOON + 10 * MINUTE - 1) == 0
-    assert policy.allowance(lane, 0, NOON + 10 * MINUTE) == 1
-    again = policy.heard(lane, "f", NOON + 10 * MINUTE, 5 * MINUTE, "503")
-    assert policy.allowance(again, 0, NOON + 15 * MINUTE - 1) == 0
+    lane = heard(Lane(), "fffff", NOON, 10 * MINUTE, "503")
+    assert allowance(lane, 0, NOON + 10 * MINUTE - 1) == 0
+    assert allowance(lane, 0, NOON + 10 * MINUTE) == 1
+    again = heard(lane, "f", NOON + 10 * MINUTE, 5 * MINUTE, "503")
+    assert allowance(again, 0, NOON + 15 * MINUTE - 1) == 0

@@ -12,7 +12,8 @@ from pushctl.model import InboxRecord
 from pushctl.receiver import geo
 from pushctl.receiver.rates import Gate
 from pushctl.receiver.visitor import Visitor
-from pushctl.rules import agents, tokens
+from pushctl.rules import tokens
+from pushctl.rules.web import agents
 from pushctl.store import Store
 from tests.support import NOON, endpoint
 from tests.support import receiving as r

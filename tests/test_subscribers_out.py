@@ -10,14 +10,14 @@ import pytest
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.jobs.subscribers import exports
 from pushctl.model import Subscription, SubscriptionState
-from pushctl.rules import audience
+from pushctl.rules.audience import parse
 from pushctl.store import Store
 from tests import support
 from tests.support import DAY, NOON
 from tests.support.files import all_of, bring, load, person
 from tests.support.posting import Project, make_project
 
-EVERYONE = audience.parse("everyone")
+EVERYONE = parse.parse("everyone")
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_an_export_without_keys_reaches_nobody(project: Project) -> None:
 
 def test_an_export_of_some(project: Project) -> None:
     load(project, person(1, tags=["VIP"]), person(2))
-    asked = audience.parse("tag('VIP')")
+    asked = parse.parse("tag('VIP')")
     assert len(list(exports.export(project.store, asked, NOON, as_csv=False))) == 1
 
 

@@ -15,12 +15,13 @@ import pytest
 
 from pushctl import shipped
 from pushctl.receiver import shapes
-from pushctl.rules import tokens, worker
+from pushctl.rules import tokens
+from pushctl.rules.web import scripts
 from tests.support import npm, p256dh
 from tests.support.receiving import ROOT
 
 SW = shipped.path("sw")
-SETTINGS = worker.settings(
+SETTINGS = scripts.settings(
     url="https://push.shop.example/", key=tokens.encode(p256dh()), site="shop", name="Shop"
 )
 # A site with all that a site may have.
@@ -53,13 +54,13 @@ def node(*arguments: str, **environment: str) -> str:
 
 
 def served(name: str, settings: Mapping[str, Any] = SETTINGS) -> str:
-    text = worker.slim((SW / name).read_text("utf-8"))
-    return worker.filled(name, text, settings, RULES)
+    text = scripts.slim((SW / name).read_text("utf-8"))
+    return scripts.filled(name, text, settings, RULES)
 
 
 @pytest.fixture
 def as_served(tmp_path: Path) -> Path:
-    for name in worker.SCRIPTS:
+    for name in scripts.SCRIPTS:
         (tmp_path / name).write_text(served(name), "utf-8")
     return tmp_path
 
@@ -90,18 +91,18 @@ def test_page_and_worker_are_small() -> None:
         for name in ("pushctl.js", "pushctl-sw.js")
     }
     print(sizes, sum(sizes.values()))
-    assert sum(sizes.values()) <= worker.MOST_BYTES
+    assert sum(sizes.values()) <= scripts.MOST_BYTES
 
 
 def test_every_script_there_is_is_served() -> None:
-    assert sorted(worker.SCRIPTS) == sorted(path.name for path in SW.glob("*.*js"))
+    assert sorted(scripts.SCRIPTS) == sorted(path.name for path in SW.glob("*.*js"))
 
 
 def test_what_a_script_imports_is_imported_for_its_site() -> None:
     once = served("pushctl-prompt.js")
     assert 'from"./pushctl-look.js?site=shop"' in once
-    assert worker.filled("pushctl-prompt.js", once, SETTINGS) == once
-    other = worker.filled("pushctl-prompt.js", once, SETTINGS | {"site": "other"})
+    assert scripts.filled("pushctl-prompt.js", once, SETTINGS) == once
+    other = scripts.filled("pushctl-prompt.js", once, SETTINGS | {"site": "other"})
     assert other == once.replace("site=shop", "site=other")
     assert 'import("./pushctl.js?site=shop")' in served("pushctl.mjs")
 
@@ -168,9 +169,9 @@ def test_a_new_endpoint_is_vouched_for_by_the_old_secret() -> None:
 @pytest.mark.parametrize("name", ["pushctl.js", "pushctl-sw.js"])
 def test_filling_is_repeatable(name: str) -> None:
     text = (SW / name).read_text("utf-8")
-    once = worker.fill(text, SETTINGS)
+    once = scripts.fill(text, SETTINGS)
     assert '"https://push.shop.example"' in once
-    assert worker.fill(once, SETTINGS) == once
+    assert scripts.fill(once, SETTINGS) == once
 
 
 @pytest.mark.parametrize(
@@ -185,22 +186,22 @@ def test_filling_is_repeatable(name: str) -> None:
 )
 def test_a_brand_cannot_break_out_of_its_line(name: str) -> None:
     text = (SW / "pushctl-sw.js").read_text("utf-8")
-    filled = worker.fill(text, SETTINGS | {"name": name})
+    filled = scripts.fill(text, SETTINGS | {"name": name})
     line = next(line for line in filled.splitlines() if "/*pushctl*/" in line)
     settings = line.split("/*pushctl*/")[1].split("/*end*/")[0]
     assert json.loads(settings)["name"] == name
     assert not set("<>\u2028\u2029").intersection(settings)
-    assert worker.fill(filled, SETTINGS) == worker.fill(text, SETTINGS)
+    assert scripts.fill(filled, SETTINGS) == scripts.fill(text, SETTINGS)
 
 
 def test_a_file_without_settings_is_not_filled() -> None:
     with pytest.raises(ValueError, match="found 0"):
-        worker.fill("const CONFIG = {};", SETTINGS)
+        scripts.fill("const CONFIG = {};", SETTINGS)
 
 
 def test_slimming_drops_comments_and_nothing_else() -> None:
     text = "// why\nconst a = 1; // not\n\n  // more\n  go('https://x /* y */', [1, 2,],);\n"
-    assert worker.slim(text) == "const a=1;go('https://x /* y */',[1,2]);\n"
+    assert scripts.slim(text) == "const a=1;go('https://x /* y */',[1,2]);\n"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +232,7 @@ def test_slimming_drops_comments_and_nothing_else() -> None:
     ],
 )
 def test_slimming_keeps_what_a_script_means(text: str, slim: str) -> None:
-    assert worker.slim(text) == slim
+    assert scripts.slim(text) == slim
 
 
 def test_settings_leave_out_what_a_site_has_not() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from pushctl import config as configs
 from pushctl.push import vapid
 from pushctl.receiver import scripts
-from pushctl.rules import worker
+from pushctl.rules.web.scripts import SCRIPTS
 from tests.support import project
 from tests.support.program import pushctl
 
@@ -20,7 +20,7 @@ RULE = '[[tag_rules]]\ntag = "Lamps"\nwhen = { page = "/lamps/*" }\n'
 def test_sizes_and_integrity_are_those_of_what_is_served(tmp_path: Path) -> None:
     project.make(tmp_path)
     rows = json.loads(pushctl("sw", "--json", cwd=tmp_path).out)
-    assert [row["file"] for row in rows] == list(worker.SCRIPTS)
+    assert [row["file"] for row in rows] == list(SCRIPTS)
     config = configs.load(tmp_path / "pushctl.toml", {})
     served = scripts.prepare(config, vapid.public(config.keys))
     for row in rows:

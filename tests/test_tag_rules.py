@@ -9,7 +9,7 @@ from pushctl import config as configs
 from pushctl.errors import ConfigError
 from pushctl.push import vapid
 from pushctl.receiver import scripts
-from pushctl.rules import tag_rules
+from pushctl.rules.web import tag_rules
 from tests.support import project
 
 RULES = """

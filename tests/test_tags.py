@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.errors import InputError
-from pushctl.rules import fields, reserved_tags
+from pushctl.rules.web import fields, reserved_tags
 from pushctl.store import Store
 from tests.support import DAY, NOON
 from tests.support.posting import Browser, Project, make_project

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from pushctl import shipped, templates
 from pushctl.errors import InputError, NotFoundError, TemplateError
 from pushctl.model import Subscription, SubscriptionState
-from pushctl.rules import payload, values
+from pushctl.rules.messages import payload, values
 from pushctl.templates import Template
 from pushctl.templates.text import sample
 from tests.support import NOON

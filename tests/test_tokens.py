@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushctl.rules import endpoints, tokens
+from pushctl.rules import tokens
+from pushctl.rules.delivery import endpoints
 from tests.support import NOON
 
 SECRET = bytes(range(32))

@@ -8,7 +8,7 @@ from pushctl.jobs.delivery import clock
 from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Millis
-from pushctl.rules import policy
+from pushctl.rules.delivery.lane import allowance
 from pushctl.store.origins import Origin
 from tests.support import HOUR, MINUTE, NOON, sending
 
@@ -109,7 +109,7 @@ def test_throttling_halves_what_was_measured_and_stays_for_the_run() -> None:
     traffic.heard(A, "a" * 1000, NOON + SECOND, None, "")
     lane = traffic.heard(A, "t" * 200, NOON + 10 * SECOND, MINUTE, "429")
     assert lane.rate == 50.0
-    assert policy.allowance(lane, 0, NOON + 10 * SECOND + MINUTE) > 0
+    assert allowance(lane, 0, NOON + 10 * SECOND + MINUTE) > 0
 
 
 def test_flying_letters_are_counted_until_they_land() -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from pushctl import shipped
 from pushctl.rules import conditions
-from pushctl.rules.declaration import parse, parse_all, parse_frequency
 from pushctl.rules.timing import DAY, HOUR, MINUTE
-from pushctl.rules.triggers import (
+from pushctl.rules.triggers.declaration import parse, parse_all, parse_frequency
+from pushctl.rules.triggers.trigger import (
     Frequency,
     From,
     Goal,

@@ -8,7 +8,7 @@ from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Wish, plan
 from pushctl.jobs.subscribers import suppression
 from pushctl.rules import timing
-from pushctl.rules.reserved_tags import FEWER, PAUSED
+from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.sending import Field
 

@@ -11,7 +11,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.errors import UsageError
-from pushctl.rules import settings
+from pushctl.rules.config import checks
 
 if TYPE_CHECKING:
     from pushctl.jobs.project.init import Answers, Made
@@ -74,10 +74,10 @@ def _answers(
     sites = dict(_pair(each) for each in named)
     if origin or not sites:
         question = "Where are your pages? (https://shop.example)"
-        origin = origin or output.ask(question, fault=_wrong(settings.origin))
+        origin = origin or output.ask(question, fault=_wrong(checks.origin))
         sites[init.site_name(origin, sites)] = origin
     question = "Whom may push services write to? (you@shop.example)"
-    contact = contact or output.ask(question, fault=_wrong(settings.contact, init.mailto))
+    contact = contact or output.ask(question, fault=_wrong(checks.contact, init.mailto))
     if languages is None:
         question = "Which languages do you write in, the default first? (en,de)"
         interactive = output.interactive()
@@ -96,7 +96,7 @@ def _each(languages: str) -> tuple[str, ...]:
 
 
 def _wrong(
-    check: Callable[[str], settings.Verdict], read: Callable[[str], str] = str
+    check: Callable[[str], checks.Verdict], read: Callable[[str], str] = str
 ) -> Callable[[str], str | None]:
     """Return what says in a sentence or two why *check* dislikes an answer."""
 
@@ -108,7 +108,7 @@ def _wrong(
 
 
 def _wrong_language(answer: str) -> str | None:
-    return next(filter(None, map(_wrong(settings.language), _each(answer))), None)
+    return next(filter(None, map(_wrong(checks.language), _each(answer))), None)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -17,7 +17,7 @@ from pushctl.rules.wording import counted, iso, moment
 
 if TYPE_CHECKING:
     from pushctl.jobs.subscribers.imports import ImportReport
-    from pushctl.rules.expression import Expression
+    from pushctl.rules.audience.expression import Expression
 
 app = typer.Typer(no_args_is_help=True, help="List, import, tag, forget people.")
 
@@ -302,7 +302,7 @@ def tag_(
 
 
 def _check_tag(name: str) -> None:
-    from pushctl.rules import fields
+    from pushctl.rules.web import fields
 
     try:
         fields.tag(name)

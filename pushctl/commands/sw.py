@@ -87,7 +87,7 @@ def integrity(content: bytes) -> str:
 
 def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
     from pushctl.jobs.project import scripts
-    from pushctl.rules import worker
+    from pushctl.rules.web.scripts import MOST_BYTES
 
     problems = [
         Problem(
@@ -100,9 +100,9 @@ def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
     for site in config.sites:
         both = ("pushctl.js", "pushctl-sw.js")
         size = sum(row["gzip"] for row in rows if row["site"] == site and row["file"] in both)
-        if size > worker.MOST_BYTES:
+        if size > MOST_BYTES:
             fault = f"page and worker have {size:,} bytes together"
-            remedy = f"At most {worker.MOST_BYTES:,}: shorten the brand's name and addresses."
+            remedy = f"At most {MOST_BYTES:,}: shorten the brand's name and addresses."
             problems.append(Problem(f"sites.{site}", fault, remedy))
     if problems:
         raise ConfigError("The page's scripts need a look:", problems)

@@ -15,14 +15,14 @@ from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
 from pushctl.push.request import headers
 from pushctl.push.transport import Line, Reply, Transport
-from pushctl.rules import answers, endpoints, policy
+from pushctl.rules.delivery import answers, endpoints, retry
 
 HELD_BACK = "held back"
 
 # Encrypted and started in one go: enough to fill turbo's lanes and a TLS record, few
 # enough that answers are taken in between.
 _BATCH = 64
-_REFUSED_IN_A_ROW = 5  # then it is our key, not theirs (rules/policy decides further)
+_REFUSED_IN_A_ROW = 5  # then it is our key, not theirs (rules/delivery/lane decides further)
 _FAILED_IN_A_ROW = 20  # then the service is down; going on only makes doubts
 _MORE_TRIES = 2
 _LOOK_FOR_STOP = 0.05  # seconds between looks for the stop file
@@ -281,7 +281,7 @@ class _Chunk:
         """Hold the rest of an origin back when its answer says so."""
         answer = outcome.answer
         queue.refused = queue.refused + 1 if answer is Answer.REFUSED else 0
-        if outcome.reason == policy.LOST_TOO:
+        if outcome.reason == retry.LOST_TOO:
             return
         if answer in (Answer.RETRY, Answer.IN_DOUBT):
             queue.failed += 1

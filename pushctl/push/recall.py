@@ -16,7 +16,7 @@ from pushctl.model import Letter
 from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 from pushctl.push.transport import Transport
-from pushctl.rules import answers, endpoints
+from pushctl.rules.delivery import answers, endpoints
 
 _HEAD = ("Accept-Encoding: identity", "Content-Type:", "Expect:")
 

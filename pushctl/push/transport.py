@@ -21,7 +21,7 @@ import pycurl
 from pushctl.model import Letter, Millis
 from pushctl.push import dial, request
 from pushctl.push.cork import corked
-from pushctl.rules.policy import LOST_TOO
+from pushctl.rules.delivery.retry import LOST_TOO
 
 STREAMS = 100  # on one connection; what servers commonly allow
 _CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken

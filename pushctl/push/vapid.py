@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
-from pushctl.rules import keys, tokens
+from pushctl.rules import tokens
+from pushctl.rules.web import keys
 
 # Twelve hours survive a clock that is up to twelve hours wrong either way; services
 # refuse more than 24 (RFC 8292, section 2). Renewed when half of it is gone.

@@ -9,12 +9,12 @@ from typing import Any
 from pushctl import shipped
 from pushctl.config import Config, Site
 from pushctl.receiver.answers import Headers, Refusal, answer, refuse
-from pushctl.rules import tag_rules, worker
+from pushctl.rules.web import scripts, tag_rules
 
 # The page's part may be a few minutes old; a browser that looks for a new worker
 # must get the newest.
 _PAGE = b"public, max-age=300, stale-while-revalidate=86400"
-_NAMES = dict.fromkeys(worker.SCRIPTS, _PAGE) | {"pushctl-sw.js": b"no-cache"}
+_NAMES = dict.fromkeys(scripts.SCRIPTS, _PAGE) | {"pushctl-sw.js": b"no-cache"}
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class File:
 
 def settings(config: Config, site: Site, public_key: str) -> dict[str, Any]:
     """Return what is filled into sw/ for *site*."""
-    return worker.settings(
+    return scripts.settings(
         url=config.receiver.url,
         key=public_key,
         site=site.name,
@@ -43,10 +43,10 @@ def prepare(config: Config, public_key: str) -> Mapping[tuple[str, str], File]:
     """Return the files by (name, site); read, filled and compressed once."""
     made: dict[tuple[str, str], File] = {}
     for name, cache in _NAMES.items():
-        text = worker.slim((shipped.path("sw") / name).read_text("utf-8"))
+        text = scripts.slim((shipped.path("sw") / name).read_text("utf-8"))
         for site in config.sites.values():
             rules = tag_rules.served(config.tag_rules, site.name)
-            filled = worker.filled(name, text, settings(config, site, public_key), rules)
+            filled = scripts.filled(name, text, settings(config, site, public_key), rules)
             made[name, site.name] = _file(filled.encode(), cache)
     return made
 

@@ -15,9 +15,10 @@ import orjson
 from pushctl.errors import InputError
 from pushctl.model import Json
 from pushctl.receiver.answers import Refusal
-from pushctl.rules import endpoints, keys
-from pushctl.rules.fields import MAX_LABEL
-from pushctl.rules.fields import label as kept
+from pushctl.rules.delivery import endpoints
+from pushctl.rules.web import keys
+from pushctl.rules.web.fields import MAX_LABEL
+from pushctl.rules.web.fields import label as kept
 
 Check = Callable[[Json], None]
 

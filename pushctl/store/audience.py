@@ -25,9 +25,10 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Millis, Subscription
-from pushctl.rules import expression as tree
-from pushctl.rules import fields, languages
-from pushctl.rules.expression import Expression
+from pushctl.rules.audience import expression as tree
+from pushctl.rules.audience.expression import Expression
+from pushctl.rules.messages import languages
+from pushctl.rules.web import fields
 
 if TYPE_CHECKING:
     from pushctl.store import Store

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from pushctl.model import Json, Millis
-from pushctl.rules.enrolment import Enrolment, Event, State
+from pushctl.rules.triggers.enrolment import Enrolment, Event, State
 
 if TYPE_CHECKING:
     from pushctl.store import Store

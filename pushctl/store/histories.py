@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pushctl.model import Json, Millis
-from pushctl.rules.enrolment import Event
+from pushctl.rules.triggers.enrolment import Event
 from pushctl.store.enrolments import Decision, event
 
 if TYPE_CHECKING:

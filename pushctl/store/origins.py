@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pushctl.store import Store
 
 
-# What a push service may ask for, at most (rules/policy), and a little.
+# What a push service may ask for, at most (rules/delivery/retry), and a little.
 HOUR: Millis = 3600 * 1000
 LONGEST: Millis = 25 * HOUR
 

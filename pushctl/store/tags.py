@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
-from pushctl.rules import fields
+from pushctl.rules.web import fields
 
 if TYPE_CHECKING:
     from pushctl.store import Store

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pushctl.errors import Problem, TemplateError
-from pushctl.rules import languages
+from pushctl.rules.messages import languages
 from pushctl.templates.files import names, read, slug
 from pushctl.templates.parse import Parsed, Settings, parse
 from pushctl.templates.text import Text, too_large

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jinja2 import StrictUndefined, Undefined
 from jinja2.exceptions import SecurityError
 
-from pushctl.rules import payload, values
+from pushctl.rules.messages import payload, values
 
 MAX_TEXT = values.MAX_TEXT
 _WORD = re.compile(r"\w\S*")

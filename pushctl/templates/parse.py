@@ -14,7 +14,8 @@ from typing import Any
 
 from pushctl.errors import InputError, Problem
 from pushctl.model import Json
-from pushctl.rules import languages, timing, values
+from pushctl.rules import timing
+from pushctl.rules.messages import languages, values
 from pushctl.templates import sandbox
 
 DEFAULT_TTL = 24 * 3600

@@ -10,8 +10,8 @@ import orjson
 
 from pushctl.errors import InputError, Problem, TemplateError
 from pushctl.model import Action, Json, Message
-from pushctl.rules import payload, values
-from pushctl.rules.payload import Frame
+from pushctl.rules.messages import payload, values
+from pushctl.rules.messages.payload import Frame
 from pushctl.templates.parse import Parsed, TextParts
 from pushctl.templates.sandbox import Refused, Renderer
 
@@ -217,7 +217,7 @@ def _put(table: dict[str, Json], path: list[str], write: Callable[[str], str]) -
 
 
 def _sample_cart(write: Callable[[str], str]) -> dict[str, Json]:
-    # The keys of rules/cart.read.
+    # The keys of rules/shops/cart.read.
     name = write("product")
     item = {"id": "1", "name": name, "url": "/", "price": 49, "quantity": 1, "line": "1"}
     return {

@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from pushctl.model import CampaignStatus, Outcome
 from pushctl.push import journal
 from pushctl.rules import tokens
-from pushctl.rules.policy import STOPPED
+from pushctl.rules.delivery.retry import STOPPED
 from tests.support import program, sending
 
 LATENCY = {"delay": [0.002, 0.03]}

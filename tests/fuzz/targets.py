@@ -37,19 +37,11 @@ from pushctl.receiver.server.connection import Connection
 from pushctl.receiver.server.front import Front
 from pushctl.receiver.server.limits import Limits
 from pushctl.receiver.visitor import Visitor
-from pushctl.rules import (
-    agents,
-    answers,
-    audience,
-    endpoints,
-    expression,
-    fields,
-    keys,
-    languages,
-    reserved_tags,
-    timing,
-    tokens,
-)
+from pushctl.rules import timing, tokens
+from pushctl.rules.audience import expression, parse
+from pushctl.rules.delivery import answers, endpoints
+from pushctl.rules.messages import languages
+from pushctl.rules.web import agents, fields, keys, reserved_tags
 from pushctl.store import Store
 from tests.faults.fuzz_receiver import BODIES
 from tests.support import NOON, auth
@@ -149,11 +141,11 @@ def line(data: bytes) -> None:
 def segment(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     try:
-        tree = audience.parse(text)
+        tree = parse.parse(text)
     except InputError:
         return
     again = expression.text(tree)
-    assert expression.text(audience.parse(again)) == again
+    assert expression.text(parse.parse(again)) == again
     expression.explain(tree)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pushctl.model import Millis
-from pushctl.rules import expression as tree
+from pushctl.rules.audience import expression as tree
 from pushctl.store import Store
 from tests.support import auth, endpoint, p256dh
 

@@ -11,18 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Campaign, Millis, Outcome, SubscriptionState
-from pushctl.rules import answers, policy
+from pushctl.rules.delivery import answers, retry, stop_rules
 from pushctl.store import Store
 
 MASS_GONE = "too many subscriptions are gone at once"
 SPARED = "too many were gone at once"  # why somebody is active again
 
 # A service that took something of ours as lately as this, in an earlier run, knows our key.
-TAKING: Millis = 7 * policy.DAY
+TAKING: Millis = 7 * retry.DAY
 
 # What earlier runs of the same campaign were told counts for this long: one that is spread
 # over hours, or a trigger's, has a handful of answers in each run.
-LOOK_BACK: Millis = policy.DAY
+LOOK_BACK: Millis = retry.DAY
 
 
 class Course:
@@ -68,7 +68,7 @@ class Course:
         """
         if item.lane not in self._taking or not answers.about_one(outcome):
             return False
-        few = self._own[item.lane] < policy.FEW_GONE
+        few = self._own[item.lane] < stop_rules.FEW_GONE
         if not (few or self._traffic.lane(item.lane, self._began).accepted):
             return False
         own = bool(self._store.health.newcomers([item.subscription]))
@@ -122,7 +122,7 @@ class Course:
                     "tried again; nobody was deleted."
                 )
         for origin, count in self._newcomers.items():
-            if count > policy.FEW_GONE and origin not in self.spared:
+            if count > stop_rules.FEW_GONE and origin not in self.spared:
                 notes.append(
                     f"{_host(origin)}: {count:,} are gone that came by themselves and never "
                     "took a message. Somebody may be making subscriptions up: see "
@@ -148,16 +148,17 @@ class Course:
         for key, lane in self._traffic.lanes.items():
             if key[0] == origin:
                 gone, answered = gone + lane.gone, answered + lane.answered
-        if not policy.suspiciously_gone(gone, answered):
+        if not stop_rules.suspiciously_gone(gone, answered):
             return
-        if newcomers and not policy.suspiciously_gone(gone - newcomers, answered - newcomers):
+        others = (gone - newcomers, answered - newcomers)
+        if newcomers and not stop_rules.suspiciously_gone(*others):
             # Or anybody could stop a shop's campaigns. Who has taken a message before
             # tells that the service is in order.
-            takers = self._store.health.takers(self._campaign.id, origin, policy.TELLING)
-            if takers >= policy.TELLING:
+            takers = self._store.health.takers(self._campaign.id, origin, stop_rules.TELLING)
+            if takers >= stop_rules.TELLING:
                 return
         usual = self._store.health.gone_share(origin, self._campaign.id)
-        if usual is not None and usual >= policy.USUALLY_GONE:
+        if usual is not None and usual >= stop_rules.USUALLY_GONE:
             self._trusted.add(origin)
             return
         self.spared.add(origin)

@@ -14,7 +14,8 @@ from functools import lru_cache
 from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Answer, DeliveryStatus, Millis, Outcome
-from pushctl.rules import answers, policy
+from pushctl.rules.delivery import answers, retry
+from pushctl.rules.delivery.lane import CODES, Lane
 from pushctl.store import Store
 from pushctl.store.deliveries import Finished
 
@@ -28,7 +29,7 @@ def _keeps(origin: str) -> bool:
     return answers.service(origin.removeprefix("https://").partition(":")[0]) == "mozilla"
 
 
-def _course(lane: policy.Lane) -> tuple[object, ...]:
+def _course(lane: Lane) -> tuple[object, ...]:
     return lane.hold_until, lane.stopped, lane.probing
 
 
@@ -106,13 +107,13 @@ class Book:
         heard = self.heard[item.lane]
         proved = traffic.lane(item.lane, self.now).accepted > 0 or "a" in heard.codes
         own = self.tells_nothing(outcome, item)
-        decision = policy.decide(
+        decision = retry.decide(
             outcome, item.tries, item.expires_at, self.now, random.random(), proved or own
         )
-        if policy.by_a_service(outcome) and not own:
+        if retry.by_a_service(outcome) and not own:
             self.errors += decision.status.value in ("rejected", "in_doubt")
-            if outcome.reason != policy.LOST_TOO:
-                heard.codes.append(policy.CODES[outcome.answer])
+            if outcome.reason != retry.LOST_TOO:
+                heard.codes.append(CODES[outcome.answer])
                 heard.reason = outcome.reason
             if outcome.retry_after is not None:
                 heard.retry_after = max(outcome.retry_after, heard.retry_after or 0)
@@ -134,7 +135,7 @@ class Book:
             self.ours = outcome.reason
         self._learn(decision, item)
 
-    def _learn(self, decision: policy.Decision, item: Item) -> None:
+    def _learn(self, decision: retry.Decision, item: Item) -> None:
         if decision.effect == "gone":
             self.gone[item.lane].append((item.subscription, decision.reason))
         elif decision.effect == "failed":

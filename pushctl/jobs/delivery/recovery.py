@@ -18,7 +18,7 @@ from pushctl.jobs.delivery.render import Item
 from pushctl.jobs.delivery.throttle import Traffic
 from pushctl.model import Answer, Campaign, Letter, Millis, Outcome
 from pushctl.push import journal
-from pushctl.rules.policy import RESTARTED, STOPPED
+from pushctl.rules.delivery.retry import RESTARTED, STOPPED
 from pushctl.store import Store
 from pushctl.store.deliveries import Left
 

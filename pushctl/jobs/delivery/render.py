@@ -16,8 +16,10 @@ from pushctl.config import Site as SiteConfig
 from pushctl.errors import InputError, TemplateError
 from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Json, Letter, Millis
-from pushctl.rules import payload, policy, tokens, values
-from pushctl.rules.payload import Frame
+from pushctl.rules import tokens
+from pushctl.rules.delivery import retry
+from pushctl.rules.messages import payload, values
+from pushctl.rules.messages.payload import Frame
 from pushctl.store.deliveries import Claimed
 from pushctl.templates import Template, Text
 
@@ -118,7 +120,7 @@ class Writer:
     def _seconds(self, expires_at: Millis | None, now: Millis) -> int:
         ttl = self._lives.get(expires_at)
         if ttl is None:
-            ttl = policy.seconds_left(expires_at, now, self._ttl)
+            ttl = retry.seconds_left(expires_at, now, self._ttl)
             self._lives[expires_at] = ttl
         return ttl
 

@@ -25,14 +25,14 @@ from pushctl.jobs.delivery.types import Landed, Options, Report
 from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.push import journal
-from pushctl.rules import policy
+from pushctl.rules.delivery import retry
 from pushctl.store import Store
 from pushctl.store.deliveries import Claimed
 from pushctl.templates import Template
 
 CLAIM = 2_000  # rows in one transaction
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
-AGAIN: Millis = 15 * policy.MINUTE  # until a service that refuses us is tried again
+AGAIN: Millis = 15 * retry.MINUTE  # until a service that refuses us is tried again
 
 
 class Sending:
@@ -335,7 +335,7 @@ class Sending:
 
     def _sort(self, outcomes: Sequence[Outcome], landed: Landed) -> None:
         for outcome in outcomes:
-            if policy.never_started(outcome):
+            if retry.never_started(outcome):
                 landed.again.append(self._items[outcome.delivery])
             else:
                 landed.outcomes.append(outcome)
@@ -348,7 +348,7 @@ class Sending:
             if delivery in left.outcomes:
                 landed.outcomes.append(left.outcomes[delivery])
             elif delivery in left.started:
-                landed.outcomes.append(recovery.doubt(delivery, policy.STOPPED))
+                landed.outcomes.append(recovery.doubt(delivery, retry.STOPPED))
             else:
                 landed.again.append(item)
         for chunk in self._futures.values():

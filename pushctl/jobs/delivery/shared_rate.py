@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pushctl.jobs.delivery import clock
 from pushctl.model import Millis
-from pushctl.rules.policy import SECOND, Bucket
+from pushctl.rules.delivery.bucket import Bucket
+from pushctl.rules.delivery.retry import SECOND
 
 # A later time than now is of another life of the machine, whose clock began anew.
 _APART: Millis = SECOND

@@ -15,7 +15,7 @@ from pushctl.errors import ConfigError, TemplateError
 from pushctl.jobs.delivery.outcomes import Book
 from pushctl.jobs.delivery.render import Unwritten
 from pushctl.model import Campaign, CampaignStatus
-from pushctl.rules import policy
+from pushctl.rules.delivery import stop_rules
 from pushctl.store import Store
 
 BARREN = 20  # renderings that may fail before any works; then the template is to blame
@@ -34,9 +34,9 @@ class Tolerance:
 
     def exceeded(self, book: Book) -> bool:
         """Add the answers in *book*; say whether they are too many errors."""
-        ended = policy.spread(book.errors, book.ended)
-        self._recent = (self._recent + ended)[-policy.ERROR_WINDOW :]
-        return book.errors > 0 and policy.too_many_errors(self._recent)
+        ended = stop_rules.spread(book.errors, book.ended)
+        self._recent = (self._recent + ended)[-stop_rules.ERROR_WINDOW :]
+        return book.errors > 0 and stop_rules.too_many_errors(self._recent)
 
     def keep(self, more: bool) -> None:
         """Write down what the next run has to know, if there is *more* to come."""

@@ -1,7 +1,7 @@
 """
 Which letters may go out now: one queue for each push service and key.
 
-Holds the lanes of ``rules/policy``, the letters that wait and the number of those that
+Holds the lanes of ``rules/delivery/lane``, the letters that wait and the number of those that
 fly. What a service doesn't want for longer than a moment goes back into the ledger.
 """
 
@@ -16,15 +16,17 @@ from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.shared_rate import Shared
 from pushctl.jobs.delivery.types import PACED
 from pushctl.model import Millis
-from pushctl.rules import policy
-from pushctl.rules.policy import SECOND, Bucket, Lane
+from pushctl.rules.delivery import retry
+from pushctl.rules.delivery.bucket import Bucket
+from pushctl.rules.delivery.lane import Lane, allowance, heard, pace, slowed
+from pushctl.rules.delivery.retry import SECOND
 from pushctl.store.origins import Origin
 
 # Letters of a service that holds us for longer than this are given back.
 PATIENCE: Millis = 3 * SECOND
 
-# A Retry-After is at most a day (policy.within_day): more is left from a clock that leapt.
-LONGEST: Millis = policy.DAY + policy.LONGEST_PAUSE
+# A Retry-After is at most a day (retry.within_day): more is left from a clock that leapt.
+LONGEST: Millis = retry.DAY + retry.LONGEST_PAUSE
 
 
 class Given(NamedTuple):
@@ -142,7 +144,7 @@ class Traffic:
         promised: Counter[str] = Counter()  # of what the buckets hold
         for key, queue in self._queues.items():
             lane = self.lanes[key]
-            count = min(len(queue), policy.allowance(lane, self._flying[key], now))
+            count = min(len(queue), allowance(lane, self._flying[key], now))
             if count and (rate := self._rate(lane, now)) is not None:
                 name = self._bucket(key)
                 bucket = self._buckets.get(name) or Bucket(rate, at=now)
@@ -162,7 +164,7 @@ class Traffic:
         return key[0] if self._origin_rate is not None else "\n".join(key)
 
     def _rate(self, lane: Lane, now: Millis) -> float | None:
-        return _slower(policy.pace(lane, now), self._origin_rate)
+        return _slower(pace(lane, now), self._origin_rate)
 
     def landed(self, items: Iterable[Item]) -> None:
         """Note that these have come back, with whatever answer."""
@@ -173,10 +175,10 @@ class Traffic:
     ) -> Lane:
         """Add answers to what is known of a lane; return it as it is now."""
         before = self.lane(key, now)
-        after = policy.heard(before, codes, now, retry_after, reason)
+        after = heard(before, codes, now, retry_after, reason)
         if after.throttled_at > before.throttled_at:
             accepted, since = self._accepted_since[key]
-            after = policy.slowed(after, after.accepted - accepted, now - since)
+            after = slowed(after, after.accepted - accepted, now - since)
             self._accepted_since[key] = (after.accepted, now)
         self.lanes[key] = after
         return after

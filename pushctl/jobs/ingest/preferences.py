@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pushctl.errors import InputError
 from pushctl.jobs.ingest.verify import Desk, Erased, Verdict, find
 from pushctl.model import InboxRecord, Json, Millis
-from pushctl.rules import agents, bodies, fields
-from pushctl.rules.reserved_tags import FEWER, PAUSED
+from pushctl.rules.web import agents, bodies, fields
+from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from pushctl.store.prompts import OTHER, STAGES
 
 LONGEST_PAUSE = 366 * 86_400  # seconds

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import InboxRecord, Json
-from pushctl.rules import agents, bodies, fields
+from pushctl.rules.web import agents, bodies, fields
 
 _CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 

@@ -14,7 +14,9 @@ from pushctl.jobs.ingest import preferences, profile
 from pushctl.jobs.ingest.verify import Desk, Verdict, find, signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.push import vapid
-from pushctl.rules import bodies, endpoints, keys, reserved_tags, tokens
+from pushctl.rules import tokens
+from pushctl.rules.delivery import endpoints
+from pushctl.rules.web import bodies, keys, reserved_tags
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Known, Registration

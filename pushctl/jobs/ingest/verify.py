@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pushctl.model import InboxRecord, Json, Millis
-from pushctl.rules import bodies, tokens
+from pushctl.rules import tokens
+from pushctl.rules.web import bodies
 from pushctl.store import Store
 from pushctl.store.subscriptions import Known
 

@@ -12,7 +12,7 @@ from pushctl.config import Config, Site
 from pushctl.errors import InputError, NotFoundError, Problem, TemplateError
 from pushctl.jobs.subscribers import audience
 from pushctl.model import Json, Message, Millis, Subscription
-from pushctl.rules import payload, values
+from pushctl.rules.messages import payload, values
 from pushctl.store import Store
 from pushctl.templates import Template, Text
 from pushctl.templates.text import sample

@@ -18,7 +18,7 @@ from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.project import scripts
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
-from pushctl.rules.structure import line_of
+from pushctl.rules.config.structure import line_of
 from pushctl.rules.wording import counted
 
 __all__ = ["Finding", "Level", "run"]
@@ -153,12 +153,12 @@ def _templates(config: Config) -> Iterator[Finding]:
 
 
 def _segments(config: Config) -> Iterator[Finding]:
-    from pushctl.rules import audience
+    from pushctl.rules.audience import parse
 
     good, file = 0, config.file.read_text("utf-8-sig")
     for name, text in config.segments.items():
         try:
-            audience.resolved(audience.parse(text), config.segments)
+            parse.resolved(parse.parse(text), config.segments)
             good += 1
         except PushctlError as error:
             line = line_of(("segments", name), file)

@@ -19,7 +19,8 @@ from pushctl import shipped
 from pushctl.config import Config
 from pushctl.errors import UsageError
 from pushctl.jobs.project import scripts
-from pushctl.rules import settings, tokens
+from pushctl.rules import tokens
+from pushctl.rules.config import checks
 
 # Where the one site of pushctl.toml.example begins, and what follows it.
 _SITE = "[sites.shop"
@@ -44,19 +45,19 @@ class Answers:
 
     def faults(self) -> list[str]:
         """Return everything that is wrong with the answers, one sentence each."""
-        checks = [
+        asked = [
             *(
-                (f"the origin of {name}", settings.origin, each)
+                (f"the origin of {name}", checks.origin, each)
                 for name, each in self.sites.items()
             ),
-            *(("the site", settings.named, (name, "")) for name in self.sites),
-            ("the contact", settings.contact, self.contact),
-            *(("the language", settings.language, each) for each in self.languages),
-            ("the receiver's URL", settings.receiver_url, self.receiver_url),
-            ("the time zone", settings.timezone, self.timezone),
+            *(("the site", checks.named, (name, "")) for name in self.sites),
+            ("the contact", checks.contact, self.contact),
+            *(("the language", checks.language, each) for each in self.languages),
+            ("the receiver's URL", checks.receiver_url, self.receiver_url),
+            ("the time zone", checks.timezone, self.timezone),
         ]
         found: list[str] = []
-        for what, check, value in checks:
+        for what, check, value in asked:
             if verdict := check(value):  # type: ignore[operator]
                 found.append(f"{what} {verdict[0]}. {verdict[1]}")
         return found
@@ -79,7 +80,7 @@ def site_name(origin: str, taken: Collection[str] = ()) -> str:
     "site". A name that is *taken* gets a number.
     """
     label = _host_name(origin)
-    if settings.named((label, "")) is not None:
+    if checks.named((label, "")) is not None:
         label = "site"
     numbered = (f"{label}-{number}" for number in count(2))
     return next(name for name in chain([label], numbered) if name not in taken)
@@ -118,7 +119,7 @@ def machine_timezone(
     """Return the time zone that this machine is set to; "UTC" when it doesn't say."""
     target = str(link.readlink()) if link.is_symlink() else ""
     for name in (environment.get("TZ", ""), target.partition("zoneinfo/")[2]):
-        if name and settings.timezone(name) is None:
+        if name and checks.timezone(name) is None:
             return name
     return "UTC"
 
@@ -237,7 +238,7 @@ def _templates(config: Config, languages: Sequence[str]) -> Made:
 def _language_of(file: Path) -> str | None:
     """Return the language that a template's file is written in; None: it has none."""
     name = file.name.split(".")[0]
-    return name if file.suffix == ".toml" and settings.language(name) is None else None
+    return name if file.suffix == ".toml" and checks.language(name) is None else None
 
 
 def _wanted(file: Path, languages: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.ingest import erasures
 from pushctl.model import Millis
-from pushctl.rules.enrolment import State
+from pushctl.rules.triggers.enrolment import State
 from pushctl.store import Store, restoring
 from pushctl.store.enrolments import Decision
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from pushctl import shipped
 from pushctl.config import Config
 from pushctl.errors import ConfigError
-from pushctl.rules import tag_rules, worker
+from pushctl.rules.web import scripts, tag_rules
 
 
 def fill_scripts(config: Config, *, anew: bool = False) -> list[Path]:
@@ -46,7 +46,7 @@ def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
         rules = tag_rules.served(config.tag_rules, site.name)
-        values = worker.settings(
+        values = scripts.settings(
             url=config.receiver.url,
             key=key.public,
             site=site.name,
@@ -56,8 +56,8 @@ def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]
             color=site.brand.color,
             rules=bool(rules),
         )
-        for name in worker.SCRIPTS:
+        for name in scripts.SCRIPTS:
             target = folder / name
             there = target.exists() and not anew
             text = (target if there else shipped.path("sw") / name).read_text("utf-8")
-            yield target, worker.filled(name, text, values, rules)
+            yield target, scripts.filled(name, text, values, rules)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pushctl.config import Config
 from pushctl.errors import PushctlError
 from pushctl.model import Millis
-from pushctl.rules import audience
-from pushctl.rules.audience import Expression
+from pushctl.rules.audience import parse
+from pushctl.rules.audience.parse import Expression
 from pushctl.store import Store
 
 
@@ -38,25 +38,25 @@ def asked(
     All of them must hold; none given is everyone. Raises InputError for what can't be
     read, NotFoundError for a segment that isn't in pushctl.toml.
     """
-    typed = audience.whole(tags=tags, segments=segments, where=where)
-    return audience.text(typed), audience.resolved(typed, config.segments)
+    typed = parse.whole(tags=tags, segments=segments, where=where)
+    return parse.text(typed), parse.resolved(typed, config.segments)
 
 
 def saved(config: Config, name: str) -> Expression:
     """Return the saved segment *name*, ready to be asked."""
-    return audience.resolved(audience.whole(segments=[name]), config.segments)
+    return parse.resolved(parse.whole(segments=[name]), config.segments)
 
 
 def listed(config: Config, store: Store, now: Millis) -> list[Segment]:
     """Return all saved segments with live counts; one that can't be read says why."""
-    everybody = store.audience.count(audience.parse("everyone"), now)
+    everybody = store.audience.count(parse.parse("everyone"), now)
     return [_counted(config, store, name, everybody, now) for name in config.segments]
 
 
 def shown(config: Config, store: Store, name: str, now: Millis) -> Segment:
     """Return one saved segment; raises NotFoundError, or InputError when it can't be read."""
     saved(config, name)
-    everybody = store.audience.count(audience.parse("everyone"), now)
+    everybody = store.audience.count(parse.parse("everyone"), now)
     return _counted(config, store, name, everybody, now)
 
 
@@ -68,7 +68,7 @@ def _counted(config: Config, store: Store, name: str, everybody: int, now: Milli
     except PushctlError as error:
         return Segment(name, text, "", None, None, str(error))
     share = count / everybody if everybody else None
-    return Segment(name, text, audience.explain(expression), count, share)
+    return Segment(name, text, parse.explain(expression), count, share)
 
 
 def meant(

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pushctl.config import Config
 from pushctl.model import Json
-from pushctl.rules import cart
-from pushctl.rules.enrolment import Event
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.enrolment import Event
 from pushctl.store import Store
 from pushctl.store.deliveries import Claimed
 

@@ -11,8 +11,9 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis, Subscription
-from pushctl.rules import endpoints, tokens, wording
-from pushctl.rules.expression import Expression
+from pushctl.rules import tokens, wording
+from pushctl.rules.audience.expression import Expression
+from pushctl.rules.delivery import endpoints
 from pushctl.store import Store
 
 _EXPORTED = (

@@ -11,7 +11,8 @@ import orjson
 
 from pushctl.errors import UsageError
 from pushctl.model import Json, Millis, Subscription
-from pushctl.rules import endpoints, tokens, wording
+from pushctl.rules import tokens, wording
+from pushctl.rules.delivery import endpoints
 from pushctl.store import Store
 from pushctl.store.dossiers import Dossiers
 

@@ -8,7 +8,9 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis, SubscriptionState
-from pushctl.rules import endpoints, fields, keys, tokens
+from pushctl.rules import tokens
+from pushctl.rules.delivery import endpoints
+from pushctl.rules.web import fields, keys
 from pushctl.store.imports import Row
 from pushctl.store.subscriptions import MAX_ATTRIBUTES
 

@@ -16,12 +16,12 @@ def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis)
     They come in the order in which pushctl.toml has them: the first text that there is
     wins. Raises NotFoundError for a segment that isn't in pushctl.toml.
     """
-    from pushctl.rules import audience, expression
+    from pushctl.rules.audience import expression, parse
 
     order = [name for name in config.segments if name in names]
     order += [name for name in names if name not in order]
     asked = [
-        (name, audience.resolved(expression.Segment(name), config.segments)) for name in order
+        (name, parse.resolved(expression.Segment(name), config.segments)) for name in order
     ]
 
     def of(subscriptions: Sequence[int]) -> Mapping[int, tuple[str, ...]]:

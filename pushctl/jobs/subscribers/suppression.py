@@ -9,8 +9,8 @@ from collections.abc import Collection
 
 from pushctl.model import Millis
 from pushctl.rules import timing
-from pushctl.rules.expression import And, Expression, Tag
-from pushctl.rules.reserved_tags import FEWER, PAUSED
+from pushctl.rules.audience.expression import And, Expression, Tag
+from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from pushctl.store import Store
 
 # What "fewer" means: one message in so long.

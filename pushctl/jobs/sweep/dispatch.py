@@ -12,8 +12,8 @@ from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import CampaignStatus
-from pushctl.rules.enrolment import observe
-from pushctl.rules.triggers import From, Kind, Trigger
+from pushctl.rules.triggers.enrolment import observe
+from pushctl.rules.triggers.trigger import From, Kind, Trigger
 
 # A sweep that sends a long broadcast makes room for the next one, which is a minute
 # later: it has 15 s for what is still under way.

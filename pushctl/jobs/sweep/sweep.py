@@ -18,7 +18,7 @@ from pushctl.config import Config
 from pushctl.errors import ConfigError, PushctlError
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.ingest import drain
-from pushctl.jobs.sweep import dry_run as rehearsed
+from pushctl.jobs.sweep import dry_run
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
 from pushctl.jobs.triggers import scan
@@ -26,7 +26,7 @@ from pushctl.jobs.triggers.enrol import Enrolling
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Millis
 from pushctl.rules import timing
-from pushctl.rules.enrolment import (
+from pushctl.rules.triggers.enrolment import (
     Cancel,
     Deliver,
     Enrolment,
@@ -35,7 +35,7 @@ from pushctl.rules.enrolment import (
     choose,
     decide,
 )
-from pushctl.rules.triggers import Kind, Trigger
+from pushctl.rules.triggers.trigger import Kind, Trigger
 from pushctl.store import Store
 from pushctl.store.enrolments import Who
 from pushctl.store.idle import (
@@ -169,8 +169,8 @@ class _Sweep:
                 raise _DryRunIsOver
         except _DryRunIsOver:
             pass
-        self._summary.messages += rehearsed.campaigns(self._store, self._now)
-        if rehearsed.waits(self._store, self._config):
+        self._summary.messages += dry_run.campaigns(self._store, self._now)
+        if dry_run.waits(self._store, self._config):
             self._summary.remarks.append(
                 "What waits in the inbox was not looked at: pushctl import takes it in."
             )

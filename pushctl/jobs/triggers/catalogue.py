@@ -16,8 +16,9 @@ from typing import IO
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
-from pushctl.rules import cart, timing
+from pushctl.rules import timing
 from pushctl.rules.conditions import as_number
+from pushctl.rules.shops import cart
 from pushctl.store import Store
 from pushctl.store.events import Event
 from pushctl.store.triggers import Known

@@ -10,10 +10,11 @@ from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis, Subscription
-from pushctl.rules import entering, timing
-from pushctl.rules.enrolment import Event, Person
-from pushctl.rules.rehearsal import Happening, Rehearsal, play
-from pushctl.rules.triggers import Frequency, From, Kind, Step, Trigger
+from pushctl.rules import timing
+from pushctl.rules.triggers import entry
+from pushctl.rules.triggers.enrolment import Event, Person
+from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
+from pushctl.rules.triggers.trigger import Frequency, From, Kind, Step, Trigger
 from pushctl.store import Store
 from pushctl.store.idle import NEXT_SCAN_KEY
 
@@ -186,7 +187,7 @@ def rehearse(
     at = _begins(trigger, who, zone, now)
     yield Happening(at, name, "entered", starts(trigger))
     event = Event(0, who.id, trigger.kind, at, given)
-    walk = entering.begin(trigger, event, who.public_id, zone, {"event": dict(given)})
+    walk = entry.begin(trigger, event, who.public_id, zone, {"event": dict(given)})
     rehearsal.begin(trigger, walk)
     yield from play(rehearsal, [], at + REHEARSED)
 
@@ -195,7 +196,7 @@ def _begins(trigger: Trigger, who: Subscription, zone: tzinfo, now: Millis) -> M
     if trigger.date is None:
         return now
     value = who.attributes.get(trigger.date.attribute)
-    found = entering.date_occurrence(trigger.date, value, zone, now, now + 2 * REHEARSED)
+    found = entry.date_occurrence(trigger.date, value, zone, now, now + 2 * REHEARSED)
     if found is None:
         raise InputError(
             f"{who.public_id} has no coming date in {trigger.date.attribute!r} (it holds "

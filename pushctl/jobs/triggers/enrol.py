@@ -13,11 +13,12 @@ from pushctl.errors import InputError
 from pushctl.jobs.subscribers import carts
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
-from pushctl.rules import cart, timing
-from pushctl.rules.enrolment import Enrolment, Event, State, decide, observe
-from pushctl.rules.entering import Enter, Entry, Refuse, Restart, enter
-from pushctl.rules.rehearsal import context
-from pushctl.rules.triggers import Trigger, by_event
+from pushctl.rules import timing
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.enrolment import Enrolment, Event, State, decide, observe
+from pushctl.rules.triggers.entry import Enter, Entry, Refuse, Restart, enter
+from pushctl.rules.triggers.rehearsal import context
+from pushctl.rules.triggers.trigger import Trigger, by_event
 from pushctl.store.enrolments import Who
 
 _BATCH = 500

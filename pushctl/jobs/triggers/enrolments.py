@@ -15,8 +15,10 @@ from pushctl.config import Config
 from pushctl.errors import PushctlError
 from pushctl.jobs.subscribers import suppression
 from pushctl.model import CampaignStatus, Json, Millis
-from pushctl.rules import audience, cart, timing
-from pushctl.rules.enrolment import (
+from pushctl.rules import timing
+from pushctl.rules.audience import parse
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.enrolment import (
     Cancel,
     Deliver,
     Enrolment,
@@ -28,7 +30,7 @@ from pushctl.rules.enrolment import (
     Skip,
     after,
 )
-from pushctl.rules.triggers import Frequency, Trigger, campaign_name
+from pushctl.rules.triggers.trigger import Frequency, Trigger, campaign_name
 from pushctl.store import Store
 from pushctl.store.campaigns import BY_HAND
 from pushctl.store.enrolments import Decision, Planned, Who
@@ -61,13 +63,13 @@ class Walks:
         return frozenset().union(*(trigger.stops for trigger in self.triggers.values()))
 
     @cached_property
-    def _audiences(self) -> Mapping[str, audience.Expression | PushctlError]:
-        found: dict[str, audience.Expression | PushctlError] = {}
+    def _audiences(self) -> Mapping[str, parse.Expression | PushctlError]:
+        found: dict[str, parse.Expression | PushctlError] = {}
         for name, trigger in self.triggers.items():
             if trigger.audience:
                 try:
-                    parsed = audience.parse(trigger.audience)
-                    found[name] = audience.resolved(parsed, self.config.segments)
+                    parsed = parse.parse(trigger.audience)
+                    found[name] = parse.resolved(parsed, self.config.segments)
                 except PushctlError as error:
                     found[name] = error
         return found

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.model import Json, Millis, Subscription
-from pushctl.rules import cart, timing
-from pushctl.rules.entering import not_meant
-from pushctl.rules.triggers import Trigger, by_event
+from pushctl.rules import timing
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.entry import not_meant
+from pushctl.rules.triggers.trigger import Trigger, by_event
 from pushctl.store import Store
 
 LIMIT = 500

@@ -12,8 +12,9 @@ from typing import Any
 from pushctl import web
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
-from pushctl.rules import cart, timing
-from pushctl.rules.triggers import Trigger
+from pushctl.rules import timing
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.trigger import Trigger
 
 MAX_BYTES = 2_000_000
 _SECONDS = 10.0

@@ -11,7 +11,7 @@ from pushctl.errors import InputError
 from pushctl.jobs.triggers import describe
 from pushctl.model import Millis
 from pushctl.rules.conditions import as_number
-from pushctl.rules.enrolment import State
+from pushctl.rules.triggers.enrolment import State
 from pushctl.store import Store
 
 # The note stands with the person's attributes, under a name of our own.

@@ -11,9 +11,10 @@ from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, Problem, PushctlError, TemplateError
 from pushctl.model import Json
-from pushctl.rules import audience, cart
-from pushctl.rules.structure import line_of, meant
-from pushctl.rules.triggers import Trigger
+from pushctl.rules.audience import parse
+from pushctl.rules.config.structure import line_of, meant
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.trigger import Trigger
 from pushctl.templates import Template, Text
 from pushctl.templates.text import sample
 
@@ -122,6 +123,6 @@ def _names(config: Config, trigger: Trigger, place: _Place) -> Found:
 
 def _audience(config: Config, trigger: Trigger, place: _Place) -> Found:
     try:
-        audience.resolved(audience.parse(trigger.audience or "everyone"), config.segments)
+        parse.resolved(parse.parse(trigger.audience or "everyone"), config.segments)
     except PushctlError as error:
         yield Level.PROBLEM, Problem(place("audience"), str(error), "See docs/audience.md.")

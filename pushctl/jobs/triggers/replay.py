@@ -13,11 +13,13 @@ from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError, Problem
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Millis
-from pushctl.rules import audience, declaration, timing
-from pushctl.rules.enrolment import Person
-from pushctl.rules.rehearsal import Rehearsal, play
-from pushctl.rules.structure import Fault, line_of
-from pushctl.rules.triggers import Frequency, Kind, Trigger, campaign_name
+from pushctl.rules import timing
+from pushctl.rules.audience import parse
+from pushctl.rules.config.structure import Fault, line_of
+from pushctl.rules.triggers import declaration
+from pushctl.rules.triggers.enrolment import Person
+from pushctl.rules.triggers.rehearsal import Rehearsal, play
+from pushctl.rules.triggers.trigger import Frequency, Kind, Trigger, campaign_name
 from pushctl.store import Store
 
 
@@ -93,7 +95,7 @@ def read(file: Path) -> tuple[dict[str, Trigger], Frequency]:
 def _audiences(triggers: Mapping[str, Trigger]) -> Iterator[Fault]:
     for name, trigger in triggers.items():
         try:
-            audience.parse(trigger.audience or "everyone")
+            parse.parse(trigger.audience or "everyone")
         except InputError as error:
             yield Fault(("triggers", name, "audience"), str(error), "See docs/audience.md.")
 

@@ -15,9 +15,10 @@ from pushctl.jobs.triggers import feeds
 from pushctl.jobs.triggers.enrol import write
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
-from pushctl.rules import entering, timing
-from pushctl.rules.enrolment import Event
-from pushctl.rules.triggers import Kind, Trigger
+from pushctl.rules import timing
+from pushctl.rules.triggers import entry
+from pushctl.rules.triggers.enrolment import Event
+from pushctl.rules.triggers.trigger import Kind, Trigger
 from pushctl.store.enrolments import Who
 from pushctl.store.triggers import Candidate, Standing
 from pushctl.web import WebError
@@ -134,7 +135,7 @@ def _begin_some(
                 _begin_one(walks, trigger, who, occurrence, at, context)
             elif trigger.feed is None:  # whom an article isn't for has lost nothing
                 said = _said(trigger, occurrence, context)
-                write(walks, trigger, entering.Refuse("not in the audience"), who, said)
+                write(walks, trigger, entry.Refuse("not in the audience"), who, said)
 
 
 def _begin_one(
@@ -150,16 +151,16 @@ def _begin_one(
         return  # a scan looks at the same stretch more than once
     said = _said(trigger, occurrence, context)
     if len(people) > 1 and knows(trigger.name, people, occurrence):
-        elsewhere = entering.Refuse("it began on another device of theirs")
+        elsewhere = entry.Refuse("it began on another device of theirs")
         write(walks, trigger, elsewhere, who, said)
         return
     if trigger.inactive and walks.store.enrolments.last_seen(people) + trigger.inactive > at:
         return  # another device of theirs was here since
     event = Event(0, who.subscription, trigger.kind, at)
-    fresh = entering.begin(trigger, event, who.public_id, walks.zone(who), context)
+    fresh = entry.begin(trigger, event, who.public_id, walks.zone(who), context)
     latest = walks.store.enrolments.latest(trigger.name, people)
-    entry = entering.join(trigger, replace(fresh, occurrence=occurrence), latest, said)
-    write(walks, trigger, entry, who, said)
+    begun = entry.join(trigger, replace(fresh, occurrence=occurrence), latest, said)
+    write(walks, trigger, begun, who, said)
 
 
 def _said(trigger: Trigger, occurrence: str, context: Mapping[str, Json]) -> str:
@@ -182,7 +183,7 @@ def _dates(walks: Walks, trigger: Trigger, standing: Standing) -> Found:
     ):
         site = walks.config.sites.get(candidate.site)
         zone = timing.zone(candidate.timezone, site.timezone if site else "UTC")
-        found = entering.date_occurrence(rule, candidate.value, zone, since, until)
+        found = entry.date_occurrence(rule, candidate.value, zone, since, until)
         if found is not None:
             occurrence, at = found
             yield candidate, occurrence, at, {"event": {"date": candidate.value}}

@@ -13,8 +13,8 @@ from pushctl.jobs.subscribers import carts
 from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import timing
-from pushctl.rules.rehearsal import Happening
-from pushctl.rules.triggers import Trigger, campaign_name
+from pushctl.rules.triggers.rehearsal import Happening
+from pushctl.rules.triggers.trigger import Trigger, campaign_name
 from pushctl.store import Store
 
 

@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pushctl.errors import InputError, NotFoundError
-from pushctl.rules import expression as tree
-from pushctl.rules.expression import Expression, explain, text
+from pushctl.rules.audience import expression as tree
+from pushctl.rules.audience.expression import Expression, explain, text
 
 if TYPE_CHECKING:
     from lark import Lark, Token
@@ -49,7 +49,7 @@ def parse(text: str) -> Expression:
     """
     from lark.exceptions import UnexpectedInput
 
-    from pushctl.rules.building import Fault
+    from pushctl.rules.audience.builder import Fault
 
     if len(text) > MAX_LENGTH:
         raise InputError(f"the audience has {len(text):,} characters, more than {MAX_LENGTH:,}")
@@ -126,9 +126,9 @@ def _parser() -> "Lark":
 
     from lark import Lark
 
-    from pushctl.rules.building import Builder
+    from pushctl.rules.audience.builder import Builder
 
-    grammar = (get_data("pushctl.rules", "audience.lark") or b"").decode()
+    grammar = (get_data("pushctl.rules.audience", "audience.lark") or b"").decode()
     # The plain lexer: a word means the same everywhere, and an unknown one is found
     # as such wherever it stands.
     return Lark(grammar, parser="lalr", lexer="basic", transformer=Builder())

@@ -5,9 +5,9 @@ from typing import Any
 from lark import Token, Transformer, v_args
 
 from pushctl.errors import InputError
-from pushctl.rules import expression as tree
 from pushctl.rules import timing
-from pushctl.rules.expression import Expression
+from pushctl.rules.audience import expression as tree
+from pushctl.rules.audience.expression import Expression
 
 MAX_DEPTH = 32  # levels of parentheses and "not"
 MAX_TEXT = 500  # characters of one quoted text

@@ -11,7 +11,7 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
-from pushctl.rules import fields
+from pushctl.rules.web import fields
 
 MAX_LIST = 100
 # A browser that was offline reports later; beyond this its clock is wrong.

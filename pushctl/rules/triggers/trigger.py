@@ -1,8 +1,8 @@
 """
 What a trigger is: a declared reaction to what people do, as frozen values.
 
-``parse`` in rules/declaration.py reads them from pushctl.toml, rules/enrolment.py
-decides with them. The built-in event ``subscribed`` starts a welcome or a drip.
+``parse`` in declaration.py reads them from pushctl.toml, enrolment.py decides with them.
+The built-in event ``subscribed`` starts a welcome or a drip.
 """
 
 import hashlib

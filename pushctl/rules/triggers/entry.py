@@ -9,8 +9,8 @@ from datetime import date, timedelta, tzinfo
 from pushctl.model import Json, Millis
 from pushctl.rules import timing
 from pushctl.rules.conditions import unmet
-from pushctl.rules.enrolment import Enrolment, Event, State, due_at
-from pushctl.rules.triggers import DateRule, Trigger, held_out
+from pushctl.rules.triggers.enrolment import Enrolment, Event, State, due_at
+from pushctl.rules.triggers.trigger import DateRule, Trigger, held_out
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Tags that only the program sets: no browser may, except by /v1/preferences."""
 
-from pushctl.rules.fields import fold
+from pushctl.rules.web.fields import fold
 
 RESERVED = "pushctl:"  # how the names of all of them begin
 

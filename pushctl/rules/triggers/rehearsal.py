@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pushctl.model import Json, Millis
-from pushctl.rules import cart, timing
-from pushctl.rules.enrolment import (
+from pushctl.rules import timing
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.enrolment import (
     Deliver,
     Enrolment,
     Event,
@@ -21,8 +22,8 @@ from pushctl.rules.enrolment import (
     decide,
     observe,
 )
-from pushctl.rules.entering import Enter, Refuse, Restart, enter, not_meant
-from pushctl.rules.triggers import Frequency, Trigger, by_event
+from pushctl.rules.triggers.entry import Enter, Refuse, Restart, enter, not_meant
+from pushctl.rules.triggers.trigger import Frequency, Trigger, by_event
 
 _KEEP_SENT = 50
 

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
-from pushctl.rules import conditions, settings, timing
-from pushctl.rules.structure import Fault, Path, meant
-from pushctl.rules.triggers import (
+from pushctl.rules import conditions, timing
+from pushctl.rules.config import checks
+from pushctl.rules.config.structure import Fault, Path, meant
+from pushctl.rules.triggers.trigger import (
     DEFAULT_MAX_LATE,
     DateRule,
     Frequency,
@@ -76,7 +77,7 @@ def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fa
         read.blame("", "is not a table", f"Write [triggers.{name}] and its keys below.")
         return None, faults
     # "basket/1" is a step's campaign, so no name has a slash.
-    if fault := settings.named((name, table)):
+    if fault := checks.named((name, table)):
         read.blame("", *fault)
     read.only(_KEYS)
     kind = _kind(read)

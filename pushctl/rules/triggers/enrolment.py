@@ -14,7 +14,7 @@ from enum import StrEnum
 from pushctl.model import Json, Millis
 from pushctl.rules import timing
 from pushctl.rules.conditions import as_number, unmet
-from pushctl.rules.triggers import (
+from pushctl.rules.triggers.trigger import (
     DEFAULT_SHOWN_WITHIN,
     Frequency,
     From,
@@ -44,7 +44,7 @@ class State(StrEnum):
 class Event:
     id: int
     subscription: int
-    name: str  # as rules/cart.meaning() reads it
+    name: str  # as rules/shops/cart.meaning() reads it
     at: Millis
     properties: Mapping[str, Json] = field(default_factory=dict)
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-from pushctl.rules import fields, reserved_tags
-from pushctl.rules.settings import Verdict, between
+from pushctl.rules.config.checks import Verdict, between
+from pushctl.rules.web import fields, reserved_tags
 
 MAX_RULES = 100
 _ONE_OF = ("scroll", "dwell", "link", "click", "form", "event")

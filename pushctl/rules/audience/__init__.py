@@ -1,0 +1,1 @@
+"""Audiences: the language of expressions, and what each of them means."""

@@ -1,0 +1,1 @@
+"""pushctl.toml: its structure and the checks of its values."""

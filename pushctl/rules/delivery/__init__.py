@@ -1,0 +1,1 @@
+"""Sending: addresses, answers, tries, rates, and when to stop."""

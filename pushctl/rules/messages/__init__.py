@@ -1,0 +1,1 @@
+"""Messages: languages, values, the payload."""

@@ -1,0 +1,1 @@
+"""Triggers: declared, entered, decided step by step, tried without a database."""

@@ -1,0 +1,1 @@
+"""What browsers and pages send and load."""
