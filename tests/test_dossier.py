@@ -48,7 +48,7 @@ def live(project: Project, browser: Browser, person: int) -> None:
         now=NOON, expires_at=None,
     )  # fmt: skip
     store.deliveries.plan(campaign.id, [person], now=NOON, expires_after=None)
-    store.triggers.interested([("lamp", person, NOON)])
+    store.products.interested([("lamp", person, NOON)])
     store.enrolments.decide(
         [Decision("trial", person, None, "refused", None, NOON, None, "not in the audience")]
     )

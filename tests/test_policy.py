@@ -301,8 +301,8 @@ def test_a_quarter_of_errors_is_too_much_but_not_of_the_first_few() -> None:
 
 
 def test_a_service_that_fails_and_names_a_time_is_left_alone_until_then() -> None:
-    lane = heard(Lane(), "fffff", NOON, 10 * MINUTE, "503")
+    lane = lanes.heard(Lane(), "fffff", NOON, 10 * MINUTE, "503")
     assert allowance(lane, 0, NOON + 10 * MINUTE - 1) == 0
     assert allowance(lane, 0, NOON + 10 * MINUTE) == 1
-    again = heard(lane, "f", NOON + 10 * MINUTE, 5 * MINUTE, "503")
+    again = lanes.heard(lane, "f", NOON + 10 * MINUTE, 5 * MINUTE, "503")
     assert allowance(again, 0, NOON + 15 * MINUTE - 1) == 0

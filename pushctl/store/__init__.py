@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, NoReturn, Self
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from pushctl.store.interactions import Interactions
     from pushctl.store.meta import Meta
     from pushctl.store.origins import Origins
+    from pushctl.store.products import Products
     from pushctl.store.prompts import Prompts
     from pushctl.store.pruning import Pruning
     from pushctl.store.reports import Reports
@@ -76,6 +78,35 @@ class Store:
     Writing happens inside ``with store.write():``, never across a network call.
     """
 
+    audience: "Audience"
+    campaigns: "Campaigns"
+    consents: "Consents"
+    deliveries: "Deliveries"
+    doubts: "Doubts"
+    enrolments: "Enrolments"
+    erasure: "Erasure"
+    events: "Events"
+    health: "Health"
+    histories: "Histories"
+    imports: "Imports"
+    inbox_cursors: "InboxCursors"
+    interactions: "Interactions"
+    meta: "Meta"
+    origins: "Origins"
+    products: "Products"
+    prompts: "Prompts"
+    pruning: "Pruning"
+    reports: "Reports"
+    runs: "Runs"
+    schedules: "Schedules"
+    signatures: "Signatures"
+    sites: "Sites"
+    soundness: "Soundness"
+    subscriptions: "Subscriptions"
+    tags: "Tags"
+    tombstones: "Tombstones"
+    triggers: "Triggers"
+
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if not create and not path.exists():
             raise ConfigError(
@@ -111,167 +142,13 @@ class Store:
 
         return Database(self.connection)
 
-    @cached_property
-    def audience(self) -> "Audience":
-        from pushctl.store.audience import Audience
-
-        return Audience(self)
-
-    @cached_property
-    def campaigns(self) -> "Campaigns":
-        from pushctl.store.campaigns import Campaigns
-
-        return Campaigns(self)
-
-    @cached_property
-    def consents(self) -> "Consents":
-        from pushctl.store.consents import Consents
-
-        return Consents(self)
-
-    @cached_property
-    def doubts(self) -> "Doubts":
-        from pushctl.store.doubts import Doubts
-
-        return Doubts(self)
-
-    @cached_property
-    def deliveries(self) -> "Deliveries":
-        from pushctl.store.deliveries import Deliveries
-
-        return Deliveries(self)
-
-    @cached_property
-    def health(self) -> "Health":
-        from pushctl.store.health import Health
-
-        return Health(self)
-
-    @cached_property
-    def origins(self) -> "Origins":
-        from pushctl.store.origins import Origins
-
-        return Origins(self)
-
-    @cached_property
-    def prompts(self) -> "Prompts":
-        from pushctl.store.prompts import Prompts
-
-        return Prompts(self)
-
-    @cached_property
-    def pruning(self) -> "Pruning":
-        from pushctl.store.pruning import Pruning
-
-        return Pruning(self)
-
-    @cached_property
-    def reports(self) -> "Reports":
-        from pushctl.store.reports import Reports
-
-        return Reports(self)
-
-    @cached_property
-    def runs(self) -> "Runs":
-        from pushctl.store.runs import Runs
-
-        return Runs(self)
-
-    @cached_property
-    def enrolments(self) -> "Enrolments":
-        from pushctl.store.enrolments import Enrolments
-
-        return Enrolments(self)
-
-    @cached_property
-    def erasure(self) -> "Erasure":
-        from pushctl.store.erasure import Erasure
-
-        return Erasure(self)
-
-    @cached_property
-    def events(self) -> "Events":
-        from pushctl.store.events import Events
-
-        return Events(self)
-
-    @cached_property
-    def imports(self) -> "Imports":
-        from pushctl.store.imports import Imports
-
-        return Imports(self)
-
-    @cached_property
-    def histories(self) -> "Histories":
-        from pushctl.store.histories import Histories
-
-        return Histories(self)
-
-    @cached_property
-    def inbox_cursors(self) -> "InboxCursors":
-        from pushctl.store.inbox_cursors import InboxCursors
-
-        return InboxCursors(self)
-
-    @cached_property
-    def interactions(self) -> "Interactions":
-        from pushctl.store.interactions import Interactions
-
-        return Interactions(self)
-
-    @cached_property
-    def meta(self) -> "Meta":
-        from pushctl.store.meta import Meta
-
-        return Meta(self)
-
-    @cached_property
-    def schedules(self) -> "Schedules":
-        from pushctl.store.schedules import Schedules
-
-        return Schedules(self)
-
-    @cached_property
-    def signatures(self) -> "Signatures":
-        from pushctl.store.signatures import Signatures
-
-        return Signatures(self)
-
-    @cached_property
-    def sites(self) -> "Sites":
-        from pushctl.store.sites import Sites
-
-        return Sites(self)
-
-    @cached_property
-    def soundness(self) -> "Soundness":
-        from pushctl.store.soundness import Soundness
-
-        return Soundness(self)
-
-    @cached_property
-    def subscriptions(self) -> "Subscriptions":
-        from pushctl.store.subscriptions import Subscriptions
-
-        return Subscriptions(self)
-
-    @cached_property
-    def tags(self) -> "Tags":
-        from pushctl.store.tags import Tags
-
-        return Tags(self)
-
-    @cached_property
-    def triggers(self) -> "Triggers":
-        from pushctl.store.triggers import Triggers
-
-        return Triggers(self)
-
-    @cached_property
-    def tombstones(self) -> "Tombstones":
-        from pushctl.store.tombstones import Tombstones
-
-        return Tombstones(self)
+    def __getattr__(self, name: str) -> object:
+        """Load a noun at its first use: ``store.tags`` is ``Tags`` of ``store/tags.py``."""
+        if name not in _NOUNS:
+            raise AttributeError(name)
+        noun = getattr(import_module(f"{__name__}.{name}"), _NOUNS[name])(self)
+        setattr(self, name, noun)
+        return noun
 
     def close(self) -> None:
         if "audience" in self.__dict__:
@@ -397,3 +274,7 @@ class Store:
         if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS):
             with self._locked():
                 upgrade.run(self.db, self.connection, self.path)
+
+
+# Each noun and its class; all of them are what ``Store`` declares above.
+_NOUNS: dict[str, str] = dict(Store.__annotations__)

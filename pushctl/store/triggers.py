@@ -40,14 +40,6 @@ class StepCampaign(NamedTuple):
     note: str | None
 
 
-class Known(NamedTuple):
-    """What was last told of a product."""
-
-    price: float | None
-    available: int | None
-    about: Mapping[str, Json]  # name, url, image, line, currency
-
-
 class Triggers:
     def __init__(self, store: "Store") -> None:
         self._store = store
@@ -234,79 +226,6 @@ class Triggers:
         while page := self._store.connection.execute(sql, {"after": after}).fetchall():
             yield from map(Candidate._make, page)
             after = page[-1][0]
-
-    # --- products --------------------------------------------------------------------
-
-    def interested(self, rows: Iterable[tuple[str, int, Millis]]) -> None:
-        """Note who looked at which product when."""
-        sql = """
-            INSERT INTO interests (product, subscription_id, at) VALUES (?, ?, ?)
-            ON CONFLICT DO UPDATE SET at = max(at, excluded.at)
-        """
-        with self._store.write() as connection:
-            connection.executemany(sql, rows)
-
-    def satisfied(
-        self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
-    ) -> None:
-        """Forget that these people looked at *products* before *at*: they have them now."""
-        sql = """
-            DELETE FROM interests
-             WHERE product IN (SELECT value FROM json_each(:products)) AND at <= :at
-               AND subscription_id IN (SELECT value FROM json_each(:people))
-        """
-        values = {
-            "products": orjson.dumps(list(products)).decode(),
-            "people": orjson.dumps(list(subscriptions)).decode(),
-            "at": at,
-        }
-        with self._store.write() as connection:
-            connection.execute(sql, values)
-
-    def who_wants(self, product: str, site_id: int, since: Millis) -> list[int]:
-        """Return the active subscriptions of a site that looked at *product* since then."""
-        sql = """
-            SELECT i.subscription_id FROM interests AS i
-              JOIN subscriptions AS s ON s.id = i.subscription_id
-             WHERE i.product = :product AND i.at >= :since
-               AND s.site_id = :site AND s.state = 'active'
-        """
-        values = {"product": product, "site": site_id, "since": since}
-        return [row for (row,) in self._store.connection.execute(sql, values)]
-
-    def product(self, site_id: int, product: str) -> Known | None:
-        """Return what was last told of a product, or None."""
-        sql = "SELECT price, available, about FROM products WHERE site_id = :site AND id = :id"
-        row = self._store.connection.execute(sql, {"site": site_id, "id": product}).fetchone()
-        return None if row is None else Known(row[0], row[1], orjson.loads(row[2]))
-
-    def put_product(
-        self,
-        site_id: int,
-        product: str,
-        price: float | None,
-        available: bool | None,
-        about: Mapping[str, Json],
-        now: Millis,
-    ) -> None:
-        sql = """
-            INSERT INTO products (site_id, id, price, available, about, changed_at)
-            VALUES (:site, :id, :price, :available, :about, :now)
-            ON CONFLICT DO UPDATE
-               SET price = coalesce(excluded.price, price),
-                   available = coalesce(excluded.available, available),
-                   about = excluded.about, changed_at = excluded.changed_at
-        """
-        values = {
-            "site": site_id,
-            "id": product,
-            "price": price,
-            "available": available,
-            "about": orjson.dumps(about).decode(),
-            "now": now,
-        }
-        with self._store.write() as connection:
-            connection.execute(sql, values)
 
     # --- feeds -----------------------------------------------------------------------
 

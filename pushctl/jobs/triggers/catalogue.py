@@ -21,7 +21,7 @@ from pushctl.rules.conditions import as_number
 from pushctl.rules.shops import cart
 from pushctl.store import Store
 from pushctl.store.events import Event
-from pushctl.store.triggers import Known
+from pushctl.store.products import Known
 
 DROPPED, BACK = "price_dropped", "back_in_stock"
 INTEREST_LASTS: Millis = 90 * timing.DAY
@@ -76,10 +76,10 @@ def apply(
     with store.write():
         for product in products:
             counts["products"] += 1
-            known = store.triggers.product(site_id, product.id)
+            known = store.products.get(site_id, product.id)
             # What a list doesn't mention stays: one of stock alone knows no names.
             about = {**(known.about if known else {}), **_safe(product.about, origins)}
-            store.triggers.put_product(
+            store.products.put(
                 site_id, product.id, product.price, product.available, about, now
             )
             for name, properties in news(known, product, about):
@@ -112,7 +112,7 @@ def _tell(
     properties: Mapping[str, Json],
     now: Millis,
 ) -> int:
-    people = store.triggers.who_wants(product.id, site_id, now - INTEREST_LASTS)
+    people = store.products.who_wants(product.id, site_id, now - INTEREST_LASTS)
     key = f"catalogue:{name}:{product.id}:{now}"
     events = (Event(one, name, now, now, properties, f"{one}:{key}") for one in people)
     return store.events.add(events) if people else 0

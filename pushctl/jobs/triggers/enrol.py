@@ -114,7 +114,7 @@ class Enrolling:
             products = _listed(cart.read(event.properties, ()))
         else:
             return
-        self._store.triggers.interested(
+        self._store.products.interested(
             (str(product)[:200], event.subscription, event.at)
             for product in products
             if isinstance(product, str | int) and product
@@ -126,7 +126,7 @@ class Enrolling:
         if not bought:
             basket = carts.at(self._store, event, ())
             bought = _listed(basket) if basket else []
-        self._store.triggers.satisfied(
+        self._store.products.satisfied(
             [str(product)[:200] for product in bought if product],
             self._store.enrolments.same_person(who),
             event.at,
