@@ -1,69 +1,141 @@
 """
-Addresses that the shop's owner names in pushctl.toml: a feed, a dead man's switch.
+Requests to addresses that the shop's owner names in pushctl.toml.
 
-Bounded as a whole, whatever the other side does: a server that answers a byte every few
-seconds would hold a sweep for hours by timeouts that begin anew with each byte.
+Who asks states a ``Policy``: nothing is allowed by default. Each request is bounded as a
+whole, whatever the other side does: a server that answers a byte every few seconds would
+hold a sweep for hours by timeouts that begin anew with each byte.
 """
 
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 from urllib.parse import urlsplit
 
 from pushctl.errors import PushctlError
 
-_REDIRECTS = 5
+_FOLLOWS_REDIRECTS = ("GET", "HEAD")
 
 
 class WebError(PushctlError):
     """An address gave no answer that is of use."""
 
 
-def get(url: str, *, seconds: float, most: int | None = None) -> bytes:
-    """
-    Return what *url* answers, at most *most* bytes; None: whatever it says is let go.
+class Addresses(Enum):
+    """Which network addresses a host may lead to."""
 
-    Raises WebError where it isn't there within *seconds*, all in all.
+    ANY = "any"  # the owner's own networks too
+    PUBLIC = "public"  # of the internet alone: who names the host may be a stranger
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What one request may do; its redirects are held to the same."""
+
+    method: str
+    hosts: Collection[str] | None  # the only ones that may be asked; None: any
+    redirects: int  # how many are followed, by GET and HEAD alone
+    addresses: Addresses
+    most_bytes: int | None  # of the answer's body; None: it is thrown away
+    seconds: float  # for everything together, redirects too
+
+
+def request(
+    url: str, policy: Policy, *, body: bytes | None = None, headers: Sequence[str] = ()
+) -> bytes:
     """
+    Return the body of what *url* answers: empty where the policy throws it away.
+
+    *headers* are lines like "Accept: text/xml"; they and *body* go to the first host only.
+    Raises WebError when there is no answer below 400 in time, or none that *policy* allows.
+    """
+    end = time.monotonic() + policy.seconds
+    for _ in range(policy.redirects + 1):
+        answer, target = _ask(url, policy, end, body, headers)
+        if target is None or policy.method not in _FOLLOWS_REDIRECTS:
+            return answer
+        url, headers = target, ()
+    raise WebError(f"{url} can't be asked: more than {policy.redirects} redirects")
+
+
+def _ask(
+    url: str, policy: Policy, end: float, body: bytes | None, headers: Sequence[str]
+) -> tuple[bytes, str | None]:
+    """Return the answer's body, and where it redirects to."""
     import pycurl
 
-    body = bytearray()
+    _check_host(url, policy)
+    answer = bytearray()
+    most = policy.most_bytes
 
     def take(part: bytes) -> int:
         if most is not None:
-            body.extend(part)
-        return len(part) if most is None or len(body) <= most else 0
+            answer.extend(part)
+        return len(part) if most is None or len(answer) <= most else 0
 
     handle = pycurl.Curl()
     try:
-        _prepare(handle, url, seconds)
+        _prepare(handle, url, policy, end - time.monotonic())
+        if body is not None:
+            handle.setopt(pycurl.POSTFIELDS, body)
+        handle.setopt(pycurl.CUSTOMREQUEST, policy.method)
+        handle.setopt(pycurl.HTTPHEADER, list(headers))
         handle.setopt(pycurl.WRITEFUNCTION, take)
         handle.perform()
+        return bytes(answer), handle.getinfo(pycurl.REDIRECT_URL)
     except (pycurl.error, UnicodeError) as error:
-        if most is not None and len(body) > most:
+        if most is not None and len(answer) > most:
             raise WebError(f"{url} answers more than {most:,} bytes") from None
         raise WebError(f"{url} can't be asked: {error.args[-1]}") from None
     finally:
         handle.close()
-    return bytes(body)
 
 
-def _prepare(handle: Any, url: str, seconds: float) -> None:
+def _check_host(url: str, policy: Policy) -> None:
+    try:
+        host = urlsplit(url).hostname
+    except ValueError as error:
+        raise WebError(f"{url} can't be asked: {error}") from None
+    if policy.hosts is not None and host not in policy.hosts:
+        raise WebError(f"{url} can't be asked: {host} is none of the hosts allowed here")
+
+
+def _prepare(handle: Any, url: str, policy: Policy, seconds: float) -> None:
     import pycurl
 
     from pushctl import authorities
 
-    web = pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS
     options = {
         pycurl.URL: url,
         pycurl.USERAGENT: "pushctl",
-        pycurl.TIMEOUT_MS: int(seconds * 1000),
+        pycurl.TIMEOUT_MS: max(1, int(seconds * 1000)),
         pycurl.NOSIGNAL: 1,
         pycurl.FAILONERROR: 1,
-        pycurl.FOLLOWLOCATION: 1,
-        pycurl.MAXREDIRS: _REDIRECTS,
-        pycurl.PROTOCOLS: web,
-        pycurl.REDIR_PROTOCOLS: web,
+        pycurl.FOLLOWLOCATION: 0,
+        pycurl.NOBODY: int(policy.method == "HEAD"),
+        pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     }
     if urlsplit(url).scheme == "https" and (file := authorities.file()):
         options[pycurl.CAINFO] = file
+    if policy.addresses is Addresses.PUBLIC:
+        options[pycurl.OPENSOCKETFUNCTION] = _open_public
+        options[pycurl.PROXY] = ""  # its address would be the one that is looked at
     for option, value in options.items():
         handle.setopt(option, value)
+
+
+def _open_public(purpose: int, address: Any) -> Any:
+    """Open a socket to *address* if it is one of the internet's (libcurl's callback)."""
+    import socket
+
+    import pycurl
+
+    from pushctl.rules.web import addresses
+
+    if not addresses.is_public(str(address.addr[0])):
+        return pycurl.SOCKET_BAD
+    try:
+        return socket.socket(address.family, address.socktype, address.protocol)
+    except OSError:  # no handle is left: as good as unreachable
+        return pycurl.SOCKET_BAD

@@ -4,17 +4,18 @@ import pytest
 
 from pushctl.errors import ConfigError
 from pushctl.push import dial
+from pushctl.rules.web import addresses
 from tests.support import hostile
 
 
 @pytest.mark.parametrize("address", hostile.NOT_DIALLED, ids=ascii)
 def test_an_address_that_leads_inside_is_not_public(address: str) -> None:
-    assert not dial.public(address)
+    assert not addresses.is_public(address)
 
 
 @pytest.mark.parametrize("address", hostile.DIALLED)
 def test_the_addresses_of_push_services_are(address: str) -> None:
-    assert dial.public(address)
+    assert addresses.is_public(address)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +14,19 @@ from pushctl import web
 from pushctl.jobs.sweep import ping
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
+READS = web.Policy(
+    method="GET",
+    hosts=None,
+    redirects=5,
+    addresses=web.Addresses.ANY,
+    most_bytes=100,
+    seconds=5.0,
+)
+
+
+def redirect(to: str) -> bytes:
+    head = f"HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode()
 
 
 @contextmanager
@@ -43,14 +58,14 @@ def drip(peer: socket.socket) -> None:
 
 def test_an_answer_is_read() -> None:
     with answering(lambda peer: peer.sendall(OK + b"hello")) as (url, _):
-        assert web.get(url, seconds=5, most=100) == b"hello"
+        assert web.request(url, READS) == b"hello"
 
 
 def test_an_answer_that_drips_ends_in_time() -> None:
     with answering(drip) as (url, _):
         began = time.monotonic()
         with pytest.raises(web.WebError, match="can't be asked"):
-            web.get(url, seconds=0.5, most=1_000_000)
+            web.request(url, replace(READS, seconds=0.5, most_bytes=1_000_000))
         assert time.monotonic() - began < 3
 
 
@@ -64,15 +79,14 @@ def test_a_flood_is_cut_off() -> None:
         answering(flood) as (url, _),
         pytest.raises(web.WebError, match="more than 200,000 bytes"),
     ):
-        web.get(url, seconds=10, most=200_000)
+        web.request(url, replace(READS, seconds=10, most_bytes=200_000))
 
 
 @pytest.mark.parametrize(
     "answer",
     [
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
-        b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n"
-        b"Connection: close\r\n\r\n",
+        redirect("file:///etc/passwd"),
         b"",
     ],
 )
@@ -81,7 +95,49 @@ def test_what_is_no_answer_is_an_error(answer: bytes) -> None:
         answering(lambda peer: peer.sendall(answer)) as (url, _),
         pytest.raises(web.WebError),
     ):
-        web.get(url, seconds=2, most=100)
+        web.request(url, replace(READS, seconds=2))
+
+
+def test_redirects_are_followed_as_often_as_the_policy_says() -> None:
+    left = 3
+
+    def answer(peer: socket.socket) -> None:
+        nonlocal left
+        left -= 1
+        peer.sendall(redirect("/next") if left else OK + b"found")
+
+    with answering(answer) as (url, asked):
+        assert web.request(url, replace(READS, redirects=2)) == b"found"
+        assert asked == ["/hook", "/next", "/next"]
+        left = 3
+        with pytest.raises(web.WebError, match="more than 1 redirects"):
+            web.request(url, replace(READS, redirects=1))
+
+
+def test_a_redirect_is_held_to_the_hosts_of_the_policy() -> None:
+    policy = replace(READS, hosts={"127.0.0.1"})
+    with answering(lambda peer: peer.sendall(redirect("http://localhost:9/"))) as (url, asked):
+        with pytest.raises(web.WebError, match="localhost is none of the hosts"):
+            web.request(url, policy)
+        assert asked == ["/hook"]
+        with pytest.raises(web.WebError, match="none of the hosts"):
+            web.request(url, replace(READS, hosts={"shop.example"}))
+        assert asked == ["/hook"]
+
+
+def test_a_stranger_s_host_must_not_lead_inside() -> None:
+    with answering(lambda peer: peer.sendall(OK + b"secret")) as (url, asked):
+        policy = replace(READS, addresses=web.Addresses.PUBLIC)
+        for host in ("127.0.0.1", "localhost"):
+            with pytest.raises(web.WebError, match="can't be asked"):
+                web.request(f"http://{host}:{urlsplit(url).port}/", policy)
+        assert asked == []
+
+
+def test_a_body_is_posted_and_a_redirect_of_it_is_no_second_post() -> None:
+    with answering(lambda peer: peer.sendall(redirect("/other"))) as (url, asked):
+        assert web.request(url, replace(READS, method="POST"), body=b"a=b") == b""
+        assert asked == ["/hook"]
 
 
 def test_a_ping_says_whether_it_went_well() -> None:

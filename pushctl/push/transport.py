@@ -22,6 +22,7 @@ from pushctl.model import Letter, Millis
 from pushctl.push import dial, request
 from pushctl.push.cork import corked
 from pushctl.rules.delivery.retry import LOST_TOO
+from pushctl.rules.web import addresses
 
 STREAMS = 100  # on one connection; what servers commonly allow
 _CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken
@@ -141,7 +142,7 @@ class Line:
             return (address, port) == (self._target.address, self._target.port)
         if self.transport.proxy:
             return True  # the operator's own; who is behind it, it has to vet
-        return port == self._port and dial.public(address)
+        return port == self._port and addresses.is_public(address)
 
     def prepare(self, flight: Flight) -> None:
         """Set what is the same for every request to this origin."""

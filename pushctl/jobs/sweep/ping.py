@@ -15,7 +15,15 @@ def send(url: str, *, good: bool) -> str | None:
     try:
         if not url.startswith(("https://", "http://")):
             return f"{url} is no web address"
-        web.get(url if good else failed(url), seconds=SECONDS)
+        policy = web.Policy(
+            method="GET",
+            hosts=None,
+            redirects=5,
+            addresses=web.Addresses.ANY,
+            most_bytes=None,
+            seconds=SECONDS,
+        )
+        web.request(url if good else failed(url), policy)
     except (web.WebError, ValueError) as error:
         return str(error)
     return None

@@ -17,7 +17,14 @@ from pushctl.rules.shops import cart
 from pushctl.rules.triggers.trigger import Trigger
 
 MAX_BYTES = 2_000_000
-_SECONDS = 10.0
+_POLICY = web.Policy(
+    method="GET",
+    hosts=None,  # feeds redirect to other hosts when they move
+    redirects=5,
+    addresses=web.Addresses.ANY,  # a shop's feed may stand in its own network
+    most_bytes=MAX_BYTES,
+    seconds=10.0,
+)
 _MAX_TEXT = 300
 # Somebody who republishes the whole archive means one message, not two hundred.
 _MOST_AT_ONCE = 1
@@ -33,7 +40,7 @@ class Item:
 
 def fetch(url: str) -> bytes:
     """Return what *url* answers, at most 2 MB within 10 seconds in all; raises WebError."""
-    return web.get(url, seconds=_SECONDS, most=MAX_BYTES)
+    return web.request(url, _POLICY)
 
 
 def new_items(
