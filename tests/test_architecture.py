@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support import ROOT
+
 SOURCES = sorted((ROOT / "pushctl").rglob("*.py"))
 TEXTS = (".py", ".md", ".toml", ".js", ".mjs", ".html", ".css", ".yml", ".lark", ".sh", "")
 

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 
 from pushctl import cli
-from tests.support import project
+from tests.support import ROOT, project
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
-ROOT = Path(__file__).parents[1]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), *ROOT.glob("*.md")])
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support import ROOT
 
 # The real programs that the script may use; all else is there only as a test says.
 TOOLS = ("sh", "dirname", "cksum", "cat", "rm", "sed", "id", "env", "grep")

@@ -18,7 +18,7 @@ from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules.messages import payload, values
 from pushctl.templates import Template
 from pushctl.templates.text import sample
-from tests.support import NOON
+from tests.support import NOON, ROOT
 
 EN = 'title = "Hello"\nbody = "World"\n'
 SITE = values.site(
@@ -615,7 +615,7 @@ def test_a_tag_names_its_template(tag: str, slug: str) -> None:
 
 
 def test_the_documentation_s_template_is_one() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "templates.md").read_text("utf-8")
+    page = (ROOT / "docs/templates.md").read_text("utf-8")
     message, text = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
     shown = made(message, en=text).choose("en", (), "en").render({"site": SITE})
     assert shown.title == "15% off your basket"

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.program import environment
-
-ROOT = Path(__file__).parents[1]
 
 pytestmark = pytest.mark.slow
 

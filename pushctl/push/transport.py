@@ -6,7 +6,7 @@ be rewound. libcurl repeats a request by itself when a kept connection turns out
 or a stream was refused; for a body that it has already read it has to fail instead. And
 a request whose body was never read can't have been carried out.
 
-tests/test_push_transport.py holds a real server against each of these claims.
+tests/push/test_transport.py holds a real server against each of these claims.
 """
 
 import io

@@ -16,10 +16,10 @@ from pushctl.demo import browsers
 from pushctl.demo.browsers import processes
 from pushctl.demo.pushservice import PushService
 from tests.e2e.world import answers, free_port
+from tests.support import ROOT
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[2]
 SITE, RECEIVER = "localhost:8000", "localhost:8750"
 
 

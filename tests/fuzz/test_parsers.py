@@ -3,14 +3,12 @@
 import random
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.faults.fuzz_receiver import spoil
 from tests.fuzz.targets import SEEDS, TARGETS
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
 
 
 @pytest.mark.parametrize("name", TARGETS)

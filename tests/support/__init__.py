@@ -2,11 +2,14 @@
 
 import os
 from functools import lru_cache
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pushctl.model import Millis
+
+ROOT = Path(__file__).resolve().parents[2]  # of the checkout
 
 # A Tuesday in spring, 10:00 in Berlin.
 NOON: Millis = 1_777_363_200_000

@@ -15,7 +15,8 @@ from typing import Any
 
 from PIL import Image, ImageChops, ImageFilter
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
+
 KEPT = ROOT / "docs" / "pictures" / "looks"
 FAILED = ROOT / "looks-failed"
 FONTS = Path("/usr/share/fonts/truetype/dejavu")

@@ -18,11 +18,10 @@ from pushctl.config import Config, ReceiverConfig, Site
 from pushctl.model import InboxRecord
 from pushctl.receiver import serve
 from pushctl.rules import tokens
-from tests.support import auth, endpoint, p256dh
+from tests.support import ROOT, auth, endpoint, p256dh
 
 ORIGIN = "https://shop.example"
 KEY = tokens.encode(p256dh(999))
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def config(folder: Path, port: int = 0, **receiver: Any) -> Config:

@@ -14,7 +14,7 @@ from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience import parse
 from pushctl.store import Store
 from pushctl.store import audience as asking
-from tests.support import DAY, HOUR, NOON
+from tests.support import DAY, HOUR, NOON, ROOT
 from tests.support.people import COMPARE, Human, means, settle
 
 # --- reading -----------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_a_mistake_is_pointed_at(text: str, column: int, says: str) -> None:
 
 
 def test_every_example_of_the_documentation_is_read() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "audience.md").read_text("utf-8")
+    page = (ROOT / "docs/audience.md").read_text("utf-8")
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     examples = [
         example for row in rows for example in re.findall("`([^`]+)`", row.split("|")[1])

@@ -4,13 +4,13 @@ import re
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
 from tests.support.posting import sign_alias
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "embedding.md"
+PAGE = ROOT / "docs/embedding.md"
 SECRET = "Zm9yIHRlc3RzIGFsb25lLCBub2JvZHkgZWxzZSBoYXM"
 ALIASES = ("customer-7", "müşteri 7", "7", "a" * 255)
 

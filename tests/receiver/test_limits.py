@@ -24,9 +24,9 @@ from pushctl.receiver.commit import Committer
 from pushctl.receiver.rates import Buckets, Gate
 from pushctl.receiver.server.tls import Certificate
 from tests.faults import slow_receiver
+from tests.receiver.test_commit import put
 from tests.support import NOON
 from tests.support import receiving as r
-from tests.test_receiver_commit import put
 
 
 def connect(port: int, source: str = "127.0.0.1") -> socket.socket:

@@ -14,10 +14,10 @@ from pushctl.jobs.triggers import feeds
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
+from tests.jobs.sweep.test_sweep_processes import fill, start, swept
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
 from tests.support.sending import Field
 from tests.support.shop import BASKET, Shop
-from tests.test_sweep_runs import fill, start, swept
 
 NIGHT = BASKET + 'quiet = "21:00-08:00"\n'
 EVENING = NOON + 10 * HOUR + 55 * MINUTE  # 20:55 in Berlin

@@ -16,9 +16,9 @@ from pushctl.demo.pushservice import PushService
 from pushctl.model import Answer, Outcome
 from pushctl.push import chunk, send_chunk
 from pushctl.rules.delivery import retry
+from tests.push.test_transport import letters, postbox
 from tests.support import sending, wire
 from tests.support.wire import Act, Request
-from tests.test_push_transport import letters, postbox
 
 HTTP2 = ("h2",)
 

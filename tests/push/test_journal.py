@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pushctl.errors import BusyError
 from pushctl.model import Answer, Letter, Outcome
 from pushctl.push import journal
+from tests.support import ROOT
 
 OUTCOMES = [
     Outcome(1, Answer.ACCEPTED, "201", 201, None, "https://push.test/m/1", 12),
@@ -141,7 +142,7 @@ def test_it_outlives_a_killed_writer(tmp_path: Path) -> None:
         [sys.executable, "-c", _WRITER, tmp_path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[1],
+        cwd=ROOT,
     )
     assert writer.stdout is not None
     assert writer.stdout.readline() == b"written\n"

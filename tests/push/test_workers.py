@@ -17,10 +17,8 @@ from pushctl import push
 from pushctl.errors import ConfigError
 from pushctl.model import Answer
 from pushctl.push import Postbox, journal
-from tests.support import wire
-from tests.test_push_transport import letter, letters, postbox
-
-ROOT = Path(__file__).parents[1]
+from tests.push.test_transport import letter, letters, postbox
+from tests.support import ROOT, wire
 
 
 @pytest.fixture

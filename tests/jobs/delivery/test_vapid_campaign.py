@@ -2,7 +2,7 @@
 One campaign over every kind of endpoint and several VAPID keys, judged by strict services.
 
 The embedded services check RFC 8292 as the real ones do: the signature, aud, exp, sub and
-that the key is the one which the subscription was made with (tests/test_pushservice.py).
+that the key is the one which the subscription was made with (tests/demo/test_pushservice.py).
 """
 
 import base64

@@ -7,8 +7,8 @@ import pytest
 
 from pushctl.model import Answer
 from pushctl.push import chunk, send_chunk
+from tests.push.test_transport import by_answer, letters, postbox
 from tests.support import wire
-from tests.test_push_transport import by_answer, letters, postbox
 
 MOST = 40_000  # bytes; libcurl's own choice comes to 76,000
 

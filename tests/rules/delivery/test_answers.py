@@ -4,7 +4,6 @@ import json
 import re
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from pushctl.model import Answer
 from pushctl.rules.delivery import answers
 from pushctl.rules.delivery.answers import classify, retry_after, service
-from tests.support import DAY, NOON
+from tests.support import DAY, NOON, ROOT
 
 FCM, JMT = "fcm.googleapis.com", "jmt17.google.com"
 MOZILLA = "updates.push.services.mozilla.com"
@@ -241,7 +240,7 @@ def test_a_host_belongs_to_its_service(host: str, name: str) -> None:
     assert service(host) == name
 
 
-DOCS = Path(__file__).parents[1] / "docs/push-services.md"
+DOCS = ROOT / "docs/push-services.md"
 HOSTS = {"all": OTHER, "fcm": FCM, "mozilla": MOZILLA, "apple": APPLE, "wns": WNS}
 ROWS = re.findall(r"^\| (\w+) \| (\w[^|]*) \| (\w+) \| `([^`]+)` \|$", DOCS.read_text(), re.M)
 

@@ -19,9 +19,9 @@ from pushctl.receiver.commit import Committer
 from pushctl.receiver.server import line
 from pushctl.receiver.server.front import LATER
 from pushctl.receiver.server.line import Line
+from tests.receiver.test_commit import names, put, record
 from tests.support import NOON
 from tests.support import receiving as r
-from tests.test_receiver_commit import names, put, record
 
 
 class Clock:
