@@ -115,7 +115,7 @@ def test_every_command_of_the_installed_program_has_its_files(
     code = (
         "from pushctl import cli\n"
         "for name in cli.COMMANDS: cli.load(name)\n"
-        "from pushctl.rules import audience; audience.parse('everyone')\n"
+        "from pushctl.rules.audience.parse import parse; parse('everyone')\n"
     )
     done = run(installed / "python", "-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

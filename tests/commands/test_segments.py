@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.store import Store
-from tests.support import DAY, NOON
+from tests.support import DAY, NOON, database
 from tests.support.people import Human, settle
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
@@ -32,7 +32,7 @@ NOW = {"PUSHCTL_NOW": "2026-04-28T08:00:00+00:00"}  # NOON
 def project(tmp_path: Path) -> Path:
     """A project with three people, of whom one is a sleeping VIP."""
     (tmp_path / "pushctl.toml").write_text(CONFIG)
-    with Store(tmp_path / "pushctl.db", create=True) as store:
+    with database.create(tmp_path / "pushctl.db") as store:
         with store.write() as connection:
             connection.execute(
                 "INSERT INTO sites (name, origin) VALUES ('shop', 'https://shop.example')"

@@ -1,6 +1,5 @@
 """The basket story in real browsers: filled, left, won back by a link, or bought in peace."""
 
-import os
 import re
 import shutil
 import time
@@ -11,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from pushctl import shipped
-from pushctl.demo import browsers
+from tests.e2e.machine import Machine
 from tests.e2e.test_shop import ShopWorld
-from tests.e2e.world import World
 from tests.support import presets
 
 pytestmark = pytest.mark.browser
@@ -25,8 +23,7 @@ MINUTE = 60.0
 class BasketWorld(ShopWorld):
     """The demo's shop with the two basket triggers of pushctl.toml.example."""
 
-    def start_browser(self) -> browsers.Browser:
-        return World.start_browser(self)  # asked before, and allowed
+    granted = True
 
     def _make_project(self) -> None:
         super()._make_project()
@@ -52,18 +49,10 @@ class BasketWorld(ShopWorld):
         moment = datetime.fromtimestamp(at, UTC).isoformat()
         return self.pushctl("sweep", now=moment)
 
-    def titles(self) -> list[str]:
-        return [one.title for one in self.desktop.history]
 
-
-@pytest.fixture(params=["firefox", "chromium"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BasketWorld]:
-    found = browsers.find(request.param)
-    if found is None:
-        if os.environ.get("PUSHCTL_E2E") == "require":
-            pytest.fail(f"{request.param} is not installed, and PUSHCTL_E2E=require")
-        pytest.skip(f"{request.param} is not installed")
-    with BasketWorld(found, tmp_path) as world:
+@pytest.fixture
+def world(machine: Machine, tmp_path: Path) -> Iterator[BasketWorld]:
+    with BasketWorld(machine, tmp_path) as world:
         world.go("/?lang=en")
         assert world.js("pushctl.subscribe({ language: 'en' })") == "granted"
         yield world

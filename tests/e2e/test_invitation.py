@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.demo import browsers
+from tests.e2e.machine import Machine
 from tests.e2e.test_shop import ShopWorld
 from tests.support import looks, npm, viewing
 
@@ -93,19 +93,9 @@ class InvitationWorld(ShopWorld):
             return connection.execute(sql).fetchall()
 
 
-@pytest.fixture(params=["firefox", "chromium"])
-def world(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[InvitationWorld]:
-    monkeypatch.setenv("FONTCONFIG_FILE", str(looks.fonts(tmp_path)))
-    found = browsers.find(request.param)
-    missing = [] if found else [request.param]
-    missing += [] if looks.FONTS.is_dir() else ["fonts-dejavu-core"]
-    if missing and os.environ.get("PUSHCTL_E2E") == "require":
-        pytest.fail(f"not installed: {', '.join(missing)}; and PUSHCTL_E2E=require")
-    if found is None or missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")
-    with InvitationWorld(found, tmp_path) as world:
+@pytest.fixture
+def world(machine: Machine, tmp_path: Path) -> Iterator[InvitationWorld]:
+    with InvitationWorld(machine, tmp_path) as world:
         yield world
 
 

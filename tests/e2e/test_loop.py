@@ -1,6 +1,7 @@
 """From a real browser's subscription to a counted click, and everything on the way."""
 
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from pywebpush import WebPusher
 
 from pushctl.demo.browsers import processes
+from tests.e2e.machine import Machine
 from tests.e2e.world import World
 from tests.support.pushservice import Application, post
 
@@ -26,6 +28,12 @@ ttl = "1h"
 action = "basket"
 url = "/checkout?from=button"
 """
+
+
+@pytest.fixture(scope="module")
+def world(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with World(machine, tmp_path_factory.mktemp("loop")) as world:
+        yield world
 
 
 @pytest.fixture(scope="module", autouse=True)

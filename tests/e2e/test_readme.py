@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,15 +81,6 @@ class Newcomer:
     def rows(self, *words: str) -> Any:
         self.type("pushctl import", "shop")
         return json.loads(self.type(f"pushctl {' '.join(words)} --json", "shop"))
-
-
-@pytest.fixture(params=["firefox", "chromium"])
-def found(request: pytest.FixtureRequest) -> browsers.Found:
-    browser = browsers.find(request.param)
-    if browser is None or shutil.which("dbus-daemon") is None:
-        assert os.environ.get("PUSHCTL_E2E") != "require", "not installed, and required"
-        pytest.skip(f"{request.param} or dbus-daemon is not installed")
-    return browser
 
 
 @pytest.fixture

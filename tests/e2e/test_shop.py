@@ -1,7 +1,6 @@
 """The demo's shop in real browsers: invitation, basket, purchase, a strict policy."""
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from pushctl.demo import browsers
 from pushctl.demo.browsers import processes
-from pushctl.demo.pushservice import PushService
+from tests.e2e.machine import Machine
 from tests.e2e.world import World, _environment, answers, free_port
 
 pytestmark = pytest.mark.browser
@@ -26,21 +24,12 @@ INSIDE = "document.querySelector('pushctl-prompt')?.shadowRoot.querySelector"
 class ShopWorld(World):
     """The e2e world with the demo's shop in it, and a browser that was not asked before."""
 
-    def start_browser(self) -> browsers.Browser:
-        bus, push = self.desktop.bus, self.push
-        if self.kind == "firefox":
-            return browsers.Firefox(
-                self._program, self._profile, push.websocket_url, bus=bus, granted=False
-            )
-        google = browsers.Google(push.control_url, push.mcs_url, push.spki)
-        return browsers.Chromium(self._program, self._profile, google, bus=bus, granted=False)
+    granted = False
+    silent = "/static/shop.css"
 
     def _open(self, stack: ExitStack) -> None:
-        self.push = stack.enter_context(PushService())
         port = free_port()
-        self.shop: Any = SimpleNamespace(origin=f"http://127.0.0.1:{port}")
-        self.desktop = stack.enter_context(browsers.Desktop())
-        self.browser = stack.enter_context(self.start_browser())
+        self.shop = SimpleNamespace(origin=f"http://127.0.0.1:{port}")
         self._make_project()
         stack.callback(processes.end, self._receive(), 0)
         words = ["-m", "pushctl.demo.shop", f"--port={port}"]
@@ -65,14 +54,9 @@ class ShopWorld(World):
         return one
 
 
-@pytest.fixture(params=["firefox", "chromium"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ShopWorld]:
-    found = browsers.find(request.param)
-    if found is None:
-        if os.environ.get("PUSHCTL_E2E") == "require":
-            pytest.fail(f"{request.param} is not installed, and PUSHCTL_E2E=require")
-        pytest.skip(f"{request.param} is not installed")
-    with ShopWorld(found, tmp_path) as world:
+@pytest.fixture
+def world(machine: Machine, tmp_path: Path) -> Iterator[ShopWorld]:
+    with ShopWorld(machine, tmp_path) as world:
         yield world
 
 

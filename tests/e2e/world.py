@@ -2,7 +2,8 @@
 A shop, a real browser, a push service and a pushctl project, on this machine alone.
 
 Everything that a deployment has: the shop's pages on an origin of their own, the
-receiver as a process, every pushctl command as a process.
+receiver as a process, every pushctl command as a process. The browser and the push
+service are those of the whole run (``machine``).
 """
 
 import json
@@ -17,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pushctl.demo import browsers
 from pushctl.demo.browsers import processes
-from pushctl.demo.pushservice import PushService
+from tests.e2e.machine import Machine
+from tests.support import ROOT, program
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The shop</title>
 <link rel="icon" href="data:,">
@@ -80,20 +81,28 @@ class Shop:
 
 
 class World:
-    """``with World(found, folder) as world:``"""
+    """``with World(machine, folder) as world:``"""
 
-    def __init__(self, found: browsers.Found, folder: Path) -> None:
-        self.kind = found.kind
+    silent = "/landing"  # a page of the shop without pushctl
+    granted = True  # the browser was asked for notifications before, and a person said yes
+
+    def __init__(self, machine: Machine, folder: Path) -> None:
+        self.kind = machine.kind
+        self.browser, self.desktop, self.push = machine.browser, machine.desktop, machine.push
         self.folder = folder / "project"
         self.known = ""  # the id of our browser once pushctl knows it
-        self._program = found.program
-        self._profile = folder / "profile"
+        self._machine = machine
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
+        self._machine.clear()
+        self._before = len(self.desktop.history)
         with ExitStack() as stack:
             self._open(stack)
             self._exit = stack.pop_all()
+        if self.granted:
+            self.browser.open(self.shop.origin + self.silent)
+            self.browser.grant()
         return self
 
     def __exit__(
@@ -106,19 +115,10 @@ class World:
 
     def pushctl(self, *words: str, code: int = 0, now: str | None = None) -> str:
         """Run a command in the project, as if it were *now*; return its standard output."""
-        done = subprocess.run(
-            [sys.executable, "-m", "pushctl", *words],
-            cwd=self.folder,
-            env=_environment() | ({"PUSHCTL_NOW": now} if now else {}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        said = f"pushctl {' '.join(words)} ended with {done.returncode}:\n{done.stderr}"
-        assert done.returncode == code, said
-        return done.stdout
+        done = program.pushctl(*words, cwd=self.folder, **({"PUSHCTL_NOW": now} if now else {}))
+        said = f"pushctl {' '.join(words)} ended with {done.code}:\n{done.err}"
+        assert done.code == code, said
+        return done.out
 
     def rows(self, *words: str) -> Any:
         """Return what a command says as JSON."""
@@ -154,20 +154,13 @@ class World:
             f".then((registration) => {expression})"
         )
 
-    def start_browser(self) -> browsers.Browser:
-        bus, push = self.desktop.bus, self.push
-        if self.kind == "firefox":
-            return browsers.Firefox(self._program, self._profile, push.websocket_url, bus=bus)
-        google = browsers.Google(push.control_url, push.mcs_url, push.spki)
-        return browsers.Chromium(self._program, self._profile, google, bus=bus)
+    def titles(self) -> list[str]:
+        """Return the titles of all notifications that this world has shown, in order."""
+        return [one.title for one in self.desktop.history[self._before :]]
 
     def _open(self, stack: ExitStack) -> None:
-        self.push = stack.enter_context(PushService())
-        self.shop = Shop()
+        self.shop: Any = Shop()
         stack.callback(self.shop.close)
-        self.desktop = stack.enter_context(browsers.Desktop())
-        # While the browser starts, the project is made.
-        self.browser = stack.enter_context(self.start_browser())
         self._make_project()
         stack.callback(processes.end, self._receive(), 0)
         self.shop.scripts = self.folder / "sw"
@@ -220,5 +213,4 @@ def free_port() -> int:
 
 def _environment() -> dict[str, str]:
     kept = {name: text for name, text in os.environ.items() if not name.startswith("PUSHCTL_")}
-    root = str(Path(__file__).resolve().parents[2])
-    return {**kept, "PYTHONPATH": os.pathsep.join([root, kept.get("PYTHONPATH", "")])}
+    return {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), kept.get("PYTHONPATH", "")])}

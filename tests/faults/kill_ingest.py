@@ -31,25 +31,26 @@ from pushctl.inbox import Writer  # noqa: E402
 from pushctl.rules.tokens import encode  # noqa: E402
 from pushctl.store import Store  # noqa: E402
 from tests import support  # noqa: E402
-from tests.support import NOON  # noqa: E402
+from tests.support import NOON, database  # noqa: E402
 from tests.support.posting import Browser, Project, make_project  # noqa: E402
 
 # Small batches: many commits to be killed between.
 WORKER = """
 import sys
 from pathlib import Path
-from pushctl.jobs import ingest, subscribers
+from pushctl.jobs.ingest import drain
+from pushctl.jobs.subscribers import imports
 from pushctl.store import Store
 from tests.support.posting import SECRET, config_of
-ingest.BATCH, subscribers.BATCH = 40, 300
+drain.BATCH, imports.BATCH = 40, 300
 folder, what, now = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 config = config_of(folder)
 with Store(config.database) as store:
     print("begun", flush=True)
     if what == "drain":
-        ingest.drain(store, config, SECRET, now)
+        drain.drain(store, config, SECRET, now)
     else:
-        subscribers.import_file(store, config, Path(what), now, site="shop", secret=SECRET)
+        imports.import_file(store, config, Path(what), now, site="shop", secret=SECRET)
 """
 
 
@@ -111,7 +112,7 @@ def examine(project: Project, found: Found) -> None:
 def fresh(scratch: Path, name: str) -> Iterator[Project]:
     folder = scratch / name
     folder.mkdir()
-    with Store(folder / "pushctl.db", create=True) as store:
+    with database.create(folder / "pushctl.db") as store:
         yield make_project(folder, store)
 
 

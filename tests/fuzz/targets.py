@@ -42,9 +42,8 @@ from pushctl.rules.audience import expression, parse
 from pushctl.rules.delivery import answers, endpoints
 from pushctl.rules.messages import languages
 from pushctl.rules.web import agents, fields, keys, reserved_tags
-from pushctl.store import Store
 from tests.faults.fuzz_receiver import BODIES
-from tests.support import NOON, auth
+from tests.support import NOON, auth, database
 from tests.support import receiving as r
 from tests.support.posting import SECRET, Browser, make_project
 
@@ -116,7 +115,7 @@ def _import(record: InboxRecord) -> None:
     if not _desks:
         folder = Path(tempfile.mkdtemp())
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        project = make_project(folder, Store(folder / "pushctl.db", create=True))
+        project = make_project(folder, database.create(folder / "pushctl.db"))
         project.drain(Browser(1, project.key).subscribe())
         desk = open_desk(project.store, project.config, SECRET)
         # The seeds' key is one of ours, or no subscription would come any further.

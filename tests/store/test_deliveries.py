@@ -11,7 +11,16 @@ from pushctl.model import Campaign, CampaignStatus
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
 from pushctl.store.subscriptions import Registration
-from tests.support import HOUR, MINUTE, NOON, auth, endpoint, p256dh, temporary_name
+from tests.support import (
+    HOUR,
+    MINUTE,
+    NOON,
+    auth,
+    database,
+    endpoint,
+    p256dh,
+    temporary_name,
+)
 
 
 def person(store: Store, number: int) -> int:
@@ -159,7 +168,7 @@ class Ledger(RuleBasedStateMachine):
         from pathlib import Path
 
         self._folder = tempfile.TemporaryDirectory()
-        self.store = Store(Path(self._folder.name) / f"{temporary_name()}.db", create=True)
+        self.store = database.create(Path(self._folder.name) / f"{temporary_name()}.db")
         with self.store.write() as connection:
             connection.execute("INSERT INTO sites (name, origin) VALUES ('shop', 'https://x')")
         self.campaign = planned(self.store, 12).id

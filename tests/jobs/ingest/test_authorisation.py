@@ -22,7 +22,7 @@ from pushctl.model import InboxRecord
 from pushctl.push import vapid
 from pushctl.rules import tokens
 from pushctl.store import Store
-from tests.support import auth, endpoint, hostile
+from tests.support import auth, database, endpoint, hostile
 from tests.support import receiving as r
 from tests.support.posting import sign_alias
 
@@ -78,8 +78,8 @@ def receiver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, i
 @pytest.fixture
 def world(receiver: tuple[Path, int, str]) -> Iterator[World]:
     folder, port, key = receiver
-    database = folder / f"{os.urandom(6).hex()}.db"
-    with Store(database, create=True) as store:
+    file = folder / f"{os.urandom(6).hex()}.db"
+    with database.create(file) as store:
         world = World(folder, port, store, key)
         # A database that has read all of the earlier tests.
         inbox = folder / "inbox"

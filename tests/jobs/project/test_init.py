@@ -50,7 +50,7 @@ def test_options_make_a_whole_project(tmp_path: Path) -> None:
 
 
 def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
-    found = modes(project.make(tmp_path / "p"))
+    found = modes(project.initialise(tmp_path / "p"))
     (key,) = (name for name in found if name.endswith(".pem"))
     for folder in ("keys", "inbox", "journal"):
         assert found[folder] == 0o700, folder
@@ -61,7 +61,7 @@ def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 
 def test_the_comments_of_the_example_stay(tmp_path: Path) -> None:
-    text = (project.make(tmp_path) / "pushctl.toml").read_text("utf-8")
+    text = (project.initialise(tmp_path) / "pushctl.toml").read_text("utf-8")
     example = shipped.path("pushctl.toml.example").read_text("utf-8")
     comments = [line for line in example.splitlines() if line.startswith("#")]
     assert len(comments) > 20
@@ -69,7 +69,7 @@ def test_the_comments_of_the_example_stay(tmp_path: Path) -> None:
 
 
 def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
-    project.make(tmp_path)
+    project.initialise(tmp_path)
     before = contents(tmp_path)
     shown = pushctl("init", str(tmp_path))
     assert shown.code == 0
@@ -81,7 +81,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_second_run_completes_what_is_missing(tmp_path: Path) -> None:
-    project.make(tmp_path)
+    project.initialise(tmp_path)
     kept = (tmp_path / "keys/secret").read_bytes()
     for script in (tmp_path / "sw").iterdir():
         script.unlink()
@@ -94,7 +94,7 @@ def test_a_second_run_completes_what_is_missing(tmp_path: Path) -> None:
 
 
 def test_options_beside_a_config_are_refused(tmp_path: Path) -> None:
-    project.make(tmp_path)
+    project.initialise(tmp_path)
     before = contents(tmp_path)
     shown = pushctl("init", str(tmp_path), "--origin=https://other.example")
     assert shown.code == 2
@@ -104,14 +104,14 @@ def test_options_beside_a_config_are_refused(tmp_path: Path) -> None:
 
 def test_a_gitignore_that_is_there_is_added_to(tmp_path: Path) -> None:
     (tmp_path / ".gitignore").write_text("*.pyc\nkeys/")
-    project.make(tmp_path)
+    project.initialise(tmp_path)
     lines = (tmp_path / ".gitignore").read_text().splitlines()
     assert lines[:2] == ["*.pyc", "keys/"]
     assert lines.count("keys/") == 1 and "inbox/" in lines
 
 
 def test_templates_come_in_the_chosen_languages(tmp_path: Path) -> None:
-    project.make(tmp_path, "--languages=ar,en")
+    project.initialise(tmp_path, "--languages=ar,en")
     names = {each.name for each in (tmp_path / "templates").rglob("*.toml")}
     assert {"message.toml", "ar.toml", "en.toml"} <= names
     assert "de.toml" not in names
@@ -120,14 +120,14 @@ def test_templates_come_in_the_chosen_languages(tmp_path: Path) -> None:
 def test_a_language_that_none_is_shipped_in_gets_the_english_to_translate(
     tmp_path: Path,
 ) -> None:
-    project.make(tmp_path, "--languages=nb")
+    project.initialise(tmp_path, "--languages=nb")
     for message in (tmp_path / "templates").glob("*/message.toml"):
         assert message.with_name("nb.toml").read_text("utf-8").startswith("# Still English")
     assert pushctl("check", cwd=tmp_path).code == 0
 
 
 def test_the_scripts_hold_the_key_and_the_receivers_url(tmp_path: Path) -> None:
-    project.make(tmp_path, "--receiver-url=https://push.shop.example")
+    project.initialise(tmp_path, "--receiver-url=https://push.shop.example")
     (key,) = vapid.load(tmp_path / "keys").values()
     for name in ("pushctl.js", "pushctl-sw.js"):
         text = (tmp_path / "sw" / name).read_text("utf-8")
@@ -137,7 +137,7 @@ def test_the_scripts_hold_the_key_and_the_receivers_url(tmp_path: Path) -> None:
 
 
 def test_several_sites_have_a_folder_each(tmp_path: Path) -> None:
-    project.make(
+    project.initialise(
         tmp_path,
         "--site=shop=https://shop.example",
         "--site=blog=https://blog.example",

@@ -13,7 +13,7 @@ from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules.audience import parse
 from pushctl.store import Store
 from tests import support
-from tests.support import DAY, NOON
+from tests.support import DAY, NOON, database
 from tests.support.files import all_of, bring, load, person
 from tests.support.posting import Project, make_project
 
@@ -45,7 +45,7 @@ def test_an_export_comes_back_as_it_was(project: Project, form: str, tmp_path: P
     before = [_without_ids(one) for one in all_of(project)]
 
     (tmp_path / "elsewhere").mkdir()
-    with Store(tmp_path / "elsewhere" / "pushctl.db", create=True) as other:
+    with database.create(tmp_path / "elsewhere" / "pushctl.db") as other:
         elsewhere = Project(project.config, other, project.key)
         assert bring(elsewhere, path).refused == 0
         assert [_without_ids(one) for one in all_of(elsewhere)] == before

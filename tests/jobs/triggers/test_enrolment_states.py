@@ -21,7 +21,7 @@ from pushctl.jobs.sweep import sweep
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
-from tests.support import DAY, HOUR, MINUTE, NOON
+from tests.support import DAY, HOUR, MINUTE, NOON, database
 from tests.support.shop import BASKET, Sent, Shop
 
 RUNS = int(os.environ.get("PUSHCTL_STATE_RUNS", "25"))
@@ -44,7 +44,7 @@ class Walks(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
-        self.store = Store(self.folder / "pushctl.db", create=True)
+        self.store = database.create(self.folder / "pushctl.db")
         with self.store.write() as connection:
             connection.execute(
                 "INSERT INTO sites (name, origin) VALUES ('shop', 'https://shop.example')"

@@ -14,7 +14,7 @@ from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience import parse
 from pushctl.store import Store
 from pushctl.store import audience as asking
-from tests.support import DAY, HOUR, NOON, ROOT
+from tests.support import DAY, HOUR, NOON, ROOT, database
 from tests.support.people import COMPARE, Human, means, settle
 
 # --- reading -----------------------------------------------------------------------------
@@ -482,7 +482,7 @@ def test_sql_means_what_the_words_mean(
     expressions: list[tree.Expression],
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("people")
-    with Store(folder / "pushctl.db", create=True) as store:
+    with database.create(folder / "pushctl.db") as store:
         rows = settle(store, people)
         for expression in expressions:
             meant = {

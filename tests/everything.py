@@ -1,0 +1,77 @@
+"""
+Every check, on two cores: what ``./run test`` does.
+
+First what may run side by side, in two processes of pytest-xdist, with mypy beside them.
+Then, each by itself, what measures time or fills both cores (marked ``alone``). At the end
+stand the seconds of each group of tests, and a warning when all took too long.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.support import ROOT
+
+MOST_SECONDS = 360
+PROCESSES = 2
+_NONE_RAN = 5  # pytest's exit code where no test was selected
+
+_BIN = Path(sys.executable).parent
+_CHECKS = (
+    (_BIN / "ruff", "check", "."),
+    (_BIN / "ruff", "format", "--check", "."),
+    (_BIN / "lint-imports", "--no-logo"),
+)
+
+
+def main() -> int:
+    """Run everything; return 0 when all of it passed."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        seconds = Path(folder) / "seconds"
+        types = Path(folder) / "mypy"
+        with types.open("wb") as output:
+            mypy = subprocess.Popen([_BIN / "mypy"], cwd=ROOT, stdout=output, stderr=output)
+        codes = [subprocess.call(check, cwd=ROOT) for check in _CHECKS]
+        variables = {**os.environ, "PUSHCTL_TEST_SECONDS": str(seconds)}
+        together = ["-n", str(PROCESSES), "--dist", "loadgroup", "-m", "not alone"]
+        codes.append(_pytest(together, variables))
+        codes.append(mypy.wait())
+        print(types.read_text(), end="", flush=True)
+        codes.append(_pytest(["-m", "alone"], variables))
+        _report(seconds, time.monotonic() - began)
+    return int(any(codes))
+
+
+def _pytest(options: Sequence[str], variables: Mapping[str, str]) -> int:
+    command = [sys.executable, "-m", "pytest", "--durations=10", "--durations-min=3", *options]
+    code = subprocess.call(command, cwd=ROOT, env=variables)
+    return 0 if code == _NONE_RAN else code
+
+
+def _report(file: Path, seconds: float) -> None:
+    groups: Counter[str] = Counter()
+    for line in file.read_text().splitlines() if file.exists() else ():
+        for test, length in json.loads(line).items():
+            groups[_group(test)] += length
+    print("\nSeconds by group (two processes share most of them):")
+    for group, length in groups.most_common():
+        print(f"  {length:6.1f}  {group}")
+    print(f"  {seconds:6.1f}  all of it, checks too")
+    if seconds > MOST_SECONDS:
+        print(f"Warning: more than {MOST_SECONDS} seconds. CONTRIBUTING.md says what helps.")
+
+
+def _group(test: str) -> str:
+    """Return the folder of a test file: "tests/jobs/delivery", or "tests" for the top's."""
+    return str(Path(test).parent)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
