@@ -73,7 +73,9 @@ def peer(name: str, job: Path, modules: Path) -> dict:
 
 def measure(project: Project, delay: float, options: argparse.Namespace, modules: Path) -> dict:
     """Return the medians of every sender against a sink with *delay* seconds."""
-    senders = ["pushctl", "pushctl_turbo", "pywebpush_async", "web_push_node", "pywebpush_loop"]
+    senders = ["pushctl", "pywebpush_async", "web_push_node", "pywebpush_loop"]
+    if turbo_fault() is None:
+        senders.append("pushctl_turbo")
     taken: dict[str, list[dict]] = {name: [] for name in senders}
     limits = []
     with Sink(delay) as sink:
@@ -105,9 +107,18 @@ def measure(project: Project, delay: float, options: argparse.Namespace, modules
     return {"rates": rates, "cpu_microseconds": cpu}
 
 
+def turbo_fault() -> str | None:
+    """Return why the fast encoder can't be used here; where it can't, plain would be sent."""
+    from pushctl.push import encoder
+
+    return encoder.prove("turbo")
+
+
 def ratios(rates: dict) -> dict:
     table = {}
     for ours in ("pushctl", "pushctl_turbo"):
+        if ours not in rates:
+            continue
         for other, rate in rates.items():
             if not other.startswith("pushctl"):
                 table[f"{ours} / {other}"] = round(rates[ours] / rate, 2)
@@ -148,6 +159,7 @@ def main() -> None:
             "repeat": options.repeat,
             "cores": len(os.sched_getaffinity(0)),
             "processor": processor(),
+            "turbo": "here" if turbo_fault() is None else f"not here: {turbo_fault()}",
             "python": sys.version.split()[0],
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
@@ -165,6 +177,8 @@ def processor() -> str:
 
 
 def show(report: dict) -> None:
+    if (turbo := report["circumstances"]["turbo"]) != "here":
+        print(f"pushctl_turbo: {turbo}")
     for delay, result in report["by_delay"].items():
         print(f"\nlatency {delay}")
         for name, rate in result["rates"].items():

@@ -368,6 +368,23 @@ def _speak_in_any_locale() -> None:
         answers.reconfigure(encoding="utf-8")
 
 
+def _drop_what_cannot_be_written() -> None:
+    """
+    Empty both streams' buffers, into nothing where their files refuse.
+
+    The interpreter flushes once more when it ends, and a failure there makes the exit
+    code 120, whatever it was (Python 3.12 and older forgive a full disk, 3.13 does not).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def main() -> NoReturn:
+    """Run the program with the words of the command line, and exit with its code."""
     _speak_in_any_locale()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    _drop_what_cannot_be_written()
+    sys.exit(code)

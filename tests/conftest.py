@@ -2,16 +2,45 @@
 
 import json
 import os
+import signal
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from pushctl.store import Store
 from tests.support import ROOT, database
 
 _SECONDS: Counter[str] = Counter()
+
+# What a test measures is never the time of one example: a busy machine fails nothing.
+hypothesis.settings.register_profile("pushctl", deadline=None)
+hypothesis.settings.load_profile("pushctl")
+
+
+def pytest_configure() -> None:
+    """
+    Take nothing over from whoever starts the tests that would change their outcome.
+
+    A shell's background jobs ignore SIGINT, nohup ignores SIGHUP, and children inherit
+    both; umask, time zone, language and a home folder come from a login, or don't.
+    """
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            handler = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.umask(0o022)
+    for name in [name for name in os.environ if name.startswith(("LC_", "LANGUAGE"))]:
+        del os.environ[name]
+    os.environ.update({"LANG": "C.UTF-8", "TZ": "UTC"})
+    time.tzset()
+    if not os.access(os.environ.get("HOME", ""), os.W_OK):
+        os.environ["HOME"] = tempfile.gettempdir()
 
 
 @pytest.fixture
@@ -36,8 +65,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         callspec = getattr(item, "callspec", None)
         group = item.path.relative_to(ROOT).as_posix()
         if item.path.parent.name == "e2e" and callspec is not None:
-            group = next(iter(callspec.params.values()))
-        item.add_marker(pytest.mark.xdist_group(str(group)))
+            group = callspec.params.get("found", group)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
