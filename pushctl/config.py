@@ -134,6 +134,13 @@ class SweepConfig:
 
 
 @dataclass(frozen=True)
+class LogConfig:
+    # where sends, sweeps and imports are logged; none: nowhere
+    file: Path | None = None
+    format: str = field(default="text", metadata={"check": checks.log_form})
+
+
+@dataclass(frozen=True)
 class Config:
     file: Path = field(metadata={"given": True})  # pushctl.toml itself
     # "mailto:..." or "https://...": the VAPID sub
@@ -164,6 +171,7 @@ class Config:
         default=(), metadata={"check": tag_rules.few, "each": tag_rules.sensible}
     )
     sweep: SweepConfig = field(default_factory=SweepConfig)
+    log: LogConfig = field(default_factory=LogConfig)
     # rules.triggers.Frequency, or None where the file has no [frequency]
     frequency: Any = None
 
@@ -291,7 +299,10 @@ def _placed(config: Config, file: Path) -> Config:
         if (path := getattr(config.receiver, name)) is not None
     }
     receiver = replace(config.receiver, **web)
-    return replace(config, file=file, push=push, receiver=receiver, **moved)
+    log = config.log
+    if log.file is not None:
+        log = replace(log, file=folder / log.file.expanduser())
+    return replace(config, file=file, push=push, receiver=receiver, log=log, **moved)
 
 
 def _override(

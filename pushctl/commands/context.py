@@ -35,7 +35,10 @@ class Context:
         """pushctl.toml, read and checked; raises ConfigError with every problem."""
         from pushctl import config
 
-        return config.load(config.find(self.project), os.environ)
+        loaded = config.load(config.find(self.project), os.environ)
+        if self.verbose or loaded.log.file is not None:
+            self._start_log(loaded)
+        return loaded
 
     @cached_property
     def store(self) -> "Store":
@@ -72,6 +75,13 @@ class Context:
     def rehearsed(self) -> bool:
         """Say whether *now* is somebody's idea and not the clock's."""
         return bool(os.environ.get("PUSHCTL_NOW"))
+
+    def _start_log(self, config: "Config") -> None:
+        from pushctl import log, output
+
+        trouble = log.start(config.log.file, config.log.format, verbose=self.verbose)
+        if trouble is not None:
+            output.warn(trouble)
 
     def close(self) -> None:
         if "store" in self.__dict__:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pushctl import inbox, lock
+from pushctl import inbox, lock, log
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError
 from pushctl.inbox import BadLine, Entry, Finished
@@ -82,6 +82,14 @@ def drain(
                 _clear(desk, config)
         segments = inbox.segments(config.inbox)
         store.inbox_cursors.prune(now - CURSORS_KEPT, segments)
+    if report.lines:
+        log.note(
+            "import",
+            "inbox drained",
+            applied=report.applied,
+            refused=report.refused,
+            quarantined=report.quarantined,
+        )
     return report
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import orjson
 
+from pushctl import log
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError, UsageError
 from pushctl.jobs.subscribers import files
@@ -76,6 +77,15 @@ def import_file(
         report.rejects = rejects.close()
         if collects:
             gc.enable()
+        log.note(
+            "import",
+            "subscribers imported",
+            file=path.name,
+            lines=report.lines,
+            added=report.added,
+            updated=report.updated,
+            rejected=report.rejected,
+        )
     return report
 
 
