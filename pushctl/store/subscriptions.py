@@ -65,17 +65,6 @@ class Registration(NamedTuple):
     key_id: str
 
 
-class Growth(NamedTuple):
-    """What happened to the base on one day."""
-
-    day: Millis  # its first millisecond
-    new: int
-    revived: int
-    unsubscribed: int
-    gone: int
-    quarantined: int
-
-
 def new_public_id() -> str:
     """Return 22 characters of base64url that nobody guesses and no option looks like."""
     while (name := secrets.token_urlsafe(16)).startswith("-"):
@@ -310,28 +299,6 @@ class Subscriptions:
         counts = dict(self._store.connection.execute(sql).fetchall())
         return {state: counts.get(state.value, 0) for state in SubscriptionState}
 
-    def growth(self, since: Millis, until: Millis, offset: Millis = 0) -> list[Growth]:
-        """
-        Return each day between two times on which something happened.
-
-        *offset* is what the wall's clock is ahead of UTC; days begin at its midnight.
-        """
-        rows = self._store.connection.execute(
-            _GROWTH, {"since": since, "until": until, "offset": offset}
-        )
-        return [Growth._make(row) for row in rows]
-
-    def losses(self, since: Millis, until: Millis) -> list[tuple[str, str | None, int]]:
-        """Return (kind, reason, count) of what was lost between two times, most first."""
-        sql = """
-            SELECT kind, reason, count(*) FROM subscription_changes
-             WHERE at >= :since AND at < :until
-               AND kind IN ('unsubscribed', 'gone', 'quarantined')
-             GROUP BY kind, reason ORDER BY count(*) DESC, kind, reason
-        """
-        rows = self._store.connection.execute(sql, {"since": since, "until": until})
-        return rows.fetchall()
-
     def changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return what happened to a subscription, oldest first: kind, reason, at."""
         sql = """
@@ -340,20 +307,6 @@ class Subscriptions:
         """
         rows = self._store.connection.execute(sql, {"id": subscription})
         return [dict(zip(("kind", "reason", "at"), row, strict=True)) for row in rows]
-
-
-_GROWTH = """
-    WITH happened(kind, at) AS (
-        SELECT 'new', subscribed_at FROM subscriptions
-         WHERE subscribed_at >= :since AND subscribed_at < :until
-         UNION ALL
-        SELECT kind, at FROM subscription_changes WHERE at >= :since AND at < :until
-    )
-    SELECT (at + :offset) / 86400000 * 86400000 - :offset AS day,
-           sum(kind = 'new'), sum(kind = 'revived'), sum(kind = 'unsubscribed'),
-           sum(kind = 'gone'), sum(kind = 'quarantined')
-      FROM happened WHERE kind <> 'moved' GROUP BY day ORDER BY day
-"""
 
 
 def _subscription(row: tuple[Any, ...]) -> Subscription:

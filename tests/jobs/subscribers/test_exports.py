@@ -4,10 +4,12 @@ import csv
 import io
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from pushctl.errors import NotFoundError, UsageError
+from pushctl.jobs.figures import report
 from pushctl.jobs.subscribers import exports
 from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules.audience import parse
@@ -129,7 +131,9 @@ def test_marking_writes_what_changed_and_only_that(project: Project) -> None:
 def test_growth_is_counted_by_the_days_of_the_wall_clock(project: Project) -> None:
     load(project, person(1, subscribed_at=NOON - DAY), person(2, subscribed_at=NOON))
     project.store.subscriptions.mark([1], SubscriptionState.GONE, "410", NOON)
-    growth = project.store.subscriptions.growth(NOON - 7 * DAY, NOON + 1, offset=2 * 3_600_000)
-    assert [(one.new, one.gone) for one in growth] == [(1, 0), (1, 1)]
-    assert [one.day % DAY for one in growth] == [DAY - 2 * 3_600_000] * 2
-    assert project.store.subscriptions.losses(0, NOON + 1) == [("gone", "410", 1)]
+    zone = ZoneInfo("Etc/GMT-2")  # two hours ahead of UTC
+    growth = report.growth(project.store, NOON, zone, last=7)
+    assert [(one["new"], one["gone"]) for one in growth] == [(1, 1), (1, 0), *[(0, 0)] * 5]
+    assert [one["start"] for one in growth[:2]] == ["2026-04-28", "2026-04-27"]
+    changes = [(one["kind"], one["reason"]) for one in project.store.subscriptions.changes(1)]
+    assert changes == [("gone", "410")]
