@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from pushctl.errors import UsageError
 from pushctl.rules import wording
 from pushctl.rules.wording import duration, moment, number, share
 
-Row = Mapping[str, Any] | object
+Row = Mapping[str, object] | object
 
 clean = wording.clean
 
@@ -190,11 +190,11 @@ def gap() -> None:
         print()
 
 
-def _value(row: Row, column: Column) -> Any:
+def _value(row: Row, column: Column) -> object:
     return row.get(column.key) if isinstance(row, Mapping) else getattr(row, column.key)
 
 
-def _raw(row: Row, column: Column) -> Any:
+def _raw(row: Row, column: Column) -> object:
     """Return the value for programs: times as ISO 8601, the rest as it is."""
     value = _value(row, column)
     if column.kind == Kind.TIME and isinstance(value, int):
@@ -204,22 +204,21 @@ def _raw(row: Row, column: Column) -> Any:
 
 def _shown(row: Row, column: Column) -> str:
     """Return the value for people on a terminal."""
-    value = _value(row, column)
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    show = _SHOW.get(Kind(column.kind), str)
-    return show(value) if value != () and value != [] else "-"
-
-
-_SHOW: Mapping[Kind, Callable[[Any], str]] = {
-    Kind.NUMBER: number,
-    Kind.SHARE: share,
-    Kind.TIME: moment,
-    Kind.DURATION: duration,
-    Kind.LIST: ", ".join,
-}
+    match column.kind, _value(row, column):
+        case _, None | []:
+            return "-"
+        case _, bool(value):
+            return "yes" if value else "no"
+        case Kind.NUMBER | Kind.SHARE as kind, int() | float() as value:
+            return share(value) if kind == Kind.SHARE else number(value)
+        case Kind.TIME, int(value):
+            return moment(value)
+        case Kind.DURATION, int(value):
+            return duration(value)
+        case Kind.LIST, Iterable() as value:
+            return ", ".join(value)
+        case _, value:
+            return str(value)
 
 
 def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> None:
@@ -239,7 +238,7 @@ def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> N
         say(empty)
 
 
-def _values(row: Row, columns: Sequence[Column]) -> dict[str, Any]:
+def _values(row: Row, columns: Sequence[Column]) -> dict[str, object]:
     return {column.key: _raw(row, column) for column in columns}
 
 

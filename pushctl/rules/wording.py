@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from pushctl.model import Millis
 
@@ -62,7 +61,7 @@ def wrapped(text: str, width: int, indent: int | None = None) -> str:
     return "\n".join(lines)
 
 
-def cell(value: Any) -> str:
+def cell(value: object) -> str:
     """Return *value* as one cell of plain text; None is empty, lists are joined."""
     if value is None:
         return ""
@@ -73,7 +72,7 @@ def cell(value: Any) -> str:
     return clean(str(value))
 
 
-def csv_cell(value: Any) -> Any:
+def csv_cell(value: object) -> str | float:
     """
     Return *value* as a cell that no spreadsheet takes for a formula.
 
@@ -87,14 +86,14 @@ def csv_cell(value: Any) -> Any:
     return f"'{text}" if formula and not _PLAIN_NUMBER.fullmatch(text) else text
 
 
-def json_text(value: Any, indent: int | None = None) -> str:
+def json_text(value: object, indent: int | None = None) -> str:
     """Return *value* as JSON that loses nothing and commands no terminal."""
     text = json.dumps(value, ensure_ascii=False, default=_plain, indent=indent)
     # json escapes C0 alone; C1 and bidi controls would pass as they are.
     return _HOSTILE_BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     return list(value) if isinstance(value, (set, frozenset, tuple)) else str(value)
 
 
