@@ -1,18 +1,21 @@
 """
-Write docs/commands.md from the program's own help, and the example into configuration.md.
+Write docs/commands.md from the program's help, the example into configuration.md, and the
+declared figures into figures.md.
 
-Run after changing a command: ./run python docs/generate.py
+Run after changing a command or a figure: ./run python docs/generate.py
 """
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from pushctl import cli, shipped
+from pushctl.rules.figures import campaigns, prompts, subscribers
+from pushctl.rules.figures.figure import Figure, Rate, Table
 
 DOCS = Path(__file__).parent
 
@@ -41,6 +44,14 @@ sent or deleted. Questions are asked on a terminal only: elsewhere give `--yes`.
 
 BEGIN = "<!-- pushctl.toml.example, by docs/generate.py -->\n```toml\n"
 END = "```\n<!-- end -->"
+
+
+TABLES = {
+    "campaigns": (campaigns.STATS, campaigns.DETAILS, campaigns.LIST),
+    "states": (campaigns.STATES,),
+    "subscribers": (subscribers.GROWTH,),
+    "prompts": tuple(prompts.PROMPTS.values()),
+}
 
 
 def helps(command: Any, words: str, parent: typer.Context | None = None) -> Iterator[str]:
@@ -75,9 +86,43 @@ def configuration() -> str:
     return head + BEGIN + shipped.path("pushctl.toml.example").read_text("utf-8") + END + tail
 
 
+def columns(tables: Sequence[Table]) -> str:
+    """Return every column of *tables* once, as a table in Markdown."""
+    found: dict[Figure, dict[str, None]] = {}
+    pairs = [(one, table) for table in tables for one in table.dimensions]
+    pairs += [(one, table) for table in tables for one in table.figures]
+    for one, table in pairs:
+        where = " as CSV and JSON" if one in table.unlisted else ""
+        found.setdefault(one, {})[f"`{table.command}`{where}"] = None
+    several = len({table.command for table in tables}) > 1
+    rows = [["figure", "column", "unit", "what is counted", "in"], ["---"] * 5]
+    for one, commands in found.items():
+        rows.append([one.title, f"`{one.name}`", one.unit, meaning(one), ", ".join(commands)])
+    return "\n".join(f"| {' | '.join(row if several else row[:-1])} |" for row in rows)
+
+
+def meaning(figure: Figure) -> str:
+    """Return what *figure* counts; a rate begins with its two parts."""
+    if not isinstance(figure, Rate):
+        return figure.meaning
+    parts = f"{figure.numerator.title} / {figure.denominator.title}".lower()
+    return f"{parts}: {figure.meaning}" if figure.meaning else parts
+
+
+def figures() -> str:
+    """Return docs/figures.md with the columns as they are declared."""
+    page = (DOCS / "figures.md").read_text("utf-8")
+    for name, tables in TABLES.items():
+        head, begin, rest = page.partition(f"<!-- figures of {name}, by docs/generate.py -->\n")
+        _, end, tail = rest.partition("<!-- end -->")
+        page = head + begin + columns(tables) + "\n" + end + tail
+    return page
+
+
 def main() -> None:
     (DOCS / "commands.md").write_text(commands(), "utf-8")
     (DOCS / "configuration.md").write_text(configuration(), "utf-8")
+    (DOCS / "figures.md").write_text(figures(), "utf-8")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and how the tests are shared out to two processes."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -52,6 +54,16 @@ def store(tmp_path: Path) -> Iterator[Store]:
                 "INSERT INTO sites (name, origin) VALUES ('shop', 'https://shop.example')"
             )
         yield opened
+
+
+@pytest.fixture
+def generate() -> ModuleType:
+    """docs/generate.py, which writes pages of docs/."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

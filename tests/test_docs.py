@@ -1,6 +1,5 @@
 """docs/: generated where it can be, true where it shows commands, no dead link."""
 
-import importlib.util
 import re
 import shlex
 from collections.abc import Iterator
@@ -21,16 +20,7 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.fixture
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.parametrize("page", ["commands", "configuration"])
+@pytest.mark.parametrize("page", ["commands", "configuration", "figures"])
 def test_a_generated_page_is_up_to_date(generate: ModuleType, page: str) -> None:
     written = (ROOT / f"docs/{page}.md").read_text("utf-8")
     assert written == getattr(generate, page)(), "run: ./run python docs/generate.py"

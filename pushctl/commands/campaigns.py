@@ -5,24 +5,16 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import columns, context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
 from pushctl.errors import DeliveryError
+from pushctl.rules.figures.campaigns import LIST
 from pushctl.rules.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="Show, pause, resume, cancel.")
 
 NameArgument = Annotated[str, typer.Argument(help="The campaign's name.")]
 
-_LIST = (
-    output.Column("name", "Campaign"),
-    output.Column("status", "Status"),
-    output.Column("at", "Started", kind=output.Kind.TIME),
-    output.Column("planned", "Planned", kind=output.Kind.NUMBER),
-    output.Column("waiting", "Waiting", kind=output.Kind.NUMBER, usual=0),
-    output.Column("accepted", "Accepted", kind=output.Kind.NUMBER),
-    output.Column("in_doubt", "In doubt", kind=output.Kind.NUMBER, usual=0),
-)
 _ABOUT = (
     output.Column("name", "Campaign"),
     output.Column("status", "Status"),
@@ -46,8 +38,9 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     """
     from pushctl.jobs.figures import report
 
-    rows = report.funnel(context.of(ctx).store)
-    output.rows(rows, _LIST, format, empty="No campaign yet: `pushctl send` makes one.")
+    rows = report.funnel(context.of(ctx).store, table=LIST)
+    shown = columns.of(LIST, format)
+    output.rows(rows, shown, format, empty="No campaign yet: `pushctl send` makes one.")
 
 
 @app.command()
@@ -63,17 +56,14 @@ def show(
     all = planned (these wait) + sending + accepted + gone + rejected + expired + skipped
     + in doubt, always.
     """
-    from pushctl.commands.results import STATES
-    from pushctl.jobs.campaigns import manage
+    from pushctl.commands import results
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
-    rows = manage.states(here.store, campaign.id)
     if format is output.Format.TABLE:
         output.record(campaign, _ABOUT)
         output.gap()
-    total = {"status": "all", "count": sum(row.count for row in rows)}
-    output.rows(rows, STATES, format, total=total, empty="It has no receivers.")
+    results.show_states(here, campaign, format)
 
 
 @app.command()

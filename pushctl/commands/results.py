@@ -7,22 +7,18 @@ from contextlib import suppress
 import typer
 
 from pushctl import output
+from pushctl.commands import columns
 from pushctl.commands.context import Context
 from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedError
 from pushctl.jobs.campaigns import manage
 from pushctl.jobs.delivery import deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules import timing
+from pushctl.rules.figures.campaigns import STATES
 from pushctl.rules.wording import counted, moment
 
 # What a shell reports of who was stopped with Ctrl-C; what follows "&&" is not for now.
 STOPPED = 130
-
-STATES = (
-    output.Column("status", "State"),
-    output.Column("reason", "Reason"),
-    output.Column("count", "Messages", kind=output.Kind.NUMBER),
-)
 
 
 def warn_of_loopback(here: Context) -> None:
@@ -60,7 +56,8 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
     """Print every state with its reason; raise what the exit code demands."""
     campaign = report.campaign
     try:
-        _show(here, campaign, format)
+        show_states(here, campaign, format, title=campaign.name)
+        sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -86,11 +83,14 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
         raise typer.Exit(STOPPED)
 
 
-def _show(here: Context, campaign: Campaign, format: output.Format) -> None:
+def show_states(
+    here: Context, campaign: Campaign, format: output.Format, title: str | None = None
+) -> None:
+    """Print every state of the campaign's messages with its reason, and their sum."""
     rows = manage.states(here.store, campaign.id)
     total = {"status": "all", "count": sum(row.count for row in rows)}
-    output.rows(rows, STATES, format, title=campaign.name, total=total)
-    sys.stdout.flush()
+    shown = columns.of(STATES, format)
+    output.rows(rows, shown, format, title=title, total=total, empty="It has no receivers.")
 
 
 def say_that_it_stands(here: Context, campaign: Campaign) -> None:

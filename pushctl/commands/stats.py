@@ -1,69 +1,17 @@
 """Figures: what became of campaigns, and how the base of subscribers grows."""
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import columns, context
 from pushctl.commands.options import FormatOption
+from pushctl.rules.figures import campaigns
+from pushctl.rules.figures.prompts import PROMPTS
+from pushctl.rules.figures.subscribers import GROWTH
 
 app = typer.Typer()
-
-_RATES = (
-    output.Column("shown", "Shown", kind=output.Kind.NUMBER),
-    output.Column("clicked", "Clicked", kind=output.Kind.NUMBER),
-    output.Column("clicks", "Clicks", kind=output.Kind.NUMBER, spare=True),
-    output.Column("ctr", "CTR accepted", kind=output.Kind.SHARE),
-    output.Column("ctr_shown", "CTR shown", kind=output.Kind.SHARE),
-)
-_COUNTS = (
-    output.Column("planned", "Planned", kind=output.Kind.NUMBER),
-    output.Column("accepted", "Accepted", kind=output.Kind.NUMBER),
-    output.Column("gone", "Gone", kind=output.Kind.NUMBER, spare=True, usual=0),
-)
-_SHOWN = (output.Column("name", "Campaign"), *_COUNTS, *_RATES)
-_FUNNEL = (
-    output.Column("name", "Campaign"),
-    # Not in the table: it wouldn't fit, and names begin or end with a date.
-    output.Column("at", "Started", kind=output.Kind.TIME),
-    *_COUNTS,
-    *_RATES,
-)
-_DETAILS = (output.Column("by", "By"), output.Column("value", "Value"), *_COUNTS, *_RATES)
-_GROWTH = (
-    output.Column("start", "From"),
-    output.Column("active", "Active", kind=output.Kind.NUMBER),
-    output.Column("new", "New", kind=output.Kind.NUMBER),
-    output.Column("shown", "Of them shown", kind=output.Kind.NUMBER),
-    output.Column("back", "Back", kind=output.Kind.NUMBER),
-    output.Column("unsubscribed", "Unsubscribed", kind=output.Kind.NUMBER),
-    output.Column("gone", "Gone", kind=output.Kind.NUMBER),
-    output.Column("quarantined", "Set aside", kind=output.Kind.NUMBER),
-    output.Column("net", "Net", kind=output.Kind.NUMBER),
-    output.Column("churn", "Churn", kind=output.Kind.SHARE),
-)
-
-_PROMPTS = (
-    *(
-        output.Column(stage, stage.capitalize(), kind=output.Kind.NUMBER)
-        for stage in ("seen", "accepted", "allowed", "denied", "dismissed")
-    ),
-    output.Column("rate", "Allowed of seen", kind=output.Kind.SHARE),
-)
-
-
-class PromptsBy(StrEnum):
-    VARIANT = "variant"
-    LANGUAGE = "language"
-    BROWSER = "browser"
-
-
-class Every(StrEnum):
-    DAY = "day"
-    WEEK = "week"
-    MONTH = "month"
 
 
 @app.callback(invoke_without_command=True)
@@ -85,8 +33,8 @@ def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     if ctx.invoked_subcommand is None:
         rows = report.funnel(context.of(ctx).store)
         total = report.totals(rows) if len(rows) > 1 else None
-        columns = _SHOWN if format is output.Format.TABLE else _FUNNEL
-        output.rows(rows, columns, format, total=total, empty="No campaign yet.")
+        shown = columns.of(campaigns.STATS, format)
+        output.rows(rows, shown, format, total=total, empty="No campaign yet.")
 
 
 @app.command()
@@ -105,15 +53,17 @@ def campaign(
 
     store = context.of(ctx).store
     if format is output.Format.TABLE:
-        output.rows(report.funnel(store, name), _SHOWN, format)
+        output.rows(report.funnel(store, name), columns.of(campaigns.STATS, format), format)
         output.gap()
-    output.rows(report.details(store, name), _DETAILS, format)
+    output.rows(report.details(store, name), columns.of(campaigns.DETAILS, format), format)
 
 
 @app.command()
 def subscribers(
     ctx: typer.Context,
-    every: Annotated[Every, typer.Option("--every", help="Day, week or month.")] = Every.DAY,
+    every: Annotated[
+        Literal["day", "week", "month"], typer.Option("--every", help="Day, week or month.")
+    ] = "day",
     last: Annotated[int | None, typer.Option("--last", help="How many of them.", min=1)] = None,
     site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
     format: FormatOption = output.Format.TABLE,
@@ -130,14 +80,16 @@ def subscribers(
 
     here = context.of(ctx)
     zone = report.zone_of(here.config, site)
-    rows = report.growth(here.store, here.now, zone, every=every.value, last=last, site=site)
-    output.rows(rows, _GROWTH, format)
+    rows = report.growth(here.store, here.now, zone, every=every, last=last, site=site)
+    output.rows(rows, columns.of(GROWTH, format), format)
 
 
 @app.command()
 def prompts(
     ctx: typer.Context,
-    by: Annotated[PromptsBy, typer.Option("--by", help="What to compare.")] = PromptsBy.VARIANT,
+    by: Annotated[
+        Literal["variant", "language", "browser"], typer.Option("--by", help="What to compare.")
+    ] = "variant",
     last: Annotated[
         int | None, typer.Option("--last", help="Only so many days.", min=1)
     ] = None,
@@ -156,6 +108,6 @@ def prompts(
     from pushctl.jobs.figures import report
 
     here = context.of(ctx)
-    rows = report.prompts(here.store, here.now, by.value, last=last, site=site)
-    first = output.Column(by.value, by.value.capitalize())
-    output.rows(rows, (first, *_PROMPTS), format, empty="Nobody has seen an invitation yet.")
+    rows = report.prompts(here.store, here.now, by, last=last, site=site)
+    shown = columns.of(PROMPTS[by], format)
+    output.rows(rows, shown, format, empty="Nobody has seen an invitation yet.")

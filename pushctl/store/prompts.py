@@ -5,10 +5,10 @@ Counted, not listed: nobody is known at that time. Strangers can send such count
 what they make up is bounded too: beyond MOST rows a day it is counted under "other".
 """
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pushctl.model import Json, Millis
+from pushctl.rules.figures.figure import Row
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -61,14 +61,14 @@ class Prompts:
 
     def funnel(
         self, by: str, since: Millis | None = None, site: str | None = None
-    ) -> list[Mapping[str, Json]]:
+    ) -> list[Row]:
         """
         Return the count of every stage by "variant", "language" or "browser", most first.
 
         Raises KeyError for another *by*.
         """
         column = {"variant": "variant", "language": "language", "browser": "browser"}[by]
-        sums = ", ".join(f"sum(count) FILTER (WHERE stage = '{stage}')" for stage in STAGES)
+        sums = ", ".join(f"sum(count * (stage = '{stage}'))" for stage in STAGES)
         sql = f"""
             SELECT {column}, {sums}
               FROM prompt_counts AS p JOIN sites AS s ON s.id = p.site_id
@@ -76,10 +76,4 @@ class Prompts:
              GROUP BY {column} ORDER BY 2 DESC, 1
         """  # noqa: S608
         rows = self._store.connection.execute(sql, {"since": since, "site": site})
-        return [
-            {
-                by: row[0],
-                **{stage: count or 0 for stage, count in zip(STAGES, row[1:], strict=True)},
-            }
-            for row in rows
-        ]
+        return [dict(zip((by, *STAGES), row, strict=True)) for row in rows]

@@ -1,16 +1,17 @@
 """
 Figures: each one a query over rows, none a counter that could drift from them.
 
-Whoever clicked or closed a message has seen it, also when its ``shown`` got lost on the
-way; so *shown* counts the deliveries with any interaction.
+Counts are asked for by the names of the figures that need them (rules/figures); what no
+name needs is not read.
 """
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pushctl.model import Json, Millis
+from pushctl.model import Millis
+from pushctl.rules.figures.figure import Row
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -19,73 +20,85 @@ if TYPE_CHECKING:
 SPLITS = {
     "language": "d.language",
     "browser": "s.browser",
-    "os": "s.os",
     "country": "s.country",
-    "variant": "d.variant",
     "site": "t.name",
+    "variant": "d.variant",
 }
+_PEOPLE = """
+    LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
+    LEFT JOIN sites AS t ON t.id = s.site_id
+"""
 
-_FUNNEL = (
-    "name",
-    "status",
-    "template",
-    "at",
-    "planned",
-    "accepted",
-    "gone",
-    "rejected",
-    "expired",
-    "skipped",
-    "in_doubt",
-    "waiting",
-    "shown",
-    "clicked",
-    "clicks",
-)
+# Counts of messages, over deliveries.
+_LEDGER = {
+    "planned": "count(*)",
+    "accepted": "sum(d.status = 'accepted')",
+    "gone": "sum(d.status = 'gone')",
+    "rejected": "sum(d.status = 'rejected')",
+    "expired": "sum(d.status = 'expired')",
+    "skipped": "sum(d.status = 'skipped')",
+    "in_doubt": "sum(d.status = 'in_doubt')",
+    "waiting": "sum(d.status IN ('planned', 'sending'))",
+}
+# Counts of what browsers reported, over interactions. A click or a closing proves that
+# the message was shown, also where its "shown" got lost on the way.
+_REACTIONS = {
+    "shown": "count(DISTINCT i.delivery_id)",
+    "clicked": "count(DISTINCT iif(i.kind = 'clicked', i.delivery_id, NULL))",
+    "clicks": "sum(i.kind = 'clicked')",
+}
 
 
 class Reports:
     def __init__(self, store: "Store") -> None:
         self._store = store
 
-    def funnel(
-        self, campaign: int | None = None, since: Millis | None = None
-    ) -> list[Mapping[str, Json]]:
-        """Return one row of counts a campaign, newest first."""
-        values = {"campaign": campaign, "since": since}
-        rows = self._store.connection.execute(_funnel_sql(campaign is not None), values)
-        return [dict(zip(_FUNNEL, row, strict=True)) for row in rows]
+    def funnel(self, names: Collection[str], campaign: int | None = None) -> list[Row]:
+        """
+        Return a row of name, status, at and the counts *names* a campaign, newest first.
 
-    def split(self, campaign: int, by: str) -> list[Mapping[str, Json]]:
-        """Return a campaign's counts by *by* (a key of SPLITS), the largest group first."""
+        Raises KeyError for a name that has no SQL here.
+        """
+        given, counts = _counted(names, "d.campaign_id", one=campaign is not None)
         sql = f"""
-            SELECT {SPLITS[by]}, count(*), sum(d.status = 'accepted'), sum(d.status = 'gone'),
-                   sum(EXISTS (SELECT 1 FROM interactions WHERE delivery_id = d.id)),
-                   sum(EXISTS (SELECT 1 FROM interactions
-                                WHERE delivery_id = d.id AND kind = 'clicked')),
-                   sum((SELECT count(*) FROM interactions
-                         WHERE delivery_id = d.id AND kind = 'clicked'))
-              FROM deliveries AS d
-              LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
-              LEFT JOIN sites AS t ON t.id = s.site_id
-             WHERE d.campaign_id = :campaign
-             GROUP BY 1 ORDER BY 2 DESC, 1
-        """  # noqa: S608 - one of our own column names
-        names = ("value", "planned", "accepted", "gone", "shown", "clicked", "clicks")
-        rows = self._store.connection.execute(sql, {"campaign": campaign})
-        return [dict(zip(names, row, strict=True)) for row in rows]
+            {given}
+            SELECT c.name, c.status, coalesce(c.started_at, c.created_at), {counts}
+              FROM campaigns AS c
+              LEFT JOIN ledger AS l ON l.part = c.id
+              LEFT JOIN reactions AS r ON r.part = c.id
+             WHERE :campaign IS NULL OR c.id = :campaign
+             ORDER BY c.id DESC
+        """  # noqa: S608 - no text of others
+        return self._rows(sql, ("name", "status", "at", *names), campaign)
 
-    def actions(self, campaign: int) -> list[Mapping[str, Json]]:
-        """Return clicks by button; None is the notification itself."""
+    def split(self, names: Collection[str], campaign: int, by: str) -> list[Row]:
+        """
+        Return value and the counts *names* by *by* (a key of SPLITS), largest group first.
+
+        Raises KeyError for a name that has no SQL here.
+        """
+        given, counts = _counted(names, SPLITS[by], _PEOPLE, one=True)
+        sql = f"""
+            {given}
+            SELECT l.part, {counts}
+              FROM ledger AS l LEFT JOIN reactions AS r ON r.part IS l.part
+             ORDER BY l.planned DESC, l.part
+        """  # noqa: S608 - one of our own column names
+        return self._rows(sql, ("value", *names), campaign)
+
+    def actions(self, campaign: int) -> list[Row]:
+        """Return clicked and clicks by value, the button; None is the notification itself."""
         sql = """
             SELECT i.action, count(DISTINCT i.delivery_id), count(*)
               FROM deliveries AS d JOIN interactions AS i ON i.delivery_id = d.id
              WHERE d.campaign_id = :campaign AND i.kind = 'clicked'
              GROUP BY i.action ORDER BY 2 DESC
         """
-        names = ("action", "clicked", "clicks")
-        rows = self._store.connection.execute(sql, {"campaign": campaign})
-        return [dict(zip(names, row, strict=True)) for row in rows]
+        return self._rows(sql, ("value", "clicked", "clicks"), campaign)
+
+    def _rows(self, sql: str, names: Sequence[str], campaign: int | None) -> list[Row]:
+        found = self._store.connection.execute(sql, {"campaign": campaign})
+        return [dict(zip(names, row, strict=True)) for row in found]
 
     def languages(self, subscriptions: Sequence[int]) -> list[tuple[str, str | None, int]]:
         """Return (site, language, count) of these subscriptions."""
@@ -108,9 +121,9 @@ class Reports:
         self, since: Millis, site: int | None = None
     ) -> Iterator[tuple[Millis, str, int]]:
         """
-        Yield (quarter of an hour, kind, count) of who came and went.
+        Yield (quarter of an hour, figure, count) of who came and went.
 
-        *kind* is new, shown (of the new, who has shown a message since), revived,
+        The figure is new, shown (of the new, who has shown a message since), back,
         unsubscribed, gone or quarantined. A loss counts where an active subscription was
         lost, so nobody is lost twice. No time zone is off by
         anything but whole quarters: the caller adds these up to local days.
@@ -132,7 +145,7 @@ class Reports:
                 SELECT subscription_id, kind, at FROM steps
                  WHERE kind = 'revived' OR before IS NULL OR before = 'revived'
             )
-            SELECT h.at / 900000 * 900000, h.kind, count(*)
+            SELECT h.at / 900000 * 900000, iif(h.kind = 'revived', 'back', h.kind), count(*)
               FROM happened AS h JOIN subscriptions AS s ON s.id = h.subscription_id
              WHERE h.at >= :since AND (:site IS NULL OR s.site_id = :site)
              GROUP BY 1, 2 ORDER BY 1
@@ -149,37 +162,31 @@ class Reports:
         return int(count)
 
 
-def _funnel_sql(single: bool) -> str:
+def _counted(
+    names: Collection[str], part: str, more: str = "", *, one: bool
+) -> tuple[str, str]:
+    """
+    Return a WITH clause of ledger (l) and reactions (r), and the counts *names* of them.
+
+    Both are grouped by *part*, which *more* joins; *one*: only the campaign :campaign.
+    """
+    where = "WHERE d.campaign_id = :campaign" if one else ""
+    ledger = {name: _LEDGER[name] for name in ("planned", *names) if name not in _REACTIONS}
+    reactions = {name: _REACTIONS[name] for name in names if name in _REACTIONS}
     # One campaign's interactions are found from its deliveries, all of them from the
     # interactions, whose index gives them in order of delivery.
-    one = "AND d.campaign_id = :campaign" if single else ""
-    join = "CROSS JOIN" if single else "JOIN"
-    tables = ("deliveries AS d", "interactions AS i")
-    left, right = tables if single else reversed(tables)
-    return f"""
-        WITH ledger AS (
-            SELECT d.campaign_id, count(*) AS planned,
-                   sum(d.status = 'accepted') AS accepted, sum(d.status = 'gone') AS gone,
-                   sum(d.status = 'rejected') AS rejected, sum(d.status = 'expired') AS expired,
-                   sum(d.status = 'skipped') AS skipped, sum(d.status = 'in_doubt') AS in_doubt,
-                   sum(d.status IN ('planned', 'sending')) AS waiting
-              FROM deliveries AS d WHERE true {one} GROUP BY d.campaign_id
-        ), seen AS (
-            SELECT d.campaign_id, count(DISTINCT i.delivery_id) AS shown,
-                   count(DISTINCT iif(i.kind = 'clicked', i.delivery_id, NULL)) AS clicked,
-                   sum(i.kind = 'clicked') AS clicks
-              FROM {left} {join} {right} ON d.id = i.delivery_id
-             WHERE true {one} GROUP BY d.campaign_id
-        )
-        SELECT c.name, c.status, c.template, coalesce(c.started_at, c.created_at),
-               coalesce(l.planned, 0), coalesce(l.accepted, 0), coalesce(l.gone, 0),
-               coalesce(l.rejected, 0), coalesce(l.expired, 0), coalesce(l.skipped, 0),
-               coalesce(l.in_doubt, 0), coalesce(l.waiting, 0),
-               coalesce(s.shown, 0), coalesce(s.clicked, 0), coalesce(s.clicks, 0)
-          FROM campaigns AS c
-          LEFT JOIN ledger AS l ON l.campaign_id = c.id
-          LEFT JOIN seen AS s ON s.campaign_id = c.id
-         WHERE (:campaign IS NULL OR c.id = :campaign)
-           AND (:since IS NULL OR c.created_at >= :since)
-         ORDER BY c.id DESC
-    """  # noqa: S608 - no text of others
+    both = ("deliveries AS d", "interactions AS i")
+    joined = " CROSS JOIN ".join(both) if one else " JOIN ".join(reversed(both))
+
+    def select(counts: Mapping[str, str], tables: str) -> str:
+        columns = ", ".join(f"{sql} AS {name}" for name, sql in counts.items())
+        return f"SELECT {part} AS part, {columns} FROM {tables} {more} {where} GROUP BY 1"  # noqa: S608
+
+    first = select(ledger, both[0])
+    second = (
+        select(reactions, f"{joined} ON d.id = i.delivery_id")
+        if reactions
+        else "SELECT 0 AS part"
+    )
+    counts = (f"coalesce({'r' if name in reactions else 'l'}.{name}, 0)" for name in names)
+    return f"WITH ledger AS ({first}), reactions AS ({second})", ", ".join(counts)

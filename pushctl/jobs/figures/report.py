@@ -1,39 +1,32 @@
-"""
-Figures for people: rates from the counts that the store gives.
-
-Two click rates stand side by side and are never mixed: ``ctr`` is unique clickers by
-accepted messages, ``ctr_shown`` by shown ones. Shown is a lower bound, as a browser's
-report may get lost; accepted is all that a push service tells anybody.
-"""
+"""Figures for people: the store's counts, with the rates that rules/figures declares."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta, tzinfo
 from datetime import time as Time
 
 from pushctl.config import Config
 from pushctl.errors import NotFoundError
-from pushctl.model import Json, Millis
+from pushctl.model import Millis
 from pushctl.rules import timing
+from pushctl.rules.figures import campaigns, subscribers
+from pushctl.rules.figures import prompts as invitations
+from pushctl.rules.figures.figure import Row, Table
 from pushctl.store import Store
+from pushctl.store.reports import SPLITS
 
-Row = Mapping[str, Json]
-
-SPLITS = ("language", "browser", "country", "site", "variant")
 PERIODS = {"day": 14, "week": 8, "month": 12}  # and how many are shown
-LOSSES = ("unsubscribed", "gone", "quarantined")
 
 
-def funnel(store: Store, name: str | None = None, since: Millis | None = None) -> list[Row]:
-    """Return the campaigns' figures, newest first; or one campaign's."""
+def funnel(store: Store, name: str | None = None, table: Table = campaigns.STATS) -> list[Row]:
+    """Return the campaigns' rows of *table*, newest first; or the campaign *name*'s."""
     campaign = None if name is None else store.campaigns.get(name).id
-    return [_rated(row) for row in store.reports.funnel(campaign, since)]
+    return [table.fill(row) for row in store.reports.funnel(table.sources, campaign)]
 
 
 def totals(rows: Sequence[Row]) -> Row:
     """Return the sum of several campaigns, with rates of its own."""
-    counted = ("planned", "accepted", "shown", "clicked", "clicks", "gone", "in_doubt")
-    return _rated({"name": "Total"} | {key: sum(row[key] for row in rows) for key in counted})
+    return {"name": "Total", **campaigns.STATS.total(rows)}
 
 
 def details(store: Store, name: str) -> list[Row]:
@@ -41,36 +34,15 @@ def details(store: Store, name: str) -> list[Row]:
     campaign = store.campaigns.get(name).id
     rows: list[Row] = []
     for by in SPLITS:
-        found = store.reports.split(campaign, by)
+        found = store.reports.split(campaigns.DETAILS.sources, campaign, by)
         if len(found) > 1 or by in ("language", "browser"):
-            rows += [_rated({"by": by} | dict(row)) for row in found]
+            rows += [{"by": by, **row} for row in found]
     for row in store.reports.actions(campaign):
-        rows.append(_blank("button", row["action"] or "the message", **row))
+        rows.append({"by": "button", **row, "value": row["value"] or "the message"})
     for status, reason, count in store.deliveries.reasons(campaign):
         what = status if reason is None else f"{status}: {reason}"
-        rows.append(_blank("reason", what, planned=count))
-    return rows
-
-
-def _rated(row: Mapping[str, Json]) -> Row:
-    return dict(row) | {
-        "ctr": share(row["clicked"], row["accepted"]),
-        "ctr_shown": share(row["clicked"], row["shown"]),
-        "shown_share": share(row["shown"], row["accepted"]),
-    }
-
-
-def _blank(by: str, value: str, **known: Json) -> Row:
-    names = (
-        "planned", "accepted", "gone", "shown", "clicked", "clicks", "ctr", "ctr_shown",
-        "shown_share",
-    )  # fmt: skip
-    return dict.fromkeys(names) | {"by": by, "value": value} | known
-
-
-def share(part: int, whole: int) -> float | None:
-    """Return *part* of *whole* as a fraction, None of nothing."""
-    return part / whole if whole else None
+        rows.append({"by": "reason", "value": what, "planned": count})
+    return [campaigns.DETAILS.fill(row) for row in rows]
 
 
 def growth(
@@ -101,9 +73,10 @@ def growth(
     active = store.reports.active(number)
     rows = []
     for start in starts:
-        row = _grown(start, counts[start], active)
-        active = row["active"]
-        rows.append(row)
+        row = _grown(counts[start])
+        active -= row["net"]
+        row["active"] = active
+        rows.append(subscribers.GROWTH.fill({"start": start.isoformat(), **row}))
     return rows
 
 
@@ -122,21 +95,11 @@ def _site(store: Store, name: str | None) -> int | None:
     return known[name]
 
 
-def _grown(start: date, counts: Counter[str], active_after: int) -> Row:
-    lost = sum(counts[kind] for kind in LOSSES)
-    net = counts["new"] + counts["revived"] - lost
-    before = active_after - net
-    return {
-        "start": start.isoformat(),
-        "active": before,
-        "new": counts["new"],
-        "shown": counts["shown"],
-        "back": counts["revived"],
-        "lost": lost,
-        **{kind: counts[kind] for kind in LOSSES},
-        "net": net,
-        "churn": share(lost, before),
-    }
+def _grown(counts: Counter[str]) -> dict[str, int]:
+    lost = sum(counts[loss.name] for loss in subscribers.LOSSES)
+    net = counts["new"] + counts["back"] - lost
+    known = {name: counts[name] for name in subscribers.GROWTH.sources}
+    return known | {"lost": lost, "net": net}
 
 
 def _start(day: date, every: str) -> date:
@@ -164,7 +127,5 @@ def prompts(
     _site(store, site)  # one that there is
     day = 86_400_000
     since = None if last is None else now // day * day - (last - 1) * day
-    return [
-        {**row, "rate": row["allowed"] / row["seen"] if row["seen"] else None}
-        for row in store.prompts.funnel(by, since, site)
-    ]
+    table = invitations.PROMPTS[by]
+    return [table.fill(row) for row in store.prompts.funnel(by, since, site)]

@@ -8,6 +8,7 @@ import pytest
 from pushctl.errors import NotFoundError
 from pushctl.jobs.figures import report
 from pushctl.model import InteractionKind, SubscriptionState
+from pushctl.rules.figures import campaigns
 from pushctl.store.interactions import Interaction
 from tests.support import DAY, HOUR, MINUTE, NOON, sending
 from tests.support.sending import Field
@@ -65,14 +66,15 @@ def test_nothing_accepted_has_no_rate(field: Field) -> None:
     field.people(1)
     sent(field, "sale", accepted=0)
     (figures,) = report.funnel(field.store)
-    assert (figures["ctr"], figures["ctr_shown"], figures["waiting"]) == (None, None, 1)
+    (listed,) = report.funnel(field.store, table=campaigns.LIST)
+    assert (figures["ctr"], figures["ctr_shown"], listed["waiting"]) == (None, None, 1)
 
 
 def test_the_sum_of_states_is_what_was_planned(field: Field) -> None:
     field.people(9)
     sent(field, "sale", accepted=5, gone=2)
-    (row,) = report.funnel(field.store)
     states = ("accepted", "gone", "rejected", "expired", "skipped", "in_doubt", "waiting")
+    (row,) = field.store.reports.funnel(("planned", *states))
     assert sum(row[state] for state in states) == row["planned"] == 9
 
 

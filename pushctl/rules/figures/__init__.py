@@ -1,0 +1,1 @@
+"""The figures that pushctl counts, each declared once."""

@@ -1,0 +1,43 @@
+"""Figures of campaigns and of their messages; their SQL stands in store/reports.py."""
+
+from pushctl.model import CampaignStatus, DeliveryStatus
+from pushctl.rules.figures.figure import Figure, Rate, Table, Unit
+
+NAME = Figure("name", "the campaign's name", Unit.TEXT, "Campaign")
+# Not in the table of `stats`: it would not fit, and names begin or end with a date.
+STARTED = Figure("at", "when it started, or when it was frozen", Unit.MOMENT, "Started")
+STATUS = Figure("status", ", ".join(CampaignStatus), Unit.TEXT)
+BY = Figure("by", "language, browser, country, site, variant, button or reason", Unit.TEXT)
+VALUE = Figure("value", "which of them", Unit.TEXT)
+
+PLANNED = Figure("planned", "receivers that were frozen, one message each")
+ACCEPTED = Figure(
+    "accepted",
+    "messages that a push service took; also those in doubt that turned out shown, or that "
+    "you assumed sent",
+)
+GONE = Figure(
+    "gone", "messages whose subscription no longer exists (404, 410)", spare=True, usual=0
+)
+WAITING = Figure("waiting", "messages that are not sent yet", usual=0)
+IN_DOUBT = Figure("in_doubt", "messages of which nobody knows whether they left", usual=0)
+SHOWN = Figure(
+    "shown",
+    "messages that the browser reported as shown, clicked or closed: a click proves that "
+    "the message was seen. A lower bound: a report may get lost",
+)
+CLICKED = Figure("clicked", "messages with at least one click: people, not clicks")
+CLICKS = Figure("clicks", "all clicks, buttons included", spare=True)
+# Two rates that are never mixed: accepted is all that a push service reports.
+CTR = Rate("ctr", numerator=CLICKED, denominator=ACCEPTED, heading="CTR accepted")
+CTR_SHOWN = Rate("ctr_shown", numerator=CLICKED, denominator=SHOWN, heading="CTR shown")
+
+_FIGURES = (PLANNED, ACCEPTED, GONE, SHOWN, CLICKED, CLICKS, CTR, CTR_SHOWN)
+STATS = Table("stats", (NAME, STARTED), _FIGURES, unlisted=(STARTED,))
+DETAILS = Table("stats campaign", (BY, VALUE), _FIGURES)
+LIST = Table("campaigns list", (NAME, STATUS, STARTED), (PLANNED, WAITING, ACCEPTED, IN_DOUBT))
+
+STATE = Figure("status", ", ".join(DeliveryStatus), Unit.TEXT, "State")
+REASON = Figure("reason", "why; empty where the state says it all", Unit.TEXT)
+MESSAGES = Figure("count", "messages in this state for this reason", heading="Messages")
+STATES = Table("campaigns show", (STATE, REASON), (MESSAGES,))
