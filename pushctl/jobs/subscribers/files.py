@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -133,16 +134,12 @@ def _next_line(stream: "io.BufferedReader[Any]") -> bytes:
         raise InputError(f"the file can't be read to its end: {error}") from error
 
 
-def _numbered(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[tuple[int, bytes]]:
-    number, line = 1, head
-    while line:
-        yield number, line
-        number += 1
-        line = _next_line(stream)
+def _lines(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[bytes]:
+    return chain([head], iter(lambda: _next_line(stream), b""))
 
 
 def _json_lines(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[Line]:
-    for number, line in _numbered(stream, head):
+    for number, line in enumerate(_lines(stream, head), 1):
         if not line.isspace():
             yield Line(number, line.decode("utf-8", "backslashreplace"), _object(line))
 
@@ -170,8 +167,8 @@ def _object(line: bytes) -> Mapping[str, Json] | InputError:
 
 def _csv(path: Path, stream: "io.BufferedReader[Any]", head: bytes) -> Source:
     delimiter = max(",;\t", key=lambda one: head.count(one.encode()))
-    kept = _Kept(_numbered(stream, head))
-    reader = csv.reader(kept, delimiter=delimiter, strict=True)
+    kept: list[str] = []
+    reader = csv.reader(_keep(_lines(stream, head), kept), delimiter=delimiter, strict=True)
     try:
         columns = [_column(name) for name in next(reader)]
     except (csv.Error, StopIteration) as error:
@@ -198,38 +195,21 @@ def _column(name: str) -> str:
     return _NAMES.get(plain, plain)
 
 
-class _Kept:
-    """Hands lines to the csv module and keeps those of the record at hand."""
-
-    def __init__(self, lines: Iterator[tuple[int, bytes]]) -> None:
-        self._lines = lines
-        self.number = 0
-        self.parts: list[str] = []
-
-    def __iter__(self) -> "_Kept":
-        return self
-
-    def __next__(self) -> str:
-        number, line = next(self._lines)
+def _keep(lines: Iterator[bytes], kept: list[str]) -> Iterator[str]:
+    """Yield *lines* to the csv module; those of the record at hand stay in *kept*."""
+    for line in lines:
         text = line.decode("utf-8", "surrogateescape")
-        if not self.parts:
-            self.number = number
-        self.parts.append(text)
-        return text
-
-    def take(self) -> tuple[int, str]:
-        raw = "".join(self.parts)
-        self.parts.clear()
-        return self.number, raw.encode("utf-8", "surrogateescape").decode(
-            "utf-8", "backslashreplace"
-        )
+        kept.append(text)
+        yield text
 
 
 def _records(
-    reader: Iterator[list[str]], kept: _Kept, columns: Sequence[str]
+    reader: Iterator[list[str]], kept: list[str], columns: Sequence[str]
 ) -> Iterator[Line]:
-    kept.take()
+    number = 1
     while True:
+        number += len(kept)
+        kept.clear()
         fields: Mapping[str, Json] | InputError
         try:
             cells = next(reader)
@@ -238,7 +218,9 @@ def _records(
             return
         except csv.Error as error:
             fields = InputError(f"no CSV ({error}); is a quotation mark left open?")
-        number, raw = kept.take()
+        raw = "".join(kept)
+        if not raw.isascii():
+            raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
         if raw.strip():
             yield Line(number, raw, fields)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs.subscribers import imports
+from pushctl.jobs.subscribers import files, imports
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import encode
 from pushctl.store import Store
@@ -177,6 +177,13 @@ def test_a_wrong_field_refuses_its_line_alone(
 def test_what_is_no_json_object_refuses_its_line_alone(project: Project, line: str) -> None:
     report = load(project, person(1), line, person(2))
     assert (report.added, report.refused) == (2, 1)
+
+
+def test_a_record_of_several_lines_is_known_by_its_first(tmp_path: Path) -> None:
+    path = tmp_path / "people.csv"
+    path.write_bytes(b'endpoint,p256dh,auth\n"a\nb",c,d\n\n"\xe4\n",x\ne,f,g\n')
+    found = [(line.number, line.raw) for line in files.open_source(path).lines]
+    assert found == [(2, '"a\nb",c,d\n'), (5, '"\\xe4\n",x\n'), (7, "e,f,g\n")]
 
 
 def test_refused_lines_stand_in_a_file_with_number_and_reason(project: Project) -> None:
