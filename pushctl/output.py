@@ -19,6 +19,7 @@ from typing import IO, Protocol
 
 from pushctl.errors import UsageError
 from pushctl.rules import wording
+from pushctl.rules.figures.figure import Unit
 from pushctl.rules.wording import duration, moment, number, share
 
 Row = Mapping[str, object] | object
@@ -32,12 +33,12 @@ class Format(StrEnum):
     JSON = "json"
 
 
-class Kind(StrEnum):
-    TEXT = "text"
-    NUMBER = "number"
-    SHARE = "share"  # a fraction: 0.123 is shown as 12.3 %
-    TIME = "time"  # Millis
-    DURATION = "duration"  # Millis
+class Kind(StrEnum):  # of a declared figure: its unit
+    TEXT = Unit.TEXT
+    NUMBER = Unit.COUNT
+    SHARE = Unit.SHARE
+    TIME = Unit.MOMENT
+    DURATION = Unit.MILLISECONDS
     LIST = "list"  # a sequence of texts
 
 
@@ -53,16 +54,14 @@ class Column:
 
     key: str
     title: str
-    align: str | None = None  # "left", "right"; None: numbers right, the rest left
-    kind: Kind | str = Kind.TEXT
+    kind: Kind = Kind.TEXT
     spare: bool = False
     whole: bool = False  # never over several lines, for copying
     usual: object = ...  # there is none
 
     @property
-    def side(self) -> str:
-        numeric = self.kind in (Kind.NUMBER, Kind.SHARE, Kind.DURATION)
-        return self.align or ("right" if numeric else "left")
+    def right(self) -> bool:
+        return self.kind in (Kind.NUMBER, Kind.SHARE, Kind.DURATION)
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -275,10 +274,7 @@ def _write_table(
     some = [each for each in columns if any(_value(row, each) != each.usual for row in shown)]
     console = terminal.console(sys.stdout, colours(sys.stdout))
     table = terminal.table(
-        [
-            terminal.Heading(it.title, it.side == "right", foot(it), it.spare, it.whole)
-            for it in some
-        ],
+        [terminal.Heading(it.title, it.right, foot(it), it.spare, it.whole) for it in some],
         [[clean(_shown(row, each)) for each in some] for row in shown],
         console.width,
         clean(title or ""),

@@ -20,10 +20,10 @@ from tests.support.program import on_terminal
 COLUMNS = (
     Column("name", "Campaign"),
     Column("accepted", "Accepted", kind=Kind.NUMBER),
-    Column("ctr", "CTR", kind="share"),
-    Column("at", "Started", kind="time"),
-    Column("took", "Took", kind="duration"),
-    Column("tags", "Tags", kind="list"),
+    Column("ctr", "CTR", kind=Kind.SHARE),
+    Column("at", "Started", kind=Kind.TIME),
+    Column("took", "Took", kind=Kind.DURATION),
+    Column("tags", "Tags", kind=Kind.LIST),
 )
 SPRING = {
     "name": "Spring",

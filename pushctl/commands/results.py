@@ -13,7 +13,6 @@ from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedErro
 from pushctl.jobs.campaigns import manage
 from pushctl.jobs.delivery import deliver, postbox
 from pushctl.model import Campaign
-from pushctl.rules import timing
 from pushctl.rules.figures.campaigns import STATES
 from pushctl.rules.wording import counted, moment
 
@@ -120,7 +119,3 @@ def _say_what_waits(report: deliver.Report) -> None:
         )
     else:
         output.say(f"{report.waiting:,} wait. To go on: {go_on}")
-
-
-def life(milliseconds: int) -> str:
-    return timing.say(milliseconds)

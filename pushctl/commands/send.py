@@ -101,7 +101,8 @@ def command(
 
 def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
     """Say whom the plan means and what the first of them gets; on stdout for a dry run."""
-    from pushctl.commands.results import life, warn_of_loopback
+    from pushctl.commands.results import warn_of_loopback
+    from pushctl.rules import timing
 
     warn_of_loopback(here)
     tell = output.answer if dry_run else output.say
@@ -114,10 +115,10 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
     tell(f"{plan.name}: {counted(plan.count, 'person', 'people')}", style="bold")
     tell(f"  audience: {plan.audience}")
     tell("  texts: " + (", ".join(f"{k} {v:,}" for k, v in plan.languages.items()) or "none"))
-    spread = f", spread over {life(plan.over)}" if plan.over else ""
+    spread = f", spread over {timing.say(plan.over)}" if plan.over else ""
     if plan.at:
         tell(f"  goes out {_when(here, plan)}")
-    tell(f"  of use for {life(plan.expires_after)}{spread}")
+    tell(f"  of use for {timing.say(plan.expires_after)}{spread}")
     if plan.example is None:
         tell("  Nobody is meant now.")
         return

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pushctl.model import Millis
+from pushctl.model import DeliveryStatus, Millis
 from pushctl.rules.figures.figure import Row
 
 if TYPE_CHECKING:
@@ -31,13 +31,8 @@ _PEOPLE = """
 
 # Counts of messages, over deliveries.
 _LEDGER = {
+    **{status.value: f"sum(d.status = '{status}')" for status in DeliveryStatus},
     "planned": "count(*)",
-    "accepted": "sum(d.status = 'accepted')",
-    "gone": "sum(d.status = 'gone')",
-    "rejected": "sum(d.status = 'rejected')",
-    "expired": "sum(d.status = 'expired')",
-    "skipped": "sum(d.status = 'skipped')",
-    "in_doubt": "sum(d.status = 'in_doubt')",
     "waiting": "sum(d.status IN ('planned', 'sending'))",
 }
 # Counts of what browsers reported, over interactions. A click or a closing proves that
@@ -72,11 +67,7 @@ class Reports:
         return self._rows(sql, ("name", "status", "at", *names), campaign)
 
     def split(self, names: Collection[str], campaign: int, by: str) -> list[Row]:
-        """
-        Return value and the counts *names* by *by* (a key of SPLITS), largest group first.
-
-        Raises KeyError for a name that has no SQL here.
-        """
+        """Return value and the counts *names* by *by* (see SPLITS), largest group first."""
         given, counts = _counted(names, SPLITS[by], _PEOPLE, one=True)
         sql = f"""
             {given}
@@ -182,11 +173,8 @@ def _counted(
         columns = ", ".join(f"{sql} AS {name}" for name, sql in counts.items())
         return f"SELECT {part} AS part, {columns} FROM {tables} {more} {where} GROUP BY 1"  # noqa: S608
 
-    first = select(ledger, both[0])
-    second = (
-        select(reactions, f"{joined} ON d.id = i.delivery_id")
-        if reactions
-        else "SELECT 0 AS part"
-    )
+    first, second = select(ledger, both[0]), "SELECT 0 AS part"
+    if reactions:
+        second = select(reactions, f"{joined} ON d.id = i.delivery_id")
     counts = (f"coalesce({'r' if name in reactions else 'l'}.{name}, 0)" for name in names)
     return f"WITH ledger AS ({first}), reactions AS ({second})", ", ".join(counts)

@@ -183,7 +183,7 @@ def test_a_reader_that_leaves_is_no_bug() -> None:
 
 def test_csv_and_json_stand_for_format(command: types.ModuleType, capsys: Capture) -> None:
     def rows(format: FormatOption = output.Format.TABLE) -> None:
-        output.rows([{"a": 1}], [output.Column("a", "A", kind="number")], format)
+        output.rows([{"a": 1}], [output.Column("a", "A", kind=output.Kind.NUMBER)], format)
 
     command.command = rows  # type: ignore[attr-defined]
     for flag in ("--csv", "--format=csv", "-fcsv"):

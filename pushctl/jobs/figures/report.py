@@ -61,6 +61,7 @@ def growth(
     start, ``churn`` what was lost by it, ``shown`` how many of the new ones have shown a
     message since: whoever has not may be made up. Raises NotFoundError for an unknown site.
     """
+    table = subscribers.GROWTH
     number = _site(store, site)
     today = timing.local(now, zone).date()
     starts = _starts(today, every, last or PERIODS[every])
@@ -73,10 +74,13 @@ def growth(
     active = store.reports.active(number)
     rows = []
     for start in starts:
-        row = _grown(counts[start])
+        row = counts[start]
+        row["lost"] = sum(row[loss.name] for loss in subscribers.LOSSES)
+        row["net"] = row["new"] + row["back"] - row["lost"]
         active -= row["net"]
         row["active"] = active
-        rows.append(subscribers.GROWTH.fill({"start": start.isoformat(), **row}))
+        known = {name: row[name] for name in table.sources}
+        rows.append(table.fill({"start": start.isoformat(), **known}))
     return rows
 
 
@@ -93,13 +97,6 @@ def _site(store: Store, name: str | None) -> int | None:
     if name not in known:
         raise NotFoundError(f"no site is called {name!r}. There are: {', '.join(known)}.")
     return known[name]
-
-
-def _grown(counts: Counter[str]) -> dict[str, int]:
-    lost = sum(counts[loss.name] for loss in subscribers.LOSSES)
-    net = counts["new"] + counts["back"] - lost
-    known = {name: counts[name] for name in subscribers.GROWTH.sources}
-    return known | {"lost": lost, "net": net}
 
 
 def _start(day: date, every: str) -> date:
@@ -125,7 +122,6 @@ def prompts(
     *last* counts days of UTC, today among them. Raises NotFoundError for an unknown site.
     """
     _site(store, site)  # one that there is
-    day = 86_400_000
-    since = None if last is None else now // day * day - (last - 1) * day
+    since = None if last is None else (now // timing.DAY - last + 1) * timing.DAY
     table = invitations.PROMPTS[by]
     return [table.fill(row) for row in store.prompts.funnel(by, since, site)]

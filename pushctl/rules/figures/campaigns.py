@@ -11,21 +11,13 @@ BY = Figure("by", "language, browser, country, site, variant, button or reason",
 VALUE = Figure("value", "which of them", Unit.TEXT)
 
 PLANNED = Figure("planned", "receivers that were frozen, one message each")
-ACCEPTED = Figure(
-    "accepted",
-    "messages that a push service took; also those in doubt that turned out shown, or that "
-    "you assumed sent",
-)
+ACCEPTED = Figure("accepted", "messages that a push service took")
 GONE = Figure(
     "gone", "messages whose subscription no longer exists (404, 410)", spare=True, usual=0
 )
 WAITING = Figure("waiting", "messages that are not sent yet", usual=0)
 IN_DOUBT = Figure("in_doubt", "messages of which nobody knows whether they left", usual=0)
-SHOWN = Figure(
-    "shown",
-    "messages that the browser reported as shown, clicked or closed: a click proves that "
-    "the message was seen. A lower bound: a report may get lost",
-)
+SHOWN = Figure("shown", "messages that the browser reported as shown, clicked or closed")
 CLICKED = Figure("clicked", "messages with at least one click: people, not clicks")
 CLICKS = Figure("clicks", "all clicks, buttons included", spare=True)
 # Two rates that are never mixed: accepted is all that a push service reports.

@@ -27,12 +27,10 @@ class Unit(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Figure:
     """
-    One figure: *meaning* is its cell in docs/figures.md, Markdown without a full stop.
+    One figure: *name* is its column in CSV and JSON (a public interface) and its SQL's key.
 
-    *name* is the column of CSV and JSON, so it is part of the public interface, and the
-    key of the figure's SQL expression. *heading* is the table's, the name in words where
-    it is empty. A table on a terminal leaves the column out where all rows have the
-    *usual* value, and a *spare* one where there is no room.
+    *meaning* is its cell in docs/figures.md; *heading* the table's, else the name in words.
+    For *spare* and *usual* see output.Column.
     """
 
     name: str
@@ -48,7 +46,7 @@ class Figure:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """The names of the counts that the figure is computed from."""
+        """The names of the counts that it is computed from."""
         return (self.name,)
 
     def compute(self, counts: Row) -> Value:

@@ -6,22 +6,11 @@ START = Figure("start", "the period's first day", Unit.TEXT, "From")
 
 ACTIVE = Figure("active", "subscribers that could be reached when the period began")
 NEW = Figure("new", "registered for the first time")
-SHOWN = Figure(
-    "shown",
-    "of the new ones, those that have shown a message since. A stranger can register "
-    "browsers that are none; none of those ever shows anything",
-    heading="Of them shown",
-)
+SHOWN = Figure("shown", "of the new ones, shown a message since", heading="Of them shown")
 BACK = Figure("back", "active again: registered anew, or tried again after a refusal")
-UNSUBSCRIBED = Figure(
-    "unsubscribed",
-    "lost from the active ones at their own wish. Nobody is lost twice: a subscription that "
-    "was gone and then unsubscribes counts once",
-)
-GONE = Figure("gone", "lost, as the subscription no longer exists")
-QUARANTINED = Figure(
-    "quarantined", "lost for now: the push service refuses it", heading="Set aside"
-)
+UNSUBSCRIBED = Figure("unsubscribed", "lost from the active ones at their own wish")
+GONE = Figure("gone", "lost from them, as the subscription no longer exists")
+QUARANTINED = Figure("quarantined", "lost for now: refused", heading="Set aside")
 LOST = Figure("lost", "unsubscribed + gone + set aside")
 NET = Figure("net", "new + back - lost")
 CHURN = Rate("churn", numerator=LOST, denominator=ACTIVE)
