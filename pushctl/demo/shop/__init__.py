@@ -5,72 +5,97 @@ It embeds pushctl as docs/embedding.md tells any shop to, under a strict content
 security policy; nothing in it knows that it is a demo.
 """
 
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlencode
-
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from urllib.parse import parse_qs, urlencode
 
 _STATIC = Path(__file__).parent / "static"
 _DIRECTIONS = {"en": "ltr", "ar": "rtl", "tr": "ltr"}
 _PAGES = ("/", "/basket", "/cart", "/checkout", "/thanks")
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+}
 
 
-def app(receiver_url: str, site: str | None = None, feed: Path | None = None) -> Starlette:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the shop: HTTP status, content type, body and further headers."""
+
+    status: int
+    type: str
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Shop:
     """
-    Return the shop, embedding the pushctl.js that *receiver_url* serves.
+    The shop's pages and files; they embed the pushctl.js that *receiver_url* serves.
 
-    *site* names the site in pushctl.toml where there are several, *feed* the file that is
-    served as the blog's /feed.xml. ``?lang=`` chooses the language; the browser's own
-    counts where it is absent.
+    *site* names the site in pushctl.toml where there are several. *feed* is the file that
+    is served as the blog's /feed.xml; it is read for each request.
     """
-    receiver = receiver_url.rstrip("/")
-    query = f"?{urlencode({'site': site})}" if site else ""
-    page = (_STATIC / "shop.html").read_text("utf-8")
-    headers = _headers(receiver)
 
-    async def show(request: Request) -> Response:
-        language = _language(request)
-        filled = (
-            page.replace("{lang}", language)
-            .replace("{dir}", _DIRECTIONS[language])
-            .replace("{pushctl}", f"{receiver}/pushctl.js{query}")
-        )
-        return HTMLResponse(filled, headers={**headers, "Content-Language": language})
+    def __init__(
+        self, receiver_url: str, site: str | None = None, feed: Path | None = None
+    ) -> None:
+        receiver = receiver_url.rstrip("/")
+        query = f"?{urlencode({'site': site})}" if site else ""
+        page = (_STATIC / "shop.html").read_text("utf-8")
+        self._page = page.replace("{pushctl}", f"{receiver}/pushctl.js{query}")
+        self._headers = _page_headers(receiver)
+        self._feed = feed
+        worker = f'importScripts("{receiver}/pushctl-sw.js{query}");\n'.encode()
+        not_cached = {"Cache-Control": "no-cache"}
+        self._files = {
+            "/pushctl-sw.js": Answer(200, _TYPES[".js"], worker, not_cached),
+            **{f"/static/{file.name}": _read(file) for file in _STATIC.iterdir()},
+        }
 
-    async def worker(request: Request) -> Response:
-        line = f'importScripts("{receiver}/pushctl-sw.js{query}");\n'
-        return Response(
-            line, media_type="text/javascript", headers={"Cache-Control": "no-cache"}
-        )
+    def answer(self, target: str, accept_language: str = "") -> Answer:
+        """
+        Return the answer to GET *target*, a path with or without a query.
 
-    async def blog(request: Request) -> Response:
-        text = feed.read_bytes() if feed else b""
-        return Response(text, media_type="application/atom+xml")
+        ``?lang=`` chooses the language of a page. *accept_language*, the browser's header,
+        counts where it is absent.
+        """
+        path, _, query = target.partition("?")
+        if path in _PAGES:
+            asked = parse_qs(query).get("lang", [""])[-1]
+            return self._render(_choose_language(asked, accept_language))
+        if path == "/feed.xml":
+            text = self._feed.read_bytes() if self._feed else b""
+            return Answer(200, "application/atom+xml", text)
+        return self._files.get(path) or Answer(404, "text/plain; charset=utf-8", b"Not Found")
 
-    pages = [Route(path, show) for path in _PAGES]
-    files = Mount("/static", StaticFiles(directory=_STATIC))
-    return Starlette(
-        routes=[*pages, Route("/pushctl-sw.js", worker), Route("/feed.xml", blog), files]
-    )
+    def _render(self, language: str) -> Answer:
+        page = self._page.replace("{lang}", language).replace("{dir}", _DIRECTIONS[language])
+        headers = {**self._headers, "Content-Language": language}
+        return Answer(200, _TYPES[".html"], page.encode(), headers)
 
 
-def _language(request: Request) -> str:
-    asked = request.query_params.get("lang")
+def _read(file: Path) -> Answer:
+    body = file.read_bytes()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:24]}"'
+    return Answer(200, _TYPES[file.suffix], body, {"ETag": etag})
+
+
+def _choose_language(asked: str, accepted: str) -> str:
     if asked in _DIRECTIONS:
         return asked
-    for part in request.headers.get("accept-language", "").split(","):
+    for part in accepted.split(","):
         spoken = part.split(";")[0].strip().split("-")[0].lower()
         if spoken in _DIRECTIONS:
             return spoken
     return "en"
 
 
-def _headers(receiver: str) -> Mapping[str, str]:
+def _page_headers(receiver: str) -> Mapping[str, str]:
     policy = {
         "default-src": "'none'",
         "script-src": f"'self' {receiver}",

@@ -1,31 +1,12 @@
 """The shop as a process: ``python -m pushctl.demo.shop --port 8752 --receiver URL``."""
 
 import argparse
-import asyncio
 import signal
 from pathlib import Path
+from threading import Event
 
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
-
-from pushctl.demo.shop import app
-
-
-async def serve(port: int, receiver: str, site: str | None, feed: Path | None) -> None:
-    """Serve the shop on this machine's loopback address until a signal comes."""
-    server = Server(
-        app(receiver, site, feed),
-        address="127.0.0.1",
-        port=port,
-        interface=Interfaces.ASGI,
-        http=HTTPModes.http1,
-        websockets=False,
-        log_enabled=False,
-    )
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, server.stop)
-    await server.serve()
+from pushctl.demo.shop import Shop
+from pushctl.demo.shop.server import serve
 
 
 def main() -> None:
@@ -35,7 +16,11 @@ def main() -> None:
     parser.add_argument("--site", help="the site's name, where there are several")
     parser.add_argument("--feed", type=Path, help="the blog: a file served as /feed.xml")
     given = parser.parse_args()
-    asyncio.run(serve(given.port, given.receiver, given.site, given.feed))
+    stop = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    with serve(Shop(given.receiver, given.site, given.feed), given.port):
+        stop.wait()
 
 
 if __name__ == "__main__":
