@@ -110,6 +110,26 @@ def test_nothing_loads_the_slow_libraries_at_start() -> None:
     assert [name(path) for path in SOURCES if slow.search(path.read_text("utf-8"))] == []
 
 
+def test_what_a_plain_install_brings_serves_more_than_the_demo() -> None:
+    import tomllib
+    from importlib.metadata import packages_distributions
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    brought = {re.split(r"[<>=;\[ ]", line)[0].lower() for line in project["dependencies"]}
+    imported: set[str] = set()
+    for path in SOURCES:
+        if (ROOT / "pushctl/demo") not in path.parents:
+            text = path.read_text("utf-8")
+            imported.update(re.findall(r"^\s*(?:import|from) (\w+)", text, re.MULTILINE))
+    used = {
+        owner.lower().replace("_", "-")
+        for module, owners in packages_distributions().items()
+        if module in imported
+        for owner in owners
+    }
+    assert brought - used == {"tzdata"}  # zoneinfo reads it
+
+
 def test_only_output_prints() -> None:
     """ruff's T20 knows print(); a stream's write() says as much."""
     prints = re.compile(r"\bprint\(|sys\.std(out|err)\.write|typer\.(echo|secho)\(")

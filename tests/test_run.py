@@ -143,6 +143,14 @@ def test_what_serves_testing_serves_using(machine: Path) -> None:
     assert log(machine).count("--editable") == count
 
 
+@pytest.mark.parametrize("command", ["demo", "pushctl", "python"])
+def test_the_demos_real_browsers_are_looked_after(machine: Path, command: str) -> None:
+    environment_of(machine, 'echo "pip $*" >>"$LOG"')
+    run(machine, command, "-c", "")
+    (installed,) = [line for line in log(machine).splitlines() if "--editable" in line]
+    assert f"{machine}[demo" in installed
+
+
 def test_a_failed_installation_is_tried_again(machine: Path) -> None:
     environment_of(machine, 'echo "pip $*" >>"$LOG"; case "$*" in *--editable*) exit 1;; esac')
     for attempt in (1, 2):

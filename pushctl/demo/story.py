@@ -14,15 +14,19 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pushctl import output
 from pushctl.demo import nightwatch, people, presets, processes
 from pushctl.demo.crowd import TAG, Crowd, Web
+from pushctl.demo.found import choose
 from pushctl.demo.pushservice import PushService
 from pushctl.demo.telling import answering, chapter, wait
-from pushctl.demo.visitor import Visitor, choose
 from pushctl.demo.world import World
 from pushctl.errors import PushctlError, UsageError
+
+if TYPE_CHECKING:
+    from pushctl.demo.visitor import Visitor
 
 REPORTS = 15.0  # seconds for the last report
 
@@ -52,6 +56,8 @@ def tell(wishes: Wishes) -> None:
         crowd = _arrive(world, wishes)
         visitor = None
         if browser is not None:
+            from pushctl.demo.visitor import Visitor  # needs the extra pushctl[demo]
+
             visitor = stack.enter_context(Visitor(browser, world, watch=wishes.watch))
             visitor.arrive()
         _leave(world, crowd, visitor)
@@ -122,7 +128,7 @@ def _arrive(world: World, wishes: Wishes) -> Crowd:
     return crowd
 
 
-def _leave(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
+def _leave(world: World, crowd: Crowd, visitor: "Visitor | None") -> None:
     chapter(
         "Baskets are left",
         "Every third puts something into the basket and leaves without paying.",
@@ -136,7 +142,7 @@ def _leave(world: World, crowd: Crowd, visitor: Visitor | None) -> None:
     processes.run(world.folder, "tags", "list")
 
 
-def _remind(world: World, crowd: Crowd, visitor: Visitor | None) -> int:
+def _remind(world: World, crowd: Crowd, visitor: "Visitor | None") -> int:
     """Send the reminder and wait for the answers; return the real browser's clicks."""
     chapter("They are reminded", "One command; everybody in their own language.")
     with answering(world, crowd) as done:

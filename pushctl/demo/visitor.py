@@ -1,6 +1,5 @@
 """The demo's one visitor with a real browser: Firefox or Chromium, as it is installed."""
 
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -15,36 +14,14 @@ from pushctl.demo.browsers import (
     Firefox,
     Found,
     Google,
-    find,
-    find_browsers,
 )
 from pushctl.demo.world import World
-from pushctl.errors import PushctlError, UsageError
+from pushctl.errors import PushctlError
 
 # How long a person may take to click through the visible browser.
 PATIENCE = 300.0
 # And to click the reminder: desktops put it away by themselves after a while.
 CLICK = 120.0
-
-
-def choose(wish: str) -> Found | None:
-    """
-    Return the browser for *wish*: "firefox", "chromium", "auto" (one that is there) or "none".
-
-    Raises UsageError when the one that was named isn't installed.
-    """
-    if wish == "none":
-        return None
-    found = find(wish) if wish != "auto" else next(iter(find_browsers()), None)
-    if found is None and wish != "auto":
-        raise UsageError(f"{wish} is not installed here. Use --browser auto or none.")
-    if found is not None and shutil.which("dbus-daemon") is None:
-        if wish != "auto":
-            raise UsageError(
-                "a real browser needs dbus-daemon (Debian: apt install dbus-daemon)"
-            )
-        return None
-    return found
 
 
 class Visitor:

@@ -1,8 +1,10 @@
 """pushctl demo, as a person starts it: a process of its own, no internet."""
 
+import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,12 @@ from pushctl.store import Store
 from tests.support import presets as shipped
 
 
-def demo(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+def demo(
+    folder: Path, *words: str, machine: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "pushctl", "demo", "--folder", str(folder), *words],
+        env=os.environ | dict(machine or {}),
         capture_output=True,
         text=True,
         timeout=120,
@@ -72,6 +77,86 @@ def test_a_real_browser_takes_part(tmp_path: Path, kind: str) -> None:
 
     assert told.returncode == 0, told.stderr
     assert f"{kind.capitalize()} shows: Your basket is saved" in told.stderr
+
+
+# --- a plain install: the extra pushctl[demo] isn't there --------------------------------
+
+EXTRA = f"{sys.executable} -m pip install 'pushctl[demo]'"
+
+
+def machine_without_extra(folder: Path, *programs: str) -> Mapping[str, str]:
+    """Return the environment of a machine without the extra, and with *programs* alone."""
+    python = folder / "python"
+    python.mkdir()
+    # Python runs this file at its start; None makes a module impossible to import.
+    (python / "sitecustomize.py").write_text(
+        "import sys\nsys.modules.update(jeepney=None, websockets=None)\n"
+    )
+    path = folder / "bin"
+    path.mkdir()
+    for program in programs:
+        (path / program).write_text("#!/bin/sh\nexit 1\n")
+        (path / program).chmod(0o755)
+    return {"PYTHONPATH": str(python), "PATH": str(path)}
+
+
+def test_without_the_extra_simulated_visitors_do_it_all_and_one_line_names_it(
+    tmp_path: Path,
+) -> None:
+    machine = machine_without_extra(tmp_path, "firefox-esr", "dbus-daemon")
+
+    told = demo(tmp_path / "shop", "--visitors", "12", machine=machine)
+
+    assert told.returncode == 0, told.stderr
+    assert "The same, to the last one, as what the visitors did." in told.stderr
+    assert told.stderr.startswith(f"  Firefox could take part, too: {EXTRA}\n")
+    assert told.stderr.count("[demo]") == 1
+
+
+@pytest.mark.parametrize(
+    ("programs", "wish"),
+    [
+        ((), "auto"),  # no browser
+        (("chromium",), "auto"),  # no dbus-daemon
+        (("chromium", "dbus-daemon"), "none"),
+    ],
+)
+def test_an_extra_that_would_be_of_no_use_is_not_named(
+    tmp_path: Path, programs: tuple[str, ...], wish: str
+) -> None:
+    machine = machine_without_extra(tmp_path, *programs)
+    code = "import sys; from pushctl.demo.found import choose; print(choose(sys.argv[1]))"
+
+    chosen = subprocess.run(
+        [sys.executable, "-c", code, wish],
+        env=os.environ | dict(machine),
+        capture_output=True,
+        text=True,
+    )
+
+    assert (chosen.returncode, chosen.stdout, chosen.stderr) == (0, "None\n", "")
+
+
+@pytest.mark.parametrize("kind", ["firefox", "chromium"])
+def test_a_named_browser_without_the_extra_is_an_error_with_the_command(
+    tmp_path: Path, kind: str
+) -> None:
+    machine = machine_without_extra(tmp_path, kind, "dbus-daemon")
+
+    told = demo(tmp_path / "shop", "--browser", kind, machine=machine)
+
+    assert told.returncode == 2
+    assert EXTRA in told.stderr and "Traceback" not in told.stderr
+    assert not (tmp_path / "shop").exists()
+
+
+def test_a_named_browser_that_is_not_here_is_an_error_without_it(tmp_path: Path) -> None:
+    machine = machine_without_extra(tmp_path)
+
+    told = demo(tmp_path / "shop", "--browser", "firefox", machine=machine)
+
+    assert told.returncode == 2
+    assert "firefox is not installed here" in told.stderr and "[demo]" not in told.stderr
 
 
 def test_the_month_knows_every_step_of_every_shipped_trigger() -> None:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pushctl.demo import extra
 from pushctl.demo.pushservice import certificates
 from pushctl.demo.pushservice.chromium import Mcs
 from pushctl.demo.pushservice.control import Control
@@ -22,7 +23,7 @@ class Ports:
     """0 asks for a free one."""
 
     push: int = 0  # HTTPS, HTTP/2 and HTTP/1.1
-    websocket: int = 0  # Firefox
+    websocket: int = 0  # Firefox; stays 0 without the extra pushctl[demo]
     mcs: int = 0  # Chromium, TLS
     control: int = 0  # plain HTTP
 
@@ -82,8 +83,13 @@ class Doors:
         return _port(server)
 
     async def _websocket(self, port: int) -> int:
+        if not extra.is_installed():
+            return 0
+        from pushctl.demo.pushservice.websocket import serve_firefox
+
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        task = asyncio.create_task(self._rooms.firefox.run(ready, LOOPBACK, port))
+        serving = serve_firefox(self._rooms.firefox, ready, LOOPBACK, port)
+        task = asyncio.create_task(serving)
         self._exit.push_async_callback(_cancel, task)
         task.add_done_callback(lambda ended: _pass_on(ended, ready))
         return await ready

@@ -9,13 +9,9 @@ import asyncio
 import base64
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
 
 from pushctl.demo.pushservice.addresses import key_hash
 from pushctl.demo.pushservice.counter import Counter
@@ -23,6 +19,8 @@ from pushctl.demo.pushservice.exchange import Address, Message
 from pushctl.rules.tokens import decode
 
 Json = dict[str, Any]
+# Sends one message to the browser, or drops it when the connection is closed.
+Send = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,54 +37,37 @@ class Acknowledgement:
 
 
 class Firefox:
-    """The WebSocket that ``dom.push.serverURL`` points to."""
+    """All Firefoxes; ``websocket.serve_firefox`` brings their messages."""
 
     def __init__(self, counter: Counter, endpoint: Callable[[Address], str]) -> None:
         self._counter = counter
         self._endpoint = endpoint
         self.acknowledged: list[Acknowledgement] = []
 
-    async def run(self, ready: "asyncio.Future[int]", host: str, port: int) -> None:
-        """Serve until cancelled; tell *ready* the port taken."""
-        # Firefox asks for no compression and a decade of autopush gave none.
-        async with serve(
-            self._talk,
-            host,
-            port,
-            subprotocols=[Subprotocol("push-notification")],
-            compression=None,
-            close_timeout=0.2,
-        ) as server:
-            ready.set_result(next(iter(server.sockets)).getsockname()[1])
-            await asyncio.Future()
-
-    async def _talk(self, socket: ServerConnection) -> None:
-        session = _Session(socket, self._counter, self._endpoint, self.acknowledged)
-        try:
-            async for text in socket:
-                await session.hear(json.loads(text))
-        except ConnectionClosed:
-            pass
-        finally:
-            session.leave()
+    def open_session(self, send: Send) -> "Session":
+        return Session(send, self._counter, self._endpoint, self.acknowledged)
 
 
-class _Session:
+class Session:
+    """One connection of one Firefox; call ``leave`` when it is closed."""
+
     def __init__(
         self,
-        socket: ServerConnection,
+        send: Send,
         counter: Counter,
         endpoint: Callable[[Address], str],
         acknowledged: list[Acknowledgement],
     ) -> None:
-        self._socket = socket
+        self._send = send
         self._counter = counter
         self._endpoint = endpoint
         self._acknowledged = acknowledged
         self._uaid = ""
         self._outbox: set[asyncio.Task[None]] = set()
 
-    async def hear(self, said: Json) -> None:
+    async def handle(self, text: str | bytes) -> None:
+        """Answer one message of the browser."""
+        said = json.loads(text)
         match said.get("messageType"):
             case "hello":
                 await self._hello(said)
@@ -152,10 +133,7 @@ class _Session:
         return True
 
     async def _say(self, said: Json) -> None:
-        try:
-            await self._socket.send(json.dumps(said))
-        except ConnectionClosed:
-            return
+        await self._send(json.dumps(said))
 
 
 def _reply(said: Json) -> Json:
