@@ -36,7 +36,7 @@ class Receiver:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._apps.get(scope["path"], self._nothing)(scope, receive, send)
 
-    def at_once(self, scope: Any, reply: Reply, late: bool) -> bool:
+    def serve_now(self, scope: Any, reply: Reply, late: bool) -> bool:
         """
         Take what came whole for a route of the API without a task; say whether it was.
 
@@ -45,7 +45,7 @@ class Receiver:
         app = self._apps.get(scope["path"])
         if not isinstance(app, Intake):
             return False
-        app.at_once(scope, reply, late)
+        app.serve_now(scope, reply, late)
         return True
 
     @asynccontextmanager

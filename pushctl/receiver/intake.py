@@ -49,7 +49,7 @@ class Intake:
         # Unique is all that an id must be; a call of the kernel for each is dear.
         self._prefix, self._numbers = secrets.token_bytes(10), itertools.count()
 
-    def at_once(self, scope: Any, reply: Reply, late: bool) -> None:
+    def serve_now(self, scope: Any, reply: Reply, late: bool) -> None:
         """Take a request that came whole; *reply* is called once it is decided, or on disk."""
         visit = Visit(scope, self._sites)
         try:

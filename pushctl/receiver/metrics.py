@@ -1,6 +1,4 @@
-"""
-Prometheus's figures, on an address of their own: they are for whoever runs the receiver.
-"""
+"""Prometheus's figures; they have an address of their own, which visitors can't reach."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -20,15 +18,15 @@ from pushctl.receiver.tally import WAITS
 
 if TYPE_CHECKING:
     from pushctl.receiver.app import Receiver
-    from pushctl.receiver.server.front import Front
+    from pushctl.receiver.server.listener import Listener
 
 
 class Figures:
     """The ASGI app behind /metrics; also a collector, read at the moment of asking."""
 
-    def __init__(self, receiver: "Receiver", front: "Front") -> None:
+    def __init__(self, receiver: "Receiver", listener: "Listener") -> None:
         self._receiver = receiver
-        self._front = front
+        self._listener = listener
         self._registry = CollectorRegistry()
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
@@ -75,7 +73,7 @@ class Figures:
         waits.add_metric([], buckets, tally.waited_seconds)
         yield waits
         for name, text, value in (
-            ("pushctl_connections_open", "Connections open now.", len(self._front)),
+            ("pushctl_connections_open", "Connections open now.", len(self._listener)),
             ("pushctl_queue_records", "Records that wait for the disk.", committer.waiting),
             ("pushctl_disk_full", "1 while the inbox can't be written.", committer.full),
         ):

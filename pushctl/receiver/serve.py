@@ -17,8 +17,8 @@ from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.receiver.addresses import Proxies
 from pushctl.receiver.app import build
-from pushctl.receiver.server.front import Front
 from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.listener import Listener
 from pushctl.receiver.server.tls import Certificate
 
 
@@ -72,10 +72,10 @@ async def _run(
     receiver = build(config, public_key)
     certificate = _certificate(config)
     own = config.receiver
-    front = Front(
+    listener = Listener(
         receiver,
         Limits(own.connections, own.connections_per_address),
-        at_once=receiver.at_once,
+        serve_now=receiver.serve_now,
         tls=certificate.context if certificate else None,
         exempt=Proxies(own.trusted_proxies).holds,
         note=receiver.tally.door,
@@ -88,18 +88,18 @@ async def _run(
         if own.metrics is not None:
             from pushctl.receiver.metrics import Figures
 
-            figures = Front(Figures(receiver, front), Limits(32, 32))
+            figures = Listener(Figures(receiver, listener), Limits(32, 32))
             await _listen(figures, *address(own.metrics))
             stack.push_async_callback(figures.stop, 1.0)
-        await _listen(front, host, port)
+        await _listen(listener, host, port)
         ready()
         await stopped.wait()
-        await front.stop()
+        await listener.stop()
 
 
-async def _listen(front: Front, host: str, port: int) -> None:
+async def _listen(listener: Listener, host: str, port: int) -> None:
     try:
-        await front.start(host, port)
+        await listener.start(host, port)
     except OSError as error:
         raise ConfigError(
             f"can't listen on {host}:{port}: {error.strerror}. Stop what listens "

@@ -34,8 +34,8 @@ from pushctl.receiver import shapes
 from pushctl.receiver.addresses import Proxies, bucket
 from pushctl.receiver.answers import Refusal
 from pushctl.receiver.server.connection import Connection
-from pushctl.receiver.server.front import Front
 from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.listener import Listener
 from pushctl.receiver.visitor import Visitor
 from pushctl.rules import timing, tokens
 from pushctl.rules.audience import expression, parse
@@ -255,15 +255,15 @@ class _Http:
         receiver = app.build(r.config(Path("/nonexistent"), 8000, rate_per_address=0), r.KEY)
         receiver.committer.put = lambda record, told: told(None)  # type: ignore[method-assign]
         self.mistake: BaseException | None = None
-        self.front = Front(receiver, Limits(), at_once=receiver.at_once)
-        self.front.crashed = self._crashed  # type: ignore[method-assign]
+        self.listener = Listener(receiver, Limits(), serve_now=receiver.serve_now)
+        self.listener.count_crash = self._crashed  # type: ignore[method-assign]
 
     def _crashed(self) -> None:
         self.mistake = sys.exc_info()[1]
 
     async def talk(self, data: bytes) -> bytes:
         wire = _Wire()
-        connection = Connection(self.front, ("127.0.0.1", 9))
+        connection = Connection(self.listener, ("127.0.0.1", 9))
         connection.connection_made(wire)
         parts = data.split(b"\x00\x00") if b"\x00\x00" in data else [data]
         for part in parts:

@@ -18,8 +18,8 @@ from pushctl.receiver.server.connection import (
     Connection,
     State,
 )
-from pushctl.receiver.server.front import Front
 from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.listener import Listener
 from tests.support import receiving as r
 
 HEAD = f"POST /v1/events HTTP/1.1\r\nHost: a\r\nOrigin: {r.ORIGIN}\r\n".encode()
@@ -56,7 +56,7 @@ async def nothing(scope: Any, receive: Any, send: Any) -> None: ...
 
 def test_ten_thousand_header_lines_are_not_taken_apart(port: int) -> None:
     assert said(port, HEAD + b"a:\r\n" * (READ // 4), "127.8.0.1").startswith(b"HTTP/1.1 431")
-    connection = Connection(Front(nothing, Limits()), ("127.0.0.1", 1))
+    connection = Connection(Listener(nothing, Limits()), ("127.0.0.1", 1))
     connection.data_received(HEAD + b"a:\r\n" * (READ // 4))
     assert len(connection._requests[0].headers) == MAX_HEADERS
 
@@ -79,7 +79,7 @@ def test_a_body_in_single_bytes_is_refused_once_it_is_too_long(port: int) -> Non
 
 
 def test_what_is_sent_ahead_is_not_taken_apart_beyond_what_is_allowed() -> None:
-    connection = Connection(Front(nothing, Limits()), ("127.0.0.1", 1))
+    connection = Connection(Listener(nothing, Limits()), ("127.0.0.1", 1))
     connection.data_received(b"GET / HTTP/1.1\r\n\r\n" * (READ // 18))
     assert len(connection._requests) <= MAX_AHEAD + 1
 
@@ -102,7 +102,7 @@ def test_what_stands_behind_a_body_says_nothing(port: int) -> None:
     assert said(port, body_in_chunks(), "127.8.0.8").startswith(b"HTTP/1.1 204")
     told = b"origin: https://evil.example\r\nx-forwarded-for: 1.2.3.4\r\n"
     assert said(port, body_in_chunks(behind=told), "127.8.0.9").startswith(b"HTTP/1.1 204")
-    connection = Connection(Front(nothing, Limits()), ("127.0.0.1", 1))
+    connection = Connection(Listener(nothing, Limits()), ("127.0.0.1", 1))
     connection.state = State.WORKING
     connection._busy = True
     connection.data_received(body_in_chunks(behind=told))
@@ -123,7 +123,7 @@ def test_what_stands_behind_a_body_has_an_end(port: int, behind: bytes) -> None:
 
 
 def test_what_is_sent_ahead_may_not_weigh_much(port: int) -> None:
-    connection = Connection(Front(nothing, Limits()), ("127.0.0.1", 1))
+    connection = Connection(Listener(nothing, Limits()), ("127.0.0.1", 1))
     connection.state = State.WORKING
     connection._busy = True
     large = HEAD + b"x: " + b"a" * 10_000 + b"\r\nContent-Length: 8000\r\n\r\n" + b"a" * 8_000
@@ -132,7 +132,7 @@ def test_what_is_sent_ahead_may_not_weigh_much(port: int) -> None:
 
 
 def test_a_body_in_thousands_of_parts_is_kept_in_one() -> None:
-    connection = Connection(Front(nothing, Limits()), ("127.0.0.1", 1))
+    connection = Connection(Listener(nothing, Limits()), ("127.0.0.1", 1))
     connection.state = State.WORKING
     connection._busy = True
     connection.data_received(
@@ -140,7 +140,7 @@ def test_a_body_in_thousands_of_parts_is_kept_in_one() -> None:
     )
     kept = connection._requests[0]
     assert kept.size == 8_000
-    assert sys.getsizeof(kept._came) < 20_000
+    assert sys.getsizeof(kept._received_body) < 20_000
 
 
 def test_preflights_and_wrong_addresses_have_the_rate_of_their_address(port: int) -> None:
@@ -159,11 +159,11 @@ def test_preflights_and_wrong_addresses_have_the_rate_of_their_address(port: int
 
 
 def test_a_network_of_ipv6_has_the_places_of_one_address() -> None:
-    front = Front(nothing, Limits(per_address=3))
+    listener = Listener(nothing, Limits(per_address=3))
     network = [f"2001:db8:1:2::{number:x}" for number in range(1, 5)]
-    assert [front._admits(address) for address in network] == [True, True, True, False]
-    assert front._admits("2001:db8:1:3::1")
-    assert front._admits("::ffff:1.2.3.4")
+    assert [listener._admit(address) for address in network] == [True, True, True, False]
+    assert listener._admit("2001:db8:1:3::1")
+    assert listener._admit("::ffff:1.2.3.4")
 
 
 def test_the_name_of_an_interface_is_not_kept_for_a_proxys_address() -> None:

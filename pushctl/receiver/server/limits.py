@@ -1,11 +1,11 @@
-"""What one connection may take of the server, and all of them together."""
+"""Limits of one connection and of all together."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one connection and all together may take. Seconds and bytes."""
+    """Limits of one connection and of all together, in seconds and bytes."""
 
     connections: int = 2_000
     per_address: int = 100

@@ -1,4 +1,4 @@
-"""One request as it comes in, and the app's two ends of it."""
+"""One request while it is received, with ASGI's ``receive`` and ``send`` for the app."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,10 +17,10 @@ Answer = Callable[["Request", int, Headers, bytes], None]
 
 class Request:
     """
-    Made when a request's first byte is read; ``receive`` and ``send`` are ASGI's.
+    One request, made when its first byte is read.
 
     *answer* is called once, with the request and its whole answer. The connection sets
-    ``lost`` when its client has gone.
+    ``lost`` when it is closed.
     """
 
     def __init__(self, answer: "Answer") -> None:
@@ -31,20 +31,20 @@ class Request:
         self.method = ""
         self.version = "1.1"
         self.keep = True
-        self.begun = False  # the head is whole
+        self.begun = False  # the head is complete
         self.complete = False
         self.answered = False
         self.size = 0
         self.head = 0  # bytes of its header lines
-        # In one piece: a body may come in thousands of parts, each an object of its own.
-        self._came = bytearray()
-        self._told = False  # the app has had the body's end
-        self._more: asyncio.Future[None] | None = None
+        # One buffer: a body may come in thousands of parts, each an object.
+        self._received_body = bytearray()
+        self._end_received = False  # by the app, of the body
+        self._waiter: asyncio.Future[None] | None = None
         self._status = 500
         self._heads: Headers = []
         self._body: list[bytes] = []
 
-    def scope(self, peer: tuple[str, int], scheme: str) -> dict[str, Any]:
+    def make_scope(self, peer: tuple[str, int], scheme: str) -> dict[str, Any]:
         path, _, query = self.target.partition(b"?")
         if b"%" in path:
             path = unquote_to_bytes(path)
@@ -60,33 +60,33 @@ class Request:
             "query_string": query,
             "headers": self.headers,
             "client": peer,
-            # What came with the head in one piece, as nearly every body does.
-            "pushctl.body": bytes(self._came) if self.complete else None,
+            # Nearly every body comes with its head.
+            "pushctl.body": bytes(self._received_body) if self.complete else None,
         }
 
     @property
     def weight(self) -> int:
-        """About how many bytes of memory it takes; a short line takes two hundred."""
+        """Bytes of memory, roughly; a short header line takes two hundred."""
         return 1000 + self.head + 200 * len(self.headers) + self.size
 
     def add(self, part: bytes) -> None:
         self.size += len(part)
-        self._came += part
+        self._received_body += part
         self.wake()
 
     def wake(self) -> None:
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
     async def receive(self) -> dict[str, Any]:
-        while not self._came and not (self.complete and not self._told):
+        while not self._received_body and not (self.complete and not self._end_received):
             if self.lost:
                 return {"type": "http.disconnect"}
-            self._more = asyncio.get_running_loop().create_future()
-            await self._more
-        body = bytes(self._came)
-        self._came.clear()
-        self._told = self.complete
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        body = bytes(self._received_body)
+        self._received_body.clear()
+        self._end_received = self.complete
         return {"type": "http.request", "body": body, "more_body": not self.complete}
 
     async def send(self, message: Any) -> None:

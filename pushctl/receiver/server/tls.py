@@ -1,4 +1,4 @@
-"""TLS without a proxy: certificate files, and a renewed certificate without a restart."""
+"""TLS without a proxy: loads certificate files, and renewed ones without a restart."""
 
 import asyncio
 import logging
@@ -9,26 +9,25 @@ from pushctl.errors import ConfigError
 
 log = logging.getLogger("pushctl.receiver")
 
-LOOK_SECONDS = 10.0
+CHECK_SECONDS = 10.0
 
 
 class Certificate:
     """
-    A certificate and its key in PEM files, looked at now and then.
+    A certificate and its key in PEM files, which may be renewed.
 
-    Connections that are open keep what they began with; new ones get the newest that
-    could be read.
+    Open connections keep the one that they began with; new ones get the newest readable.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        # A handshake is dear, and a client may not ask for it again and again.
+        # A handshake is expensive; a client gets one.
         self.context.options |= ssl.OP_NO_RENEGOTIATION
         self.context.set_alpn_protocols(["http/1.1"])
         try:
-            self._seen = self._times()
+            self._seen = self._read_times()
             self.context.load_cert_chain(certificate, key)
         except (OSError, ssl.SSLError) as error:
             reason = getattr(error, "strerror", None) or error
@@ -38,12 +37,12 @@ class Certificate:
             ) from error
 
     def renew(self) -> bool:
-        """Load the files again if they changed; say whether they did and could be."""
+        """Load the files if they have changed; return whether new ones are in use."""
         try:
-            seen = self._times()
+            seen = self._read_times()
             if seen == self._seen:
                 return False
-            # Into one that serves nobody first: half of a renewed pair spoils nothing.
+            # First into an unused context: half of a renewed pair must not be loaded.
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*self._files)
             self.context.load_cert_chain(*self._files)
         except (OSError, ssl.SSLError) as error:
@@ -53,10 +52,10 @@ class Certificate:
         log.info("a renewed certificate is in use")
         return True
 
-    async def watch(self, every: float = LOOK_SECONDS) -> None:
+    async def watch(self, every: float = CHECK_SECONDS) -> None:
         while True:
             await asyncio.sleep(every)
             self.renew()
 
-    def _times(self) -> tuple[int, ...]:
+    def _read_times(self) -> tuple[int, ...]:
         return tuple(file.stat().st_mtime_ns for file in self._files)

@@ -16,9 +16,9 @@ import pytest
 from pushctl.inbox import Writer
 from pushctl.model import Millis
 from pushctl.receiver.commit import Committer
-from pushctl.receiver.server import line
-from pushctl.receiver.server.front import LATER
-from pushctl.receiver.server.line import Line
+from pushctl.receiver.server import queue
+from pushctl.receiver.server.listener import REFUSAL_DELAY_SECONDS
+from pushctl.receiver.server.queue import RequestQueue
 from tests.receiver.test_commit import names, put, record
 from tests.support import NOON
 from tests.support import receiving as r
@@ -40,10 +40,10 @@ def stand(count: int, clock: Clock, **settings: float) -> list[bool]:
     """Let *count* requests stand in line; return who was late, in the order served."""
 
     async def story() -> list[bool]:
-        waiting = Line(clock=clock, **settings)  # type: ignore[arg-type]
+        waiting = RequestQueue(clock=clock, **settings)  # type: ignore[arg-type]
         served: list[tuple[int, bool]] = []
         for number in range(count):
-            waiting.join(lambda late, number=number: served.append((number, late)))  # type: ignore[misc]
+            waiting.put(lambda late, number=number: served.append((number, late)))  # type: ignore[misc]
         while len(served) < count:
             await asyncio.sleep(0)
         assert [number for number, _ in served] == list(range(count))
@@ -59,7 +59,7 @@ def test_who_comes_first_is_served_first_and_nobody_is_late_in_calm_times() -> N
 
 def test_who_waited_too_long_is_late_while_the_line_is_long() -> None:
     # A millisecond each to come and to be served: after 61 of them patience is over.
-    late = stand(500, Clock(step=0.001), patience=0.06, short=64)
+    late = stand(500, Clock(step=0.001), max_wait=0.06, short=64)
     assert late[0]  # it has waited for the 499 behind it to come
     assert late[-1] is late[-64] is False
     assert late.count(True) == 500 - 64
@@ -71,10 +71,10 @@ def test_a_short_line_after_a_pause_of_the_machine_is_no_overload() -> None:
 
 def test_between_two_slices_others_have_their_turn() -> None:
     async def story() -> int:
-        waiting = Line(clock=Clock(step=line.SLICE / 10))
+        waiting = RequestQueue(clock=Clock(step=queue.SLICE_SECONDS / 10))
         served: list[bool] = []
         for _ in range(100):
-            waiting.join(served.append)
+            waiting.put(served.append)
         await asyncio.sleep(0)
         return len(served)
 
@@ -187,11 +187,11 @@ def test_who_asks_too_much_is_told_so_a_moment_later_and_nobody_else_waits(port:
         assert one.getresponse().status == status
         waited = time.monotonic() - begun
         one.close()
-    assert waited >= LATER
+    assert waited >= REFUSAL_DELAY_SECONDS
     held, begun = ask(port, "127.9.4.1")
     other, _ = ask(port, "127.9.4.2")
     assert other.getresponse().status == 415
-    assert time.monotonic() - begun < LATER
+    assert time.monotonic() - begun < REFUSAL_DELAY_SECONDS
     assert held.getresponse().status == 429
     held.close()
     other.close()
@@ -208,7 +208,7 @@ def test_who_waits_to_be_sent_away_makes_room_for_others(port: int) -> None:
         held = [ask(port, asker)[0] for _ in range(2)]
         other, _ = ask(port, neighbour)
         assert other.getresponse().status == 415
-        in_time = time.monotonic() - begun < LATER
+        in_time = time.monotonic() - begun < REFUSAL_DELAY_SECONDS
         told = []
         for one in held:
             with contextlib.suppress(ConnectionError):

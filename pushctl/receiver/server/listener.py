@@ -1,10 +1,10 @@
 """
-The door itself: accepts connections, counts them, and shows out those who only linger.
+Accepts connections, counts them and closes those that only keep a place.
 
-Written here and not taken from a server because no server for ASGI bounds connections
-per address, or lets the oldest silent one make room for somebody who has something to
-say, or takes a renewed certificate without a restart; and half of a request's time was
-spent in it (docs/receiver.md has the figures). HTTP itself is llhttp's, Node's parser.
+Written here because no server for ASGI bounds the connections of one address, closes the
+oldest idle one when a new one needs its place, or takes a renewed certificate without a
+restart; and half of a request's time was spent in it (docs/receiver.md has the figures).
+HTTP itself is llhttp's, Node's parser.
 """
 
 import asyncio
@@ -18,25 +18,26 @@ from collections.abc import Callable
 from functools import partial
 
 from pushctl.receiver.addresses import bucket
-from pushctl.receiver.server.connection import App, AtOnce, Connection, State
+from pushctl.receiver.server.connection import App, Connection, ServeNow, State
 from pushctl.receiver.server.limits import Limits
-from pushctl.receiver.server.line import Line
+from pushctl.receiver.server.queue import RequestQueue
 
 log = logging.getLogger("pushctl.receiver")
 
-TICK = 0.5
-LATER = 0.25  # until a client is told that it is refused for now
-PAUSE = 0.2  # when there are no file descriptors left
-AT_ONCE = 64  # connections accepted in one go
+TICK_SECONDS = 0.5
+REFUSAL_DELAY_SECONDS = 0.25  # before a 429 or a 503 is written
+ACCEPT_PAUSE_SECONDS = 0.2  # while no file descriptor is left
+MAX_ACCEPTS = 64  # in one turn of the event loop
 BACKLOG = 2_048
 
 
-class Front:
+class Listener:
     """
     Serves *app* on one address. ``start`` it, later ``stop`` it; both are awaited.
 
-    *at_once* may take a request that came whole, and say so, before a task is made of
-    it: most are. *exempt* says of an address whether it stands for many: a proxy's.
+    *serve_now* gets each request that came whole; it returns whether it serves it, and no
+    task is made then. *exempt* returns whether an address has no bound of its own, as a
+    proxy's, which stands for many. *note* counts an event by its name.
     """
 
     def __init__(
@@ -44,17 +45,17 @@ class Front:
         app: App,
         limits: Limits,
         *,
-        at_once: AtOnce = lambda _scope, _reply, _late: False,
+        serve_now: ServeNow = lambda _scope, _reply, _late: False,
         tls: ssl.SSLContext | None = None,
         exempt: Callable[[str], bool] = lambda _: False,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.app = app
-        self.at_once = at_once
+        self.serve_now = serve_now
         self.limits = limits
         self.scheme = "https" if tls else "http"
         self.stopping = False
-        self.line = Line()
+        self.queue = RequestQueue()
         self.note = note
         self.seconds = {
             State.IDLE: limits.idle,
@@ -62,22 +63,22 @@ class Front:
             # The app's own deadline comes first, and has an answer.
             State.BODY: limits.body + 1,
             State.WORKING: limits.answer,
-            State.REFUSED: LATER + 5,
+            State.REFUSED: REFUSAL_DELAY_SECONDS + 5,
             State.LINGERING: 2.0,
         }
         self._tls = tls
         self._exempt = exempt
         self._socket: socket.socket | None = None
         self._open: set[Connection] = set()
-        self._count = 0  # those in the middle of a handshake included
+        self._count = 0  # with those in their handshake
         # An address is what one customer has: of IPv6 the first 64 bits.
         self._by_address: Counter[str | bytes] = Counter()
-        # Those with no request under way, the one that has waited longest first.
-        self._quiet: dict[Connection, None] = {}
-        self._refused: deque[tuple[float, Callable[[], None]]] = deque()
-        self._telling = False
-        self._greetings: set[asyncio.Task[None]] = set()
-        self._ticking: asyncio.TimerHandle | None = None
+        # Those with no request under way, the longest idle first.
+        self._idle: dict[Connection, None] = {}
+        self._delayed: deque[tuple[float, Callable[[], None]]] = deque()
+        self._delay_scheduled = False
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._deadline_timer: asyncio.TimerHandle | None = None
         self._crashes = 0
 
     def __len__(self) -> int:
@@ -92,10 +93,10 @@ class Front:
         listening.setblocking(False)
         self._socket = listening
         self._resume()
-        self._tick()
+        self._check_deadlines()
 
     async def stop(self, seconds: float = 10.0) -> None:
-        """Take nothing new, wait for the answers under way, close the rest."""
+        """Accept no more; wait up to *seconds* for answers under way, then close all."""
         self.stopping = True
         loop = asyncio.get_running_loop()
         if self._socket is not None:
@@ -105,14 +106,14 @@ class Front:
         end = time.monotonic() + seconds
         while self._open and time.monotonic() < end:
             for one in list(self._open):
-                one.close_if_quiet()
+                one.close_if_idle()
             await asyncio.sleep(0.02)
         for one in list(self._open):
             one.abort()
-        if self._ticking is not None:
-            self._ticking.cancel()
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
 
-    # --- coming in -------------------------------------------------------------------
+    # --- accepting -------------------------------------------------------------------
 
     def _resume(self) -> None:
         if self._socket is not None:
@@ -120,7 +121,7 @@ class Front:
 
     def _accept(self) -> None:
         loop = asyncio.get_running_loop()
-        for _ in range(AT_ONCE):
+        for _ in range(MAX_ACCEPTS):
             assert self._socket is not None
             try:
                 one, peer = self._socket.accept()
@@ -128,43 +129,45 @@ class Front:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    # The kernel keeps them; asking at once again would only burn time.
+                    # The kernel keeps them; accept() would fail again at once.
                     self.note("descriptors")
                     loop.remove_reader(self._socket)
-                    loop.call_later(PAUSE, self._resume)
+                    loop.call_later(ACCEPT_PAUSE_SECONDS, self._resume)
                     return
                 continue
-            if self._admits(peer[0]):
+            if self._admit(peer[0]):
                 one.setblocking(False)
                 one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection = Connection(self, (peer[0], peer[1]))
                 self._open.add(connection)
-                self._quiet[connection] = None
-                task = loop.create_task(self._greet(one, connection, peer[0]))
-                connection.greeting = task
-                self._greetings.add(task)
-                task.add_done_callback(partial(self._greeted, one))
+                self._idle[connection] = None
+                task = loop.create_task(self._shake_hands(one, connection, peer[0]))
+                connection.handshake = task
+                self._handshakes.add(task)
+                task.add_done_callback(partial(self._end_handshake, one))
             else:
                 one.close()
 
-    def _admits(self, address: str) -> bool:
-        place = bucket(address)
-        if self._by_address[place] >= self.limits.per_address and not self._exempt(address):
+    def _admit(self, address: str) -> bool:
+        key = bucket(address)
+        if self._by_address[key] >= self.limits.per_address and not self._exempt(address):
             self.note("connections of an address")
             return False
         if self._count >= self.limits.connections:
-            oldest = next(iter(self._quiet), None)
+            oldest = next(iter(self._idle), None)
             if oldest is None:
                 self.note("connections")
                 return False
             self.note("evicted")
-            del self._quiet[oldest]
+            del self._idle[oldest]
             oldest.abort()
         self._count += 1
-        self._by_address[place] += 1
+        self._by_address[key] += 1
         return True
 
-    async def _greet(self, one: socket.socket, connection: Connection, address: str) -> None:
+    async def _shake_hands(
+        self, one: socket.socket, connection: Connection, address: str
+    ) -> None:
         loop = asyncio.get_running_loop()
         timeout = self.limits.head if self._tls else None
         try:
@@ -174,58 +177,59 @@ class Front:
         except (OSError, ssl.SSLError, asyncio.IncompleteReadError):
             self.note("handshake")
             one.close()
-            self.forget(connection, address)
+            self.remove(connection, address)
 
-    def _greeted(self, one: socket.socket, task: asyncio.Task[None]) -> None:
-        self._greetings.discard(task)
+    def _end_handshake(self, one: socket.socket, task: asyncio.Task[None]) -> None:
+        self._handshakes.discard(task)
         if task.cancelled():  # perhaps before it had begun
             one.close()
 
-    def moved(self, connection: Connection, state: State) -> None:
-        """Hear that *connection* is in another *state* now."""
+    def update_state(self, connection: Connection, state: State) -> None:
+        """Keep the order of idle connections: *connection* has entered *state*."""
         if state in (State.WORKING, State.LINGERING):
-            self._quiet.pop(connection, None)
-        elif state in (State.IDLE, State.REFUSED) or connection not in self._quiet:
-            self._quiet.pop(connection, None)
-            self._quiet[connection] = None
+            self._idle.pop(connection, None)
+        elif state in (State.IDLE, State.REFUSED) or connection not in self._idle:
+            self._idle.pop(connection, None)
+            self._idle[connection] = None
 
-    def forget(self, connection: Connection, address: str) -> None:
-        """Hear that *connection* is over."""
+    def remove(self, connection: Connection, address: str) -> None:
+        """Remove a closed connection; does nothing when it was removed before."""
         if connection not in self._open:
             return
         self._open.discard(connection)
-        self._quiet.pop(connection, None)
+        self._idle.pop(connection, None)
         self._count -= 1
-        place = bucket(address)
-        self._by_address[place] -= 1
-        if not self._by_address[place]:
-            del self._by_address[place]
+        key = bucket(address)
+        self._by_address[key] -= 1
+        if not self._by_address[key]:
+            del self._by_address[key]
 
-    def later(self, tell: Callable[[], None]) -> None:
-        """Call *tell* in a moment."""
-        self._refused.append((time.monotonic() + LATER, tell))
-        if not self._telling:
-            self._telling = True
-            asyncio.get_running_loop().call_later(LATER, self._tell)
+    def delay(self, callback: Callable[[], None]) -> None:
+        """Call *callback* after REFUSAL_DELAY_SECONDS."""
+        self._delayed.append((time.monotonic() + REFUSAL_DELAY_SECONDS, callback))
+        if not self._delay_scheduled:
+            self._delay_scheduled = True
+            asyncio.get_running_loop().call_later(REFUSAL_DELAY_SECONDS, self._run_delayed)
 
-    def _tell(self) -> None:
+    def _run_delayed(self) -> None:
         now = time.monotonic()
-        while self._refused and self._refused[0][0] <= now:
-            self._refused.popleft()[1]()
-        self._telling = bool(self._refused)
-        if self._telling:
-            wait = self._refused[0][0] - now
-            asyncio.get_running_loop().call_later(wait, self._tell)
+        while self._delayed and self._delayed[0][0] <= now:
+            self._delayed.popleft()[1]()
+        self._delay_scheduled = bool(self._delayed)
+        if self._delay_scheduled:
+            wait = self._delayed[0][0] - now
+            asyncio.get_running_loop().call_later(wait, self._run_delayed)
 
-    def crashed(self) -> None:
-        """Hear of a mistake of ours; the log has it once a while, not once a request."""
+    def count_crash(self) -> None:
+        """Count the exception being handled; log the 1st, 2nd, 4th, 8th ... only."""
         self.note("crash")
         self._crashes += 1
         if self._crashes & (self._crashes - 1) == 0:
             log.exception("a request could not be answered (%d so far)", self._crashes)
 
-    def _tick(self) -> None:
+    def _check_deadlines(self) -> None:
         now = time.monotonic()
         for one in [each for each in self._open if 0 < each.deadline < now]:
             one.expire()
-        self._ticking = asyncio.get_running_loop().call_later(TICK, self._tick)
+        loop = asyncio.get_running_loop()
+        self._deadline_timer = loop.call_later(TICK_SECONDS, self._check_deadlines)
