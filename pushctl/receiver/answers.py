@@ -1,4 +1,4 @@
-"""What the receiver says: refusals in plain words, and nothing of what it was sent."""
+"""Answers and refusals; none of them repeats anything of its request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,10 +16,9 @@ JSON_HEADERS: Headers = [
 
 class Refusal(Exception):
     """
-    A request that is not taken: its status, a word for the log, what to tell the page.
+    A refused request: status, a *word* for the log, *error* and *remedy* for the page.
 
-    Neither *error* nor *remedy* ever repeats what was sent: an answer that echoes is
-    where injected script comes from.
+    Neither *error* nor *remedy* may repeat what was sent: script is injected by echoes.
     """
 
     def __init__(
@@ -45,12 +44,12 @@ class Refusal(Exception):
 
 
 def overloaded(word: str, error: str, seconds: int) -> Refusal:
-    """Return the 503 for what can't be written now; the page keeps it and asks again."""
+    """Return the 503 for what can't be written now; the page keeps it and sends it again."""
     remedy = f"Nothing was kept. Send it again in {seconds} seconds."
     return Refusal(503, word, error, remedy, headers={"retry-after": str(seconds)})
 
 
-def refused(refusal: Refusal, headers: Headers) -> tuple[int, Headers, bytes]:
+def render_refusal(refusal: Refusal, headers: Headers) -> tuple[int, Headers, bytes]:
     """Return *refusal* as JSON, with *headers* (CORS) so that the page can read it."""
     own = [(name.encode(), value.encode()) for name, value in refusal.headers.items()]
     body = refusal.body()
@@ -58,14 +57,14 @@ def refused(refusal: Refusal, headers: Headers) -> tuple[int, Headers, bytes]:
     return refusal.status, [*JSON_HEADERS, *headers, *own, length], body
 
 
-async def answer(send: Any, status: int, headers: Headers, body: bytes = b"") -> None:
-    """Send one whole answer over ASGI; to HEAD the connection leaves out the body."""
+async def send_answer(send: Any, status: int, headers: Headers, body: bytes = b"") -> None:
+    """Send one whole answer over ASGI; the connection drops the body for HEAD."""
     # A length beside a 304 would be the file's, not that of its empty body (RFC 9110, 8.6).
     length = [] if status in (204, 304) else [(b"content-length", b"%d" % len(body))]
-    await say(send, status, [*headers, *length], body)
+    await send_complete(send, status, [*headers, *length], body)
 
 
-async def say(send: Any, status: int, headers: Headers, body: bytes) -> None:
+async def send_complete(send: Any, status: int, headers: Headers, body: bytes) -> None:
     """Send one whole answer over ASGI whose headers are complete."""
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -73,4 +72,4 @@ async def say(send: Any, status: int, headers: Headers, body: bytes) -> None:
 
 async def refuse(send: Any, refusal: Refusal, headers: Headers) -> None:
     """Send *refusal* over ASGI."""
-    await say(send, *refused(refusal, headers))
+    await send_complete(send, *render_refusal(refusal, headers))

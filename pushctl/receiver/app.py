@@ -1,4 +1,4 @@
-"""The ASGI app: which address leads where."""
+"""The ASGI app: the table of routes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -8,10 +8,10 @@ from typing import Any
 from pushctl.config import Config
 from pushctl.inbox import Writer
 from pushctl.receiver import geo, scripts, shapes
-from pushctl.receiver.answers import JSON_HEADERS, Refusal, answer, refuse
+from pushctl.receiver.answers import JSON_HEADERS, Refusal, refuse, send_answer
 from pushctl.receiver.commit import WRITERS, Committer
 from pushctl.receiver.intake import Intake
-from pushctl.receiver.rates import Gate
+from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.server.connection import App
 from pushctl.receiver.server.request import Reply
 from pushctl.receiver.tally import Tally
@@ -19,11 +19,7 @@ from pushctl.receiver.visitor import Visitor
 
 
 class Receiver:
-    """
-    The ASGI app: every address by one look-up. Run ``lifespan`` around its serving.
-
-    It starts the one task that writes, and at the end lets it finish.
-    """
+    """The ASGI app: finds each route by one look-up. Serve it within ``lifespan``."""
 
     def __init__(
         self, apps: Mapping[str, App], committer: Committer, tally: Tally, nothing: App
@@ -38,9 +34,9 @@ class Receiver:
 
     def serve_now(self, scope: Any, reply: Reply, late: bool) -> bool:
         """
-        Take what came whole for a route of the API without a task; say whether it was.
+        Serve a request of the API that came whole, without a task; return whether it is one.
 
-        What is *late*, because too much comes in at once, is refused.
+        Refuses a *late* one, which waited too long.
         """
         app = self._apps.get(scope["path"])
         if not isinstance(app, Intake):
@@ -50,6 +46,7 @@ class Receiver:
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
+        """Write the inbox and the log within the block; finish both at its end."""
         writing = asyncio.create_task(self.committer.run())
         counting = asyncio.create_task(self.tally.run())
         try:
@@ -63,34 +60,34 @@ class Receiver:
 
 
 def build(config: Config, public_key: str) -> Receiver:
-    """Return the receiver of *config*; *public_key* is what it hands to browsers."""
+    """Return the receiver of *config*; browsers subscribe with *public_key*."""
     own = config.receiver
     tally = Tally()
     writers = [Writer(config.inbox) for _ in range(WRITERS)]
-    committer = Committer(writers, waited=tally.waited)
-    gate = Gate(own.rate_per_address, own.rate_per_site, own.trusted_proxies)
+    committer = Committer(writers, record_wait=tally.record_wait)
+    rates = RateLimits(own.rate_per_address, own.rate_per_site, own.trusted_proxies)
     visitor = Visitor(
-        own.country_header, geo.opened(own.geoip) if own.geoip else None, own.keep_address
+        own.country_header, geo.open_lookup(own.geoip) if own.geoip else None, own.keep_address
     )
-    sites = _origins(config)
+    sites = _map_origins(config)
     apps: dict[str, App] = {
-        path: Intake(path, shape, sites, committer, tally, gate, visitor)
+        path: Intake(path, shape, sites, committer, tally, rates, visitor)
         for path, shape in shapes.table(config.push.allowed_hosts).items()
     }
     served = scripts.prepare(config, public_key)
     first = next(iter(config.sites))
     for name in {name for name, _ in served}:
-        apps[f"/{name}"] = _limited("scripts", scripts.Script(name, served, first), gate, tally)
-    apps["/healthz"] = _limited("healthz", _health(committer), gate, tally)
-    return Receiver(apps, committer, tally, _limited("nothing", _nothing, gate, tally))
+        apps[f"/{name}"] = _limit("scripts", scripts.Script(name, served, first), rates, tally)
+    apps["/healthz"] = _limit("healthz", _make_health(committer), rates, tally)
+    return Receiver(apps, committer, tally, _limit("nothing", _answer_nothing, rates, tally))
 
 
-def _limited(name: str, app: App, gate: Gate, tally: Tally) -> App:
+def _limit(name: str, app: App, rates: RateLimits, tally: Tally) -> App:
     async def limited(scope: Any, receive: Any, send: Any) -> None:
         try:
-            gate.check(scope["client"][0], scope["headers"], None)
+            rates.check(scope["client"][0], scope["headers"], None)
         except Refusal as refusal:
-            tally.refused(name, refusal.word)
+            tally.count_refused(name, refusal.word)
             await refuse(send, refusal, [])
         else:
             await app(scope, receive, send)
@@ -98,24 +95,24 @@ def _limited(name: str, app: App, gate: Gate, tally: Tally) -> App:
     return limited
 
 
-def _health(committer: Committer) -> App:
+def _make_health(committer: Committer) -> App:
     async def healthz(scope: Any, receive: Any, send: Any) -> None:
         if scope["method"] not in ("GET", "HEAD"):
-            await _nothing(scope, receive, send)
+            await _answer_nothing(scope, receive, send)
         elif committer.full:
-            await answer(send, 503, JSON_HEADERS, b'{"ok":false,"error":"disk"}')
+            await send_answer(send, 503, JSON_HEADERS, b'{"ok":false,"error":"disk"}')
         else:
-            await answer(send, 200, JSON_HEADERS, b'{"ok":true}')
+            await send_answer(send, 200, JSON_HEADERS, b'{"ok":true}')
 
     return healthz
 
 
-async def _nothing(scope: Any, receive: Any, send: Any) -> None:
+async def _answer_nothing(scope: Any, receive: Any, send: Any) -> None:
     nothing = Refusal(404, "nothing", "There is nothing here.", "See docs/receiver.md.")
     await refuse(send, nothing, [])
 
 
-def _origins(config: Config) -> dict[bytes, str]:
+def _map_origins(config: Config) -> dict[bytes, str]:
     """Return origin -> site. Browsers send origins in lower case, without a slash."""
     return {
         origin.rstrip("/").lower().encode(): site.name

@@ -1,4 +1,4 @@
-"""Country and city of an address, from an MMDB file on this machine; nobody is asked."""
+"""Country and city of an address, from an MMDB file on this machine."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -9,11 +9,11 @@ from pushctl.errors import ConfigError
 
 log = logging.getLogger("pushctl.receiver")
 
-# Looks an address up: {"country": "TR", "city": "Izmir"}, without what is not known.
+# Looks an address up: {"country": "TR", "city": "Izmir"}; unknown ones are left out.
 Lookup = Callable[[str], Mapping[str, str]]
 
 
-def opened(file: Path) -> Lookup:
+def open_lookup(file: Path) -> Lookup:
     """
     Return the look-up in *file* (GeoLite2, DB-IP, IPinfo: any MMDB).
 
@@ -32,17 +32,17 @@ def opened(file: Path) -> Lookup:
             f"{file} can't be read as an MMDB file. See receiver.geoip."
         ) from error
 
-    def look(address: str) -> Mapping[str, str]:
+    def look_up(address: str) -> Mapping[str, str]:
         try:
             found: Any = reader.get(address)
         except (ValueError, OSError, maxminddb.InvalidDatabaseError):
             return {}
-        return places(found)
+        return read_place(found)
 
-    return look
+    return look_up
 
 
-def places(found: Any) -> dict[str, str]:
+def read_place(found: Any) -> dict[str, str]:
     """Return country and city of one entry, in any of the forms that files have."""
     if not isinstance(found, dict):
         return {}

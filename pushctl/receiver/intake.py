@@ -1,4 +1,4 @@
-"""One route's POSTs: checked from the cheapest to the dearest, appended, answered."""
+"""One route's POSTs: the cheapest check first, then appended to the inbox and answered."""
 
 import asyncio
 import itertools
@@ -11,13 +11,13 @@ from typing import Any
 
 from pushctl.model import InboxRecord, Millis
 from pushctl.receiver import shapes
-from pushctl.receiver.answers import Headers, Refusal, overloaded, refused, say
+from pushctl.receiver.answers import Headers, Refusal, overloaded, render_refusal, send_complete
 from pushctl.receiver.commit import Committer
-from pushctl.receiver.rates import Gate
+from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.server.request import Reply
 from pushctl.receiver.shapes import Shape
 from pushctl.receiver.tally import Tally
-from pushctl.receiver.visitor import Visitor, asks_for_privacy, private
+from pushctl.receiver.visitor import Visitor, asks_for_privacy, remove_private
 from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
 
 BODY_SECONDS = 5.0
@@ -36,7 +36,7 @@ class Intake:
         sites: Mapping[bytes, str],
         committer: Committer,
         tally: Tally,
-        gate: Gate,
+        rates: RateLimits,
         visitor: Visitor,
     ) -> None:
         self._path = path
@@ -44,18 +44,18 @@ class Intake:
         self._sites = sites  # origin -> site
         self._committer = committer
         self._tally = tally
-        self._gate = gate
+        self._rates = rates
         self._visitor = visitor
-        # Unique is all that an id must be; a call of the kernel for each is dear.
+        # An id must be unique and no more; a random one each time costs a system call.
         self._prefix, self._numbers = secrets.token_bytes(10), itertools.count()
 
     def serve_now(self, scope: Any, reply: Reply, late: bool) -> None:
-        """Take a request that came whole; *reply* is called once it is decided, or on disk."""
+        """Serve a request that came whole; call *reply* when it is refused, or on disk."""
         visit = Visit(scope, self._sites)
         try:
             if scope["method"] == "OPTIONS":
-                self._gate.check(visit.peer, visit.raw, None)
-                reply(204, [*visit.cors, *_preflight(visit.site)], b"")
+                self._rates.check(visit.peer, visit.raw, None)
+                reply(204, [*visit.cors, *_make_preflight(visit.site)], b"")
                 return
             self._admit(visit, late)
             self._take(visit, scope["pushctl.body"], reply)
@@ -63,29 +63,29 @@ class Intake:
             self._refuse(visit, refusal, reply)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take a request whose body may still be on the way."""
-        said: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        """Serve a request whose body may be incomplete."""
+        answered: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def reply(*answer: Any) -> None:
-            if not said.done():
-                said.set_result(answer)
+            if not answered.done():
+                answered.set_result(answer)
 
         visit = Visit(scope, self._sites)
         try:
             if scope["method"] == "OPTIONS":
-                self._gate.check(visit.peer, visit.raw, None)
-                reply(204, [*visit.cors, *_preflight(visit.site)], b"")
+                self._rates.check(visit.peer, visit.raw, None)
+                reply(204, [*visit.cors, *_make_preflight(visit.site)], b"")
             else:
                 self._admit(visit, late=False)
                 self._take(visit, await _read(receive, self._shape.limit), reply)
         except Refusal as refusal:
             self._refuse(visit, refusal, reply)
-        await say(send, *await said)
+        await send_complete(send, *await answered)
 
     def _admit(self, visit: "Visit", late: bool) -> None:
-        """Refuse what the heads alone give away, before a byte of the body is read."""
+        """Raise Refusal for what needs no body to be refused."""
         cost = self._shape.cost
-        visit.address = self._gate.check(visit.peer, visit.raw, visit.site, cost)
+        visit.address = self._rates.check(visit.peer, visit.raw, visit.site, cost)
         if late:
             raise overloaded("late", "Too much is coming in at once.", 5)
         _check_heads(visit.method, visit.heads, self._shape)
@@ -96,45 +96,45 @@ class Intake:
                 "This page's origin is none of the configured sites.",
                 "Add it to pushctl.toml: sites.NAME.origin or sites.NAME.origins.",
             )
-        visit.signature = _signature(visit.heads, self._shape, visit.at)
+        visit.signature = _check_signature(visit.heads, self._shape, visit.at)
 
     def _take(self, visit: "Visit", body: bytes, reply: Reply) -> None:
-        """Check *body* and have it written; *reply* is called when it is on disk."""
+        """Check *body* and queue it for the disk; call *reply* when it is written."""
         if len(body) > self._shape.limit:
             raise _too_large(self._shape.limit)
         shapes.check(self._shape, body)
-        # What people ask not to be kept does not come to rest anywhere.
+        # What Global Privacy Control forbids to keep is never written.
         if asks_for_privacy(visit.heads):
             if self._path == "/v1/events":
-                self._told(visit, reply, None)
+                self._finish(visit, reply, None)
                 return
             if self._path == "/v1/subscribe":
-                body = private(body, visit.signature)
+                body = remove_private(body, visit.signature)
         record = InboxRecord(
             id=encode(self._prefix + next(self._numbers).to_bytes(6, "big")),
-            at=self._committer.stamp(visit.at),
+            at=self._committer.next_stamp(visit.at),
             path=self._path,
             site=visit.site or "",
             body=body.decode(),
             signature=visit.signature,
-            **self._visitor.about(self._path, visit.heads, visit.address),
+            **self._visitor.describe(self._path, visit.heads, visit.address),
         )
-        self._committer.put(record, partial(self._told, visit, reply))
+        self._committer.put(record, partial(self._finish, visit, reply))
 
-    def _told(self, visit: "Visit", reply: Reply, refusal: Refusal | None) -> None:
+    def _finish(self, visit: "Visit", reply: Reply, refusal: Refusal | None) -> None:
         if refusal is not None:
             self._refuse(visit, refusal, reply)
             return
-        self._tally.taken(self._path)
+        self._tally.count_taken(self._path)
         reply(204, visit.cors, b"")
 
     def _refuse(self, visit: "Visit", refusal: Refusal, reply: Reply) -> None:
-        self._tally.refused(self._path, refusal.word)
-        reply(*refused(refusal, visit.cors))
+        self._tally.count_refused(self._path, refusal.word)
+        reply(*render_refusal(refusal, visit.cors))
 
 
 class Visit:
-    """One request's heads: from which page it comes, and what that page may read."""
+    """One request's head: its site, and the CORS headers of its answer."""
 
     __slots__ = ("address", "at", "cors", "heads", "method", "peer", "raw", "signature", "site")
 
@@ -151,11 +151,11 @@ class Visit:
         self.cors: Headers = [(b"vary", b"Origin")]
         if self.site is not None:
             self.cors.append((b"access-control-allow-origin", origin))
-            # Without it the page can't see for how long to wait.
+            # Without it the page can't read how long to wait.
             self.cors.append((b"access-control-expose-headers", b"retry-after"))
 
 
-def _preflight(site: str | None) -> Headers:
+def _make_preflight(site: str | None) -> Headers:
     if site is None:
         return []
     return [
@@ -166,7 +166,7 @@ def _preflight(site: str | None) -> Headers:
 
 
 def _check_heads(method: str, heads: Mapping[bytes, bytes], shape: Shape) -> None:
-    """Refuse what the heads alone give away, before a byte of the body is read."""
+    """Raise Refusal for a method, content type, encoding or length that is not taken."""
     if method != "POST":
         raise Refusal(
             405,
@@ -198,12 +198,12 @@ def _too_large(limit: int) -> Refusal:
     )
 
 
-def _signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) -> str | None:
+def _check_signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) -> str | None:
     """
-    Return the signature as it came; whether it holds is known at ingest only.
+    Return the signature unverified; only the import can verify it.
 
-    A clock that is off would make it fail there, when nobody can be told any more:
-    such a one is sent away here with the right time, and signs again.
+    A clock that is off would make it fail there, when the page gets no answer any more.
+    So it is refused here with the right time, and the page signs again.
     """
     raw = heads.get(b"x-pushctl-signature")
     if raw is None and not shape.signed:
@@ -228,7 +228,7 @@ def _signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) -> str |
 
 
 async def _read(receive: Any, limit: int) -> bytes:
-    """Return the body; refuse it as soon as it is longer or slower than allowed."""
+    """Return the body; raise Refusal as soon as it is too long or too slow."""
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):

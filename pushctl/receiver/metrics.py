@@ -13,7 +13,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.process_collector import ProcessCollector
 
-from pushctl.receiver.answers import answer
+from pushctl.receiver.answers import send_answer
 from pushctl.receiver.tally import WAITS
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ class Figures:
             return
         kind = [(b"content-type", CONTENT_TYPE_LATEST.encode())]
         if scope["path"] != "/metrics" or scope["method"] not in ("GET", "HEAD"):
-            await answer(send, 404, [], b"")
+            await send_answer(send, 404, [], b"")
             return
-        await answer(send, 200, kind, generate_latest(self._registry))
+        await send_answer(send, 200, kind, generate_latest(self._registry))
 
     def collect(self) -> Iterator[Metric]:
         tally, committer = self._receiver.tally, self._receiver.committer
@@ -60,7 +60,7 @@ class Figures:
             "Connections closed before they had an answer.",
             labels=["reason"],
         )
-        for word, count in tally.door_total.items():
+        for word, count in tally.closed_total.items():
             door.add_metric([word], count)
         yield door
         waits = HistogramMetricFamily(

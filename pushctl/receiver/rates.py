@@ -1,15 +1,15 @@
 """
-How much one address and one site may ask for: token buckets.
+Rate limits of one address and of one site: token buckets.
 
-Buckets are few and small however many addresses come: the one that was used longest ago
-goes first, and a bucket that is gone was a full one, or nearly.
+Their number is bounded: the least recently used bucket is dropped first, when it is full
+or nearly so.
 """
 
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
-from pushctl.receiver.addresses import Proxies, bucket
+from pushctl.receiver.addresses import Proxies, make_rate_key
 from pushctl.receiver.answers import Refusal
 
 BURST_SECONDS = 10
@@ -17,7 +17,7 @@ MOST_BUCKETS = 100_000  # about 25 MB
 
 
 class Buckets:
-    """Token buckets by name: *rate* a second, ten seconds' worth at once; 0: no limit."""
+    """Token buckets by name: *rate* a second, bursts of ten seconds' worth; 0: no limit."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Buckets:
         return len(self._buckets)
 
     def take(self, name: str | bytes, cost: int = 1) -> float:
-        """Take *cost* tokens; return 0, or after how many seconds there will be as many."""
+        """Take *cost* tokens and return 0; return the seconds until they are there if not."""
         if not self._rate:
             return 0.0
         now = self._clock()
@@ -50,8 +50,8 @@ class Buckets:
         return wait
 
 
-class Gate:
-    """The limits of one receiver; ``check`` raises the 429."""
+class RateLimits:
+    """The rate limits of one receiver; ``check`` raises the 429."""
 
     def __init__(self, per_address: float, per_site: float, trusted: Sequence[str]) -> None:
         self.proxies = Proxies(trusted)
@@ -68,12 +68,12 @@ class Gate:
         """
         Return the client's address; raise Refusal (429) when it or its site asks too much.
 
-        A proxy that doesn't say for whom it asks stands for everybody: no limit is its.
+        A trusted proxy that names no client stands for all clients: it has no limit.
         """
-        address = self.proxies.client(peer, headers)
+        address = self.proxies.find_client(peer, headers)
         wait = 0.0
-        if not self.proxies.holds(address):
-            wait = self.addresses.take(bucket(address), cost)
+        if not self.proxies.trusts(address):
+            wait = self.addresses.take(make_rate_key(address), cost)
         if wait:
             raise _too_many("rate", wait)
         if site is not None:

@@ -8,11 +8,10 @@ from typing import Any
 
 from pushctl import shipped
 from pushctl.config import Config, Site
-from pushctl.receiver.answers import Headers, Refusal, answer, refuse
+from pushctl.receiver.answers import Headers, Refusal, refuse, send_answer
 from pushctl.rules.web import scripts, tag_rules
 
-# The page's part may be a few minutes old; a browser that looks for a new worker
-# must get the newest.
+# A page's script may be a few minutes old; a worker must be the newest.
 _PAGE = b"public, max-age=300, stale-while-revalidate=86400"
 _NAMES = dict.fromkeys(scripts.SCRIPTS, _PAGE) | {"pushctl-sw.js": b"no-cache"}
 
@@ -25,8 +24,8 @@ class File:
     etag: bytes
 
 
-def settings(config: Config, site: Site, public_key: str) -> dict[str, Any]:
-    """Return what is filled into sw/ for *site*."""
+def make_settings(config: Config, site: Site, public_key: str) -> dict[str, Any]:
+    """Return the settings that are filled into the scripts of *site*."""
     return scripts.settings(
         url=config.receiver.url,
         key=public_key,
@@ -46,12 +45,12 @@ def prepare(config: Config, public_key: str) -> Mapping[tuple[str, str], File]:
         text = scripts.slim((shipped.path("sw") / name).read_text("utf-8"))
         for site in config.sites.values():
             rules = tag_rules.served(config.tag_rules, site.name)
-            filled = scripts.filled(name, text, settings(config, site, public_key), rules)
-            made[name, site.name] = _file(filled.encode(), cache)
+            filled = scripts.filled(name, text, make_settings(config, site, public_key), rules)
+            made[name, site.name] = _make_file(filled.encode(), cache)
     return made
 
 
-def _file(plain: bytes, cache: bytes) -> File:
+def _make_file(plain: bytes, cache: bytes) -> File:
     etag = b'"' + hashlib.sha256(plain).hexdigest()[:24].encode() + b'"'
     headers: Headers = [
         (b"content-type", b"text/javascript; charset=utf-8"),
@@ -89,7 +88,7 @@ class Script:
                 [],
             )
             return
-        file = self._files.get(_site(scope["query_string"]) or self._first)
+        file = self._files.get(_read_site(scope["query_string"]) or self._first)
         if file is None:
             nothing = Refusal(404, "site", "No site has this name.", "See pushctl.toml.")
             await refuse(send, nothing, [])
@@ -97,7 +96,7 @@ class Script:
         await _serve(file, dict(scope["headers"]), send)
 
 
-def _site(query: bytes) -> str:
+def _read_site(query: bytes) -> str:
     for pair in query.split(b"&"):
         name, _, value = pair.partition(b"=")
         if name == b"site":
@@ -110,9 +109,9 @@ async def _serve(file: File, heads: Mapping[bytes, bytes], send: Any) -> None:
         tag.strip().removeprefix(b"W/") for tag in heads.get(b"if-none-match", b"").split(b",")
     }
     if file.etag in known:
-        await answer(send, 304, file.headers)
+        await send_answer(send, 304, file.headers)
         return
     packed = b"gzip" in heads.get(b"accept-encoding", b"")
     body = file.packed if packed else file.plain
     headers = [*file.headers, (b"content-encoding", b"gzip")] if packed else file.headers
-    await answer(send, 200, headers, body)
+    await send_answer(send, 200, headers, body)

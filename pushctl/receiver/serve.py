@@ -1,4 +1,4 @@
-"""Running the receiver in this one process, until SIGTERM or SIGINT."""
+"""Run the receiver in this process, until SIGTERM or SIGINT."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ from pushctl.receiver.server.listener import Listener
 from pushctl.receiver.server.tls import Certificate
 
 
-def address(listen: str) -> tuple[str, int]:
+def parse_address(listen: str) -> tuple[str, int]:
     """Return host and port of "127.0.0.1:8750" or "[::1]:8750"; ConfigError otherwise."""
     host, colon, port = listen.rpartition(":")
     host = host.strip("[]")
@@ -35,14 +35,13 @@ def serve(
     config: Config, public_key: str, listen: str, ready: Callable[[], None] = lambda: None
 ) -> None:
     """
-    Take requests on *listen* until a signal comes, then finish what was begun.
+    Serve on *listen* until a signal comes, then finish the requests under way.
 
-    Calls *ready* when it listens.
+    Calls *ready* when it listens. Raises ConfigError when it can't.
 
-    One process: requests cost less than 0.1 ms, and a second writer would only take the
-    disk's turns from the first.
+    One process: requests cost less than 0.1 ms, and two processes would share one disk.
     """
-    host, port = address(listen)
+    host, port = parse_address(listen)
     _raise_file_limit()
     _tune()
     uvloop.run(_run(config, public_key, host, port, ready))
@@ -54,11 +53,10 @@ def _raise_file_limit() -> None:
 
 
 def _tune() -> None:
-    # What stands now stays; requests leave no cycles behind, so looking for some after
-    # every 700 objects is time taken from them.
+    # Requests leave no cycles behind, so a collection after every 700 objects is wasted.
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    # A thread that comes back from the disk need not wait for a whole slice (line.py).
+    # A thread that comes back from the disk must not wait for a whole slice (queue.py).
     sys.setswitchinterval(0.001)
 
 
@@ -70,15 +68,15 @@ async def _run(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     receiver = build(config, public_key)
-    certificate = _certificate(config)
+    certificate = _load_certificate(config)
     own = config.receiver
     listener = Listener(
         receiver,
         Limits(own.connections, own.connections_per_address),
         serve_now=receiver.serve_now,
         tls=certificate.context if certificate else None,
-        exempt=Proxies(own.trusted_proxies).holds,
-        note=receiver.tally.door,
+        exempt=Proxies(own.trusted_proxies).trusts,
+        note=receiver.tally.count_closed,
     )
     async with receiver.lifespan(), AsyncExitStack() as stack:
         if certificate is not None:
@@ -89,7 +87,7 @@ async def _run(
             from pushctl.receiver.metrics import Figures
 
             figures = Listener(Figures(receiver, listener), Limits(32, 32))
-            await _listen(figures, *address(own.metrics))
+            await _listen(figures, *parse_address(own.metrics))
             stack.push_async_callback(figures.stop, 1.0)
         await _listen(listener, host, port)
         ready()
@@ -107,7 +105,7 @@ async def _listen(listener: Listener, host: str, port: int) -> None:
         ) from error
 
 
-def _certificate(config: Config) -> Certificate | None:
+def _load_certificate(config: Config) -> Certificate | None:
     certificate, key = config.receiver.certificate, config.receiver.certificate_key
     if certificate is None and key is None:
         return None
@@ -119,7 +117,7 @@ def _certificate(config: Config) -> Certificate | None:
 
 
 def log_to_stderr(form: str = "text") -> None:
-    """Write the receiver's log to stderr, a line each: text for people, or JSON."""
+    """Write the receiver's log to stderr, as lines of text or of JSON."""
     handler = logging.StreamHandler()
     handler.setFormatter(
         _JsonLines()

@@ -1,8 +1,8 @@
 """
-What came and what was refused, in numbers: the receiver's log, and Prometheus's figures.
+Counts of requests taken and refused, for the receiver's log and for Prometheus.
 
-A line a minute at most, however much comes in, and nothing in it that names anybody:
-no address, no endpoint, no key, no body.
+The log gets one line a minute at most, and nothing that identifies anybody: no address,
+no endpoint, no key, no body.
 """
 
 import asyncio
@@ -17,36 +17,36 @@ WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
 class Tally:
-    """Counts by route, by reason where something was refused, and by what the door saw."""
+    """Counts requests by route and reason, connections by reason."""
 
     def __init__(self) -> None:
         self.taken_total: Counter[str] = Counter()
         self.refused_total: Counter[tuple[str, str]] = Counter()
-        self.door_total: Counter[str] = Counter()
+        self.closed_total: Counter[str] = Counter()
         self.waits: Counter[float] = Counter()  # by edge; inf beyond the last
         self.waited_seconds = 0.0
         self._logged: Counter[str] = Counter()
 
-    def taken(self, path: str) -> None:
+    def count_taken(self, path: str) -> None:
         self.taken_total[path] += 1
 
-    def refused(self, path: str, word: str) -> None:
+    def count_refused(self, path: str, word: str) -> None:
         self.refused_total[path, word] += 1
 
-    def door(self, word: str) -> None:
-        """Count what never became a request: connections shown out, heads that were none."""
-        self.door_total[word] += 1
+    def count_closed(self, word: str) -> None:
+        """Count a connection that was closed, or bytes that were no request."""
+        self.closed_total[word] += 1
 
-    def waited(self, seconds: float) -> None:
+    def record_wait(self, seconds: float) -> None:
         self.waited_seconds += seconds
         self.waits[next((edge for edge in WAITS if seconds <= edge), float("inf"))] += 1
 
-    def since(self) -> dict[str, int]:
+    def take_new(self) -> dict[str, int]:
         """Return what was counted since the last call, by the log's names."""
         now: Counter[str] = Counter(self.taken_total)
         for (path, word), count in self.refused_total.items():
             now[f"refused:{path}:{word}"] = count
-        for word, count in self.door_total.items():
+        for word, count in self.closed_total.items():
             now[f"door:{word}"] = count
         news = {
             name: count - self._logged[name]
@@ -57,16 +57,16 @@ class Tally:
         return news
 
     async def run(self, every: float = MINUTE) -> None:
-        """Log a line now and then; at the end, when cancelled, the last one."""
+        """Log a line each *every* seconds; the last one when cancelled."""
         try:
             while True:
                 await asyncio.sleep(every)
-                self.write()
+                self.log_new()
         finally:
-            self.write()
+            self.log_new()
 
-    def write(self) -> None:
-        news = self.since()
+    def log_new(self) -> None:
+        news = self.take_new()
         if news:
             line = " ".join(f"{name.replace(' ', '_')}={count}" for name, count in news.items())
             log.info("%s", line, extra={"counts": news})

@@ -1,4 +1,4 @@
-"""What is written down of a browser beside its request: hints, place, the wish for privacy."""
+"""What the inbox stores of a browser beside its request: hints, place, privacy signal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import orjson
 
 from pushctl.receiver.geo import Lookup
 
-# What a browser says about itself, kept for the subscription it comes with.
+# What a browser says about itself, stored with its subscription.
 _HINTS = (
     b"accept-language",
     b"sec-ch-ua",
@@ -16,17 +16,17 @@ _HINTS = (
     b"sec-ch-ua-platform-version",
     b"sec-ch-ua-model",
 )
-# What a subscription tells of somebody's ways, which Global Privacy Control forbids.
+# Fields of a subscription about behaviour; Global Privacy Control forbids to keep them.
 _WAYS = ("page", "referrer", "source", "attributes", "events")
 _MAX_HINT = 256
 _MAX_USER_AGENT = 512
 
-# The invitation is counted by browser; nothing else is needed of who saw it.
+# Invitations are counted by browser alone.
 _BRIEF = (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
 
 
 class Visitor:
-    """Reads it from the heads and, where the settings say so, from the address."""
+    """Describes a browser by its headers and, where the settings ask for it, its address."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class Visitor:
         self._lookup = lookup
         self._keep_address = keep_address
 
-    def about(self, path: str, heads: Mapping[bytes, bytes], address: str) -> dict[str, Any]:
+    def describe(self, path: str, heads: Mapping[bytes, bytes], address: str) -> dict[str, Any]:
         """
         Return user_agent and hints for the inbox's line of a request.
 
-        Only where somebody is described: a click needs no user agent on disk.
+        Empty but for subscriptions and prompts: a click needs no user agent on disk.
         """
         if path not in ("/v1/subscribe", "/v1/prompts"):
             return {}
@@ -50,17 +50,19 @@ class Visitor:
         hints = {
             name.decode(): text
             for name in (_HINTS if whole else _BRIEF)
-            if (text := plain(heads.get(name, b""), _MAX_HINT))
+            if (text := clean_header(heads.get(name, b""), _MAX_HINT))
         }
         if whole:
             hints |= self._place(heads, address)
-        agent = plain(heads.get(b"user-agent", b""), _MAX_USER_AGENT)
+        agent = clean_header(heads.get(b"user-agent", b""), _MAX_USER_AGENT)
         return {"user_agent": agent or None, "hints": hints}
 
     def _place(self, heads: Mapping[bytes, bytes], address: str) -> dict[str, str]:
         private = asks_for_privacy(heads)
         found = dict(self._lookup(address)) if self._lookup else {}
-        if self._country and (country := plain(heads.get(self._country, b""), _MAX_HINT)):
+        if self._country and (
+            country := clean_header(heads.get(self._country, b""), _MAX_HINT)
+        ):
             found["country"] = country
         if private:
             found.pop("city", None)
@@ -71,21 +73,21 @@ class Visitor:
 
 
 def asks_for_privacy(heads: Mapping[bytes, bytes]) -> bool:
-    """Say whether the browser sends Global Privacy Control (Sec-GPC: 1)."""
+    """Return whether the browser sends Global Privacy Control (Sec-GPC: 1)."""
     return heads.get(b"sec-gpc") == b"1"
 
 
-def private(body: bytes, signature: str | None) -> bytes:
-    """Return a subscription's *body* with nothing in it that privacy forbids to keep."""
+def remove_private(body: bytes, signature: str | None) -> bytes:
+    """Return a subscription's *body* without what Global Privacy Control forbids to keep."""
     told = orjson.loads(body)
     if signature is not None and "previous" in told and "previous_signature" not in told:
-        # Signed as a whole with the old endpoint's secret: another body proves nothing,
-        # and the subscriber would be lost. The import leaves the same out.
+        # The old endpoint's secret signs the whole body: a changed one would not verify,
+        # and the subscriber would be lost. The import drops the same fields.
         return body
     kept = {name: value for name, value in told.items() if name not in _WAYS}
     return body if len(kept) == len(told) else orjson.dumps(kept)
 
 
-def plain(raw: bytes, most: int) -> str:
-    """Return a header as printable ASCII, cut; it is shown to people later."""
+def clean_header(raw: bytes, most: int) -> str:
+    """Return a header as printable ASCII of at most *most* characters."""
     return "".join(char for char in raw[:most].decode("latin-1") if " " <= char <= "~")

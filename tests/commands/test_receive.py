@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pushctl.commands.receive import welcome
 from pushctl.config import Config, Site
-from pushctl.receiver.serve import address
+from pushctl.receiver.serve import parse_address
 from tests.support import project, receiving
 from tests.support.program import PROGRAM, environment, pushctl
 
@@ -51,7 +51,7 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_ipv6_address_is_taken() -> None:
-    assert address("[::1]:8750") == ("::1", 8750)
+    assert parse_address("[::1]:8750") == ("::1", 8750)
 
 
 def test_help_leads_with_an_example() -> None:

@@ -31,7 +31,7 @@ from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import InboxRecord
 from pushctl.push import vapid
 from pushctl.receiver import shapes
-from pushctl.receiver.addresses import Proxies, bucket
+from pushctl.receiver.addresses import Proxies, make_rate_key
 from pushctl.receiver.answers import Refusal
 from pushctl.receiver.server.connection import Connection
 from pushctl.receiver.server.limits import Limits
@@ -175,8 +175,8 @@ PROXIES = Proxies(["127.0.0.0/8", "10.0.0.0/8", "fd00::/8"])
 
 def forwarded(data: bytes) -> None:
     heads = [(b"x-forwarded-for", part) for part in data.split(b"\n")]
-    found = PROXIES.client("127.0.0.1", heads)
-    bucket(found)
+    found = PROXIES.find_client("127.0.0.1", heads)
+    make_rate_key(found)
     assert found == "127.0.0.1" or len(found) <= 60
 
 
@@ -187,7 +187,7 @@ def agent(data: bytes) -> None:
     agents.recognise(first, hints)
     assert agents.device(first, hints) in ("phone", "tablet", "desktop", None)
     heads = {b"user-agent": data, b"accept-language": data, b"sec-ch-ua": data}
-    about = Visitor().about("/v1/subscribe", heads, "1.2.3.4")
+    about = Visitor().describe("/v1/subscribe", heads, "1.2.3.4")
     assert all(" " <= char <= "~" for value in about["hints"].values() for char in value)
 
 

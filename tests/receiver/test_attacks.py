@@ -170,8 +170,8 @@ def test_the_name_of_an_interface_is_not_kept_for_a_proxys_address() -> None:
     proxies = Proxies(["fe80::/10", "127.0.0.1"])
     for number in range(100):
         told = f"1.2.3.4, fe80::1%{'x' * 5_000}{number}".encode()
-        assert proxies.client("127.0.0.1", [(b"x-forwarded-for", told)]) == "1.2.3.4"
-    assert proxies.holds.cache_info().currsize < 5
+        assert proxies.find_client("127.0.0.1", [(b"x-forwarded-for", told)]) == "1.2.3.4"
+    assert proxies.trusts.cache_info().currsize < 5
 
 
 def test_asking_whether_it_lives_has_the_rate_of_its_address(port: int) -> None:

@@ -158,7 +158,7 @@ def test_a_disk_that_has_room_again_is_found_out_when_nobody_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "ROTATE_SECONDS", 0.01)
-    monkeypatch.setattr(commit, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(commit, "CHECK_SECONDS", 0.01)
     folder = tmp_path / "inbox"
     folder.write_text("where a folder should be")
 
@@ -187,7 +187,7 @@ def test_a_disk_with_room_for_a_few_bytes_only_is_still_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "ROTATE_SECONDS", 0.01)
-    monkeypatch.setattr(commit, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(commit, "CHECK_SECONDS", 0.01)
     monkeypatch.setattr(commit, "MIN_FREE", 1 << 60)
 
     async def story() -> None:

@@ -21,7 +21,7 @@ from pushctl.receiver import commit
 from pushctl.receiver.addresses import Proxies
 from pushctl.receiver.answers import Refusal
 from pushctl.receiver.commit import Committer
-from pushctl.receiver.rates import Buckets, Gate
+from pushctl.receiver.rates import Buckets, RateLimits
 from pushctl.receiver.server.tls import Certificate
 from tests.faults import slow_receiver
 from tests.receiver.test_commit import put
@@ -148,11 +148,11 @@ def forwarded(*values: str) -> list[tuple[bytes, bytes]]:
 def test_the_nearest_hop_that_is_no_proxy_of_ours_is_the_client(
     peer: str, told: list[str], client: str
 ) -> None:
-    assert Proxies(["10.0.0.0/8"]).client(peer, forwarded(*told)) == client
+    assert Proxies(["10.0.0.0/8"]).find_client(peer, forwarded(*told)) == client
 
 
 def test_a_network_of_ipv6_is_one_client() -> None:
-    gate = Gate(0.1, 0, [])
+    gate = RateLimits(0.1, 0, [])
     gate.check("2001:db8:1:2::1", [], None)
     with pytest.raises(Refusal) as refused:
         gate.check("2001:db8:1:2:ffff::9", [], None)
@@ -161,7 +161,7 @@ def test_a_network_of_ipv6_is_one_client() -> None:
 
 
 def test_a_site_has_a_limit_of_its_own() -> None:
-    gate = Gate(0, 0.1, [])
+    gate = RateLimits(0, 0.1, [])
     gate.check("1.1.1.1", [], "shop")
     with pytest.raises(Refusal, match="site rate"):
         gate.check("2.2.2.2", [], "shop")
@@ -169,7 +169,7 @@ def test_a_site_has_a_limit_of_its_own() -> None:
 
 
 def test_a_proxy_that_does_not_say_for_whom_stands_for_everybody() -> None:
-    gate = Gate(0.1, 0, ["127.0.0.0/8"])
+    gate = RateLimits(0.1, 0, ["127.0.0.0/8"])
     for _ in range(100):
         assert gate.check("127.0.0.1", [], None) == "127.0.0.1"
     gate.check("127.0.0.1", forwarded("1.2.3.4"), None)
@@ -397,7 +397,7 @@ def test_a_disk_that_is_nearly_full_is_said_before_it_is_full(
         assert (refused.value.status, refused.value.word) == (503, "room")
         assert committer.full
         monkeypatch.setattr(commit, "MIN_FREE", 0)
-        monkeypatch.setattr(commit, "LOOK_SECONDS", 0.0)
+        monkeypatch.setattr(commit, "CHECK_SECONDS", 0.0)
         await put(committer, InboxRecord("a", NOON, "/v1/events", "shop", "{}"))
         assert not committer.full
         committer.close()

@@ -134,7 +134,7 @@ def test_what_comes_after_an_answer_is_later_than_what_was_answered(tmp_path: Pa
         running = asyncio.create_task(committer.run())
         for number in range(50):  # all within a millisecond, as far as their clock tells
             fields = record(number)
-            await put(committer, replace(fields, at=committer.stamp(NOON)))
+            await put(committer, replace(fields, at=committer.next_stamp(NOON)))
         committer.close()
         await running
 
@@ -153,7 +153,7 @@ def test_stamps_do_not_run_ahead_of_the_clock_however_fast_the_disk_is(
         running = asyncio.create_task(committer.run())
         for number in range(200):
             now = time.time_ns() // 1_000_000
-            at = committer.stamp(now)
+            at = committer.next_stamp(now)
             ahead.append(at - now)
             await put(committer, replace(record(number), at=at))
         committer.close()

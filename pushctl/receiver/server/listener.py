@@ -17,7 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 
-from pushctl.receiver.addresses import bucket
+from pushctl.receiver.addresses import make_rate_key
 from pushctl.receiver.server.connection import App, Connection, ServeNow, State
 from pushctl.receiver.server.limits import Limits
 from pushctl.receiver.server.queue import RequestQueue
@@ -149,7 +149,7 @@ class Listener:
                 one.close()
 
     def _admit(self, address: str) -> bool:
-        key = bucket(address)
+        key = make_rate_key(address)
         if self._by_address[key] >= self.limits.per_address and not self._exempt(address):
             self.note("connections of an address")
             return False
@@ -199,7 +199,7 @@ class Listener:
         self._open.discard(connection)
         self._idle.pop(connection, None)
         self._count -= 1
-        key = bucket(address)
+        key = make_rate_key(address)
         self._by_address[key] -= 1
         if not self._by_address[key]:
             del self._by_address[key]

@@ -10,7 +10,7 @@ from pushctl.jobs.figures import report
 from pushctl.jobs.ingest.preferences import FEWER, PAUSED
 from pushctl.model import InboxRecord
 from pushctl.receiver import geo
-from pushctl.receiver.rates import Gate
+from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.visitor import Visitor
 from pushctl.rules import tokens
 from pushctl.rules.web import agents
@@ -81,10 +81,10 @@ def test_country_and_city_come_from_a_file_on_this_machine(tmp_path: Path) -> No
         file,
         {"country": {"iso_code": "TR"}, "city": {"names": {"en": "Izmir", "tr": "İzmir"}}},
     )
-    look = geo.opened(file)
+    look = geo.open_lookup(file)
     assert look("1.2.3.4") == {"country": "TR", "city": "Izmir"}
     assert look("no address") == {}
-    about = Visitor(None, look).about("/v1/subscribe", {}, "1.2.3.4")
+    about = Visitor(None, look).describe("/v1/subscribe", {}, "1.2.3.4")
     assert about["hints"] == {"country": "TR", "city": "Izmir"}
 
 
@@ -99,21 +99,21 @@ def test_country_and_city_come_from_a_file_on_this_machine(tmp_path: Path) -> No
     ],
 )
 def test_every_form_of_place_files_is_read(entry: Any, known: dict[str, str]) -> None:
-    assert geo.places(entry) == known
+    assert geo.read_place(entry) == known
 
 
 def test_the_address_is_written_down_only_when_asked_for() -> None:
-    assert "address" not in Visitor().about("/v1/subscribe", {}, "1.2.3.4")["hints"]
+    assert "address" not in Visitor().describe("/v1/subscribe", {}, "1.2.3.4")["hints"]
     asked = Visitor(keep_address=True)
-    assert asked.about("/v1/subscribe", {}, "1.2.3.4")["hints"] == {"address": "1.2.3.4"}
-    assert asked.about("/v1/prompts", {}, "1.2.3.4")["hints"] == {}
-    assert asked.about("/v1/events", {}, "1.2.3.4") == {}
-    private = asked.about("/v1/subscribe", {b"sec-gpc": b"1"}, "1.2.3.4")
+    assert asked.describe("/v1/subscribe", {}, "1.2.3.4")["hints"] == {"address": "1.2.3.4"}
+    assert asked.describe("/v1/prompts", {}, "1.2.3.4")["hints"] == {}
+    assert asked.describe("/v1/events", {}, "1.2.3.4") == {}
+    private = asked.describe("/v1/subscribe", {b"sec-gpc": b"1"}, "1.2.3.4")
     assert private["hints"] == {"gpc": "1"}
 
 
 def test_a_proxys_client_is_looked_up_and_not_the_proxy(tmp_path: Path) -> None:
-    gate = Gate(0, 0, ["127.0.0.0/8"])
+    gate = RateLimits(0, 0, ["127.0.0.0/8"])
     heads = [(b"x-forwarded-for", b"9.9.9.9, 1.2.3.4")]
     assert gate.check("127.0.0.1", heads, None) == "1.2.3.4"
 
