@@ -39,6 +39,6 @@ def command(
     and visitors that subscribe, leave baskets, decrypt, click and buy. The project
     stays behind in a folder for playing on.
     """
-    from pushctl.demo.story import Wishes, tell
+    from pushctl.demo.story import Options, run
 
-    tell(Wishes(folder, visitors, browser.value, watch, stay, seed))
+    run(Options(folder, visitors, browser.value, watch, stay, seed))

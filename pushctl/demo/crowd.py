@@ -24,7 +24,7 @@ TAG = "Abandoned basket 1"
 
 @dataclass
 class Tally:
-    """What the visitors did with the messages they got: the truth to compare stats with."""
+    """What the visitors did with their messages; stats must count the same."""
 
     received: int = 0
     shown: int = 0
@@ -35,8 +35,8 @@ class Tally:
 
 
 @dataclass
-class Letter:
-    """One message as the browser that it was for decrypted it, and what came of it."""
+class ReceivedMessage:
+    """One message that its browser decrypted, and the visitor's reaction."""
 
     reader: int  # the person's number
     delivery: int
@@ -45,8 +45,8 @@ class Letter:
     clicked: bool = False
 
 
-class Web:
-    """The visitors' way to the receiver: one kept connection for each thread."""
+class ReceiverClient:
+    """The visitors' HTTP client: one kept connection to the receiver for each thread."""
 
     def __init__(self, receiver: str, origin: str) -> None:
         self._address = urlsplit(receiver)
@@ -85,11 +85,13 @@ class Web:
 class Crowd:
     """All simulated visitors of the demo, reachable by endpoint."""
 
-    def __init__(self, members: Sequence[Person], web: Web, chance: random.Random) -> None:
+    def __init__(
+        self, members: Sequence[Person], client: ReceiverClient, chance: random.Random
+    ) -> None:
         self.members = list(members)
         self.tally = Tally()
-        self.letters: list[Letter] = []
-        self._web = web
+        self.messages: list[ReceivedMessage] = []
+        self._client = client
         self._chance = chance
         self._by_endpoint = {person.endpoint: person for person in members}
         self._lock = threading.Lock()
@@ -103,22 +105,24 @@ class Crowd:
 
         def register(person: Person) -> None:
             path, body = person.subscribe(application_server_key)
-            self._web.post(person, path, body, signed=False)
+            self._client.post(person, path, body, signed=False)
 
-        yield from self._all(register, self.members)
+        yield from self._run_for_each(register, self.members)
 
     def fill_baskets(self) -> Iterator[int]:
-        """Let those with something in the basket leave without paying."""
+        """Let those with a basket leave without paying; yield the number done so far."""
 
         def leave(person: Person) -> None:
             for path, body in person.abandon(TAG):
-                self._web.post(person, path, body)
+                self._client.post(person, path, body)
 
-        yield from self._all(leave, [person for person in self.members if person.basket])
+        yield from self._run_for_each(
+            leave, [person for person in self.members if person.basket]
+        )
 
-    def join(self, size: int, new_endpoint: Callable[[Person], str]) -> list[Person]:
-        """Let *size* more visitors come to the shop, who have not subscribed yet."""
-        newcomers = people.crowd(size, self._chance, len(self.members))
+    def add_newcomers(self, size: int, new_endpoint: Callable[[Person], str]) -> list[Person]:
+        """Return *size* more visitors, not subscribed yet."""
+        newcomers = people.make_people(size, self._chance, len(self.members))
         for person in newcomers:
             person.basket = None
             person.endpoint = new_endpoint(person)
@@ -126,23 +130,23 @@ class Crowd:
         self.members += newcomers
         return newcomers
 
-    def act(self, doings: Sequence[tuple[Person, Sequence[Request]]]) -> None:
-        """Let people's browsers send *doings*, each person's in this order."""
+    def send_requests(self, requests: Sequence[tuple[Person, Sequence[Request]]]) -> None:
+        """Send the requests of each person, in their order."""
 
-        def send(doing: tuple[Person, Sequence[Request]]) -> None:
-            person, requests = doing
+        def send(entry: tuple[Person, Sequence[Request]]) -> None:
+            person, requests = entry
             for path, body in requests:
-                self._web.post(person, path, body, signed=path != "/v1/subscribe")
+                self._client.post(person, path, body, signed=path != "/v1/subscribe")
 
         with _pool() as pool:
-            for _ in pool.map(send, doings):
+            for _ in pool.map(send, requests):
                 pass
 
     def receive(self, endpoint: str, body: bytes) -> bool:
         """
-        Let the browser at *endpoint* decrypt a push, show it and perhaps act.
+        Decrypt a push as the browser at *endpoint*, show it and perhaps react.
 
-        Returns False when the endpoint is none of ours (a real browser's).
+        Returns False when no simulated visitor has this endpoint.
         """
         person = self._by_endpoint.get(endpoint)
         if person is None:
@@ -155,34 +159,34 @@ class Crowd:
             return True
         self._count("received")
         token: str = notification["data"]["pushctl"]
-        letter = Letter(person.number, int(token.partition(".")[0]), person.bought)
+        message = ReceivedMessage(person.number, int(token.partition(".")[0]), person.bought)
         with self._lock:
             self.tally.titles.setdefault(person.language, notification["title"])
-            self.letters.append(letter)
-        self._react(person, token, letter)
+            self.messages.append(message)
+        self._react(person, token, message)
         return True
 
-    def _react(self, person: Person, token: str, letter: Letter) -> None:
+    def _react(self, person: Person, token: str, message: ReceivedMessage) -> None:
         with self._lock:
             shown, returns, buys, closes = (self._chance.random() for _ in range(4))
         if shown > people.SHOWN_RATE:
             return
         self._report(person, token, "shown")
-        letter.shown = True
+        message.shown = True
         if returns < people.RETURN_RATE:
             self._report(person, token, "clicked")
-            letter.clicked = True
+            message.clicked = True
             if buys < people.BUY_RATE and person.basket and not person.bought:
                 person.bought = True
                 for path, body in person.buy(TAG):
-                    self._web.post(person, path, body)
+                    self._client.post(person, path, body)
                 self._count("bought")
         elif closes < people.CLOSE_RATE:
             self._report(person, token, "closed")
 
     def _report(self, person: Person, token: str, kind: str) -> None:
-        path, body = people.report(token, kind)
-        self._web.post(person, path, body, signed=False)
+        path, body = people.make_report(token, kind)
+        self._client.post(person, path, body, signed=False)
         if kind != "closed":
             self._count(kind)
 
@@ -190,7 +194,9 @@ class Crowd:
         with self._lock:
             setattr(self.tally, what, getattr(self.tally, what) + 1)
 
-    def _all(self, act: Callable[[Person], None], members: Iterable[Person]) -> Iterator[int]:
+    def _run_for_each(
+        self, act: Callable[[Person], None], members: Iterable[Person]
+    ) -> Iterator[int]:
         with _pool() as pool:
             for number, _ in enumerate(pool.map(act, members), start=1):
                 yield number

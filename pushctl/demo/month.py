@@ -1,8 +1,8 @@
 """
 Virtual time: a sweep at every minute in which something is due, as cron would start it.
 
-The clock is set as by PUSHCTL_NOW; the minutes in which a sweep has nothing
-to do are left out. Between two sweeps the visitors answer what came.
+Minutes in which nothing is due are skipped. Between two sweeps the visitors answer what
+they received.
 """
 
 import time
@@ -16,17 +16,17 @@ from pushctl.output import Progress
 from pushctl.rules import timing
 from pushctl.store import Store
 
-# A walk that asks to be looked at every minute would never let a day pass.
+# An enrolment that is due every minute would never let a day pass.
 _MOST_SWEEPS = 300
 _REHEARSAL = sweep.Options(rehearsal=True)
 
 
-class Month:
+class VirtualMonth:
     """
-    Days that pass in seconds.
+    Sweeps through days in seconds.
 
-    *answered* returns once the visitors have answered all that the push service took;
-    *progress* is told of each day that has passed.
+    *answered* returns once the visitors have answered every accepted message; *progress*
+    advances by one for each day.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Month:
         self.sweeps = 0
 
     def sweep(self, at: Millis) -> None:
-        """Sweep at *at*; PushctlError when anything is wrong, since here nothing may be."""
+        """Sweep at *at*; PushctlError on any note or refusal, since here none may be."""
         self._now = at
         self.sweeps += 1
         done = sweep.run(self._config, self._store, at, _REHEARSAL)
@@ -51,17 +51,17 @@ class Month:
         self._progress.advance(days - self._days)
         self._days = days
 
-    def live(self, until: Millis, stops: Sequence[Millis] = ()) -> None:
-        """Sweep whenever a walk is due up to *until*, and at each of *stops*."""
+    def run_until(self, until: Millis, stops: Sequence[Millis] = ()) -> None:
+        """Sweep whenever an enrolment is due up to *until*, and at each of *stops*."""
         waiting = sorted(stops)
-        while (at := self._next(waiting)) <= until:
+        while (at := self._find_next(waiting)) <= until:
             waiting = [stop for stop in waiting if stop > at]
             self.sweep(at)
             if self.sweeps > _MOST_SWEEPS:
                 raise PushctlError("the demo's month does not end. This is a bug.")
 
-    def _next(self, stops: Sequence[Millis]) -> Millis:
-        """Return the next full minute in which there is something to do."""
+    def _find_next(self, stops: Sequence[Millis]) -> Millis:
+        """Return the next full minute in which an enrolment or a stop is due."""
         due = self._store.triggers.next_due(())
         times = [*stops[:1], *([] if due is None else [due])]
         if not times:

@@ -1,9 +1,8 @@
 """
-The demo's visitors: browsers without a window, with real keys.
+The demo's visitors: simulated browsers with real keys.
 
-Each subscribes, fills a basket, decrypts what the push service hands it, shows,
-clicks and buys. How often follows the field's published results (docs/demo.md); what
-they do goes to the receiver over HTTP, signed like the page's own requests.
+Each makes the requests of a page and its worker, signed as theirs are, and decrypts what
+it receives. The rates are published results of the field (docs/demo.md).
 """
 
 import json
@@ -105,30 +104,30 @@ class Person:
         }
 
     def abandon(self, tag: str) -> list[tuple[str, Json]]:
-        """Return the requests of somebody who fills a basket, is tagged, and leaves."""
+        """Return the requests that fill the basket and tag it as abandoned."""
         return [self.tag(tag), *self.fill()] if self.basket else []
 
     def tag(self, tag: str) -> tuple[str, Json]:
         return "/v1/tags", {"endpoint": self.endpoint, "add": [tag], "remove": []}
 
     def fill(self) -> list[tuple[str, Json]]:
-        """Return the requests of somebody who puts something into the basket."""
+        """Return the requests that put the goods into the basket."""
         if self.basket is None:
             return []
         item, name, price = self.basket
         cart = {"items": [{"id": item, "name": name, "price": price}], "total": price}
-        return [self.does("cart_updated", cart | {"currency": "EUR"})]
+        return [self.track("cart_updated", cart | {"currency": "EUR"})]
 
     def buy(self, tag: str) -> list[tuple[str, Json]]:
-        """Return the requests of somebody who pays for what lies in the basket."""
+        """Return the requests that pay for the basket."""
         _, _, price = self.basket or ("", "", 0.0)
         return [
-            self.does("purchase", {"total": price, "currency": "EUR"}),
+            self.track("purchase", {"total": price, "currency": "EUR"}),
             ("/v1/tags", {"endpoint": self.endpoint, "add": [], "remove": [tag]}),
         ]
 
     def decrypt(self, body: bytes) -> Mapping[str, Json]:
-        """Return the notification of an encrypted push; http_ece judges our bytes."""
+        """Return the notification of an encrypted push, decrypted by http_ece."""
         plain = http_ece.decrypt(
             body, private_key=self.key, auth_secret=self.auth, version="aes128gcm"
         )
@@ -138,8 +137,8 @@ class Person:
     def sign(self, path: str, body: bytes) -> str:
         return sign_request(self.auth, path, int(time.time()), body)
 
-    def does(self, name: str, properties: Json) -> tuple[str, Json]:
-        """Return the request that tells the event *name*."""
+    def track(self, name: str, properties: Json) -> tuple[str, Json]:
+        """Return the request that records the event *name*."""
         event = {
             "id": encode(os.urandom(16)),
             "name": name,
@@ -149,8 +148,8 @@ class Person:
         return "/v1/events", {"endpoint": self.endpoint, "events": [event]}
 
 
-def report(token: str, kind: str, action: str | None = None) -> tuple[str, Json]:
-    """Return the request with which a service worker says what became of a message."""
+def make_report(token: str, kind: str, action: str | None = None) -> tuple[str, Json]:
+    """Return the request with which a worker reports *kind* of a message."""
     return "/v1/reports", {
         "message": token,
         "kind": kind,
@@ -160,7 +159,7 @@ def report(token: str, kind: str, action: str | None = None) -> tuple[str, Json]
     }
 
 
-def crowd(size: int, chance: random.Random, first: int = 0) -> list[Person]:
+def make_people(size: int, chance: random.Random, first: int = 0) -> list[Person]:
     """
     Return *size* visitors, a third of them with something in the basket.
 
@@ -182,12 +181,12 @@ def crowd(size: int, chance: random.Random, first: int = 0) -> list[Person]:
             auth=os.urandom(16),
         )
         if chance.random() < 1 / 3:
-            person.basket = choice(chance)
+            person.basket = choose_goods(chance)
         people.append(person)
     return people
 
 
-def choice(chance: random.Random) -> Goods:
+def choose_goods(chance: random.Random) -> Goods:
     """Return one of the shop's goods."""
     return chance.choice(GOODS)
 

@@ -1,6 +1,6 @@
 """
-Every trigger of pushctl.toml.example in the demo: who does what to begin it, and when
-its messages are to come.
+Scenarios for every trigger of pushctl.toml.example: what visitors do to enter it, and
+when its messages are due.
 """
 
 import re
@@ -15,7 +15,7 @@ from pushctl import shipped
 from pushctl.demo import processes
 from pushctl.demo.crowd import Crowd, Request
 from pushctl.demo.people import GOODS, Goods, Person
-from pushctl.demo.world import World
+from pushctl.demo.setup import Setup
 from pushctl.errors import PushctlError
 
 # Each step's messages, and when they come: the demo's table.
@@ -52,15 +52,15 @@ _PRICES = "id,name,price,available\nkettle,Copper kettle,{},true\nblanket,Wool b
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What some visitors do, and the trigger that it begins."""
+class Scenario:
+    """What some visitors do, and the trigger that it enters."""
 
     trigger: str
-    act: Callable[[World, Person], Sequence[Request]]
+    act: Callable[[Setup, Person], Sequence[Request]]
 
 
-def switch_on(world: World) -> Sequence[str]:
-    """Take away the "# " in front of every trigger, as a marketer does; return their names."""
+def switch_on(setup: Setup) -> Sequence[str]:
+    """Uncomment every trigger, as a marketer does; return their names."""
     example = shipped.path("pushctl.toml.example").read_text("utf-8")
     found = re.findall(r"^# \[triggers\.(\w+)\]\n((?:# .*\n)+)", example, re.MULTILINE)
     text = ""
@@ -71,66 +71,66 @@ def switch_on(world: World) -> Sequence[str]:
     names = [name for name, _ in found]
     if {step.partition("/")[0] for step in STEPS} != set(names):
         raise PushctlError("pushctl.toml.example and the demo know other triggers: a bug.")
-    with (world.folder / "pushctl.toml").open("a") as config:
-        config.write(text.replace(_FEED, f"{world.shop}/feed.xml"))
+    with (setup.folder / "pushctl.toml").open("a") as config:
+        config.write(text.replace(_FEED, f"{setup.shop}/feed.xml"))
     return names
 
 
-def cast(members: Sequence[Person]) -> Mapping[str, Sequence[Person]]:
-    """Give the visitors their parts; return who plays each of PARTS."""
-    played: dict[str, list[Person]] = {name: [] for name in PARTS}
-    for person, part in zip(members, cycle(_ROUND), strict=False):
+def assign_scenarios(members: Sequence[Person]) -> Mapping[str, Sequence[Person]]:
+    """Assign a scenario to each visitor; return the visitors of each of SCENARIOS."""
+    players: dict[str, list[Person]] = {name: [] for name in SCENARIOS}
+    for person, scenario in zip(members, cycle(_ROUND), strict=False):
         person.basket, person.bought = None, False
-        if part:
-            played[part].append(person)
-    return played
+        if scenario:
+            players[scenario].append(person)
+    return players
 
 
-def begin(world: World, crowd: Crowd, played: Mapping[str, Sequence[Person]]) -> None:
-    """Let everybody do what their part says."""
-    crowd.act(
+def play(setup: Setup, crowd: Crowd, players: Mapping[str, Sequence[Person]]) -> None:
+    """Send the requests of every visitor's scenario."""
+    crowd.send_requests(
         [
-            (person, PARTS[part].act(world, person))
-            for part, people in played.items()
+            (person, SCENARIOS[scenario].act(setup, person))
+            for scenario, people in players.items()
             for person in people
         ]
     )
 
 
-def meant(
-    crowd: Crowd, played: Mapping[str, Sequence[Person]], newcomers: Sequence[Person]
+def list_expected(
+    crowd: Crowd, players: Mapping[str, Sequence[Person]], newcomers: Sequence[Person]
 ) -> Mapping[str, set[int]]:
-    """Return whom each trigger is to reach, by their numbers."""
+    """Return the numbers of the people whom each trigger must reach."""
     found: dict[str, set[int]] = {"welcome": {person.number for person in newcomers}}
-    for part, people in played.items():
+    for scenario, people in players.items():
         numbers = {person.number for person in people}
-        found.setdefault(PARTS[part].trigger, set()).update(numbers)
+        found.setdefault(SCENARIOS[scenario].trigger, set()).update(numbers)
     for trigger in EVERYBODY:
         found[trigger] = {person.number for person in crowd.members}
     return found
 
 
-def publish(world: World, count: int) -> None:
-    """Write the shop's blog with its first *count* articles."""
+def write_feed(setup: Setup, count: int) -> None:
+    """Write the feed of the shop's blog with its first *count* articles."""
     entries = "".join(
         f"<entry><id>{number}</id><title>{escape(title)}</title>"
         f"<updated>{datetime.now(UTC).date() + timedelta(days=number - 2)}T08:00:00Z</updated>"
-        f'<link href="{world.shop}/?article={number}"/></entry>'
+        f'<link href="{setup.shop}/?article={number}"/></entry>'
         for number, title in enumerate(_ARTICLES[:count], 1)
     )
     text = f'<feed xmlns="http://www.w3.org/2005/Atom">{entries}</feed>'
-    world.feed.write_text(text, "utf-8")
+    setup.feed.write_text(text, "utf-8")
 
 
-def price(world: World, *, old: bool) -> None:
-    """Tell pushctl what things cost, and whether they can be had."""
+def import_prices(setup: Setup, *, old: bool) -> None:
+    """Import the catalogue with the *old* or the new prices and stock."""
     words = _PRICES.format(*((49, "false") if old else (39, "true")))
-    (world.folder / "products.csv").write_text(words)
-    run = processes.output_of if old else processes.run
-    run(world.folder, "catalogue", "import", "products.csv")
+    (setup.folder / "products.csv").write_text(words)
+    run = processes.read_output if old else processes.run
+    run(setup.folder, "catalogue", "import", "products.csv")
 
 
-# --- the parts ---------------------------------------------------------------------------
+# --- scenarios ---------------------------------------------------------------------------
 
 
 def _fill(person: Person, goods: Goods) -> Sequence[Request]:
@@ -138,49 +138,49 @@ def _fill(person: Person, goods: Goods) -> Sequence[Request]:
     return person.fill()
 
 
-def _pay(world: World, person: Person) -> Sequence[Request]:
+def _pay(setup: Setup, person: Person) -> Sequence[Request]:
     requests = _fill(person, GOODS[person.number % len(GOODS)])
-    return [*requests, person.does("checkout_started", {"stage": "payment"})]
+    return [*requests, person.track("checkout_started", {"stage": "payment"})]
 
 
-def _by_price(goods: Goods) -> Callable[[World, Person], Sequence[Request]]:
-    def act(world: World, person: Person) -> Sequence[Request]:
+def _fill_by_price(goods: Goods) -> Callable[[Setup, Person], Sequence[Request]]:
+    def act(setup: Setup, person: Person) -> Sequence[Request]:
         return [person.tag(_BY_PRICE), *_fill(person, goods)]
 
     return act
 
 
-def _event(name: str, **about: str | int) -> Callable[[World, Person], Sequence[Request]]:
-    def act(world: World, person: Person) -> Sequence[Request]:
-        return [person.does(name, about)]
+def _send_event(name: str, **about: str | int) -> Callable[[Setup, Person], Sequence[Request]]:
+    def act(setup: Setup, person: Person) -> Sequence[Request]:
+        return [person.track(name, about)]
 
     return act
 
 
-def _grow_older(world: World, person: Person) -> Sequence[Request]:
+def _set_birthday(setup: Setup, person: Person) -> Sequence[Request]:
     tomorrow = datetime.now(ZoneInfo(person.timezone)).date() + timedelta(days=1)
     # 1992 has a 29 February.
-    return [person.subscribe(world.key, birthday=f"1992-{tomorrow:%m-%d}")]
+    return [person.subscribe(setup.key, birthday=f"1992-{tomorrow:%m-%d}")]
 
 
-PARTS: Mapping[str, Part] = {
-    "basket": Part(
+SCENARIOS: Mapping[str, Scenario] = {
+    "basket": Scenario(
         "abandoned_basket_1",
-        lambda world, person: _fill(person, GOODS[person.number % len(GOODS)]),
+        lambda setup, person: _fill(person, GOODS[person.number % len(GOODS)]),
     ),
-    "payment": Part("abandoned_basket_2", _pay),
-    "cheap": Part("basket_by_price", _by_price(("cup", "Coffee cup", 12.5))),
-    "middling": Part("basket_by_price", _by_price(("rug", "Hand-woven rug", 189.0))),
-    "dear": Part("basket_by_price", _by_price(("chair", "Reading chair", 240.0))),
-    "trial": Part("trial", _event("trial_viewed", product="Room planner")),
-    "birthday": Part("birthday", _grow_older),
-    "review": Part("review_thanks", _event("review_posted", product="Brass lamp")),
-    "bonus": Part("bonus", _event("bonus_credited", points=120, balance=300)),
-    "looks": Part("price_drop", _event("product_viewed", id="kettle")),
-    "waits": Part("back_in_stock", _event("stock_awaited", id="blanket")),
+    "payment": Scenario("abandoned_basket_2", _pay),
+    "cheap": Scenario("basket_by_price", _fill_by_price(("cup", "Coffee cup", 12.5))),
+    "middling": Scenario("basket_by_price", _fill_by_price(("rug", "Hand-woven rug", 189.0))),
+    "dear": Scenario("basket_by_price", _fill_by_price(("chair", "Reading chair", 240.0))),
+    "trial": Scenario("trial", _send_event("trial_viewed", product="Room planner")),
+    "birthday": Scenario("birthday", _set_birthday),
+    "review": Scenario("review_thanks", _send_event("review_posted", product="Brass lamp")),
+    "bonus": Scenario("bonus", _send_event("bonus_credited", points=120, balance=300)),
+    "looks": Scenario("price_drop", _send_event("product_viewed", id="kettle")),
+    "waits": Scenario("back_in_stock", _send_event("stock_awaited", id="blanket")),
 }
-# Who comes after whom: a dozen visitors play every part.
+# The order of assignment: a dozen visitors play every scenario.
 _ROUND = (
-    *PARTS, "basket", "basket", "payment", "trial", "bonus", "looks", "basket",
+    *SCENARIOS, "basket", "basket", "payment", "trial", "bonus", "looks", "basket",
     "", "", "", "", "", "",
 )  # fmt: skip

@@ -24,20 +24,20 @@ def run(folder: Path, *words: str, show: bool = True) -> None:
     *show* prints the command first, as one would type it. PushctlError when it fails.
     """
     if show:
-        output.say(f"  $ pushctl {' '.join(map(_quoted, words))}", "bold")
-    done = subprocess.run(_command("pushctl", words), cwd=folder, env=_environment())
+        output.say(f"  $ pushctl {' '.join(map(_quote, words))}", "bold")
+    done = subprocess.run(_make_command("pushctl", words), cwd=folder, env=_make_environment())
     if done.returncode:
-        raise _failed(folder, words, done.returncode)
+        raise _make_error(folder, words, done.returncode)
 
 
-def output_of(folder: Path, *words: str) -> str:
-    """Return what ``pushctl`` with *words* answers, unseen; PushctlError when it fails."""
-    command = _command("pushctl", words)
+def read_output(folder: Path, *words: str) -> str:
+    """Return the standard output of ``pushctl`` with *words*; PushctlError when it fails."""
+    command = _make_command("pushctl", words)
     done = subprocess.run(
-        command, cwd=folder, env=_environment(), capture_output=True, text=True
+        command, cwd=folder, env=_make_environment(), capture_output=True, text=True
     )
     if done.returncode:
-        raise _failed(folder, words, done.returncode, done.stderr)
+        raise _make_error(folder, words, done.returncode, done.stderr)
     return done.stdout
 
 
@@ -45,9 +45,9 @@ def serve(folder: Path, log: Path, module: str, *words: str) -> "subprocess.Pope
     """Start a Python *module* with *words* as a server that ends with this process."""
     with log.open("wb") as file:
         return subprocess.Popen(
-            _command(module, words),
+            _make_command(module, words),
             cwd=folder,
-            env=_environment(),
+            env=_make_environment(),
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -70,7 +70,7 @@ def wait_for(process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End a server as ``kill`` would; at last by force."""
+    """End a server with SIGTERM, after ten seconds with SIGKILL."""
     process.terminate()
     try:
         process.wait(timeout=10)
@@ -86,18 +86,18 @@ def free_port() -> int:
         return port
 
 
-def _command(module: str, words: Sequence[str]) -> list[str]:
+def _make_command(module: str, words: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", module, *words]
 
 
-def _failed(folder: Path, words: Sequence[str], code: int, said: str = "") -> PushctlError:
+def _make_error(folder: Path, words: Sequence[str], code: int, said: str = "") -> PushctlError:
     return PushctlError(
         f"`pushctl {' '.join(words)}` ended with {code}; its folder is {folder}. {said}".strip()
     )
 
 
-def _environment() -> dict[str, str]:
-    # The demo has a project of its own; what this shell says of another one is not meant.
+def _make_environment() -> dict[str, str]:
+    # Variables of this shell belong to another project.
     return {
         name: value for name, value in os.environ.items() if not name.startswith("PUSHCTL_")
     }
@@ -108,5 +108,5 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _quoted(word: str) -> str:
+def _quote(word: str) -> str:
     return f'"{word}"' if " " in word else word

@@ -1,10 +1,9 @@
 """
-The demo's story: from an empty folder to a basket that was won back, on one machine.
+The demo from an empty folder to a purchase after a reminder, on one machine.
 
-Nothing is pretended: the project is made by ``pushctl init``, the visitors reach
-``pushctl receive`` over HTTP, messages leave by ``pushctl send`` over TLS to a push
-service that checks them, and the visitors decrypt them. At the end the story holds
-what the visitors did against what ``pushctl stats`` counts.
+``pushctl init`` makes the project, visitors subscribe at ``pushctl receive`` over HTTP,
+``pushctl send`` sends messages over TLS to a push service that checks them, and visitors
+decrypt them. At the end what ``pushctl stats`` counts must be what the visitors did.
 """
 
 import json
@@ -17,23 +16,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushctl import output
-from pushctl.demo import nightwatch, people, presets, processes
-from pushctl.demo.crowd import TAG, Crowd, Web
+from pushctl.demo import automation, people, presets, processes
+from pushctl.demo.chapters import answer_messages, print_chapter, wait_until
+from pushctl.demo.crowd import TAG, Crowd, ReceiverClient
 from pushctl.demo.found import choose
 from pushctl.demo.pushservice import PushService
-from pushctl.demo.telling import answering, chapter, wait
-from pushctl.demo.world import World
+from pushctl.demo.setup import Setup
 from pushctl.errors import PushctlError, UsageError
 
 if TYPE_CHECKING:
-    from pushctl.demo.visitor import Visitor
+    from pushctl.demo.real_browser import RealBrowser
 
 REPORTS = 15.0  # seconds for the last report
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What the person asked for."""
+class Options:
+    """The options of ``pushctl demo``."""
 
     folder: Path
     visitors: int
@@ -43,53 +42,53 @@ class Wishes:
     seed: int
 
 
-def tell(wishes: Wishes) -> None:
-    """Tell the whole story; PushctlError when a chapter doesn't end as it should."""
+def run(options: Options) -> None:
+    """Run all chapters; PushctlError when one of them fails."""
     began = time.monotonic()
-    if wishes.folder.exists() and any(wishes.folder.iterdir()):
+    if options.folder.exists() and any(options.folder.iterdir()):
         raise UsageError(
-            f"{wishes.folder} is not empty. Name another folder with --folder, or remove it."
+            f"{options.folder} is not empty. Name another folder with --folder, or remove it."
         )
-    browser = choose(wishes.browser)
+    browser = choose(options.browser)
     with ExitStack() as stack:
-        world = _build(wishes, stack)
-        crowd = _arrive(world, wishes)
+        setup = _build(options, stack)
+        crowd = _subscribe(setup, options)
         visitor = None
         if browser is not None:
-            from pushctl.demo.visitor import Visitor  # needs the extra pushctl[demo]
+            from pushctl.demo.real_browser import RealBrowser  # needs the extra pushctl[demo]
 
-            visitor = stack.enter_context(Visitor(browser, world, watch=wishes.watch))
-            visitor.arrive()
-        _leave(world, crowd, visitor)
-        clicks = _remind(world, crowd, visitor)
-        _count(world, crowd, int(visitor is not None), clicks)
-        nightwatch.tell(world, crowd, int(visitor is not None))
-        _end(world, time.monotonic() - began)
-        if wishes.stay:
-            _stay(world)
+            visitor = stack.enter_context(RealBrowser(browser, setup, watch=options.watch))
+            visitor.subscribe()
+        _fill_baskets(setup, crowd, visitor)
+        clicks = _remind(setup, crowd, visitor)
+        _compare_stats(setup, crowd, int(visitor is not None), clicks)
+        automation.run(setup, crowd, int(visitor is not None))
+        _print_end(setup, time.monotonic() - began)
+        if options.stay:
+            _wait_forever(setup)
 
 
-def _build(wishes: Wishes, stack: ExitStack) -> World:
-    chapter("A project", "Config, keys, database, templates and the page's script.")
-    folder = wishes.folder.resolve()
+def _build(options: Options, stack: ExitStack) -> Setup:
+    print_chapter("A project", "Config, keys, database, templates and the page's script.")
+    folder = options.folder.resolve()
     shop_port, receiver_port = processes.free_port(), processes.free_port()
     shop = f"http://localhost:{shop_port}"
     receiver = f"http://localhost:{receiver_port}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    words = ["init", "--site", f"shop={shop}", "--contact", "mailto:demo@shop.example"]
-    words += ["--languages", "en,ar,tr", "--timezone", "Europe/Istanbul"]
-    processes.run(folder, *words, "--receiver-url", receiver)
+    init = ["init", "--site", f"shop={shop}", "--contact", "mailto:demo@shop.example"]
+    init += ["--languages", "en,ar,tr", "--timezone", "Europe/Istanbul"]
+    processes.run(folder, *init, "--receiver-url", receiver)
     service = stack.enter_context(PushService(folder / "push-service"))
-    _lead_to(service, folder / "pushctl.toml")
+    _configure_loopback(service, folder / "pushctl.toml")
     (folder / "logs").mkdir(mode=0o700)
     listen = f"--listen=127.0.0.1:{receiver_port}"
     _start(stack, folder, receiver_port, "pushctl", "receive", listen)
-    key = json.loads(processes.output_of(folder, "keys", "show", "--json"))[0]["public"]
-    world = World(folder, service, shop, receiver, key)
-    presets.publish(world, 1)
-    options = (f"--port={shop_port}", f"--receiver={receiver}", f"--feed={world.feed}")
-    _start(stack, folder, shop_port, "pushctl.demo.shop", *options)
-    return world
+    key = json.loads(processes.read_output(folder, "keys", "show", "--json"))[0]["public"]
+    setup = Setup(folder, service, shop, receiver, key)
+    presets.write_feed(setup, 1)
+    words = (f"--port={shop_port}", f"--receiver={receiver}", f"--feed={setup.feed}")
+    _start(stack, folder, shop_port, "pushctl.demo.shop", *words)
+    return setup
 
 
 def _start(stack: ExitStack, folder: Path, port: int, module: str, *words: str) -> None:
@@ -99,8 +98,8 @@ def _start(stack: ExitStack, folder: Path, port: int, module: str, *words: str) 
     processes.wait_for(server, port, log)
 
 
-def _lead_to(service: PushService, file: Path) -> None:
-    """Point the push services' names at this machine, in the demo's own pushctl.toml."""
+def _configure_loopback(service: PushService, file: Path) -> None:
+    """Map the push services' host names to this machine in the demo's pushctl.toml."""
     hosts = "".join(
         f'"{name}" = "{address}"\n' for name, address in service.loopback_hosts.items()
     )
@@ -112,24 +111,24 @@ def _lead_to(service: PushService, file: Path) -> None:
         )
 
 
-def _arrive(world: World, wishes: Wishes) -> Crowd:
-    chapter(
+def _subscribe(setup: Setup, options: Options) -> Crowd:
+    print_chapter(
         "Visitors subscribe",
-        f"{wishes.visitors} browsers with real keys, in Arabic, Turkish and English.",
+        f"{options.visitors} browsers with real keys, in Arabic, Turkish and English.",
     )
-    chance = random.Random(wishes.seed)
-    members = people.crowd(wishes.visitors, chance)
+    chance = random.Random(options.seed)
+    members = people.make_people(options.visitors, chance)
     for person in members:
-        person.endpoint = world.service.subscribe(person.service, world.key)
-    crowd = Crowd(members, Web(world.receiver, world.shop), chance)
+        person.endpoint = setup.service.subscribe(person.service, setup.key)
+    crowd = Crowd(members, ReceiverClient(setup.receiver, setup.shop), chance)
     with output.progress("Subscribing", len(members)) as progress:
-        for _ in crowd.subscribe(world.key):
+        for _ in crowd.subscribe(setup.key):
             progress.advance()
     return crowd
 
 
-def _leave(world: World, crowd: Crowd, visitor: "Visitor | None") -> None:
-    chapter(
+def _fill_baskets(setup: Setup, crowd: Crowd, visitor: "RealBrowser | None") -> None:
+    print_chapter(
         "Baskets are left",
         "Every third puts something into the basket and leaves without paying.",
     )
@@ -138,43 +137,45 @@ def _leave(world: World, crowd: Crowd, visitor: "Visitor | None") -> None:
             progress.advance()
     if visitor is not None:
         visitor.fill_basket()
-    processes.run(world.folder, "import")
-    processes.run(world.folder, "tags", "list")
+    processes.run(setup.folder, "import")
+    processes.run(setup.folder, "tags", "list")
 
 
-def _remind(world: World, crowd: Crowd, visitor: "Visitor | None") -> int:
+def _remind(setup: Setup, crowd: Crowd, visitor: "RealBrowser | None") -> int:
     """Send the reminder and wait for the answers; return the real browser's clicks."""
-    chapter("They are reminded", "One command; everybody in their own language.")
-    with answering(world, crowd) as done:
-        processes.run(world.folder, "send", "--tag", TAG, "--yes", "--name", "reminder")
+    print_chapter("They are reminded", "One command; everybody in their own language.")
+    with answer_messages(setup, crowd) as done:
+        processes.run(setup.folder, "send", "--tag", TAG, "--yes", "--name", "reminder")
         if visitor is not None:
-            visitor.come_back()
-        wait(lambda: done() >= crowd.with_basket, "all messages to arrive")
+            visitor.click_reminder()
+        wait_until(lambda: done() >= crowd.with_basket, "all messages to arrive")
     output.say("")
     for language, title in sorted(crowd.tally.titles.items()):
         output.say(f"  decrypted in {language}: {title}")
     if visitor is None:
         return 0
-    return int(visitor.clicked(lambda: _clicks(world) > crowd.tally.clicked))
+    return int(visitor.wait_for_click(lambda: _count_clicks(setup) > crowd.tally.clicked))
 
 
-def _clicks(world: World) -> int:
-    processes.output_of(world.folder, "import", "--json")
-    row = json.loads(processes.output_of(world.folder, "stats", "--json"))[0]
+def _count_clicks(setup: Setup) -> int:
+    processes.read_output(setup.folder, "import", "--json")
+    row = json.loads(processes.read_output(setup.folder, "stats", "--json"))[0]
     return int(row["clicked"])
 
 
-def _count(world: World, crowd: Crowd, real: int, clicks: int) -> None:
-    chapter("What came of it", "Push services only say accepted; the browsers say the rest.")
-    processes.run(world.folder, "import")
+def _compare_stats(setup: Setup, crowd: Crowd, real: int, clicks: int) -> None:
+    print_chapter(
+        "What came of it", "Push services only say accepted; the browsers say the rest."
+    )
+    processes.run(setup.folder, "import")
     tally = crowd.tally
     expected = {
         "accepted": crowd.with_basket + real,
         "shown": tally.shown + real,
         "clicked": tally.clicked + clicks,
     }
-    counted = _settled(world, expected)
-    processes.run(world.folder, "stats")
+    counted = _read_counts(setup, expected)
+    processes.run(setup.folder, "stats")
     output.say(
         f"  {tally.clicked + clicks} came back, {tally.bought} of them bought "
         "what was in the basket."
@@ -182,25 +183,25 @@ def _count(world: World, crowd: Crowd, real: int, clicks: int) -> None:
     if counted != expected or tally.unreadable:
         raise PushctlError(
             f"the demo's visitors did {expected} ({tally.unreadable} could not be decrypted), "
-            f"but stats counts {counted}. This is a bug; the project is in {world.folder}."
+            f"but stats counts {counted}. This is a bug; the project is in {setup.folder}."
         )
     output.say("  The same, to the last one, as what the visitors did.", "bold")
 
 
-def _settled(world: World, expected: Mapping[str, int]) -> Mapping[str, int]:
-    """Return what stats counts; a real browser's last report may still be on its way."""
+def _read_counts(setup: Setup, expected: Mapping[str, int]) -> Mapping[str, int]:
+    """Return what stats counts, within REPORTS seconds as *expected*: reports may be late."""
     deadline = time.monotonic() + REPORTS
     while True:
-        row = json.loads(processes.output_of(world.folder, "stats", "--json"))[0]
+        row = json.loads(processes.read_output(setup.folder, "stats", "--json"))[0]
         counted = {name: row[name] for name in expected}
         if counted == expected or time.monotonic() > deadline:
             return counted
         time.sleep(0.3)
-        processes.output_of(world.folder, "import", "--json")
+        processes.read_output(setup.folder, "import", "--json")
 
 
-def _end(world: World, seconds: float) -> None:
-    name = world.folder.name
+def _print_end(setup: Setup, seconds: float) -> None:
+    name = setup.folder.name
     output.say("")
     output.panel(
         f"cd {name}\n"
@@ -213,7 +214,7 @@ def _end(world: World, seconds: float) -> None:
     )
 
 
-def _stay(world: World) -> None:
-    output.say(f"  The shop stands at {world.shop}/ until you press Ctrl-C.", "bold")
+def _wait_forever(setup: Setup) -> None:
+    output.say(f"  The shop stands at {setup.shop}/ until you press Ctrl-C.", "bold")
     while True:
         time.sleep(3600)

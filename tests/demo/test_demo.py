@@ -11,7 +11,7 @@ import pytest
 
 from pushctl.demo import presets, verdict
 from pushctl.demo.browsers import find_browsers
-from pushctl.demo.crowd import Letter
+from pushctl.demo.crowd import ReceivedMessage
 from pushctl.rules.triggers import declaration
 from pushctl.store import Store
 from tests.support import presets as shipped
@@ -168,7 +168,7 @@ def test_the_month_knows_every_step_of_every_shipped_trigger() -> None:
         for name, trigger in triggers.items()
         for number, _ in enumerate(trigger.steps, 1)
     )
-    assert {part.trigger for part in presets.PARTS.values()} | {
+    assert {part.trigger for part in presets.SCENARIOS.values()} | {
         "welcome",
         *presets.EVERYBODY,
     } == set(triggers)
@@ -177,9 +177,12 @@ def test_the_month_knows_every_step_of_every_shipped_trigger() -> None:
 # --- whether the month went well: a fault of each kind is found --------------------------
 
 # Two were meant; both got the first and saw it, one has bought since, the other got more.
-WELL: dict[str, list[Letter]] = {
-    "basket/1": [Letter(1, 11, False, True, True), Letter(2, 12, False, True)],
-    "basket/2": [Letter(2, 13, False, True)],
+WELL: dict[str, list[ReceivedMessage]] = {
+    "basket/1": [
+        ReceivedMessage(1, 11, False, True, True),
+        ReceivedMessage(2, 12, False, True),
+    ],
+    "basket/2": [ReceivedMessage(2, 13, False, True)],
 }
 COUNTED = {
     "basket/1": {"accepted": 2, "shown": 2, "clicked": 1},
@@ -188,14 +191,14 @@ COUNTED = {
 
 
 def judge(
-    letters: dict[str, list[Letter]],
+    letters: dict[str, list[ReceivedMessage]],
     figures: dict[str, dict[str, int]] | None = None,
     meant: tuple[int, ...] = (1, 2),
     bought: tuple[int, ...] = (1,),
     real: int = 0,
 ) -> list[str]:
     return list(
-        verdict.faults(
+        verdict.find_faults(
             letters,
             {"basket": meant},
             figures or COUNTED,
@@ -224,17 +227,17 @@ def counted(step: str, **figures: int) -> dict[str, dict[str, int]]:
         (WELL, {"meant": (1,)}, "reached 1 who were not meant"),
         (WELL, {"bought": ()}, "basket/2 did not reach 1 of 2"),
         (
-            WELL | {"basket/2": [*WELL["basket/2"], Letter(2, 14, False)]},
+            WELL | {"basket/2": [*WELL["basket/2"], ReceivedMessage(2, 14, False)]},
             {"figures": counted("basket/2", accepted=2)},
             "basket/2 came twice to somebody",
         ),
         (
-            WELL | {"basket/2": [Letter(2, 13, True, True)]},
+            WELL | {"basket/2": [ReceivedMessage(2, 13, True, True)]},
             {},
             "basket/2 reached somebody who had bought",
         ),
         (
-            WELL | {"basket/1": [WELL["basket/1"][0], Letter(2, 12, False)]},
+            WELL | {"basket/1": [WELL["basket/1"][0], ReceivedMessage(2, 12, False)]},
             {"figures": counted("basket/1", shown=1)},
             "basket/2 reached somebody who had not seen the first",
         ),
@@ -251,7 +254,7 @@ def counted(step: str, **figures: int) -> dict[str, dict[str, int]]:
     ],
 )
 def test_a_fault_of_the_month_is_found(
-    letters: dict[str, list[Letter]], options: dict[str, object], fault: str
+    letters: dict[str, list[ReceivedMessage]], options: dict[str, object], fault: str
 ) -> None:
     found = judge(letters, **options)  # type: ignore[arg-type]
 

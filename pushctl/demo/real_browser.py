@@ -1,4 +1,4 @@
-"""The demo's one visitor with a real browser: Firefox or Chromium, as it is installed."""
+"""The demo's one visitor with a real browser: the installed Firefox or Chromium."""
 
 import time
 from collections.abc import Callable
@@ -15,21 +15,19 @@ from pushctl.demo.browsers import (
     Found,
     Google,
 )
-from pushctl.demo.world import World
+from pushctl.demo.setup import Setup
 from pushctl.errors import PushctlError
 
-# How long a person may take to click through the visible browser.
-PATIENCE = 300.0
-# And to click the reminder: desktops put it away by themselves after a while.
-CLICK = 120.0
+PATIENCE = 300.0  # seconds for a person to act in the visible browser
+CLICK = 120.0  # seconds to click the reminder; desktops remove it after a while
 
 
-class Visitor:
+class RealBrowser:
     """A real browser in the demo's shop; with *watch* a visible one that a person uses."""
 
-    def __init__(self, found: Found, world: World, *, watch: bool) -> None:
+    def __init__(self, found: Found, setup: Setup, *, watch: bool) -> None:
         self._found = found
-        self._world = world
+        self._setup = setup
         self._watch = watch
         self._stack = ExitStack()
         self._desktop: Desktop | None = None
@@ -46,7 +44,7 @@ class Visitor:
     ) -> None:
         self._stack.close()
 
-    def arrive(self) -> None:
+    def subscribe(self) -> None:
         """Open the shop and say yes to its notifications."""
         name = self._found.kind.capitalize()
         if self._watch:
@@ -55,12 +53,12 @@ class Visitor:
             output.say(f"  A real {name} comes by as well, and says yes to the invitation.")
             self._desktop = self._stack.enter_context(Desktop())
         self._browser = self._stack.enter_context(self._start())
-        self._browser.open(f"{self._world.shop}/?lang=en")
-        self._until("pushctl.ready.then(() => true)", 30)
+        self._browser.open(f"{self._setup.shop}/?lang=en")
+        self._wait_until("pushctl.ready.then(() => true)", 30)
         if not self._watch:
             # The permission is granted from the start, so it needs no invitation.
             self._browser.evaluate("pushctl.subscribe({ language: 'en' })")
-        self._until("pushctl.state().then((state) => state.subscribed)", PATIENCE)
+        self._wait_until("pushctl.state().then((state) => state.subscribed)", PATIENCE)
 
     def fill_basket(self) -> None:
         """Put something into the basket and leave the page."""
@@ -70,10 +68,10 @@ class Visitor:
             self._click("[data-add]")
         basket = "Object.keys(JSON.parse(localStorage.getItem('basket') ?? '{}')).length"
         # tag() without a name resolves to whether everything has been told.
-        self._until(f"{basket} > 0 && pushctl.tag()", PATIENCE)
+        self._wait_until(f"{basket} > 0 && pushctl.tag()", PATIENCE)
 
-    def come_back(self) -> None:
-        """See the reminder and click it; a person is left to do that (``clicked``)."""
+    def click_reminder(self) -> None:
+        """Click the reminder once it is shown; with *watch* the person clicks."""
         if self._desktop is None:
             return
         deadline = time.monotonic() + 30
@@ -85,8 +83,8 @@ class Visitor:
         output.say(f"  {self._found.kind.capitalize()} shows: {shown.title}")
         self._desktop.click(shown)
 
-    def clicked(self, told: Callable[[], bool]) -> bool:
-        """Wait until *told* says that the reminder was clicked; a person may let it be."""
+    def wait_for_click(self, told: Callable[[], bool]) -> bool:
+        """Return whether the reminder was clicked within CLICK seconds; *told* checks it."""
         if not self._watch:
             return True  # what isn't counted after that is a fault
         output.say("")
@@ -105,7 +103,7 @@ class Visitor:
         assert self._browser is not None
         self._browser.click(selector)
 
-    def _until(self, expression: str, patience: float) -> None:
+    def _wait_until(self, expression: str, patience: float) -> None:
         assert self._browser is not None
         deadline = time.monotonic() + patience
         while not self._browser.evaluate(expression):
@@ -114,8 +112,8 @@ class Visitor:
             time.sleep(0.1)
 
     def _start(self) -> Browser:
-        service = self._world.service
-        profile = self._world.folder / "browser"
+        service = self._setup.service
+        profile = self._setup.folder / "browser"
         bus = self._desktop.bus if self._desktop else None
         if self._found.kind == "firefox":
             return Firefox(

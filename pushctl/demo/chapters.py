@@ -1,4 +1,4 @@
-"""How the demo tells: chapters, waiting with a limit, visitors who answer meanwhile."""
+"""Parts of every chapter: its title, waiting with a limit, visitors who answer."""
 
 import queue
 import threading
@@ -10,7 +10,7 @@ from itertools import count
 
 from pushctl import output
 from pushctl.demo.crowd import Crowd
-from pushctl.demo.world import World
+from pushctl.demo.setup import Setup
 from pushctl.errors import PushctlError
 
 PATIENCE = 60.0  # seconds for all messages to arrive
@@ -18,17 +18,17 @@ PATIENCE = 60.0  # seconds for all messages to arrive
 _CHAPTERS = count(1)
 
 
-def chapter(title: str, line: str) -> None:
+def print_chapter(title: str, line: str) -> None:
     output.say("")
     output.say(f"{next(_CHAPTERS)}  {title}", "bold")
     output.say(f"   {line}", "dim")
 
 
 @contextmanager
-def answering(world: World, crowd: Crowd) -> Iterator["Counting"]:
-    """Let the visitors decrypt and answer what the push service brings, until the end."""
-    deliveries = world.service.deliveries()
-    counting = Counting()
+def answer_messages(setup: Setup, crowd: Crowd) -> Iterator["Count"]:
+    """Let visitors decrypt and answer messages within the block; yield the count so far."""
+    deliveries = setup.service.deliveries()
+    answered = Count()
     ended = threading.Event()
 
     def receive() -> None:
@@ -38,20 +38,20 @@ def answering(world: World, crowd: Crowd) -> Iterator["Counting"]:
             except queue.Empty:
                 continue
             crowd.receive(message.endpoint, message.body)
-            counting.add()
+            answered.add()
 
     with ThreadPoolExecutor(4) as pool:
         working = [pool.submit(receive) for _ in range(4)]
         try:
-            yield counting
+            yield answered
         finally:
             ended.set()
             for one in working:
                 one.result()
 
 
-class Counting:
-    """A count that several threads add to."""
+class Count:
+    """A thread-safe count; call it to read it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -65,7 +65,7 @@ class Counting:
         return self._count
 
 
-def wait(ready: Callable[[], bool], what: str) -> None:
+def wait_until(ready: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + PATIENCE
     while not ready():
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""What runs while the demo's story is told, and where it is found."""
+"""The running parts of the demo and their addresses."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from pushctl.demo.pushservice import PushService
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class Setup:
     folder: Path  # the project's
     service: PushService
     shop: str  # its origin
