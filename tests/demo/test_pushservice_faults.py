@@ -8,7 +8,7 @@ import pycurl
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.demo.pushservice.faults import Dice, read
+from pushctl.demo.pushservice.faults import FaultPicker, read
 from tests.support.pushservice import HTTP1, HTTP2, Application, encrypt, post
 
 WORD = b"{}"
@@ -152,18 +152,20 @@ def test_delays_are_kept(service: PushService, shop: Application) -> None:
 
 def test_dice_fall_the_same_way_with_the_same_seed() -> None:
     script = read([{"delay": [0.1, 0.2]}, {"share": 0.3, "do": "silence"}])
-    one, two = ([Dice(script, 7).throw("h", "/") for _ in range(1)] for _ in range(2))
+    one, two = ([FaultPicker(script, 7).pick("h", "/") for _ in range(1)] for _ in range(2))
     assert one == two
-    dice = Dice(script, 7)
-    thrown = [dice.throw("fcm.googleapis.com", "/wp/x") for _ in range(2000)]
+    dice = FaultPicker(script, 7)
+    thrown = [dice.pick("fcm.googleapis.com", "/wp/x") for _ in range(2000)]
     silent = sum(fault.do == "silence" for fault, _ in thrown)
     assert 500 < silent < 700
     assert all(0.1 <= delay <= 0.2 for _, delay in thrown)
 
 
 def test_a_script_counts_what_fits_a_line() -> None:
-    dice = Dice(read([{"host": "a", "after": 1, "first": 2, "do": "answer", "status": 503}]))
-    acts = [dice.throw(host, "/")[0].do for host in ("b", "a", "a", "a", "a")]
+    dice = FaultPicker(
+        read([{"host": "a", "after": 1, "first": 2, "do": "answer", "status": 503}])
+    )
+    acts = [dice.pick(host, "/")[0].do for host in ("b", "a", "a", "a", "a")]
     assert acts == ["pass", "pass", "answer", "answer", "pass"]
 
 

@@ -8,9 +8,9 @@ An embedded push service for tests and the demo; it checks like the real ones.
         message = waiting.get(timeout=5)
 """
 
-from pushctl.demo.pushservice.doors import Ports
 from pushctl.demo.pushservice.exchange import Message
 from pushctl.demo.pushservice.firefox import Acknowledgement
+from pushctl.demo.pushservice.servers import Ports
 from pushctl.demo.pushservice.service import PushService
 from pushctl.demo.pushservice.sink import Receipt
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Event
 
 from pushctl import output
-from pushctl.demo.pushservice.doors import Ports
+from pushctl.demo.pushservice.servers import Ports
 from pushctl.demo.pushservice.service import PushService
 
 

@@ -30,22 +30,22 @@ def judge(case: Case) -> Verdict:
         return _refuse(403, "BadJwtToken")
     if case.gone:
         return _refuse(410, "Unregistered")
-    return _form(case) or accept(case, signed.key, ("apns-id", case.id))
+    return _check_form(case) or accept(case, signed.key, ("apns-id", case.id))
 
 
-def _form(case: Case) -> Verdict | None:
+def _check_form(case: Case) -> Verdict | None:
     headers, body = case.request.headers, case.request.body
-    ttl = checks.ttl(headers)
+    ttl = checks.read_ttl(headers)
     if len(body) > checks.MAX_BODY:
         return _refuse(413, "PayloadTooLarge")
     if ttl is None or ttl < 0:
         return _refuse(400, "BadTtl")
     # base64url of whole bytes never leaves a remainder of 1: 5 and 13 characters fail.
-    if not checks.topic_holds(headers) or len(headers.get("topic", "")) % 4 == 1:
+    if not checks.is_valid_topic(headers) or len(headers.get("topic", "")) % 4 == 1:
         return _refuse(400, "BadWebPushTopic")
-    if not checks.urgency_holds(headers):
+    if not checks.is_valid_urgency(headers):
         return _refuse(400, "BadUrgency")
-    if checks.encoding_flaw(headers, body):
+    if checks.find_encoding_flaw(headers, body):
         return _refuse(400, "BadWebPushRequest")
     return None
 

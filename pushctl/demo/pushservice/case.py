@@ -1,4 +1,4 @@
-"""One request at a push service's door, and the message that it becomes. Pure."""
+"""One request to a push service, and its verdict. Pure."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,9 @@ def refuse(status: int, *headers: tuple[str, str], body: bytes = b"") -> Verdict
 def accept(
     case: Case, sender: str, *headers: tuple[str, str], status: int = 201, body: bytes = b""
 ) -> Verdict:
-    """Return the verdict that takes the message of *case*; its address is known."""
+    """Return the verdict that accepts the message of *case*, whose address is known."""
     given = case.request.headers
-    ttl = min(checks.ttl(given) or 0, LONGEST_TTL)
+    ttl = min(checks.read_ttl(given) or 0, LONGEST_TTL)
     assert case.address is not None
     message = Message(
         id=case.id,

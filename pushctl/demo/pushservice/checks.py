@@ -1,4 +1,4 @@
-"""What all push services look at beside VAPID: the headers and the body's frame. Pure."""
+"""Checks of all push services beside VAPID: headers and the body's frame. Pure."""
 
 import re
 from collections.abc import Mapping
@@ -17,33 +17,33 @@ _HEAD = 16 + 4 + 1 + 65
 _LEAST_RECORD = 1 + 16
 
 
-def ttl(headers: Mapping[str, str]) -> int | None:
+def read_ttl(headers: Mapping[str, str]) -> int | None:
     """Return the TTL in seconds, maybe negative; None when it is no number."""
     given = headers.get("ttl", "")
     return int(given) if _NUMBER.fullmatch(given) else None
 
 
-def topic_holds(headers: Mapping[str, str]) -> bool:
+def is_valid_topic(headers: Mapping[str, str]) -> bool:
     return "topic" not in headers or _TOPIC.fullmatch(headers["topic"]) is not None
 
 
-def urgency_holds(headers: Mapping[str, str]) -> bool:
-    """Say whether Urgency is one of the four values, given once (RFC 8030, section 5.3)."""
+def is_valid_urgency(headers: Mapping[str, str]) -> bool:
+    """Return whether Urgency is one of the four values (RFC 8030, section 5.3)."""
     return headers.get("urgency", "normal") in URGENCIES
 
 
-def encoding_flaw(headers: Mapping[str, str], body: bytes) -> str | None:
-    """Say what is wrong with the encryption's form, or None; a push may have no body."""
+def find_encoding_flaw(headers: Mapping[str, str], body: bytes) -> str | None:
+    """Return the fault in the encryption's form, or None; a push may have no body."""
     if not body:
         return None
     if headers.get("content-encoding") != "aes128gcm":
         return "Content-Encoding is not aes128gcm"
     if "dh=" in headers.get("crypto-key", "") or "salt=" in headers.get("encryption", ""):
         return "Crypto-Key or Encryption beside aes128gcm"
-    return _frame_flaw(body)
+    return _find_frame_flaw(body)
 
 
-def _frame_flaw(body: bytes) -> str | None:
+def _find_frame_flaw(body: bytes) -> str | None:
     if len(body) < _HEAD + _LEAST_RECORD:
         return "the body is shorter than one record"
     record_size = int.from_bytes(body[16:20], "big")

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from pushctl.demo.pushservice import protobuf
 from pushctl.demo.pushservice.addresses import key_hash
-from pushctl.demo.pushservice.counter import Counter
+from pushctl.demo.pushservice.broker import Broker
 from pushctl.demo.pushservice.exchange import Address, Answer, Message, Request
 from pushctl.demo.pushservice.protobuf import Fixed64
 from pushctl.rules.tokens import decode
@@ -25,7 +25,7 @@ _BETWEEN = " "  # within a channel: app and subtype; neither holds a space
 
 
 def check_in(request: Request) -> Answer:
-    """Give a browser its Android id and security token, the ones that it has if any."""
+    """Return the browser's Android id and security token; new ones when it has none."""
     asked = protobuf.decode(request.body)
     device, token = asked.get(2, 0), asked.get(13, 0)
     if not (isinstance(device, int) and isinstance(token, int) and device and token):
@@ -42,14 +42,14 @@ def check_in(request: Request) -> Answer:
     return Answer(200, (("content-type", "application/x-protobuffer"),), answer)
 
 
-def register(request: Request, counter: Counter, token: Callable[[Address], str]) -> Answer:
-    """Register an application's key, or end it; both come as a form."""
+def register(request: Request, broker: Broker, token: Callable[[Address], str]) -> Answer:
+    """Register an application's key, or end its registration; both are sent as a form."""
     form = dict(parse_qsl(request.body.decode("latin-1")))
     subtype = form.get("X-subtype", "")
     channel = f"{form.get('app', '')}{_BETWEEN}{subtype}"
     device = form.get("device", "")
     if form.get("delete") == "true":
-        counter.end_channel(device, channel)
+        broker.end_channel(device, channel)
         return _text(f"deleted={form.get('app', '')}")
     # Chromium registers a service of its own too, without a key: it wants an answer.
     sender = form.get("sender", "")
@@ -66,25 +66,27 @@ def _text(body: str) -> Answer:
 
 
 class Mcs:
-    """The long-lived TLS connections that messages come down on."""
+    """The long-lived TLS connections that bring messages to Chromium."""
 
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
         self._writers: set[asyncio.StreamWriter] = set()
 
-    def hang_up(self) -> None:
+    def close_all(self) -> None:
         for writer in self._writers:
             writer.close()
 
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Speak with one browser until it leaves."""
+    async def serve_browser(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Serve one browser until it disconnects."""
         device = ""
         self._writers.add(writer)
 
         def deliver(message: Message) -> bool:
-            _send(writer, _DATA, _stanza(message))
+            _send(writer, _DATA, _make_stanza(message))
             # An acknowledgement says "received" and nothing of decryption: not awaited.
-            self._counter.done(message.address.device, message.id)
+            self._broker.done(message.address.device, message.id)
             return True
 
         try:
@@ -94,8 +96,8 @@ class Mcs:
                 tag, body = await _receive(reader)
                 if tag == _LOGIN:
                     device = _text_field(protobuf.decode(body), 3)
-                    _send(writer, _LOGGED_IN, _logged_in(body))
-                    self._counter.connect(device, deliver)
+                    _send(writer, _LOGGED_IN, _make_login_answer(body))
+                    self._broker.connect(device, deliver)
                 elif tag == _PING:
                     _send(writer, _PING_ACK, b"")
                 elif tag == _CLOSE:
@@ -103,12 +105,12 @@ class Mcs:
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             return
         finally:
-            self._counter.disconnect(device, deliver)
+            self._broker.disconnect(device, deliver)
             self._writers.discard(writer)
             writer.close()
 
 
-def _stanza(message: Message) -> bytes:
+def _make_stanza(message: Message) -> bytes:
     app, _, subtype = message.address.channel.partition(_BETWEEN)
     fields: list[tuple[int, int | str | bytes]] = [
         (3, message.sender),
@@ -124,7 +126,7 @@ def _stanza(message: Message) -> bytes:
     return protobuf.encode([*fields, (24, 1)])
 
 
-def _logged_in(login: bytes) -> bytes:
+def _make_login_answer(login: bytes) -> bytes:
     asked = _text_field(protobuf.decode(login), 1)
     return protobuf.encode([(1, asked), (8, int(time.time() * 1000))])
 

@@ -1,7 +1,7 @@
 """
-The plain loopback port: Chromium's check-in and registration, and the service's handle.
+The plain loopback port: Chromium's check-in and registration, and control of the service.
 
-The handle is for tests and the demo in another process; JSON in and out::
+Control is for tests and the demo in another process; JSON in and out::
 
     POST /control/subscribe {"service": "fcm", "key": base64url}   -> {"endpoint"}
     POST /control/expire    {"endpoint"}                           -> {}
@@ -18,19 +18,19 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from pushctl.demo.pushservice import chromium
-from pushctl.demo.pushservice.counter import Counter
+from pushctl.demo.pushservice.broker import Broker
 from pushctl.demo.pushservice.exchange import Address, Answer, Message, Request
 from pushctl.demo.pushservice.faults import PASS, Fault
 from pushctl.demo.pushservice.firefox import Acknowledgement
+from pushctl.demo.pushservice.handler import Responder
 from pushctl.demo.pushservice.sink import Receipt
-from pushctl.demo.pushservice.stage import Responder
 from pushctl.rules.tokens import encode
 
 Json = Mapping[str, Any]
 
 
 class Handle(Protocol):
-    """What the control port may ask of the service."""
+    """What the control port calls of the service."""
 
     def subscribe(self, service: str, key: str) -> str: ...
     def expire(self, endpoint: str) -> None: ...
@@ -41,13 +41,11 @@ class Handle(Protocol):
 
 
 class Control:
-    """A stage of its own (see stage.Handler) for the plain port."""
+    """The handler of the plain port; see handler.Handler."""
 
-    def __init__(
-        self, handle: Handle, counter: Counter, token: Callable[[Address], str]
-    ) -> None:
+    def __init__(self, handle: Handle, broker: Broker, token: Callable[[Address], str]) -> None:
         self._handle = handle
-        self._counter = counter
+        self._broker = broker
         self._token = token
 
     def opened(self, host: str, path: str, responder: Responder) -> tuple[Fault, float]:
@@ -67,7 +65,7 @@ class Control:
         if path == "/checkin":
             return chromium.check_in(request)
         if path == "/register3":
-            return chromium.register(request, self._counter, self._token)
+            return chromium.register(request, self._broker, self._token)
         # A page in a browser can post here too, but not as JSON without asking first.
         if path.startswith("/control/") and (
             request.method == "GET" or request.headers.get("content-type") == "application/json"

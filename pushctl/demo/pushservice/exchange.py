@@ -1,4 +1,4 @@
-"""What is asked of the push service and what it answers, as values."""
+"""Requests, answers and messages of the push service, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a subscription's messages go: what its token says."""
+    """Where a subscription's messages go, as its token holds it."""
 
     service: str  # "mozilla", "fcm", "wns", "apple"
     device: str  # the browser: a uaid, an Android id, or "simulated-..."
@@ -38,7 +38,7 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What was accepted for a browser; *body* is still encrypted to it."""
+    """An accepted message; *body* is encrypted for its browser."""
 
     id: str
     address: Address
@@ -54,7 +54,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """An answer and what it means: a message to deliver, or one to take back."""
+    """An answer, with a message to deliver or one to recall."""
 
     answer: Answer
     message: Message | None = None

@@ -1,8 +1,8 @@
 """
-Trouble by script: what to do instead of, or before, a proper answer. Pure but for dice.
+Faults by script: what to do instead of, or before, a proper answer. Pure but for chance.
 
 A script is a list of objects, tried in order for every request. Lines that pass only add
-their delay; the first other one that fits and whose dice fall decides. As JSON::
+their delay; the first other one that fits, by its share of chance, decides. As JSON::
 
     [{"delay": [0.002, 0.03]},
      {"host": "fcm.googleapis.com", "share": 0.05, "do": "reset_after"},
@@ -66,11 +66,11 @@ PASS = Fault()
 
 
 def read(script: Sequence[Mapping[str, Any]]) -> tuple[Fault, ...]:
-    """Return *script* as faults; ValueError names the line and what it can't hold."""
-    return tuple(_line(number, line) for number, line in enumerate(script, 1))
+    """Return *script* as faults; ValueError names the line and its fault."""
+    return tuple(_read_line(number, line) for number, line in enumerate(script, 1))
 
 
-def _line(number: int, line: Mapping[str, Any]) -> Fault:
+def _read_line(number: int, line: Mapping[str, Any]) -> Fault:
     unknown = line.keys() - {known.name for known in fields(Fault)}
     if unknown:
         raise ValueError(f"line {number}: unknown {', '.join(sorted(unknown))}")
@@ -80,19 +80,19 @@ def _line(number: int, line: Mapping[str, Any]) -> Fault:
     return fault
 
 
-class Dice:
-    """A script being played: repeatable, as the dice have a seed."""
+class FaultPicker:
+    """Picks the faults of a script; the same *seed* picks the same ones."""
 
     def __init__(self, script: Sequence[Fault] = (), seed: int = 0) -> None:
         self._script = tuple(script)
         self._random = random.Random(seed)
         self._met = [0] * len(self._script)
 
-    def throw(self, host: str, path: str) -> tuple[Fault, float]:
+    def pick(self, host: str, path: str) -> tuple[Fault, float]:
         """Return the fault for one request and its delay in seconds."""
         delay = 0.0
         for index, fault in enumerate(self._script):
-            if not self._falls(index, fault, host, path):
+            if not self._applies(index, fault, host, path):
                 continue
             if fault.delay[1]:
                 delay += self._random.uniform(*fault.delay)
@@ -101,10 +101,10 @@ class Dice:
         return PASS, delay
 
     def wrong_tls(self, host: str | None) -> bool:
-        """Say whether a handshake for *host* gets the certificate of another."""
+        """Return whether a handshake for *host* gets the certificate of another name."""
         return any(f.do == "wrong_tls" and f.host in ("*", host) for f in self._script)
 
-    def _falls(self, index: int, fault: Fault, host: str, path: str) -> bool:
+    def _applies(self, index: int, fault: Fault, host: str, path: str) -> bool:
         if fault.host not in ("*", host) or fault.path not in path:
             return False
         if fault.do == "wrong_tls":

@@ -38,22 +38,22 @@ def judge(case: Case) -> Verdict:
         return refuse(403, body=b"invalid JWT provided: " + signed.flaw.value.encode())
     if case.gone:
         return refuse(410, body=_GONE)
-    return _form(case) or accept(
+    return _check_form(case) or accept(
         case, signed.key, ("location", f"{request.origin}/0:{case.id}")
     )
 
 
-def _form(case: Case) -> Verdict | None:
+def _check_form(case: Case) -> Verdict | None:
     headers, body = case.request.headers, case.request.body
-    ttl = checks.ttl(headers)
+    ttl = checks.read_ttl(headers)
     if len(body) > checks.MAX_BODY:
         return refuse(413, body=b"payload size limit exceeded")
     if ttl is None or ttl < 0:
         return refuse(400, body=b"TTL header must be a non-negative integer")
-    if not checks.topic_holds(headers):
+    if not checks.is_valid_topic(headers):
         return refuse(400, body=b"Topic header is invalid")
-    if not checks.urgency_holds(headers):
+    if not checks.is_valid_urgency(headers):
         return refuse(400, body=b"Urgency header is invalid")
-    if flaw := checks.encoding_flaw(headers, body):
+    if flaw := checks.find_encoding_flaw(headers, body):
         return refuse(400, body=flaw.encode())
     return None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pushctl.demo.pushservice.addresses import key_hash
-from pushctl.demo.pushservice.counter import Counter
+from pushctl.demo.pushservice.broker import Broker
 from pushctl.demo.pushservice.exchange import Address, Message
 from pushctl.rules.tokens import decode
 
@@ -39,13 +39,13 @@ class Acknowledgement:
 class Firefox:
     """All Firefoxes; ``websocket.serve_firefox`` brings their messages."""
 
-    def __init__(self, counter: Counter, endpoint: Callable[[Address], str]) -> None:
-        self._counter = counter
+    def __init__(self, broker: Broker, endpoint: Callable[[Address], str]) -> None:
+        self._broker = broker
         self._endpoint = endpoint
         self.acknowledged: list[Acknowledgement] = []
 
     def open_session(self, send: Send) -> "Session":
-        return Session(send, self._counter, self._endpoint, self.acknowledged)
+        return Session(send, self._broker, self._endpoint, self.acknowledged)
 
 
 class Session:
@@ -54,12 +54,12 @@ class Session:
     def __init__(
         self,
         send: Send,
-        counter: Counter,
+        broker: Broker,
         endpoint: Callable[[Address], str],
         acknowledged: list[Acknowledgement],
     ) -> None:
         self._send = send
-        self._counter = counter
+        self._broker = broker
         self._endpoint = endpoint
         self._acknowledged = acknowledged
         self._uaid = ""
@@ -85,7 +85,7 @@ class Session:
                 await self._say({})
 
     def leave(self) -> None:
-        self._counter.disconnect(self._uaid, self._deliver)
+        self._broker.disconnect(self._uaid, self._deliver)
 
     async def _hello(self, said: Json) -> None:
         # Any well-formed uaid is taken: another one in the reply would make Firefox
@@ -97,7 +97,7 @@ class Session:
         await self._say(
             {**_reply(said), "uaid": self._uaid, "use_webpush": True, "broadcasts": {}}
         )
-        self._counter.connect(self._uaid, self._deliver)
+        self._broker.connect(self._uaid, self._deliver)
 
     async def _register(self, said: Json) -> None:
         address = self._address(said)
@@ -107,7 +107,7 @@ class Session:
         )
 
     def _unregister(self, said: Json) -> None:
-        self._counter.end_channel(self._uaid, said["channelID"])
+        self._broker.end_channel(self._uaid, said["channelID"])
 
     def _address(self, said: Json) -> Address:
         key = said.get("key")
@@ -116,7 +116,7 @@ class Session:
 
     def _done(self, update: Mapping[str, Any]) -> None:
         self._acknowledged.append(Acknowledgement(update["version"], update.get("code", 0)))
-        self._counter.done(self._uaid, update["version"])
+        self._broker.done(self._uaid, update["version"])
 
     def _deliver(self, message: Message) -> bool:
         said: Json = {

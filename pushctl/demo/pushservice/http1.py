@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from pushctl.demo.pushservice.exchange import Answer, Request
 from pushctl.demo.pushservice.faults import Fault
-from pushctl.demo.pushservice.stage import Handler
+from pushctl.demo.pushservice.handler import Handler
 
 MAX_HEAD = 32 * 1024
 MAX_BODY = 1024 * 1024
@@ -95,7 +95,7 @@ class _Pending:
 
 
 class Http1Responder:
-    """The way back of one request; see stage.Responder."""
+    """Answers one request; see handler.Responder."""
 
     def __init__(self, connection: Http1) -> None:
         self._connection = connection
@@ -130,7 +130,7 @@ class Http1Responder:
         # Answers that are written in pieces end with the connection.
         self._transport.close()
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         self._transport.close()
 
     def reset(self, scope: str) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pushctl.demo.pushservice import hpack
 from pushctl.demo.pushservice.exchange import Answer, Request
 from pushctl.demo.pushservice.faults import WHOLE_CONNECTION, Fault
+from pushctl.demo.pushservice.handler import Handler
 from pushctl.demo.pushservice.http1 import MAX_BODY, abort
-from pushctl.demo.pushservice.stage import Handler
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
@@ -266,7 +266,7 @@ class Http2:
 
 
 class Http2Responder:
-    """The way back of one stream; see stage.Responder."""
+    """Answers one stream; see handler.Responder."""
 
     __slots__ = ("_connection", "_number")
 
@@ -312,7 +312,7 @@ class Http2Responder:
         else:
             self._connection.reset(self._number)
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         self._connection.flush()
         self._connection.transport.close()
 

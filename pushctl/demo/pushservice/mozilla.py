@@ -59,13 +59,13 @@ def judge(case: Case) -> Verdict:
     if case.gone:
         aged = ("cache-control", "max-age=86400")
         return Verdict(error(410, 106, "No such subscription", aged))
-    return _form(case) or _accept(case, signed)
+    return _check_form(case) or _accept(case, signed)
 
 
-def _form(case: Case) -> Verdict | None:
+def _check_form(case: Case) -> Verdict | None:
     headers, body = case.request.headers, case.request.body
-    ttl = checks.ttl(headers)
-    flaw = checks.encoding_flaw(headers, body)
+    ttl = checks.read_ttl(headers)
+    flaw = checks.find_encoding_flaw(headers, body)
     if len(body) > _MAX_BODY or (body and len(body) > checks.MAX_BODY):
         # The real limit is 5630 bytes; what exceeds 4096 fails elsewhere, so it fails here.
         return Verdict(error(413, 104, "This message is intended for a constrained device"))
@@ -75,9 +75,9 @@ def _form(case: Case) -> Verdict | None:
         return Verdict(error(400, 114, "TTL must not be negative"))
     if flaw:
         return Verdict(error(400, 110, flaw))
-    if not checks.topic_holds(headers):
+    if not checks.is_valid_topic(headers):
         return Verdict(error(400, 113, "Invalid Topic: at most 32 of A-Za-z0-9_-"))
-    if not checks.urgency_holds(headers):
+    if not checks.is_valid_urgency(headers):
         return Verdict(error(400, 110, "Urgency is none of the four values"))
     return None
 

@@ -14,7 +14,7 @@ def route(request: Request) -> tuple[str, str]:
     By host name; on a bare loopback host by path, so that an endpoint may also lie
     directly on 127.0.0.1.
     """
-    service = _service(request.host.partition(":")[0], request.path)
+    service = _find_service(request.host.partition(":")[0], request.path)
     path = request.path
     tail = path.rpartition("/")[2]
     match service:
@@ -27,9 +27,9 @@ def route(request: Request) -> tuple[str, str]:
     return service, path.removeprefix("/") if service else ""
 
 
-def _service(host: str, path: str) -> str:
+def _find_service(host: str, path: str) -> str:
     if host in ("127.0.0.1", "localhost"):
-        return _by_path(path)
+        return _find_service_by_path(path)
     if host.endswith(".push.services.mozilla.com"):
         return "mozilla"
     if host in ("fcm.googleapis.com", "jmt17.google.com"):
@@ -39,7 +39,7 @@ def _service(host: str, path: str) -> str:
     return "apple" if host.endswith(".push.apple.com") else ""
 
 
-def _by_path(path: str) -> str:
+def _find_service_by_path(path: str) -> str:
     if path.startswith((*_MOZILLA, "/m/")):
         return "mozilla"
     if path.startswith(fcm.PATHS):

@@ -20,16 +20,16 @@ from types import TracebackType
 from typing import Any, Self
 
 from pushctl.demo.pushservice import addresses, certificates, simulated
+from pushctl.demo.pushservice.broker import Broker
 from pushctl.demo.pushservice.chromium import Mcs
 from pushctl.demo.pushservice.control import Control
-from pushctl.demo.pushservice.counter import Counter
-from pushctl.demo.pushservice.doors import LOOPBACK, Doors, Ports, Rooms
 from pushctl.demo.pushservice.exchange import Address, Message, Request
-from pushctl.demo.pushservice.faults import Dice, read
+from pushctl.demo.pushservice.faults import FaultPicker, read
 from pushctl.demo.pushservice.firefox import Acknowledgement, Firefox
+from pushctl.demo.pushservice.handler import ScriptedHandler
 from pushctl.demo.pushservice.routes import route
+from pushctl.demo.pushservice.servers import LOOPBACK, Ports, Servers, Services
 from pushctl.demo.pushservice.sink import Receipt, Sink
-from pushctl.demo.pushservice.stage import Stage
 from pushctl.rules.tokens import decode
 
 _PATIENCE = 15.0  # seconds for starting and stopping
@@ -41,8 +41,8 @@ class PushService:
 
     *folder* keeps the CA (``ca.pem``), the secret of the tokens, which makes endpoints
     outlive a restart, and with *log* the list of all bodies read (``sink.log``).
-    *script* and *seed* are for faults.Dice; *checks* off answers 201 to everything, for
-    speed; *receipts* off keeps no list of what was read, so that an hour of messages
+    *script* and *seed* are for faults.FaultPicker; *checks* off answers 201 to everything,
+    for speed; *receipts* off keeps no list of what was read, so that an hour of messages
     fits into memory; *streams* is how many HTTP/2 streams a connection may have open.
     """
 
@@ -68,10 +68,12 @@ class PushService:
         self.spki = ""  # of the certificate, for Chromium's switch; known once started
         self._secret = _secret(folder / "secret")
         self._simulated = simulated.Simulated()
-        self._counter = Counter(self._secret, self._simulated, checks=checks)
+        self._broker = Broker(self._secret, self._simulated, checks=checks)
         self._sink = Sink(folder / "sink.log" if log else None, keep=receipts)
-        self._stage = Stage(self._counter, self._sink, Dice(read(script), seed))
-        self._firefox = Firefox(self._counter, self._endpoint)
+        self._handler = ScriptedHandler(
+            self._broker, self._sink, FaultPicker(read(script), seed)
+        )
+        self._firefox = Firefox(self._broker, self._endpoint)
         self._streams = streams
         self._loop = asyncio.new_event_loop()
         self._started: Future[Ports] = Future()
@@ -85,7 +87,7 @@ class PushService:
         return self
 
     def stop(self) -> None:
-        """Close everything at once; browsers see their connections end."""
+        """Close all ports and connections."""
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join(_PATIENCE)
@@ -150,11 +152,11 @@ class PushService:
         address = addresses.unseal(token, self._secret)
         if address is None:
             raise ValueError("this endpoint is not one of this service's")
-        self._loop.call_soon_threadsafe(self._counter.end, address)
+        self._loop.call_soon_threadsafe(self._broker.end, address)
 
     def play(self, script: Sequence[Mapping[str, Any]], seed: int = 0) -> None:
         """Replace the script of faults; an empty one ends all trouble."""
-        self._stage.dice = Dice(read(script), seed)
+        self._handler.picker = FaultPicker(read(script), seed)
 
     def receipts(self, after: int = 0) -> list[Receipt]:
         """Return every complete body that was read, without the first *after*."""
@@ -165,11 +167,11 @@ class PushService:
         return self._simulated.listen()
 
     def delivered(self, after: int = 0) -> list[Message]:
-        """Return what they were sent since this was first asked."""
+        """Return what simulated browsers were sent since the first call."""
         return self._simulated.recorded(after)
 
     def acknowledged(self) -> list[Acknowledgement]:
-        """Return what Firefox said of its messages: 100 is delivered, 101 not decrypted."""
+        """Return Firefox's acknowledgements: 100 is delivered, 101 not decrypted."""
         return list(self._firefox.acknowledged)
 
     def _run(self) -> None:
@@ -187,14 +189,16 @@ class PushService:
         authority = certificates.make()
         self.spki = authority.good.spki
         self.ca.write_bytes(authority.pem)
-        control = Control(self, self._counter, self._token)
-        rooms = Rooms(self._stage, control, self._firefox, Mcs(self._counter), self._streams)
-        doors = Doors(rooms, authority, self.folder)
+        control = Control(self, self._broker, self._token)
+        services = Services(
+            self._handler, control, self._firefox, Mcs(self._broker), self._streams
+        )
+        servers = Servers(services, authority, self.folder)
         try:
-            self._started.set_result(await doors.open(self.ports))
+            self._started.set_result(await servers.open(self.ports))
             await self._stopping.wait()
         finally:
-            await doors.close()
+            await servers.close()
 
     def _endpoint(self, address: Address) -> str:
         return addresses.endpoint(address, self._secret, addresses.PREFIXES[address.service])

@@ -1,4 +1,4 @@
-"""What simulated browsers receive: handed to whoever asked, from any thread."""
+"""The simulated browsers: their messages go to queues that any thread may read."""
 
 import queue
 import threading
@@ -9,7 +9,7 @@ PREFIX = "simulated-"  # of their device names
 
 
 class Simulated:
-    """All simulated browsers at once; without a listener what comes is dropped."""
+    """All simulated browsers; their messages are dropped while nothing listens."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -30,7 +30,7 @@ class Simulated:
         return listener
 
     def recorded(self, after: int = 0) -> list[Message]:
-        """Return what arrived since this was first asked, without the first *after*."""
+        """Return the messages since the first call, without the first *after*."""
         with self._lock:
             if self._record is None:
                 self._record = []

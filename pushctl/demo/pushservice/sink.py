@@ -1,9 +1,9 @@
 """
-What was read to the end, in order: a list in memory, and a file when one is named.
+The log of all complete bodies, in order: a list in memory, and a file if one is named.
 
 A line of the file: seconds of the monotonic clock, host, path, Topic or "-", what the
 script did ("pass", "silence", ..., or the status that it answered), separated by tabs.
-It holds whole endpoints, so it is for throw-away subscriptions only.
+It holds whole endpoints: use it with throw-away subscriptions only.
 """
 
 import os
@@ -52,7 +52,7 @@ class Sink:
             os.write(self._file, line.encode())
 
     def receipts(self, after: int = 0) -> Sequence[Receipt]:
-        """Return what was read, without the first *after*; from any thread."""
+        """Return the receipts without the first *after*; any thread may call it."""
         with self._lock:
             return self._receipts[after:]
 

@@ -1,4 +1,4 @@
-"""Does the sender prove to be who the subscription was made for (RFC 8292)? Pure."""
+"""Check that the sender holds the subscription's key (VAPID, RFC 8292). Pure."""
 
 import json
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ class Flaw(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A token whose signature holds, or the flaw that made it unreadable."""
+    """A token with a valid signature, or the flaw that made it unreadable."""
 
     key: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict)
@@ -53,10 +53,10 @@ def check(authorization: str | None, origin: str, expected: str, now: float) -> 
     signed = _read(authorization)
     if signed.flaw:
         return signed
-    return Signed(signed.key, signed.claims, _claims_flaw(signed, origin, expected, now))
+    return Signed(signed.key, signed.claims, _find_claims_flaw(signed, origin, expected, now))
 
 
-def _claims_flaw(signed: Signed, origin: str, expected: str, now: float) -> Flaw | None:
+def _find_claims_flaw(signed: Signed, origin: str, expected: str, now: float) -> Flaw | None:
     claims = signed.claims
     expiry = claims.get("exp")
     subject = claims.get("sub")
@@ -89,10 +89,10 @@ def _read(authorization: str) -> Signed:
         return Signed(flaw=Flaw.KEY)
     if len(point) != 65 or "=" in key:
         return Signed(flaw=Flaw.KEY)
-    return _verified(key, public, token)
+    return _verify(key, public, token)
 
 
-def _verified(key: str, public: ec.EllipticCurvePublicKey, token: str) -> Signed:
+def _verify(key: str, public: ec.EllipticCurvePublicKey, token: str) -> Signed:
     signed, _, tail = token.rpartition(".")
     try:
         header, claims = (json.loads(decode(part)) for part in signed.split("."))

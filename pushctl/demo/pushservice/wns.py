@@ -25,7 +25,7 @@ def judge(case: Case) -> Verdict:
         return _refuse(401, signed.flaw.value)
     if case.gone:
         return _refuse(410, "The channel has expired.")
-    return _form(case) or accept(
+    return _check_form(case) or accept(
         case,
         signed.key,
         ("x-wns-status", "received"),
@@ -34,7 +34,7 @@ def judge(case: Case) -> Verdict:
     )
 
 
-def throttled(status: int = 406, seconds: int = 900) -> Answer:
+def refuse_throttled(status: int = 406, seconds: int = 900) -> Answer:
     """Return what an application over its rate meets: 406, or 429 since 2026."""
     return Answer(
         status,
@@ -46,9 +46,9 @@ def throttled(status: int = 406, seconds: int = 900) -> Answer:
     )
 
 
-def _form(case: Case) -> Verdict | None:
+def _check_form(case: Case) -> Verdict | None:
     headers, body = case.request.headers, case.request.body
-    ttl = checks.ttl(headers)
+    ttl = checks.read_ttl(headers)
     policy = headers.get("x-wns-cache-policy", "cache")
     if len(body) > checks.MAX_BODY:
         return _refuse(413, "The notification payload is too large.")
@@ -56,11 +56,11 @@ def _form(case: Case) -> Verdict | None:
         return _refuse(400, "Ttl value is missing or invalid.")
     if policy not in ("cache", "no-cache") or (ttl == 0) != (policy == "no-cache"):
         return _refuse(400, _CONFLICT)
-    if not checks.topic_holds(headers):
+    if not checks.is_valid_topic(headers):
         return _refuse(400, "Topic value is invalid.")
-    if not checks.urgency_holds(headers):
+    if not checks.is_valid_urgency(headers):
         return _refuse(400, "Urgency value is invalid.")
-    if flaw := checks.encoding_flaw(headers, body):
+    if flaw := checks.find_encoding_flaw(headers, body):
         return _refuse(400, flaw)
     return None
 

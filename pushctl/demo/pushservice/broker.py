@@ -1,8 +1,8 @@
 """
-The counter where messages are handed in: which service, what verdict, where to.
+The broker: finds the service of a request, judges it, delivers or keeps its message.
 
-Holds what the services remember: who is gone and what waits for absent browsers. In
-memory only; tokens say the rest (addresses). Used from one thread, the service's loop.
+It keeps in memory which subscriptions have ended and what waits for absent browsers;
+tokens hold the rest (addresses). Only the service's event loop calls it.
 """
 
 import secrets
@@ -19,8 +19,8 @@ from pushctl.demo.pushservice.simulated import PREFIX, Simulated
 Delivery = Callable[[Message], bool]  # False: the browser is not there now
 
 
-class Counter:
-    """Judges requests and keeps or hands on what they bring."""
+class Broker:
+    """Judges requests; delivers their messages or keeps them."""
 
     def __init__(self, secret: bytes, simulated: Simulated, *, checks: bool = True) -> None:
         self._secret = secret
@@ -32,7 +32,7 @@ class Counter:
         self._browsers: dict[str, Delivery] = {}  # by device
 
     def take(self, request: Request) -> Answer:
-        """Judge *request*, deliver or keep what it brings, return the answer."""
+        """Judge *request*, deliver or keep its message, return the answer."""
         verdict = self._judge(request)
         if verdict.message:
             self._forward(verdict.message)
@@ -41,9 +41,9 @@ class Counter:
         return verdict.answer
 
     def connect(self, device: str, deliver: Delivery) -> None:
-        """Let *device* receive from now on, first what waited for it."""
+        """Deliver to *device* from now on, first what waited for it."""
         self._browsers[device] = deliver
-        for message in list(self._living(device)):
+        for message in list(self._list_living(device)):
             self._forward(message)
 
     def disconnect(self, device: str, deliver: Delivery) -> None:
@@ -52,15 +52,15 @@ class Counter:
             del self._browsers[device]
 
     def done(self, device: str, message_id: str) -> None:
-        """Forget a message that the browser acknowledged."""
+        """Remove a message that the browser acknowledged."""
         self._waiting.get(device, {}).pop(message_id, None)
 
     def end(self, address: Address) -> None:
-        """Unsubscribe: from now on its endpoint is answered with 410."""
+        """End a subscription: its endpoint is answered with 410 from now on."""
         self._gone.add(address)
 
     def end_channel(self, device: str, channel: str) -> None:
-        """Unsubscribe what *device* calls *channel*, whatever its key was."""
+        """End the subscription *channel* of *device*, whatever its key was."""
         self._ended.add((device, channel))
 
     def _judge(self, request: Request) -> Verdict:
@@ -110,7 +110,7 @@ class Counter:
                 del waiting[other.id]
         waiting[message.id] = message
 
-    def _living(self, device: str) -> Iterator[Message]:
+    def _list_living(self, device: str) -> Iterator[Message]:
         now = time.time()
         for message in self._waiting.get(device, {}).values():
             if message.expires > now and not self._is_gone(message.address):

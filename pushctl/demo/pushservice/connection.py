@@ -1,20 +1,22 @@
-"""The door on the network: TLS, then HTTP/1.1 or HTTP/2 as ALPN settled."""
+"""One connection of a sender: TLS, then HTTP/1.1 or HTTP/2 as ALPN chose."""
 
 import asyncio
 import ssl
 from typing import cast
 
+from pushctl.demo.pushservice.handler import Handler
 from pushctl.demo.pushservice.http1 import Http1
 from pushctl.demo.pushservice.http2 import Http2
-from pushctl.demo.pushservice.stage import Handler
 
 
-class Front(asyncio.Protocol):
-    """One connection; a factory makes one for each."""
+class HttpConnection(asyncio.Protocol):
+    """One connection, listed in *open_connections* while it is open."""
 
-    def __init__(self, handler: Handler, open_fronts: "set[Front]", streams: int) -> None:
+    def __init__(
+        self, handler: Handler, open_connections: "set[HttpConnection]", streams: int
+    ) -> None:
         self._handler = handler
-        self._open = open_fronts
+        self._open = open_connections
         self._streams = streams
         self._http: Http1 | Http2 | None = None
         self._transport: asyncio.Transport | None = None

@@ -1,7 +1,7 @@
 """
-Between the wire and the counter: plays the script, logs what was read, answers.
+Handles requests by the script of faults: logs them, asks the broker, answers.
 
-Knows nothing of HTTP's versions; each of them gives a Responder per request.
+It knows no version of HTTP; each version gives a Responder for a request.
 """
 
 import asyncio
@@ -9,16 +9,16 @@ import gzip
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-from pushctl.demo.pushservice.counter import Counter
+from pushctl.demo.pushservice.broker import Broker
 from pushctl.demo.pushservice.exchange import Answer, Request
-from pushctl.demo.pushservice.faults import Dice, Fault
+from pushctl.demo.pushservice.faults import Fault, FaultPicker
 from pushctl.demo.pushservice.sink import Sink
 
 _PIECE = 64 * 1024
 
 
 class Responder(Protocol):
-    """One request's way back, in HTTP/1.1 or HTTP/2."""
+    """Answers one request, over HTTP/1.1 or HTTP/2."""
 
     @property
     def open(self) -> bool: ...
@@ -28,12 +28,12 @@ class Responder(Protocol):
     async def write(self, piece: bytes) -> None: ...
     def finish(self) -> None: ...
     def reset(self, scope: str) -> None: ...
-    def hang_up(self) -> None: ...
+    def close(self) -> None: ...
     def spoil(self) -> None: ...
 
 
 class Handler(Protocol):
-    """What the wire hands requests to: the stage, or the control port."""
+    """Handles the requests of a connection: ``ScriptedHandler`` or the control port."""
 
     def opened(
         self, host: str, path: str, responder: Responder
@@ -43,16 +43,16 @@ class Handler(Protocol):
     ) -> None: ...
 
 
-class Stage:
-    def __init__(self, counter: Counter, sink: Sink, dice: Dice) -> None:
-        self.counter = counter
+class ScriptedHandler:
+    def __init__(self, broker: Broker, sink: Sink, picker: FaultPicker) -> None:
+        self.broker = broker
         self.sink = sink
-        self.dice = dice
+        self.picker = picker
         self._tasks: set[asyncio.Task[None]] = set()
 
     def opened(self, host: str, path: str, responder: Responder) -> tuple[Fault, float] | None:
-        """Decide on a request whose head was read; None when it was reset at once."""
-        fault, delay = self.dice.throw(host.partition(":")[0], path)
+        """Return fault and delay for a request whose head was read; None once it is reset."""
+        fault, delay = self.picker.pick(host.partition(":")[0], path)
         if fault.do == "reset_before":
             responder.reset(fault.scope)
             return None
@@ -61,10 +61,10 @@ class Stage:
     def received(
         self, request: Request, fault: Fault, delay: float, responder: Responder
     ) -> None:
-        """Log and answer a request whose body was read to its end."""
+        """Log and answer a request whose whole body was read."""
         self.sink.read(request, str(fault.status) if fault.do == "answer" else fault.do)
         if fault.do == "pass" or fault.do in _ALTERED or fault.deliver:
-            answer = self.counter.take(request)
+            answer = self.broker.take(request)
         else:
             answer = fault.answer
         if fault.do in ("pass", "answer"):
@@ -104,7 +104,7 @@ async def _silence(fault: Fault, answer: Answer, responder: Responder) -> None:
 async def _early_close(fault: Fault, answer: Answer, responder: Responder) -> None:
     responder.begin(answer, fault.size)
     await responder.write(b"x" * (fault.size // 2))
-    responder.hang_up()
+    responder.close()
 
 
 async def _drip(fault: Fault, answer: Answer, responder: Responder) -> None:

@@ -1,4 +1,4 @@
-"""The four ports: HTTPS for senders, WebSocket and MCS for browsers, plain for control."""
+"""The four servers: HTTPS for senders, WebSocket and MCS for browsers, plain control."""
 
 import asyncio
 import ssl
@@ -9,10 +9,10 @@ from pathlib import Path
 from pushctl.demo import extra
 from pushctl.demo.pushservice import certificates
 from pushctl.demo.pushservice.chromium import Mcs
+from pushctl.demo.pushservice.connection import HttpConnection
 from pushctl.demo.pushservice.control import Control
 from pushctl.demo.pushservice.firefox import Firefox
-from pushctl.demo.pushservice.front import Front
-from pushctl.demo.pushservice.stage import Handler, Stage
+from pushctl.demo.pushservice.handler import Handler, ScriptedHandler
 
 LOOPBACK = "127.0.0.1"
 _BACKLOG = 1024
@@ -29,43 +29,45 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
-    """What lies behind the doors."""
+class Services:
+    """What the servers serve."""
 
-    stage: Stage
+    handler: ScriptedHandler
     control: Control
     firefox: Firefox
     mcs: Mcs
     streams: int  # HTTP/2 streams that one connection may have open
 
 
-class Doors:
-    def __init__(self, rooms: Rooms, authority: certificates.Authority, folder: Path) -> None:
-        self._rooms = rooms
-        self._fronts: set[Front] = set()
+class Servers:
+    def __init__(
+        self, services: Services, authority: certificates.Authority, folder: Path
+    ) -> None:
+        self._services = services
+        self._connections: set[HttpConnection] = set()
         self._tls = self._push_tls(authority, folder)
         self._mcs_tls = certificates.context(authority.good, folder)
         self._exit = AsyncExitStack()
 
     async def open(self, ports: Ports) -> Ports:
         """Listen on 127.0.0.1; return the ports taken."""
-        rooms = self._rooms
+        services = self._services
         return Ports(
-            push=await self._listen(rooms.stage, ports.push, self._tls),
+            push=await self._listen(services.handler, ports.push, self._tls),
             websocket=await self._websocket(ports.websocket),
             mcs=await self._mcs(ports.mcs),
-            control=await self._listen(rooms.control, ports.control, None),
+            control=await self._listen(services.control, ports.control, None),
         )
 
     async def close(self) -> None:
-        self._rooms.stage.stop()
-        for front in list(self._fronts):
-            front.close()
+        self._services.handler.stop()
+        for connection in list(self._connections):
+            connection.close()
         await self._exit.aclose()
 
     async def _listen(self, handler: Handler, port: int, tls: ssl.SSLContext | None) -> int:
         server = await asyncio.get_running_loop().create_server(
-            lambda: Front(handler, self._fronts, self._rooms.streams),
+            lambda: HttpConnection(handler, self._connections, self._services.streams),
             LOOPBACK,
             port,
             ssl=tls,
@@ -76,10 +78,10 @@ class Doors:
 
     async def _mcs(self, port: int) -> int:
         server = await asyncio.start_server(
-            self._rooms.mcs.talk, LOOPBACK, port, ssl=self._mcs_tls
+            self._services.mcs.serve_browser, LOOPBACK, port, ssl=self._mcs_tls
         )
         self._exit.callback(server.close)
-        self._exit.callback(self._rooms.mcs.hang_up)
+        self._exit.callback(self._services.mcs.close_all)
         return _port(server)
 
     async def _websocket(self, port: int) -> int:
@@ -88,7 +90,7 @@ class Doors:
         from pushctl.demo.pushservice.websocket import serve_firefox
 
         ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        serving = serve_firefox(self._rooms.firefox, ready, LOOPBACK, port)
+        serving = serve_firefox(self._services.firefox, ready, LOOPBACK, port)
         task = asyncio.create_task(serving)
         self._exit.push_async_callback(_cancel, task)
         task.add_done_callback(lambda ended: _pass_on(ended, ready))
@@ -100,7 +102,7 @@ class Doors:
         strange = certificates.context(authority.strange, folder)
 
         def choose(connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
-            if self._rooms.stage.dice.wrong_tls(name):
+            if self._services.handler.picker.wrong_tls(name):
                 connection.context = strange
 
         good.sni_callback = choose
