@@ -48,6 +48,57 @@ class Subscription:
     tags: tuple[str, ...] = ()
 
 
+class Cause(StrEnum):
+    """
+    Why a message, a campaign or a subscription is as it is: what code branches on.
+
+    The reason that stands beside it is text for people, and may be reworded.
+    """
+
+    # The answer of a push service (rules/delivery/answers).
+    GONE = "gone"  # 404, 410
+    REDIRECT = "redirect"
+    SERVICE_FAULT = "service_fault"  # 5xx, 408, 425
+    THROTTLED = "throttled"
+    SENDER_REFUSED = "sender_refused"  # our key or token is at fault
+    SUBSCRIPTION_REFUSED = "subscription_refused"  # its own key may be at fault
+    TOO_LARGE = "too_large"
+    BAD_REQUEST = "bad_request"  # what we wrote is at fault
+    UNEXPECTED = "unexpected"
+    # There was no answer (push/transport).
+    NO_CONNECTION = "no_connection"
+    TIMEOUT = "timeout"
+    CONNECTION_LOST = "connection_lost"
+    CONNECTION_LOST_WITH_OTHERS = "connection_lost_with_others"  # one of them is counted
+    BAD_ANSWER = "bad_answer"
+    REQUEST_REFUSED = "request_refused"  # the service has not looked at it
+    SENDER_STOPPED = "sender_stopped"
+    MACHINE_RESTARTED = "machine_restarted"
+    DATABASE_RESTORED = "database_restored"
+    # It was never sent.
+    HELD_BACK = "held_back"  # never begun, nothing learnt
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    KEY_MISSING = "key_missing"
+    BAD_SUBSCRIPTION_KEY = "bad_subscription_key"
+    NO_MESSAGE = "no_message"  # the template gives none for this subscriber
+    SERVICE_WAITS = "service_waits"  # nothing goes out to its push service now
+    RATE_LIMIT = "rate_limit"
+    QUIET_HOURS = "quiet_hours"
+    TIME_OVER = "time_over"
+    NOT_ACTIVE = "not_active"  # the subscription ended meanwhile
+    FORGOTTEN = "forgotten"
+    CANCELLED = "cancelled"
+    PAUSED_BY_SUBSCRIBER = "paused_by_subscriber"
+    ENROLMENT_ENDED = "enrolment_ended"
+    # A person says so, or the subscriber's browser does.
+    BY_HAND = "by_hand"
+    RECALLED = "recalled"
+    SHOWN = "shown"
+    # Of subscriptions: gone with too many others, or active again because of that.
+    MASS_GONE = "mass_gone"
+    OTHER = "other"
+
+
 class CampaignStatus(StrEnum):
     SCHEDULED = "scheduled"
     RUNNING = "running"
@@ -71,7 +122,8 @@ class Campaign:
     started_at: Millis | None
     finished_at: Millis | None
     expires_at: Millis | None
-    note: str | None  # why it is paused or cancelled
+    note: str | None  # why it is paused or cancelled, for people
+    cause: Cause | None = None  # the same, for the program
 
 
 class DeliveryStatus(StrEnum):
@@ -132,6 +184,7 @@ class Outcome(NamedTuple):
     retry_after: Millis | None = None  # a duration
     location: str | None = None  # where the stored message can be deleted
     latency: Millis = 0
+    cause: Cause | None = None  # None: it was accepted
 
 
 @dataclass(frozen=True, slots=True)

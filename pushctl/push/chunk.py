@@ -8,16 +8,14 @@ from dataclasses import dataclass, field
 
 from pushctl import authorities
 from pushctl.errors import ConfigError, InputError
-from pushctl.model import Answer, Letter, Millis, Outcome
+from pushctl.model import Answer, Cause, Letter, Millis, Outcome
 from pushctl.push import dial, vapid
 from pushctl.push.encoder import MAX_BYTES, Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
 from pushctl.push.request import headers
 from pushctl.push.transport import Line, Reply, Transport
-from pushctl.rules.delivery import answers, endpoints, retry
-
-HELD_BACK = "held back"
+from pushctl.rules.delivery import answers, endpoints
 
 # Encrypted and started in one go: enough to fill turbo's lanes and a TLS record, few
 # enough that answers are taken in between.
@@ -175,21 +173,21 @@ class _Chunk:
         try:
             origin = endpoints.origin(letter.endpoint, self.postbox.allowed_hosts)
         except InputError:
-            self._refuse(letter, Answer.BLOCKED, "address not allowed")
+            self._refuse(letter, Answer.BLOCKED, Cause.ADDRESS_NOT_ALLOWED, _NOT_ALLOWED)
             return
         if len(letter.payload) > MAX_BYTES:
-            self._refuse(letter, Answer.TOO_LARGE, "payload too large")
+            self._refuse(letter, Answer.TOO_LARGE, Cause.TOO_LARGE, "payload too large")
             return
         if letter.key_id not in self.office.keys:
-            self._refuse(letter, Answer.QUARANTINE, "its key is not here")
+            self._refuse(letter, Answer.QUARANTINE, Cause.KEY_MISSING, "its key is not here")
             return
         queue = self.queues.get(origin)
         if queue is None:
             queue = self.queues[origin] = _Queue(self.transport.line(origin))
         queue.waiting.append(letter)
 
-    def _refuse(self, letter: Letter, answer: Answer, reason: str) -> None:
-        self.outcomes.append(Outcome(letter.delivery, answer, reason))
+    def _refuse(self, letter: Letter, answer: Answer, cause: Cause, reason: str) -> None:
+        self.outcomes.append(Outcome(letter.delivery, answer, reason, cause=cause))
 
     def _start_some(self) -> int:
         """Encrypt and start a batch from the queues that have room; return how many."""
@@ -206,7 +204,8 @@ class _Chunk:
         ready = []
         for (queue, letter), body in zip(batch, bodies, strict=True):
             if body is None:
-                self._refuse(letter, Answer.QUARANTINE, "its p256dh is off the curve")
+                cause, reason = Cause.BAD_SUBSCRIPTION_KEY, "its p256dh is off the curve"
+                self._refuse(letter, Answer.QUARANTINE, cause, reason)
             else:
                 ready.append((queue, letter, body))
         try:
@@ -281,7 +280,7 @@ class _Chunk:
         """Hold the rest of an origin back when its answer says so."""
         answer = outcome.answer
         queue.refused = queue.refused + 1 if answer is Answer.REFUSED else 0
-        if outcome.reason == retry.LOST_TOO:
+        if outcome.cause is Cause.CONNECTION_LOST_WITH_OTHERS:
             return
         if answer in (Answer.RETRY, Answer.IN_DOUBT):
             queue.failed += 1
@@ -314,7 +313,13 @@ class _Chunk:
 
 
 def _held(letter: Letter, retry_after: Millis | None) -> Outcome:
-    return Outcome(letter.delivery, Answer.RETRY, HELD_BACK, None, retry_after)
+    return Outcome(
+        letter.delivery,
+        Answer.RETRY,
+        "held back",
+        retry_after=retry_after,
+        cause=Cause.HELD_BACK,
+    )
 
 
 def outcome_of(reply: Reply, host: str, now: Millis) -> Outcome:
@@ -341,17 +346,20 @@ def outcome_of(reply: Reply, host: str, now: Millis) -> Outcome:
             verdict.retry_after,
             None,
             reply.latency,
+            verdict.cause,
         )
+    cause = reply.cause
     if reply.blocked:
-        answer, reason = Answer.BLOCKED, "address not allowed"
+        answer, cause, reason = Answer.BLOCKED, Cause.ADDRESS_NOT_ALLOWED, _NOT_ALLOWED
     elif reply.written:
         answer, reason = Answer.IN_DOUBT, reply.fault
     else:
         answer, reason = Answer.RETRY, f"not sent: {reply.fault}"
-    return Outcome(delivery, answer, reason, latency=reply.latency)
+    return Outcome(delivery, answer, reason, latency=reply.latency, cause=cause)
 
 
 _ACCEPTED = {200: "200", 201: "201", 202: "202", 204: "204"}
+_NOT_ALLOWED = "address not allowed"
 
 
 def _location(lines: list[bytes]) -> str | None:

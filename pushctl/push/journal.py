@@ -14,18 +14,24 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 from pushctl.errors import BusyError
-from pushctl.model import Answer, Letter, Outcome
+from pushctl.model import Answer, Cause, Letter, Outcome
+from pushctl.rules.delivery.known_reasons import cause_of
 
 _STARTED = struct.Struct("<BQ")
 # delivery, answer, status (0: none), retry after (-1: none), latency, and the lengths
-# of reason and location (65535: none).
-_ANSWERED = struct.Struct("<BQBHqIHH")
-_IS_STARTED, _IS_ANSWERED = 1, 2
+# of reason, location (65535: none) and cause (0: none).
+_ANSWERED = struct.Struct("<BQBHqIHHB")
+# The same without a cause, as earlier versions wrote it.
+_WITHOUT_CAUSE = struct.Struct("<BQBHqIHH")
+_IS_STARTED, _IS_ANSWERED = 1, 3
 _NONE = 0xFFFF
+_FORMS = {1: _STARTED, 2: _WITHOUT_CAUSE, 3: _ANSWERED}
 _ANSWERS = tuple(Answer)
+_CAUSES = frozenset(Cause)
 _NUMBERS = {answer: number for number, answer in enumerate(_ANSWERS)}
 
 
@@ -92,6 +98,7 @@ class Journal:
 def _pack(outcome: Outcome) -> bytes:
     reason = outcome.reason.encode()[:4096]
     location = None if outcome.location is None else outcome.location.encode()[:4096]
+    cause = b"" if outcome.cause is None else outcome.cause.encode()
     head = _ANSWERED.pack(
         _IS_ANSWERED,
         outcome.delivery,
@@ -101,41 +108,50 @@ def _pack(outcome: Outcome) -> bytes:
         outcome.latency,
         len(reason),
         _NONE if location is None else len(location),
+        len(cause),
     )
-    return head + reason + (location or b"")
+    return head + reason + (location or b"") + cause
 
 
 def read(records: bytes) -> Iterator[int | Outcome]:
     """Yield what a journal holds: a started delivery's number, or an Outcome."""
     at = 0
     while at < len(records):
-        if records[at] == _IS_STARTED and at + _STARTED.size <= len(records):
-            yield _STARTED.unpack_from(records, at)[1]
-            at += _STARTED.size
-            continue
-        if records[at] != _IS_ANSWERED or at + _ANSWERED.size > len(records):
+        form = _FORMS.get(records[at])
+        if form is None or at + form.size > len(records):
             return  # torn by a full disk: what is missing stays started, so in doubt
-        _, delivery, answer, status, wait, latency, reason, location = _ANSWERED.unpack_from(
-            records, at
-        )
-        at += _ANSWERED.size
-        if answer >= len(_ANSWERS):
+        _, delivery, *rest = form.unpack_from(records, at)
+        at += form.size
+        if form is _STARTED:
+            yield delivery
+            continue
+        answer, status, wait, latency, *lengths = rest
+        ends = list(accumulate(0 if it == _NONE else it for it in lengths))
+        if answer >= len(_ANSWERS) or at + ends[-1] > len(records):
             return
-        end = at + reason + (0 if location == _NONE else location)
-        if end > len(records):
-            return
+        texts = [
+            records[at + start : at + end].decode("utf-8", "replace")
+            for start, end in pairwise([0, *ends])
+        ]
         yield Outcome(
             delivery,
             _ANSWERS[answer],
-            records[at : at + reason].decode("utf-8", "replace"),
+            texts[0],
             status or None,
             None if wait < 0 else wait,
-            None
-            if location == _NONE
-            else records[at + reason : end].decode("utf-8", "replace"),
+            None if lengths[1] == _NONE else texts[1],
             latency,
+            _cause(_ANSWERS[answer], *texts),
         )
-        at = end
+        at += ends[-1]
+
+
+def _cause(answer: Answer, reason: str, _: str, cause: str | None = None) -> Cause | None:
+    if cause is None:  # written by an earlier version
+        return None if answer is Answer.ACCEPTED else cause_of(reason)
+    if not cause:
+        return None
+    return Cause(cause) if cause in _CAUSES else Cause.OTHER  # of a later version
 
 
 def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 
 import pycurl
 
-from pushctl.model import Letter, Millis
+from pushctl.model import Cause, Letter, Millis
 from pushctl.push import dial, request
 from pushctl.push.cork import corked
-from pushctl.rules.delivery.retry import LOST_TOO
 from pushctl.rules.web import addresses
 
 STREAMS = 100  # on one connection; what servers commonly allow
@@ -35,7 +34,6 @@ _MOST_OF_A_BODY = 4096
 _REFUSED = "necessary data rewind was not possible"
 _TELLS_REFUSED = pycurl.version_info()[2] >= 0x081300
 
-_LOST = "connection lost"
 _STREAM = 92  # CURLE_HTTP2_STREAM: not the connection, this request alone
 
 _COULD_NOT = {
@@ -62,6 +60,7 @@ class Reply(NamedTuple):
     refused: bool  # the service said that it has not looked at it
     fault: str  # why there is no answer: "timeout", "connection lost"
     latency: Millis
+    cause: Cause | None  # the same for the program; None: there is one
 
 
 class Flight:
@@ -342,15 +341,16 @@ class Transport:
         headers, body = flight.headers[:], flight.body
         flight.headers.clear()
         flight.body = b""
-        fault = ""
+        fault, cause = "", None
         if not code:
             line.served = True
         elif refused:
-            fault = "refused by the service"
+            fault, cause = "refused by the service", Cause.REQUEST_REFUSED
         else:
-            fault = _fault(code, written)
-            if fault == _LOST and code != _STREAM and line.lost_too(flight.began, ended):
-                fault = LOST_TOO
+            fault, cause = _fault(code, written)
+            lost = cause is Cause.CONNECTION_LOST and code != _STREAM
+            if lost and line.lost_too(flight.began, ended):
+                fault, cause = "connection lost with others", Cause.CONNECTION_LOST_WITH_OTHERS
         return Reply(
             flight.letter,
             line.origin,
@@ -363,6 +363,7 @@ class Transport:
             refused,
             fault,
             int((ended - flight.began) * 1000),
+            cause,
         )
 
 
@@ -375,11 +376,11 @@ def _multi() -> pycurl.CurlMulti:
     return multi
 
 
-def _fault(code: int, written: bool) -> str:
+def _fault(code: int, written: bool) -> tuple[str, Cause]:
     if not written:
-        return _COULD_NOT.get(code, f"curl {code}")
+        return _COULD_NOT.get(code, f"curl {code}"), Cause.NO_CONNECTION
     if code == pycurl.E_OPERATION_TIMEDOUT:
-        return "timeout"
+        return "timeout", Cause.TIMEOUT
     if code in (pycurl.E_FTP_WEIRD_SERVER_REPLY, pycurl.E_HTTP2):
-        return "bad answer"
-    return _LOST
+        return "bad answer", Cause.BAD_ANSWER
+    return "connection lost", Cause.CONNECTION_LOST

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from pushctl.errors import NotFoundError, UsageError
-from pushctl.model import Campaign, CampaignStatus, Json, Millis
+from pushctl.model import Campaign, CampaignStatus, Cause, Json, Millis
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 _COLUMNS = """id, name, status, template, audience, sources, options, created_at,
-    started_at, finished_at, expires_at, note"""
+    started_at, finished_at, expires_at, note, cause"""
 
 # What a campaign may turn into; a finished one runs again when somebody asks for it
 # (rows in doubt that are to be sent again), a cancelled one never.
@@ -22,10 +22,6 @@ _BEFORE = {
     CampaignStatus.CANCELLED: ("scheduled", "running", "paused"),
     CampaignStatus.FINISHED: ("running",),
 }
-
-
-# The note of a campaign that a person has paused.
-BY_HAND = "paused by hand"
 
 
 class Campaigns:
@@ -124,21 +120,26 @@ class Campaigns:
         return CampaignStatus(status)
 
     def change(
-        self, campaign: int, status: CampaignStatus, now: Millis, note: str | None = None
+        self,
+        campaign: int,
+        status: CampaignStatus,
+        now: Millis,
+        note: str | None = None,
+        cause: Cause | None = None,
     ) -> bool:
         """Move a campaign to *status* if it may go there; say whether it did."""
         before = _BEFORE[status]
         sql = f"""
             UPDATE campaigns
                SET status = :status,
-                   note = :note,
+                   note = :note, cause = :cause,
                    started_at = CASE WHEN :status = 'running'
                                      THEN coalesce(started_at, :now) ELSE started_at END,
                    finished_at = CASE WHEN :status IN ('finished', 'cancelled')
                                       THEN :now END
              WHERE id = :id AND status IN ({", ".join(f"'{name}'" for name in before)})
         """  # noqa: S608
-        values = {"id": campaign, "status": status, "now": now, "note": note}
+        values = {"id": campaign, "status": status, "now": now, "note": note, "cause": cause}
         with self._store.write() as connection:
             return connection.execute(sql, values).rowcount == 1
 
@@ -149,7 +150,8 @@ class Campaigns:
         A trigger's campaign never ends: its next row may come at any time.
         """
         sql = """
-            UPDATE campaigns SET status = 'finished', finished_at = :now, note = NULL
+            UPDATE campaigns SET status = 'finished', finished_at = :now, note = NULL,
+                   cause = NULL
              WHERE id = :id AND status = 'running' AND trigger IS NULL
                AND NOT EXISTS (SELECT 1 FROM deliveries
                                 WHERE campaign_id = :id AND status IN ('planned', 'sending'))
@@ -179,4 +181,5 @@ def _campaign(row: tuple[Json, ...]) -> Campaign:
         finished_at=row[9],
         expires_at=row[10],
         note=row[11],
+        cause=None if row[12] is None else Cause(row[12]),
     )

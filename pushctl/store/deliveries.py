@@ -2,8 +2,8 @@
 Deliveries: the ledger. One row for each message and receiver, from plan to end.
 
 A row is claimed (``sending``, committed) before anything goes out, and gets its outcome
-after; what a crash leaves in ``sending`` is settled by ``jobs/delivery/recovery``. Rows on the
-hot path are plain tuples: a dataclass a row would cost more than the query.
+after; what a crash leaves in ``sending`` is settled by ``jobs/delivery/recovery``. Rows are
+named tuples: a dataclass a row would cost more than the query.
 """
 
 import json
@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from pushctl.model import Millis
+from pushctl.model import Cause, Millis
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 
-class Claimed(NamedTuple):
+class ClaimedRow(NamedTuple):
     """A claimed row with all that its message needs."""
 
     id: int
@@ -49,7 +49,7 @@ class Claimed(NamedTuple):
     state: str | None  # of the subscription; None once the person was forgotten
 
 
-class Left(NamedTuple):
+class AbandonedRow(NamedTuple):
     """A row that a dead process had claimed."""
 
     tries: int
@@ -59,16 +59,33 @@ class Left(NamedTuple):
     key_id: str | None
 
 
-# A Claimed from a row, without a call of Python's own for each (as _make has).
-_row = cast("Callable[[tuple[Any, ...]], Claimed]", partial(tuple.__new__, Claimed))
+class ReleasedRow(NamedTuple):
+    """A claimed row that goes back unsent: its try doesn't count."""
+
+    id: int
+    next_attempt_at: Millis | None = None  # None: as soon as it is claimed
+    reason: str | None = None
+    cause: Cause | None = None
+
+
+class FinishedRow(NamedTuple):
+    """What becomes of a claimed row: its end, or its next try."""
+
+    id: int
+    status: str  # a DeliveryStatus
+    reason: str | None = None
+    cause: Cause | None = None
+    http_status: int | None = None
+    location: str | None = None
+    next_attempt_at: Millis | None = None
+    language: str | None = None
+    given_back: int = 0  # 1: the try doesn't count
+
+
+# A ClaimedRow from a row, without a call of Python's own for each (as _make has).
+_row = cast("Callable[[tuple[Any, ...]], ClaimedRow]", partial(tuple.__new__, ClaimedRow))
 
 PAGE = 20_000
-
-# One outcome as ``finish`` writes it: status, reason, http_status, location,
-# next_attempt_at, language, tries given back, now, delivery.
-Finished = tuple[
-    str, str | None, int | None, str | None, Millis | None, str | None, int, Millis, int
-]
 
 
 class Deliveries:
@@ -109,7 +126,7 @@ class Deliveries:
 
     def claim_fresh(
         self, campaign: int, after: int, limit: int, now: Millis
-    ) -> tuple[list[Claimed], int | None]:
+    ) -> tuple[list[ClaimedRow], int | None]:
         """
         Mark the next rows behind row *after* as ``sending``; return those to send.
 
@@ -132,7 +149,7 @@ class Deliveries:
             connection.execute(claim, values | {"last": rows[-1].id})
             return self._sendable(connection, rows, now), rows[-1].id
 
-    def claim_due(self, campaign: int, limit: int, now: Millis) -> tuple[list[Claimed], int]:
+    def claim_due(self, campaign: int, limit: int, now: Millis) -> tuple[list[ClaimedRow], int]:
         """
         Mark rows whose date has come as ``sending``; return those to send.
 
@@ -152,37 +169,38 @@ class Deliveries:
             return self._sendable(connection, rows, now), len(rows)
 
     def _sendable(
-        self, connection: sqlite3.Connection, rows: Sequence[Claimed], now: Millis
-    ) -> list[Claimed]:
+        self, connection: sqlite3.Connection, rows: Sequence[ClaimedRow], now: Millis
+    ) -> list[ClaimedRow]:
         kept, ended = [], []
         for row in rows:
             if row.expires_at is not None and row.expires_at <= now:
-                ended.append(("expired", "its time was over", now, row.id))
+                ended.append(("expired", "its time was over", Cause.TIME_OVER, now, row.id))
             elif row.state not in ("active", "quarantined"):
+                cause = Cause.FORGOTTEN if row.state is None else Cause.NOT_ACTIVE
                 reason = "forgotten" if row.state is None else f"meanwhile {row.state}"
-                ended.append(("skipped", reason, now, row.id))
+                ended.append(("skipped", reason, cause, now, row.id))
             else:
                 kept.append(row)
         sql = """
             UPDATE deliveries
-               SET status = ?, reason = ?, changed_at = ?, attempts = attempts - 1,
-                   next_attempt_at = NULL
+               SET status = ?, reason = ?, cause = ?, changed_at = ?,
+                   attempts = attempts - 1, next_attempt_at = NULL
              WHERE id = ?
         """
         connection.executemany(sql, ended)
         return kept
 
-    def finish(self, rows: Iterable[Finished]) -> None:
+    def finish(self, rows: Iterable[FinishedRow], now: Millis) -> None:
         """Write outcomes of claimed rows; a row that isn't ``sending`` stays as it is."""
         sql = """
             UPDATE deliveries
-               SET status = ?, reason = ?, http_status = ?, location = ?,
+               SET status = ?, reason = ?, cause = ?, http_status = ?, location = ?,
                    next_attempt_at = ?, language = coalesce(?, language),
                    attempts = attempts - ?, changed_at = ?
              WHERE id = ? AND status = 'sending'
         """
         with self._store.write() as connection:
-            connection.executemany(sql, rows)
+            connection.executemany(sql, ((*row[1:], now, row.id) for row in rows))
 
     def accept(
         self, rows: Sequence[int], http_status: int | None, language: str | None, now: Millis
@@ -194,7 +212,7 @@ class Deliveries:
         """
         sql = """
             UPDATE deliveries
-               SET status = 'accepted', reason = NULL, http_status = :http_status,
+               SET status = 'accepted', reason = NULL, cause = NULL, http_status = :http_status,
                    next_attempt_at = NULL, language = coalesce(:language, language),
                    changed_at = :now
              WHERE id IN (SELECT value FROM json_each(:rows)) AND status = 'sending'
@@ -208,18 +226,18 @@ class Deliveries:
         with self._store.write() as connection:
             connection.execute(sql, values)
 
-    def release(self, rows: Iterable[tuple[Millis | None, str | None, Millis, int]]) -> None:
-        """Give claimed rows back that never went out: (next attempt, reason, now, row)."""
+    def release(self, rows: Iterable[ReleasedRow], now: Millis) -> None:
+        """Give claimed rows back that never went out."""
         sql = """
             UPDATE deliveries
                SET status = 'planned', attempts = attempts - 1, next_attempt_at = ?,
-                   reason = ?, changed_at = ?
+                   reason = ?, cause = ?, changed_at = ?
              WHERE id = ? AND status = 'sending'
         """
         with self._store.write() as connection:
-            connection.executemany(sql, rows)
+            connection.executemany(sql, ((*row[1:], now, row.id) for row in rows))
 
-    def claimed(self, campaign: int) -> dict[int, Left]:
+    def claimed(self, campaign: int) -> dict[int, AbandonedRow]:
         """Return what is known of the rows in ``sending``, by row."""
         sql = """
             SELECT d.id, d.attempts, d.expires_at, d.subscription_id, s.endpoint, s.key_id
@@ -227,7 +245,7 @@ class Deliveries:
              WHERE d.campaign_id = :campaign AND d.status = 'sending'
         """
         rows = self._store.connection.execute(sql, {"campaign": campaign})
-        return {row: Left(*rest) for row, *rest in rows}
+        return {row: AbandonedRow(*rest) for row, *rest in rows}
 
     def waiting(self, campaign: int, now: Millis) -> tuple[int, Millis | None]:
         """Return how many rows are planned and when the next is due (None: at once)."""
@@ -280,15 +298,15 @@ class Deliveries:
         """
         return self._store.connection.execute(sql, {"campaign": campaign}).fetchall()
 
-    def drop(self, campaign: int, reason: str, now: Millis) -> int:
+    def cancel(self, campaign: int, now: Millis) -> int:
         """Skip whatever is still planned; return how many rows that were."""
         sql = """
             UPDATE deliveries
-               SET status = 'skipped', reason = :reason, next_attempt_at = NULL,
-                   changed_at = :now
+               SET status = 'skipped', reason = 'cancelled', cause = 'cancelled',
+                   next_attempt_at = NULL, changed_at = :now
              WHERE campaign_id = :campaign AND status = 'planned'
         """
-        values = {"campaign": campaign, "reason": reason, "now": now}
+        values = {"campaign": campaign, "now": now}
         with self._store.write() as connection:
             return connection.execute(sql, values).rowcount
 

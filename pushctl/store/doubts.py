@@ -34,7 +34,8 @@ class Doubts:
         """Count rows in doubt as accepted because a person says so; return how many."""
         sql = """
             UPDATE deliveries
-               SET status = 'accepted', reason = 'assumed sent', changed_at = :now
+               SET status = 'accepted', reason = 'assumed sent', cause = 'by_hand',
+                   changed_at = :now
              WHERE status = 'in_doubt'
                AND campaign_id IN (SELECT id FROM campaigns
                                     WHERE :campaign IS NULL OR id = :campaign)
@@ -50,8 +51,8 @@ class Doubts:
         """
         sql = """
             UPDATE deliveries
-               SET status = 'planned', reason = 'sent again by hand', attempts = 0,
-                   next_attempt_at = :now, changed_at = :now
+               SET status = 'planned', reason = 'sent again by hand', cause = 'by_hand',
+                   attempts = 0, next_attempt_at = :now, changed_at = :now
              WHERE campaign_id = :campaign AND status = 'in_doubt'
                AND (expires_at IS NULL OR expires_at > :now)
         """
@@ -72,7 +73,8 @@ class Doubts:
     def recalled(self, deliveries: Iterable[int], now: Millis) -> None:
         """Note that the service deleted these messages before they were fetched."""
         sql = """
-            UPDATE deliveries SET reason = 'recalled', location = NULL, changed_at = ?
+            UPDATE deliveries
+               SET reason = 'recalled', cause = 'recalled', location = NULL, changed_at = ?
              WHERE id = ? AND status = 'accepted'
         """
         with self._store.write() as connection:

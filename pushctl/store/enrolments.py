@@ -314,7 +314,9 @@ class Enrolments:
     def withdraw(self, ids: Sequence[int], reason: str, now: Millis) -> int:
         """Skip what these walks still have planned; return how many messages that was."""
         sql = """
-            UPDATE deliveries SET status = 'skipped', reason = :reason, changed_at = :now
+            UPDATE deliveries
+               SET status = 'skipped', reason = :reason, cause = 'enrolment_ended',
+                   changed_at = :now
              WHERE subscription_id = (SELECT subscription_id FROM enrolments WHERE id = :id)
                AND enrolment_id = :id AND status = 'planned'
         """

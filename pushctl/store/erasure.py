@@ -71,7 +71,8 @@ class Erasure:
         """
         skip = f"""
             UPDATE deliveries
-               SET status = 'skipped', reason = 'forgotten', changed_at = :now
+               SET status = 'skipped', reason = 'forgotten', cause = 'forgotten',
+                   changed_at = :now
              WHERE subscription_id {_WHO} AND status = 'planned'
         """  # noqa: S608
         unlink = f"""

@@ -149,7 +149,10 @@ class Health:
         """
         sql = f"""
             SELECT avg(d.status = 'gone' AND s.state = 'gone'
-                       AND (s.state_at <= d.changed_at OR s.state_reason = 'mass gone'))
+                       AND (s.state_at <= d.changed_at OR EXISTS (
+                           SELECT 1 FROM subscription_changes AS c
+                            WHERE c.subscription_id = s.id AND c.at = s.state_at
+                              AND c.cause = 'mass_gone')))
               FROM (
                 SELECT subscription_id, status, changed_at FROM deliveries
                  WHERE campaign_id <> :campaign AND status IN ('accepted', 'gone')
@@ -192,11 +195,11 @@ class Health:
         values = {"campaign": campaign, "origin": origin, "since": since}
         return [row[0] for row in self._store.connection.execute(sql, values)]
 
-    def spared(self, campaign: int, reason: str) -> list[int]:
+    def spared(self, campaign: int) -> list[int]:
         """
-        Return whom *campaign* found gone and who is active for *reason* alone.
+        Return the subscriptions gone for *campaign* and active because too many were gone.
 
-        Whoever came back by themselves since then isn't among them.
+        Those that came back by themselves since then aren't among them.
         """
         sql = """
             SELECT d.subscription_id
@@ -205,10 +208,10 @@ class Health:
                AND NOT EXISTS (SELECT 1 FROM subscription_changes AS c
                                 WHERE c.subscription_id = s.id AND c.at >= d.changed_at
                                   AND c.kind IN ('revived', 'moved')
-                                  AND c.reason IS NOT :reason)
+                                  AND c.cause IS NOT 'mass_gone')
         """
-        values = {"campaign": campaign, "reason": reason}
-        return [row[0] for row in self._store.connection.execute(sql, values)]
+        rows = self._store.connection.execute(sql, {"campaign": campaign})
+        return [row for (row,) in rows]
 
 
 _ANSWERED = f"""

@@ -49,8 +49,8 @@ class Interactions:
         """
         settle = """
             UPDATE deliveries
-               SET status = 'accepted', reason = 'shown', next_attempt_at = NULL,
-                   changed_at = :at
+               SET status = 'accepted', reason = 'shown', cause = 'shown',
+                   next_attempt_at = NULL, changed_at = :at
              WHERE id = :delivery AND status IN ('in_doubt', 'sending', 'planned')
         """
         with self._store.write() as connection:

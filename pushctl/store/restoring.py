@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pushctl.model import Millis
+from pushctl.model import Cause, Millis
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -17,19 +17,21 @@ def hold_back(store: "Store", now: Millis) -> int:
     Events that no sweep has looked at begin nothing: one may have, after the backup.
     """
     messages = """
-        UPDATE deliveries SET status = 'in_doubt', reason = :why, changed_at = :now
+        UPDATE deliveries
+           SET status = 'in_doubt', reason = :why, cause = :cause, changed_at = :now
          WHERE status IN ('planned', 'sending')
     """
     # A broadcast with nothing left to do; a trigger's campaign waits for its next row.
     ended = """
-        UPDATE campaigns SET status = 'finished', finished_at = :now, note = :why
+        UPDATE campaigns
+           SET status = 'finished', finished_at = :now, note = :why, cause = :cause
          WHERE status IN ('running', 'scheduled') AND trigger IS NULL
     """
     cursors = (
         ("sweep.events", "SELECT coalesce(max(id), 0) FROM events"),
         ("sweep.shown", "SELECT coalesce(max(id), 0) FROM interactions"),
     )
-    values = {"now": now, "why": REASON}
+    values = {"now": now, "why": REASON, "cause": Cause.DATABASE_RESTORED}
     with store.write() as connection:
         count = connection.execute(messages, values).rowcount
         connection.execute(ended, values)

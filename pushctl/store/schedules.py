@@ -31,7 +31,9 @@ class Schedules:
     def withhold(self, subscription: int, until: Millis, reason: str, now: Millis) -> int:
         """Skip what broadcasts still plan for somebody before *until*; return how many."""
         sql = """
-            UPDATE deliveries SET status = 'skipped', reason = :reason, changed_at = :now
+            UPDATE deliveries
+               SET status = 'skipped', reason = :reason, cause = 'paused_by_subscriber',
+                   changed_at = :now
              WHERE subscription_id = :id AND status = 'planned' AND enrolment_id = 0
                AND coalesce(next_attempt_at, 0) < :until
         """
@@ -72,9 +74,10 @@ class Schedules:
         return [Waiting._make(row) for row in self._store.connection.execute(sql, values)]
 
     def put_off(self, rows: Iterable[tuple[Millis, str, Millis, int]]) -> None:
-        """Let planned messages go out later: (when, reason, now, row)."""
+        """Put planned messages off to the end of quiet hours: (when, reason, now, row)."""
         sql = """
-            UPDATE deliveries SET next_attempt_at = ?, reason = ?, changed_at = ?
+            UPDATE deliveries
+               SET next_attempt_at = ?, reason = ?, cause = 'quiet_hours', changed_at = ?
              WHERE id = ? AND status = 'planned'
         """
         with self._store.write() as connection:

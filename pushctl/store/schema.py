@@ -9,6 +9,8 @@ compute it with what every browser has.
 
 from sqlite_utils import Database, Migrations
 
+from pushctl.rules.delivery.known_reasons import cause_of
+
 migrations = Migrations("pushctl")
 
 
@@ -374,3 +376,16 @@ def m005_known(db: Database) -> None:
         CREATE INDEX former_endpoints_subscription ON former_endpoints(subscription_id);
         """,
     )
+
+
+@migrations()
+def m006_causes(db: Database) -> None:
+    # What the program branches on; the reasons and notes beside it are for people.
+    db.conn.create_function("cause_of", 1, cause_of, deterministic=True)
+    for table, text in (
+        ("deliveries", "reason"),
+        ("subscription_changes", "reason"),
+        ("campaigns", "note"),
+    ):
+        db.execute(f"ALTER TABLE {table} ADD COLUMN cause TEXT")
+        db.execute(f"UPDATE {table} SET cause = cause_of({text}) WHERE {text} IS NOT NULL")  # noqa: S608

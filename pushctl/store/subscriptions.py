@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
-from pushctl.model import Json, Millis, Subscription, SubscriptionState
+from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -265,7 +265,12 @@ class Subscriptions:
             connection.execute(sql, {"id": subscription, "at": at})
 
     def mark(
-        self, ids: Sequence[int], state: SubscriptionState, reason: str, now: Millis
+        self,
+        ids: Sequence[int],
+        state: SubscriptionState,
+        reason: str,
+        now: Millis,
+        cause: Cause | None = None,
     ) -> int:
         """
         Put subscriptions into *state* and write why; return how many weren't in it before.
@@ -273,8 +278,8 @@ class Subscriptions:
         Active ones begin anew: their failures are forgotten.
         """
         change = """
-            INSERT INTO subscription_changes (subscription_id, kind, reason, at)
-            SELECT id, iif(:state = 'active', 'revived', :state), :reason, :now
+            INSERT INTO subscription_changes (subscription_id, kind, reason, cause, at)
+            SELECT id, iif(:state = 'active', 'revived', :state), :reason, :cause, :now
               FROM subscriptions WHERE id = :id AND state <> :state
         """
         update = """
@@ -284,9 +289,8 @@ class Subscriptions:
                    failing_since = iif(:state = 'active', NULL, failing_since)
              WHERE id = :id AND state <> :state
         """
-        values = [
-            {"id": one, "state": state.value, "reason": reason, "now": now} for one in ids
-        ]
+        common = {"state": state.value, "reason": reason, "cause": cause, "now": now}
+        values = [{"id": one, **common} for one in ids]
         with self._store.write() as connection:
             connection.executemany(change, values)
             return connection.executemany(update, values).rowcount

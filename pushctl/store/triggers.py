@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from pushctl.model import Json, Millis
+from pushctl.model import Cause, Json, Millis
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -38,6 +38,7 @@ class StepCampaign(NamedTuple):
     id: int
     status: str
     note: str | None
+    cause: Cause | None
 
 
 class Triggers:
@@ -147,7 +148,7 @@ class Triggers:
                SET template = excluded.template, audience = excluded.audience,
                    sources = excluded.sources, options = excluded.options,
                    status = iif(status = 'finished', 'running', status), finished_at = NULL
-            RETURNING id, status, note
+            RETURNING id, status, note, cause
         """
         values = {
             "name": name,
@@ -160,7 +161,8 @@ class Triggers:
             "now": now,
         }
         with self._store.write() as connection:
-            return StepCampaign._make(connection.execute(sql, values).fetchone())
+            row, status, note, cause = connection.execute(sql, values).fetchone()
+            return StepCampaign(row, status, note, Cause(cause) if cause else None)
 
     def leader(self, campaign: int) -> str | None:
         """Return the trigger that a campaign is a step of; None: it is a broadcast."""

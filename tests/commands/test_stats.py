@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pushctl.store.deliveries import FinishedRow
 from tests.support import NOON, sending
 from tests.support.program import pushctl
 from tests.support.sending import Field
@@ -21,7 +22,8 @@ def field(tmp_path: Path) -> Field:
     campaign = made.freeze(name="=cmd|'sale'")
     rows, _ = made.store.deliveries.claim_fresh(campaign.id, 0, 9, NOON)
     made.store.deliveries.finish(
-        ("accepted", None, 201, None, None, "en", 0, NOON, row.id) for row in rows
+        (FinishedRow(row.id, "accepted", http_status=201, language="en") for row in rows),
+        NOON,
     )
     return made
 

@@ -35,10 +35,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pushctl.model import CampaignStatus, Outcome
+from pushctl.model import CampaignStatus, Cause, Outcome
 from pushctl.push import journal
 from pushctl.rules import tokens
-from pushctl.rules.delivery.retry import STOPPED
 from tests.support import program, sending
 
 LATENCY = {"delay": [0.002, 0.03]}
@@ -141,9 +140,9 @@ class Scene:
             time.sleep(0.02)
 
     def doubts(self) -> int:
-        sql = "SELECT count(*) FROM deliveries WHERE status = 'in_doubt' AND reason = ?"
+        sql = "SELECT count(*) FROM deliveries WHERE status = 'in_doubt' AND cause = ?"
         connection = self.field.store.connection
-        return int(connection.execute(sql, (STOPPED,)).fetchone()[0])
+        return int(connection.execute(sql, (Cause.SENDER_STOPPED,)).fetchone()[0])
 
 
 @contextmanager

@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushctl.errors import BusyError
-from pushctl.model import Answer, Letter, Outcome
+from pushctl.model import Answer, Cause, Letter, Outcome
 from pushctl.push import journal
 from tests.support import ROOT
 
 OUTCOMES = [
     Outcome(1, Answer.ACCEPTED, "201", 201, None, "https://push.test/m/1", 12),
-    Outcome(2, Answer.GONE, "410 unsubscribed", 410),
+    Outcome(2, Answer.GONE, "410 unsubscribed", 410, cause=Cause.GONE),
     Outcome(3, Answer.THROTTLED, "429 too many requests", 429, 60_000, None, 3),
-    Outcome(4, Answer.IN_DOUBT, "timeout", None, None, None, 30_000),
+    Outcome(4, Answer.IN_DOUBT, "timeout", None, None, None, 30_000, Cause.TIMEOUT),
     Outcome(2**40, Answer.ACCEPTED, "201", 201, None, "", 0),
 ]
 
@@ -66,6 +66,7 @@ _OUTCOME = st.builds(
     st.none() | st.integers(0, 2**40),
     st.none() | _TEXT,
     st.integers(0, 2**31),
+    st.none() | st.sampled_from(Cause),
 )
 
 
@@ -78,6 +79,44 @@ def test_any_outcome_survives(outcomes: list[Outcome]) -> None:
 @given(st.binary(max_size=300))
 def test_no_bytes_break_the_reader(records: bytes) -> None:
     assert len(list(journal.read(records))) <= len(records)
+
+
+# Two letters begun and five answers, as they were written before there were causes.
+WITHOUT_CAUSES = bytes.fromhex(
+    "01090000000000000001050000000000000002010000000000000000c900ffffffffffff"
+    "ffff0c0000000300150032303168747470733a2f2f707573682e746573742f6d2f310202"
+    "00000000000000019a01ffffffffffffffff000000001000ffff34313020756e73756273"
+    "637269626564020300000000000000022e0160ea000000000000030000000c00ffff3330"
+    "322072656469726563740204000000000000000a0000ffffffffffffffff307500001b00"
+    "ffff636f6e6e656374696f6e206c6f73742077697468206f746865727302050000000000"
+    "0000059301ffffffffffffffff000000000d00ffff343033206f74686572206b6579"
+)
+
+
+def test_what_an_earlier_version_wrote_is_read() -> None:
+    """A process dies, and the program is upgraded before the next one reads it back."""
+    assert list(journal.read(WITHOUT_CAUSES)) == [
+        9,
+        5,
+        Outcome(1, Answer.ACCEPTED, "201", 201, None, "https://push.test/m/1", 12),
+        Outcome(2, Answer.GONE, "410 unsubscribed", 410, cause=Cause.GONE),
+        Outcome(3, Answer.RETRY, "302 redirect", 302, 60_000, None, 3, Cause.REDIRECT),
+        Outcome(
+            4,
+            Answer.IN_DOUBT,
+            "connection lost with others",
+            latency=30_000,
+            cause=Cause.CONNECTION_LOST_WITH_OTHERS,
+        ),
+        Outcome(5, Answer.REFUSED, "403 other key", 403, cause=Cause.SUBSCRIPTION_REFUSED),
+    ]
+
+
+def test_a_cause_that_a_later_version_wrote_is_some_other() -> None:
+    record = journal._pack(Outcome(1, Answer.RETRY, "?", cause=Cause.TIMEOUT))
+    (outcome,) = journal.read(record.replace(b"timeout", b"moonset"))
+    assert isinstance(outcome, Outcome)
+    assert outcome.cause is Cause.OTHER
 
 
 def test_runs_do_not_see_each_other(tmp_path: Path) -> None:

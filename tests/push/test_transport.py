@@ -544,7 +544,7 @@ class TestBrakes:
             outcomes = send_chunk(letters(1000), postbox(tmp_path, server))
             sent = sum(server.bodies.values())
         assert len(outcomes) == 1000
-        held = [outcome for outcome in outcomes if outcome.reason == chunk.HELD_BACK]
+        held = [outcome for outcome in outcomes if outcome.reason == "held back"]
         assert len(held) == 1000 - sent >= 800
         assert {(o.answer, o.retry_after) for o in held} == {(Answer.RETRY, wait)}
 
@@ -568,7 +568,7 @@ class TestBrakes:
         with service(lambda request: wire.Answer(500), alpn=HTTP2) as server:
             outcomes = send_chunk(letters(1000), postbox(tmp_path, server))
             assert sum(server.bodies.values()) <= 200
-        assert Counter(o.reason for o in outcomes)[chunk.HELD_BACK] >= 800
+        assert Counter(o.reason for o in outcomes)["held back"] >= 800
 
     def test_what_we_wrote_wrong_stops_at_once(self, tmp_path: Path, service: Serve) -> None:
         host = "updates.push.services.mozilla.com"
@@ -631,7 +631,7 @@ class TestBrakes:
         with service() as server:
             outcomes = send_chunk(letters(20), postbox(tmp_path, server, stop=stop))
             assert server.connections == 0
-        assert {o.reason for o in outcomes} == {chunk.HELD_BACK}
+        assert {o.reason for o in outcomes} == {"held back"}
 
 
 class TestWindow:
@@ -710,7 +710,7 @@ class TestJournal:
         begun = written[0] // 9
         assert answers == {
             (Answer.ACCEPTED, "201"): begun,
-            (Answer.RETRY, chunk.HELD_BACK): 200 - begun,
+            (Answer.RETRY, "held back"): 200 - begun,
         }
 
     def test_a_journal_that_cannot_be_made_sends_nothing(

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pushctl.model import Campaign, CampaignStatus
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
+from pushctl.store.deliveries import FinishedRow, ReleasedRow
 from pushctl.store.subscriptions import Registration
 from tests.support import (
     HOUR,
@@ -50,8 +51,8 @@ def planned(store: Store, count: int, **more: int) -> Campaign:
     return made
 
 
-def finished(row: int, status: str = "accepted", at: int | None = None) -> tuple[object, ...]:
-    return (status, None, 201, None, at, "en", 0, NOON, row)
+def finished(row: int, status: str = "accepted", at: int | None = None) -> FinishedRow:
+    return FinishedRow(row, status, http_status=201, next_attempt_at=at, language="en")
 
 
 def test_a_claim_takes_rows_once_and_in_order(store: Store) -> None:
@@ -78,15 +79,15 @@ def test_one_row_a_campaign_and_subscription(store: Store) -> None:
 def test_an_outcome_of_a_row_that_is_not_being_sent_changes_nothing(store: Store) -> None:
     made = planned(store, 1)
     rows, _ = store.deliveries.claim_fresh(made.id, 0, 1, NOON)
-    store.deliveries.finish([finished(rows[0].id)])
-    store.deliveries.finish([finished(rows[0].id, "rejected")])
+    store.deliveries.finish([finished(rows[0].id)], NOON)
+    store.deliveries.finish([finished(rows[0].id, "rejected")], NOON)
     assert store.deliveries.counts(made.id) == {"accepted": 1}
 
 
 def test_a_released_row_has_lost_no_try(store: Store) -> None:
     made = planned(store, 1)
     rows, _ = store.deliveries.claim_fresh(made.id, 0, 1, NOON)
-    store.deliveries.release([(None, "held", NOON, rows[0].id)])
+    store.deliveries.release([ReleasedRow(rows[0].id, None, "held")], NOON)
     again, _ = store.deliveries.claim_fresh(made.id, 0, 1, NOON)
     assert again[0].tries == 1
 
@@ -121,7 +122,7 @@ def test_only_running_campaigns_are_due(store: Store) -> None:
 def test_a_rows_date_makes_its_campaign_due(store: Store) -> None:
     made = planned(store, 1)
     rows, _ = store.deliveries.claim_fresh(made.id, 0, 1, NOON)
-    store.deliveries.finish([finished(rows[0].id, "planned", NOON + HOUR)])
+    store.deliveries.finish([finished(rows[0].id, "planned", NOON + HOUR)], NOON)
     assert store.deliveries.due_campaigns(NOON) == []
     assert store.deliveries.due_campaigns(NOON + HOUR) == [made.id]
 
@@ -150,7 +151,7 @@ def test_what_is_due_is_found_by_the_index(store: Store) -> None:
 def test_cancelling_skips_what_is_planned_and_nothing_else(store: Store) -> None:
     made = planned(store, 3)
     store.deliveries.claim_fresh(made.id, 0, 1, NOON)
-    assert store.deliveries.drop(made.id, "cancelled", NOON) == 2
+    assert store.deliveries.cancel(made.id, NOON) == 2
     assert store.deliveries.counts(made.id) == {"sending": 1, "skipped": 2}
 
 
@@ -198,14 +199,14 @@ class Ledger(RuleBasedStateMachine):
         self.sent[row] += 1
         if status == "in_doubt":
             self.doubtful.add(row)
-        self.store.deliveries.finish([finished(row, status)])
+        self.store.deliveries.finish([finished(row, status)], NOON)
 
     @precondition(lambda self: self.claimed)
     @rule(data=st.data())
     def refuse_for_now(self, data: st.DataObject) -> None:
         row = data.draw(st.sampled_from(sorted(self.claimed)))
         self.claimed.discard(row)
-        self.store.deliveries.finish([finished(row, "planned", self.now + MINUTE)])
+        self.store.deliveries.finish([finished(row, "planned", self.now + MINUTE)], NOON)
 
     @rule()
     def crash(self) -> None:
@@ -215,10 +216,9 @@ class Ledger(RuleBasedStateMachine):
         begun = {row for row in left if row % 2}
         self.sent.update(begun)
         self.doubtful |= begun
-        self.store.deliveries.finish([finished(row, "in_doubt") for row in begun])
-        self.store.deliveries.release(
-            (None, None, self.now, row) for row in left.keys() - begun
-        )
+        self.store.deliveries.finish([finished(row, "in_doubt") for row in begun], NOON)
+        never = (ReleasedRow(row) for row in left.keys() - begun)
+        self.store.deliveries.release(never, self.now)
         self.claimed.clear()
         self.after = 0
 

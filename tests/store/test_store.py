@@ -11,6 +11,7 @@ from sqlite_utils import Database, Migrations
 
 from pushctl import store as store_module
 from pushctl.errors import BusyError, ConfigError, InputError
+from pushctl.model import Cause
 from pushctl.store import KNOWN_MIGRATIONS, Store
 from pushctl.store.schema import migrations
 
@@ -77,6 +78,48 @@ def test_an_older_database_is_backed_up_before_it_is_migrated(
     with sqlite3.connect(copy) as backup:
         assert backup.execute("SELECT key FROM meta").fetchall() == [("old",)]
         assert not backup.execute("SELECT 1 FROM sqlite_master WHERE name = 'added'").fetchall()
+
+
+REASONS = [
+    ("503 service fault, 6 times", "service_fault"),
+    ("308 redirect", "redirect"),
+    ("410 unsubscribed", "gone"),
+    ("403 other key", "subscription_refused"),
+    ("401 key refused, until its time was over", "sender_refused"),
+    ("400 bad TTL", "bad_request"),
+    ("403 invalid endpoint", "unexpected"),
+    ("429 too many requests", "throttled"),
+    ("not sent: timeout", "no_connection"),
+    ("timeout", "timeout"),
+    ("connection lost", "connection_lost"),
+    ("connection lost with others", "connection_lost_with_others"),
+    ("the sender was stopped", "sender_stopped"),
+    ("the database was restored: it may have gone out after the backup", "database_restored"),
+    ("asks us to slow down (429 too many requests)", "service_waits"),
+    ("meanwhile unsubscribed", "not_active"),
+    ("sent again by hand", "by_hand"),
+    ("'name' is not known", "other"),
+    (None, None),
+]
+
+
+def test_rows_of_before_there_were_causes_get_theirs(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m006_causes")
+    database["campaigns"].insert(
+        {"name": "c", "status": "paused", "template": "t", "audience": "x", "sources": "{}",
+         "created_at": 1, "note": "paused by hand"}
+    )  # fmt: skip
+    database["deliveries"].insert_all(
+        {"campaign_id": 1, "enrolment_id": number, "changed_at": 1, "reason": reason}
+        for number, (reason, _) in enumerate(REASONS)
+    )
+    database.close()
+    with Store(path) as store:
+        rows = store.connection.execute("SELECT reason, cause FROM deliveries ORDER BY id")
+        assert rows.fetchall() == REASONS
+        assert store.campaigns.get("c").cause is Cause.BY_HAND
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself(

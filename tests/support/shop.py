@@ -16,7 +16,7 @@ from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.sweep import sweep
 from pushctl.model import InteractionKind, Millis
 from pushctl.store import Store
-from pushctl.store.deliveries import Claimed
+from pushctl.store.deliveries import ClaimedRow, FinishedRow
 from pushctl.store.events import Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Registration
@@ -114,14 +114,18 @@ class Shop:
             name = self.store.campaigns.by_id(campaign).name
             rows = self.claim(campaign, at)
             self.store.deliveries.finish(
-                ("accepted", None, 201, None, None, "en", 0, at, row.id) for row in rows
+                (
+                    FinishedRow(row.id, "accepted", http_status=201, language="en")
+                    for row in rows
+                ),
+                at,
             )
             for row in rows:
                 self.sent.append(Sent(row.subscription, name, at, row.id, row.enrolment))
                 if show:
                     self.report(row.id, at)
 
-    def claim(self, campaign: int, at: Millis) -> list[Claimed]:
+    def claim(self, campaign: int, at: Millis) -> list[ClaimedRow]:
         """Claim what is due, as jobs/delivery/run does: the generation counts up with it."""
         with self.store.write():
             rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 10_000, at)

@@ -9,9 +9,8 @@ from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, UsageError
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.postbox import open_postbox
-from pushctl.model import Campaign, CampaignStatus, DeliveryStatus, Json, Millis
+from pushctl.model import Campaign, CampaignStatus, Cause, DeliveryStatus, Json, Millis
 from pushctl.store import Store
-from pushctl.store.campaigns import BY_HAND
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,8 @@ def _said(status: str, reason: str | None) -> str:
 def pause(store: Store, name: str, now: Millis) -> Campaign:
     """Pause a campaign; a process that sends it notices between two batches."""
     campaign = store.campaigns.get(name)
-    if not store.campaigns.change(campaign.id, CampaignStatus.PAUSED, now, BY_HAND):
+    note, cause = "paused by hand", Cause.BY_HAND
+    if not store.campaigns.change(campaign.id, CampaignStatus.PAUSED, now, note, cause):
         raise UsageError(f"{name} is {campaign.status.value}, there is nothing to pause")
     return store.campaigns.by_id(campaign.id)
 
@@ -58,7 +58,7 @@ def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campai
     with store.write():
         if not store.campaigns.change(campaign.id, CampaignStatus.CANCELLED, now):
             raise UsageError(f"{name} is {campaign.status.value}, there is nothing to cancel")
-        dropped = store.deliveries.drop(campaign.id, "cancelled", now)
+        dropped = store.deliveries.cancel(campaign.id, now)
     if store.deliveries.claimed(campaign.id):
         with suppress(BusyError, ConfigError):
             deliver.run(store, config, campaign, now)

@@ -11,7 +11,7 @@ from pushctl.jobs.delivery.render import Extras
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Campaign, Json
 from pushctl.store import Store
-from pushctl.store.deliveries import Claimed
+from pushctl.store.deliveries import ClaimedRow
 
 Context = Mapping[int, Mapping[str, Json]]
 
@@ -28,7 +28,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     if not (led or speaks):
         return None
 
-    def look_up(rows: Sequence[Claimed]) -> Context:
+    def look_up(rows: Sequence[ClaimedRow]) -> Context:
         known = _walks(store, rows) if led else {}
         if not speaks:
             return known
@@ -39,7 +39,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     return look_up
 
 
-def _walks(store: Store, rows: Sequence[Claimed]) -> Context:
+def _walks(store: Store, rows: Sequence[ClaimedRow]) -> Context:
     """Return what each row's walk knows."""
     listed = [row for row in rows if row.enrolment]
     contexts = store.enrolments.contexts({row.enrolment for row in listed})

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.throttle import Traffic
-from pushctl.model import Campaign, Millis, Outcome, SubscriptionState
+from pushctl.model import Campaign, Cause, Millis, Outcome, SubscriptionState
 from pushctl.rules.delivery import answers, retry, stop_rules
 from pushctl.store import Store
 
 MASS_GONE = "too many subscriptions are gone at once"
-SPARED = "too many were gone at once"  # why somebody is active again
 
 # A service that took something of ours as lately as this, in an earlier run, knows our key.
 TAKING: Millis = 7 * retry.DAY
@@ -49,8 +48,8 @@ class Course:
         key = f"campaign.{self._campaign.id}.gone_accepted"
         if self._accept:
             # A person says that they are gone: make them so whom ``_judge`` has spared.
-            spared = self._store.health.spared(self._campaign.id, SPARED)
-            self._store.subscriptions.mark(spared, SubscriptionState.GONE, "mass gone", now)
+            spared = self._store.health.spared(self._campaign.id)
+            self._mark(spared, SubscriptionState.GONE, "mass gone", now)
             self._store.meta.set(key, str(now + LOOK_BACK))
         # That word holds for the retries too, whichever run they fall into.
         accepted = int(self._store.meta.get(key) or 0)
@@ -164,7 +163,7 @@ class Course:
         self.spared.add(origin)
         self._traffic.stop(origin, MASS_GONE)
         back = self._store.health.found_gone(self._campaign.id, origin, self._since)
-        self._store.subscriptions.mark(back, SubscriptionState.ACTIVE, SPARED, now)
+        self._mark(back, SubscriptionState.ACTIVE, "too many were gone at once", now)
         known = "never met before" if usual is None else f"{usual:.1%} before"
         self.refused = f"{_host(origin)}: {gone:,} of {answered:,} are gone ({known})"
         self.notes[origin] = (
@@ -172,6 +171,11 @@ class Course:
             "this service waits. If it is right, go on with: pushctl campaigns resume "
             f"{self._campaign.name!r} --accept-mass-gone"
         )
+
+    def _mark(
+        self, subscriptions: Sequence[int], state: SubscriptionState, reason: str, now: Millis
+    ) -> None:
+        self._store.subscriptions.mark(subscriptions, state, reason, now, Cause.MASS_GONE)
 
     def _earlier(self, origin: str) -> tuple[int, int]:
         if origin not in self._before:

@@ -13,11 +13,11 @@ from functools import lru_cache
 
 from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.throttle import Traffic
-from pushctl.model import Answer, DeliveryStatus, Millis, Outcome
+from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
 from pushctl.rules.delivery import answers, retry
 from pushctl.rules.delivery.lane import CODES, Lane
 from pushctl.store import Store
-from pushctl.store.deliveries import Finished
+from pushctl.store.deliveries import FinishedRow
 
 _ACCEPTED = DeliveryStatus.ACCEPTED.value
 _PLANNED = DeliveryStatus.PLANNED.value
@@ -49,7 +49,7 @@ class Book:
     now: Millis
     # Whether an answer is about its subscription alone; see Course.
     tells_nothing: Callable[[Outcome, Item], bool] = field(default=lambda *_: False)
-    rows: list[Finished] = field(default_factory=list)
+    rows: list[FinishedRow] = field(default_factory=list)
     # Those of whom nothing more is to be said, by status and language of the text.
     accepted: dict[tuple[int | None, str | None], list[int]] = field(
         default_factory=lambda: defaultdict(list)
@@ -78,26 +78,15 @@ class Book:
                 self._decide(outcome, item, traffic)
 
     def _accept(self, outcome: Outcome, item: Item) -> None:
-        status, location = outcome.http_status, outcome.location
-        reason = None if outcome.reason == str(status) else outcome.reason
-        if location is not None and not _keeps(item.lane[0]):
-            location = None
-        if reason is None and location is None:
-            self.accepted[status, item.language].append(outcome.delivery)
-        else:
+        delivery, status, location = outcome.delivery, outcome.http_status, outcome.location
+        if location is not None and _keeps(item.lane[0]):
             self.rows.append(
-                (
-                    _ACCEPTED,
-                    reason,
-                    status,
-                    location,
-                    None,
-                    item.language,
-                    0,
-                    self.now,
-                    outcome.delivery,
+                FinishedRow(
+                    delivery, _ACCEPTED, None, None, status, location, None, item.language
                 )
             )
+        else:
+            self.accepted[status, item.language].append(delivery)
         self.heard[item.lane].codes.append("a")
         self.tally[_ACCEPTED] += 1
         if item.failures:
@@ -112,22 +101,22 @@ class Book:
         )
         if retry.by_a_service(outcome) and not own:
             self.errors += decision.status.value in ("rejected", "in_doubt")
-            if outcome.reason != retry.LOST_TOO:
+            if outcome.cause is not Cause.CONNECTION_LOST_WITH_OTHERS:
                 heard.codes.append(CODES[outcome.answer])
                 heard.reason = outcome.reason
             if outcome.retry_after is not None:
                 heard.retry_after = max(outcome.retry_after, heard.retry_after or 0)
         self.rows.append(
-            (
+            FinishedRow(
+                outcome.delivery,
                 decision.status.value,
                 decision.reason,
+                outcome.cause,
                 outcome.http_status,
                 outcome.location,
                 decision.next_attempt_at,
                 item.language,
                 decision.given_back,
-                self.now,
-                outcome.delivery,
             )
         )
         self.tally[decision.status.value] += 1
@@ -170,7 +159,7 @@ class Book:
         """
         for (status, language), rows in self.accepted.items():
             store.deliveries.accept(rows, status, language, self.now)
-        store.deliveries.finish(self.rows)
+        store.deliveries.finish(self.rows, self.now)
 
     def write_subscriptions(self, store: Store, spared: Collection[str] = ()) -> None:
         """Write what was learnt of people; nobody of the origins in *spared* is made gone."""

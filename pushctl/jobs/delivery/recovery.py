@@ -16,11 +16,11 @@ from pushctl.jobs.delivery import render
 from pushctl.jobs.delivery.outcomes import Book
 from pushctl.jobs.delivery.render import Item
 from pushctl.jobs.delivery.throttle import Traffic
-from pushctl.model import Answer, Campaign, Letter, Millis, Outcome
+from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.push import journal
-from pushctl.rules.delivery.retry import RESTARTED, STOPPED
+from pushctl.rules.delivery import retry
 from pushctl.store import Store
-from pushctl.store.deliveries import Left
+from pushctl.store.deliveries import AbandonedRow, ReleasedRow
 
 LEAST_FREE = 64_000_000  # bytes: journals and write-ahead log of what is under way
 
@@ -48,25 +48,21 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
         }
         book = Book(now)
         book.add(outcomes.values(), items, Traffic({}))
-        reason = STOPPED if same_life else RESTARTED
-        book.add((doubt(row, reason) for row in sorted(doubted)), items, Traffic({}))
+        cause = Cause.SENDER_STOPPED if same_life else Cause.MACHINE_RESTARTED
+        book.add((retry.doubt(row, cause) for row in sorted(doubted)), items, Traffic({}))
         never = [row for row in claimed if row not in outcomes and row not in doubted]
         with store.write():
             # Nobody is made gone for what a dead process was told: whether too many are,
             # it can't say any more. Who really is, the next message finds out.
             book.write_deliveries(store)
             book.write_subscriptions(store, {origin for origin, _ in book.gone})
-            store.deliveries.release((dated(campaign, now), None, now, row) for row in never)
+            at = dated(campaign, now)
+            store.deliveries.release((ReleasedRow(row, at) for row in never), now)
     left.discard()
     return len(doubted)
 
 
-def doubt(delivery: int, reason: str) -> Outcome:
-    """Return what is known of a letter that was begun and whose answer nobody has."""
-    return Outcome(delivery, Answer.IN_DOUBT, reason)
-
-
-def _item(row: int, what: Left) -> Item:
+def _item(row: int, what: AbandonedRow) -> Item:
     # The letter itself is lost with its process; deciding on its answer needs the rest.
     letter = Letter(row, "", b"", b"", "", b"", 0, "", None)
     lane = (render.origin(what.endpoint or ""), what.key_id or "")

@@ -1,5 +1,5 @@
 """
-Claimed rows -> letters: each text rendered once for all who get the same.
+ClaimedRow rows -> letters: each text rendered once for all who get the same.
 
 Rows whose values of the variables that the text reads are equal get one rendering and
 differ in their token only.
@@ -15,12 +15,12 @@ from pushctl.config import Config
 from pushctl.config import Site as SiteConfig
 from pushctl.errors import InputError, TemplateError
 from pushctl.jobs.subscribers.segments import Segments
-from pushctl.model import Campaign, Json, Letter, Millis
+from pushctl.model import Campaign, Cause, Json, Letter, Millis
 from pushctl.rules import tokens
 from pushctl.rules.delivery import retry
 from pushctl.rules.messages import payload, values
 from pushctl.rules.messages.payload import Frame
-from pushctl.store.deliveries import Claimed
+from pushctl.store.deliveries import ClaimedRow
 from pushctl.templates import Template, Text
 
 # A text that everybody gets differently must not fill the memory.
@@ -29,7 +29,7 @@ MAX_FRAMES = 5_000
 LaneKey = tuple[str, str]  # origin, key id
 
 # What a trigger's messages know beside the subscription, by delivery: {"cart": {...}}.
-Extras = Callable[[Sequence[Claimed]], Mapping[int, Mapping[str, Json]]]
+Extras = Callable[[Sequence[ClaimedRow]], Mapping[int, Mapping[str, Json]]]
 
 
 class Item(NamedTuple):
@@ -50,6 +50,7 @@ class Unwritten(NamedTuple):
     delivery: int
     status: str  # rejected or skipped
     reason: str
+    cause: Cause
 
 
 class Writer:
@@ -79,7 +80,9 @@ class Writer:
         self._groups: dict[tuple[Hashable, ...], _Group] = {}
         self._lives: dict[Millis | None, int] = {}  # end of life -> TTL, in this batch
 
-    def write(self, rows: Sequence[Claimed], now: Millis) -> tuple[list[Item], list[Unwritten]]:
+    def write(
+        self, rows: Sequence[ClaimedRow], now: Millis
+    ) -> tuple[list[Item], list[Unwritten]]:
         """Return the letters for *rows*, and the rows that get none, with the reason."""
         items: list[Item] = []
         without: list[Unwritten] = []
@@ -89,18 +92,19 @@ class Writer:
         for row in rows:
             if row.key_id not in self._keys:
                 reason = f"made with the key {row.key_id}, which is not in keys/"
-                without.append(Unwritten(row.id, "skipped", reason))
+                without.append(Unwritten(row.id, "skipped", reason, Cause.KEY_MISSING))
                 continue
             try:
                 group = self._group(row, segments.get(row.subscription, ()))
                 frame = group.frame(row, extras.get(row.id))
             except (TemplateError, InputError) as error:
-                without.append(Unwritten(row.id, "rejected", str(error)[:200]))
+                reason = str(error)[:200]
+                without.append(Unwritten(row.id, "rejected", reason, Cause.NO_MESSAGE))
                 continue
             items.append(self._item(row, frame, group.text.language, now))
         return items, without
 
-    def _item(self, row: Claimed, frame: Frame, language: str, now: Millis) -> Item:
+    def _item(self, row: ClaimedRow, frame: Frame, language: str, now: Millis) -> Item:
         letter = Letter(
             row.id,
             row.endpoint,
@@ -124,14 +128,14 @@ class Writer:
             self._lives[expires_at] = ttl
         return ttl
 
-    def _group(self, row: Claimed, segments: tuple[str, ...]) -> "_Group":
+    def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
         key = (row.site, row.language, row.variant, segments)
         group = self._groups.get(key)
         if group is None:
             group = self._groups[key] = self._new_group(row, segments)
         return group
 
-    def _new_group(self, row: Claimed, segments: tuple[str, ...]) -> "_Group":
+    def _new_group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
         site = self._sites.get(row.site)
         if site is None:
             raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
@@ -180,7 +184,7 @@ class _Group:
         self._personal = text.personal
         self._attributes = sorted(it for it in self._used if it.startswith("attributes"))
 
-    def frame(self, row: Claimed, extra: Mapping[str, Json] | None) -> Frame:
+    def frame(self, row: ClaimedRow, extra: Mapping[str, Json] | None) -> Frame:
         """Return the rendered message for *row*, from memory where it may be."""
         if extra is not None:
             return self._render(row, {**self._shared, **extra})
@@ -197,7 +201,7 @@ class _Group:
         frame = self._frames[key] = self._render(row, self._shared)
         return frame
 
-    def _key(self, row: Claimed) -> Hashable:
+    def _key(self, row: ClaimedRow) -> Hashable:
         if not self._personal:
             return row.small_payload
         key: list[Hashable] = [row.small_payload]
@@ -212,7 +216,7 @@ class _Group:
                 key.append(repr(value))
         return tuple(key)
 
-    def _render(self, row: Claimed, extra: Mapping[str, Json]) -> Frame:
+    def _render(self, row: ClaimedRow, extra: Mapping[str, Json]) -> Frame:
         context = values.context(row, self._site, self._used, extra)
         if row.small_payload:
             return payload.frame(payload.fit(self.text.render(context)))
@@ -223,5 +227,5 @@ class _Group:
 _FIELDS = {"id": "public_id"}
 
 
-def _getter(names: Sequence[str]) -> Callable[[Claimed], Hashable]:
+def _getter(names: Sequence[str]) -> Callable[[ClaimedRow], Hashable]:
     return attrgetter(*names) if names else lambda row: None

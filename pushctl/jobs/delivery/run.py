@@ -20,14 +20,14 @@ from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.jobs.delivery.render import Item, Unwritten, Writer
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.stop_rules import Tolerance
-from pushctl.jobs.delivery.throttle import Traffic
+from pushctl.jobs.delivery.throttle import Given, Traffic
 from pushctl.jobs.delivery.types import Landed, Options, Report
 from pushctl.jobs.subscribers.segments import segments_of
-from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
+from pushctl.model import Campaign, CampaignStatus, Cause, Millis, Outcome
 from pushctl.push import journal
 from pushctl.rules.delivery import retry
 from pushctl.store import Store
-from pushctl.store.deliveries import Claimed
+from pushctl.store.deliveries import ClaimedRow, FinishedRow, ReleasedRow
 from pushctl.templates import Template
 
 CLAIM = 2_000  # rows in one transaction
@@ -167,7 +167,7 @@ class Sending:
                 self._pause("stopped by hand")
         status = self._store.campaigns.status(campaign)
         if status is CampaignStatus.CANCELLED:
-            self._store.deliveries.drop(campaign, "cancelled", now)
+            self._store.deliveries.cancel(campaign, now)
             waiting, first = 0, None
         elif waiting and self._course.refused and not self._lasts:
             self._pause(self._course.refused)
@@ -199,7 +199,7 @@ class Sending:
         for left in landed.left:
             left.discard()
 
-    def _book(self, landed: Landed, room: int, now: Millis) -> list[Claimed]:
+    def _book(self, landed: Landed, room: int, now: Millis) -> list[ClaimedRow]:
         book = Book(now, self._course.tells_nothing)
         book.add(landed.outcomes, self._items, self._traffic)
         changed = book.listen(self._traffic)
@@ -207,9 +207,7 @@ class Sending:
             book.write_deliveries(self._store)
             self._course.review(changed, book.gone, now)
             book.write_subscriptions(self._store, self._course.spared)
-            self._release(
-                ((it.item, it.at, it.why) for it in self._traffic.give_back(now)), now
-            )
+            self._release(self._traffic.give_back(now), now)
             self._apply_stop_rules(book)
             rows = self._claim(room, now)
             batch = restore_guard.count_up(self._store) if rows else None
@@ -221,15 +219,16 @@ class Sending:
         self._options.progress(book.ended)
         return rows
 
-    def _release(
-        self, given: Iterable[tuple[Item, Millis | None, str | None]], now: Millis
-    ) -> None:
+    def _release(self, given: Iterable[Given], now: Millis) -> None:
         undated = recovery.dated(self._campaign, now)
-        rows = [(at or undated, why, now, item.letter.delivery) for item, at, why in given]
+        rows = [
+            ReleasedRow(it.item.letter.delivery, it.at or undated, it.why, it.cause)
+            for it in given
+        ]
         if rows:
-            self._store.deliveries.release(rows)
-            for *_, delivery in rows:
-                del self._items[delivery]
+            self._store.deliveries.release(rows, now)
+            for row in rows:
+                del self._items[row.id]
 
     def _apply_stop_rules(self, book: Book) -> None:
         too_many, why = self._tolerance.exceeded(book), None
@@ -242,7 +241,7 @@ class Sending:
             self._report.notes.append(f"Paused: {why}.")
             self._pause(why)
 
-    def _claim(self, room: int, now: Millis) -> list[Claimed]:
+    def _claim(self, room: int, now: Millis) -> list[ClaimedRow]:
         """Claim up to *room* rows, those with a date first; none of a paused campaign."""
         if room <= 0 or not self._may_go_on():
             return []
@@ -257,7 +256,7 @@ class Sending:
             self._after = last or self._after
         return rows
 
-    def _write(self, rows: Sequence[Claimed], now: Millis) -> None:
+    def _write(self, rows: Sequence[ClaimedRow], now: Millis) -> None:
         if not rows:
             return
         items, without = self._writer.write(rows, now)
@@ -276,13 +275,14 @@ class Sending:
         ):
             at = recovery.dated(campaign, now)
             with store.write():
-                store.deliveries.release((at, None, now, row.delivery) for row in rows)
+                store.deliveries.release((ReleasedRow(row.delivery, at) for row in rows), now)
                 self._pause(rows[0].reason)
             raise fault
-        store.deliveries.finish(
-            (row.status, row.reason, None, None, None, None, 1, now, row.delivery)
+        finished = (
+            FinishedRow(row.delivery, row.status, row.reason, row.cause, given_back=1)
             for row in rows
         )
+        store.deliveries.finish(finished, now)
         self._report.sent.update(row.status for row in rows)
         self._options.progress(len(rows))
 
@@ -335,7 +335,7 @@ class Sending:
 
     def _sort(self, outcomes: Sequence[Outcome], landed: Landed) -> None:
         for outcome in outcomes:
-            if retry.never_started(outcome):
+            if outcome.cause is Cause.HELD_BACK:
                 landed.again.append(self._items[outcome.delivery])
             else:
                 landed.outcomes.append(outcome)
@@ -348,7 +348,7 @@ class Sending:
             if delivery in left.outcomes:
                 landed.outcomes.append(left.outcomes[delivery])
             elif delivery in left.started:
-                landed.outcomes.append(recovery.doubt(delivery, retry.STOPPED))
+                landed.outcomes.append(retry.doubt(delivery, Cause.SENDER_STOPPED))
             else:
                 landed.again.append(item)
         for chunk in self._futures.values():
@@ -393,4 +393,5 @@ class Sending:
         now = self._now()
         self._exchange(landed, now)
         with self._store.write():
-            self._release(((item, None, None) for item in self._traffic.drain()), now)
+            drained = self._traffic.drain()
+            self._release((Given(item, None, None, None) for item in drained), now)

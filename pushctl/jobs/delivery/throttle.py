@@ -15,7 +15,7 @@ from typing import NamedTuple
 from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.shared_rate import Shared
 from pushctl.jobs.delivery.types import PACED
-from pushctl.model import Millis
+from pushctl.model import Cause, Millis
 from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.delivery.lane import Lane, allowance, heard, pace, slowed
@@ -34,7 +34,8 @@ class Given(NamedTuple):
 
     item: Item
     at: Millis | None  # None: when a person says so
-    why: str
+    why: str | None
+    cause: Cause | None
 
 
 class Traffic:
@@ -202,13 +203,14 @@ class Traffic:
             lane = self.lanes[key]
             if lane.stopped:
                 at = None if self._again is None else now + self._again
-                yield from (Given(item, at, lane.why) for item in queue)
+                yield from (Given(item, at, lane.why, Cause.SERVICE_WAITS) for item in queue)
             elif lane.hold_until > now + PATIENCE:
                 # Spread over a tenth of the pause, so that they don't all come at once.
                 spread = max(SECOND, (lane.hold_until - now) // 10)
                 for item in queue:
                     after = int(random.random() * spread)
-                    yield Given(item, lane.hold_until + after, lane.why)
+                    at = lane.hold_until + after
+                    yield Given(item, at, lane.why, Cause.SERVICE_WAITS)
             else:
                 yield from self._paced(key, lane, now)
                 continue
@@ -226,7 +228,10 @@ class Traffic:
         for position in range(len(queue), soon, -1):
             self.waiting -= 1
             yield Given(
-                queue.pop(), now + int(position / rate * SECOND), "its turn comes later"
+                queue.pop(),
+                now + int(position / rate * SECOND),
+                "its turn comes later",
+                Cause.RATE_LIMIT,
             )
 
     def drain(self) -> list[Item]:

@@ -11,7 +11,7 @@ from pushctl.model import Json
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.store import Store
-from pushctl.store.deliveries import Claimed
+from pushctl.store.deliveries import ClaimedRow
 
 
 def wanted(sources: Mapping[str, str]) -> bool:
@@ -59,7 +59,7 @@ def at(store: Store, event: Event, origins: Sequence[str]) -> Mapping[str, Json]
 
 
 def extras(
-    store: Store, config: Config, rows: Iterable[Claimed]
+    store: Store, config: Config, rows: Iterable[ClaimedRow]
 ) -> Mapping[int, Mapping[str, Json]]:
     """Return, by delivery, the basket that messages to *rows* may speak of."""
     listed = list(rows)

@@ -14,7 +14,7 @@ from functools import cached_property
 from pushctl.config import Config
 from pushctl.errors import PushctlError
 from pushctl.jobs.subscribers import suppression
-from pushctl.model import CampaignStatus, Json, Millis
+from pushctl.model import CampaignStatus, Cause, Json, Millis
 from pushctl.rules import timing
 from pushctl.rules.audience import parse
 from pushctl.rules.shops import cart
@@ -32,7 +32,6 @@ from pushctl.rules.triggers.enrolment import (
 )
 from pushctl.rules.triggers.trigger import Frequency, Trigger, campaign_name
 from pushctl.store import Store
-from pushctl.store.campaigns import BY_HAND
 from pushctl.store.enrolments import Decision, Planned, Who
 
 _KINDS: Mapping[type, str] = {
@@ -244,7 +243,7 @@ class Walks:
             now=self.now,
         )
         # Who paused it by hand knows that it waits.
-        if made.status == CampaignStatus.PAUSED and made.note != BY_HAND:
+        if made.status == CampaignStatus.PAUSED and made.cause is not Cause.BY_HAND:
             self.notes.append(self.held_up(name, made.note))
         return made.id
 

@@ -12,7 +12,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from pushctl.model import Answer, Millis, Outcome
+from pushctl.model import Answer, Cause, Millis, Outcome
 
 SECOND: Millis = 1000
 _DEFAULT_WAIT: Millis = 60 * SECOND
@@ -25,6 +25,7 @@ class Verdict(NamedTuple):
     answer: Answer
     reason: str  # the status and a word of ours: "201", "410 unsubscribed"
     retry_after: Millis | None = None
+    cause: Cause | None = None
 
 
 class _Row(NamedTuple):
@@ -34,6 +35,7 @@ class _Row(NamedTuple):
     words: tuple[str, ...]  # lower case; none: any answer of that status
     answer: Answer
     label: str
+    cause: Cause | None = None  # None: what _CAUSES has for the answer
 
 
 def service(host: str) -> str:
@@ -52,14 +54,24 @@ _HOSTS = {
     "wns": (".notify.windows.com",),
 }
 
+# A refusal where somebody registered with another key than ours, or not at all.
+_ONE = Cause.SUBSCRIPTION_REFUSED
+_UNAUTHORIZED = "unauthorized registration"
+
 _SERVICES: dict[str, tuple[_Row, ...]] = {
     "fcm": (
         # Bad parameters too: the canaries tell whether all are bad or this one.
-        _Row(400, ("unauthorizedregistration",), Answer.REFUSED, "unauthorized registration"),
-        _Row(400, (), Answer.REFUSED, "bad request"),
+        _Row(
+            400,
+            ("unauthorizedregistration",),
+            Answer.REFUSED,
+            "unauthorized registration",
+            _ONE,
+        ),
+        _Row(400, (), Answer.REFUSED, "bad request", _ONE),
         # Seen for a day on endpoints that then worked again.
         _Row(403, ("invalid push subscription",), Answer.QUARANTINE, "invalid endpoint"),
-        _Row(403, ("do not correspond", "sender"), Answer.REFUSED, "other key"),
+        _Row(403, ("do not correspond", "sender"), Answer.REFUSED, "other key", _ONE),
         _Row(403, ("aud",), Answer.REFUSED, "wrong audience"),
         _Row(404, (), Answer.GONE, "stale"),
         _Row(410, (), Answer.GONE, "unsubscribed"),
@@ -80,8 +92,8 @@ _SERVICES: dict[str, tuple[_Row, ...]] = {
         _Row(400, ("badttl",), Answer.OUR_FAULT, "bad TTL"),
         _Row(400, ("badurgency",), Answer.OUR_FAULT, "bad urgency"),
         _Row(400, ("badwebpushrequest",), Answer.OUR_FAULT, "bad request"),
-        _Row(400, ("vapidpkhashmismatch",), Answer.REFUSED, "other key"),
-        _Row(403, ("vapidpkhashmismatch",), Answer.REFUSED, "other key"),
+        _Row(400, ("vapidpkhashmismatch",), Answer.REFUSED, "other key", _ONE),
+        _Row(403, ("vapidpkhashmismatch",), Answer.REFUSED, "other key", _ONE),
         _Row(403, ("badjwttoken",), Answer.REFUSED, "token refused"),
         _Row(404, (), Answer.GONE, "unknown"),
         _Row(410, (), Answer.GONE, "unsubscribed"),
@@ -90,7 +102,7 @@ _SERVICES: dict[str, tuple[_Row, ...]] = {
     ),
     "wns": (
         _Row(400, ("ttl value conflicts",), Answer.OUR_FAULT, "TTL against cache policy"),
-        _Row(401, (), Answer.REFUSED, "key or channel refused"),
+        _Row(401, (), Answer.REFUSED, "key or channel refused", _ONE),
         _Row(404, (), Answer.GONE, "unknown channel"),
         _Row(406, (), Answer.THROTTLED, "throttled"),
         _Row(410, (), Answer.GONE, "channel expired"),
@@ -98,8 +110,16 @@ _SERVICES: dict[str, tuple[_Row, ...]] = {
     "other": (),
 }
 
-# Refusals that come where somebody registered with another key than ours, or not at all.
-_ABOUT_ONE = {"unauthorized registration", "bad request", "other key", "key or channel refused"}
+_CAUSES = {
+    Answer.GONE: Cause.GONE,
+    Answer.RETRY: Cause.SERVICE_FAULT,
+    Answer.THROTTLED: Cause.THROTTLED,
+    Answer.THROTTLED_ONE: Cause.THROTTLED,
+    Answer.REFUSED: Cause.SENDER_REFUSED,
+    Answer.TOO_LARGE: Cause.TOO_LARGE,
+    Answer.QUARANTINE: Cause.UNEXPECTED,
+    Answer.OUR_FAULT: Cause.BAD_REQUEST,
+}
 
 # What every service means alike, after its own rows.
 _COMMON = (
@@ -128,18 +148,18 @@ def classify(
     if 200 <= status < 300:
         return Verdict(Answer.ACCEPTED, str(status))
     if 300 <= status < 400:
-        return Verdict(Answer.RETRY, f"{status} redirect")
+        return Verdict(Answer.RETRY, f"{status} redirect", None, Cause.REDIRECT)
     if status >= 500:
         wait = retry_after(headers["retry-after"], now) if "retry-after" in headers else None
-        return Verdict(Answer.RETRY, f"{status} service fault", wait)
+        return Verdict(Answer.RETRY, f"{status} service fault", wait, Cause.SERVICE_FAULT)
 
     row = _find(service(host), status, headers, body)
     if row is None:
-        return Verdict(Answer.QUARANTINE, f"{status} unexpected")
+        return Verdict(Answer.QUARANTINE, f"{status} unexpected", None, Cause.UNEXPECTED)
     wait = None
     if row.answer in (Answer.THROTTLED, Answer.THROTTLED_ONE):
         wait = retry_after(headers.get("retry-after"), now)
-    return Verdict(row.answer, f"{status} {row.label}", wait)
+    return Verdict(row.answer, f"{status} {row.label}", wait, row.cause or _CAUSES[row.answer])
 
 
 def about_one(outcome: Outcome) -> bool:
@@ -148,10 +168,7 @@ def about_one(outcome: Outcome) -> bool:
 
     A refused token or a wrong audience is ours to mend, whoever the receiver is.
     """
-    if outcome.answer is Answer.QUARANTINE:
-        return True
-    label = outcome.reason.partition(" ")[2]
-    return outcome.answer is Answer.REFUSED and label in _ABOUT_ONE
+    return outcome.answer is Answer.QUARANTINE or outcome.cause is Cause.SUBSCRIPTION_REFUSED
 
 
 def _find(name: str, status: int, headers: Mapping[str, str], body: bytes) -> _Row | None:

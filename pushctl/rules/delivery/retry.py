@@ -6,7 +6,7 @@ Sources: RFC 8030, and the services' own answers as docs/sending.md lists them.
 
 from typing import NamedTuple
 
-from pushctl.model import Answer, DeliveryStatus, Millis, Outcome
+from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
 
 SECOND: Millis = 1000
 MINUTE: Millis = 60 * SECOND
@@ -17,15 +17,11 @@ REDIRECTS = 3  # no push service redirects: three times, and the subscription is
 FIRST_PAUSE: Millis = 2 * SECOND
 LONGEST_PAUSE: Millis = 5 * MINUTE
 
-# What push/ says of letters that were never begun: nothing was sent, nothing learnt.
-HELD_BACK = "held back"
-
-# What we say ourselves of letters whose sending process died: no service's fault.
-STOPPED = "the sender was stopped"
-RESTARTED = "the machine was restarted"
-
-# What push/ says of a letter that went down with a connection that is counted already.
-LOST_TOO = "connection lost with others"
+# Of letters whose sending process died.
+_DOUBTS = {
+    Cause.SENDER_STOPPED: "the sender was stopped",
+    Cause.MACHINE_RESTARTED: "the machine was restarted",
+}
 
 
 class Decision(NamedTuple):
@@ -55,9 +51,9 @@ def decide(
     """
     answer, reason = outcome.answer, outcome.reason
     if answer is Answer.RETRY:
-        if never_started(outcome):
+        if outcome.cause is Cause.HELD_BACK:
             return Decision(DeliveryStatus.PLANNED, reason, None, 1)
-        if reason.endswith("redirect") and tries >= REDIRECTS:
+        if outcome.cause is Cause.REDIRECT and tries >= REDIRECTS:
             return _FINAL[Answer.QUARANTINE](reason)
         pause = backoff(tries, chance)
         if outcome.retry_after is not None:
@@ -77,14 +73,14 @@ def decide(
     return _FINAL[answer](reason)
 
 
-def never_started(outcome: Outcome) -> bool:
-    """Say whether nothing of the letter was sent, so that nothing was learnt either."""
-    return outcome.answer is Answer.RETRY and outcome.reason == HELD_BACK
+def doubt(delivery: int, cause: Cause) -> Outcome:
+    """Return the outcome of a letter that was begun by a process that then died of *cause*."""
+    return Outcome(delivery, Answer.IN_DOUBT, _DOUBTS[cause], cause=cause)
 
 
 def by_a_service(outcome: Outcome) -> bool:
-    """Say whether *outcome* tells anything of a push service."""
-    return not (never_started(outcome) or outcome.reason in (STOPPED, RESTARTED))
+    """Return whether *outcome* is an answer of a push service, or the want of one."""
+    return outcome.cause is not Cause.HELD_BACK and outcome.cause not in _DOUBTS
 
 
 def _again(

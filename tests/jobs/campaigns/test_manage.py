@@ -8,6 +8,7 @@ from pushctl.errors import NotFoundError, UsageError
 from pushctl.jobs.campaigns import manage
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
+from pushctl.store.deliveries import FinishedRow
 from tests.support import HOUR, NOON, program, sending
 from tests.support.sending import Field, soon
 
@@ -96,8 +97,11 @@ def test_states_come_with_their_reasons_and_add_up(field: Field) -> None:
     rows, _ = field.store.deliveries.claim_fresh(made.id, 0, 3, NOON)
     ends = [("accepted", None), ("rejected", "403 forbidden"), ("rejected", "413 too large")]
     field.store.deliveries.finish(
-        (status, reason, None, None, None, "en", 0, NOON, row.id)
-        for (status, reason), row in zip(ends, rows, strict=True)
+        (
+            FinishedRow(row.id, status, reason, language="en")
+            for (status, reason), row in zip(ends, rows, strict=True)
+        ),
+        NOON,
     )
     states = [(it.status, it.reason, it.count) for it in manage.states(field.store, made.id)]
     assert states == [
@@ -131,7 +135,7 @@ def test_doubts_are_listed_and_settled_by_commands(field: Field) -> None:
     made = field.freeze(soon(), name="sale")
     rows, _ = field.store.deliveries.claim_fresh(made.id, 0, 2, NOON)
     field.store.deliveries.finish(
-        ("in_doubt", "timeout", None, None, None, "en", 0, NOON, row.id) for row in rows
+        (FinishedRow(row.id, "in_doubt", "timeout", language="en") for row in rows), NOON
     )
     folder = field.config.folder
     listed = program.pushctl("in-doubt", "list", "--csv", cwd=folder)

@@ -1,4 +1,4 @@
-"""Claimed rows become letters; what is the same for many is rendered once."""
+"""ClaimedRow rows become letters; what is the same for many is rendered once."""
 
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 
 from pushctl.jobs.delivery.render import MAX_FRAMES, Writer
 from pushctl.rules import tokens
-from pushctl.store.deliveries import Claimed
+from pushctl.store.deliveries import ClaimedRow
 from pushctl.templates import Template
 from tests.support import HOUR, NOON, sending
 from tests.support.sending import Field
@@ -19,7 +19,7 @@ def field(tmp_path: Path) -> Field:
     return sending.field(tmp_path)
 
 
-def claimed(field: Field, count: int, **freeze: Any) -> tuple[Writer, list[Claimed]]:
+def claimed(field: Field, count: int, **freeze: Any) -> tuple[Writer, list[ClaimedRow]]:
     campaign = field.freeze(**freeze)
     rows, _ = field.store.deliveries.claim_fresh(campaign.id, 0, count, NOON)
     template = Template.from_sources(campaign.template, campaign.sources)

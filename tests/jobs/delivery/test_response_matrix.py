@@ -22,7 +22,8 @@ from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import PushctlError
 from pushctl.jobs.delivery import deliver
-from pushctl.model import Campaign, CampaignStatus, Millis
+from pushctl.model import Campaign, CampaignStatus, Cause, Millis
+from pushctl.rules.delivery.known_reasons import cause_of
 from tests.support import sending
 from tests.support.answers import (
     HOSTS,
@@ -125,6 +126,15 @@ def ledger(field: Field, sent: Sent, subscription: int) -> sqlite3.Row:
     return cast(sqlite3.Row, found)
 
 
+def check_causes(field: Field, sent: Sent) -> None:
+    """Fail where a reason has no cause, or another than an upgrade would give it."""
+    sql = "SELECT DISTINCT reason, cause FROM deliveries WHERE campaign_id = ?"
+    for why, cause in field.store.connection.execute(sql, (sent.campaign.id,)):
+        assert (why is None) == (cause is None)
+        assert why is None or cause_of(why) in (cause, Cause.OTHER)
+        assert cause != Cause.OTHER
+
+
 def held_until(field: Field) -> Millis | None:
     """Return until when the push service waits, or None."""
     origins = field.store.origins.all()
@@ -138,6 +148,7 @@ def test_an_answer_to_one_among_many(field: Field, running: PushService, row: Ro
     status, why, at, state, small, _ = ledger(field, sent, last)
     assert (status, state, sent.code) == row.means.one
     assert why == row.says
+    check_causes(field, sent)
     assert small == (row.means is TOO_LARGE)
     if row.means is not OUR_FAULT:  # that stops before all of them had their turn
         assert {ledger(field, sent, other)[0] for other in others} == {"accepted"}
@@ -178,6 +189,7 @@ def test_no_answer_to_one_is_a_doubt(
     status, why, _, state, *_ = ledger(field, sent, sent.rows[-1])
     assert (status, state, sent.code) == IN_DOUBT.one
     assert why == NO_ANSWER[act]
+    check_causes(field, sent)
     assert sum(field.counts(sent.campaign).values()) == GOOD + 1
 
 
@@ -193,6 +205,7 @@ def test_a_wrong_certificate_is_provably_not_sent(
     status, why, _, state, *_ = ledger(field, sent, sent.rows[0])
     assert (status, state, sent.code) == RETRY.all
     assert why == "not sent: certificate refused"
+    check_causes(field, sent)
     assert field.counts(sent.campaign) == {"planned": GOOD + 1}
 
 

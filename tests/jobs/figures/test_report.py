@@ -9,6 +9,7 @@ from pushctl.errors import NotFoundError
 from pushctl.jobs.figures import report
 from pushctl.model import InteractionKind, SubscriptionState
 from pushctl.rules.figures import campaigns
+from pushctl.store.deliveries import FinishedRow
 from pushctl.store.interactions import Interaction
 from tests.support import DAY, HOUR, MINUTE, NOON, sending
 from tests.support.sending import Field
@@ -27,8 +28,11 @@ def sent(field: Field, name: str, accepted: int, gone: int = 0) -> list[int]:
     rows, _ = field.store.deliveries.claim_fresh(made.id, 0, 1000, NOON)
     statuses = ["accepted"] * accepted + ["gone"] * gone
     field.store.deliveries.finish(
-        (status, None, 201, None, None, "en", 0, NOON, row.id)
-        for status, row in zip(statuses, rows, strict=False)
+        (
+            FinishedRow(row.id, status, http_status=201, language="en")
+            for status, row in zip(statuses, rows, strict=False)
+        ),
+        NOON,
     )
     return [row.id for row in rows]
 

@@ -14,6 +14,7 @@ from pushctl.jobs.triggers import feeds
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
+from pushctl.store.deliveries import ReleasedRow
 from tests.jobs.sweep.test_sweep_processes import fill, start, swept
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
 from tests.support.sending import Field
@@ -57,7 +58,9 @@ def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:
     (campaign,) = shop.store.deliveries.due_campaigns(EVENING + 3 * MINUTE)
     (row,) = shop.claim(campaign, EVENING + 3 * MINUTE)
     again = EVENING + 6 * MINUTE  # 21:01
-    shop.store.deliveries.release([(again, "HTTP 503", EVENING + 3 * MINUTE, row.id)])
+    shop.store.deliveries.release(
+        [ReleasedRow(row.id, again, "HTTP 503")], EVENING + 3 * MINUTE
+    )
 
     hold(shop, again)
     assert shop.store.deliveries.due_campaigns(again) == []

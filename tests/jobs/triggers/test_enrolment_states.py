@@ -21,6 +21,7 @@ from pushctl.jobs.sweep import sweep
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
+from pushctl.store.deliveries import FinishedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, database
 from tests.support.shop import BASKET, Sent, Shop
 
@@ -98,17 +99,10 @@ class Walks(RuleBasedStateMachine):
             # They were on the wire: settled as in doubt, and never sent again.
             self.store.deliveries.finish(
                 (
-                    "in_doubt",
-                    "the sender was stopped",
-                    None,
-                    None,
-                    None,
-                    "en",
-                    0,
-                    self.now,
-                    row.id,
-                )
-                for row in rows
+                    FinishedRow(row.id, "in_doubt", "the sender was stopped", language="en")
+                    for row in rows
+                ),
+                self.now,
             )
             self.shop.sent += [
                 Sent(row.subscription, name, self.now, row.id, row.enrolment) for row in rows

@@ -22,6 +22,7 @@ from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import catalogue
 from pushctl.model import InteractionKind, Json, Millis
 from pushctl.store import Store
+from pushctl.store.deliveries import FinishedRow
 from pushctl.store.events import Event
 from pushctl.store.interactions import Interaction
 from pushctl.templates import Template
@@ -92,7 +93,11 @@ class Shop:
             self.read.setdefault(campaign.name, {})[row.language or ""] = told
             self.at.setdefault(campaign.name, now)
         self.store.deliveries.finish(
-            ("accepted", None, 201, None, None, row.language, 0, now, row.id) for row in rows
+            (
+                FinishedRow(row.id, "accepted", http_status=201, language=row.language)
+                for row in rows
+            ),
+            now,
         )
         for row in rows:
             shown = Interaction(row.id, InteractionKind.SHOWN, None, now, f"{row.id}:shown")

@@ -19,6 +19,7 @@ from pushctl.jobs.sweep import dispatch, sweep
 from pushctl.jobs.triggers import feeds
 from pushctl.rules import timing
 from pushctl.store import Store
+from pushctl.store.deliveries import FinishedRow, ReleasedRow
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.shop import Sent, Shop
 
@@ -134,11 +135,11 @@ class Life:
             for row in rows + fresh:
                 if self.random.random() < 0.1:  # the push service asks for a second try
                     later = now + self.random.choice([2 * MINUTE, 30 * MINUTE, 3 * HOUR])
-                    self.store.deliveries.release([(later, "HTTP 503", now, row.id)])
+                    self.store.deliveries.release([ReleasedRow(row.id, later, "HTTP 503")], now)
                     self.again.add(row.id)
                     continue
                 self.store.deliveries.finish(
-                    [("accepted", None, 201, None, None, "en", 0, now, row.id)]
+                    [FinishedRow(row.id, "accepted", http_status=201, language="en")], now
                 )
                 sent = Sent(row.subscription, name, now, row.id, row.enrolment)
                 self.judge(sent)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pushctl.model import Answer
+from pushctl.model import Answer, Cause
 from pushctl.rules.delivery import answers
 from pushctl.rules.delivery.answers import classify, retry_after, service
 from tests.support import DAY, NOON, ROOT
@@ -54,7 +54,7 @@ class TestEveryService:
 
     def test_says_when_to_come_back_after_a_fault(self, host: str) -> None:
         verdict = classify(host, 503, {"retry-after": "120"}, b"", NOON)
-        assert verdict == (Answer.RETRY, "503 service fault", 120_000)
+        assert verdict == (Answer.RETRY, "503 service fault", 120_000, Cause.SERVICE_FAULT)
 
     def test_gives_no_time_after_a_fault_when_it_says_none(self, host: str) -> None:
         assert classify(host, 503, {}, b"", NOON).retry_after is None
@@ -119,7 +119,7 @@ class TestFcm:
 
     def test_429_is_for_all_of_its_subscriptions(self) -> None:
         verdict = classify(FCM, 429, {"retry-after": "300"}, b"", NOON)
-        assert verdict == (Answer.THROTTLED, "429 too many requests", 300_000)
+        assert verdict == (Answer.THROTTLED, "429 too many requests", 300_000, Cause.THROTTLED)
 
 
 class TestMozilla:
@@ -182,7 +182,12 @@ class TestApple:
 
     def test_429_is_for_one_device(self) -> None:
         verdict = classify(APPLE, 429, {}, reason("TooManyRequests"), NOON)
-        assert verdict == (Answer.THROTTLED_ONE, "429 too many for this device", 60_000)
+        assert verdict == (
+            Answer.THROTTLED_ONE,
+            "429 too many for this device",
+            60_000,
+            Cause.THROTTLED,
+        )
 
 
 class TestWns:
@@ -214,7 +219,8 @@ class TestWns:
     )
     def test_406_is_429(self, status: int, says: str) -> None:
         headers = {"retry-after": "900", "x-wns-status": "appthrottled"}
-        assert classify(WNS, status, headers, b"", NOON) == (Answer.THROTTLED, says, 900_000)
+        verdict = classify(WNS, status, headers, b"", NOON)
+        assert verdict == (Answer.THROTTLED, says, 900_000, Cause.THROTTLED)
 
     def test_406_elsewhere_is_not(self) -> None:
         assert classify(OTHER, 406, {}, b"", NOON).answer is Answer.QUARANTINE

@@ -1,9 +1,10 @@
 """What each answer leads to, and how much a push service may get."""
 
+from typing import Any
+
 import pytest
 
-from pushctl.model import Answer, DeliveryStatus, Outcome
-from pushctl.push import chunk
+from pushctl.model import Answer, Cause, DeliveryStatus, Outcome
 from pushctl.rules.delivery import lane as lanes
 from pushctl.rules.delivery import retry, stop_rules
 from pushctl.rules.delivery.bucket import Bucket
@@ -13,7 +14,7 @@ from tests.support import DAY, HOUR, MINUTE, NOON
 SECOND = 1000
 
 
-def outcome(answer: Answer, reason: str = "", **more: int) -> Outcome:
+def outcome(answer: Answer, reason: str = "", **more: int | Cause) -> Outcome:
     return Outcome(1, answer, reason, **more)  # type: ignore[arg-type]
 
 
@@ -25,7 +26,7 @@ def decide(
     life: int | None = DAY,
     chance: float = 0.5,
     proved: bool = True,
-    **more: int,
+    **more: int | Cause,
 ) -> retry.Decision:
     end = None if life is None else NOON + life
     return retry.decide(outcome(answer, reason, **more), tries, end, NOON, chance, proved)
@@ -112,14 +113,14 @@ def test_a_refusal_before_any_acceptance_is_not_the_subscriptions_fault() -> Non
 
 
 def test_what_was_held_back_was_never_tried() -> None:
-    assert retry.HELD_BACK == chunk.HELD_BACK
-    decision = decide(Answer.RETRY, retry.HELD_BACK, tries=6)
+    decision = decide(Answer.RETRY, "held back", tries=6, cause=Cause.HELD_BACK)
     assert decision == retry.Decision(DeliveryStatus.PLANNED, "held back", None, 1)
 
 
 def test_the_third_redirect_puts_the_subscription_aside() -> None:
-    assert decide(Answer.RETRY, "302 redirect", tries=2).effect is None
-    assert decide(Answer.RETRY, "302 redirect", tries=3).effect == "failed"
+    redirect: Any = {"reason": "302 redirect", "cause": Cause.REDIRECT}
+    assert decide(Answer.RETRY, tries=2, **redirect).effect is None
+    assert decide(Answer.RETRY, tries=3, **redirect).effect == "failed"
 
 
 def test_our_own_fault_waits_once_for_being_put_right() -> None:
