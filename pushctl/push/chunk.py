@@ -4,17 +4,16 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from pushctl import authorities
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Answer, Cause, Letter, Millis, Outcome
-from pushctl.push import dial, vapid
+from pushctl.push import vapid
 from pushctl.push.encoder import MAX_BYTES, Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
 from pushctl.push.request import headers
-from pushctl.push.transport import Line, Reply, Transport
+from pushctl.push.transport import Line, Reply, Transport, open_transport
 from pushctl.rules.delivery import answers, endpoints
 
 # Encrypted and started in one go: enough to fill turbo's lanes and a TLS record, few
@@ -28,7 +27,7 @@ _LONGEST_WAIT = 0.25
 
 
 @dataclass
-class _Office:
+class _Sender:
     """What a process keeps from chunk to chunk: connections, keys, encoder."""
 
     postbox: Postbox
@@ -37,12 +36,13 @@ class _Office:
     keys: dict[str, vapid.Key]
 
     def serves(self, postbox: Postbox) -> bool:
-        """Say whether nothing that this was built from differs in *postbox*."""
-        return _circumstances(self.postbox) == _circumstances(postbox)
+        """Return whether nothing that this was built from differs in *postbox*."""
+        same = {name: getattr(postbox, name) for name in ("journal", "run", "stop")}
+        return replace(self.postbox, allowed_hosts=postbox.allowed_hosts, **same) == postbox
 
 
 _lock = threading.Lock()
-_office: _Office | None = None
+_sender: _Sender | None = None
 stopping = threading.Event()  # set by a worker that was told to end
 
 
@@ -58,10 +58,10 @@ def send(letters: Sequence[Letter], postbox: Postbox) -> list[Outcome]:
         journal = _journal(postbox, letters)
         try:
             with journal:
-                return _Chunk(open_office(postbox), postbox, journal).run(letters)
+                return _Chunk(open_sender(postbox), postbox, journal).run(letters)
         except BaseException:
             # Requests are in flight that nobody will take the answers of.
-            close_office()
+            close_sender()
             raise
 
 
@@ -80,49 +80,28 @@ def _unwritable(postbox: Postbox, error: OSError) -> ConfigError:
     )
 
 
-def open_office(postbox: Postbox) -> _Office:
+def open_sender(postbox: Postbox) -> _Sender:
     """Return this process's connections and keys for *postbox*, made at first use."""
-    global _office
-    if _office is not None and _office.serves(postbox):
-        return _office
-    close_office()
-    transport = Transport(
-        window=postbox.window,
-        timeout=postbox.timeout,
-        proxy=postbox.proxy,
-        targets=dial.targets(postbox.loopback),
-        ca=authorities.file(),
-        loopback_ca=str(postbox.loopback_ca) if postbox.loopback_ca else None,
-    )
+    global _sender
+    if _sender is not None and _sender.serves(postbox):
+        return _sender
+    close_sender()
     keys = {name: vapid.read(pem) for name, pem in postbox.keys.items()}
-    _office = _Office(postbox, transport, choose(postbox.encoder), keys)
-    return _office
+    _sender = _Sender(postbox, open_transport(postbox), choose(postbox.encoder), keys)
+    return _sender
 
 
-def close_office() -> None:
+def close_sender() -> None:
     """Close every connection of this process."""
-    global _office
-    if _office is not None:
-        _office.transport.close()
-        _office = None
+    global _sender
+    if _sender is not None:
+        _sender.transport.close()
+        _sender = None
 
 
 def wait_until_idle() -> None:
     """Return once no chunk is under way; no other will begin."""
     _lock.acquire()
-
-
-def _circumstances(postbox: Postbox) -> tuple[object, ...]:
-    return (
-        postbox.contact,
-        dict(postbox.keys),
-        postbox.encoder,
-        postbox.timeout,
-        postbox.proxy,
-        dict(postbox.loopback),
-        postbox.loopback_ca,
-        postbox.window,
-    )
 
 
 @dataclass
@@ -142,9 +121,9 @@ class _Queue:
 
 
 class _Chunk:
-    def __init__(self, office: _Office, postbox: Postbox, journal: Journal) -> None:
-        self.office, self.postbox, self.journal = office, postbox, journal
-        self.transport = office.transport
+    def __init__(self, sender: _Sender, postbox: Postbox, journal: Journal) -> None:
+        self.sender, self.postbox, self.journal = sender, postbox, journal
+        self.transport = sender.transport
         self.now: Millis = int(time.time() * 1000)
         self.queues: dict[str, _Queue] = {}
         self.outcomes: list[Outcome] = []
@@ -178,7 +157,7 @@ class _Chunk:
         if len(letter.payload) > MAX_BYTES:
             self._refuse(letter, Answer.TOO_LARGE, Cause.TOO_LARGE, "payload too large")
             return
-        if letter.key_id not in self.office.keys:
+        if letter.key_id not in self.sender.keys:
             self._refuse(letter, Answer.QUARANTINE, Cause.KEY_MISSING, "its key is not here")
             return
         queue = self.queues.get(origin)
@@ -200,7 +179,7 @@ class _Chunk:
             for queue, room in rooms
             for _ in range(min(room, share))
         ]
-        bodies = self.office.encoder.encode([letter for _, letter in batch])
+        bodies = self.sender.encoder.encode([letter for _, letter in batch])
         ready = []
         for (queue, letter), body in zip(batch, bodies, strict=True):
             if body is None:
@@ -225,7 +204,7 @@ class _Chunk:
         name = (letter.key_id, letter.ttl, letter.urgency, letter.topic)
         head = queue.heads.get(name)
         if head is None:
-            key = self.office.keys[letter.key_id]
+            key = self.sender.keys[letter.key_id]
             authorization = vapid.header(queue.line.origin, key, self.postbox.contact, self.now)
             head = queue.heads[name] = headers(authorization, letter, queue.line.host)
         return head

@@ -10,12 +10,10 @@ from collections.abc import Iterable, Iterator
 
 import pycurl
 
-from pushctl import authorities
 from pushctl.errors import InputError
 from pushctl.model import Letter
-from pushctl.push import dial
 from pushctl.push.postbox import Postbox
-from pushctl.push.transport import Transport
+from pushctl.push.transport import open_transport
 from pushctl.rules.delivery import answers, endpoints
 
 _HEAD = ("Accept-Encoding: identity", "Content-Type:", "Expect:")
@@ -37,14 +35,7 @@ def recall(messages: Iterable[tuple[int, str]], postbox: Postbox) -> Iterator[tu
     2xx: it was deleted; 404: it was fetched or has expired; 0: no answer came. Locations
     that aren't ``possible`` are left out.
     """
-    transport = Transport(
-        window=postbox.window,
-        timeout=postbox.timeout,
-        proxy=postbox.proxy,
-        targets=dial.targets(postbox.loopback),
-        ca=authorities.file(),
-        loopback_ca=str(postbox.loopback_ca) if postbox.loopback_ca else None,
-    )
+    transport = open_transport(postbox)
     transport.options.append((pycurl.CUSTOMREQUEST, "DELETE"))
     waiting = deque(it for it in messages if possible(it[1], postbox))
     try:

@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 
 import pycurl
 
+from pushctl import authorities
 from pushctl.model import Cause, Letter, Millis
 from pushctl.push import dial, request
 from pushctl.push.cork import corked
+from pushctl.push.postbox import Postbox
 from pushctl.rules.web import addresses
 
 STREAMS = 100  # on one connection; what servers commonly allow
@@ -365,6 +367,17 @@ class Transport:
             int((ended - flight.began) * 1000),
             cause,
         )
+
+
+def open_transport(postbox: Postbox) -> Transport:
+    return Transport(
+        window=postbox.window,
+        timeout=postbox.timeout,
+        proxy=postbox.proxy,
+        targets=dial.targets(postbox.loopback),
+        ca=authorities.file(),
+        loopback_ca=str(postbox.loopback_ca) if postbox.loopback_ca else None,
+    )
 
 
 def _multi() -> pycurl.CurlMulti:

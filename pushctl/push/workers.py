@@ -82,7 +82,7 @@ def begin(parent: int, postbox: Postbox) -> None:
 
     from pushctl.push import chunk
 
-    chunk.open_office(postbox)
+    chunk.open_sender(postbox)
 
 
 def _die_with_the_parent() -> None:

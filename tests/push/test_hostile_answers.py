@@ -210,7 +210,7 @@ def send(name: str, box: Postbox, key: str, version: int, deadline: float) -> To
     import pycurl
 
     box = replace(box, timeout=deadline, run=name)
-    transport = chunk.open_office(box).transport
+    transport = chunk.open_sender(box).transport
     transport.options = [
         (option, version if option == pycurl.HTTP_VERSION else value)
         for option, value in transport.options

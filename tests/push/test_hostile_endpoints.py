@@ -47,10 +47,10 @@ def field(tmp_path: Path, running: PushService) -> Iterator[Field]:
     made = sending.field(tmp_path, running)
     push = replace(made.config.push, allowed_hosts=ALLOWED)
     made.config = replace(made.config, push=push)
-    chunk.close_office()
+    chunk.close_sender()
     yield made
     made.store.close()
-    chunk.close_office()
+    chunk.close_sender()
 
 
 def stored(store: Store) -> int:
@@ -171,8 +171,8 @@ def test_none_that_stands_in_the_database_is_dialled(
     assert {one.host for one in running.receipts(before)} == {MOZILLA}
     assert len(running.receipts(before)) == 3
     # Nothing was even prepared for another origin.
-    assert chunk._office is not None
-    assert set(chunk._office.transport.lines) == {f"https://{MOZILLA}"}
+    assert chunk._sender is not None
+    assert set(chunk._sender.transport.lines) == {f"https://{MOZILLA}"}
     assert report.refused is None
     assert field.states() == {"active": len(ENDPOINTS) + 3}
 
@@ -212,8 +212,8 @@ def test_an_allowed_name_that_leads_inside_is_refused_at_dial(
     report = field.send(soon(), options=deliver.Options(patience=0.0))
     assert reasons(field) == {("rejected", "address not allowed"): 2}
     assert field.counts(report.campaign) == {"rejected": 2}
-    assert chunk._office is not None
-    assert not chunk._office.transport.sockets
+    assert chunk._sender is not None
+    assert not chunk._sender.transport.sockets
 
 
 @pytest.mark.parametrize("address", hostile.NOT_DIALLED, ids=ascii)

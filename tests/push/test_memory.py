@@ -49,8 +49,8 @@ def test_a_hundred_idle_handles_take_four_megabytes_at_most(tmp_path: Path) -> N
         before = in_use()
         outcomes = send_chunk(letters(400), box)
         grown = in_use() - before
-        handles = len(chunk.open_office(box).transport.line(f"https://{wire.HOST}").idle)
-        chunk.close_office()
+        handles = len(chunk.open_sender(box).transport.line(f"https://{wire.HOST}").idle)
+        chunk.close_sender()
     assert by_answer(outcomes) == {Answer.ACCEPTED: 400}
     assert handles == 100
     assert grown < handles * MOST

@@ -36,7 +36,7 @@ ODD_FRAMES = [Act.LEAVE, Act.FAREWELL, Act.QUIET, Act.PROMISE, Act.OVERFLOW]
 @pytest.fixture(autouse=True)
 def _fresh_connections() -> Iterator[None]:
     yield
-    chunk.close_office()
+    chunk.close_sender()
 
 
 def letter(number: int, **changes: object) -> Letter:
@@ -646,7 +646,7 @@ class TestWindow:
         with service(lambda request: wire.Answer(delay=0.001), alpn=HTTP2) as server:
             box = postbox(tmp_path, server)
             send_chunk(letters(1200), box)
-            assert chunk.open_office(box).transport.line(f"https://{wire.HOST}").limit > 100
+            assert chunk.open_sender(box).transport.line(f"https://{wire.HOST}").limit > 100
             assert server.connections > 1
 
 
@@ -747,7 +747,7 @@ def test_connections_made_anew_leave_nothing_open(tmp_path: Path, service: Serve
         seen = []
         for _ in range(12):
             send_chunk(letters(20), box)
-            chunk.close_office()
+            chunk.close_sender()
             wire.wait_until(lambda: server.open == 0)
             seen.append(handles())
     assert max(seen[2:]) <= seen[1]

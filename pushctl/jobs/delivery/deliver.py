@@ -2,7 +2,7 @@
 Delivery: from claimed rows to outcomes on disk, at most once, whatever happens.
 
 ``run`` goes on with one campaign, under its lock. ``due`` does so for every campaign
-that has something due. How a run works stands in ``sending``.
+that has something due. How a run works is in ``run``, its words in ``types``.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,9 @@ def run(
     with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
         # What it was before we had the lock may be old.
         campaign = store.campaigns.by_id(campaign.id)
-        return Sending(store, config, campaign, now, options or Options(), stop).run()
+        sending = Sending(store, config, campaign, now, options or Options(), stop)
+        restore_guard.check(store, config)
+        return sending.run()
 
 
 def due(

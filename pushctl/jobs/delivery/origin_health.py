@@ -1,15 +1,15 @@
 """
 What a push service's behaviour means for everybody on it.
 
-Writes down who asked us to wait, stops deleting where too many are suddenly gone, and
+Notes which service asked us to wait, stops deleting where too many are suddenly gone, and
 collects what a person has to know.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from pushctl.jobs.delivery.render import Item, LaneKey
-from pushctl.jobs.delivery.throttle import Traffic
+from pushctl.jobs.delivery.throttle import Throttle
+from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Campaign, Cause, Millis, Outcome, SubscriptionState
 from pushctl.rules.delivery import answers, retry, stop_rules
 from pushctl.store import Store
@@ -24,11 +24,11 @@ TAKING: Millis = 7 * retry.DAY
 LOOK_BACK: Millis = retry.DAY
 
 
-class Course:
+class OriginHealth:
     def __init__(
-        self, store: Store, campaign: Campaign, traffic: Traffic, accept_mass_gone: bool
+        self, store: Store, campaign: Campaign, throttle: Throttle, accept_mass_gone: bool
     ) -> None:
-        self._store, self._campaign, self._traffic = store, campaign, traffic
+        self._store, self._campaign, self._throttle = store, campaign, throttle
         self._trusted: set[str] = set()  # origins whose many gone are nothing unusual
         self._accept = accept_mass_gone
         self._since: Millis = 0  # from when on earlier runs count
@@ -38,7 +38,7 @@ class Course:
         # Gone without having taken a message ever, by origin: possibly made up.
         self._newcomers: Counter[str] = Counter()
         self._taking: set[LaneKey] = set()
-        self._own: Counter[LaneKey] = Counter()  # see ``tells_nothing``
+        self._own: Counter[LaneKey] = Counter()  # see ``is_about_one``
         self.spared: set[str] = set()  # origins where nobody is made gone any more
         self.refused: str | None = None
         self.notes: dict[str, str] = {}  # by origin, the latest
@@ -57,21 +57,21 @@ class Course:
         self._began, self._since = now, max(now - LOOK_BACK, accepted)
         self._taking = self._store.origins.taking(now - TAKING, now)
 
-    def tells_nothing(self, outcome: Outcome, item: Item) -> bool:
+    def is_about_one(self, outcome: Outcome, row: RenderedRow) -> bool:
         """
-        Say whether *outcome* is about its subscription alone, and neither us nor a service.
+        Return whether *outcome* is about its subscription alone, not us nor a service.
 
         Anybody can register at a push service with another key, or think of an address,
         and tell the receiver of it; some of those in a row must not stop what goes to all
         others. Too many, while nothing is accepted, are a fault like any other.
         """
-        if item.lane not in self._taking or not answers.about_one(outcome):
+        if row.lane not in self._taking or not answers.about_one(outcome):
             return False
-        few = self._own[item.lane] < stop_rules.FEW_GONE
-        if not (few or self._traffic.lane(item.lane, self._began).accepted):
+        few = self._own[row.lane] < stop_rules.FEW_GONE
+        if not (few or self._throttle.lane(row.lane, self._began).accepted):
             return False
-        own = bool(self._store.health.newcomers([item.subscription]))
-        self._own[item.lane] += own
+        own = bool(self._store.health.newcomers([row.subscription]))
+        self._own[row.lane] += own
         return own
 
     def review(
@@ -81,13 +81,13 @@ class Course:
         now: Millis,
     ) -> None:
         """
-        Act on lanes that *changed* and on who is *gone*.
+        Act on lanes that *changed* and on subscriptions that are *gone*.
 
-        *gone* holds the subscriptions of each lane, and why. The caller has written their
-        deliveries, and them not yet.
+        *gone* has those of each lane, with the reason. Their deliveries are already written;
+        the subscriptions are not.
         """
         for key in changed:
-            lane = self._traffic.lanes[key]
+            lane = self._throttle.lanes[key]
             if lane.stopped:
                 self.refused = f"{_host(key[0])} {lane.why}"
                 self.notes[key[0]] = f"{self.refused}. Nobody was deleted."
@@ -101,7 +101,7 @@ class Course:
                 self._newcomers[origin] += self._store.health.newcomers(rows)
         for origin in {key[0] for key in gone}:
             if origin in self.spared:
-                self._traffic.stop(origin, MASS_GONE)  # also for a key met since then
+                self._throttle.stop(origin, MASS_GONE)  # also for a key met since then
             elif not self._accept and origin not in self._trusted:
                 self._judge(origin, now)
 
@@ -112,7 +112,7 @@ class Course:
         That includes services that took nothing of the few that they got.
         """
         notes = []
-        lanes = self._traffic.lanes.items()
+        lanes = self._throttle.lanes.items()
         self._store.origins.took((key for key, lane in lanes if lane.accepted), now)
         for key, lane in lanes:
             if lane.recent and not lane.stopped and not lane.recent.strip("r"):
@@ -130,7 +130,7 @@ class Course:
         return [*self.notes.values(), *notes]
 
     def _remember(self, key: LaneKey, now: Millis) -> None:
-        lane = self._traffic.lanes[key]
+        lane = self._throttle.lanes[key]
         self._store.origins.note(
             key[0],
             paused_until=lane.hold_until,
@@ -144,7 +144,7 @@ class Course:
         gone, accepted = self._earlier(origin)
         answered = gone + accepted
         newcomers = self._newcomers[origin]
-        for key, lane in self._traffic.lanes.items():
+        for key, lane in self._throttle.lanes.items():
             if key[0] == origin:
                 gone, answered = gone + lane.gone, answered + lane.answered
         if not stop_rules.suspiciously_gone(gone, answered):
@@ -161,7 +161,7 @@ class Course:
             self._trusted.add(origin)
             return
         self.spared.add(origin)
-        self._traffic.stop(origin, MASS_GONE)
+        self._throttle.stop(origin, MASS_GONE)
         back = self._store.health.found_gone(self._campaign.id, origin, self._since)
         self._mark(back, SubscriptionState.ACTIVE, "too many were gone at once", now)
         known = "never met before" if usual is None else f"{usual:.1%} before"

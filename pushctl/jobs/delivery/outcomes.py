@@ -1,8 +1,8 @@
 """
 Outcomes -> the ledger: what each answer means for its row, its lane, its subscription.
 
-``Book`` collects the outcomes of a batch, and puts them down inside the caller's
-transaction. Both an ordinary answer and what a journal tells after a crash go this way.
+``OutcomeBatch`` decides on the outcomes of a batch, and writes them inside the caller's
+transaction: those of a pool, and those that a journal has after a crash.
 """
 
 import random
@@ -11,8 +11,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pushctl.jobs.delivery.render import Item, LaneKey
-from pushctl.jobs.delivery.throttle import Traffic
+from pushctl.jobs.delivery.throttle import Throttle
+from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
 from pushctl.rules.delivery import answers, retry
 from pushctl.rules.delivery.lane import CODES, Lane
@@ -29,12 +29,12 @@ def _keeps(origin: str) -> bool:
     return answers.service(origin.removeprefix("https://").partition(":")[0]) == "mozilla"
 
 
-def _course(lane: Lane) -> tuple[object, ...]:
+def _state(lane: Lane) -> tuple[object, ...]:
     return lane.hold_until, lane.stopped, lane.probing
 
 
 @dataclass
-class _Heard:
+class _Lane:
     """The answers of one lane within a batch."""
 
     codes: list[str] = field(default_factory=list)
@@ -42,71 +42,77 @@ class _Heard:
     reason: str = ""
 
 
-@dataclass
-class Book:
-    """The outcomes of one batch, decided and not yet written."""
+# Nothing else is to be written of such accepted rows than HTTP status and language.
+_Accepted = dict[tuple[int | None, str | None], list[int]]
 
-    now: Millis
-    # Whether an answer is about its subscription alone; see Course.
-    tells_nothing: Callable[[Outcome, Item], bool] = field(default=lambda *_: False)
-    rows: list[FinishedRow] = field(default_factory=list)
-    # Those of whom nothing more is to be said, by status and language of the text.
-    accepted: dict[tuple[int | None, str | None], list[int]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    heard: dict[LaneKey, _Heard] = field(default_factory=lambda: defaultdict(_Heard))
-    gone: dict[LaneKey, list[tuple[int, str]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
-    failed: list[tuple[int, str]] = field(default_factory=list)
-    worked: list[int] = field(default_factory=list)
-    small: list[int] = field(default_factory=list)
-    tally: Counter[str] = field(default_factory=Counter)
-    errors: int = 0  # answers that ended a delivery badly
-    ours: str | None = None  # an answer that says that we wrote something wrong
+
+class OutcomeBatch:
+    """
+    The outcomes of one batch, decided and not yet written.
+
+    *is_about_one* returns whether an answer is about its subscription alone.
+    """
+
+    def __init__(
+        self,
+        now: Millis,
+        is_about_one: Callable[[Outcome, RenderedRow], bool] = lambda *_: False,
+    ) -> None:
+        self.now, self._is_about_one = now, is_about_one
+        self.tally: Counter[str] = Counter()  # by status
+        self.errors = 0  # answers that ended a delivery badly
+        self.ours: str | None = None  # an answer that says that we wrote something wrong
+        # Subscriptions that are gone, with the reason.
+        self.gone: dict[LaneKey, list[tuple[int, str]]] = defaultdict(list)
+        self._accepted: _Accepted = defaultdict(list)
+        self._finished: list[FinishedRow] = []
+        self._lanes: dict[LaneKey, _Lane] = defaultdict(_Lane)
+        self._failed: list[tuple[int, str]] = []
+        self._worked: list[int] = []
+        self._small: list[int] = []
 
     def add(
-        self, outcomes: Iterable[Outcome], items: dict[int, Item], traffic: Traffic
+        self, outcomes: Iterable[Outcome], rows: dict[int, RenderedRow], throttle: Throttle
     ) -> None:
-        """Decide on *outcomes*; *items* holds what is known of each delivery."""
+        """Decide on *outcomes*; *rows* has the row of each, by delivery."""
         for outcome in outcomes:
-            item = items[outcome.delivery]
+            row = rows[outcome.delivery]
             # Nearly all are accepted: the short way, without a Decision.
             if outcome.answer is Answer.ACCEPTED:
-                self._accept(outcome, item)
+                self._accept(outcome, row)
             else:
-                self._decide(outcome, item, traffic)
+                self._decide(outcome, row, throttle)
 
-    def _accept(self, outcome: Outcome, item: Item) -> None:
+    def _accept(self, outcome: Outcome, row: RenderedRow) -> None:
         delivery, status, location = outcome.delivery, outcome.http_status, outcome.location
-        if location is not None and _keeps(item.lane[0]):
-            self.rows.append(
+        if location is not None and _keeps(row.lane[0]):
+            self._finished.append(
                 FinishedRow(
-                    delivery, _ACCEPTED, None, None, status, location, None, item.language
+                    delivery, _ACCEPTED, None, None, status, location, None, row.language
                 )
             )
         else:
-            self.accepted[status, item.language].append(delivery)
-        self.heard[item.lane].codes.append("a")
+            self._accepted[status, row.language].append(delivery)
+        self._lanes[row.lane].codes.append("a")
         self.tally[_ACCEPTED] += 1
-        if item.failures:
-            self.worked.append(item.subscription)
+        if row.failures:
+            self._worked.append(row.subscription)
 
-    def _decide(self, outcome: Outcome, item: Item, traffic: Traffic) -> None:
-        heard = self.heard[item.lane]
-        proved = traffic.lane(item.lane, self.now).accepted > 0 or "a" in heard.codes
-        own = self.tells_nothing(outcome, item)
+    def _decide(self, outcome: Outcome, row: RenderedRow, throttle: Throttle) -> None:
+        lane = self._lanes[row.lane]
+        proved = throttle.lane(row.lane, self.now).accepted > 0 or "a" in lane.codes
+        own = self._is_about_one(outcome, row)
         decision = retry.decide(
-            outcome, item.tries, item.expires_at, self.now, random.random(), proved or own
+            outcome, row.tries, row.expires_at, self.now, random.random(), proved or own
         )
         if retry.by_a_service(outcome) and not own:
             self.errors += decision.status.value in ("rejected", "in_doubt")
             if outcome.cause is not Cause.CONNECTION_LOST_WITH_OTHERS:
-                heard.codes.append(CODES[outcome.answer])
-                heard.reason = outcome.reason
+                lane.codes.append(CODES[outcome.answer])
+                lane.reason = outcome.reason
             if outcome.retry_after is not None:
-                heard.retry_after = max(outcome.retry_after, heard.retry_after or 0)
-        self.rows.append(
+                lane.retry_after = max(outcome.retry_after, lane.retry_after or 0)
+        self._finished.append(
             FinishedRow(
                 outcome.delivery,
                 decision.status.value,
@@ -115,54 +121,54 @@ class Book:
                 outcome.http_status,
                 outcome.location,
                 decision.next_attempt_at,
-                item.language,
+                row.language,
                 decision.given_back,
             )
         )
         self.tally[decision.status.value] += 1
         if outcome.answer is Answer.OUR_FAULT and decision.status is DeliveryStatus.PLANNED:
             self.ours = outcome.reason
-        self._learn(decision, item)
+        self._learn(decision, row)
 
-    def _learn(self, decision: retry.Decision, item: Item) -> None:
+    def _learn(self, decision: retry.Decision, row: RenderedRow) -> None:
         if decision.effect == "gone":
-            self.gone[item.lane].append((item.subscription, decision.reason))
+            self.gone[row.lane].append((row.subscription, decision.reason))
         elif decision.effect == "failed":
-            self.failed.append((item.subscription, decision.reason))
+            self._failed.append((row.subscription, decision.reason))
         elif decision.effect == "small":
-            self.small.append(item.subscription)
+            self._small.append(row.subscription)
 
     @property
     def ended(self) -> int:
         """How many deliveries have come to their end."""
         return self.tally.total() - self.tally[_PLANNED]
 
-    def listen(self, traffic: Traffic) -> list[LaneKey]:
-        """Tell the lanes what was answered; return those that changed their course."""
+    def update_lanes(self, throttle: Throttle) -> list[LaneKey]:
+        """Add what was answered to the lanes; return those that must now wait or may go on."""
         changed = []
-        for key, heard in self.heard.items():
-            if not heard.codes:
+        for key, lane in self._lanes.items():
+            if not lane.codes:
                 continue
-            before = traffic.lane(key, self.now)
-            after = traffic.heard(
-                key, "".join(heard.codes), self.now, heard.retry_after, heard.reason
+            before = throttle.lane(key, self.now)
+            after = throttle.add_answers(
+                key, "".join(lane.codes), self.now, lane.retry_after, lane.reason
             )
-            if _course(before) != _course(after):
+            if _state(before) != _state(after):
                 changed.append(key)
         return changed
 
-    def write_deliveries(self, store: Store) -> None:
+    def write_rows(self, store: Store) -> None:
         """
-        Write what became of the deliveries.
+        Write what became of the rows.
 
         The caller holds the transaction, so rows and subscriptions change together.
         """
-        for (status, language), rows in self.accepted.items():
+        for (status, language), rows in self._accepted.items():
             store.deliveries.accept(rows, status, language, self.now)
-        store.deliveries.finish(self.rows, self.now)
+        store.deliveries.finish(self._finished, self.now)
 
     def write_subscriptions(self, store: Store, spared: Collection[str] = ()) -> None:
-        """Write what was learnt of people; nobody of the origins in *spared* is made gone."""
+        """Write what was learnt; no subscription of an origin in *spared* is made gone."""
         gone = [
             person
             for (origin, _), people in self.gone.items()
@@ -171,9 +177,9 @@ class Book:
         ]
         if gone:
             store.health.gone(gone, self.now)
-        if self.failed:
-            store.health.failed(self.failed, self.now)
-        if self.worked:
-            store.health.worked(self.worked)
-        if self.small:
-            store.health.too_large(self.small)
+        if self._failed:
+            store.health.failed(self._failed, self.now)
+        if self._worked:
+            store.health.worked(self._worked)
+        if self._small:
+            store.health.too_large(self._small)

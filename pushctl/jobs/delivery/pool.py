@@ -1,144 +1,310 @@
 """
-Who sends: this process for a few letters, a pool of workers for many.
+Pools: letters are submitted to them, outcomes come back.
 
-A pool costs as much to start as some thousand letters cost to send. When a worker dies the
-whole pool is given up and a new one started; what it was at, the journals tell.
-"""
+One thread opens a pool as a context manager and makes all calls. What holds for every pool:
 
-import gc
+| call | may block | afterwards |
+|---|---|---|
+| ``submit(letters)`` | ``OwnProcess``: until all are answered, at most ``push.timeout`` for each window of them. ``ProcessPool``: while its processes are started, below a second | only while ``free`` is above 0 |
+| ``poll(seconds)`` | until the first chunk is back, at most *seconds*. Where a worker died: until the others have ended, at most ``push.timeout`` and 10 s more | at any time |
+| ``close()`` | no | ``free`` is 0; chunks that no worker has begun come back unsent, the others as ever |
+| ``terminate()`` | until all workers are killed, below a second | ``free`` is 0; the next ``poll`` returns all that is left |
+| end of the context | until idle workers have ended, at most ``push.timeout`` and 10 s | nothing more |
+
+No call raises for what a push service, the network or the death of a worker does. Each
+letter comes back from ``poll`` once: with an outcome, or as unsent, where nothing of it was
+begun and it may be submitted again. Why nothing more can be sent (no journal can be written,
+workers die one after another) comes back as ``fault``; then ``free`` is 0. Anything that is
+raised is a bug in the sender, or KeyboardInterrupt; the journals know what became of what
+was under way, and the next run reads them (``recovery``).
+"""  # noqa: E501
+
 import os
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from multiprocessing.process import BaseProcess
 from typing import Self
 
 from pushctl import push
 from pushctl.config import Config
 from pushctl.errors import ConfigError
-from pushctl.model import Letter, Outcome
-from pushctl.push import Postbox
+from pushctl.jobs.delivery.clock import steady
+from pushctl.model import Cause, Letter, Outcome
+from pushctl.push import Postbox, journal
+from pushctl.rules.delivery import retry
 
-FEW = 2_000  # letters that need no pool
+# A pool of processes costs as much to start as some thousand letters cost to send.
+FEW = 2_000  # letters that need none
 MAX_DEATHS = 5  # pools that may die one after another before a chunk comes back
 
 CHUNK = 500  # letters in one call
 
-SILENCE = 70  # times push.timeout: no chunk takes so long, 8 letters at a time
-MOURNING = 3.0  # seconds in which a pool has noticed that a worker died
-FAREWELL = 10.0  # seconds, after push.timeout, in which a worker that is to end has ended
+SILENT_TIMEOUTS = 70  # times push.timeout: no chunk takes so long, 8 letters at a time
+NOTICE_SECONDS = 3.0  # in which a pool has noticed that a worker died
+END_SECONDS = 10.0  # after push.timeout, in which a worker that is to end has ended
+
+_HELD_BACK = Cause.HELD_BACK
 
 
-@contextmanager
-def few_collections() -> Iterator[None]:
-    """
-    Have Python look for cycles rarely: claims make tuples by the thousand, and none.
+@dataclass
+class Returned:
+    """What came back from a pool since it was last asked."""
 
-    That look took a sixth of this process's time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+    outcomes: list[Outcome] = field(default_factory=list)
+    unsent: list[Letter] = field(default_factory=list)
+    fault: ConfigError | None = None  # why nothing more can be sent
+    journals: list[Callable[[], None]] = field(default_factory=list)
+
+    def add(
+        self, outcomes: Sequence[Outcome], letters: Sequence[Letter], postbox: Postbox
+    ) -> None:
+        """Add the *outcomes* of a chunk; what its sender held back is unsent."""
+        begun = [outcome for outcome in outcomes if outcome.cause is not _HELD_BACK]
+        self.outcomes += begun
+        if len(begun) < len(letters):
+            answered = {outcome.delivery for outcome in begun}
+            self.unsent += [it for it in letters if it.delivery not in answered]
+        self.journals.append(partial(journal.discard, postbox.journal, postbox.run, letters))
+
+    def recover(self, letters: Iterable[Letter], postbox: Postbox) -> None:
+        """Add what the journals of dead workers know of *letters*."""
+        left = journal.recover(postbox.journal, postbox.run)
+        for letter in letters:
+            delivery = letter.delivery
+            if delivery in left.outcomes:
+                self.outcomes.append(left.outcomes[delivery])
+            elif delivery in left.started:
+                self.outcomes.append(retry.doubt(delivery, Cause.SENDER_STOPPED))
+            else:
+                self.unsent.append(letter)
+        self.journals.append(left.discard)
+
+    def discard(self) -> None:
+        """Remove the journals; call it once the outcomes are committed."""
+        for discard in self.journals:
+            discard()
 
 
-class Crew:
-    """The senders of one run; a context manager that leaves no process behind."""
+class Pool(ABC):
+    """Senders of letters; see the contract above."""
 
-    def __init__(self, config: Config, postbox: Postbox, count: int) -> None:
-        self._postbox = postbox
-        self._workers = 0
-        if count > FEW:
-            self._workers = config.push.workers or 2 * (os.cpu_count() or 1)
-            push.prepare()
-        self._pool: Executor | None = None
-        self._deaths = 0
+    window: int  # letters that may be claimed and unanswered: what memory is bounded by
+    careful: int  # letters to a service on trial that go into one chunk
 
     @property
-    def slots(self) -> int:
-        """How many chunks may be under way: one in work and one waiting for each worker."""
-        return 2 * self._workers or 1
+    @abstractmethod
+    def free(self) -> int:
+        """How many chunks may be submitted now."""
 
     @property
-    def window(self) -> int:
-        """How many letters may be claimed and unanswered: what memory is bounded by."""
-        return CHUNK * (self.slots + max(2, self._workers))
+    @abstractmethod
+    def busy(self) -> bool:
+        """Whether anything is still to come back."""
 
-    @property
-    def careful(self) -> int:
-        """How many letters to a service on trial go into one chunk."""
-        # One each for the pool: the first acceptance opens the way for the rest, while
-        # a chunk of them would wait for its slowest.
-        return 1 if self._workers else CHUNK
+    @abstractmethod
+    def submit(self, letters: Sequence[Letter]) -> None:
+        """Have a chunk sent."""
+
+    @abstractmethod
+    def poll(self, seconds: float) -> Returned:
+        """Return what came back."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Begin nothing more."""
+
+    @abstractmethod
+    def terminate(self) -> None:
+        """End all senders now."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        self.close()
 
-    def submit(self, letters: Sequence[Letter]) -> "Future[list[Outcome]]":
-        """Have *letters* sent; what the future holds is ``push.send_chunk``'s."""
-        if not self._workers:
-            future: Future[list[Outcome]] = Future()
-            try:
-                future.set_result(push.send_chunk(letters, self._postbox))
-            except Exception as error:
-                future.set_exception(error)  # as a pool does
-            return future
+
+def open_pool(config: Config, postbox: Postbox, count: int) -> Pool:
+    """Return the pool for a run that has *count* letters."""
+    if count <= FEW:
+        return OwnProcess(postbox)
+    return ProcessPool(config.push.workers or 2 * (os.cpu_count() or 1), postbox)
+
+
+class OwnProcess(Pool):
+    """Sends in this process, one chunk at a time, before ``submit`` returns."""
+
+    window = 3 * CHUNK
+    careful = CHUNK
+
+    def __init__(self, postbox: Postbox) -> None:
+        self._postbox = postbox
+        self._returned: Returned | None = None
+        self._closed = False
+
+    @property
+    def free(self) -> int:
+        return int(self._returned is None and not self._closed)
+
+    @property
+    def busy(self) -> bool:
+        return self._returned is not None
+
+    def submit(self, letters: Sequence[Letter]) -> None:
+        returned = Returned()
+        try:
+            returned.add(push.send_chunk(letters, self._postbox), letters, self._postbox)
+        except ConfigError as error:
+            self._closed = True
+            returned = Returned(unsent=list(letters), fault=error)
+        self._returned = returned
+
+    def poll(self, seconds: float) -> Returned:
+        returned, self._returned = self._returned, None
+        return returned or Returned()
+
+    def close(self) -> None:
+        self._closed = True
+
+    def terminate(self) -> None:
+        self._closed = True
+
+
+class ProcessPool(Pool):
+    """
+    Sends in *workers* processes; started at the first ``submit``, and anew when one dies.
+
+    Then the pool is given up as a whole: the others end in good order, and the journals say
+    what became of what was under way.
+    """
+
+    # One each: the first acceptance opens the way for the rest, while a chunk of them would
+    # wait for its slowest.
+    careful = 1
+
+    def __init__(self, workers: int, postbox: Postbox) -> None:
+        push.prepare()
+        self.window = CHUNK * (2 * workers + max(2, workers))
+        self._workers, self._postbox = workers, postbox
+        self._executor: Executor | None = None
+        self._under_way: dict[Future[list[Outcome]], Sequence[Letter]] = {}
+        self._unsent: list[Letter] = []  # submitted when there was nobody to send them
+        self._heard = steady()  # when a chunk last went out or came back
+        self._deaths = 0
+        self._broken = self._closed = False
+        self._fault: ConfigError | None = None
+
+    @property
+    def free(self) -> int:
+        if self._broken or self._closed or self._fault:
+            return 0
+        # One in work and one waiting for each worker.
+        return max(0, 2 * self._workers - len(self._under_way))
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._under_way or self._unsent)
+
+    def submit(self, letters: Sequence[Letter]) -> None:
+        try:
+            executor = self._executor = self._executor or self._start()
+            future = executor.submit(push.send_chunk, letters, self._postbox)
+        except (BrokenExecutor, EOFError, OSError):
+            # A worker died just now, or the process that workers are forked from.
+            self._broken = True
+            self._unsent += letters
+        except ConfigError as error:
+            self._fault = error
+            self._unsent += letters
+        else:
+            self._under_way[future], self._heard = letters, steady()
+
+    def _start(self) -> Executor:
         if self._deaths >= MAX_DEATHS:
             raise ConfigError(
                 f"the sending processes died {self._deaths} times, and never had they done "
                 "anything before. Memory may have run out (dmesg tells): lower push.workers "
                 "in pushctl.toml, then go on with pushctl campaigns resume."
             )
-        try:
-            if self._pool is None:
-                self._pool = push.executor(self._workers, self._postbox)
-            return self._pool.submit(push.send_chunk, letters, self._postbox)
-        except (EOFError, OSError) as error:
-            # Who workers are forked from is gone; another one comes with the next pool.
-            raise BrokenExecutor("no worker could be started") from error
+        return push.executor(self._workers, self._postbox)
 
-    def lost(self) -> None:
+    def poll(self, seconds: float) -> Returned:
+        returned, self._unsent = Returned(unsent=self._unsent), []
+        seconds = 0.0 if self._broken or returned.unsent else seconds
+        done, _ = wait(self._under_way, timeout=seconds, return_when=FIRST_COMPLETED)
+        for future in done:
+            self._take(future, returned)
+        if done:
+            self._heard = steady()
+        elif self._under_way and self._is_gone(steady() - self._heard):
+            self._end(patience=0.0)
+            self._broken = True
+        if self._broken:
+            self._give_up(returned)
+        returned.fault = self._fault
+        return returned
+
+    def _take(self, future: "Future[list[Outcome]]", returned: Returned) -> None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, BrokenExecutor):
+            self._broken = True  # what became of its letters, the journals know
+            return
+        letters = self._under_way.pop(future)
+        if isinstance(error, ConfigError):
+            self._fault = error
+        if future.cancelled() or isinstance(error, ConfigError):
+            returned.unsent += letters
+        else:
+            returned.add(future.result(), letters, self._postbox)
+            self._deaths = 0
+
+    def _is_gone(self, silent: float) -> bool:
         """
-        Bury a pool of which a worker died; the next ``submit`` starts another.
-
-        Its other workers take what answers still come to them first.
-        """
-        self._deaths += 1
-        self._close()
-
-    def alive(self) -> None:
-        """Note that a chunk came back whole."""
-        self._deaths = 0
-
-    def is_gone(self, silent: float) -> bool:
-        """
-        Say whether no chunk can be hoped for any more, *silent* seconds after the last.
+        Return whether no chunk will come any more, *silent* seconds after the last.
 
         A worker hangs; or one has died in the middle of its answer, for the rest of which
         the pool waits without noticing.
         """
-        return silent > SILENCE * self._postbox.timeout or (
-            silent > MOURNING and any(not one.is_alive() for one in _processes(self._pool))
+        return silent > SILENT_TIMEOUTS * self._postbox.timeout or (
+            silent > NOTICE_SECONDS
+            and any(not one.is_alive() for one in _processes(self._executor))
         )
 
-    def kill(self) -> None:
-        """End all workers now; what they were at, their journals tell."""
-        self._close(patience=0.0)
+    def _give_up(self, returned: Returned) -> None:
+        # The other workers take what answers still come to them first.
+        self._end(self._postbox.timeout + END_SECONDS)
+        self._broken = False
+        self._deaths += 1
+        returned.recover(chain.from_iterable(self._under_way.values()), self._postbox)
+        self._under_way.clear()
 
-    def _close(self, patience: float | None = None) -> None:
-        """End the pool, with force whom of it *patience* seconds have not ended."""
-        if self._pool is None:
+    def close(self) -> None:
+        self._closed = True
+        for future in self._under_way:
+            future.cancel()
+
+    def terminate(self) -> None:
+        self._closed = True
+        self._end(patience=0.0)
+        self._broken = bool(self._under_way)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self._end(self._postbox.timeout + END_SECONDS)
+
+    def _end(self, patience: float) -> None:
+        """End all processes, those by force that have not ended after *patience* seconds."""
+        if self._executor is None:
             return
-        pool, self._pool = self._pool, None
-        processes, answers = _processes(pool), getattr(pool, "_result_queue", None)
+        executor, self._executor = self._executor, None
+        processes, answers = _processes(executor), getattr(executor, "_result_queue", None)
 
-        def end() -> None:
+        def kill() -> None:
             for process in processes:
                 process.kill()
             # Ours is the last end open of the pipe that answers come by: a pool that waits
@@ -146,15 +312,13 @@ class Crew:
             if answers is not None:
                 answers._writer.close()
 
-        if patience is None:
-            patience = self._postbox.timeout + FAREWELL
-        last = threading.Timer(patience, end)
+        last = threading.Timer(patience, kill)
         last.daemon = True
         last.start()
-        pool.shutdown(wait=True, cancel_futures=True)
+        executor.shutdown(wait=True, cancel_futures=True)
         last.cancel()
 
 
-def _processes(pool: Executor | None) -> list[BaseProcess]:
+def _processes(executor: Executor | None) -> list[BaseProcess]:
     # What the standard library keeps to itself, and forgets when the pool is shut down.
-    return list((getattr(pool, "_processes", None) or {}).values())
+    return list((getattr(executor, "_processes", None) or {}).values())

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pushctl.errors import ConfigError
 from pushctl.jobs.delivery import render
-from pushctl.jobs.delivery.outcomes import Book
-from pushctl.jobs.delivery.render import Item
-from pushctl.jobs.delivery.throttle import Traffic
+from pushctl.jobs.delivery.outcomes import OutcomeBatch
+from pushctl.jobs.delivery.throttle import Throttle
+from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.push import journal
 from pushctl.rules.delivery import retry
@@ -39,34 +39,35 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
     doubted: set[int] = set()
     if claimed:
         same_life = _marker(folder, run) == machine_life()
-        items = {row: _item(row, what) for row, what in claimed.items()}
+        rows = {row: _rendered(row, what) for row, what in claimed.items()}
         outcomes = {row: left.outcomes[row] for row in claimed if row in left.outcomes}
         doubted = {
             row
             for row in claimed
             if row not in outcomes and (row in left.started or not same_life)
         }
-        book = Book(now)
-        book.add(outcomes.values(), items, Traffic({}))
+        batch = OutcomeBatch(now)
+        batch.add(outcomes.values(), rows, Throttle({}))
         cause = Cause.SENDER_STOPPED if same_life else Cause.MACHINE_RESTARTED
-        book.add((retry.doubt(row, cause) for row in sorted(doubted)), items, Traffic({}))
+        batch.add((retry.doubt(row, cause) for row in sorted(doubted)), rows, Throttle({}))
         never = [row for row in claimed if row not in outcomes and row not in doubted]
         with store.write():
             # Nobody is made gone for what a dead process was told: whether too many are,
             # it can't say any more. Who really is, the next message finds out.
-            book.write_deliveries(store)
-            book.write_subscriptions(store, {origin for origin, _ in book.gone})
+            batch.write_rows(store)
+            batch.write_subscriptions(store, {origin for origin, _ in batch.gone})
             at = dated(campaign, now)
             store.deliveries.release((ReleasedRow(row, at) for row in never), now)
     left.discard()
     return len(doubted)
 
 
-def _item(row: int, what: AbandonedRow) -> Item:
-    # The letter itself is lost with its process; deciding on its answer needs the rest.
+def _rendered(row: int, what: AbandonedRow) -> RenderedRow:
+    # The letter itself is lost with its process; deciding on its outcome needs the rest.
     letter = Letter(row, "", b"", b"", "", b"", 0, "", None)
     lane = (render.origin(what.endpoint or ""), what.key_id or "")
-    return Item(letter, lane, what.tries, what.expires_at, what.subscription or 0, None, 0)
+    subscription = what.subscription or 0
+    return RenderedRow(letter, lane, what.tries, what.expires_at, subscription, None, 0)
 
 
 def dated(campaign: Campaign, now: Millis) -> Millis | None:

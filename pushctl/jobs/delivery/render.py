@@ -7,13 +7,13 @@ differ in their token only.
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import attrgetter
-from typing import NamedTuple
 
 import orjson
 
 from pushctl.config import Config
 from pushctl.config import Site as SiteConfig
 from pushctl.errors import InputError, TemplateError
+from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Cause, Json, Letter, Millis
 from pushctl.rules import tokens
@@ -26,35 +26,12 @@ from pushctl.templates import Template, Text
 # A text that everybody gets differently must not fill the memory.
 MAX_FRAMES = 5_000
 
-LaneKey = tuple[str, str]  # origin, key id
-
 # What a trigger's messages know beside the subscription, by delivery: {"cart": {...}}.
 Extras = Callable[[Sequence[ClaimedRow]], Mapping[int, Mapping[str, Json]]]
 
 
-class Item(NamedTuple):
-    """A letter on its way, and what deciding about its answer takes."""
-
-    letter: Letter
-    lane: LaneKey
-    tries: int
-    expires_at: Millis | None
-    subscription: int
-    language: str | None
-    failures: int
-
-
-class Unwritten(NamedTuple):
-    """A claimed row for which there is no message."""
-
-    delivery: int
-    status: str  # rejected or skipped
-    reason: str
-    cause: Cause
-
-
-class Writer:
-    """Writes the letters of one campaign; knows its template, sites and key names."""
+class Renderer:
+    """Renders the letters of one campaign; knows its template, sites and key names."""
 
     def __init__(
         self,
@@ -80,31 +57,33 @@ class Writer:
         self._groups: dict[tuple[Hashable, ...], _Group] = {}
         self._lives: dict[Millis | None, int] = {}  # end of life -> TTL, in this batch
 
-    def write(
+    def render(
         self, rows: Sequence[ClaimedRow], now: Millis
-    ) -> tuple[list[Item], list[Unwritten]]:
+    ) -> tuple[list[RenderedRow], list[UnrenderedRow]]:
         """Return the letters for *rows*, and the rows that get none, with the reason."""
-        items: list[Item] = []
-        without: list[Unwritten] = []
+        rendered: list[RenderedRow] = []
+        unrendered: list[UnrenderedRow] = []
         segments = self._segments([row.subscription for row in rows]) if self._segments else {}
         extras = self._extras(rows) if self._extras else {}
         self._lives.clear()
         for row in rows:
             if row.key_id not in self._keys:
                 reason = f"made with the key {row.key_id}, which is not in keys/"
-                without.append(Unwritten(row.id, "skipped", reason, Cause.KEY_MISSING))
+                unrendered.append(UnrenderedRow(row.id, "skipped", reason, Cause.KEY_MISSING))
                 continue
             try:
                 group = self._group(row, segments.get(row.subscription, ()))
                 frame = group.frame(row, extras.get(row.id))
             except (TemplateError, InputError) as error:
                 reason = str(error)[:200]
-                without.append(Unwritten(row.id, "rejected", reason, Cause.NO_MESSAGE))
+                unrendered.append(UnrenderedRow(row.id, "rejected", reason, Cause.NO_MESSAGE))
                 continue
-            items.append(self._item(row, frame, group.text.language, now))
-        return items, without
+            rendered.append(self._rendered(row, frame, group.text.language, now))
+        return rendered, unrendered
 
-    def _item(self, row: ClaimedRow, frame: Frame, language: str, now: Millis) -> Item:
+    def _rendered(
+        self, row: ClaimedRow, frame: Frame, language: str, now: Millis
+    ) -> RenderedRow:
         letter = Letter(
             row.id,
             row.endpoint,
@@ -117,7 +96,7 @@ class Writer:
             self._topic,
         )
         lane = (origin(row.endpoint), row.key_id)
-        return Item(
+        return RenderedRow(
             letter, lane, row.tries, row.expires_at, row.subscription, language, row.failures
         )
 

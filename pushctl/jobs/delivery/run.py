@@ -1,41 +1,62 @@
 """
-One run of one campaign: settle what a dead process left, then claim, write, send, book.
+One run of one campaign: settle what a dead process left, then claim, render, send, write.
 
-The database stays in this process; encryption and the network are the crew's. A letter is
-claimed and committed before it is handed out; what waits for its answer is bounded.
+The database stays in this process; encryption and the network are the pool's. A row is
+claimed and committed before its letter is submitted; what waits for its outcome is bounded.
 """
 
-from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
-from contextlib import suppress
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from pushctl.config import Config
-from pushctl.errors import ConfigError
-from pushctl.jobs.delivery import context, recovery, restore_guard, stop_rules
-from pushctl.jobs.delivery.clock import steady
-from pushctl.jobs.delivery.origin_health import Course
-from pushctl.jobs.delivery.outcomes import Book
-from pushctl.jobs.delivery.pool import CHUNK, Crew, few_collections
+from pushctl.jobs.delivery import context, recovery
+from pushctl.jobs.delivery.clock import Clock, steady
+from pushctl.jobs.delivery.ledger import CLAIM, Ledger
+from pushctl.jobs.delivery.origin_health import OriginHealth
+from pushctl.jobs.delivery.outcomes import OutcomeBatch
+from pushctl.jobs.delivery.pool import CHUNK, Pool, Returned, open_pool
 from pushctl.jobs.delivery.postbox import open_postbox
-from pushctl.jobs.delivery.render import Item, Unwritten, Writer
+from pushctl.jobs.delivery.render import Renderer
 from pushctl.jobs.delivery.signals import Stop
-from pushctl.jobs.delivery.stop_rules import Tolerance
-from pushctl.jobs.delivery.throttle import Given, Traffic
-from pushctl.jobs.delivery.types import Landed, Options, Report
+from pushctl.jobs.delivery.stop_rules import StopRules
+from pushctl.jobs.delivery.throttle import Throttle
+from pushctl.jobs.delivery.types import Options, Report
 from pushctl.jobs.subscribers.segments import segments_of
-from pushctl.model import Campaign, CampaignStatus, Cause, Millis, Outcome
-from pushctl.push import journal
+from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.rules.delivery import retry
 from pushctl.store import Store
-from pushctl.store.deliveries import ClaimedRow, FinishedRow, ReleasedRow
+from pushctl.store.deliveries import ClaimedRow, ReleasedRow
 from pushctl.templates import Template
 
-CLAIM = 2_000  # rows in one transaction
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
+POLL = 0.2  # seconds to wait for outcomes where nothing else is due
 AGAIN: Millis = 15 * retry.MINUTE  # until a service that refuses us is tried again
 
 
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """
+    Have Python look for cycles rarely: claims make tuples by the thousand, and none.
+
+    That look took a sixth of this process's time.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 class Sending:
+    """
+    A run of *campaign*.
+
+    The ledger owns its rows, the throttle what may go out now, the pool what is under way;
+    the stop rules and the health of the push services make it stop by itself.
+    """
+
     def __init__(
         self,
         store: Store,
@@ -45,13 +66,12 @@ class Sending:
         options: Options,
         stop: Stop,
     ) -> None:
-        self._store, self._config, self._campaign = store, config, campaign
-        self._options, self._stop = options, stop
-        self._start, self._began = now, steady()
+        self._config, self._options, self._stop = config, options, stop
+        self._clock = Clock(now)
         self._postbox = open_postbox(config, str(campaign.id))
         template = Template.from_sources(campaign.template, campaign.sources)
         names = template.segments
-        self._writer = Writer(
+        self._renderer = Renderer(
             campaign,
             template,
             config,
@@ -59,52 +79,37 @@ class Sending:
             segments=segments_of(store, config, names, now) if names else None,
             extras=context.of(store, config, campaign),
         )
+        self._ledger = Ledger(store, config, campaign)
         # A trigger's messages and those of hours go on with the other services.
-        self._lasts = "over" in campaign.options or store.triggers.leads(campaign.id)
-        self._traffic = Traffic(
+        lasts = "over" in campaign.options or store.triggers.leads(campaign.id)
+        self._throttle = Throttle(
             {it.origin: it for it in store.origins.all()},
             origin_rate=config.push.rate,
             campaign_rate=campaign.options.get("rate"),
             rates=self._postbox.journal / "rates",
             now=now,
-            again=AGAIN if self._lasts else None,
+            again=AGAIN if lasts else None,
         )
-        self._course = Course(store, campaign, self._traffic, options.accept_mass_gone)
+        self._health = OriginHealth(store, campaign, self._throttle, options.accept_mass_gone)
+        self._stop_rules = StopRules(store, campaign, self._postbox.keys.keys())
         self._report = Report(campaign)
-        self._futures: dict[Future[list[Outcome]], list[Item]] = {}
-        self._items: dict[int, Item] = {}  # claimed and not yet booked
-        self._after = 0  # the last fresh row that was claimed
-        self._fresh = True  # whether there may be more behind it
-        self._tolerance = Tolerance(store, campaign)
-        self._heard = steady()  # when a chunk last went out or came back
-        self._trouble: ConfigError | None = None  # why the crew can't go on
-        self._written = self._unwritten = 0
-        self._closing = False
-        self._crew: Crew
-
-    def _now(self) -> Millis:
-        # Not the wall's clock, which may jump.
-        return self._start + int((steady() - self._began) * 1000)
+        self._pool: Pool
 
     # --- the run ---------------------------------------------------------------------
 
     def run(self) -> Report:
         """Send what is due; return how it ended."""
-        store, campaign, postbox = self._store, self._campaign, self._postbox
-        restore_guard.check(store, self._config)
+        postbox, now = self._postbox, self._clock.now()
         self._stop.file = postbox.stop
         self._stop.withdraw()
-        now = self._now()
-        settled = recovery.settle(store, campaign, postbox.journal, postbox.run, now)
+        settled = self._ledger.settle(postbox, now)
         self._report.settled = settled
         self._report.sent.update({"in_doubt": settled} if settled else {})
-        store.campaigns.change(campaign.id, CampaignStatus.RUNNING, now)
-        self._course.begin(self._now())
-        count, _ = store.deliveries.waiting(campaign.id, now)
+        count = self._ledger.begin(now)
+        self._health.begin(now)
         if count:
-            store.read_in_passing()
             recovery.begin(postbox.journal, postbox.run)
-            with few_collections(), Crew(self._config, postbox, count) as self._crew:
+            with few_collections(), open_pool(self._config, postbox, count) as self._pool:
                 try:
                     while self._turn():
                         pass
@@ -114,41 +119,38 @@ class Sending:
         return self._finish()
 
     def _turn(self) -> bool:
-        """Do whatever can be done now; say whether there is more to do."""
+        """Do whatever can be done now; return whether there is more to do."""
         if not self._may_go_on():
             return False
-        now = self._now()
-        self._launch(now)
-        self._exchange(Landed(), now)
-        self._launch(now)
-        if self._futures:
-            self._exchange(self._land(self._patience(now)), self._now())
-            if self._trouble is not None:
-                raise self._trouble
+        now = self._clock.now()
+        self._submit(now)
+        self._exchange(Returned(), now)
+        self._submit(now)
+        if self._pool.busy:
+            returned = self._pool.poll(self._patience(now))
+            self._exchange(returned, self._clock.now())
+            if returned.fault is not None:
+                raise returned.fault
             return True
-        if self._traffic.waiting:
-            self._stop.wait(self._traffic.pause(now))
+        if self._throttle.waiting:
+            self._stop.wait(self._throttle.seconds_to_wait(now))
             return True
-        return not self._traffic.all_stopped() and self._await_next(now)
-
-    def _patience(self, now: Millis) -> float:
-        """Return the seconds to wait for answers before something else may be due."""
-        return min(0.2, self._traffic.pause(now)) if self._traffic.waiting else 0.2
+        return not self._throttle.all_stopped() and self._await_next(now)
 
     def _may_go_on(self) -> bool:
         limit = self._options.seconds
-        if self._stop.asked or (limit and steady() - self._began > limit):
+        if self._stop.asked or (limit and self._clock.elapsed() > limit):
             return False
-        return self._store.campaigns.status(self._campaign.id) is CampaignStatus.RUNNING
+        return self._ledger.is_running()
 
-    def _pause(self, note: str) -> None:
-        self._store.campaigns.change(
-            self._campaign.id, CampaignStatus.PAUSED, self._now(), note
-        )
+    def _patience(self, now: Millis) -> float:
+        """Return the seconds to wait for outcomes before something else may be due."""
+        waiting = self._throttle.waiting
+        return min(POLL, self._throttle.seconds_to_wait(now)) if waiting else POLL
 
     def _await_next(self, now: Millis) -> bool:
         """Wait for the next row that becomes due, if that is soon."""
-        count, first = self._store.deliveries.waiting(self._campaign.id, now)
+        count, first = self._ledger.waiting(now)
         if count == 0 or first is None or (first - now) / 1000 > self._options.patience:
             return False
         if first - now > 1000:
@@ -157,241 +159,125 @@ class Sending:
         return True
 
     def _finish(self) -> Report:
-        now, report, campaign = self._now(), self._report, self._campaign.id
-        report.notes += self._course.conclude(now)
-        report.refused = report.refused or self._course.refused
-        waiting, first = self._store.deliveries.waiting(campaign, now)
-        if self._stop.asked:
-            report.interrupted = True
-            if waiting and not (self._options.unattended or self._stop.left):
-                self._pause("stopped by hand")
-        status = self._store.campaigns.status(campaign)
-        if status is CampaignStatus.CANCELLED:
-            self._store.deliveries.cancel(campaign, now)
-            waiting, first = 0, None
-        elif waiting and self._course.refused and not self._lasts:
-            self._pause(self._course.refused)
-        else:
-            self._store.campaigns.finish_if_done(campaign, now)
-        report.waiting, report.next_due = waiting, first
-        report.campaign = self._store.campaigns.by_id(campaign)
-        self._tolerance.keep(report.campaign.status is CampaignStatus.RUNNING)
+        now, report = self._clock.now(), self._report
+        report.notes += self._health.conclude(now)
+        report.refused = report.refused or self._health.refused
+        report.interrupted = self._stop.asked
+        waiting, _ = self._ledger.waiting(now)
+        pause = None
+        if waiting and report.interrupted and not (self._options.unattended or self._stop.left):
+            pause = "stopped by hand"
+        if waiting and self._health.refused and self._throttle.again is None:
+            pause = self._health.refused
+        report.campaign = self._ledger.end(pause, now)
+        report.waiting, report.next_due = self._ledger.waiting(now)
+        self._stop_rules.keep(report.campaign.status is CampaignStatus.RUNNING)
         return report
 
-    # --- claiming, writing, launching ------------------------------------------------
+    # --- one turn --------------------------------------------------------------------
 
-    def _exchange(self, landed: Landed, now: Millis) -> None:
-        """Book what came back and claim what comes next, in one transaction."""
-        self._traffic.add(landed.again, now)
-        room = self._crew.window - len(self._items) + len(landed.outcomes)
-        idle = landed.outcomes and self._traffic.flying < CHUNK
-        if self._closing or (self._traffic.waiting and (idle or room < CLAIM // 2)):
-            room = 0  # what waits goes out first; few large claims cost less than many
-        if self._options.patience:
-            # We are here when the next may go out, so none is claimed before its time.
-            wanted = self._traffic.room()
-            room = room if wanted is None else min(room, wanted)
-        if landed.outcomes or room > 0 or self._traffic.returns(now):
-            self._write(self._book(landed, room, now), now)
-        for chunk in landed.chunks:
-            letters = [item.letter for item in chunk]
-            journal.discard(self._postbox.journal, self._postbox.run, letters)
-        for left in landed.left:
-            left.discard()
-
-    def _book(self, landed: Landed, room: int, now: Millis) -> list[ClaimedRow]:
-        book = Book(now, self._course.tells_nothing)
-        book.add(landed.outcomes, self._items, self._traffic)
-        changed = book.listen(self._traffic)
-        with self._store.write():
-            book.write_deliveries(self._store)
-            self._course.review(changed, book.gone, now)
-            book.write_subscriptions(self._store, self._course.spared)
-            self._release(self._traffic.give_back(now), now)
-            self._apply_stop_rules(book)
-            rows = self._claim(room, now)
-            batch = restore_guard.count_up(self._store) if rows else None
-        if batch is not None:
-            restore_guard.note(self._config, batch)
-        for outcome in landed.outcomes:
-            del self._items[outcome.delivery]
-        self._report.sent.update(book.tally)
-        self._options.progress(book.ended)
-        return rows
-
-    def _release(self, given: Iterable[Given], now: Millis) -> None:
-        undated = recovery.dated(self._campaign, now)
-        rows = [
-            ReleasedRow(it.item.letter.delivery, it.at or undated, it.why, it.cause)
-            for it in given
-        ]
-        if rows:
-            self._store.deliveries.release(rows, now)
-            for row in rows:
-                del self._items[row.id]
-
-    def _apply_stop_rules(self, book: Book) -> None:
-        too_many, why = self._tolerance.exceeded(book), None
-        if book.ours is not None:
-            why = f"a push service says that the message is wrong: {book.ours}"
-            self._report.refused = why
-        elif too_many:
-            why = "a quarter of the last answers were errors"
-        if why is not None:
-            self._report.notes.append(f"Paused: {why}.")
-            self._pause(why)
-
-    def _claim(self, room: int, now: Millis) -> list[ClaimedRow]:
-        """Claim up to *room* rows, those with a date first; none of a paused campaign."""
-        if room <= 0 or not self._may_go_on():
-            return []
-        limit = min(room, CLAIM)
-        rows, taken = self._store.deliveries.claim_due(self._campaign.id, limit, now)
-        if self._fresh and taken < limit:
-            more, last = self._store.deliveries.claim_fresh(
-                self._campaign.id, self._after, limit - taken, now
-            )
-            rows += more
-            self._fresh = last is not None
-            self._after = last or self._after
-        return rows
-
-    def _write(self, rows: Sequence[ClaimedRow], now: Millis) -> None:
-        if not rows:
-            return
-        items, without = self._writer.write(rows, now)
-        self._traffic.add(items, now)
-        self._items.update((item.letter.delivery, item) for item in items)
-        self._written += len(items)
-        if without:
-            self._set_aside(without, now)
-
-    def _set_aside(self, rows: Sequence[Unwritten], now: Millis) -> None:
-        """Book rows for which there is no message; give up when there is none for anybody."""
-        store, campaign, keys = self._store, self._campaign, self._postbox.keys.keys()
-        self._unwritten += len(rows)
-        if not self._written and (
-            fault := stop_rules.fault(store, campaign, keys, rows, self._unwritten)
-        ):
-            at = recovery.dated(campaign, now)
-            with store.write():
-                store.deliveries.release((ReleasedRow(row.delivery, at) for row in rows), now)
-                self._pause(rows[0].reason)
-            raise fault
-        finished = (
-            FinishedRow(row.delivery, row.status, row.reason, row.cause, given_back=1)
-            for row in rows
-        )
-        store.deliveries.finish(finished, now)
-        self._report.sent.update(row.status for row in rows)
-        self._options.progress(len(rows))
-
-    def _launch(self, now: Millis) -> None:
-        while len(self._futures) < self._crew.slots:
-            chunk = self._traffic.take(CHUNK, now, self._crew.careful)
+    def _submit(self, now: Millis) -> None:
+        """Have sent what may go out now."""
+        while self._pool.free:
+            chunk = self._throttle.take(CHUNK, now, self._pool.careful)
             if not chunk:
                 return
-            try:
-                future = self._crew.submit([item.letter for item in chunk])
-            except BrokenExecutor:
-                # A worker died just now; its chunk's future says so in a moment.
-                self._traffic.landed(chunk)
-                self._traffic.add(chunk, now)
-                if not self._futures:
-                    self._crew.lost()
-                return
-            self._futures[future], self._heard = chunk, steady()
+            self._pool.submit([row.letter for row in chunk])
 
-    # --- what comes back -------------------------------------------------------------
+    def _exchange(self, returned: Returned, now: Millis, *, claims: bool = True) -> None:
+        """Write what came back and claim what comes next, in one transaction."""
+        rows, outcomes = self._ledger.rows, returned.outcomes
+        unsent = [rows[letter.delivery] for letter in returned.unsent]
+        self._throttle.take_back(rows[outcome.delivery] for outcome in outcomes)
+        self._throttle.take_back(unsent)
+        self._throttle.add(unsent, now)
+        room = self._room(len(outcomes)) if claims else 0
+        if outcomes or room > 0 or self._throttle.has_to_release(now):
+            self._render(self._write(outcomes, room, now), now)
+        returned.discard()
 
-    def _land(self, seconds: float) -> Landed:
-        """Wait for answers, at most *seconds*."""
-        done, _ = wait(self._futures, timeout=seconds, return_when=FIRST_COMPLETED)
-        landed, broken = Landed(), False
-        for future in done:
-            error = None if future.cancelled() else future.exception()
-            if isinstance(error, BrokenExecutor):
-                broken = True
-                continue
-            chunk = self._futures.pop(future)
-            self._traffic.landed(chunk)
-            if isinstance(error, ConfigError):
-                self._trouble = error
-            if future.cancelled() or isinstance(error, ConfigError):
-                landed.again += chunk  # nothing of it was begun
-            else:
-                landed.chunks.append(chunk)
-                self._sort(future.result(), landed)
-                self._crew.alive()
-        if done:
-            self._heard = steady()
-        elif self._crew.is_gone(steady() - self._heard):
-            self._crew.kill()
-            broken = True
-        if broken:
-            self._crew.lost()
-            self._salvage(landed)
-        return landed
+    def _room(self, answered: int) -> int:
+        """Return how many rows to claim beside the *answered* ones, which are written now."""
+        room = self._pool.window - len(self._ledger.rows) + answered
+        idle = answered and self._throttle.under_way < CHUNK
+        if self._throttle.waiting and (idle or room < CLAIM // 2):
+            return 0  # what waits goes out first; few large claims cost less than many
+        if self._options.patience:
+            # We are here when the next may go out, so none is claimed before its time.
+            wanted = self._throttle.room()
+            return room if wanted is None else min(room, wanted)
+        return room
 
-    def _sort(self, outcomes: Sequence[Outcome], landed: Landed) -> None:
-        for outcome in outcomes:
-            if outcome.cause is Cause.HELD_BACK:
-                landed.again.append(self._items[outcome.delivery])
-            else:
-                landed.outcomes.append(outcome)
+    def _write(self, outcomes: Sequence[Outcome], room: int, now: Millis) -> list[ClaimedRow]:
+        """Write *outcomes* and what follows from them; return the rows claimed meanwhile."""
+        batch = OutcomeBatch(now, self._health.is_about_one)
+        batch.add(outcomes, self._ledger.rows, self._throttle)
+        changed = batch.update_lanes(self._throttle)
+        with self._ledger.transaction() as store:
+            batch.write_rows(store)
+            self._health.review(changed, batch.gone, now)
+            batch.write_subscriptions(store, self._health.spared)
+            self._ledger.release(self._throttle.release(now), now)
+            self._apply_stop_rules(batch, now)
+            rows = self._ledger.claim(room, now) if room > 0 and self._may_go_on() else []
+        self._ledger.forget(outcomes)
+        self._report.sent.update(batch.tally)
+        self._options.progress(batch.ended)
+        return rows
 
-    def _salvage(self, landed: Landed) -> None:
-        """The crew is dead: learn from its journals what became of its letters."""
-        left = journal.recover(self._postbox.journal, self._postbox.run)
-        for item in (item for chunk in self._futures.values() for item in chunk):
-            delivery = item.letter.delivery
-            if delivery in left.outcomes:
-                landed.outcomes.append(left.outcomes[delivery])
-            elif delivery in left.started:
-                landed.outcomes.append(retry.doubt(delivery, Cause.SENDER_STOPPED))
-            else:
-                landed.again.append(item)
-        for chunk in self._futures.values():
-            self._traffic.landed(chunk)
-        self._futures.clear()
-        landed.left.append(left)
+    def _apply_stop_rules(self, batch: OutcomeBatch, now: Millis) -> None:
+        why = self._stop_rules.judge(batch)
+        if why is not None:
+            self._report.notes.append(f"Paused: {why}.")
+            self._ledger.pause(why, now)
+        if batch.ours is not None:
+            self._report.refused = why
+
+    def _render(self, claimed: Sequence[ClaimedRow], now: Millis) -> None:
+        """Have letters of *claimed* wait for their turn; end rows that get none."""
+        if not claimed:
+            return
+        rows, unrendered = self._renderer.render(claimed, now)
+        self._throttle.add(rows, now)
+        self._ledger.add(rows)
+        fault = self._stop_rules.judge_rendering(len(rows), unrendered)
+        if fault is not None:
+            with self._ledger.transaction():
+                self._ledger.release((ReleasedRow(row.id) for row in unrendered), now)
+                self._ledger.pause(unrendered[0].reason, now)
+            raise fault
+        if unrendered:
+            self._ledger.reject(unrendered, now)
+            self._report.sent.update(row.status for row in unrendered)
+            self._options.progress(len(unrendered))
+
+    # --- the end ---------------------------------------------------------------------
 
     def _bring_home(self) -> None:
-        """Start nothing more; book what still comes in, and give the rest back."""
-        self._closing = True
-        if self._futures:
+        """Begin nothing more; write what still comes back, and give the rest back."""
+        if self._pool.busy:
             self._stop.halt()
-        for future in self._futures:
-            future.cancel()
+        self._pool.close()
         deadline = steady() + GRACE
         # A second signal may come at any moment in here.
         with suppress(KeyboardInterrupt):
-            while self._futures and steady() < deadline and not self._stop.hurry:
-                self._put_away(self._land(0.2))
-        if self._futures:
-            self._crew.kill()
-            landed = Landed()
-            self._salvage(landed)
-            self._put_away(landed)
-        self._put_away(Landed())
+            while self._pool.busy and steady() < deadline and not self._stop.hurry:
+                self._put_away(self._pool.poll(POLL))
+        if self._pool.busy:
+            self._pool.terminate()
+        self._put_away(self._pool.poll(0.0))
         self._stop.withdraw()
         if self._stop.hurry:
-            # What this process itself had on its way is told by its journal alone.
-            recovery.settle(
-                self._store,
-                self._campaign,
-                self._postbox.journal,
-                self._postbox.run,
-                self._now(),
-            )
+            # What this process itself had on its way, its journal alone knows.
+            now = self._clock.now()
+            self._ledger.settle(self._postbox, now)
             if not self._options.unattended:
-                self._pause("stopped by hand")
+                self._ledger.pause("stopped by hand", now)
             raise KeyboardInterrupt
 
-    def _put_away(self, landed: Landed) -> None:
-        """Book what came back and give back what never began."""
-        now = self._now()
-        self._exchange(landed, now)
-        with self._store.write():
-            drained = self._traffic.drain()
-            self._release((Given(item, None, None, None) for item in drained), now)
+    def _put_away(self, returned: Returned) -> None:
+        """Write what came back, and give back what was not sent."""
+        now = self._clock.now()
+        self._exchange(returned, now, claims=False)
+        with self._ledger.transaction():
+            self._ledger.release(self._throttle.drain(), now)

@@ -12,31 +12,69 @@ written, the template or a lost key is at fault, and nobody's message is spent o
 from collections.abc import Sequence, Set
 
 from pushctl.errors import ConfigError, TemplateError
-from pushctl.jobs.delivery.outcomes import Book
-from pushctl.jobs.delivery.render import Unwritten
-from pushctl.model import Campaign, CampaignStatus
+from pushctl.jobs.delivery.outcomes import OutcomeBatch
+from pushctl.jobs.delivery.types import UnrenderedRow
+from pushctl.model import Campaign, CampaignStatus, Cause
 from pushctl.rules.delivery import stop_rules
 from pushctl.store import Store
 
-BARREN = 20  # renderings that may fail before any works; then the template is to blame
+# Messages that can't be rendered before any is; then the template is to blame.
+MAX_UNRENDERED = 20
 
 
-class Tolerance:
-    """The last final answers of *campaign*, as it was before this run."""
+class StopRules:
+    """
+    When *campaign*, as it was before this run, stops by itself.
 
-    def __init__(self, store: Store, campaign: Campaign) -> None:
-        self._meta = store.meta
-        self._key = f"campaign.{campaign.id}.recent"
+    *keys* are the names of the VAPID keys that there are.
+    """
+
+    def __init__(self, store: Store, campaign: Campaign, keys: Set[str]) -> None:
+        self._store, self._campaign, self._keys = store, campaign, keys
+        self._name = f"campaign.{campaign.id}.recent"
         # Who goes on with a paused campaign has decided: it is judged afresh.
         going = campaign.status in (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED)
-        self._kept = self._meta.get(self._key) or ""
-        self._recent = self._kept if going else ""
+        self._kept = store.meta.get(self._name) or ""
+        self._recent = self._kept if going else ""  # its last final answers
+        self._rendered = self._unrendered = 0
 
-    def exceeded(self, book: Book) -> bool:
-        """Add the answers in *book*; say whether they are too many errors."""
-        ended = stop_rules.spread(book.errors, book.ended)
+    def judge(self, batch: OutcomeBatch) -> str | None:
+        """Add the answers of *batch*; return why the campaign must pause, if it must."""
+        ended = stop_rules.spread(batch.errors, batch.ended)
         self._recent = (self._recent + ended)[-stop_rules.ERROR_WINDOW :]
-        return book.errors > 0 and stop_rules.too_many_errors(self._recent)
+        if batch.ours is not None:
+            return f"a push service says that the message is wrong: {batch.ours}"
+        if batch.errors and stop_rules.too_many_errors(self._recent):
+            return "a quarter of the last answers were errors"
+        return None
+
+    def judge_rendering(
+        self, rendered: int, unrendered: Sequence[UnrenderedRow]
+    ) -> ConfigError | None:
+        """
+        Add what was *rendered* and what was not; return what stops the campaign, if anything.
+
+        None: those *unrendered* may be set aside.
+        """
+        self._rendered += rendered
+        self._unrendered += len(unrendered)
+        if self._rendered or not unrendered:
+            return None
+        failed = [row for row in unrendered if row.cause is Cause.NO_MESSAGE]
+        name = self._campaign.name
+        if failed and self._unrendered >= MAX_UNRENDERED:
+            return TemplateError(
+                f"none of the first {self._unrendered:,} messages can be written: "
+                f"{failed[0].reason}. Nothing was sent. Put the template right, then cancel "
+                f"this campaign (pushctl campaigns cancel {name!r}) and send anew."
+            )
+        if failed or not self._keys.isdisjoint(self._store.soundness.keys_in_use()):
+            return None
+        return ConfigError(
+            "no subscriber was made with a key that is in keys/: "
+            f"{unrendered[0].reason}. Nothing was sent. Bring the key's file back from your "
+            f"safe or a backup, then go on: pushctl campaigns resume {name!r}"
+        )
 
     def keep(self, more: bool) -> None:
         """Write down what the next run has to know, if there is *more* to come."""
@@ -45,34 +83,6 @@ class Tolerance:
         if self._recent == self._kept:
             return
         if self._recent:
-            self._meta.set(self._key, self._recent)
+            self._store.meta.set(self._name, self._recent)
         else:
-            self._meta.remove(self._key)
-
-
-def fault(
-    store: Store,
-    campaign: Campaign,
-    keys: Set[str],
-    rows: Sequence[Unwritten],
-    count: int,
-) -> ConfigError | None:
-    """
-    Return what to stop *campaign* with, or None where *rows* may be set aside.
-
-    They are the last of the first *count* rows, none of which could be written.
-    """
-    failed = [row for row in rows if row.status == "rejected"]
-    if failed and count >= BARREN:
-        return TemplateError(
-            f"none of the first {count:,} messages can be written: {failed[0].reason}. "
-            "Nothing was sent. Put the template right, then cancel this campaign (pushctl "
-            f"campaigns cancel {campaign.name!r}) and send anew."
-        )
-    if failed or not keys.isdisjoint(store.soundness.keys_in_use()):
-        return None
-    return ConfigError(
-        f"no subscriber was made with a key that is in keys/: {rows[0].reason}. Nothing was "
-        "sent. Bring the key's file back from your safe or a backup, then go on: pushctl "
-        f"campaigns resume {campaign.name!r}"
-    )
+            self._store.meta.remove(self._name)

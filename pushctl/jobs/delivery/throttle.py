@@ -1,8 +1,8 @@
 """
 Which letters may go out now: one queue for each push service and key.
 
-Holds the lanes of ``rules/delivery/lane``, the letters that wait and the number of those that
-fly. What a service doesn't want for longer than a moment goes back into the ledger.
+Holds the lanes of ``rules/delivery/lane``, the rows that wait and the number of those that
+are under way. What a service doesn't want for longer than a moment goes back into the ledger.
 """
 
 import random
@@ -10,16 +10,15 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from pushctl.jobs.delivery.render import Item, LaneKey
 from pushctl.jobs.delivery.shared_rate import Shared
-from pushctl.jobs.delivery.types import PACED
+from pushctl.jobs.delivery.types import PACED, LaneKey, RenderedRow
 from pushctl.model import Cause, Millis
 from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.bucket import Bucket
-from pushctl.rules.delivery.lane import Lane, allowance, heard, pace, slowed
+from pushctl.rules.delivery.lane import Lane, add_answers, allowance, pace, slowed
 from pushctl.rules.delivery.retry import SECOND
+from pushctl.store.deliveries import ReleasedRow
 from pushctl.store.origins import Origin
 
 # Letters of a service that holds us for longer than this are given back.
@@ -29,16 +28,7 @@ PATIENCE: Millis = 3 * SECOND
 LONGEST: Millis = retry.DAY + retry.LONGEST_PAUSE
 
 
-class Given(NamedTuple):
-    """A letter that goes back into the ledger, and when to try it again."""
-
-    item: Item
-    at: Millis | None  # None: when a person says so
-    why: str | None
-    cause: Cause | None
-
-
-class Traffic:
+class Throttle:
     def __init__(
         self,
         known: Mapping[str, Origin],
@@ -56,16 +46,16 @@ class Traffic:
         # *rates* is the file in which all runs keep what *origin_rate* leaves.
         self._shared = Shared(rates, origin_rate) if rates and origin_rate else None
         self._campaign = Bucket(campaign_rate, at=now) if campaign_rate else None
-        self._queues: dict[LaneKey, deque[Item]] = defaultdict(deque)
-        self._flying: Counter[LaneKey] = Counter()
+        self._queues: dict[LaneKey, deque[RenderedRow]] = defaultdict(deque)
+        self._under_way: Counter[LaneKey] = Counter()
         self._buckets: dict[str, Bucket] = {}  # see _bucket
         self._accepted_since: dict[LaneKey, tuple[int, Millis]] = {}
         # After this a service that refuses us is tried again; None: when a person says so.
-        self._again = again
+        self.again = again
 
     @property
-    def flying(self) -> int:
-        return self._flying.total()
+    def under_way(self) -> int:
+        return self._under_way.total()
 
     def lane(self, key: LaneKey, now: Millis) -> Lane:
         """Return what is known of a lane; what earlier runs learnt, for a new one."""
@@ -87,12 +77,12 @@ class Traffic:
             self._accepted_since[key] = (0, now)
         return lane
 
-    def add(self, items: Iterable[Item], now: Millis) -> None:
-        for item in items:
-            key = item.lane
+    def add(self, rows: Iterable[RenderedRow], now: Millis) -> None:
+        for row in rows:
+            key = row.lane
             if key not in self.lanes:
                 self.lane(key, now)
-            self._queues[key].append(item)
+            self._queues[key].append(row)
             self.waiting += 1
 
     def room(self) -> int | None:
@@ -106,7 +96,7 @@ class Traffic:
         most = max(1, int(self._campaign.rate * PACED / SECOND))
         return most - self.waiting if 2 * self.waiting <= most else 0
 
-    def take(self, size: int, now: Millis, careful: int) -> list[Item]:
+    def take(self, size: int, now: Millis, careful: int) -> list[RenderedRow]:
         """
         Return up to *size* letters that may go out together; nothing while all must wait.
 
@@ -116,22 +106,22 @@ class Traffic:
             return self._take(size, now, careful)
         with self._shared.buckets(self._buckets, now) as took:
             chunk = self._take(size, now, careful)
-            took.update(item.lane[0] for item in chunk)
+            took.update(row.lane[0] for row in chunk)
         return chunk
 
-    def _take(self, size: int, now: Millis, careful: int) -> list[Item]:
+    def _take(self, size: int, now: Millis, careful: int) -> list[RenderedRow]:
         shares = self._shares(now, careful)
         total = sum(shares.values())
         if self._campaign is not None:
             self._campaign = self._campaign.filled(now)
             size = min(size, self._campaign.ready)
-        chunk: list[Item] = []
+        chunk: list[RenderedRow] = []
         for key, share in shares.items():
             # In proportion, so that a chunk mixes services as the list does.
             count = min(share, -(-share * size // total), size - len(chunk))
             queue = self._queues[key]
             chunk.extend(queue.popleft() for _ in range(count))
-            self._flying[key] += count
+            self._under_way[key] += count
             if (bucket := self._bucket(key)) in self._buckets:
                 self._buckets[bucket] = self._buckets[bucket].taken(count)
         if self._campaign is not None:
@@ -145,7 +135,7 @@ class Traffic:
         promised: Counter[str] = Counter()  # of what the buckets hold
         for key, queue in self._queues.items():
             lane = self.lanes[key]
-            count = min(len(queue), allowance(lane, self._flying[key], now))
+            count = min(len(queue), allowance(lane, self._under_way[key], now))
             if count and (rate := self._rate(lane, now)) is not None:
                 name = self._bucket(key)
                 bucket = self._buckets.get(name) or Bucket(rate, at=now)
@@ -167,16 +157,16 @@ class Traffic:
     def _rate(self, lane: Lane, now: Millis) -> float | None:
         return _slower(pace(lane, now), self._origin_rate)
 
-    def landed(self, items: Iterable[Item]) -> None:
-        """Note that these have come back, with whatever answer."""
-        self._flying.subtract(item.lane for item in items)
+    def take_back(self, rows: Iterable[RenderedRow]) -> None:
+        """Count these as under way no more, whatever became of them."""
+        self._under_way.subtract(row.lane for row in rows)
 
-    def heard(
+    def add_answers(
         self, key: LaneKey, codes: str, now: Millis, retry_after: Millis | None, reason: str
     ) -> Lane:
         """Add answers to what is known of a lane; return it as it is now."""
         before = self.lane(key, now)
-        after = heard(before, codes, now, retry_after, reason)
+        after = add_answers(before, codes, now, retry_after, reason)
         if after.throttled_at > before.throttled_at:
             accepted, since = self._accepted_since[key]
             after = slowed(after, after.accepted - accepted, now - since)
@@ -190,34 +180,33 @@ class Traffic:
             if key[0] == origin:
                 self.lanes[key] = replace(lane, stopped=True, why=why)
 
-    def returns(self, now: Millis) -> bool:
-        """Say whether anything lies here that ``give_back`` would yield at once."""
+    def has_to_release(self, now: Millis) -> bool:
+        """Return whether ``release`` would yield anything at once."""
         return any(
             queue and (self.lanes[key].stopped or self.lanes[key].hold_until > now + PATIENCE)
             for key, queue in self._queues.items()
         )
 
-    def give_back(self, now: Millis) -> Iterator[Given]:
+    def release(self, now: Millis) -> Iterator[ReleasedRow]:
         """Yield what can't go out soon, and take it out of the queues."""
         for key, queue in self._queues.items():
             lane = self.lanes[key]
             if lane.stopped:
-                at = None if self._again is None else now + self._again
-                yield from (Given(item, at, lane.why, Cause.SERVICE_WAITS) for item in queue)
+                at = None if self.again is None else now + self.again
+                yield from (_released(row, at, lane.why) for row in queue)
             elif lane.hold_until > now + PATIENCE:
                 # Spread over a tenth of the pause, so that they don't all come at once.
                 spread = max(SECOND, (lane.hold_until - now) // 10)
-                for item in queue:
+                for row in queue:
                     after = int(random.random() * spread)
-                    at = lane.hold_until + after
-                    yield Given(item, at, lane.why, Cause.SERVICE_WAITS)
+                    yield _released(row, lane.hold_until + after, lane.why)
             else:
                 yield from self._paced(key, lane, now)
                 continue
             self.waiting -= len(queue)
             queue.clear()
 
-    def _paced(self, key: LaneKey, lane: Lane, now: Millis) -> Iterator[Given]:
+    def _paced(self, key: LaneKey, lane: Lane, now: Millis) -> Iterator[ReleasedRow]:
         """Give back what a rate limit lets out later than in a few seconds."""
         queue = self._queues[key]
         limits = [self._rate(lane, now), self._campaign.rate if self._campaign else None]
@@ -227,27 +216,23 @@ class Traffic:
         soon = max(1, int(rate * PACED / SECOND))
         for position in range(len(queue), soon, -1):
             self.waiting -= 1
-            yield Given(
-                queue.pop(),
-                now + int(position / rate * SECOND),
-                "its turn comes later",
-                Cause.RATE_LIMIT,
-            )
+            at = now + int(position / rate * SECOND)
+            yield _released(queue.pop(), at, "its turn comes later", Cause.RATE_LIMIT)
 
-    def drain(self) -> list[Item]:
+    def drain(self) -> list[ReleasedRow]:
         """Return all that waits, and wait for nothing any more."""
-        items = [item for queue in self._queues.values() for item in queue]
+        rows = [ReleasedRow(row.letter.delivery) for it in self._queues.values() for row in it]
         self._queues.clear()
         self.waiting = 0
-        return items
+        return rows
 
     def all_stopped(self) -> bool:
         """Say whether every push service met so far has to be set going by a person."""
         return bool(self.lanes) and all(lane.stopped for lane in self.lanes.values())
 
-    def pause(self, now: Millis) -> float:
+    def seconds_to_wait(self, now: Millis) -> float:
         """Return seconds to wait until something can be done that can't now; at most 1."""
-        if self.returns(now):
+        if self.has_to_release(now):
             return 0.0
         waits = [1.0]
         for key, queue in self._queues.items():
@@ -260,6 +245,12 @@ class Traffic:
         if self._campaign is not None:
             waits.append(self._campaign.wait())
         return max(0.005, min(wait for wait in waits if wait > 0))
+
+
+def _released(
+    row: RenderedRow, at: Millis | None, why: str, cause: Cause = Cause.SERVICE_WAITS
+) -> ReleasedRow:
+    return ReleasedRow(row.letter.delivery, at, why, cause)
 
 
 def _slower(*rates: float | None) -> float | None:

@@ -1,16 +1,48 @@
-"""How a run of a campaign is to behave, what comes back to it, and how it ended."""
+"""
+The words of the delivery engine, how a run is to behave, and how it ended.
+
+| word | meaning |
+|---|---|
+| row | one message for one receiver, as the ledger has it: claimed (``ClaimedRow``), then with its letter (``RenderedRow``) or without one (``UnrenderedRow``), at last given back (``ReleasedRow``) or written with what became of it (``FinishedRow``) |
+| letter | what a pool is given of a row, and what is on the wire |
+| outcome | what a pool returns for a letter |
+| chunk | the letters of one ``Pool.submit`` |
+| lane | a push service and a VAPID key: what a push service knows us by |
+"""  # noqa: E501
 
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from pushctl.jobs.delivery.render import Item
-from pushctl.model import Campaign, Millis, Outcome
-from pushctl.push import journal
+from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.rules.delivery.retry import SECOND
 
 # What a rate limit lets out within this time stays here; the rest comes back later.
 PACED: Millis = 2 * SECOND
+
+LaneKey = tuple[str, str]  # origin, key id
+
+
+class RenderedRow(NamedTuple):
+    """A claimed row with its letter, and what deciding on its outcome takes."""
+
+    letter: Letter
+    lane: LaneKey
+    tries: int
+    expires_at: Millis | None
+    subscription: int
+    language: str | None
+    failures: int
+
+
+class UnrenderedRow(NamedTuple):
+    """A claimed row for which there is no message."""
+
+    id: int
+    status: str  # rejected or skipped
+    reason: str
+    cause: Cause
 
 
 @dataclass(frozen=True)
@@ -24,16 +56,6 @@ class Options:
     unattended: bool = False
     progress: Callable[[int], None] = lambda ended: None
     tell: Callable[[str], None] = lambda text: None
-
-
-@dataclass
-class Landed:
-    """What came back: answers, the chunks they belong to, and what was never begun."""
-
-    outcomes: list[Outcome] = field(default_factory=list)
-    chunks: list[list[Item]] = field(default_factory=list)
-    again: list[Item] = field(default_factory=list)
-    left: list[journal.Recovered] = field(default_factory=list)
 
 
 @dataclass

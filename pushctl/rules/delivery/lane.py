@@ -1,7 +1,7 @@
 """
 What a run has learnt about one push service and key, and how much it may get now.
 
-``heard`` adds answers to a ``Lane``, ``allowance`` returns how many letters may go out.
+``add_answers`` adds answers to a ``Lane``, ``allowance`` returns how many letters may go out.
 """
 
 from dataclasses import dataclass, replace
@@ -50,7 +50,7 @@ class Lane:
     throttled_at: Millis = 0
 
 
-def heard(
+def add_answers(
     lane: Lane, codes: str, now: Millis, retry_after: Millis | None = None, reason: str = ""
 ) -> Lane:
     """
@@ -147,9 +147,9 @@ def pace(lane: Lane, now: Millis) -> float | None:
     return lane.rate * float(1.5 ** min(quiet, 40.0))
 
 
-def allowance(lane: Lane, flying: int, now: Millis) -> int:
+def allowance(lane: Lane, under_way: int, now: Millis) -> int:
     """
-    Return how many letters may go out beside the *flying* ones.
+    Return how many letters may go out beside those *under_way*.
 
     Until something was accepted only a few are risked (canaries), twice as many with
     each answer that is no acceptance but no refusal either.
@@ -157,7 +157,7 @@ def allowance(lane: Lane, flying: int, now: Millis) -> int:
     if lane.stopped or now < lane.hold_until:
         return 0
     if lane.probing:
-        return max(0, 1 - flying)
+        return max(0, 1 - under_way)
     if lane.accepted == 0:
-        return max(0, max(CANARIES, min(2 * lane.answered, 500)) - flying)
+        return max(0, max(CANARIES, min(2 * lane.answered, 500)) - under_way)
     return UNLIMITED

@@ -25,7 +25,7 @@ HTTP2 = ("h2",)
 @pytest.fixture(autouse=True)
 def _fresh_connections() -> Iterator[None]:
     yield
-    chunk.close_office()
+    chunk.close_sender()
 
 
 def reasons(outcomes: list[Outcome]) -> Counter[str]:

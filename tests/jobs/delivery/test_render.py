@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from pushctl.jobs.delivery.render import MAX_FRAMES, Writer
+from pushctl.jobs.delivery.render import MAX_FRAMES, Renderer
 from pushctl.rules import tokens
 from pushctl.store.deliveries import ClaimedRow
 from pushctl.templates import Template
@@ -19,30 +19,30 @@ def field(tmp_path: Path) -> Field:
     return sending.field(tmp_path)
 
 
-def claimed(field: Field, count: int, **freeze: Any) -> tuple[Writer, list[ClaimedRow]]:
+def claimed(field: Field, count: int, **freeze: Any) -> tuple[Renderer, list[ClaimedRow]]:
     campaign = field.freeze(**freeze)
     rows, _ = field.store.deliveries.claim_fresh(campaign.id, 0, count, NOON)
     template = Template.from_sources(campaign.template, campaign.sources)
-    return Writer(campaign, template, field.config, frozenset({field.key})), rows
+    return Renderer(campaign, template, field.config, frozenset({field.key})), rows
 
 
-def rendered(writer: Writer) -> int:
-    """Return how many renderings *writer* keeps for others with the same values."""
-    groups = {id(group): group for group in writer._groups.values()}
+def rendered(renderer: Renderer) -> int:
+    """Return how many renderings *renderer* keeps for others with the same values."""
+    groups = {id(group): group for group in renderer._groups.values()}
     return sum(len(group._frames) for group in groups.values())
 
 
 def test_one_text_for_all_is_rendered_once(field: Field) -> None:
     field.people(50)
-    writer, rows = claimed(field, 50)
-    items, without = writer.write(rows, NOON)
-    assert (len(items), without, rendered(writer)) == (50, [], 1)
+    renderer, rows = claimed(field, 50)
+    items, without = renderer.render(rows, NOON)
+    assert (len(items), without, rendered(renderer)) == (50, [], 1)
 
 
 def test_the_token_alone_is_each_receivers_own(field: Field) -> None:
     field.people(2)
-    writer, rows = claimed(field, 2)
-    items, _ = writer.write(rows, NOON)
+    renderer, rows = claimed(field, 2)
+    items, _ = renderer.render(rows, NOON)
     messages = [orjson.loads(item.letter.payload) for item in items]
     found = [message["notification"]["data"].pop("pushctl") for message in messages]
     secret = field.config.secret()
@@ -57,38 +57,38 @@ def test_equal_values_share_a_rendering_and_others_do_not(field: Field) -> None:
     values: list[Any] = [1, 1, 1.5, "1", True]
     for row, value in zip(field.people(5), values, strict=True):
         field.store.subscriptions.describe(row, {"n": value})
-    writer, rows = claimed(field, 5, template="city")
-    items, _ = writer.write(rows, NOON)
+    renderer, rows = claimed(field, 5, template="city")
+    items, _ = renderer.render(rows, NOON)
     titles = [orjson.loads(it.letter.payload)["notification"]["title"] for it in items]
     assert titles == ["Hi 1", "Hi 1", "Hi 1.5", "Hi 1", "Hi True"]
-    assert rendered(writer) == 4
+    assert rendered(renderer) == 4
 
 
 def test_many_different_texts_do_not_fill_the_memory(field: Field) -> None:
     sending.template(field.config.folder, "own", title="{{ subscriber.id }}", body="x")
     field.people(3)
-    writer, rows = claimed(field, 3, template="own")
+    renderer, rows = claimed(field, 3, template="own")
     many = [
         row._replace(id=number, public_id=str(number))
         for number in range(2 * MAX_FRAMES)
         for row in rows[:1]
     ]
-    writer.write(many, NOON)
-    assert rendered(writer) <= MAX_FRAMES + 1
+    renderer.render(many, NOON)
+    assert rendered(renderer) <= MAX_FRAMES + 1
 
 
 def test_the_letter_asks_for_what_is_left_of_the_messages_life(field: Field) -> None:
     field.people(1)
-    writer, rows = claimed(field, 1, ttl="2h", urgency="high")
-    (item,), _ = writer.write(rows, NOON + HOUR)
+    renderer, rows = claimed(field, 1, ttl="2h", urgency="high")
+    (item,), _ = renderer.render(rows, NOON + HOUR)
     assert (item.letter.ttl, item.letter.urgency) == (3600, "high")
 
 
 def test_an_unknown_key_and_an_unknown_site_are_told(field: Field) -> None:
     field.people(1)
-    writer, (row,) = claimed(field, 1)
+    renderer, (row,) = claimed(field, 1)
     strange = [row._replace(key_id="other"), row._replace(site="closed")]
-    items, without = writer.write(strange, NOON)
+    items, without = renderer.render(strange, NOON)
     assert items == []
     assert [(it.status, "other" in it.reason or "closed" in it.reason) for it in without] == [
         ("skipped", True),

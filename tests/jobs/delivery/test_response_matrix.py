@@ -199,9 +199,9 @@ def test_a_wrong_certificate_is_provably_not_sent(
 ) -> None:
     from pushctl.push import chunk
 
-    chunk.close_office()  # the handshake is made once a connection
+    chunk.close_sender()  # the handshake is made once a connection
     sent = send(field, running, host, {"do": "wrong_tls", "host": host}, alone=False)
-    chunk.close_office()
+    chunk.close_sender()
     status, why, _, state, *_ = ledger(field, sent, sent.rows[0])
     assert (status, state, sent.code) == RETRY.all
     assert why == "not sent: certificate refused"

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -375,8 +374,8 @@ def test_workers_may_die_often_in_a_long_run(field: Field, service: PushService)
 def test_a_worker_that_hangs_is_given_up(
     field: Field, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "SILENCE", 1)
-    monkeypatch.setattr(pool, "FAREWELL", 1.0)
+    monkeypatch.setattr(pool, "SILENT_TIMEOUTS", 1)
+    monkeypatch.setattr(pool, "END_SECONDS", 1.0)
     field.config = sending.led_to(field.config, service, timeout=3.0)
     count, stopped = pool.FEW + 1_000, list[int]()
     field.people(count)
@@ -400,17 +399,16 @@ def test_a_worker_that_dies_in_the_middle_of_its_answer_is_noticed(
     count, died = pool.FEW + 3_000, list[bool]()
     field.people(count)
 
-    class Doomed(pool.Crew):
-        def submit(self, letters: Sequence[Letter]) -> "Future[list[Outcome]]":
-            future = super().submit(letters)
+    class Doomed(pool.ProcessPool):
+        def submit(self, letters: Sequence[Letter]) -> None:
+            super().submit(letters)
             if len(letters) > 1 and not died:
                 died.append(True)
-                assert self._pool is not None
-                self._pool.submit(halfway.die)
-            return future
+                assert self._executor is not None
+                self._executor.submit(halfway.die)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "Crew", Doomed)
+        patch.setattr(job, "open_pool", lambda _, postbox, count: Doomed(4, postbox))
         report = field.send(soon())
     assert died
     counts = field.counts(report.campaign)

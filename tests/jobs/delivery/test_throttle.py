@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from pushctl.jobs.delivery import clock
-from pushctl.jobs.delivery.render import Item, LaneKey
-from pushctl.jobs.delivery.throttle import Traffic
-from pushctl.model import Millis
+from pushctl.jobs.delivery.throttle import Throttle
+from pushctl.jobs.delivery.types import LaneKey, RenderedRow
+from pushctl.model import Cause, Millis
 from pushctl.rules.delivery.lane import allowance
 from pushctl.store.origins import Origin
 from tests.support import HOUR, MINUTE, NOON, sending
@@ -17,117 +17,120 @@ B: LaneKey = ("https://b.example", "key")
 SECOND = 1000
 
 
-def items(lane: LaneKey, count: int, first: int = 0) -> list[Item]:
+def rendered(lane: LaneKey, count: int, first: int = 0) -> list[RenderedRow]:
     return [
-        Item(sending.letter(number), lane, 1, None, number, "en", 0)
+        RenderedRow(sending.letter(number), lane, 1, None, number, "en", 0)
         for number in range(first, first + count)
     ]
 
 
-def proved(traffic: Traffic, *lanes: LaneKey) -> Traffic:
+def proved(throttle: Throttle, *lanes: LaneKey) -> Throttle:
     for lane in lanes:
-        traffic.heard(lane, "a", NOON, None, "")
-    return traffic
+        throttle.add_answers(lane, "a", NOON, None, "")
+    return throttle
 
 
 def test_new_services_are_tried_with_single_letters() -> None:
-    traffic = Traffic({})
-    traffic.add(items(A, 20), NOON)
-    chunks = [traffic.take(500, NOON, careful=1) for _ in range(7)]
+    throttle = Throttle({})
+    throttle.add(rendered(A, 20), NOON)
+    chunks = [throttle.take(500, NOON, careful=1) for _ in range(7)]
     assert [len(chunk) for chunk in chunks] == [1, 1, 1, 1, 1, 0, 0]
-    proved(traffic, A)
-    assert len(traffic.take(500, NOON, careful=1)) == 15
-    assert traffic.waiting == 0
+    proved(throttle, A)
+    assert len(throttle.take(500, NOON, careful=1)) == 15
+    assert throttle.waiting == 0
 
 
 def test_a_chunk_mixes_services_as_the_list_does() -> None:
-    traffic = proved(Traffic({}), A, B)
-    traffic.add(items(A, 900), NOON)
-    traffic.add(items(B, 300, first=1000), NOON)
-    chunk = traffic.take(400, NOON, careful=1)
+    throttle = proved(Throttle({}), A, B)
+    throttle.add(rendered(A, 900), NOON)
+    throttle.add(rendered(B, 300, first=1000), NOON)
+    chunk = throttle.take(400, NOON, careful=1)
     assert len(chunk) == 400
-    assert sum(item.lane == A for item in chunk) == 300
+    assert sum(row.lane == A for row in chunk) == 300
 
 
 def test_a_held_services_letters_go_back_with_a_date_after_the_hold() -> None:
-    traffic = proved(Traffic({}), A, B)
-    traffic.add(items(A, 50) + items(B, 50, first=100), NOON)
-    traffic.heard(A, "tttttttttt", NOON, HOUR, "429")
-    given = list(traffic.give_back(NOON))
-    assert {it.item.lane for it in given} == {A}
-    assert all(it.at is not None and NOON + HOUR <= it.at <= NOON + 66 * MINUTE for it in given)
-    assert len(traffic.take(500, NOON, careful=1)) == 50
+    throttle = proved(Throttle({}), A, B)
+    throttle.add(rendered(A, 50) + rendered(B, 50, first=100), NOON)
+    throttle.add_answers(A, "tttttttttt", NOON, HOUR, "429")
+    given = list(throttle.release(NOON))
+    assert {it.id for it in given} == set(range(50))
+    dates = [it.next_attempt_at for it in given]
+    assert all(it is not None and NOON + HOUR <= it <= NOON + 66 * MINUTE for it in dates)
+    assert {it.cause for it in given} == {Cause.SERVICE_WAITS}
+    assert len(throttle.take(500, NOON, careful=1)) == 50
 
 
 def test_a_stopped_services_letters_wait_for_a_person() -> None:
-    traffic = Traffic({})
-    traffic.add(items(A, 3), NOON)
-    traffic.heard(A, "rrrrr", NOON, None, "401")
-    assert [it.at for it in traffic.give_back(NOON)] == [None] * 3
-    assert traffic.all_stopped()
+    throttle = Throttle({})
+    throttle.add(rendered(A, 3), NOON)
+    throttle.add_answers(A, "rrrrr", NOON, None, "401")
+    assert [it.next_attempt_at for it in throttle.release(NOON)] == [None] * 3
+    assert throttle.all_stopped()
 
 
 def test_what_an_earlier_run_learnt_still_holds() -> None:
     origin = Origin(A[0], NOON + HOUR, "asks us to slow down", 50.0, NOON)
-    traffic = Traffic({A[0]: origin})
-    traffic.add(items(A, 3), NOON)
-    assert traffic.take(500, NOON, careful=1) == []
-    assert len(list(traffic.give_back(NOON))) == 3
-    assert traffic.lanes[A].rate == 50.0
+    throttle = Throttle({A[0]: origin})
+    throttle.add(rendered(A, 3), NOON)
+    assert throttle.take(500, NOON, careful=1) == []
+    assert len(list(throttle.release(NOON))) == 3
+    assert throttle.lanes[A].rate == 50.0
 
 
 def test_a_campaigns_rate_lets_out_what_it_allows() -> None:
-    traffic = proved(Traffic({}, campaign_rate=100.0, now=NOON), A)
-    traffic.add(items(A, 500), NOON)
-    sent = sum(len(traffic.take(500, NOON + tick * 100, careful=1)) for tick in range(11))
+    throttle = proved(Throttle({}, campaign_rate=100.0, now=NOON), A)
+    throttle.add(rendered(A, 500), NOON)
+    sent = sum(len(throttle.take(500, NOON + tick * 100, careful=1)) for tick in range(11))
     assert 100 <= sent <= 102
 
 
 def test_a_campaigns_rate_has_use_for_two_seconds_of_letters() -> None:
-    assert proved(Traffic({}), A).room() is None
-    traffic = proved(Traffic({}, campaign_rate=100.0, now=NOON), A)
-    assert traffic.room() == 200
-    traffic.add(items(A, 101), NOON)
-    assert traffic.room() == 0  # not before half of them have gone
-    traffic.take(10, NOON + SECOND, 1)
-    assert traffic.room() == 109
+    assert proved(Throttle({}), A).room() is None
+    throttle = proved(Throttle({}, campaign_rate=100.0, now=NOON), A)
+    assert throttle.room() == 200
+    throttle.add(rendered(A, 101), NOON)
+    assert throttle.room() == 0  # not before half of them have gone
+    throttle.take(10, NOON + SECOND, 1)
+    assert throttle.room() == 109
 
 
 def test_a_services_rate_gives_the_rest_back_in_its_turn() -> None:
-    traffic = proved(Traffic({}, origin_rate=10.0, now=NOON), A)
-    traffic.add(items(A, 100), NOON)
-    given = list(traffic.give_back(NOON))
+    throttle = proved(Throttle({}, origin_rate=10.0, now=NOON), A)
+    throttle.add(rendered(A, 100), NOON)
+    given = list(throttle.release(NOON))
     assert len(given) == 80
-    dates = sorted(it.at or 0 for it in given)
+    dates = sorted(it.next_attempt_at or 0 for it in given)
+    assert {it.cause for it in given} == {Cause.RATE_LIMIT}
     assert dates[0] > NOON + SECOND
     assert dates[-1] == NOON + 10 * SECOND
 
 
 def test_throttling_halves_what_was_measured_and_stays_for_the_run() -> None:
-    traffic = Traffic({})
-    traffic.lane(A, NOON)
-    traffic.heard(A, "a" * 1000, NOON + SECOND, None, "")
-    lane = traffic.heard(A, "t" * 200, NOON + 10 * SECOND, MINUTE, "429")
+    throttle = Throttle({})
+    throttle.lane(A, NOON)
+    throttle.add_answers(A, "a" * 1000, NOON + SECOND, None, "")
+    lane = throttle.add_answers(A, "t" * 200, NOON + 10 * SECOND, MINUTE, "429")
     assert lane.rate == 50.0
     assert allowance(lane, 0, NOON + 10 * SECOND + MINUTE) > 0
 
 
 def test_flying_letters_are_counted_until_they_land() -> None:
-    traffic = proved(Traffic({}), A)
-    traffic.add(items(A, 10), NOON)
-    chunk = traffic.take(4, NOON, careful=1)
-    assert (traffic.flying, traffic.waiting) == (4, 6)
-    traffic.landed(chunk)
-    assert traffic.flying == 0
-    assert len(traffic.drain()) == 6
-    assert traffic.waiting == 0
+    throttle = proved(Throttle({}), A)
+    throttle.add(rendered(A, 10), NOON)
+    chunk = throttle.take(4, NOON, careful=1)
+    assert (throttle.under_way, throttle.waiting) == (4, 6)
+    throttle.take_back(chunk)
+    assert throttle.under_way == 0
+    assert len(throttle.drain()) == 6
+    assert throttle.waiting == 0
 
 
 def test_the_keys_of_a_service_share_the_rate_that_is_set_for_it() -> None:
     other: LaneKey = (A[0], "older key")
-    traffic = proved(Traffic({}, origin_rate=100.0, now=NOON), A, other)
-    traffic.add(items(A, 500) + items(other, 500, first=1000), NOON)
-    sent = sum(len(traffic.take(500, NOON + tick * 100, careful=1)) for tick in range(11))
+    throttle = proved(Throttle({}, origin_rate=100.0, now=NOON), A, other)
+    throttle.add(rendered(A, 500) + rendered(other, 500, first=1000), NOON)
+    sent = sum(len(throttle.take(500, NOON + tick * 100, careful=1)) for tick in range(11))
     assert 90 <= sent <= 102
 
 
@@ -141,17 +144,17 @@ class Machine:
 
     def send(self, *lags: int, seconds: float = 1.0, rate: float = 100.0) -> list[int]:
         """Have processes whose time *lags* so many ms send; return how many each sent."""
-        traffics = [
-            Traffic({}, origin_rate=rate, rates=self._file, now=self._now(lag)) for lag in lags
+        throttles = [
+            Throttle({}, origin_rate=rate, rates=self._file, now=self._now(lag)) for lag in lags
         ]
-        for traffic, lag in zip(traffics, lags, strict=True):
-            traffic.lane(A, self._now(lag))
-            traffic.heard(A, "a", self._now(lag), None, "")
-            traffic.add(items(A, 5_000), self._now(lag))
+        for throttle, lag in zip(throttles, lags, strict=True):
+            throttle.lane(A, self._now(lag))
+            throttle.add_answers(A, "a", self._now(lag), None, "")
+            throttle.add(rendered(A, 5_000), self._now(lag))
         sent = [0] * len(lags)
         for _ in range(int(seconds * 100)):
-            for number, (traffic, lag) in enumerate(zip(traffics, lags, strict=True)):
-                sent[number] += len(traffic.take(500, self._now(lag), careful=1))
+            for number, (throttle, lag) in enumerate(zip(throttles, lags, strict=True)):
+                sent[number] += len(throttle.take(500, self._now(lag), careful=1))
             self._ran += 0.01
         return sent
 
@@ -213,22 +216,22 @@ def test_a_rate_holds_where_nothing_can_be_written(
 
 
 def test_what_goes_back_at_once_is_not_waited_for() -> None:
-    traffic = proved(Traffic({}), B)
-    assert not traffic.returns(NOON)
-    traffic.add(items(A, 3), NOON)
-    assert not traffic.returns(NOON)
-    traffic.heard(A, "rrrrr", NOON, None, "401")
-    assert traffic.returns(NOON)
-    assert traffic.pause(NOON) == 0
-    list(traffic.give_back(NOON))
-    assert not traffic.returns(NOON)
-    traffic.heard(B, "tttttttttt", NOON, HOUR, "429")
-    traffic.add(items(B, 3), NOON)
-    assert traffic.pause(NOON) == 0
+    throttle = proved(Throttle({}), B)
+    assert not throttle.has_to_release(NOON)
+    throttle.add(rendered(A, 3), NOON)
+    assert not throttle.has_to_release(NOON)
+    throttle.add_answers(A, "rrrrr", NOON, None, "401")
+    assert throttle.has_to_release(NOON)
+    assert throttle.seconds_to_wait(NOON) == 0
+    list(throttle.release(NOON))
+    assert not throttle.has_to_release(NOON)
+    throttle.add_answers(B, "tttttttttt", NOON, HOUR, "429")
+    throttle.add(rendered(B, 3), NOON)
+    assert throttle.seconds_to_wait(NOON) == 0
 
 
 def test_what_goes_on_by_itself_tries_a_stopped_service_again() -> None:
-    traffic = Traffic({}, again=MINUTE)
-    traffic.add(items(A, 3), NOON)
-    traffic.heard(A, "rrrrr", NOON, None, "401")
-    assert [it.at for it in traffic.give_back(NOON)] == [NOON + MINUTE] * 3
+    throttle = Throttle({}, again=MINUTE)
+    throttle.add(rendered(A, 3), NOON)
+    throttle.add_answers(A, "rrrrr", NOON, None, "401")
+    assert [it.next_attempt_at for it in throttle.release(NOON)] == [NOON + MINUTE] * 3

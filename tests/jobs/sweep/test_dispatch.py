@@ -93,15 +93,15 @@ def test_a_signal_leaves_reminders_to_the_next_sweep(
 
     config = configs.load(field.config.folder / "pushctl.toml", {})
     sweep.decide_all(config, field.store, now)
-    real = engine.Sending._launch
+    real = engine.Sending._submit
 
-    def launch(self: engine.Sending, at: int) -> None:
+    def submit(self: engine.Sending, at: int) -> None:
         self._stop.ask()  # as the handler of the signal does
         real(self, at)
 
     with monkeypatch.context() as patched:
-        patched.setattr(engine.Sending, "_claim", lambda *_: [])
-        patched.setattr(engine.Sending, "_launch", launch)
+        patched.setattr(engine.Ledger, "claim", lambda *_: [])
+        patched.setattr(engine.Sending, "_submit", submit)
         summary = sweep.run(config, field.store, now)
     assert summary.exit_code == 0
     assert "stopped by a signal" in summary.remarks[0]

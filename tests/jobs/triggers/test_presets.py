@@ -17,7 +17,7 @@ import pytest
 from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.jobs.delivery import context
-from pushctl.jobs.delivery.render import Writer
+from pushctl.jobs.delivery.render import Renderer
 from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import catalogue
 from pushctl.model import InteractionKind, Json, Millis
@@ -79,14 +79,14 @@ class Shop:
         campaign = self.store.campaigns.by_id(number)
         with self.store.write():
             rows, _ = self.store.deliveries.claim_fresh(number, 0, 100, now)
-        writer = Writer(
+        renderer = Renderer(
             campaign,
             Template.from_sources(campaign.template, campaign.sources),
             self.config,
             frozenset(row.key_id for row in rows),
             extras=context.of(self.store, self.config, campaign),
         )
-        items, without = writer.write(rows, now)
+        items, without = renderer.render(rows, now)
         assert without == []
         for row, item in zip(rows, items, strict=True):
             told = json.loads(item.letter.payload)["notification"]

@@ -140,7 +140,7 @@ def test_the_ttl_is_what_is_left() -> None:
 
 def heard(lane: Lane, *batches: str, now: int = NOON, **more: int) -> Lane:
     for codes in batches:
-        lane = lanes.heard(lane, codes, now, reason="why", **more)  # type: ignore[arg-type]
+        lane = lanes.add_answers(lane, codes, now, reason="why", **more)  # type: ignore[arg-type]
     return lane
 
 
@@ -302,8 +302,8 @@ def test_a_quarter_of_errors_is_too_much_but_not_of_the_first_few() -> None:
 
 
 def test_a_service_that_fails_and_names_a_time_is_left_alone_until_then() -> None:
-    lane = lanes.heard(Lane(), "fffff", NOON, 10 * MINUTE, "503")
+    lane = lanes.add_answers(Lane(), "fffff", NOON, 10 * MINUTE, "503")
     assert allowance(lane, 0, NOON + 10 * MINUTE - 1) == 0
     assert allowance(lane, 0, NOON + 10 * MINUTE) == 1
-    again = lanes.heard(lane, "f", NOON + 10 * MINUTE, 5 * MINUTE, "503")
+    again = lanes.add_answers(lane, "f", NOON + 10 * MINUTE, 5 * MINUTE, "503")
     assert allowance(again, 0, NOON + 15 * MINUTE - 1) == 0

@@ -1,0 +1,112 @@
+"""
+The rows of one campaign while it is sent: claimed, given back, ended.
+
+Rows are claimed in a transaction that is committed before a letter of them goes out.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from pushctl.config import Config
+from pushctl.jobs.delivery import recovery, restore_guard
+from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
+from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
+from pushctl.push import Postbox
+from pushctl.store import Store
+from pushctl.store.deliveries import ClaimedRow, FinishedRow, ReleasedRow
+
+CLAIM = 2_000  # rows in one transaction
+
+
+class Ledger:
+    def __init__(self, store: Store, config: Config, campaign: Campaign) -> None:
+        self._store, self._config, self._campaign = store, config, campaign
+        self.rows: dict[int, RenderedRow] = {}  # claimed and without an outcome yet
+        self._after = 0  # the last fresh row that was claimed
+        self._fresh = True  # whether there may be more behind it
+        self._generation: int | None = None  # that a claim has just counted up to
+
+    # --- the campaign ----------------------------------------------------------------
+
+    def settle(self, postbox: Postbox, now: Millis) -> int:
+        """Settle what a dead process left; return how many rows are in doubt for it."""
+        return recovery.settle(self._store, self._campaign, postbox.journal, postbox.run, now)
+
+    def begin(self, now: Millis) -> int:
+        """Set the campaign running; return how many rows wait."""
+        self._store.campaigns.change(self._campaign.id, CampaignStatus.RUNNING, now)
+        count, _ = self.waiting(now)
+        if count:
+            self._store.read_in_passing()
+        return count
+
+    def is_running(self) -> bool:
+        """Return whether the campaign is running, which another process may have changed."""
+        return self._store.campaigns.status(self._campaign.id) is CampaignStatus.RUNNING
+
+    def waiting(self, now: Millis) -> tuple[int, Millis | None]:
+        """Return how many rows are planned and when the next is due (None: at once)."""
+        return self._store.deliveries.waiting(self._campaign.id, now)
+
+    def pause(self, note: str, now: Millis) -> None:
+        self._store.campaigns.change(self._campaign.id, CampaignStatus.PAUSED, now, note)
+
+    def end(self, pause: str | None, now: Millis) -> Campaign:
+        """Pause the campaign for *pause*, or finish it if that is due; return it."""
+        number, campaigns = self._campaign.id, self._store.campaigns
+        if campaigns.status(number) is CampaignStatus.CANCELLED:
+            self._store.deliveries.cancel(number, now)
+        elif pause is not None:
+            self.pause(pause, now)
+        else:
+            campaigns.finish_if_done(number, now)
+        return campaigns.by_id(number)
+
+    # --- its rows --------------------------------------------------------------------
+
+    @contextmanager
+    def transaction(self) -> Iterator[Store]:
+        """Write together; a claim is noted beside the database once it is committed."""
+        with self._store.write():
+            yield self._store
+        if self._generation is not None:
+            restore_guard.note(self._config, self._generation)
+            self._generation = None
+
+    def claim(self, room: int, now: Millis) -> list[ClaimedRow]:
+        """Claim up to *room* rows, those with a date first."""
+        campaign, deliveries = self._campaign.id, self._store.deliveries
+        limit = min(room, CLAIM)
+        rows, taken = deliveries.claim_due(campaign, limit, now)
+        if self._fresh and taken < limit:
+            more, last = deliveries.claim_fresh(campaign, self._after, limit - taken, now)
+            rows += more
+            self._fresh = last is not None
+            self._after = last or self._after
+        if rows:
+            self._generation = restore_guard.count_up(self._store)
+        return rows
+
+    def add(self, rows: Iterable[RenderedRow]) -> None:
+        self.rows.update((row.letter.delivery, row) for row in rows)
+
+    def release(self, rows: Iterable[ReleasedRow], now: Millis) -> None:
+        """Give claimed rows back that were not sent."""
+        undated = recovery.dated(self._campaign, now)
+        dated = [row._replace(next_attempt_at=row.next_attempt_at or undated) for row in rows]
+        if dated:
+            self._store.deliveries.release(dated, now)
+            for row in dated:
+                self.rows.pop(row.id, None)
+
+    def forget(self, outcomes: Iterable[Outcome]) -> None:
+        """Drop the rows whose outcomes are committed."""
+        for outcome in outcomes:
+            del self.rows[outcome.delivery]
+
+    def reject(self, rows: Sequence[UnrenderedRow], now: Millis) -> None:
+        """End rows for which there is no message."""
+        finished = (
+            FinishedRow(row.id, row.status, row.reason, row.cause, given_back=1) for row in rows
+        )
+        self._store.deliveries.finish(finished, now)
