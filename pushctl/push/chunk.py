@@ -309,7 +309,7 @@ def outcome_of(reply: Reply, host: str, now: Millis) -> Outcome:
         return Outcome(
             delivery,
             Answer.ACCEPTED,
-            _ACCEPTED.get(status) or str(status),
+            str(status),
             status,
             None,
             location,
@@ -337,7 +337,6 @@ def outcome_of(reply: Reply, host: str, now: Millis) -> Outcome:
     return Outcome(delivery, answer, reason, latency=reply.latency, cause=cause)
 
 
-_ACCEPTED = {200: "200", 201: "201", 202: "202", 204: "204"}
 _NOT_ALLOWED = "address not allowed"
 
 

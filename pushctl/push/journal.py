@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import accumulate, pairwise
 from pathlib import Path
 
 from pushctl.errors import BusyError
@@ -23,13 +22,11 @@ from pushctl.rules.delivery.known_reasons import cause_of
 
 _STARTED = struct.Struct("<BQ")
 # delivery, answer, status (0: none), retry after (-1: none), latency, and the lengths
-# of reason, location (65535: none) and cause (0: none).
-_ANSWERED = struct.Struct("<BQBHqIHHB")
-# The same without a cause, as earlier versions wrote it.
-_WITHOUT_CAUSE = struct.Struct("<BQBHqIHH")
-_IS_STARTED, _IS_ANSWERED = 1, 3
+# of reason and location (65535: none). Cause and NUL stand before the reason, but in
+# records of the second kind, which earlier versions wrote.
+_ANSWERED = struct.Struct("<BQBHqIHH")
+_IS_STARTED, _IS_WITHOUT_CAUSE, _IS_ANSWERED = 1, 2, 3
 _NONE = 0xFFFF
-_FORMS = {1: _STARTED, 2: _WITHOUT_CAUSE, 3: _ANSWERED}
 _ANSWERS = tuple(Answer)
 _CAUSES = frozenset(Cause)
 _NUMBERS = {answer: number for number, answer in enumerate(_ANSWERS)}
@@ -96,9 +93,8 @@ class Journal:
 
 
 def _pack(outcome: Outcome) -> bytes:
-    reason = outcome.reason.encode()[:4096]
+    reason = f"{outcome.cause or ''}\0{outcome.reason}".encode()[:4096]
     location = None if outcome.location is None else outcome.location.encode()[:4096]
-    cause = b"" if outcome.cause is None else outcome.cause.encode()
     head = _ANSWERED.pack(
         _IS_ANSWERED,
         outcome.delivery,
@@ -108,50 +104,46 @@ def _pack(outcome: Outcome) -> bytes:
         outcome.latency,
         len(reason),
         _NONE if location is None else len(location),
-        len(cause),
     )
-    return head + reason + (location or b"") + cause
+    return head + reason + (location or b"")
 
 
 def read(records: bytes) -> Iterator[int | Outcome]:
     """Yield what a journal holds: a started delivery's number, or an Outcome."""
     at = 0
     while at < len(records):
-        form = _FORMS.get(records[at])
-        if form is None or at + form.size > len(records):
-            return  # torn by a full disk: what is missing stays started, so in doubt
-        _, delivery, *rest = form.unpack_from(records, at)
-        at += form.size
-        if form is _STARTED:
-            yield delivery
+        kind = records[at]
+        if kind == _IS_STARTED and at + _STARTED.size <= len(records):
+            yield _STARTED.unpack_from(records, at)[1]
+            at += _STARTED.size
             continue
-        answer, status, wait, latency, *lengths = rest
-        ends = list(accumulate(0 if it == _NONE else it for it in lengths))
-        if answer >= len(_ANSWERS) or at + ends[-1] > len(records):
+        known = kind in (_IS_ANSWERED, _IS_WITHOUT_CAUSE)
+        if not known or at + _ANSWERED.size > len(records):
+            return  # torn by a full disk: what is missing stays started, so in doubt
+        _, delivery, answer, status, wait, latency, reason, location = _ANSWERED.unpack_from(
+            records, at
+        )
+        at += _ANSWERED.size
+        end = at + reason + (0 if location == _NONE else location)
+        if answer >= len(_ANSWERS) or end > len(records):
             return
-        texts = [
-            records[at + start : at + end].decode("utf-8", "replace")
-            for start, end in pairwise([0, *ends])
-        ]
+        text = records[at : at + reason].decode("utf-8", "replace")
+        before, _, why = text.partition("\0") if kind == _IS_ANSWERED else ("", "", text)
+        place = records[at + reason : end].decode("utf-8", "replace")
+        cause = Cause(before) if before in _CAUSES else Cause.OTHER if before else None
+        if kind == _IS_WITHOUT_CAUSE and _ANSWERS[answer] is not Answer.ACCEPTED:
+            cause = cause_of(why)
         yield Outcome(
             delivery,
             _ANSWERS[answer],
-            texts[0],
+            why,
             status or None,
             None if wait < 0 else wait,
-            None if lengths[1] == _NONE else texts[1],
+            None if location == _NONE else place,
             latency,
-            _cause(_ANSWERS[answer], *texts),
+            cause,
         )
-        at += ends[-1]
-
-
-def _cause(answer: Answer, reason: str, _: str, cause: str | None = None) -> Cause | None:
-    if cause is None:  # written by an earlier version
-        return None if answer is Answer.ACCEPTED else cause_of(reason)
-    if not cause:
-        return None
-    return Cause(cause) if cause in _CAUSES else Cause.OTHER  # of a later version
+        at = end
 
 
 def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:

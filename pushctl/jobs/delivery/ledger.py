@@ -67,11 +67,11 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[Store]:
         """Write together; a claim is noted beside the database once it is committed."""
+        self._generation = None  # a transaction that failed has claimed nothing
         with self._store.write():
             yield self._store
         if self._generation is not None:
             restore_guard.note(self._config, self._generation)
-            self._generation = None
 
     def claim(self, room: int, now: Millis) -> list[ClaimedRow]:
         """Claim up to *room* rows, those with a date first."""

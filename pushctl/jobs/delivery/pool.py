@@ -89,44 +89,57 @@ class Returned:
         for discard in self.journals:
             discard()
 
+    def __bool__(self) -> bool:
+        return bool(self.outcomes or self.unsent or self.fault)
+
 
 class Pool(ABC):
-    """Senders of letters; see the contract above."""
+    """Senders of letters, see the contract above; this base has none under way."""
 
     window: int  # letters that may be claimed and unanswered: what memory is bounded by
     careful: int  # letters to a service on trial that go into one chunk
+    _slots: int  # chunks that may be under way
+
+    def __init__(self, postbox: Postbox) -> None:
+        self._postbox = postbox
+        self._under_way: dict[Future[list[Outcome]], Sequence[Letter]] = {}
+        self._back = Returned()  # and not yet polled
+        self._closed = False
 
     @property
-    @abstractmethod
     def free(self) -> int:
         """How many chunks may be submitted now."""
+        full = self._closed or self._back
+        return 0 if full else max(0, self._slots - len(self._under_way))
 
     @property
-    @abstractmethod
     def busy(self) -> bool:
         """Whether anything is still to come back."""
+        return bool(self._under_way or self._back)
 
     @abstractmethod
     def submit(self, letters: Sequence[Letter]) -> None:
         """Have a chunk sent."""
 
-    @abstractmethod
     def poll(self, seconds: float) -> Returned:
-        """Return what came back."""
+        returned, self._back = self._back, Returned()
+        return returned
 
-    @abstractmethod
     def close(self) -> None:
-        """Begin nothing more."""
+        self._closed = True
 
-    @abstractmethod
     def terminate(self) -> None:
-        """End all senders now."""
+        self.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _refuse(self, letters: Sequence[Letter], fault: ConfigError, back: Returned) -> None:
+        back.unsent += letters
+        back.fault, self._closed = fault, True
 
 
 def open_pool(config: Config, postbox: Postbox, count: int) -> Pool:
@@ -139,40 +152,15 @@ def open_pool(config: Config, postbox: Postbox, count: int) -> Pool:
 class OwnProcess(Pool):
     """Sends in this process, one chunk at a time, before ``submit`` returns."""
 
-    window = 3 * CHUNK
-    careful = CHUNK
-
-    def __init__(self, postbox: Postbox) -> None:
-        self._postbox = postbox
-        self._returned: Returned | None = None
-        self._closed = False
-
-    @property
-    def free(self) -> int:
-        return int(self._returned is None and not self._closed)
-
-    @property
-    def busy(self) -> bool:
-        return self._returned is not None
+    window, careful, _slots = 3 * CHUNK, CHUNK, 1
 
     def submit(self, letters: Sequence[Letter]) -> None:
-        returned = Returned()
         try:
-            returned.add(push.send_chunk(letters, self._postbox), letters, self._postbox)
+            outcomes = push.send_chunk(letters, self._postbox)
         except ConfigError as error:
-            self._closed = True
-            returned = Returned(unsent=list(letters), fault=error)
-        self._returned = returned
-
-    def poll(self, seconds: float) -> Returned:
-        returned, self._returned = self._returned, None
-        return returned or Returned()
-
-    def close(self) -> None:
-        self._closed = True
-
-    def terminate(self) -> None:
-        self._closed = True
+            self._refuse(letters, error, self._back)
+        else:
+            self._back.add(outcomes, letters, self._postbox)
 
 
 class ProcessPool(Pool):
@@ -188,27 +176,15 @@ class ProcessPool(Pool):
     careful = 1
 
     def __init__(self, workers: int, postbox: Postbox) -> None:
+        super().__init__(postbox)
         push.prepare()
-        self.window = CHUNK * (2 * workers + max(2, workers))
-        self._workers, self._postbox = workers, postbox
+        self._workers = workers
+        self._slots = 2 * workers  # one in work and one waiting for each
+        self.window = CHUNK * (self._slots + max(2, workers))
         self._executor: Executor | None = None
-        self._under_way: dict[Future[list[Outcome]], Sequence[Letter]] = {}
-        self._unsent: list[Letter] = []  # submitted when there was nobody to send them
-        self._heard = steady()  # when a chunk last went out or came back
+        self._broken = False  # a worker has died
         self._deaths = 0
-        self._broken = self._closed = False
-        self._fault: ConfigError | None = None
-
-    @property
-    def free(self) -> int:
-        if self._broken or self._closed or self._fault:
-            return 0
-        # One in work and one waiting for each worker.
-        return max(0, 2 * self._workers - len(self._under_way))
-
-    @property
-    def busy(self) -> bool:
-        return bool(self._under_way or self._unsent)
+        self._last = steady()  # when a chunk went out or came back
 
     def submit(self, letters: Sequence[Letter]) -> None:
         try:
@@ -217,12 +193,11 @@ class ProcessPool(Pool):
         except (BrokenExecutor, EOFError, OSError):
             # A worker died just now, or the process that workers are forked from.
             self._broken = True
-            self._unsent += letters
+            self._back.unsent += letters
         except ConfigError as error:
-            self._fault = error
-            self._unsent += letters
+            self._refuse(letters, error, self._back)
         else:
-            self._under_way[future], self._heard = letters, steady()
+            self._under_way[future], self._last = letters, steady()
 
     def _start(self) -> Executor:
         if self._deaths >= MAX_DEATHS:
@@ -234,19 +209,18 @@ class ProcessPool(Pool):
         return push.executor(self._workers, self._postbox)
 
     def poll(self, seconds: float) -> Returned:
-        returned, self._unsent = Returned(unsent=self._unsent), []
-        seconds = 0.0 if self._broken or returned.unsent else seconds
+        returned = super().poll(seconds)
+        seconds = 0.0 if self._broken or returned else seconds
         done, _ = wait(self._under_way, timeout=seconds, return_when=FIRST_COMPLETED)
         for future in done:
             self._take(future, returned)
         if done:
-            self._heard = steady()
-        elif self._under_way and self._is_gone(steady() - self._heard):
+            self._last = steady()
+        elif self._under_way and self._is_gone(steady() - self._last):
             self._end(patience=0.0)
             self._broken = True
         if self._broken:
             self._give_up(returned)
-        returned.fault = self._fault
         return returned
 
     def _take(self, future: "Future[list[Outcome]]", returned: Returned) -> None:
@@ -256,8 +230,8 @@ class ProcessPool(Pool):
             return
         letters = self._under_way.pop(future)
         if isinstance(error, ConfigError):
-            self._fault = error
-        if future.cancelled() or isinstance(error, ConfigError):
+            self._refuse(letters, error, returned)
+        elif future.cancelled():
             returned.unsent += letters
         else:
             returned.add(future.result(), letters, self._postbox)
@@ -284,12 +258,12 @@ class ProcessPool(Pool):
         self._under_way.clear()
 
     def close(self) -> None:
-        self._closed = True
+        super().close()
         for future in self._under_way:
             future.cancel()
 
     def terminate(self) -> None:
-        self._closed = True
+        super().close()
         self._end(patience=0.0)
         self._broken = bool(self._under_way)
 

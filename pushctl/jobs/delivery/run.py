@@ -114,7 +114,7 @@ class Sending:
                     while self._turn():
                         pass
                 finally:
-                    self._bring_home()
+                    self._empty_pool()
         recovery.end(postbox.journal, postbox.run)
         return self._finish()
 
@@ -163,14 +163,15 @@ class Sending:
         report.notes += self._health.conclude(now)
         report.refused = report.refused or self._health.refused
         report.interrupted = self._stop.asked
-        waiting, _ = self._ledger.waiting(now)
+        waiting, first = self._ledger.waiting(now)
         pause = None
         if waiting and report.interrupted and not (self._options.unattended or self._stop.left):
             pause = "stopped by hand"
         if waiting and self._health.refused and self._throttle.again is None:
             pause = self._health.refused
         report.campaign = self._ledger.end(pause, now)
-        report.waiting, report.next_due = self._ledger.waiting(now)
+        if report.campaign.status is not CampaignStatus.CANCELLED:
+            report.waiting, report.next_due = waiting, first
         self._stop_rules.keep(report.campaign.status is CampaignStatus.RUNNING)
         return report
 
@@ -253,7 +254,7 @@ class Sending:
 
     # --- the end ---------------------------------------------------------------------
 
-    def _bring_home(self) -> None:
+    def _empty_pool(self) -> None:
         """Begin nothing more; write what still comes back, and give the rest back."""
         if self._pool.busy:
             self._stop.halt()
@@ -262,10 +263,10 @@ class Sending:
         # A second signal may come at any moment in here.
         with suppress(KeyboardInterrupt):
             while self._pool.busy and steady() < deadline and not self._stop.hurry:
-                self._put_away(self._pool.poll(POLL))
+                self._write_back(self._pool.poll(POLL))
         if self._pool.busy:
             self._pool.terminate()
-        self._put_away(self._pool.poll(0.0))
+        self._write_back(self._pool.poll(0.0))
         self._stop.withdraw()
         if self._stop.hurry:
             # What this process itself had on its way, its journal alone knows.
@@ -275,7 +276,7 @@ class Sending:
                 self._ledger.pause("stopped by hand", now)
             raise KeyboardInterrupt
 
-    def _put_away(self, returned: Returned) -> None:
+    def _write_back(self, returned: Returned) -> None:
         """Write what came back, and give back what was not sent."""
         now = self._clock.now()
         self._exchange(returned, now, claims=False)

@@ -13,10 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pushctl.model import Answer, Cause, Millis, Outcome
-
-SECOND: Millis = 1000
-_DEFAULT_WAIT: Millis = 60 * SECOND
-_LONGEST_WAIT: Millis = 24 * 3600 * SECOND
+from pushctl.rules.delivery import retry
 
 
 class Verdict(NamedTuple):
@@ -210,15 +207,15 @@ def retry_after(value: str | None, now: Millis) -> Millis:
     Absent or junk: a minute. (The caller knows the message's TTL and ends there.)
     """
     if value is None:
-        return _DEFAULT_WAIT
+        return retry.MINUTE
     value = value.strip()
     if _SECONDS.fullmatch(value):
-        wait = int(value) * SECOND
+        wait = int(value) * retry.SECOND
     else:
         try:
             date = parsedate_to_datetime(value)
             # A date without a zone is meant in UTC (RFC 9110, section 5.6.7).
-            wait = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp() * SECOND) - now
+            wait = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp() * retry.SECOND) - now
         except (ValueError, TypeError, IndexError, OverflowError):
-            return _DEFAULT_WAIT
-    return max(SECOND, min(wait, _LONGEST_WAIT))
+            return retry.MINUTE
+    return retry.within_day(wait)

@@ -27,7 +27,7 @@ class Bucket:
         """
         How many may go out: none until a tenth of a second's are together.
 
-        Each handful is claimed, journalled and booked as one; single letters would cost
+        Each handful is claimed, journalled and written as one; single letters would cost
         ten times as much.
         """
         return int(self.tokens) if self.tokens >= self.handful else 0

@@ -54,7 +54,7 @@ def decide(
         if outcome.cause is Cause.HELD_BACK:
             return Decision(DeliveryStatus.PLANNED, reason, None, 1)
         if outcome.cause is Cause.REDIRECT and tries >= REDIRECTS:
-            return _FINAL[Answer.QUARANTINE](reason)
+            return _final(Answer.QUARANTINE, reason)
         pause = backoff(tries, chance)
         if outcome.retry_after is not None:
             pause = max(pause, within_day(outcome.retry_after))
@@ -70,7 +70,7 @@ def decide(
     if answer is Answer.OUR_FAULT and tries < 2:
         # The campaign stops for it, so it may be put right and tried once more.
         return Decision(DeliveryStatus.PLANNED, reason)
-    return _FINAL[answer](reason)
+    return _final(answer, reason)
 
 
 def doubt(delivery: int, cause: Cause) -> Outcome:
@@ -93,17 +93,20 @@ def _again(
     return Decision(DeliveryStatus.PLANNED, reason, at, given_back)
 
 
+def _final(answer: Answer, reason: str) -> Decision:
+    status, effect = _FINAL[answer]
+    return Decision(status, reason, effect=effect)
+
+
 _FINAL = {
-    Answer.ACCEPTED: lambda reason: Decision(DeliveryStatus.ACCEPTED, reason),
-    Answer.GONE: lambda reason: Decision(DeliveryStatus.GONE, reason, effect="gone"),
-    Answer.REFUSED: lambda reason: Decision(DeliveryStatus.REJECTED, reason, effect="failed"),
-    Answer.QUARANTINE: lambda reason: Decision(
-        DeliveryStatus.REJECTED, reason, effect="failed"
-    ),
-    Answer.TOO_LARGE: lambda reason: Decision(DeliveryStatus.REJECTED, reason, effect="small"),
-    Answer.OUR_FAULT: lambda reason: Decision(DeliveryStatus.REJECTED, reason),
-    Answer.BLOCKED: lambda reason: Decision(DeliveryStatus.REJECTED, reason),
-    Answer.IN_DOUBT: lambda reason: Decision(DeliveryStatus.IN_DOUBT, reason),
+    Answer.ACCEPTED: (DeliveryStatus.ACCEPTED, None),
+    Answer.GONE: (DeliveryStatus.GONE, "gone"),
+    Answer.REFUSED: (DeliveryStatus.REJECTED, "failed"),
+    Answer.QUARANTINE: (DeliveryStatus.REJECTED, "failed"),
+    Answer.TOO_LARGE: (DeliveryStatus.REJECTED, "small"),
+    Answer.OUR_FAULT: (DeliveryStatus.REJECTED, None),
+    Answer.BLOCKED: (DeliveryStatus.REJECTED, None),
+    Answer.IN_DOUBT: (DeliveryStatus.IN_DOUBT, None),
 }
 
 
