@@ -13,7 +13,7 @@ from pushctl.push.encoder import MAX_BYTES, Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
 from pushctl.push.request import headers
-from pushctl.push.transport import Line, Reply, Transport, open_transport
+from pushctl.push.transport import Line, Reply, Transport
 from pushctl.rules.delivery import answers, endpoints
 
 # Encrypted and started in one go: enough to fill turbo's lanes and a TLS record, few
@@ -87,7 +87,7 @@ def open_sender(postbox: Postbox) -> _Sender:
         return _sender
     close_sender()
     keys = {name: vapid.read(pem) for name, pem in postbox.keys.items()}
-    _sender = _Sender(postbox, open_transport(postbox), choose(postbox.encoder), keys)
+    _sender = _Sender(postbox, Transport(postbox), choose(postbox.encoder), keys)
     return _sender
 
 

@@ -13,7 +13,7 @@ import pycurl
 from pushctl.errors import InputError
 from pushctl.model import Letter
 from pushctl.push.postbox import Postbox
-from pushctl.push.transport import open_transport
+from pushctl.push.transport import Transport
 from pushctl.rules.delivery import answers, endpoints
 
 _HEAD = ("Accept-Encoding: identity", "Content-Type:", "Expect:")
@@ -35,7 +35,7 @@ def recall(messages: Iterable[tuple[int, str]], postbox: Postbox) -> Iterator[tu
     2xx: it was deleted; 404: it was fetched or has expired; 0: no answer came. Locations
     that aren't ``possible`` are left out.
     """
-    transport = open_transport(postbox)
+    transport = Transport(postbox)
     transport.options.append((pycurl.CUSTOMREQUEST, "DELETE"))
     waiting = deque(it for it in messages if possible(it[1], postbox))
     try:

@@ -158,7 +158,7 @@ class Line:
             self_port = f"{self.host}:{self._port}"
             set_option(pycurl.CONNECT_TO, [f"{self_port}:{self._target.text}"])
             if self.transport.loopback_ca is not None:
-                set_option(pycurl.CAINFO, self.transport.loopback_ca)
+                set_option(pycurl.CAINFO, str(self.transport.loopback_ca))
 
     def lost_too(self, began: float, now: float) -> bool:
         """
@@ -211,26 +211,13 @@ class Line:
 
 
 class Transport:
-    """
-    The connections of this process; requests go in with ``start``, come out of ``pump``.
+    """The connections of this process; requests go in with ``start``, come out of ``pump``."""
 
-    *targets* are the loopback hosts (see dial.targets); *ca* the file of trusted
-    authorities, or None for libcurl's own.
-    """
-
-    def __init__(
-        self,
-        *,
-        window: int,
-        timeout: float,
-        proxy: str | None,
-        targets: dict[str, dial.Target],
-        ca: str | None,
-        loopback_ca: str | None,
-    ) -> None:
-        self.window, self.proxy, self.targets = max(1, window), proxy, targets
-        self.loopback_ca = loopback_ca
-        self.options = request.options(timeout, proxy, ca)
+    def __init__(self, postbox: Postbox) -> None:
+        self.window, self.proxy = max(1, postbox.window), postbox.proxy
+        self.targets = dial.targets(postbox.loopback)
+        self.loopback_ca = postbox.loopback_ca
+        self.options = request.options(postbox.timeout, postbox.proxy, authorities.file())
         self.lines: dict[str, Line] = {}
         self.flying = 0
         self._flights: dict[int, Flight] = {}
@@ -367,17 +354,6 @@ class Transport:
             int((ended - flight.began) * 1000),
             cause,
         )
-
-
-def open_transport(postbox: Postbox) -> Transport:
-    return Transport(
-        window=postbox.window,
-        timeout=postbox.timeout,
-        proxy=postbox.proxy,
-        targets=dial.targets(postbox.loopback),
-        ca=authorities.file(),
-        loopback_ca=str(postbox.loopback_ca) if postbox.loopback_ca else None,
-    )
 
 
 def _multi() -> pycurl.CurlMulti:

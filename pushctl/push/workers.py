@@ -24,7 +24,7 @@ ALONE = 20.0
 
 def prepare() -> None:
     """
-    Start the process that workers are forked from; it loads what they need meanwhile.
+    Start the process that workers are forked from; it loads what they need beside us.
 
     A signal for all processes of a terminal or a unit must not end it before it has learnt
     to leave such to its parent: we would find nobody to fork from.
@@ -41,10 +41,11 @@ def prepare() -> None:
 
 def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
     """
-    Return a started pool; see ``pushctl.push.executor``.
+    Return a started pool of *workers* processes for ``push.send_chunk``.
 
-    Processes are forked from a clean one, not from this: libcurl, SQLite and threads
-    don't survive a fork.
+    They die with the one that calls this, ignore Ctrl-C (the caller ends a run through
+    ``postbox.stop``) and have proved their encoder before they send. They are forked from a
+    clean process, not from this: libcurl, SQLite and threads don't survive a fork.
     """
     dial.targets(postbox.loopback)  # an error in them is told here, not in a worker's trace
     prepare()

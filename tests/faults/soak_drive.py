@@ -58,10 +58,9 @@ def command(project: Path, seconds: float, load: Load) -> list[str]:
 def drive(folder: Path, seconds: float, load: Load) -> None:
     """Send campaign after campaign for *seconds*; print what was sent."""
     from pushctl import config as configs
-    from pushctl import push
     from pushctl.jobs.delivery import run as job
     from pushctl.jobs.delivery.postbox import open_postbox
-    from pushctl.push import vapid
+    from pushctl.push import vapid, workers
     from pushctl.store import Store
     from tests.support import sending
 
@@ -69,7 +68,7 @@ def drive(folder: Path, seconds: float, load: Load) -> None:
     wanted = {f"PUSHCTL_PUSH__{name}": str(value) for name, value in changed.items() if value}
     config = configs.load(folder / "pushctl.toml", wanted)
     (key,) = vapid.load(config.keys)
-    push.executor = _kept(push.executor)
+    workers.executor = _kept(workers.executor)
     narrowed = _narrowed(open_postbox, load.window)
     job.open_postbox = narrowed  # type: ignore[attr-defined]
     told = Told()

@@ -15,7 +15,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.delivery import deliver
-from pushctl.push import chunk, request, transport
+from pushctl.push import Postbox, chunk, request, transport
 from pushctl.rules.tokens import encode, endpoint_hash
 from pushctl.store import Store
 from tests.support import auth, hostile, p256dh, receiving, sending
@@ -218,9 +218,7 @@ def test_an_allowed_name_that_leads_inside_is_refused_at_dial(
 
 @pytest.mark.parametrize("address", hostile.NOT_DIALLED, ids=ascii)
 def test_no_socket_is_made_for_such_an_address(address: str) -> None:
-    moved = transport.Transport(
-        window=1, timeout=1, proxy=None, targets={}, ca=None, loopback_ca=None
-    )
+    moved = transport.Transport(Postbox("", {}, Path(), "7", (), window=1, timeout=1))
     try:
         line = moved.line(f"https://{MOZILLA}")
         assert not line.may_dial(address, 443)

@@ -16,7 +16,7 @@ import pytest
 from pushctl import push
 from pushctl.errors import ConfigError
 from pushctl.model import Answer
-from pushctl.push import Postbox, journal
+from pushctl.push import Postbox, journal, workers
 from tests.push.test_transport import letter, letters, postbox
 from tests.support import ROOT, wire
 
@@ -38,14 +38,14 @@ def box(tmp_path: Path, server: wire.Wire) -> Postbox:
 
 @pytest.fixture
 def pool(box: Postbox) -> Iterator[ProcessPoolExecutor]:
-    running = push.executor(1, box)
+    running = workers.executor(1, box)
     yield running
     running.shutdown(wait=True, cancel_futures=True)
 
 
 def test_chunks_go_out_from_several_processes(box: Postbox, server: wire.Wire) -> None:
     chunks = [letters(200)[start : start + 50] for start in range(0, 200, 50)]
-    with push.executor(2, box) as pool:
+    with workers.executor(2, box) as pool:
         assert len(pool._processes) == 2
         answers = [
             outcome.answer
@@ -84,7 +84,7 @@ def test_a_service_manager_that_ends_all_loses_nothing(
 
 
 def test_a_pool_that_breaks_can_end_the_others(box: Postbox) -> None:
-    pool = push.executor(2, box)
+    pool = workers.executor(2, box)
     assert len({pool.submit(os.getpid).result() for _ in range(20)}) >= 1
     first, second = pool._processes.values()
     first.kill()
@@ -95,10 +95,11 @@ def test_a_pool_that_breaks_can_end_the_others(box: Postbox) -> None:
 _PARENT = """
 import pickle, sys, time
 from pushctl import push
+from pushctl.push import workers
 
 if __name__ == "__main__":
     letters, box = pickle.load(sys.stdin.buffer)
-    pool = push.executor(2, box)
+    pool = workers.executor(2, box)
     futures = [pool.submit(push.send_chunk, letters[n::4], box) for n in range(4)]
     print(*pool._processes, flush=True)
     time.sleep(60)
@@ -147,7 +148,7 @@ def test_a_target_that_is_not_loopback_is_refused_before_anything_starts(
     box: Postbox,
 ) -> None:
     with pytest.raises(ConfigError, match="no loopback address"):
-        push.executor(1, replace(box, loopback={wire.HOST: "8.8.8.8:443"}))
+        workers.executor(1, replace(box, loopback={wire.HOST: "8.8.8.8:443"}))
 
 
 _ALONE = """
@@ -174,15 +175,16 @@ SIGNALLED = """
 import os, signal, sys, time
 from pathlib import Path
 from pushctl import push
+from pushctl.push import workers
 
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, lambda *_: None)
-push.prepare()
+workers.prepare()
 for _ in range(20):  # while the ancestor loads
     os.killpg(0, int(sys.argv[2]))
     time.sleep(0.01)
 box = push.Postbox("mailto:me@shop.example", {}, Path(sys.argv[1]), "7", ())
-with push.executor(1, box) as pool:
+with workers.executor(1, box) as pool:
     print(pool.submit(push.send_chunk, [], box).result())
 """
 

@@ -176,9 +176,11 @@ class ProcessPool(Pool):
     careful = 1
 
     def __init__(self, workers: int, postbox: Postbox) -> None:
+        from pushctl.push import workers as processes  # at need: it takes 20 ms
+
         super().__init__(postbox)
-        push.prepare()
-        self._workers = workers
+        processes.prepare()
+        self._start = partial(processes.executor, workers, postbox)
         self._slots = 2 * workers  # one in work and one waiting for each
         self.window = CHUNK * (self._slots + max(2, workers))
         self._executor: Executor | None = None
@@ -188,6 +190,12 @@ class ProcessPool(Pool):
 
     def submit(self, letters: Sequence[Letter]) -> None:
         try:
+            if self._executor is None and self._deaths >= MAX_DEATHS:
+                raise ConfigError(
+                    f"the sending processes died {self._deaths} times, and never had they "
+                    "done anything before. Memory may have run out (dmesg tells): lower "
+                    "push.workers in pushctl.toml, then go on with pushctl campaigns resume."
+                )
             executor = self._executor = self._executor or self._start()
             future = executor.submit(push.send_chunk, letters, self._postbox)
         except (BrokenExecutor, EOFError, OSError):
@@ -198,15 +206,6 @@ class ProcessPool(Pool):
             self._refuse(letters, error, self._back)
         else:
             self._under_way[future], self._last = letters, steady()
-
-    def _start(self) -> Executor:
-        if self._deaths >= MAX_DEATHS:
-            raise ConfigError(
-                f"the sending processes died {self._deaths} times, and never had they done "
-                "anything before. Memory may have run out (dmesg tells): lower push.workers "
-                "in pushctl.toml, then go on with pushctl campaigns resume."
-            )
-        return push.executor(self._workers, self._postbox)
 
     def poll(self, seconds: float) -> Returned:
         returned = super().poll(seconds)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs.delivery.pool import OwnProcess, Pool, ProcessPool, Returned
+from pushctl.jobs.delivery.pool import MAX_DEATHS, OwnProcess, Pool, ProcessPool, Returned
 from pushctl.model import Answer, Cause, Letter
 from pushctl.push import Postbox, chunk, journal
 from tests.push.test_transport import letter, letters, postbox
@@ -195,3 +195,18 @@ def test_letters_begun_when_it_is_terminated_are_in_doubt(
         returned = pool.poll(0.0)
     assert {it.cause for it in returned.outcomes} == {Cause.SENDER_STOPPED}
     assert deliveries(returned) == [0, 1, 2]
+
+
+def test_workers_that_die_one_after_another_are_a_fault(
+    box: Postbox, server: wire.Wire
+) -> None:
+    with ProcessPool(1, box) as pool:
+        for number in range(MAX_DEATHS):
+            pool.submit(slow(number, 1))
+            wire.wait_until(lambda: len(server.bodies) > number)  # noqa: B023
+            os.kill(program.workers_of(os.getpid())[0], signal.SIGKILL)
+            returned = pool.poll(10.0)
+            assert (deliveries(returned), returned.fault) == ([number], None)
+        returned = send(pool, [letters(3)])
+        assert (deliveries(returned), returned.outcomes, pool.free) == ([0, 1, 2], [], 0)
+        assert "lower push.workers" in str(returned.fault)
