@@ -144,7 +144,7 @@ class Audience:
         take: Callable[["sqlite3.Cursor"], Sequence[Any]] = list,
     ) -> Sequence[Any]:
         query = _Query(now, few=among is not None)
-        conditions = [query.condition(expression)]
+        conditions = [f"({query.condition(expression)})"]
         if not any_state:
             conditions.append("s.state = 'active'")  # a literal: a partial index serves it
         if among is not None:
