@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from pushctl.model import Json, Millis
+from pushctl.rules.triggers.changes import StepCampaign
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -32,14 +33,6 @@ class Candidate(NamedTuple):
     value: Json
 
 
-class StepCampaign(NamedTuple):
-    """What the messages of a step are counted under."""
-
-    id: int
-    status: str
-    note: str | None
-
-
 class Triggers:
     def __init__(self, store: "Store") -> None:
         self._store = store
@@ -53,7 +46,7 @@ class Triggers:
         return {name for name, one in self.standings().items() if one.paused_at is not None}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return walks by state, and ``messages`` accepted, for each trigger."""
+        """Return enrolments by state, and ``messages`` accepted, for each trigger."""
         found: dict[str, dict[str, int]] = {}
         sql = "SELECT trigger, state, count(*) FROM enrolments GROUP BY trigger, state"
         for trigger, state, count in self._store.connection.execute(sql):
@@ -98,7 +91,7 @@ class Triggers:
 
     def first_event_since(self, since: Millis) -> int:
         """Return the row before the first event received at or after *since*."""
-        # No index on received_at: rows come in its order, near enough, so walk back.
+        # No index on received_at: rows come in its order, near enough, so read backwards.
         sql = "SELECT id, received_at FROM events ORDER BY id DESC"
         last = 0
         for row, received_at in self._store.connection.execute(sql):
@@ -112,7 +105,7 @@ class Triggers:
         return int(self._store.connection.execute(sql).fetchone()[0])
 
     def next_due(self, skip: Collection[str]) -> Millis | None:
-        """Return when the next walk is to be looked at, or None."""
+        """Return when the next enrolment is to be looked at, or None."""
         sql = """
             SELECT min(next_at) FROM enrolments
              WHERE state = 'active' AND trigger NOT IN (SELECT value FROM json_each(?))
@@ -121,20 +114,11 @@ class Triggers:
         at: Millis | None = self._store.connection.execute(sql, (names,)).fetchone()[0]
         return at
 
-    def step_campaign(
-        self,
-        *,
-        name: str,
-        template: str,
-        audience: str,
-        sources: Mapping[str, str],
-        options: Mapping[str, Json],
-        trigger: str,
-        step: int,
-        now: Millis,
-    ) -> StepCampaign:
+    def open_campaign(
+        self, campaign: StepCampaign, sources: Mapping[str, str], now: Millis
+    ) -> tuple[int, str, str | None]:
         """
-        Return the campaign of a trigger's step, made or brought up to date.
+        Make a step's campaign or bring it up to date; return its row, status and note.
 
         One that was finished runs again; what a person paused or cancelled stays so.
         """
@@ -149,18 +133,14 @@ class Triggers:
                    status = iif(status = 'finished', 'running', status), finished_at = NULL
             RETURNING id, status, note
         """
-        values = {
-            "name": name,
-            "template": template,
-            "audience": audience,
+        values = campaign._asdict() | {
             "sources": orjson.dumps(sources).decode(),
-            "options": orjson.dumps(options).decode(),
-            "trigger": trigger,
-            "step": step,
+            "options": orjson.dumps(campaign.options).decode(),
             "now": now,
         }
         with self._store.write() as connection:
-            return StepCampaign._make(connection.execute(sql, values).fetchone())
+            row, status, note = connection.execute(sql, values).fetchone()
+        return row, status, note
 
     def leader(self, campaign: int) -> str | None:
         """Return the trigger that a campaign is a step of; None: it is a broadcast."""
