@@ -29,7 +29,7 @@ PAUSE = 8.0  # seconds between two sweeps
 
 
 def due(base: Base, first: int) -> int:
-    """Make EACH walks behind row *first* due now; return when that was."""
+    """Make EACH enrolments behind row *first* due now; return when that was."""
     now = time.time_ns() // 1_000_000
     with Store(base.folder / "pushctl.db") as store, store.write() as connection:
         connection.execute(
@@ -43,7 +43,7 @@ def due(base: Base, first: int) -> int:
 
 
 def accepted(base: Base, first: int) -> list[int]:
-    """Return when the messages of those walks were taken."""
+    """Return when the messages of those enrolments were taken."""
     sql = """
         SELECT d.changed_at FROM deliveries AS d
          WHERE d.enrolment_id > :after AND d.enrolment_id <= :after + :each

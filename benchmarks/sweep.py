@@ -105,20 +105,20 @@ class Base:
                 INSERT INTO enrolments (trigger, subscription_id, occurrence, state,
                                         entered_at, next_at, context, changed_at)
                 SELECT 'basket', id, 'event:' || id, 'active', :now, :far, :context, :now
-                  FROM subscriptions WHERE id <= :walks
+                  FROM subscriptions WHERE id <= :enrolments
                 """,
                 {
                     "now": now,
                     "far": now + FAR,
                     "context": context,
-                    "walks": max(count // 10, ROUNDS * DUE),
+                    "enrolments": max(count // 10, ROUNDS * DUE),
                 },
             )
         store.connection.execute("ANALYZE")
         store.checkpoint()
 
     def arm(self) -> None:
-        """Make the next 3,000 walks due."""
+        """Make the next 3,000 enrolments due."""
         now = time.time_ns() // 1_000_000
         with Store(self.folder / "pushctl.db") as store, store.write() as connection:
             changed = connection.execute(

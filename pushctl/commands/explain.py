@@ -52,6 +52,6 @@ def _timeline(
     from pushctl.jobs.triggers import describe, explain
 
     if trigger is not None:
-        describe.known(here.config, here.store, trigger)
+        describe.check_name(here.config, here.store, trigger)
     found = explain.timeline(here.config, here.store, who, here.now, trigger)
     return [asdict(moment) | {"subscriber": who.public_id} for moment in found]

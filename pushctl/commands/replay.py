@@ -50,9 +50,9 @@ def command(
     from pushctl.jobs.triggers import replay
 
     here = context.of(ctx)
-    begin = replay.beginning(since, here.now)
-    rules = replay.rules(here.config, here.store, triggers)
-    messages = list(replay.run(here.config, here.store, rules, begin, here.now))
+    begin = replay.find_beginning(since, here.now)
+    rules = replay.load_rules(here.config, here.store, triggers)
+    messages = list(replay.replay_events(here.config, here.store, rules, begin, here.now))
     _tell_paused(rules)
     if each:
         output.rows(messages, _EACH, format, empty="Nobody would have got anything.")

@@ -47,7 +47,7 @@ NameArgument = Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")]
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List the triggers with how many people walk through each.
+    List the triggers with how many people are enrolled in each.
 
     \b
     pushctl triggers list
@@ -55,7 +55,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     from pushctl.jobs.triggers import describe
 
     here = context.of(ctx)
-    output.rows(describe.listed(here.config, here.store), _LIST, format, empty=_NONE)
+    output.rows(describe.list_triggers(here.config, here.store), _LIST, format, empty=_NONE)
 
 
 @app.command()
@@ -71,8 +71,8 @@ def show(
     from pushctl.jobs.triggers import describe
 
     here = context.of(ctx)
-    trigger = describe.get(here.config, name)
-    lines = describe.shown(trigger, describe.state(here.store, name))
+    trigger = describe.get_trigger(here.config, name)
+    lines = describe.describe_trigger(trigger, describe.find_state(here.store, name))
     output.rows(({"what": what, "how": how} for what, how in lines), _SHOW, format)
 
 
@@ -84,7 +84,7 @@ def pause(ctx: typer.Context, name: NameArgument) -> None:
     \b
     pushctl triggers pause abandoned_basket_1
 
-    Events still begin and end walks meanwhile. What is too late after the pause expires.
+    Events still begin and end enrolments meanwhile. What is too late after the pause expires.
     """
     from pushctl.jobs.triggers import describe
 
@@ -120,7 +120,7 @@ def test(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Walk a trigger for one person through virtual time; nothing is sent or written.
+    Run a trigger for one person through virtual time; nothing is sent or written.
 
     \b
     pushctl triggers test abandoned_basket_1 --for alias:ann --set total=80
@@ -133,7 +133,7 @@ def test(
     from pushctl.jobs.triggers import describe, trial
 
     here = context.of(ctx)
-    trigger = describe.get(here.config, name)
+    trigger = describe.get_trigger(here.config, name)
     who = here.store.subscriptions.get(to, here.now)
     happened = describe.rehearse(
         here.config, here.store, name, who, here.now, dict(map(_property, given or ()))

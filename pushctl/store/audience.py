@@ -33,6 +33,9 @@ from pushctl.rules.web import fields
 if TYPE_CHECKING:
     from pushctl.store import Store
 
+Asked = Mapping[str, tuple[Expression, Iterable[int]]]
+Take = Callable[[sqlite3.Cursor], Sequence[Any]]
+
 SECONDS = 30.0  # a question to 300,000 subscribers takes one
 PAGE = 2_000
 
@@ -112,8 +115,25 @@ class Audience:
         any_state: bool = False,
     ) -> set[int]:
         """Return which of a few *ids* (thousands at most) the expression means."""
-        rows = self._ask("s.id", expression, now, any_state=any_state, among=list(ids))
-        return {number for (number,) in rows}
+        return self.among_each({"": (expression, ids)}, now, any_state=any_state)[""]
+
+    def among_each(
+        self, asked: Asked, now: Millis, *, any_state: bool = False
+    ) -> dict[str, set[int]]:
+        """Return which ids of each pair its expression means, in one statement."""
+        found: dict[str, set[int]] = {name: set() for name in asked}
+        if not asked:
+            return found
+        query = _Query(now, few=True)
+        sql = " UNION ALL ".join(
+            f"SELECT {query.bound(name)}, s.id FROM subscriptions AS s "
+            f"WHERE {query.where(expression, any_state)} "
+            f"AND s.id IN (SELECT j.value FROM json_each({query.listed(ids)}) AS j)"
+            for name, (expression, ids) in asked.items()
+        )
+        for name, number in self._run(sql, query, [one for one, _ in asked.values()]):
+            found[name].add(number)
+        return found
 
     def subscriptions(
         self,
@@ -139,20 +159,20 @@ class Audience:
         now: Millis,
         *,
         any_state: bool,
-        among: Sequence[int] | None = None,
         limit: int | None = None,
-        take: Callable[["sqlite3.Cursor"], Sequence[Any]] = list,
+        take: Take = list,
     ) -> Sequence[Any]:
-        query = _Query(now, few=among is not None)
-        conditions = [query.condition(expression)]
-        if not any_state:
-            conditions.append("s.state = 'active'")  # a literal: a partial index serves it
-        if among is not None:
-            listed = query.bound(orjson.dumps(among).decode())
-            conditions.append(f"s.id IN (SELECT j.value FROM json_each({listed}) AS j)")
-        sql = f"SELECT {what} FROM subscriptions AS s WHERE {' AND '.join(conditions)}"
+        query = _Query(now, few=False)
+        sql = (
+            f"SELECT {what} FROM subscriptions AS s WHERE {query.where(expression, any_state)}"
+        )
         if what != "count(*)":
             sql += f" ORDER BY s.id LIMIT {query.bound(-1 if limit is None else limit)}"
+        return self._run(sql, query, [expression], take)
+
+    def _run(
+        self, sql: str, query: "_Query", asked: Sequence[Expression], take: Take = list
+    ) -> Sequence[Any]:
         self._deadline = time.monotonic() + SECONDS
         try:
             with self._guarded() as connection:
@@ -162,7 +182,7 @@ class Audience:
                 raise
             raise InputError(
                 f"the audience took longer than {SECONDS:.0f} s and was given up. Ask for "
-                f"less at once: {tree.text(expression)[:200]}"
+                f"less at once: {'; '.join(map(tree.text, asked))[:200]}"
             ) from error
 
     @contextmanager
@@ -233,6 +253,14 @@ class _Query:
         name = f"v{len(self.values)}"
         self.values[name] = value
         return f":{name}"
+
+    def listed(self, ids: Iterable[int]) -> str:
+        return self.bound(orjson.dumps(list(ids)).decode())
+
+    def where(self, expression: Expression, any_state: bool) -> str:
+        # The state is a literal: a partial index serves it.
+        active = "" if any_state else " AND s.state = 'active'"
+        return f"({self.condition(expression)}){active}"
 
     def condition(self, expression: Expression) -> str:
         match expression:

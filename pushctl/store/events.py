@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 # by the receiver gets.
 ARRIVAL = ":pushctl:subscribed"
 
-_EVER = 2**62  # later than any time, behind any row
+EVER: Millis = 2**62  # later than any time, behind any row
 
 
 class Event(NamedTuple):
@@ -57,39 +57,36 @@ class Events:
 
     def latest(
         self,
-        subscriptions: Iterable[int],
+        asked: Mapping[int, tuple[int, Millis, int]],
         names: Iterable[str],
-        *,
-        with_items: str = "",
-        before: tuple[Millis, int] | None = None,
+        with_items: str,
     ) -> Mapping[int, tuple[str, Mapping[str, Json]]]:
         """
-        Return name and properties of each subscription's last event among *names*.
+        Return name and properties of the last event among *names*, by the keys of *asked*:
+        subscription, and time and row of the event that it must precede (``EVER``: of any).
 
-        Those called *with_items* count only where they list items; *before* is time and
-        row of the event that the others must precede.
+        Events called *with_items* count only where they list items.
         """
         # One look into events(subscription_id, name, at) for each pair.
         sql = """
-            SELECT p.value, e.name, e.properties
-              FROM json_each(:subscriptions) AS p
+            SELECT a.value ->> 0, e.name, e.properties
+              FROM json_each(:asked) AS a
               JOIN events AS e ON e.id = (
                    SELECT l.id FROM json_each(:names) AS n
                      JOIN events AS l ON l.id = (
                           SELECT i.id FROM events AS i
-                           WHERE i.subscription_id = p.value AND i.name = n.value
-                             AND i.at <= :at AND (i.at < :at OR i.id < :row)
+                           WHERE i.subscription_id = a.value ->> 1 AND i.name = n.value
+                             AND i.at <= a.value ->> 2
+                             AND (i.at < a.value ->> 2 OR i.id < a.value ->> 3)
                              AND (i.name <> :with_items
                                   OR json_array_length(i.properties, '$.items') > 0)
                            ORDER BY i.at DESC, i.id DESC LIMIT 1)
                     ORDER BY l.at DESC, l.id DESC LIMIT 1)
         """
         values = {
-            "subscriptions": orjson.dumps(list(subscriptions)).decode(),
+            "asked": orjson.dumps([(key, *one) for key, one in asked.items()]).decode(),
             "names": orjson.dumps(list(names)).decode(),
             "with_items": with_items,
-            "at": _EVER if before is None else before[0],
-            "row": _EVER if before is None else before[1],
         }
         rows = self._store.connection.execute(sql, values)
         return {row[0]: (row[1], orjson.loads(row[2])) for row in rows}

@@ -1,13 +1,15 @@
 """Histories: what was decided and sent, read back for people."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import orjson
 
 from pushctl.model import Json, Millis
+from pushctl.rules.triggers.changes import Decision
 from pushctl.rules.triggers.enrolment import Event
-from pushctl.store.enrolments import Decision, event
+from pushctl.rules.triggers.facts import Sent
+from pushctl.store.enrolments import event
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -64,14 +66,15 @@ class Histories:
         for row in self._store.connection.execute(sql, values):
             yield dict(zip(names, row, strict=True)) | {"context": orjson.loads(row[5])}
 
-    def messages_since(self, subscriptions: Sequence[int], since: Millis) -> tuple[Millis, ...]:
+    def list_messages(self, subscriptions: Iterable[int], since: Millis) -> list[Sent]:
         """
-        Return when these subscriptions' messages went out, or were about to, from *since* on.
+        Return the messages of *subscriptions* that went out, or were about to, after *since*.
 
         What is planned for a time of its own, next Friday's campaign, isn't one yet.
         """
         sql = """
-            SELECT changed_at FROM deliveries
+            SELECT subscription_id, enrolment_id, changed_at, status = 'planned'
+              FROM deliveries
              WHERE subscription_id IN (SELECT value FROM json_each(:ids))
                AND changed_at > :since
                AND (status IN ('accepted', 'in_doubt', 'sending')
@@ -79,32 +82,34 @@ class Histories:
                                                OR enrolment_id <> 0))
         """
         values = {"ids": orjson.dumps(list(subscriptions)).decode(), "since": since}
-        return tuple(at for (at,) in self._store.connection.execute(sql, values))
+        return list(map(Sent._make, self._store.connection.execute(sql, values)))
 
-    def written_at(
-        self, subscriptions: Sequence[int], besides: int, since: Millis, until: Millis
-    ) -> Millis:
+    def list_enrolment_messages(
+        self, subscriptions: Iterable[int], since: Millis, until: Millis
+    ) -> list[Sent]:
         """
-        Return when a walk other than *besides* wrote to these last; 0: not since then.
+        Return the messages of enrolments to *subscriptions* after *since*.
 
         A message that waits for a second try, or for the night's end, counts where that
         comes by *until*; one that is overdue goes out any moment.
         """
         sql = """
-            SELECT coalesce(max(iif(d.status = 'planned',
-                                    max(coalesce(d.next_attempt_at, d.changed_at), :since + 1),
-                                    d.changed_at)), 0)
+            SELECT d.subscription_id, d.enrolment_id,
+                   iif(d.status = 'planned',
+                       max(coalesce(d.next_attempt_at, d.changed_at), :since + 1),
+                       d.changed_at),
+                   d.status = 'planned'
               FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
              WHERE d.subscription_id IN (SELECT value FROM json_each(:ids))
-               AND d.enrolment_id NOT IN (0, :besides)
+               AND d.enrolment_id <> 0
                AND (d.status IN ('accepted', 'in_doubt', 'sending') AND d.changed_at > :since
                     OR d.status = 'planned' AND c.status = 'running'
                        AND coalesce(d.next_attempt_at, 0) <= :until
                        AND coalesce(d.expires_at, :until) > :since)
         """
         ids = orjson.dumps(list(subscriptions)).decode()
-        values = {"ids": ids, "besides": besides, "since": since, "until": until}
-        return int(self._store.connection.execute(sql, values).fetchone()[0])
+        values = {"ids": ids, "since": since, "until": until}
+        return list(map(Sent._make, self._store.connection.execute(sql, values)))
 
     def past_events(self, since: Millis) -> Iterator[Event]:
         """Yield all events since then, each subscription's together, in order of time."""

@@ -14,7 +14,7 @@ from pathlib import Path
 CONFIG_KEY = "sweep.config"
 NEXT_SCAN_KEY = "sweep.next_scan"
 
-# True where a sweep has something to do. Walks of paused triggers wait without end, so
+# True where a sweep has something to do. Enrolments of paused triggers wait without end, so
 # they are looked at one by one only when something is paused.
 _BUSY = """
     SELECT NOT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep.config' AND value = :config)

@@ -1,6 +1,6 @@
 """Products as last told, and who looked at which."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -23,16 +23,19 @@ class Products:
     def __init__(self, store: "Store") -> None:
         self._store = store
 
-    def interested(self, rows: Iterable[tuple[str, int, Millis]]) -> None:
-        """Note who looked at which product when."""
+    def add_interest(
+        self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
+    ) -> None:
+        """Note that people looked at products."""
         sql = """
             INSERT INTO interests (product, subscription_id, at) VALUES (?, ?, ?)
             ON CONFLICT DO UPDATE SET at = max(at, excluded.at)
         """
         with self._store.write() as connection:
+            rows = ((product, one, at) for product in products for one in subscriptions)
             connection.executemany(sql, rows)
 
-    def satisfied(
+    def remove_interest(
         self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
     ) -> None:
         """Forget that these people looked at *products* before *at*: they have them now."""

@@ -63,7 +63,7 @@ class Pruning:
         """
         Delete what ended before *before*; return how many rows that concerned.
 
-        Of triggers in *once* the bare walks stay: who was written to is not written to again.
+        Of triggers in *once* the bare enrolments stay: nobody is written to again.
         """
         values = {"before": before, "once": json.dumps(list(once))}
         count = self._apply("DELETE FROM prompt_counts WHERE day < ?", [(before,)])

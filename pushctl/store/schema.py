@@ -206,7 +206,7 @@ def m002_triggers(db: Database) -> None:
             id              INTEGER PRIMARY KEY,
             trigger         TEXT NOT NULL,
             subscription_id INTEGER NOT NULL REFERENCES subscriptions(id) ON DELETE CASCADE,
-            -- the event or day that caused it: nobody walks twice for one cause
+            -- the event or day that caused it: one cause begins one enrolment
             occurrence      TEXT NOT NULL,
             state           TEXT NOT NULL
                             CHECK (state IN ('active', 'finished', 'cancelled', 'expired',

@@ -5,6 +5,8 @@ Tags: free labels. The first spelling is kept; case and spacing don't tell tags 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+import orjson
+
 from pushctl.model import Millis
 from pushctl.rules.web import fields
 
@@ -101,10 +103,32 @@ class Tags:
             rows = [(tag, row) for row in subscriptions]
             return connection.executemany(sql, rows).rowcount
 
-    def holds(self, name: str, subscription: int, now: Millis) -> bool:
-        """Say whether a subscription has a tag at *now*."""
-        tag = self.find(name)
-        return tag is not None and self._having(tag, [subscription], now) == 1
+    def remove_each(self, rows: Iterable[tuple[int, str]]) -> None:
+        """Take tags off: (subscription, folded name)."""
+        sql = """
+            DELETE FROM subscription_tags
+             WHERE subscription_id = ? AND tag_id = (SELECT id FROM tags WHERE folded = ?)
+        """
+        with self._store.write() as connection:
+            connection.executemany(sql, rows)
+
+    def list_held(
+        self, subscriptions: Iterable[int], names: Iterable[str], now: Millis
+    ) -> set[tuple[int, str]]:
+        """Return (subscription, folded name) of the tags among *names* that are on at *now*."""
+        sql = """
+            SELECT st.subscription_id, g.folded
+              FROM tags AS g JOIN subscription_tags AS st ON st.tag_id = g.id
+             WHERE g.folded IN (SELECT value FROM json_each(:names))
+               AND st.subscription_id IN (SELECT value FROM json_each(:ids))
+               AND (st.expires_at IS NULL OR st.expires_at > :now)
+        """
+        values = {
+            "names": orjson.dumps([fields.fold(name) for name in names]).decode(),
+            "ids": orjson.dumps(list(subscriptions)).decode(),
+            "now": now,
+        }
+        return set(self._store.connection.execute(sql, values))
 
     def count_of(self, subscription: int) -> int:
         """Return how many tags a subscription has, expired ones included."""
@@ -145,10 +169,8 @@ class Tags:
     def _having(self, tag: int, rows: Sequence[int], now: Millis) -> int:
         sql = """
             SELECT count(*) FROM subscription_tags
-             WHERE tag_id = :tag AND subscription_id = :row
+             WHERE tag_id = :tag AND subscription_id IN (SELECT value FROM json_each(:rows))
                AND (expires_at IS NULL OR expires_at > :now)
         """
-        execute = self._store.connection.execute
-        return sum(
-            execute(sql, {"tag": tag, "row": row, "now": now}).fetchone()[0] for row in rows
-        )
+        values = {"tag": tag, "rows": orjson.dumps(rows).decode(), "now": now}
+        return int(self._store.connection.execute(sql, values).fetchone()[0])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import orjson
 
 from pushctl.model import Cause, Json, Millis
+from pushctl.rules.triggers.changes import StepCampaign
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -32,8 +33,8 @@ class Candidate(NamedTuple):
     value: Json
 
 
-class StepCampaign(NamedTuple):
-    """What the messages of a step are counted under."""
+class OpenedCampaign(NamedTuple):
+    """The campaign under which a step's messages are counted, as it stands."""
 
     id: int
     status: str
@@ -54,7 +55,7 @@ class Triggers:
         return {name for name, one in self.standings().items() if one.paused_at is not None}
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Return walks by state, and ``messages`` accepted, for each trigger."""
+        """Return enrolments by state, and ``messages`` accepted, for each trigger."""
         found: dict[str, dict[str, int]] = {}
         sql = "SELECT trigger, state, count(*) FROM enrolments GROUP BY trigger, state"
         for trigger, state, count in self._store.connection.execute(sql):
@@ -99,7 +100,7 @@ class Triggers:
 
     def first_event_since(self, since: Millis) -> int:
         """Return the row before the first event received at or after *since*."""
-        # No index on received_at: rows come in its order, near enough, so walk back.
+        # No index on received_at: rows come in its order, near enough, so read backwards.
         sql = "SELECT id, received_at FROM events ORDER BY id DESC"
         last = 0
         for row, received_at in self._store.connection.execute(sql):
@@ -113,7 +114,7 @@ class Triggers:
         return int(self._store.connection.execute(sql).fetchone()[0])
 
     def next_due(self, skip: Collection[str]) -> Millis | None:
-        """Return when the next walk is to be looked at, or None."""
+        """Return when the next enrolment is to be looked at, or None."""
         sql = """
             SELECT min(next_at) FROM enrolments
              WHERE state = 'active' AND trigger NOT IN (SELECT value FROM json_each(?))
@@ -122,20 +123,11 @@ class Triggers:
         at: Millis | None = self._store.connection.execute(sql, (names,)).fetchone()[0]
         return at
 
-    def step_campaign(
-        self,
-        *,
-        name: str,
-        template: str,
-        audience: str,
-        sources: Mapping[str, str],
-        options: Mapping[str, Json],
-        trigger: str,
-        step: int,
-        now: Millis,
-    ) -> StepCampaign:
+    def open_campaign(
+        self, campaign: StepCampaign, sources: Mapping[str, str], now: Millis
+    ) -> OpenedCampaign:
         """
-        Return the campaign of a trigger's step, made or brought up to date.
+        Make a step's campaign or bring it up to date, and return it as it stands.
 
         One that was finished runs again; what a person paused or cancelled stays so.
         """
@@ -150,19 +142,14 @@ class Triggers:
                    status = iif(status = 'finished', 'running', status), finished_at = NULL
             RETURNING id, status, note, cause
         """
-        values = {
-            "name": name,
-            "template": template,
-            "audience": audience,
+        values = campaign._asdict() | {
             "sources": orjson.dumps(sources).decode(),
-            "options": orjson.dumps(options).decode(),
-            "trigger": trigger,
-            "step": step,
+            "options": orjson.dumps(campaign.options).decode(),
             "now": now,
         }
         with self._store.write() as connection:
             row, status, note, cause = connection.execute(sql, values).fetchone()
-            return StepCampaign(row, status, note, Cause(cause) if cause else None)
+        return OpenedCampaign(row, status, note, Cause(cause) if cause else None)
 
     def leader(self, campaign: int) -> str | None:
         """Return the trigger that a campaign is a step of; None: it is a broadcast."""

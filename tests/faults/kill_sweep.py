@@ -6,7 +6,7 @@ Kill sweeps in the middle of their work: is anybody reminded twice, or never?
 Before each sweep some baskets are left behind long enough ago for their reminder. The
 sweep gets a SIGKILL at a random moment: while it drains, decides, claims or sends. In the
 end sweeps run until there is nothing to do. A duplicate is a body that the push service
-read twice for one person and step; lost is a walk whose reminder is neither accepted nor
+read twice for one person and step; lost is an enrolment whose reminder is neither accepted nor
 in doubt (G1, G2).
 """
 

@@ -23,13 +23,13 @@ def rows(shop: Shop, table: str) -> int:
     return int(count)
 
 
-def test_old_events_decisions_and_walks_go_and_the_last_event_stays(shop: Shop) -> None:
+def test_old_events_decisions_and_enrolments_go_and_the_last_event_stays(shop: Shop) -> None:
     ann = shop.person()
     for day in range(10):
         shop.fill(ann, NOON + day * DAY)
         shop.sweep(NOON + day * DAY)
         shop.sweep(NOON + day * DAY + 3 * MINUTE)
-    for day in (20, 22):  # the last walk has watched long enough
+    for day in (20, 22):  # the last enrolment has watched long enough
         shop.sweep(NOON + day * DAY)
     assert shop.store.pruning.run(NOON + 5 * DAY) > 0
     assert 0 < rows(shop, "events") < 10
@@ -43,7 +43,7 @@ def test_old_events_decisions_and_walks_go_and_the_last_event_stays(shop: Shop) 
     assert shop.store.enrolments.of(ann) == []
 
 
-def test_who_still_walks_is_kept(shop: Shop) -> None:
+def test_who_still_enrolments_is_kept(shop: Shop) -> None:
     shop.declare("""
 [triggers.year]
 on = "subscribed"
@@ -53,7 +53,7 @@ steps = [{ after = "600d", template = "one" }]
     shop.event(ann, "subscribed", NOON)
     shop.sweep(NOON)
     shop.store.pruning.run(LATER)
-    assert [walk.active for walk in shop.store.enrolments.of(ann)] == [True]
+    assert [enrolment.active for enrolment in shop.store.enrolments.of(ann)] == [True]
 
 
 def test_much_is_deleted_in_many_small_transactions(

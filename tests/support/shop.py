@@ -51,7 +51,7 @@ class Sent:
     campaign: str
     at: Millis
     delivery: int
-    walk: int
+    enrolment: int
 
 
 @dataclass

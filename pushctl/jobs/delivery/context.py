@@ -20,7 +20,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     """
     Return what looks up the context of claimed rows, by delivery; None: they have none.
 
-    A step of a trigger speaks of what its walk knows (the basket as it was left, the
+    A step of a trigger speaks of what its enrolment knows (the basket as it was left, the
     event, the code); beside that everybody's basket is known as it is now.
     """
     led = store.triggers.leader(campaign.id) is not None
@@ -29,7 +29,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
         return None
 
     def look_up(rows: Sequence[ClaimedRow]) -> Context:
-        known = _walks(store, rows) if led else {}
+        known = _load_enrolments(store, rows) if led else {}
         if not speaks:
             return known
         without = [row for row in rows if "cart" not in known.get(row.id, ())]
@@ -39,10 +39,10 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     return look_up
 
 
-def _walks(store: Store, rows: Sequence[ClaimedRow]) -> Context:
-    """Return what each row's walk knows."""
+def _load_enrolments(store: Store, rows: Sequence[ClaimedRow]) -> Context:
+    """Return what each row's enrolment knows."""
     listed = [row for row in rows if row.enrolment]
-    contexts = store.enrolments.contexts({row.enrolment for row in listed})
+    contexts = store.enrolments.load_contexts({row.enrolment for row in listed})
     return {
         row.id: {
             key: value for key, value in contexts[row.enrolment].items() if value is not None

@@ -7,16 +7,16 @@ from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.ingest import erasures
 from pushctl.model import Millis
+from pushctl.rules.triggers.changes import Decision
 from pushctl.rules.triggers.enrolment import State
 from pushctl.store import Store, restoring
-from pushctl.store.enrolments import Decision
 
 
 def release(
     store: Store, config: Config, now: Millis, *, moved: bool = False
 ) -> dict[str, int]:
     """
-    Let this database send again; return how many messages and walks were put aside.
+    Let this database send again; return how many messages and enrolments were put aside.
 
     *moved*: it is the newest there is, nothing went out that it doesn't know of. Else
     everything that it would still send may have gone out already, and stays back.
@@ -24,7 +24,7 @@ def release(
     counts: dict[str, int] = {}
     if not moved:
         with store.write():
-            counts["walks"] = _end_walks(store, now)
+            counts["enrolments"] = _end_enrolments(store, now)
             counts["messages"] = restoring.hold_back(store, now)
             recurring.skip_due(store, config, now)
         # Erased after the backup was made: it has brought them back.
@@ -33,26 +33,26 @@ def release(
     return counts
 
 
-def _end_walks(store: Store, now: Millis) -> int:
+def _end_enrolments(store: Store, now: Millis) -> int:
     standings = store.triggers.standings()
-    walks = store.enrolments.without([])
-    for walk in walks:
-        ended = replace(walk, state=State.CANCELLED, next_at=None)
+    enrolments = store.enrolments.list_without([])
+    for enrolment in enrolments:
+        ended = replace(enrolment, state=State.CANCELLED, next_at=None)
         store.enrolments.save([(ended, restoring.REASON)], now)
-        standing = standings.get(walk.trigger)
+        standing = standings.get(enrolment.trigger)
         if standing and standing.tag:
-            store.tags.remove([walk.subscription], standing.tag)
+            store.tags.remove([enrolment.subscription], standing.tag)
     store.enrolments.decide(
         Decision(
-            walk.trigger,
-            walk.subscription,
-            walk.id,
+            enrolment.trigger,
+            enrolment.subscription,
+            enrolment.id,
             "cancel",
             None,
             now,
             None,
             restoring.REASON,
         )
-        for walk in walks
+        for enrolment in enrolments
     )
-    return len(walks)
+    return len(enrolments)

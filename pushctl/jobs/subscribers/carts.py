@@ -4,7 +4,7 @@ What lies in people's baskets: read from their events, the one place that knows 
 So it is right whoever asks and when: a broadcast, a sweep, a second later or a day.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from pushctl.config import Config
 from pushctl.model import Json
@@ -12,6 +12,7 @@ from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.store import Store
 from pushctl.store.deliveries import ClaimedRow
+from pushctl.store.events import EVER
 
 
 def wanted(sources: Mapping[str, str]) -> bool:
@@ -28,7 +29,8 @@ def of(
     The last basket event decides; one that emptied it or paid for it leaves none.
     """
     baskets = {}
-    found = store.events.latest(people, cart.TELLING, with_items=cart.CHECKOUT)
+    asked = {one: (one, EVER, EVER) for one in people}
+    found = store.events.latest(asked, cart.TELLING, cart.CHECKOUT)
     for subscription, (name, properties) in found.items():
         site = config.sites.get(people[subscription])
         if site is not None:
@@ -38,24 +40,12 @@ def of(
     return baskets
 
 
-def at(store: Store, event: Event, origins: Sequence[str]) -> Mapping[str, Json] | None:
-    """
-    Return the basket that *event* tells of, else what lay in it when the event came.
-
-    A purchase still knows what was bought, and emptying what was there.
-    """
-    basket = cart.after(None, event.name, event.properties, origins)
-    if basket is not None:
-        return basket
-    found = store.events.latest(
-        [event.subscription],
-        cart.TELLING,
-        with_items=cart.CHECKOUT,
-        before=(event.at, event.id),
-    )
-    if event.subscription not in found:
-        return None
-    return cart.after(None, *found[event.subscription], origins)
+def load_before(
+    store: Store, events: Iterable[Event]
+) -> Mapping[int, tuple[str, Mapping[str, Json]]]:
+    """Return, by event, the last one before it that tells of the basket: name, properties."""
+    asked = {event.id: (event.subscription, event.at, event.id) for event in events}
+    return store.events.latest(asked, cart.TELLING, cart.CHECKOUT) if asked else {}
 
 
 def extras(

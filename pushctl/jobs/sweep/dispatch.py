@@ -4,15 +4,18 @@ What a sweep sends: reminders first, then the campaigns that are due, each under
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
+from pushctl.config import Config
 from pushctl.errors import BusyError, PushctlError
 from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
-from pushctl.jobs.triggers.enrolments import Walks
+from pushctl.jobs.triggers.apply import apply, word_paused
+from pushctl.jobs.triggers.enrol import observe_steps
+from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus
-from pushctl.rules.triggers.enrolment import observe
+from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.trigger import From, Kind, Trigger
 
 # A sweep that sends a long broadcast makes room for the next one, which is a minute
@@ -27,42 +30,47 @@ _PATIENCE = 1.0 + PACED / 1000
 class Dispatch:
     """The sending of one sweep: *sent* counts the outcomes of all campaigns."""
 
-    def __init__(self, walks: Walks, began: float, deadline: float | None) -> None:
-        self._walks, self._store, self._config = walks, walks.store, walks.config
-        self._now = walks.now
-        self._began, self._deadline = began, deadline
+    def __init__(self, run: Run, config: Config, began: float, deadline: float | None) -> None:
+        self._run = run
+        self._store = run.store
+        self._config = config
+        self._began = began
+        self._deadline = deadline
         self.sent: Counter[str] = Counter()
         self.refused: str | None = None  # what a push service has against us
         self.stopped = False  # by a signal: the next sweep goes on
 
-    def reminders(self) -> None:
+    def send_reminders(self) -> None:
         """Send what triggers have due by what somebody did."""
-        led = self._led()
-        begun = {one.name for one in self._walks.triggers.values() if one.kind is Kind.EVENT}
-        self._go_through([number for number, name in led.items() if name in begun], led)
+        leaders = self._find_leaders()
+        begun = {
+            one.name for one in self._run.settings.triggers.values() if one.kind is Kind.EVENT
+        }
+        self._go_through([row for row, name in leaders.items() if name in begun], leaders)
 
-    def everything(self) -> None:
+    def send_everything(self) -> None:
         """Send all that is due, as far as the time allows."""
-        self._walks.notes += recurring.carry_out(self._store, self._config, self._now)
-        for number in self._store.schedules.due(self._now):
-            self._store.campaigns.change(number, CampaignStatus.RUNNING, self._now)
-        led = self._led()
+        self._run.notes.extend(recurring.carry_out(self._store, self._config, self._run.now))
+        for number in self._store.schedules.due(self._run.now):
+            self._store.campaigns.change(number, CampaignStatus.RUNNING, self._run.now)
+        leaders = self._find_leaders()
         # Triggers first: a campaign is late less soon.
-        self._go_through(sorted(led, key=lambda one: led[one] is None), led)
+        self._go_through(sorted(leaders, key=lambda one: leaders[one] is None), leaders)
 
-    def _led(self) -> dict[int, str | None]:
+    def _find_leaders(self) -> dict[int, str | None]:
         """Return the campaigns that are due, each with the trigger that it is a step of."""
         return {
             number: self._store.triggers.leader(number)
-            for number in self._store.deliveries.due_campaigns(self._now)
+            for number in self._store.deliveries.due_campaigns(self._run.now)
         }
 
-    def _go_through(self, numbers: Iterable[int], led: Mapping[int, str | None]) -> None:
+    def _go_through(self, numbers: Iterable[int], leaders: Mapping[int, str | None]) -> None:
         for number in numbers:
             if self._deadline is not None and time.monotonic() > self._deadline:
-                self._walks.notes.append("out of time: the next sweep goes on")
+                self._run.notes.append("out of time: the next sweep goes on")
                 break
-            self._hold_for_the_night(number, self._walks.triggers.get(led[number] or ""))
+            trigger = self._run.settings.triggers.get(leaders[number] or "")
+            self._hold_for_the_night(number, trigger)
             self._deliver(number)
             if self.stopped:
                 break
@@ -72,20 +80,20 @@ class Dispatch:
         campaign = self._store.campaigns.by_id(number)
         options = deliver.Options(patience=_PATIENCE, seconds=self._seconds(), unattended=True)
         # What went before took its time, which a message hasn't left of its life.
-        now = self._now + int((time.monotonic() - self._began) * 1000)
+        now = self._run.now + int((time.monotonic() - self._began) * 1000)
         try:
             report = deliver.run(self._store, self._config, campaign, now, options)
         except BusyError:
             return  # another process is sending it
         except PushctlError as error:
-            self._walks.notes.append(f"{campaign.name}: {error}")
+            self._run.notes.append(f"{campaign.name}: {error}")
             return
         self.sent.update(report.sent)
         self.refused = self.refused or report.refused
         self.stopped = report.interrupted
         after = report.campaign
         if after.status is CampaignStatus.PAUSED and not report.refused:
-            self._walks.notes.append(self._walks.held_up(after.name, after.note))
+            self._run.notes.append(word_paused(after.name, after.note))
 
     def _seconds(self) -> float:
         """Return how long one campaign may keep the next minute's reminders waiting."""
@@ -104,33 +112,30 @@ class Dispatch:
         if trigger is None or trigger.quiet is None:
             return
         with self._store.write():
-            held = []
-            for row in self._store.schedules.waiting(number, self._now):
-                zone = self._walks.zone_of(row.timezone, row.site)
-                if trigger.quiet.holds(self._now, zone):
-                    until = trigger.quiet.release(self._now, zone)
-                    reason = f"quiet hours {trigger.quiet}"
-                    held.append((until, reason, self._now, row.delivery))
-                    self._walks.tally["hold"] += 1
-                    self._walks.say(
+            held, changes = [], Changes(self._run.now)
+            reason = f"quiet hours {trigger.quiet}"
+            for row in self._store.schedules.waiting(number, self._run.now):
+                zone = self._run.settings.zone(row.timezone, row.site)
+                if trigger.quiet.holds(self._run.now, zone):
+                    until = trigger.quiet.release(self._run.now, zone)
+                    held.append((until, reason, self._run.now, row.delivery))
+                    changes.tally["hold"] += 1
+                    changes.record(
                         trigger.name, row.subscription, row.enrolment, "hold", reason,
                         row.step, until,
                     )  # fmt: skip
+            apply(self._run, changes)
             self._store.schedules.put_off(held)
 
     def _note_accepted(self) -> None:
-        for trigger in self._counting_from_acceptance():
-            with self._store.write():
-                for number, step, at in self._store.enrolments.just_accepted(trigger.name):
-                    walk = self._store.enrolments.get(number)
-                    who = walk and self._store.enrolments.who(walk.subscription)
-                    if walk and who:
-                        zone = self._walks.zone(who)
-                        seen = observe(trigger, walk, step, zone, accepted_at=at)
-                        reason = f"step {step} was accepted"
-                        self._store.enrolments.save([(seen, reason)], self._now)
-
-    def _counting_from_acceptance(self) -> Iterator[Trigger]:
-        for trigger in self._walks.triggers.values():
-            if any(step.since is From.ACCEPTED for step in trigger.steps):
-                yield trigger
+        """Let steps that count from the acceptance of the one before know of it."""
+        triggers = [
+            trigger.name
+            for trigger in self._run.settings.triggers.values()
+            if any(step.since is From.ACCEPTED for step in trigger.steps)
+        ]
+        if not triggers:
+            return
+        with self._store.write():
+            steps = self._store.enrolments.list_accepted(triggers)
+            observe_steps(self._run, steps, shown=False)

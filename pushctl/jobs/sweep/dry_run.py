@@ -2,13 +2,14 @@
 What a dry run of a sweep tells beside its triggers' messages; it only reads.
 """
 
-from pushctl.config import Config
+from pathlib import Path
+
 from pushctl.model import Millis
 from pushctl.store import Store
 from pushctl.store.idle import drained
 
 
-def campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
+def list_campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
     """Return what else would go out at *now*, as (to how many, what)."""
     found = []
     for number in (*store.schedules.due(now), *store.deliveries.due_campaigns(now)):
@@ -23,6 +24,6 @@ def campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
     return found
 
 
-def waits(store: Store, config: Config) -> bool:
+def has_waiting(store: Store, inbox: Path) -> bool:
     """Say whether the receiver took something that no sweep has read yet."""
-    return not drained(store.connection, config.inbox)
+    return not drained(store.connection, inbox)

@@ -1,43 +1,36 @@
 """
 The sweep: what cron starts every minute, and nobody watches.
 
-Under its lock: drain the inbox, let new events begin and end walks, decide what is due,
+Under its lock: drain the inbox, let new events begin and end enrolments, decide what is due,
 send it, go on with retries and scheduled campaigns, prune once a day. Each part is
 finished for itself, so a kill between any two of them costs nothing but a minute.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pushctl import lock
 from pushctl.config import Config
-from pushctl.errors import ConfigError, PushctlError
+from pushctl.errors import ConfigError
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.ingest import drain
 from pushctl.jobs.sweep import dry_run
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
-from pushctl.jobs.triggers import scan
-from pushctl.jobs.triggers.enrol import Enrolling
-from pushctl.jobs.triggers.enrolments import Walks
+from pushctl.jobs.triggers import enrol, facts, scan
+from pushctl.jobs.triggers.apply import apply
+from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
 from pushctl.rules import timing
-from pushctl.rules.triggers.enrolment import (
-    Cancel,
-    Deliver,
-    Enrolment,
-    Hold,
-    State,
-    choose,
-    decide,
-)
-from pushctl.rules.triggers.trigger import Kind, Trigger
+from pushctl.rules.triggers.changes import Changes
+from pushctl.rules.triggers.due import decide_due
+from pushctl.rules.triggers.enrolment import State
+from pushctl.rules.triggers.trigger import Kind
 from pushctl.store import Store
-from pushctl.store.enrolments import Who
 from pushctl.store.idle import (
     CONFIG_KEY,
     NEXT_SCAN_KEY,
@@ -93,13 +86,13 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
         check_clock(path, now, accept=options.accept_clock)
     if not options.dry_run:
         restore_guard.check(store, config)
-    with lock.hold(path, "pushctl sweep"), _stamped(path, before, now, options):
+    with lock.hold(path, "pushctl sweep"), _stamp_end(path, before, now, options):
         sweep = _Sweep(config, store, now, options)
-        return sweep.dry() if options.dry_run else sweep.whole()
+        return sweep.run_dry() if options.dry_run else sweep.run_whole()
 
 
 @contextmanager
-def _stamped(
+def _stamp_end(
     path: Path, before: Millis | None, now: Millis, options: Options
 ) -> Iterator[None]:
     """Remember when a real sweep ended; a rehearsal leaves what guards the clock alone."""
@@ -116,7 +109,7 @@ def _stamped(
 
 def decide_all(config: Config, store: Store, now: Millis) -> Summary:
     """Decide everything that is due at *now* and plan its messages; send nothing."""
-    return _Sweep(config, store, now, Options()).decided()
+    return _Sweep(config, store, now, Options()).decide_only()
 
 
 def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
@@ -134,17 +127,24 @@ def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
 
 class _Sweep:
     def __init__(self, config: Config, store: Store, now: Millis, options: Options) -> None:
-        self._config, self._store, self._now = config, store, now
+        self._config = config
+        self._store = store
+        self._now = now
         self._began = time.monotonic()
         limit = options.max_seconds
         self._deadline = None if limit is None else self._began + limit
-        self._walks = Walks(config, store, now)
+        self._settings = facts.load_settings(config)
+        self._run = Run(store, self._settings, now)
+        self._run.notes.extend(
+            f"{name} rests, its audience can't be read: {error}"
+            for name, error in self._settings.unreadable.items()
+        )
         self._summary = Summary()
         # Who has got a message in this sweep: person -> trigger and subscription.
         self._first: dict[str, tuple[str, int]] = {}
         self._answers: scan.Answers | None = None  # of feeds, where they were asked before
 
-    def whole(self) -> Summary:
+    def run_whole(self) -> Summary:
         run = self._store.runs.start("sweep", self._now)
         code = 1
         try:
@@ -159,40 +159,40 @@ class _Sweep:
             self._store.runs.finish(run, self._now + took, code, counts)
         return self._summary
 
-    def dry(self) -> Summary:
+    def run_dry(self) -> Summary:
         """Decide as a sweep would, take everything back, and say what else would go out."""
-        if self._scans() or self._file_changed():
-            self._answers = scan.ask(self._walks)
+        if self._is_scan_due() or self._file_changed():
+            self._answers = scan.fetch_feeds(self._run)
         try:
             with self._store.write():
                 self._decide()
                 raise _DryRunIsOver
         except _DryRunIsOver:
             pass
-        self._summary.messages += dry_run.campaigns(self._store, self._now)
-        if dry_run.waits(self._store, self._config):
+        self._summary.messages += dry_run.list_campaigns(self._store, self._now)
+        if dry_run.has_waiting(self._store, self._config.inbox):
             self._summary.remarks.append(
                 "What waits in the inbox was not looked at: pushctl import takes it in."
             )
         return self._sum_up()
 
-    def decided(self) -> Summary:
+    def decide_only(self) -> Summary:
         self._decide()
         return self._sum_up()
 
     def _sum_up(self) -> Summary:
         summary = self._summary
-        summary.counts = Counter({**summary.counts, **self._walks.tally})
-        summary.notes += dict.fromkeys(self._walks.notes)
+        summary.counts = Counter({**summary.counts, **self._run.tally})
+        summary.notes += dict.fromkeys(self._run.notes)
         summary.seconds = time.monotonic() - self._began
         return summary
 
-    def _over(self, share: float) -> Callable[[], bool]:
+    def _make_limit(self, share: float) -> Callable[[], bool]:
         """Return what says whether this sweep has worked for *share* seconds, or too long."""
         end = self._began + share if self._deadline is None else self._deadline
         return lambda: time.monotonic() > end
 
-    def _late(self) -> bool:
+    def _is_late(self) -> bool:
         return self._deadline is not None and time.monotonic() > self._deadline
 
     # --- what came in ----------------------------------------------------------------
@@ -202,10 +202,11 @@ class _Sweep:
         self._summary.counts["lines"] += report.lines
 
     def _take_in(self) -> None:
-        self._keep_up_with_the_file()
-        enrolling = Enrolling(self._walks)
-        self._summary.counts["events"] += enrolling.new_events(self._over(_EVENTS))
-        enrolling.reports()
+        self._follow_file()
+        self._summary.counts["events"] += enrol.take_events(
+            self._run, self._make_limit(_EVENTS)
+        )
+        enrol.take_reports(self._run)
 
     def _decide(self) -> None:
         """Decide everything in one go, for who sends by other means."""
@@ -213,21 +214,20 @@ class _Sweep:
         self._scan()
         self._decide_due(())
 
-    def _keep_up_with_the_file(self) -> None:
-        """End the walks of triggers that were taken out of pushctl.toml."""
-        keep, walks = self._store.triggers, self._walks
+    def _follow_file(self) -> None:
+        """End the enrolments of triggers that were taken out of pushctl.toml."""
         if not self._file_changed():
             return
+        triggers, changes = self._settings.triggers, Changes(self._now)
+        reason = "the trigger was taken out of pushctl.toml"
         with self._store.write():
-            tags = {name: one.tag for name, one in keep.standings().items()}
-            for walk in self._store.enrolments.without(list(walks.triggers)):
-                intent = Cancel(walk.id, "the trigger was taken out of pushctl.toml")
-                ended = replace(walk, state=State.CANCELLED, next_at=None)
-                self._store.enrolments.save([(ended, intent.reason)], self._now)
-                self._store.enrolments.withdraw([walk.id], intent.reason, self._now)
-                walks.note(walk.trigger, walk.subscription, walk.id, intent)
-                walks.take_tag(tags.get(walk.trigger), walk.subscription)
-            keep.note({name: trigger.tag for name, trigger in walks.triggers.items()})
+            tags = {name: one.tag for name, one in self._store.triggers.standings().items()}
+            for one in self._store.enrolments.list_without(list(triggers)):
+                changes.end(one, State.CANCELLED, reason, tags.get(one.trigger))
+                changes.tally["cancel"] += 1
+                changes.record(one.trigger, one.subscription, one.id, "cancel", reason)
+            apply(self._run, changes)
+            self._store.triggers.note({name: one.tag for name, one in triggers.items()})
             self._store.meta.set(CONFIG_KEY, fingerprint(self._config.file))
             self._store.meta.remove(NEXT_SCAN_KEY)
 
@@ -235,17 +235,19 @@ class _Sweep:
         if self._store.meta.get(CONFIG_KEY) != fingerprint(self._config.file):
             return True
         # Somebody may save it just between our reading it and this.
-        return self._store.triggers.standings().keys() != self._walks.triggers.keys()
+        return self._store.triggers.standings().keys() != self._settings.triggers.keys()
 
-    def _scans(self) -> bool:
+    def _is_scan_due(self) -> bool:
         known = self._store.meta.get(NEXT_SCAN_KEY)
         return known is None or int(known) <= self._now
 
     def _scan(self) -> None:
-        if not self._scans():
+        if not self._is_scan_due():
             return
-        answers = scan.ask(self._walks) if self._answers is None else self._answers
-        again = scan.scan(self._walks, answers)
+        answers = self._answers
+        if answers is None:
+            answers = scan.fetch_feeds(self._run)
+        again = scan.scan(self._run, answers)
         tomorrow = self._now + timing.DAY
         self._store.meta.set(NEXT_SCAN_KEY, str(min(again or tomorrow, tomorrow)))
 
@@ -253,96 +255,56 @@ class _Sweep:
 
     def _decide_due(self, besides: Collection[str]) -> None:
         """Decide what is due of all triggers but those paused and *besides*."""
-        skip = self._store.triggers.paused().union(besides, self._walks.unreadable)
-        over = self._over(_DECIDING)
+        skip = self._store.triggers.paused().union(besides, self._settings.unreadable)
+        over = self._make_limit(_DECIDING)
         while True:
             with self._store.write():
-                due = self._store.enrolments.due(self._now, _BATCH, skip)
-                self._decide_batch(due)
-            if len(due) < _BATCH or over():
+                count = self._decide_batch(skip)
+            if count < _BATCH or over():
                 break
 
-    def _decide_batch(self, due: list[tuple[Enrolment, Who]]) -> None:
-        meant = self._meant(due)
-        candidates = []
-        listed = {walk.id: (walk, who) for walk, who in due}
-        for walk, who in due:
-            trigger = self._walks.triggers[walk.trigger]
-            seen = self._walks.seen(trigger, who, walk.entered_at, walk.occurrence)
-            person = self._walks.receiver(
-                who, walk.id, in_audience=walk.id in meant, free=trigger.transactional
-            )
-            intent = decide(trigger, walk, seen, self._now, person, self._walks.frequency)
-            if isinstance(intent, Deliver):
-                if self._sendable(trigger, walk, intent, who):
-                    candidates.append((trigger, person, intent))
-            elif intent is None:
-                self._look_again(walk)
-            else:
-                self._walks.carry_out(trigger, walk, intent, who)
-        for chosen in choose(candidates, self._walks.frequency, self._now, self._first):
-            walk, who = listed[chosen.enrolment]
-            trigger = self._walks.triggers[walk.trigger]
-            self._walks.carry_out(trigger, walk, chosen, who)
-            if isinstance(chosen, Deliver):
-                self._first[who.key] = trigger.name, who.subscription
-                what = f"{trigger.name}, step {chosen.step}: {chosen.template}"
-                self._summary.messages.append((who.public_id, what))
-
-    def _sendable(self, trigger: Trigger, walk: Enrolment, intent: Deliver, who: Who) -> bool:
-        """Say whether the step's template can be read; hold the walk if not."""
-        try:
-            self._walks.campaign(trigger, intent.step, intent.template)
-        except PushctlError as error:
-            # Broken a minute ago, perhaps: it must not stop the other triggers' messages.
-            note = f"{trigger.name}: {error}"
-            if note not in self._walks.notes:
-                self._walks.notes.append(note)
-            until = self._now + timing.MINUTE
-            hold = Hold(walk.id, walk.step, until, f"its template {intent.template} is broken")
-            self._walks.carry_out(trigger, walk, hold, who)
-            return False
-        return True
-
-    def _meant(self, due: Iterable[tuple[Enrolment, Who]]) -> set[int]:
-        """Return the walks whose people are in their trigger's audience now."""
-        by_trigger: dict[str, dict[int, int]] = {}
-        for walk, who in due:
-            by_trigger.setdefault(walk.trigger, {})[walk.id] = who.subscription
-        meant: set[int] = set()
-        for name, people in by_trigger.items():
-            found = self._walks.in_audience(name, set(people.values()))
-            meant |= {walk for walk, subscription in people.items() if subscription in found}
-        return meant
-
-    def _look_again(self, walk: Enrolment) -> None:
-        # Steps or zones changed since its time was set: what is due moved ahead.
-        later = replace(walk, next_at=self._now + timing.MINUTE)
-        self._store.enrolments.save([(later, "waits")], self._now)
+    def _decide_batch(self, skip: Collection[str]) -> int:
+        """Decide the next of what is due; return how many enrolments that were."""
+        due = self._store.enrolments.list_due(self._now, _BATCH, skip)
+        if not due:
+            return 0
+        known = facts.load_due(self._run, due, self._config.templates)
+        changes = decide_due(known, due, self._first)
+        apply(self._run, changes, known.templates)
+        for message in changes.messages:
+            device = known.people.devices[message.subscription]
+            step = changes.campaigns[message.campaign]
+            self._first[device.key] = step.trigger, message.subscription
+            what = f"{step.trigger}, step {step.step}: {step.template}"
+            self._summary.messages.append((device.public_id, what))
+        return len(due)
 
     # --- what goes out, and what is let go ---------------------------------------------
 
     def _remind(self) -> bool:
         """Decide and send what people wait for; say whether to go on."""
-        # Days, absences and articles concern many at once: their walks begin after this.
-        many = [one.name for one in self._walks.triggers.values() if one.kind is not Kind.EVENT]
-        self._decide_due(many)
-        return self._send(Dispatch.reminders)
+        # Days, absences and articles concern many at once: they are looked for after this.
+        triggers = self._settings.triggers.values()
+        self._decide_due([one.name for one in triggers if one.kind is not Kind.EVENT])
+        return self._send(Dispatch.send_reminders)
 
     def _rest(self) -> bool:
         """Decide and send everything else, as far as it goes; say whether to go on."""
         self._scan()
         self._decide_due(())
-        return self._send(Dispatch.everything)
+        return self._send(Dispatch.send_everything)
 
     def _send(self, what: Callable[[Dispatch], None]) -> bool:
-        dispatch = Dispatch(self._walks, self._began, self._deadline)
+        dispatch = self._make_dispatch()
         what(dispatch)
         self._summary.counts.update(dispatch.sent)
         self._summary.refused = self._summary.refused or dispatch.refused
         if dispatch.stopped:
             self._summary.remarks.append("stopped by a signal: the next sweep goes on")
         return not dispatch.stopped
+
+    def _make_dispatch(self) -> Dispatch:
+        return Dispatch(self._run, self._config, self._began, self._deadline)
 
     def _tidy(self) -> None:
         """Once an hour: try again who was put aside; once a day: let go what is of no use."""
@@ -351,13 +313,13 @@ class _Sweep:
             self._store.health.try_again(self._now)
             self._store.meta.set("sweep.tried", str(self._now))
         last = int(self._store.meta.get("sweep.pruned") or 0)
-        if self._now - last < timing.DAY or self._late():
+        if self._now - last < timing.DAY or self._is_late():
             return
         kept = self._config.sweep.keep_days * timing.DAY
         before = self._now - kept
         once = [
             one.name
-            for one in self._walks.triggers.values()
+            for one in self._settings.triggers.values()
             if one.reentry is None or one.reentry > kept
         ]
         self._store.tags.expire(self._now)

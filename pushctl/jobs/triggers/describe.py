@@ -8,13 +8,14 @@ from datetime import tzinfo
 
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError
-from pushctl.jobs.triggers.enrolments import Walks
+from pushctl.jobs.triggers.facts import load_device, load_settings
+from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import timing
 from pushctl.rules.triggers import entry
-from pushctl.rules.triggers.enrolment import Event, Person
+from pushctl.rules.triggers.enrolment import Event
 from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
-from pushctl.rules.triggers.trigger import Frequency, From, Kind, Step, Trigger
+from pushctl.rules.triggers.trigger import From, Kind, Step, Trigger
 from pushctl.store import Store
 from pushctl.store.idle import NEXT_SCAN_KEY
 
@@ -36,14 +37,14 @@ class Line:
     messages: int
 
 
-def listed(config: Config, store: Store) -> list[Line]:
-    """Return every trigger of pushctl.toml with how many walk through it."""
+def list_triggers(config: Config, store: Store) -> list[Line]:
+    """Return every trigger of pushctl.toml with how many are enrolled in it."""
     counts, states = store.triggers.counts(), _states(store)
     return [
         Line(
             name,
             states.get(name, "on"),
-            starts(trigger),
+            describe_start(trigger),
             len(trigger.steps),
             counts.get(name, {}).get("active", 0),
             counts.get(name, {}).get("finished", 0),
@@ -60,12 +61,12 @@ def _states(store: Store) -> dict[str, str]:
     return held | dict.fromkeys(store.triggers.paused(), "paused")
 
 
-def state(store: Store, name: str) -> str:
+def find_state(store: Store, name: str) -> str:
     """Return "on", or what keeps a trigger from sending."""
     return _states(store).get(name, "on")
 
 
-def get(config: Config, name: str) -> Trigger:
+def get_trigger(config: Config, name: str) -> Trigger:
     """Return the trigger called *name*; NotFoundError says which there are."""
     trigger: Trigger | None = config.triggers.get(name)
     if trigger is None:
@@ -76,15 +77,15 @@ def get(config: Config, name: str) -> Trigger:
     return trigger
 
 
-def known(config: Config, store: Store, name: str) -> None:
+def check_name(config: Config, store: Store, name: str) -> None:
     """Raise NotFoundError unless *name* is a trigger, or was one and has its history."""
     if name not in config.triggers and name not in store.triggers.counts():
-        get(config, name)
+        get_trigger(config, name)
 
 
 def pause(config: Config, store: Store, name: str, at: Millis | None) -> None:
-    """Hold all walks of a trigger from *at* on, or let them go on (None)."""
-    trigger = get(config, name)
+    """Hold a trigger's enrolments from *at* on, or let them go on (None)."""
+    trigger = get_trigger(config, name)
     with store.write():
         store.triggers.pause(trigger.name, at)
         if at is None:
@@ -92,8 +93,8 @@ def pause(config: Config, store: Store, name: str, at: Millis | None) -> None:
             store.meta.remove(NEXT_SCAN_KEY)
 
 
-def starts(trigger: Trigger) -> str:
-    """Return in a few words what begins a walk."""
+def describe_start(trigger: Trigger) -> str:
+    """Return in a few words what begins an enrolment."""
     if trigger.date is not None:
         when = "on" if not trigger.date.days else f"{trigger.date.days:+d} days from"
         return f"{when} the day in {trigger.date.attribute}, {trigger.date.at:%H:%M}"
@@ -109,7 +110,7 @@ def starts(trigger: Trigger) -> str:
     return words + (f", within {timing.say(trigger.within)}" if trigger.within else "")
 
 
-def sentence(step: Step) -> str:
+def describe_step(step: Step) -> str:
     """Return in words when a step's message goes out."""
     tiers = [
         timing.say(tier.after) + (f" below {tier.below:g}" if tier.below is not None else "")
@@ -124,13 +125,13 @@ def sentence(step: Step) -> str:
     return f"{words}; not more than {timing.say(step.max_late)} late"
 
 
-def shown(trigger: Trigger, state: str) -> Iterator[tuple[str, str]]:
+def describe_trigger(trigger: Trigger, state: str) -> Iterator[tuple[str, str]]:
     """Yield what a trigger says, as (what, how) for people; *state* as in the list."""
     yield "State", state
-    yield "Begins with", starts(trigger)
+    yield "Begins with", describe_start(trigger)
     for number, step in enumerate(trigger.steps, 1):
         promo = f", code {step.promo}" if step.promo else ""
-        yield f"Step {number}", f"{' or '.join(step.templates)}{promo}: {sentence(step)}"
+        yield f"Step {number}", f"{' or '.join(step.templates)}{promo}: {describe_step(step)}"
     if trigger.stops:
         yield "Stopped by", ", ".join(sorted(trigger.stops))
     if trigger.goal:
@@ -163,19 +164,14 @@ def rehearse(
 
     *given* are the properties of the event that begins it. Nothing is written.
     """
-    trigger = get(config, name)
-    walks = Walks(config, store, now)
-    zone = timing.zone(who.timezone, config.sites[who.site].timezone)
-    meant = who.id in walks.in_audience(name, [who.id])
-    rehearsal = Rehearsal(
-        # Held out people would see nothing: the test is about the messages.
-        {name: replace(trigger, holdout=0.0)},
-        Person(who.id, who.public_id, who.public_id, zone, last_seen_at=who.last_seen_at),
-        site=who.site,
-        origins=walks.origins(who.site),
-        frequency=config.frequency or Frequency(),
-        in_audience=lambda _: meant,
-    )
+    trigger = get_trigger(config, name)
+    # Held out people would see nothing: the test is about the messages.
+    settings = load_settings(replace(config, triggers={name: replace(trigger, holdout=0.0)}))
+    found = load_device(Run(store, settings, now), who.id)
+    if found is None:
+        return
+    rehearsal = Rehearsal(*found)
+    zone = settings.zone(who.timezone, who.site)
     if trigger.kind is Kind.EVENT:
         last = len(trigger.on) - 1
         events = [
@@ -185,10 +181,10 @@ def rehearse(
         yield from play(rehearsal, events, now + REHEARSED)
         return
     at = _begins(trigger, who, zone, now)
-    yield Happening(at, name, "entered", starts(trigger))
+    yield Happening(at, name, "entered", describe_start(trigger))
     event = Event(0, who.id, trigger.kind, at, given)
-    walk = entry.begin(trigger, event, who.public_id, zone, {"event": dict(given)})
-    rehearsal.begin(trigger, walk)
+    fresh = entry.begin(trigger, event, who.public_id, zone, {"event": dict(given)})
+    rehearsal.begin(trigger, fresh)
     yield from play(rehearsal, [], at + REHEARSED)
 
 

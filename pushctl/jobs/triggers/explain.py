@@ -94,20 +94,20 @@ def _next(
     config: Config, store: Store, who: Subscription, now: Millis, trigger: str | None
 ) -> Iterator[Moment]:
     paused = store.triggers.paused()
-    for walk in store.enrolments.active_of([who.id]):
-        declared: Trigger | None = config.triggers.get(walk.trigger)
-        if declared is None or walk.next_at is None or trigger not in (None, walk.trigger):
+    for one in store.enrolments.list_active(who.id):
+        declared: Trigger | None = config.triggers.get(one.trigger)
+        if declared is None or one.next_at is None or trigger not in (None, one.trigger):
             continue
-        if walk.step > len(declared.steps):
+        if one.step > len(declared.steps):
             text = "all messages are sent; watching for the goal until then"
         else:
-            step = declared.steps[walk.step - 1]
-            text = f"step {walk.step} of {len(declared.steps)}: {' or '.join(step.templates)}"
-            if walk.sent and walk.shown_at is None and step.since == "shown":
-                text = f"waits until step {walk.sent} is shown, at most until then; {text}"
-        if walk.trigger in paused:
+            step = declared.steps[one.step - 1]
+            text = f"step {one.step} of {len(declared.steps)}: {' or '.join(step.templates)}"
+            if one.sent and one.shown_at is None and step.since == "shown":
+                text = f"waits until step {one.sent} is shown, at most until then; {text}"
+        if one.trigger in paused:
             text = f"paused; {text}"
-        yield Moment(max(walk.next_at, now), "next", walk.trigger, text)
+        yield Moment(max(one.next_at, now), "next", one.trigger, text)
 
 
 def _clock(at: Millis, who: Subscription) -> str:

@@ -4,17 +4,15 @@ New items of an RSS or Atom feed that pushctl.toml names: the owner's own addres
 
 import hashlib
 from calendar import timegm
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
 from pushctl import web
-from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
 from pushctl.rules import timing
 from pushctl.rules.shops import cart
-from pushctl.rules.triggers.trigger import Trigger
 
 MAX_BYTES = 2_000_000
 _POLICY = web.Policy(
@@ -43,34 +41,25 @@ def fetch(url: str) -> bytes:
     return web.request(url, _POLICY)
 
 
-def new_items(
-    walks: Walks, trigger: Trigger, text: bytes, *, since: Millis | None
-) -> tuple[list[Item], list[str]]:
+def choose_new(
+    items: Sequence[Item], known: Collection[str], *, since: Millis | None, now: Millis
+) -> Sequence[Item]:
     """
-    Return the newest item that *trigger*'s feed did not have before, if there is one, and
-    the keys of all that it has: to ``remember`` once the walks of the new one have begun.
+    Return the newest of a feed's *items* that is not *known*, if there is one.
 
     *since* is when the feed was looked at last. What it holds when it is met for the first
-    time (None) is old; after a day or more without a look, a date of more than a week ago
-    tells old news, too: a machine that slept for long announces none.
+    time (None) is old; after a day or more without a look, so is what is dated more than a
+    week ago: a machine that slept for long announces none.
     """
-    items = read(text, walks.origins_of_all())
-    keys = [item.key for item in items]
     if since is None:
-        return [], keys
-    known = walks.store.triggers.known_items(trigger.name, keys)
-    oldest = walks.now - NEWS_LAST if walks.now - since > timing.DAY else 0
+        return ()
+    oldest = now - NEWS_LAST if now - since > timing.DAY else 0
     fresh = [
         item
         for item in items
         if item.key not in known and (item.dated is None or item.dated >= oldest)
     ]
-    return fresh[:_MOST_AT_ONCE], keys
-
-
-def remember(walks: Walks, trigger: Trigger, keys: Sequence[str]) -> None:
-    """Keep in mind what the feed has: as long as it stands there it is nothing new."""
-    walks.store.triggers.met_items(trigger.name, keys, walks.now)
+    return fresh[:_MOST_AT_ONCE]
 
 
 def read(text: bytes, origins: tuple[str, ...]) -> list[Item]:

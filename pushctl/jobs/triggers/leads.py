@@ -53,11 +53,11 @@ def listed(
     state: str | None = None,
 ) -> list[Lead]:
     """
-    Return everyone who walks or walked through trigger *name*, the newest first.
+    Return everyone who is or was enrolled in trigger *name*, the newest first.
 
     *step*: only who got that many messages; *state*: only active, finished, ...
     """
-    describe.known(config, store, name)
+    describe.check_name(config, store, name)
     if state is not None and state not in set(State):
         raise InputError(f"--state {state!r} is none of {', '.join(State)}.")
     begin = 0 if since is None else now - since

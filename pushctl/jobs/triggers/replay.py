@@ -5,19 +5,19 @@ Changed triggers over past events: who would have got what, beside what really w
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError, Problem
-from pushctl.jobs.triggers.enrolments import Walks
+from pushctl.jobs.triggers.facts import load_device, load_settings
+from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
 from pushctl.rules import timing
 from pushctl.rules.audience import parse
 from pushctl.rules.config.structure import Fault, line_of
 from pushctl.rules.triggers import declaration
-from pushctl.rules.triggers.enrolment import Person
 from pushctl.rules.triggers.rehearsal import Rehearsal, play
 from pushctl.rules.triggers.trigger import Frequency, Kind, Trigger, campaign_name
 from pushctl.store import Store
@@ -52,7 +52,7 @@ class Rules:
     held: bool
 
 
-def rules(config: Config, store: Store, file: Path | None) -> Rules:
+def load_rules(config: Config, store: Store, file: Path | None) -> Rules:
     """
     Return pushctl.toml's own triggers, or those of *file*, which count as on.
 
@@ -60,7 +60,7 @@ def rules(config: Config, store: Store, file: Path | None) -> Rules:
     """
     triggers, frequency = config.triggers, config.frequency or Frequency()
     if file is not None:
-        triggers, frequency = read(file)
+        triggers, frequency = read_triggers(file)
     paused = {
         one.name: one.paused_at
         for one in store.triggers.standings().values()
@@ -69,7 +69,7 @@ def rules(config: Config, store: Store, file: Path | None) -> Rules:
     return Rules(triggers, frequency, paused, held=file is None)
 
 
-def read(file: Path) -> tuple[dict[str, Trigger], Frequency]:
+def read_triggers(file: Path) -> tuple[dict[str, Trigger], Frequency]:
     """Return the triggers and the cap of a TOML file; ConfigError with every problem."""
     try:
         text = file.read_text("utf-8-sig")
@@ -100,7 +100,7 @@ def _audiences(triggers: Mapping[str, Trigger]) -> Iterator[Fault]:
             yield Fault(("triggers", name, "audience"), str(error), "See docs/audience.md.")
 
 
-def run(
+def replay_events(
     config: Config, store: Store, rules: Rules, since: Millis, now: Millis
 ) -> Iterator[Message]:
     """
@@ -110,29 +110,21 @@ def run(
     count as shown at once.
     """
     chosen = {name: one for name, one in rules.triggers.items() if one.kind is Kind.EVENT}
-    walks = Walks(config, store, now)
-    walks.triggers = chosen
+    settings = load_settings(replace(config, triggers=chosen, frequency=rules.frequency))
+    run = Run(store, settings, now)
     events = store.histories.past_events(since)
     for subscription, group in groupby(events, key=lambda event: event.subscription):
-        who = store.enrolments.who(subscription)
-        if who is None:
+        found = load_device(run, subscription)
+        if found is None:
             continue
-        meant = {name for name in chosen if walks.in_audience(name, [subscription])}
-        person = Person(subscription, who.key, who.public_id, walks.zone(who))
-        rehearsal = Rehearsal(
-            chosen,
-            person,
-            site=who.site,
-            origins=walks.origins(who.site),
-            frequency=rules.frequency,
-            in_audience=meant.__contains__,
-            paused=rules.paused if rules.held else {},
-        )
+        device, known = found
+        paused = rules.paused if rules.held else {}
+        rehearsal = Rehearsal(device, known, paused)
         for one in play(rehearsal, list(group), now):
             if one.kind == "deliver" and one.step and one.template:
                 templates = chosen[one.trigger].steps[one.step - 1].templates
                 name = campaign_name(one.trigger, one.step, one.template, templates)
-                yield Message(who.public_id, one.at, name, one.template)
+                yield Message(device.public_id, one.at, name, one.template)
 
 
 def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -> list[Line]:
@@ -146,6 +138,6 @@ def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -
     ]
 
 
-def beginning(since: str, now: Millis) -> Millis:
+def find_beginning(since: str, now: Millis) -> Millis:
     """Return when "30d" ago was."""
     return now - timing.duration(since)

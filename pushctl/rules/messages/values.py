@@ -46,7 +46,7 @@ KNOWN: Final[Mapping[str, frozenset[str] | None]] = {
     "campaign": frozenset({"name"}),
     "attributes": None,
     "cart": None,
-    "event": None,  # what began a trigger's walk
+    "event": None,  # what began an enrolment in a trigger
     "promo": None,
 }
 

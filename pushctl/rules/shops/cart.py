@@ -81,6 +81,22 @@ def after(
     return read(properties, origins) if filled else None
 
 
+def at(
+    name: str,
+    properties: Mapping[str, Json],
+    before: tuple[str, Mapping[str, Json]] | None,
+    origins: Sequence[str],
+) -> Mapping[str, Json] | None:
+    """
+    Return the basket that an event carries, else the one that *before*, the event before it
+    among TELLING, left: a purchase still knows what was bought.
+    """
+    basket = after(None, name, properties, origins)
+    if basket is None and before is not None:
+        return after(None, *before, origins)
+    return basket
+
+
 def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> float | None:
     """Return what the event is worth, for price tiers: its own figure, else the basket's."""
     for key in ("value", "total", "price"):

@@ -1,5 +1,5 @@
 """
-Decides how a person walks through a trigger: enter, wait, get a message, leave.
+Decides about an enrolment, the way of a person through a trigger: wait, send, leave.
 
 Values in, values out: an Event, an Enrolment, a Person and *now* go in; an Intent with
 its reason comes out, and ``after`` says what the enrolment then is. The sweep, `triggers
@@ -27,16 +27,16 @@ from pushctl.rules.triggers.trigger import (
 # A report of "shown" may be late by what a browser keeps it for, offline.
 _REPORT_SLACK: Millis = timing.HOUR
 
-# Between two steps of a walk that are overdue both.
+# Between two steps of an enrolment that are overdue both.
 _BREATH: Millis = 5 * timing.MINUTE
 
 
 class State(StrEnum):
     ACTIVE = "active"
-    FINISHED = "finished"  # walked to its end, or the goal was reached
+    FINISHED = "finished"  # all steps are done, or the goal was reached
     CANCELLED = "cancelled"
     EXPIRED = "expired"  # too late for the message that the rest hangs on
-    SUPERSEDED = "superseded"  # a newer walk took over
+    SUPERSEDED = "superseded"  # a newer enrolment took over
     HOLDOUT = "holdout"  # in the control group: watched, never written to
 
 
@@ -61,13 +61,13 @@ class Person:
     in_audience: bool = True
     last_seen_at: Millis = 0
     sent: tuple[Millis, ...] = ()  # recent messages, all subscriptions of the person
-    written_at: Millis = 0  # when another walk of theirs wrote to them last
+    written_at: Millis = 0  # when another enrolment of theirs wrote to them last
     refusal: str = ""  # why they want no message now: a pause, or fewer
 
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """One walk of one subscription through a trigger."""
+    """The way of one subscription through a trigger."""
 
     id: int
     trigger: str
@@ -120,7 +120,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """The step is not for this walk; the next one may be."""
+    """The step is not for this enrolment; the next one may be."""
 
     enrolment: int
     step: int
@@ -170,7 +170,7 @@ def decide(
     """
     Return what is due for *enrolment* at *now*, or None while it waits.
 
-    *seen* holds the names of the person's events since the walk began. A goal beats a
+    *seen* holds the names of the person's events since it began. A goal beats a
     due step: nobody is reminded who has just bought.
     """
     if not enrolment.active:
@@ -241,11 +241,11 @@ def after(
                 accepted_at=None,
                 shown_at=None,
             )
-            walk = _on(trigger, gone, now, zone)
-            if walk.active and walk.next_at is not None and walk.next_at <= now:
+            following = _on(trigger, gone, now, zone)
+            if following.active and following.next_at is not None and following.next_at <= now:
                 # The machine slept through both: one now, the next not in the same minute.
-                return replace(walk, next_at=now + _BREATH)
-            return walk
+                return replace(following, next_at=now + _BREATH)
+            return following
         case _:
             return _on(trigger, replace(enrolment, step=intent.step + 1), now, zone)
 
@@ -277,7 +277,7 @@ def observe(
 
 
 def watched_for(trigger: Trigger) -> Millis:
-    """Return how long a walk goes on after its last step: for its goal, or for stops."""
+    """Return how long an enrolment goes on after its last step: for its goal, or for stops."""
     if trigger.goal is not None:
         return trigger.goal.within
     # A message may still wait for its second try when somebody cancels.

@@ -1,5 +1,5 @@
 """
-Decides whether an event begins a walk, restarts one, or is refused, and says why.
+Decides whether an event begins an enrolment, restarts one, or is refused, and says why.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,7 +15,7 @@ from pushctl.rules.triggers.trigger import DateRule, Trigger, held_out
 
 @dataclass(frozen=True, slots=True)
 class Enter:
-    """A new walk; *ends* is an older one that it takes over from."""
+    """A new enrolment; *ends* is an older one that it takes over from."""
 
     enrolment: Enrolment
     reason: str
@@ -24,7 +24,7 @@ class Enter:
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """The walk goes on with the clock or the basket of the newer event."""
+    """The enrolment goes on with the clock or the basket of the newer event."""
 
     enrolment: Enrolment
     reason: str
@@ -51,9 +51,9 @@ def enter(
     site: str = "",
 ) -> Entry | None:
     """
-    Return what *event* does to the walk of one subscription; None: it is not meant.
+    Return what *event* does to the enrolment of one subscription; None: it is not meant.
 
-    *latest* is the person's newest walk of this trigger, *history* the events
+    *latest* is the person's newest enrolment of this trigger, *history* the events
     named in trigger.on, *seen* the names of its events after this one (they may
     arrive out of order). The audience is asked by the caller, for Enter alone.
     """
@@ -65,7 +65,7 @@ def enter(
     if stopped:
         return Refuse(f"{stopped[0]} came after it")
     if latest is not None and event.at < latest.entered_at:
-        return Refuse("older than the event that began the walk")
+        return Refuse("older than the event that began the enrolment")
     fresh = begin(trigger, event, public_id, zone, context)
     return join(trigger, fresh, latest, event.name)
 
@@ -87,10 +87,10 @@ def not_meant(
 
 def join(trigger: Trigger, fresh: Enrolment, latest: Enrolment | None, said: str) -> Entry:
     """
-    Return what becomes of the walk *fresh* beside the person's *latest* one.
+    Return what becomes of the enrolment *fresh* beside the person's *latest* one.
 
     *said* names for people what began it. The latest may be another device's: a person
-    has one walk of a trigger at a time, where they were last.
+    has one enrolment of a trigger at a time, where they were last.
     """
     if latest is None:
         return Enter(fresh, f"{said} came")
@@ -104,8 +104,8 @@ def join(trigger: Trigger, fresh: Enrolment, latest: Enrolment | None, said: str
 def begin(
     trigger: Trigger, event: Event, public_id: str, zone: tzinfo, context: Mapping[str, Json]
 ) -> Enrolment:
-    """Return a walk that begins with *event*; in the control group it only watches."""
-    walk = Enrolment(
+    """Return an enrolment that begins with *event*; in the control group it only watches."""
+    fresh = Enrolment(
         id=0,
         trigger=trigger.name,
         subscription=event.subscription,
@@ -114,7 +114,7 @@ def begin(
         state=State.HOLDOUT if held_out(trigger, public_id) else State.ACTIVE,
         context=context,
     )
-    return replace(walk, next_at=due_at(trigger, walk, zone) if walk.active else None)
+    return replace(fresh, next_at=due_at(trigger, fresh, zone) if fresh.active else None)
 
 
 def in_sequence(trigger: Trigger, event: Event, history: Sequence[Event]) -> bool:
@@ -162,7 +162,7 @@ def date_occurrence(
 def _restart(latest: Enrolment, fresh: Enrolment, said: str) -> Enter | Restart:
     if fresh.active and fresh.subscription != latest.subscription:
         return Enter(fresh, f"{said} again, on this device now", latest.id)
-    walk = replace(
+    again = replace(
         latest,
         occurrence=fresh.occurrence,
         entered_at=fresh.entered_at,
@@ -170,7 +170,7 @@ def _restart(latest: Enrolment, fresh: Enrolment, said: str) -> Enter | Restart:
         next_at=fresh.next_at if fresh.active else latest.next_at,
         context=fresh.context,
     )
-    return Restart(walk, f"{said} again: the clock starts anew")
+    return Restart(again, f"{said} again: the clock starts anew")
 
 
 def _again(trigger: Trigger, latest: Enrolment, fresh: Enrolment, said: str) -> Entry:

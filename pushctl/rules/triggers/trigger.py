@@ -106,13 +106,13 @@ class Trigger:
 
     @property
     def stops(self) -> frozenset[str]:
-        """Return the events that end a walk: cancels, "and not", and the goal."""
+        """Return the events that end an enrolment: cancels, "and not", and the goal."""
         goal = {self.goal.event} if self.goal else set()
         return self.cancel_on | self.unless | goal
 
     @property
     def wait(self) -> Millis:
-        """Return how long "and not" watches before the walk begins."""
+        """Return how long "and not" watches before an enrolment begins."""
         return (self.within or 0) if self.unless else 0
 
 

@@ -37,7 +37,7 @@ def field(tmp_path: Path, service: PushService) -> Iterator[Field]:
     made.store.close()
 
 
-def test_who_goes_on_with_a_reminder_by_hand_speaks_of_its_walk(
+def test_who_goes_on_with_a_reminder_by_hand_speaks_of_its_enrolment(
     field: Field, service: PushService
 ) -> None:
     sending.template(
@@ -54,7 +54,7 @@ def test_who_goes_on_with_a_reminder_by_hand_speaks_of_its_walk(
     field.store.campaigns.change(
         field.store.campaigns.get("basket/1").id, CampaignStatus.PAUSED, sending.soon()
     )
-    # The basket changes before somebody goes on: the walk's is what was left behind.
+    # The basket changes before somebody goes on: the enrolment's is what was left behind.
     later = {"items": [{"id": "rug", "name": "Rug"}]}
     now = sending.soon()
     field.store.events.add([Event(ann, "cart_updated", now, now, later, "2")])

@@ -330,7 +330,7 @@ def test_browsers_can_not_fill_the_list_of_tags(
     assert project.store.tags.names() == 5
     found = project.get(bob)
     assert found is not None, "nobody is lost for it"
-    assert project.store.tags.holds("junk 1", found.id, NOON)
+    assert project.store.tags.list_held([found.id], ["junk 1"], NOON)
 
 
 def test_a_visitors_clock_makes_no_message_seen_before_it_was_sent(

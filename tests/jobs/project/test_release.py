@@ -109,7 +109,7 @@ def test_a_campaign_that_ran_when_the_backup_was_made_is_in_doubt_not_sent_again
     assert field.counts(campaign) == {"in_doubt": 30}
 
 
-def test_walks_of_a_backup_end_with_their_reason_and_new_ones_begin(
+def test_enrolments_of_a_backup_end_with_their_reason_and_new_ones_begin(
     field: Field, service: PushService
 ) -> None:
     (ann,) = field.people(1, tag=None)
@@ -122,8 +122,8 @@ def test_walks_of_a_backup_end_with_their_reason_and_new_ones_begin(
     restore(field, before)
 
     assert pushctl("release", "--yes", cwd=field.config.folder).code == 0
-    (walk,) = field.store.enrolments.of(ann)
-    assert walk.state == "cancelled"
+    (enrolment,) = field.store.enrolments.of(ann)
+    assert enrolment.state == "cancelled"
     assert [one.kind for one in field.store.histories.decisions(ann)][-1] == "cancel"
     assert field.store.subscriptions.get(str(ann), 0).tags == ()
     (eve,) = field.people(1, first=2, tag=None)

@@ -5,6 +5,7 @@ from pathlib import Path
 from pushctl.config import Config, Site
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Json
+from pushctl.rules.shops import cart
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, NOON, auth, endpoint, p256dh
@@ -111,16 +112,18 @@ def test_a_checkout_without_items_leaves_the_basket_as_it_was(
     assert names(store, tmp_path, who) == ["Brass lamp"]
 
 
-def test_a_walk_speaks_of_the_basket_as_its_event_found_it(store: Store) -> None:
+def test_an_enrolment_speaks_of_the_basket_as_its_event_found_it(store: Store) -> None:
     who = person(store, 1)
     did(store, who, "cart_updated", NOON, {"items": [{"name": "Rug"}]})
     did(store, who, "checkout_started", NOON + MINUTE)
     did(store, who, "purchase", NOON + MINUTE)
     did(store, who, "cart_updated", NOON + 2 * MINUTE, LAMP)
 
+    events = store.enrolments.list_new_events(0, 10)
+    before = carts.load_before(store, events)
+    origins = ("https://shop.example",)
     found = [
-        carts.at(store, event, ("https://shop.example",))
-        for event in store.enrolments.new_events(0, 10)
+        cart.at(event.name, event.properties, before.get(event.id), origins) for event in events
     ]
 
     held = [None if basket is None else basket["names"] for basket in found]
@@ -133,6 +136,7 @@ def test_a_purchase_leaves_nothing_for_the_next_event(store: Store) -> None:
     did(store, who, "purchase", NOON + MINUTE)
     did(store, who, "checkout_started", NOON + 2 * MINUTE)
 
-    *_, last = store.enrolments.new_events(0, 10)
+    *_, last = store.enrolments.list_new_events(0, 10)
 
-    assert carts.at(store, last, ()) is None
+    before = carts.load_before(store, [last]).get(last.id)
+    assert cart.at(last.name, last.properties, before, ()) is None

@@ -41,14 +41,14 @@ def project(tmp_path: Path, store: Store) -> Project:
 
 
 def live(project: Project, browser: Browser, person: int) -> None:
-    """Give somebody a message with a reaction, a walk, a decision and an interest."""
+    """Give somebody a message with a reaction, an enrolment, a decision and an interest."""
     store = project.store
     campaign = store.campaigns.create(
         name=f"spring {person}", template="sale", audience="everyone", sources={}, options={},
         now=NOON, expires_at=None,
     )  # fmt: skip
     store.deliveries.plan(campaign.id, [person], now=NOON, expires_after=None)
-    store.products.interested([("lamp", person, NOON)])
+    store.products.add_interest(["lamp"], [person], NOON)
     store.enrolments.decide(
         [Decision("trial", person, None, "refused", None, NOON, None, "not in the audience")]
     )
@@ -93,8 +93,8 @@ def test_a_person_gets_what_stands_in_every_table(project: Project) -> None:
     assert (message["campaign"], message["status"]) == ("spring 1", "accepted")
     (reaction,) = browser["reactions"]
     assert (reaction["message"], reaction["kind"]) == (message["id"], "shown")
-    (walk,) = browser["walks"]
-    assert (walk["trigger"], walk["context"]) == ("welcome", {"value": 7})
+    (enrolment,) = browser["walks"]
+    assert (enrolment["trigger"], enrolment["context"]) == ("welcome", {"value": 7})
     (decision,) = browser["decisions"]
     assert decision["reason"] == "not in the audience"
 

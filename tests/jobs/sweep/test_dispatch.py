@@ -9,9 +9,8 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.campaigns import manage
-from pushctl.jobs.sweep import dispatch, sweep
+from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import feeds
-from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from pushctl.store.deliveries import ReleasedRow
@@ -44,11 +43,10 @@ def field(tmp_path: Path) -> Iterator[Field]:
 
 def hold(shop: Shop, at: int) -> None:
     """Do what a sweep does before it sends."""
-    walks = Walks(shop.config, shop.store, at)
-    sender = dispatch.Dispatch(walks, time.monotonic(), None)
+    sender = sweep._Sweep(shop.config, shop.store, at, sweep.Options())._make_dispatch()
     for number in shop.store.deliveries.due_campaigns(at):
         trigger = shop.store.triggers.leader(number)
-        sender._hold_for_the_night(number, walks.triggers.get(trigger or ""))
+        sender._hold_for_the_night(number, shop.config.triggers.get(trigger or ""))
 
 
 def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:

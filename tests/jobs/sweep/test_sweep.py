@@ -75,9 +75,9 @@ def test_each_change_of_the_basket_starts_the_clock_anew(shop: Shop) -> None:
     assert shop.got(ann) == []
     shop.sweep(NOON + 7 * MINUTE)
     assert [name for name, _ in shop.got(ann)] == ["basket/1"]
-    (walk,) = shop.store.enrolments.of(ann)
-    assert walk.context["cart"]["count"] == 5
-    assert walk.context["cart"]["url"] == "/cart"
+    (enrolment,) = shop.store.enrolments.of(ann)
+    assert enrolment.context["cart"]["count"] == 5
+    assert enrolment.context["cart"]["url"] == "/cart"
 
 
 def test_a_machine_asleep_for_a_weekend_sends_nothing_stale(shop: Shop) -> None:
@@ -131,8 +131,8 @@ steps = [{ after = "3m", template = "two" }]
     assert shop.tags(ann, NOON) == ("Abandoned basket 2",)
     shop.sweep(NOON + 4 * MINUTE)
     assert [name for name, _ in shop.got(ann)] == ["basket_2/1"]
-    walk = shop.store.enrolments.of(ann, "basket_2")[0]
-    assert walk.context["cart"]["total"] == 80
+    enrolment = shop.store.enrolments.of(ann, "basket_2")[0]
+    assert enrolment.context["cart"]["total"] == 80
 
 
 def test_another_device_of_the_same_person_stops_it_too(shop: Shop) -> None:
@@ -207,7 +207,7 @@ def test_a_paused_trigger_holds(shop: Shop) -> None:
     assert shop.got(ann) == [("basket/1", NOON + 10 * MINUTE)]
 
 
-def test_a_trigger_taken_out_of_the_file_ends_its_walks(shop: Shop) -> None:
+def test_a_trigger_taken_out_of_the_file_ends_its_enrolments(shop: Shop) -> None:
     ann = shop.person()
     shop.fill(ann, NOON)
     shop.sweep(NOON)
@@ -218,7 +218,7 @@ def test_a_trigger_taken_out_of_the_file_ends_its_walks(shop: Shop) -> None:
     assert shop.why(ann)[-1] == ("cancel", "the trigger was taken out of pushctl.toml")
 
 
-def test_changed_steps_lead_running_walks(shop: Shop) -> None:
+def test_changed_steps_lead_running_enrolments(shop: Shop) -> None:
     ann = shop.person()
     shop.fill(ann, NOON)
     shop.sweep(NOON + 3 * MINUTE)
@@ -248,19 +248,19 @@ def test_an_event_that_nobody_can_read_stops_nobody(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever a stranger's page finds to send next: the other baskets go on."""
-    from pushctl.jobs.triggers import enrol
+    from pushctl.rules.triggers import enrolling
 
     ann, eve = shop.person(), shop.person()
     shop.fill(eve, NOON, price=666)
     shop.fill(ann, NOON)
-    real = enrol.context
+    real = enrolling.context
 
     def fails(event: Any, basket: Any) -> Any:
         if event.subscription == eve:
             raise OverflowError("cannot convert float infinity to integer")
         return real(event, basket)
 
-    monkeypatch.setattr(enrol, "context", fails)
+    monkeypatch.setattr(enrolling, "context", fails)
     summary = shop.sweep(NOON + 3 * MINUTE)
     assert "event 1 is left out" in summary.notes[0]
     assert shop.got(ann) and not shop.got(eve)
@@ -387,3 +387,31 @@ def test_the_same_refusal_is_written_once(shop: Shop) -> None:
         ("entered", "cart_updated came"),
         ("refused", "cart_updated: already on its way"),
     ]
+
+
+def test_a_trigger_s_tag_counts_from_the_moment_it_is_set(shop: Shop) -> None:
+    """One event begins two triggers; the tag of the first keeps the person out of the other."""
+    second = BASKET.replace("triggers.basket]", "triggers.second]").replace(
+        'tag       = "Abandoned basket 1"',
+        "audience = \"not tag('abandoned  BASKET 1') and not tag('staff')\"",
+    )
+    thanks = """
+[triggers.thanks]
+on = "purchase"
+audience = "tag('Abandoned basket 1') or tag('regular')"
+steps = [{ template = "three" }]
+"""
+    shop.declare(BASKET + second + thanks)
+    ann, bob = shop.person(), shop.person()
+    shop.store.tags.add([bob], "regular", NOON)
+    for person in (ann, bob):
+        shop.fill(person, NOON)
+    shop.sweep(NOON)
+    for person in (ann, bob):
+        shop.event(person, "purchase", NOON + MINUTE)
+    shop.sweep(NOON + MINUTE)
+    assert ("refused", "cart_updated: not in the audience") in shop.why(ann)
+    assert shop.store.enrolments.of(ann, "second") == []
+    # The purchase has ended the first, and its tag is off.
+    assert shop.why(ann)[-1] == ("refused", "purchase: not in the audience")
+    assert [name for name, _ in shop.got(bob)] == ["thanks/1"]

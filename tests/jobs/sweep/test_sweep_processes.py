@@ -140,8 +140,8 @@ def test_a_killed_sweep_sends_nobody_twice_and_loses_nobody(
     counts = field.store.deliveries.counts(campaign.id)
     assert sum(counts.values()) == 200
     assert set(counts) <= {"accepted", "in_doubt"}
-    walks = field.store.connection.execute("SELECT count(*) FROM enrolments").fetchone()
-    assert walks == (200,)
+    enrolments = field.store.connection.execute("SELECT count(*) FROM enrolments").fetchone()
+    assert enrolments == (200,)
     bodies = [one.endpoint for one in service.receipts()]
     assert len(bodies) == len(set(bodies))
     assert len(bodies) >= counts["accepted"]

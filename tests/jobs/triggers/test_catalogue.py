@@ -92,7 +92,7 @@ def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path)
         "id": "lamp", "name": "Lamp", "price": 60.0, "was": 80.0, "drop": 0.25
     }  # fmt: skip
     decide(field, NOON + MINUTE)
-    assert [walk.trigger for walk in field.store.enrolments.of(ann)] == ["price"]
+    assert [enrolment.trigger for enrolment in field.store.enrolments.of(ann)] == ["price"]
 
 
 def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None:

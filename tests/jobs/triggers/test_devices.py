@@ -1,4 +1,4 @@
-"""One person, several devices: one walk of a trigger at a time, where they were last."""
+"""One person, several devices: one enrolment of a trigger at a time, where they were last."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -111,7 +111,7 @@ steps = [{ template = "one" }]
 
 
 def test_a_person_gets_one_message_a_sweep_however_many_are_due(shop: Shop) -> None:
-    """More walks than one batch holds, the person's two at either end of them."""
+    """More enrolments than one batch holds, the person's two at either end of them."""
     second = BASKET.replace("triggers.basket]", "triggers.trial]").replace(
         '"cart_updated"', '"trial"'
     )

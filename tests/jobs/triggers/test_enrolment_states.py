@@ -1,7 +1,7 @@
 """
 Any order of events, sweeps, crashes, restores and changes: nobody twice, all explained.
 
-PUSHCTL_STATE_RUNS=10000 walks as far as docs/triggers.md says; CI takes fewer.
+PUSHCTL_STATE_RUNS=10000 goes as far as docs/triggers.md says; CI takes fewer.
 """
 
 import os
@@ -41,7 +41,7 @@ people = st.integers(0, 2)
 steps = st.sampled_from([MINUTE, 3 * MINUTE, 20 * MINUTE, 90 * MINUTE, 5 * HOUR, 2 * DAY])
 
 
-class Walks(RuleBasedStateMachine):
+class Lives(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         self.folder = Path(tempfile.mkdtemp(dir=MEMORY))
@@ -178,13 +178,12 @@ class Walks(RuleBasedStateMachine):
     @invariant()
     def nobody_twice(self) -> None:
         if hasattr(self, "shop"):
-            sent = [(one.person, one.campaign, one.walk) for one in self.shop.sent]
+            sent = [(one.person, one.campaign, one.enrolment) for one in self.shop.sent]
             assert len(sent) == len(set(sent))
             # What an older copy knew may have had its message: only what came since begins.
             for one in self.shop.sent:
-                walk = self.store.enrolments.get(one.walk)
-                assert walk is not None
-                assert int(walk.occurrence.removeprefix("event:")) > self.known
+                enrolment = self.store.enrolments.get_many([one.enrolment])[one.enrolment]
+                assert int(enrolment.occurrence.removeprefix("event:")) > self.known
 
     @invariant()
     def every_message_has_its_reason(self) -> None:
@@ -195,11 +194,11 @@ class Walks(RuleBasedStateMachine):
             told = {(one.enrolment, one.step) for one in decided if one.kind == "deliver"}
             for one in self.shop.sent:
                 if one.person == person:
-                    assert (one.walk, int(one.campaign[-1])) in told
-            for walk in self.store.enrolments.of(person):
-                kinds = [one.kind for one in decided if one.enrolment == walk.id]
+                    assert (one.enrolment, int(one.campaign[-1])) in told
+            for enrolment in self.store.enrolments.of(person):
+                kinds = [one.kind for one in decided if one.enrolment == enrolment.id]
                 assert kinds[0] == "entered"
-                if not walk.active and walk.state != "superseded":
+                if not enrolment.active and enrolment.state != "superseded":
                     assert kinds[-1] in ("deliver", "cancel", "finish", "expire", "shown")
 
     @invariant()
@@ -207,15 +206,15 @@ class Walks(RuleBasedStateMachine):
         if not hasattr(self, "shop"):
             return
         for person in self.people:
-            walks = self.store.enrolments.of(person, "basket")
-            active = [walk for walk in walks if walk.active]
+            enrolments = self.store.enrolments.of(person, "basket")
+            active = [enrolment for enrolment in enrolments if enrolment.active]
             assert len(active) <= 1
             tagged = "Abandoned basket 1" in self.shop.tags(person, self.now)
             assert tagged == bool(active)
 
 
-TestWalks = Walks.TestCase
-TestWalks.settings = settings(
+TestLives = Lives.TestCase
+TestLives.settings = settings(
     max_examples=RUNS,
     stateful_step_count=50,
     deadline=None,

@@ -7,7 +7,6 @@ PUSHCTL_LIVES=200 lives longer than CI does.
 
 import os
 import random
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs.sweep import dispatch, sweep
+from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import feeds
 from pushctl.rules import timing
 from pushctl.store import Store
@@ -124,9 +123,9 @@ class Life:
         self.post(one, now)
 
     def post(self, one: sweep._Sweep, now: int) -> None:
-        sender = dispatch.Dispatch(one._walks, time.monotonic(), None)
-        for number, trigger in sender._led().items():
-            sender._hold_for_the_night(number, one._walks.triggers[trigger or ""])
+        sender = one._make_dispatch()
+        for number, trigger in sender._find_leaders().items():
+            sender._hold_for_the_night(number, self.shop.config.triggers[trigger or ""])
         for number in self.store.deliveries.due_campaigns(now):
             name = self.store.campaigns.by_id(number).name
             with self.store.write():
@@ -149,12 +148,11 @@ class Life:
 
     def judge(self, one: Sent) -> None:
         assert not NIGHT.holds(one.at, self.zones[one.person]), one
-        walk = self.store.enrolments.get(one.walk)
-        assert walk is not None
+        enrolment = self.store.enrolments.get_many([one.enrolment])[one.enrolment]
         ends = {"basket": {"purchase", "cart_emptied"}, "payment": {"purchase", "cart_emptied"}}
         for what, at, heard in self.stops[self.holder[one.person]]:
-            if what in ends.get(walk.trigger, ()):
-                assert at < walk.entered_at or heard > one.at, (one, what)
+            if what in ends.get(enrolment.trigger, ()):
+                assert at < enrolment.entered_at or heard > one.at, (one, what)
 
 
 @pytest.fixture(params=range(LIVES))
@@ -181,12 +179,15 @@ def test_nobody_twice_at_night_after_buying_or_too_often(life: Life) -> None:
         theirs[life.holder[one.person]].append(one)
     assert len(theirs) == 4
     for name, messages in theirs.items():
-        steps = [(one.campaign, one.walk) for one in messages]
+        steps = [(one.campaign, one.enrolment) for one in messages]
         assert len(steps) == len(set(steps)), name
         assert sum(one.campaign == "birthday/1" for one in messages) <= 1
         for before, after in pairwise(messages):
             # Two second tries may come at once: when, their push services say.
-            free = before.walk == after.walk or {before.delivery, after.delivery} <= life.again
+            free = (
+                before.enrolment == after.enrolment
+                or {before.delivery, after.delivery} <= life.again
+            )
             assert free or after.at - before.at >= SPACING, (before, after)
         for one in messages:
             day = [it for it in messages if one.at - DAY < it.at <= one.at]

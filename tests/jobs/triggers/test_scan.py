@@ -1,4 +1,4 @@
-"""Days, absences and articles: what begins walks without an event."""
+"""Days, absences and articles: what begins enrolments without an event."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.jobs.sweep import sweep
-from pushctl.jobs.triggers import describe, feeds, scan
-from pushctl.jobs.triggers.enrolments import Walks
+from pushctl.jobs.triggers import describe, facts, feeds, scan
+from pushctl.jobs.triggers.types import Run
 from pushctl.store import Store
 from pushctl.web import WebError
 from tests.support import DAY, HOUR, MINUTE, NOON
@@ -251,5 +251,5 @@ def test_several_feeds_are_asked_at_once(shop: Shop, monkeypatch: pytest.MonkeyP
         return feed()
 
     monkeypatch.setattr(feeds, "fetch", meets)
-    answers = scan.ask(Walks(shop.config, shop.store, NOON))
+    answers = scan.fetch_feeds(Run(shop.store, facts.load_settings(shop.config), NOON))
     assert answers == {"news": feed(), "blog": feed()}

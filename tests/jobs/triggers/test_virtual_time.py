@@ -8,7 +8,8 @@ and what the database's sweep decides is what the pure rehearsal says it would.
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from pushctl.model import Millis
 from pushctl.rules import timing
 from pushctl.rules.timing import DAY, HOUR, MINUTE
 from pushctl.rules.triggers.declaration import parse
-from pushctl.rules.triggers.enrolment import Event, Person, State
+from pushctl.rules.triggers.enrolment import Event, State
+from pushctl.rules.triggers.facts import Device, Facts, People, Settings, Site
 from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
 from pushctl.rules.triggers.trigger import Frequency, Trigger
 from pushctl.store import Store
@@ -87,6 +89,7 @@ TRIGGERS = {
     )
 }
 CAP = Frequency(3, DAY)
+NO_CAP = Frequency()
 
 
 def behaviour(seed: int, start: Millis, days: int) -> list[Event]:
@@ -109,9 +112,20 @@ def behaviour(seed: int, start: Millis, days: int) -> list[Event]:
     return events
 
 
+def rehearse(
+    device: Device,
+    triggers: Mapping[str, Trigger],
+    frequency: Frequency = NO_CAP,
+    paused: Mapping[str, Millis] = {},
+) -> Rehearsal:
+    sites = {"shop": Site("UTC", ())}
+    people = People({device.subscription: device}, {device.key: (device.subscription,)})
+    settings = Settings(triggers, frequency, sites, {}, {}, {})
+    return Rehearsal(device, Facts(settings, 0, people), paused)
+
+
 def lived(zone: str, start: Millis, days: int) -> tuple[Rehearsal, list[Happening]]:
-    person = Person(1, "ann", "ann", timing.zone(zone))
-    rehearsal = Rehearsal(TRIGGERS, person, frequency=CAP)
+    rehearsal = rehearse(Device(1, "ann", "shop", zone, True, 0, None, 1), TRIGGERS, CAP)
     events = behaviour(hash_of(zone), start, days)
     return rehearsal, list(play(rehearsal, events, start + days * DAY))
 
@@ -122,24 +136,26 @@ def hash_of(text: str) -> int:
 
 @pytest.mark.parametrize("start", STARTS)
 @pytest.mark.parametrize("zone", ZONES)
-def test_every_walk_of_four_hundred_days_ends_with_a_reason(zone: str, start: Millis) -> None:
+def test_every_enrolment_of_four_hundred_days_ends_with_a_reason(
+    zone: str, start: Millis
+) -> None:
     rehearsal, happened = lived(zone, start, DAYS)
     kinds = Counter(one.kind for one in happened)
     assert kinds["entered"] > DAYS / 4
     assert kinds["deliver"] > DAYS / 8
     assert all(one.reason for one in happened)
-    # Each walk has one entry, and an end; the last of each trigger may be on its way.
+    # Each enrolment has one entry, and an end; the last of each trigger may be on its way.
     ends = ("cancel", "finish", "deliver", "expire")
     for name in TRIGGERS:
         mine = [one for one in happened if one.trigger == name]
         entries = [number for number, one in enumerate(mine) if one.kind == "entered"]
         for begin, end in pairwise(entries):
-            walk = mine[begin + 1 : end]
-            assert any(one.kind in ends for one in walk), walk
-            # Nobody twice: each step at most once a walk.
-            sent = [one.step for one in walk if one.kind == "deliver"]
+            enrolment = mine[begin + 1 : end]
+            assert any(one.kind in ends for one in enrolment), enrolment
+            # Nobody twice: each step at most once an enrolment.
+            sent = [one.step for one in enrolment if one.kind == "deliver"]
             assert len(sent) == len(set(sent))
-    assert all(walk.state in State for walk in rehearsal.walks.values())
+    assert all(enrolment.state in State for enrolment in rehearsal.enrolments.values())
 
 
 @pytest.mark.parametrize("start", STARTS)
@@ -204,20 +220,22 @@ def test_a_clock_that_leaps_sends_nothing_twice_and_nothing_stale(
         shop.sweep(now)
         if len(shop.sent) > 60:
             break
-    assert len({(one.walk, one.campaign) for one in shop.sent}) == len(shop.sent)
+    assert len({(one.enrolment, one.campaign) for one in shop.sent}) == len(shop.sent)
     for person in people:
-        for walk in shop.store.enrolments.of(person):
+        for enrolment in shop.store.enrolments.of(person):
             reasons = [
                 one
                 for one in shop.store.histories.decisions(person)
-                if one.enrolment == walk.id
+                if one.enrolment == enrolment.id
             ]
             assert reasons
     late = 15 * MINUTE
     for one in shop.sent:
         if one.campaign == "basket/1":
-            (walk,) = [w for w in shop.store.enrolments.of(one.person) if w.id == one.walk]
-            assert one.at - (walk.entered_at + 3 * MINUTE) <= late
+            (enrolment,) = [
+                w for w in shop.store.enrolments.of(one.person) if w.id == one.enrolment
+            ]
+            assert one.at - (enrolment.entered_at + 3 * MINUTE) <= late
 
 
 @pytest.mark.parametrize(("seed", "pause"), [(0, 12), (1, 12), (2, 12), (0, 5), (1, 6)])
@@ -253,14 +271,10 @@ def test_the_sweep_decides_as_the_rehearsal_says(
         )
         for number, event in enumerate(events, 1)
     ]
-    who = shop.store.enrolments.who(person)
-    assert who is not None
-    pure = Rehearsal(
-        shop.config.triggers,
-        Person(person, who.key, who.public_id, timing.zone(ZONES[seed])),
-        site="shop",
-        paused={"basket": start + pause * DAY},
-    )
+    (who,) = shop.store.enrolments.list_devices([person])
+    who = replace(who, timezone=ZONES[seed])
+    paused = {"basket": start + pause * DAY}
+    pure = rehearse(who, shop.config.triggers, paused=paused)
     expected = [
         (f"basket/{one.step}", one.at)
         for one in play(pure, events, start + days * DAY)

@@ -230,6 +230,16 @@ def test_only_active_subscriptions_are_meant_unless_asked(store: Store) -> None:
     assert store.audience.among(everyone, rows, NOON) == {rows[0]}
 
 
+def test_or_reaches_nobody_who_left_and_nobody_who_was_not_asked_about(store: Store) -> None:
+    states = ("active", "active", "unsubscribed", "gone")
+    rows = settle(store, [Human(state=state, tags=[("a", None)]) for state in states])
+    either = parse.parse("tag('a') or tag('b')")
+    assert list(store.audience.ids(either, NOON)) == rows[:2]
+    assert store.audience.count(either, NOON) == 2
+    assert store.audience.among(either, [rows[1], rows[2]], NOON) == {rows[1]}
+    assert store.audience.among(either, rows[1:3], NOON, any_state=True) == set(rows[1:3])
+
+
 def test_a_language_means_its_regions_and_not_its_neighbours(store: Store) -> None:
     spoken = ("pt", "pt-BR", "PT_pt", "ptx", "en", None)
     rows = settle(store, [Human({"language": language}) for language in spoken])

@@ -81,7 +81,7 @@ def test_a_price_table_gives_the_delay() -> None:
     ]
 
 
-def test_and_not_waits_before_the_walk_begins() -> None:
+def test_and_not_waits_before_the_enrolment_begins() -> None:
     trigger = read(f'on = "trial_viewed"\nunless = "downloaded"\nwithin = "2h"\n{STEPS}')
     assert trigger.wait == 2 * HOUR
     assert "downloaded" in trigger.stops

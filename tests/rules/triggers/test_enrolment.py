@@ -1,4 +1,4 @@
-"""The walk through a trigger: entering, waiting, getting messages, leaving."""
+"""The way through a trigger: entering, waiting, getting messages, leaving."""
 
 from dataclasses import replace
 from datetime import UTC
@@ -61,37 +61,41 @@ def event(
     return Event(number, 1, name, at, properties)
 
 
-def entered(walk: Trigger = BASKET, at: int = NOON, **context: Any) -> Enrolment:
-    entry = come(walk, event(at=at), None, context)
+def entered(declared: Trigger = BASKET, at: int = NOON, **context: Any) -> Enrolment:
+    entry = come(declared, event(at=at), None, context)
     assert isinstance(entry, Enter)
     return replace(entry.enrolment, id=7)
 
 
 def come(
-    walk: Trigger,
+    declared: Trigger,
     what: Event,
     latest: Enrolment | None,
     context: dict[str, Any] | None = None,
     **more: Any,
 ) -> Any:
     return enter(
-        walk, what, latest, public_id="ann", zone=BERLIN, context=context or {}, **more
+        declared, what, latest, public_id="ann", zone=BERLIN, context=context or {}, **more
     )
 
 
-def sent(walk: Trigger = BASKET, **context: Any) -> Enrolment:
-    """Ann's walk after step 1 went out, three minutes past noon."""
+def sent(declared: Trigger = BASKET, **context: Any) -> Enrolment:
+    """Ann's enrolment after step 1 went out, three minutes past noon."""
     now = NOON + 3 * MINUTE
-    enrolled = entered(walk, **context)
-    intent = decide(walk, enrolled, [], now, ANN)
+    enrolled = entered(declared, **context)
+    intent = decide(declared, enrolled, [], now, ANN)
     assert isinstance(intent, Deliver)
-    return after(walk, enrolled, intent, now, BERLIN)
+    return after(declared, enrolled, intent, now, BERLIN)
 
 
-def test_a_full_basket_begins_a_walk() -> None:
-    walk = entered()
-    assert (walk.state, walk.step, walk.next_at) == (State.ACTIVE, 1, NOON + 3 * MINUTE)
-    assert walk.occurrence == "event:1"
+def test_a_full_basket_begins_an_enrolment() -> None:
+    enrolment = entered()
+    assert (enrolment.state, enrolment.step, enrolment.next_at) == (
+        State.ACTIVE,
+        1,
+        NOON + 3 * MINUTE,
+    )
+    assert enrolment.occurrence == "event:1"
 
 
 def test_nothing_happens_before_its_time() -> None:
@@ -121,27 +125,29 @@ def test_who_unsubscribed_is_left_alone() -> None:
 
 
 def test_too_late_expires_and_never_bursts() -> None:
-    walk = entered()
-    intent = decide(BASKET, walk, [], NOON + 2 * DAY, ANN)
+    enrolment = entered()
+    intent = decide(BASKET, enrolment, [], NOON + 2 * DAY, ANN)
     assert isinstance(intent, Expire)
     # The discount counts from a reminder that nobody got.
-    assert after(BASKET, walk, intent, NOON + 2 * DAY, BERLIN).state is State.EXPIRED
+    assert after(BASKET, enrolment, intent, NOON + 2 * DAY, BERLIN).state is State.EXPIRED
 
 
 def test_a_step_that_counts_from_the_event_survives_a_missed_one() -> None:
-    walk = trigger(steps=[{"after": "3m", "template": "a"}, {"after": "2d", "template": "b"}])
-    enrolled = entered(walk)
-    missed = decide(walk, enrolled, [], NOON + DAY, ANN)
+    declared = trigger(
+        steps=[{"after": "3m", "template": "a"}, {"after": "2d", "template": "b"}]
+    )
+    enrolled = entered(declared)
+    missed = decide(declared, enrolled, [], NOON + DAY, ANN)
     assert isinstance(missed, Expire)
-    going_on = after(walk, enrolled, missed, NOON + DAY, BERLIN)
+    going_on = after(declared, enrolled, missed, NOON + DAY, BERLIN)
     assert (going_on.step, going_on.next_at) == (2, NOON + 2 * DAY)
 
 
 def test_the_second_message_counts_from_when_the_first_was_shown() -> None:
-    walk = sent()
-    assert walk.sent == 1
-    assert decide(BASKET, walk, [], NOON + 100 * MINUTE, ANN) is not None  # never shown
-    shown = observe(BASKET, walk, 1, BERLIN, shown_at=NOON + 20 * MINUTE)
+    enrolment = sent()
+    assert enrolment.sent == 1
+    assert decide(BASKET, enrolment, [], NOON + 100 * MINUTE, ANN) is not None  # never shown
+    shown = observe(BASKET, enrolment, 1, BERLIN, shown_at=NOON + 20 * MINUTE)
     assert shown.next_at == NOON + 110 * MINUTE
     assert decide(BASKET, shown, [], NOON + 109 * MINUTE, ANN) is None
     intent = decide(BASKET, shown, [], NOON + 110 * MINUTE, ANN)
@@ -150,24 +156,26 @@ def test_the_second_message_counts_from_when_the_first_was_shown() -> None:
 
 
 def test_what_was_never_shown_has_no_second_message() -> None:
-    walk = sent()
-    assert walk.next_at == NOON + 93 * MINUTE  # sent at 3, lives 30, an hour for the report
-    assert decide(BASKET, walk, [], walk.next_at - 1, ANN) is None
-    assert decide(BASKET, walk, [], walk.next_at, ANN) == Finish(
+    enrolment = sent()
+    assert (
+        enrolment.next_at == NOON + 93 * MINUTE
+    )  # sent at 3, lives 30, an hour for the report
+    assert decide(BASKET, enrolment, [], enrolment.next_at - 1, ANN) is None
+    assert decide(BASKET, enrolment, [], enrolment.next_at, ANN) == Finish(
         7, "step 1 was never shown", State.EXPIRED
     )
 
 
 def test_a_report_counts_once_and_only_for_its_step() -> None:
-    walk = observe(BASKET, sent(), 1, BERLIN, shown_at=NOON + 20 * MINUTE)
-    assert observe(BASKET, walk, 1, BERLIN, shown_at=NOON + 50 * MINUTE) == walk
-    assert observe(BASKET, walk, 2, BERLIN, shown_at=NOON + 50 * MINUTE) == walk
+    enrolment = observe(BASKET, sent(), 1, BERLIN, shown_at=NOON + 20 * MINUTE)
+    assert observe(BASKET, enrolment, 1, BERLIN, shown_at=NOON + 50 * MINUTE) == enrolment
+    assert observe(BASKET, enrolment, 2, BERLIN, shown_at=NOON + 50 * MINUTE) == enrolment
 
 
 def test_a_late_report_does_not_undo_a_hold() -> None:
-    walk = trigger(steps=[{"template": "a"}, {"template": "b", "from": "accepted"}])
-    enrolled = replace(sent(walk), accepted_at=NOON, next_at=NOON + HOUR)
-    assert observe(walk, enrolled, 1, BERLIN, shown_at=NOON + MINUTE).next_at == NOON + HOUR
+    declared = trigger(steps=[{"template": "a"}, {"template": "b", "from": "accepted"}])
+    enrolled = replace(sent(declared), accepted_at=NOON, next_at=NOON + HOUR)
+    assert observe(declared, enrolled, 1, BERLIN, shown_at=NOON + MINUTE).next_at == NOON + HOUR
 
 
 def test_quiet_hours_hold_to_their_end() -> None:
@@ -231,18 +239,20 @@ def test_who_asked_for_a_pause_is_skipped_but_for_what_is_transactional() -> Non
 
 
 def test_a_step_for_dear_baskets_is_skipped_for_cheap_ones() -> None:
-    walk = trigger(
+    declared = trigger(
         steps=[
             {"after": "3m", "template": "a", "when": {"value": ">= 100"}},
             {"after": "5m", "template": "b"},
         ]
     )
-    cheap = entered(walk, value=20)
-    intent = decide(walk, cheap, [], NOON + 3 * MINUTE, ANN)
+    cheap = entered(declared, value=20)
+    intent = decide(declared, cheap, [], NOON + 3 * MINUTE, ANN)
     assert isinstance(intent, Skip)
-    assert after(walk, cheap, intent, NOON + 3 * MINUTE, BERLIN).next_at == NOON + 5 * MINUTE
+    assert (
+        after(declared, cheap, intent, NOON + 3 * MINUTE, BERLIN).next_at == NOON + 5 * MINUTE
+    )
     assert isinstance(
-        decide(walk, entered(walk, value=200), [], NOON + 3 * MINUTE, ANN), Deliver
+        decide(declared, entered(declared, value=200), [], NOON + 3 * MINUTE, ANN), Deliver
     )
 
 
@@ -253,27 +263,27 @@ def test_at_waits_for_the_next_local_time() -> None:
 
 
 def test_after_the_last_step_the_goal_is_watched_for() -> None:
-    walk = observe(BASKET, sent(), 1, BERLIN, shown_at=NOON + 4 * MINUTE)
+    enrolment = observe(BASKET, sent(), 1, BERLIN, shown_at=NOON + 4 * MINUTE)
     now = NOON + 94 * MINUTE
-    intent = decide(BASKET, walk, [], now, ANN)
-    done = after(BASKET, walk, intent, now, BERLIN)
+    intent = decide(BASKET, enrolment, [], now, ANN)
+    done = after(BASKET, enrolment, intent, now, BERLIN)
     assert (done.state, done.next_at) == (State.ACTIVE, now + DAY)
     assert decide(BASKET, done, [], now + HOUR, ANN) is None
     assert isinstance(decide(BASKET, done, ["purchase"], now + HOUR, ANN), Finish)
     assert decide(BASKET, done, [], now + DAY, ANN) == Finish(7, "all steps are done")
 
 
-def test_a_walk_without_goal_ends_with_its_last_step() -> None:
-    walk = trigger(goal="", cancel_on="", steps=[{"template": "a"}])
-    assert sent(walk).state is State.FINISHED
+def test_an_enrolment_without_goal_ends_with_its_last_step() -> None:
+    declared = trigger(goal="", cancel_on="", steps=[{"template": "a"}])
+    assert sent(declared).state is State.FINISHED
 
 
-def test_a_walk_that_may_be_cancelled_lasts_as_long_as_its_last_message() -> None:
-    walk = trigger(goal="", steps=[{"template": "a", "max_late": "1h"}])
-    assert sent(walk).next_at == NOON + 63 * MINUTE
+def test_an_enrolment_that_may_be_cancelled_lasts_as_long_as_its_last_message() -> None:
+    declared = trigger(goal="", steps=[{"template": "a", "max_late": "1h"}])
+    assert sent(declared).next_at == NOON + 63 * MINUTE
 
 
-def test_steps_taken_out_of_the_file_end_the_walk() -> None:
+def test_steps_taken_out_of_the_file_end_the_enrolment() -> None:
     shorter = trigger(goal="", steps=[{"template": "a"}])
     assert isinstance(decide(shorter, replace(sent(), next_at=None), [], NOON, ANN), Finish)
 
@@ -286,20 +296,21 @@ def test_a_new_basket_starts_the_clock_anew() -> None:
     assert (entry.enrolment.id, entry.enrolment.context) == (7, {"value": 9})
 
 
-def test_who_came_back_after_the_reminder_begins_a_new_walk() -> None:
+def test_who_came_back_after_the_reminder_begins_a_new_enrolment() -> None:
     entry = come(BASKET, event(2, at=NOON + HOUR), sent())
     assert isinstance(entry, Enter)
     assert (entry.ends, entry.enrolment.id) == (7, 0)
 
 
-def test_reentry_keeps_the_old_walk_and_takes_the_new_basket() -> None:
+def test_reentry_keeps_the_old_enrolment_and_takes_the_new_basket() -> None:
     daily = trigger(reentry="1d")
-    walk = sent(daily)
-    entry = come(daily, event(2, at=NOON + HOUR), walk, {"value": 3})
+    enrolment = sent(daily)
+    entry = come(daily, event(2, at=NOON + HOUR), enrolment, {"value": 3})
     assert entry == Restart(
-        replace(walk, context={"value": 3}), "again after 1d at the earliest: context renewed"
+        replace(enrolment, context={"value": 3}),
+        "again after 1d at the earliest: context renewed",
     )
-    assert isinstance(come(daily, event(2, at=NOON + DAY), walk), Enter)
+    assert isinstance(come(daily, event(2, at=NOON + DAY), enrolment), Enter)
 
 
 def test_never_again_means_it() -> None:
@@ -350,7 +361,7 @@ def test_the_control_group_is_watched_and_never_written_to() -> None:
     ]
     held = [one.enrolment for one in entries if one.enrolment.state is State.HOLDOUT]
     assert 8 < len(held) < 32
-    assert all(decide(half, walk, [], NOON + DAY, ANN) is None for walk in held)
+    assert all(decide(half, enrolment, [], NOON + DAY, ANN) is None for enrolment in held)
 
 
 def test_one_message_per_person_by_priority() -> None:
@@ -378,10 +389,10 @@ def test_who_came_back_is_not_missed() -> None:
     missed = trigger(
         on="", cancel_on="", goal="", inactive="30d", steps=[{"template": "win_back"}]
     )
-    walk = Enrolment(7, "basket", 1, "x", NOON)
+    enrolment = Enrolment(7, "basket", 1, "x", NOON)
     back = replace(ANN, last_seen_at=NOON + MINUTE)
-    assert decide(missed, walk, [], NOON + HOUR, back) == Cancel(7, "came back")
-    assert isinstance(decide(missed, walk, [], NOON + HOUR, ANN), Deliver)
+    assert decide(missed, enrolment, [], NOON + HOUR, back) == Cancel(7, "came back")
+    assert isinstance(decide(missed, enrolment, [], NOON + HOUR, ANN), Deliver)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,279 @@
+"""Decides what a batch of events, days, absences or articles begins, restarts and ends."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from pushctl.model import Json, Millis
+from pushctl.rules import timing
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.changes import Changes, Interest
+from pushctl.rules.triggers.enrolment import Enrolment, Event, State, decide
+from pushctl.rules.triggers.entry import Enter, Entry, Refuse, Restart, begin, enter, join
+from pushctl.rules.triggers.facts import Device, Facts
+from pushctl.rules.triggers.trigger import Trigger, by_event
+
+# Events that tell of interest in a product: their "id" or "product" names it.
+_INTEREST = frozenset({"product_viewed", "wishlisted", "stock_awaited"})
+
+_NEWEST = 2**62  # behind all rows: what this batch has begun
+
+
+class Enrolling:
+    """
+    Decides one thing after the other; each sees what those before it have changed.
+
+    ``changes`` is what then has to be written.
+    """
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+        self._settings = facts.settings
+        triggers = list(facts.settings.triggers.values())
+        self._stops = frozenset[str]().union(*(one.stops for one in triggers))
+        self._begins = by_event(triggers)
+        self._causes = set(facts.causes)
+        self._enrolments: dict[int, dict[int, Enrolment]] = {}  # by subscription and row
+        for one in facts.enrolments:
+            self._enrolments.setdefault(one.subscription, {})[one.id] = one
+        self._reasons = dict(facts.reasons)
+        self._begun = 0
+        self.changes = Changes(facts.now)
+
+    def take(self, event: Event) -> None:
+        """Decide what an event of a known or unknown subscription does."""
+        device = self._facts.people.devices.get(event.subscription)
+        if device is None:
+            return
+        event = replace(event, name=cart.meaning(event.name, event.properties))
+        self._note_interest(event, device)
+        if event.name in self._stops:
+            self._stop(event, device)
+        begins = self._begins.get(event.name)
+        if begins and device.active:
+            before = self._facts.baskets.get(event.id)
+            origins = self._settings.origins(device.site)
+            basket = cart.at(event.name, event.properties, before, origins)
+            for trigger in begins:
+                self._enter(trigger, event, device, basket)
+
+    def begin(
+        self,
+        trigger: Trigger,
+        device: Device,
+        occurrence: str,
+        at: Millis,
+        context: Mapping[str, Json],
+    ) -> None:
+        """Decide what a day, an absence or an article does that no event began."""
+        said = _name_occurrence(trigger, occurrence, context)
+        if not self._facts.in_audience(trigger.name, device):
+            if trigger.feed is None:  # whom an article isn't for has lost nothing
+                self._write(trigger, Refuse("not in the audience"), device, said)
+            return
+        people = self._facts.people.same(device)
+        if (trigger.name, device.subscription, occurrence) in self._causes:
+            return  # a scan looks at the same stretch more than once
+        if any((trigger.name, one, occurrence) in self._causes for one in people):
+            elsewhere = Refuse("it began on another device of theirs")
+            self._write(trigger, elsewhere, device, said)
+            return
+        person = self._facts.build_person(device)
+        if trigger.inactive and person.last_seen_at + trigger.inactive > at:
+            return  # another device of theirs was here since
+        event = Event(0, device.subscription, trigger.kind, at)
+        fresh = begin(trigger, event, device.public_id, person.zone, context)
+        latest = self._find_latest(trigger.name, people)
+        entry = join(trigger, replace(fresh, occurrence=occurrence), latest, said)
+        self._write(trigger, entry, device, said)
+
+    # --- what an event does ------------------------------------------------------------
+
+    def _note_interest(self, event: Event, device: Device) -> None:
+        """Add which products a person looked at, put into the basket, or bought."""
+        products: Iterable[Any]
+        if event.name == cart.PURCHASE:
+            # Who has bought a product wants to hear of no lower price for it.
+            before = self._facts.baskets.get(event.id)
+            bought = _list_products(cart.read(event.properties, ()))
+            if not bought and (basket := cart.at(event.name, event.properties, before, ())):
+                bought = _list_products(basket)
+            products = [str(product)[:200] for product in bought if product]
+            people = self._facts.people.same(device)
+            self.changes.interests.append(Interest(products, people, event.at, bought=True))
+            return
+        if event.name in _INTEREST:
+            products = [event.properties.get("product", event.properties.get("id"))]
+        elif cart.tells(event.name, event.properties):
+            products = _list_products(cart.read(event.properties, ()))
+        else:
+            return
+        texts = [str(one)[:200] for one in products if isinstance(one, str | int) and one]
+        if texts:
+            mine = (device.subscription,)
+            self.changes.interests.append(Interest(texts, mine, event.at, bought=False))
+
+    def _stop(self, event: Event, device: Device) -> None:
+        """End the person's enrolments that the event ends."""
+        for enrolment in self._list_active(self._facts.people.same(device)):
+            trigger = self._settings.triggers.get(enrolment.trigger)
+            if trigger is None or event.name not in trigger.stops:
+                continue
+            if event.at < enrolment.entered_at:
+                continue
+            theirs = self._facts.people.devices[enrolment.subscription]
+            person = self._facts.build_person(theirs)
+            intent = decide(trigger, enrolment, [event.name], self._facts.now, person)
+            if intent is not None:
+                self._keep(self.changes.carry_out(trigger, enrolment, intent, person.zone))
+                self._remember(trigger, theirs.subscription, intent.reason)
+
+    def _enter(
+        self, trigger: Trigger, event: Event, device: Device, basket: Mapping[str, Json] | None
+    ) -> None:
+        people = self._facts.people.same(device)
+        entry = enter(
+            trigger,
+            event,
+            self._find_latest(trigger.name, people),
+            public_id=device.public_id,
+            zone=self._facts.zone(device),
+            context=context(event, basket),
+            history=self._list_history(trigger, event, people),
+            seen=self._facts.list_seen(trigger, device, event.at, f"event:{event.id}"),
+            site=device.site,
+        )
+        if isinstance(entry, Enter):
+            if trigger.name in self._settings.unreadable:
+                entry = Refuse("the audience can't be read")
+            elif not self._facts.in_audience(trigger.name, device, self.changes.tags):
+                entry = Refuse("not in the audience")
+        if entry is not None:
+            self._write(trigger, entry, device, event.name)
+
+    def _list_history(
+        self, trigger: Trigger, event: Event, people: Collection[int]
+    ) -> list[Event]:
+        """Return the person's events that the trigger's sequence may hold."""
+        if len(trigger.on) < 2:
+            return []
+        since = event.at - (trigger.within or 0)
+        return [
+            past
+            for one in people
+            for past in self._facts.events.get(one, ())
+            if past.name in trigger.on and past.at >= since
+        ]
+
+    # --- what becomes of it -------------------------------------------------------------
+
+    def _write(self, trigger: Trigger, entry: Entry, device: Device, said: str) -> None:
+        """Add what becomes of something that could begin an enrolment; *said* names it."""
+        match entry:
+            case Enter():
+                self._begin(trigger, entry, device)
+            case Restart(enrolment, reason):
+                self.changes.tally["restarted"] += 1
+                self.changes.save(enrolment, reason)
+                self._keep(enrolment)
+                for one in {device.subscription, enrolment.subscription}:
+                    self._record(trigger, one, enrolment.id, "restarted", reason)
+            case Refuse(why):
+                reason = f"{said}: {why}"
+                self.changes.tally["refused"] += 1
+                # Once is enough: a page view a second must not fill the file with the same no.
+                last = self._reasons.get((trigger.name, device.subscription))
+                if last is None or last[1] != reason:
+                    self._record(trigger, device.subscription, None, "refused", reason)
+
+    def _begin(self, trigger: Trigger, entry: Enter, device: Device) -> None:
+        """Add a new enrolment, and end those of the person that it takes over from."""
+        if entry.ends is not None:
+            for old in self._list_active(self._facts.people.same(device)):
+                if old.trigger == trigger.name:
+                    self._take_over(trigger, old, device)
+        fresh = entry.enrolment
+        if (trigger.name, fresh.subscription, fresh.occurrence) in self._causes:
+            return
+        self._begun += 1
+        fresh = replace(fresh, id=-self._begun)
+        self.changes.save(fresh, entry.reason)
+        self._keep(fresh)
+        self.changes.tally["entered" if fresh.active else "held out"] += 1
+        kind = "entered" if fresh.active else fresh.state.value
+        reason = entry.reason if fresh.active else "in the control group: no messages"
+        self._record(trigger, device.subscription, fresh.id, kind, reason)
+        if fresh.active:
+            self.changes.set_tag(device.subscription, trigger.tag, on=True)
+
+    def _take_over(self, trigger: Trigger, old: Enrolment, device: Device) -> None:
+        why = "a newer enrolment took over"
+        if old.subscription != device.subscription:
+            why = f"a newer enrolment took over, on another device: {device.public_id}"
+            self._record(trigger, old.subscription, old.id, State.SUPERSEDED, why)
+        self._keep(self.changes.end(old, State.SUPERSEDED, why, trigger.tag))
+
+    def _record(
+        self, trigger: Trigger, subscription: int, enrolment: int | None, kind: str, reason: str
+    ) -> None:
+        self.changes.record(trigger.name, subscription, enrolment, kind, reason)
+        self._remember(trigger, subscription, reason)
+
+    def _remember(self, trigger: Trigger, subscription: int, reason: str) -> None:
+        last = self._reasons.get((trigger.name, subscription))
+        if last is None or last[0] <= self._facts.now:
+            self._reasons[trigger.name, subscription] = self._facts.now, reason
+
+    def _keep(self, enrolment: Enrolment) -> None:
+        """Let what comes later in the batch see an enrolment as it is now."""
+        theirs = self._enrolments.setdefault(enrolment.subscription, {})
+        old = theirs.get(enrolment.id)
+        if old is not None:
+            self._causes.discard((old.trigger, old.subscription, old.occurrence))
+        self._causes.add((enrolment.trigger, enrolment.subscription, enrolment.occurrence))
+        theirs[enrolment.id] = enrolment
+
+    def _list_active(self, people: Collection[int]) -> list[Enrolment]:
+        return [
+            enrolment
+            for one in people
+            for enrolment in list(self._enrolments.get(one, {}).values())
+            if enrolment.active
+        ]
+
+    def _find_latest(self, trigger: str, people: Collection[int]) -> Enrolment | None:
+        """Return the newest enrolment of *people* in *trigger*; an active one goes first."""
+        theirs = (
+            enrolment
+            for one in people
+            for enrolment in self._enrolments.get(one, {}).values()
+            if enrolment.trigger == trigger
+        )
+        return max(theirs, key=_rank, default=None)
+
+
+def _rank(enrolment: Enrolment) -> tuple[bool, Millis, int]:
+    row = enrolment.id if enrolment.id > 0 else _NEWEST - enrolment.id
+    return enrolment.active, enrolment.entered_at, row
+
+
+def _list_products(basket: Mapping[str, Json]) -> list[Json]:
+    return [item["id"] for item in basket["items"]]
+
+
+def _name_occurrence(trigger: Trigger, occurrence: str, context: Mapping[str, Json]) -> str:
+    """Return what began an enrolment, for people."""
+    if trigger.inactive is not None:
+        return f"an absence of {timing.say(trigger.inactive)}"
+    if trigger.feed is not None:
+        return f"the article “{context['event']['title']}”"
+    return f"the day {occurrence.removeprefix('date:')}"
+
+
+def context(event: Event, basket: Mapping[str, Json] | None) -> dict[str, Json]:
+    """Return what an enrolment that *event* began may speak of, and what its tiers look at."""
+    told = {key: value for key, value in event.properties.items() if key != "items"}
+    found: dict[str, Json] = {"event": told, "value": cart.value(told, basket)}
+    if basket is not None:
+        found["cart"] = basket
+    return found

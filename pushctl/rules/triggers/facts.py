@@ -1,0 +1,211 @@
+"""
+What deciding about triggers is given: the settings of pushctl.toml, and facts of a batch.
+
+jobs/triggers/facts.py loads all facts of a batch before anything of it is decided.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import NamedTuple
+
+from pushctl.errors import InputError, PushctlError
+from pushctl.model import Json, Millis
+from pushctl.rules import timing
+from pushctl.rules.audience import expression as tree
+from pushctl.rules.audience.expression import Expression
+from pushctl.rules.shops import cart
+from pushctl.rules.triggers.enrolment import Enrolment, Event, Person
+from pushctl.rules.triggers.trigger import Frequency, Trigger
+from pushctl.rules.web import fields
+
+# By subscription and folded name: the tag that was set; None: removed.
+TagChanges = Mapping[tuple[int, str], str | None]
+_NONE: TagChanges = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    timezone: str  # an IANA name
+    origins: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    triggers: Mapping[str, Trigger]
+    frequency: Frequency
+    sites: Mapping[str, Site]
+    audiences: Mapping[str, Expression]  # by trigger, as ``write_outline`` returns them
+    parts: Mapping[str, Expression]  # what the segments in *audiences* stand for
+    unreadable: Mapping[str, PushctlError]  # the triggers that rest for their audience
+
+    def zone(self, timezone: str | None, site: str) -> tzinfo:
+        """Return the zone that a browser named, else its site's."""
+        known = self.sites.get(site)
+        return timing.zone(timezone, known.timezone if known else "UTC")
+
+    def origins(self, site: str) -> tuple[str, ...]:
+        """Return the origins of a site, its own first; none for an unknown site."""
+        known = self.sites.get(site)
+        return known.origins if known else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """One subscription: the columns that deciding takes."""
+
+    subscription: int
+    public_id: str
+    site: str
+    timezone: str | None
+    active: bool
+    last_seen_at: Millis
+    alias: str | None  # one that the shop signed: all its devices are one person
+    site_id: int
+
+    @property
+    def key(self) -> str:
+        """Return a name that all subscriptions of one person and site share."""
+        return f"{self.site_id}:{self.alias}" if self.alias else f"#{self.subscription}"
+
+
+class Sent(NamedTuple):
+    """A message that went out, or is about to."""
+
+    subscription: int
+    enrolment: int  # 0: of a broadcast
+    at: Millis
+    planned: bool  # it is withdrawn with its enrolment
+
+
+Messages = Mapping[int, Sequence[Sent]]  # by subscription
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    devices: Mapping[int, Device]
+    persons: Mapping[str, tuple[int, ...]]  # the subscriptions behind each Device.key
+
+    def same(self, device: Device) -> tuple[int, ...]:
+        """Return all subscriptions of a device's person, its own included."""
+        return self.persons[device.key]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """
+    What deciding about a batch at *now* is given; numbers without a name are subscriptions.
+    """
+
+    settings: Settings
+    now: Millis
+    people: People
+    members: Mapping[str, Collection[int]] = field(default_factory=dict)  # by Settings.parts
+    tags: Collection[tuple[int, str]] = ()  # subscription, folded name
+    events: Mapping[int, Sequence[Event]] = field(default_factory=dict)
+    emptied: Collection[int] = ()  # the events that leave nothing in the basket
+    # for what is due
+    sent: Messages = field(default_factory=dict)
+    written: Messages = field(default_factory=dict)  # by enrolments alone
+    templates: Mapping[str, Mapping[str, str] | PushctlError] = field(default_factory=dict)
+    # for what begins
+    enrolments: Sequence[Enrolment] = ()
+    causes: Collection[tuple[str, int, str]] = ()  # trigger, subscription, occurrence
+    reasons: Mapping[tuple[str, int], tuple[Millis, str]] = field(default_factory=dict)
+    baskets: Mapping[int, tuple[str, Mapping[str, Json]]] = field(default_factory=dict)
+
+    def zone(self, device: Device) -> tzinfo:
+        return self.settings.zone(device.timezone, device.site)
+
+    def build_person(self, device: Device) -> Person:
+        """Return what is known of a device's person, but for what limits their messages."""
+        devices = (self.people.devices[one] for one in self.people.same(device))
+        return Person(
+            subscription=device.subscription,
+            key=device.key,
+            public_id=device.public_id,
+            zone=self.zone(device),
+            active=device.active,
+            last_seen_at=max(one.last_seen_at for one in devices),
+        )
+
+    def list_seen(
+        self, trigger: Trigger, device: Device, since: Millis, besides: str
+    ) -> frozenset[str]:
+        """Return the person's events from then on that end enrolments, *besides* its cause."""
+        names = (
+            cart.EMPTIED if event.id in self.emptied else event.name
+            for one in self.people.same(device)
+            for event in self.events.get(one, ())
+            if event.at >= since and f"event:{event.id}" != besides
+        )
+        return trigger.stops.intersection(names)
+
+    def in_audience(self, trigger: str, device: Device, changed: TagChanges = _NONE) -> bool:
+        """Say whether a device is in a trigger's audience once its tags have *changed*."""
+        audience = self.settings.audiences.get(trigger)
+        if audience is None:
+            return True
+        return device.active and self._holds(audience, device.subscription, changed)
+
+    def _holds(self, part: Expression, subscription: int, changed: TagChanges) -> bool:
+        match part:
+            case tree.Segment(name):
+                return subscription in self.members[name]
+            case tree.Tag(name):
+                key = subscription, fields.fold(name)
+                return changed[key] is not None if key in changed else key in self.tags
+            case tree.And(parts):
+                return all(self._holds(one, subscription, changed) for one in parts)
+            case tree.Or(parts):
+                return any(self._holds(one, subscription, changed) for one in parts)
+            case tree.Not(one):
+                return not self._holds(one, subscription, changed)
+        raise ValueError(f"an outline holds no {part!r}")
+
+
+def list_stopping(trigger: Trigger) -> frozenset[str]:
+    """Return the names of events that may end an enrolment, as browsers send them."""
+    return trigger.stops | ({cart.UPDATED} if cart.EMPTIED in trigger.stops else frozenset())
+
+
+def write_outline(
+    audience: Expression, tags: Collection[str | None], parts: dict[str, Expression]
+) -> Expression:
+    """
+    Return *audience* with a segment for each part that asks for none of *tags* (folded).
+
+    Triggers set *tags* while a batch is decided, so these alone are looked up one by one; the
+    store answers the rest at once. *parts* gets what each segment stands for.
+    """
+    if not any(
+        isinstance(one, tree.Tag) and fold_tag(one.name) in tags for one in tree.walk(audience)
+    ):
+        name = tree.text(audience)
+        parts[name] = audience
+        return tree.Segment(name)
+    match audience:
+        case tree.And(inner):
+            return tree.And(tuple(write_outline(one, tags, parts) for one in inner))
+        case tree.Or(inner):
+            return tree.Or(tuple(write_outline(one, tags, parts) for one in inner))
+        case tree.Not(one):
+            return tree.Not(write_outline(one, tags, parts))
+    return audience
+
+
+def list_parts(audience: Expression) -> set[str]:
+    """Return the names of the segments in an outline."""
+    return {one.name for one in tree.walk(audience) if isinstance(one, tree.Segment)}
+
+
+def list_tags(audience: Expression) -> set[str]:
+    """Return the folded tags in an outline."""
+    return {fields.fold(one.name) for one in tree.walk(audience) if isinstance(one, tree.Tag)}
+
+
+def fold_tag(name: str) -> str | None:
+    try:
+        return fields.fold(name)
+    except InputError:  # no tag can be called so
+        return None
