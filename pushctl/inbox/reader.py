@@ -10,11 +10,12 @@ from typing import BinaryIO, NamedTuple
 
 from pushctl.inbox.lines import MAX_LINE, BadLine, decode
 from pushctl.model import InboxRecord, Millis
+from pushctl.rules.units import MINUTE
 
 _NAME = re.compile(r"(\d{13})-[0-9a-z]+\.seg", re.ASCII)
 # A request is stamped before it is written, so the first record of a segment need
 # not be its earliest; but nearly.
-_OVERLAP: Millis = 60_000
+_OVERLAP: Millis = MINUTE
 # How far ahead of ours a receiver's clock may be for its records to be waited for.
 _AHEAD: Millis = 10_000
 

@@ -20,12 +20,13 @@ from cryptography.hazmat.primitives.serialization import (
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
 from pushctl.rules import tokens
+from pushctl.rules.units import HOUR, MINUTE, SECOND
 from pushctl.rules.web import keys
 
 # Twelve hours survive a clock that is up to twelve hours wrong either way; services
 # refuse more than 24 (RFC 8292, section 2). Renewed when half of it is gone.
-_LIFE: Millis = 12 * 3600 * 1000
-_CLOCK_JUMP: Millis = 5 * 60 * 1000
+_LIFE: Millis = 12 * HOUR
+_CLOCK_JUMP: Millis = 5 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -223,14 +224,14 @@ def header(origin: str, key: Key, contact: str, now: Millis) -> str:
     kept = _cache.get(name)
     if kept is not None:
         age = now - kept.at
-        jump = abs(age - (steady - kept.monotonic) * 1000)
+        jump = abs(age - (steady - kept.monotonic) * SECOND)
         if 0 <= age < _LIFE // 2 and jump <= _CLOCK_JUMP:
             return kept.text
     from py_vapid import Vapid02
 
     # A dict of its own: py_vapid's callers have sent the first origin's audience to
     # all others by sharing one.
-    claims = {"aud": origin, "exp": (now + _LIFE) // 1000, "sub": contact}
+    claims = {"aud": origin, "exp": (now + _LIFE) // SECOND, "sub": contact}
     signer = Vapid02.from_pem(key.pem)
     # It knows no web address with a path; check_contact knows better.
     signer.conf = {"no-strict": True}

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
+from pushctl.rules.units import HOUR
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 
 # What a push service may ask for, at most (rules/delivery/retry), and a little.
-HOUR: Millis = 3600 * 1000
 LONGEST: Millis = 25 * HOUR
 
 

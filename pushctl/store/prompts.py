@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from pushctl.model import Json, Millis
 from pushctl.rules.figures.figure import Row
+from pushctl.rules.units import DAY
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
-DAY: Millis = 86_400_000
 MOST = 2_000  # rows for a site and day
 OTHER = "other"
 

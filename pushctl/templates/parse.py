@@ -16,6 +16,7 @@ from pushctl.errors import InputError, Problem
 from pushctl.model import Json
 from pushctl.rules import timing
 from pushctl.rules.messages import languages, values
+from pushctl.rules.units import SECOND
 from pushctl.templates import sandbox
 
 DEFAULT_TTL = 24 * 3600
@@ -206,7 +207,7 @@ def _settings(parsed: Parsed, main: _File) -> None:
     ttl = table.get("ttl", DEFAULT_TTL)
     if isinstance(ttl, str):
         try:
-            ttl = timing.duration(ttl) // 1000
+            ttl = timing.duration(ttl) // SECOND
         except InputError as error:
             main.problem(f"ttl: {error}", "Write ttl = '30m'.", main.line("ttl"))
             ttl = DEFAULT_TTL

@@ -41,6 +41,7 @@ from pushctl.rules import timing, tokens
 from pushctl.rules.audience import expression, parse
 from pushctl.rules.delivery import answers, endpoints
 from pushctl.rules.messages import languages
+from pushctl.rules.units import DAY
 from pushctl.rules.web import agents, fields, keys, reserved_tags
 from tests.faults.fuzz_receiver import BODIES
 from tests.support import NOON, auth, database
@@ -48,7 +49,6 @@ from tests.support import receiving as r
 from tests.support.posting import SECRET, Browser, make_project
 
 HOSTS = ("fcm.googleapis.com", "updates.push.services.mozilla.com", ".notify.windows.com")
-DAY = 86_400_000
 
 Target = Callable[[bytes], None]
 

@@ -29,12 +29,13 @@ from pushctl.model import (
 )
 from pushctl.rules import schedule, timing
 from pushctl.rules.schedule import Passed
+from pushctl.rules.units import DAY, MINUTE, SECOND
 from pushctl.store import Store
 from pushctl.templates import Template
 
 URGENCIES = ("very-low", "low", "normal", "high")
-MAX_TTL: Millis = 28 * timing.DAY  # what push services keep a message at most
-MAX_OVER: Millis = 28 * timing.DAY
+MAX_TTL: Millis = 28 * DAY  # what push services keep a message at most
+MAX_OVER: Millis = 28 * DAY
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
         languages=_languages(store, config, template, receivers),
         example=_example(store, config, template, receivers, title, now),
         options=options,
-        expires_after=max(ttl * timing.SECOND, timing.MINUTE),
+        expires_after=max(ttl * SECOND, MINUTE),
         over=timing.duration(wish.over) if wish.over else 0,
         at=at,
     )
@@ -279,10 +280,10 @@ def _options(wish: Wish) -> dict[str, Json]:
     if wish.limit is not None and wish.limit < 1:
         raise InputError("--limit is at least 1")
     if wish.ttl is not None:
-        ttl = timing.duration(wish.ttl) if not wish.ttl.isdecimal() else int(wish.ttl) * 1000
+        ttl = timing.duration(wish.ttl) if not wish.ttl.isdecimal() else int(wish.ttl) * SECOND
         if ttl > MAX_TTL:
             raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
-        options["ttl"] = ttl // 1000
+        options["ttl"] = ttl // SECOND
     if wish.urgency is not None:
         if wish.urgency not in URGENCIES:
             raise InputError(f"--urgency is one of {', '.join(URGENCIES)}")

@@ -26,13 +26,14 @@ from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.push import journal
 from pushctl.rules.delivery import retry
+from pushctl.rules.units import MINUTE
 from pushctl.store import Store
 from pushctl.store.deliveries import Claimed
 from pushctl.templates import Template
 
 CLAIM = 2_000  # rows in one transaction
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
-AGAIN: Millis = 15 * retry.MINUTE  # until a service that refuses us is tried again
+AGAIN: Millis = 15 * MINUTE  # until a service that refuses us is tried again
 
 
 class Sending:

@@ -19,14 +19,14 @@ from pushctl.model import Millis
 from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.delivery.lane import Lane, allowance, heard, pace, slowed
-from pushctl.rules.delivery.retry import SECOND
+from pushctl.rules.units import DAY, SECOND
 from pushctl.store.origins import Origin
 
 # Letters of a service that holds us for longer than this are given back.
 PATIENCE: Millis = 3 * SECOND
 
 # A Retry-After is at most a day (retry.within_day): more is left from a clock that leapt.
-LONGEST: Millis = retry.DAY + retry.LONGEST_PAUSE
+LONGEST: Millis = DAY + retry.LONGEST_PAUSE
 
 
 class Given(NamedTuple):

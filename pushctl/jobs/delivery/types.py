@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pushctl.jobs.delivery.render import Item
 from pushctl.model import Campaign, Millis, Outcome
 from pushctl.push import journal
-from pushctl.rules.delivery.retry import SECOND
+from pushctl.rules.units import SECOND
 
 # What a rate limit lets out within this time stays here; the rest comes back later.
 PACED: Millis = 2 * SECOND

@@ -12,6 +12,7 @@ from pushctl.rules import timing
 from pushctl.rules.figures import campaigns, subscribers
 from pushctl.rules.figures import prompts as invitations
 from pushctl.rules.figures.figure import Row, Table
+from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.reports import SPLITS
 
@@ -122,6 +123,6 @@ def prompts(
     *last* counts days of UTC, today among them. Raises NotFoundError for an unknown site.
     """
     _site(store, site)  # one that there is
-    since = None if last is None else (now // timing.DAY - last + 1) * timing.DAY
+    since = None if last is None else (now // DAY - last + 1) * DAY
     table = invitations.PROMPTS[by]
     return [table.fill(row) for row in store.prompts.funnel(by, since, site)]

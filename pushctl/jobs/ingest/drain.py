@@ -18,12 +18,13 @@ from pushctl.jobs.ingest import erasures, traces
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import Millis
+from pushctl.rules.units import DAY
 from pushctl.store import Store
 
 BATCH = 2000
 MOST_REASONS = 50
 # A segment that is copied over once more after this is applied once more.
-CURSORS_KEPT: Millis = 400 * 86_400_000
+CURSORS_KEPT: Millis = 400 * DAY
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pushctl.errors import InputError
 from pushctl.jobs.ingest.verify import Desk, Erased, Verdict, find
 from pushctl.model import InboxRecord, Json, Millis
+from pushctl.rules.units import SECOND
 from pushctl.rules.web import agents, bodies, fields
 from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from pushctl.store.prompts import OTHER, STAGES
@@ -24,7 +25,7 @@ def preferences(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ve
         return known
     tags = desk.store.tags
     if pause:
-        until = record.at + pause * 1000
+        until = record.at + pause * SECOND
         tags.add([known.id], PAUSED, record.at, until)
         desk.store.schedules.withhold(known.id, until, "asked for a pause", record.at)
     elif pause == 0:

@@ -10,6 +10,7 @@ from pushctl.errors import InputError
 from pushctl.model import Json, Millis, SubscriptionState
 from pushctl.rules import tokens
 from pushctl.rules.delivery import endpoints
+from pushctl.rules.units import DAY
 from pushctl.rules.web import fields, keys
 from pushctl.store.imports import Row
 from pushctl.store.subscriptions import MAX_ATTRIBUTES
@@ -202,7 +203,7 @@ def _moment(given: Mapping[str, Json], name: str, now: Millis) -> Millis | None:
         number = _iso(name, text)
     else:
         number = number if abs(number) > 1e11 else number * 1000
-    if not 0 <= number <= now + 86_400_000:
+    if not 0 <= number <= now + DAY:
         raise InputError(f"{name} is not between 1970 and now")
     return min(int(number), now)
 

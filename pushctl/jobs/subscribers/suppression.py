@@ -8,13 +8,13 @@ people out, triggers skip their steps; transactional triggers write to everybody
 from collections.abc import Collection
 
 from pushctl.model import Millis
-from pushctl.rules import timing
 from pushctl.rules.audience.expression import And, Expression, Tag
+from pushctl.rules.units import WEEK
 from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from pushctl.store import Store
 
 # What "fewer" means: one message in so long.
-FEWER_WITHIN: Millis = timing.WEEK
+FEWER_WITHIN: Millis = WEEK
 
 PAUSE = "asked for a pause"
 ENOUGH = "asked for fewer messages, and had one within a week"

@@ -15,11 +15,12 @@ from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolment import Event, Person
 from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
 from pushctl.rules.triggers.trigger import Frequency, From, Kind, Step, Trigger
+from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.idle import NEXT_SCAN_KEY
 
 # A rehearsal ends here: the longest drip is shorter.
-REHEARSED: Millis = 400 * timing.DAY
+REHEARSED: Millis = 400 * DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,19 +13,19 @@ from pushctl.errors import InputError
 from pushctl.jobs.subscribers import carts
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import Enrolment, Event, State, decide, observe
 from pushctl.rules.triggers.entry import Enter, Entry, Refuse, Restart, enter
 from pushctl.rules.triggers.rehearsal import context
 from pushctl.rules.triggers.trigger import Trigger, by_event
+from pushctl.rules.units import DAY
 from pushctl.store.enrolments import Who
 
 _BATCH = 500
 _EVENTS, _SHOWN = "sweep.events", "sweep.shown"
 
 # A first sweep begins here: what is older would be late for everything anyway.
-_FIRST_LOOK_BACK: Millis = timing.DAY
+_FIRST_LOOK_BACK: Millis = DAY
 
 # Events that tell of interest in a product: their "id" or "product" names it.
 _INTEREST = frozenset({"product_viewed", "wishlisted", "stock_awaited"})

@@ -31,6 +31,7 @@ from pushctl.rules.triggers.enrolment import (
     after,
 )
 from pushctl.rules.triggers.trigger import Frequency, Trigger, campaign_name
+from pushctl.rules.units import SECOND
 from pushctl.store import Store
 from pushctl.store.campaigns import BY_HAND
 from pushctl.store.enrolments import Decision, Planned, Who
@@ -229,7 +230,7 @@ class Walks:
         name = campaign_name(trigger.name, step, template, declared.templates)
         options: dict[str, Json] = {}
         if declared.ttl is not None:
-            options["ttl"] = declared.ttl // timing.SECOND
+            options["ttl"] = declared.ttl // SECOND
         if declared.promo:
             options["extra"] = {"promo": declared.promo}
         made = self.store.triggers.step_campaign(

@@ -12,9 +12,9 @@ from typing import Any
 from pushctl import web
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.trigger import Trigger
+from pushctl.rules.units import DAY, SECOND, WEEK
 
 MAX_BYTES = 2_000_000
 _POLICY = web.Policy(
@@ -28,7 +28,7 @@ _POLICY = web.Policy(
 _MAX_TEXT = 300
 # Somebody who republishes the whole archive means one message, not two hundred.
 _MOST_AT_ONCE = 1
-NEWS_LAST: Millis = timing.WEEK
+NEWS_LAST: Millis = WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def new_items(
     if since is None:
         return [], keys
     known = walks.store.triggers.known_items(trigger.name, keys)
-    oldest = walks.now - NEWS_LAST if walks.now - since > timing.DAY else 0
+    oldest = walks.now - NEWS_LAST if walks.now - since > DAY else 0
     fresh = [
         item
         for item in items
@@ -99,7 +99,7 @@ def _item(entry: Any, origins: tuple[str, ...]) -> Item | None:
     return Item(
         key,
         {name: value for name, value in found.items() if value},
-        timegm((*dated, 0, 0, 0)) * timing.SECOND if len(dated) == 6 else None,
+        timegm((*dated, 0, 0, 0)) * SECOND if len(dated) == 6 else None,
     )
 
 

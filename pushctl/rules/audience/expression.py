@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from pushctl.model import Millis
 from pushctl.rules import timing
+from pushctl.rules.units import DAY
 
 Value = str | int | float | bool
 
@@ -244,7 +245,7 @@ def _counted(count: Count) -> str:
 
 def _span(length: Millis) -> str:
     # People think of an audience in days: 14d rather than 2w.
-    days, rest = divmod(length, timing.DAY)
+    days, rest = divmod(length, DAY)
     return timing.say(length) if rest else f"{days}d"
 
 

@@ -13,10 +13,10 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pushctl.model import Answer, Millis, Outcome
+from pushctl.rules.units import DAY, MINUTE, SECOND
 
-SECOND: Millis = 1000
-_DEFAULT_WAIT: Millis = 60 * SECOND
-_LONGEST_WAIT: Millis = 24 * 3600 * SECOND
+_DEFAULT_WAIT: Millis = MINUTE
+_LONGEST_WAIT: Millis = DAY
 
 
 class Verdict(NamedTuple):

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pushctl.model import Json, Millis
+from pushctl.rules.units import SECOND
 
 MAX_TEXT = 1000  # characters of one value
 MAX_ITEMS = 100  # of one list or table
@@ -152,4 +153,4 @@ def _attributes(receiver: Any, needs: _Needs) -> dict[str, Json]:
 
 
 def _day(at: Millis) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")
+    return datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y-%m-%d")

@@ -24,6 +24,7 @@ from pushctl.rules.triggers.trigger import (
     Tier,
     Trigger,
 )
+from pushctl.rules.units import DAY, MINUTE
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -32,8 +33,8 @@ _KEYS = frozenset(field.name for field in fields(Trigger) if field.name not in (
 _STEP_KEYS = frozenset(
     {*(field.name for field in fields(Step) if field.name != "since"), "from", "template"}
 )
-_DEFAULT_GOAL_WITHIN = 7 * timing.DAY
-_LONGEST_LIFE = 28 * timing.DAY  # of a message; some push services refuse more
+_DEFAULT_GOAL_WITHIN = 7 * DAY
+_LONGEST_LIFE = 28 * DAY  # of a message; some push services refuse more
 
 
 class _Table:
@@ -187,7 +188,7 @@ def _step(number: int, values: Json, above: _Table) -> Step:
         read.blame("from", "counts from a message before the first", "Leave it out in step 1.")
     if step.ttl is not None and step.ttl > _LONGEST_LIFE:
         read.blame("ttl", "is over four weeks", "Push services keep nothing longer: 4w.")
-    if step.max_late < timing.MINUTE:
+    if step.max_late < MINUTE:
         read.blame(
             "max_late", "is under a minute", "A sweep comes once a minute: give it more."
         )

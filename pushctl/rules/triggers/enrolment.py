@@ -23,12 +23,13 @@ from pushctl.rules.triggers.trigger import (
     Trigger,
     template_for,
 )
+from pushctl.rules.units import HOUR, MINUTE, SECOND
 
 # A report of "shown" may be late by what a browser keeps it for, offline.
-_REPORT_SLACK: Millis = timing.HOUR
+_REPORT_SLACK: Millis = HOUR
 
 # Between two steps of a walk that are overdue both.
-_BREATH: Millis = 5 * timing.MINUTE
+_BREATH: Millis = 5 * MINUTE
 
 
 class State(StrEnum):
@@ -214,7 +215,7 @@ def choose(
         if winner == trigger.name and device != person.subscription:
             chosen.append(Cancel(intent.enrolment, "another device of theirs gets it"))
             continue
-        until = now + max(frequency.spacing, timing.MINUTE)
+        until = now + max(frequency.spacing, MINUTE)
         why = f"{winner} goes first"
         chosen.append(_hold(trigger.steps[intent.step - 1], intent, until, why))
     return chosen
@@ -334,7 +335,7 @@ def _at_its_time(
     if failed is not None:
         return Skip(enrolment.id, number, f"when: not {failed}")
     if now - due > step.max_late:
-        late = timing.say((now - due) // timing.SECOND * timing.SECOND)
+        late = timing.say((now - due) // SECOND * SECOND)
         return Expire(
             enrolment.id, number, f"{late} late, more than {timing.say(step.max_late)}"
         )
@@ -361,7 +362,7 @@ def _at_its_time(
         return _hold(step, intent, free, f"frequency cap: {cap}")
     apart = person.written_at + frequency.spacing
     if now < apart and not trigger.transactional:
-        apart = max(apart, now + timing.MINUTE)
+        apart = max(apart, now + MINUTE)
         return _hold(step, intent, apart, "another message went out just before")
     return intent
 
@@ -373,7 +374,7 @@ def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> M
     recent = sorted(at for at in sent if at > now - frequency.within)
     if len(recent) < frequency.messages:
         return None
-    return max(recent[-frequency.messages] + frequency.within, now + timing.MINUTE)
+    return max(recent[-frequency.messages] + frequency.within, now + MINUTE)
 
 
 def _hold(step: Step, intent: Deliver, until: Millis, why: str) -> Hold | Expire:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import (
     Deliver,
@@ -24,6 +23,7 @@ from pushctl.rules.triggers.enrolment import (
 )
 from pushctl.rules.triggers.entry import Enter, Refuse, Restart, enter, not_meant
 from pushctl.rules.triggers.trigger import Frequency, Trigger, by_event
+from pushctl.rules.units import MINUTE
 
 _KEEP_SENT = 50
 
@@ -87,7 +87,7 @@ class Rehearsal:
     def next_at(self) -> Millis | None:
         """Return the minute in which a sweep has something to decide."""
         minutes = (
-            (name, -(-walk.next_at // timing.MINUTE) * timing.MINUTE)
+            (name, -(-walk.next_at // MINUTE) * MINUTE)
             for name, walk in self.walks.items()
             if walk.active and walk.next_at is not None
         )
@@ -115,7 +115,7 @@ class Rehearsal:
             elif intent is not None:
                 yield from self._carry_out(trigger, walk, intent, now)
             else:
-                self.walks[name] = replace(walk, next_at=now + timing.MINUTE)
+                self.walks[name] = replace(walk, next_at=now + MINUTE)
         for chosen in choose(due, self.frequency, now):
             walk = next(one for one in self.walks.values() if one.id == chosen.enrolment)
             yield from self._carry_out(self.triggers[walk.trigger], walk, chosen, now)

@@ -11,11 +11,12 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
+from pushctl.rules.units import DAY, SECOND
 from pushctl.rules.web import fields
 
 MAX_LIST = 100
 # A browser that was offline reports later; beyond this its clock is wrong.
-_LATE: Millis = 30 * 86_400_000
+_LATE: Millis = 30 * DAY
 
 
 def parse(raw: str) -> Mapping[str, Json]:
@@ -77,7 +78,7 @@ def timed_tags(body: Mapping[str, Json], name: str) -> list[tuple[str, Millis | 
         seconds = one.get("seconds")
         if type(seconds) is not int or seconds not in _LIVES:
             raise InputError("a tag's seconds are not from 60 to 315,360,000")
-        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * 1000))
+        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * SECOND))
     return found
 
 

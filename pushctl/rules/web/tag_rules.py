@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pushctl.errors import InputError
 from pushctl.model import Json
 from pushctl.rules.config.checks import Verdict, between
+from pushctl.rules.units import SECOND
 from pushctl.rules.web import fields, reserved_tags
 
 MAX_RULES = 100
@@ -67,7 +68,7 @@ def _duration(value: str, least: int, most: int, example: str) -> Verdict:
 def _seconds(text: str) -> int:
     from pushctl.rules import timing  # zones cost every start, rules are for few
 
-    return timing.duration(text) // timing.SECOND
+    return timing.duration(text) // SECOND
 
 
 def _tag(value: str) -> Verdict:

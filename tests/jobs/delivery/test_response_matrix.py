@@ -23,7 +23,7 @@ from pushctl.demo.pushservice import PushService
 from pushctl.errors import PushctlError
 from pushctl.jobs.delivery import deliver
 from pushctl.model import Campaign, CampaignStatus, Millis
-from tests.support import sending
+from tests.support import SECOND, sending
 from tests.support.answers import (
     HOSTS,
     IN_DOUBT,
@@ -40,7 +40,6 @@ from tests.support.answers import (
 from tests.support.program import pushctl
 from tests.support.sending import APPLE, MOZILLA, Field, soon
 
-SECOND = 1000
 GOOD = 12  # people who are accepted beside the one; more than the first five
 
 NO_ANSWER = {

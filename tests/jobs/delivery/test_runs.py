@@ -27,7 +27,6 @@ from pushctl.store.interactions import Interaction
 from tests.support import DAY, HOUR, MINUTE, halfway, program, sending, wire
 from tests.support.sending import APPLE, FCM, MOZILLA, Field, soon
 
-SECOND = 1000
 AT_ONCE = deliver.Options(patience=0.0)
 
 

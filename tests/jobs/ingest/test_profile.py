@@ -13,6 +13,7 @@ from pushctl.receiver import geo
 from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.visitor import Visitor
 from pushctl.rules import tokens
+from pushctl.rules.units import DAY
 from pushctl.rules.web import agents
 from pushctl.store import Store
 from tests.support import NOON, endpoint
@@ -24,7 +25,6 @@ CHROME = (
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/142.0.0.0 Mobile Safari/537.36"
 )
-DAY = 86_400_000
 
 
 @pytest.fixture

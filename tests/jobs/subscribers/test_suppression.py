@@ -7,7 +7,7 @@ import pytest
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Wish, plan
 from pushctl.jobs.subscribers import suppression
-from pushctl.rules import timing
+from pushctl.rules.units import WEEK
 from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.sending import Field
@@ -38,10 +38,10 @@ def _name(field: Field, person: int) -> str:
 
 def test_a_broadcast_leaves_out_who_paused_until_the_pause_is_over(field: Field) -> None:
     first, second, third = receivers(field)
-    field.store.tags.add([second], PAUSED, NOON, NOON + timing.WEEK)
+    field.store.tags.add([second], PAUSED, NOON, NOON + WEEK)
     assert receivers(field) == [first, third]
     assert receivers(field, limit=2) == [first, third]
-    assert receivers(field, NOON + timing.WEEK) == [first, second, third]
+    assert receivers(field, NOON + WEEK) == [first, second, third]
 
 
 def test_fewer_is_one_message_a_week(field: Field) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from pushctl.rules import timing
 from pushctl.rules.shops import cart
-from pushctl.rules.timing import DAY, HOUR, MINUTE
 from pushctl.rules.triggers.declaration import parse
 from pushctl.rules.triggers.enrolment import (
     Cancel,
@@ -31,6 +30,7 @@ from pushctl.rules.triggers.enrolment import (
 )
 from pushctl.rules.triggers.entry import Enter, Refuse, Restart, date_occurrence, enter
 from pushctl.rules.triggers.trigger import DateRule, Frequency, Trigger
+from pushctl.rules.units import DAY, HOUR, MINUTE
 from tests.support import NOON
 
 BERLIN = timing.zone("Europe/Berlin")
