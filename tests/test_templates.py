@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pushctl import shipped, templates
 from pushctl.errors import InputError, NotFoundError, TemplateError
 from pushctl.model import Subscription, SubscriptionState
+from pushctl.rules import limits
 from pushctl.rules.messages import payload, values
 from pushctl.templates import Template
 from pushctl.templates.text import sample
@@ -255,8 +256,8 @@ def test_long_values_are_cut_and_deep_ones_end() -> None:
     for _ in range(50):
         deep = [deep]
     person = replace(ANNA, attributes={"long": "x" * 9_000, "deep": deep, "many": ["y"] * 500})
-    assert len(body("{{ attributes.long }}", person)) == values.MAX_TEXT
-    assert body("{{ attributes.many|length }}", person) == str(values.MAX_ITEMS)
+    assert len(body("{{ attributes.long }}", person)) == limits.MAX_VALUE_CHARACTERS
+    assert body("{{ attributes.many|length }}", person) == str(limits.MAX_VALUE_ENTRIES)
     with pytest.raises(TemplateError, match="can't be written"):
         body("{{ attributes.deep }}", person)
 
@@ -651,7 +652,7 @@ def test_each_theme_reads_well_with_and_without_values(name: str, language: str)
         # Statements do better than questions (the field's finding).
         assert not any(mark in said for mark in "?؟{}")
         assert "  " not in said
-        assert payload.frame(shown).size < payload.WARN_BYTES / 2
+        assert payload.frame(shown).size < limits.MAX_ANDROID_PAYLOAD_BYTES / 2
         assert shown.url.startswith("https://shop.example/")
         assert len(shown.title) <= 50
         assert all(len(action.title) <= 20 for action in shown.actions)

@@ -7,10 +7,9 @@ from typing import Any, BinaryIO
 
 import orjson
 
+from pushctl.rules.limits import MAX_QUARANTINE_BYTES
+
 QUARANTINE = "quarantine"
-# Strangers can send what only the import finds to be bad, and nobody may have looked for
-# months: beyond this lines are counted, and not kept.
-MOST_BYTES = 64 * 1024 * 1024
 
 
 def blank(folder: Path, segment: str, start: int, end: int) -> None:
@@ -63,7 +62,7 @@ def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> 
 def room(folder: Path) -> int:
     """Return how many bytes the quarantine may still grow by."""
     aside = folder / QUARANTINE
-    return MOST_BYTES - sum(path.stat().st_size for path in aside.glob("*.jsonl"))
+    return MAX_QUARANTINE_BYTES - sum(path.stat().st_size for path in aside.glob("*.jsonl"))
 
 
 def _last_byte(file: BinaryIO) -> bytes:

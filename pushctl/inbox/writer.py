@@ -11,9 +11,10 @@ from pathlib import Path
 from pushctl.errors import PushctlError
 from pushctl.inbox.lines import encode
 from pushctl.model import InboxRecord, Millis
+from pushctl.rules.units import MIB
 
 SUFFIX = ".seg"
-SEGMENT_BYTES = 16 * 1024 * 1024
+SEGMENT_BYTES = 16 * MIB
 SEGMENT_AGE = 60.0  # seconds until a segment gives way to the next one
 
 

@@ -10,12 +10,13 @@ from pushctl import authorities
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Answer, Letter, Millis, Outcome
 from pushctl.push import dial, vapid
-from pushctl.push.encoder import MAX_BYTES, Encoder, choose
+from pushctl.push.encoder import Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
 from pushctl.push.request import headers
 from pushctl.push.transport import Line, Reply, Transport
 from pushctl.rules.delivery import answers, endpoints, retry
+from pushctl.rules.limits import MAX_ENDPOINT_CHARACTERS, MAX_PAYLOAD_BYTES
 
 HELD_BACK = "held back"
 
@@ -177,7 +178,7 @@ class _Chunk:
         except InputError:
             self._refuse(letter, Answer.BLOCKED, "address not allowed")
             return
-        if len(letter.payload) > MAX_BYTES:
+        if len(letter.payload) > MAX_PAYLOAD_BYTES:
             self._refuse(letter, Answer.TOO_LARGE, "payload too large")
             return
         if letter.key_id not in self.office.keys:
@@ -359,7 +360,7 @@ def _location(lines: list[bytes]) -> str | None:
         if line[:9].lower() == b"location:":
             text = line[9:].decode("latin-1").strip()
             # One that is longer than any endpoint is nothing that can be asked back.
-            return text if len(text) <= endpoints.MAX_LENGTH else None
+            return text if len(text) <= MAX_ENDPOINT_CHARACTERS else None
     return None
 
 

@@ -2,19 +2,19 @@
 Prompts: how many saw the invitation, and how far they went with it.
 
 Counted, not listed: nobody is known at that time. Strangers can send such counts, so
-what they make up is bounded too: beyond MOST rows a day it is counted under "other".
+what they make up is bounded too: beyond MAX_PROMPT_ROWS it is counted under "other".
 """
 
 from typing import TYPE_CHECKING
 
 from pushctl.model import Json, Millis
 from pushctl.rules.figures.figure import Row
+from pushctl.rules.limits import MAX_PROMPT_ROWS
 from pushctl.rules.units import DAY
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
-MOST = 2_000  # rows for a site and day
 OTHER = "other"
 
 STAGES = ("seen", "accepted", "allowed", "denied", "dismissed")
@@ -48,7 +48,7 @@ class Prompts:
         with self._store.write() as connection:
             if connection.execute(again, values).rowcount:
                 return
-            if self._rows(site, values["day"]) >= MOST:
+            if self._rows(site, values["day"]) >= MAX_PROMPT_ROWS:
                 values |= {"variant": OTHER, "language": OTHER, "browser": OTHER}
                 if connection.execute(again, values).rowcount:
                     return

@@ -14,12 +14,12 @@ import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Json, Millis, Subscription, SubscriptionState
+from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 MIN_PREFIX = 6
-MAX_ATTRIBUTES = 16_384  # characters of JSON, all of a subscription's together
 
 _SELECT = """
     SELECT s.id, s.public_id, t.name AS site, s.endpoint, s.p256dh, s.auth, s.key_id,
@@ -241,7 +241,7 @@ class Subscriptions:
              WHERE id = :id AND length(json_patch(attributes, :attributes)) <= :most
         """
         text = orjson.dumps(attributes).decode()
-        values = {"id": subscription, "attributes": text, "most": MAX_ATTRIBUTES}
+        values = {"id": subscription, "attributes": text, "most": MAX_ATTRIBUTES_CHARACTERS}
         with self._store.write() as connection:
             if connection.execute(sql, values).rowcount == 0:
                 raise InputError("the attributes would have more than 16 KiB together")

@@ -10,9 +10,7 @@ import unicodedata
 from pathlib import Path
 
 from pushctl.errors import NotFoundError, Problem, TemplateError
-
-MAX_BYTES = 65_536  # of one file
-MAX_FILES = 500  # of one template
+from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
 
 _NAME = re.compile(r"\w[\w-]{0,99}")
 
@@ -47,7 +45,7 @@ def read(folder: Path, name: str) -> dict[str, str]:
     sources: dict[str, str] = {}
     problems: list[Problem] = []
     files = sorted(path for path in [*home.glob("*.toml"), *home.glob("*/*.toml")])
-    for path in files[:MAX_FILES]:
+    for path in files[:MAX_TEMPLATE_FILES]:
         relative = path.relative_to(home).as_posix()
         if any(part.startswith(".") for part in relative.split("/")) or not path.is_file():
             continue
@@ -65,8 +63,8 @@ def read(folder: Path, name: str) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     raw = path.read_bytes()
-    if len(raw) > MAX_BYTES:
-        raise ValueError(f"{len(raw):,} bytes, more than {MAX_BYTES:,}")
+    if len(raw) > MAX_TEMPLATE_FILE_BYTES:
+        raise ValueError(f"{len(raw):,} bytes, more than {MAX_TEMPLATE_FILE_BYTES:,}")
     return raw.decode("utf-8-sig").replace("\r\n", "\n")
 
 

@@ -37,7 +37,7 @@ from pushctl.receiver.server.connection import Connection
 from pushctl.receiver.server.limits import Limits
 from pushctl.receiver.server.listener import Listener
 from pushctl.receiver.visitor import Visitor
-from pushctl.rules import timing, tokens
+from pushctl.rules import limits, timing, tokens
 from pushctl.rules.audience import expression, parse
 from pushctl.rules.delivery import answers, endpoints
 from pushctl.rules.messages import languages
@@ -194,7 +194,7 @@ def agent(data: bytes) -> None:
 def page(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     for name, value in profile._page(text):
-        assert name and 0 < len(value) <= fields.MAX_LABEL
+        assert name and 0 < len(value) <= limits.MAX_LABEL_CHARACTERS
         assert value.isprintable() or value.translate(fields._WRITTEN).isprintable()
 
 

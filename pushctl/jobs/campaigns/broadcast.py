@@ -27,14 +27,13 @@ from pushctl.model import (
     Subscription,
     SubscriptionState,
 )
-from pushctl.rules import schedule, timing
+from pushctl.rules import limits, schedule, timing
 from pushctl.rules.schedule import Passed
 from pushctl.rules.units import DAY, MINUTE, SECOND
 from pushctl.store import Store
 from pushctl.templates import Template
 
 URGENCIES = ("very-low", "low", "normal", "high")
-MAX_TTL: Millis = 28 * DAY  # what push services keep a message at most
 MAX_OVER: Millis = 28 * DAY
 
 
@@ -281,7 +280,7 @@ def _options(wish: Wish) -> dict[str, Json]:
         raise InputError("--limit is at least 1")
     if wish.ttl is not None:
         ttl = timing.duration(wish.ttl) if not wish.ttl.isdecimal() else int(wish.ttl) * SECOND
-        if ttl > MAX_TTL:
+        if ttl > limits.MAX_TTL_SECONDS * SECOND:
             raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
         options["ttl"] = ttl // SECOND
     if wish.urgency is not None:

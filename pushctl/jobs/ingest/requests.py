@@ -16,16 +16,13 @@ from pushctl.model import InboxRecord, InteractionKind, Json, Millis, Subscripti
 from pushctl.push import vapid
 from pushctl.rules import tokens
 from pushctl.rules.delivery import endpoints
+from pushctl.rules.limits import MAX_ID_CHARACTERS, MAX_SUBSCRIPTION_TAGS, MAX_TAG_NAMES
 from pushctl.rules.web import bodies, keys, reserved_tags
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Known, Registration
 
-__all__ = ["MAX_TAGS", "Desk", "Verdict", "apply"]
-
-# On one subscription, and in all, from browsers: a script must not fill the list of tags.
-MAX_TAGS = 200
-MAX_NAMES = 10_000
+__all__ = ["Desk", "Verdict", "apply"]
 
 # Stamps are in whole seconds, and a request takes its time.
 _ON_ITS_WAY: Millis = 5_000
@@ -226,10 +223,10 @@ def _set_tags(
     for name, life in tags:
         if not reserved_tags.is_reserved(name):
             until = None if life is None else at + life
-            store.add([subscription], name, at, until, most=MAX_NAMES)
+            store.add([subscription], name, at, until, most=MAX_TAG_NAMES)
     # Those that it has may be told again, however many there are.
-    if tags and store.count_of(subscription) > max(MAX_TAGS, before):
-        raise InputError(f"more than {MAX_TAGS} tags on one subscription")
+    if tags and store.count_of(subscription) > max(MAX_SUBSCRIPTION_TAGS, before):
+        raise InputError(f"more than {MAX_SUBSCRIPTION_TAGS} tags on one subscription")
 
 
 def _identify(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
@@ -288,9 +285,12 @@ def _add_events(
 def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> Event:
     if not isinstance(given, dict):
         raise InputError("an event is no object")
-    name = bodies.label(given.get("name"), "an event's name", 64)
+    name = bodies.label(given.get("name"), "an event's name", MAX_ID_CHARACTERS)
     own = given.get("id")
-    key = bodies.label(own, "an event's id", 64) if own is not None else f"{record.id}:{number}"
+    if own is not None:
+        key = bodies.label(own, "an event's id", MAX_ID_CHARACTERS)
+    else:
+        key = f"{record.id}:{number}"
     return Event(
         subscription=subscription,
         name=name,
@@ -321,7 +321,9 @@ def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdic
         raise InputError("kind is none of shown, clicked, closed") from error
     action = body.get("action")
     label = bodies.label(action, "action") if action else None
-    own = bodies.label(body["id"], "id", 64) if body.get("id") is not None else record.id
+    own = record.id
+    if body.get("id") is not None:
+        own = bodies.label(body["id"], "id", MAX_ID_CHARACTERS)
 
     delivery = tokens.read_message_token(desk.secret, bodies.text(body, "message"))
     if delivery is None:

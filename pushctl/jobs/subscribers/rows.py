@@ -10,10 +10,10 @@ from pushctl.errors import InputError
 from pushctl.model import Json, Millis, SubscriptionState
 from pushctl.rules import tokens
 from pushctl.rules.delivery import endpoints
+from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.rules.units import DAY
 from pushctl.rules.web import fields, keys
 from pushctl.store.imports import Row
-from pushctl.store.subscriptions import MAX_ATTRIBUTES
 
 _STATES = frozenset(SubscriptionState)
 _TRUE = frozenset({"1", "true", "t", "yes"})
@@ -149,8 +149,8 @@ def _attributes(given: Mapping[str, Json]) -> str | None:
         except InputError as error:
             raise InputError(f"attributes {error}") from error
     text = orjson.dumps(merged).decode()
-    if len(text) > MAX_ATTRIBUTES:
-        raise InputError(f"attributes have more than {MAX_ATTRIBUTES} characters")
+    if len(text) > MAX_ATTRIBUTES_CHARACTERS:
+        raise InputError(f"attributes have more than {MAX_ATTRIBUTES_CHARACTERS} characters")
     return text
 
 

@@ -12,17 +12,17 @@ from typing import Any
 from pushctl import web
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
+from pushctl.rules.limits import MAX_FEED_BYTES
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.trigger import Trigger
 from pushctl.rules.units import DAY, SECOND, WEEK
 
-MAX_BYTES = 2_000_000
 _POLICY = web.Policy(
     method="GET",
     hosts=None,  # feeds redirect to other hosts when they move
     redirects=5,
     addresses=web.Addresses.ANY,  # a shop's feed may stand in its own network
-    most_bytes=MAX_BYTES,
+    most_bytes=MAX_FEED_BYTES,
     seconds=10.0,
 )
 _MAX_TEXT = 300

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from pushctl.rules.limits import MAX_BODY_BYTES
+from pushctl.rules.units import KIB
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -13,5 +16,5 @@ class Limits:
     body: float = 5.0
     idle: float = 15.0
     answer: float = 30.0
-    max_head: int = 16 * 1024
-    max_body: int = 8 * 1024
+    max_head: int = 16 * KIB
+    max_body: int = MAX_BODY_BYTES

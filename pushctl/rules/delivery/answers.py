@@ -13,6 +13,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pushctl.model import Answer, Millis, Outcome
+from pushctl.rules.limits import MAX_ANSWER_BYTES
 from pushctl.rules.units import DAY, MINUTE, SECOND
 
 _DEFAULT_WAIT: Millis = MINUTE
@@ -166,7 +167,7 @@ def _find(name: str, status: int, headers: Mapping[str, str], body: bytes) -> _R
 
 def _text(headers: Mapping[str, str], body: bytes) -> str:
     """Return what an answer says, in lower case: body, error number, WNS's headers."""
-    parts = [body[:4096].decode("utf-8", "replace")]
+    parts = [body[:MAX_ANSWER_BYTES].decode("utf-8", "replace")]
     parts += [value for name, value in headers.items() if name.startswith("x-wns-")]
     number = _error_number(body)
     if number is not None:

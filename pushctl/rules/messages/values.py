@@ -14,11 +14,8 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pushctl.model import Json, Millis
+from pushctl.rules.limits import MAX_VALUE_CHARACTERS, MAX_VALUE_ENTRIES, MAX_VALUE_LEVELS
 from pushctl.rules.units import SECOND
-
-MAX_TEXT = 1000  # characters of one value
-MAX_ITEMS = 100  # of one list or table
-MAX_DEPTH = 5
 
 # C0, DEL, C1, line separators, bidi embeddings, overrides and isolates (UAX #9,
 # table 4), BOM, half surrogates. LRM, RLM and the joiners stay: Arabic, Persian and
@@ -56,10 +53,10 @@ def plain(text: str) -> str:
     """Return *text* on one line, without controls and bidi overrides, 1,000 characters."""
     if not text.isprintable():
         text = _BARE.sub(" ", text).strip()
-    return text[:MAX_TEXT]
+    return text[:MAX_VALUE_CHARACTERS]
 
 
-def clean(value: Json, depth: int = MAX_DEPTH) -> Json:
+def clean(value: Json, depth: int = MAX_VALUE_LEVELS) -> Json:
     """Return JSON from outside with every text plain and every size bounded."""
     if isinstance(value, str):
         return plain(value)
@@ -68,11 +65,11 @@ def clean(value: Json, depth: int = MAX_DEPTH) -> Json:
     if depth and isinstance(value, Mapping):
         return {
             plain(str(key)): clean(item, depth - 1)
-            for key, item in list(value.items())[:MAX_ITEMS]
+            for key, item in list(value.items())[:MAX_VALUE_ENTRIES]
             if item is not None
         }
     if depth and isinstance(value, list | tuple):
-        return [clean(item, depth - 1) for item in value[:MAX_ITEMS]]
+        return [clean(item, depth - 1) for item in value[:MAX_VALUE_ENTRIES]]
     return ""
 
 
@@ -145,7 +142,8 @@ def _attributes(receiver: Any, needs: _Needs) -> dict[str, Json]:
     if isinstance(known, str | bytes):
         known = orjson.loads(known)
     found = {}
-    for key in list(known)[:MAX_ITEMS] if needs.attributes is None else needs.attributes:
+    asked = needs.attributes
+    for key in list(known)[:MAX_VALUE_ENTRIES] if asked is None else asked:
         value = known.get(key)
         if value is not None and value != "":
             found[key] = clean(value)

@@ -11,10 +11,10 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
+from pushctl.rules import limits
 from pushctl.rules.units import DAY, SECOND
 from pushctl.rules.web import fields
 
-MAX_LIST = 100
 # A browser that was offline reports later; beyond this its clock is wrong.
 _LATE: Millis = 30 * DAY
 
@@ -48,12 +48,12 @@ def several(body: Mapping[str, Json], name: str) -> list[Json]:
     value = body.get(name)
     if value is None:
         return []
-    if not isinstance(value, list) or len(value) > MAX_LIST:
-        raise InputError(f"{name} is no list of at most {MAX_LIST}")
+    if not isinstance(value, list) or len(value) > limits.MAX_STORED_ENTRIES:
+        raise InputError(f"{name} is no list of at most {limits.MAX_STORED_ENTRIES}")
     return value
 
 
-def label(value: Json, name: str, most: int = fields.MAX_LABEL) -> str:
+def label(value: Json, name: str, most: int = limits.MAX_LABEL_CHARACTERS) -> str:
     try:
         return fields.label(value, most)
     except InputError as error:
@@ -64,8 +64,7 @@ def tags(body: Mapping[str, Json], name: str) -> list[str]:
     return [fields.tag(label(one, "a tag")) for one in several(body, name)]
 
 
-# A minute to ten years.
-_LIVES = range(60, 315_360_001)
+_LIVES = range(limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS + 1)
 
 
 def timed_tags(body: Mapping[str, Json], name: str) -> list[tuple[str, Millis | None]]:

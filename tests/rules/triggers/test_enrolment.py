@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushctl.rules import timing
+from pushctl.rules import limits, timing
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.declaration import parse
 from pushctl.rules.triggers.enrolment import (
@@ -456,7 +456,7 @@ def test_a_page_cannot_lead_people_away(url: object) -> None:
 def test_odd_baskets_do_no_harm() -> None:
     odd = {"items": [None, 3, {"price": "nan", "quantity": -4, "name": {"a": 1}}] * 50}
     found = cart.read(odd, [])
-    assert len(found["items"]) <= cart.MAX_ITEMS
+    assert len(found["items"]) <= limits.MAX_CART_ITEMS
     assert cart.read({"items": "many", "total": {}}, [])["total"] is None
 
 
