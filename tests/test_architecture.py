@@ -124,6 +124,18 @@ def test_a_unit_is_defined_in_one_place() -> None:
     assert defined == ["pushctl/rules/units.py"]
 
 
+def test_files_are_made_durable_in_one_place() -> None:
+    reasons = {
+        "pushctl/durable.py": "the home",
+        "pushctl/inbox/writer.py": "one fdatasync for all that wait",
+        "pushctl/inbox/aside.py": "blanks lines in place, beside a living writer",
+        "pushctl/jobs/delivery/restore_guard.py": "in place: its inode tells it from a copy",
+    }
+    syncs = re.compile(r"os\.f(?:data)?sync\(")
+    found = {name(path) for path in SOURCES if syncs.search(path.read_text("utf-8"))}
+    assert found == set(reasons)
+
+
 def test_nothing_loads_the_slow_libraries_at_start() -> None:
     slow = re.compile(r"^(import|from) (pywebpush|aiohttp|requests)\b", re.MULTILINE)
     assert [name(path) for path in SOURCES if slow.search(path.read_text("utf-8"))] == []

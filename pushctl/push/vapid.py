@@ -1,7 +1,6 @@
 """Who we are to the push services (RFC 8292): keys, their folder, the header."""
 
 import hashlib
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
 from pushctl.rules import tokens
@@ -110,7 +110,7 @@ def write(folder: Path) -> Key:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = read(create())
     file = folder / f"vapid-{key.id}.pem"
-    _write_new(file, key.pem, 0o600)
+    durable.write_new(file, key.pem, 0o600)
     publish(key, folder)
     return Key(key.id, key.public, key.pem, file)
 
@@ -119,7 +119,7 @@ def publish(key: Key, folder: Path) -> Path:
     """Write the public half into a file of its own, for a receiver without secrets."""
     file = folder / f"vapid-{key.id}.pub"
     if not file.exists():
-        _write_new(file, f"{key.public}\n".encode(), 0o644)
+        durable.write_new(file, f"{key.public}\n".encode(), 0o644)
     return file
 
 
@@ -152,21 +152,6 @@ def public(folder: Path) -> str:
 
 def _published(file: Path) -> bool:
     return file.with_suffix(".pub").exists()
-
-
-def _write_new(file: Path, content: bytes, mode: int) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    # The name lives in the folder: without this a power loss may forget the file.
-    handle = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?P<host>[A-Za-z0-9.-]+)", re.ASCII)

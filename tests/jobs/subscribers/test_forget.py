@@ -69,6 +69,21 @@ def test_nothing_of_a_forgotten_person_is_left_anywhere(project: Project) -> Non
     assert Browser(72, project.key).endpoint.encode() in after
 
 
+def test_what_a_killed_erasure_left_behind_goes_with_the_next_one(project: Project) -> None:
+    writer = Writer(project.config.inbox)
+    secrets = settled(project, writer)
+    aside = project.config.inbox / inbox.QUARANTINE
+    (kept,) = aside.glob("*.jsonl")
+    for name in (f"{kept.name}.0a1b2c3d.new", kept.with_suffix(".new").name):
+        (aside / name).write_bytes(kept.read_bytes())
+    forget(project, "alias:ann-the-customer", dry_run=True)
+    assert len(list(aside.iterdir())) == 3
+    forget(project, "alias:ann-the-customer")
+    after = everything(project)
+    assert [secret for secret in secrets if secret in after] == []
+    assert list(aside.iterdir()) == [kept]
+
+
 def test_a_rehearsal_of_forgetting_changes_nothing(project: Project) -> None:
     writer = Writer(project.config.inbox)
     settled(project, writer)
