@@ -1,6 +1,5 @@
 """Who we are to the push services (RFC 8292): keys, their folder, the header."""
 
-import hashlib
 import re
 import time
 from collections.abc import Mapping
@@ -60,20 +59,7 @@ def read(pem: bytes, file: Path | None = None) -> Key:
     ):
         raise ConfigError(f"{place} is no key on the curve P-256, which web push demands")
     public = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return Key(key_id(public), tokens.encode(public), pem, file)
-
-
-def key_id(public: bytes) -> str:
-    """Return the short name of a public key (65 bytes)."""
-    return tokens.encode(hashlib.sha256(public).digest())[:8]
-
-
-def public_key(text: str) -> bytes:
-    """Return the 65 bytes of an applicationServerKey; InputError when it is none."""
-    try:
-        return keys.p256dh(text)
-    except InputError as error:
-        raise InputError(str(error).replace("p256dh", "the application server key")) from error
+    return Key(keys.key_id(public), tokens.encode(public), pem, file)
 
 
 def load(folder: Path) -> Mapping[str, Key]:
@@ -142,11 +128,11 @@ def public(folder: Path) -> str:
         return found.public
     text = files[-1].read_text("ascii", "replace").strip()
     try:
-        raw = public_key(text)
+        name = keys.key_id(keys.server_key(text))
     except InputError as error:
         raise ConfigError(f"{files[-1]} holds no public key: {error}") from error
-    if files[-1].name != f"vapid-{key_id(raw)}.pub":
-        raise ConfigError(f"{files[-1]} holds the key {key_id(raw)}, not the one it is named.")
+    if files[-1].name != f"vapid-{name}.pub":
+        raise ConfigError(f"{files[-1]} holds the key {name}, not the one it is named.")
     return text
 
 

@@ -223,7 +223,7 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
             {"endpoint": endpoint, "keys": KEYS, "expirationTime": nothing_or_number},
             frozenset({"endpoint", "keys"}),
         ),
-        "key": matching(r"[A-Za-z0-9_-]{87}", "an application server key"),
+        "key": matching(keys.SERVER_KEY_FORM, "an application server key"),
         "previous": endpoint,
         "previous_signature": matching(SIGNATURE, "a signature"),
         # Of whatever form: what the import can't use it leaves out, and nobody is lost

@@ -29,7 +29,6 @@ from pushctl.jobs.ingest.drain import open_desk
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import InboxRecord
-from pushctl.push import vapid
 from pushctl.receiver import shapes
 from pushctl.receiver.addresses import Proxies, make_rate_key
 from pushctl.receiver.answers import Refusal
@@ -119,7 +118,7 @@ def _import(record: InboxRecord) -> None:
         project.drain(Browser(1, project.key).subscribe())
         desk = open_desk(project.store, project.config, SECRET)
         # The seeds' key is one of ours, or no subscription would come any further.
-        _desks.append(replace(desk, keys=(*desk.keys, vapid.key_id(tokens.decode(r.KEY)))))
+        _desks.append(replace(desk, keys=(*desk.keys, keys.key_id(tokens.decode(r.KEY)))))
     with suppress(_Undo), _desks[0].store.write():
         try:
             apply(_desks[0], record)

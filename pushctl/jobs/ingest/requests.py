@@ -13,7 +13,6 @@ from pushctl.errors import InputError
 from pushctl.jobs.ingest import preferences, profile
 from pushctl.jobs.ingest.verify import Desk, Verdict, find, signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
-from pushctl.push import vapid
 from pushctl.rules import tokens
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.limits import MAX_ID_CHARACTERS, MAX_SUBSCRIPTION_TAGS, MAX_TAG_NAMES
@@ -115,8 +114,7 @@ def _registration(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> 
 
 def _key_id(desk: Desk, body: Mapping[str, Json]) -> str:
     """Return which of our keys the browser subscribed with; no other can reach it."""
-    raw = keys.p256dh(bodies.text(body, "key"))
-    name = vapid.key_id(raw)
+    name = keys.key_id(keys.server_key(bodies.text(body, "key")))
     if name not in desk.keys:
         raise InputError(f"subscribed with the key {name}, which is not in the keys folder")
     return name

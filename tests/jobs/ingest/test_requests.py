@@ -222,6 +222,13 @@ def test_a_foreign_application_server_key_is_no_subscriber_of_ours(project: Proj
     assert project.get(Browser(1, foreign)) is None
 
 
+def test_a_bad_application_server_key_is_named_as_such(project: Project) -> None:
+    report = project.drain(Browser(1, "BA" + "A" * 85).subscribe())
+    assert list(report.quarantined) == [
+        "the application server key is not a point on the curve P-256"
+    ]
+
+
 def test_reserved_tags_can_not_be_set_from_a_browser(project: Project, ann: Browser) -> None:
     project.drain(
         ann.subscribe(tags=["pushctl:in-trigger", "Pushctl:Staff"]),
