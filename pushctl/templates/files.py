@@ -6,20 +6,12 @@ language; a folder inside it holds the texts of a segment.
 """
 
 import re
-import unicodedata
 from pathlib import Path
 
 from pushctl.errors import NotFoundError, Problem, TemplateError
 from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
 
 _NAME = re.compile(r"\w[\w-]{0,99}")
-
-
-def slug(tag: str) -> str:
-    """Return a tag's template: "Abandoned basket 1" -> "abandoned_basket_1"."""
-    folded = unicodedata.normalize("NFKD", tag.casefold())
-    letters = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    return re.sub(r"\W+", "_", letters).strip("_")[:100]
 
 
 def names(folder: Path) -> list[str]:

@@ -27,7 +27,7 @@ from pushctl.model import (
     Subscription,
     SubscriptionState,
 )
-from pushctl.rules import limits, schedule, timing
+from pushctl.rules import folding, limits, schedule, timing
 from pushctl.rules.schedule import Passed
 from pushctl.rules.units import DAY, MINUTE, SECOND
 from pushctl.store import Store
@@ -215,7 +215,7 @@ def subject(wish: Wish) -> str:
             "which message? Name it with --template, or a --tag whose template has the "
             "same name: --tag 'Abandoned basket 1' sends abandoned_basket_1."
         )
-    return templates.slug(wish.tags[0])
+    return folding.slug(wish.tags[0])
 
 
 def _receivers(

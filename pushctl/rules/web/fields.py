@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from pushctl.errors import InputError
 from pushctl.model import Json
+from pushctl.rules import folding
 from pushctl.rules.limits import (
     MAX_LABEL_CHARACTERS,
     MAX_LEVEL_ENTRIES,
@@ -53,7 +54,7 @@ def tag(text: str) -> str:
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """Return what tells a tag from others: without case, without spelling."""
-    return unicodedata.normalize("NFC", tag(text).casefold())
+    return folding.fold_tag(tag(text))
 
 
 @lru_cache(maxsize=4096)
