@@ -87,8 +87,3 @@ class Origins:
         """Return the (origin, key) that have accepted something between *since* and *now*."""
         sql = "SELECT origin, key_id FROM lanes WHERE accepted_at BETWEEN ? AND ?"
         return set(self._store.connection.execute(sql, (since, now)))
-
-    def forget(self, origin: str) -> None:
-        """Let *origin* start afresh."""
-        with self._store.write() as connection:
-            connection.execute("DELETE FROM origins WHERE origin = :origin", {"origin": origin})

@@ -121,16 +121,6 @@ class Subscriptions:
             raise UsageError(f"several subscribers' ids begin with {ref}. Give more of it.")
         return found
 
-    def by_endpoint_hash(
-        self, endpoint_hash: bytes, now: Millis | None = None
-    ) -> Subscription | None:
-        found = self._where("s.endpoint_hash = :hash", now, hash=endpoint_hash)
-        return found[0] if found else None
-
-    def page(self, after_id: int, limit: int, now: Millis | None = None) -> list[Subscription]:
-        """Return up to *limit* subscriptions behind row *after_id*, in order of rows."""
-        return self._where("s.id > :after ORDER BY s.id", now, after=after_id, limit=limit)
-
     def some(self, ids: Collection[int], now: Millis | None = None) -> list[Subscription]:
         """Return the subscriptions of these rows, in order of rows."""
         listed = orjson.dumps(list(ids)).decode()
@@ -290,14 +280,6 @@ class Subscriptions:
         with self._store.write() as connection:
             connection.executemany(change, values)
             return connection.executemany(update, values).rowcount
-
-    # --- figures ---------------------------------------------------------------------
-
-    def counts_by_state(self) -> dict[SubscriptionState, int]:
-        """Return how many subscriptions are in each state, zeros included."""
-        sql = "SELECT state, count(*) FROM subscriptions GROUP BY state"
-        counts = dict(self._store.connection.execute(sql).fetchall())
-        return {state: counts.get(state.value, 0) for state in SubscriptionState}
 
     def changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return what happened to a subscription, oldest first: kind, reason, at."""

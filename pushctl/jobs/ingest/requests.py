@@ -285,10 +285,9 @@ def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> 
         raise InputError("an event is no object")
     name = bodies.label(given.get("name"), "an event's name", MAX_ID_CHARACTERS)
     own = given.get("id")
+    key = f"{record.id}:{number}"
     if own is not None:
         key = bodies.label(own, "an event's id", MAX_ID_CHARACTERS)
-    else:
-        key = f"{record.id}:{number}"
     return Event(
         subscription=subscription,
         name=name,
