@@ -56,7 +56,6 @@ def append_durably(path: Path, data: bytes, mode: int) -> None:
     Nothing is added when the disk refuses. A kill may tear the last line; the next call
     ends a torn line before it adds its own.
     """
-    there = path.exists()
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -72,8 +71,7 @@ def append_durably(path: Path, data: bytes, mode: int) -> None:
             raise
     finally:
         os.close(handle)
-    if not there:
-        sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def write_all(handle: int, data: bytes) -> None:

@@ -18,14 +18,13 @@ from cryptography.hazmat.primitives.serialization import (
 from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
-from pushctl.rules import tokens
-from pushctl.rules.units import HOUR, MINUTE, SECOND
+from pushctl.rules import tokens, units
 from pushctl.rules.web import keys
 
 # Twelve hours survive a clock that is up to twelve hours wrong either way; services
 # refuse more than 24 (RFC 8292, section 2). Renewed when half of it is gone.
-_LIFE: Millis = 12 * HOUR
-_CLOCK_JUMP: Millis = 5 * MINUTE
+_LIFE: Millis = 12 * units.HOUR
+_CLOCK_JUMP: Millis = 5 * units.MINUTE
 
 
 @dataclass(frozen=True)
@@ -87,6 +86,16 @@ def load(folder: Path) -> Mapping[str, Key]:
     return {key.id: key for _, key in found}
 
 
+def need(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
+    """Return the keys as ``load`` does; ConfigError with *remedy* when there is none."""
+    if found := load(folder):
+        return found
+    remedy = remedy or (
+        "`pushctl init` makes the first one; bring an old one back from your safe or a backup."
+    )
+    raise ConfigError(f"there is no VAPID key in {folder}. {remedy}")
+
+
 def write(folder: Path) -> Key:
     """
     Make a new key and write it to *folder* (made 0700 when missing) as 0600.
@@ -119,13 +128,11 @@ def public(folder: Path) -> str:
     files = sorted(folder.glob("vapid-*.pub"), key=lambda file: file.stat().st_mtime_ns)
     pems = [file for file in folder.glob("vapid-*.pem") if not _published(file)]
     if not files or pems:
-        found = next(iter(load(folder).values()), None)
-        if found is None:
-            raise ConfigError(
-                f"there is no VAPID key in {folder}. `pushctl init` makes the first one; a "
-                "receiver on a machine of its own needs the file vapid-....pub alone."
-            )
-        return found.public
+        remedy = (
+            "`pushctl init` makes the first one; a receiver on a machine of its own needs the "
+            "file vapid-....pub alone."
+        )
+        return next(iter(need(folder, remedy).values())).public
     text = files[-1].read_text("ascii", "replace").strip()
     try:
         name = keys.key_id(keys.server_key(text))
@@ -195,14 +202,14 @@ def header(origin: str, key: Key, contact: str, now: Millis) -> str:
     kept = _cache.get(name)
     if kept is not None:
         age = now - kept.at
-        jump = abs(age - (steady - kept.monotonic) * SECOND)
+        jump = abs(age - (steady - kept.monotonic) * units.SECOND)
         if 0 <= age < _LIFE // 2 and jump <= _CLOCK_JUMP:
             return kept.text
     from py_vapid import Vapid02
 
     # A dict of its own: py_vapid's callers have sent the first origin's audience to
     # all others by sharing one.
-    claims = {"aud": origin, "exp": (now + _LIFE) // SECOND, "sub": contact}
+    claims = {"aud": origin, "exp": (now + _LIFE) // units.SECOND, "sub": contact}
     signer = Vapid02.from_pem(key.pem)
     # It knows no web address with a path; check_contact knows better.
     signer.conf = {"no-strict": True}

@@ -15,9 +15,8 @@ import orjson
 from pushctl.errors import InputError
 from pushctl.model import Json
 from pushctl.receiver.answers import Refusal
-from pushctl.rules import limits
+from pushctl.rules import limits, units
 from pushctl.rules.delivery import endpoints
-from pushctl.rules.units import KIB
 from pushctl.rules.web import keys
 from pushctl.rules.web.fields import label as kept
 
@@ -245,7 +244,7 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
     events = {**known, "events": each(EVENT, limits.MAX_RECEIVED_EVENTS)}
     return {
         "/v1/subscribe": Shape(
-            4 * KIB,
+            4 * units.KIB,
             subscribe,
             frozenset({"subscription", "key"}),
             signed=False,
@@ -253,12 +252,12 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
             # once a day.
             cost=10,
         ),
-        "/v1/unsubscribe": Shape(4 * KIB, known, frozenset(known)),
-        "/v1/tags": Shape(8 * KIB, tags, frozenset(known)),
-        "/v1/identify": Shape(4 * KIB, identify, frozenset({"endpoint", "alias"})),
-        "/v1/events": Shape(8 * KIB, events, frozenset(events)),
-        "/v1/preferences": Shape(4 * KIB, preferences, frozenset(known)),
-        "/v1/forget": Shape(4 * KIB, known, frozenset(known)),
+        "/v1/unsubscribe": Shape(4 * units.KIB, known, frozenset(known)),
+        "/v1/tags": Shape(8 * units.KIB, tags, frozenset(known)),
+        "/v1/identify": Shape(4 * units.KIB, identify, frozenset({"endpoint", "alias"})),
+        "/v1/events": Shape(8 * units.KIB, events, frozenset(events)),
+        "/v1/preferences": Shape(4 * units.KIB, preferences, frozenset(known)),
+        "/v1/forget": Shape(4 * units.KIB, known, frozenset(known)),
         **_beacons(),
     }
 
@@ -281,10 +280,10 @@ def _beacons() -> Mapping[str, Shape]:
     }
     return {
         "/v1/reports": Shape(
-            KIB, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
+            units.KIB, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
         ),
         "/v1/prompts": Shape(
-            KIB // 2, prompt, frozenset({"variant", "stage"}), signed=False, plain=True
+            units.KIB // 2, prompt, frozenset({"variant", "stage"}), signed=False, plain=True
         ),
     }
 

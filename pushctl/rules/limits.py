@@ -18,10 +18,9 @@ MAX_NUMBER = 2**53  # JavaScript and SQLite are exact up to here (IEEE 754, bina
 MAX_RECEIVED_LEVELS = 4  # inside properties and attributes of a request
 MAX_STORED_LEVELS = 6  # the same, wherever they come from
 MAX_ATTRIBUTES_CHARACTERS = 16_384  # of JSON, all of a subscription's together
-# Here too: the receiver refuses what the import would still take.
 MAX_RECEIVED_TAGS = 32  # to add, and to remove, in one request
 MAX_RECEIVED_EVENTS = 64  # in one request
-MAX_STORED_ENTRIES = 100  # of any list in one request
+MAX_STORED_ENTRIES = 100  # of either list, when the inbox is drained
 # A script of a page must not fill the list of tags that the shop works with.
 MAX_SUBSCRIPTION_TAGS = 200
 MAX_TAG_NAMES = 10_000  # in all, from browsers

@@ -14,13 +14,11 @@ from typing import Any
 
 from pushctl.errors import InputError, Problem
 from pushctl.model import Json
-from pushctl.rules import timing
-from pushctl.rules.limits import MAX_TTL_SECONDS
+from pushctl.rules import limits, timing, units
 from pushctl.rules.messages import languages, values
-from pushctl.rules.units import DAY, SECOND
 from pushctl.templates import sandbox
 
-DEFAULT_TTL_SECONDS = DAY // SECOND
+DEFAULT_TTL_SECONDS = units.DAY // units.SECOND
 URGENCIES = ("very-low", "low", "normal", "high")
 
 _TEXT_FILE = re.compile(
@@ -207,11 +205,11 @@ def _settings(parsed: Parsed, main: _File) -> None:
     ttl = table.get("ttl", DEFAULT_TTL_SECONDS)
     if isinstance(ttl, str):
         try:
-            ttl = timing.duration(ttl) // SECOND
+            ttl = timing.duration(ttl) // units.SECOND
         except InputError as error:
             main.problem(f"ttl: {error}", "Write ttl = '30m'.", main.line("ttl"))
             ttl = DEFAULT_TTL_SECONDS
-    if not 0 <= ttl <= MAX_TTL_SECONDS:
+    if not 0 <= ttl <= limits.MAX_TTL_SECONDS:
         main.problem("ttl is not between 0 and 4 weeks", "Write ttl = '1d'.", main.line("ttl"))
     urgency = table.get("urgency", "normal")
     if urgency not in URGENCIES:

@@ -27,14 +27,13 @@ from pushctl.model import (
     Subscription,
     SubscriptionState,
 )
-from pushctl.rules import folding, limits, schedule, timing
+from pushctl.rules import folding, limits, schedule, timing, units
 from pushctl.rules.schedule import Passed
-from pushctl.rules.units import DAY, MINUTE, SECOND
 from pushctl.store import Store
 from pushctl.templates import Template
 
 URGENCIES = ("very-low", "low", "normal", "high")
-MAX_OVER: Millis = 28 * DAY
+MAX_OVER: Millis = 28 * units.DAY
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
         languages=_languages(store, config, template, receivers),
         example=_example(store, config, template, receivers, title, now),
         options=options,
-        expires_after=max(ttl * SECOND, MINUTE),
+        expires_after=max(ttl * units.SECOND, units.MINUTE),
         over=timing.duration(wish.over) if wish.over else 0,
         at=at,
     )
@@ -279,10 +278,11 @@ def _options(wish: Wish) -> dict[str, Json]:
     if wish.limit is not None and wish.limit < 1:
         raise InputError("--limit is at least 1")
     if wish.ttl is not None:
-        ttl = timing.duration(wish.ttl) if not wish.ttl.isdecimal() else int(wish.ttl) * SECOND
-        if ttl > limits.MAX_TTL_SECONDS * SECOND:
+        seconds = wish.ttl.isdecimal()
+        ttl = int(wish.ttl) * units.SECOND if seconds else timing.duration(wish.ttl)
+        if ttl > limits.MAX_TTL_SECONDS * units.SECOND:
             raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
-        options["ttl"] = ttl // SECOND
+        options["ttl"] = ttl // units.SECOND
     if wish.urgency is not None:
         if wish.urgency not in URGENCIES:
             raise InputError(f"--urgency is one of {', '.join(URGENCIES)}")

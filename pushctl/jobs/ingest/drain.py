@@ -12,7 +12,7 @@ from itertools import islice
 
 from pushctl import inbox, lock, log
 from pushctl.config import Config
-from pushctl.errors import ConfigError, InputError
+from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
 from pushctl.jobs.ingest import erasures, traces
 from pushctl.jobs.ingest.requests import apply
@@ -98,12 +98,7 @@ def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
     """Return what judging requests takes; raises ConfigError without a VAPID key."""
     from pushctl.push import vapid
 
-    keys = vapid.load(config.keys)
-    if not keys:
-        raise ConfigError(
-            f"there is no VAPID key in {config.keys}. `pushctl init` makes the first one; "
-            "bring an old one back from your safe or a backup."
-        )
+    keys = tuple(vapid.need(config.keys))
     origins = {name: site.origin for name, site in config.sites.items()}
     alias_key = config.keys / "alias_secret"
     return Desk(
@@ -113,7 +108,7 @@ def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
         sites=store.sites.sync(origins),
         origins=origins,
         hosts=config.push.allowed_hosts,
-        keys=tuple(keys),
+        keys=keys,
     )
 
 

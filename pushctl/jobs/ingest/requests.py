@@ -13,9 +13,8 @@ from pushctl.errors import InputError
 from pushctl.jobs.ingest import preferences, profile
 from pushctl.jobs.ingest.verify import Desk, Verdict, find, signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
-from pushctl.rules import tokens
+from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
-from pushctl.rules.limits import MAX_ID_CHARACTERS, MAX_SUBSCRIPTION_TAGS, MAX_TAG_NAMES
 from pushctl.rules.web import bodies, keys, reserved_tags
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
@@ -221,10 +220,10 @@ def _set_tags(
     for name, life in tags:
         if not reserved_tags.is_reserved(name):
             until = None if life is None else at + life
-            store.add([subscription], name, at, until, most=MAX_TAG_NAMES)
+            store.add([subscription], name, at, until, most=limits.MAX_TAG_NAMES)
     # Those that it has may be told again, however many there are.
-    if tags and store.count_of(subscription) > max(MAX_SUBSCRIPTION_TAGS, before):
-        raise InputError(f"more than {MAX_SUBSCRIPTION_TAGS} tags on one subscription")
+    if tags and store.count_of(subscription) > max(limits.MAX_SUBSCRIPTION_TAGS, before):
+        raise InputError(f"more than {limits.MAX_SUBSCRIPTION_TAGS} tags on one subscription")
 
 
 def _identify(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
@@ -283,11 +282,11 @@ def _add_events(
 def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> Event:
     if not isinstance(given, dict):
         raise InputError("an event is no object")
-    name = bodies.label(given.get("name"), "an event's name", MAX_ID_CHARACTERS)
+    name = bodies.label(given.get("name"), "an event's name", limits.MAX_ID_CHARACTERS)
     own = given.get("id")
     key = f"{record.id}:{number}"
     if own is not None:
-        key = bodies.label(own, "an event's id", MAX_ID_CHARACTERS)
+        key = bodies.label(own, "an event's id", limits.MAX_ID_CHARACTERS)
     return Event(
         subscription=subscription,
         name=name,
@@ -320,7 +319,7 @@ def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdic
     label = bodies.label(action, "action") if action else None
     own = record.id
     if body.get("id") is not None:
-        own = bodies.label(body["id"], "id", MAX_ID_CHARACTERS)
+        own = bodies.label(body["id"], "id", limits.MAX_ID_CHARACTERS)
 
     delivery = tokens.read_message_token(desk.secret, bodies.text(body, "message"))
     if delivery is None:

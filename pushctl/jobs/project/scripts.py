@@ -1,6 +1,7 @@
 """The project's copy of sw/: written with key, receiver's URL and brand, compared with them."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from pushctl import shipped
@@ -50,10 +51,7 @@ def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]
             url=config.receiver.url,
             key=key.public,
             site=site.name,
-            name=site.brand.name,
-            icon=site.brand.icon,
-            badge=site.brand.badge,
-            color=site.brand.color,
+            **asdict(site.brand),
             rules=bool(rules),
         )
         for name in scripts.SCRIPTS:

@@ -8,10 +8,8 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis, SubscriptionState
-from pushctl.rules import tokens
+from pushctl.rules import limits, tokens, units
 from pushctl.rules.delivery import endpoints
-from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
-from pushctl.rules.units import DAY
 from pushctl.rules.web import fields, keys
 from pushctl.store.imports import Row
 
@@ -149,8 +147,8 @@ def _attributes(given: Mapping[str, Json]) -> str | None:
         except InputError as error:
             raise InputError(f"attributes {error}") from error
     text = orjson.dumps(merged).decode()
-    if len(text) > MAX_ATTRIBUTES_CHARACTERS:
-        raise InputError(f"attributes have more than {MAX_ATTRIBUTES_CHARACTERS} characters")
+    if len(text) > (most := limits.MAX_ATTRIBUTES_CHARACTERS):
+        raise InputError(f"attributes have more than {most} characters")
     return text
 
 
@@ -203,7 +201,7 @@ def _moment(given: Mapping[str, Json], name: str, now: Millis) -> Millis | None:
         number = _iso(name, text)
     else:
         number = number if abs(number) > 1e11 else number * 1000
-    if not 0 <= number <= now + DAY:
+    if not 0 <= number <= now + units.DAY:
         raise InputError(f"{name} is not between 1970 and now")
     return min(int(number), now)
 

@@ -25,7 +25,7 @@ from pushctl.jobs.triggers import scan
 from pushctl.jobs.triggers.enrol import Enrolling
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.triggers.enrolment import (
     Cancel,
     Deliver,
@@ -36,7 +36,6 @@ from pushctl.rules.triggers.enrolment import (
     decide,
 )
 from pushctl.rules.triggers.trigger import Kind, Trigger
-from pushctl.rules.units import DAY, HOUR, MINUTE
 from pushctl.store import Store
 from pushctl.store.enrolments import Who
 from pushctl.store.idle import (
@@ -126,7 +125,7 @@ def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
     if accept or before is None or in_step(path, now):
         return
     way = "behind" if now < before else "ahead of"
-    leap = timing.say(abs(now - before) // MINUTE * MINUTE)
+    leap = timing.say(abs(now - before) // units.MINUTE * units.MINUTE)
     raise ConfigError(
         f"the clock is {leap} {way} the last sweep. Nothing was sent. If the time is right, "
         "say so once: pushctl sweep --accept-clock"
@@ -247,7 +246,7 @@ class _Sweep:
             return
         answers = scan.ask(self._walks) if self._answers is None else self._answers
         again = scan.scan(self._walks, answers)
-        tomorrow = self._now + DAY
+        tomorrow = self._now + units.DAY
         self._store.meta.set(NEXT_SCAN_KEY, str(min(again or tomorrow, tomorrow)))
 
     # --- what is due -----------------------------------------------------------------
@@ -299,7 +298,7 @@ class _Sweep:
             note = f"{trigger.name}: {error}"
             if note not in self._walks.notes:
                 self._walks.notes.append(note)
-            until = self._now + MINUTE
+            until = self._now + units.MINUTE
             hold = Hold(walk.id, walk.step, until, f"its template {intent.template} is broken")
             self._walks.carry_out(trigger, walk, hold, who)
             return False
@@ -318,7 +317,7 @@ class _Sweep:
 
     def _look_again(self, walk: Enrolment) -> None:
         # Steps or zones changed since its time was set: what is due moved ahead.
-        later = replace(walk, next_at=self._now + MINUTE)
+        later = replace(walk, next_at=self._now + units.MINUTE)
         self._store.enrolments.save([(later, "waits")], self._now)
 
     # --- what goes out, and what is let go ---------------------------------------------
@@ -348,13 +347,13 @@ class _Sweep:
     def _tidy(self) -> None:
         """Once an hour: try again who was put aside; once a day: let go what is of no use."""
         tried = int(self._store.meta.get("sweep.tried") or 0)
-        if self._now - tried >= HOUR:
+        if self._now - tried >= units.HOUR:
             self._store.health.try_again(self._now)
             self._store.meta.set("sweep.tried", str(self._now))
         last = int(self._store.meta.get("sweep.pruned") or 0)
-        if self._now - last < DAY or self._late():
+        if self._now - last < units.DAY or self._late():
             return
-        kept = self._config.sweep.keep_days * DAY
+        kept = self._config.sweep.keep_days * units.DAY
         before = self._now - kept
         once = [
             one.name

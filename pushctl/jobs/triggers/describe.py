@@ -10,17 +10,16 @@ from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis, Subscription
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolment import Event, Person
 from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
 from pushctl.rules.triggers.trigger import Frequency, From, Kind, Step, Trigger
-from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.idle import NEXT_SCAN_KEY
 
 # A rehearsal ends here: the longest drip is shorter.
-REHEARSED: Millis = 400 * DAY
+REHEARSED: Millis = 400 * units.DAY
 
 
 @dataclass(frozen=True, slots=True)

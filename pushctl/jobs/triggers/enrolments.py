@@ -15,7 +15,7 @@ from pushctl.config import Config
 from pushctl.errors import PushctlError
 from pushctl.jobs.subscribers import suppression
 from pushctl.model import CampaignStatus, Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.audience import parse
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import (
@@ -31,7 +31,6 @@ from pushctl.rules.triggers.enrolment import (
     after,
 )
 from pushctl.rules.triggers.trigger import Frequency, Trigger, campaign_name
-from pushctl.rules.units import SECOND
 from pushctl.store import Store
 from pushctl.store.campaigns import BY_HAND
 from pushctl.store.enrolments import Decision, Planned, Who
@@ -230,7 +229,7 @@ class Walks:
         name = campaign_name(trigger.name, step, template, declared.templates)
         options: dict[str, Json] = {}
         if declared.ttl is not None:
-            options["ttl"] = declared.ttl // SECOND
+            options["ttl"] = declared.ttl // units.SECOND
         if declared.promo:
             options["extra"] = {"promo": declared.promo}
         made = self.store.triggers.step_campaign(

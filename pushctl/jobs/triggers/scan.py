@@ -15,22 +15,21 @@ from pushctl.jobs.triggers import feeds
 from pushctl.jobs.triggers.enrol import write
 from pushctl.jobs.triggers.enrolments import Walks
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.rules.triggers.trigger import Kind, Trigger
-from pushctl.rules.units import DAY, HOUR, MINUTE
 from pushctl.store.enrolments import Who
 from pushctl.store.triggers import Candidate, Standing
 from pushctl.web import WebError
 
 # How often, and how far ahead dates are looked at: a scan of 300,000 takes a second.
-DATES_EVERY: Millis = 6 * HOUR
-OFTEN: Millis = 15 * MINUTE
+DATES_EVERY: Millis = 6 * units.HOUR
+OFTEN: Millis = 15 * units.MINUTE
 
 # The first scan of a new trigger looks back this far, so that it greets today's people
 # and not everybody who has stayed away for years.
-_FIRST_LOOK_BACK: Millis = DAY
+_FIRST_LOOK_BACK: Millis = units.DAY
 _BATCH = 2_000
 
 Found = Iterator[tuple[Candidate, str, Millis, Mapping[str, Json]]]
@@ -178,7 +177,7 @@ def _dates(walks: Walks, trigger: Trigger, standing: Standing) -> Found:
     if rule is None:
         return
     since = min(standing.scanned_at or walks.now, walks.now) - trigger.steps[0].max_late
-    until = walks.now + DATES_EVERY + HOUR
+    until = walks.now + DATES_EVERY + units.HOUR
     for candidate in walks.store.triggers.with_date(
         rule.attribute, _days(since, until, rule.days)
     ):
@@ -211,7 +210,7 @@ def _absent(walks: Walks, trigger: Trigger, standing: Standing) -> Found:
     first = walks.now - _FIRST_LOOK_BACK
     since = min(standing.scanned_at or first, walks.now) - length
     for candidate in walks.store.triggers.last_seen_between(since, walks.now - length):
-        context = {"event": {"days": length // DAY}}
+        context = {"event": {"days": length // units.DAY}}
         yield candidate, f"seen:{candidate.value}", candidate.value + length, context
 
 

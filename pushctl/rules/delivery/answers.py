@@ -13,11 +13,9 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pushctl.model import Answer, Millis, Outcome
+from pushctl.rules.delivery.retry import within_day
 from pushctl.rules.limits import MAX_ANSWER_BYTES
-from pushctl.rules.units import DAY, MINUTE, SECOND
-
-_DEFAULT_WAIT: Millis = MINUTE
-_LONGEST_WAIT: Millis = DAY
+from pushctl.rules.units import SECOND
 
 
 class Verdict(NamedTuple):
@@ -194,7 +192,7 @@ def retry_after(value: str | None, now: Millis) -> Millis:
     Absent or junk: a minute. (The caller knows the message's TTL and ends there.)
     """
     if value is None:
-        return _DEFAULT_WAIT
+        return within_day(None)
     value = value.strip()
     if _SECONDS.fullmatch(value):
         wait = int(value) * SECOND
@@ -204,5 +202,5 @@ def retry_after(value: str | None, now: Millis) -> Millis:
             # A date without a zone is meant in UTC (RFC 9110, section 5.6.7).
             wait = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp() * SECOND) - now
         except (ValueError, TypeError, IndexError, OverflowError):
-            return _DEFAULT_WAIT
-    return max(SECOND, min(wait, _LONGEST_WAIT))
+            return within_day(None)
+    return within_day(wait)

@@ -7,15 +7,14 @@ control characters and without the marks that turn reading direction around.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from pushctl.model import Json, Millis
+from pushctl.model import Json
+from pushctl.rules import wording
 from pushctl.rules.limits import MAX_VALUE_CHARACTERS, MAX_VALUE_ENTRIES, MAX_VALUE_LEVELS
-from pushctl.rules.units import SECOND
 
 # C0, DEL, C1, line separators, bidi embeddings, overrides and isolates (UAX #9,
 # table 4), BOM, half surrogates. LRM, RLM and the joiners stay: Arabic, Persian and
@@ -34,7 +33,7 @@ _SUBSCRIBER: Final[Mapping[str, Callable[[Any], Json]]] = {
     "os": lambda it: it.os,
     "timezone": lambda it: it.timezone,
     "source": lambda it: it.source,
-    "subscribed_at": lambda it: _day(it.subscribed_at),
+    "subscribed_at": lambda it: wording.iso(it.subscribed_at)[:10],
 }
 
 # Root -> its fields; None: whatever the shop sent.
@@ -148,7 +147,3 @@ def _attributes(receiver: Any, needs: _Needs) -> dict[str, Json]:
         if value is not None and value != "":
             found[key] = clean(value)
     return found
-
-
-def _day(at: Millis) -> str:
-    return datetime.fromtimestamp(at / SECOND, UTC).strftime("%Y-%m-%d")

@@ -11,12 +11,11 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
-from pushctl.rules import limits
-from pushctl.rules.units import DAY, SECOND
+from pushctl.rules import limits, units
 from pushctl.rules.web import fields
 
 # A browser that was offline reports later; beyond this its clock is wrong.
-_LATE: Millis = 30 * DAY
+_LATE: Millis = 30 * units.DAY
 
 
 def parse(raw: str) -> Mapping[str, Json]:
@@ -77,7 +76,7 @@ def timed_tags(body: Mapping[str, Json], name: str) -> list[tuple[str, Millis | 
         seconds = one.get("seconds")
         if type(seconds) is not int or seconds not in _LIVES:
             raise InputError("a tag's seconds are not from 60 to 315,360,000")
-        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * SECOND))
+        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * units.SECOND))
     return found
 
 

@@ -13,14 +13,7 @@ from functools import lru_cache
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-from pushctl.rules import folding
-from pushctl.rules.limits import (
-    MAX_LABEL_CHARACTERS,
-    MAX_LEVEL_ENTRIES,
-    MAX_NUMBER,
-    MAX_STORED_LEVELS,
-    MAX_TEXT_CHARACTERS,
-)
+from pushctl.rules import folding, limits
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -31,7 +24,7 @@ _NOWHERE = frozenset({"XX", "ZZ", "T1"})
 _WRITTEN = dict.fromkeys(map(ord, "\u200c\u200d\u00a0\u202f\u200e\u200f\u061c"))
 
 
-def label(text: Json, most: int = MAX_LABEL_CHARACTERS) -> str:
+def label(text: Json, most: int = limits.MAX_LABEL_CHARACTERS) -> str:
     """Return a name on one line, 1 to *most* characters, NFC, without spaces around."""
     if not isinstance(text, str):
         raise InputError("is no text")
@@ -95,24 +88,24 @@ def free(value: Json) -> dict[str, Json]:
     """Return an object that a shop fills as it likes, if its size and depth are bounded."""
     if not isinstance(value, dict):
         raise InputError("is no object")
-    _check(value, MAX_STORED_LEVELS)
+    _check(value, limits.MAX_STORED_LEVELS)
     return value
 
 
 def _check(value: Json, depth: int) -> None:
     if isinstance(value, str):
-        if len(value) > MAX_TEXT_CHARACTERS:
-            raise InputError(f"has a text of more than {MAX_TEXT_CHARACTERS} characters")
+        if len(value) > limits.MAX_TEXT_CHARACTERS:
+            raise InputError(f"has a text of more than {limits.MAX_TEXT_CHARACTERS} characters")
         if "\0" in value:
             raise InputError("has a NUL character")
     elif isinstance(value, int | float):
-        if not (math.isfinite(value) and abs(value) < MAX_NUMBER):
+        if not (math.isfinite(value) and abs(value) < limits.MAX_NUMBER):
             raise InputError("has a number beyond 2^53")
     elif isinstance(value, dict | list):
         if depth == 0:
-            raise InputError(f"is more than {MAX_STORED_LEVELS} levels deep")
-        if len(value) > MAX_LEVEL_ENTRIES:
-            raise InputError(f"has more than {MAX_LEVEL_ENTRIES} entries")
+            raise InputError(f"is more than {limits.MAX_STORED_LEVELS} levels deep")
+        if len(value) > limits.MAX_LEVEL_ENTRIES:
+            raise InputError(f"has more than {limits.MAX_LEVEL_ENTRIES} entries")
         if isinstance(value, Mapping):
             for key in value:
                 label(key)

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-from pushctl.rules import limits
+from pushctl.rules import limits, units
 from pushctl.rules.config.checks import Verdict, between
-from pushctl.rules.units import SECOND
 from pushctl.rules.web import fields, reserved_tags
 
 _ONE_OF = ("scroll", "dwell", "link", "click", "form", "event")
@@ -67,7 +66,7 @@ def _duration(value: str, least: int, most: int, example: str) -> Verdict:
 def _seconds(text: str) -> int:
     from pushctl.rules import timing  # zones cost every start, rules are for few
 
-    return timing.duration(text) // SECOND
+    return timing.duration(text) // units.SECOND
 
 
 def _tag(value: str) -> Verdict:
