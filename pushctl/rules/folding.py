@@ -1,8 +1,8 @@
 """
 How texts are compared without regard to case: one rule for each kind of text.
 
-The rules differ in Turkish letters, spelling (NFC) and spaces; tests/rules/test_folding.py
-has the table. Later work decides which differences stay.
+They differ in Turkish letters, spelling (NFC) and spaces: tests/rules/test_folding.py has
+the table. Which one wins is still to be decided.
 """
 
 import re

@@ -32,15 +32,10 @@ MAX_TAG_RULES = 100  # of a site; its pages carry them all
 # --- the receiver and its inbox ------------------------------------------------------------
 MAX_BODY_BYTES = 8 * KIB  # no route takes more
 MAX_HINT_CHARACTERS = 256  # of one header that is kept
-# A browser's has about 120. It is text from a stranger, and the grammar that reads it is
-# a thousand patterns: the import cuts it, and shorter than the receiver does.
-MAX_RECEIVED_USER_AGENT_CHARACTERS = 512
-MAX_USER_AGENT_CHARACTERS = 400
-# Bodies up to 1 MiB (server batches); JSON in JSON escapes every quote, so a line may
-# be twice as long.
-MAX_INBOX_LINE_BYTES = 2 * MIB + 4 * KIB
-# Strangers can send what only the import finds to be bad, and nobody may have looked for
-# months: beyond this lines are counted, and not kept.
+MAX_RECEIVED_USER_AGENT_CHARACTERS = 512  # kept of one; a browser's has about 120
+MAX_USER_AGENT_CHARACTERS = 400  # read of one: the grammar is a thousand patterns
+MAX_INBOX_LINE_BYTES = 2 * MIB + 4 * KIB  # a body of 1 MiB, each quote escaped; and its head
+# Strangers can send what only the import refuses: beyond it lines are counted, not kept.
 MAX_QUARANTINE_BYTES = 64 * MIB
 MAX_SCRIPTS_BYTES = 6_000  # pushctl.js and pushctl-sw.js together, compressed as served
 
@@ -55,8 +50,7 @@ MAX_HOST_CHARACTERS = 253  # in DNS (RFC 1035, section 2.3.4, without the root's
 # A push service must take 4096 bytes; the header (86), the padding's delimiter (1) and
 # the tag (16) leave this much (RFC 8291, section 4).
 MAX_PAYLOAD_BYTES = 3_993
-# Firefox on Android is reached over a bridge that takes less (autopush's docs).
-MAX_ANDROID_PAYLOAD_BYTES = 2_640
+MAX_ANDROID_PAYLOAD_BYTES = 2_640  # Firefox's bridge to Android takes less (autopush's docs)
 MAX_TTL_SECONDS = 28 * DAY // SECOND  # of a message; FCM keeps none longer
 MAX_ANSWER_BYTES = 4_096  # read of an answer's body, which names the reason
 

@@ -8,9 +8,8 @@ what they make up is bounded too: beyond MAX_PROMPT_ROWS it is counted under "ot
 from typing import TYPE_CHECKING
 
 from pushctl.model import Json, Millis
+from pushctl.rules import limits, units
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.limits import MAX_PROMPT_ROWS
-from pushctl.rules.units import DAY
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -30,7 +29,7 @@ class Prompts:
         """Count one more; the day is that of UTC."""
         values: dict[str, Json] = {
             "site": site,
-            "day": at // DAY * DAY,
+            "day": at // units.DAY * units.DAY,
             "variant": variant,
             "language": language,
             "browser": browser,
@@ -48,7 +47,7 @@ class Prompts:
         with self._store.write() as connection:
             if connection.execute(again, values).rowcount:
                 return
-            if self._rows(site, values["day"]) >= MAX_PROMPT_ROWS:
+            if self._rows(site, values["day"]) >= limits.MAX_PROMPT_ROWS:
                 values |= {"variant": OTHER, "language": OTHER, "browser": OTHER}
                 if connection.execute(again, values).rowcount:
                     return

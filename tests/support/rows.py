@@ -33,3 +33,9 @@ def consents(store: Store, subscription: int) -> list[dict[str, Any]]:
     sql = "SELECT text, at, page FROM consents WHERE subscription_id = ? ORDER BY at, id"
     rows = store.connection.execute(sql, (subscription,))
     return [dict(zip(("text", "at", "page"), row, strict=True)) for row in rows]
+
+
+def deliveries(store: Store, campaign: int) -> dict[str, int]:
+    """Return the number of a campaign's rows in each status that occurs."""
+    sql = "SELECT status, count(*) FROM deliveries WHERE campaign_id = ? GROUP BY status"
+    return dict(store.connection.execute(sql, (campaign,)).fetchall())

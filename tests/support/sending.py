@@ -15,7 +15,7 @@ from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
 from pushctl.store.subscriptions import Registration
 from tests.support import NOON, auth, p256dh, project
-from tests.support.rows import counts_by_state
+from tests.support.rows import counts_by_state, deliveries
 
 MOZILLA = "updates.push.services.mozilla.com"
 FCM = "fcm.googleapis.com"
@@ -92,7 +92,7 @@ class Field:
         return deliver.run(self.store, self.config, campaign, now, options)
 
     def counts(self, campaign: Campaign) -> dict[str, int]:
-        return self.store.deliveries.counts(campaign.id)
+        return deliveries(self.store, campaign.id)
 
     def states(self) -> dict[str, int]:
         counts = counts_by_state(self.store)

@@ -283,10 +283,7 @@ def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> 
     if not isinstance(given, dict):
         raise InputError("an event is no object")
     name = bodies.label(given.get("name"), "an event's name", limits.MAX_ID_CHARACTERS)
-    own = given.get("id")
-    key = f"{record.id}:{number}"
-    if own is not None:
-        key = bodies.label(own, "an event's id", limits.MAX_ID_CHARACTERS)
+    key = _own_id(given, "an event's id", f"{record.id}:{number}")
     return Event(
         subscription=subscription,
         name=name,
@@ -296,6 +293,11 @@ def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> 
         # Within the subscription: nobody can use up another's ids.
         dedupe_key=f"{subscription}:{key}",
     )
+
+
+def _own_id(given: Mapping[str, Json], name: str, otherwise: str) -> str:
+    own = given.get("id")
+    return otherwise if own is None else bodies.label(own, name, limits.MAX_ID_CHARACTERS)
 
 
 def _by_our_clock(at: Json, record: InboxRecord) -> Json:
@@ -317,9 +319,7 @@ def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdic
         raise InputError("kind is none of shown, clicked, closed") from error
     action = body.get("action")
     label = bodies.label(action, "action") if action else None
-    own = record.id
-    if body.get("id") is not None:
-        own = bodies.label(body["id"], "id", limits.MAX_ID_CHARACTERS)
+    own = _own_id(body, "id", record.id)
 
     delivery = tokens.read_message_token(desk.secret, bodies.text(body, "message"))
     if delivery is None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pushctl import shipped
 from pushctl.config import Config
-from pushctl.errors import ConfigError
 from pushctl.rules.web import scripts, tag_rules
 
 
@@ -41,9 +40,7 @@ def stale_scripts(config: Config, *, anew: bool = False) -> list[Path]:
 def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
     from pushctl.push import vapid
 
-    key = next(iter(vapid.load(config.keys).values()), None)
-    if key is None:
-        raise ConfigError(f"{config.keys} holds no key. Run `pushctl keys new`.")
+    key = next(iter(vapid.need(config.keys, "Run `pushctl keys new`.").values()))
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
         rules = tag_rules.served(config.tag_rules, site.name)

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from pushctl.rules.limits import MAX_BODY_BYTES
-from pushctl.rules.units import KIB
+from pushctl.rules import limits, units
 
 
 @dataclass(frozen=True)
@@ -16,5 +15,5 @@ class Limits:
     body: float = 5.0
     idle: float = 15.0
     answer: float = 30.0
-    max_head: int = 16 * KIB
-    max_body: int = MAX_BODY_BYTES
+    max_head: int = 16 * units.KIB
+    max_body: int = limits.MAX_BODY_BYTES

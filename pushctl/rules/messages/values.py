@@ -13,8 +13,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pushctl.model import Json
-from pushctl.rules import wording
-from pushctl.rules.limits import MAX_VALUE_CHARACTERS, MAX_VALUE_ENTRIES, MAX_VALUE_LEVELS
+from pushctl.rules import limits, wording
 
 # C0, DEL, C1, line separators, bidi embeddings, overrides and isolates (UAX #9,
 # table 4), BOM, half surrogates. LRM, RLM and the joiners stay: Arabic, Persian and
@@ -52,10 +51,10 @@ def plain(text: str) -> str:
     """Return *text* on one line, without controls and bidi overrides, 1,000 characters."""
     if not text.isprintable():
         text = _BARE.sub(" ", text).strip()
-    return text[:MAX_VALUE_CHARACTERS]
+    return text[: limits.MAX_VALUE_CHARACTERS]
 
 
-def clean(value: Json, depth: int = MAX_VALUE_LEVELS) -> Json:
+def clean(value: Json, depth: int = limits.MAX_VALUE_LEVELS) -> Json:
     """Return JSON from outside with every text plain and every size bounded."""
     if isinstance(value, str):
         return plain(value)
@@ -64,11 +63,11 @@ def clean(value: Json, depth: int = MAX_VALUE_LEVELS) -> Json:
     if depth and isinstance(value, Mapping):
         return {
             plain(str(key)): clean(item, depth - 1)
-            for key, item in list(value.items())[:MAX_VALUE_ENTRIES]
+            for key, item in list(value.items())[: limits.MAX_VALUE_ENTRIES]
             if item is not None
         }
     if depth and isinstance(value, list | tuple):
-        return [clean(item, depth - 1) for item in value[:MAX_VALUE_ENTRIES]]
+        return [clean(item, depth - 1) for item in value[: limits.MAX_VALUE_ENTRIES]]
     return ""
 
 
@@ -142,7 +141,7 @@ def _attributes(receiver: Any, needs: _Needs) -> dict[str, Json]:
         known = orjson.loads(known)
     found = {}
     asked = needs.attributes
-    for key in list(known)[:MAX_VALUE_ENTRIES] if asked is None else asked:
+    for key in list(known)[: limits.MAX_VALUE_ENTRIES] if asked is None else asked:
         value = known.get(key)
         if value is not None and value != "":
             found[key] = clean(value)

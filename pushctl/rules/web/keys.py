@@ -15,8 +15,7 @@ _P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
 
 
-# The receiver looks at an application server key's form alone. Its point, and whether it
-# is ours, are checked when the inbox is drained.
+# All that the receiver checks; the point, and whose it is, when the inbox is drained.
 SERVER_KEY_FORM = r"[A-Za-z0-9_-]{87}"
 
 

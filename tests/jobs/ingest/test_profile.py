@@ -334,7 +334,7 @@ def test_the_invitation_is_counted_by_variant_language_and_browser(project: Proj
 def test_strangers_cannot_fill_the_database_with_variants(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pushctl.store.prompts.MAX_PROMPT_ROWS", 50)
+    monkeypatch.setattr("pushctl.rules.limits.MAX_PROMPT_ROWS", 50)
     project.drain(*(prompt(variant=f"v{number}") for number in range(500)))
     rows = report.prompts(project.store, NOON, "variant")
     assert len(rows) == 51

@@ -16,7 +16,7 @@ from tests import support
 from tests.support import NOON
 from tests.support.files import all_of, load, person
 from tests.support.posting import SECRET, Browser, Project, make_project, sign_alias
-from tests.support.rows import counts_by_state
+from tests.support.rows import counts_by_state, deliveries
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_campaigns_keep_their_figures_without_the_person(project: Project) -> No
     project.drain(browser.report(2, "shown", id="1"), browser.report(2, "clicked", id="2"))
     forget(project, "alias:c7")
     forget(project, "2")
-    assert project.store.deliveries.counts(campaign.id) == {"accepted": 1, "skipped": 1}
+    assert deliveries(project.store, campaign.id) == {"accepted": 1, "skipped": 1}
     sql = "SELECT count(*), count(subscription_id) FROM deliveries"
     assert project.store.connection.execute(sql).fetchone() == (2, 0)
     sql = "SELECT count(*) FROM interactions"
