@@ -27,6 +27,7 @@ def main() -> None:
     from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.delivery import deliver
     from pushctl.store import Store
+    from tests.support.rows import deliveries
 
     folder, port, ca, encoder, name = sys.argv[1:]
     config = configuration.load(Path(folder) / "pushctl.toml", os.environ)
@@ -40,7 +41,7 @@ def main() -> None:
         with Watch() as watch:
             deliver.run(store, config, campaign, now)
         seconds = time.perf_counter() - started
-        counts = store.deliveries.counts(campaign.id)
+        counts = deliveries(store, campaign.id)
     figures = {
         "seconds": seconds,
         "cpu_seconds": _cpu() - cpu + watch.cpu_seconds(),

@@ -24,13 +24,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.sink import HOST, Sink
 from pushctl.push import vapid
+from pushctl.rules.units import DAY
 from pushctl.store import Store
 from tests.support import auth, p256dh
 
 DUE = 3_000
 ROUNDS = 3
 KEYS = 200
-FAR = 400 * 86_400_000
+FAR = 400 * DAY
 TRIGGER = """
 [triggers.basket]
 on        = "cart_updated"

@@ -105,6 +105,37 @@ for name in cli.COMMANDS:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_process_that_sends_loads_no_time_zones_and_no_database() -> None:
+    code = """
+import sys
+import pushctl.push.ancestor
+loaded = {"zoneinfo", "sqlite3", "jinja2", "lark"} & set(sys.modules)
+sys.exit(f"it loads {loaded}" if loaded else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_unit_is_defined_in_one_place() -> None:
+    unit = re.compile(r"^(SECOND|MINUTE|HOUR|DAY|WEEK|KIB|MIB)(: \w+)? = ", re.MULTILINE)
+    defined = [name(path) for path in SOURCES if unit.search(path.read_text("utf-8"))]
+    assert defined == ["pushctl/rules/units.py"]
+
+
+def test_files_are_made_durable_in_one_place() -> None:
+    reasons = {
+        "pushctl/durable.py": "the home",
+        "pushctl/inbox/writer.py": "one fdatasync for all that wait",
+        "pushctl/inbox/aside.py": "blanks lines in place, beside a living writer",
+        "pushctl/jobs/delivery/restore_guard.py": "in place: its inode tells it from a copy",
+    }
+    syncs = re.compile(r"os\.f(?:data)?sync\(")
+    found = {name(path) for path in SOURCES if syncs.search(path.read_text("utf-8"))}
+    assert found == set(reasons)
+
+
 def test_nothing_loads_the_slow_libraries_at_start() -> None:
     slow = re.compile(r"^(import|from) (pywebpush|aiohttp|requests)\b", re.MULTILINE)
     assert [name(path) for path in SOURCES if slow.search(path.read_text("utf-8"))] == []

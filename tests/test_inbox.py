@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pushctl import inbox
 from pushctl.inbox import BadLine, Entry, Finished, InboxFullError, Writer
 from pushctl.model import InboxRecord
+from pushctl.rules import limits
 from tests.support import NOON
 
 
@@ -157,7 +158,7 @@ def test_a_line_without_an_end_is_skipped_in_bounded_memory(tmp_path: Path) -> N
     writer.append([record(1)])
     (name,) = inbox.segments(tmp_path)
     with (tmp_path / name).open("ab") as file:
-        file.write(b"x" * (3 * inbox.MAX_LINE) + b"\n" + inbox.encode(record(2)))
+        file.write(b"x" * (3 * limits.MAX_INBOX_LINE_BYTES) + b"\n" + inbox.encode(record(2)))
     entries = read(tmp_path)
     assert ids(entries) == [1, 2]
     assert isinstance(entries[1].item, BadLine)
@@ -364,7 +365,7 @@ def test_quarantine_takes_a_line_once(tmp_path: Path) -> None:
 def test_quarantine_does_not_grow_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pushctl.inbox.aside.MOST_BYTES", 1_000)
+    monkeypatch.setattr("pushctl.inbox.aside.MAX_QUARANTINE_BYTES", 1_000)
     for number in range(100):
         name = f"17773632000{number:02}-aa.seg"
         inbox.quarantine(tmp_path, [(name, at, "bad", b"x" * 50) for at in range(5)])

@@ -10,6 +10,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 from pushctl.errors import ConfigError, Problem
+from pushctl.rules.limits import MAX_SCRIPTS_BYTES
 
 if TYPE_CHECKING:
     from pushctl.config import Config
@@ -87,7 +88,6 @@ def integrity(content: bytes) -> str:
 
 def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
     from pushctl.jobs.project import scripts
-    from pushctl.rules.web.scripts import MOST_BYTES
 
     problems = [
         Problem(
@@ -100,9 +100,9 @@ def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
     for site in config.sites:
         both = ("pushctl.js", "pushctl-sw.js")
         size = sum(row["gzip"] for row in rows if row["site"] == site and row["file"] in both)
-        if size > MOST_BYTES:
+        if size > MAX_SCRIPTS_BYTES:
             fault = f"page and worker have {size:,} bytes together"
-            remedy = f"At most {MOST_BYTES:,}: shorten the brand's name and addresses."
+            remedy = f"At most {MAX_SCRIPTS_BYTES:,}: shorten the brand's name and addresses."
             problems.append(Problem(f"sites.{site}", fault, remedy))
     if problems:
         raise ConfigError("The page's scripts need a look:", problems)

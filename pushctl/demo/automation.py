@@ -20,7 +20,7 @@ from pushctl.demo.people import Person
 from pushctl.demo.setup import Setup
 from pushctl.errors import PushctlError
 from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.store import Store
 
 DAYS = 32
@@ -99,11 +99,11 @@ def _pass_time(setup: Setup, crowd: Crowd) -> Mapping[str, Sequence[ReceivedMess
         month = VirtualMonth(config, store, answered, progress)
         start = _read_clock()
         zones = {person.timezone for person in crowd.members}
-        feed_is_read = start + 20 * timing.MINUTE
-        month.run_until(start + 6 * timing.DAY, [feed_is_read, *_list_mornings(zones, start)])
+        feed_is_read = start + 20 * units.MINUTE
+        month.run_until(start + 6 * units.DAY, [feed_is_read, *_list_mornings(zones, start)])
         # Then nobody was seen for 30 days: the visitors' clock stands still.
-        month.run_until(start + DAYS * timing.DAY, [_read_clock() + 30 * timing.DAY])
-        month.sweep(start + DAYS * timing.DAY)  # the last reports
+        month.run_until(start + DAYS * units.DAY, [_read_clock() + 30 * units.DAY])
+        month.sweep(start + DAYS * units.DAY)  # the last reports
         return _group_by_campaign(crowd.messages, store.histories.steps_sent())
 
 

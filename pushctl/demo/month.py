@@ -13,7 +13,7 @@ from pushctl.errors import PushctlError
 from pushctl.jobs.sweep import sweep
 from pushctl.model import Millis
 from pushctl.output import Progress
-from pushctl.rules import timing
+from pushctl.rules.units import DAY, MINUTE
 from pushctl.store import Store
 
 # An enrolment that is due every minute would never let a day pass.
@@ -47,7 +47,7 @@ class VirtualMonth:
         if trouble:
             raise PushctlError(f"a sweep of the demo says: {' '.join(trouble)}")
         self._answered()
-        days = (at - self._began) // timing.DAY
+        days = (at - self._began) // DAY
         self._progress.advance(days - self._days)
         self._days = days
 
@@ -65,6 +65,6 @@ class VirtualMonth:
         due = self._store.triggers.next_due(())
         times = [*stops[:1], *([] if due is None else [due])]
         if not times:
-            return self._now + 400 * timing.DAY
+            return self._now + 400 * DAY
         first = max(min(times), self._now + 1)
-        return -(-first // timing.MINUTE) * timing.MINUTE
+        return -(-first // MINUTE) * MINUTE

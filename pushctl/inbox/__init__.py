@@ -8,12 +8,11 @@ else ever adds to it, and what lies before a line's newline never changes.
 """
 
 from pushctl.inbox.aside import QUARANTINE, blank, quarantine, room
-from pushctl.inbox.lines import MAX_LINE, BadLine, decode, encode
+from pushctl.inbox.lines import BadLine, decode, encode
 from pushctl.inbox.reader import Entry, Finished, read, remove, segments
 from pushctl.inbox.writer import InboxFullError, Writer
 
 __all__ = [
-    "MAX_LINE",
     "QUARANTINE",
     "BadLine",
     "Entry",

@@ -3,14 +3,14 @@
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import orjson
 
+from pushctl import durable
+from pushctl.rules.limits import MAX_QUARANTINE_BYTES
+
 QUARANTINE = "quarantine"
-# Strangers can send what only the import finds to be bad, and nobody may have looked for
-# months: beyond this lines are counted, and not kept.
-MOST_BYTES = 64 * 1024 * 1024
 
 
 def blank(folder: Path, segment: str, start: int, end: int) -> None:
@@ -44,31 +44,22 @@ def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> 
     for segment in sorted({entry[0] for entry in entries}):
         path = aside / f"{segment.removesuffix('.seg')}.jsonl"
         known = {line["offset"] for line in _quarantined(path)}
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "r+b") as file:
-            if file.seek(0, os.SEEK_END) and _last_byte(file) != b"\n":
-                file.write(b"\n")  # a crash tore the line before
-            for name, offset, reason, raw in entries:
-                if name == segment and offset not in known:
-                    text = raw.rstrip(b"\n").decode("utf-8", "backslashreplace")
-                    line = {"offset": offset, "reason": reason, "line": text}
-                    made = orjson.dumps(line) + b"\n"
-                    left -= len(made)
-                    if left >= 0:
-                        file.write(made)
-            file.flush()
-            os.fsync(file.fileno())
+        lines = []
+        for name, offset, reason, raw in entries:
+            if name == segment and offset not in known:
+                text = raw.rstrip(b"\n").decode("utf-8", "backslashreplace")
+                line = {"offset": offset, "reason": reason, "line": text}
+                made = orjson.dumps(line) + b"\n"
+                left -= len(made)
+                if left >= 0:
+                    lines.append(made)
+        durable.append_durably(path, b"".join(lines), 0o600)
 
 
 def room(folder: Path) -> int:
     """Return how many bytes the quarantine may still grow by."""
     aside = folder / QUARANTINE
-    return MOST_BYTES - sum(path.stat().st_size for path in aside.glob("*.jsonl"))
-
-
-def _last_byte(file: BinaryIO) -> bytes:
-    file.seek(-1, os.SEEK_END)
-    return file.read(1)
+    return MAX_QUARANTINE_BYTES - sum(path.stat().st_size for path in aside.glob("*.jsonl"))
 
 
 def _quarantined(path: Path) -> Iterator[dict[str, Any]]:

@@ -8,10 +8,6 @@ import orjson
 
 from pushctl.model import InboxRecord
 
-# The receiver takes bodies up to 1 MiB (server batches); JSON in JSON escapes
-# every quote, so a line may be twice as long.
-MAX_LINE = 2 * 1024 * 1024 + 4096
-
 _LINE = re.compile(rb"([0-9a-f]{8}) ([0-9]{1,8}) (.*)\n", re.DOTALL)
 
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from pushctl.inbox.lines import MAX_LINE, BadLine, decode
+from pushctl.inbox.lines import BadLine, decode
 from pushctl.model import InboxRecord, Millis
+from pushctl.rules import limits, units
 
 _NAME = re.compile(r"(\d{13})-[0-9a-z]+\.seg", re.ASCII)
 # A request is stamped before it is written, so the first record of a segment need
 # not be its earliest; but nearly.
-_OVERLAP: Millis = 60_000
+_OVERLAP: Millis = units.MINUTE
 # How far ahead of ours a receiver's clock may be for its records to be waited for.
 _AHEAD: Millis = 10_000
 
@@ -109,12 +110,12 @@ def _read_segment(
 
 
 def _next_line(file: BinaryIO) -> bytes:
-    line = file.readline(MAX_LINE)
-    if len(line) == MAX_LINE and not line.endswith(b"\n"):
+    line = file.readline(limits.MAX_INBOX_LINE_BYTES)
+    if len(line) == limits.MAX_INBOX_LINE_BYTES and not line.endswith(b"\n"):
         # Nobody wrote this: keep its head for the quarantine, skip to its end.
         line, rest = line[:4096], line
         while rest and not rest.endswith(b"\n"):
-            rest = file.readline(MAX_LINE)
+            rest = file.readline(limits.MAX_INBOX_LINE_BYTES)
         return line + rest[-1:]
     return line
 

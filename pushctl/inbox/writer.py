@@ -8,12 +8,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from pushctl import durable
 from pushctl.errors import PushctlError
 from pushctl.inbox.lines import encode
 from pushctl.model import InboxRecord, Millis
+from pushctl.rules.units import MIB
 
 SUFFIX = ".seg"
-SEGMENT_BYTES = 16 * 1024 * 1024
+SEGMENT_BYTES = 16 * MIB
 SEGMENT_AGE = 60.0  # seconds until a segment gives way to the next one
 
 
@@ -66,7 +68,7 @@ class Writer:
         with self._lock:
             try:
                 handle = self._segment(at)
-                _write_all(handle, data)
+                durable.write_all(handle, data)
                 os.fdatasync(handle)
             except OSError as error:
                 self._abandon()
@@ -119,7 +121,7 @@ class Writer:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._path = young.with_suffix(SUFFIX)
             young.rename(self._path)
-            _sync_folder(self.folder)
+            durable.sync_folder(self.folder)
         except BaseException:
             os.close(handle)
             raise
@@ -145,18 +147,3 @@ class Writer:
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
-
-
-def _write_all(handle: int, data: bytes) -> None:
-    # On a full disk write() takes a part and raises nothing; the next one raises.
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Answer, Cause, Letter, Millis, Outcome
 from pushctl.push import vapid
-from pushctl.push.encoder import MAX_BYTES, Encoder, choose
+from pushctl.push.encoder import Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
 from pushctl.push.request import headers
 from pushctl.push.transport import Line, Reply, Transport
 from pushctl.rules.delivery import answers, endpoints
+from pushctl.rules.limits import MAX_ENDPOINT_CHARACTERS, MAX_PAYLOAD_BYTES
 
 # Encrypted and started in one go: enough to fill turbo's lanes and a TLS record, few
 # enough that answers are taken in between.
@@ -154,7 +155,7 @@ class _Chunk:
         except InputError:
             self._refuse(letter, Answer.BLOCKED, Cause.ADDRESS_NOT_ALLOWED, _NOT_ALLOWED)
             return
-        if len(letter.payload) > MAX_BYTES:
+        if len(letter.payload) > MAX_PAYLOAD_BYTES:
             self._refuse(letter, Answer.TOO_LARGE, Cause.TOO_LARGE, "payload too large")
             return
         if letter.key_id not in self.sender.keys:
@@ -345,7 +346,7 @@ def _location(lines: list[bytes]) -> str | None:
         if line[:9].lower() == b"location:":
             text = line[9:].decode("latin-1").strip()
             # One that is longer than any endpoint is nothing that can be asked back.
-            return text if len(text) <= endpoints.MAX_LENGTH else None
+            return text if len(text) <= MAX_ENDPOINT_CHARACTERS else None
     return None
 
 

@@ -15,10 +15,6 @@ from typing import NamedTuple
 from pushctl.errors import ConfigError
 from pushctl.model import Letter
 
-# A push service must take 4096 bytes; the header (86), the padding's delimiter (1) and
-# the tag (16) leave this much (RFC 8291, section 4).
-MAX_BYTES = 3993
-
 NAMES = ("turbo", "direct", "pywebpush")
 
 Encode = Callable[[Sequence[Letter]], list[bytes | None]]

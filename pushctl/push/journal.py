@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pushctl import durable
 from pushctl.errors import BusyError
 from pushctl.model import Answer, Cause, Letter, Outcome
 from pushctl.rules.delivery.known_reasons import cause_of
@@ -73,11 +74,7 @@ class Journal:
     def _write(self, records: bytes) -> None:
         end = self._end + len(records)
         try:
-            written = os.write(self._file, records)
-            # A full disk takes a part without a word; the rest says why.
-            while written < len(records):
-                records = records[written:]
-                written = os.write(self._file, records)
+            durable.write_all(self._file, records)
         except OSError:
             # Half a record would garble whatever is written behind it.
             with suppress(OSError):

@@ -23,11 +23,11 @@ from pushctl.model import Cause, Letter, Millis
 from pushctl.push import dial, request
 from pushctl.push.cork import corked
 from pushctl.push.postbox import Postbox
+from pushctl.rules.limits import MAX_ANSWER_BYTES
 from pushctl.rules.web import addresses
 
 STREAMS = 100  # on one connection; what servers commonly allow
 _CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken
-_MOST_OF_A_BODY = 4096
 
 # What libcurl says first, and only, when it wanted to repeat a request that the service
 # refused to look at (REFUSED_STREAM, or GOAWAY naming an earlier stream: RFC 9113,
@@ -97,8 +97,8 @@ class Flight:
 
     def take(self, data: bytes) -> int:
         """Keep the first 4 KiB of an answer's body; then have libcurl hang up."""
-        self.body += data[: _MOST_OF_A_BODY - len(self.body)]
-        return len(data) if len(self.body) < _MOST_OF_A_BODY else 0
+        self.body += data[: MAX_ANSWER_BYTES - len(self.body)]
+        return len(data) if len(self.body) < MAX_ANSWER_BYTES else 0
 
     def open(self, purpose: int, address: Any) -> Any:
         """Vet the address that libcurl is about to dial; make its socket or refuse."""

@@ -1,7 +1,5 @@
 """Who we are to the push services (RFC 8292): keys, their folder, the header."""
 
-import hashlib
-import os
 import re
 import time
 from collections.abc import Mapping
@@ -17,15 +15,16 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
-from pushctl.rules import tokens
+from pushctl.rules import tokens, units
 from pushctl.rules.web import keys
 
 # Twelve hours survive a clock that is up to twelve hours wrong either way; services
 # refuse more than 24 (RFC 8292, section 2). Renewed when half of it is gone.
-_LIFE: Millis = 12 * 3600 * 1000
-_CLOCK_JUMP: Millis = 5 * 60 * 1000
+_LIFE: Millis = 12 * units.HOUR
+_CLOCK_JUMP: Millis = 5 * units.MINUTE
 
 
 @dataclass(frozen=True)
@@ -59,20 +58,7 @@ def read(pem: bytes, file: Path | None = None) -> Key:
     ):
         raise ConfigError(f"{place} is no key on the curve P-256, which web push demands")
     public = private.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return Key(key_id(public), tokens.encode(public), pem, file)
-
-
-def key_id(public: bytes) -> str:
-    """Return the short name of a public key (65 bytes)."""
-    return tokens.encode(hashlib.sha256(public).digest())[:8]
-
-
-def public_key(text: str) -> bytes:
-    """Return the 65 bytes of an applicationServerKey; InputError when it is none."""
-    try:
-        return keys.p256dh(text)
-    except InputError as error:
-        raise InputError(str(error).replace("p256dh", "the application server key")) from error
+    return Key(keys.key_id(public), tokens.encode(public), pem, file)
 
 
 def load(folder: Path) -> Mapping[str, Key]:
@@ -100,6 +86,16 @@ def load(folder: Path) -> Mapping[str, Key]:
     return {key.id: key for _, key in found}
 
 
+def need(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
+    """Return the keys as ``load`` does; ConfigError with *remedy* when there is none."""
+    if found := load(folder):
+        return found
+    remedy = remedy or (
+        "`pushctl init` makes the first one; bring an old one back from your safe or a backup."
+    )
+    raise ConfigError(f"there is no VAPID key in {folder}. {remedy}")
+
+
 def write(folder: Path) -> Key:
     """
     Make a new key and write it to *folder* (made 0700 when missing) as 0600.
@@ -109,7 +105,7 @@ def write(folder: Path) -> Key:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = read(create())
     file = folder / f"vapid-{key.id}.pem"
-    _write_new(file, key.pem, 0o600)
+    durable.write_new(file, key.pem, 0o600)
     publish(key, folder)
     return Key(key.id, key.public, key.pem, file)
 
@@ -118,7 +114,7 @@ def publish(key: Key, folder: Path) -> Path:
     """Write the public half into a file of its own, for a receiver without secrets."""
     file = folder / f"vapid-{key.id}.pub"
     if not file.exists():
-        _write_new(file, f"{key.public}\n".encode(), 0o644)
+        durable.write_new(file, f"{key.public}\n".encode(), 0o644)
     return file
 
 
@@ -132,40 +128,23 @@ def public(folder: Path) -> str:
     files = sorted(folder.glob("vapid-*.pub"), key=lambda file: file.stat().st_mtime_ns)
     pems = [file for file in folder.glob("vapid-*.pem") if not _published(file)]
     if not files or pems:
-        found = next(iter(load(folder).values()), None)
-        if found is None:
-            raise ConfigError(
-                f"there is no VAPID key in {folder}. `pushctl init` makes the first one; a "
-                "receiver on a machine of its own needs the file vapid-....pub alone."
-            )
-        return found.public
+        remedy = (
+            "`pushctl init` makes the first one; a receiver on a machine of its own needs the "
+            "file vapid-....pub alone."
+        )
+        return next(iter(need(folder, remedy).values())).public
     text = files[-1].read_text("ascii", "replace").strip()
     try:
-        raw = public_key(text)
+        name = keys.key_id(keys.server_key(text))
     except InputError as error:
         raise ConfigError(f"{files[-1]} holds no public key: {error}") from error
-    if files[-1].name != f"vapid-{key_id(raw)}.pub":
-        raise ConfigError(f"{files[-1]} holds the key {key_id(raw)}, not the one it is named.")
+    if files[-1].name != f"vapid-{name}.pub":
+        raise ConfigError(f"{files[-1]} holds the key {name}, not the one it is named.")
     return text
 
 
 def _published(file: Path) -> bool:
     return file.with_suffix(".pub").exists()
-
-
-def _write_new(file: Path, content: bytes, mode: int) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    # The name lives in the folder: without this a power loss may forget the file.
-    handle = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?P<host>[A-Za-z0-9.-]+)", re.ASCII)
@@ -223,14 +202,14 @@ def header(origin: str, key: Key, contact: str, now: Millis) -> str:
     kept = _cache.get(name)
     if kept is not None:
         age = now - kept.at
-        jump = abs(age - (steady - kept.monotonic) * 1000)
+        jump = abs(age - (steady - kept.monotonic) * units.SECOND)
         if 0 <= age < _LIFE // 2 and jump <= _CLOCK_JUMP:
             return kept.text
     from py_vapid import Vapid02
 
     # A dict of its own: py_vapid's callers have sent the first origin's audience to
     # all others by sharing one.
-    claims = {"aud": origin, "exp": (now + _LIFE) // 1000, "sub": contact}
+    claims = {"aud": origin, "exp": (now + _LIFE) // units.SECOND, "sub": contact}
     signer = Vapid02.from_pem(key.pem)
     # It knows no web address with a path; check_contact knows better.
     signer.conf = {"no-strict": True}

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from pushctl.inbox import InboxFullError, Writer, encode
 from pushctl.model import InboxRecord, Millis
 from pushctl.receiver.answers import Refusal, overloaded
+from pushctl.rules.limits import MIN_FREE_TO_RECEIVE_BYTES
 
 log = logging.getLogger("pushctl.receiver")
 
@@ -37,7 +38,6 @@ FLUSH_RECORDS = 64
 # flush a millisecond at most, stamps keep up with the clock.
 FLUSH_SECONDS = 0.001
 ROTATE_SECONDS = 5.0
-MIN_FREE = 64 * 1024 * 1024  # bytes that stay free for the import and the database
 CHECK_SECONDS = 1.0  # between looks at the disk's room
 
 # Called with None once the record is on disk, else with the refusal.
@@ -157,7 +157,7 @@ class Committer:
             room = os.statvfs(self._writer_threads[0].writer.folder)
         except OSError:  # missing or broken: the write itself will fail
             return False
-        return room.f_bavail * room.f_frsize < MIN_FREE
+        return room.f_bavail * room.f_frsize < MIN_FREE_TO_RECEIVE_BYTES
 
     def _flush_in_time(self) -> None:
         """Flush the records of this turn of the loop, FLUSH_SECONDS after the last flush."""

@@ -19,6 +19,7 @@ from pushctl.receiver.shapes import Shape
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor, asks_for_privacy, remove_private
 from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
+from pushctl.rules.units import SECOND
 
 BODY_SECONDS = 5.0
 PREFLIGHT_SECONDS = 86_400  # Chromium takes two hours of it, Firefox the whole day
@@ -216,13 +217,13 @@ def _check_signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) ->
             "The signature is missing or not of its form.",
             "Sign with the subscription's auth secret; pushctl.js does it.",
         )
-    if abs(int(text.partition(".")[0]) - now // 1000) >= SIGNATURE_SECONDS:
+    if abs(int(text.partition(".")[0]) - now // SECOND) >= SIGNATURE_SECONDS:
         raise Refusal(
             401,
             "clock",
             "The signature's time is more than five minutes from now.",
             "Sign again with the time given here.",
-            extra={"now": now // 1000},
+            extra={"now": now // SECOND},
         )
     return text
 

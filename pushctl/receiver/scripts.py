@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pushctl import shipped
@@ -30,10 +30,7 @@ def make_settings(config: Config, site: Site, public_key: str) -> dict[str, Any]
         url=config.receiver.url,
         key=public_key,
         site=site.name,
-        name=site.brand.name,
-        icon=site.brand.icon,
-        badge=site.brand.badge,
-        color=site.brand.color,
+        **asdict(site.brand),
         rules=bool(tag_rules.served(config.tag_rules, site.name)),
     )
 

@@ -15,21 +15,12 @@ import orjson
 from pushctl.errors import InputError
 from pushctl.model import Json
 from pushctl.receiver.answers import Refusal
+from pushctl.rules import limits, units
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.web import keys
-from pushctl.rules.web.fields import MAX_LABEL
 from pushctl.rules.web.fields import label as kept
 
 Check = Callable[[Json], None]
-
-KILO = 1024
-BIGGEST = 8 * KILO  # no route takes more
-MAX_DEPTH = 4  # levels inside properties and attributes
-MAX_KEYS = 64
-MAX_TEXT = 1024
-MAX_NUMBER = 2**53  # beyond it JavaScript and SQLite disagree on what was meant
-MAX_TAGS = 32
-MAX_EVENTS = 64
 
 
 class ShapeError(Exception):
@@ -72,7 +63,7 @@ def label(most: int) -> Check:
     return check
 
 
-def text(most: int = MAX_TEXT) -> Check:
+def text(most: int = limits.MAX_TEXT_CHARACTERS) -> Check:
     """Any text up to *most* characters; NUL is refused (SQLite's tools stop at it)."""
 
     def check(value: Json) -> None:
@@ -93,7 +84,7 @@ def matching(pattern: str, form: str) -> Check:
 
 
 def moment(value: Json) -> None:
-    if type(value) is not int or not 0 <= value < MAX_NUMBER:
+    if type(value) is not int or not 0 <= value < limits.MAX_NUMBER:
         raise ShapeError("a time in milliseconds since 1970")
 
 
@@ -141,15 +132,15 @@ def record(fields: Mapping[str, Check], required: frozenset[str]) -> Check:
 
 
 _TEXT = text()
-_WORD = text(MAX_LABEL)
-_NAME = label(MAX_LABEL)
+_WORD = text(limits.MAX_LABEL_CHARACTERS)
+_NAME = label(limits.MAX_LABEL_CHARACTERS)
 
 
 def free(value: Json) -> None:
     """An object that a shop fills as it likes, within the limits of size and depth."""
     if not isinstance(value, dict):
         raise ShapeError("an object")
-    _free(value, MAX_DEPTH)
+    _free(value, limits.MAX_RECEIVED_LEVELS)
 
 
 def _free(value: Json, depth: int) -> None:
@@ -159,13 +150,13 @@ def _free(value: Json, depth: int) -> None:
     if kind is str:
         _TEXT(value)
     elif kind is int or kind is float:
-        if not -MAX_NUMBER < cast(float, value) < MAX_NUMBER:  # NaN isn't either
+        if not -limits.MAX_NUMBER < cast(float, value) < limits.MAX_NUMBER:  # NaN isn't either
             raise ShapeError("numbers below 2^53")
     elif isinstance(value, (dict, list)):
         if depth == 0:
-            raise ShapeError(f"at most {MAX_DEPTH} levels deep")
-        if len(value) > MAX_KEYS:
-            raise ShapeError(f"at most {MAX_KEYS} entries")
+            raise ShapeError(f"at most {limits.MAX_RECEIVED_LEVELS} levels deep")
+        if len(value) > limits.MAX_LEVEL_ENTRIES:
+            raise ShapeError(f"at most {limits.MAX_LEVEL_ENTRIES} entries")
         if isinstance(value, dict):
             for key in value:
                 _NAME(key)
@@ -199,24 +190,22 @@ def yes_or_no(value: Json) -> None:
         raise ShapeError("true or false")
 
 
-TAG = label(255)
-_TIMED = record(
-    {"name": TAG, "seconds": whole(60, 315_360_000)}, frozenset({"name", "seconds"})
-)
+_LIFE = whole(limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS)
+_TIMED = record({"name": _NAME, "seconds": _LIFE}, frozenset({"name", "seconds"}))
 
 
 def timed_tag(value: Json) -> None:
     """A tag's name, or {"name", "seconds"} for one that expires."""
-    (_TIMED if isinstance(value, dict) else TAG)(value)
+    (_TIMED if isinstance(value, dict) else _NAME)(value)
 
 
 ID = matching(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - or _")
 SIGNATURE = r"[0-9]{1,11}\.[A-Za-z0-9_-]{43}"
 EVENT = record(
-    {"id": ID, "name": label(64), "at": moment, "properties": free},
+    {"id": ID, "name": label(limits.MAX_ID_CHARACTERS), "at": moment, "properties": free},
     frozenset({"id", "name", "at"}),
 )
-CONSENT = record({"text": label(255), "at": moment, "page": text()}, frozenset({"text", "at"}))
+CONSENT = record({"text": _NAME, "at": moment, "page": text()}, frozenset({"text", "at"}))
 KEYS = record(
     {"p256dh": _from_rule(keys.p256dh), "auth": _from_rule(keys.auth)},
     frozenset({"p256dh", "auth"}),
@@ -227,12 +216,13 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
     """Return the shape of every route; *allowed_hosts* as in push.allowed_hosts."""
     endpoint = _from_rule(lambda value: _allowed(value, allowed_hosts))
     known = {"endpoint": endpoint}
+    timed, plain = (each(one, limits.MAX_RECEIVED_TAGS) for one in (timed_tag, _NAME))
     subscribe: dict[str, Check] = {
         "subscription": record(
             {"endpoint": endpoint, "keys": KEYS, "expirationTime": nothing_or_number},
             frozenset({"endpoint", "keys"}),
         ),
-        "key": matching(r"[A-Za-z0-9_-]{87}", "an application server key"),
+        "key": matching(keys.SERVER_KEY_FORM, "an application server key"),
         "previous": endpoint,
         "previous_signature": matching(SIGNATURE, "a signature"),
         # Of whatever form: what the import can't use it leaves out, and nobody is lost
@@ -242,19 +232,19 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "page": text(),
         "referrer": text(),
         "source": _WORD,
-        "tags": each(timed_tag, MAX_TAGS),
+        "tags": timed,
         "attributes": free,
-        "events": each(EVENT, MAX_EVENTS),
+        "events": each(EVENT, limits.MAX_RECEIVED_EVENTS),
         "consent": CONSENT,
         "chosen": yes_or_no,
     }
-    preferences = {**known, "pause": whole(0, 366 * 86_400), "fewer": yes_or_no}
-    tags = {**known, "add": each(timed_tag, MAX_TAGS), "remove": each(TAG, MAX_TAGS)}
-    identify = {**known, "alias": optional(label(255)), "signature": label(255)}
-    events = {**known, "events": each(EVENT, MAX_EVENTS)}
+    preferences = {**known, "pause": whole(0, limits.MAX_PAUSE_SECONDS), "fewer": yes_or_no}
+    tags = {**known, "add": timed, "remove": plain}
+    identify = {**known, "alias": optional(_NAME), "signature": _NAME}
+    events = {**known, "events": each(EVENT, limits.MAX_RECEIVED_EVENTS)}
     return {
         "/v1/subscribe": Shape(
-            4 * KILO,
+            4 * units.KIB,
             subscribe,
             frozenset({"subscription", "key"}),
             signed=False,
@@ -262,12 +252,12 @@ def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
             # once a day.
             cost=10,
         ),
-        "/v1/unsubscribe": Shape(4 * KILO, known, frozenset(known)),
-        "/v1/tags": Shape(8 * KILO, tags, frozenset(known)),
-        "/v1/identify": Shape(4 * KILO, identify, frozenset({"endpoint", "alias"})),
-        "/v1/events": Shape(8 * KILO, events, frozenset(events)),
-        "/v1/preferences": Shape(4 * KILO, preferences, frozenset(known)),
-        "/v1/forget": Shape(4 * KILO, known, frozenset(known)),
+        "/v1/unsubscribe": Shape(4 * units.KIB, known, frozenset(known)),
+        "/v1/tags": Shape(8 * units.KIB, tags, frozenset(known)),
+        "/v1/identify": Shape(4 * units.KIB, identify, frozenset({"endpoint", "alias"})),
+        "/v1/events": Shape(8 * units.KIB, events, frozenset(events)),
+        "/v1/preferences": Shape(4 * units.KIB, preferences, frozenset(known)),
+        "/v1/forget": Shape(4 * units.KIB, known, frozenset(known)),
         **_beacons(),
     }
 
@@ -277,7 +267,7 @@ def _beacons() -> Mapping[str, Shape]:
     report: dict[str, Check] = {
         "message": matching(r"[0-9]{1,18}\.[A-Za-z0-9_-]{22}", "a message's token"),
         "kind": matching("shown|clicked|closed", "shown, clicked or closed"),
-        "action": optional(lambda value: value == "" or label(255)(value)),
+        "action": optional(lambda value: value == "" or _NAME(value)),
         "at": moment,
         "id": ID,
     }
@@ -290,10 +280,10 @@ def _beacons() -> Mapping[str, Shape]:
     }
     return {
         "/v1/reports": Shape(
-            KILO, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
+            units.KIB, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
         ),
         "/v1/prompts": Shape(
-            KILO // 2, prompt, frozenset({"variant", "stage"}), signed=False, plain=True
+            units.KIB // 2, prompt, frozenset({"variant", "stage"}), signed=False, plain=True
         ),
     }
 

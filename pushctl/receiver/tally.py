@@ -11,7 +11,7 @@ from collections import Counter
 
 log = logging.getLogger("pushctl.receiver")
 
-MINUTE = 60.0
+LOG_SECONDS = 60.0
 # Seconds that a record waits until it is on disk: the histogram's edges.
 WAITS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
@@ -56,7 +56,7 @@ class Tally:
         self._logged = now
         return news
 
-    async def run(self, every: float = MINUTE) -> None:
+    async def run(self, every: float = LOG_SECONDS) -> None:
         """Log a line each *every* seconds; the last one when cancelled."""
         try:
             while True:

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from pushctl.receiver.geo import Lookup
+from pushctl.rules.limits import MAX_HINT_CHARACTERS, MAX_RECEIVED_USER_AGENT_CHARACTERS
 
 # What a browser says about itself, stored with its subscription.
 _HINTS = (
@@ -18,8 +19,6 @@ _HINTS = (
 )
 # Fields of a subscription about behaviour; Global Privacy Control forbids to keep them.
 _WAYS = ("page", "referrer", "source", "attributes", "events")
-_MAX_HINT = 256
-_MAX_USER_AGENT = 512
 
 # Invitations are counted by browser alone.
 _BRIEF = (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
@@ -50,19 +49,18 @@ class Visitor:
         hints = {
             name.decode(): text
             for name in (_HINTS if whole else _BRIEF)
-            if (text := clean_header(heads.get(name, b""), _MAX_HINT))
+            if (text := clean_header(heads.get(name, b""), MAX_HINT_CHARACTERS))
         }
         if whole:
             hints |= self._place(heads, address)
-        agent = clean_header(heads.get(b"user-agent", b""), _MAX_USER_AGENT)
+        agent = clean_header(heads.get(b"user-agent", b""), MAX_RECEIVED_USER_AGENT_CHARACTERS)
         return {"user_agent": agent or None, "hints": hints}
 
     def _place(self, heads: Mapping[bytes, bytes], address: str) -> dict[str, str]:
         private = asks_for_privacy(heads)
         found = dict(self._lookup(address)) if self._lookup else {}
-        if self._country and (
-            country := clean_header(heads.get(self._country, b""), _MAX_HINT)
-        ):
+        named = heads.get(self._country, b"") if self._country else b""
+        if country := clean_header(named, MAX_HINT_CHARACTERS):
             found["country"] = country
         if private:
             found.pop("city", None)

@@ -15,6 +15,7 @@ from typing import Any
 
 from pushctl.errors import InputError
 from pushctl.model import Json
+from pushctl.rules.folding import fold_value
 
 _COMPARISON = re.compile(r"\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*", re.DOTALL)
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -47,7 +48,7 @@ class Condition:
         if self.operator == "in":
             return any(_same(found, one) for one in self.value)
         if self.operator == "like":
-            return fnmatchcase(str(found).casefold(), str(self.value).casefold())
+            return fnmatchcase(fold_value(found), fold_value(self.value))
         if self.operator in _ORDER:
             number = as_number(found)
             return number is not None and _ORDER[self.operator](number, self.value)
@@ -116,9 +117,7 @@ def _one(field: str, value: Json) -> Condition:
 
 
 def _same(found: Json, wanted: Json) -> bool:
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return str(found).casefold() == str(wanted).casefold()
-    left, right = as_number(found), as_number(wanted)
+    left, right = as_number(found), as_number(wanted)  # None for true and false
     if left is not None and right is not None:
         return left == right
-    return str(found).casefold() == str(wanted).casefold()
+    return fold_value(found) == fold_value(wanted)

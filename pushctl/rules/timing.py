@@ -20,12 +20,7 @@ from zoneinfo import ZoneInfo
 
 from pushctl.errors import InputError
 from pushctl.model import Millis
-
-SECOND: Millis = 1_000
-MINUTE: Millis = 60 * SECOND
-HOUR: Millis = 60 * MINUTE
-DAY: Millis = 24 * HOUR
-WEEK: Millis = 7 * DAY
+from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND, WEEK
 
 _UNITS = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _DURATION = re.compile(r"(?:[0-9]{1,6}[wdhms])+", re.ASCII)

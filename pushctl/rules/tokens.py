@@ -10,6 +10,7 @@ import hashlib
 import hmac
 
 from pushctl.model import Millis
+from pushctl.rules.units import SECOND
 
 SIGNATURE_SECONDS = 300
 
@@ -89,7 +90,7 @@ def stamp(signature: str | None, otherwise: Millis) -> Millis:
     head, _, _ = (signature or "").partition(".")
     if not (head.isascii() and head.isdecimal() and len(head) < 12):
         return otherwise
-    return int(head) * 1000
+    return int(head) * SECOND
 
 
 def signature_holds(
@@ -99,8 +100,8 @@ def signature_holds(
     made = stamp(signature, -1)
     if not signature or made < 0:
         return False
-    seconds = made // 1000
-    if abs(seconds - received // 1000) > SIGNATURE_SECONDS:
+    seconds = made // SECOND
+    if abs(seconds - received // SECOND) > SIGNATURE_SECONDS:
         return False
     expected = sign_request(auth, path, seconds, body)
     return hmac.compare_digest(expected.encode(), signature.encode())

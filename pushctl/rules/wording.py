@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pushctl.model import Millis
+from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND
 
 # C0, DEL, C1, line and paragraph separators, bidi embeddings, overrides and isolates,
 # lone surrogates: what moves a cursor, reverses a line or can't be encoded.
@@ -114,21 +115,20 @@ def share(value: float) -> str:
 
 def moment(value: Millis) -> str:
     """Return a time as the clock on this machine's wall shows it, to the minute."""
-    return datetime.fromtimestamp(value / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(value / SECOND, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def iso(value: Millis) -> str:
     """Return a time as ISO 8601 in UTC, to the second: 2026-04-28T08:00:00Z."""
-    return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(value / SECOND, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def duration(value: Millis) -> str:
     """Return a duration in its two largest units: 850 ms, 3m 20s, 2h 5m, 4d 1h."""
-    if value < 1000:
+    if value < SECOND:
         return f"{value} ms"
-    rest = value // 1000
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+    rest, parts = value, list[str]()
+    for unit, size in (("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)):
         count, rest = divmod(rest, size)
         if count:
             parts.append(f"{count}{unit}")

@@ -13,7 +13,6 @@ and are given up after thirty seconds.
 
 import sqlite3
 import time
-import unicodedata
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Millis, Subscription
+from pushctl.rules import folding
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression
 from pushctl.rules.messages import languages
@@ -74,13 +74,6 @@ _HOLDS_FOR_NONE: Mapping[str, Callable[[int], bool]] = {
     ">": lambda times: False,
     ">=": lambda times: times == 0,
 }
-
-
-def fold(text: str | None) -> str | None:
-    """Return *text* without case, in any language: İzmir is izmir."""
-    if text is None:
-        return None
-    return unicodedata.normalize("NFC", text.casefold().replace("i\u0307", "i"))
 
 
 class Audience:
@@ -217,7 +210,7 @@ class Audience:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.create_function("fold", 1, fold, deterministic=True)
+    connection.create_function("fold", 1, folding.fold_field, deterministic=True)
     # Its first use declares a table, which nothing may do below.
     connection.execute("SELECT 1 FROM json_each('[]')").fetchall()
 
@@ -329,7 +322,7 @@ class _Query:
         return self._matches(f"fold({column})", field)
 
     def _matches(self, folded: str, asked: tree.Field | tree.Attribute) -> str:
-        texts = [fold(str(value)) for value in asked.values]
+        texts = [folding.fold_field(str(value)) for value in asked.values]
         if asked.op == "contains":
             return f"instr({folded}, {self.bound(texts[0])}) > 0"
         if asked.op == "like":
@@ -338,7 +331,7 @@ class _Query:
 
     def _language(self, value: str) -> str:
         # "pt" is everybody who reads Portuguese; "pt-BR" is Brazil alone.
-        prefix = f"{fold(languages.canonical(value) or value)}-"
+        prefix = f"{folding.fold_field(languages.canonical(value) or value)}-"
         return f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bound(prefix)}"
 
     def _attribute(self, asked: tree.Attribute) -> str:

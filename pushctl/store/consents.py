@@ -1,9 +1,8 @@
 """Consents: which words somebody agreed to, when and on which page; only ever added to."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pushctl.model import Json, Millis
+from pushctl.model import Millis
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -30,9 +29,3 @@ class Consents:
         }
         with self._store.write() as connection:
             return connection.execute(sql, values).rowcount == 1
-
-    def of(self, subscription: int) -> list[Mapping[str, Json]]:
-        """Return text, at, page of everything that a subscription agreed to, oldest first."""
-        sql = "SELECT text, at, page FROM consents WHERE subscription_id = :id ORDER BY at, id"
-        rows = self._store.connection.execute(sql, {"id": subscription})
-        return [dict(zip(("text", "at", "page"), row, strict=True)) for row in rows]

@@ -282,14 +282,6 @@ class Deliveries:
         """
         return [campaign for (campaign,) in self._store.connection.execute(sql, {"now": now})]
 
-    def counts(self, campaign: int) -> dict[str, int]:
-        """Return the number of rows in each status that occurs."""
-        sql = """
-            SELECT status, count(*) FROM deliveries WHERE campaign_id = :campaign
-             GROUP BY status
-        """
-        return dict(self._store.connection.execute(sql, {"campaign": campaign}).fetchall())
-
     def reasons(self, campaign: int) -> list[tuple[str, str | None, int]]:
         """Return (status, reason, count), the largest first within each status."""
         sql = """

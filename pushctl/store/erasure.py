@@ -1,7 +1,8 @@
 """Erasure: a person leaves every table; the figures of campaigns stay."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import orjson
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 _WHO = "IN (SELECT value FROM json_each(:ids))"
 
 
-class Traces(NamedTuple):
+@dataclass(frozen=True)
+class Traces:
     """What the database holds of somebody."""
 
     subscriptions: int
@@ -39,7 +41,7 @@ class Erasure:
                        (SELECT id FROM deliveries WHERE subscription_id {_WHO}))
         """  # noqa: S608
         values = {"ids": orjson.dumps(list(ids)).decode()}
-        return Traces._make(self._store.connection.execute(sql, values).fetchone())
+        return Traces(*self._store.connection.execute(sql, values).fetchone())
 
     def everybody(self) -> Iterator[tuple[int, bytes, str, Millis]]:
         """Yield row, endpoint's hash, public id and time of each subscription."""

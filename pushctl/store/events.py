@@ -90,8 +90,3 @@ class Events:
         }
         rows = self._store.connection.execute(sql, values)
         return {row[0]: (row[1], orjson.loads(row[2])) for row in rows}
-
-    def names(self) -> list[str]:
-        """Return the names of all events that ever came, sorted."""
-        sql = "SELECT DISTINCT name FROM events ORDER BY name"
-        return [name for (name,) in self._store.connection.execute(sql)]

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING
 import orjson
 
 from pushctl.model import Millis
+from pushctl.rules.units import DAY
 from pushctl.store.events import ARRIVAL
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
-ASIDE: Millis = 24 * 3600 * 1000
+ASIDE: Millis = DAY
 FAILURES = 3
-FAILING_FOR: Millis = 7 * 24 * 3600 * 1000
+FAILING_FOR: Millis = 7 * DAY
 
 # Whether the subscription s is reached by the push service :origin.
 _AT_ORIGIN = "s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'"

@@ -11,6 +11,8 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from pushctl.rules.units import DAY, HOUR
+
 CONFIG_KEY = "sweep.config"
 NEXT_SCAN_KEY = "sweep.next_scan"
 
@@ -53,8 +55,8 @@ _BUSY = """
 
 # A clock that leaps further than this is wrong, or the machine slept for very long:
 # somebody must say that it is right before messages go out by it.
-BACKWARD = 3_600_000
-FORWARD = 7 * 86_400_000
+BACKWARD = HOUR
+FORWARD = 7 * DAY
 
 
 def last_sweep(lock: Path) -> int | None:

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
+from pushctl.rules.units import HOUR
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 
 # What a push service may ask for, at most (rules/delivery/retry), and a little.
-HOUR: Millis = 3600 * 1000
 LONGEST: Millis = 25 * HOUR
 
 
@@ -87,8 +87,3 @@ class Origins:
         """Return the (origin, key) that have accepted something between *since* and *now*."""
         sql = "SELECT origin, key_id FROM lanes WHERE accepted_at BETWEEN ? AND ?"
         return set(self._store.connection.execute(sql, (since, now)))
-
-    def forget(self, origin: str) -> None:
-        """Let *origin* start afresh."""
-        with self._store.write() as connection:
-            connection.execute("DELETE FROM origins WHERE origin = :origin", {"origin": origin})

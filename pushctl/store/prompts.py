@@ -2,19 +2,18 @@
 Prompts: how many saw the invitation, and how far they went with it.
 
 Counted, not listed: nobody is known at that time. Strangers can send such counts, so
-what they make up is bounded too: beyond MOST rows a day it is counted under "other".
+what they make up is bounded too: beyond MAX_PROMPT_ROWS it is counted under "other".
 """
 
 from typing import TYPE_CHECKING
 
 from pushctl.model import Json, Millis
+from pushctl.rules import limits, units
 from pushctl.rules.figures.figure import Row
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
-DAY: Millis = 86_400_000
-MOST = 2_000  # rows for a site and day
 OTHER = "other"
 
 STAGES = ("seen", "accepted", "allowed", "denied", "dismissed")
@@ -30,7 +29,7 @@ class Prompts:
         """Count one more; the day is that of UTC."""
         values: dict[str, Json] = {
             "site": site,
-            "day": at // DAY * DAY,
+            "day": at // units.DAY * units.DAY,
             "variant": variant,
             "language": language,
             "browser": browser,
@@ -48,7 +47,7 @@ class Prompts:
         with self._store.write() as connection:
             if connection.execute(again, values).rowcount:
                 return
-            if self._rows(site, values["day"]) >= MOST:
+            if self._rows(site, values["day"]) >= limits.MAX_PROMPT_ROWS:
                 values |= {"variant": OTHER, "language": OTHER, "browser": OTHER}
                 if connection.execute(again, values).rowcount:
                     return

@@ -9,12 +9,13 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
+from pushctl.rules.units import DAY
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 # Long enough for an inbox folder that is copied over a day late.
-KEPT: Millis = 2 * 86_400_000
+KEPT: Millis = 2 * DAY
 
 
 class Signatures:

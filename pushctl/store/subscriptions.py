@@ -14,12 +14,12 @@ import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
+from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 MIN_PREFIX = 6
-MAX_ATTRIBUTES = 16_384  # characters of JSON, all of a subscription's together
 
 _SELECT = """
     SELECT s.id, s.public_id, t.name AS site, s.endpoint, s.p256dh, s.auth, s.key_id,
@@ -120,16 +120,6 @@ class Subscriptions:
         if len(found) > 1:
             raise UsageError(f"several subscribers' ids begin with {ref}. Give more of it.")
         return found
-
-    def by_endpoint_hash(
-        self, endpoint_hash: bytes, now: Millis | None = None
-    ) -> Subscription | None:
-        found = self._where("s.endpoint_hash = :hash", now, hash=endpoint_hash)
-        return found[0] if found else None
-
-    def page(self, after_id: int, limit: int, now: Millis | None = None) -> list[Subscription]:
-        """Return up to *limit* subscriptions behind row *after_id*, in order of rows."""
-        return self._where("s.id > :after ORDER BY s.id", now, after=after_id, limit=limit)
 
     def some(self, ids: Collection[int], now: Millis | None = None) -> list[Subscription]:
         """Return the subscriptions of these rows, in order of rows."""
@@ -241,7 +231,7 @@ class Subscriptions:
              WHERE id = :id AND length(json_patch(attributes, :attributes)) <= :most
         """
         text = orjson.dumps(attributes).decode()
-        values = {"id": subscription, "attributes": text, "most": MAX_ATTRIBUTES}
+        values = {"id": subscription, "attributes": text, "most": MAX_ATTRIBUTES_CHARACTERS}
         with self._store.write() as connection:
             if connection.execute(sql, values).rowcount == 0:
                 raise InputError("the attributes would have more than 16 KiB together")
@@ -294,14 +284,6 @@ class Subscriptions:
         with self._store.write() as connection:
             connection.executemany(change, values)
             return connection.executemany(update, values).rowcount
-
-    # --- figures ---------------------------------------------------------------------
-
-    def counts_by_state(self) -> dict[SubscriptionState, int]:
-        """Return how many subscriptions are in each state, zeros included."""
-        sql = "SELECT state, count(*) FROM subscriptions GROUP BY state"
-        counts = dict(self._store.connection.execute(sql).fetchall())
-        return {state: counts.get(state.value, 0) for state in SubscriptionState}
 
     def changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return what happened to a subscription, oldest first: kind, reason, at."""

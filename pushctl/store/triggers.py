@@ -109,10 +109,6 @@ class Triggers:
             last = row - 1
         return int(last)
 
-    def last_event(self) -> int:
-        sql = "SELECT coalesce(max(id), 0) FROM events"
-        return int(self._store.connection.execute(sql).fetchone()[0])
-
     def next_due(self, skip: Collection[str]) -> Millis | None:
         """Return when the next enrolment is to be looked at, or None."""
         sql = """

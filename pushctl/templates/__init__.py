@@ -13,11 +13,11 @@ from pathlib import Path
 
 from pushctl.errors import Problem, TemplateError
 from pushctl.rules.messages import languages
-from pushctl.templates.files import names, read, slug
+from pushctl.templates.files import names, read
 from pushctl.templates.parse import Parsed, Settings, parse
 from pushctl.templates.text import Text, too_large
 
-__all__ = ["Settings", "Template", "Text", "check", "names", "problems", "read", "slug"]
+__all__ = ["Settings", "Template", "Text", "check", "names", "problems", "read"]
 
 
 @dataclass(frozen=True)

@@ -6,22 +6,12 @@ language; a folder inside it holds the texts of a segment.
 """
 
 import re
-import unicodedata
 from pathlib import Path
 
 from pushctl.errors import NotFoundError, Problem, TemplateError
-
-MAX_BYTES = 65_536  # of one file
-MAX_FILES = 500  # of one template
+from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
 
 _NAME = re.compile(r"\w[\w-]{0,99}")
-
-
-def slug(tag: str) -> str:
-    """Return a tag's template: "Abandoned basket 1" -> "abandoned_basket_1"."""
-    folded = unicodedata.normalize("NFKD", tag.casefold())
-    letters = "".join(letter for letter in folded if not unicodedata.combining(letter))
-    return re.sub(r"\W+", "_", letters).strip("_")[:100]
 
 
 def names(folder: Path) -> list[str]:
@@ -47,7 +37,7 @@ def read(folder: Path, name: str) -> dict[str, str]:
     sources: dict[str, str] = {}
     problems: list[Problem] = []
     files = sorted(path for path in [*home.glob("*.toml"), *home.glob("*/*.toml")])
-    for path in files[:MAX_FILES]:
+    for path in files[:MAX_TEMPLATE_FILES]:
         relative = path.relative_to(home).as_posix()
         if any(part.startswith(".") for part in relative.split("/")) or not path.is_file():
             continue
@@ -65,8 +55,8 @@ def read(folder: Path, name: str) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     raw = path.read_bytes()
-    if len(raw) > MAX_BYTES:
-        raise ValueError(f"{len(raw):,} bytes, more than {MAX_BYTES:,}")
+    if len(raw) > MAX_TEMPLATE_FILE_BYTES:
+        raise ValueError(f"{len(raw):,} bytes, more than {MAX_TEMPLATE_FILE_BYTES:,}")
     return raw.decode("utf-8-sig").replace("\r\n", "\n")
 
 

@@ -13,9 +13,9 @@ from urllib.parse import quote
 from jinja2 import StrictUndefined, Undefined
 from jinja2.exceptions import SecurityError
 
+from pushctl.rules.limits import MAX_VALUE_CHARACTERS
 from pushctl.rules.messages import payload, values
 
-MAX_TEXT = values.MAX_TEXT
 _WORD = re.compile(r"\w\S*")
 
 
@@ -27,7 +27,8 @@ class Link(str):
 
 def bounded(value: Any) -> Any:
     """Return *value*, a text cut to 1,000 characters."""
-    return value[:MAX_TEXT] if isinstance(value, str) and len(value) > MAX_TEXT else value
+    long = isinstance(value, str) and len(value) > MAX_VALUE_CHARACTERS
+    return value[:MAX_VALUE_CHARACTERS] if long else value
 
 
 def text(value: Any) -> str:
@@ -45,7 +46,7 @@ def part(value: Any) -> str:
 
 
 def joined(parts: list[Any]) -> str:
-    return "".join(map(text, parts))[:MAX_TEXT]
+    return "".join(map(text, parts))[:MAX_VALUE_CHARACTERS]
 
 
 def default(value: Any, instead: Any = "") -> Any:
@@ -72,7 +73,7 @@ def truncate(value: Any, length: int = 40, end: str = "…") -> str:
 
 
 def join(value: Any, between: str = ", ") -> str:
-    return text(between).join(map(text, _items(value)))[:MAX_TEXT]
+    return text(between).join(map(text, _items(value)))[:MAX_VALUE_CHARACTERS]
 
 
 def first(value: Any) -> Any:
@@ -100,7 +101,7 @@ def number(value: Any, digits: int = 0) -> Any:
 
 
 def replace(value: Any, old: str, new: str) -> str:
-    return text(value).replace(text(old) or "\x1f", text(new))[:MAX_TEXT]
+    return text(value).replace(text(old) or "\x1f", text(new))[:MAX_VALUE_CHARACTERS]
 
 
 def _items(value: Any) -> Any:
@@ -122,8 +123,8 @@ OFFERED: Mapping[str, Callable[..., Any]] = {
     "length": length,
     "round": number,
     "replace": replace,
-    "upper": lambda value: text(value).upper()[:MAX_TEXT],
-    "lower": lambda value: text(value).lower()[:MAX_TEXT],
+    "upper": lambda value: text(value).upper()[:MAX_VALUE_CHARACTERS],
+    "lower": lambda value: text(value).lower()[:MAX_VALUE_CHARACTERS],
     "capitalize": lambda value: (it := text(value))[:1].upper() + it[1:],
     "title": lambda value: _WORD.sub(
         lambda word: word[0][:1].upper() + word[0][1:], text(value)

@@ -14,12 +14,11 @@ from typing import Any
 
 from pushctl.errors import InputError, Problem
 from pushctl.model import Json
-from pushctl.rules import timing
+from pushctl.rules import limits, timing, units
 from pushctl.rules.messages import languages, values
 from pushctl.templates import sandbox
 
-DEFAULT_TTL = 24 * 3600
-MAX_TTL = 28 * 24 * 3600  # what the push services keep at most (wire facts: FCM, four weeks)
+DEFAULT_TTL_SECONDS = units.DAY // units.SECOND
 URGENCIES = ("very-low", "low", "normal", "high")
 
 _TEXT_FILE = re.compile(
@@ -45,7 +44,7 @@ _TYPES = {str: "a text", bool: "true or false", list: "a list of tables", dict: 
 class Settings:
     """How a template's messages travel."""
 
-    ttl: int = DEFAULT_TTL  # seconds that a push service keeps them
+    ttl: int = DEFAULT_TTL_SECONDS  # seconds that a push service keeps them
     urgency: str = "normal"
     topic: bool = True  # a newer message of the same campaign replaces a waiting one
 
@@ -203,14 +202,14 @@ class _File:
 
 def _settings(parsed: Parsed, main: _File) -> None:
     table = main.table
-    ttl = table.get("ttl", DEFAULT_TTL)
+    ttl = table.get("ttl", DEFAULT_TTL_SECONDS)
     if isinstance(ttl, str):
         try:
-            ttl = timing.duration(ttl) // 1000
+            ttl = timing.duration(ttl) // units.SECOND
         except InputError as error:
             main.problem(f"ttl: {error}", "Write ttl = '30m'.", main.line("ttl"))
-            ttl = DEFAULT_TTL
-    if not 0 <= ttl <= MAX_TTL:
+            ttl = DEFAULT_TTL_SECONDS
+    if not 0 <= ttl <= limits.MAX_TTL_SECONDS:
         main.problem("ttl is not between 0 and 4 weeks", "Write ttl = '1d'.", main.line("ttl"))
     urgency = table.get("urgency", "normal")
     if urgency not in URGENCIES:

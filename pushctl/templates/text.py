@@ -63,36 +63,17 @@ class Text:
         # The template's own [values], as far as this text reads them.
         self.own = {key: it for key, it in parsed.values.items() if key in roots}
         self._variables = frozenset(it for it in paths if it.partition(".")[0] in values.KNOWN)
-        self._personal = tuple(
-            tuple(path.split("."))
-            for path in sorted(self._variables)
-            if path.partition(".")[0] not in _SHARED
-        )
+        # Whether two receivers on one site may get different messages.
+        self.personal = any(it.partition(".")[0] not in _SHARED for it in self._variables)
         self._skeletons: dict[Hashable, _Skeleton] = {}
 
     @property
     def place(self) -> str:
         return f"templates/{self.template}/{self.file}"
 
-    @property
-    def personal(self) -> bool:
-        """Whether two receivers on one site may get different messages."""
-        return bool(self._personal)
-
     def variables(self) -> frozenset[str]:
         """Return what this text reads: {"subscriber.city", "attributes.points"}."""
         return self._variables
-
-    def group(self, context: Mapping[str, Json]) -> Hashable:
-        """Return a key that is equal for receivers with identical messages of this text."""
-        key: list[Hashable] = [context["site"]["name"]]
-        for root, *rest in self._personal:
-            value: Json = context.get(root)
-            for name in rest:
-                value = value.get(name) if isinstance(value, dict) else None
-            # 1, 1.0 and True are equal in Python and written differently.
-            key.append(repr(value))
-        return tuple(key)
 
     def render(self, context: Mapping[str, Json]) -> Message:
         """

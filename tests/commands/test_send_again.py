@@ -44,7 +44,7 @@ def test_nothing_is_frozen_where_nothing_can_be_written_down(field: Field) -> No
 def test_a_disk_that_is_nearly_full_is_said_before(
     field: Field, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "LEAST_FREE", 1 << 60)
+    monkeypatch.setattr(recovery, "MIN_FREE_TO_SEND_BYTES", 1 << 60)
     with pytest.raises(ConfigError, match="make room"):
         deliver.ready(field.store, field.config)
 

@@ -39,6 +39,7 @@ from pushctl.model import CampaignStatus, Cause, Outcome
 from pushctl.push import journal
 from pushctl.rules import tokens
 from tests.support import program, sending
+from tests.support.rows import deliveries
 
 LATENCY = {"delay": [0.002, 0.03]}
 FAULTS: list[dict[str, Any]] = [
@@ -261,7 +262,7 @@ def _judge(scene: Scene, log: Path, figures: Figures) -> None:
     for name in scene.names:
         campaign = store.campaigns.get(name)
         topic = tokens.topic(secret, campaign.id)
-        counts = store.deliveries.counts(campaign.id)
+        counts = deliveries(store, campaign.id)
         planned = store.connection.execute(_PLANNED).fetchone()[0]
         figures.wrong_sums += sum(counts.values()) != planned
         figures.messages += sum(counts.values())

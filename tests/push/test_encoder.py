@@ -12,6 +12,7 @@ from pushctl.errors import ConfigError
 from pushctl.model import Letter
 from pushctl.push import encoder
 from pushctl.push.encoders import direct, turbo
+from pushctl.rules import limits
 from pushctl.rules.tokens import decode
 from tests.support import auth, browser_key, p256dh
 
@@ -80,7 +81,7 @@ def test_ten_thousand_messages_come_back(name: str) -> None:
     count = 10_000 if name in FAST else 1_000
     chance = random.Random(8291)
     letters = [
-        letter(number, chance.randbytes(chance.randint(1, encoder.MAX_BYTES)))
+        letter(number, chance.randbytes(chance.randint(1, limits.MAX_PAYLOAD_BYTES)))
         for number in range(count)
     ]
     for start in range(0, count, 100):
@@ -91,7 +92,7 @@ def test_ten_thousand_messages_come_back(name: str) -> None:
 
 @pytest.mark.parametrize("name", FAST)
 def test_every_size_comes_back_in_one_record(name: str) -> None:
-    letters = [letter(size, bytes(size)) for size in range(encoder.MAX_BYTES + 1)]
+    letters = [letter(size, bytes(size)) for size in range(limits.MAX_PAYLOAD_BYTES + 1)]
     for sent, body in zip(letters, encode(name, letters), strict=True):
         assert body is not None
         _salt, record, length = struct.unpack_from(">16sIB", body)

@@ -20,6 +20,7 @@ import pytest
 
 from pushctl.model import Letter
 from pushctl.push import Postbox, chunk, send_chunk, vapid
+from pushctl.rules.units import DAY
 from tests.support import ROOT, auth, p256dh
 from tests.support.pushservice import service_script
 from tests.support.receiving import get
@@ -28,7 +29,6 @@ from tests.support.sending import MOZILLA
 DEADLINES = (1.5, 6.0, 24.0)  # seconds for one request, all in all
 SPARE = 3.0  # seconds that a busy machine may add; a drip lasts for fifty
 MOST_MEMORY = 5.0  # MB
-DAY = 86_400_000
 STRANGE = "push.example"  # the host whose certificate is for another name
 
 ELSEWHERE = f"https://{MOZILLA}/wpush/v2/elsewhere"

@@ -18,6 +18,7 @@ from py_vapid import Vapid02
 from pushctl.errors import ConfigError, InputError
 from pushctl.push import vapid
 from pushctl.rules.tokens import decode
+from pushctl.rules.web import keys
 from tests.support import DAY, HOUR, MINUTE, NOON
 
 ORIGIN = "https://fcm.googleapis.com"
@@ -95,15 +96,15 @@ class TestFolder:
 
 class TestPublicKey:
     def test_it_is_what_a_browser_subscribes_with(self, key: vapid.Key) -> None:
-        raw = vapid.public_key(key.public)
+        raw = keys.server_key(key.public)
         assert (len(raw), raw[0]) == (65, 4)
-        assert vapid.key_id(raw) == key.id
+        assert keys.key_id(raw) == key.id
         assert len(key.id) == 8
 
     @pytest.mark.parametrize("text", ["", "AAAA", "!", "BA" + "A" * 85])
     def test_anything_else_is_refused(self, text: str) -> None:
         with pytest.raises(InputError, match="application server key"):
-            vapid.public_key(text)
+            keys.server_key(text)
 
 
 class TestHeader:
@@ -147,7 +148,7 @@ class TestHeader:
 
     def test_the_key_in_it_is_the_one_that_signed(self, key: vapid.Key) -> None:
         header = vapid.header(ORIGIN, key, CONTACT, NOON)
-        assert vapid.key_id(decode(header.partition(",k=")[2])) == key.id
+        assert keys.key_id(decode(header.partition(",k=")[2])) == key.id
 
 
 class TestContact:

@@ -188,7 +188,7 @@ def test_a_disk_with_room_for_a_few_bytes_only_is_still_full(
 ) -> None:
     monkeypatch.setattr(commit, "ROTATE_SECONDS", 0.01)
     monkeypatch.setattr(commit, "CHECK_SECONDS", 0.01)
-    monkeypatch.setattr(commit, "MIN_FREE", 1 << 60)
+    monkeypatch.setattr(commit, "MIN_FREE_TO_RECEIVE_BYTES", 1 << 60)
 
     async def story() -> None:
         looked = asyncio.Event()
@@ -209,7 +209,7 @@ def test_a_disk_with_room_for_a_few_bytes_only_is_still_full(
                     looked.clear()
                     await looked.wait()
             assert committer.full
-            monkeypatch.setattr(commit, "MIN_FREE", 0)
+            monkeypatch.setattr(commit, "MIN_FREE_TO_RECEIVE_BYTES", 0)
             async with asyncio.timeout(10):
                 while committer.full:
                     await asyncio.sleep(0.01)

@@ -391,12 +391,12 @@ def test_a_disk_that_is_nearly_full_is_said_before_it_is_full(
     async def story() -> None:
         committer = Committer([Writer(tmp_path)])
         running = asyncio.create_task(committer.run())
-        monkeypatch.setattr(commit, "MIN_FREE", 1 << 60)
+        monkeypatch.setattr(commit, "MIN_FREE_TO_RECEIVE_BYTES", 1 << 60)
         with pytest.raises(Refusal) as refused:
             await put(committer, InboxRecord("a", NOON, "/v1/events", "shop", "{}"))
         assert (refused.value.status, refused.value.word) == (503, "room")
         assert committer.full
-        monkeypatch.setattr(commit, "MIN_FREE", 0)
+        monkeypatch.setattr(commit, "MIN_FREE_TO_RECEIVE_BYTES", 0)
         monkeypatch.setattr(commit, "CHECK_SECONDS", 0.0)
         await put(committer, InboxRecord("a", NOON, "/v1/events", "shop", "{}"))
         assert not committer.full

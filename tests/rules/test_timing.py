@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pushctl.errors import InputError
 from pushctl.model import Millis
 from pushctl.rules import timing
-from pushctl.rules.timing import DAY, HOUR, MINUTE, SECOND, WEEK
+from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND, WEEK
 
 ZONES = (
     "Australia/Lord_Howe",

@@ -9,6 +9,7 @@ from pushctl.rules.web import fields, reserved_tags
 from pushctl.store import Store
 from tests.support import DAY, NOON
 from tests.support.posting import Browser, Project, make_project
+from tests.support.rows import everybody
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def project(tmp_path: Path, store: Store) -> Project:
 @pytest.fixture
 def people(project: Project) -> list[int]:
     project.drain(*(Browser(n, project.key).subscribe() for n in range(3)))
-    return [one.id for one in project.store.subscriptions.page(0, 10)]
+    return [one.id for one in everybody(project.store)]
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_an_expired_tag_is_gone_before_it_is_pruned(
 ) -> None:
     tags, subscriptions = project.store.tags, project.store.subscriptions
     tags.add(people[:1], "Spring", NOON, expires_at=NOON + DAY)
-    ref = subscriptions.page(0, 1)[0].public_id
+    ref = everybody(project.store)[0].public_id
     assert subscriptions.get(ref, NOON).tags == ("Spring",)
     assert subscriptions.get(ref, NOON + DAY).tags == ()
     assert tags.expire(NOON + DAY) == 1

@@ -8,14 +8,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pushctl.model import Millis
+from pushctl.rules.units import DAY as DAY
+from pushctl.rules.units import HOUR as HOUR
+from pushctl.rules.units import MINUTE as MINUTE
+from pushctl.rules.units import SECOND as SECOND
 
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout
 
 # A Tuesday in spring, 10:00 in Berlin.
 NOON: Millis = 1_777_363_200_000
-MINUTE: Millis = 60_000
-HOUR: Millis = 60 * MINUTE
-DAY: Millis = 24 * HOUR
 
 
 @lru_cache(maxsize=256)

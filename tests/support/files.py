@@ -13,6 +13,7 @@ from pushctl.rules.tokens import encode
 from tests import support
 from tests.support import NOON
 from tests.support.posting import SECRET, Project
+from tests.support.rows import everybody
 
 
 def person(number: int, **more: Any) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def bring(project: Project, path: Path, **options: Any) -> ImportReport:
 
 
 def all_of(project: Project) -> list[Subscription]:
-    return project.store.subscriptions.page(0, 1000, NOON)
+    return everybody(project.store, NOON)
 
 
 def flat(number: int, **more: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from pushctl.rules import tokens
 from pushctl.store import Store
 from tests import support
 from tests.support import NOON
+from tests.support.rows import by_endpoint_hash
 
 SECRET = bytes(range(32))
 ALIAS_SECRET = b"the shop's own key"
@@ -47,7 +48,7 @@ class Project:
 
     def get(self, browser: "Browser") -> Subscription | None:
         hashed = tokens.endpoint_hash(browser.endpoint)
-        return self.store.subscriptions.by_endpoint_hash(hashed, NOON)
+        return by_endpoint_hash(self.store, hashed, NOON)
 
     def plan(self, browser: "Browser") -> int:
         """Plan a message of a running campaign to *browser*; return its row."""

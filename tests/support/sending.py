@@ -15,6 +15,7 @@ from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
 from pushctl.store.subscriptions import Registration
 from tests.support import NOON, auth, p256dh, project
+from tests.support.rows import counts_by_state, deliveries
 
 MOZILLA = "updates.push.services.mozilla.com"
 FCM = "fcm.googleapis.com"
@@ -91,10 +92,10 @@ class Field:
         return deliver.run(self.store, self.config, campaign, now, options)
 
     def counts(self, campaign: Campaign) -> dict[str, int]:
-        return self.store.deliveries.counts(campaign.id)
+        return deliveries(self.store, campaign.id)
 
     def states(self) -> dict[str, int]:
-        counts = self.store.subscriptions.counts_by_state()
+        counts = counts_by_state(self.store)
         return {state.value: count for state, count in counts.items() if count}
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from pushctl import shipped
 from pushctl.receiver import shapes
-from pushctl.rules import tokens
+from pushctl.rules import limits, tokens
 from pushctl.rules.web import scripts
 from tests.support import npm, p256dh
 from tests.support.receiving import ROOT
@@ -91,7 +91,7 @@ def test_page_and_worker_are_small() -> None:
         for name in ("pushctl.js", "pushctl-sw.js")
     }
     print(sizes, sum(sizes.values()))
-    assert sum(sizes.values()) <= scripts.MOST_BYTES
+    assert sum(sizes.values()) <= limits.MAX_SCRIPTS_BYTES
 
 
 def test_every_script_there_is_is_served() -> None:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from pushctl.demo.pushservice.addresses import key_hash
 from pushctl.rules.tokens import decode
 
-DAY = 24 * 3600
+DAY_SECONDS = 24 * 3600
 
 
 class Flaw(Enum):
@@ -64,7 +64,7 @@ def _find_claims_flaw(signed: Signed, origin: str, expected: str, now: float) ->
         return Flaw.AUDIENCE
     if isinstance(expiry, bool) or not isinstance(expiry, int | float):
         return Flaw.EXPIRY
-    if not now < expiry <= now + DAY:
+    if not now < expiry <= now + DAY_SECONDS:
         return Flaw.EXPIRY
     if not isinstance(subject, str) or not subject.startswith(("mailto:", "https:")):
         return Flaw.SUBJECT

@@ -27,14 +27,13 @@ from pushctl.model import (
     Subscription,
     SubscriptionState,
 )
-from pushctl.rules import schedule, timing
+from pushctl.rules import folding, limits, schedule, timing, units
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.templates import Template
 
 URGENCIES = ("very-low", "low", "normal", "high")
-MAX_TTL: Millis = 28 * timing.DAY  # what push services keep a message at most
-MAX_OVER: Millis = 28 * timing.DAY
+MAX_OVER: Millis = 28 * units.DAY
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
         languages=_languages(store, config, template, receivers),
         example=_example(store, config, template, receivers, title, now),
         options=options,
-        expires_after=max(ttl * timing.SECOND, timing.MINUTE),
+        expires_after=max(ttl * units.SECOND, units.MINUTE),
         over=timing.duration(wish.over) if wish.over else 0,
         at=at,
     )
@@ -215,7 +214,7 @@ def subject(wish: Wish) -> str:
             "which message? Name it with --template, or a --tag whose template has the "
             "same name: --tag 'Abandoned basket 1' sends abandoned_basket_1."
         )
-    return templates.slug(wish.tags[0])
+    return folding.slug(wish.tags[0])
 
 
 def _receivers(
@@ -279,10 +278,11 @@ def _options(wish: Wish) -> dict[str, Json]:
     if wish.limit is not None and wish.limit < 1:
         raise InputError("--limit is at least 1")
     if wish.ttl is not None:
-        ttl = timing.duration(wish.ttl) if not wish.ttl.isdecimal() else int(wish.ttl) * 1000
-        if ttl > MAX_TTL:
+        seconds = wish.ttl.isdecimal()
+        ttl = int(wish.ttl) * units.SECOND if seconds else timing.duration(wish.ttl)
+        if ttl > limits.MAX_TTL_SECONDS * units.SECOND:
             raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
-        options["ttl"] = ttl // 1000
+        options["ttl"] = ttl // units.SECOND
     if wish.urgency is not None:
         if wish.urgency not in URGENCIES:
             raise InputError(f"--urgency is one of {', '.join(URGENCIES)}")

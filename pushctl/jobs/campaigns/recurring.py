@@ -14,13 +14,13 @@ from pushctl.errors import InputError, PushctlError, UsageError
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Wish
 from pushctl.model import CampaignStatus, Json, Millis
-from pushctl.rules import schedule, timing
+from pushctl.rules import schedule, timing, units
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.store.recurring import Series
 
 # A machine that was off for longer sends the next one, not this one late.
-MAX_LATE: Millis = 12 * timing.HOUR
+MAX_LATE: Millis = 12 * units.HOUR
 
 
 def begin(store: Store, config: Config, wish: Wish, now: Millis) -> Series:
@@ -122,7 +122,7 @@ def skip_due(store: Store, config: Config, now: Millis) -> None:
 def _occur(store: Store, config: Config, series: Series, now: Millis) -> None:
     due = series.next_at or now
     if now - due > MAX_LATE:
-        late = timing.say((now - due) // timing.MINUTE * timing.MINUTE)
+        late = timing.say((now - due) // units.MINUTE * units.MINUTE)
         _move_on(store, config, series, now, f"left out: {late} late")
         return
     told = dict(series.wish)

@@ -11,17 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Campaign, Cause, Millis, Outcome, SubscriptionState
-from pushctl.rules.delivery import answers, retry, stop_rules
+from pushctl.rules.delivery import answers, stop_rules
+from pushctl.rules.units import DAY
 from pushctl.store import Store
 
 MASS_GONE = "too many subscriptions are gone at once"
 
 # A service that took something of ours as lately as this, in an earlier run, knows our key.
-TAKING: Millis = 7 * retry.DAY
+TAKING: Millis = 7 * DAY
 
 # What earlier runs of the same campaign were told counts for this long: one that is spread
 # over hours, or a trigger's, has a handful of answers in each run.
-LOOK_BACK: Millis = retry.DAY
+LOOK_BACK: Millis = DAY
 
 
 class OriginHealth:

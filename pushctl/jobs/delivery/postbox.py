@@ -12,12 +12,7 @@ def open_postbox(config: Config, run: str) -> Postbox:
     Raises ConfigError when there is no VAPID key, or when push services would refuse
     the contact: better now than after the first thousand answers.
     """
-    keys = vapid.load(config.keys)
-    if not keys:
-        raise ConfigError(
-            f"there is no VAPID key in {config.keys}. `pushctl init` makes the first one; "
-            "bring an old one back from your safe or a backup."
-        )
+    keys = vapid.need(config.keys)
     if faults := vapid.check_contact(config.contact):
         raise ConfigError(
             f"push services refuse contact = {config.contact!r} in {config.file.name}: "

@@ -19,10 +19,9 @@ from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.push import journal
 from pushctl.rules.delivery import retry
+from pushctl.rules.limits import MIN_FREE_TO_SEND_BYTES
 from pushctl.store import Store
 from pushctl.store.deliveries import AbandonedRow, ReleasedRow
-
-LEAST_FREE = 64_000_000  # bytes: journals and write-ahead log of what is under way
 
 
 def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis) -> int:
@@ -84,7 +83,7 @@ def check_room(folder: Path) -> None:
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"{folder} can't be written to. Look whose it is, and at its rights.")
     room = os.statvfs(folder)
-    if (free := room.f_bavail * room.f_frsize) < LEAST_FREE:
+    if (free := room.f_bavail * room.f_frsize) < MIN_FREE_TO_SEND_BYTES:
         raise ConfigError(
             f"only {free // 1_000_000} MB are free where {folder} is, too little for what "
             "sending writes down. Nothing was sent; make room, then go on."

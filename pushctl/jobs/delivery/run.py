@@ -24,14 +24,14 @@ from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import Options, Report
 from pushctl.jobs.subscribers.segments import segments_of
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
-from pushctl.rules.delivery import retry
+from pushctl.rules import units
 from pushctl.store import Store
 from pushctl.store.deliveries import ClaimedRow, ReleasedRow
 from pushctl.templates import Template
 
 GRACE = 15.0  # seconds that letters under way get once we are told to stop
 POLL = 0.2  # seconds to wait for outcomes where nothing else is due
-AGAIN: Millis = 15 * retry.MINUTE  # until a service that refuses us is tried again
+AGAIN: Millis = 15 * units.MINUTE  # until a service that refuses us is tried again
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 from pushctl.jobs.delivery import clock
 from pushctl.model import Millis
 from pushctl.rules.delivery.bucket import Bucket
-from pushctl.rules.delivery.retry import SECOND
+from pushctl.rules.units import SECOND
 
 # A later time than now is of another life of the machine, whose clock began anew.
 _APART: Millis = SECOND

@@ -17,7 +17,7 @@ from pushctl.model import Cause, Millis
 from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.delivery.lane import Lane, add_answers, allowance, pace, slowed
-from pushctl.rules.delivery.retry import SECOND
+from pushctl.rules.units import DAY, SECOND
 from pushctl.store.deliveries import ReleasedRow
 from pushctl.store.origins import Origin
 
@@ -25,7 +25,7 @@ from pushctl.store.origins import Origin
 PATIENCE: Millis = 3 * SECOND
 
 # A Retry-After is at most a day (retry.within_day): more is left from a clock that leapt.
-LONGEST: Millis = retry.DAY + retry.LONGEST_PAUSE
+LONGEST: Millis = DAY + retry.LONGEST_PAUSE
 
 
 class Throttle:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pushctl.model import Campaign, Cause, Letter, Millis
-from pushctl.rules.delivery.retry import SECOND
+from pushctl.rules.units import SECOND
 
 # What a rate limit lets out within this time stays here; the rest comes back later.
 PACED: Millis = 2 * SECOND

@@ -8,7 +8,7 @@ from datetime import time as Time
 from pushctl.config import Config
 from pushctl.errors import NotFoundError
 from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.figures import campaigns, subscribers
 from pushctl.rules.figures import prompts as invitations
 from pushctl.rules.figures.figure import Row, Table
@@ -122,6 +122,6 @@ def prompts(
     *last* counts days of UTC, today among them. Raises NotFoundError for an unknown site.
     """
     _site(store, site)  # one that there is
-    since = None if last is None else (now // timing.DAY - last + 1) * timing.DAY
+    since = None if last is None else (now // units.DAY - last + 1) * units.DAY
     table = invitations.PROMPTS[by]
     return [table.fill(row) for row in store.prompts.funnel(by, since, site)]

@@ -12,18 +12,19 @@ from itertools import islice
 
 from pushctl import inbox, lock, log
 from pushctl.config import Config
-from pushctl.errors import ConfigError, InputError
+from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
 from pushctl.jobs.ingest import erasures, traces
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Desk
 from pushctl.model import Millis
+from pushctl.rules.units import DAY
 from pushctl.store import Store
 
 BATCH = 2000
 MOST_REASONS = 50
 # A segment that is copied over once more after this is applied once more.
-CURSORS_KEPT: Millis = 400 * 86_400_000
+CURSORS_KEPT: Millis = 400 * DAY
 
 
 @dataclass
@@ -97,12 +98,7 @@ def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
     """Return what judging requests takes; raises ConfigError without a VAPID key."""
     from pushctl.push import vapid
 
-    keys = vapid.load(config.keys)
-    if not keys:
-        raise ConfigError(
-            f"there is no VAPID key in {config.keys}. `pushctl init` makes the first one; "
-            "bring an old one back from your safe or a backup."
-        )
+    keys = tuple(vapid.need(config.keys))
     origins = {name: site.origin for name, site in config.sites.items()}
     alias_key = config.keys / "alias_secret"
     return Desk(
@@ -112,7 +108,7 @@ def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
         sites=store.sites.sync(origins),
         origins=origins,
         hosts=config.push.allowed_hosts,
-        keys=tuple(keys),
+        keys=keys,
     )
 
 

@@ -6,10 +6,10 @@ tells nobody who (``rules.tokens.tombstone``). The public id is there for those 
 endpoint has changed since the backup was made.
 """
 
-import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
+from pushctl import durable
 from pushctl.config import Config
 from pushctl.model import Millis
 from pushctl.rules import tokens
@@ -29,13 +29,8 @@ def note(
         for public_id, endpoints, at in people
         for key in (*endpoints, public_id.encode())
     )
-    if not text:
-        return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    with os.fdopen(os.open(path(config), flags, 0o600), "ab") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    if text:
+        durable.append_durably(path(config), text.encode(), 0o600)
 
 
 def again(store: Store, config: Config, now: Millis) -> int:

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from pushctl.errors import InputError
 from pushctl.jobs.ingest.verify import Desk, Erased, Verdict, find
 from pushctl.model import InboxRecord, Json, Millis
+from pushctl.rules.limits import MAX_ID_CHARACTERS, MAX_PAUSE_SECONDS, MAX_TEXT_CHARACTERS
+from pushctl.rules.units import SECOND
 from pushctl.rules.web import agents, bodies, fields
 from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from pushctl.store.prompts import OTHER, STAGES
-
-LONGEST_PAUSE = 366 * 86_400  # seconds
 
 
 def preferences(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
     """Set or end a pause, ask for fewer messages or for all of them again."""
     pause, fewer = body.get("pause"), body.get("fewer")
-    if pause is not None and not (type(pause) is int and 0 <= pause <= LONGEST_PAUSE):
+    if pause is not None and (type(pause) is not int or not 0 <= pause <= MAX_PAUSE_SECONDS):
         raise InputError("pause is no time in seconds up to a year")
     if fewer is not None and type(fewer) is not bool:
         raise InputError("fewer is neither true nor false")
@@ -24,7 +24,7 @@ def preferences(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ve
         return known
     tags = desk.store.tags
     if pause:
-        until = record.at + pause * 1000
+        until = record.at + pause * SECOND
         tags.add([known.id], PAUSED, record.at, until)
         desk.store.schedules.withhold(known.id, until, "asked for a pause", record.at)
     elif pause == 0:
@@ -65,7 +65,7 @@ def consent(
         raise InputError("consent is no object")
     text = bodies.label(given.get("text"), "consent's text")
     page = given.get("page")
-    if page is not None and not (isinstance(page, str) and len(page) <= fields.MAX_TEXT):
+    if page is not None and not (isinstance(page, str) and len(page) <= MAX_TEXT_CHARACTERS):
         raise InputError("consent's page is no text of at most 1,024 characters")
     at = bodies.moment(given.get("at"), record.at)
     desk.store.consents.add(subscription, text, at, page, record.at)
@@ -76,7 +76,7 @@ def prompt(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict
     stage = bodies.text(body, "stage")
     if stage not in STAGES:
         raise InputError("stage is none of the invitation's")
-    variant = bodies.label(body.get("variant"), "variant", 64)
+    variant = bodies.label(body.get("variant"), "variant", MAX_ID_CHARACTERS)
     said = bodies.perhaps(fields.language, body.get("language"))
     language = said.partition("-")[0].lower() if said else OTHER
     browser, _ = agents.recognise(record.user_agent, record.hints)

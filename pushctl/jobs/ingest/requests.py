@@ -13,19 +13,14 @@ from pushctl.errors import InputError
 from pushctl.jobs.ingest import preferences, profile
 from pushctl.jobs.ingest.verify import Desk, Verdict, find, signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
-from pushctl.push import vapid
-from pushctl.rules import tokens
+from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.web import bodies, keys, reserved_tags
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import Known, Registration
 
-__all__ = ["MAX_TAGS", "Desk", "Verdict", "apply"]
-
-# On one subscription, and in all, from browsers: a script must not fill the list of tags.
-MAX_TAGS = 200
-MAX_NAMES = 10_000
+__all__ = ["Desk", "Verdict", "apply"]
 
 # Stamps are in whole seconds, and a request takes its time.
 _ON_ITS_WAY: Millis = 5_000
@@ -118,8 +113,7 @@ def _registration(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> 
 
 def _key_id(desk: Desk, body: Mapping[str, Json]) -> str:
     """Return which of our keys the browser subscribed with; no other can reach it."""
-    raw = keys.p256dh(bodies.text(body, "key"))
-    name = vapid.key_id(raw)
+    name = keys.key_id(keys.server_key(bodies.text(body, "key")))
     if name not in desk.keys:
         raise InputError(f"subscribed with the key {name}, which is not in the keys folder")
     return name
@@ -226,10 +220,10 @@ def _set_tags(
     for name, life in tags:
         if not reserved_tags.is_reserved(name):
             until = None if life is None else at + life
-            store.add([subscription], name, at, until, most=MAX_NAMES)
+            store.add([subscription], name, at, until, most=limits.MAX_TAG_NAMES)
     # Those that it has may be told again, however many there are.
-    if tags and store.count_of(subscription) > max(MAX_TAGS, before):
-        raise InputError(f"more than {MAX_TAGS} tags on one subscription")
+    if tags and store.count_of(subscription) > max(limits.MAX_SUBSCRIPTION_TAGS, before):
+        raise InputError(f"more than {limits.MAX_SUBSCRIPTION_TAGS} tags on one subscription")
 
 
 def _identify(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict:
@@ -288,9 +282,8 @@ def _add_events(
 def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> Event:
     if not isinstance(given, dict):
         raise InputError("an event is no object")
-    name = bodies.label(given.get("name"), "an event's name", 64)
-    own = given.get("id")
-    key = bodies.label(own, "an event's id", 64) if own is not None else f"{record.id}:{number}"
+    name = bodies.label(given.get("name"), "an event's name", limits.MAX_ID_CHARACTERS)
+    key = _own_id(given, "an event's id", f"{record.id}:{number}")
     return Event(
         subscription=subscription,
         name=name,
@@ -300,6 +293,11 @@ def _event(record: InboxRecord, subscription: int, number: int, given: Json) -> 
         # Within the subscription: nobody can use up another's ids.
         dedupe_key=f"{subscription}:{key}",
     )
+
+
+def _own_id(given: Mapping[str, Json], name: str, otherwise: str) -> str:
+    own = given.get("id")
+    return otherwise if own is None else bodies.label(own, name, limits.MAX_ID_CHARACTERS)
 
 
 def _by_our_clock(at: Json, record: InboxRecord) -> Json:
@@ -321,7 +319,7 @@ def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdic
         raise InputError("kind is none of shown, clicked, closed") from error
     action = body.get("action")
     label = bodies.label(action, "action") if action else None
-    own = bodies.label(body["id"], "id", 64) if body.get("id") is not None else record.id
+    own = _own_id(body, "id", record.id)
 
     delivery = tokens.read_message_token(desk.secret, bodies.text(body, "message"))
     if delivery is None:

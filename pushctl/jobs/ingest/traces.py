@@ -5,14 +5,13 @@ The files are searched for the person's endpoints and message tokens, and their 
 taken out.
 """
 
-import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import orjson
 
-from pushctl import inbox
+from pushctl import durable, inbox
 from pushctl.config import Config
 from pushctl.inbox import BadLine, Finished
 from pushctl.model import InboxRecord, Json
@@ -95,12 +94,10 @@ def clear_quarantine(config: Config, person: Person, dry_run: bool) -> int:
             else:
                 kept.append(line)
         if len(kept) < len(lines) and not dry_run:
-            young = path.with_suffix(".new")
-            with os.fdopen(os.open(young, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as file:
-                file.writelines(kept)
-                file.flush()
-                os.fsync(file.fileno())
-            young.replace(path)
+            durable.replace(path, kept, 0o600)
+    if not dry_run:
+        for left in (config.inbox / inbox.QUARANTINE).glob("*.new"):
+            left.unlink()  # of an erasure that was killed: it holds what was kept then
     return count
 
 

@@ -12,6 +12,7 @@ from pushctl.config import Config, Site
 from pushctl.errors import InputError, NotFoundError, Problem, TemplateError
 from pushctl.jobs.subscribers import audience
 from pushctl.model import Json, Message, Millis, Subscription
+from pushctl.rules import limits
 from pushctl.rules.messages import payload, values
 from pushctl.store import Store
 from pushctl.templates import Template, Text
@@ -44,11 +45,11 @@ class Preview:
 
     @property
     def warning(self) -> str | None:
-        if self.bytes <= payload.WARN_BYTES:
+        if self.bytes <= limits.MAX_ANDROID_PAYLOAD_BYTES:
             return None
         return (
-            f"{self.bytes:,} bytes: above {payload.WARN_BYTES:,}, and Firefox on Android "
-            "may not get it."
+            f"{self.bytes:,} bytes: above {limits.MAX_ANDROID_PAYLOAD_BYTES:,}, and Firefox on "
+            "Android may not get it."
         )
 
 

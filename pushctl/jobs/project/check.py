@@ -19,12 +19,10 @@ from pushctl.jobs.project import scripts
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
+from pushctl.rules.limits import MAX_INBOX_LINE_BYTES, MIN_FREE_TO_CHECK_BYTES
 from pushctl.rules.wording import counted
 
 __all__ = ["Finding", "Level", "run"]
-
-# Room for a campaign to a million people and its write-ahead log.
-LEAST_FREE = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +211,7 @@ def _inbox(config: Config) -> Iterator[Finding]:
     aside = list((config.inbox / "quarantine").glob("*"))
     if aside:
         text = f"{counted(len(aside), 'file')} of lines that could not be read"
-        if inbox.room(config.inbox) < inbox.MAX_LINE:
+        if inbox.room(config.inbox) < MAX_INBOX_LINE_BYTES:
             text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)
@@ -223,7 +221,7 @@ def _inbox(config: Config) -> Iterator[Finding]:
 
 def _disk(config: Config) -> Iterator[Finding]:
     free = shutil.disk_usage(config.folder).free
-    if free < LEAST_FREE:
+    if free < MIN_FREE_TO_CHECK_BYTES:
         text = f"only {free // 1_000_000} MB are free"
         remedy = "Make room: a full disk stops the receiver and every campaign."
         yield Finding("disk", Level.PROBLEM, str(config.folder), text, remedy)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.jobs.sweep.summary import said
 from pushctl.model import Json
@@ -105,7 +106,7 @@ def install_units(project: Path, command: Sequence[str], folder: Path) -> list[P
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, text in units(project, command).items():
-        (folder / name).write_text(text, "utf-8")
+        durable.replace(folder / name, text.encode(), 0o666)
         written.append(folder / name)
     return written
 

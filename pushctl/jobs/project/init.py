@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pushctl import config as configs
-from pushctl import shipped
+from pushctl import durable, shipped
 from pushctl.config import Config
 from pushctl.errors import UsageError
 from pushctl.jobs.project import scripts
@@ -137,7 +137,7 @@ def create(folder: Path, answers: Answers | None, environment: Mapping[str, str]
         if answers is None or (faults := answers.faults()):
             raise UsageError("\n".join(faults if answers else ["there is no pushctl.toml"]))
         folder.mkdir(parents=True, exist_ok=True)
-        _write(file, toml(answers).encode(), 0o644)
+        durable.write_new(file, toml(answers).encode(), 0o644)
     config = configs.load(file, environment)
     languages = answers.languages if answers else [_first_language(config)]
     return [
@@ -186,13 +186,13 @@ def _secrets(config: Config) -> Iterator[Made]:
     secret = config.keys / "secret"
     there = secret.exists()
     if not there:
-        _write(secret, os.urandom(configs.SECRET_BYTES), 0o600)
+        durable.write_new(secret, os.urandom(configs.SECRET_BYTES), 0o600)
     yield Made(secret, there, "signs the messages' names")
     shop = config.keys / "alias_secret"
     there = shop.exists()
     if not there:
         # Text, not bytes: it is pasted into the shop's own settings.
-        _write(shop, f"{tokens.encode(os.urandom(32))}\n".encode(), 0o600)
+        durable.write_new(shop, f"{tokens.encode(os.urandom(32))}\n".encode(), 0o600)
     yield Made(shop, there, "your shop signs its customers' ids with it")
 
 
@@ -210,9 +210,6 @@ def _database(config: Config) -> Made:
     from pushctl.store import Store
 
     there = config.database.exists()
-    if not there:
-        # Endpoints are secrets: nobody else may read them, from the first byte on.
-        _write(config.database, b"", 0o600)
     with Store(config.database, create=True) as store:
         store.sites.sync({site.name: site.origin for site in config.sites.values()})
     return Made(config.database, there, "the database")
@@ -269,16 +266,6 @@ def _gitignore(config: Config) -> Made:
     text = file.read_text("utf-8") if file.exists() else ""
     missing = [line for line in _IGNORED if line not in text.splitlines()]
     if missing:
-        gap = "" if not text or text.endswith("\n") else "\n"
-        comment = "# Secrets and people: never in a repository.\n"
-        file.write_text(f"{text}{gap}{comment}" + "".join(f"{x}\n" for x in missing), "utf-8")
+        lines = ["# Secrets and people: never in a repository.", *missing, ""]
+        durable.append_durably(file, "\n".join(lines).encode(), 0o666)
     return Made(file, not missing, "keeps secrets out of a repository")
-
-
-def _write(file: Path, content: bytes, mode: int) -> None:
-    """Write a new *file* whole and at once; FileExistsError when there is one."""
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -1,11 +1,11 @@
 """The project's copy of sw/: written with key, receiver's URL and brand, compared with them."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from pushctl import shipped
 from pushctl.config import Config
-from pushctl.errors import ConfigError
 from pushctl.rules.web import scripts, tag_rules
 
 
@@ -40,9 +40,7 @@ def stale_scripts(config: Config, *, anew: bool = False) -> list[Path]:
 def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
     from pushctl.push import vapid
 
-    key = next(iter(vapid.load(config.keys).values()), None)
-    if key is None:
-        raise ConfigError(f"{config.keys} holds no key. Run `pushctl keys new`.")
+    key = next(iter(vapid.need(config.keys, "Run `pushctl keys new`.").values()))
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
         rules = tag_rules.served(config.tag_rules, site.name)
@@ -50,10 +48,7 @@ def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]
             url=config.receiver.url,
             key=key.public,
             site=site.name,
-            name=site.brand.name,
-            icon=site.brand.icon,
-            badge=site.brand.badge,
-            color=site.brand.color,
+            **asdict(site.brand),
             rules=bool(rules),
         )
         for name in scripts.SCRIPTS:

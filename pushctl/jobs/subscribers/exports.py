@@ -1,14 +1,15 @@
 """Subscribers out of the database: as files, and one of them for a person to read."""
 
 import csv
+import errno
 import io
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from pushctl import durable
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import tokens, wording
@@ -22,6 +23,7 @@ _EXPORTED = (
     "source", "attributes", "subscribed_at", "last_seen_at",
 )  # fmt: skip
 _SECRET = frozenset({"endpoint", "p256dh", "auth"})
+_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})  # no fault of the path
 
 
 def export(
@@ -90,20 +92,20 @@ def write(path: Path, lines: Iterable[str]) -> int:
     """Write an export to *path*, for its owner only, whole or not at all; return its lines."""
     if path.is_dir():
         raise InputError(f"{path} is a folder. Name a file in it.")
-    young = path.with_name(f"{path.name}.new")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     count = 0
-    try:
-        handle = os.open(young, flags, 0o600)
-    except OSError as error:
-        raise InputError(f"{path} can't be written: {error.strerror}") from error
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+
+    def encoded() -> Iterator[bytes]:
+        nonlocal count
         for line in lines:
-            file.write(f"{line}\n")
             count += 1
-        file.flush()
-        os.fsync(file.fileno())
-    young.replace(path)
+            yield f"{line}\n".encode()
+
+    try:
+        durable.replace(path, encoded(), 0o600)
+    except OSError as error:
+        if error.errno in _DISK:
+            raise
+        raise InputError(f"{path} can't be written: {error.strerror}") from error
     return count
 
 

@@ -7,24 +7,20 @@ lines of imports) are theirs to delete: docs/subscribers.md lists them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.jobs.ingest import drain, erasures, traces
 from pushctl.model import Millis, Subscription
 from pushctl.store import Store
+from pushctl.store.erasure import Traces
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class Forgotten(Traces):
     """What was, or would be, erased."""
 
-    subscriptions: int
-    tags: int
-    events: int
-    deliveries: int
-    interactions: int
     inbox_lines: int
     quarantined_lines: int
 
@@ -55,7 +51,7 @@ def forget(
             _erase(store, config, people, secret, now)
         lines = traces.clear_inbox(config, person, dry_run)
         aside = traces.clear_quarantine(config, person, dry_run)
-    return Forgotten(*rows, lines, aside)
+    return Forgotten(**asdict(rows), inbox_lines=lines, quarantined_lines=aside)
 
 
 def _erase(

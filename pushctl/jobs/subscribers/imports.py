@@ -13,7 +13,7 @@ import orjson
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.errors import ConfigError, InputError, UsageError
+from pushctl.errors import InputError, UsageError
 from pushctl.jobs.subscribers import files
 from pushctl.jobs.subscribers.files import Line
 from pushctl.jobs.subscribers.rows import Rules, read
@@ -94,12 +94,8 @@ def _rules(
 ) -> Rules:
     from pushctl.push import vapid
 
-    keys = tuple(vapid.load(config.keys))
-    if not keys:
-        raise ConfigError(
-            f"there is no VAPID key in {config.keys}. Bring the one that these subscribers "
-            "were made with, or run `pushctl init`."
-        )
+    remedy = "Bring the one that these subscribers were made with, or run `pushctl init`."
+    keys = tuple(vapid.need(config.keys, remedy))
     if key is not None and key not in keys:
         raise UsageError(f"there is no VAPID key {key} in {config.keys}: {', '.join(keys)}")
     if site is not None and site not in config.sites:

@@ -8,11 +8,10 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis, SubscriptionState
-from pushctl.rules import tokens
+from pushctl.rules import limits, tokens, units
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.web import fields, keys
 from pushctl.store.imports import Row
-from pushctl.store.subscriptions import MAX_ATTRIBUTES
 
 _STATES = frozenset(SubscriptionState)
 _TRUE = frozenset({"1", "true", "t", "yes"})
@@ -148,8 +147,8 @@ def _attributes(given: Mapping[str, Json]) -> str | None:
         except InputError as error:
             raise InputError(f"attributes {error}") from error
     text = orjson.dumps(merged).decode()
-    if len(text) > MAX_ATTRIBUTES:
-        raise InputError(f"attributes have more than {MAX_ATTRIBUTES} characters")
+    if len(text) > (most := limits.MAX_ATTRIBUTES_CHARACTERS):
+        raise InputError(f"attributes have more than {most} characters")
     return text
 
 
@@ -202,7 +201,7 @@ def _moment(given: Mapping[str, Json], name: str, now: Millis) -> Millis | None:
         number = _iso(name, text)
     else:
         number = number if abs(number) > 1e11 else number * 1000
-    if not 0 <= number <= now + 86_400_000:
+    if not 0 <= number <= now + units.DAY:
         raise InputError(f"{name} is not between 1970 and now")
     return min(int(number), now)
 

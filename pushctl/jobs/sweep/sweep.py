@@ -25,7 +25,7 @@ from pushctl.jobs.triggers import enrol, facts, scan
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
 from pushctl.rules.triggers.enrolment import State
@@ -118,7 +118,7 @@ def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
     if accept or before is None or in_step(path, now):
         return
     way = "behind" if now < before else "ahead of"
-    leap = timing.say(abs(now - before) // timing.MINUTE * timing.MINUTE)
+    leap = timing.say(abs(now - before) // units.MINUTE * units.MINUTE)
     raise ConfigError(
         f"the clock is {leap} {way} the last sweep. Nothing was sent. If the time is right, "
         "say so once: pushctl sweep --accept-clock"
@@ -248,7 +248,7 @@ class _Sweep:
         if answers is None:
             answers = scan.fetch_feeds(self._run)
         again = scan.scan(self._run, answers)
-        tomorrow = self._now + timing.DAY
+        tomorrow = self._now + units.DAY
         self._store.meta.set(NEXT_SCAN_KEY, str(min(again or tomorrow, tomorrow)))
 
     # --- what is due -----------------------------------------------------------------
@@ -309,13 +309,13 @@ class _Sweep:
     def _tidy(self) -> None:
         """Once an hour: try again who was put aside; once a day: let go what is of no use."""
         tried = int(self._store.meta.get("sweep.tried") or 0)
-        if self._now - tried >= timing.HOUR:
+        if self._now - tried >= units.HOUR:
             self._store.health.try_again(self._now)
             self._store.meta.set("sweep.tried", str(self._now))
         last = int(self._store.meta.get("sweep.pruned") or 0)
-        if self._now - last < timing.DAY or self._is_late():
+        if self._now - last < units.DAY or self._is_late():
             return
-        kept = self._config.sweep.keep_days * timing.DAY
+        kept = self._config.sweep.keep_days * units.DAY
         before = self._now - kept
         once = [
             one.name

@@ -16,15 +16,15 @@ from typing import IO
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
 from pushctl.rules.conditions import as_number
 from pushctl.rules.shops import cart
+from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.events import Event
 from pushctl.store.products import Known
 
 DROPPED, BACK = "price_dropped", "back_in_stock"
-INTEREST_LASTS: Millis = 90 * timing.DAY
+INTEREST_LASTS: Millis = 90 * DAY
 _ABOUT = ("name", "url", "image", "line", "currency")
 _YES, _NO = ("true", "1", "yes", "in_stock"), ("false", "0", "no", "out_of_stock")
 

@@ -11,7 +11,7 @@ from pushctl.errors import InputError, NotFoundError
 from pushctl.jobs.triggers.facts import load_device, load_settings
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis, Subscription
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
@@ -20,7 +20,7 @@ from pushctl.store import Store
 from pushctl.store.idle import NEXT_SCAN_KEY
 
 # A rehearsal ends here: the longest drip is shorter.
-REHEARSED: Millis = 400 * timing.DAY
+REHEARSED: Millis = 400 * units.DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,16 +12,16 @@ from pushctl.jobs.triggers import facts
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
-from pushctl.rules import timing
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.enrolling import Enrolling
 from pushctl.rules.triggers.enrolment import Event, observe
+from pushctl.rules.units import DAY
 
 _BATCH = 500
 _EVENTS, _SHOWN = "sweep.events", "sweep.shown"
 
 # A first sweep begins here: what is older would be late for everything anyway.
-_FIRST_LOOK_BACK: Millis = timing.DAY
+_FIRST_LOOK_BACK: Millis = DAY
 
 
 def take_events(run: Run, enough: Callable[[], bool]) -> int:

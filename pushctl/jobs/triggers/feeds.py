@@ -11,22 +11,23 @@ from typing import Any
 
 from pushctl import web
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import units
+from pushctl.rules.limits import MAX_FEED_BYTES
 from pushctl.rules.shops import cart
+from pushctl.rules.units import SECOND, WEEK
 
-MAX_BYTES = 2_000_000
 _POLICY = web.Policy(
     method="GET",
     hosts=None,  # feeds redirect to other hosts when they move
     redirects=5,
     addresses=web.Addresses.ANY,  # a shop's feed may stand in its own network
-    most_bytes=MAX_BYTES,
+    most_bytes=MAX_FEED_BYTES,
     seconds=10.0,
 )
 _MAX_TEXT = 300
 # Somebody who republishes the whole archive means one message, not two hundred.
 _MOST_AT_ONCE = 1
-NEWS_LAST: Millis = timing.WEEK
+NEWS_LAST: Millis = WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def choose_new(
     """
     if since is None:
         return ()
-    oldest = now - NEWS_LAST if now - since > timing.DAY else 0
+    oldest = now - NEWS_LAST if now - since > units.DAY else 0
     fresh = [
         item
         for item in items
@@ -88,7 +89,7 @@ def _item(entry: Any, origins: tuple[str, ...]) -> Item | None:
     return Item(
         key,
         {name: value for name, value in found.items() if value},
-        timegm((*dated, 0, 0, 0)) * timing.SECOND if len(dated) == 6 else None,
+        timegm((*dated, 0, 0, 0)) * SECOND if len(dated) == 6 else None,
     )
 
 

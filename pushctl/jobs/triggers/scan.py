@@ -15,7 +15,7 @@ from pushctl.jobs.triggers import facts, feeds
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolling import Enrolling
 from pushctl.rules.triggers.trigger import Kind, Trigger
@@ -23,12 +23,12 @@ from pushctl.store.triggers import Candidate, Standing
 from pushctl.web import WebError
 
 # How often, and how far ahead dates are looked at: a scan of 300,000 takes a second.
-DATES_EVERY: Millis = 6 * timing.HOUR
-OFTEN: Millis = 15 * timing.MINUTE
+DATES_EVERY: Millis = 6 * units.HOUR
+OFTEN: Millis = 15 * units.MINUTE
 
 # The first scan of a new trigger looks back this far, so that it greets today's people
 # and not everybody who has stayed away for years.
-_FIRST_LOOK_BACK: Millis = timing.DAY
+_FIRST_LOOK_BACK: Millis = units.DAY
 _BATCH = 2_000
 
 # A candidate, what it was found for, when that is, and what its messages may speak of.
@@ -137,7 +137,7 @@ def _find_dates(run: Run, trigger: Trigger, standing: Standing) -> Iterator[Foun
     if rule is None:
         return
     since = min(standing.scanned_at or run.now, run.now) - trigger.steps[0].max_late
-    until = run.now + DATES_EVERY + timing.HOUR
+    until = run.now + DATES_EVERY + units.HOUR
     days = _list_days(since, until, rule.days)
     for candidate in run.store.triggers.with_date(rule.attribute, days):
         zone = run.settings.zone(candidate.timezone, candidate.site)
@@ -168,7 +168,7 @@ def _find_absent(run: Run, trigger: Trigger, standing: Standing) -> Iterator[Fou
     first = run.now - _FIRST_LOOK_BACK
     since = min(standing.scanned_at or first, run.now) - length
     for candidate in run.store.triggers.last_seen_between(since, run.now - length):
-        context = {"event": {"days": length // timing.DAY}}
+        context = {"event": {"days": length // units.DAY}}
         yield candidate, f"seen:{candidate.value}", candidate.value + length, context
 
 

@@ -21,13 +21,14 @@ import httptools
 from pushctl.receiver.server.limits import Limits
 from pushctl.receiver.server.queue import RequestQueue
 from pushctl.receiver.server.request import Reply, Request
+from pushctl.rules.units import KIB
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 # Serves a request that came whole, or refuses a late one; returns False for other routes.
 ServeNow = Callable[[Any, Reply, bool], bool]
 
 MAX_AHEAD = 16  # requests that a client may send before it has the first one's answer
-MAX_AHEAD_BYTES = 32 * 1024  # and what they may weigh: all of it lies in memory
+MAX_AHEAD_BYTES = 32 * KIB  # and what they may weigh: all of it lies in memory
 MAX_HEADERS = 100  # of one request; browsers send about twenty
 # A body may be wrapped in chunks of single bytes, six times as long; what follows the
 # last chunk has no bound of its own (RFC 9112, section 7.1.2).

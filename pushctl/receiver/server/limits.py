@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pushctl.rules import limits, units
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -13,5 +15,5 @@ class Limits:
     body: float = 5.0
     idle: float = 15.0
     answer: float = 30.0
-    max_head: int = 16 * 1024
-    max_body: int = 8 * 1024
+    max_head: int = 16 * units.KIB
+    max_body: int = limits.MAX_BODY_BYTES

@@ -5,14 +5,9 @@ from typing import Any
 from lark import Token, Transformer, v_args
 
 from pushctl.errors import InputError
-from pushctl.rules import timing
+from pushctl.rules import limits, timing
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression
-
-MAX_DEPTH = 32  # levels of parentheses and "not"
-MAX_TEXT = 500  # characters of one quoted text
-MAX_TIMES = 1_000_000
-MAX_NUMBER = 2**53  # JSON and SQLite are exact up to here
 
 
 class Fault(Exception):
@@ -100,8 +95,8 @@ class Builder(Transformer[Token, Expression]):
         plain = token[1:-1].replace(quote * 2, quote)
         if not plain.strip():
             raise Fault(token, "this text is empty", "Write what is looked for.")
-        if len(plain) > MAX_TEXT:
-            fault = f"this text has {len(plain)} characters, more than {MAX_TEXT}"
+        if len(plain) > (most := limits.MAX_QUOTED_CHARACTERS):
+            fault = f"this text has {len(plain)} characters, more than {most}"
             raise Fault(token, fault, "Shorten it.")
         if any(ord(letter) < 32 for letter in plain):
             raise Fault(token, "this text holds a control character", "Close it on its line.")
@@ -109,8 +104,8 @@ class Builder(Transformer[Token, Expression]):
 
     def number(self, token: Token) -> int | float:
         found: int | float = float(token) if "." in token else int(token[:40])
-        if abs(found) > MAX_NUMBER:
-            raise Fault(token, "this number is too large", f"Stay below {MAX_NUMBER}.")
+        if abs(found) > limits.MAX_NUMBER:
+            raise Fault(token, "this number is too large", f"Stay below {limits.MAX_NUMBER}.")
         return found
 
     def yes(self, _word: Token) -> bool:
@@ -120,7 +115,7 @@ class Builder(Transformer[Token, Expression]):
         return False
 
     def count(self, token: Token) -> int:
-        if not token.isdecimal() or len(token) > 7 or int(token) > MAX_TIMES:
+        if not token.isdecimal() or len(token) > 7 or int(token) > limits.MAX_AUDIENCE_TIMES:
             fault = "a count is a whole number from 0 to 1,000,000"
             raise Fault(token, fault, "Write for example >= 2.")
         return int(token)
@@ -139,8 +134,8 @@ def _compared(op: Token, operand: Any) -> tuple[str, tuple[Any, ...]]:
 
 
 def _bounded(found: Expression) -> Expression:
-    if tree.depth(found) > MAX_DEPTH:
+    if tree.depth(found) > (most := limits.MAX_AUDIENCE_LEVELS):
         raise InputError(
-            f"the audience is nested more than {MAX_DEPTH} levels deep. Split it into segments."
+            f"the audience is nested more than {most} levels deep. Split it into segments."
         )
     return found

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 
 Value = str | int | float | bool
 
@@ -244,7 +244,7 @@ def _counted(count: Count) -> str:
 
 def _span(length: Millis) -> str:
     # People think of an audience in days: 14d rather than 2w.
-    days, rest = divmod(length, timing.DAY)
+    days, rest = divmod(length, units.DAY)
     return timing.say(length) if rest else f"{days}d"
 
 

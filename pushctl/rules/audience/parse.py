@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from pushctl.errors import InputError, NotFoundError
+from pushctl.rules import limits
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression, explain, text
 
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Expression", "explain", "parse", "resolved", "text", "whole"]
 
-MAX_LENGTH = 20_000  # characters
-MAX_PARTS = 500  # conditions, after segments were put in
-MAX_DEPTH = 64  # levels, after segments were put in
 
 # What the grammar's terminals are called before people.
 _WORDS = {
@@ -51,8 +49,8 @@ def parse(text: str) -> Expression:
 
     from pushctl.rules.audience.builder import Fault
 
-    if len(text) > MAX_LENGTH:
-        raise InputError(f"the audience has {len(text):,} characters, more than {MAX_LENGTH:,}")
+    if len(text) > (most := limits.MAX_AUDIENCE_CHARACTERS):
+        raise InputError(f"the audience has {len(text):,} characters, more than {most:,}")
     if not text.strip():
         raise InputError("the audience is empty. Write everyone, or a condition: tag('VIP').")
     try:
@@ -90,7 +88,8 @@ def resolved(expression: Expression, saved: Mapping[str, str]) -> Expression:
     itself or grows too large.
     """
     found = _resolved(expression, saved, ())
-    if tree.depth(found) > MAX_DEPTH or sum(1 for _ in tree.walk(found)) > MAX_PARTS:
+    depth, conditions = tree.depth(found), sum(1 for _ in tree.walk(found))
+    if depth > limits.MAX_EXPANDED_LEVELS or conditions > limits.MAX_EXPANDED_CONDITIONS:
         raise InputError("the segments together make too large an audience; use fewer")
     return found
 
@@ -103,7 +102,7 @@ def _resolved(
             if name in inside:
                 chain = " -> ".join((*inside, name))
                 raise InputError(f"the segment {name!r} contains itself: {chain}")
-            if len(inside) >= MAX_DEPTH:
+            if len(inside) >= limits.MAX_EXPANDED_LEVELS:
                 raise InputError("segments stand inside each other too deeply")
             if name not in saved:
                 known = ", ".join(sorted(saved)) or "none yet"

@@ -13,7 +13,9 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 from pushctl.model import Answer, Cause, Millis, Outcome
+from pushctl.rules import units
 from pushctl.rules.delivery import retry
+from pushctl.rules.limits import MAX_ANSWER_BYTES
 
 
 class Verdict(NamedTuple):
@@ -180,7 +182,7 @@ def _find(name: str, status: int, headers: Mapping[str, str], body: bytes) -> _R
 
 def _text(headers: Mapping[str, str], body: bytes) -> str:
     """Return what an answer says, in lower case: body, error number, WNS's headers."""
-    parts = [body[:4096].decode("utf-8", "replace")]
+    parts = [body[:MAX_ANSWER_BYTES].decode("utf-8", "replace")]
     parts += [value for name, value in headers.items() if name.startswith("x-wns-")]
     number = _error_number(body)
     if number is not None:
@@ -207,15 +209,15 @@ def retry_after(value: str | None, now: Millis) -> Millis:
     Absent or junk: a minute. (The caller knows the message's TTL and ends there.)
     """
     if value is None:
-        return retry.MINUTE
+        return units.MINUTE
     value = value.strip()
     if _SECONDS.fullmatch(value):
-        wait = int(value) * retry.SECOND
+        wait = int(value) * units.SECOND
     else:
         try:
             date = parsedate_to_datetime(value)
             # A date without a zone is meant in UTC (RFC 9110, section 5.6.7).
-            wait = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp() * retry.SECOND) - now
+            wait = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp() * units.SECOND) - now
         except (ValueError, TypeError, IndexError, OverflowError):
-            return retry.MINUTE
+            return units.MINUTE
     return retry.within_day(wait)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from pushctl.model import Millis
-from pushctl.rules.delivery.retry import SECOND
+from pushctl.rules.units import SECOND
 
 
 @dataclass(frozen=True, slots=True)

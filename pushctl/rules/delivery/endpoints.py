@@ -11,9 +11,7 @@ import re
 from collections.abc import Sequence
 
 from pushctl.errors import InputError
-
-MAX_LENGTH = 2048
-MAX_HOST = 253  # of a name in DNS (RFC 1035, section 2.3.4, without the root's dot)
+from pushctl.rules import limits
 
 # https, a plain ASCII host name, no user, no port but 443, a path of its own.
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -32,8 +30,8 @@ def origin(endpoint: str, allowed: Sequence[str]) -> str:
     with a port for that port only. Raises InputError with the reason, never with the
     endpoint itself, which is a secret.
     """
-    if len(endpoint) > MAX_LENGTH:
-        raise InputError(f"the endpoint has {len(endpoint)} characters, more than {MAX_LENGTH}")
+    if len(endpoint) > (most := limits.MAX_ENDPOINT_CHARACTERS):
+        raise InputError(f"the endpoint has {len(endpoint)} characters, more than {most}")
     match = _ENDPOINT.fullmatch(endpoint)
     if match is None:
         raise InputError(
@@ -41,7 +39,7 @@ def origin(endpoint: str, allowed: Sequence[str]) -> str:
             "no fragment)"
         )
     host, port = match["host"], match["port"]
-    if len(host) > MAX_HOST:
+    if len(host) > limits.MAX_HOST_CHARACTERS:
         raise InputError(f"the endpoint's host name has {len(host)} characters")
     if port == "443":
         port = None

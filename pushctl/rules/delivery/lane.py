@@ -7,7 +7,8 @@ What a run has learnt about one push service and key, and how much it may get no
 from dataclasses import dataclass, replace
 
 from pushctl.model import Answer, Millis
-from pushctl.rules.delivery.retry import MINUTE, SECOND, within_day
+from pushctl.rules.delivery.retry import within_day
+from pushctl.rules.units import MINUTE, SECOND
 
 CANARIES = 5
 BREAKER_WINDOW = 50

@@ -7,10 +7,7 @@ Sources: RFC 8030, and the services' own answers as docs/sending.md lists them.
 from typing import NamedTuple
 
 from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
-
-SECOND: Millis = 1000
-MINUTE: Millis = 60 * SECOND
-DAY: Millis = 24 * 60 * MINUTE
+from pushctl.rules.units import DAY, MINUTE, SECOND
 
 MAX_TRIES = 6
 REDIRECTS = 3  # no push service redirects: three times, and the subscription is put aside

@@ -95,9 +95,3 @@ def own(tag: str | None) -> tuple[str, ...]:
     if parts[0] in _TWINS:
         chain.append(_TWINS[parts[0]])
     return tuple(chain)
-
-
-@lru_cache(maxsize=4096)
-def fallbacks(tag: str | None, default: str) -> tuple[str, ...]:
-    """Return whose texts may be shown to *tag*, best first: ("pt-BR", "pt", "en")."""
-    return tuple(dict.fromkeys((*own(tag), *own(default))))

@@ -15,13 +15,7 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Action, Json, Message
-
-# A push service must take 4096 bytes; the aes128gcm header, padding and tag
-# leave this much for us (RFC 8291, section 4).
-MAX_BYTES = 3993
-
-# Firefox on Android is reached over a bridge that takes less (autopush's docs).
-WARN_BYTES = 2640
+from pushctl.rules.limits import MAX_ANDROID_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES
 
 # "<delivery id>.<22 characters>"; ids have at most 18 digits.
 TOKEN_BYTES = 18 + 1 + 22
@@ -74,10 +68,10 @@ def _frame(message: Message) -> Frame:
 
 def checked(made: Frame) -> Frame:
     """Return *made*; InputError when no push service would take it."""
-    if made.size > MAX_BYTES:
+    if made.size > MAX_PAYLOAD_BYTES:
         raise InputError(
-            f"the message has {made.size:,} bytes, more than the {MAX_BYTES:,} that a push "
-            "service takes. Shorten the text or the URLs."
+            f"the message has {made.size:,} bytes, more than the {MAX_PAYLOAD_BYTES:,} that a "
+            "push service takes. Shorten the text or the URLs."
         )
     return made
 
@@ -87,7 +81,7 @@ def payload(message: Message, token: str) -> bytes:
     return frame(message).with_token(token)
 
 
-def fit(message: Message, limit: int = WARN_BYTES) -> Message:
+def fit(message: Message, limit: int = MAX_ANDROID_PAYLOAD_BYTES) -> Message:
     """
     Return *message* with less beside the text, and then less text, within *limit* bytes.
 

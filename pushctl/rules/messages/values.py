@@ -7,17 +7,13 @@ control characters and without the marks that turn reading direction around.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from pushctl.model import Json, Millis
-
-MAX_TEXT = 1000  # characters of one value
-MAX_ITEMS = 100  # of one list or table
-MAX_DEPTH = 5
+from pushctl.model import Json
+from pushctl.rules import limits, wording
 
 # C0, DEL, C1, line separators, bidi embeddings, overrides and isolates (UAX #9,
 # table 4), BOM, half surrogates. LRM, RLM and the joiners stay: Arabic, Persian and
@@ -36,7 +32,7 @@ _SUBSCRIBER: Final[Mapping[str, Callable[[Any], Json]]] = {
     "os": lambda it: it.os,
     "timezone": lambda it: it.timezone,
     "source": lambda it: it.source,
-    "subscribed_at": lambda it: _day(it.subscribed_at),
+    "subscribed_at": lambda it: wording.iso(it.subscribed_at)[:10],
 }
 
 # Root -> its fields; None: whatever the shop sent.
@@ -55,10 +51,10 @@ def plain(text: str) -> str:
     """Return *text* on one line, without controls and bidi overrides, 1,000 characters."""
     if not text.isprintable():
         text = _BARE.sub(" ", text).strip()
-    return text[:MAX_TEXT]
+    return text[: limits.MAX_VALUE_CHARACTERS]
 
 
-def clean(value: Json, depth: int = MAX_DEPTH) -> Json:
+def clean(value: Json, depth: int = limits.MAX_VALUE_LEVELS) -> Json:
     """Return JSON from outside with every text plain and every size bounded."""
     if isinstance(value, str):
         return plain(value)
@@ -67,11 +63,11 @@ def clean(value: Json, depth: int = MAX_DEPTH) -> Json:
     if depth and isinstance(value, Mapping):
         return {
             plain(str(key)): clean(item, depth - 1)
-            for key, item in list(value.items())[:MAX_ITEMS]
+            for key, item in list(value.items())[: limits.MAX_VALUE_ENTRIES]
             if item is not None
         }
     if depth and isinstance(value, list | tuple):
-        return [clean(item, depth - 1) for item in value[:MAX_ITEMS]]
+        return [clean(item, depth - 1) for item in value[: limits.MAX_VALUE_ENTRIES]]
     return ""
 
 
@@ -144,12 +140,9 @@ def _attributes(receiver: Any, needs: _Needs) -> dict[str, Json]:
     if isinstance(known, str | bytes):
         known = orjson.loads(known)
     found = {}
-    for key in list(known)[:MAX_ITEMS] if needs.attributes is None else needs.attributes:
+    asked = needs.attributes
+    for key in list(known)[: limits.MAX_VALUE_ENTRIES] if asked is None else asked:
         value = known.get(key)
         if value is not None and value != "":
             found[key] = clean(value)
     return found
-
-
-def _day(at: Millis) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%d")

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from pushctl.model import Json
 from pushctl.rules.conditions import as_number
+from pushctl.rules.limits import MAX_CART_ITEMS, MAX_CART_TEXT_CHARACTERS
 
 UPDATED, EMPTIED, PURCHASE = "cart_updated", "cart_emptied", "purchase"
 
@@ -19,10 +20,7 @@ CHECKOUT = "checkout_started"
 # What a basket is known by; the payment only where it brings the items along.
 TELLING = (UPDATED, EMPTIED, PURCHASE, CHECKOUT)
 
-# A message names a few; no page makes rows of megabytes.
-MAX_ITEMS = 20
 _TEXTS = ("id", "name", "url", "image", "line")
-_MAX_TEXT = 500
 
 
 def meaning(name: str, properties: Mapping[str, Json]) -> str:
@@ -44,7 +42,7 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
     """
     raw = properties.get("items")
     listed = raw if isinstance(raw, list) else []
-    items = [_item(one, origins) for one in listed[:MAX_ITEMS] if isinstance(one, Mapping)]
+    items = [_item(one, origins) for one in listed[:MAX_CART_ITEMS] if isinstance(one, Mapping)]
     count = sum(item["quantity"] for item in items)
     total = as_number(properties.get("total"))
     if total is None and items:
@@ -136,7 +134,7 @@ def _item(one: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Json]:
 def _text(value: Json) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
-    return str(value)[:_MAX_TEXT]
+    return str(value)[:MAX_CART_TEXT_CHARACTERS]
 
 
 def _plain(number: float | None) -> float | int | None:

@@ -9,7 +9,7 @@ from datetime import tzinfo
 from typing import NamedTuple
 
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import units
 from pushctl.rules.triggers.enrolment import (
     Cancel,
     Deliver,
@@ -134,7 +134,7 @@ class Changes:
         name = campaign_name(trigger.name, intent.step, intent.template, step.templates)
         options: dict[str, Json] = {}
         if step.ttl is not None:
-            options["ttl"] = step.ttl // timing.SECOND
+            options["ttl"] = step.ttl // units.SECOND
         if step.promo:
             options["extra"] = {"promo": step.promo}
         audience = trigger.audience or "everyone"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
-from pushctl.rules import conditions, timing
+from pushctl.rules import conditions, limits, timing, units
 from pushctl.rules.config import checks
 from pushctl.rules.config.structure import Fault, Path, meant
 from pushctl.rules.triggers.trigger import (
@@ -32,8 +32,7 @@ _KEYS = frozenset(field.name for field in fields(Trigger) if field.name not in (
 _STEP_KEYS = frozenset(
     {*(field.name for field in fields(Step) if field.name != "since"), "from", "template"}
 )
-_DEFAULT_GOAL_WITHIN = 7 * timing.DAY
-_LONGEST_LIFE = 28 * timing.DAY  # of a message; some push services refuse more
+_DEFAULT_GOAL_WITHIN = 7 * units.DAY
 
 
 class _Table:
@@ -185,9 +184,9 @@ def _step(number: int, values: Json, above: _Table) -> Step:
     )
     if number == 1 and step.since is not From.ENTERED:
         read.blame("from", "counts from a message before the first", "Leave it out in step 1.")
-    if step.ttl is not None and step.ttl > _LONGEST_LIFE:
+    if step.ttl is not None and step.ttl > limits.MAX_TTL_SECONDS * units.SECOND:
         read.blame("ttl", "is over four weeks", "Push services keep nothing longer: 4w.")
-    if step.max_late < timing.MINUTE:
+    if step.max_late < units.MINUTE:
         read.blame(
             "max_late", "is under a minute", "A sweep comes once a minute: give it more."
         )

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from pushctl.errors import PushctlError
 from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.rules import units
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.enrolment import (
     Deliver,
@@ -41,7 +41,7 @@ def decide_due(
             candidates.append((trigger, person, intent))
         elif intent is None:
             # Steps or zones changed since its time was set: what is due moved ahead.
-            changes.save(replace(enrolment, next_at=facts.now + timing.MINUTE), "waits")
+            changes.save(replace(enrolment, next_at=facts.now + units.MINUTE), "waits")
         else:
             changes.carry_out(trigger, enrolment, intent, person.zone)
     for chosen in choose(candidates, facts.settings.frequency, facts.now, had):
@@ -62,7 +62,7 @@ def _decide_one(
     # Broken a minute ago, perhaps: it must not stop the other triggers' messages.
     changes.notes.append(f"{trigger.name}: {fault}")
     why = f"its template {intent.template} is broken"
-    return Hold(enrolment.id, enrolment.step, facts.now + timing.MINUTE, why)
+    return Hold(enrolment.id, enrolment.step, facts.now + units.MINUTE, why)
 
 
 def _build_person(

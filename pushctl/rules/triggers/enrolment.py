@@ -12,7 +12,7 @@ from datetime import UTC, tzinfo
 from enum import StrEnum
 
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.conditions import as_number, unmet
 from pushctl.rules.triggers.trigger import (
     DEFAULT_SHOWN_WITHIN,
@@ -25,10 +25,10 @@ from pushctl.rules.triggers.trigger import (
 )
 
 # A report of "shown" may be late by what a browser keeps it for, offline.
-_REPORT_SLACK: Millis = timing.HOUR
+_REPORT_SLACK: Millis = units.HOUR
 
 # Between two steps of an enrolment that are overdue both.
-_BREATH: Millis = 5 * timing.MINUTE
+_BREATH: Millis = 5 * units.MINUTE
 
 
 class State(StrEnum):
@@ -214,7 +214,7 @@ def choose(
         if winner == trigger.name and device != person.subscription:
             chosen.append(Cancel(intent.enrolment, "another device of theirs gets it"))
             continue
-        until = now + max(frequency.spacing, timing.MINUTE)
+        until = now + max(frequency.spacing, units.MINUTE)
         why = f"{winner} goes first"
         chosen.append(_hold(trigger.steps[intent.step - 1], intent, until, why))
     return chosen
@@ -334,7 +334,7 @@ def _at_its_time(
     if failed is not None:
         return Skip(enrolment.id, number, f"when: not {failed}")
     if now - due > step.max_late:
-        late = timing.say((now - due) // timing.SECOND * timing.SECOND)
+        late = timing.say((now - due) // units.SECOND * units.SECOND)
         return Expire(
             enrolment.id, number, f"{late} late, more than {timing.say(step.max_late)}"
         )
@@ -361,7 +361,7 @@ def _at_its_time(
         return _hold(step, intent, free, f"frequency cap: {cap}")
     apart = person.written_at + frequency.spacing
     if now < apart and not trigger.transactional:
-        apart = max(apart, now + timing.MINUTE)
+        apart = max(apart, now + units.MINUTE)
         return _hold(step, intent, apart, "another message went out just before")
     return intent
 
@@ -373,7 +373,7 @@ def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> M
     recent = sorted(at for at in sent if at > now - frequency.within)
     if len(recent) < frequency.messages:
         return None
-    return max(recent[-frequency.messages] + frequency.within, now + timing.MINUTE)
+    return max(recent[-frequency.messages] + frequency.within, now + units.MINUTE)
 
 
 def _hold(step: Step, intent: Deliver, until: Millis, why: str) -> Hold | Expire:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta, tzinfo
 
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.rules.conditions import unmet
 from pushctl.rules.triggers.enrolment import Enrolment, Event, State, due_at
 from pushctl.rules.triggers.trigger import DateRule, Trigger, held_out
@@ -177,7 +177,7 @@ def _again(trigger: Trigger, latest: Enrolment, fresh: Enrolment, said: str) -> 
     pause = trigger.reentry
     if latest.state is State.HOLDOUT and pause is not None:
         # A control group's every page view is not worth a row.
-        pause = max(pause, timing.DAY)
+        pause = max(pause, units.DAY)
     if pause is None or fresh.entered_at - latest.entered_at < pause:
         why = (
             "once only" if pause is None else f"again after {timing.say(pause)} at the earliest"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pushctl.model import Json, Millis
-from pushctl.rules import timing
+from pushctl.rules import units
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
@@ -82,7 +82,7 @@ class Rehearsal:
     def next_at(self) -> Millis | None:
         """Return the minute in which a sweep has something to decide."""
         minutes = (
-            (name, -(-one.next_at // timing.MINUTE) * timing.MINUTE)
+            (name, -(-one.next_at // units.MINUTE) * units.MINUTE)
             for name, one in self.enrolments.items()
             if one.active and one.next_at is not None
         )

@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from pushctl.model import Millis
 from pushctl.rules.conditions import Condition
-from pushctl.rules.timing import DAY, HOUR, MINUTE, Window
+from pushctl.rules.timing import Window
+from pushctl.rules.units import DAY, HOUR, MINUTE
 
 # A step without max_late: a quiet night passes, a weekend does not.
 DEFAULT_MAX_LATE: Millis = 12 * HOUR

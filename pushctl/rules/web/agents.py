@@ -4,8 +4,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-# A user agent is text from a stranger, and its grammar is a thousand patterns: cut it.
-_MAX = 400
+from pushctl.rules.limits import MAX_USER_AGENT_CHARACTERS
 
 _BROWSERS = {
     "Chrome Mobile": "Chrome",
@@ -56,7 +55,7 @@ def read(user_agent: str) -> tuple[str | None, str | None]:
     # 60 ms to import and 200 ms to compile its patterns: only where somebody is new.
     import ua_parser
 
-    text = user_agent[:_MAX]
+    text = user_agent[:MAX_USER_AGENT_CHARACTERS]
     agent, system = ua_parser.parse_user_agent(text), ua_parser.parse_os(text)
     browser = agent.family if agent else None
     name = system.family if system else None
@@ -75,7 +74,7 @@ def recognise(
 
 def device(user_agent: str | None, hints: Mapping[str, str]) -> str | None:
     """Return "phone", "tablet" or "desktop", None where nothing tells."""
-    text = (user_agent or "")[:_MAX]
+    text = (user_agent or "")[:MAX_USER_AGENT_CHARACTERS]
     tablet = "iPad" in text or "Tablet" in text
     # Android's browsers say "Mobile" on phones alone, in both places.
     if tablet or ("Android" in text and "Mobile" not in text and "Mobi" not in text):

@@ -11,11 +11,11 @@ import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
+from pushctl.rules import limits, units
 from pushctl.rules.web import fields
 
-MAX_LIST = 100
 # A browser that was offline reports later; beyond this its clock is wrong.
-_LATE: Millis = 30 * 86_400_000
+_LATE: Millis = 30 * units.DAY
 
 
 def parse(raw: str) -> Mapping[str, Json]:
@@ -47,12 +47,12 @@ def several(body: Mapping[str, Json], name: str) -> list[Json]:
     value = body.get(name)
     if value is None:
         return []
-    if not isinstance(value, list) or len(value) > MAX_LIST:
-        raise InputError(f"{name} is no list of at most {MAX_LIST}")
+    if not isinstance(value, list) or len(value) > limits.MAX_STORED_ENTRIES:
+        raise InputError(f"{name} is no list of at most {limits.MAX_STORED_ENTRIES}")
     return value
 
 
-def label(value: Json, name: str, most: int = fields.MAX_LABEL) -> str:
+def label(value: Json, name: str, most: int = limits.MAX_LABEL_CHARACTERS) -> str:
     try:
         return fields.label(value, most)
     except InputError as error:
@@ -63,8 +63,7 @@ def tags(body: Mapping[str, Json], name: str) -> list[str]:
     return [fields.tag(label(one, "a tag")) for one in several(body, name)]
 
 
-# A minute to ten years.
-_LIVES = range(60, 315_360_001)
+_LIVES = range(limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS + 1)
 
 
 def timed_tags(body: Mapping[str, Json], name: str) -> list[tuple[str, Millis | None]]:
@@ -77,7 +76,7 @@ def timed_tags(body: Mapping[str, Json], name: str) -> list[tuple[str, Millis | 
         seconds = one.get("seconds")
         if type(seconds) is not int or seconds not in _LIVES:
             raise InputError("a tag's seconds are not from 60 to 315,360,000")
-        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * 1000))
+        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * units.SECOND))
     return found
 
 

@@ -13,12 +13,7 @@ from functools import lru_cache
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-
-MAX_LABEL = 255
-MAX_TEXT = 1024
-MAX_KEYS = 64
-MAX_DEPTH = 6
-MAX_NUMBER = 2**53  # beyond it JavaScript and SQLite disagree on what was meant
+from pushctl.rules import folding, limits
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
@@ -29,7 +24,7 @@ _NOWHERE = frozenset({"XX", "ZZ", "T1"})
 _WRITTEN = dict.fromkeys(map(ord, "\u200c\u200d\u00a0\u202f\u200e\u200f\u061c"))
 
 
-def label(text: Json, most: int = MAX_LABEL) -> str:
+def label(text: Json, most: int = limits.MAX_LABEL_CHARACTERS) -> str:
     """Return a name on one line, 1 to *most* characters, NFC, without spaces around."""
     if not isinstance(text, str):
         raise InputError("is no text")
@@ -52,7 +47,7 @@ def tag(text: str) -> str:
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """Return what tells a tag from others: without case, without spelling."""
-    return unicodedata.normalize("NFC", tag(text).casefold())
+    return folding.fold_tag(tag(text))
 
 
 @lru_cache(maxsize=4096)
@@ -93,24 +88,24 @@ def free(value: Json) -> dict[str, Json]:
     """Return an object that a shop fills as it likes, if its size and depth are bounded."""
     if not isinstance(value, dict):
         raise InputError("is no object")
-    _check(value, MAX_DEPTH)
+    _check(value, limits.MAX_STORED_LEVELS)
     return value
 
 
 def _check(value: Json, depth: int) -> None:
     if isinstance(value, str):
-        if len(value) > MAX_TEXT:
-            raise InputError(f"has a text of more than {MAX_TEXT} characters")
+        if len(value) > limits.MAX_TEXT_CHARACTERS:
+            raise InputError(f"has a text of more than {limits.MAX_TEXT_CHARACTERS} characters")
         if "\0" in value:
             raise InputError("has a NUL character")
     elif isinstance(value, int | float):
-        if not (math.isfinite(value) and abs(value) < MAX_NUMBER):
+        if not (math.isfinite(value) and abs(value) < limits.MAX_NUMBER):
             raise InputError("has a number beyond 2^53")
     elif isinstance(value, dict | list):
         if depth == 0:
-            raise InputError(f"is more than {MAX_DEPTH} levels deep")
-        if len(value) > MAX_KEYS:
-            raise InputError(f"has more than {MAX_KEYS} entries")
+            raise InputError(f"is more than {limits.MAX_STORED_LEVELS} levels deep")
+        if len(value) > limits.MAX_LEVEL_ENTRIES:
+            raise InputError(f"has more than {limits.MAX_LEVEL_ENTRIES} entries")
         if isinstance(value, Mapping):
             for key in value:
                 label(key)

@@ -1,11 +1,22 @@
-"""The two keys of a subscription, checked once, so that sending never meets a bad one."""
+"""
+The public keys of web push, checked once, so that sending never meets a bad one.
+
+A subscription has two of its browser, ``p256dh`` and ``auth``, and was made with one of
+ours, the application server key (VAPID, RFC 8292). Private keys are read in push/vapid.
+"""
+
+import hashlib
 
 from pushctl.errors import InputError
-from pushctl.rules.tokens import decode
+from pushctl.rules.tokens import decode, encode
 
 # The curve P-256: y^2 = x^3 - 3x + b over the field of p (SEC 2, section 2.4.2).
 _P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 _B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
+
+
+# All that the receiver checks; the point, and whose it is, when the inbox is drained.
+SERVER_KEY_FORM = r"[A-Za-z0-9_-]{87}"
 
 
 def p256dh(text: str) -> bytes:
@@ -15,14 +26,28 @@ def p256dh(text: str) -> bytes:
     Raises InputError when it is no uncompressed point on P-256: encrypting to one
     off the curve would leak our key (RFC 8291, section 7).
     """
+    return _point(text, "p256dh")
+
+
+def server_key(text: str) -> bytes:
+    """Return the 65 bytes of an applicationServerKey; InputError when it is none."""
+    return _point(text, "the application server key")
+
+
+def key_id(public: bytes) -> str:
+    """Return the short name of an application server key (65 bytes)."""
+    return encode(hashlib.sha256(public).digest())[:8]
+
+
+def _point(text: str, name: str) -> bytes:
     try:
         raw = decode(text)
     except ValueError as error:
-        raise InputError(f"p256dh is {error}") from error
+        raise InputError(f"{name} is {error}") from error
     if len(raw) != 65 or raw[0] != 4:
-        raise InputError(f"p256dh has {len(raw)} bytes, not the 65 of an uncompressed point")
+        raise InputError(f"{name} has {len(raw)} bytes, not the 65 of an uncompressed point")
     if not _on_curve(raw):
-        raise InputError("p256dh is not a point on the curve P-256")
+        raise InputError(f"{name} is not a point on the curve P-256")
     return raw
 
 

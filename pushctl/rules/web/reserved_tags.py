@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable
 
 from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.rules import units
 from pushctl.rules.web.fields import fold
 
 RESERVED = "pushctl:"  # how the names of all of them begin
@@ -13,7 +13,7 @@ FEWER = RESERVED + "fewer"
 PREFERENCES = (PAUSED, FEWER)
 
 # What "fewer" means: one message in so long.
-FEWER_WITHIN: Millis = timing.WEEK
+FEWER_WITHIN: Millis = units.WEEK
 
 PAUSE = "asked for a pause"
 ENOUGH = "asked for fewer messages, and had one within a week"

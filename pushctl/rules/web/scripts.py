@@ -18,7 +18,6 @@ SCRIPTS = (
     "pushctl-watch.js",
     "pushctl-sw.js",
 )
-MOST_BYTES = 6_000  # pushctl.js and pushctl-sw.js together, compressed as served
 
 # What each of them must know: nothing is sent to every page that few of them need.
 _KNOWN = {

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 from pushctl.errors import InputError
 from pushctl.model import Json
+from pushctl.rules import limits, units
 from pushctl.rules.config.checks import Verdict, between
 from pushctl.rules.web import fields, reserved_tags
 
-MAX_RULES = 100
 _ONE_OF = ("scroll", "dwell", "link", "click", "form", "event")
-_LIFE = (60, 315_360_000)  # seconds, as the receiver takes them
 
 
 def _address(value: str) -> Verdict:
@@ -48,7 +47,7 @@ def _dwell(value: str) -> Verdict:
 
 
 def _expiry(value: str) -> Verdict:
-    return _duration(value, *_LIFE, "30d")
+    return _duration(value, limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS, "30d")
 
 
 def _duration(value: str, least: int, most: int, example: str) -> Verdict:
@@ -67,7 +66,7 @@ def _duration(value: str, least: int, most: int, example: str) -> Verdict:
 def _seconds(text: str) -> int:
     from pushctl.rules import timing  # zones cost every start, rules are for few
 
-    return timing.duration(text) // timing.SECOND
+    return timing.duration(text) // units.SECOND
 
 
 def _tag(value: str) -> Verdict:
@@ -118,9 +117,9 @@ class TagRule:
 
 
 def few(rules: Collection[TagRule]) -> Verdict:
-    if len(rules) <= MAX_RULES:
+    if len(rules) <= limits.MAX_TAG_RULES:
         return None
-    return f"has {len(rules)} rules", f"Pages carry them all: at most {MAX_RULES}."
+    return f"has {len(rules)} rules", f"Pages carry them all: at most {limits.MAX_TAG_RULES}."
 
 
 def sensible(rule: TagRule) -> Verdict:

@@ -13,6 +13,7 @@ from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
 from pushctl.rules import timing
 from pushctl.rules.schedule import Passed, due, following, rule, wall
+from pushctl.rules.units import MINUTE
 from pushctl.store import KNOWN_MIGRATIONS, idle
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.program import pushctl
@@ -64,7 +65,7 @@ def test_where_the_time_has_passed() -> None:
     assert due(noon_there, KATHMANDU, NOON, Passed.NOW) == NOON
     assert due(noon_there, KATHMANDU, NOON, Passed.SKIP) is None
     tomorrow = due(noon_there, KATHMANDU, NOON, Passed.TOMORROW)
-    assert tomorrow == NOON + DAY - 105 * timing.MINUTE
+    assert tomorrow == NOON + DAY - 105 * MINUTE
 
 
 def test_a_scheduled_campaign_goes_out_with_the_sweep_of_its_time(field: Field) -> None:
@@ -235,7 +236,7 @@ def test_a_broken_template_is_told_and_goes_out_once_mended(field: Field) -> Non
     assert trouble.exit_code == 5
     assert "sale every day 09:00" in trouble.notes[0]
     words.write_text(whole)
-    later = NOON + HOUR + 5 * timing.MINUTE
+    later = NOON + HOUR + 5 * MINUTE
     sweep.run(field.config, field.store, later, sweep.Options(rehearsal=True))
     assert [count for _, count in sales(field)] == [1]
 

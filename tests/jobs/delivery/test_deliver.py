@@ -15,11 +15,10 @@ from pushctl.jobs.delivery import deliver, pool, recovery
 from pushctl.model import Answer, CampaignStatus, DeliveryStatus, Outcome, SubscriptionState
 from pushctl.push import journal, vapid
 from pushctl.store import Store
-from tests.support import DAY, HOUR, MINUTE, sending
+from tests.support import DAY, HOUR, MINUTE, SECOND, sending
 from tests.support.sending import APPLE, FCM, MOZILLA, WNS, Field, soon
 
 HOSTS = {MOZILLA: 401, FCM: 403, WNS: 401, APPLE: 403}
-SECOND = 1000
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from pushctl.errors import PushctlError
 from pushctl.jobs.delivery import deliver
 from pushctl.model import Campaign, CampaignStatus, Cause, Millis
 from pushctl.rules.delivery.known_reasons import cause_of
+from pushctl.rules.units import SECOND
 from tests.support import sending
 from tests.support.answers import (
     HOSTS,
@@ -41,7 +42,6 @@ from tests.support.answers import (
 from tests.support.program import pushctl
 from tests.support.sending import APPLE, MOZILLA, Field, soon
 
-SECOND = 1000
 GOOD = 12  # people who are accepted beside the one; more than the first five
 
 NO_ANSWER = {

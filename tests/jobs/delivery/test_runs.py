@@ -26,7 +26,6 @@ from pushctl.store.interactions import Interaction
 from tests.support import DAY, HOUR, MINUTE, halfway, program, sending, wire
 from tests.support.sending import APPLE, FCM, MOZILLA, Field, soon
 
-SECOND = 1000
 AT_ONCE = deliver.Options(patience=0.0)
 
 
@@ -341,7 +340,7 @@ def test_doubts_that_a_dead_process_left_are_told(field: Field) -> None:
 def test_on_a_disk_that_is_nearly_full_nothing_is_begun(
     field: Field, service: PushService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "LEAST_FREE", 1 << 60)
+    monkeypatch.setattr(recovery, "MIN_FREE_TO_SEND_BYTES", 1 << 60)
     field.people(3)
     campaign = field.freeze(soon())
     before = len(service.receipts())

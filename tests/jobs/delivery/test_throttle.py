@@ -10,11 +10,10 @@ from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Cause, Millis
 from pushctl.rules.delivery.lane import allowance
 from pushctl.store.origins import Origin
-from tests.support import HOUR, MINUTE, NOON, sending
+from tests.support import HOUR, MINUTE, NOON, SECOND, sending
 
 A: LaneKey = ("https://a.example", "key")
 B: LaneKey = ("https://b.example", "key")
-SECOND = 1000
 
 
 def rendered(lane: LaneKey, count: int, first: int = 0) -> list[RenderedRow]:

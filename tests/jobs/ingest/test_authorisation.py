@@ -25,6 +25,7 @@ from pushctl.store import Store
 from tests.support import auth, database, endpoint, hostile
 from tests.support import receiving as r
 from tests.support.posting import sign_alias
+from tests.support.rows import by_endpoint_hash
 
 SECRET = bytes(range(32))
 SHOP = b"the shop's own key"
@@ -232,7 +233,7 @@ def test_a_stranger_does_not_take_over_a_place_as_its_next_endpoint(
     world: World, proof: str
 ) -> None:
     victim = tokens.endpoint_hash(endpoint(VICTIM))
-    before = world.store.subscriptions.by_endpoint_hash(victim)
+    before = by_endpoint_hash(world.store, victim)
     seconds = int(time.time())
     own = tokens.sign_request(
         auth(STRANGER), "/v1/subscribe#previous", seconds, endpoint(NOBODY).encode()
@@ -244,7 +245,7 @@ def test_a_stranger_does_not_take_over_a_place_as_its_next_endpoint(
     }
     assert world.subscribe(NOBODY, previous=endpoint(VICTIM), **proofs[proof]) == 204
     assert world.drain().applied == {"subscribed": 1}
-    assert world.store.subscriptions.by_endpoint_hash(victim) == before
+    assert by_endpoint_hash(world.store, victim) == before
 
 
 @pytest.mark.parametrize(
@@ -263,9 +264,7 @@ def test_nobody_takes_the_alias_of_another(world: World, signature: str | None) 
         body["signature"] = signature
     assert r.post(world.port, "/v1/identify", body, number=STRANGER).status == 204
     report = world.drain()
-    stranger = world.store.subscriptions.by_endpoint_hash(
-        tokens.endpoint_hash(endpoint(STRANGER))
-    )
+    stranger = by_endpoint_hash(world.store, tokens.endpoint_hash(endpoint(STRANGER)))
     assert stranger is not None
     assert not stranger.alias_trusted
     assert signature is None or report.refused == {"alias with a wrong signature": 1}

@@ -13,18 +13,19 @@ from pushctl.receiver import geo
 from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.visitor import Visitor
 from pushctl.rules import tokens
+from pushctl.rules.units import DAY
 from pushctl.rules.web import agents
 from pushctl.store import Store
 from tests.support import NOON, endpoint
 from tests.support import receiving as r
 from tests.support.mmdb import write_mmdb
 from tests.support.posting import Browser, Project, make_project
+from tests.support.rows import by_endpoint_hash, consents
 
 CHROME = (
     "Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) "
     "Chrome/142.0.0.0 Mobile Safari/537.36"
 )
-DAY = 86_400_000
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_who_asks_for_privacy_is_a_subscriber_and_nothing_more(project: Project)
     assert found.tags == ("Newsletter",)
     names = project.store.connection.execute("SELECT name FROM events").fetchall()
     assert names == [("subscribed",)]
-    assert len(project.store.consents.of(found.id)) == 1
+    assert len(consents(project.store, found.id)) == 1
 
 
 def test_events_of_who_asks_for_privacy_never_reach_the_disk(tmp_path: Path) -> None:
@@ -239,7 +240,7 @@ def test_consent_is_kept_with_its_text_time_and_page_and_never_overwritten(
     )
     found = project.get(ann)
     assert found is not None
-    assert project.store.consents.of(found.id) == [
+    assert consents(project.store, found.id) == [
         first,
         {"text": "2026-11", "at": NOON + 2000, "page": None},
     ]
@@ -247,7 +248,7 @@ def test_consent_is_kept_with_its_text_time_and_page_and_never_overwritten(
 
 def wishes(project: Project, browser: Browser, now: int) -> set[str]:
     hashed = tokens.endpoint_hash(browser.endpoint)
-    found = project.store.subscriptions.by_endpoint_hash(hashed, now)
+    found = by_endpoint_hash(project.store, hashed, now)
     assert found is not None
     return set(found.tags)
 
@@ -333,7 +334,7 @@ def test_the_invitation_is_counted_by_variant_language_and_browser(project: Proj
 def test_strangers_cannot_fill_the_database_with_variants(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pushctl.store.prompts.MOST", 50)
+    monkeypatch.setattr("pushctl.rules.limits.MAX_PROMPT_ROWS", 50)
     project.drain(*(prompt(variant=f"v{number}") for number in range(500)))
     rows = report.prompts(project.store, NOON, "variant")
     assert len(rows) == 51

@@ -7,9 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pushctl.jobs.ingest import requests as applying
 from pushctl.model import InboxRecord, SubscriptionState
-from pushctl.rules import tokens
+from pushctl.rules import limits, tokens
 from pushctl.store import Store
 from tests import support
 from tests.support import DAY, HOUR, MINUTE, NOON
@@ -222,6 +221,13 @@ def test_a_foreign_application_server_key_is_no_subscriber_of_ours(project: Proj
     assert project.get(Browser(1, foreign)) is None
 
 
+def test_a_bad_application_server_key_is_named_as_such(project: Project) -> None:
+    report = project.drain(Browser(1, "BA" + "A" * 85).subscribe())
+    assert list(report.quarantined) == [
+        "the application server key is not a point on the curve P-256"
+    ]
+
+
 def test_reserved_tags_can_not_be_set_from_a_browser(project: Project, ann: Browser) -> None:
     project.drain(
         ann.subscribe(tags=["pushctl:in-trigger", "Pushctl:Staff"]),
@@ -321,7 +327,7 @@ def test_tags_that_are_there_may_be_told_again_however_many(
 def test_browsers_can_not_fill_the_list_of_tags(
     project: Project, ann: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(applying, "MAX_NAMES", 5)
+    monkeypatch.setattr(limits, "MAX_TAG_NAMES", 5)
     bob = Browser(2, project.key)
     project.drain(
         ann.post("/v1/tags", add=[f"junk {number}" for number in range(9)]),

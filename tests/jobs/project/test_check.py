@@ -211,7 +211,7 @@ def test_what_is_missing_is_a_problem_and_no_bug(folder: Path, name: str) -> Non
 
 
 def test_a_full_disk_is_a_problem(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "LEAST_FREE", 10**18)
+    monkeypatch.setattr(check, "MIN_FREE_TO_CHECK_BYTES", 10**18)
     found = check.run(folder / "pushctl.toml", {})
     (disk,) = (each for each in found if each.area == "disk")
     assert disk.level is check.Level.PROBLEM

@@ -16,6 +16,7 @@ from tests import support
 from tests.support import NOON
 from tests.support.files import all_of, load, person
 from tests.support.posting import SECRET, Browser, Project, make_project, sign_alias
+from tests.support.rows import counts_by_state, deliveries
 
 
 @pytest.fixture
@@ -69,6 +70,21 @@ def test_nothing_of_a_forgotten_person_is_left_anywhere(project: Project) -> Non
     assert Browser(72, project.key).endpoint.encode() in after
 
 
+def test_what_a_killed_erasure_left_behind_goes_with_the_next_one(project: Project) -> None:
+    writer = Writer(project.config.inbox)
+    secrets = settled(project, writer)
+    aside = project.config.inbox / inbox.QUARANTINE
+    (kept,) = aside.glob("*.jsonl")
+    for name in (f"{kept.name}.0a1b2c3d.new", kept.with_suffix(".new").name):
+        (aside / name).write_bytes(kept.read_bytes())
+    forget(project, "alias:ann-the-customer", dry_run=True)
+    assert len(list(aside.iterdir())) == 3
+    forget(project, "alias:ann-the-customer")
+    after = everything(project)
+    assert [secret for secret in secrets if secret in after] == []
+    assert list(aside.iterdir()) == [kept]
+
+
 def test_a_rehearsal_of_forgetting_changes_nothing(project: Project) -> None:
     writer = Writer(project.config.inbox)
     settled(project, writer)
@@ -105,7 +121,7 @@ def test_campaigns_keep_their_figures_without_the_person(project: Project) -> No
     project.drain(browser.report(2, "shown", id="1"), browser.report(2, "clicked", id="2"))
     forget(project, "alias:c7")
     forget(project, "2")
-    assert project.store.deliveries.counts(campaign.id) == {"accepted": 1, "skipped": 1}
+    assert deliveries(project.store, campaign.id) == {"accepted": 1, "skipped": 1}
     sql = "SELECT count(*), count(subscription_id) FROM deliveries"
     assert project.store.connection.execute(sql).fetchone() == (2, 0)
     sql = "SELECT count(*) FROM interactions"
@@ -201,5 +217,5 @@ def test_no_line_of_a_former_endpoint_brings_somebody_back(project: Project, by:
     # Another receiver's folder, copied over late: written before the erasure.
     report = project.drain(old.subscribe(NOON + 500), now=NOON + 900_000)
     assert not report.applied
-    assert not any(project.store.subscriptions.counts_by_state().values())
+    assert not any(counts_by_state(project.store).values())
     assert erasures.again(project.store, project.config, NOON + 900_000) == 0

@@ -16,6 +16,7 @@ from pushctl.store import Store
 from pushctl.store.deliveries import ReleasedRow
 from tests.jobs.sweep.test_sweep_processes import fill, start, swept
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
+from tests.support.rows import deliveries
 from tests.support.sending import Field
 from tests.support.shop import BASKET, Shop
 
@@ -131,7 +132,7 @@ def test_a_terminated_sweep_ends_in_good_order(field: Field) -> None:
     process = start(folder)
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        counts = field.store.deliveries.counts(campaign.id)
+        counts = deliveries(field.store, campaign.id)
         if counts.get("accepted", 0):
             break
         time.sleep(0.02)
@@ -192,7 +193,7 @@ steps = [{ template = "two" }]
 
     def fetch(url: str) -> bytes:
         campaign = field.store.campaigns.get("basket/1")
-        sent.append(field.store.deliveries.counts(campaign.id))
+        sent.append(deliveries(field.store, campaign.id))
         return b'<feed xmlns="http://www.w3.org/2005/Atom"></feed>'
 
     monkeypatch.setattr(feeds, "fetch", fetch)

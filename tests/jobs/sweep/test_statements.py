@@ -9,6 +9,7 @@ from pushctl.jobs.sweep import sweep
 from pushctl.rules.web.reserved_tags import FEWER, PAUSED
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, NOON
+from tests.support.rows import last_event
 from tests.support.shop import BASKET, Shop
 
 MOST = 15
@@ -117,7 +118,7 @@ def test_what_begins_takes_fifteen_selects(shop: Shop, size: int) -> None:
     persons = people(shop, size)
     shop.sweep(NOON)
     fill(shop, persons)
-    batches = -(-shop.store.triggers.last_event() // 500)
+    batches = -(-last_event(shop.store) // 500)
     now = start(shop, NOON + MINUTE)
     # The file, the cursor, the end, and what was shown are asked for once a sweep.
     once = 10

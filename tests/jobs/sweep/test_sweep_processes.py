@@ -21,6 +21,7 @@ from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending
 from tests.support.program import PROGRAM, pushctl
+from tests.support.rows import deliveries
 from tests.support.sending import Field
 from tests.support.shop import BASKET
 
@@ -84,7 +85,7 @@ def test_a_reminder_goes_out_and_then_there_is_silence(field: Field) -> None:
     assert "3 accepted" in out
     assert swept(folder)[:2] == (0, "")
     campaign = field.store.campaigns.get("basket/1")
-    assert field.store.deliveries.counts(campaign.id) == {"accepted": 3}
+    assert deliveries(field.store, campaign.id) == {"accepted": 3}
 
 
 def test_what_sweeps_did_is_told_after_a_bad_night(field: Field) -> None:
@@ -137,7 +138,7 @@ def test_a_killed_sweep_sends_nobody_twice_and_loses_nobody(
     while swept(folder)[1] and time.monotonic() < deadline:
         pass
     campaign = field.store.campaigns.get("basket/1")
-    counts = field.store.deliveries.counts(campaign.id)
+    counts = deliveries(field.store, campaign.id)
     assert sum(counts.values()) == 200
     assert set(counts) <= {"accepted", "in_doubt"}
     enrolments = field.store.connection.execute("SELECT count(*) FROM enrolments").fetchone()

@@ -18,12 +18,12 @@ import pytest
 
 from pushctl.model import Millis
 from pushctl.rules import timing
-from pushctl.rules.timing import DAY, HOUR, MINUTE
 from pushctl.rules.triggers.declaration import parse
 from pushctl.rules.triggers.enrolment import Event, State
 from pushctl.rules.triggers.facts import Device, Facts, People, Settings, Site
 from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
 from pushctl.rules.triggers.trigger import Frequency, Trigger
+from pushctl.rules.units import DAY, HOUR, MINUTE
 from pushctl.store import Store
 from tests.support.shop import BASKET, Shop
 

@@ -9,9 +9,7 @@ from pushctl.rules.delivery import lane as lanes
 from pushctl.rules.delivery import retry, stop_rules
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.delivery.lane import CODES, Lane, allowance, pace, slowed
-from tests.support import DAY, HOUR, MINUTE, NOON
-
-SECOND = 1000
+from tests.support import DAY, HOUR, MINUTE, NOON, SECOND
 
 
 def outcome(answer: Answer, reason: str = "", **more: int | Cause) -> Outcome:

