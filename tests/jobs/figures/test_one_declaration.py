@@ -17,6 +17,7 @@ from pushctl.jobs.figures import report
 from pushctl.output import Format, Kind
 from pushctl.rules.figures import campaigns, prompts, subscribers
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
+from pushctl.store.deliveries import FinishedRow
 from pushctl.store.prompts import STAGES
 from tests.support import NOON, sending
 from tests.support.sending import Field
@@ -35,8 +36,11 @@ def field(tmp_path: Path) -> Field:
     rows, _ = made.store.deliveries.claim_fresh(made.freeze(name="sale").id, 0, 9, NOON)
     states = ("rejected", "accepted", "accepted", "accepted")
     made.store.deliveries.finish(
-        (status, None, 201, None, None, "en", 0, NOON, row.id)
-        for status, row in zip(states, rows, strict=True)
+        (
+            FinishedRow(row.id, status, http_status=201, language="en")
+            for status, row in zip(states, rows, strict=True)
+        ),
+        NOON,
     )
     return made
 
