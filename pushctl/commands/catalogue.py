@@ -34,9 +34,9 @@ def import_(
     shop-export | pushctl catalogue import - --site shop
 
     Columns: id, price, available, name, url, image, line, currency. Missing values stay
-    unchanged. A lower price gives the event price_dropped, new stock back_in_stock, to
-    people who looked at the product or put it into the basket within 90 days and did not
-    buy it. Triggers can start with these events.
+    unchanged. A lower price causes the event price_dropped; new stock causes
+    back_in_stock. They are for people who looked at the product, or put it into the
+    basket, within 90 days and did not buy it. Triggers can start with these events.
     """
     from pushctl.errors import InputError
     from pushctl.jobs.triggers import catalogue

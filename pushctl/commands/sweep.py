@@ -28,7 +28,7 @@ def command(
         typer.Option(min=1, help="Stop after these seconds; the next sweep continues."),
     ] = None,
     ping_url: Annotated[
-        str | None, typer.Option(help="Call this address after it. Default: sweep.ping_url.")
+        str | None, typer.Option(help="Address to call at the end. Default: sweep.ping_url.")
     ] = None,
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="The clock jumped, and it is correct.")
