@@ -24,21 +24,22 @@ HEAD = """\
 
 Written by `docs/generate.py` from the program's own help; a test keeps it so.
 
-Answers go to stdout, everything else to stderr. Lists take `--format table|csv|json`
-(`--csv` and `--json` for short); where stdout is no terminal, a table comes as whole,
-tab-separated lines with raw numbers and times in UTC. `--dry-run` shows what would be
-sent or deleted. Questions are asked on a terminal only: elsewhere give `--yes`.
+Results go to stdout, all other texts to stderr. Lists take `--format table|csv|json`
+(short: `--csv` and `--json`). When stdout is not a terminal, a table is written as
+tab-separated lines, never broken, with raw numbers and times in UTC. `--dry-run` shows
+the messages that would be sent, or the data that would be deleted. Commands ask
+questions on a terminal only; elsewhere, give `--yes`.
 
 | exit code | meaning |
 |---|---|
 | 0 | done, or nothing to do |
-| 1 | a bug in pushctl; its traceback is in a file, or shown with `--debug` |
-| 2 | the command line asks for something that can't be meant |
-| 3 | pushctl.toml, a key, a template or the database can't be used as it is |
+| 1 | a bug in pushctl; its traceback is in a file; `--debug` shows it |
+| 2 | the command line, an expression or an input file has a mistake |
+| 3 | pushctl.toml, a key, a template or the database can't be used |
 | 4 | a campaign, trigger, template or subscriber does not exist |
 | 5 | some deliveries failed or are in doubt |
-| 75 | another run is at work; nothing was done |
-| 77 | a key or a push service refuses us; nobody was deleted |
+| 75 | another process is running; nothing was done |
+| 77 | a push service refuses our key or messages; no subscriber was deleted |
 | 130 | stopped with Ctrl-C |
 """
 

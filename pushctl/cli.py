@@ -32,43 +32,30 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "init": Command("pushctl.commands.init", "Make a project: config, keys, database."),
-    "check": Command("pushctl.commands.check", "Find everything that is wrong, at once."),
-    "keys": Command("pushctl.commands.keys", "Show the VAPID keys, or make a new one."),
-    "receive": Command("pushctl.commands.receive", "Take what browsers send, until stopped."),
-    "sw": Command("pushctl.commands.sw", "Show the page's scripts: sizes and integrity."),
-    "import": Command(
-        "pushctl.commands.import_", "Bring what the receiver took into the database."
-    ),
-    "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, forget people."),
-    "tags": Command("pushctl.commands.tags", "List the tags and how many have them."),
-    "segments": Command("pushctl.commands.segments", "Try and count saved audiences."),
-    "templates": Command("pushctl.commands.templates", "List and preview the messages."),
+    "init": Command("pushctl.commands.init", "Create a project: settings, keys, database."),
+    "check": Command("pushctl.commands.check", "Check the project and list every problem."),
+    "keys": Command("pushctl.commands.keys", "Show the VAPID keys or create a new one."),
+    "receive": Command("pushctl.commands.receive", "Run the web receiver."),
+    "sw": Command("pushctl.commands.sw", "Show the scripts for your pages."),
+    "import": Command("pushctl.commands.import_", "Load the inbox into the database."),
+    "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, erase people."),
+    "tags": Command("pushctl.commands.tags", "List tags and count their subscribers."),
+    "segments": Command("pushctl.commands.segments", "List and count saved audiences."),
+    "templates": Command("pushctl.commands.templates", "List and preview message templates."),
     "send": Command("pushctl.commands.send", "Send a message to an audience."),
-    "campaigns": Command("pushctl.commands.campaigns", "Show, pause, resume, cancel."),
-    "schedules": Command("pushctl.commands.schedules", "List and cancel what is sent later."),
-    "sweep": Command("pushctl.commands.sweep", "Do all that is due; for cron, every minute."),
-    "triggers": Command("pushctl.commands.triggers", "Show, pause and try the triggers."),
-    "explain": Command(
-        "pushctl.commands.explain", "Tell why somebody got what, and what comes next."
-    ),
-    "leads": Command(
-        "pushctl.commands.leads",
-        "List who reached a step of a trigger, with value, age and notes.",
-    ),
-    "replay": Command(
-        "pushctl.commands.replay", "Run triggers over past events, beside what really went out."
-    ),
-    "catalogue": Command(
-        "pushctl.commands.catalogue", "Tell of prices and stock that changed."
-    ),
-    "cron": Command("pushctl.commands.cron", "Have cron or systemd start the sweep."),
-    "in-doubt": Command("pushctl.commands.in_doubt", "Settle what may or may not have gone."),
-    "release": Command(
-        "pushctl.commands.release", "Let a restored or moved database send again."
-    ),
-    "stats": Command("pushctl.commands.stats", "Count accepted, shown, clicked."),
-    "demo": Command("pushctl.commands.demo", "Try everything on this machine."),
+    "campaigns": Command("pushctl.commands.campaigns", "Show, pause and cancel campaigns."),
+    "schedules": Command("pushctl.commands.schedules", "List and cancel scheduled messages."),
+    "sweep": Command("pushctl.commands.sweep", "Do all due work. Cron runs it every minute."),
+    "triggers": Command("pushctl.commands.triggers", "Show, pause and test triggers."),
+    "explain": Command("pushctl.commands.explain", "Show a person's history and next steps."),
+    "leads": Command("pushctl.commands.leads", "List people who reached a step of a trigger."),
+    "replay": Command("pushctl.commands.replay", "Test triggers with past events."),
+    "catalogue": Command("pushctl.commands.catalogue", "Import products: prices and stock."),
+    "cron": Command("pushctl.commands.cron", "Let cron or systemd run the sweep."),
+    "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
+    "release": Command("pushctl.commands.release", "Let a restored or moved project send."),
+    "stats": Command("pushctl.commands.stats", "Count accepted, shown and clicked messages."),
+    "demo": Command("pushctl.commands.demo", "Try everything on this computer."),
 }
 
 
@@ -153,7 +140,7 @@ class Root(TyperGroup):
         except KeyboardInterrupt:
             from pushctl import output
 
-            output.say("\nStopped. What was finished before is kept.")
+            output.say("\nStopped. Finished work is kept.")
             raise typer.Exit(130) from None
 
 
@@ -224,16 +211,17 @@ def root(
     ctx: typer.Context,
     project: Annotated[
         Path,
-        typer.Option(envvar="PUSHCTL_PROJECT", help="Folder of pushctl.toml, or one below it."),
+        typer.Option(envvar="PUSHCTL_PROJECT", help="The project's folder, or a folder in it."),
     ] = Path(),
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell more.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more detail.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a bug's traceback.")] = False,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """
-    Web-push campaigns from the command line: one database, one folder of templates.
+    Send web-push campaigns to your subscribers.
 
     Start with `pushctl demo`, or with `pushctl init` in a new folder.
     """
@@ -269,8 +257,8 @@ def run(arguments: Sequence[str]) -> int:
 # The words of the library that reads options, and ours.
 _PLAINER = (
     (re.compile(r"Value error, "), ""),
-    (re.compile(r"Input should be a valid (?:integer|number)\b.*"), "it takes a number."),
-    (re.compile(r"Input should be (.*)"), r"it takes what is \1."),
+    (re.compile(r"Input should be a valid (?:integer|number)\b.*"), "it must be a number."),
+    (re.compile(r"Input should be (.*)"), r"it must be \1."),
 )
 
 
@@ -303,20 +291,20 @@ def _unforeseen(error: BaseException, debug: bool) -> int:
 
 
 # What the machine refuses is no bug of ours, wherever it is met; and what to do about it.
-_LOOK = "Look whose it is, and at its permissions (ls -ld)."
-_ROOM = "Make room there, then run the command again."
+_LOOK = "Check its owner and its permissions (ls -ld)."
+_ROOM = "Free some space there, then run the command again."
 _OUTSIDE = {
     errno.EACCES: _LOOK,
     errno.EPERM: _LOOK,
-    errno.ENOENT: "Look whether it is there, or name another place.",
-    errno.EEXIST: "Something of that name is there already; name another place.",
-    errno.ENOTDIR: "Something on that path is no folder; name another place.",
-    errno.EISDIR: "It is a folder; name a file.",
-    errno.ENAMETOOLONG: "Take a shorter name.",
-    errno.EROFS: "Nothing can be written there; name another place.",
+    errno.ENOENT: "Check that it exists, or give another path.",
+    errno.EEXIST: "It exists already; give another path.",
+    errno.ENOTDIR: "A part of that path is not a folder; give another path.",
+    errno.EISDIR: "It is a folder; give a file.",
+    errno.ENAMETOOLONG: "Use a shorter name.",
+    errno.EROFS: "That place is read-only; give another path.",
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
-    errno.EIO: "The disk fails: look into the system's log.",
+    errno.EIO: "The disk has a fault: read the system's log.",
     errno.EMFILE: "Allow more open files: ulimit -n.",
     errno.ENFILE: "Allow more open files on this machine (fs.file-max).",
 }

@@ -186,13 +186,12 @@ class Config:
             secret = file.read_bytes()
         except OSError as error:
             raise ConfigError(
-                f"{file} can't be read: {error.strerror}. Bring it back from a backup, or run "
-                "`pushctl init` for a new one: reports of messages sent before are lost then."
+                f"{file} can't be read: {error.strerror}. Restore it from a backup. Or run "
+                "`pushctl init` for a new one: reports of earlier messages are then lost."
             ) from error
         if len(secret) != SECRET_BYTES:
             raise ConfigError(
-                f"{file} has {len(secret)} bytes, not {SECRET_BYTES}. Bring it back from a "
-                "backup."
+                f"{file} has {len(secret)} bytes, not {SECRET_BYTES}. Restore it from a backup."
             )
         return secret
 
@@ -207,7 +206,7 @@ def find(start: Path) -> Path:
         if file.is_file() and (each == folder or _ours(file)):
             return file
     raise ConfigError(
-        f"there is no {FILE} in {folder} or above it. Run `pushctl init` there, or name "
+        f"there is no {FILE} in {folder} or above it. Run `pushctl init` there, or give "
         "the project's folder with --project."
     )
 
@@ -255,13 +254,13 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} is not UTF-8. Save it in that encoding.") from error
     except tomllib.TOMLDecodeError as error:
-        problem = Problem(file.name, str(error), "Mend that line; see https://toml.io.")
+        problem = Problem(file.name, str(error), "Correct that line; see https://toml.io.")
         raise ConfigError(f"{file} is not TOML:", [problem]) from error
 
 
 def _strange_sites(config: Config) -> list[Fault]:
     return [
-        Fault(("tag_rules", str(number), "sites"), f"names {name!r}", meant(name, config.sites))
+        Fault(("tag_rules", str(number), "sites"), f"has {name!r}", meant(name, config.sites))
         for number, rule in enumerate(config.tag_rules, 1)
         for name in rule.sites
         if name not in config.sites
@@ -348,7 +347,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[Problem]:
     known = [f"PUSHCTL_{each.name.upper()}" for each in fields(Config) if each.name != "file"]
     known += OTHER_VARIABLES
     return [
-        Problem(variable, "no setting is called that", meant(variable, known))
+        Problem(variable, "there is no such setting", meant(variable, known))
         for variable in sorted(environment)
         if variable.startswith("PUSHCTL_") and variable.split("__")[0] not in known
     ]

@@ -72,7 +72,7 @@ def _taken(path: Path) -> int:
             holder = _holder(handle)
             os.close(handle)
             raise BusyError(
-                f"{holder} is at work (it holds {path}). Nothing was done; "
+                f"{holder} is running (it holds {path}). Nothing was done; "
                 "try again when it has ended."
             ) from None
         except BaseException:

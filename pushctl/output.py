@@ -284,7 +284,7 @@ def _write_table(
     else:
         _write_tall(shown, columns, title)
     if next(several, None) is not None:
-        say(f"These are the first {number(_MOST_ROWS)}; --csv, --json or a pipe has them all.")
+        say(f"These are the first {number(_MOST_ROWS)} rows; --csv and --json show all.")
 
 
 def _write_tall(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> None:
@@ -350,7 +350,7 @@ def confirm(question: str, yes: bool = False) -> bool:
     """
     if yes:
         return True
-    _need_terminal(f"{question} Nobody is there to answer; add --yes to go on.")
+    _need_terminal(f"{question} There is no terminal for the answer; add --yes to continue.")
     return _read(f"{question} [y/N] ").strip().casefold() in ("y", "yes")
 
 
@@ -364,7 +364,7 @@ def ask(
 
     What *fault* says of an answer is told, and the question comes again.
     """
-    _need_terminal(f"{question} Nobody is there to answer; give it as an option.")
+    _need_terminal(f"{question} There is no terminal for the answer; give it as an option.")
     hint = f" [{default}]" if default else ""
     while True:
         given = _read(f"{question}{hint} ").strip() or default
@@ -390,5 +390,5 @@ def _read(prompt: str) -> str:
     print(styled(clean(prompt), "bold", sys.stderr), end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:
-        raise UsageError("the input ended before an answer came")
+        raise UsageError("the input ended without an answer")
     return line

@@ -133,10 +133,10 @@ steps = [{ after = "3 miles", template = "x" }]
     )
     assert [(each.place, each.fault) for each in found] == [
         ("pushctl.toml:1: contact", "is 'ada@shop.example', which push services refuse"),
-        ("pushctl.toml:2: databse", "no setting is called that"),
+        ("pushctl.toml:2: databse", "there is no such setting"),
         ("pushctl.toml:4: sites.shop.origin", "is 'https://Shop.example/', not an origin"),
-        ("pushctl.toml:5: sites.shop.timezone", "is 'Europe/Berln', which is no time zone"),
-        ("pushctl.toml:7: push.encoder", "is 'fast', which is no encoder"),
+        ("pushctl.toml:5: sites.shop.timezone", "is 'Europe/Berln', not a time zone"),
+        ("pushctl.toml:7: push.encoder", "is 'fast', not an encoder"),
         ("pushctl.toml:8: push.rate", "is 'many', not a number"),
         (
             "pushctl.toml:10: push.loopback.hosts.push.example",
@@ -159,7 +159,7 @@ def test_what_is_missing_is_shown_as_it_should_be_written(tmp_path: Path) -> Non
     ]
     contact = 'contact = "mailto:a@b.example"'
     assert only(problems(tmp_path, contact)).fault == "is missing"
-    assert only(problems(tmp_path, f"{contact}\n[sites]")).fault == "holds no site"
+    assert only(problems(tmp_path, f"{contact}\n[sites]")).fault == "has no site"
 
 
 @pytest.mark.parametrize(

@@ -504,7 +504,7 @@ def test_every_problem_comes_at_once_with_its_file_line_and_remedy() -> None:
         "templates/t/en.toml:3: body: subscriber has no 'citi'\n    Did you mean 'city'?",
         "templates/t/en.toml:4: unknown key 'colour'",
         "templates/t/ar.toml:2: not valid TOML",
-        "templates/t/xx9.toml: no text file by its name",
+        "templates/t/xx9.toml: the file name is not a language",
     ):
         assert said in text, text
 
@@ -520,11 +520,11 @@ def test_every_problem_comes_at_once_with_its_file_line_and_remedy() -> None:
         ("ttl = '5w'", EN, "ttl is not between 0 and 4 weeks"),
         ("ttl = true", EN, "ttl is not a number of seconds"),
         ("topic = 'yes'", EN, "topic is not true or false"),
-        ("[[actions]]\naction = 'a b'", EN, "an action is called 'a b'"),
+        ("[[actions]]\naction = 'a b'", EN, "an action has the name 'a b'"),
         ("[[actions]]\naction = 'a'", EN, "the label of action 'a' is missing"),
         ("", EN + "[actions]\nb = 'x'", "message.toml has no 'b'"),
         ("actions = [1]", EN, "actions is not a list of tables"),
-        ("[values]\nsite = 1", EN, "'site' can't be a name here"),
+        ("[values]\nsite = 1", EN, "'site' can't be used as a name"),
         ("url = 'javascript:1'", EN, "no http or https URL"),
         ("icon = 'i.png'", EN, "no http or https URL"),
         ("", 'title = "x"\nbody = "' + "x" * 4_000 + '"', "bytes, more than the 3,993"),
@@ -548,7 +548,7 @@ def test_a_variant_needs_the_file_that_it_varies() -> None:
 
 
 def test_a_template_for_segments_only_is_none() -> None:
-    with pytest.raises(TemplateError, match="no text for everybody"):
+    with pytest.raises(TemplateError, match="no text for all subscribers"):
         files("vip/en.toml")
 
 
@@ -575,7 +575,7 @@ def test_a_snapshot_holds_every_file_that_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nope", "../welcome", "a/b", "", ".", "welcome\n"])
 def test_a_template_that_is_not_there_says_which_are(tmp_path: Path, name: str) -> None:
     write(tmp_path, "welcome", en=EN)
-    with pytest.raises(NotFoundError, match="There are: welcome"):
+    with pytest.raises(NotFoundError, match="Known templates: welcome"):
         templates.read(tmp_path, name)
 
 

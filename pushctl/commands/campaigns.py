@@ -11,7 +11,7 @@ from pushctl.errors import DeliveryError
 from pushctl.rules.figures.campaigns import LIST
 from pushctl.rules.wording import counted
 
-app = typer.Typer(no_args_is_help=True, help="Show, pause, resume, cancel.")
+app = typer.Typer(no_args_is_help=True, help="Show, pause and cancel campaigns.")
 
 NameArgument = Annotated[str, typer.Argument(help="The campaign's name.")]
 
@@ -31,7 +31,7 @@ _ABOUT = (
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List the campaigns, newest first.
+    List campaigns, newest first.
 
     \b
     pushctl campaigns list --json
@@ -40,7 +40,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
 
     rows = report.funnel(context.of(ctx).store, table=LIST)
     shown = columns.of(LIST, format)
-    output.rows(rows, shown, format, empty="No campaign yet: `pushctl send` makes one.")
+    output.rows(rows, shown, format, empty="No campaign yet: `pushctl send` creates one.")
 
 
 @app.command()
@@ -48,13 +48,13 @@ def show(
     ctx: typer.Context, name: NameArgument, format: FormatOption = output.Format.TABLE
 ) -> None:
     """
-    Show a campaign: every state of its messages with the reason, and their sum.
+    Show one campaign and count its messages by state and reason.
 
     \b
     pushctl campaigns show "sale 2026-11-22"
 
-    all = planned (these wait) + sending + accepted + gone + rejected + expired + skipped
-    + in doubt, always.
+    The states always add up: all = planned (waiting) + sending + accepted + gone +
+    rejected + expired + skipped + in doubt.
     """
     from pushctl.commands import results
 
@@ -69,7 +69,7 @@ def show(
 @app.command()
 def pause(ctx: typer.Context, name: NameArgument) -> None:
     """
-    Pause a campaign, also one that another process is just sending.
+    Pause a campaign, even while another process is sending it.
 
     \b
     pushctl campaigns pause "sale 2026-11-22"
@@ -78,7 +78,7 @@ def pause(ctx: typer.Context, name: NameArgument) -> None:
 
     here = context.of(ctx)
     paused = manage.pause(here.store, name, here.now)
-    output.say(f"{paused.name} is paused. To go on: pushctl campaigns resume {name!r}")
+    output.say(f"{paused.name} is paused. To continue: pushctl campaigns resume {name!r}")
 
 
 @app.command()
@@ -87,18 +87,18 @@ def resume(
     name: NameArgument,
     accept_mass_gone: Annotated[
         bool,
-        typer.Option("--accept-mass-gone", help="So many gone subscriptions are right."),
+        typer.Option("--accept-mass-gone", help="Accept that so many subscriptions are gone."),
     ] = False,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Go on with a campaign that was paused, stopped or killed.
+    Continue a campaign that was paused, stopped or killed.
 
     \b
     pushctl campaigns resume "sale 2026-11-22"
 
-    Nobody gets it twice: what was on the wire when a process died is in doubt and stays
-    so (see pushctl in-doubt).
+    No subscriber gets it twice. A message that was being sent when a process died stays
+    in doubt (see pushctl in-doubt).
     """
     from pushctl.commands import results
     from pushctl.jobs.campaigns import manage
@@ -123,7 +123,7 @@ def cancel(
     dry_run: DryRunOption = False,
 ) -> None:
     """
-    Call a campaign off for good; what waits is never sent.
+    Cancel a campaign for good. Messages that wait are never sent.
 
     \b
     pushctl campaigns cancel "sale 2026-11-22" --yes
@@ -134,7 +134,7 @@ def cancel(
     campaign = here.store.campaigns.get(name)
     waiting, _ = here.store.deliveries.waiting(campaign.id, here.now)
     output.say(f"{campaign.name}: {counted(waiting, 'message')} not sent yet.")
-    if not dry_run and output.confirm("Never send them?", yes):
+    if not dry_run and output.confirm("Cancel them for good?", yes):
         _, dropped = manage.cancel(here.store, here.config, name, here.now)
         output.say(
             f"{campaign.name} is cancelled; {counted(dropped, 'message')} won't be sent."
@@ -149,14 +149,14 @@ def recall(
     dry_run: DryRunOption = False,
 ) -> None:
     """
-    Take back messages that wait at a push service for a browser to come online.
+    Recall messages that still wait at a push service.
 
     \b
     pushctl campaigns cancel "sale 2026-11-22"
     pushctl campaigns recall "sale 2026-11-22" --yes
 
-    Only Mozilla's service (Firefox) deletes what it keeps; messages that were fetched
-    have been shown already.
+    A push service keeps a message until the browser is online. Only Mozilla's service
+    (Firefox) can delete a message that it keeps. A message that was shown stays shown.
     """
     from pushctl.commands.results import warn_of_loopback
     from pushctl.jobs.campaigns import manage
@@ -164,11 +164,11 @@ def recall(
     here = context.of(ctx)
     count = sum(1 for _ in here.store.doubts.stored(here.store.campaigns.get(name).id))
     warn_of_loopback(here)
-    output.say(f"{name}: {counted(count, 'message')} may still be kept.")
-    if count and not dry_run and output.confirm("Ask them back?", yes):
+    output.say(f"{name}: {counted(count, 'message')} may still wait there.")
+    if count and not dry_run and output.confirm("Recall them?", yes):
         tally = manage.recall(here.store, here.config, name, here.now)
         output.say(", ".join(f"{number:,} {word}" for word, number in tally.items()))
         if left := tally[manage.NOT_DONE]:
             raise DeliveryError(
-                f"{counted(left, 'message')} could not be asked back now; try again in a while"
+                f"{counted(left, 'message')} could not be recalled now; try again later"
             )

@@ -10,7 +10,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 
-app = typer.Typer(no_args_is_help=True, help="Tell of prices and stock that changed.")
+app = typer.Typer(no_args_is_help=True, help="Import products: prices and stock.")
 
 
 @app.callback()
@@ -21,21 +21,22 @@ def _group() -> None:
 @app.command("import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="JSON lines or CSV; - for standard input.")],
+    file: Annotated[str, typer.Argument(help="CSV or JSON lines; - for standard input.")],
     site: Annotated[
-        str | None, typer.Option(help="Whose products; needed with several.")
+        str | None, typer.Option(help="Site of the products; needed with several sites.")
     ] = None,
 ) -> None:
     """
-    Take in a product list (id, price, available, name, url, image, line, currency).
+    Import a product list.
 
     \b
     pushctl catalogue import products.csv
     shop-export | pushctl catalogue import - --site shop
 
-    Who looked at a product within 90 days, or put it into the basket, and did not buy it,
-    gets the event price_dropped or back_in_stock when it is so; triggers begin with them.
-    What a list leaves out stays as it was told before.
+    Columns: id, price, available, name, url, image, line, currency. Missing values stay
+    unchanged. A lower price causes the event price_dropped; new stock causes
+    back_in_stock. They are for people who looked at the product, or put it into the
+    basket, within 90 days and did not buy it. Triggers can start with these events.
     """
     from pushctl.errors import InputError
     from pushctl.jobs.triggers import catalogue
@@ -43,12 +44,12 @@ def import_(
     here = context.of(ctx)
     name = site or next(iter(here.config.sites))
     if site is None and len(here.config.sites) > 1:
-        raise InputError(f"Whose products? Add --site: {', '.join(here.config.sites)}.")
+        raise InputError(f"Several sites. Add --site: {', '.join(here.config.sites)}.")
     products = catalogue.read(io.StringIO(_text(file)), file)
     counts = catalogue.apply(here.config, here.store, name, products, here.now)
     output.say(
-        f"Products: {counts['products']:,}. People told of a lower price: "
-        f"{counts[catalogue.DROPPED]:,}, that something is back: {counts[catalogue.BACK]:,}."
+        f"Products: {counts['products']:,}. Events for subscribers: price_dropped "
+        f"{counts[catalogue.DROPPED]:,}, back_in_stock {counts[catalogue.BACK]:,}."
     )
 
 

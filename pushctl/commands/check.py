@@ -27,13 +27,13 @@ _MARKS = {"fine": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗",
 
 def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    Find everything that is wrong, at once.
+    Check the project and list every problem.
 
     \b
     pushctl check
 
-    Looks at settings, keys, contact, templates, segments, database, inbox, disk and
-    encoder, and changes nothing. Exits with 3 when there is a problem.
+    It checks settings, keys, contact, templates, segments, database, inbox, disk and
+    encoder, and changes nothing. The exit code is 3 when there is a problem.
     """
     from pushctl import config
     from pushctl.jobs.project import check

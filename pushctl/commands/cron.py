@@ -8,10 +8,10 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
-app = typer.Typer(no_args_is_help=True, help="Have cron or systemd start the sweep.")
+app = typer.Typer(no_args_is_help=True, help="Let cron or systemd run the sweep.")
 
 SystemdOption = Annotated[
-    bool, typer.Option("--systemd", help="A systemd user timer instead of a crontab.")
+    bool, typer.Option("--systemd", help="Use a systemd user timer, not the crontab.")
 ]
 _RUNS = (
     output.Column("started_at", "Began", kind=output.Kind.TIME),
@@ -26,7 +26,7 @@ _STOP = "systemctl --user stop {}.timer; systemctl --user daemon-reload"
 @app.command("print")
 def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     """
-    Print what would be installed, to put it where you like.
+    Print the crontab line or the systemd units, to install them yourself.
 
     \b
     pushctl cron print
@@ -45,27 +45,27 @@ def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
 @app.command()
 def runs(
     ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show the last sweeps that had something to do, and how they ended.
+    Show the last sweeps that had work, with their exit codes.
 
     \b
     pushctl cron runs
 
-    A sweep without work leaves no line here; one without an end died, or is at work.
+    A sweep without work is not listed. A sweep without an exit code is running, or died.
     """
     from pushctl.jobs.project import cron
 
     found = cron.runs(context.of(ctx).store, limit)
-    output.rows(found, _RUNS, format, empty="No sweep has had anything to do yet.")
+    output.rows(found, _RUNS, format, empty="No sweep has had any work yet.")
 
 
 @app.command()
 def install(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     """
-    Have this project swept every minute by your crontab, or by a systemd user timer.
+    Run the sweep every minute, by your crontab or a systemd user timer.
 
     \b
     pushctl cron install
@@ -77,17 +77,17 @@ def install(ctx: typer.Context, systemd: SystemdOption = False) -> None:
         for file in cron.install_units(folder, cron.program(), cron.user_units()):
             output.say(f"wrote {file}")
         output.say(f"Start it: {_ENABLE.format(cron.unit(folder))}")
-        output.say("On a server: loginctl enable-linger, or it ends when you log out.")
+        output.say("On a server, run loginctl enable-linger, or it stops when you log out.")
     elif cron.install_crontab(folder, cron.program()):
-        output.say("Your crontab sweeps this project every minute from now on.")
+        output.say("Your crontab now runs the sweep of this project every minute.")
     else:
-        output.say("Your crontab does so already.")
+        output.say("Your crontab already runs the sweep of this project.")
 
 
 @app.command()
 def remove(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     """
-    Take it out again.
+    Remove the crontab line or the systemd units.
 
     \b
     pushctl cron remove
@@ -100,8 +100,8 @@ def remove(ctx: typer.Context, systemd: SystemdOption = False) -> None:
         for file in removed:
             output.say(f"removed {file}")
         stop = f"Stop it: {_STOP.format(cron.unit(folder))}"
-        output.say(stop if removed else "There was no unit of ours for this project.")
+        output.say(stop if removed else "There was no systemd unit for this project.")
     elif cron.remove_crontab(folder):
-        output.say("Your crontab sweeps this project no more.")
+        output.say("Your crontab no longer runs the sweep of this project.")
     else:
-        output.say("Your crontab had no line of ours for this project.")
+        output.say("Your crontab had no line for this project.")

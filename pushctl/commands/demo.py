@@ -15,29 +15,29 @@ class Choice(StrEnum):
 
 
 def command(
-    folder: Annotated[Path, typer.Option(help="Where the project is made; kept.")] = Path(
+    folder: Annotated[Path, typer.Option(help="Folder of the project; it is kept.")] = Path(
         "pushctl-demo"
     ),
     browser: Annotated[
-        Choice, typer.Option(help="A real browser that takes part, if one is here.")
+        Choice, typer.Option(help="Real browser to use, if it is installed.")
     ] = Choice.AUTO,
     visitors: Annotated[int, typer.Option(min=12, max=5000, help="Simulated browsers.")] = 240,
     watch: Annotated[
-        bool, typer.Option("--open", help="Show the browser; you do the clicking.")
+        bool, typer.Option("--open", help="Show the browser; you click yourself.")
     ] = False,
     stay: Annotated[
-        bool, typer.Option("--stay", help="Keep shop and services until Ctrl-C.")
+        bool, typer.Option("--stay", help="Keep the shop running until Ctrl-C.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the visitors' whims.")] = 7,
+    seed: Annotated[int, typer.Option(help="Start number for random behaviour.")] = 7,
 ) -> None:
     """
-    Try everything on this machine.
+    Try everything on this computer.
 
     pushctl demo --browser none
 
-    No account and no internet: a push service that checks like the real ones, a shop,
-    and visitors that subscribe, leave baskets, decrypt, click and buy. The project
-    stays behind in a folder for playing on.
+    The demo needs no account and no internet. It runs a shop, a push service that checks
+    requests as the real ones do, and visitors that subscribe, leave baskets, click and
+    buy. The project stays in its folder, for your own tries.
     """
     from pushctl.demo.story import Options, run
 

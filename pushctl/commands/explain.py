@@ -19,17 +19,17 @@ _COLUMNS = (
     output.Column("trigger", "Trigger"),
     output.Column("text", "How and why"),
 )
-_NONE = "Nothing has happened, and nothing is to come."
+_NONE = "Nothing has happened, and nothing is planned."
 
 
 def command(
     ctx: typer.Context,
-    subscriber: Annotated[str, typer.Argument(help="An id, the head of one, or alias:NAME.")],
+    subscriber: Annotated[str, typer.Argument(help="An id, its beginning, or alias:NAME.")],
     trigger: Annotated[str | None, typer.Argument(help="Only this trigger.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Tell why somebody got what, and what comes next.
+    Show a person's history and next steps.
 
     \b
     pushctl explain alias:ann

@@ -15,13 +15,14 @@ _COLUMNS = (
 
 def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    Bring what the receiver took into the database.
+    Load the inbox into the database.
 
     \b
     pushctl import
 
-    Sweeps do it too. Bad lines go to inbox/quarantine/ and stop nothing; refused ones
-    came without the signature of the browser that they speak for (docs/inbox.md).
+    The receiver writes the inbox, and each sweep imports it too. A bad line goes to
+    inbox/quarantine/, and the import continues. A request with a missing or wrong
+    signature is refused (docs/inbox.md).
     """
     from pushctl.jobs.ingest import drain
 
@@ -30,4 +31,4 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
         report = drain.drain(
             here.store, here.config, here.config.secret(), here.now, bar.advance
         )
-    output.rows(report.rows(), _COLUMNS, format, empty="Nothing was waiting.")
+    output.rows(report.rows(), _COLUMNS, format, empty="There was nothing to import.")

@@ -9,7 +9,7 @@ from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
 from pushctl.rules.wording import counted
 
-app = typer.Typer(no_args_is_help=True, help="Settle what may or may not have gone.")
+app = typer.Typer(no_args_is_help=True, help="List and resolve messages in doubt.")
 
 CampaignOption = Annotated[
     str | None, typer.Option("--campaign", "-c", help="Only this campaign.")
@@ -32,18 +32,18 @@ def list_(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    List the messages of which nobody knows whether they arrived.
+    List messages that may or may not have arrived.
 
     \b
     pushctl in-doubt list --campaign "sale 2026-11-22"
 
-    Most settle themselves: a browser that reports its message as shown takes it off the
-    list. They are never sent again unless you say so.
+    A message leaves this list when its browser reports it as shown. A message in doubt is
+    never sent again, unless you use `pushctl in-doubt resend`.
     """
     from pushctl.jobs.campaigns import manage
 
     rows = manage.in_doubt(context.of(ctx).store, campaign)
-    output.rows(rows, _COLUMNS, format, empty="Nothing is in doubt.")
+    output.rows(rows, _COLUMNS, format, empty="No message is in doubt.")
 
 
 @app.command("assume-sent")
@@ -54,7 +54,7 @@ def assume_sent(
     dry_run: DryRunOption = False,
 ) -> None:
     """
-    Count the doubtful ones as accepted.
+    Count messages in doubt as accepted.
 
     \b
     pushctl in-doubt assume-sent --campaign "sale 2026-11-22" --yes
@@ -77,7 +77,7 @@ def resend(
     dry_run: DryRunOption = False,
 ) -> None:
     """
-    Plan a campaign's doubtful messages anew; some people may then get it twice.
+    Plan messages in doubt again. Some people may get the message twice.
 
     \b
     pushctl in-doubt resend "sale 2026-11-22" --yes
@@ -88,15 +88,15 @@ def resend(
     here = context.of(ctx)
     count = sum(1 for _ in manage.in_doubt(here.store, campaign))
     output.say(f"In doubt: {counted(count, 'message')}.")
-    if count and not dry_run and output.confirm("Send them again, some perhaps twice?", yes):
+    if count and not dry_run and output.confirm("Plan them again? Some may come twice.", yes):
         again = manage.send_again(here.store, campaign, here.now)
         _say_what_is_planned(campaign, again, count - again)
 
 
 def _say_what_is_planned(campaign: str, again: int, over: int) -> None:
-    planned = f"{counted(again, 'message')} planned anew"
+    planned = f"{counted(again, 'message')} planned again"
     if again:
-        planned += f". To send: pushctl campaigns resume {campaign!r}"
+        planned += f". To send them: pushctl campaigns resume {campaign!r}"
     output.say(planned)
     if over:
-        output.say(f"{over:,} stay in doubt: their time is over, nobody would get them.")
+        output.say(f"{over:,} stay in doubt: they have expired.")

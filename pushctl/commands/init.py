@@ -19,28 +19,30 @@ if TYPE_CHECKING:
 
 def command(
     ctx: typer.Context,
-    folder: Annotated[Path | None, typer.Argument(help="Where; here, if not said.")] = None,
-    origin: Annotated[str | None, typer.Option(help="Where your pages are.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Default: the current one.")] = None,
+    origin: Annotated[str | None, typer.Option(help="Address of your web site.")] = None,
     site: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=ORIGIN", help="The same with a name.")
+        list[str] | None, typer.Option(metavar="NAME=ORIGIN", help="A site; may be repeated.")
     ] = None,
-    contact: Annotated[str | None, typer.Option(help="Whom push services write to.")] = None,
-    languages: Annotated[str | None, typer.Option(help="What you write in: en,de.")] = None,
+    contact: Annotated[
+        str | None, typer.Option(help="E-mail address that push services may write to.")
+    ] = None,
+    languages: Annotated[str | None, typer.Option(help="Your languages: en,de.")] = None,
     receiver_url: Annotated[
-        str, typer.Option(help="Where browsers reach `pushctl receive`.")
+        str, typer.Option(help="Public address of `pushctl receive`.")
     ] = "",
     timezone: Annotated[
-        str | None, typer.Option(help="For people whose own is unknown.")
+        str | None, typer.Option(help="Time zone for people without a known one.")
     ] = None,
 ) -> None:
     """
-    Make a project: config, keys, database.
+    Create a project: settings, keys, database.
 
     \b
     pushctl init shop --origin https://shop.example --contact you@shop.example
 
-    Asks on a terminal for what no option says. What is there already stays as it is,
-    so running it again completes what is missing.
+    On a terminal, it asks for values that no option gives. It never changes a file that
+    exists. Run it again to add missing files.
     """
     target = folder or context.of(ctx).project
     answers = _answers(target, origin, site or [], contact, languages, receiver_url, timezone)
@@ -65,21 +67,21 @@ def _answers(
     if (target / "pushctl.toml").exists():
         if any(given):
             raise UsageError(
-                f"{target / 'pushctl.toml'} is there, and never overwritten. Edit it, or run "
-                "`pushctl init` without options to complete what is missing beside it."
+                f"{target / 'pushctl.toml'} exists and is never overwritten. Edit it, or run "
+                "`pushctl init` without options to add missing files beside it."
             )
         return None
     if not output.interactive() and not ((origin or named) and contact):
-        raise UsageError("nobody is there to ask: give --origin and --contact.")
+        raise UsageError("there is no terminal for questions: give --origin and --contact.")
     sites = dict(_pair(each) for each in named)
     if origin or not sites:
-        question = "Where are your pages? (https://shop.example)"
+        question = "What is the address of your web site? (https://shop.example)"
         origin = origin or output.ask(question, fault=_wrong(checks.origin))
         sites[init.site_name(origin, sites)] = origin
-    question = "Whom may push services write to? (you@shop.example)"
+    question = "To which e-mail address may push services write? (you@shop.example)"
     contact = contact or output.ask(question, fault=_wrong(checks.contact, init.mailto))
     if languages is None:
-        question = "Which languages do you write in, the default first? (en,de)"
+        question = "In which languages do you write? The default first. (en,de)"
         interactive = output.interactive()
         languages = output.ask(question, "en", _wrong_language) if interactive else "en"
     return init.Answers(
@@ -124,7 +126,7 @@ def _tell(target: Path, made: "Sequence[Made]") -> None:
     for each in made:
         name = str(_short(each.path, target)).ljust(width)
         if each.kept:
-            output.say(f"  {name}  was there, unchanged", "dim")
+            output.say(f"  {name}  exists already, unchanged", "dim")
         else:
             output.say(f"  {name}  {each.note}")
     here = target.absolute() == Path.cwd()
@@ -139,9 +141,9 @@ def _short(path: Path, target: Path) -> Path:
 
 _NEXT = """\
 1. {cd}pushctl receive
-   It takes what browsers send, and prints the two lines that your pages
-   need. On the web it stands behind TLS: docs/receiver.md.
-2. Put those lines there, open a page and subscribe: docs/embedding.md.
-   pushctl check     says what is missing.
+   It runs the web receiver and prints two lines for your pages.
+   On the internet it needs TLS: docs/receiver.md.
+2. Put the two lines on your pages, open a page and subscribe:
+   docs/embedding.md. `pushctl check` lists every problem.
 3. pushctl import
    pushctl send --everyone --template welcome --dry-run"""

@@ -6,7 +6,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption, YesOption
 
-app = typer.Typer(no_args_is_help=True, help="Show the VAPID keys, or make a new one.")
+app = typer.Typer(no_args_is_help=True, help="Show the VAPID keys or create a new one.")
 
 _COLUMNS = (
     output.Column("id", "Key"),
@@ -20,7 +20,7 @@ _COLUMNS = (
 @app.command()
 def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    Show the public keys: what pages subscribe with.
+    Show the public keys that pages use to subscribe.
 
     \b
     pushctl keys show --csv
@@ -38,33 +38,33 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
 @app.command()
 def new(ctx: typer.Context, yes: YesOption = False) -> None:
     """
-    Make one more key, for new subscribers.
+    Create a new key for new subscribers.
 
     \b
     pushctl keys new --yes
 
-    Nobody is lost: subscribers stay with the key that they were made with, as long
-    as its file is there, and move to the new one when they visit again.
+    No subscriber is lost. Earlier subscribers keep their key as long as its file is there.
+    They move to the new key when they visit your site again.
     """
     from pushctl.jobs.project import keys
 
-    question = "Visitors will be subscribed again with a new key when they come back. Go on?"
+    question = "Subscribers move to the new key when they visit again. Continue?"
     if output.confirm(question, yes):
         key, scripts = keys.renew(context.of(ctx).config)
         output.answer(key.id)
-        output.say(f"Written: {key.file}, and the key into {len(scripts)} files of sw/.")
-        output.say("Put sw/ onto your web site again, and keep a copy of keys/ in a safe.")
+        output.say(f"Written: {key.file}. The key is also in {len(scripts)} files of sw/ now.")
+        output.say("Put sw/ onto your web site again. Keep a copy of keys/ in a safe place.")
 
 
 @app.command()
 def fill(ctx: typer.Context) -> None:
     """
-    Write key, receiver URL and brand into sw/ again.
+    Write the key, the receiver URL and the brand into sw/ again.
 
     \b
     pushctl keys fill
 
-    After a change of pushctl.toml. The rest of those files stays as you left it.
+    Run it after a change of pushctl.toml. Your other changes in these files stay.
     """
     from pushctl.jobs.project import scripts
 

@@ -24,20 +24,20 @@ _COLUMNS = (
 def command(
     ctx: typer.Context,
     trigger: Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")],
-    step: Annotated[int, typer.Option(min=0, help="Who got at least so many messages.")] = 0,
-    since: Annotated[str | None, typer.Option(help="Who began within: 30d.")] = None,
+    step: Annotated[int, typer.Option(min=0, help="At least this many messages sent.")] = 0,
+    since: Annotated[str | None, typer.Option(help="Started within this time: 30d.")] = None,
     state: Annotated[
-        str | None, typer.Option(help="Only active, finished, cancelled, ...")
+        str | None, typer.Option(help="Only this state: active, finished, cancelled.")
     ] = None,
-    quorum: Annotated[int, typer.Option(min=0, help="How many people it takes.")] = 0,
+    quorum: Annotated[int, typer.Option(min=0, help="Number of people that you need.")] = 0,
     note: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="<subscriber> <text>", help="Write a note."),
+        typer.Option(metavar="<subscriber> <text>", help="Write a note about a subscriber."),
     ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    List who reached a step of a trigger, with value, age and notes.
+    List people who reached a step of a trigger.
 
     \b
     pushctl leads course_enquiry --since 90d --quorum 12
@@ -54,6 +54,6 @@ def command(
     found = leads.listed(
         here.config, here.store, trigger, here.now, step=step, since=span, state=state
     )
-    output.rows(found, _COLUMNS, format, empty=f"Nobody has reached {trigger} yet.")
+    output.rows(found, _COLUMNS, format, empty=f"No subscriber has reached {trigger} yet.")
     if quorum:
         output.say(str(leads.quorum(found, quorum)))

@@ -8,13 +8,14 @@ from pushctl import output
 
 FormatOption = Annotated[
     output.Format,
-    typer.Option("--format", "-f", help="How to print; --csv and --json for short."),
+    typer.Option("--format", "-f", help="Output format; short: --csv, --json."),
 ]
 
 YesOption = Annotated[
-    bool, typer.Option("--yes", "-y", help="Don't ask; needed where nobody can answer.")
+    bool,
+    typer.Option("--yes", "-y", help="Answer yes to all questions; needed without a terminal."),
 ]
 
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    bool, typer.Option("--dry-run", help="Show the plan and change nothing.")
 ]

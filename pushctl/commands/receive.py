@@ -15,17 +15,17 @@ def command(
     ctx: typer.Context,
     listen: Annotated[
         str | None,
-        typer.Option(help="Address to listen on; else receiver.listen of pushctl.toml."),
+        typer.Option(help="Address to listen on. Default: receiver.listen."),
     ] = None,
 ) -> None:
     """
-    Take what browsers send, until stopped.
+    Run the web receiver.
 
     \b
     pushctl receive --listen 127.0.0.1:8750
 
-    It writes to the inbox and opens no database; `pushctl import` reads the inbox.
-    Stop it with Ctrl-C or SIGTERM: what it has acknowledged is on disk.
+    It writes the requests of browsers to the inbox, and `pushctl import` reads the inbox.
+    It opens no database. Ctrl-C or SIGTERM stops it; no answered request is lost.
     """
     from pushctl.push import vapid
     from pushctl.receiver import serve
@@ -52,8 +52,8 @@ def welcome(config: "Config", listen: str) -> str:
         ]
     if not config.receiver.url and not _only_here(config):
         lines += [
-            "No receiver.url in pushctl.toml: write there the https address at which browsers",
-            "reach this, and take it for the lines above (docs/receiver.md).",
+            "pushctl.toml has no receiver.url. Write the public https address of this receiver",
+            "there, and use it in the lines above (docs/receiver.md).",
             "",
         ]
     return "\n".join([*lines, "Stop with Ctrl-C."])

@@ -13,21 +13,20 @@ def command(
     ctx: typer.Context,
     moved: Annotated[
         bool,
-        typer.Option("--moved", help="It is the newest there is; nothing else has sent."),
+        typer.Option("--moved", help="This database is the newest; no copy has sent."),
     ] = False,
     yes: YesOption = False,
 ) -> None:
     """
-    Let a restored or moved database send again.
+    Let a restored or moved project send.
 
     \b
     pushctl release            after a restore from a backup
-    pushctl release --moved    the project has a new place, and nobody sends from the old
+    pushctl release --moved    after a move; the old place does not send any more
 
-    What was sent after a backup was made, the backup doesn't know. So everything that it
-    would still send is put aside: messages become in doubt (pushctl in-doubt), people on
-    their way through triggers are taken off it. With --moved all of it goes on. People whom
-    the backup has brought back although they were forgotten are forgotten once more.
+    A backup does not know which messages were sent after it was made. So its waiting
+    messages become in doubt (pushctl in-doubt), and people leave their triggers. With
+    --moved everything continues. People who were erased after the backup are erased again.
     """
     from pushctl.jobs.delivery import restore_guard
     from pushctl.jobs.project.release import release
@@ -35,7 +34,7 @@ def command(
     here = context.of(ctx)
     why = restore_guard.trouble(here.store, here.config)
     output.say(f"{why}." if why else "Nothing to release: this database may send.")
-    if why and output.confirm("Let it send?", yes):
+    if why and output.confirm("Allow it to send?", yes):
         counts = release(here.store, here.config, here.now, moved=moved)
         put = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-        output.say(f"It may send. Put aside: {put or 'nothing'}.")
+        output.say(f"It may send now. Set aside: {put or 'nothing'}.")

@@ -30,22 +30,23 @@ _EACH = (
 
 def command(
     ctx: typer.Context,
-    since: Annotated[str, typer.Option(help="How far back: 30d.")] = "30d",
+    since: Annotated[str, typer.Option(help="How far back to go: 30d.")] = "30d",
     triggers: Annotated[
-        Path | None, typer.Option(help="A TOML file with [triggers.*]; else pushctl.toml's.")
+        Path | None, typer.Option(help="TOML file with triggers. Default: pushctl.toml.")
     ] = None,
-    each: Annotated[bool, typer.Option("--each", help="Every message, not figures.")] = False,
+    each: Annotated[bool, typer.Option("--each", help="List every message.")] = False,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Run triggers over past events, beside what really went out.
+    Test triggers with past events.
 
     \b
     pushctl replay --since 30d --triggers tomorrow.toml
     pushctl replay --since 7d --triggers tomorrow.toml --each --csv
 
-    Nothing is sent or written. Audiences are asked as of today; messages count as shown.
-    Triggers of pushctl.toml that are paused stay so; those of a file count as on.
+    It compares the messages that triggers would send with those sent, and sends nothing.
+    It uses the audiences of today and counts every message as shown. Paused triggers of
+    pushctl.toml stay paused; triggers of a file count as on.
     """
     from pushctl.jobs.triggers import replay
 
@@ -55,7 +56,7 @@ def command(
     messages = list(replay.replay_events(here.config, here.store, rules, begin, here.now))
     _tell_paused(rules)
     if each:
-        output.rows(messages, _EACH, format, empty="Nobody would have got anything.")
+        output.rows(messages, _EACH, format, empty="No message would be sent.")
         return
     figures = replay.compare(here.store, messages, begin, here.now)
     output.rows(figures, _FIGURES, format, empty="Nothing happened in that time.")
@@ -65,6 +66,6 @@ def _tell_paused(rules: "Rules") -> None:
     for name, at in rules.paused.items():
         since = f"{name} is paused since {moment(at)}"
         if rules.held:
-            output.warn(f"{since}: from then on it sends nothing, here as in truth.")
+            output.warn(f"{since}: after that time it sends nothing, here too.")
         else:
-            output.warn(f"{since}: nothing of it went out; here it counts as on.")
+            output.warn(f"{since}: it has sent nothing since then; here it counts as on.")

@@ -61,16 +61,16 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
         raise
     except OSError as error:
         raise ConfigError(
-            f"{campaign.name} is sent, but what became of it can't be written: "
-            f"{error.strerror}. Don't send it again; look with: pushctl campaigns show "
+            f"{campaign.name} was sent, but the result can't be written: "
+            f"{error.strerror}. Don't send it again. To see the result: pushctl campaigns show "
             f"{campaign.name!r}"
         ) from error
     for note in report.notes:
         output.warn(note)
     if report.settled:
         output.say(
-            f"{counted(report.settled, 'message')} in doubt: on the way when an earlier "
-            f"process died. See pushctl in-doubt list --campaign {campaign.name!r}"
+            f"{counted(report.settled, 'message')} in doubt: an earlier process died "
+            f"while it sent them. See pushctl in-doubt list --campaign {campaign.name!r}"
         )
     _say_what_waits(report)
     if report.refused:
@@ -89,7 +89,9 @@ def show_states(
     rows = manage.states(here.store, campaign.id)
     total = {"status": "all", "count": sum(row.count for row in rows)}
     shown = columns.of(STATES, format)
-    output.rows(rows, shown, format, title=title, total=total, empty="It has no receivers.")
+    output.rows(
+        rows, shown, format, title=title, total=total, empty="This campaign has no messages."
+    )
 
 
 def say_that_it_stands(here: Context, campaign: Campaign) -> None:
@@ -97,11 +99,11 @@ def say_that_it_stands(here: Context, campaign: Campaign) -> None:
     with suppress(PushctlError):
         status = here.store.campaigns.status(campaign.id)
         waiting, _ = here.store.deliveries.waiting(campaign.id, here.later())
-        goes_on = "the next sweep goes on with it" if status == "running" else f"it is {status}"
+        goes_on = "the next sweep continues it" if status == "running" else f"it is {status}"
         output.say(
-            f"{campaign.name} stands, {waiting:,} wait: {goes_on}. To go on now: pushctl "
-            f"campaigns resume {campaign.name!r}. To call it off: pushctl campaigns cancel "
-            f"{campaign.name!r}. To send anew would be a second message."
+            f"{campaign.name} is saved, {waiting:,} wait: {goes_on}. To continue now: pushctl "
+            f"campaigns resume {campaign.name!r}. To cancel it: pushctl campaigns cancel "
+            f"{campaign.name!r}. Don't send it anew: that would be a second message."
         )
 
 
@@ -111,11 +113,11 @@ def _say_what_waits(report: deliver.Report) -> None:
         return
     go_on = f"pushctl campaigns resume {name!r}"
     if report.interrupted:
-        output.say(f"Stopped; {report.waiting:,} wait. To go on: {go_on}")
+        output.say(f"Stopped; {report.waiting:,} wait. To continue: {go_on}")
     elif report.next_due is not None:
         output.say(
             f"{report.waiting:,} wait, the next until {moment(report.next_due)}. The next "
-            f"sweep after that sends them, or: {go_on}"
+            f"sweep after that sends them. To send them now: {go_on}"
         )
     else:
-        output.say(f"{report.waiting:,} wait. To go on: {go_on}")
+        output.say(f"{report.waiting:,} wait. To continue: {go_on}")

@@ -8,7 +8,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption, YesOption
 
-app = typer.Typer(no_args_is_help=True, help="List and cancel what is sent later.")
+app = typer.Typer(no_args_is_help=True, help="List and cancel scheduled messages.")
 
 _LIST = (
     output.Column("name", "Name"),
@@ -23,7 +23,7 @@ _LIST = (
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List what goes out later: `send --at` and `send --every`.
+    List scheduled messages (`send --at`, `send --every`).
 
     \b
     pushctl schedules list
@@ -38,17 +38,17 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
 @app.command()
 def cancel(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="As `schedules list` calls it.")],
+    name: Annotated[str, typer.Argument(help="The name in `schedules list`.")],
     yes: YesOption = False,
 ) -> None:
     """
-    End what is sent again and again, or call a single one off.
+    Cancel a scheduled message, single or repeated.
 
     \b
     pushctl schedules cancel "news every monday 09:00"
 
-    What a series has sent already stays as it is; a campaign of it that is under way is
-    called off with `pushctl campaigns cancel`.
+    Messages that a series has already sent stay. To stop one of its campaigns while it is
+    being sent, use `pushctl campaigns cancel`.
     """
     from pushctl.jobs.campaigns import manage, recurring
 
@@ -56,7 +56,7 @@ def cancel(
     known = {row["name"]: row["when"] for row in recurring.rows(here.store, here.config)}
     if name not in known:
         here.store.schedules.recurring.get(name)  # says that there is none
-    if not output.confirm(f"Never send {name!r} again?", yes):
+    if not output.confirm(f"Cancel {name!r}?", yes):
         return
     if known.get(name) == "once":
         manage.cancel(here.store, here.config, name, here.now)

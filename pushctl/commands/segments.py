@@ -8,7 +8,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
-app = typer.Typer(no_args_is_help=True, help="Try and count saved audiences.")
+app = typer.Typer(no_args_is_help=True, help="List and count saved audiences.")
 
 _COLUMNS = (
     output.Column("name", "Segment"),
@@ -23,12 +23,12 @@ _NONE = "No segment yet. Write one into pushctl.toml: [segments] vip = \"tag('VI
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List the saved audiences with how many subscribers each means right now.
+    List saved audiences and count their subscribers.
 
     \b
     pushctl segments list --csv
 
-    Segments stand in pushctl.toml under [segments]; docs/audience.md has the language.
+    Write segments into pushctl.toml under [segments]. docs/audience.md shows how.
     """
     from pushctl.jobs.subscribers import audience
 
@@ -47,7 +47,7 @@ def show(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show one saved audience: what it says, in plain words, and whom it means now.
+    Show one saved audience in plain words and count its subscribers.
 
     \b
     pushctl segments show vip
@@ -62,11 +62,13 @@ def show(
 def count(
     ctx: typer.Context,
     names: Annotated[list[str] | None, typer.Argument(help="Saved segments.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Who has this tag.")] = None,
-    where: Annotated[list[str] | None, typer.Option("--where", help="An audience.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Filter by a tag.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", help="Filter by an expression.")
+    ] = None,
 ) -> None:
     """
-    Count an audience: saved segments, tags and expressions, all of which must hold.
+    Count subscribers who match all given segments, tags and expressions.
 
     \b
     pushctl segments count vip --tag "Abandoned basket 1"

@@ -20,47 +20,47 @@ Names = list[str] | None
 
 def command(
     ctx: typer.Context,
-    tag: Annotated[Names, typer.Option("--tag", "-t", help="Who has this tag.")] = None,
-    segment: Annotated[Names, typer.Option("--segment", help="Who is in this segment.")] = None,
-    where: Annotated[Names, typer.Option("--where", help="Whom an expression means.")] = None,
+    tag: Annotated[Names, typer.Option("--tag", "-t", help="Filter by a tag.")] = None,
+    segment: Annotated[Names, typer.Option("--segment", help="Filter by a segment.")] = None,
+    where: Annotated[Names, typer.Option("--where", help="Filter by an expression.")] = None,
     to: Annotated[
-        Names, typer.Option("--to", help="Only this subscriber: an id, or a trusted alias.")
+        Names, typer.Option("--to", help="Only this subscriber: an id or a signed alias.")
     ] = None,
     everyone: Annotated[bool, typer.Option("--everyone", help="All active people.")] = False,
     template: Annotated[
-        str | None, typer.Option("--template", help="Default: the one named like the tag.")
+        str | None, typer.Option("--template", help="Template. Default: the name of the tag.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Default: the template and the date.")
+        str | None, typer.Option("--name", help="Campaign name. Default: template and date.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="At most so many.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", help="At most this many.")] = None,
     ttl: Annotated[
-        str | None, typer.Option("--ttl", help="How long it stays of use: 30m, 24h, 2d.")
+        str | None, typer.Option("--ttl", help="Expire after this time: 30m, 24h, 2d.")
     ] = None,
     urgency: Annotated[
         str | None, typer.Option("--urgency", help="very-low, low, normal or high.")
     ] = None,
     rate: Annotated[
-        str | None, typer.Option("--rate", help="At most so many: 50/s, 600/m.")
+        str | None, typer.Option("--rate", help="Maximum speed: 50/s, 600/m.")
     ] = None,
     over: Annotated[
-        str | None, typer.Option("--over", help="Spread evenly over this time: 2h.")
+        str | None, typer.Option("--over", help="Spread the messages over this time: 2h.")
     ] = None,
     message: Annotated[
-        str | None, typer.Option("--message", help="A text by hand instead of a template.")
+        str | None, typer.Option("--message", help="Send this text instead of a template.")
     ] = None,
-    title: Annotated[str | None, typer.Option("--title", help="Of --message.")] = None,
+    title: Annotated[str | None, typer.Option("--title", help="Title for --message.")] = None,
     at: Annotated[
-        str | None, typer.Option("--at", help="Later: 'tomorrow 09:00', 'friday 18:00'.")
+        str | None, typer.Option("--at", help="Send later: 'tomorrow 09:00', 'friday 18:00'.")
     ] = None,
     every: Annotated[
-        str | None, typer.Option("--every", help="Again and again: 'monday 09:00', an RRULE.")
+        str | None, typer.Option("--every", help="Send repeatedly: 'monday 09:00' or an RRULE.")
     ] = None,
     local: Annotated[
-        bool, typer.Option("--local", help="--at, --every: on each one's own clock.")
+        bool, typer.Option("--local", help="Use each subscriber's own time zone.")
     ] = False,
     passed: Annotated[
-        Passed, typer.Option("--passed", help="With --local, where it has passed.")
+        Passed, typer.Option("--passed", help="With --local: action if the time has passed.")
     ] = Passed.NOW,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
@@ -76,12 +76,12 @@ def command(
     pushctl send --everyone --template sale --at "tomorrow 09:00" --local
     pushctl send --segment readers --template news --every "monday 09:00"
 
-    Shows how many people it means and what the first of them gets, then asks. Who is in
-    the audience and what they get is frozen before the first message goes out. Ctrl-C
-    stops in good order; `pushctl campaigns resume` goes on.
+    It shows the number of people and one message, then asks. The audience and the texts
+    are fixed before the first message is sent. Ctrl-C stops the sending safely;
+    `pushctl campaigns resume` continues it.
 
     Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
-    75 another process is sending it, 77 a push service or key refuses us.
+    75 another process is sending it, 77 a push service refuses our key or messages.
     """
     from pushctl.jobs.campaigns import broadcast
 
@@ -109,8 +109,8 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
     other = here.store.campaigns.unfinished(plan.template, plan.audience)
     if other is not None:
         output.warn(
-            f"{other} has the same template and audience and isn't over. To go on with it: "
-            f"pushctl campaigns resume {other!r}. This is another message."
+            f"{other} has the same template and audience and isn't finished. To continue it: "
+            f"pushctl campaigns resume {other!r}. This is a second campaign."
         )
     tell(f"{plan.name}: {counted(plan.count, 'person', 'people')}", style="bold")
     tell(f"  audience: {plan.audience}")
@@ -118,9 +118,9 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
     spread = f", spread over {timing.say(plan.over)}" if plan.over else ""
     if plan.at:
         tell(f"  goes out {_when(here, plan)}")
-    tell(f"  of use for {timing.say(plan.expires_after)}{spread}")
+    tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
     if plan.example is None:
-        tell("  Nobody is meant now.")
+        tell("  No subscriber matches.")
         return
     message = plan.example.message
     buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
@@ -159,13 +159,13 @@ def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
     times = [
         f"{at:%a %Y-%m-%d %H:%M}" for at in recurring.upcoming(here.config, wish, here.now)
     ]
-    clock = "each person's own clock" if wish.local else "the site's clock"
+    clock = "each person's own time" if wish.local else "the site's time"
     tell = output.answer if dry_run else output.say
-    tell(f"  goes out {', '.join(times) or 'never'}, ... on {clock}")
+    tell(f"  goes out {', '.join(times) or 'never'}, ... in {clock}")
     if dry_run or not output.confirm(f"Send this every {wish.every}?", yes):
         return
     series = recurring.begin(here.store, here.config, wish, here.later())
-    output.say(f"{series.name} is scheduled; the sweeps send it (pushctl schedules list).")
+    output.say(f"{series.name} is scheduled; the sweep sends it (pushctl schedules list).")
 
 
 def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
@@ -177,7 +177,7 @@ def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     now = here.later()
     campaign = broadcast.freeze(here.store, plan, now)
     if plan.at:
-        output.say(f"{campaign.name} is scheduled; the sweeps send it (pushctl cron install).")
+        output.say(f"{campaign.name} is scheduled; the sweep sends it (pushctl cron install).")
         return
     try:
         report = results.deliver_shown(

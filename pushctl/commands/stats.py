@@ -17,7 +17,7 @@ app = typer.Typer()
 @app.callback(invoke_without_command=True)
 def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    Count accepted, shown, clicked.
+    Count accepted, shown and clicked messages.
 
     \b
     pushctl stats --csv
@@ -25,8 +25,8 @@ def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     pushctl stats subscribers --every week
     pushctl stats prompts --by language
 
-    Clicked counts people, clicks every click. CTR stands on accepted messages and on
-    shown ones, side by side. docs/figures.md says how each figure is counted.
+    Clicked counts people; clicks counts every click. CTR is shown twice: as a share of
+    accepted messages and of shown messages. docs/figures.md explains each figure.
     """
     from pushctl.jobs.figures import report
 
@@ -62,19 +62,19 @@ def campaign(
 def subscribers(
     ctx: typer.Context,
     every: Annotated[
-        Literal["day", "week", "month"], typer.Option("--every", help="Day, week or month.")
+        Literal["day", "week", "month"], typer.Option("--every", help="Length of one period.")
     ] = "day",
-    last: Annotated[int | None, typer.Option("--last", help="How many of them.", min=1)] = None,
+    last: Annotated[int | None, typer.Option("--last", help="Show this many.", min=1)] = None,
     site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show how many people came and went, by day, week or month.
+    Count new and lost subscribers by day, week or month.
 
     \b
     pushctl stats subscribers --every month --last 6
 
-    Active is at the start of the period, churn what was lost of it.
+    Active is counted at the start of a period. Churn is the lost share of the active.
     """
     from pushctl.jobs.figures import report
 
@@ -88,26 +88,24 @@ def subscribers(
 def prompts(
     ctx: typer.Context,
     by: Annotated[
-        Literal["variant", "language", "browser"], typer.Option("--by", help="What to compare.")
+        Literal["variant", "language", "browser"], typer.Option("--by", help="Group by this.")
     ] = "variant",
-    last: Annotated[
-        int | None, typer.Option("--last", help="Only so many days.", min=1)
-    ] = None,
+    last: Annotated[int | None, typer.Option("--last", help="Number of days.", min=1)] = None,
     site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show how many saw the invitation, and how far they went with it.
+    Count how many people saw, accepted or refused the invitation.
 
     \b
     pushctl stats prompts --by language --last 30
 
-    Accepted is our own question, allowed and denied the browser's. Nobody is known at
-    that time: these are counts that anybody could send, not people.
+    Accepted is an answer to our invitation. Allowed and denied are answers to the
+    browser's question. The counts are anonymous, so anybody could send false ones.
     """
     from pushctl.jobs.figures import report
 
     here = context.of(ctx)
     rows = report.prompts(here.store, here.now, by, last=last, site=site)
     shown = columns.of(PROMPTS[by], format)
-    output.rows(rows, shown, format, empty="Nobody has seen an invitation yet.")
+    output.rows(rows, shown, format, empty="No invitation was seen yet.")

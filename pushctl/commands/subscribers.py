@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pushctl.jobs.subscribers.imports import ImportReport
     from pushctl.rules.audience.expression import Expression
 
-app = typer.Typer(no_args_is_help=True, help="List, import, tag, forget people.")
+app = typer.Typer(no_args_is_help=True, help="List, import, tag, erase people.")
 
 
 class FileFormat(StrEnum):
@@ -28,9 +28,10 @@ class FileFormat(StrEnum):
 
 
 Names = list[str] | None
-TagOption = Annotated[Names, typer.Option("--tag", "-t", help="Who has this tag.")]
-SegmentOption = Annotated[Names, typer.Option("--segment", help="Who is in this segment.")]
-WhereOption = Annotated[Names, typer.Option("--where", help="Whom an expression means.")]
+TagOption = Annotated[Names, typer.Option("--tag", "-t", help="Filter by a tag.")]
+SegmentOption = Annotated[Names, typer.Option("--segment", help="Filter by a segment.")]
+WhereOption = Annotated[Names, typer.Option("--where", help="Filter by an expression.")]
+
 WhoArgument = Annotated[
     str, typer.Argument(metavar="SUBSCRIBER", help="An id, its beginning, or alias:NAME.")
 ]
@@ -100,14 +101,14 @@ def list_(
     tag: TagOption = None,
     segment: SegmentOption = None,
     where: WhereOption = None,
-    all: Annotated[bool, typer.Option("--all", help="Those who left, too.")] = False,
+    all: Annotated[bool, typer.Option("--all", help="Also list people who left.")] = False,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="At most so many.")
+        int | None, typer.Option("--limit", min=1, help="List at most this many.")
     ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    List subscribers: all active ones, or those whom tags and expressions mean.
+    List active subscribers. Tags, segments and expressions filter the list.
 
     \b
     pushctl subscribers list --tag "Abandoned basket 1" --where "country = 'TR'"
@@ -115,7 +116,7 @@ def list_(
     here = context.of(ctx)
     asked = _audience(here, tag, segment, where)
     people = here.store.audience.subscriptions(asked, here.now, limit=limit, any_state=all)
-    output.rows(people, _listed(here), format, empty="Nobody.")
+    output.rows(people, _listed(here), format, empty="No subscriber matches.")
 
 
 def _listed(here: context.Context) -> Sequence[output.Column]:
@@ -130,7 +131,7 @@ def show(
     ctx: typer.Context, subscriber: WhoArgument, format: FormatOption = output.Format.TABLE
 ) -> None:
     """
-    Show all that is known of one subscriber, but the keys.
+    Show all data of one subscriber, except the keys.
 
     \b
     pushctl subscribers show 1tQ9mX
@@ -146,24 +147,24 @@ def show(
 @app.command("import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help='JSON lines or CSV, plain or gzip; "-": stdin.')],
+    file: Annotated[Path, typer.Argument(help='CSV or JSON lines, plain or gzip; "-": stdin.')],
     site: Annotated[
-        str | None, typer.Option("--site", help="The site of records that name none.")
+        str | None, typer.Option("--site", help="Site for lines without a site.")
     ] = None,
     key: Annotated[
-        str | None, typer.Option("--key", help="The VAPID key of records that name none.")
+        str | None, typer.Option("--key", help="VAPID key for lines without a key.")
     ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Add or update subscribers from a file, of ours or of another tool.
+    Import subscribers from a file of pushctl or of another tool.
 
     \b
     pushctl subscribers import subscribers.jsonl
     pushctl subscribers import onesignal.csv.gz --site shop --key Jv2xY0aB
 
-    Known endpoints are updated, never given other keys. Refused lines are written next
-    to the file with their reasons. Doing it again changes nothing.
+    Known endpoints are updated, but their keys never change. Refused lines are written to
+    a file beside it, with the reasons. You can import a file again without harm.
     """
     from pushctl.jobs.subscribers import files, imports
 
@@ -179,11 +180,11 @@ def import_(
 def _tell(report: "ImportReport", format: output.Format) -> None:
     output.record(report, _IMPORTED, format)
     if report.ignored:
-        output.warn(f"columns that mean nothing here: {', '.join(report.ignored)}")
+        output.warn(f"ignored columns: {', '.join(report.ignored)}")
     for reason, count in report.rejected.most_common(5):
         output.warn(f"{count} refused: {reason}")
     if report.lines and not report.added + report.updated:
-        raise UsageError("not one line could be taken; see the reasons above")
+        raise UsageError("no line could be imported; see the reasons above")
 
 
 @app.command()
@@ -196,39 +197,39 @@ def export(
     segment: SegmentOption = None,
     where: WhereOption = None,
     alias: Annotated[
-        str | None, typer.Option("--alias", help="One person's data, all of it.")
+        str | None, typer.Option("--alias", help="Export all data of one person.")
     ] = None,
     ids: Annotated[
-        Names, typer.Option("--id", help="The same by a browser's id; may be repeated.")
+        Names, typer.Option("--id", help="The same, by a browser's id; may be repeated.")
     ] = None,
     keys: Annotated[
         bool | None,
         typer.Option(
             "--with-keys/--without-keys",
-            help="What is needed to send.  [default: with; without for a person]",
+            help="Include endpoints and keys.  [default: with; without for a person]",
         ),
     ] = None,
     format: Annotated[
-        FileFormat, typer.Option("--format", "-f", help="JSON lines lose nothing.")
+        FileFormat, typer.Option("--format", "-f", help="Output format; JSON keeps everything.")
     ] = FileFormat.JSON,
 ) -> None:
     """
-    Write subscribers to a file: all, or those whom tags and expressions mean.
+    Export subscribers to a file. Tags, segments and expressions filter them.
 
     \b
     pushctl subscribers export -o subscribers.jsonl
     pushctl subscribers export --csv --without-keys --tag VIP > vip.csv
     pushctl subscribers export --alias customer-7 -o ann.json
 
-    In any state. With its keys (and keys/vapid-*.pem) the file takes your subscribers to
-    any other tool; whoever has both can write to them, so keep it like a password. With
-    --alias or --id it is one person's data for that person: one JSON object with
-    everything that the database holds of them.
+    The file has subscribers in every state. With the file and keys/vapid-*.pem, another
+    tool can send to your subscribers, so keep both secret. With --alias or --id you get
+    the data of one person, to give it to that person: one JSON object with everything in
+    the database about them.
     """
     here = context.of(ctx)
     if alias is not None or ids:
         if tag or segment or where or format is FileFormat.CSV:
-            raise UsageError("a person's data is JSON, of nobody else: leave the rest out")
+            raise UsageError("one person's data is JSON: leave out filters and CSV")
         _export_person(here, to, alias, ids or (), keys=bool(keys))
         return
     asked = _audience(here, tag, segment, where)
@@ -261,11 +262,11 @@ def _export_person(
         output.lines([text])
     else:
         exports.write(to, [text])
-        output.say(f"What is known of {counted(len(person), 'browser')} is written to {to}.")
+        output.say(f"The data of {counted(len(person), 'browser')} is written to {to}.")
     if doubtful := personal_data.unsigned(person, alias):
         output.warn(
-            f"{doubtful} of {counted(len(person), 'browser')} claimed to be {alias!r}, which "
-            "your shop never signed. Make sure of it before you hand this out."
+            f"{doubtful} of {counted(len(person), 'browser')} claimed the alias {alias!r}, but "
+            "your shop has not signed it. Check it before you give this file away."
         )
 
 
@@ -281,11 +282,11 @@ def tag_(
     subscribers: WhosArgument = None,
     where: WhereOption = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", help="Take it off after this: 30m, 7d.")
+        str | None, typer.Option("--expires", help="Remove the tag after this time: 30m, 7d.")
     ] = None,
 ) -> None:
     """
-    Put a tag on subscribers.
+    Add a tag to subscribers.
 
     \b
     pushctl subscribers tag "Wholesale" 1tQ9mX alias:customer-7
@@ -318,7 +319,7 @@ def untag(
     where: WhereOption = None,
 ) -> None:
     """
-    Take a tag off subscribers.
+    Remove a tag from subscribers.
 
     \b
     pushctl subscribers untag "Wholesale" 1tQ9mX
@@ -326,16 +327,16 @@ def untag(
     """
     here = context.of(ctx)
     if here.store.tags.find(name) is None:
-        raise NotFoundError(f"there is no tag {name!r}. `pushctl tags list` shows them.")
+        raise NotFoundError(f"there is no tag {name!r}. `pushctl tags list` shows all tags.")
     count = here.store.tags.remove(_meant(here, subscribers, where), name)
-    output.say(f"Taken off {count}.")
+    output.say(f"Removed from {counted(count, 'subscriber')}.")
 
 
 def _meant(here: context.Context, refs: Names, where: Names) -> Sequence[int]:
     from pushctl.jobs.subscribers import audience
 
     if bool(refs) == bool(where):
-        raise UsageError("name subscribers, or an audience with --where")
+        raise UsageError("give subscribers, or an audience with --where")
     asked = _audience(here, None, None, where) if where else None
     return audience.meant(here.store, refs or (), asked, here.now)
 
@@ -349,20 +350,20 @@ def forget(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Erase a person for good: database, inbox and quarantine.
+    Erase a person for good, from database, inbox and quarantine.
 
     \b
     pushctl subscribers forget alias:customer-7 --dry-run
     pushctl subscribers forget alias:customer-7 --yes
 
-    Campaigns keep their figures without the person. Backups and exported files are yours
-    to delete (docs/subscribers.md).
+    Campaigns keep their figures, without the person. Delete backups and exported files
+    yourself (docs/subscribers.md).
     """
     from pushctl.jobs.subscribers import forget
 
     here = context.of(ctx)
     found = len(here.store.subscriptions.find(subscriber))
-    question = f"{counted(found, 'browser')} will be erased for good. Go on?"
+    question = f"{counted(found, 'browser')} will be erased for good. Continue?"
     if dry_run or output.confirm(question, yes):
         done = forget.forget(
             here.store, here.config, here.config.secret(), subscriber, here.now, dry_run=dry_run

@@ -36,19 +36,19 @@ def command(
         bool, typer.Option("--check", help="Fail when sw/ is out of date or too large.")
     ] = False,
     write: Annotated[
-        bool, typer.Option("--write", help="Write sw/ anew, to serve the files yourself.")
+        bool, typer.Option("--write", help="Write sw/ again, to serve the files yourself.")
     ] = False,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show the page's scripts: sizes and integrity.
+    Show the scripts for your pages.
 
     \b
     pushctl sw --csv
 
-    The last column belongs into integrity="..." of a script element. The figures are of
-    what the receiver serves; they change with pushctl.toml and with every release of
-    pushctl. --write gives you the files as they are in this release.
+    The table has the size and the integrity of each script that the receiver serves. Copy
+    the integrity into integrity="..." of a script element. It changes with pushctl.toml
+    and with each release of pushctl. --write gives you the files of this release.
     """
     from pushctl.jobs.project import scripts
 
@@ -92,7 +92,7 @@ def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
     problems = [
         Problem(
             str(file),
-            "is not what pushctl.toml and this release would make",
+            "does not match pushctl.toml and this release",
             "Run `pushctl sw --write`, and put sw/ onto your web site.",
         )
         for file in scripts.stale_scripts(config, anew=True)
@@ -101,8 +101,8 @@ def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
         both = ("pushctl.js", "pushctl-sw.js")
         size = sum(row["gzip"] for row in rows if row["site"] == site and row["file"] in both)
         if size > MAX_SCRIPTS_BYTES:
-            fault = f"page and worker have {size:,} bytes together"
+            fault = f"page script and worker have {size:,} bytes together"
             remedy = f"At most {MAX_SCRIPTS_BYTES:,}: shorten the brand's name and addresses."
             problems.append(Problem(f"sites.{site}", fault, remedy))
     if problems:
-        raise ConfigError("The page's scripts need a look:", problems)
+        raise ConfigError("The scripts for your pages have problems:", problems)

@@ -21,32 +21,33 @@ def command(
     dry_run: DryRunOption = False,
     now: Annotated[
         str | None,
-        typer.Option(help="A dry run at another time: 2026-04-28T10:00:00+02:00."),
+        typer.Option(help="Dry run at another time: 2026-04-28T10:00:00+02:00."),
     ] = None,
     max_seconds: Annotated[
-        float | None, typer.Option(min=1, help="Leave the rest to the next sweep after this.")
+        float | None,
+        typer.Option(min=1, help="Stop after these seconds; the next sweep continues."),
     ] = None,
     ping_url: Annotated[
-        str | None, typer.Option(help="Ask this address afterwards; else sweep.ping_url.")
+        str | None, typer.Option(help="Address to call at the end. Default: sweep.ping_url.")
     ] = None,
     accept_clock: Annotated[
-        bool, typer.Option("--accept-clock", help="The clock leapt, and it is right now.")
+        bool, typer.Option("--accept-clock", help="The clock jumped, and it is correct.")
     ] = False,
 ) -> None:
     """
-    Do all that is due; for cron, every minute.
+    Do all due work. Cron runs it every minute.
 
     \b
     pushctl sweep
     pushctl sweep --dry-run --now 2026-12-24T18:00:00+01:00
     pushctl cron install
 
-    Prints one line when something was done, nothing otherwise. Leaves at once, with exit
-    code 75, while another sweep is at work.
+    It prints one line when it has done something, else nothing. While another sweep is
+    running, it ends at once with exit code 75.
 
-    --dry-run decides on what is known, says what would go out and takes everything back:
-    nothing is sent, drained or remembered. --now is a dry run, too, as if no sweep came
-    before that time: what is due earlier and too late by then expires.
+    --dry-run lists the messages that the sweep would send. Nothing is sent, and nothing
+    changes; the inbox is not read. --now is a dry run too, as if no sweep ran before that
+    time: messages that are due earlier and too late by then expire.
     """
     from pushctl.jobs.sweep import sweep
 
@@ -63,7 +64,7 @@ def command(
 
 def _warn_of_a_set_clock(here: context.Context, dry_run: bool) -> None:
     if here.rehearsed and not dry_run:
-        output.warn("PUSHCTL_NOW sets the clock; what this sweep does is real all the same")
+        output.warn("PUSHCTL_NOW sets the clock, but this sweep really sends messages")
 
 
 def _swept(
@@ -102,7 +103,7 @@ def _show(summary: "Summary", dry_run: bool) -> None:
         rows = ({"who": who, "what": what} for who, what in summary.messages)
         output.rows(rows, _COLUMNS, empty="Nothing would be sent.")
         if str(summary):
-            output.say(f"It would be: {summary}.")
+            output.say(f"The sweep would do: {summary}.")
     elif str(summary):
         output.answer(f"sweep: {summary} ({summary.seconds:.1f} s)")
     for note in (*summary.notes, *summary.remarks):

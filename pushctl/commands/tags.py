@@ -6,7 +6,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
-app = typer.Typer(no_args_is_help=True, help="List the tags and how many have them.")
+app = typer.Typer(no_args_is_help=True, help="List tags and count their subscribers.")
 
 _COLUMNS = (
     output.Column("name", "Tag"),
@@ -19,12 +19,12 @@ _COLUMNS = (
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List all tags, the one that most active subscribers have first.
+    List all tags, the most frequent first.
 
     \b
     pushctl tags list --csv
 
-    Put one on by hand with `pushctl subscribers tag`.
+    To add a tag by hand, use `pushctl subscribers tag`.
     """
     here = context.of(ctx)
     output.rows(here.store.tags.counts(here.now), _COLUMNS, format, empty="No tag yet.")

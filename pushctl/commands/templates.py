@@ -11,7 +11,7 @@ from pushctl.commands.options import FormatOption
 if TYPE_CHECKING:
     from pushctl.jobs.messages.preview import Listed, Preview
 
-app = typer.Typer(no_args_is_help=True, help="List and preview the messages.")
+app = typer.Typer(no_args_is_help=True, help="List and preview message templates.")
 
 _LIST = (
     output.Column("name", "Template"),
@@ -33,18 +33,18 @@ _PREVIEW = tuple(
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List the templates: languages, variants, the size of the largest message.
+    List templates with languages, variants and the size of the largest message.
 
     \b
     pushctl templates list
 
-    A push message holds 3,993 bytes; above 2,640 Firefox on Android may not get it.
+    A push message holds 3,993 bytes. Firefox on Android may not get more than 2,640.
     """
     from pushctl.jobs.messages import preview
 
     found = preview.listed(context.of(ctx).config)
     rows = map(_listing, found)
-    output.rows(rows, _LIST, format, empty="No template yet: `pushctl init` brings some.")
+    output.rows(rows, _LIST, format, empty="No template yet: `pushctl init` creates some.")
     for problem in (problem for one in found for problem in one.problems):
         output.warn(str(problem))
 
@@ -63,26 +63,26 @@ def _listing(one: "Listed") -> dict[str, Any]:
 @app.command()
 def preview(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="A template: a folder of templates/.")],
+    name: Annotated[str, typer.Argument(help="A template: a folder in templates/.")],
     subscriber: Annotated[
         str | None,
-        typer.Option("--for", help="As this subscriber gets it: an id, or alias:NAME."),
+        typer.Option("--for", help="Show it for this subscriber: an id or alias:NAME."),
     ] = None,
     language: Annotated[
-        str | None, typer.Option("--language", help="In this language instead.")
+        str | None, typer.Option("--language", help="Show it in this language.")
     ] = None,
     variant: Annotated[
-        str | None, typer.Option("--variant", help="This variant of an A/B test.")
+        str | None, typer.Option("--variant", help="Show this variant of an A/B test.")
     ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show a message as its receiver will see it, and its size.
+    Show a message as a subscriber will see it, and its size.
 
     \b
     pushctl templates preview abandoned_basket_1 --for alias:customer-17
 
-    Without --for, what isn't known stands as its name.
+    Without --for, a value is shown by its name.
     """
     from pushctl.jobs.messages import preview
 

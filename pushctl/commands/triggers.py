@@ -14,7 +14,7 @@ from pushctl.errors import InputError
 if TYPE_CHECKING:
     from pushctl.jobs.triggers.trial import Tried
 
-app = typer.Typer(no_args_is_help=True, help="Show, pause and try the triggers.")
+app = typer.Typer(no_args_is_help=True, help="Show, pause and test triggers.")
 
 _LIST = (
     output.Column("name", "Trigger"),
@@ -39,7 +39,7 @@ _MESSAGE = (
     output.Column("body", "Text"),
     output.Column("fault", "Can't be written"),
 )
-_NONE = "No trigger yet. docs/triggers.md and pushctl.toml.example have some to begin with."
+_NONE = "No trigger yet. docs/triggers.md and pushctl.toml.example have examples."
 
 NameArgument = Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")]
 
@@ -47,7 +47,7 @@ NameArgument = Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")]
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List the triggers with how many people are enrolled in each.
+    List triggers and count their people by state.
 
     \b
     pushctl triggers list
@@ -63,7 +63,7 @@ def show(
     ctx: typer.Context, name: NameArgument, format: FormatOption = output.Format.TABLE
 ) -> None:
     """
-    Show in words what one trigger says.
+    Show one trigger in plain words.
 
     \b
     pushctl triggers show abandoned_basket_1
@@ -79,12 +79,12 @@ def show(
 @app.command()
 def pause(ctx: typer.Context, name: NameArgument) -> None:
     """
-    Hold a trigger: nothing more goes out until it is resumed.
+    Pause a trigger. It sends nothing until you resume it.
 
     \b
     pushctl triggers pause abandoned_basket_1
 
-    Events still begin and end enrolments meanwhile. What is too late after the pause expires.
+    Events still start and end enrolments. Messages that are too late after the pause expire.
     """
     from pushctl.jobs.triggers import describe
 
@@ -96,7 +96,7 @@ def pause(ctx: typer.Context, name: NameArgument) -> None:
 @app.command()
 def resume(ctx: typer.Context, name: NameArgument) -> None:
     """
-    Let a paused trigger go on; what has become too late expires.
+    Resume a paused trigger. Messages that are too late expire.
 
     \b
     pushctl triggers resume abandoned_basket_1
@@ -105,30 +105,31 @@ def resume(ctx: typer.Context, name: NameArgument) -> None:
 
     here = context.of(ctx)
     describe.pause(here.config, here.store, name, None)
-    output.say(f"{name} goes on with the next sweep.")
+    output.say(f"{name} continues with the next sweep.")
 
 
 @app.command()
 def test(
     ctx: typer.Context,
     name: NameArgument,
-    to: Annotated[str, typer.Option("--for", help="A subscriber: an id, or alias:NAME.")],
+    to: Annotated[str, typer.Option("--for", help="A subscriber: an id or alias:NAME.")],
     given: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A property of the event: total=80 (JSON, else text)."),
+        typer.Option("--set", help="A value of the event: total=80 (JSON or text)."),
     ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Run a trigger for one person through virtual time; nothing is sent or written.
+    Test a trigger for one person. Nothing is sent or changed.
 
     \b
     pushctl triggers test abandoned_basket_1 --for alias:ann --set total=80
 
-    Shows what would happen when, and the messages as this person would read them; what
-    the event doesn't say stands as ‹its name›. Messages count as shown in the minute they
-    go out; everything else is what a sweep would decide, quiet hours and the person's own
-    time zone included. A paused trigger is tried as if it were on.
+    It shows each step with its time, and each message as this person would read it. A
+    value that the event does not have is shown as ‹its name›. Each message counts as
+    shown in the minute that it is sent. Everything else is decided as in a sweep, with
+    quiet hours and the person's own time zone. A paused trigger is tested as if it were
+    on.
     """
     from pushctl.jobs.triggers import describe, trial
 
@@ -141,9 +142,7 @@ def test(
     told = list(trial.told(here.config, here.store, trigger, who, happened, here.now))
     _show_tried(told, format)
     if name in here.store.triggers.paused():
-        output.warn(
-            f"{name} is paused: nothing of this goes out before `pushctl triggers resume`."
-        )
+        output.warn(f"{name} is paused: it sends nothing until `pushctl triggers resume`.")
 
 
 def _show_tried(told: "Sequence[Tried]", format: output.Format) -> None:

@@ -63,6 +63,6 @@ def _text(path: Path) -> str:
 def _unknown(folder: Path, name: str) -> str:
     known = ", ".join(names(folder)) or "none yet"
     return (
-        f"no template is called {name!r} in {folder}. Write one, or name another with "
-        f"--template. There are: {known}."
+        f"there is no template {name!r} in {folder}. Write one, or choose another with "
+        f"--template. Known templates: {known}."
     )

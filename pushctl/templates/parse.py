@@ -95,12 +95,12 @@ def parse(name: str, sources: Mapping[str, str]) -> Parsed:
     plain = {(it.segment, it.language) for it in parsed.texts if it.variant is None}
     for text in parsed.texts:
         if (text.segment, text.language) not in plain:
-            fault = "a variant without the file that it varies"
+            fault = "a variant without its plain file"
             remedy = f"Write {text.file[: -len('.b.toml')]}.toml too."
             parsed.problems.append(Problem(f"templates/{name}/{text.file}", fault, remedy))
     if not any(text.segment is None for text in parsed.texts) and not parsed.problems:
         parsed.problems.append(
-            Problem(f"templates/{name}", "no text for everybody", "Write en.toml.")
+            Problem(f"templates/{name}", "no text for all subscribers", "Write en.toml.")
         )
     return parsed
 
@@ -119,7 +119,7 @@ class _File:
             line = re.search(r"at line ([0-9]+)", str(error))
             self.problem(
                 f"not valid TOML: {error}",
-                "Put texts in quotes, one key a line.",
+                "Put texts in quotes, one key per line.",
                 int(line[1]) if line else len(source.splitlines()),
             )
         self.keep(self.table, keys)
@@ -167,7 +167,7 @@ class _File:
         url = slot.rpartition(":")[2] in _URLS
         control = _CONTROL.search(source)
         if control:
-            fault = f"{key} holds a control character (U+{ord(control[0]):04X})"
+            fault = f"{key} has a control character (U+{ord(control[0]):04X})"
             self.problem(fault, "Remove it.", line)
         elif not any(mark in source for mark in ("{{", "{%", "{#")):
             return Part(slot, source, None)
@@ -221,8 +221,8 @@ def _settings(parsed: Parsed, main: _File) -> None:
     own = table.get("values", {})
     for key in own:
         if not key.isidentifier() or key in ("subscriber", "attributes", "site", "campaign"):
-            remedy = "Take another name of letters, digits and _."
-            main.problem(f"values: {key!r} can't be a name here", remedy, main.line(key))
+            remedy = "Use another name of letters, digits and _."
+            main.problem(f"values: {key!r} can't be used as a name", remedy, main.line(key))
     parsed.values = {key: values.clean(value) for key, value in own.items()}
 
 
@@ -241,7 +241,7 @@ def _common(parsed: Parsed, main: _File) -> dict[str, Part]:
         name = action.get("action", "")
         if not _ACTION.fullmatch(name) or f"action:{name}:title" in parts:
             remedy = "Give each a name of its own: action = 'open'."
-            main.problem(f"an action is called {name!r}", remedy, main.line("actions"))
+            main.problem(f"an action has the name {name!r}", remedy, main.line("actions"))
             continue
         parts[f"action:{name}:title"] = Part(f"action:{name}:title", None, None)
         for key in ("url", "icon"):
@@ -257,7 +257,7 @@ def _text(parsed: Parsed, file: str, source: str, common: Mapping[str, Part]) ->
     language = languages.canonical(match["language"]) if match else None
     if match is None or language is None:
         remedy = "Name it by its language: en.toml, pt-BR.toml, en.b.toml, <segment>/en.toml."
-        read.problem("no text file by its name", remedy)
+        read.problem("the file name is not a language", remedy)
         return
     if read.broken:
         return
@@ -285,7 +285,7 @@ def _labels(read: _File, labels: Mapping[str, Any], parts: dict[str, Part]) -> N
     wanted = [slot.split(":")[1] for slot in parts if slot.endswith(":title")]
     for name, label in labels.items():
         if name not in wanted:
-            remedy = "Add it to actions in message.toml, or drop it here."
+            remedy = "Add it to actions in message.toml, or remove it here."
             read.problem(f"actions: message.toml has no {name!r}", remedy, read.line(name))
         elif isinstance(label, str):
             slot = f"action:{name}:title"
@@ -301,4 +301,4 @@ def _labels(read: _File, labels: Mapping[str, Any], parts: dict[str, Part]) -> N
 def _nearest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), 1)
     listed = ", ".join(sorted(known))
-    return f"Did you mean {close[0]!r}?" if close else f"There are: {listed}."
+    return f"Did you mean {close[0]!r}?" if close else f"Known names: {listed}."

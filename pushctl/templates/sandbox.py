@@ -41,13 +41,13 @@ _PASSES = (
 )  # fmt: skip
 
 _SAYS = {
-    nodes.Call: "templates call nothing; use a filter: {{ name|upper }}",
-    nodes.Mod: "% is not offered here",
-    nodes.Pow: "** is not offered here",
-    nodes.Include: "a template includes no other file",
-    nodes.Import: "a template includes no other file",
-    nodes.FromImport: "a template includes no other file",
-    nodes.Extends: "a template includes no other file",
+    nodes.Call: "templates can't call functions; use a filter: {{ name|upper }}",
+    nodes.Mod: "% is not allowed here",
+    nodes.Pow: "** is not allowed here",
+    nodes.Include: "a template can't include another file",
+    nodes.Import: "a template can't include another file",
+    nodes.FromImport: "a template can't include another file",
+    nodes.Extends: "a template can't include another file",
 }
 
 _TESTS = frozenset({"defined", "undefined", "none", "string", "number", "odd", "even", "in"})
@@ -223,17 +223,17 @@ def _check(tree: nodes.Template) -> None:
         line = node.lineno
         if not isinstance(node, (*_PASSES, nodes.Helper)) or type(node) in _SAYS:
             name = type(node).__name__.lower()
-            raise Refused(_SAYS.get(type(node), f"{name!r} is not offered here"), line)
+            raise Refused(_SAYS.get(type(node), f"{name!r} is not allowed here"), line)
         if isinstance(node, nodes.Filter) and (
             node.node is None or node.name not in filters.OFFERED
         ):
-            raise Refused(f"no filter is called {node.name!r}", line)
+            raise Refused(f"there is no filter {node.name!r}", line)
         if isinstance(node, nodes.Test) and node.name not in _TESTS:
-            raise Refused(f"no test is called {node.name!r}", line)
+            raise Refused(f"there is no test {node.name!r}", line)
         if isinstance(node, nodes.For) and node.recursive:
             raise Refused("loops can't be recursive", line)
         if isinstance(node, nodes.Name) and node.name in _JINJAS:
-            raise Refused(f"{node.name!r} is not offered here", line)
+            raise Refused(f"{node.name!r} is not allowed here", line)
         # Lists that name lists that name lists: as deep as one likes, and compared whole.
         if isinstance(node, nodes.Assign) and (node.find(nodes.List) or node.find(nodes.Tuple)):
             raise Refused("set takes one value, not a list", line)

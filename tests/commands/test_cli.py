@@ -244,10 +244,10 @@ def test_the_console_script_is_this_program() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("send --limit x", "Invalid value for '--limit': it takes a number."),
-        ("sweep --max-seconds x", "Invalid value for '--max-seconds': it takes a number."),
+        ("send --limit x", "Invalid value for '--limit': it must be a number."),
+        ("sweep --max-seconds x", "Invalid value for '--max-seconds': it must be a number."),
         ("stats subscribers --every year", "'year' is not one of 'day', 'week', 'month'."),
-        ("demo --visitors 3", "it takes what is greater than or equal to 12."),
+        ("demo --visitors 3", "it must be greater than or equal to 12."),
     ],
 )
 def test_a_wrong_value_is_answered_in_plain_words(words: str, said: str) -> None:
@@ -272,8 +272,8 @@ def test_an_old_locale_costs_no_letter_in_a_pipe_and_no_answer_on_a_terminal(
     ("error", "remedy"),
     [
         (PermissionError(13, "Permission denied", "/srv/shop"), "permissions"),
-        (OSError(28, "No space left on device"), "Make room"),
-        (NotADirectoryError(20, "Not a directory", "/etc/hosts/x"), "name another place"),
+        (OSError(28, "No space left on device"), "Free some space there"),
+        (NotADirectoryError(20, "Not a directory", "/etc/hosts/x"), "give another path"),
     ],
 )
 def test_what_the_machine_refuses_is_no_bug(

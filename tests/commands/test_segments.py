@@ -113,7 +113,7 @@ def test_an_audience_is_counted_before_it_is_saved(project: Path) -> None:
         (["segments", "count", "--where", "tag('x"], 2, "quote is never closed"),
         (["segments", "count", "nope"], 4, "no segment is called 'nope'"),
         (["segments", "show", "nope"], 4, "vip"),
-        (["templates", "preview", "nope"], 4, "There are: hello"),
+        (["templates", "preview", "nope"], 4, "Known templates: hello"),
         (["templates", "preview", "hello", "--for", "alias:x"], 4, "no subscriber"),
         (["templates", "preview", "hello", "--variant", "z"], 4, "no variant 'z'"),
     ],

@@ -146,7 +146,7 @@ def test_a_signal_stops_in_good_order_and_resume_goes_on(
     process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
-    assert b"To go on: pushctl campaigns resume 'x'" in err
+    assert b"To continue: pushctl campaigns resume 'x'" in err
     counts = field.counts(field.store.campaigns.get("x"))
     assert set(counts) == {"accepted", "planned"}, "nothing is in doubt"
     service.play([])

@@ -54,7 +54,7 @@ def test_after_an_error_it_is_said_that_the_campaign_stands(field: Field) -> Non
     with lock.hold(deliver.lock_path(field.store, 1), "a sweep"):
         run = pushctl(*SEND, "--name", "x", cwd=folder)
     assert run.code == 75, run.err
-    assert "x stands, 5 wait: the next sweep goes on with it" in run.err
+    assert "x is saved, 5 wait: the next sweep continues it" in run.err
     assert "pushctl campaigns cancel 'x'" in run.err
 
 

@@ -63,7 +63,7 @@ def test_a_person_gets_their_data(folder: Path) -> None:
     assert done.err == ""
 
     kept = pushctl("subscribers", "export", "--alias", "c3", "-o", "c3.json", cwd=folder)
-    assert "What is known of 1 browser is written to c3.json." in kept.err
+    assert "The data of 1 browser is written to c3.json." in kept.err
     assert json.loads((folder / "c3.json").read_text())["browsers"] == [browser]
     assert (folder / "c3.json").stat().st_mode & 0o777 == 0o600
 
@@ -72,15 +72,19 @@ def test_a_person_gets_their_data(folder: Path) -> None:
     ("arguments", "code", "text"),
     [
         (["show", "nobody"], 4, "no subscriber is called"),
-        (["tag", "x"], 2, "name subscribers, or an audience"),
-        (["tag", "x", "alias:c1", "--where", "everyone"], 2, "name subscribers, or"),
+        (["tag", "x"], 2, "give subscribers, or an audience"),
+        (["tag", "x", "alias:c1", "--where", "everyone"], 2, "give subscribers, or"),
         (["untag", "never was", "alias:c1"], 4, "there is no tag"),
         (["import", "none.csv"], 2, "can't be read"),
         (["import", "people.jsonl", "--site", "x"], 2, "no site is called"),
         (["list", "--where", "country ="], 2, "country ="),
         (["export", "--alias", "nobody"], 4, "no subscriber is called"),
-        (["export", "--alias", "c1", "--csv"], 2, "is JSON, of nobody else"),
-        (["export", "--alias", "c1", "--tag", "VIP"], 2, "is JSON, of nobody else"),
+        (["export", "--alias", "c1", "--csv"], 2, "data is JSON: leave out filters and CSV"),
+        (
+            ["export", "--alias", "c1", "--tag", "VIP"],
+            2,
+            "data is JSON: leave out filters and CSV",
+        ),
         (["forget", "alias:c1"], 2, "--yes"),
         (["forget", "nobody", "--yes"], 4, "no subscriber"),
     ],
@@ -98,7 +102,7 @@ def test_a_file_without_one_right_line_is_a_failure(folder: Path) -> None:
     (folder / "rubbish.jsonl").write_text("{}\n{}\n")
     done = pushctl("subscribers", "import", "rubbish.jsonl", cwd=folder)
     assert done.code == 2
-    assert "not one line could be taken" in done.err
+    assert "no line could be imported" in done.err
 
 
 def test_exporting_and_forgetting(folder: Path) -> None:
@@ -116,7 +120,7 @@ def test_exporting_and_forgetting(folder: Path) -> None:
 
 def test_an_empty_inbox_is_told_on_stderr(folder: Path) -> None:
     done = pushctl("import", cwd=folder)
-    assert (done.code, done.out, done.err) == (0, "", "Nothing was waiting.\n")
+    assert (done.code, done.out, done.err) == (0, "", "There was nothing to import.\n")
 
 
 def test_reading_from_a_pipe(folder: Path) -> None:

@@ -104,7 +104,7 @@ def language(value: str) -> Verdict:
     script, region = (match["script"] or "").title(), (match["region"] or "").upper()
     right = match["language"].lower() + script + region
     if value != right:
-        return f"is {value!r}, not spelled as browsers do", f"Write {right!r}."
+        return f"is {value!r}, not written as browsers write it", f"Write {right!r}."
     return None
 
 
@@ -116,7 +116,7 @@ def timezone(value: str) -> Verdict:
     except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         known = zoneinfo.available_timezones()
         near = get_close_matches(value, known, n=1) or ["Europe/Berlin"]
-        return f"is {value!r}, which is no time zone", f"Write it like {near[0]!r}."
+        return f"is {value!r}, not a time zone", f"Write it like {near[0]!r}."
     return None
 
 
@@ -146,13 +146,13 @@ def network(value: str) -> Verdict:
 def log_form(value: str) -> Verdict:
     if value in ("text", "json"):
         return None
-    return f"is {value!r}, which is no form of a log", "Write 'text' or 'json'."
+    return f"is {value!r}, not a log format", "Write 'text' or 'json'."
 
 
 def encoder(value: str) -> Verdict:
     if value in ENCODERS:
         return None
-    return f"is {value!r}, which is no encoder", f"Write one of {', '.join(ENCODERS)}."
+    return f"is {value!r}, not an encoder", f"Write one of {', '.join(ENCODERS)}."
 
 
 def push_host(value: str) -> Verdict:
@@ -170,7 +170,7 @@ def loopback(pair: tuple[str, str]) -> Verdict:
     """A name that is dialled on this machine: never anywhere else."""
     name, target = pair
     if not re.fullmatch(rf"{_HOST}{_PORT}", name, re.ASCII):
-        return f"{name!r} is no host name", "Write it like 'push.example:443'."
+        return f"{name!r} is not a host name", "Write it like 'push.example:443'."
     match = _LOOPBACK.fullmatch(target)
     if match and not _port_is_wrong(match):
         return None
@@ -205,10 +205,10 @@ def named(pair: tuple[str, Any]) -> Verdict:
     name, _ = pair
     if _NAME.fullmatch(name):
         return None
-    return "is not a usable name", "Use small letters, digits, '-' and '_', up to 64."
+    return "is not a usable name", "Use small letters, digits, '-' and '_', at most 64."
 
 
 def sites(value: Mapping[str, Any] | Collection[str]) -> Verdict:
     if value:
         return None
-    return "holds no site", "Write [sites.shop] and its origin below it."
+    return "has no site", "Write [sites.shop] and its origin below it."

@@ -93,7 +93,7 @@ class _Reader:
         known = {each.name: each for each in fields(kind) if not each.metadata.get("given")}
         for key in value:
             if key not in known:
-                self.fault((*path, key), "no setting is called that", meant(key, known))
+                self.fault((*path, key), "there is no such setting", meant(key, known))
         read = {
             name: self._field(each, hints[name], value, (*path, name))
             for name, each in known.items()
@@ -153,7 +153,7 @@ def meant(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
     near = get_close_matches(name, list(known), n=1)
     if near:
         return f"Did you mean {near[0]}?"
-    return f"Known here: {', '.join(sorted(known))}."
+    return f"Known names: {', '.join(sorted(known))}."
 
 
 def structure(kind: type[T], value: Any, path: Path = ()) -> tuple[T | None, list[Fault]]:

@@ -73,7 +73,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     before = contents(tmp_path)
     shown = pushctl("init", str(tmp_path))
     assert shown.code == 0
-    assert "was there, unchanged" in shown.err
+    assert "exists already, unchanged" in shown.err
     after = contents(tmp_path)
     after.pop(tmp_path / "pushctl.db-wal", None)
     after.pop(tmp_path / "pushctl.db-shm", None)
@@ -157,7 +157,7 @@ def test_on_a_terminal_the_person_is_asked(tmp_path: Path) -> None:
         TZ="Asia/Kathmandu",
     )
     assert shown.code == 0, shown.out
-    assert "Where are your pages?" in shown.out
+    assert "What is the address of your web site?" in shown.out
     found = tomllib.loads((tmp_path / "pushctl.toml").read_text("utf-8"))
     assert found["contact"] == "mailto:ada@shop.example"
     assert found["sites"]["shop"]["language"] == "en"
