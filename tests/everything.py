@@ -40,7 +40,7 @@ def main() -> int:
             mypy = subprocess.Popen([_BIN / "mypy"], cwd=ROOT, stdout=output, stderr=output)
         codes = [subprocess.call(check, cwd=ROOT) for check in _CHECKS]
         variables = {**os.environ, "PUSHCTL_TEST_SECONDS": str(seconds)}
-        together = ["-n", str(PROCESSES), "--dist", "loadgroup", "-m", "not alone"]
+        together = ["-n", str(PROCESSES), "--no-loadscope-reorder", "-m", "not alone"]
         codes.append(_pytest(together, variables))
         codes.append(mypy.wait())
         print(types.read_text(), end="", flush=True)

@@ -185,3 +185,11 @@ def test_the_texts_speak_of_the_project_alone() -> None:
         for match in wrong.finditer(file.read_text("utf-8", "replace"))
     ]
     assert found == []
+
+
+def test_the_plan_names_files_that_are_there() -> None:
+    page = (ROOT / "docs/architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z_][a-z_./-]*\.(?:py|js|toml|md|lark))`", page))
+    places = [ROOT, ROOT / "pushctl", *(p for p in (ROOT / "pushctl").rglob("*") if p.is_dir())]
+    missing = [name for name in named if not any((place / name).exists() for place in places)]
+    assert missing == []

@@ -10,8 +10,6 @@ import pytest
 
 from tests.faults.kill import Figures, kill_often
 
-pytestmark = pytest.mark.alone
-
 KILLS = 5
 
 

@@ -8,8 +8,6 @@ import pytest
 
 from tests.faults.kill_ingest import run
 
-pytestmark = pytest.mark.alone
-
 KILLS = 6
 
 

@@ -10,8 +10,6 @@ import pytest
 
 from tests.faults.kill_receiver import kill_often
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_missing_after_kills(tmp_path: Path, seed: int) -> None:

@@ -4,8 +4,6 @@ import pytest
 
 from tests.faults import kill_sweep
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.mark.slow
 def test_killed_sweeps_remind_nobody_twice_and_forget_nobody(seed: int) -> None:

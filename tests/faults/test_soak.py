@@ -13,13 +13,13 @@ from tests.faults.soak_watch import slope
 
 pytestmark = pytest.mark.alone
 
-WARM_UP = 20.0  # seconds
-SMALL = Load(people=4_000, workers=2, window=25, sprint=0.8 * WARM_UP)
+WARM_UP = 24.0  # seconds
+SMALL = Load(people=6_000, workers=2, window=50, sprint=0.8 * WARM_UP)
 
 
 @pytest.mark.slow
 def test_faults_leave_memory_and_handles_as_they_were(tmp_path: Path, seed: int) -> None:
-    figures = soak(tmp_path, seconds=40, warm_up=WARM_UP, load=SMALL, seed=seed)
+    figures = soak(tmp_path, seconds=45, warm_up=WARM_UP, load=SMALL, seed=seed)
     assert figures.holds, figures
     assert figures.messages > 5_000
     assert figures.outcomes["in_doubt"] > 0, "no fault struck"

@@ -70,9 +70,11 @@ def end(process: "subprocess.Popen[bytes]", patience: float = 5.0) -> None:
 
 def wait_until(ready: Callable[[], T | None], what: str, patience: float = 15.0) -> T:
     """Return what *ready* gives once it is something; BrowserError after *patience* s."""
-    deadline = time.monotonic() + patience
+    deadline, pause = time.monotonic() + patience, 0.005
     while not (found := ready()):
         if time.monotonic() > deadline:
             raise BrowserError(f"no {what} within {patience:.0f} seconds")
-        time.sleep(0.01)
+        time.sleep(pause)
+        # Asking a browser costs it more time than what is waited for may take.
+        pause = min(1.3 * pause, 0.05)
     return found
