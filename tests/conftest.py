@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 
 from pushctl.store import Store
-from tests.support import ROOT, database
+from tests.support import ROOT, database, posting, sending, shop
 
 _SECONDS: Counter[str] = Counter()
 
@@ -56,6 +56,26 @@ def store(tmp_path: Path) -> Iterator[Store]:
                 "INSERT INTO sites (name, origin) VALUES ('shop', 'https://shop.example')"
             )
         yield opened
+
+
+@pytest.fixture
+def sender(tmp_path: Path) -> Iterator[sending.Field]:
+    """A project that can send; nobody is in it, and no push service answers."""
+    made = sending.field(tmp_path)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def inbox_project(tmp_path: Path, store: Store) -> posting.Project:
+    """A project whose inbox browsers post to (``posting.Browser``)."""
+    return posting.make_project(tmp_path, store)
+
+
+@pytest.fixture
+def swept_shop(tmp_path: Path, store: Store) -> shop.Shop:
+    """A shop with a basket trigger, and a postman who takes every message."""
+    return shop.Shop(tmp_path, store)
 
 
 @pytest.fixture

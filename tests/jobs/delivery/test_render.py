@@ -1,10 +1,8 @@
 """ClaimedRow rows become letters; what is the same for many is rendered once."""
 
-from pathlib import Path
 from typing import Any
 
 import orjson
-import pytest
 
 from pushctl.jobs.delivery.render import MAX_FRAMES, Renderer
 from pushctl.rules import tokens
@@ -14,16 +12,11 @@ from tests.support import HOUR, NOON, sending
 from tests.support.sending import Field
 
 
-@pytest.fixture
-def field(tmp_path: Path) -> Field:
-    return sending.field(tmp_path)
-
-
-def claimed(field: Field, count: int, **freeze: Any) -> tuple[Renderer, list[ClaimedRow]]:
-    campaign = field.freeze(**freeze)
-    rows, _ = field.store.deliveries.claim_fresh(campaign.id, 0, count, NOON)
+def claimed(sender: Field, count: int, **freeze: Any) -> tuple[Renderer, list[ClaimedRow]]:
+    campaign = sender.freeze(**freeze)
+    rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, count, NOON)
     template = Template.from_sources(campaign.template, campaign.sources)
-    return Renderer(campaign, template, field.config, frozenset({field.key})), rows
+    return Renderer(campaign, template, sender.config, frozenset({sender.key})), rows
 
 
 def rendered(renderer: Renderer) -> int:
@@ -32,42 +25,42 @@ def rendered(renderer: Renderer) -> int:
     return sum(len(group._frames) for group in groups.values())
 
 
-def test_one_text_for_all_is_rendered_once(field: Field) -> None:
-    field.people(50)
-    renderer, rows = claimed(field, 50)
+def test_one_text_for_all_is_rendered_once(sender: Field) -> None:
+    sender.people(50)
+    renderer, rows = claimed(sender, 50)
     items, without = renderer.render(rows, NOON)
     assert (len(items), without, rendered(renderer)) == (50, [], 1)
 
 
-def test_the_token_alone_is_each_receivers_own(field: Field) -> None:
-    field.people(2)
-    renderer, rows = claimed(field, 2)
+def test_the_token_alone_is_each_receivers_own(sender: Field) -> None:
+    sender.people(2)
+    renderer, rows = claimed(sender, 2)
     items, _ = renderer.render(rows, NOON)
     messages = [orjson.loads(item.letter.payload) for item in items]
     found = [message["notification"]["data"].pop("pushctl") for message in messages]
-    secret = field.config.secret()
+    secret = sender.config.secret()
     assert [tokens.read_message_token(secret, token) for token in found] == [
         row.id for row in rows
     ]
     assert messages[0] == messages[1]
 
 
-def test_equal_values_share_a_rendering_and_others_do_not(field: Field) -> None:
-    sending.template(field.config.folder, "city", title="Hi {{ attributes.n }}", body="x")
+def test_equal_values_share_a_rendering_and_others_do_not(sender: Field) -> None:
+    sending.template(sender.config.folder, "city", title="Hi {{ attributes.n }}", body="x")
     values: list[Any] = [1, 1, 1.5, "1", True]
-    for row, value in zip(field.people(5), values, strict=True):
-        field.store.subscriptions.describe(row, {"n": value})
-    renderer, rows = claimed(field, 5, template="city")
+    for row, value in zip(sender.people(5), values, strict=True):
+        sender.store.subscriptions.describe(row, {"n": value})
+    renderer, rows = claimed(sender, 5, template="city")
     items, _ = renderer.render(rows, NOON)
     titles = [orjson.loads(it.letter.payload)["notification"]["title"] for it in items]
     assert titles == ["Hi 1", "Hi 1", "Hi 1.5", "Hi 1", "Hi True"]
     assert rendered(renderer) == 4
 
 
-def test_many_different_texts_do_not_fill_the_memory(field: Field) -> None:
-    sending.template(field.config.folder, "own", title="{{ subscriber.id }}", body="x")
-    field.people(3)
-    renderer, rows = claimed(field, 3, template="own")
+def test_many_different_texts_do_not_fill_the_memory(sender: Field) -> None:
+    sending.template(sender.config.folder, "own", title="{{ subscriber.id }}", body="x")
+    sender.people(3)
+    renderer, rows = claimed(sender, 3, template="own")
     many = [
         row._replace(id=number, public_id=str(number))
         for number in range(2 * MAX_FRAMES)
@@ -77,16 +70,16 @@ def test_many_different_texts_do_not_fill_the_memory(field: Field) -> None:
     assert rendered(renderer) <= MAX_FRAMES + 1
 
 
-def test_the_letter_asks_for_what_is_left_of_the_messages_life(field: Field) -> None:
-    field.people(1)
-    renderer, rows = claimed(field, 1, ttl="2h", urgency="high")
+def test_the_letter_asks_for_what_is_left_of_the_messages_life(sender: Field) -> None:
+    sender.people(1)
+    renderer, rows = claimed(sender, 1, ttl="2h", urgency="high")
     (item,), _ = renderer.render(rows, NOON + HOUR)
     assert (item.letter.ttl, item.letter.urgency) == (3600, "high")
 
 
-def test_an_unknown_key_and_an_unknown_site_are_told(field: Field) -> None:
-    field.people(1)
-    renderer, (row,) = claimed(field, 1)
+def test_an_unknown_key_and_an_unknown_site_are_told(sender: Field) -> None:
+    sender.people(1)
+    renderer, (row,) = claimed(sender, 1)
     strange = [row._replace(key_id="other"), row._replace(site="closed")]
     items, without = renderer.render(strange, NOON)
     assert items == []

@@ -1,6 +1,5 @@
 """Figures: each is a query, and the two click rates are never mixed."""
 
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,23 +10,18 @@ from pushctl.model import InteractionKind, SubscriptionState
 from pushctl.rules.figures import campaigns
 from pushctl.store.deliveries import FinishedRow
 from pushctl.store.interactions import Interaction
-from tests.support import DAY, HOUR, MINUTE, NOON, sending
+from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.sending import Field
 
 UTC = ZoneInfo("UTC")
 
 
-@pytest.fixture
-def field(tmp_path: Path) -> Field:
-    return sending.field(tmp_path)
-
-
-def sent(field: Field, name: str, accepted: int, gone: int = 0) -> list[int]:
+def sent(sender: Field, name: str, accepted: int, gone: int = 0) -> list[int]:
     """Freeze a campaign, book outcomes, and return its deliveries."""
-    made = field.freeze(name=name)
-    rows, _ = field.store.deliveries.claim_fresh(made.id, 0, 1000, NOON)
+    made = sender.freeze(name=name)
+    rows, _ = sender.store.deliveries.claim_fresh(made.id, 0, 1000, NOON)
     statuses = ["accepted"] * accepted + ["gone"] * gone
-    field.store.deliveries.finish(
+    sender.store.deliveries.finish(
         (
             FinishedRow(row.id, status, http_status=201, language="en")
             for status, row in zip(statuses, rows, strict=False)
@@ -37,135 +31,135 @@ def sent(field: Field, name: str, accepted: int, gone: int = 0) -> list[int]:
     return [row.id for row in rows]
 
 
-def reported(field: Field, kind: str, deliveries: list[int], times: int = 1) -> None:
+def reported(sender: Field, kind: str, deliveries: list[int], times: int = 1) -> None:
     for delivery in deliveries:
         for number in range(times):
             key = f"{delivery}-{kind}-{number}"
             one = Interaction(delivery, InteractionKind(kind), None, NOON, key)
-            field.store.interactions.add(one)
+            sender.store.interactions.add(one)
 
 
-def test_the_funnel_counts_people_and_clicks_apart(field: Field) -> None:
-    field.people(10)
-    rows = sent(field, "sale", accepted=8, gone=2)
-    reported(field, "shown", rows[:5])
-    reported(field, "clicked", rows[:2], times=3)
-    (figures,) = report.funnel(field.store)
+def test_the_funnel_counts_people_and_clicks_apart(sender: Field) -> None:
+    sender.people(10)
+    rows = sent(sender, "sale", accepted=8, gone=2)
+    reported(sender, "shown", rows[:5])
+    reported(sender, "clicked", rows[:2], times=3)
+    (figures,) = report.funnel(sender.store)
     assert (figures["planned"], figures["accepted"], figures["gone"]) == (10, 8, 2)
     assert (figures["shown"], figures["clicked"], figures["clicks"]) == (5, 2, 6)
     assert figures["ctr"] == 2 / 8
     assert figures["ctr_shown"] == 2 / 5
 
 
-def test_a_click_proves_that_the_message_was_shown(field: Field) -> None:
-    field.people(4)
-    rows = sent(field, "sale", accepted=4)
-    reported(field, "shown", rows[:1])
-    reported(field, "clicked", rows[1:3])
-    (figures,) = report.funnel(field.store, "sale")
+def test_a_click_proves_that_the_message_was_shown(sender: Field) -> None:
+    sender.people(4)
+    rows = sent(sender, "sale", accepted=4)
+    reported(sender, "shown", rows[:1])
+    reported(sender, "clicked", rows[1:3])
+    (figures,) = report.funnel(sender.store, "sale")
     assert (figures["shown"], figures["clicked"], figures["ctr_shown"]) == (3, 2, 2 / 3)
 
 
-def test_nothing_accepted_has_no_rate(field: Field) -> None:
-    field.people(1)
-    sent(field, "sale", accepted=0)
-    (figures,) = report.funnel(field.store)
-    (listed,) = report.funnel(field.store, table=campaigns.LIST)
+def test_nothing_accepted_has_no_rate(sender: Field) -> None:
+    sender.people(1)
+    sent(sender, "sale", accepted=0)
+    (figures,) = report.funnel(sender.store)
+    (listed,) = report.funnel(sender.store, table=campaigns.LIST)
     assert (figures["ctr"], figures["ctr_shown"], listed["waiting"]) == (None, None, 1)
 
 
-def test_the_sum_of_states_is_what_was_planned(field: Field) -> None:
-    field.people(9)
-    sent(field, "sale", accepted=5, gone=2)
+def test_the_sum_of_states_is_what_was_planned(sender: Field) -> None:
+    sender.people(9)
+    sent(sender, "sale", accepted=5, gone=2)
     states = ("accepted", "gone", "rejected", "expired", "skipped", "in_doubt", "waiting")
-    (row,) = field.store.reports.funnel(("planned", *states))
+    (row,) = sender.store.reports.funnel(("planned", *states))
     assert sum(row[state] for state in states) == row["planned"] == 9
 
 
-def test_one_campaigns_figures_equal_its_line_in_the_list(field: Field) -> None:
-    field.people(6)
+def test_one_campaigns_figures_equal_its_line_in_the_list(sender: Field) -> None:
+    sender.people(6)
     for name in ("first", "second"):
-        rows = sent(field, name, accepted=6)
-        reported(field, "shown", rows[:4])
-        reported(field, "clicked", rows[:1], times=2)
-    for row in report.funnel(field.store):
-        assert report.funnel(field.store, row["name"]) == [row]
+        rows = sent(sender, name, accepted=6)
+        reported(sender, "shown", rows[:4])
+        reported(sender, "clicked", rows[:1], times=2)
+    for row in report.funnel(sender.store):
+        assert report.funnel(sender.store, row["name"]) == [row]
 
 
-def test_totals_add_counts_and_not_rates(field: Field) -> None:
-    field.people(4)
-    reported(field, "clicked", sent(field, "first", accepted=4)[:1])
-    sent(field, "second", accepted=4)
-    total = report.totals(report.funnel(field.store))
+def test_totals_add_counts_and_not_rates(sender: Field) -> None:
+    sender.people(4)
+    reported(sender, "clicked", sent(sender, "first", accepted=4)[:1])
+    sent(sender, "second", accepted=4)
+    total = report.totals(report.funnel(sender.store))
     assert (total["accepted"], total["clicked"], total["ctr"]) == (8, 1, 1 / 8)
 
 
-def test_details_split_by_language_browser_button_and_reason(field: Field) -> None:
-    field.people(3)
-    rows = sent(field, "sale", accepted=3)
+def test_details_split_by_language_browser_button_and_reason(sender: Field) -> None:
+    sender.people(3)
+    rows = sent(sender, "sale", accepted=3)
     action = Interaction(rows[0], InteractionKind.CLICKED, "open", NOON, "x")
-    field.store.interactions.add(action)
-    found = {(row["by"], row["value"]): row for row in report.details(field.store, "sale")}
+    sender.store.interactions.add(action)
+    found = {(row["by"], row["value"]): row for row in report.details(sender.store, "sale")}
     assert found["language", "en"]["clicked"] == 1
     assert found["browser", None]["planned"] == 3
     assert found["button", "open"]["clicks"] == 1
     assert found["reason", "accepted"]["planned"] == 3
 
 
-def test_an_unknown_campaign_is_not_found(field: Field) -> None:
+def test_an_unknown_campaign_is_not_found(sender: Field) -> None:
     with pytest.raises(NotFoundError):
-        report.details(field.store, "nothing")
+        report.details(sender.store, "nothing")
 
 
 # --- growth --------------------------------------------------------------------------
 
 
-def mark(field: Field, rows: list[int], state: str, at: int) -> None:
-    field.store.subscriptions.mark(rows, SubscriptionState(state), "why", at)
+def mark(sender: Field, rows: list[int], state: str, at: int) -> None:
+    sender.store.subscriptions.mark(rows, SubscriptionState(state), "why", at)
 
 
-def test_growth_is_new_less_lost_and_churn_is_lost_of_those_there(field: Field) -> None:
-    old = field.people(10, now=NOON - 3 * DAY)
-    field.people(5, first=20, now=NOON)
-    mark(field, old[:2], "unsubscribed", NOON)
-    mark(field, old[2:3], "gone", NOON)
-    today, yesterday, *_ = report.growth(field.store, NOON + HOUR, UTC, last=5)
+def test_growth_is_new_less_lost_and_churn_is_lost_of_those_there(sender: Field) -> None:
+    old = sender.people(10, now=NOON - 3 * DAY)
+    sender.people(5, first=20, now=NOON)
+    mark(sender, old[:2], "unsubscribed", NOON)
+    mark(sender, old[2:3], "gone", NOON)
+    today, yesterday, *_ = report.growth(sender.store, NOON + HOUR, UTC, last=5)
     assert (today["active"], today["new"], today["lost"], today["net"]) == (10, 5, 3, 2)
     assert (today["unsubscribed"], today["gone"]) == (2, 1)
     assert today["churn"] == 3 / 10
     assert (yesterday["active"], yesterday["net"], yesterday["churn"]) == (10, 0, 0.0)
 
 
-def test_of_the_new_ones_those_count_as_real_that_showed_something(field: Field) -> None:
-    rows = field.people(5, now=NOON)
-    field.store.subscriptions.verify(rows[0], NOON + DAY)
-    today, yesterday = report.growth(field.store, NOON + 2 * DAY, UTC, last=3)[1:]
+def test_of_the_new_ones_those_count_as_real_that_showed_something(sender: Field) -> None:
+    rows = sender.people(5, now=NOON)
+    sender.store.subscriptions.verify(rows[0], NOON + DAY)
+    today, yesterday = report.growth(sender.store, NOON + 2 * DAY, UTC, last=3)[1:]
     assert (yesterday["new"], yesterday["shown"], yesterday["net"]) == (5, 1, 5)
     assert (today["new"], today["shown"]) == (0, 0)
 
 
-def test_nobody_is_lost_twice(field: Field) -> None:
-    rows = field.people(1, now=NOON - DAY)
-    mark(field, rows, "gone", NOON)
-    mark(field, rows, "unsubscribed", NOON + MINUTE)
-    today, *_ = report.growth(field.store, NOON + HOUR, UTC, last=2)
+def test_nobody_is_lost_twice(sender: Field) -> None:
+    rows = sender.people(1, now=NOON - DAY)
+    mark(sender, rows, "gone", NOON)
+    mark(sender, rows, "unsubscribed", NOON + MINUTE)
+    today, *_ = report.growth(sender.store, NOON + HOUR, UTC, last=2)
     assert (today["lost"], today["gone"], today["unsubscribed"]) == (1, 1, 0)
 
 
-def test_who_comes_back_counts_as_back_and_may_be_lost_again(field: Field) -> None:
-    rows = field.people(1, now=NOON - DAY)
-    mark(field, rows, "gone", NOON)
-    mark(field, rows, "active", NOON + MINUTE)
-    mark(field, rows, "gone", NOON + 2 * MINUTE)
-    today, *_ = report.growth(field.store, NOON + HOUR, UTC, last=2)
+def test_who_comes_back_counts_as_back_and_may_be_lost_again(sender: Field) -> None:
+    rows = sender.people(1, now=NOON - DAY)
+    mark(sender, rows, "gone", NOON)
+    mark(sender, rows, "active", NOON + MINUTE)
+    mark(sender, rows, "gone", NOON + 2 * MINUTE)
+    today, *_ = report.growth(sender.store, NOON + HOUR, UTC, last=2)
     assert (today["lost"], today["back"], today["net"]) == (2, 1, -1)
 
 
-def test_days_begin_at_the_sites_midnight(field: Field) -> None:
+def test_days_begin_at_the_sites_midnight(sender: Field) -> None:
     late = NOON - NOON % DAY + 23 * HOUR  # 23:00 UTC: past midnight in Berlin
-    field.people(1, now=late)
-    in_utc = report.growth(field.store, late + HOUR // 2, UTC, last=1)
-    in_berlin = report.growth(field.store, late + HOUR // 2, ZoneInfo("Europe/Berlin"), last=1)
+    sender.people(1, now=late)
+    in_utc = report.growth(sender.store, late + HOUR // 2, UTC, last=1)
+    in_berlin = report.growth(sender.store, late + HOUR // 2, ZoneInfo("Europe/Berlin"), last=1)
     assert (in_utc[0]["start"], in_berlin[0]["start"]) == ("2026-04-28", "2026-04-29")
     assert in_utc[0]["new"] == in_berlin[0]["new"] == 1
 
@@ -179,16 +173,16 @@ def test_days_begin_at_the_sites_midnight(field: Field) -> None:
     ],
 )
 def test_periods_are_days_weeks_from_monday_and_months(
-    field: Field, every: str, starts: list[str]
+    sender: Field, every: str, starts: list[str]
 ) -> None:
-    field.people(2, now=NOON)
-    rows = report.growth(field.store, NOON, UTC, every=every, last=3)
+    sender.people(2, now=NOON)
+    rows = report.growth(sender.store, NOON, UTC, every=every, last=3)
     assert [row["start"] for row in rows] == starts
     assert [row["new"] for row in rows] == [2, 0, 0]
 
 
-def test_growth_of_one_site(field: Field) -> None:
-    field.people(2)
-    assert report.growth(field.store, NOON, UTC, last=1, site="shop")[0]["new"] == 2
+def test_growth_of_one_site(sender: Field) -> None:
+    sender.people(2)
+    assert report.growth(sender.store, NOON, UTC, last=1, site="shop")[0]["new"] == 2
     with pytest.raises(NotFoundError, match="There are: shop"):
-        report.growth(field.store, NOON, UTC, site="other")
+        report.growth(sender.store, NOON, UTC, site="other")

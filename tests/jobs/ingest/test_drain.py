@@ -1,6 +1,5 @@
 """jobs.ingest: every line is applied exactly once, bad ones stop nothing; reports."""
 
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -12,35 +11,21 @@ from pushctl.inbox import Writer
 from pushctl.jobs.ingest.drain import MOST_REASONS
 from pushctl.model import SubscriptionState
 from pushctl.rules import tokens
-from pushctl.store import Store
 from tests import support
-from tests.support import DAY, NOON
-from tests.support.posting import SECRET, Browser, Project, make_project
+from tests.support import NOON
+from tests.support.posting import SECRET, Browser, Project
 
 
-@pytest.fixture
-def project(tmp_path: Path, store: Store) -> Project:
-    return make_project(tmp_path, store)
-
-
-@pytest.fixture
-def ann(project: Project) -> Browser:
-    """A browser that has subscribed."""
-    browser = Browser(1, project.key)
-    project.drain(browser.subscribe(at=NOON - DAY, language="tr", tags=["News"]))
-    return browser
-
-
-def events_of(project: Project, browser: Browser) -> list[str]:
-    found = project.get(browser)
+def events_of(inbox_project: Project, browser: Browser) -> list[str]:
+    found = inbox_project.get(browser)
     assert found is not None
-    names = [event.name for event in project.store.events.of(found.id)]
+    names = [event.name for event in inbox_project.store.events.of(found.id)]
     assert names.count("subscribed") == 1  # every subscription begins with it
     return [name for name in names if name != "subscribed"]
 
 
-def state_of(project: Project, browser: Browser) -> SubscriptionState:
-    found = project.get(browser)
+def state_of(inbox_project: Project, browser: Browser) -> SubscriptionState:
+    found = inbox_project.get(browser)
     assert found is not None
     return found.state
 
@@ -49,19 +34,19 @@ def state_of(project: Project, browser: Browser) -> SubscriptionState:
 
 
 @pytest.fixture
-def delivery(project: Project, ann: Browser) -> int:
-    return project.plan(ann)
+def delivery(inbox_project: Project, ann: Browser) -> int:
+    return inbox_project.plan(ann)
 
 
-def interactions(project: Project) -> list[str]:
+def interactions(inbox_project: Project) -> list[str]:
     sql = "SELECT kind FROM interactions ORDER BY kind"
-    return [kind for (kind,) in project.store.connection.execute(sql)]
+    return [kind for (kind,) in inbox_project.store.connection.execute(sql)]
 
 
 def test_one_display_and_many_clicks_are_counted(
-    project: Project, ann: Browser, delivery: int
+    inbox_project: Project, ann: Browser, delivery: int
 ) -> None:
-    project.drain(
+    inbox_project.drain(
         ann.report(delivery, "shown", id="1"),
         ann.report(delivery, "shown", id="2"),
         ann.report(delivery, "clicked", id="3", action="buy"),
@@ -69,15 +54,15 @@ def test_one_display_and_many_clicks_are_counted(
         ann.report(delivery, "clicked", id="4"),
         ann.report(delivery, "closed", id="5"),
     )
-    assert interactions(project) == ["clicked", "clicked", "closed", "shown"]
+    assert interactions(inbox_project) == ["clicked", "clicked", "closed", "shown"]
 
 
 def test_a_report_makes_the_subscription_a_verified_one(
-    project: Project, ann: Browser, delivery: int
+    inbox_project: Project, ann: Browser, delivery: int
 ) -> None:
-    project.drain(ann.report(delivery, "shown", id="1"))
+    inbox_project.drain(ann.report(delivery, "shown", id="1"))
     sql = "SELECT verified_at FROM subscriptions"
-    assert project.store.connection.execute(sql).fetchone() == (NOON,)
+    assert inbox_project.store.connection.execute(sql).fetchone() == (NOON,)
 
 
 @pytest.mark.parametrize(
@@ -90,27 +75,29 @@ def test_a_report_makes_the_subscription_a_verified_one(
     ],
 )
 def test_a_display_settles_what_was_in_doubt(
-    project: Project, ann: Browser, delivery: int, status: str, after: tuple[str, str]
+    inbox_project: Project, ann: Browser, delivery: int, status: str, after: tuple[str, str]
 ) -> None:
-    with project.store.write() as connection:
+    with inbox_project.store.write() as connection:
         connection.execute("UPDATE deliveries SET status = ?, reason = '201'", [status])
-    project.drain(ann.report(delivery, "shown", id="1"))
+    inbox_project.drain(ann.report(delivery, "shown", id="1"))
     sql = "SELECT status, reason FROM deliveries"
-    assert project.store.connection.execute(sql).fetchone() == after
+    assert inbox_project.store.connection.execute(sql).fetchone() == after
 
 
-def test_a_forged_token_counts_nothing(project: Project, ann: Browser, delivery: int) -> None:
+def test_a_forged_token_counts_nothing(
+    inbox_project: Project, ann: Browser, delivery: int
+) -> None:
     token = tokens.message_token(b"guessed", delivery)
     forged = ann.record("/v1/reports", {"message": token, "kind": "clicked", "id": "1"})
-    report = project.drain(forged, ann.report(delivery + 1, "shown", id="2"))
+    report = inbox_project.drain(forged, ann.report(delivery + 1, "shown", id="2"))
     assert dict(report.refused) == {"message token is not ours": 1, "unknown message": 1}
-    assert interactions(project) == []
+    assert interactions(inbox_project) == []
 
 
 # --- the drain itself ----------------------------------------------------------------------
 
 
-def test_bad_records_stop_nothing(project: Project, ann: Browser) -> None:
+def test_bad_records_stop_nothing(inbox_project: Project, ann: Browser) -> None:
     bad = [
         ann.record("/v1/nothing", {}),
         ann.record("/v1/events", "no json"),
@@ -126,26 +113,30 @@ def test_bad_records_stop_nothing(project: Project, ann: Browser) -> None:
         ann.post("/v1/tags", add=["\x1b[31m"]),
         ann.post("/v1/identify", alias="x" * 300),
         ann.record("/v1/reports", {"message": "1.x", "kind": "eaten"}),
-        Browser(1, project.key, site="nowhere").post("/v1/unsubscribe"),
+        Browser(1, inbox_project.key, site="nowhere").post("/v1/unsubscribe"),
     ]
-    before = project.get(ann)
-    report = project.drain(*bad, ann.post("/v1/events", events=[{"id": "1", "name": "ok"}]))
+    before = inbox_project.get(ann)
+    report = inbox_project.drain(
+        *bad, ann.post("/v1/events", events=[{"id": "1", "name": "ok"}])
+    )
     assert report.quarantined.total() == len(bad)
     assert not any(reason.startswith("bug") for reason in report.quarantined)
     assert dict(report.applied) == {"events": 1}
     assert before is not None
-    kept = list((project.config.inbox / "quarantine").glob("*.jsonl"))
+    kept = list((inbox_project.config.inbox / "quarantine").glob("*.jsonl"))
     lines = [orjson.loads(line) for path in kept for line in path.read_bytes().splitlines()]
     assert len(lines) == len(bad)
     assert all(line["reason"] for line in lines)
 
 
-def test_reasons_that_strangers_choose_are_told_of_up_to_a_point(project: Project) -> None:
+def test_reasons_that_strangers_choose_are_told_of_up_to_a_point(
+    inbox_project: Project,
+) -> None:
     strangers = [
         Browser(number, tokens.encode(support.p256dh(number))).subscribe()
         for number in range(MOST_REASONS + 30)
     ]
-    report = project.drain(*strangers)
+    report = inbox_project.drain(*strangers)
     assert len(report.quarantined) == MOST_REASONS + 1
     assert report.quarantined["other reasons"] == 30
 
@@ -157,88 +148,94 @@ def deep(levels: int) -> Any:
     return value
 
 
-def test_a_half_applied_record_is_undone_as_a_whole(project: Project) -> None:
-    browser = Browser(1, project.key)
-    report = project.drain(browser.subscribe(events=[{"id": "1", "name": "ok"}, {"name": ""}]))
+def test_a_half_applied_record_is_undone_as_a_whole(inbox_project: Project) -> None:
+    browser = Browser(1, inbox_project.key)
+    report = inbox_project.drain(
+        browser.subscribe(events=[{"id": "1", "name": "ok"}, {"name": ""}])
+    )
     assert report.quarantined.total() == 1
-    assert project.get(browser) is None
+    assert inbox_project.get(browser) is None
 
 
 def test_drained_segments_go_and_nothing_is_applied_twice(
-    project: Project, ann: Browser
+    inbox_project: Project, ann: Browser
 ) -> None:
-    writer = Writer(project.config.inbox)
+    writer = Writer(inbox_project.config.inbox)
     writer.append([ann.post("/v1/events", events=[{"name": "first"}])])
-    assert project.drain().lines == 1
-    assert len(inbox.segments(project.config.inbox)) == 1  # its writer lives
+    assert inbox_project.drain().lines == 1
+    assert len(inbox.segments(inbox_project.config.inbox)) == 1  # its writer lives
     writer.append([ann.post("/v1/events", events=[{"name": "second"}])])
     writer.close()
-    assert project.drain().lines == 1
-    assert inbox.segments(project.config.inbox) == []
-    assert project.drain().lines == 0
-    assert sorted(events_of(project, ann)) == ["first", "second"]
+    assert inbox_project.drain().lines == 1
+    assert inbox.segments(inbox_project.config.inbox) == []
+    assert inbox_project.drain().lines == 0
+    assert sorted(events_of(inbox_project, ann)) == ["first", "second"]
 
 
 def test_a_receivers_folder_copied_over_once_more_is_not_applied_once_more(
-    project: Project, ann: Browser
+    inbox_project: Project, ann: Browser
 ) -> None:
     # An event without an id of its own: only the cursor keeps it from coming twice.
-    project.post(ann.post("/v1/events", events=[{"name": "purchase"}]))
-    (name,) = inbox.segments(project.config.inbox)
-    copy = (project.config.inbox / name).read_bytes()
-    project.drain()
-    (project.config.inbox / name).write_bytes(copy)
-    assert project.drain().lines == 0
-    assert events_of(project, ann) == ["purchase"]
-    assert inbox.segments(project.config.inbox) == []
+    inbox_project.post(ann.post("/v1/events", events=[{"name": "purchase"}]))
+    (name,) = inbox.segments(inbox_project.config.inbox)
+    copy = (inbox_project.config.inbox / name).read_bytes()
+    inbox_project.drain()
+    (inbox_project.config.inbox / name).write_bytes(copy)
+    assert inbox_project.drain().lines == 0
+    assert events_of(inbox_project, ann) == ["purchase"]
+    assert inbox.segments(inbox_project.config.inbox) == []
 
 
-def test_an_event_follows_its_subscription_in_anothers_segment(project: Project) -> None:
-    browser = Browser(4, project.key)
-    one, two = Writer(project.config.inbox), Writer(project.config.inbox)
-    one.append([Browser(5, project.key).subscribe(at=NOON)])
+def test_an_event_follows_its_subscription_in_anothers_segment(inbox_project: Project) -> None:
+    browser = Browser(4, inbox_project.key)
+    one, two = Writer(inbox_project.config.inbox), Writer(inbox_project.config.inbox)
+    one.append([Browser(5, inbox_project.key).subscribe(at=NOON)])
     two.append([browser.subscribe(at=NOON + 1)])
     one.append([browser.post("/v1/events", at=NOON + 2, events=[{"name": "purchase"}])])
-    report = project.drain()
+    report = inbox_project.drain()
     assert dict(report.applied) == {"subscribed": 2, "events": 1}
 
 
-def test_a_second_drain_at_the_same_time_is_refused(project: Project, ann: Browser) -> None:
-    project.post(ann.subscribe())
-    held = lock.hold(project.config.inbox / "drain.lock", "a sweep")
+def test_a_second_drain_at_the_same_time_is_refused(
+    inbox_project: Project, ann: Browser
+) -> None:
+    inbox_project.post(ann.subscribe())
+    held = lock.hold(inbox_project.config.inbox / "drain.lock", "a sweep")
     with held, pytest.raises(BusyError, match="a sweep"):
-        project.drain()
+        inbox_project.drain()
 
 
-def test_an_empty_inbox_needs_no_keys(project: Project) -> None:
-    for path in project.config.keys.iterdir():
+def test_an_empty_inbox_needs_no_keys(inbox_project: Project) -> None:
+    for path in inbox_project.config.keys.iterdir():
         path.unlink()
-    assert project.drain().lines == 0
+    assert inbox_project.drain().lines == 0
 
 
-def test_what_was_sent_before_an_erasure_brings_nobody_back(project: Project) -> None:
-    browser = Browser(1, project.key)
+def test_what_was_sent_before_an_erasure_brings_nobody_back(inbox_project: Project) -> None:
+    browser = Browser(1, inbox_project.key)
     hashed = tokens.endpoint_hash(browser.endpoint)
-    project.store.tombstones.add(SECRET, hashed, NOON)
-    report = project.drain(browser.subscribe(at=NOON - 1))
+    inbox_project.store.tombstones.add(SECRET, hashed, NOON)
+    report = inbox_project.drain(browser.subscribe(at=NOON - 1))
     assert dict(report.refused) == {"sent before the person was forgotten": 1}
-    assert project.get(browser) is None
+    assert inbox_project.get(browser) is None
     # A page that tells its subscription by itself brings nobody back either.
-    report = project.drain(browser.subscribe(at=NOON + 1))
+    report = inbox_project.drain(browser.subscribe(at=NOON + 1))
     assert dict(report.refused) == {"the person was forgotten": 1}
     # Who comes by own will afterwards is a new subscriber.
     chosen = browser.subscribe(at=NOON + 2, chosen=True)
-    assert dict(project.drain(chosen).applied) == {"subscribed": 1}
-    assert dict(project.drain(browser.subscribe(at=NOON + 3)).applied) == {"seen again": 1}
+    assert dict(inbox_project.drain(chosen).applied) == {"subscribed": 1}
+    assert dict(inbox_project.drain(browser.subscribe(at=NOON + 3)).applied) == {
+        "seen again": 1
+    }
 
 
-def test_a_new_endpoint_brings_no_forgotten_person_back(project: Project) -> None:
-    old, new = Browser(1, project.key), Browser(2, project.key)
-    project.drain(old.subscribe(), old.post("/v1/forget", at=NOON + 1))
+def test_a_new_endpoint_brings_no_forgotten_person_back(inbox_project: Project) -> None:
+    old, new = Browser(1, inbox_project.key), Browser(2, inbox_project.key)
+    inbox_project.drain(old.subscribe(), old.post("/v1/forget", at=NOON + 1))
     moved = new.subscribe(at=NOON + 2, previous=old)
-    assert dict(project.drain(moved).refused) == {"the person was forgotten": 1}
+    assert dict(inbox_project.drain(moved).refused) == {"the person was forgotten": 1}
     # The page took the answer for a yes, and tells it without the old one next time.
-    again = project.drain(new.subscribe(at=NOON + 3))
+    again = inbox_project.drain(new.subscribe(at=NOON + 3))
     assert dict(again.refused) == {"the person was forgotten": 1}
     chosen = new.subscribe(at=NOON + 4, chosen=True)
-    assert dict(project.drain(chosen).applied) == {"subscribed": 1}
+    assert dict(inbox_project.drain(chosen).applied) == {"subscribed": 1}

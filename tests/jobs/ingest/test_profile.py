@@ -15,11 +15,10 @@ from pushctl.receiver.visitor import Visitor
 from pushctl.rules import tokens
 from pushctl.rules.units import DAY
 from pushctl.rules.web import agents
-from pushctl.store import Store
 from tests.support import NOON, endpoint
 from tests.support import receiving as r
 from tests.support.mmdb import write_mmdb
-from tests.support.posting import Browser, Project, make_project
+from tests.support.posting import Browser, Project
 from tests.support.rows import by_endpoint_hash, consents
 
 CHROME = (
@@ -28,13 +27,8 @@ CHROME = (
 )
 
 
-@pytest.fixture
-def project(tmp_path: Path, store: Store) -> Project:
-    return make_project(tmp_path, store)
-
-
-def attributes(project: Project, browser: Browser) -> dict[str, Any]:
-    found = project.get(browser)
+def attributes(inbox_project: Project, browser: Browser) -> dict[str, Any]:
+    found = inbox_project.get(browser)
     assert found is not None
     return dict(found.attributes)
 
@@ -120,32 +114,32 @@ def test_a_proxys_client_is_looked_up_and_not_the_proxy(tmp_path: Path) -> None:
 
 
 def test_the_landing_page_and_its_campaign_are_kept_from_the_first_visit(
-    project: Project,
+    inbox_project: Project,
 ) -> None:
-    ann = Browser(1, project.key)
+    ann = Browser(1, inbox_project.key)
     page = "https://shop.example/lamps?utm_source=news&utm_campaign=Spring%20sale&gclid=secret"
-    project.drain(ann.subscribe(page=page))
+    inbox_project.drain(ann.subscribe(page=page))
     known = {
         "device": "desktop",
         "landing_page": "/lamps",
         "utm_source": "news",
         "utm_campaign": "Spring sale",
     }
-    assert attributes(project, ann) == known
+    assert attributes(inbox_project, ann) == known
     later = "https://shop.example/later?utm_source=other"
-    project.drain(ann.subscribe(page=later, at=NOON + 1000))
-    assert attributes(project, ann) == known
-    found = project.get(ann)
+    inbox_project.drain(ann.subscribe(page=later, at=NOON + 1000))
+    assert attributes(inbox_project, ann) == known
+    found = inbox_project.get(ann)
     assert found is not None
     assert found.source == "news"
 
 
 @pytest.mark.parametrize("page", ["", "http://[", "//", "?" + "a=1&" * 500, "\udcff", 7, None])
-def test_a_strange_page_keeps_nobody_out(project: Project, page: Any) -> None:
-    ann = Browser(1, project.key)
+def test_a_strange_page_keeps_nobody_out(inbox_project: Project, page: Any) -> None:
+    ann = Browser(1, inbox_project.key)
     body = ann.subscribe().body
     text = json.dumps(json.loads(body) | {"page": page}).replace("\\udcff", "?")
-    report = project.drain(ann.record("/v1/subscribe", text))
+    report = inbox_project.drain(ann.record("/v1/subscribe", text))
     assert report.applied == {"subscribed": 1}
 
 
@@ -159,10 +153,10 @@ def private(record: InboxRecord) -> InboxRecord:
     )  # fmt: skip
 
 
-def test_who_asks_for_privacy_is_a_subscriber_and_nothing_more(project: Project) -> None:
-    ann = Browser(1, project.key)
+def test_who_asks_for_privacy_is_a_subscriber_and_nothing_more(inbox_project: Project) -> None:
+    ann = Browser(1, inbox_project.key)
     event = {"id": "a", "name": "cart_updated", "at": NOON, "properties": {}}
-    project.drain(
+    inbox_project.drain(
         private(
             ann.subscribe(
                 page="https://shop.example/lamps?utm_source=news",
@@ -177,14 +171,14 @@ def test_who_asks_for_privacy_is_a_subscriber_and_nothing_more(project: Project)
         ),
         private(ann.post("/v1/events", events=[event | {"id": "b"}])),
     )
-    found = project.get(ann)
+    found = inbox_project.get(ann)
     assert found is not None
     assert (found.language, found.country, found.city, found.source) == ("tr", "TR", None, None)
     assert found.attributes == {"device": "desktop"}
     assert found.tags == ("Newsletter",)
-    names = project.store.connection.execute("SELECT name FROM events").fetchall()
+    names = inbox_project.store.connection.execute("SELECT name FROM events").fetchall()
     assert names == [("subscribed",)]
-    assert len(consents(project.store, found.id)) == 1
+    assert len(consents(inbox_project.store, found.id)) == 1
 
 
 def test_events_of_who_asks_for_privacy_never_reach_the_disk(tmp_path: Path) -> None:
@@ -229,74 +223,74 @@ def test_a_subscription_of_who_asks_for_privacy_tells_the_disk_nothing_else(
 
 
 def test_consent_is_kept_with_its_text_time_and_page_and_never_overwritten(
-    project: Project,
+    inbox_project: Project,
 ) -> None:
-    ann = Browser(1, project.key)
+    ann = Browser(1, inbox_project.key)
     first = {"text": "2026-10", "at": NOON - 9000, "page": "https://shop.example/a"}
-    project.drain(
+    inbox_project.drain(
         ann.subscribe(consent=first),
         ann.subscribe(at=NOON + 1, consent=first),
         ann.subscribe(at=NOON + 2000, consent={"text": "2026-11", "at": NOON + 2000}),
     )
-    found = project.get(ann)
+    found = inbox_project.get(ann)
     assert found is not None
-    assert consents(project.store, found.id) == [
+    assert consents(inbox_project.store, found.id) == [
         first,
         {"text": "2026-11", "at": NOON + 2000, "page": None},
     ]
 
 
-def wishes(project: Project, browser: Browser, now: int) -> set[str]:
+def wishes(inbox_project: Project, browser: Browser, now: int) -> set[str]:
     hashed = tokens.endpoint_hash(browser.endpoint)
-    found = by_endpoint_hash(project.store, hashed, now)
+    found = by_endpoint_hash(inbox_project.store, hashed, now)
     assert found is not None
     return set(found.tags)
 
 
-def test_a_pause_lasts_as_long_as_asked_for(project: Project) -> None:
-    ann = Browser(1, project.key)
-    project.drain(ann.subscribe(), ann.post("/v1/preferences", pause=7 * 86_400))
-    assert wishes(project, ann, NOON + 6 * DAY) == {PAUSED}
-    assert wishes(project, ann, NOON + 8 * DAY) == set()
+def test_a_pause_lasts_as_long_as_asked_for(inbox_project: Project) -> None:
+    ann = Browser(1, inbox_project.key)
+    inbox_project.drain(ann.subscribe(), ann.post("/v1/preferences", pause=7 * 86_400))
+    assert wishes(inbox_project, ann, NOON + 6 * DAY) == {PAUSED}
+    assert wishes(inbox_project, ann, NOON + 8 * DAY) == set()
 
 
-def test_preferences_can_be_taken_back_one_by_one(project: Project) -> None:
-    ann = Browser(1, project.key)
-    project.drain(ann.subscribe(), ann.post("/v1/preferences", pause=60, fewer=True))
-    assert wishes(project, ann, NOON) == {PAUSED, FEWER}
-    project.drain(ann.post("/v1/preferences", at=NOON + 1000, pause=0))
-    assert wishes(project, ann, NOON) == {FEWER}
-    project.drain(ann.post("/v1/preferences", at=NOON + 2000, fewer=False))
-    assert wishes(project, ann, NOON) == set()
+def test_preferences_can_be_taken_back_one_by_one(inbox_project: Project) -> None:
+    ann = Browser(1, inbox_project.key)
+    inbox_project.drain(ann.subscribe(), ann.post("/v1/preferences", pause=60, fewer=True))
+    assert wishes(inbox_project, ann, NOON) == {PAUSED, FEWER}
+    inbox_project.drain(ann.post("/v1/preferences", at=NOON + 1000, pause=0))
+    assert wishes(inbox_project, ann, NOON) == {FEWER}
+    inbox_project.drain(ann.post("/v1/preferences", at=NOON + 2000, fewer=False))
+    assert wishes(inbox_project, ann, NOON) == set()
 
 
-def test_erase_me_leaves_nothing_but_a_tombstone(project: Project) -> None:
-    ann, bob = Browser(9_876_543, project.key), Browser(2, project.key)
-    project.drain(ann.subscribe(consent={"text": "a", "at": NOON}), bob.subscribe())
-    report = project.drain(ann.post("/v1/forget"))
+def test_erase_me_leaves_nothing_but_a_tombstone(inbox_project: Project) -> None:
+    ann, bob = Browser(9_876_543, inbox_project.key), Browser(2, inbox_project.key)
+    inbox_project.drain(ann.subscribe(consent={"text": "a", "at": NOON}), bob.subscribe())
+    report = inbox_project.drain(ann.post("/v1/forget"))
     assert report.applied == {"forgotten": 1}
-    assert project.get(ann) is None
-    assert project.get(bob) is not None
-    folder = project.config.folder
+    assert inbox_project.get(ann) is None
+    assert inbox_project.get(bob) is not None
+    folder = inbox_project.config.folder
     files = [each for each in folder.rglob("*") if each.is_file()]
     assert not [each for each in files if ann.endpoint.encode() in each.read_bytes()]
     # What was written before comes too late; a new subscription is a new person.
-    assert project.drain(ann.subscribe(at=NOON - 5)).applied == {}
-    assert project.drain(ann.subscribe(at=NOON + 8000)).applied == {}
+    assert inbox_project.drain(ann.subscribe(at=NOON - 5)).applied == {}
+    assert inbox_project.drain(ann.subscribe(at=NOON + 8000)).applied == {}
     chosen = ann.subscribe(at=NOON + 9000, chosen=True)
-    assert project.drain(chosen).applied == {"subscribed": 1}
+    assert inbox_project.drain(chosen).applied == {"subscribed": 1}
 
 
-def test_a_tag_may_come_with_the_end_of_its_life(project: Project) -> None:
-    ann = Browser(1, project.key)
-    project.drain(
+def test_a_tag_may_come_with_the_end_of_its_life(inbox_project: Project) -> None:
+    ann = Browser(1, inbox_project.key)
+    inbox_project.drain(
         ann.subscribe(tags=["for good"]),
         ann.post("/v1/tags", add=[{"name": "for an hour", "seconds": 3600}]),
     )
-    found = project.get(ann)
+    found = inbox_project.get(ann)
     assert found is not None
     assert found.tags == ("for an hour", "for good")
-    later = project.store.subscriptions.get(found.public_id, NOON + 3_600_001)
+    later = inbox_project.store.subscriptions.get(found.public_id, NOON + 3_600_001)
     assert later.tags == ("for good",)
 
 
@@ -308,8 +302,10 @@ def prompt(at: int = NOON, agent: str = CHROME, **body: Any) -> InboxRecord:
     return Browser(0, "").record("/v1/prompts", given, at, b"", user_agent=agent)
 
 
-def test_the_invitation_is_counted_by_variant_language_and_browser(project: Project) -> None:
-    project.drain(
+def test_the_invitation_is_counted_by_variant_language_and_browser(
+    inbox_project: Project,
+) -> None:
+    inbox_project.drain(
         prompt(),
         prompt(language="ar_SA"),
         prompt(stage="accepted"),
@@ -318,25 +314,26 @@ def test_the_invitation_is_counted_by_variant_language_and_browser(project: Proj
         prompt(variant="bar", stage="dismissed"),
         prompt(at=NOON - 40 * DAY),
     )
-    rows = report.prompts(project.store, NOON, "variant", last=30)
+    rows = report.prompts(inbox_project.store, NOON, "variant", last=30)
     assert [(row["variant"], row["seen"], row["allowed"], row["rate"]) for row in rows] == [
         ("card", 2, 1, 0.5),
         ("bar", 1, 0, 0.0),
     ]
     assert {
-        row["language"]: row["seen"] for row in report.prompts(project.store, NOON, "language")
+        row["language"]: row["seen"]
+        for row in report.prompts(inbox_project.store, NOON, "language")
     } == {"en": 3, "ar": 1}
-    browsers = report.prompts(project.store, NOON, "browser", site="shop")
+    browsers = report.prompts(inbox_project.store, NOON, "browser", site="shop")
     assert {row["browser"]: row["seen"] for row in browsers} == {"Chrome": 3, "other": 1}
-    assert report.prompts(project.store, NOON, "browser", site="blog") == []
+    assert report.prompts(inbox_project.store, NOON, "browser", site="blog") == []
 
 
 def test_strangers_cannot_fill_the_database_with_variants(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    inbox_project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pushctl.rules.limits.MAX_PROMPT_ROWS", 50)
-    project.drain(*(prompt(variant=f"v{number}") for number in range(500)))
-    rows = report.prompts(project.store, NOON, "variant")
+    inbox_project.drain(*(prompt(variant=f"v{number}") for number in range(500)))
+    rows = report.prompts(inbox_project.store, NOON, "variant")
     assert len(rows) == 51
     assert {**rows[0], "rate": None} == {
         "variant": "other", "seen": 450, "accepted": 0, "allowed": 0, "denied": 0,

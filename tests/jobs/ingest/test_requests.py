@@ -1,7 +1,6 @@
 """jobs.apply: who is believed, and what stays as it was."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import orjson
@@ -9,35 +8,21 @@ import pytest
 
 from pushctl.model import InboxRecord, SubscriptionState
 from pushctl.rules import limits, tokens
-from pushctl.store import Store
 from tests import support
 from tests.support import DAY, HOUR, MINUTE, NOON
-from tests.support.posting import SECRET, Browser, Project, make_project, sign_alias
+from tests.support.posting import SECRET, Browser, Project, sign_alias
 
 
-@pytest.fixture
-def project(tmp_path: Path, store: Store) -> Project:
-    return make_project(tmp_path, store)
-
-
-@pytest.fixture
-def ann(project: Project) -> Browser:
-    """A browser that has subscribed."""
-    browser = Browser(1, project.key)
-    project.drain(browser.subscribe(at=NOON - DAY, language="tr", tags=["News"]))
-    return browser
-
-
-def events_of(project: Project, browser: Browser) -> list[str]:
-    found = project.get(browser)
+def events_of(inbox_project: Project, browser: Browser) -> list[str]:
+    found = inbox_project.get(browser)
     assert found is not None
-    names = [event.name for event in project.store.events.of(found.id)]
+    names = [event.name for event in inbox_project.store.events.of(found.id)]
     assert names.count("subscribed") == 1  # every subscription begins with it
     return [name for name in names if name != "subscribed"]
 
 
-def state_of(project: Project, browser: Browser) -> SubscriptionState:
-    found = project.get(browser)
+def state_of(inbox_project: Project, browser: Browser) -> SubscriptionState:
+    found = inbox_project.get(browser)
     assert found is not None
     return found.state
 
@@ -45,8 +30,8 @@ def state_of(project: Project, browser: Browser) -> SubscriptionState:
 # --- subscribing ---------------------------------------------------------------------------
 
 
-def test_a_browser_subscribes_with_everything_it_tells(project: Project) -> None:
-    browser = Browser(1, project.key)
+def test_a_browser_subscribes_with_everything_it_tells(inbox_project: Project) -> None:
+    browser = Browser(1, inbox_project.key)
     record = browser.subscribe(
         language="pt_BR",
         timezone="Europe/Istanbul",
@@ -55,23 +40,23 @@ def test_a_browser_subscribes_with_everything_it_tells(project: Project) -> None
         attributes={"plan": "gold"},
         events=[{"id": "e1", "name": "page_view", "properties": {"page": "/"}}],
     )
-    report = project.drain(replace(record, hints={"country": "tr"}))
+    report = inbox_project.drain(replace(record, hints={"country": "tr"}))
     assert dict(report.applied) == {"subscribed": 1}
-    found = project.get(browser)
+    found = inbox_project.get(browser)
     assert found is not None
     assert len(found.public_id) == 22
-    assert (found.site, found.state, found.key_id) == ("shop", "active", key_id(project))
+    assert (found.site, found.state, found.key_id) == ("shop", "active", key_id(inbox_project))
     assert (found.p256dh, found.auth) == (browser.p256dh, browser.auth)
     assert (found.language, found.timezone, found.country) == ("pt-BR", "Europe/Istanbul", "TR")
     assert (found.browser, found.os, found.source) == ("Firefox", "Linux", "news.example")
     assert found.tags == ("Abandoned basket 1",)
     assert found.attributes == {"plan": "gold", "device": "desktop"}
     assert (found.subscribed_at, found.last_seen_at) == (NOON, NOON)
-    assert events_of(project, browser) == ["page_view"]
+    assert events_of(inbox_project, browser) == ["page_view"]
 
 
-def key_id(project: Project) -> str:
-    return next(iter(project.config.keys.glob("vapid-*.pem"))).stem.removeprefix("vapid-")
+def key_id(inbox_project: Project) -> str:
+    return next(iter(inbox_project.config.keys.glob("vapid-*.pem"))).stem.removeprefix("vapid-")
 
 
 # What the receiver takes, too (test_receiver.py).
@@ -85,28 +70,30 @@ def key_id(project: Project) -> str:
     ],
 )
 def test_wrong_language_and_zone_lose_nobody(
-    project: Project, language: str, timezone: str, kept: tuple[str | None, str | None]
+    inbox_project: Project, language: str, timezone: str, kept: tuple[str | None, str | None]
 ) -> None:
-    browser = Browser(1, project.key)
-    project.drain(browser.subscribe(language=language, timezone=timezone, source=""))
-    found = project.get(browser)
+    browser = Browser(1, inbox_project.key)
+    inbox_project.drain(browser.subscribe(language=language, timezone=timezone, source=""))
+    found = inbox_project.get(browser)
     assert found is not None
     assert (found.language, found.timezone, found.source) == (*kept, None)
 
 
-def test_a_visit_of_the_same_browser_refreshes_it(project: Project, ann: Browser) -> None:
-    report = project.drain(ann.subscribe(language="en"))
-    found = project.get(ann)
+def test_a_visit_of_the_same_browser_refreshes_it(inbox_project: Project, ann: Browser) -> None:
+    report = inbox_project.drain(ann.subscribe(language="en"))
+    found = inbox_project.get(ann)
     assert dict(report.applied) == {"seen again": 1}
     assert found is not None
     assert (found.language, found.last_seen_at) == ("en", NOON)
     assert found.subscribed_at == NOON - DAY
 
 
-def test_a_known_endpoint_is_never_given_other_keys(project: Project, ann: Browser) -> None:
-    thief = Browser(1, project.key, keys=2)
-    report = project.drain(thief.subscribe(language="xx", tags=["stolen"]))
-    found = project.get(ann)
+def test_a_known_endpoint_is_never_given_other_keys(
+    inbox_project: Project, ann: Browser
+) -> None:
+    thief = Browser(1, inbox_project.key, keys=2)
+    report = inbox_project.drain(thief.subscribe(language="xx", tags=["stolen"]))
+    found = inbox_project.get(ann)
     assert dict(report.refused) == {"other keys for a known endpoint": 1}
     assert found is not None
     assert (found.auth, found.p256dh, found.language) == (ann.auth, ann.p256dh, "tr")
@@ -114,61 +101,71 @@ def test_a_known_endpoint_is_never_given_other_keys(project: Project, ann: Brows
 
 
 @pytest.mark.parametrize("state", ["unsubscribed", "gone", "quarantined"])
-def test_nor_when_it_is_not_active(project: Project, ann: Browser, state: str) -> None:
-    found = project.get(ann)
+def test_nor_when_it_is_not_active(inbox_project: Project, ann: Browser, state: str) -> None:
+    found = inbox_project.get(ann)
     assert found is not None
-    project.store.subscriptions.mark([found.id], SubscriptionState(state), "test", NOON - 1)
-    report = project.drain(Browser(1, project.key, keys=2).subscribe())
+    inbox_project.store.subscriptions.mark(
+        [found.id], SubscriptionState(state), "test", NOON - 1
+    )
+    report = inbox_project.drain(Browser(1, inbox_project.key, keys=2).subscribe())
     assert report.refused.total() == 1
-    assert state_of(project, ann) == state
+    assert state_of(inbox_project, ann) == state
 
 
 @pytest.mark.parametrize("state", ["unsubscribed", "gone"])
-def test_the_same_keys_revive_who_had_left(project: Project, ann: Browser, state: str) -> None:
-    found = project.get(ann)
+def test_the_same_keys_revive_who_had_left(
+    inbox_project: Project, ann: Browser, state: str
+) -> None:
+    found = inbox_project.get(ann)
     assert found is not None
-    project.store.subscriptions.mark([found.id], SubscriptionState(state), "test", NOON - 1)
-    report = project.drain(ann.subscribe())
+    inbox_project.store.subscriptions.mark(
+        [found.id], SubscriptionState(state), "test", NOON - 1
+    )
+    report = inbox_project.drain(ann.subscribe())
     assert dict(report.applied) == {"revived": 1}
-    assert state_of(project, ann) == "active"
-    kinds = [change["kind"] for change in project.store.subscriptions.changes(found.id)]
+    assert state_of(inbox_project, ann) == "active"
+    kinds = [change["kind"] for change in inbox_project.store.subscriptions.changes(found.id)]
     assert kinds == [state, "revived"]
 
 
-def test_a_visit_from_before_the_end_revives_nobody(project: Project, ann: Browser) -> None:
-    found = project.get(ann)
+def test_a_visit_from_before_the_end_revives_nobody(
+    inbox_project: Project, ann: Browser
+) -> None:
+    found = inbox_project.get(ann)
     assert found is not None
-    project.store.subscriptions.mark(
+    inbox_project.store.subscriptions.mark(
         [found.id], SubscriptionState.GONE, "410 unsubscribed", NOON + MINUTE
     )
 
-    report = project.drain(ann.subscribe(at=NOON))
+    report = inbox_project.drain(ann.subscribe(at=NOON))
 
     assert dict(report.applied) == {"seen again": 1}
-    assert state_of(project, ann) is SubscriptionState.GONE
+    assert state_of(inbox_project, ann) is SubscriptionState.GONE
 
 
-def test_a_browser_keeps_its_id_through_a_new_endpoint(project: Project, ann: Browser) -> None:
-    before = project.get(ann)
-    after = Browser(2, project.key)
-    report = project.drain(after.subscribe(previous=ann))
-    found = project.get(after)
+def test_a_browser_keeps_its_id_through_a_new_endpoint(
+    inbox_project: Project, ann: Browser
+) -> None:
+    before = inbox_project.get(ann)
+    after = Browser(2, inbox_project.key)
+    report = inbox_project.drain(after.subscribe(previous=ann))
+    found = inbox_project.get(after)
     assert dict(report.applied) == {"moved": 1}
     assert found is not None
     assert before is not None
     assert (found.public_id, found.tags) == (before.public_id, ("News",))
     assert (found.auth, found.endpoint) == (after.auth, after.endpoint)
-    assert project.get(ann) is None
-    assert [c["kind"] for c in project.store.subscriptions.changes(found.id)] == ["moved"]
+    assert inbox_project.get(ann) is None
+    assert [c["kind"] for c in inbox_project.store.subscriptions.changes(found.id)] == ["moved"]
 
 
 def test_who_only_knows_an_endpoint_can_not_take_its_place(
-    project: Project, ann: Browser
+    inbox_project: Project, ann: Browser
 ) -> None:
-    thief = Browser(2, project.key)
-    unproven = thief.subscribe(previous=Browser(1, project.key, keys=2))
-    report = project.drain(unproven)
-    old, new = project.get(ann), project.get(thief)
+    thief = Browser(2, inbox_project.key)
+    unproven = thief.subscribe(previous=Browser(1, inbox_project.key, keys=2))
+    report = inbox_project.drain(unproven)
+    old, new = inbox_project.get(ann), inbox_project.get(thief)
     assert dict(report.applied) == {"subscribed": 1}
     assert old is not None
     assert new is not None
@@ -178,16 +175,16 @@ def test_who_only_knows_an_endpoint_can_not_take_its_place(
 
 
 def test_a_proof_for_one_new_endpoint_does_not_serve_for_another(
-    project: Project, ann: Browser
+    inbox_project: Project, ann: Browser
 ) -> None:
-    proof = orjson.loads(Browser(2, project.key).subscribe(previous=ann).body)
-    thief = Browser(3, project.key)
+    proof = orjson.loads(Browser(2, inbox_project.key).subscribe(previous=ann).body)
+    thief = Browser(3, inbox_project.key)
     body = orjson.loads(thief.subscribe().body) | {
         "previous": proof["previous"],
         "previous_signature": proof["previous_signature"],
     }
-    project.drain(thief.record("/v1/subscribe", body))
-    old = project.get(ann)
+    inbox_project.drain(thief.record("/v1/subscribe", body))
+    old = inbox_project.get(ann)
     assert old is not None
     assert old.state == "active"
 
@@ -203,37 +200,41 @@ def test_a_proof_for_one_new_endpoint_does_not_serve_for_another(
     ],
 )
 def test_what_is_no_subscription_goes_to_the_quarantine(
-    project: Project, change: dict[str, Any], reason: str
+    inbox_project: Project, change: dict[str, Any], reason: str
 ) -> None:
-    browser = Browser(1, project.key)
+    browser = Browser(1, inbox_project.key)
     body = orjson.loads(browser.subscribe().body)
     body["subscription"] |= change
-    good = Browser(2, project.key).subscribe()
-    report = project.drain(browser.record("/v1/subscribe", body), good)
+    good = Browser(2, inbox_project.key).subscribe()
+    report = inbox_project.drain(browser.record("/v1/subscribe", body), good)
     assert [reason in found for found in report.quarantined] == [True]
     assert dict(report.applied) == {"subscribed": 1}
 
 
-def test_a_foreign_application_server_key_is_no_subscriber_of_ours(project: Project) -> None:
+def test_a_foreign_application_server_key_is_no_subscriber_of_ours(
+    inbox_project: Project,
+) -> None:
     foreign = tokens.encode(support.p256dh(9))
-    report = project.drain(Browser(1, foreign).subscribe())
+    report = inbox_project.drain(Browser(1, foreign).subscribe())
     assert "not in the keys folder" in next(iter(report.quarantined))
-    assert project.get(Browser(1, foreign)) is None
+    assert inbox_project.get(Browser(1, foreign)) is None
 
 
-def test_a_bad_application_server_key_is_named_as_such(project: Project) -> None:
-    report = project.drain(Browser(1, "BA" + "A" * 85).subscribe())
+def test_a_bad_application_server_key_is_named_as_such(inbox_project: Project) -> None:
+    report = inbox_project.drain(Browser(1, "BA" + "A" * 85).subscribe())
     assert list(report.quarantined) == [
         "the application server key is not a point on the curve P-256"
     ]
 
 
-def test_reserved_tags_can_not_be_set_from_a_browser(project: Project, ann: Browser) -> None:
-    project.drain(
+def test_reserved_tags_can_not_be_set_from_a_browser(
+    inbox_project: Project, ann: Browser
+) -> None:
+    inbox_project.drain(
         ann.subscribe(tags=["pushctl:in-trigger", "Pushctl:Staff"]),
         ann.post("/v1/tags", add=["PUSHCTL:x", "fine"]),
     )
-    found = project.get(ann)
+    found = inbox_project.get(ann)
     assert found is not None
     assert found.tags == ("fine", "News")
 
@@ -252,7 +253,7 @@ ROUTES: list[tuple[str, dict[str, Any]]] = [
 @pytest.mark.parametrize(("path", "body"), ROUTES)
 @pytest.mark.parametrize("how", ["unsigned", "wrong key", "old", "other path", "other body"])
 def test_nothing_changes_without_a_signature_that_holds(
-    project: Project, ann: Browser, path: str, body: dict[str, Any], how: str
+    inbox_project: Project, ann: Browser, path: str, body: dict[str, Any], how: str
 ) -> None:
     good = ann.post(path, **body)
     record = {
@@ -262,11 +263,11 @@ def test_nothing_changes_without_a_signature_that_holds(
         "other path": _resigned(good, ann.post("/v1/other", **body)),
         "other body": _resigned(good, ann.post(path, more=1, **body)),
     }[how]
-    before = project.get(ann)
-    report = project.drain(record)
+    before = inbox_project.get(ann)
+    report = inbox_project.drain(record)
     assert dict(report.refused) == {"signature missing or wrong": 1}
-    assert project.get(ann) == before
-    assert events_of(project, ann) == []
+    assert inbox_project.get(ann) == before
+    assert events_of(inbox_project, ann) == []
 
 
 def _resigned(record: InboxRecord, other: InboxRecord) -> InboxRecord:
@@ -275,151 +276,161 @@ def _resigned(record: InboxRecord, other: InboxRecord) -> InboxRecord:
 
 @pytest.mark.parametrize(("path", "body"), ROUTES)
 def test_another_sites_page_changes_nothing(
-    project: Project, ann: Browser, path: str, body: dict[str, Any]
+    inbox_project: Project, ann: Browser, path: str, body: dict[str, Any]
 ) -> None:
-    elsewhere = Browser(1, project.key, site="blog")
-    before = project.get(ann)
-    report = project.drain(elsewhere.post(path, **body))
+    elsewhere = Browser(1, inbox_project.key, site="blog")
+    before = inbox_project.get(ann)
+    report = inbox_project.drain(elsewhere.post(path, **body))
     assert dict(report.refused) == {"subscription of another site": 1}
-    assert project.get(ann) == before
+    assert inbox_project.get(ann) == before
 
 
 @pytest.mark.parametrize(("path", "body"), ROUTES)
 def test_an_unknown_subscription_is_counted(
-    project: Project, path: str, body: dict[str, Any]
+    inbox_project: Project, path: str, body: dict[str, Any]
 ) -> None:
-    report = project.drain(Browser(5, project.key).post(path, **body))
+    report = inbox_project.drain(Browser(5, inbox_project.key).post(path, **body))
     assert dict(report.refused) == {"unknown subscription": 1}
 
 
-def test_unsubscribing(project: Project, ann: Browser) -> None:
-    project.drain(ann.post("/v1/unsubscribe"))
-    assert state_of(project, ann) == "unsubscribed"
+def test_unsubscribing(inbox_project: Project, ann: Browser) -> None:
+    inbox_project.drain(ann.post("/v1/unsubscribe"))
+    assert state_of(inbox_project, ann) == "unsubscribed"
 
 
-def test_tags_go_on_and_off(project: Project, ann: Browser) -> None:
-    project.drain(ann.post("/v1/tags", add=["Basket 1", "basket  1"], remove=["NEWS"]))
-    found = project.get(ann)
+def test_tags_go_on_and_off(inbox_project: Project, ann: Browser) -> None:
+    inbox_project.drain(ann.post("/v1/tags", add=["Basket 1", "basket  1"], remove=["NEWS"]))
+    found = inbox_project.get(ann)
     assert found is not None
     assert found.tags == ("Basket 1",)
 
 
-def test_a_browser_can_not_heap_up_tags(project: Project, ann: Browser) -> None:
+def test_a_browser_can_not_heap_up_tags(inbox_project: Project, ann: Browser) -> None:
     for part in range(3):
-        project.drain(ann.post("/v1/tags", add=[f"t{part}-{n}" for n in range(90)]))
-    found = project.get(ann)
+        inbox_project.drain(ann.post("/v1/tags", add=[f"t{part}-{n}" for n in range(90)]))
+    found = inbox_project.get(ann)
     assert found is not None
     assert len(found.tags) <= 200
 
 
 def test_tags_that_are_there_may_be_told_again_however_many(
-    project: Project, ann: Browser
+    inbox_project: Project, ann: Browser
 ) -> None:
     for part in range(2):
-        project.drain(ann.post("/v1/tags", add=[f"t{part}-{n}" for n in range(99)]))
+        inbox_project.drain(ann.post("/v1/tags", add=[f"t{part}-{n}" for n in range(99)]))
     again = [{"name": f"t1-{n}", "seconds": 3600} for n in range(99)]
-    assert dict(project.drain(ann.post("/v1/tags", add=again)).applied) == {"tagged": 1}
-    found = project.get(ann)
+    assert dict(inbox_project.drain(ann.post("/v1/tags", add=again)).applied) == {"tagged": 1}
+    found = inbox_project.get(ann)
     assert found is not None
     assert len(found.tags) == 199
 
 
 def test_browsers_can_not_fill_the_list_of_tags(
-    project: Project, ann: Browser, monkeypatch: pytest.MonkeyPatch
+    inbox_project: Project, ann: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_TAG_NAMES", 5)
-    bob = Browser(2, project.key)
-    project.drain(
+    bob = Browser(2, inbox_project.key)
+    inbox_project.drain(
         ann.post("/v1/tags", add=[f"junk {number}" for number in range(9)]),
         bob.subscribe(tags=["VIP", "junk 1"]),
     )
-    assert project.store.tags.names() == 5
-    found = project.get(bob)
+    assert inbox_project.store.tags.names() == 5
+    found = inbox_project.get(bob)
     assert found is not None, "nobody is lost for it"
-    assert project.store.tags.list_held([found.id], ["junk 1"], NOON)
+    assert inbox_project.store.tags.list_held([found.id], ["junk 1"], NOON)
 
 
 def test_a_visitors_clock_makes_no_message_seen_before_it_was_sent(
-    project: Project, ann: Browser
+    inbox_project: Project, ann: Browser
 ) -> None:
-    row = project.plan(ann)
-    project.store.deliveries.accept([row], 201, "en", NOON)
+    row = inbox_project.plan(ann)
+    inbox_project.store.deliveries.accept([row], 201, "en", NOON)
     token = tokens.message_token(SECRET, row)
     body = {"message": token, "kind": "shown", "at": NOON - 2 * HOUR, "id": "i1"}
-    project.drain(ann.record("/v1/reports", body, NOON + MINUTE, b""), now=NOON + HOUR)
-    who = project.get(ann)
+    inbox_project.drain(ann.record("/v1/reports", body, NOON + MINUTE, b""), now=NOON + HOUR)
+    who = inbox_project.get(ann)
     assert who is not None
-    (report,) = project.store.interactions.of(who.id)
+    (report,) = inbox_project.store.interactions.of(who.id)
     assert report[3] == NOON
 
 
-def test_attributes_stay_bounded(project: Project, ann: Browser) -> None:
+def test_attributes_stay_bounded(inbox_project: Project, ann: Browser) -> None:
     reports = [
-        project.drain(ann.subscribe(at=NOON + n, attributes={f"a{n}": "x" * 1000}))
+        inbox_project.drain(ann.subscribe(at=NOON + n, attributes={f"a{n}": "x" * 1000}))
         for n in range(20)
     ]
     assert any("more than 16 KiB" in reason for r in reports for reason in r.quarantined)
 
 
-def test_an_alias_that_the_shop_signed_is_trusted(project: Project, ann: Browser) -> None:
-    project.drain(ann.post("/v1/identify", alias="c7", signature=sign_alias("c7")))
-    found = project.get(ann)
+def test_an_alias_that_the_shop_signed_is_trusted(inbox_project: Project, ann: Browser) -> None:
+    inbox_project.drain(ann.post("/v1/identify", alias="c7", signature=sign_alias("c7")))
+    found = inbox_project.get(ann)
     assert found is not None
     assert (found.alias, found.alias_trusted) == ("c7", True)
 
 
-def test_an_alias_without_signature_is_a_label_only(project: Project, ann: Browser) -> None:
-    project.drain(ann.post("/v1/identify", alias="c7"))
-    found = project.get(ann)
+def test_an_alias_without_signature_is_a_label_only(
+    inbox_project: Project, ann: Browser
+) -> None:
+    inbox_project.drain(ann.post("/v1/identify", alias="c7"))
+    found = inbox_project.get(ann)
     assert found is not None
     assert (found.alias, found.alias_trusted) == ("c7", False)
 
 
 @pytest.mark.parametrize("signature", [sign_alias("c8"), sign_alias("c7", b"guessed"), "", 5])
 def test_an_alias_with_a_wrong_signature_is_refused(
-    project: Project, ann: Browser, signature: object
+    inbox_project: Project, ann: Browser, signature: object
 ) -> None:
-    report = project.drain(ann.post("/v1/identify", alias="c7", signature=signature))
-    found = project.get(ann)
+    report = inbox_project.drain(ann.post("/v1/identify", alias="c7", signature=signature))
+    found = inbox_project.get(ann)
     assert dict(report.refused) == {"alias with a wrong signature": 1}
     assert found is not None
     assert found.alias is None
 
 
 def test_a_signed_alias_is_not_overwritten_by_an_unsigned_one(
-    project: Project, ann: Browser
+    inbox_project: Project, ann: Browser
 ) -> None:
-    project.drain(ann.post("/v1/identify", alias="c7", signature=sign_alias("c7")))
-    project.drain(ann.post("/v1/identify", alias="victim"))
-    found = project.get(ann)
+    inbox_project.drain(ann.post("/v1/identify", alias="c7", signature=sign_alias("c7")))
+    inbox_project.drain(ann.post("/v1/identify", alias="victim"))
+    found = inbox_project.get(ann)
     assert found is not None
     assert (found.alias, found.alias_trusted) == ("c7", True)
 
 
-def test_no_alias_is_trusted_where_the_shop_has_no_key(project: Project, ann: Browser) -> None:
-    (project.config.keys / "alias_secret").unlink()
-    report = project.drain(ann.post("/v1/identify", alias="c7", signature=sign_alias("c7")))
+def test_no_alias_is_trusted_where_the_shop_has_no_key(
+    inbox_project: Project, ann: Browser
+) -> None:
+    (inbox_project.config.keys / "alias_secret").unlink()
+    report = inbox_project.drain(
+        ann.post("/v1/identify", alias="c7", signature=sign_alias("c7"))
+    )
     assert report.refused.total() == 1
 
 
-def test_events_come_in_once_whatever_is_sent_again(project: Project, ann: Browser) -> None:
+def test_events_come_in_once_whatever_is_sent_again(
+    inbox_project: Project, ann: Browser
+) -> None:
     events = [{"id": "a", "name": "cart_updated"}, {"id": "b", "name": "purchase"}]
-    project.drain(ann.post("/v1/events", events=events))
-    report = project.drain(ann.post("/v1/events", events=events))
+    inbox_project.drain(ann.post("/v1/events", events=events))
+    report = inbox_project.drain(ann.post("/v1/events", events=events))
     assert dict(report.applied) == {"events known already": 1}
-    assert sorted(events_of(project, ann)) == ["cart_updated", "purchase"]
+    assert sorted(events_of(inbox_project, ann)) == ["cart_updated", "purchase"]
 
 
-def test_nobody_can_use_up_anothers_event_ids(project: Project, ann: Browser) -> None:
-    eve = Browser(2, project.key)
-    project.drain(eve.subscribe(), eve.post("/v1/events", events=[{"id": "a", "name": "x"}]))
-    project.drain(ann.post("/v1/events", events=[{"id": "a", "name": "purchase"}]))
-    assert events_of(project, ann) == ["purchase"]
+def test_nobody_can_use_up_anothers_event_ids(inbox_project: Project, ann: Browser) -> None:
+    eve = Browser(2, inbox_project.key)
+    inbox_project.drain(
+        eve.subscribe(), eve.post("/v1/events", events=[{"id": "a", "name": "x"}])
+    )
+    inbox_project.drain(ann.post("/v1/events", events=[{"id": "a", "name": "purchase"}]))
+    assert events_of(inbox_project, ann) == ["purchase"]
 
 
 @pytest.mark.parametrize("wrong", [-4 * MINUTE, -10_000, 0, 4 * MINUTE])
 def test_a_browsers_clock_that_is_off_by_minutes_is_put_right(
-    project: Project, ann: Browser, wrong: int
+    inbox_project: Project, ann: Browser, wrong: int
 ) -> None:
     """Ten seconds ago, says a clock that is *wrong*, and signs by it."""
     event = {"id": "e", "name": "cart_updated", "at": NOON + wrong - 10_000}
@@ -428,19 +439,23 @@ def test_a_browsers_clock_that_is_off_by_minutes_is_put_right(
     signature = tokens.sign_request(
         ann.auth, "/v1/events", (NOON + wrong) // 1000, body.encode()
     )
-    project.drain(replace(record, signature=signature))
-    found = project.get(ann)
+    inbox_project.drain(replace(record, signature=signature))
+    found = inbox_project.get(ann)
     assert found is not None
-    (kept,) = (one for one in project.store.events.of(found.id) if one.name == "cart_updated")
+    (kept,) = (
+        one for one in inbox_project.store.events.of(found.id) if one.name == "cart_updated"
+    )
     assert kept.at == NOON - 10_000
 
 
-def test_an_events_time_stays_within_what_can_be_true(project: Project, ann: Browser) -> None:
+def test_an_events_time_stays_within_what_can_be_true(
+    inbox_project: Project, ann: Browser
+) -> None:
     times = {"future": NOON + DAY, "ancient": 0, "real": NOON - 5 * MINUTE}
     events = [{"id": n, "name": n, "at": at} for n, at in times.items()]
-    project.drain(ann.post("/v1/events", events=events))
-    found = project.get(ann)
+    inbox_project.drain(ann.post("/v1/events", events=events))
+    found = inbox_project.get(ann)
     assert found is not None
-    kept = {event.name: event.at for event in project.store.events.of(found.id)}
+    kept = {event.name: event.at for event in inbox_project.store.events.of(found.id)}
     del kept["subscribed"]
     assert kept == {"future": NOON, "ancient": NOON - 30 * DAY, "real": NOON - 5 * MINUTE}

@@ -11,24 +11,17 @@ from pushctl.errors import InputError, UsageError
 from pushctl.jobs.subscribers import files, imports
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import encode
-from pushctl.store import Store
 from tests import support
 from tests.support import NOON
 from tests.support.files import all_of, as_csv, bring, flat, load, person
-from tests.support.posting import Project, make_project
-
-
-@pytest.fixture
-def project(tmp_path: Path, store: Store) -> Project:
-    return make_project(tmp_path, store)
-
+from tests.support.posting import Project
 
 # --- in: what is understood ----------------------------------------------------------------
 
 
-def test_json_lines_as_browsers_write_them(project: Project) -> None:
+def test_json_lines_as_browsers_write_them(inbox_project: Project) -> None:
     report = load(
-        project,
+        inbox_project,
         person(1, expirationTime=None),
         person(2, tags=["Abandoned basket 1", "VIP"], alias="c7", language="pt_BR",
                timezone="Europe/Istanbul", country="tr", city="İzmir", browser="Firefox",
@@ -37,7 +30,7 @@ def test_json_lines_as_browsers_write_them(project: Project) -> None:
         {"subscription": {k: v for k, v in person(3).items() if k != "site"}, "site": "blog"},
         flat(4),
     )  # fmt: skip
-    one, two, three, four = all_of(project)
+    one, two, three, four = all_of(inbox_project)
     assert (report.lines, report.added, report.refused) == (4, 4, 0)
     assert (one.endpoint, one.p256dh, one.auth) == (
         support.endpoint(1), support.p256dh(1), support.auth(1),
@@ -62,10 +55,10 @@ def test_json_lines_as_browsers_write_them(project: Project) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_csv_with_columns_in_any_order(project: Project, delimiter: str) -> None:
+def test_csv_with_columns_in_any_order(inbox_project: Project, delimiter: str) -> None:
     row = flat(1, tags="A b|VIP", **{"attr.Plan": "gold", "Language": "tr"})
-    report = load(project, as_csv(dict(reversed(row.items())), delimiter=delimiter))
-    (one,) = all_of(project)
+    report = load(inbox_project, as_csv(dict(reversed(row.items())), delimiter=delimiter))
+    (one,) = all_of(inbox_project)
     assert report.added == 1
     assert (one.tags, one.attributes, one.language) == (("A b", "VIP"), {"Plan": "gold"}, "tr")
 
@@ -81,12 +74,12 @@ def test_csv_with_columns_in_any_order(project: Project, delimiter: str) -> None
         ("", ()),
     ],
 )
-def test_tags_in_a_cell(project: Project, cell: str, tags: tuple[str, ...]) -> None:
-    load(project, as_csv(flat(1, tags=cell)))
-    assert all_of(project)[0].tags == tags
+def test_tags_in_a_cell(inbox_project: Project, cell: str, tags: tuple[str, ...]) -> None:
+    load(inbox_project, as_csv(flat(1, tags=cell)))
+    assert all_of(inbox_project)[0].tags == tags
 
 
-def test_an_export_of_onesignal(project: Project) -> None:
+def test_an_export_of_onesignal(inbox_project: Project) -> None:
     row = flat(1)
     onesignal = {
         "identifier": row["endpoint"],
@@ -99,31 +92,31 @@ def test_an_export_of_onesignal(project: Project) -> None:
         "invalid_identifier": "t",
         "session_count": "5",
     }
-    path = project.config.folder / "onesignal.csv.gz"
+    path = inbox_project.config.folder / "onesignal.csv.gz"
     path.write_bytes(gzip.compress(as_csv(onesignal).encode()))
-    report = bring(project, path, site="shop")
-    (one,) = all_of(project)
+    report = bring(inbox_project, path, site="shop")
+    (one,) = all_of(inbox_project)
     assert (report.added, report.ignored) == (1, ("session_count",))
     assert (one.alias, one.timezone, one.state) == ("c7", "Etc/GMT-2", "unsubscribed")
     assert (one.attributes, one.subscribed_at) == ({"plan": "gold"}, 1_735_787_045_000)
 
 
-def test_a_spreadsheets_byte_order_mark_and_line_ends(project: Project) -> None:
-    path = project.config.folder / "excel.csv"
+def test_a_spreadsheets_byte_order_mark_and_line_ends(inbox_project: Project) -> None:
+    path = inbox_project.config.folder / "excel.csv"
     path.write_bytes(b"\xef\xbb\xbf" + as_csv(flat(1), flat(2)).replace("\n", "\r\n").encode())
-    assert bring(project, path).added == 2
+    assert bring(inbox_project, path).added == 2
 
 
-def test_gzip_is_known_by_its_content(project: Project) -> None:
-    path = project.config.folder / "people"
+def test_gzip_is_known_by_its_content(inbox_project: Project) -> None:
+    path = inbox_project.config.folder / "people"
     path.write_bytes(gzip.compress(json.dumps(person(1)).encode()))
-    assert bring(project, path).added == 1
+    assert bring(inbox_project, path).added == 1
 
 
-def test_an_empty_file_brings_nobody(project: Project) -> None:
-    path = project.config.folder / "empty"
+def test_an_empty_file_brings_nobody(inbox_project: Project) -> None:
+    path = inbox_project.config.folder / "empty"
     path.write_bytes(b"")
-    assert bring(project, path).lines == 0
+    assert bring(inbox_project, path).lines == 0
 
 
 # --- in: what is refused -------------------------------------------------------------------
@@ -164,9 +157,9 @@ def test_an_empty_file_brings_nobody(project: Project) -> None:
     ],
 )
 def test_a_wrong_field_refuses_its_line_alone(
-    project: Project, change: dict[str, Any], reason: str
+    inbox_project: Project, change: dict[str, Any], reason: str
 ) -> None:
-    report = load(project, person(1) | change, person(2))
+    report = load(inbox_project, person(1) | change, person(2))
     assert (report.added, report.refused) == (1, 1)
     assert reason in next(iter(report.rejected))
 
@@ -174,8 +167,10 @@ def test_a_wrong_field_refuses_its_line_alone(
 @pytest.mark.parametrize(
     "line", ["{", "no json", "[1]", '{"endpoint": "\\ud800"}', "5", "null"]
 )
-def test_what_is_no_json_object_refuses_its_line_alone(project: Project, line: str) -> None:
-    report = load(project, person(1), line, person(2))
+def test_what_is_no_json_object_refuses_its_line_alone(
+    inbox_project: Project, line: str
+) -> None:
+    report = load(inbox_project, person(1), line, person(2))
     assert (report.added, report.refused) == (2, 1)
 
 
@@ -186,9 +181,9 @@ def test_a_record_of_several_lines_is_known_by_its_first(tmp_path: Path) -> None
     assert found == [(2, '"a\nb",c,d\n'), (5, '"\\xe4\n",x\n'), (7, "e,f,g\n")]
 
 
-def test_refused_lines_stand_in_a_file_with_number_and_reason(project: Project) -> None:
-    report = load(project, person(1), "rubbish", person(2) | {"country": "Turkey"})
-    assert report.rejects == project.config.folder / "people.jsonl.rejects.jsonl"
+def test_refused_lines_stand_in_a_file_with_number_and_reason(inbox_project: Project) -> None:
+    report = load(inbox_project, person(1), "rubbish", person(2) | {"country": "Turkey"})
+    assert report.rejects == inbox_project.config.folder / "people.jsonl.rejects.jsonl"
     assert report.rejects.stat().st_mode & 0o777 == 0o600
     lines = [json.loads(line) for line in report.rejects.read_text().splitlines()]
     assert [line["line"] for line in lines] == [2, 3]
@@ -197,32 +192,34 @@ def test_refused_lines_stand_in_a_file_with_number_and_reason(project: Project) 
     assert json.loads(lines[1]["original"])["country"] == "Turkey"
 
 
-def test_the_rejects_of_an_earlier_run_are_removed(project: Project) -> None:
-    rejects = load(project, person(1), "rubbish").rejects
+def test_the_rejects_of_an_earlier_run_are_removed(inbox_project: Project) -> None:
+    rejects = load(inbox_project, person(1), "rubbish").rejects
     assert rejects is not None
-    assert load(project, person(1)).rejects is None
+    assert load(inbox_project, person(1)).rejects is None
     assert not rejects.exists()
 
 
-def test_bad_csv_refuses_its_record_alone(project: Project) -> None:
+def test_bad_csv_refuses_its_record_alone(inbox_project: Project) -> None:
     good, bad = as_csv(flat(1)), as_csv(flat(2)).splitlines()[1]
-    report = load(project, good + bad + ',"extra"\n' + as_csv(flat(3)).splitlines()[1])
+    report = load(inbox_project, good + bad + ',"extra"\n' + as_csv(flat(3)).splitlines()[1])
     assert (report.added, report.refused) == (2, 1)
     assert report.rejects is not None
     assert json.loads(report.rejects.read_text())["line"] == 3
 
 
-def test_a_csv_cell_that_is_not_utf_8_is_named(project: Project) -> None:
-    path = project.config.folder / "latin.csv"
+def test_a_csv_cell_that_is_not_utf_8_is_named(inbox_project: Project) -> None:
+    path = inbox_project.config.folder / "latin.csv"
     path.write_bytes(as_csv(flat(1, city="Köln"), flat(2)).encode("latin-1"))
-    report = bring(project, path)
+    report = bring(inbox_project, path)
     assert (report.added, dict(report.rejected)) == (1, {"city is not in UTF-8": 1})
 
 
-def test_an_open_quotation_mark_does_not_swallow_the_file_unseen(project: Project) -> None:
+def test_an_open_quotation_mark_does_not_swallow_the_file_unseen(
+    inbox_project: Project,
+) -> None:
     lines = as_csv(*(flat(n) for n in range(5))).splitlines()
     lines[2] = lines[2].replace("shop", '"shop')
-    report = load(project, *lines)
+    report = load(inbox_project, *lines)
     assert report.added == 1
     assert "quotation mark" in next(iter(report.rejected))
 
@@ -237,75 +234,80 @@ def test_an_open_quotation_mark_does_not_swallow_the_file_unseen(project: Projec
     ],
 )
 def test_a_file_of_another_form_is_refused_as_a_whole(
-    project: Project, text: str, reason: str
+    inbox_project: Project, text: str, reason: str
 ) -> None:
     with pytest.raises(InputError, match=reason):
-        load(project, text)
+        load(inbox_project, text)
 
 
-def test_a_missing_file_and_a_broken_archive_are_told(project: Project) -> None:
+def test_a_missing_file_and_a_broken_archive_are_told(inbox_project: Project) -> None:
     with pytest.raises(InputError, match="can't be read"):
-        bring(project, project.config.folder / "none.csv")
-    path = project.config.folder / "half.gz"
+        bring(inbox_project, inbox_project.config.folder / "none.csv")
+    path = inbox_project.config.folder / "half.gz"
     path.write_bytes(
         gzip.compress(b"".join(json.dumps(person(n)).encode() + b"\n" for n in range(50)))[:-20]
     )
     with pytest.raises(InputError, match="archive ends before its time"):
-        bring(project, path)
+        bring(inbox_project, path)
 
 
-def test_a_site_and_a_key_that_do_not_exist_are_refused(project: Project) -> None:
-    path = project.config.folder / "x"
+def test_a_site_and_a_key_that_do_not_exist_are_refused(inbox_project: Project) -> None:
+    path = inbox_project.config.folder / "x"
     with pytest.raises(UsageError, match="no site"):
-        bring(project, path, site="nowhere")
+        bring(inbox_project, path, site="nowhere")
     with pytest.raises(UsageError, match="no VAPID key"):
-        bring(project, path, key="elsewher")
+        bring(inbox_project, path, key="elsewher")
 
 
 # --- in: who is known already --------------------------------------------------------------
 
 
-def test_importing_again_changes_nothing(project: Project) -> None:
+def test_importing_again_changes_nothing(inbox_project: Project) -> None:
     lines = [person(n, tags=["a", "b"], attributes={"n": n}) for n in range(5)]
-    load(project, *lines)
-    before = all_of(project)
-    report = load(project, *lines)
+    load(inbox_project, *lines)
+    before = all_of(inbox_project)
+    report = load(inbox_project, *lines)
     assert (report.added, report.updated) == (0, 5)
-    assert all_of(project) == before
+    assert all_of(inbox_project) == before
 
 
-def test_what_a_file_does_not_tell_stays(project: Project) -> None:
-    load(project, person(1, alias="c7", language="tr", tags=["a"], attributes={"x": 1, "y": 2}))
-    load(project, person(1, language="en", tags=["b"], attributes={"y": 3}))
-    (one,) = all_of(project)
+def test_what_a_file_does_not_tell_stays(inbox_project: Project) -> None:
+    load(
+        inbox_project,
+        person(1, alias="c7", language="tr", tags=["a"], attributes={"x": 1, "y": 2}),
+    )
+    load(inbox_project, person(1, language="en", tags=["b"], attributes={"y": 3}))
+    (one,) = all_of(inbox_project)
     assert (one.alias, one.language, one.tags) == ("c7", "en", ("a", "b"))
     assert one.attributes == {"x": 1, "y": 3}
 
 
-def test_a_known_endpoint_is_never_given_other_keys(project: Project) -> None:
-    load(project, person(1))
-    report = load(project, person(1) | {"keys": person(2)["keys"]}, person(3))
+def test_a_known_endpoint_is_never_given_other_keys(inbox_project: Project) -> None:
+    load(inbox_project, person(1))
+    report = load(inbox_project, person(1) | {"keys": person(2)["keys"]}, person(3))
     assert dict(report.rejected) == {"the endpoint is known with other keys": 1}
     assert report.added == 1
-    assert all_of(project)[0].auth == support.auth(1)
+    assert all_of(inbox_project)[0].auth == support.auth(1)
 
 
-def test_nor_within_one_file(project: Project) -> None:
-    report = load(project, person(1), person(1) | {"keys": person(2)["keys"]})
+def test_nor_within_one_file(inbox_project: Project) -> None:
+    report = load(inbox_project, person(1), person(1) | {"keys": person(2)["keys"]})
     assert (report.added, report.refused) == (1, 1)
 
 
-def test_nor_moved_to_another_site(project: Project) -> None:
-    load(project, person(1))
-    report = load(project, person(1, site="blog"))
+def test_nor_moved_to_another_site(inbox_project: Project) -> None:
+    load(inbox_project, person(1))
+    report = load(inbox_project, person(1, site="blog"))
     assert dict(report.rejected) == {"the endpoint belongs to another site": 1}
 
 
-def test_an_endpoint_twice_in_a_file_is_one_subscriber(project: Project) -> None:
+def test_an_endpoint_twice_in_a_file_is_one_subscriber(inbox_project: Project) -> None:
     report = load(
-        project, person(1, language="tr", tags=["a"]), person(1, language="en", tags=["b"])
+        inbox_project,
+        person(1, language="tr", tags=["a"]),
+        person(1, language="en", tags=["b"]),
     )
-    (one,) = all_of(project)
+    (one,) = all_of(inbox_project)
     assert (report.added, report.updated) == (1, 1)
     assert (one.language, one.tags) == ("en", ("a", "b"))
 
@@ -314,15 +316,17 @@ def test_an_endpoint_twice_in_a_file_is_one_subscriber(project: Project) -> None
     ("state", "after"), [("gone", "active"), ("unsubscribed", "unsubscribed")]
 )
 def test_who_was_gone_comes_back_who_left_does_not(
-    project: Project, state: str, after: str
+    inbox_project: Project, state: str, after: str
 ) -> None:
-    load(project, person(1))
-    project.store.subscriptions.mark([1], SubscriptionState(state), "test", NOON)
-    load(project, person(1))
-    assert all_of(project)[0].state == after
+    load(inbox_project, person(1))
+    inbox_project.store.subscriptions.mark([1], SubscriptionState(state), "test", NOON)
+    load(inbox_project, person(1))
+    assert all_of(inbox_project)[0].state == after
 
 
-def test_an_import_beyond_one_batch(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_beyond_one_batch(
+    inbox_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(imports, "BATCH", 7)
-    assert load(project, *(person(n % 50) for n in range(60))).added == 50
-    assert len(all_of(project)) == 50
+    assert load(inbox_project, *(person(n % 50) for n in range(60))).added == 50
+    assert len(all_of(inbox_project)) == 50
