@@ -84,7 +84,7 @@ def configuration() -> str:
     page = (DOCS / "configuration.md").read_text("utf-8")
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    return head + BEGIN + shipped.path("pushctl.toml.example").read_text("utf-8") + END + tail
+    return head + BEGIN + shipped.find("pushctl.toml.example").read_text("utf-8") + END + tail
 
 
 def columns(tables: Sequence[Table]) -> str:

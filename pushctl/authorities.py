@@ -15,7 +15,7 @@ _SYSTEMS = (
 
 
 @lru_cache(maxsize=1)
-def file() -> str | None:
+def find_file() -> str | None:
     """Return the file of trusted authorities, or None for libcurl's own."""
     known = ssl.get_default_verify_paths().cafile
     for name in (known, *_SYSTEMS):

@@ -17,7 +17,7 @@ from pathlib import Path
 
 def write_new(path: Path, data: bytes, mode: int) -> None:
     """Write a new file; FileExistsError where one stands, or a link, even a dangling one."""
-    with _written(path, data, mode) as young:
+    with _write_beside(path, data, mode) as young:
         os.link(young, path)
 
 
@@ -27,12 +27,12 @@ def replace(path: Path, data: bytes | Iterable[bytes], mode: int) -> None:
 
     The old file's mode and owner are not kept. A symbolic link is replaced, not followed.
     """
-    with _written(path, data, mode) as young:
+    with _write_beside(path, data, mode) as young:
         young.replace(path)
 
 
 @contextmanager
-def _written(path: Path, data: bytes | Iterable[bytes], mode: int) -> Iterator[Path]:
+def _write_beside(path: Path, data: bytes | Iterable[bytes], mode: int) -> Iterator[Path]:
     young = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
         handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

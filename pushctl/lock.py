@@ -46,7 +46,7 @@ def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[
         _sign(early, what)
         yield
         return
-    handle = _taken(path)
+    handle = _take(path)
     try:
         _sign(handle, what)
         yield
@@ -59,17 +59,17 @@ def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[
         os.close(handle)
 
 
-def _taken(path: Path) -> int:
+def _take(path: Path) -> int:
     """Return a handle that holds the lock of the file that stands at *path* now."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its holder may have removed it since it was opened: then it locks nothing.
-            if _stands(handle, path):
+            if _is_current(handle, path):
                 return handle
         except BlockingIOError:
-            holder = _holder(handle)
+            holder = _read_holder(handle)
             os.close(handle)
             raise BusyError(
                 f"{holder} is running (it holds {path}). Nothing was done; "
@@ -81,7 +81,7 @@ def _taken(path: Path) -> int:
         os.close(handle)
 
 
-def _stands(handle: int, path: Path) -> bool:
+def _is_current(handle: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
     except FileNotFoundError:
@@ -92,15 +92,15 @@ def _sign(handle: int, what: str | None) -> None:
     # For people alone: on a full disk the lock holds without a name.
     with contextlib.suppress(OSError):
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{what or _command()}, process {os.getpid()}\n".encode(), 0)
+        os.pwrite(handle, f"{what or _describe_command()}, process {os.getpid()}\n".encode(), 0)
 
 
-def _holder(handle: int) -> str:
+def _read_holder(handle: int) -> str:
     text = os.pread(handle, 200, 0).decode("utf-8", "replace")
     return "".join(c for c in text.strip() if c.isprintable()) or "another run"
 
 
-def _command() -> str:
+def _describe_command() -> str:
     words = [Path(sys.argv[0]).name or "pushctl"]
     for word in sys.argv[1:3]:
         if word.startswith("-"):

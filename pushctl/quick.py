@@ -21,7 +21,7 @@ def answer(arguments: Sequence[str]) -> int | None:
 
     None: the whole program is needed.
     """
-    folder = _asked(arguments)
+    folder = _parse(arguments)
     if folder is None or any(
         name.startswith(_OURS) and name != "PUSHCTL_PROJECT" for name in os.environ
     ):
@@ -30,7 +30,7 @@ def answer(arguments: Sequence[str]) -> int | None:
     return None if file is None else _sweep(file)
 
 
-def _asked(arguments: Sequence[str]) -> Path | None:
+def _parse(arguments: Sequence[str]) -> Path | None:
     """Return the folder of a plain ``[--project FOLDER] sweep``, else None."""
     match list(arguments):
         case ["sweep"]:
@@ -64,7 +64,7 @@ def _sweep(file: Path) -> int | None:
         if not database.exists():  # one in a home folder ("~"), perhaps
             return None
         now = time.time_ns() // 1_000_000
-        if not _nothing_to_do(database, inbox, file, now):
+        if not _is_idle(database, inbox, file, now):
             # What a sweep needs takes half a second to load: first see whether it may.
             free = lock.take_early(database.with_name(f"{database.name}.sweep"))
             return None if free else BusyError.exit_code
@@ -77,17 +77,17 @@ def _sweep(file: Path) -> int | None:
     return 0
 
 
-def _nothing_to_do(database: Path, inbox: Path, file: Path, now: int) -> bool:
+def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:
     from pushctl.store import KNOWN_MIGRATIONS
-    from pushctl.store.idle import in_step, nothing_to_do, stamp
+    from pushctl.store.idle import is_clock_plausible, is_idle, record_sweep
 
     lock = database.with_name(f"{database.name}.sweep")
     # A clock that leapt is worth a word, which the long way has.
-    if not in_step(lock, now):
+    if not is_clock_plausible(lock, now):
         return False
-    if not nothing_to_do(database, inbox, file, KNOWN_MIGRATIONS, now):
+    if not is_idle(database, inbox, file, KNOWN_MIGRATIONS, now):
         return False
-    stamp(lock, now)
+    record_sweep(lock, now)
     return True
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parent
 
 
-def path(name: str) -> Path:
+def find(name: str) -> Path:
     """Return the shipped file or folder called *name*, e.g. ``"templates"``."""
     packed = _PACKAGE / "_shipped" / name
     return packed if packed.exists() else _PACKAGE.parent / name

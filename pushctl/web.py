@@ -116,7 +116,7 @@ def _prepare(handle: Any, url: str, policy: Policy, seconds: float) -> None:
         pycurl.NOBODY: int(policy.method == "HEAD"),
         pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     }
-    if urlsplit(url).scheme == "https" and (file := authorities.file()):
+    if urlsplit(url).scheme == "https" and (file := authorities.find_file()):
         options[pycurl.CAINFO] = file
     if policy.addresses is Addresses.PUBLIC:
         options[pycurl.OPENSOCKETFUNCTION] = _open_public

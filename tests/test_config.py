@@ -267,7 +267,7 @@ def test_the_secret_is_32_bytes_or_an_error_with_its_remedy(tmp_path: Path) -> N
 
 
 def test_the_shipped_example_is_a_config_and_shows_every_setting(tmp_path: Path) -> None:
-    text = shipped.path("pushctl.toml.example").read_text("utf-8")
+    text = shipped.find("pushctl.toml.example").read_text("utf-8")
     load(tmp_path, text)
     every = text.replace("\n# ", "\n")
     for name in ("database", "country_header", "encoder", "rate", "proxy", "badge", "segments"):

@@ -62,7 +62,7 @@ def test_a_segment_being_written_is_not_finished_until_its_writer_ends(tmp_path:
 def test_torn_last_line_of_a_living_writer_is_left_for_the_next_time(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     writer.append([record(1)])
-    (name,) = inbox.segments(tmp_path)
+    (name,) = inbox.list_segments(tmp_path)
     line = inbox.encode(record(2))
     with (tmp_path / name).open("ab") as file:
         file.write(line[:20])
@@ -79,7 +79,7 @@ def test_torn_last_line_of_a_dead_writer_is_bad_and_stays_before_the_cursor(
     writer = Writer(tmp_path)
     writer.append([record(1)])
     writer.close()
-    (name,) = inbox.segments(tmp_path)
+    (name,) = inbox.list_segments(tmp_path)
     whole = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(whole + b"12345678 99 {")
     good, torn, end = read(tmp_path)
@@ -101,7 +101,7 @@ def test_torn_last_line_of_a_dead_writer_is_bad_and_stays_before_the_cursor(
 def test_a_bad_line_stops_nothing(tmp_path: Path, line: bytes, reason: str) -> None:
     writer = Writer(tmp_path)
     writer.append([record(1)])
-    (name,) = inbox.segments(tmp_path)
+    (name,) = inbox.list_segments(tmp_path)
     with (tmp_path / name).open("ab") as file:
         file.write(line + inbox.encode(record(2)))
     entries = read(tmp_path)
@@ -156,7 +156,7 @@ def test_every_record_comes_back_as_it_was(body: str, agent: str | None) -> None
 def test_a_line_without_an_end_is_skipped_in_bounded_memory(tmp_path: Path) -> None:
     writer = Writer(tmp_path)
     writer.append([record(1)])
-    (name,) = inbox.segments(tmp_path)
+    (name,) = inbox.list_segments(tmp_path)
     with (tmp_path / name).open("ab") as file:
         file.write(b"x" * (3 * limits.MAX_INBOX_LINE_BYTES) + b"\n" + inbox.encode(record(2)))
     entries = read(tmp_path)
@@ -205,7 +205,7 @@ def test_a_long_segment_gives_way_to_the_next(tmp_path: Path) -> None:
     writer = Writer(tmp_path, max_segment_bytes=100)
     writer.append([record(1)])
     writer.append([record(2)])
-    assert len(inbox.segments(tmp_path)) == 2
+    assert len(inbox.list_segments(tmp_path)) == 2
     assert ids(read(tmp_path)) == [1, 2]
 
 
@@ -221,13 +221,13 @@ def test_a_young_segment_is_kept_by_rotate(tmp_path: Path) -> None:
     writer.append([record(1)])
     writer.rotate()
     writer.append([record(2)])
-    assert len(inbox.segments(tmp_path)) == 1
+    assert len(inbox.list_segments(tmp_path)) == 1
 
 
 def test_files_are_for_their_owner_only(tmp_path: Path) -> None:
     folder = tmp_path / "inbox"
     Writer(folder).append([record(1)])
-    (name,) = inbox.segments(folder)
+    (name,) = inbox.list_segments(folder)
     assert folder.stat().st_mode & 0o777 == 0o700
     assert (folder / name).stat().st_mode & 0o777 == 0o600
 
@@ -298,13 +298,13 @@ def test_a_full_disk_leaves_no_empty_segments_behind(tmp_path: Path) -> None:
         capture_output=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
-    assert inbox.segments(tmp_path) == []
+    assert inbox.list_segments(tmp_path) == []
 
 
 def test_after_a_failed_write_a_writer_goes_on_in_another_segment(tmp_path: Path) -> None:
     # A reader may stand behind the cut already; going on there would hide lines from it.
     test_a_full_disk_refuses_whole_batches_and_recovers_without_restart(tmp_path)
-    assert len(inbox.segments(tmp_path)) == 2
+    assert len(inbox.list_segments(tmp_path)) == 2
 
 
 def test_a_forked_child_writes_a_segment_of_its_own(tmp_path: Path) -> None:
@@ -317,7 +317,7 @@ def test_a_forked_child_writes_a_segment_of_its_own(tmp_path: Path) -> None:
     assert os.waitpid(child, 0)[1] == 0
     writer.append([record(3)])
     assert sorted(ids(read(tmp_path))) == [1, 2, 3]
-    assert len(inbox.segments(tmp_path)) == 2
+    assert len(inbox.list_segments(tmp_path)) == 2
 
 
 WRITE = """
@@ -371,7 +371,7 @@ def test_quarantine_does_not_grow_for_ever(
         inbox.quarantine(tmp_path, [(name, at, "bad", b"x" * 50) for at in range(5)])
     files = (tmp_path / "quarantine").glob("*.jsonl")
     assert 800 < sum(path.stat().st_size for path in files) <= 1_000
-    assert inbox.room(tmp_path) < 200
+    assert inbox.count_free_bytes(tmp_path) < 200
 
 
 def test_quarantine_goes_on_after_a_crash_tore_its_last_line(tmp_path: Path) -> None:

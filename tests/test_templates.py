@@ -18,7 +18,7 @@ from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules import folding, limits
 from pushctl.rules.messages import payload, values
 from pushctl.templates import Template
-from pushctl.templates.text import sample
+from pushctl.templates.text import build_sample
 from tests.support import NOON, ROOT
 
 EN = 'title = "Hello"\nbody = "World"\n'
@@ -242,7 +242,7 @@ def test_an_optional_picture_that_comes_out_empty_is_none() -> None:
     cart = {"items": [{"image": "https://cdn.example/1.jpg"}]}
     context = values.context(ANNA, SITE, text.variables(), {"cart": cart})
     assert text.render(without).image is None
-    assert text.frame(without) == payload.frame(text.render(without))
+    assert text.render_frame(without) == payload.frame(text.render(without))
     assert text.render(context).image == "https://cdn.example/1.jpg"
 
 
@@ -358,7 +358,7 @@ def test_a_message_that_came_out_too_long_is_refused() -> None:
     person = replace(ANNA, attributes={"long": "x" * 900, "some": [1] * 9})
     context = values.context(person, SITE, text.variables())
     with pytest.raises(InputError, match="bytes, more than"):
-        text.frame(context)
+        text.render_frame(context)
     with pytest.raises(InputError, match="bytes, more than"):
         payload.frame(text.render(context))
 
@@ -400,11 +400,11 @@ def test_a_frame_is_what_the_rendered_message_comes_to(
         message = chosen.render(context)
     except TemplateError as error:
         with pytest.raises(TemplateError, match=r"first_name|URL") as again:
-            chosen.frame(context)
+            chosen.render_frame(context)
         assert str(again.value) == str(error)
         return
-    assert chosen.frame(context) == payload.frame(message)
-    json.loads(chosen.frame(context).with_token("1.x"))
+    assert chosen.render_frame(context) == payload.frame(message)
+    json.loads(chosen.render_frame(context).with_token("1.x"))
 
 
 def test_a_text_names_what_it_reads() -> None:
@@ -568,8 +568,8 @@ def test_a_snapshot_holds_every_file_that_counts(tmp_path: Path) -> None:
     assert set(templates.read(tmp_path, "welcome")) == {
         "message.toml", "en.toml", "en.b.toml", "vip/en.toml",
     }  # fmt: skip
-    assert templates.names(tmp_path) == ["welcome"]
-    assert templates.names(tmp_path / "nowhere") == []
+    assert templates.list_names(tmp_path) == ["welcome"]
+    assert templates.list_names(tmp_path / "nowhere") == []
 
 
 @pytest.mark.parametrize("name", ["nope", "../welcome", "a/b", "", ".", "welcome\n"])
@@ -620,7 +620,7 @@ def test_the_documentation_s_template_is_one() -> None:
 
 # --- what is shipped ----------------------------------------------------------------------
 
-SHIPPED = shipped.path("templates")
+SHIPPED = shipped.find("templates")
 THEMES = (
     "abandoned_basket_1", "abandoned_basket_2", "abandoned_basket_discount", "welcome",
     "reminder", "personal_discount", "better_model", "same_line", "promo_for_form",
@@ -628,7 +628,7 @@ THEMES = (
 
 
 def test_the_shipped_templates_have_no_problem() -> None:
-    assert set(templates.names(SHIPPED)) >= set(THEMES)
+    assert set(templates.list_names(SHIPPED)) >= set(THEMES)
     assert templates.check(SHIPPED, ["en", "tr", "ar"]) == []
 
 
@@ -639,7 +639,7 @@ def test_each_theme_reads_well_with_and_without_values(name: str, language: str)
     text = template.choose(language, (), "en")
     assert (text.language, text.dir) == (language, "rtl" if language == "ar" else "ltr")
     nothing = {"site": SITE}
-    for context in (nothing, sample(text, "‹{}›".format)):
+    for context in (nothing, build_sample(text, "‹{}›".format)):
         shown = text.render(context)
         said = f"{shown.title} {shown.body} {' '.join(it.title for it in shown.actions)}"
         # Statements do better than questions (the field's finding).

@@ -132,7 +132,7 @@ def cancel(
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
-    waiting, _ = here.store.deliveries.waiting(campaign.id, here.now)
+    waiting, _ = here.store.deliveries.count_waiting(campaign.id, here.now)
     output.say(f"{campaign.name}: {counted(waiting, 'message')} not sent yet.")
     if not dry_run and output.confirm("Cancel them for good?", yes):
         _, dropped = manage.cancel(here.store, here.config, name, here.now)
@@ -162,7 +162,7 @@ def recall(
     from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
-    count = sum(1 for _ in here.store.doubts.stored(here.store.campaigns.get(name).id))
+    count = sum(1 for _ in here.store.doubts.list_stored(here.store.campaigns.get(name).id))
     warn_of_loopback(here)
     output.say(f"{name}: {counted(count, 'message')} may still wait there.")
     if count and not dry_run and output.confirm("Recall them?", yes):

@@ -31,7 +31,7 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
     here = context.of(ctx)
     # The receiver's machine has keys and no database.
     there = here.config.database.exists()
-    found = keys.listed(here.config, here.store.soundness.keys_in_use() if there else None)
+    found = keys.listed(here.config, here.store.soundness.count_keys() if there else None)
     output.rows(found, _COLUMNS, format, empty="No key yet.", tall=True)
 
 

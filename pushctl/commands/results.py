@@ -35,7 +35,7 @@ def deliver_shown(
     accept_mass_gone: bool = False,
 ) -> deliver.Report:
     """Run *send* with a progress bar over what *campaign* has left."""
-    left, _ = here.store.deliveries.waiting(campaign.id, here.now)
+    left, _ = here.store.deliveries.count_waiting(campaign.id, here.now)
     try:
         with output.progress("Sending", left) as bar:
             options = deliver.Options(
@@ -97,8 +97,8 @@ def show_states(
 def say_that_it_stands(here: Context, campaign: Campaign) -> None:
     """Say what becomes of a campaign that is frozen, when sending it ended in an error."""
     with suppress(PushctlError):
-        status = here.store.campaigns.status(campaign.id)
-        waiting, _ = here.store.deliveries.waiting(campaign.id, here.later())
+        status = here.store.campaigns.get_status(campaign.id)
+        waiting, _ = here.store.deliveries.count_waiting(campaign.id, here.later())
         goes_on = "the next sweep continues it" if status == "running" else f"it is {status}"
         output.say(
             f"{campaign.name} is saved, {waiting:,} wait: {goes_on}. To continue now: pushctl "

@@ -106,7 +106,7 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
 
     warn_of_loopback(here)
     tell = output.answer if dry_run else output.say
-    other = here.store.campaigns.unfinished(plan.template, plan.audience)
+    other = here.store.campaigns.find_unfinished(plan.template, plan.audience)
     if other is not None:
         output.warn(
             f"{other} has the same template and audience and isn't finished. To continue it: "

@@ -115,7 +115,7 @@ def list_(
     """
     here = context.of(ctx)
     asked = _audience(here, tag, segment, where)
-    people = here.store.audience.subscriptions(asked, here.now, limit=limit, any_state=all)
+    people = here.store.audience.list_subscriptions(asked, here.now, limit=limit, any_state=all)
     output.rows(people, _listed(here), format, empty="No subscriber matches.")
 
 

@@ -27,4 +27,4 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     To add a tag by hand, use `pushctl subscribers tag`.
     """
     here = context.of(ctx)
-    output.rows(here.store.tags.counts(here.now), _COLUMNS, format, empty="No tag yet.")
+    output.rows(here.store.tags.list_counts(here.now), _COLUMNS, format, empty="No tag yet.")

@@ -141,7 +141,7 @@ def test(
     )
     told = list(trial.told(here.config, here.store, trigger, who, happened, here.now))
     _show_tried(told, format)
-    if name in here.store.triggers.paused():
+    if name in here.store.triggers.list_paused():
         output.warn(f"{name} is paused: it sends nothing until `pushctl triggers resume`.")
 
 

@@ -104,7 +104,7 @@ def _pass_time(setup: Setup, crowd: Crowd) -> Mapping[str, Sequence[ReceivedMess
         # Then nobody was seen for 30 days: the visitors' clock stands still.
         month.run_until(start + DAYS * units.DAY, [_read_clock() + 30 * units.DAY])
         month.sweep(start + DAYS * units.DAY)  # the last reports
-        return _group_by_campaign(crowd.messages, store.histories.steps_sent())
+        return _group_by_campaign(crowd.messages, store.histories.load_step_messages())
 
 
 def _read_clock() -> Millis:

@@ -62,7 +62,7 @@ class VirtualMonth:
 
     def _find_next(self, stops: Sequence[Millis]) -> Millis:
         """Return the next full minute in which an enrolment or a stop is due."""
-        due = self._store.triggers.next_due(())
+        due = self._store.triggers.find_next_due(())
         times = [*stops[:1], *([] if due is None else [due])]
         if not times:
             return self._now + 400 * DAY

@@ -61,7 +61,7 @@ class Scenario:
 
 def switch_on(setup: Setup) -> Sequence[str]:
     """Uncomment every trigger, as a marketer does; return their names."""
-    example = shipped.path("pushctl.toml.example").read_text("utf-8")
+    example = shipped.find("pushctl.toml.example").read_text("utf-8")
     found = re.findall(r"^# \[triggers\.(\w+)\]\n((?:# .*\n)+)", example, re.MULTILINE)
     text = ""
     for name, body in found:

@@ -1,5 +1,5 @@
 """
-The inbox: append-only segments that the receiver writes and ``ingest`` reads.
+The inbox: append-only list_segments that the receiver writes and ``ingest`` reads.
 
 A line is ``<crc32, 8 hex> <length in bytes> <json>\\n``, the json an InboxRecord.
 A segment is called ``<millis, 13 digits>-<random>.seg`` after the time of its first
@@ -7,9 +7,9 @@ record; its writer holds an exclusive flock on it for as long as it may grow. No
 else ever adds to it, and what lies before a line's newline never changes.
 """
 
-from pushctl.inbox.aside import QUARANTINE, blank, quarantine, room
+from pushctl.inbox.aside import QUARANTINE, blank, count_free_bytes, quarantine
 from pushctl.inbox.lines import BadLine, decode, encode
-from pushctl.inbox.reader import Entry, Finished, read, remove, segments
+from pushctl.inbox.reader import Entry, Finished, list_segments, read, remove
 from pushctl.inbox.writer import InboxFullError, Writer
 
 __all__ = [
@@ -20,11 +20,11 @@ __all__ = [
     "InboxFullError",
     "Writer",
     "blank",
+    "count_free_bytes",
     "decode",
     "encode",
+    "list_segments",
     "quarantine",
     "read",
     "remove",
-    "room",
-    "segments",
 ]

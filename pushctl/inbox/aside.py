@@ -40,10 +40,10 @@ def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> 
         return
     aside = folder / QUARANTINE
     aside.mkdir(mode=0o700, parents=True, exist_ok=True)
-    left = room(folder)
+    left = count_free_bytes(folder)
     for segment in sorted({entry[0] for entry in entries}):
         path = aside / f"{segment.removesuffix('.seg')}.jsonl"
-        known = {line["offset"] for line in _quarantined(path)}
+        known = {line["offset"] for line in _read_quarantine(path)}
         lines = []
         for name, offset, reason, raw in entries:
             if name == segment and offset not in known:
@@ -56,13 +56,13 @@ def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> 
         durable.append_durably(path, b"".join(lines), 0o600)
 
 
-def room(folder: Path) -> int:
+def count_free_bytes(folder: Path) -> int:
     """Return how many bytes the quarantine may still grow by."""
     aside = folder / QUARANTINE
     return MAX_QUARANTINE_BYTES - sum(path.stat().st_size for path in aside.glob("*.jsonl"))
 
 
-def _quarantined(path: Path) -> Iterator[dict[str, Any]]:
+def _read_quarantine(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
         with path.open("rb") as file:
             for line in file:

@@ -36,13 +36,12 @@ def decode(line: bytes) -> InboxRecord | BadLine:
     if int(crc, 16) != zlib.crc32(text):
         return BadLine("checksum does not match", line)
     try:
-        record = _record(orjson.loads(text))
+        return _parse_record(orjson.loads(text))
     except ValueError as error:
         return BadLine(f"no record: {error}", line)
-    return record
 
 
-def _record(fields: object) -> InboxRecord:
+def _parse_record(fields: object) -> InboxRecord:
     if not isinstance(fields, dict):
         raise ValueError("no object")  # noqa: TRY004
     for name in ("id", "path", "site", "body"):

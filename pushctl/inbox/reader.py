@@ -33,7 +33,7 @@ class Entry(NamedTuple):
     item: InboxRecord | BadLine | Finished
 
 
-def segments(folder: Path) -> list[str]:
+def list_segments(folder: Path) -> list[str]:
     """Return the names of the segments in *folder*, oldest first."""
     if not folder.exists():
         return []
@@ -54,7 +54,7 @@ def read(
     The torn last line of a segment that is still written is left too; a dead
     writer's is a BadLine whose offset stays before it.
     """
-    waiting = [(int(name[:13]), name) for name in reversed(segments(folder))]
+    waiting = [(int(name[:13]), name) for name in reversed(list_segments(folder))]
     heap: list[tuple[Millis, str, Entry, Iterator[tuple[Millis, Entry]]]] = []
 
     def follow(rest: Iterator[tuple[Millis, Entry]]) -> None:
@@ -98,7 +98,7 @@ def _read_segment(
                 yield at, Entry(name, offset, item)
             elif not sealed:
                 # Its writer may add to the end until we hold the lock ourselves.
-                if not _is_left(file):
+                if not _is_abandoned(file):
                     return
                 sealed = True
                 file.seek(offset)
@@ -120,7 +120,7 @@ def _next_line(file: BinaryIO) -> bytes:
     return line
 
 
-def _is_left(file: BinaryIO) -> bool:
+def _is_abandoned(file: BinaryIO) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -67,7 +67,7 @@ class Writer:
         data = b"".join(lines)
         with self._lock:
             try:
-                handle = self._segment(at)
+                handle = self._open_segment(at)
                 durable.write_all(handle, data)
                 os.fdatasync(handle)
             except OSError as error:
@@ -92,7 +92,7 @@ class Writer:
         with self._lock:
             self._close()
 
-    def _segment(self, at: Millis) -> int:
+    def _open_segment(self, at: Millis) -> int:
         if self._owner != os.getpid():
             # A fork shares the file and its lock with the parent, who still writes.
             self._close()

@@ -217,7 +217,7 @@ class Transport:
         self.window, self.proxy = max(1, postbox.window), postbox.proxy
         self.targets = dial.targets(postbox.loopback)
         self.loopback_ca = postbox.loopback_ca
-        self.options = request.options(postbox.timeout, postbox.proxy, authorities.file())
+        self.options = request.options(postbox.timeout, postbox.proxy, authorities.find_file())
         self.lines: dict[str, Line] = {}
         self.flying = 0
         self._flights: dict[int, Flight] = {}

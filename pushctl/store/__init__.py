@@ -11,17 +11,13 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from types import TracebackType
 from typing import IO, TYPE_CHECKING, NoReturn, Self
 
 from pushctl.errors import BusyError, ConfigError, InputError
 
 if TYPE_CHECKING:
-    from sqlite_utils import Database
-
     from pushctl.store.audience import Audience
     from pushctl.store.campaigns import Campaigns
     from pushctl.store.consents import Consents
@@ -136,13 +132,6 @@ class Store:
             self.close()
             raise
 
-    @cached_property
-    def db(self) -> "Database":
-        """The same connection as a sqlite-utils Database."""
-        from sqlite_utils import Database
-
-        return Database(self.connection)
-
     def __getattr__(self, name: str) -> object:
         """Load a noun at its first use: ``store.tags`` is ``Tags`` of ``store/tags.py``."""
         if name not in _NOUNS:
@@ -161,12 +150,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @contextmanager
@@ -180,7 +164,7 @@ class Store:
         if self._depth:
             yield self.connection
             return
-        with self._locked():
+        with self._lock():
             try:
                 self.connection.execute("BEGIN IMMEDIATE")
                 self._depth += 1
@@ -231,7 +215,7 @@ class Store:
             "permissions, or restore it from a backup."
         ) from error
 
-    def read_in_passing(self) -> None:
+    def shrink_caches(self) -> None:
         """Keep little in memory from now on: for work that meets each row once."""
         if "audience" in self.__dict__:
             self.audience.close()
@@ -241,11 +225,11 @@ class Store:
 
     def checkpoint(self) -> None:
         """Copy the write-ahead log into the file and empty it."""
-        with self._locked():
+        with self._lock():
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _lock(self) -> Iterator[None]:
         # SQLite before 3.51.3 can lose a commit when a checkpoint resets the log
         # beside a writer; one lock around both keeps clear of it, and queues
         # writers fairly instead of by busy_timeout's polling.
@@ -273,8 +257,8 @@ class Store:
         from pushctl.store import upgrade
 
         if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS):
-            with self._locked():
-                upgrade.run(self.db, self.connection, self.path)
+            with self._lock():
+                upgrade.run(self.connection, self.path)
 
 
 # Each noun and its class; all of them are what ``Store`` declares above.

@@ -1,11 +1,11 @@
 """
-Whom an audience expression means: compiled to SQL with bound values, asked read-only.
+Audience: expressions compiled to SQL with bound values, run read-only.
 
-Every condition is true or false for everybody, never NULL: a comparison with what isn't
-known is false, and ``not`` turns it around. The questions run on a read-only connection
+Every condition is true or false for each subscription, never NULL: a comparison with an
+unknown value is false, and ``not`` turns it around. Queries run on a read-only connection
 of their own (inside a transaction of this run: on its connection, to see what it has
-written) that can read the columns listed here and nothing else, no endpoint and no key,
-and are given up after thirty seconds.
+written). They can read the columns listed here and nothing else, no endpoint and no key,
+and are aborted after thirty seconds.
 """
 
 # ruff: noqa: S608 - SQL is put together here from constants and numbered parameters
@@ -16,11 +16,10 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
-
-import orjson
 
 from pushctl.errors import InputError
 from pushctl.model import Millis, Subscription
@@ -29,6 +28,7 @@ from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression
 from pushctl.rules.messages import languages
 from pushctl.rules.web import fields
+from pushctl.store.noun import Noun, as_json
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -76,17 +76,17 @@ _HOLDS_FOR_NONE: Mapping[str, Callable[[int], bool]] = {
 }
 
 
-class Audience:
+class Audience(Noun):
     def __init__(self, store: "Store") -> None:
-        self._store = store
+        super().__init__(store)
         self._deadline = 0.0
 
     def count(self, expression: Expression, now: Millis, *, any_state: bool = False) -> int:
         """Return how many active subscriptions *expression* means."""
-        found = self._ask("count(*)", expression, now, any_state=any_state)
+        found = self._select("count(*)", expression, now, any_state=any_state)
         return int(found[0][0])
 
-    def ids(
+    def list_ids(
         self,
         expression: Expression,
         now: Millis,
@@ -95,11 +95,11 @@ class Audience:
         any_state: bool = False,
     ) -> Sequence[int]:
         """Return the rows of active subscriptions, ascending; eight bytes each."""
-        return self._ask(
-            "s.id", expression, now, any_state=any_state, limit=limit, take=_numbers
+        return self._select(
+            "s.id", expression, now, any_state=any_state, limit=limit, take=_collect_ids
         )
 
-    def among(
+    def filter_ids(
         self,
         expression: Expression,
         ids: Iterable[int],
@@ -108,9 +108,9 @@ class Audience:
         any_state: bool = False,
     ) -> set[int]:
         """Return which of a few *ids* (thousands at most) the expression means."""
-        return self.among_each({"": (expression, ids)}, now, any_state=any_state)[""]
+        return self.filter_each({"": (expression, ids)}, now, any_state=any_state)[""]
 
-    def among_each(
+    def filter_each(
         self, asked: Asked, now: Millis, *, any_state: bool = False
     ) -> dict[str, set[int]]:
         """Return which ids of each pair its expression means, in one statement."""
@@ -119,16 +119,16 @@ class Audience:
             return found
         query = _Query(now, few=True)
         sql = " UNION ALL ".join(
-            f"SELECT {query.bound(name)}, s.id FROM subscriptions AS s "
-            f"WHERE {query.where(expression, any_state)} "
-            f"AND s.id IN (SELECT j.value FROM json_each({query.listed(ids)}) AS j)"
+            f"SELECT {query.bind(name)}, s.id FROM subscriptions AS s "
+            f"WHERE {query.render_where(expression, any_state)} "
+            f"AND s.id IN (SELECT j.value FROM json_each({query.bind_list(ids)}) AS j)"
             for name, (expression, ids) in asked.items()
         )
         for name, number in self._run(sql, query, [one for one, _ in asked.values()]):
             found[name].add(number)
         return found
 
-    def subscriptions(
+    def list_subscriptions(
         self,
         expression: Expression,
         now: Millis,
@@ -137,15 +137,15 @@ class Audience:
         any_state: bool = False,
     ) -> Iterator[Subscription]:
         """Yield whom *expression* means, with tags that hold at *now*, a page at a time."""
-        found = self.ids(expression, now, limit=limit, any_state=any_state)
+        found = self.list_ids(expression, now, limit=limit, any_state=any_state)
         for start in range(0, len(found), PAGE):
-            yield from self._store.subscriptions.some(found[start : start + PAGE], now)
+            yield from self._store.subscriptions.get_many(found[start : start + PAGE], now)
 
     def close(self) -> None:
         if "_reader" in self.__dict__:
             self._reader.close()
 
-    def _ask(
+    def _select(
         self,
         what: str,
         expression: Expression,
@@ -156,11 +156,10 @@ class Audience:
         take: Take = list,
     ) -> Sequence[Any]:
         query = _Query(now, few=False)
-        sql = (
-            f"SELECT {what} FROM subscriptions AS s WHERE {query.where(expression, any_state)}"
-        )
+        where = query.render_where(expression, any_state)
+        sql = f"SELECT {what} FROM subscriptions AS s WHERE {where}"
         if what != "count(*)":
-            sql += f" ORDER BY s.id LIMIT {query.bound(-1 if limit is None else limit)}"
+            sql += f" ORDER BY s.id LIMIT {query.bind(-1 if limit is None else limit)}"
         return self._run(sql, query, [expression], take)
 
     def _run(
@@ -168,7 +167,7 @@ class Audience:
     ) -> Sequence[Any]:
         self._deadline = time.monotonic() + SECONDS
         try:
-            with self._guarded() as connection:
+            with self._open_guarded() as connection:
                 return take(connection.execute(sql, query.values))
         except sqlite3.OperationalError as error:
             if "interrupted" not in str(error):
@@ -179,7 +178,7 @@ class Audience:
             ) from error
 
     @contextmanager
-    def _guarded(self) -> Iterator[sqlite3.Connection]:
+    def _open_guarded(self) -> Iterator[sqlite3.Connection]:
         if not self._store.connection.in_transaction:
             yield self._reader
             return
@@ -205,7 +204,7 @@ class Audience:
         return made
 
     def _guard(self, connection: sqlite3.Connection) -> None:
-        connection.set_authorizer(_allowed)
+        connection.set_authorizer(_authorize)
         connection.set_progress_handler(lambda: time.monotonic() > self._deadline, 100_000)
 
 
@@ -215,12 +214,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("SELECT 1 FROM json_each('[]')").fetchall()
 
 
-def _numbers(rows: Iterable[tuple[int]]) -> "array[int]":
+def _collect_ids(rows: Iterable[tuple[int]]) -> "array[int]":
     """Take rows as they come: a list of a million tuples would be 100 MB."""
     return array("q", (number for (number,) in rows))
 
 
-def _allowed(
+def _authorize(
     action: int, first: str | None, second: str | None, _database: str | None, _via: str | None
 ) -> int:
     if action == sqlite3.SQLITE_SELECT:
@@ -242,151 +241,144 @@ class _Query:
         self._now = now
         self._few = few  # of a few people: look at each; of all: look at all rows once
 
-    def bound(self, value: object) -> str:
+    def bind(self, value: object) -> str:
         name = f"v{len(self.values)}"
         self.values[name] = value
         return f":{name}"
 
-    def listed(self, ids: Iterable[int]) -> str:
-        return self.bound(orjson.dumps(list(ids)).decode())
+    def bind_list(self, ids: Iterable[int]) -> str:
+        return self.bind(as_json(ids))
 
-    def where(self, expression: Expression, any_state: bool) -> str:
+    def render_where(self, expression: Expression, any_state: bool) -> str:
         # The state is a literal: a partial index serves it.
         active = "" if any_state else " AND s.state = 'active'"
-        return f"({self.condition(expression)}){active}"
+        return f"({self.render(expression)}){active}"
 
-    def condition(self, expression: Expression) -> str:
+    def render(self, expression: Expression) -> str:
         match expression:
             case tree.Everyone():
                 return "1"
             case tree.And(parts):
-                return " AND ".join(self._braced(part) for part in parts)
+                return " AND ".join(f"({self.render(part)})" for part in parts)
             case tree.Or(parts):
-                return " OR ".join(self._braced(part) for part in parts)
+                return " OR ".join(f"({self.render(part)})" for part in parts)
             case tree.Not(part):
-                return f"NOT ({self.condition(part)})"
+                return f"NOT ({self.render(part)})"
+            case tree.Field(op="!=") | tree.Attribute(op="!="):
+                return f"NOT ({self.render(replace(expression, op='='))})"
+            case tree.Field(op="unknown") | tree.Attribute(op="unknown"):
+                return f"NOT ({self.render(replace(expression, op='known'))})"
             case tree.Tag():
-                return self._tag(expression)
+                return self._render_tag(expression)
             case tree.Field():
-                return self._field(expression)
+                return self._render_field(expression)
             case tree.Attribute():
-                return self._attribute(expression)
+                return self._render_attribute(expression)
             case tree.Age(of, within):
                 column = {"subscribed": "s.subscribed_at", "seen": "s.last_seen_at"}[of]
-                return f"{column} >= {self._since(within)}"
+                return f"{column} >= {self._bind_start(within)}"
             case tree.Event():
-                return self._event(expression)
+                return self._render_event(expression)
             case tree.Reaction():
-                return self._reaction(expression)
+                return self._render_reaction(expression)
             case tree.Segment(name):
                 raise ValueError(f"segment {name!r} was not resolved (rules.audience.resolved)")
 
-    def _braced(self, part: Expression) -> str:
-        return f"({self.condition(part)})"
+    def _bind_start(self, within: Millis) -> str:
+        return self.bind(self._now - within)
 
-    def _since(self, within: Millis) -> str:
-        return self.bound(self._now - within)
-
-    def _tag(self, tag: tree.Tag) -> str:
+    def _render_tag(self, tag: tree.Tag) -> str:
         try:
             folded = fields.fold(tag.name)
         except InputError:  # no tag can be called so, hence nobody has it
             return "0"
-        tag_id = f"(SELECT g.id FROM tags AS g WHERE g.folded = {self.bound(folded)})"
+        tag_id = f"(SELECT g.id FROM tags AS g WHERE g.folded = {self.bind(folded)})"
         rows = f"""SELECT st.subscription_id FROM subscription_tags AS st
              WHERE st.tag_id = {tag_id}
-               AND (st.expires_at IS NULL OR st.expires_at > {self.bound(self._now)})"""
+               AND (st.expires_at IS NULL OR st.expires_at > {self.bind(self._now)})"""
         if self._few:
             return f"EXISTS ({rows} AND st.subscription_id = s.id)"
         # A list of rows, made once: it drives the query when the tag is rare.
         return f"s.id IN ({rows})"
 
-    def _field(self, field: tree.Field) -> str:
-        if field.op == "!=":
-            return f"NOT ({self._field(tree.Field(field.name, '=', field.values))})"
-        if field.op == "unknown":
-            return f"NOT ({self._field(tree.Field(field.name, 'known', ()))})"
-        holds = f"({_COLUMNS[field.name]} IS NOT NULL AND {self._compared(field)})"
+    def _render_field(self, field: tree.Field) -> str:
+        holds = f"({_COLUMNS[field.name]} IS NOT NULL AND {self._render_comparison(field)})"
         # Anybody's browser may claim an alias; only one that the shop signed counts.
         return f"(s.alias_trusted AND {holds})" if field.name == "alias" else holds
 
-    def _compared(self, field: tree.Field) -> str:
+    def _render_comparison(self, field: tree.Field) -> str:
         column = _COLUMNS[field.name]
         if field.op == "known":
             return f"{column} <> ''"
         if field.name == "language" and field.op in ("=", "in"):
-            return f"({' OR '.join(map(self._language, field.values))})"
+            return f"({' OR '.join(map(self._render_language, field.values))})"
         if field.name in _EXACT and field.op in ("=", "in"):
-            values = ", ".join(map(self.bound, field.values))
+            values = ", ".join(map(self.bind, field.values))
             return f"{column} IN ({values})"
-        return self._matches(f"fold({column})", field)
+        return self._render_match(f"fold({column})", field)
 
-    def _matches(self, folded: str, asked: tree.Field | tree.Attribute) -> str:
+    def _render_match(self, folded: str, asked: tree.Field | tree.Attribute) -> str:
         texts = [folding.fold_field(str(value)) for value in asked.values]
         if asked.op == "contains":
-            return f"instr({folded}, {self.bound(texts[0])}) > 0"
+            return f"instr({folded}, {self.bind(texts[0])}) > 0"
         if asked.op == "like":
-            return f"{folded} LIKE {self.bound(texts[0])}"
-        return f"{folded} IN ({', '.join(map(self.bound, texts))})"
+            return f"{folded} LIKE {self.bind(texts[0])}"
+        return f"{folded} IN ({', '.join(map(self.bind, texts))})"
 
-    def _language(self, value: str) -> str:
+    def _render_language(self, value: str) -> str:
         # "pt" is everybody who reads Portuguese; "pt-BR" is Brazil alone.
         prefix = f"{folding.fold_field(languages.canonical(value) or value)}-"
-        return f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bound(prefix)}"
+        return f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bind(prefix)}"
 
-    def _attribute(self, asked: tree.Attribute) -> str:
-        if asked.op == "!=":
-            return f"NOT ({self._attribute(tree.Attribute(asked.name, '=', asked.values))})"
-        if asked.op == "unknown":
-            return f"NOT ({self._attribute(tree.Attribute(asked.name, 'known', ()))})"
+    def _render_attribute(self, asked: tree.Attribute) -> str:
         if asked.op == "known":
             holds = "j.type <> 'null'"
         else:
-            holds = " OR ".join(self._value(asked.op, value) for value in asked.values)
+            holds = " OR ".join(self._render_value(asked.op, value) for value in asked.values)
         return (
             "(s.attributes <> '{}' AND EXISTS (SELECT 1 FROM json_each(s.attributes) AS j "
-            f"WHERE j.key = {self.bound(asked.name)} AND ({holds})))"
+            f"WHERE j.key = {self.bind(asked.name)} AND ({holds})))"
         )
 
-    def _value(self, op: str, value: tree.Value) -> str:
+    def _render_value(self, op: str, value: tree.Value) -> str:
         """Compare one value with its own type only: 5 is neither '5' nor true."""
         if isinstance(value, bool):
             return f"j.type = '{'true' if value else 'false'}'"
         if not isinstance(value, str):
             op = "=" if op == "in" else _OPERATORS[op]
-            return f"(j.type IN ('integer', 'real') AND j.atom {op} {self.bound(value)})"
+            return f"(j.type IN ('integer', 'real') AND j.atom {op} {self.bind(value)})"
         if op in ("=", "in", "contains", "like"):
             asked = tree.Attribute("", op, (value,))
-            return f"(j.type = 'text' AND {self._matches('fold(j.atom)', asked)})"
-        return f"(j.type = 'text' AND j.atom {_OPERATORS[op]} {self.bound(value)})"
+            return f"(j.type = 'text' AND {self._render_match('fold(j.atom)', asked)})"
+        return f"(j.type = 'text' AND j.atom {_OPERATORS[op]} {self.bind(value)})"
 
-    def _event(self, event: tree.Event) -> str:
+    def _render_event(self, event: tree.Event) -> str:
         rows = f"""FROM events AS e
-             WHERE e.subscription_id = s.id AND e.name = {self.bound(event.name)}"""
+             WHERE e.subscription_id = s.id AND e.name = {self.bind(event.name)}"""
         if event.count.within is not None:
-            rows += f" AND e.at >= {self._since(event.count.within)}"
-        return self._counted(rows, event.count)
+            rows += f" AND e.at >= {self._bind_start(event.count.within)}"
+        return self._render_count(rows, event.count)
 
-    def _reaction(self, reaction: tree.Reaction) -> str:
+    def _render_reaction(self, reaction: tree.Reaction) -> str:
         rows = f"""FROM interactions AS i JOIN deliveries AS d ON d.id = i.delivery_id
-             WHERE i.kind = {self.bound(reaction.kind)} AND d.subscription_id IS NOT NULL"""
+             WHERE i.kind = {self.bind(reaction.kind)} AND d.subscription_id IS NOT NULL"""
         if reaction.campaign is not None:
-            name = self.bound(reaction.campaign)
+            name = self.bind(reaction.campaign)
             campaign = f"(SELECT c.id FROM campaigns AS c WHERE c.name = {name})"
             rows += f" AND d.campaign_id = {campaign}"
         count = reaction.count
         if count.within is not None:
-            rows += f" AND i.at >= {self._since(count.within)}"
+            rows += f" AND i.at >= {self._bind_start(count.within)}"
         if self._few:
-            return self._counted(f"{rows} AND d.subscription_id = s.id", count)
+            return self._render_count(f"{rows} AND d.subscription_id = s.id", count)
         none = _HOLDS_FOR_NONE[count.op](count.times)
-        holds = f"count(*) {_OPERATORS[count.op]} {self.bound(count.times)}"
+        holds = f"count(*) {_OPERATORS[count.op]} {self.bind(count.times)}"
         return f"""s.id {"NOT IN" if none else "IN"} (
             SELECT d.subscription_id {rows}
              GROUP BY d.subscription_id HAVING {f"NOT ({holds})" if none else holds})"""
 
-    def _counted(self, rows: str, count: tree.Count) -> str:
+    def _render_count(self, rows: str, count: tree.Count) -> str:
         if (count.op, count.times) == (">=", 1):
             return f"EXISTS (SELECT 1 {rows})"
         operator = _OPERATORS[count.op]
-        return f"(SELECT count(*) {rows}) {operator} {self.bound(count.times)}"
+        return f"(SELECT count(*) {rows}) {operator} {self.bind(count.times)}"

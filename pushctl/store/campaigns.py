@@ -3,16 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from dataclasses import fields
 
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.model import Campaign, CampaignStatus, Cause, Json, Millis
+from pushctl.store.noun import Noun
 
-if TYPE_CHECKING:
-    from pushctl.store import Store
-
-_COLUMNS = """id, name, status, template, audience, sources, options, created_at,
-    started_at, finished_at, expires_at, note, cause"""
+_FIELDS = tuple(field.name for field in fields(Campaign))
+_COLUMNS = ", ".join(_FIELDS)
 
 # What a campaign may turn into; a finished one runs again when somebody asks for it
 # (rows in doubt that are to be sent again), a cancelled one never.
@@ -24,10 +22,7 @@ _BEFORE = {
 }
 
 
-class Campaigns:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Campaigns(Noun):
     def create(
         self,
         *,
@@ -49,21 +44,21 @@ class Campaigns:
             VALUES (:name, :status, :template, :audience, :sources, :options,
                     :trigger, :step, :now, :expires_at)
         """
-        values = {
-            "name": name,
-            "status": status,
-            "template": template,
-            "audience": audience,
-            "sources": json.dumps(dict(sources), ensure_ascii=False),
-            "options": json.dumps(dict(options), ensure_ascii=False),
-            "trigger": trigger,
-            "step": step,
-            "now": now,
-            "expires_at": expires_at,
-        }
-        with self._store.write() as connection:
+        with self._store.write():
             try:
-                connection.execute(sql, values)
+                self._write(
+                    sql,
+                    name=name,
+                    status=status,
+                    template=template,
+                    audience=audience,
+                    sources=json.dumps(dict(sources), ensure_ascii=False),
+                    options=json.dumps(dict(options), ensure_ascii=False),
+                    trigger=trigger,
+                    step=step,
+                    now=now,
+                    expires_at=expires_at,
+                )
             except sqlite3.IntegrityError:
                 raise UsageError(
                     f"there is a campaign called {name!r} already. Choose another --name, or "
@@ -74,25 +69,27 @@ class Campaigns:
     def get(self, name: str) -> Campaign:
         """Return the campaign called *name*; NotFoundError says which names there are."""
         sql = f"SELECT {_COLUMNS} FROM campaigns WHERE name = :name"  # noqa: S608
-        row = self._store.connection.execute(sql, {"name": name}).fetchone()
+        row = self._read(sql, name=name).fetchone()
         if row is None:
-            raise NotFoundError(f"no campaign is called {name!r}. {self._known()}")
-        return _campaign(row)
+            raise NotFoundError(f"no campaign is called {name!r}. {self._list_names()}")
+        return _build_campaign(row)
 
-    def by_id(self, campaign: int) -> Campaign:
+    def get_by_id(self, campaign: int) -> Campaign:
         sql = f"SELECT {_COLUMNS} FROM campaigns WHERE id = :id"  # noqa: S608
-        row = self._store.connection.execute(sql, {"id": campaign}).fetchone()
+        row = self._read(sql, id=campaign).fetchone()
         if row is None:
             raise NotFoundError(f"there is no campaign number {campaign}")
-        return _campaign(row)
+        return _build_campaign(row)
 
-    def all(self, limit: int | None = None) -> list[Campaign]:
+    def list_newest(self, limit: int | None = None) -> list[Campaign]:
         """Return the campaigns, newest first."""
         sql = f"SELECT {_COLUMNS} FROM campaigns ORDER BY id DESC LIMIT :limit"  # noqa: S608
-        rows = self._store.connection.execute(sql, {"limit": -1 if limit is None else limit})
-        return [_campaign(row) for row in rows]
+        return [
+            _build_campaign(row)
+            for row in self._read(sql, limit=-1 if limit is None else limit)
+        ]
 
-    def unfinished(self, template: str, audience: str) -> str | None:
+    def find_unfinished(self, template: str, audience: str) -> str | None:
         """Return the newest broadcast of this template to this audience that isn't over."""
         sql = """
             SELECT name FROM campaigns
@@ -100,26 +97,24 @@ class Campaigns:
                AND status IN ('running', 'paused')
              ORDER BY id DESC LIMIT 1
         """
-        values = {"template": template, "audience": audience}
-        row = self._store.connection.execute(sql, values).fetchone()
+        row = self._read(sql, template=template, audience=audience).fetchone()
         return None if row is None else str(row[0])
 
-    def free_name(self, wanted: str) -> str:
+    def find_free_name(self, wanted: str) -> str:
         """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that is taken."""
         sql = "SELECT 1 FROM campaigns WHERE name = :name"
         name, number = wanted, 1
-        while self._store.connection.execute(sql, {"name": name}).fetchone():
+        while self._read(sql, name=name).fetchone():
             number += 1
             name = f"{wanted} {number}"
         return name
 
-    def status(self, campaign: int) -> CampaignStatus:
+    def get_status(self, campaign: int) -> CampaignStatus:
         """Return what another process may have changed meanwhile; cheap."""
         sql = "SELECT status FROM campaigns WHERE id = :id"
-        (status,) = self._store.connection.execute(sql, {"id": campaign}).fetchone()
-        return CampaignStatus(status)
+        return CampaignStatus(self._read_value(sql, id=campaign))
 
-    def change(
+    def change_status(
         self,
         campaign: int,
         status: CampaignStatus,
@@ -140,8 +135,7 @@ class Campaigns:
              WHERE id = :id AND status IN ({", ".join(f"'{name}'" for name in before)})
         """  # noqa: S608
         values = {"id": campaign, "status": status, "now": now, "note": note, "cause": cause}
-        with self._store.write() as connection:
-            return connection.execute(sql, values).rowcount == 1
+        return self._write(sql, **values) == 1
 
     def finish_if_done(self, campaign: int, now: Millis) -> bool:
         """
@@ -156,30 +150,20 @@ class Campaigns:
                AND NOT EXISTS (SELECT 1 FROM deliveries
                                 WHERE campaign_id = :id AND status IN ('planned', 'sending'))
         """
-        with self._store.write() as connection:
-            return connection.execute(sql, {"id": campaign, "now": now}).rowcount == 1
+        return self._write(sql, id=campaign, now=now) == 1
 
-    def _known(self) -> str:
+    def _list_names(self) -> str:
         sql = "SELECT name FROM campaigns ORDER BY id DESC LIMIT 5"
-        names = [name for (name,) in self._store.connection.execute(sql)]
+        names = [name for (name,) in self._read(sql)]
         if not names:
             return "There is none yet; `pushctl send` makes one."
         return "The latest: " + ", ".join(names) + " (pushctl campaigns list shows all)."
 
 
-def _campaign(row: tuple[Json, ...]) -> Campaign:
-    return Campaign(
-        id=row[0],
-        name=row[1],
-        status=CampaignStatus(row[2]),
-        template=row[3],
-        audience=row[4],
-        sources=json.loads(row[5]),
-        options=json.loads(row[6]),
-        created_at=row[7],
-        started_at=row[8],
-        finished_at=row[9],
-        expires_at=row[10],
-        note=row[11],
-        cause=None if row[12] is None else Cause(row[12]),
-    )
+def _build_campaign(row: tuple[Json, ...]) -> Campaign:
+    values = dict(zip(_FIELDS, row, strict=True))
+    values["status"] = CampaignStatus(values["status"])
+    values["sources"] = json.loads(values["sources"])
+    values["options"] = json.loads(values["options"])
+    values["cause"] = values["cause"] and Cause(values["cause"])
+    return Campaign(**values)

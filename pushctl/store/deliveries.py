@@ -6,16 +6,13 @@ after; what a crash leaves in ``sending`` is settled by ``jobs/delivery/recovery
 named tuples: a dataclass a row would cost more than the query.
 """
 
-import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from pushctl.model import Cause, Millis
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun, as_json
 
 
 class ClaimedRow(NamedTuple):
@@ -88,10 +85,7 @@ _row = cast("Callable[[tuple[Any, ...]], ClaimedRow]", partial(tuple.__new__, Cl
 PAGE = 20_000
 
 
-class Deliveries:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Deliveries(Noun):
     def plan(
         self,
         campaign: int,
@@ -120,7 +114,7 @@ class Deliveries:
             # In pages: rows by the statement cost a third of rows one by one, and a
             # million of them as one text would be eight megabytes.
             for start in range(0, count, PAGE):
-                page = json.dumps(list(subscriptions[start : start + PAGE]))
+                page = as_json(subscriptions[start : start + PAGE])
                 connection.execute(sql, values | {"start": start, "count": count, "page": page})
         return count
 
@@ -147,7 +141,7 @@ class Deliveries:
             if not rows:
                 return [], None
             connection.execute(claim, values | {"last": rows[-1].id})
-            return self._sendable(connection, rows, now), rows[-1].id
+            return self._end_unsendable(connection, rows, now), rows[-1].id
 
     def claim_due(self, campaign: int, limit: int, now: Millis) -> tuple[list[ClaimedRow], int]:
         """
@@ -161,14 +155,14 @@ class Deliveries:
              WHERE id = ?
         """
         values = {"campaign": campaign, "limit": limit, "now": now}
-        if self._store.connection.execute(_ANY_DUE, values).fetchone() is None:
+        if self._read_value(_ANY_DUE, campaign=campaign, now=now) is None:
             return [], 0
         with self._store.write() as connection:
             rows = [_row(row) for row in connection.execute(_DUE, values)]
             connection.executemany(claim, ((now, row.id) for row in rows))
-            return self._sendable(connection, rows, now), len(rows)
+            return self._end_unsendable(connection, rows, now), len(rows)
 
-    def _sendable(
+    def _end_unsendable(
         self, connection: sqlite3.Connection, rows: Sequence[ClaimedRow], now: Millis
     ) -> list[ClaimedRow]:
         kept, ended = [], []
@@ -199,8 +193,7 @@ class Deliveries:
                    attempts = attempts - ?, changed_at = ?
              WHERE id = ? AND status = 'sending'
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, ((*row[1:], now, row.id) for row in rows))
+        self._write_each(sql, ((*row[1:], now, row.id) for row in rows))
 
     def accept(
         self, rows: Sequence[int], http_status: int | None, language: str | None, now: Millis
@@ -217,14 +210,9 @@ class Deliveries:
                    changed_at = :now
              WHERE id IN (SELECT value FROM json_each(:rows)) AND status = 'sending'
         """
-        values = {
-            "rows": json.dumps(list(rows)),
-            "http_status": http_status,
-            "language": language,
-            "now": now,
-        }
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(
+            sql, rows=as_json(rows), http_status=http_status, language=language, now=now
+        )
 
     def release(self, rows: Iterable[ReleasedRow], now: Millis) -> None:
         """Give claimed rows back that never went out."""
@@ -234,29 +222,27 @@ class Deliveries:
                    reason = ?, cause = ?, changed_at = ?
              WHERE id = ? AND status = 'sending'
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, ((*row[1:], now, row.id) for row in rows))
+        self._write_each(sql, ((*row[1:], now, row.id) for row in rows))
 
-    def claimed(self, campaign: int) -> dict[int, AbandonedRow]:
+    def load_claimed(self, campaign: int) -> dict[int, AbandonedRow]:
         """Return what is known of the rows in ``sending``, by row."""
         sql = """
             SELECT d.id, d.attempts, d.expires_at, d.subscription_id, s.endpoint, s.key_id
               FROM deliveries AS d LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
              WHERE d.campaign_id = :campaign AND d.status = 'sending'
         """
-        rows = self._store.connection.execute(sql, {"campaign": campaign})
-        return {row: AbandonedRow(*rest) for row, *rest in rows}
+        return {row: AbandonedRow(*rest) for row, *rest in self._read(sql, campaign=campaign)}
 
-    def waiting(self, campaign: int, now: Millis) -> tuple[int, Millis | None]:
+    def count_waiting(self, campaign: int, now: Millis) -> tuple[int, Millis | None]:
         """Return how many rows are planned and when the next is due (None: at once)."""
         sql = """
             SELECT count(*), min(coalesce(next_attempt_at, 0)) FROM deliveries
              WHERE campaign_id = :campaign AND status = 'planned'
         """
-        count, first = self._store.connection.execute(sql, {"campaign": campaign}).fetchone()
+        count, first = self._read(sql, campaign=campaign).fetchone()
         return count, first if first and first > now else None
 
-    def due_campaigns(self, now: Millis) -> list[int]:
+    def list_due_campaigns(self, now: Millis) -> list[int]:
         """
         Return the campaigns that somebody has to go on with.
 
@@ -280,15 +266,15 @@ class Deliveries:
                                                 AND d.next_attempt_at IS NULL)))))
              ORDER BY c.id
         """
-        return [campaign for (campaign,) in self._store.connection.execute(sql, {"now": now})]
+        return [campaign for (campaign,) in self._read(sql, now=now)]
 
-    def reasons(self, campaign: int) -> list[tuple[str, str | None, int]]:
+    def count_reasons(self, campaign: int) -> list[tuple[str, str | None, int]]:
         """Return (status, reason, count), the largest first within each status."""
         sql = """
             SELECT status, reason, count(*) FROM deliveries WHERE campaign_id = :campaign
              GROUP BY status, reason ORDER BY status, count(*) DESC
         """
-        return self._store.connection.execute(sql, {"campaign": campaign}).fetchall()
+        return self._read(sql, campaign=campaign).fetchall()
 
     def cancel(self, campaign: int, now: Millis) -> int:
         """Skip whatever is still planned; return how many rows that were."""
@@ -298,9 +284,7 @@ class Deliveries:
                    next_attempt_at = NULL, changed_at = :now
              WHERE campaign_id = :campaign AND status = 'planned'
         """
-        values = {"campaign": campaign, "now": now}
-        with self._store.write() as connection:
-            return connection.execute(sql, values).rowcount
+        return self._write(sql, campaign=campaign, now=now)
 
 
 _COLUMNS = """

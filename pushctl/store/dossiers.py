@@ -1,12 +1,9 @@
 """Dossiers: every row that the database holds of one subscription."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pushctl.model import Json
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 Rows = Sequence[Mapping[str, Json]]
 
@@ -70,21 +67,16 @@ _SECTIONS = {
 }
 
 
-class Dossiers:
+class Dossiers(Noun):
     """Made where one is asked for, ``Dossiers(store)``: too rare to be an attribute."""
 
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def record(self, subscription: int) -> Mapping[str, Json]:
+    def load_record(self, subscription: int) -> Mapping[str, Json]:
         """Return the subscription's own row; JSON columns are text, keys are bytes."""
-        return self._rows(_RECORD, subscription)[0]
+        return next(self._read_dicts(_RECORD, id=subscription))
 
-    def sections(self, subscription: int) -> Mapping[str, Rows]:
+    def load_sections(self, subscription: int) -> Mapping[str, Rows]:
         """Return what hangs on it, by kind, oldest first; JSON columns are text."""
-        return {name: self._rows(sql, subscription) for name, sql in _SECTIONS.items()}
-
-    def _rows(self, sql: str, subscription: int) -> Rows:
-        cursor = self._store.connection.execute(sql, {"id": subscription})
-        names = [column[0] for column in cursor.description]
-        return [dict(zip(names, row, strict=True)) for row in cursor]
+        return {
+            name: list(self._read_dicts(sql, id=subscription))
+            for name, sql in _SECTIONS.items()
+        }

@@ -6,7 +6,7 @@ stands in its own row; both change in one transaction.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import fields
 
 import orjson
 
@@ -15,22 +15,17 @@ from pushctl.rules.shops import cart
 from pushctl.rules.triggers.changes import Decision
 from pushctl.rules.triggers.enrolment import Enrolment, Event, State
 from pushctl.rules.triggers.facts import Device
+from pushctl.store.noun import Noun, as_json
 
-if TYPE_CHECKING:
-    from pushctl.store import Store
-
+_FIELDS = tuple(field.name for field in fields(Enrolment))
+# In the order of _FIELDS.
 _COLUMNS = """e.id, e.trigger, e.subscription_id, e.occurrence, e.entered_at, e.state, e.step,
     e.sent, e.accepted_at, e.shown_at, e.next_at, e.context"""
 
 Cause = tuple[str, int, str]  # trigger, subscription, occurrence
 
 
-class Enrolments:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    # --- reading ---------------------------------------------------------------------
-
+class Enrolments(Noun):
     def list_due(self, now: Millis, limit: int, skip: Collection[str] = ()) -> list[Enrolment]:
         """Return up to *limit* active enrolments to look at, the longest due first."""
         sql = f"""
@@ -39,7 +34,7 @@ class Enrolments:
                AND e.trigger NOT IN (SELECT value FROM json_each(:skip))
              ORDER BY e.next_at LIMIT :limit
         """  # noqa: S608
-        return self._list(sql, {"now": now, "limit": limit, "skip": _json(skip)})
+        return self._list(sql, {"now": now, "limit": limit, "skip": as_json(skip)})
 
     def list_newest(self, subscriptions: Iterable[int]) -> list[Enrolment]:
         """Return the active and the newest other enrolment of each subscription and trigger."""
@@ -54,7 +49,7 @@ class Enrolments:
                  WHERE age = 1)
              ORDER BY e.subscription_id, e.trigger
         """  # noqa: S608
-        return self._list(sql, {"ids": _json(subscriptions)})
+        return self._list(sql, {"ids": as_json(subscriptions)})
 
     def find_causes(self, asked: Iterable[Cause]) -> set[Cause]:
         """Return which of *asked* have begun an enrolment already."""
@@ -64,7 +59,7 @@ class Enrolments:
              WHERE e.trigger = a.value ->> 0 AND e.subscription_id = a.value ->> 1
                AND e.occurrence = a.value ->> 2
         """
-        return set(self._store.connection.execute(sql, {"asked": _json(asked)}))
+        return set(self._read(sql, asked=as_json(asked)))
 
     def get_many(self, ids: Iterable[int]) -> dict[int, Enrolment]:
         """Return enrolments by their rows; what does not exist is left out."""
@@ -72,7 +67,7 @@ class Enrolments:
             SELECT {_COLUMNS} FROM enrolments AS e
              WHERE e.id IN (SELECT value FROM json_each(:ids))
         """  # noqa: S608
-        return {one.id: one for one in self._list(sql, {"ids": _json(ids)})}
+        return {one.id: one for one in self._list(sql, {"ids": as_json(ids)})}
 
     def list_active(self, subscription: int) -> list[Enrolment]:
         """Return the active enrolments of a subscription."""
@@ -82,7 +77,7 @@ class Enrolments:
         """  # noqa: S608
         return self._list(sql, {"subscription": subscription})
 
-    def of(self, subscription: int, trigger: str | None = None) -> list[Enrolment]:
+    def list_all(self, subscription: int, trigger: str | None = None) -> list[Enrolment]:
         """Return all enrolments of a subscription, oldest first."""
         sql = f"""
             SELECT {_COLUMNS} FROM enrolments AS e
@@ -98,7 +93,7 @@ class Enrolments:
             SELECT {_COLUMNS} FROM enrolments AS e
              WHERE e.state = 'active' AND e.trigger NOT IN (SELECT value FROM json_each(:names))
         """  # noqa: S608
-        return self._list(sql, {"names": _json(triggers)})
+        return self._list(sql, {"names": as_json(triggers)})
 
     def list_devices(self, subscriptions: Iterable[int]) -> list[Device]:
         """Return these subscriptions, and all others of the same persons."""
@@ -114,8 +109,7 @@ class Enrolments:
                      JOIN subscriptions AS o ON o.alias = p.alias AND o.site_id = p.site_id
                     WHERE o.alias_trusted)
         """
-        rows = self._store.connection.execute(sql, {"ids": _json(subscriptions)})
-        return [Device(*row) for row in rows]
+        return [Device(*row) for row in self._read(sql, ids=as_json(subscriptions))]
 
     def list_events(self, wanted: Iterable[tuple[int, str, Millis]]) -> Iterator[Event]:
         """
@@ -130,8 +124,7 @@ class Enrolments:
              WHERE e.subscription_id = w.value ->> 0 AND e.name = w.value ->> 1
                AND e.at >= w.value ->> 2
         """
-        values = {"wanted": _json(wanted), "updated": cart.UPDATED}
-        return map(event, self._store.connection.execute(sql, values))
+        return map(build_event, self._read(sql, wanted=as_json(wanted), updated=cart.UPDATED))
 
     def list_new_events(self, after: int, limit: int) -> list[Event]:
         """Return up to *limit* events behind row *after*, in the order they were received."""
@@ -139,8 +132,7 @@ class Enrolments:
             SELECT id, subscription_id, name, min(at, received_at), properties FROM events
              WHERE id > :after ORDER BY id LIMIT :limit
         """
-        rows = self._store.connection.execute(sql, {"after": after, "limit": limit})
-        return [event(row) for row in rows]
+        return [build_event(row) for row in self._read(sql, after=after, limit=limit)]
 
     def list_shown(self, after: int) -> tuple[int, list[tuple[int, int, Millis]]]:
         """
@@ -155,11 +147,8 @@ class Enrolments:
              WHERE i.id > :after AND i.id <= :last AND d.enrolment_id <> 0
              GROUP BY 1, 2
         """
-        (last,) = self._store.connection.execute(
-            "SELECT coalesce(max(id), 0) FROM interactions"
-        ).fetchone()
-        values = {"after": after, "last": last}
-        return last, self._store.connection.execute(sql, values).fetchall()
+        last = self._read_value("SELECT coalesce(max(id), 0) FROM interactions")
+        return last, self._read(sql, after=after, last=last).fetchall()
 
     def list_accepted(self, triggers: Iterable[str]) -> list[tuple[int, int, Millis]]:
         """Return (enrolment, step, time) of messages that were taken since it was looked."""
@@ -174,8 +163,7 @@ class Enrolments:
                AND e.state = 'active' AND e.sent > 0
                AND e.accepted_at IS NULL AND d.status = 'accepted'
         """
-        values = {"triggers": _json(triggers)}
-        return self._store.connection.execute(sql, values).fetchall()
+        return self._read(sql, triggers=as_json(triggers)).fetchall()
 
     def load_contexts(self, ids: Collection[int]) -> dict[int, Mapping[str, Json]]:
         """Return what each enrolment's messages may speak of: cart, event, promo, ..."""
@@ -183,7 +171,7 @@ class Enrolments:
             SELECT id, context FROM enrolments
              WHERE id IN (SELECT value FROM json_each(:ids))
         """
-        rows = self._store.connection.execute(sql, {"ids": _json(ids)})
+        rows = self._read(sql, ids=as_json(ids))
         return {row: orjson.loads(context) for row, context in rows}
 
     def find_reasons(
@@ -197,10 +185,8 @@ class Enrolments:
                             WHERE subscription_id = a.value ->> 1 AND trigger = a.value ->> 0
                             ORDER BY at DESC, id DESC LIMIT 1)
         """
-        rows = self._store.connection.execute(sql, {"asked": _json(asked)})
+        rows = self._read(sql, asked=as_json(asked))
         return {(trigger, one): (at, reason) for trigger, one, at, reason in rows}
-
-    # --- writing ---------------------------------------------------------------------
 
     def add(self, enrolment: Enrolment, now: Millis, reason: str) -> int:
         """Write a new enrolment and return its row."""
@@ -211,9 +197,8 @@ class Enrolments:
                     :next_at, :context, :now, :reason)
             RETURNING id
         """
-        values = _values(enrolment) | {"now": now, "reason": reason}
-        with self._store.write() as connection:
-            return int(connection.execute(sql, values).fetchone()[0])
+        values = _to_values(enrolment) | {"now": now, "reason": reason}
+        return self._insert(sql, **values)
 
     def save(self, enrolments: Iterable[tuple[Enrolment, str]], now: Millis) -> None:
         """Write what enrolments have become, each with the reason."""
@@ -225,18 +210,16 @@ class Enrolments:
                    changed_at = :now, reason = :reason
              WHERE id = :id
         """
-        rows = (_values(one) | {"now": now, "reason": reason} for one, reason in enrolments)
-        with self._store.write() as connection:
-            connection.executemany(sql, rows)
+        rows = (_to_values(one) | {"now": now, "reason": reason} for one, reason in enrolments)
+        self._write_each(sql, rows)
 
-    def decide(self, decisions: Iterable[Decision]) -> None:
+    def add_decisions(self, decisions: Iterable[Decision]) -> None:
         sql = """
             INSERT INTO decisions (trigger, subscription_id, enrolment_id, kind, step, at,
                                    until, reason)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?)
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, decisions)
+        self._write_each(sql, decisions)
 
     def plan(self, messages: Iterable[tuple[int, int, int, Millis]], now: Millis) -> None:
         """
@@ -250,8 +233,7 @@ class Enrolments:
             VALUES (?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, ((*message, now) for message in messages))
+        self._write_each(sql, ((*message, now) for message in messages))
 
     def withdraw(self, rows: Iterable[tuple[int, str]], now: Millis) -> None:
         """Skip what enrolments still have planned: (enrolment, reason)."""
@@ -262,51 +244,22 @@ class Enrolments:
              WHERE subscription_id = (SELECT subscription_id FROM enrolments WHERE id = :id)
                AND enrolment_id = :id AND status = 'planned'
         """
-        with self._store.write() as connection:
-            values = [{"id": one, "reason": reason, "now": now} for one, reason in rows]
-            connection.executemany(sql, values)
+        self._write_each(sql, ({"id": one, "reason": why, "now": now} for one, why in rows))
 
     def _list(self, sql: str, values: Mapping[str, Json]) -> list[Enrolment]:
-        return [_enrolment(row) for row in self._store.connection.execute(sql, values)]
+        return [_build_enrolment(row) for row in self._read(sql, **values)]
 
 
-def _json(values: Iterable[Json]) -> str:
-    return orjson.dumps(list(values)).decode()
+def _build_enrolment(row: Sequence[Json]) -> Enrolment:
+    values = [*row[:5], State(row[5]), *row[6:11], orjson.loads(row[11])]
+    return Enrolment(*values)
 
 
-def _enrolment(row: Sequence[Json]) -> Enrolment:
-    return Enrolment(
-        id=row[0],
-        trigger=row[1],
-        subscription=row[2],
-        occurrence=row[3],
-        entered_at=row[4],
-        state=State(row[5]),
-        step=row[6],
-        sent=row[7],
-        accepted_at=row[8],
-        shown_at=row[9],
-        next_at=row[10],
-        context=orjson.loads(row[11]),
-    )
+def _to_values(enrolment: Enrolment) -> dict[str, Json]:
+    values = {name: getattr(enrolment, name) for name in _FIELDS}
+    context = orjson.dumps(enrolment.context).decode()
+    return values | {"state": enrolment.state.value, "context": context}
 
 
-def _values(enrolment: Enrolment) -> dict[str, Json]:
-    return {
-        "id": enrolment.id,
-        "trigger": enrolment.trigger,
-        "subscription": enrolment.subscription,
-        "occurrence": enrolment.occurrence,
-        "entered_at": enrolment.entered_at,
-        "state": enrolment.state.value,
-        "step": enrolment.step,
-        "sent": enrolment.sent,
-        "accepted_at": enrolment.accepted_at,
-        "shown_at": enrolment.shown_at,
-        "next_at": enrolment.next_at,
-        "context": orjson.dumps(enrolment.context).decode(),
-    }
-
-
-def event(row: Sequence[Json]) -> Event:
+def build_event(row: Sequence[Json]) -> Event:
     return Event(row[0], row[1], row[2], row[3], orjson.loads(row[4]))

@@ -2,15 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import orjson
 
 from pushctl.model import Millis
+from pushctl.store.noun import Noun, as_json
 from pushctl.store.tags import DROP_UNUSED
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
 
 _WHO = "IN (SELECT value FROM json_each(:ids))"
 
@@ -26,11 +21,8 @@ class Traces:
     interactions: int
 
 
-class Erasure:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def traces(self, ids: Sequence[int]) -> Traces:
+class Erasure(Noun):
+    def count_traces(self, ids: Sequence[int]) -> Traces:
         """Return how much the database holds of these subscriptions."""
         sql = f"""
             SELECT (SELECT count(*) FROM subscriptions WHERE id {_WHO}),
@@ -40,28 +32,25 @@ class Erasure:
                    (SELECT count(*) FROM interactions WHERE delivery_id IN
                        (SELECT id FROM deliveries WHERE subscription_id {_WHO}))
         """  # noqa: S608
-        values = {"ids": orjson.dumps(list(ids)).decode()}
-        return Traces(*self._store.connection.execute(sql, values).fetchone())
+        return Traces(*self._read(sql, ids=as_json(ids)).fetchone())
 
-    def everybody(self) -> Iterator[tuple[int, bytes, str, Millis]]:
+    def list_subscriptions(self) -> Iterator[tuple[int, bytes, str, Millis]]:
         """Yield row, endpoint's hash, public id and time of each subscription."""
         sql = "SELECT id, endpoint_hash, public_id, subscribed_at FROM subscriptions"
-        yield from self._store.connection.execute(sql)
+        yield from self._read(sql)
 
-    def endpoints(self, ids: Sequence[int]) -> set[bytes]:
+    def list_endpoints(self, ids: Sequence[int]) -> set[bytes]:
         """Return the hashes of these subscriptions' endpoints, former ones too."""
         sql = f"""
             SELECT endpoint_hash FROM subscriptions WHERE id {_WHO}
              UNION SELECT endpoint_hash FROM former_endpoints WHERE subscription_id {_WHO}
         """  # noqa: S608
-        values = {"ids": orjson.dumps(list(ids)).decode()}
-        return {one for (one,) in self._store.connection.execute(sql, values)}
+        return {one for (one,) in self._read(sql, ids=as_json(ids))}
 
-    def deliveries(self, ids: Sequence[int]) -> set[int]:
+    def list_deliveries(self, ids: Sequence[int]) -> set[int]:
         """Return the deliveries of these subscriptions: reports name people by them."""
         sql = f"SELECT id FROM deliveries WHERE subscription_id {_WHO}"  # noqa: S608
-        values = {"ids": orjson.dumps(list(ids)).decode()}
-        return {row for (row,) in self._store.connection.execute(sql, values)}
+        return {row for (row,) in self._read(sql, ids=as_json(ids))}
 
     def erase(self, ids: Sequence[int], now: Millis) -> None:
         """
@@ -83,15 +72,15 @@ class Erasure:
         """  # noqa: S608
         tags = f"SELECT DISTINCT tag_id FROM subscription_tags WHERE subscription_id {_WHO}"  # noqa: S608
         delete = f"DELETE FROM subscriptions WHERE id {_WHO}"  # noqa: S608
-        values = {"ids": orjson.dumps(list(ids)).decode(), "now": now}
-        with self._store.write() as connection:
-            connection.execute(skip, values)
-            connection.execute(unlink, values)
-            had = connection.execute(tags, values).fetchall()
-            connection.execute(delete, values)
-            connection.executemany(DROP_UNUSED, had)
+        rows = as_json(ids)
+        with self._store.write():
+            self._write(skip, ids=rows, now=now)
+            self._write(unlink, ids=rows)
+            had = self._read(tags, ids=rows).fetchall()
+            self._write(delete, ids=rows)
+            self._write_each(DROP_UNUSED, had)
 
-    def unname(self, alias: str) -> None:
+    def remove_alias(self, alias: str) -> None:
         """Take an alias out of the audiences that campaigns were sent to."""
         sql = """
             UPDATE campaigns
@@ -99,6 +88,4 @@ class Erasure:
                                       :double, '"forgotten"')
              WHERE instr(audience, 'alias') AND instr(audience, :alias)
         """
-        values = {"alias": alias, "single": f"'{alias}'", "double": f'"{alias}"'}
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(sql, alias=alias, single=f"'{alias}'", double=f'"{alias}"')

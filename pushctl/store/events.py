@@ -1,14 +1,12 @@
 """Events: what people did. Rows are only ever added, each once."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from pushctl.model import Json, Millis
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun, as_json
 
 # What follows the row of a subscription in the key of its first event, which whoever comes
 # by the receiver gets.
@@ -28,10 +26,7 @@ class Event(NamedTuple):
     dedupe_key: str  # a second event with the same key is the same event
 
 
-class Events:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Events(Noun):
     def add(self, events: Iterable[Event]) -> int:
         """Write *events*; return how many are new."""
         sql = """
@@ -42,20 +37,19 @@ class Events:
             event._replace(properties=orjson.dumps(event.properties).decode())  # type: ignore[arg-type]
             for event in events
         ]
-        with self._store.write() as connection:
-            return connection.executemany(sql, rows).rowcount
+        return self._write_each(sql, rows)
 
-    def of(self, subscription: int, limit: int = 100) -> Iterator[Event]:
+    def list_newest(self, subscription: int, limit: int = 100) -> Iterator[Event]:
         """Yield the latest events of a subscription, newest first."""
         sql = """
             SELECT subscription_id, name, at, received_at, properties, dedupe_key FROM events
              WHERE subscription_id = :id ORDER BY at DESC, id DESC LIMIT :limit
         """
-        for row in self._store.connection.execute(sql, {"id": subscription, "limit": limit}):
+        for row in self._read(sql, id=subscription, limit=limit):
             event = Event._make(row)
             yield event._replace(properties=orjson.loads(row[4]))
 
-    def latest(
+    def find_latest(
         self,
         asked: Mapping[int, tuple[int, Millis, int]],
         names: Iterable[str],
@@ -83,10 +77,10 @@ class Events:
                            ORDER BY i.at DESC, i.id DESC LIMIT 1)
                     ORDER BY l.at DESC, l.id DESC LIMIT 1)
         """
-        values = {
-            "asked": orjson.dumps([(key, *one) for key, one in asked.items()]).decode(),
-            "names": orjson.dumps(list(names)).decode(),
-            "with_items": with_items,
-        }
-        rows = self._store.connection.execute(sql, values)
+        rows = self._read(
+            sql,
+            asked=orjson.dumps([(key, *one) for key, one in asked.items()]).decode(),
+            names=as_json(names),
+            with_items=with_items,
+        )
         return {row[0]: (row[1], orjson.loads(row[2])) for row in rows}

@@ -6,16 +6,11 @@ three failures over a week or more make it gone, softly.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-import orjson
 
 from pushctl.model import Millis
 from pushctl.rules.units import DAY
 from pushctl.store.events import ARRIVAL
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun, as_json
 
 ASIDE: Millis = DAY
 FAILURES = 3
@@ -34,11 +29,8 @@ _NEWCOMER = f"""
 """  # noqa: S608
 
 
-class Health:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def gone(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
+class Health(Noun):
+    def mark_gone(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
         """Put (subscription, reason) away; whoever unsubscribed meanwhile stays so."""
         change = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
@@ -49,21 +41,17 @@ class Health:
             UPDATE subscriptions SET state = 'gone', state_reason = :reason, state_at = :now
              WHERE id = :id AND state IN ('active', 'quarantined')
         """
-        values = [{"id": one, "reason": why, "now": now} for one, why in subscriptions]
-        with self._store.write() as connection:
-            connection.executemany(change, values)
-            connection.executemany(update, values)
+        self._change(change, update, subscriptions, now)
 
-    def newcomers(self, subscriptions: Sequence[int]) -> int:
+    def count_newcomers(self, subscriptions: Sequence[int]) -> int:
         """Return how many came by themselves and have never taken a message."""
         sql = f"""
             SELECT count(*) FROM subscriptions AS s
              WHERE s.id IN (SELECT value FROM json_each(:ids)) AND {_NEWCOMER}
         """  # noqa: S608
-        values = {"ids": orjson.dumps(list(subscriptions)).decode()}
-        return int(self._store.connection.execute(sql, values).fetchone()[0])
+        return int(self._read_value(sql, ids=as_json(subscriptions)))
 
-    def takers(self, campaign: int, origin: str, most: int) -> int:
+    def count_takers(self, campaign: int, origin: str, most: int) -> int:
         """
         Return how many who took *campaign*'s message took another before; *most* at most.
 
@@ -82,10 +70,9 @@ class Health:
                                   AND a.status = 'accepted')
                  LIMIT :most)
         """  # noqa: S608
-        values = {"campaign": campaign, "origin": origin, "most": most}
-        return int(self._store.connection.execute(sql, values).fetchone()[0])
+        return int(self._read_value(sql, campaign=campaign, origin=origin, most=most))
 
-    def failed(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
+    def mark_failed(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
         """Put (subscription, reason) aside; gone at the third failure over a week."""
         becomes = f"""
             CASE WHEN failures + 1 >= {FAILURES}
@@ -103,24 +90,27 @@ class Health:
                    failures = failures + 1, failing_since = coalesce(failing_since, :now)
              WHERE id = :id AND state IN ('active', 'quarantined')
         """  # noqa: S608
-        values = [{"id": one, "reason": why, "now": now} for one, why in subscriptions]
-        with self._store.write() as connection:
-            connection.executemany(change, values)
-            connection.executemany(update, values)
+        self._change(change, update, subscriptions, now)
 
-    def worked(self, subscriptions: Sequence[int]) -> None:
+    def _change(
+        self, change: str, update: str, subscriptions: Sequence[tuple[int, str]], now: Millis
+    ) -> None:
+        values = [{"id": one, "reason": why, "now": now} for one, why in subscriptions]
+        with self._store.write():
+            self._write_each(change, values)
+            self._write_each(update, values)
+
+    def clear_failures(self, subscriptions: Sequence[int]) -> None:
         """Forget the failures of subscriptions that have just taken a message."""
         sql = "UPDATE subscriptions SET failures = 0, failing_since = NULL WHERE id = ?"
-        with self._store.write() as connection:
-            connection.executemany(sql, ((one,) for one in subscriptions))
+        self._write_each(sql, ((one,) for one in subscriptions))
 
-    def too_large(self, subscriptions: Sequence[int]) -> None:
+    def mark_small_payload(self, subscriptions: Sequence[int]) -> None:
         """Remember whose push service refused the full size (413)."""
         sql = "UPDATE subscriptions SET small_payload = 1 WHERE id = ?"
-        with self._store.write() as connection:
-            connection.executemany(sql, ((one,) for one in subscriptions))
+        self._write_each(sql, ((one,) for one in subscriptions))
 
-    def try_again(self, now: Millis) -> int:
+    def reactivate(self, now: Millis) -> int:
         """Make subscriptions active that have been aside for a day; return how many."""
         change = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
@@ -132,15 +122,15 @@ class Health:
             UPDATE subscriptions SET state = 'active', state_reason = NULL, state_at = :now
              WHERE state = 'quarantined' AND state_at <= :before
         """
-        values = {"now": now, "before": now - ASIDE}
+        before = now - ASIDE
         sql = "SELECT 1 FROM subscriptions WHERE state = 'quarantined' AND state_at <= :before"
-        if self._store.connection.execute(sql, {"before": now - ASIDE}).fetchone() is None:
+        if self._read_value(sql, before=before) is None:
             return 0
-        with self._store.write() as connection:
-            connection.execute(change, values)
-            return connection.execute(update, values).rowcount
+        with self._store.write():
+            self._write(change, now=now, before=before)
+            return self._write(update, now=now, before=before)
 
-    def gone_share(self, origin: str, campaign: int) -> float | None:
+    def compute_gone_share(self, origin: str, campaign: int) -> float | None:
         """
         Return the share of *origin*'s subscriptions found gone before *campaign*.
 
@@ -162,11 +152,10 @@ class Health:
              WHERE {_AT_ORIGIN}
                AND NOT (d.status = 'gone' AND {_NEWCOMER})
         """  # noqa: S608
-        values = {"origin": origin, "campaign": campaign}
-        (share,) = self._store.connection.execute(sql, values).fetchone()
-        return None if share is None else float(share)
+        share: float | None = self._read_value(sql, origin=origin, campaign=campaign)
+        return share
 
-    def lately_gone(
+    def find_lately_gone(
         self, campaign: int, origin: str, since: Millis, until: Millis
     ) -> tuple[list[int], int]:
         """
@@ -177,15 +166,13 @@ class Health:
         gone = _ANSWERED.format(columns="s.id, d.id", status="gone", limit=5_000)
         accepted = _ANSWERED.format(columns="count(*)", status="accepted", limit=25_000)
         values = {"campaign": campaign, "origin": origin, "since": since, "until": until}
-        read = self._store.connection.execute
-        found = read(gone, values | {"first": 0}).fetchall()
+        found = self._read(gone, **values, first=0).fetchall()
         if not found:
             return [], 0
-        first = min(row for _, row in found)
-        (count,) = read(accepted, values | {"first": first}).fetchone()
+        count = self._read_value(accepted, **values, first=min(row for _, row in found))
         return [subscription for subscription, _ in found], count
 
-    def found_gone(self, campaign: int, origin: str, since: Millis = 0) -> list[int]:
+    def list_gone(self, campaign: int, origin: str, since: Millis = 0) -> list[int]:
         """Return the subscriptions of *origin* that are gone since *campaign* was told so."""
         sql = f"""
             SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
@@ -193,10 +180,10 @@ class Health:
                AND s.state = 'gone'
                AND {_AT_ORIGIN}
         """  # noqa: S608
-        values = {"campaign": campaign, "origin": origin, "since": since}
-        return [row[0] for row in self._store.connection.execute(sql, values)]
+        rows = self._read(sql, campaign=campaign, origin=origin, since=since)
+        return [row for (row,) in rows]
 
-    def spared(self, campaign: int) -> list[int]:
+    def list_spared(self, campaign: int) -> list[int]:
         """
         Return the subscriptions gone for *campaign* and active because too many were gone.
 
@@ -211,8 +198,7 @@ class Health:
                                   AND c.kind IN ('revived', 'moved')
                                   AND c.cause IS NOT 'mass_gone')
         """
-        rows = self._store.connection.execute(sql, {"campaign": campaign})
-        return [row for (row,) in rows]
+        return [row for (row,) in self._read(sql, campaign=campaign)]
 
 
 _ANSWERED = f"""

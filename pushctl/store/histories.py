@@ -1,7 +1,6 @@
 """Histories: what was decided and sent, read back for people."""
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import orjson
 
@@ -9,17 +8,14 @@ from pushctl.model import Json, Millis
 from pushctl.rules.triggers.changes import Decision
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.rules.triggers.facts import Sent
-from pushctl.store.enrolments import event
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.enrolments import build_event
+from pushctl.store.noun import Noun, as_json
 
 
-class Histories:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def decisions(self, subscription: int, trigger: str | None = None) -> Iterator[Decision]:
+class Histories(Noun):
+    def list_decisions(
+        self, subscription: int, trigger: str | None = None
+    ) -> Iterator[Decision]:
         """Yield what was decided about a subscription, oldest first."""
         sql = """
             SELECT trigger, subscription_id, enrolment_id, kind, step, at, until, reason
@@ -28,11 +24,10 @@ class Histories:
                AND (:trigger IS NULL OR trigger = :trigger)
              ORDER BY at, id
         """
-        values = {"subscription": subscription, "trigger": trigger}
-        for row in self._store.connection.execute(sql, values):
-            yield Decision._make(row)
+        rows = self._read(sql, subscription=subscription, trigger=trigger)
+        yield from map(Decision._make, rows)
 
-    def ledger(
+    def list_ledger(
         self, subscription: int, limit: int
     ) -> list[tuple[str, str | None, str, str | None, Millis]]:
         """Return (campaign, trigger, status, reason, time) of a subscription's messages."""
@@ -41,30 +36,27 @@ class Histories:
               FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
              WHERE d.subscription_id = :id ORDER BY d.id DESC LIMIT :limit
         """
-        values = {"id": subscription, "limit": limit}
-        return self._store.connection.execute(sql, values).fetchall()
+        return self._read(sql, id=subscription, limit=limit).fetchall()
 
-    def steps_sent(self) -> dict[int, str]:
+    def load_step_messages(self) -> dict[int, str]:
         """Return the campaign of every message that a trigger has sent, by delivery."""
         sql = """
             SELECT d.id, c.name FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
              WHERE c.trigger IS NOT NULL AND d.status = 'accepted'
         """
-        return dict(self._store.connection.execute(sql))
+        return dict(self._read(sql))
 
-    def reached(self, trigger: str, since: Millis, note: str) -> Iterator[dict[str, Json]]:
+    def list_entered(self, trigger: str, since: Millis, note: str) -> Iterator[dict[str, Json]]:
         """Yield who entered *trigger* since then, newest first; *note* a path in attributes."""
         sql = """
             SELECT s.public_id, s.alias, e.state, e.sent, e.entered_at, e.context,
-                   s.attributes ->> :note
+                   s.attributes ->> :note AS note
               FROM enrolments AS e JOIN subscriptions AS s ON s.id = e.subscription_id
              WHERE e.trigger = :trigger AND e.entered_at >= :since
              ORDER BY e.entered_at DESC, e.id DESC
         """
-        names = ("public_id", "alias", "state", "sent", "entered_at", "context", "note")
-        values = {"trigger": trigger, "since": since, "note": note}
-        for row in self._store.connection.execute(sql, values):
-            yield dict(zip(names, row, strict=True)) | {"context": orjson.loads(row[5])}
+        for row in self._read_dicts(sql, trigger=trigger, since=since, note=note):
+            yield row | {"context": orjson.loads(row["context"])}
 
     def list_messages(self, subscriptions: Iterable[int], since: Millis) -> list[Sent]:
         """
@@ -81,8 +73,7 @@ class Histories:
                     OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0
                                                OR enrolment_id <> 0))
         """
-        values = {"ids": orjson.dumps(list(subscriptions)).decode(), "since": since}
-        return list(map(Sent._make, self._store.connection.execute(sql, values)))
+        return list(map(Sent._make, self._read(sql, ids=as_json(subscriptions), since=since)))
 
     def list_enrolment_messages(
         self, subscriptions: Iterable[int], since: Millis, until: Millis
@@ -107,20 +98,18 @@ class Histories:
                        AND coalesce(d.next_attempt_at, 0) <= :until
                        AND coalesce(d.expires_at, :until) > :since)
         """
-        ids = orjson.dumps(list(subscriptions)).decode()
-        values = {"ids": ids, "since": since, "until": until}
-        return list(map(Sent._make, self._store.connection.execute(sql, values)))
+        ids = as_json(subscriptions)
+        return list(map(Sent._make, self._read(sql, ids=ids, since=since, until=until)))
 
-    def past_events(self, since: Millis) -> Iterator[Event]:
+    def list_past_events(self, since: Millis) -> Iterator[Event]:
         """Yield all events since then, each subscription's together, in order of time."""
         sql = """
             SELECT id, subscription_id, name, at, properties FROM events
              WHERE at >= :since ORDER BY subscription_id, at, id
         """
-        for row in self._store.connection.execute(sql, {"since": since}):
-            yield event(row)
+        yield from map(build_event, self._read(sql, since=since))
 
-    def went_out(self, since: Millis, until: Millis) -> dict[str, int]:
+    def count_sent(self, since: Millis, until: Millis) -> dict[str, int]:
         """Return how many messages of each trigger's step went out between two times."""
         sql = """
             SELECT c.name, count(*) FROM deliveries AS d
@@ -129,4 +118,4 @@ class Histories:
                AND d.status IN ('accepted', 'in_doubt')
              GROUP BY c.name
         """
-        return dict(self._store.connection.execute(sql, {"since": since, "until": until}))
+        return dict(self._read(sql, since=since, until=until))

@@ -59,7 +59,7 @@ BACKWARD = HOUR
 FORWARD = 7 * DAY
 
 
-def last_sweep(lock: Path) -> int | None:
+def read_last_sweep(lock: Path) -> int | None:
     """Return when the last sweep ended: the time of its lock file."""
     try:
         return lock.stat().st_mtime_ns // 1_000_000
@@ -67,23 +67,23 @@ def last_sweep(lock: Path) -> int | None:
         return None
 
 
-def in_step(lock: Path, now: int) -> bool:
+def is_clock_plausible(lock: Path, now: int) -> bool:
     """Say whether *now* may follow the last sweep; False before the first one."""
-    before = last_sweep(lock)
+    before = read_last_sweep(lock)
     return before is not None and -BACKWARD <= now - before <= FORWARD
 
 
-def stamp(lock: Path, now: int) -> None:
+def record_sweep(lock: Path, now: int) -> None:
     """Remember when a sweep ended, in the time of its lock file."""
     os.utime(lock, ns=(now * 1_000_000, now * 1_000_000))
 
 
-def fingerprint(file: Path) -> str:
+def compute_fingerprint(file: Path) -> str:
     """Return what changes whenever pushctl.toml does."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:32]
 
 
-def nothing_to_do(
+def is_idle(
     database: Path, inbox: Path, file: Path, migrations: Iterable[str], now: int
 ) -> bool:
     """
@@ -96,11 +96,11 @@ def nothing_to_do(
     except sqlite3.Error:
         return False
     try:
-        values = {"config": fingerprint(file), "now": now}
+        values = {"config": compute_fingerprint(file), "now": now}
         return (
-            _current(connection, migrations)
+            _is_migrated(connection, migrations)
             and not connection.execute(_BUSY, values).fetchone()[0]
-            and drained(connection, inbox)
+            and is_drained(connection, inbox)
         )
     except (sqlite3.Error, OSError):
         return False
@@ -108,12 +108,12 @@ def nothing_to_do(
         connection.close()
 
 
-def _current(connection: sqlite3.Connection, migrations: Iterable[str]) -> bool:
+def _is_migrated(connection: sqlite3.Connection, migrations: Iterable[str]) -> bool:
     sql = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl'"
     return {name for (name,) in connection.execute(sql)} == set(migrations)
 
 
-def drained(connection: sqlite3.Connection, inbox: Path) -> bool:
+def is_drained(connection: sqlite3.Connection, inbox: Path) -> bool:
     """Say whether no segment holds more than was read of it."""
     read = dict(connection.execute("SELECT segment, offset FROM inbox_cursors").fetchall())
     return all(

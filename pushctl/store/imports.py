@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
+from pushctl.store.noun import Noun
 from pushctl.store.subscriptions import new_public_id
 
 if TYPE_CHECKING:
@@ -55,9 +56,9 @@ class _Known(NamedTuple):
     state: str
 
 
-class Imports:
+class Imports(Noun):
     def __init__(self, store: "Store") -> None:
-        self._store = store
+        super().__init__(store)
         self._tags: dict[str, int] = {}  # as spelled in the file -> row
 
     def upsert(self, rows: Sequence[Row], now: Millis) -> Upserted:
@@ -68,10 +69,8 @@ class Imports:
         stays as it is. Who was gone comes back; who unsubscribed does not.
         """
         with self._store.write() as connection:
-            known = self._known(connection, rows)
-            (last,) = connection.execute(
-                "SELECT coalesce(max(id), 0) FROM subscriptions"
-            ).fetchone()
+            known = self._load_known(connection, rows)
+            last = self._read_value("SELECT coalesce(max(id), 0) FROM subscriptions")
             new: list[tuple[int, Row]] = []
             old: list[tuple[int, Row]] = []
             refused: list[tuple[int, str]] = []
@@ -90,30 +89,29 @@ class Imports:
                     refused.append((position, "the endpoint is known with other keys"))
                 else:
                     old.append((there.id, row))
-            connection.executemany(_INSERT, (_inserted(i, row, now) for i, row in new))
+            connection.executemany(_INSERT, (_build_insert(i, row, now) for i, row in new))
             revived = [
                 i
                 for i, row in old
                 if known[row.endpoint_hash].state == "gone" and row.state in (None, "active")
             ]
-            connection.executemany(_UPDATE, (_updated(i, row) for i, row in old))
+            connection.executemany(_UPDATE, (_build_update(i, row) for i, row in old))
             self._revive(connection, revived, now)
-            self._store.tags.add_many(self._tagged([*new, *old], now))
+            self._store.tags.add_many(self._list_tags([*new, *old], now))
         return Upserted(len(new), len(old), refused)
 
-    def _known(
+    def _load_known(
         self, connection: sqlite3.Connection, rows: Sequence[Row]
     ) -> dict[bytes, _Known]:
         found: dict[bytes, _Known] = {}
         for start in range(0, len(rows), _AT_ONCE):
             hashes = [row.endpoint_hash for row in rows[start : start + _AT_ONCE]]
-            places = ",".join("?" * len(hashes))
             sql = (
                 "SELECT endpoint_hash, id, p256dh, auth, site_id, state FROM subscriptions "  # noqa: S608
-                f"WHERE endpoint_hash IN ({places})"
+                f"WHERE endpoint_hash IN ({','.join('?' * len(hashes))})"
             )
-            for row in connection.execute(sql, hashes):
-                found[row[0]] = _Known._make(row[1:])
+            for endpoint_hash, *rest in connection.execute(sql, hashes):
+                found[endpoint_hash] = _Known(*rest)
         return found
 
     def _revive(self, connection: sqlite3.Connection, ids: Sequence[int], now: Millis) -> None:
@@ -130,7 +128,7 @@ class Imports:
         connection.executemany(change, ((i, now) for i in ids))
         connection.executemany(sql, ((now, i) for i in ids))
 
-    def _tagged(
+    def _list_tags(
         self, placed: Sequence[tuple[int, Row]], now: Millis
     ) -> Iterator[tuple[int, int, Millis]]:
         for i, row in placed:
@@ -150,7 +148,7 @@ _INSERT = """
 """
 
 
-def _inserted(i: int, row: Row, now: Millis) -> tuple[object, ...]:
+def _build_insert(i: int, row: Row, now: Millis) -> tuple[object, ...]:
     since = row.subscribed_at if row.subscribed_at is not None else now
     seen = row.last_seen_at if row.last_seen_at is not None else since
     return (
@@ -182,7 +180,7 @@ _UPDATE = """
 """
 
 
-def _updated(i: int, row: Row) -> tuple[object, ...]:
+def _build_update(i: int, row: Row) -> tuple[object, ...]:
     return (
         row.alias,
         None if row.alias is None else row.alias_trusted,

@@ -6,30 +6,23 @@ not be applied once more.
 """
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 
-class InboxCursors:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def all(self) -> dict[str, int]:
+class InboxCursors(Noun):
+    def load(self) -> dict[str, int]:
         """Return the offset in bytes where reading goes on, by segment."""
         sql = "SELECT segment, offset FROM inbox_cursors"
-        return dict(self._store.connection.execute(sql).fetchall())
+        return dict(self._read(sql))
 
-    def set(self, cursors: Mapping[str, int]) -> None:
+    def save(self, cursors: Mapping[str, int]) -> None:
         sql = """
             INSERT INTO inbox_cursors (segment, offset) VALUES (?, ?)
             ON CONFLICT (segment) DO UPDATE SET offset = excluded.offset
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, cursors.items())
+        self._write_each(sql, cursors.items())
 
     def prune(self, before: Millis, keep: Collection[str]) -> int:
         """
@@ -39,9 +32,8 @@ class InboxCursors:
         """
         # Segments are called after the time of their first record, 13 digits.
         sql = "SELECT segment FROM inbox_cursors WHERE segment < :name"
-        rows = self._store.connection.execute(sql, {"name": f"{before:013}"})
+        rows = self._read(sql, name=f"{before:013}")
         old = [(name,) for (name,) in rows if name not in keep]
         if old:
-            with self._store.write() as connection:
-                connection.executemany("DELETE FROM inbox_cursors WHERE segment = ?", old)
+            self._write_each("DELETE FROM inbox_cursors WHERE segment = ?", old)
         return len(old)

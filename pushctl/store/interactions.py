@@ -1,11 +1,9 @@
 """Interactions: what a browser reported about a message. Rows are only ever added."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pushctl.model import InteractionKind, Millis
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 
 class Interaction(NamedTuple):
@@ -25,14 +23,11 @@ class Subject(NamedTuple):
     sent_at: Millis  # nobody saw it before
 
 
-class Interactions:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def subject(self, delivery: int) -> Subject | None:
+class Interactions(Noun):
+    def get_subject(self, delivery: int) -> Subject | None:
         """Return what a report on a delivery is about, or None without such a row."""
         sql = "SELECT subscription_id, changed_at FROM deliveries WHERE id = :id"
-        row = self._store.connection.execute(sql, {"id": delivery}).fetchone()
+        row = self._read(sql, id=delivery).fetchone()
         return None if row is None else Subject._make(row)
 
     def add(self, one: Interaction) -> bool:
@@ -45,7 +40,8 @@ class Interactions:
         """
         sql = """
             INSERT INTO interactions (delivery_id, kind, action, at, dedupe_key)
-            VALUES (?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING
+            VALUES (:delivery, :kind, :action, :at, :dedupe_key)
+            ON CONFLICT (dedupe_key) DO NOTHING
         """
         settle = """
             UPDATE deliveries
@@ -53,13 +49,13 @@ class Interactions:
                    next_attempt_at = NULL, changed_at = :at
              WHERE id = :delivery AND status IN ('in_doubt', 'sending', 'planned')
         """
-        with self._store.write() as connection:
-            new = connection.execute(sql, one._replace(kind=one.kind.value)).rowcount > 0  # type: ignore[arg-type]
+        with self._store.write():
+            new = self._write(sql, **one._asdict()) > 0
             if new:
-                connection.execute(settle, {"at": one.at, "delivery": one.delivery})
+                self._write(settle, at=one.at, delivery=one.delivery)
             return new
 
-    def of(
+    def list_newest(
         self, subscription: int, limit: int = 100
     ) -> list[tuple[str, str, str | None, Millis]]:
         """Return (campaign, kind, action, at) of a subscription's reports, newest first."""
@@ -70,5 +66,4 @@ class Interactions:
               JOIN campaigns AS c ON c.id = d.campaign_id
              WHERE d.subscription_id = :id ORDER BY i.at DESC, i.id DESC LIMIT :limit
         """
-        values = {"id": subscription, "limit": limit}
-        return self._store.connection.execute(sql, values).fetchall()
+        return self._read(sql, id=subscription, limit=limit).fetchall()

@@ -1,14 +1,11 @@
 """Push services as the last runs met them: who asked us to wait, and how long."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pushctl.model import Millis
 from pushctl.rules.units import HOUR
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
-
+from pushctl.store.noun import Noun
 
 # What a push service may ask for, at most (rules/delivery/retry), and a little.
 LONGEST: Millis = 25 * HOUR
@@ -23,19 +20,15 @@ class Origin(NamedTuple):
     probing: bool = False  # one message a minute asks whether it works again
 
 
-class Origins:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def all(self) -> list[Origin]:
+class Origins(Noun):
+    def list_all(self) -> list[Origin]:
         sql = """
             SELECT origin, paused_until, reason, rate, changed_at, probing
               FROM origins ORDER BY origin
         """
-        rows = self._store.connection.execute(sql)
-        return [Origin._make((*row[:5], bool(row[5]))) for row in rows]
+        return [Origin._make((*row[:5], bool(row[5]))) for row in self._read(sql)]
 
-    def note(
+    def save(
         self,
         origin: str,
         *,
@@ -61,29 +54,27 @@ class Origins:
                    rate = coalesce(:rate, iif(changed_at > :now - :hour, rate, NULL)),
                    changed_at = :now, probing = :probing
         """
-        values = {
-            "origin": origin,
-            "until": paused_until or 0,
-            "reason": reason,
-            "rate": rate,
-            "probing": probing,
-            "now": now,
-            "latest": now + LONGEST,
-            "hour": HOUR,
-        }
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(
+            sql,
+            origin=origin,
+            until=paused_until or 0,
+            reason=reason,
+            rate=rate,
+            probing=probing,
+            now=now,
+            latest=now + LONGEST,
+            hour=HOUR,
+        )
 
-    def took(self, lanes: Iterable[tuple[str, str]], now: Millis) -> None:
+    def mark_accepting(self, lanes: Iterable[tuple[str, str]], now: Millis) -> None:
         """Remember that these (origin, key) have accepted something; exact to the hour."""
-        known = self.taking(now - HOUR, now)
+        known = self.list_accepting(now - HOUR, now)
         rows = [(*lane, now) for lane in lanes if lane not in known]
         if rows:
             sql = "INSERT OR REPLACE INTO lanes (origin, key_id, accepted_at) VALUES (?, ?, ?)"
-            with self._store.write() as connection:
-                connection.executemany(sql, rows)
+            self._write_each(sql, rows)
 
-    def taking(self, since: Millis, now: Millis) -> set[tuple[str, str]]:
+    def list_accepting(self, since: Millis, now: Millis) -> set[tuple[str, str]]:
         """Return the (origin, key) that have accepted something between *since* and *now*."""
-        sql = "SELECT origin, key_id FROM lanes WHERE accepted_at BETWEEN ? AND ?"
-        return set(self._store.connection.execute(sql, (since, now)))
+        sql = "SELECT origin, key_id FROM lanes WHERE accepted_at BETWEEN :since AND :now"
+        return set(self._read(sql, since=since, now=now))

@@ -1,17 +1,15 @@
 """Products as last told, and who looked at which."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from pushctl.model import Json, Millis
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun, as_json
 
 
-class Known(NamedTuple):
+class StoredProduct(NamedTuple):
     """What was last told of a product."""
 
     price: float | None
@@ -19,10 +17,7 @@ class Known(NamedTuple):
     about: Mapping[str, Json]  # name, url, image, line, currency
 
 
-class Products:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Products(Noun):
     def add_interest(
         self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
     ) -> None:
@@ -31,9 +26,8 @@ class Products:
             INSERT INTO interests (product, subscription_id, at) VALUES (?, ?, ?)
             ON CONFLICT DO UPDATE SET at = max(at, excluded.at)
         """
-        with self._store.write() as connection:
-            rows = ((product, one, at) for product in products for one in subscriptions)
-            connection.executemany(sql, rows)
+        rows = ((product, one, at) for product in products for one in subscriptions)
+        self._write_each(sql, rows)
 
     def remove_interest(
         self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
@@ -44,15 +38,9 @@ class Products:
              WHERE product IN (SELECT value FROM json_each(:products)) AND at <= :at
                AND subscription_id IN (SELECT value FROM json_each(:people))
         """
-        values = {
-            "products": orjson.dumps(list(products)).decode(),
-            "people": orjson.dumps(list(subscriptions)).decode(),
-            "at": at,
-        }
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(sql, products=as_json(products), people=as_json(subscriptions), at=at)
 
-    def who_wants(self, product: str, site_id: int, since: Millis) -> list[int]:
+    def list_interested(self, product: str, site_id: int, since: Millis) -> list[int]:
         """Return the active subscriptions of a site that looked at *product* since then."""
         sql = """
             SELECT i.subscription_id FROM interests AS i
@@ -60,16 +48,15 @@ class Products:
              WHERE i.product = :product AND i.at >= :since
                AND s.site_id = :site AND s.state = 'active'
         """
-        values = {"product": product, "site": site_id, "since": since}
-        return [row for (row,) in self._store.connection.execute(sql, values)]
+        return [row for (row,) in self._read(sql, product=product, site=site_id, since=since)]
 
-    def get(self, site_id: int, product: str) -> Known | None:
+    def get(self, site_id: int, product: str) -> StoredProduct | None:
         """Return what was last told of a product, or None."""
         sql = "SELECT price, available, about FROM products WHERE site_id = :site AND id = :id"
-        row = self._store.connection.execute(sql, {"site": site_id, "id": product}).fetchone()
-        return None if row is None else Known(row[0], row[1], orjson.loads(row[2]))
+        row = self._read(sql, site=site_id, id=product).fetchone()
+        return None if row is None else StoredProduct(row[0], row[1], orjson.loads(row[2]))
 
-    def put(
+    def save(
         self,
         site_id: int,
         product: str,
@@ -86,13 +73,12 @@ class Products:
                    available = coalesce(excluded.available, available),
                    about = excluded.about, changed_at = excluded.changed_at
         """
-        values = {
-            "site": site_id,
-            "id": product,
-            "price": price,
-            "available": available,
-            "about": orjson.dumps(about).decode(),
-            "now": now,
-        }
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(
+            sql,
+            site=site_id,
+            id=product,
+            price=price,
+            available=available,
+            about=orjson.dumps(about).decode(),
+            now=now,
+        )

@@ -1,28 +1,21 @@
 """
-Prompts: how many saw the invitation, and how far they went with it.
+Prompts: counts of how far visitors went with the invitation to subscribe.
 
-Counted, not listed: nobody is known at that time. Strangers can send such counts, so
-what they make up is bounded too: beyond MAX_PROMPT_ROWS it is counted under "other".
+Anybody can send such counts, so their rows are bounded: what exceeds MAX_PROMPT_ROWS a
+site and day is counted under "other".
 """
-
-from typing import TYPE_CHECKING
 
 from pushctl.model import Json, Millis
 from pushctl.rules import limits, units
 from pushctl.rules.figures.figure import Row
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 OTHER = "other"
 
 STAGES = ("seen", "accepted", "allowed", "denied", "dismissed")
 
 
-class Prompts:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Prompts(Noun):
     def count(
         self, site: int, at: Millis, variant: str, language: str, browser: str, stage: str
     ) -> None:
@@ -40,25 +33,21 @@ class Prompts:
              WHERE site_id = :site AND day = :day AND variant = :variant
                AND language = :language AND browser = :browser AND stage = :stage
         """
+        rows = "SELECT count(*) FROM prompt_counts WHERE site_id = :site AND day = :day"
         new = """
             INSERT INTO prompt_counts (site_id, day, variant, language, browser, stage, count)
             VALUES (:site, :day, :variant, :language, :browser, :stage, 1)
         """
-        with self._store.write() as connection:
-            if connection.execute(again, values).rowcount:
+        with self._store.write():
+            if self._write(again, **values):
                 return
-            if self._rows(site, values["day"]) >= limits.MAX_PROMPT_ROWS:
+            if self._read_value(rows, **values) >= limits.MAX_PROMPT_ROWS:
                 values |= {"variant": OTHER, "language": OTHER, "browser": OTHER}
-                if connection.execute(again, values).rowcount:
+                if self._write(again, **values):
                     return
-            connection.execute(new, values)
+            self._write(new, **values)
 
-    def _rows(self, site: int, day: Millis) -> int:
-        sql = "SELECT count(*) FROM prompt_counts WHERE site_id = :site AND day = :day"
-        row = self._store.connection.execute(sql, {"site": site, "day": day}).fetchone()
-        return int(row[0])
-
-    def funnel(
+    def load_funnel(
         self, by: str, since: Millis | None = None, site: str | None = None
     ) -> list[Row]:
         """
@@ -74,5 +63,5 @@ class Prompts:
              WHERE (:since IS NULL OR day >= :since) AND (:site IS NULL OR s.name = :site)
              GROUP BY {column} ORDER BY 2 DESC, 1
         """  # noqa: S608
-        rows = self._store.connection.execute(sql, {"since": since, "site": site})
+        rows = self._read(sql, since=since, site=site)
         return [dict(zip((by, *STAGES), row, strict=True)) for row in rows]

@@ -5,16 +5,12 @@ Looked for without a lock and deleted in small transactions: a broadcast that ru
 it must not wait for the millions of rows of a busy day.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
+from pushctl.store.noun import Noun, as_json
 from pushctl.store.tags import DROP_UNUSED, UNUSED
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
 
 _CHUNK = 5_000
 
@@ -55,32 +51,28 @@ _STATEMENTS = (
 )
 
 
-class Pruning:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Pruning(Noun):
     def run(self, before: Millis, once: Collection[str] = ()) -> int:
         """
         Delete what ended before *before*; return how many rows that concerned.
 
         Of triggers in *once* the bare enrolments stay: nobody is written to again.
         """
-        values = {"before": before, "once": json.dumps(list(once))}
-        count = self._apply("DELETE FROM prompt_counts WHERE day < ?", [(before,)])
+        count = self._delete("DELETE FROM prompt_counts WHERE day < ?", [(before,)])
         for wanted, each in _STATEMENTS:
-            count += self._apply(
-                each, self._store.connection.execute(wanted, values).fetchall()
-            )
-        return count + self._apply("DELETE FROM events WHERE id = ?", self._events(before))
+            rows = self._read(wanted, before=before, once=as_json(once)).fetchall()
+            count += self._delete(each, rows)
+        return count + self._delete(
+            "DELETE FROM events WHERE id = ?", self._list_old_events(before)
+        )
 
-    def _apply(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
+    def _delete(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
         count, left = 0, iter(rows)
         while chunk := list(islice(left, _CHUNK)):
-            with self._store.write() as connection:
-                count += connection.executemany(sql, chunk).rowcount
+            count += self._write_each(sql, chunk)
         return count
 
-    def _events(self, before: Millis) -> Iterator[tuple[int]]:
+    def _list_old_events(self, before: Millis) -> Iterator[tuple[int]]:
         """
         Yield the rows of old events, but the last: its number tells how far was read.
 
@@ -93,8 +85,7 @@ class Pruning:
         """
         after = 0
         while True:
-            values = {"after": after, "limit": _CHUNK}
-            page = self._store.connection.execute(sql, values).fetchall()
+            page = self._read(sql, after=after, limit=_CHUNK).fetchall()
             yield from ((row,) for row, received_at in page if received_at < before)
             if not page or page[-1][1] >= before:
                 return

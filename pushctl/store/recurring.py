@@ -2,15 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.model import Json, Millis
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 _COLUMNS = "id, name, said, rule, starts, wish, created_at, next_at, note"
 
@@ -29,10 +27,7 @@ class Series(NamedTuple):
     note: str | None  # what became of the last one, where it was no campaign
 
 
-class Recurring:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Recurring(Noun):
     def add(
         self,
         name: str,
@@ -54,58 +49,48 @@ class Recurring:
                    next_at = excluded.next_at, note = NULL
              WHERE next_at IS NULL
         """
-        values = {
-            "name": name,
-            "said": said,
-            "rule": rule,
-            "starts": starts.isoformat(),
-            "wish": orjson.dumps(wish).decode(),
-            "now": now,
-            "next_at": next_at,
-        }
-        with self._store.write() as connection:
-            if connection.execute(sql, values).rowcount != 1:
-                raise UsageError(
-                    f"{name!r} is being sent already. Choose another --name, or end it: "
-                    f"pushctl schedules cancel {name!r}"
-                )
+        added = self._write(
+            sql,
+            name=name,
+            said=said,
+            rule=rule,
+            starts=starts.isoformat(),
+            wish=orjson.dumps(wish).decode(),
+            now=now,
+            next_at=next_at,
+        )
+        if not added:
+            raise UsageError(
+                f"{name!r} is being sent already. Choose another --name, or end it: "
+                f"pushctl schedules cancel {name!r}"
+            )
 
-    def all(self) -> list[Series]:
+    def list_all(self) -> list[Series]:
         """Return what goes on, the next due first."""
-        return self._some("next_at IS NOT NULL", {})
+        return self._list("next_at IS NOT NULL")
 
-    def due(self, now: Millis) -> list[Series]:
-        return self._some("next_at <= :now", {"now": now})
+    def list_due(self, now: Millis) -> list[Series]:
+        return self._list("next_at <= :now", now=now)
 
     def get(self, name: str) -> Series:
-        found = self._some("name = :name AND next_at IS NOT NULL", {"name": name})
+        found = self._list("name = :name AND next_at IS NOT NULL", name=name)
         if not found:
             raise NotFoundError(
                 f"nothing called {name!r} goes on. pushctl schedules list shows what does."
             )
         return found[0]
 
-    def move(self, series: int, next_at: Millis | None, note: str | None) -> None:
+    def reschedule(self, series: int, next_at: Millis | None, note: str | None) -> None:
         """Say when the next one is due (None: never again), and what became of the last."""
         sql = "UPDATE recurring SET next_at = :next_at, note = :note WHERE id = :id"
-        with self._store.write() as connection:
-            connection.execute(sql, {"id": series, "next_at": next_at, "note": note})
+        self._write(sql, id=series, next_at=next_at, note=note)
 
-    def _some(self, condition: str, values: Mapping[str, Json]) -> list[Series]:
+    def _list(self, condition: str, **values: Json) -> list[Series]:
         sql = f"SELECT {_COLUMNS} FROM recurring WHERE {condition} ORDER BY next_at, id"  # noqa: S608
-        rows = self._store.connection.execute(sql, values).fetchall()
-        return [_series(row) for row in rows]
-
-
-def _series(row: tuple[Json, ...]) -> Series:
-    return Series(
-        id=row[0],
-        name=row[1],
-        said=row[2],
-        rule=row[3],
-        starts=datetime.fromisoformat(row[4]),
-        wish=orjson.loads(row[5]),
-        created_at=row[6],
-        next_at=row[7],
-        note=row[8],
-    )
+        rows = self._read(sql, **values)
+        return [
+            Series._make(
+                (*row[:4], datetime.fromisoformat(row[4]), orjson.loads(row[5]), *row[6:])
+            )
+            for row in rows
+        ]

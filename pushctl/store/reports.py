@@ -5,16 +5,12 @@ Counts are asked for by the names of the figures that need them (rules/figures);
 name needs is not read.
 """
 
-import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from pushctl.model import DeliveryStatus, Millis
 from pushctl.rules.figures.figure import Row
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun, as_json
 
 # What a campaign's figures can be split by.
 SPLITS = {
@@ -44,17 +40,14 @@ _REACTIONS = {
 }
 
 
-class Reports:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def funnel(self, names: Collection[str], campaign: int | None = None) -> list[Row]:
+class Reports(Noun):
+    def load_funnel(self, names: Collection[str], campaign: int | None = None) -> list[Row]:
         """
         Return a row of name, status, at and the counts *names* a campaign, newest first.
 
         Raises KeyError for a name that has no SQL here.
         """
-        given, counts = _counted(names, "d.campaign_id", one=campaign is not None)
+        given, counts = _build_counts(names, "d.campaign_id", one=campaign is not None)
         sql = f"""
             {given}
             SELECT c.name, c.status, coalesce(c.started_at, c.created_at), {counts}
@@ -68,7 +61,7 @@ class Reports:
 
     def split(self, names: Collection[str], campaign: int, by: str) -> list[Row]:
         """Return value and the counts *names* by *by* (see SPLITS), largest group first."""
-        given, counts = _counted(names, SPLITS[by], _PEOPLE, one=True)
+        given, counts = _build_counts(names, SPLITS[by], _PEOPLE, one=True)
         sql = f"""
             {given}
             SELECT l.part, {counts}
@@ -77,7 +70,7 @@ class Reports:
         """  # noqa: S608 - one of our own column names
         return self._rows(sql, ("value", *names), campaign)
 
-    def actions(self, campaign: int) -> list[Row]:
+    def count_actions(self, campaign: int) -> list[Row]:
         """Return clicked and clicks by value, the button; None is the notification itself."""
         sql = """
             SELECT i.action, count(DISTINCT i.delivery_id), count(*)
@@ -88,10 +81,12 @@ class Reports:
         return self._rows(sql, ("value", "clicked", "clicks"), campaign)
 
     def _rows(self, sql: str, names: Sequence[str], campaign: int | None) -> list[Row]:
-        found = self._store.connection.execute(sql, {"campaign": campaign})
+        found = self._read(sql, campaign=campaign)
         return [dict(zip(names, row, strict=True)) for row in found]
 
-    def languages(self, subscriptions: Sequence[int]) -> list[tuple[str, str | None, int]]:
+    def count_languages(
+        self, subscriptions: Sequence[int]
+    ) -> list[tuple[str, str | None, int]]:
         """Return (site, language, count) of these subscriptions."""
         sql = """
             SELECT t.name, s.language, count(*)
@@ -103,12 +98,12 @@ class Reports:
         found: Counter[tuple[str, str | None]] = Counter()
         # In pages: a list of a million rows would be a text of eight megabytes.
         for start in range(0, len(subscriptions), 50_000):
-            ids = json.dumps(list(subscriptions[start : start + 50_000]))
-            for site, language, count in self._store.connection.execute(sql, {"ids": ids}):
+            ids = as_json(subscriptions[start : start + 50_000])
+            for site, language, count in self._read(sql, ids=ids):
                 found[site, language] += count
         return [(site, language, count) for (site, language), count in found.items()]
 
-    def changes(
+    def count_changes(
         self, since: Millis, site: int | None = None
     ) -> Iterator[tuple[Millis, str, int]]:
         """
@@ -141,19 +136,18 @@ class Reports:
              WHERE h.at >= :since AND (:site IS NULL OR s.site_id = :site)
              GROUP BY 1, 2 ORDER BY 1
         """
-        yield from self._store.connection.execute(sql, {"since": since, "site": site})
+        yield from self._read(sql, since=since, site=site)
 
-    def active(self, site: int | None = None) -> int:
+    def count_active(self, site: int | None = None) -> int:
         """Return how many subscriptions are active now."""
         sql = """
             SELECT count(*) FROM subscriptions
              WHERE state = 'active' AND (:site IS NULL OR site_id = :site)
         """
-        (count,) = self._store.connection.execute(sql, {"site": site}).fetchone()
-        return int(count)
+        return int(self._read_value(sql, site=site))
 
 
-def _counted(
+def _build_counts(
     names: Collection[str], part: str, more: str = "", *, one: bool
 ) -> tuple[str, str]:
     """

@@ -27,16 +27,12 @@ def hold_back(store: "Store", now: Millis) -> int:
            SET status = 'finished', finished_at = :now, note = :why, cause = :cause
          WHERE status IN ('running', 'scheduled') AND trigger IS NULL
     """
-    cursors = (
-        ("sweep.events", "SELECT coalesce(max(id), 0) FROM events"),
-        ("sweep.shown", "SELECT coalesce(max(id), 0) FROM interactions"),
-    )
     values = {"now": now, "why": REASON, "cause": Cause.DATABASE_RESTORED}
     with store.write() as connection:
         count = connection.execute(messages, values).rowcount
         connection.execute(ended, values)
         connection.execute("UPDATE trigger_states SET scanned_at = :now", {"now": now})
-        for key, newest in cursors:
-            (last,) = connection.execute(newest).fetchone()
-            store.meta.set(key, str(last))
+        for key, table in (("sweep.events", "events"), ("sweep.shown", "interactions")):
+            newest = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
+            store.meta.set(key, str(connection.execute(newest).fetchone()[0]))
     return count

@@ -2,25 +2,16 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from pushctl.model import Json, Millis
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 
-class Runs:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Runs(Noun):
     def start(self, command: str, now: Millis) -> int:
         """Note that *command* began; return the run's number."""
-        sql = "INSERT INTO runs (command, started_at) VALUES (:command, :now)"
-        with self._store.write() as connection:
-            run = connection.execute(sql, {"command": command, "now": now}).lastrowid
-        assert run is not None
-        return run
+        sql = "INSERT INTO runs (command, started_at) VALUES (:command, :now) RETURNING id"
+        return self._insert(sql, command=command, now=now)
 
     def finish(
         self, run: int, now: Millis, exit_code: int, summary: Mapping[str, Json]
@@ -29,21 +20,19 @@ class Runs:
             UPDATE runs SET finished_at = :now, exit_code = :exit_code, summary = :summary
              WHERE id = :run
         """
-        values = {
-            "run": run,
-            "now": now,
-            "exit_code": exit_code,
-            "summary": json.dumps(dict(summary), ensure_ascii=False),
-        }
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(
+            sql,
+            run=run,
+            now=now,
+            exit_code=exit_code,
+            summary=json.dumps(dict(summary), ensure_ascii=False),
+        )
 
-    def latest(self, limit: int = 20) -> Iterator[Mapping[str, Json]]:
+    def list_latest(self, limit: int = 20) -> Iterator[Mapping[str, Json]]:
         """Yield the last runs, newest first; *finished_at* is None for one that died."""
         sql = """
             SELECT id, command, started_at, finished_at, exit_code, summary FROM runs
              ORDER BY id DESC LIMIT :limit
         """
-        names = ("id", "command", "started_at", "finished_at", "exit_code", "summary")
-        for row in self._store.connection.execute(sql, {"limit": limit}):
-            yield dict(zip(names, row, strict=True)) | {"summary": json.loads(row[5])}
+        for row in self._read_dicts(sql, limit=limit):
+            yield row | {"summary": json.loads(row["summary"])}

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-import orjson
-
 from pushctl.model import Millis
+from pushctl.store.noun import Noun, as_json
 from pushctl.store.recurring import Recurring
 
 if TYPE_CHECKING:
@@ -23,9 +22,9 @@ class Waiting(NamedTuple):
     step: int
 
 
-class Schedules:
+class Schedules(Noun):
     def __init__(self, store: "Store") -> None:
-        self._store = store
+        super().__init__(store)
         self.recurring = Recurring(store)
 
     def withhold(self, subscription: int, until: Millis, reason: str, now: Millis) -> int:
@@ -37,9 +36,7 @@ class Schedules:
              WHERE subscription_id = :id AND status = 'planned' AND enrolment_id = 0
                AND coalesce(next_attempt_at, 0) < :until
         """
-        values = {"id": subscription, "until": until, "reason": reason, "now": now}
-        with self._store.write() as connection:
-            return connection.execute(sql, values).rowcount
+        return self._write(sql, id=subscription, until=until, reason=reason, now=now)
 
     def plan(
         self,
@@ -55,12 +52,11 @@ class Schedules:
                                     expires_at, changed_at)
             VALUES (?, ?, ?, ?, ?)
         """
-        with self._store.write() as connection:
-            connection.executemany(
-                sql, ((campaign, row, due, due + expires_after, now) for row, due in rows)
-            )
+        self._write_each(
+            sql, ((campaign, row, due, due + expires_after, now) for row, due in rows)
+        )
 
-    def waiting(self, campaign: int, now: Millis) -> list[Waiting]:
+    def list_waiting(self, campaign: int, now: Millis) -> list[Waiting]:
         """Return the messages of a trigger's step that would go out at *now*."""
         sql = """
             SELECT d.id, d.enrolment_id, s.id, s.timezone, t.name, c.step
@@ -70,20 +66,18 @@ class Schedules:
              WHERE c.id = :campaign AND d.status = 'planned'
                AND (d.next_attempt_at IS NULL OR d.next_attempt_at <= :now)
         """
-        values = {"campaign": campaign, "now": now}
-        return [Waiting._make(row) for row in self._store.connection.execute(sql, values)]
+        return [Waiting._make(row) for row in self._read(sql, campaign=campaign, now=now)]
 
-    def put_off(self, rows: Iterable[tuple[Millis, str, Millis, int]]) -> None:
+    def postpone(self, rows: Iterable[tuple[Millis, str, Millis, int]]) -> None:
         """Put planned messages off to the end of quiet hours: (when, reason, now, row)."""
         sql = """
             UPDATE deliveries
                SET next_attempt_at = ?, reason = ?, cause = 'quiet_hours', changed_at = ?
              WHERE id = ? AND status = 'planned'
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, rows)
+        self._write_each(sql, rows)
 
-    def due_rows(self, campaign: int, now: Millis) -> int:
+    def count_due(self, campaign: int, now: Millis) -> int:
         """Return how many of a campaign's messages would go out at *now*."""
         sql = """
             SELECT count(*) FROM deliveries
@@ -91,10 +85,9 @@ class Schedules:
                AND (next_attempt_at IS NULL OR next_attempt_at <= :now)
                AND (expires_at IS NULL OR expires_at > :now)
         """
-        values = {"campaign": campaign, "now": now}
-        return int(self._store.connection.execute(sql, values).fetchone()[0])
+        return int(self._read_value(sql, campaign=campaign, now=now))
 
-    def due(self, now: Millis) -> list[int]:
+    def list_due(self, now: Millis) -> list[int]:
         """Return the scheduled campaigns whose first message is due."""
         sql = """
             SELECT c.id FROM campaigns AS c
@@ -103,9 +96,9 @@ class Schedules:
                             WHERE d.campaign_id = c.id AND d.status = 'planned'
                               AND d.next_attempt_at <= :now)
         """
-        return [row for (row,) in self._store.connection.execute(sql, {"now": now})]
+        return [row for (row,) in self._read(sql, now=now)]
 
-    def zones(self, subscriptions: Sequence[int]) -> Iterator[tuple[int, str | None, str]]:
+    def list_zones(self, subscriptions: Sequence[int]) -> Iterator[tuple[int, str | None, str]]:
         """Yield (row, time zone, site) of these subscriptions."""
         sql = """
             SELECT s.id, s.timezone, t.name
@@ -113,5 +106,5 @@ class Schedules:
               JOIN sites AS t ON t.id = s.site_id
         """
         for start in range(0, len(subscriptions), 5_000):
-            ids = orjson.dumps(list(subscriptions[start : start + 5_000])).decode()
-            yield from self._store.connection.execute(sql, {"ids": ids}).fetchall()
+            ids = as_json(subscriptions[start : start + 5_000])
+            yield from self._read(sql, ids=ids).fetchall()

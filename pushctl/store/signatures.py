@@ -6,31 +6,23 @@ request could otherwise send it again: an unsubscription after the person came b
 """
 
 import hashlib
-from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
 from pushctl.rules.units import DAY
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 # Long enough for an inbox folder that is copied over a day late.
 KEPT: Millis = 2 * DAY
 
 
-class Signatures:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Signatures(Noun):
     def take(self, endpoint_hash: bytes, signature: str, at: Millis) -> bool:
         """Note a signature that holds; False when it was taken before."""
         sql = "INSERT OR IGNORE INTO seen_signatures (digest, at) VALUES (:digest, :at)"
         digest = hashlib.sha256(endpoint_hash + signature.encode()).digest()[:16]
-        with self._store.write() as connection:
-            return connection.execute(sql, {"digest": digest, "at": at}).rowcount == 1
+        return self._write(sql, digest=digest, at=at) == 1
 
     def prune(self, now: Millis) -> int:
         """Forget those that are too old to be sent again; return how many."""
         sql = "DELETE FROM seen_signatures WHERE at < :before"
-        with self._store.write() as connection:
-            return connection.execute(sql, {"before": now - KEPT}).rowcount
+        return self._write(sql, before=now - KEPT)

@@ -1,20 +1,14 @@
 """Sites: the rows that pushctl.toml's sites stand for."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 
-class Sites:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def ids(self) -> dict[str, int]:
+class Sites(Noun):
+    def load_ids(self) -> dict[str, int]:
         """Return the rows by name."""
-        sql = "SELECT name, id FROM sites"
-        return dict(self._store.connection.execute(sql).fetchall())
+        return dict(self._read("SELECT name, id FROM sites"))
 
     def sync(self, origins: Mapping[str, str]) -> dict[str, int]:
         """
@@ -22,14 +16,12 @@ class Sites:
 
         A site that left the config stays: its subscriptions are still there.
         """
-        sql = "SELECT name, origin FROM sites"
-        known = dict(self._store.connection.execute(sql).fetchall())
+        known = dict(self._read("SELECT name, origin FROM sites"))
         changed = {name: o for name, o in origins.items() if known.get(name) != o}
         if changed:
             sql = """
                 INSERT INTO sites (name, origin) VALUES (?, ?)
                 ON CONFLICT (name) DO UPDATE SET origin = excluded.origin
             """
-            with self._store.write() as connection:
-                connection.executemany(sql, changed.items())
-        return self.ids()
+            self._write_each(sql, changed.items())
+        return self.load_ids()

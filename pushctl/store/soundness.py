@@ -2,42 +2,37 @@
 
 import sqlite3
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 # Before this, resetting the write-ahead log beside a writer could lose a commit.
 WAL_RESET_MENDED = (3, 51, 3)
 
 
-class Soundness:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def damage(self) -> list[str]:
+class Soundness(Noun):
+    def find_damage(self) -> list[str]:
         """Return what SQLite finds broken in the file; nothing when it is whole."""
-        found = self._store.connection.execute("PRAGMA quick_check(10)").fetchall()
+        found = self._read("PRAGMA quick_check(10)").fetchall()
         broken = [str(text) for (text,) in found if text != "ok"]
-        orphans = self._store.connection.execute("PRAGMA foreign_key_check").fetchmany(10)
+        orphans = self._read("PRAGMA foreign_key_check").fetchmany(10)
         broken += [
             f"row {row[1]} of {row[0]} points to a {row[2]} that is gone" for row in orphans
         ]
         return broken
 
-    def keys_in_use(self) -> dict[str, int]:
+    def count_keys(self) -> dict[str, int]:
         """Return how many active subscriptions were made with each key id."""
         sql = """
             SELECT key_id, count(*) FROM subscriptions
              WHERE state = 'active' GROUP BY key_id
         """
-        return dict(self._store.connection.execute(sql).fetchall())
+        return dict(self._read(sql))
 
-    def lost_keys(self, known: Collection[str]) -> dict[str, int]:
+    def count_lost_keys(self, known: Collection[str]) -> dict[str, int]:
         """Return key id -> active subscriptions for keys that are not *known* any more."""
-        return {key: count for key, count in self.keys_in_use().items() if key not in known}
+        return {key: count for key, count in self.count_keys().items() if key not in known}
 
 
-def version() -> tuple[int, ...]:
+def get_version() -> tuple[int, ...]:
     """Return the version of the SQLite library that Python uses."""
     return sqlite3.sqlite_version_info

@@ -8,16 +8,14 @@ state's name, or ``revived`` (active again) or ``moved`` (a new endpoint).
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun, as_json
 
 MIN_PREFIX = 6
 
@@ -39,7 +37,7 @@ _FIELDS = tuple(field.name for field in fields(Subscription))
 ABOUT = ("language", "timezone", "country", "city", "browser", "os", "source")
 
 
-class Known(NamedTuple):
+class KnownSubscription(NamedTuple):
     """What deciding about a request of a browser takes."""
 
     id: int
@@ -72,12 +70,7 @@ def new_public_id() -> str:
     return name
 
 
-class Subscriptions:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    # --- finding ---------------------------------------------------------------------
-
+class Subscriptions(Noun):
     def get(self, ref: str, now: Millis | None = None) -> Subscription:
         """
         Return the one subscription that *ref* names; see ``find``.
@@ -99,13 +92,13 @@ class Subscriptions:
         a prefix that fits several.
         """
         if ref.startswith("alias:"):
-            found = self._where("s.alias = :alias", now, alias=ref.removeprefix("alias:"))
+            found = self._list("s.alias = :alias", now, alias=ref.removeprefix("alias:"))
         else:
-            found = self._where("s.public_id = :ref", now, ref=ref)
+            found = self._list("s.public_id = :ref", now, ref=ref)
             if not found and ref.isascii() and ref.isdecimal() and len(ref) < 19:
-                found = self._where("s.id = :id", now, id=int(ref))
+                found = self._list("s.id = :id", now, id=int(ref))
             if not found and len(ref) >= MIN_PREFIX:
-                found = self._with_prefix(ref, now)
+                found = self._find_by_prefix(ref, now)
         if not found:
             raise NotFoundError(
                 f"no subscriber is called {ref!r}. Give an id from `pushctl subscribers "
@@ -113,26 +106,25 @@ class Subscriptions:
             )
         return found
 
-    def _with_prefix(self, ref: str, now: Millis | None) -> list[Subscription]:
+    def _find_by_prefix(self, ref: str, now: Millis | None) -> list[Subscription]:
         # Characters of base64url sort below "~", so this is a range of the index.
         condition = "s.public_id >= :ref AND s.public_id < :ref || '~'"
-        found = self._where(condition, now, ref=ref, limit=2)
+        found = self._list(condition, now, ref=ref, limit=2)
         if len(found) > 1:
             raise UsageError(f"several subscribers' ids begin with {ref}. Give more of it.")
         return found
 
-    def some(self, ids: Collection[int], now: Millis | None = None) -> list[Subscription]:
+    def get_many(self, ids: Collection[int], now: Millis | None = None) -> list[Subscription]:
         """Return the subscriptions of these rows, in order of rows."""
-        listed = orjson.dumps(list(ids)).decode()
         condition = "s.id IN (SELECT value FROM json_each(:ids)) ORDER BY s.id"
-        return self._where(condition, now, ids=listed)
+        return self._list(condition, now, ids=as_json(ids))
 
-    def _where(self, condition: str, now: Millis | None, **values: Any) -> list[Subscription]:
+    def _list(self, condition: str, now: Millis | None, **values: Any) -> list[Subscription]:
         sql = f"{_SELECT} WHERE {condition} LIMIT :limit"
         values = {"now": now, "limit": -1, **values}
-        return [_subscription(row) for row in self._store.connection.execute(sql, values)]
+        return [_build_subscription(row) for row in self._read(sql, **values)]
 
-    def known(self, endpoint_hash: bytes) -> Known | None:
+    def find_by_endpoint(self, endpoint_hash: bytes) -> KnownSubscription | None:
         """Return what deciding about a request for this endpoint takes."""
         sql = """
             SELECT s.id, s.public_id, t.name, s.p256dh, s.auth, s.key_id, s.state, s.state_at,
@@ -140,15 +132,13 @@ class Subscriptions:
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
              WHERE s.endpoint_hash = :hash
         """
-        row = self._store.connection.execute(sql, {"hash": endpoint_hash}).fetchone()
+        row = self._read(sql, hash=endpoint_hash).fetchone()
         if row is None:
             return None
-        known = Known._make(row)
+        known = KnownSubscription._make(row)
         return known._replace(
             state=SubscriptionState(known.state), alias_trusted=bool(known.alias_trusted)
         )
-
-    # --- coming and changing ---------------------------------------------------------
 
     def add(self, made: Registration, about: Mapping[str, str | None], at: Millis) -> int:
         """Write a new subscription and return its row; *about* has keys of ABOUT."""
@@ -159,13 +149,11 @@ class Subscriptions:
             VALUES (:public_id, :site_id, :endpoint_hash, :endpoint, :p256dh, :auth, :key_id,
                     :at, :language, :timezone, :country, :city, :browser, :os, :source, :at,
                     :at)
+            RETURNING id
         """
         values = dict.fromkeys(ABOUT) | dict(about) | made._asdict()
         values |= {"public_id": new_public_id(), "at": at}
-        with self._store.write() as connection:
-            row = connection.execute(sql, values).lastrowid
-        assert row is not None
-        return row
+        return self._insert(sql, **values)
 
     def refresh(self, subscription: int, about: Mapping[str, str | None], at: Millis) -> None:
         """Note that the browser was here; what it doesn't tell stays as it was."""
@@ -180,11 +168,15 @@ class Subscriptions:
              WHERE id = :id
         """
         values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription, "at": at}
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(sql, **values)
 
     def move(self, subscription: int, made: Registration, reason: str, at: Millis) -> None:
         """Give a subscription its browser's new endpoint and keys; it is active then."""
+        revive = """
+            INSERT INTO subscription_changes (subscription_id, kind, reason, at)
+            SELECT id, 'revived', 'moved', :at FROM subscriptions
+             WHERE id = :id AND state <> 'active'
+        """
         former = """
             INSERT OR REPLACE INTO former_endpoints (endpoint_hash, subscription_id)
             SELECT endpoint_hash, id FROM subscriptions
@@ -204,23 +196,15 @@ class Subscriptions:
         """
         values = made._asdict() | {"id": subscription, "reason": reason, "at": at}
         with self._store.write() as connection:
-            connection.execute(
-                "INSERT INTO subscription_changes (subscription_id, kind, reason, at) "
-                "SELECT id, 'revived', 'moved', :at FROM subscriptions "
-                "WHERE id = :id AND state <> 'active'",
-                {"id": subscription, "at": at},
-            )
-            connection.execute(former, values)
-            connection.execute(sql, values)
-            connection.execute(change, values)
+            for statement in (revive, former, sql, change):
+                connection.execute(statement, values)
 
-    def bind(self, subscription: int, key_id: str) -> None:
+    def set_key_id(self, subscription: int, key_id: str) -> None:
         """Note which VAPID key the browser subscribed with."""
         sql = "UPDATE subscriptions SET key_id = :key_id WHERE id = :id"
-        with self._store.write() as connection:
-            connection.execute(sql, {"id": subscription, "key_id": key_id})
+        self._write(sql, id=subscription, key_id=key_id)
 
-    def describe(self, subscription: int, attributes: Mapping[str, Json]) -> None:
+    def set_attributes(self, subscription: int, attributes: Mapping[str, Json]) -> None:
         """
         Set these attributes; others stay, null removes one.
 
@@ -232,16 +216,13 @@ class Subscriptions:
         """
         text = orjson.dumps(attributes).decode()
         values = {"id": subscription, "attributes": text, "most": MAX_ATTRIBUTES_CHARACTERS}
-        with self._store.write() as connection:
-            if connection.execute(sql, values).rowcount == 0:
-                raise InputError("the attributes would have more than 16 KiB together")
+        if self._write(sql, **values) == 0:
+            raise InputError("the attributes would have more than 16 KiB together")
 
-    def name(self, subscription: int, alias: str | None, trusted: bool) -> None:
+    def set_alias(self, subscription: int, alias: str | None, trusted: bool) -> None:
         """Set the shop's own id of the person; *trusted* when the shop signed it."""
         sql = "UPDATE subscriptions SET alias = :alias, alias_trusted = :trusted WHERE id = :id"
-        values = {"id": subscription, "alias": alias, "trusted": trusted}
-        with self._store.write() as connection:
-            connection.execute(sql, values)
+        self._write(sql, id=subscription, alias=alias, trusted=trusted)
 
     def verify(self, subscription: int, at: Millis) -> None:
         """Note that a message was shown there: the endpoint and keys are real."""
@@ -251,8 +232,7 @@ class Subscriptions:
                    last_seen_at = max(last_seen_at, :at)
              WHERE id = :id
         """
-        with self._store.write() as connection:
-            connection.execute(sql, {"id": subscription, "at": at})
+        self._write(sql, id=subscription, at=at)
 
     def mark(
         self,
@@ -281,21 +261,20 @@ class Subscriptions:
         """
         common = {"state": state.value, "reason": reason, "cause": cause, "now": now}
         values = [{"id": one, **common} for one in ids]
-        with self._store.write() as connection:
-            connection.executemany(change, values)
-            return connection.executemany(update, values).rowcount
+        with self._store.write():
+            self._write_each(change, values)
+            return self._write_each(update, values)
 
-    def changes(self, subscription: int) -> list[Mapping[str, Json]]:
+    def list_changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return what happened to a subscription, oldest first: kind, reason, at."""
         sql = """
             SELECT kind, reason, at FROM subscription_changes
              WHERE subscription_id = :id ORDER BY at, id
         """
-        rows = self._store.connection.execute(sql, {"id": subscription})
-        return [dict(zip(("kind", "reason", "at"), row, strict=True)) for row in rows]
+        return list(self._read_dicts(sql, id=subscription))
 
 
-def _subscription(row: tuple[Any, ...]) -> Subscription:
+def _build_subscription(row: tuple[Any, ...]) -> Subscription:
     values = dict(zip(_FIELDS, row, strict=True))
     values["state"] = SubscriptionState(values["state"])
     values["alias_trusted"] = bool(values["alias_trusted"])

@@ -1,18 +1,11 @@
-"""
-Tags: free labels. The first spelling is kept; case and spacing don't tell tags apart.
-"""
+"""Tags: free labels. The first spelling is kept; case and spacing do not matter."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from pushctl.model import Millis
 from pushctl.rules.web import fields
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
-
+from pushctl.store.noun import Noun, as_json
 
 # Whether nobody has the tag, active or not.
 UNUSED = "NOT EXISTS (SELECT 1 FROM subscription_tags WHERE tag_id = tags.id)"
@@ -28,14 +21,11 @@ class TagCount(NamedTuple):
     last_set_at: Millis | None
 
 
-class Tags:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Tags(Noun):
     def find(self, name: str) -> int | None:
         """Return the row of the tag called *name* in any spelling, or None."""
         sql = "SELECT id FROM tags WHERE folded = :folded"
-        row = self._store.connection.execute(sql, {"folded": fields.fold(name)}).fetchone()
+        row = self._read(sql, folded=fields.fold(name)).fetchone()
         return None if row is None else int(row[0])
 
     def ensure(self, name: str) -> int:
@@ -47,16 +37,11 @@ class Tags:
         known = self.find(name)
         if known is not None:
             return known
-        with self._store.write() as connection:
-            row = connection.execute(
-                sql, {"name": fields.tag(name), "folded": fields.fold(name)}
-            )
-            return int(row.fetchone()[0])
+        return self._insert(sql, name=fields.tag(name), folded=fields.fold(name))
 
-    def names(self) -> int:
+    def count_names(self) -> int:
         """Return how many tags there are, those that nobody has among them."""
-        (count,) = self._store.connection.execute("SELECT count(*) FROM tags").fetchone()
-        return int(count)
+        return int(self._read_value("SELECT count(*) FROM tags"))
 
     def add(
         self,
@@ -86,10 +71,10 @@ class Tags:
         with self._store.write() as connection:
             tag = self.find(name)
             if tag is None:
-                if most is not None and self.names() >= most:
+                if most is not None and self.count_names() >= most:
                     return 0
                 tag = self.ensure(name)
-            had = self._having(tag, rows, now)
+            had = self._count_holders(tag, rows, now)
             connection.executemany(sql, ((tag, row, now, expires_at) for row in rows))
         return len(rows) - had
 
@@ -99,9 +84,7 @@ class Tags:
         tag = self.find(name)
         if tag is None:
             return 0
-        with self._store.write() as connection:
-            rows = [(tag, row) for row in subscriptions]
-            return connection.executemany(sql, rows).rowcount
+        return self._write_each(sql, ((tag, row) for row in subscriptions))
 
     def remove_each(self, rows: Iterable[tuple[int, str]]) -> None:
         """Take tags off: (subscription, folded name)."""
@@ -109,8 +92,7 @@ class Tags:
             DELETE FROM subscription_tags
              WHERE subscription_id = ? AND tag_id = (SELECT id FROM tags WHERE folded = ?)
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, rows)
+        self._write_each(sql, rows)
 
     def list_held(
         self, subscriptions: Iterable[int], names: Iterable[str], now: Millis
@@ -123,18 +105,13 @@ class Tags:
                AND st.subscription_id IN (SELECT value FROM json_each(:ids))
                AND (st.expires_at IS NULL OR st.expires_at > :now)
         """
-        values = {
-            "names": orjson.dumps([fields.fold(name) for name in names]).decode(),
-            "ids": orjson.dumps(list(subscriptions)).decode(),
-            "now": now,
-        }
-        return set(self._store.connection.execute(sql, values))
+        folded = as_json(map(fields.fold, names))
+        return set(self._read(sql, names=folded, ids=as_json(subscriptions), now=now))
 
-    def count_of(self, subscription: int) -> int:
+    def count_held(self, subscription: int) -> int:
         """Return how many tags a subscription has, expired ones included."""
         sql = "SELECT count(*) FROM subscription_tags WHERE subscription_id = :id"
-        row = self._store.connection.execute(sql, {"id": subscription}).fetchone()
-        return int(row[0])
+        return int(self._read_value(sql, id=subscription))
 
     def add_many(self, rows: Iterable[tuple[int, int, Millis]]) -> None:
         """Put tags on in bulk: (tag, subscription, set at); what is there stays."""
@@ -142,17 +119,15 @@ class Tags:
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at) VALUES (?, ?, ?)
             ON CONFLICT DO UPDATE SET expires_at = NULL WHERE expires_at IS NOT NULL
         """
-        with self._store.write() as connection:
-            # In the order of the key: a WITHOUT ROWID table is written where it lies.
-            connection.executemany(sql, sorted(rows))
+        # In the order of the key: a WITHOUT ROWID table is written where it lies.
+        self._write_each(sql, sorted(rows))
 
     def expire(self, now: Millis) -> int:
         """Remove tags whose time is over; return how many."""
         sql = "DELETE FROM subscription_tags WHERE expires_at <= :now"
-        with self._store.write() as connection:
-            return connection.execute(sql, {"now": now}).rowcount
+        return self._write(sql, now=now)
 
-    def counts(self, now: Millis) -> Iterator[TagCount]:
+    def list_counts(self, now: Millis) -> Iterator[TagCount]:
         """Yield every tag with how many have it now, the largest first."""
         sql = """
             SELECT g.name, count(s.id) FILTER (WHERE s.state = 'active'), count(s.id),
@@ -163,14 +138,12 @@ class Tags:
               LEFT JOIN subscriptions AS s ON s.id = st.subscription_id
              GROUP BY g.id ORDER BY 2 DESC, 3 DESC, g.folded
         """
-        for row in self._store.connection.execute(sql, {"now": now}):
-            yield TagCount._make(row)
+        yield from map(TagCount._make, self._read(sql, now=now))
 
-    def _having(self, tag: int, rows: Sequence[int], now: Millis) -> int:
+    def _count_holders(self, tag: int, rows: Sequence[int], now: Millis) -> int:
         sql = """
             SELECT count(*) FROM subscription_tags
              WHERE tag_id = :tag AND subscription_id IN (SELECT value FROM json_each(:rows))
                AND (expires_at IS NULL OR expires_at > :now)
         """
-        values = {"tag": tag, "rows": orjson.dumps(rows).decode(), "now": now}
-        return int(self._store.connection.execute(sql, values).fetchone()[0])
+        return int(self._read_value(sql, tag=tag, rows=as_json(rows), now=now))

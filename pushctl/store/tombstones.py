@@ -7,30 +7,24 @@ late, a file imported once more.
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from pushctl.model import Millis
 from pushctl.rules import tokens
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun
 
 _PREFIX = "forgotten:"
 
 
-class Tombstones:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
+class Tombstones(Noun):
     def add(self, secret: bytes, endpoint_hash: bytes, now: Millis) -> None:
         self._store.meta.set(_PREFIX + tokens.tombstone(secret, endpoint_hash), str(now))
 
-    def at(self, secret: bytes, endpoint_hash: bytes) -> Millis | None:
+    def get_time(self, secret: bytes, endpoint_hash: bytes) -> Millis | None:
         """Return when the person behind an endpoint was forgotten, or None."""
         found = self._store.meta.get(_PREFIX + tokens.tombstone(secret, endpoint_hash))
         return None if found is None else int(found)
 
-    def keep(self, known: Mapping[str, Millis]) -> None:
+    def merge(self, known: Mapping[str, Millis]) -> None:
         """Take tombstones by their names; none becomes older than it is."""
         sql = """
             INSERT INTO meta (key, value) VALUES (?, ?)
@@ -38,11 +32,10 @@ class Tombstones:
              WHERE CAST(excluded.value AS INTEGER) > CAST(value AS INTEGER)
         """
         rows = [(_PREFIX + name, str(at)) for name, at in known.items()]
-        with self._store.write() as connection:
-            connection.executemany(sql, rows)
+        self._write_each(sql, rows)
 
-    def names(self) -> frozenset[str]:
+    def list_names(self) -> frozenset[str]:
         """Return all tombstones, as ``tokens.tombstone`` names them."""
         sql = "SELECT key FROM meta WHERE key >= :prefix AND key < :prefix || '~'"
-        rows = self._store.connection.execute(sql, {"prefix": _PREFIX})
+        rows = self._read(sql, prefix=_PREFIX)
         return frozenset(key.removeprefix(_PREFIX) for (key,) in rows)

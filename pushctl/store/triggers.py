@@ -1,20 +1,16 @@
-"""
-What triggers remember between sweeps: who is paused, how far was read, interests.
-"""
+"""The state of triggers between sweeps: pauses, how far was read, feed items."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import orjson
 
 from pushctl.model import Cause, Json, Millis
 from pushctl.rules.triggers.changes import StepCampaign
-
-if TYPE_CHECKING:
-    from pushctl.store import Store
+from pushctl.store.noun import Noun, as_json
 
 
-class Standing(NamedTuple):
+class TriggerState(NamedTuple):
     """A trigger as the database knows it."""
 
     name: str
@@ -42,81 +38,73 @@ class OpenedCampaign(NamedTuple):
     cause: Cause | None
 
 
-class Triggers:
-    def __init__(self, store: "Store") -> None:
-        self._store = store
-
-    def standings(self) -> dict[str, Standing]:
+class Triggers(Noun):
+    def load_states(self) -> dict[str, TriggerState]:
         sql = "SELECT name, tag, paused_at, scanned_at FROM trigger_states"
-        rows = self._store.connection.execute(sql)
-        return {row[0]: Standing._make(row) for row in rows}
+        return {row[0]: TriggerState._make(row) for row in self._read(sql)}
 
-    def paused(self) -> set[str]:
-        return {name for name, one in self.standings().items() if one.paused_at is not None}
+    def list_paused(self) -> set[str]:
+        return {name for name, one in self.load_states().items() if one.paused_at is not None}
 
-    def counts(self) -> dict[str, dict[str, int]]:
+    def load_counts(self) -> dict[str, dict[str, int]]:
         """Return enrolments by state, and ``messages`` accepted, for each trigger."""
         found: dict[str, dict[str, int]] = {}
         sql = "SELECT trigger, state, count(*) FROM enrolments GROUP BY trigger, state"
-        for trigger, state, count in self._store.connection.execute(sql):
+        for trigger, state, count in self._read(sql):
             found.setdefault(trigger, {})[state] = count
         sql = """
             SELECT c.trigger, count(*) FROM campaigns AS c
               JOIN deliveries AS d ON d.campaign_id = c.id AND d.status = 'accepted'
              WHERE c.trigger IS NOT NULL GROUP BY c.trigger
         """
-        for trigger, count in self._store.connection.execute(sql):
+        for trigger, count in self._read(sql):
             found.setdefault(trigger, {})["messages"] = count
         return found
 
-    def note(self, tags: Mapping[str, str | None]) -> None:
-        """Remember the triggers of the file with their tags, forget all others."""
+    def save_tags(self, tags: Mapping[str, str | None]) -> None:
+        """Save the triggers of the file with their tags; delete all others."""
+        forget = """
+            DELETE FROM trigger_states WHERE name NOT IN (SELECT value FROM json_each(:names))
+        """
         sql = """
             INSERT INTO trigger_states (name, tag) VALUES (?, ?)
             ON CONFLICT (name) DO UPDATE SET tag = excluded.tag
         """
-        names = orjson.dumps(list(tags)).decode()
-        with self._store.write() as connection:
-            connection.execute(
-                "DELETE FROM trigger_states WHERE name NOT IN (SELECT value FROM json_each(?))",
-                (names,),
-            )
-            connection.executemany(sql, tags.items())
+        with self._store.write():
+            self._write(forget, names=as_json(tags))
+            self._write_each(sql, tags.items())
 
-    def pause(self, name: str, at: Millis | None) -> None:
+    def set_paused(self, name: str, at: Millis | None) -> None:
         """Pause a trigger at *at*, or let it go on (None)."""
         sql = """
             INSERT INTO trigger_states (name, paused_at) VALUES (:name, :at)
             ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at
         """
-        with self._store.write() as connection:
-            connection.execute(sql, {"name": name, "at": at})
+        self._write(sql, name=name, at=at)
 
-    def scanned(self, name: str, at: Millis) -> None:
+    def mark_scanned(self, name: str, at: Millis) -> None:
         """Remember that everybody was looked at for *name* up to *at*."""
         sql = "UPDATE trigger_states SET scanned_at = :at WHERE name = :name"
-        with self._store.write() as connection:
-            connection.execute(sql, {"name": name, "at": at})
+        self._write(sql, name=name, at=at)
 
-    def first_event_since(self, since: Millis) -> int:
+    def find_first_event(self, since: Millis) -> int:
         """Return the row before the first event received at or after *since*."""
         # No index on received_at: rows come in its order, near enough, so read backwards.
         sql = "SELECT id, received_at FROM events ORDER BY id DESC"
         last = 0
-        for row, received_at in self._store.connection.execute(sql):
+        for row, received_at in self._read(sql):
             if received_at < since:
                 return int(row)
             last = row - 1
         return int(last)
 
-    def next_due(self, skip: Collection[str]) -> Millis | None:
+    def find_next_due(self, skip: Collection[str]) -> Millis | None:
         """Return when the next enrolment is to be looked at, or None."""
         sql = """
             SELECT min(next_at) FROM enrolments
-             WHERE state = 'active' AND trigger NOT IN (SELECT value FROM json_each(?))
+             WHERE state = 'active' AND trigger NOT IN (SELECT value FROM json_each(:skip))
         """
-        names = orjson.dumps(list(skip)).decode()
-        at: Millis | None = self._store.connection.execute(sql, (names,)).fetchone()[0]
+        at: Millis | None = self._read_value(sql, skip=as_json(skip))
         return at
 
     def open_campaign(
@@ -147,30 +135,30 @@ class Triggers:
             row, status, note, cause = connection.execute(sql, values).fetchone()
         return OpenedCampaign(row, status, note, Cause(cause) if cause else None)
 
-    def leader(self, campaign: int) -> str | None:
+    def get_trigger(self, campaign: int) -> str | None:
         """Return the trigger that a campaign is a step of; None: it is a broadcast."""
         sql = "SELECT trigger FROM campaigns WHERE id = :id"
-        name: str | None = self._store.connection.execute(sql, {"id": campaign}).fetchone()[0]
+        name: str | None = self._read_value(sql, id=campaign)
         return name
 
-    def leads(self, campaign: int) -> bool:
+    def is_step(self, campaign: int) -> bool:
         """Say whether a campaign is a trigger's step, and no broadcast."""
-        return self.leader(campaign) is not None
+        return self.get_trigger(campaign) is not None
 
-    def held_steps(self) -> dict[str, list[str]]:
+    def list_held_steps(self) -> dict[str, list[str]]:
         """Return the campaigns of each trigger's steps that are paused or called off."""
         sql = """
             SELECT trigger, name, status FROM campaigns
              WHERE trigger IS NOT NULL AND status IN ('paused', 'cancelled') ORDER BY id
         """
         found: dict[str, list[str]] = {}
-        for trigger, name, status in self._store.connection.execute(sql):
+        for trigger, name, status in self._read(sql):
             found.setdefault(trigger, []).append(f"{name} {status}")
         return found
 
-    # --- scans -----------------------------------------------------------------------
-
-    def with_date(self, attribute: str, days: Collection[str] | None) -> Iterator[Candidate]:
+    def list_with_date(
+        self, attribute: str, days: Collection[str] | None
+    ) -> Iterator[Candidate]:
         """
         Yield active subscriptions whose *attribute* is a date on one of *days*
         ("04-28"; None: any).
@@ -185,22 +173,18 @@ class Triggers:
         """
         path = '$."' + attribute.replace('"', "") + '"'
         listed = None if days is None else orjson.dumps(sorted(days)).decode()
-        values = {"path": path, "days": listed}
-        for row in self._store.connection.execute(sql, values).fetchall():
-            yield Candidate._make(row)
+        yield from map(Candidate._make, self._read(sql, path=path, days=listed).fetchall())
 
-    def last_seen_between(self, since: Millis, until: Millis) -> Iterator[Candidate]:
+    def list_last_seen(self, since: Millis, until: Millis) -> Iterator[Candidate]:
         """Yield active subscriptions last seen in [since, until)."""
         sql = """
             SELECT s.id, s.public_id, t.name, s.timezone, s.last_seen_at
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
              WHERE s.state = 'active' AND s.last_seen_at >= :since AND s.last_seen_at < :until
         """
-        values = {"since": since, "until": until}
-        for row in self._store.connection.execute(sql, values).fetchall():
-            yield Candidate._make(row)
+        yield from map(Candidate._make, self._read(sql, since=since, until=until).fetchall())
 
-    def everybody(self) -> Iterator[Candidate]:
+    def list_active(self) -> Iterator[Candidate]:
         """Yield all active subscriptions, for what concerns everyone: a feed's new item."""
         sql = """
             SELECT s.id, s.public_id, t.name, s.timezone, NULL
@@ -208,26 +192,22 @@ class Triggers:
              WHERE s.state = 'active' AND s.id > :after ORDER BY s.id LIMIT 5000
         """
         after = 0
-        while page := self._store.connection.execute(sql, {"after": after}).fetchall():
+        while page := self._read(sql, after=after).fetchall():
             yield from map(Candidate._make, page)
             after = page[-1][0]
 
-    # --- feeds -----------------------------------------------------------------------
-
-    def known_items(self, trigger: str, items: Sequence[str]) -> set[str]:
+    def find_known_items(self, trigger: str, items: Sequence[str]) -> set[str]:
         """Return which of a feed's *items* were there before."""
         sql = """
             SELECT item FROM feed_items
              WHERE trigger = :trigger AND item IN (SELECT value FROM json_each(:items))
         """
-        values = {"trigger": trigger, "items": orjson.dumps(list(items)).decode()}
-        return {item for (item,) in self._store.connection.execute(sql, values)}
+        return {item for (item,) in self._read(sql, trigger=trigger, items=as_json(items))}
 
-    def met_items(self, trigger: str, items: Iterable[str], now: Millis) -> None:
+    def save_items(self, trigger: str, items: Iterable[str], now: Millis) -> None:
         """Remember that a feed has *items*, anew each time: pruning asks when that was."""
         sql = """
             INSERT INTO feed_items (trigger, item, at) VALUES (?, ?, ?)
             ON CONFLICT DO UPDATE SET at = excluded.at
         """
-        with self._store.write() as connection:
-            connection.executemany(sql, [(trigger, item, now) for item in items])
+        self._write_each(sql, [(trigger, item, now) for item in items])

@@ -5,17 +5,13 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pushctl.errors import ConfigError
-
-if TYPE_CHECKING:
-    from sqlite_utils import Database
 
 
 def is_due(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> bool:
     """Say whether migrations are pending; ConfigError for one that *known* lacks."""
-    applied = _applied(connection)
+    applied = _list_applied(connection)
     unknown = [name for name in applied if name not in known]
     if unknown:
         raise ConfigError(
@@ -25,17 +21,19 @@ def is_due(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> 
     return len(applied) < len(known)
 
 
-def run(db: "Database", connection: sqlite3.Connection, path: Path) -> None:
+def run(connection: sqlite3.Connection, path: Path) -> None:
     """Back the database up and apply what is pending; the caller holds the lock."""
+    from sqlite_utils import Database
+
     from pushctl.store.schema import migrations
 
-    applied = _applied(connection)
+    applied = _list_applied(connection)
     if applied:
         _back_up(connection, path.with_name(f"{path.name}.before-{len(applied) + 1:03}"))
-    migrations.apply(db)
+    migrations.apply(Database(connection))
 
 
-def _applied(connection: sqlite3.Connection) -> list[str]:
+def _list_applied(connection: sqlite3.Connection) -> list[str]:
     sql = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
     if connection.execute(sql).fetchone() is None:
         return []

@@ -13,11 +13,11 @@ from pathlib import Path
 
 from pushctl.errors import Problem, TemplateError
 from pushctl.rules.messages import languages
-from pushctl.templates.files import names, read
+from pushctl.templates.files import list_names, read
 from pushctl.templates.parse import Parsed, Settings, parse
-from pushctl.templates.text import Text, too_large
+from pushctl.templates.text import Text, find_size_problem
 
-__all__ = ["Settings", "Template", "Text", "check", "names", "problems", "read"]
+__all__ = ["Settings", "Template", "Text", "check", "find_problems", "list_names", "read"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Template:
         Raises TemplateError with every problem of every file.
         """
         parsed = parse(name, sources)
-        texts = _texts(parsed)
+        texts = _compile_texts(parsed)
         if parsed.problems:
             raise TemplateError(f"template {name!r} can't be used", parsed.problems)
         return cls(name, parsed.settings, texts)
@@ -101,10 +101,16 @@ class Template:
 
 def check(folder: Path, default_languages: Sequence[str] = ()) -> list[Problem]:
     """Return every problem of every template below *folder*."""
-    return [it for name in names(folder) for it in problems(folder, name, default_languages)]
+    return [
+        it
+        for name in list_names(folder)
+        for it in find_problems(folder, name, default_languages)
+    ]
 
 
-def problems(folder: Path, name: str, default_languages: Sequence[str] = ()) -> list[Problem]:
+def find_problems(
+    folder: Path, name: str, default_languages: Sequence[str] = ()
+) -> list[Problem]:
     """Return every problem of one template; a site's language without text is one."""
     try:
         template = Template.from_sources(name, read(folder, name))
@@ -125,9 +131,9 @@ def problems(folder: Path, name: str, default_languages: Sequence[str] = ()) -> 
     ]
 
 
-def _texts(parsed: Parsed) -> tuple[Text, ...]:
+def _compile_texts(parsed: Parsed) -> tuple[Text, ...]:
     texts = tuple(Text(parsed, parts) for parts in parsed.texts)
     if not parsed.problems:
-        found = (too_large(text) for text in texts)
+        found = (find_size_problem(text) for text in texts)
         parsed.problems.extend(problem for problem in found if problem)
     return texts

@@ -14,7 +14,7 @@ from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
 _NAME = re.compile(r"\w[\w-]{0,99}")
 
 
-def names(folder: Path) -> list[str]:
+def list_names(folder: Path) -> list[str]:
     """Return the names of all templates below *folder*, sorted."""
     if not folder.is_dir():
         return []
@@ -33,35 +33,35 @@ def read(folder: Path, name: str) -> dict[str, str]:
     """
     home = folder / name
     if not _NAME.fullmatch(name) or not home.is_dir():
-        raise NotFoundError(_unknown(folder, name))
+        raise NotFoundError(_describe_unknown(folder, name))
     sources: dict[str, str] = {}
     problems: list[Problem] = []
-    files = sorted(path for path in [*home.glob("*.toml"), *home.glob("*/*.toml")])
+    files = sorted([*home.glob("*.toml"), *home.glob("*/*.toml")])
     for path in files[:MAX_TEMPLATE_FILES]:
         relative = path.relative_to(home).as_posix()
         if any(part.startswith(".") for part in relative.split("/")) or not path.is_file():
             continue
         try:
-            sources[relative] = _text(path)
+            sources[relative] = _read_text(path)
         except (OSError, ValueError) as error:
             place = f"templates/{name}/{relative}"
             problems.append(Problem(place, f"can't be read: {error}", "Save it as UTF-8 text."))
     if problems:
         raise TemplateError(f"template {name!r} can't be read", problems)
     if not sources:
-        raise NotFoundError(_unknown(folder, name))
+        raise NotFoundError(_describe_unknown(folder, name))
     return sources
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     raw = path.read_bytes()
     if len(raw) > MAX_TEMPLATE_FILE_BYTES:
         raise ValueError(f"{len(raw):,} bytes, more than {MAX_TEMPLATE_FILE_BYTES:,}")
     return raw.decode("utf-8-sig").replace("\r\n", "\n")
 
 
-def _unknown(folder: Path, name: str) -> str:
-    known = ", ".join(names(folder)) or "none yet"
+def _describe_unknown(folder: Path, name: str) -> str:
+    known = ", ".join(list_names(folder)) or "none yet"
     return (
         f"there is no template {name!r} in {folder}. Write one, or choose another with "
         f"--template. Known templates: {known}."

@@ -25,13 +25,13 @@ class Link(str):
     __slots__ = ()
 
 
-def bounded(value: Any) -> Any:
+def cut(value: Any) -> Any:
     """Return *value*, a text cut to 1,000 characters."""
     long = isinstance(value, str) and len(value) > MAX_VALUE_CHARACTERS
     return value[:MAX_VALUE_CHARACTERS] if long else value
 
 
-def text(value: Any) -> str:
+def clean(value: Any) -> str:
     """Return *value* as one clean line: what is written into a title or a body."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)  # 20.0 euros are 20
@@ -40,13 +40,13 @@ def text(value: Any) -> str:
     return values.plain(str(value))
 
 
-def part(value: Any) -> str:
+def encode_part(value: Any) -> str:
     """Return *value* percent-encoded for any place in a URL; a ``link`` as it is."""
-    return value if isinstance(value, Link) else quote(text(value), safe="")
+    return value if isinstance(value, Link) else quote(clean(value), safe="")
 
 
-def joined(parts: list[Any]) -> str:
-    return "".join(map(text, parts))[:MAX_VALUE_CHARACTERS]
+def concatenate(parts: list[Any]) -> str:
+    return "".join(map(clean, parts))[:MAX_VALUE_CHARACTERS]
 
 
 def default(value: Any, instead: Any = "") -> Any:
@@ -56,7 +56,7 @@ def default(value: Any, instead: Any = "") -> Any:
 
 def link(value: Any) -> Link:
     """``{{ cart.url|link }}``: a whole http(s) URL or a path of the site, not encoded."""
-    url = quote(text(value), safe="%/:?#[]@!$&'()*+,;=~")
+    url = quote(clean(value), safe="%/:?#[]@!$&'()*+,;=~")
     if not (payload.is_link(url) or re.match(r"/(?![/\\])", url)):
         raise SecurityError(f"{url[:80]!r} is no http or https URL")
     return Link(url)
@@ -64,47 +64,47 @@ def link(value: Any) -> Link:
 
 def truncate(value: Any, length: int = 40, end: str = "…") -> str:
     """``{{ product|truncate(30) }}``: cut at a word, with an ellipsis."""
-    plain = text(value)
+    plain = clean(value)
     if len(plain) <= length:
         return plain
-    cut = plain[: max(0, length - len(text(end)))]
+    cut = plain[: max(0, length - len(clean(end)))]
     head, space, _ = cut.rpartition(" ")
-    return (head if space and len(head) > length // 2 else cut).rstrip() + text(end)
+    return (head if space and len(head) > length // 2 else cut).rstrip() + clean(end)
 
 
 def join(value: Any, between: str = ", ") -> str:
-    return text(between).join(map(text, _items(value)))[:MAX_VALUE_CHARACTERS]
+    return clean(between).join(map(clean, _check_list(value)))[:MAX_VALUE_CHARACTERS]
 
 
 def first(value: Any) -> Any:
     """``{{ cart.names|first|default('it') }}``: not known where there is no list."""
     if isinstance(value, Undefined):
         return value
-    return next(iter(_items(value)), StrictUndefined("the list is empty"))
+    return next(iter(_check_list(value)), StrictUndefined("the list is empty"))
 
 
 def last(value: Any) -> Any:
     if isinstance(value, Undefined):
         return value
-    return next(reversed(_items(value)), StrictUndefined("the list is empty"))
+    return next(reversed(_check_list(value)), StrictUndefined("the list is empty"))
 
 
 def length(value: Any) -> int:
-    return len(value) if isinstance(value, dict | str) else len(_items(value))
+    return len(value) if isinstance(value, dict | str) else len(_check_list(value))
 
 
-def number(value: Any, digits: int = 0) -> Any:
+def format_number(value: Any, digits: int = 0) -> Any:
     """``{{ total|round(2) }}``: digits 0 to 6, trailing zeros kept."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        value = float(text(value))
+        value = float(clean(value))
     return f"{value:.{min(max(int(digits), 0), 6)}f}"
 
 
 def replace(value: Any, old: str, new: str) -> str:
-    return text(value).replace(text(old) or "\x1f", text(new))[:MAX_VALUE_CHARACTERS]
+    return clean(value).replace(clean(old) or "\x1f", clean(new))[:MAX_VALUE_CHARACTERS]
 
 
-def _items(value: Any) -> Any:
+def _check_list(value: Any) -> Any:
     if isinstance(value, Undefined):
         str(value)
     if not isinstance(value, list | tuple):
@@ -121,15 +121,15 @@ OFFERED: Mapping[str, Callable[..., Any]] = {
     "first": first,
     "last": last,
     "length": length,
-    "round": number,
+    "round": format_number,
     "replace": replace,
-    "upper": lambda value: text(value).upper()[:MAX_VALUE_CHARACTERS],
-    "lower": lambda value: text(value).lower()[:MAX_VALUE_CHARACTERS],
-    "capitalize": lambda value: (it := text(value))[:1].upper() + it[1:],
+    "upper": lambda value: clean(value).upper()[:MAX_VALUE_CHARACTERS],
+    "lower": lambda value: clean(value).lower()[:MAX_VALUE_CHARACTERS],
+    "capitalize": lambda value: (it := clean(value))[:1].upper() + it[1:],
     "title": lambda value: _WORD.sub(
-        lambda word: word[0][:1].upper() + word[0][1:], text(value)
+        lambda word: word[0][:1].upper() + word[0][1:], clean(value)
     ),
-    "trim": lambda value: text(value).strip(),
-    "int": lambda value: int(float(text(value))),
-    "abs": lambda value: abs(float(text(value))),
+    "trim": lambda value: clean(value).strip(),
+    "int": lambda value: int(float(clean(value))),
+    "abs": lambda value: abs(float(clean(value))),
 }

@@ -87,11 +87,11 @@ def parse(name: str, sources: Mapping[str, str]) -> Parsed:
     """Read all files of a template; never raises for what they hold."""
     parsed = Parsed(name)
     main = _File(parsed, "message.toml", sources.get("message.toml", ""), _MESSAGE_KEYS)
-    _settings(parsed, main)
-    parts = _common(parsed, main)
+    _read_settings(parsed, main)
+    parts = _read_common(parsed, main)
     for file, source in sorted(sources.items()):
         if file != "message.toml":
-            _text(parsed, file, source, parts)
+            _read_text(parsed, file, source, parts)
     plain = {(it.segment, it.language) for it in parsed.texts if it.variant is None}
     for text in parsed.texts:
         if (text.segment, text.language) not in plain:
@@ -117,18 +117,18 @@ class _File:
         except (tomllib.TOMLDecodeError, RecursionError) as error:
             self.broken = True
             line = re.search(r"at line ([0-9]+)", str(error))
-            self.problem(
+            self.add_problem(
                 f"not valid TOML: {error}",
                 "Put texts in quotes, one key per line.",
                 int(line[1]) if line else len(source.splitlines()),
             )
-        self.keep(self.table, keys)
+        self.drop_bad_keys(self.table, keys)
 
-    def problem(self, fault: str, remedy: str, line: int = 0) -> None:
+    def add_problem(self, fault: str, remedy: str, line: int = 0) -> None:
         place = f"templates/{self.parsed.name}/{self.file}" + (f":{line}" if line else "")
         self.parsed.problems.append(Problem(place, fault, remedy))
 
-    def line(self, key: str) -> int:
+    def find_line(self, key: str) -> int:
         """Return the line where *key* is set, 0 when it can't be found."""
         found = self._find(key)
         return self.source.count("\n", 0, found.start()) + 1 if found else 0
@@ -139,36 +139,38 @@ class _File:
             rf"\b{name}\b", self.source
         )
 
-    def first_line(self, key: str) -> int:
+    def find_first_line(self, key: str) -> int:
         """Return the line where the text of *key* begins: below an opening \"\"\"."""
         found = self._find(key)
         if found is None:
             return 0
         opened = re.match(r"[\"']?[ \t]*=[ \t]*(?:\"{3}|'{3})\n", self.source[found.end() :])
-        return self.line(key) + (1 if opened else 0)
+        return self.find_line(key) + (1 if opened else 0)
 
-    def keep(self, table: dict[str, Any], keys: Mapping[str, Any]) -> None:
+    def drop_bad_keys(self, table: dict[str, Any], keys: Mapping[str, Any]) -> None:
         """Drop from *table* what is unknown or of the wrong type, with a problem each."""
         for key, value in list(table.items()):
             if key not in keys:
-                self.problem(f"unknown key {key!r}", _nearest(key, keys), self.line(key))
+                self.add_problem(
+                    f"unknown key {key!r}", _suggest(key, keys), self.find_line(key)
+                )
             elif not isinstance(value, keys[key]) or (
                 isinstance(value, bool) and keys[key] is not bool
             ):
                 kind = _TYPES.get(keys[key], "a number of seconds or a text like '30m'")
-                self.problem(f"{key} is not {kind}", f"Write {kind}.", self.line(key))
+                self.add_problem(f"{key} is not {kind}", f"Write {kind}.", self.find_line(key))
             else:
                 continue
             del table[key]
 
-    def part(self, slot: str, key: str, source: str) -> Part:
+    def check_part(self, slot: str, key: str, source: str) -> Part:
         """Check one string; a bad one becomes an empty constant and a problem."""
-        line = self.line(key)
+        line = self.find_line(key)
         url = slot.rpartition(":")[2] in _URLS
         control = _CONTROL.search(source)
         if control:
             fault = f"{key} has a control character (U+{ord(control[0]):04X})"
-            self.problem(fault, "Remove it.", line)
+            self.add_problem(fault, "Remove it.", line)
         elif not any(mark in source for mark in ("{{", "{%", "{#")):
             return Part(slot, source, None)
         else:
@@ -176,14 +178,14 @@ class _File:
                 checked = sandbox.parse(slot, source, url=url)
                 sandbox.Renderer([checked])  # compiles, or says why not
             except sandbox.Refused as error:
-                at = self.first_line(key) + error.line - 1 if line else 0
-                self.problem(f"{key}: {error.fault}", "See docs/templates.md.", at)
+                at = self.find_first_line(key) + error.line - 1 if line else 0
+                self.add_problem(f"{key}: {error.fault}", "See docs/templates.md.", at)
             else:
-                self._known(key, checked.variables, line)
+                self._check_variables(key, checked.variables, line)
                 return Part(slot, None, checked)
         return Part(slot, "", None)
 
-    def _known(self, key: str, paths: Iterable[str], line: int) -> None:
+    def _check_variables(self, key: str, paths: Iterable[str], line: int) -> None:
         own = self.parsed.values
         for path in sorted(paths):
             root, _, rest = path.partition(".")
@@ -191,30 +193,32 @@ class _File:
                 continue
             fields = values.KNOWN.get(root)
             if root not in values.KNOWN:
-                remedy = _nearest(root, [*values.KNOWN, *own])
-                self.problem(f"{key}: unknown variable {root!r}", remedy, line)
+                remedy = _suggest(root, [*values.KNOWN, *own])
+                self.add_problem(f"{key}: unknown variable {root!r}", remedy, line)
             elif fields is not None and rest.partition(".")[0] not in fields:
                 fault = (
                     f"{key}: {root} has no {rest!r}" if rest else f"{key}: {root} is a table"
                 )
-                self.problem(fault, _nearest(rest, fields), line)
+                self.add_problem(fault, _suggest(rest, fields), line)
 
 
-def _settings(parsed: Parsed, main: _File) -> None:
+def _read_settings(parsed: Parsed, main: _File) -> None:
     table = main.table
     ttl = table.get("ttl", DEFAULT_TTL_SECONDS)
     if isinstance(ttl, str):
         try:
             ttl = timing.duration(ttl) // units.SECOND
         except InputError as error:
-            main.problem(f"ttl: {error}", "Write ttl = '30m'.", main.line("ttl"))
+            main.add_problem(f"ttl: {error}", "Write ttl = '30m'.", main.find_line("ttl"))
             ttl = DEFAULT_TTL_SECONDS
     if not 0 <= ttl <= limits.MAX_TTL_SECONDS:
-        main.problem("ttl is not between 0 and 4 weeks", "Write ttl = '1d'.", main.line("ttl"))
+        main.add_problem(
+            "ttl is not between 0 and 4 weeks", "Write ttl = '1d'.", main.find_line("ttl")
+        )
     urgency = table.get("urgency", "normal")
     if urgency not in URGENCIES:
         remedy = f"Write one of {', '.join(URGENCIES)}."
-        main.problem(f"urgency is {urgency!r}", remedy, main.line("urgency"))
+        main.add_problem(f"urgency is {urgency!r}", remedy, main.find_line("urgency"))
     parsed.settings = Settings(ttl, urgency, table.get("topic", True))
     parsed.require_interaction = table.get("require_interaction", False)
     parsed.silent = table.get("silent", False)
@@ -222,42 +226,50 @@ def _settings(parsed: Parsed, main: _File) -> None:
     for key in own:
         if not key.isidentifier() or key in ("subscriber", "attributes", "site", "campaign"):
             remedy = "Use another name of letters, digits and _."
-            main.problem(f"values: {key!r} can't be used as a name", remedy, main.line(key))
+            main.add_problem(
+                f"values: {key!r} can't be used as a name", remedy, main.find_line(key)
+            )
     parsed.values = {key: values.clean(value) for key, value in own.items()}
 
 
-def _common(parsed: Parsed, main: _File) -> dict[str, Part]:
+def _read_common(parsed: Parsed, main: _File) -> dict[str, Part]:
     """Return what message.toml gives to every text, by slot; actions without titles."""
     table = main.table
-    parts = {key: main.part(key, key, table[key]) for key in (*_URLS, "tag") if key in table}
+    parts = {
+        key: main.check_part(key, key, table[key]) for key in (*_URLS, "tag") if key in table
+    }
     parts.setdefault("url", Part("url", "/", None))
     for action in table.get("actions", []):
         if not isinstance(action, dict):
-            main.problem(
-                "actions is not a list of tables", "Write [[actions]].", main.line("actions")
+            main.add_problem(
+                "actions is not a list of tables",
+                "Write [[actions]].",
+                main.find_line("actions"),
             )
             continue
-        main.keep(action, _ACTION_KEYS)
+        main.drop_bad_keys(action, _ACTION_KEYS)
         name = action.get("action", "")
         if not _ACTION.fullmatch(name) or f"action:{name}:title" in parts:
             remedy = "Give each a name of its own: action = 'open'."
-            main.problem(f"an action has the name {name!r}", remedy, main.line("actions"))
+            main.add_problem(
+                f"an action has the name {name!r}", remedy, main.find_line("actions")
+            )
             continue
         parts[f"action:{name}:title"] = Part(f"action:{name}:title", None, None)
         for key in ("url", "icon"):
             if key in action:
                 slot = f"action:{name}:{key}"
-                parts[slot] = main.part(slot, key, action[key])
+                parts[slot] = main.check_part(slot, key, action[key])
     return parts
 
 
-def _text(parsed: Parsed, file: str, source: str, common: Mapping[str, Part]) -> None:
+def _read_text(parsed: Parsed, file: str, source: str, common: Mapping[str, Part]) -> None:
     read = _File(parsed, file, source, _TEXT_KEYS)
     match = _TEXT_FILE.fullmatch(file)
     language = languages.canonical(match["language"]) if match else None
     if match is None or language is None:
         remedy = "Name it by its language: en.toml, pt-BR.toml, en.b.toml, <segment>/en.toml."
-        read.problem("the file name is not a language", remedy)
+        read.add_problem("the file name is not a language", remedy)
         return
     if read.broken:
         return
@@ -265,15 +277,15 @@ def _text(parsed: Parsed, file: str, source: str, common: Mapping[str, Part]) ->
     parts = dict(common)
     for key in ("title", "body"):
         if not table.get(key, "").strip():
-            read.problem(f"{key} is missing", f'Write {key} = "...".', read.line(key))
-        parts[key] = read.part(key, key, table.get(key, ""))
+            read.add_problem(f"{key} is missing", f'Write {key} = "...".', read.find_line(key))
+        parts[key] = read.check_part(key, key, table.get(key, ""))
     for key in _URLS:
         if key in table:
-            parts[key] = read.part(key, key, table[key])
-    _labels(read, table.get("actions", {}), parts)
+            parts[key] = read.check_part(key, key, table[key])
+    _read_labels(read, table.get("actions", {}), parts)
     direction = table.get("dir", languages.direction(language))
     if direction not in ("ltr", "rtl"):
-        read.problem(f"dir is {direction!r}", "Write ltr or rtl.", read.line("dir"))
+        read.add_problem(f"dir is {direction!r}", "Write ltr or rtl.", read.find_line("dir"))
     parsed.texts.append(
         TextParts(
             file, match["segment"], language, match["variant"], direction, tuple(parts.values())
@@ -281,24 +293,26 @@ def _text(parsed: Parsed, file: str, source: str, common: Mapping[str, Part]) ->
     )
 
 
-def _labels(read: _File, labels: Mapping[str, Any], parts: dict[str, Part]) -> None:
+def _read_labels(read: _File, labels: Mapping[str, Any], parts: dict[str, Part]) -> None:
     wanted = [slot.split(":")[1] for slot in parts if slot.endswith(":title")]
     for name, label in labels.items():
         if name not in wanted:
             remedy = "Add it to actions in message.toml, or remove it here."
-            read.problem(f"actions: message.toml has no {name!r}", remedy, read.line(name))
+            read.add_problem(
+                f"actions: message.toml has no {name!r}", remedy, read.find_line(name)
+            )
         elif isinstance(label, str):
             slot = f"action:{name}:title"
-            parts[slot] = read.part(slot, name, label)
+            parts[slot] = read.check_part(slot, name, label)
     for name in wanted:
         if not isinstance(labels.get(name), str) or not labels[name].strip():
             remedy = f'Write [actions] and {name} = "...".'
-            read.problem(
-                f"the label of action {name!r} is missing", remedy, read.line("actions")
+            read.add_problem(
+                f"the label of action {name!r} is missing", remedy, read.find_line("actions")
             )
 
 
-def _nearest(word: str, known: Iterable[str]) -> str:
+def _suggest(word: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(word, list(known), 1)
     listed = ", ".join(sorted(known))
     return f"Did you mean {close[0]!r}?" if close else f"Known names: {listed}."

@@ -105,15 +105,15 @@ class Environment(ImmutableSandboxedEnvironment):
         return self.undefined(name=str(name))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        _numbers(operator, left, right)
-        return _numbers(operator, super().call_binop(context, operator, left, right))
+        _check_numbers(operator, left, right)
+        return _check_numbers(operator, super().call_binop(context, operator, left, right))
 
     def call_unop(self, context: Context, operator: str, arg: Any) -> Any:
-        _numbers(operator, arg)
+        _check_numbers(operator, arg)
         return super().call_unop(context, operator, arg)
 
 
-def _numbers(operator: str, *values: Any) -> Any:
+def _check_numbers(operator: str, *values: Any) -> Any:
     for value in values:
         if isinstance(value, Undefined):
             str(value)  # says which one
@@ -123,7 +123,7 @@ def _numbers(operator: str, *values: Any) -> Any:
 
 
 @pass_context
-def _each(context: Context, value: Any, weight: int) -> Sequence[Any]:
+def _take_items(context: Context, value: Any, weight: int) -> Sequence[Any]:
     """Hand out a loop's items after paying for all of them."""
     if isinstance(value, Undefined):
         str(value)
@@ -139,25 +139,25 @@ def _each(context: Context, value: Any, weight: int) -> Sequence[Any]:
     return items
 
 
-def _environment() -> Environment:
+def _build_environment() -> Environment:
     made = Environment(undefined=Missing, autoescape=False, keep_trailing_newline=True)
     made.globals.clear()
     made.filters.clear()
     made.filters.update(filters.OFFERED)
     made.filters.update(
         {
-            _EACH: _each,
-            _JOIN: filters.joined,
-            _BOUND: filters.bounded,
-            _TEXT: filters.text,
-            _PART: filters.part,
+            _EACH: _take_items,
+            _JOIN: filters.concatenate,
+            _BOUND: filters.cut,
+            _TEXT: filters.clean,
+            _PART: filters.encode_part,
         }
     )
     made.tests = {name: made.tests[name] for name in _TESTS}
     return made
 
 
-_ENVIRONMENT = _environment()
+_ENVIRONMENT = _build_environment()
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def parse(name: str, source: str, *, url: bool = False) -> Field:
     except RecursionError as error:
         raise Refused("too deeply nested") from error
     _check(tree)
-    variables = frozenset(_paths(tree, find_undeclared_variables(tree)))
+    variables = frozenset(_find_paths(tree, find_undeclared_variables(tree)))
     _Bounds(url=url).visit(tree)
     return Field(name, tree, variables)
 
@@ -241,19 +241,19 @@ def _check(tree: nodes.Template) -> None:
         raise Refused(f"{count} parts, more than {MAX_NODES}")
 
 
-def _paths(tree: nodes.Node, roots: Iterable[str]) -> Iterator[str]:
+def _find_paths(tree: nodes.Node, roots: Iterable[str]) -> Iterator[str]:
     """Yield the variables read below *tree*; a computed key stands for the whole table."""
     roots = frozenset(roots)
-    path = _path(tree)
+    path = _build_path(tree)
     if path is not None:
         if path[0] in roots:
             yield ".".join(path)
         return
     for child in tree.iter_child_nodes():
-        yield from _paths(child, roots)
+        yield from _find_paths(child, roots)
 
 
-def _path(node: nodes.Node) -> tuple[str, ...] | None:
+def _build_path(node: nodes.Node) -> tuple[str, ...] | None:
     if isinstance(node, nodes.Name):
         return (node.name,)
     if isinstance(node, nodes.Getattr):
@@ -262,7 +262,7 @@ def _path(node: nodes.Node) -> tuple[str, ...] | None:
         key = node.arg.value
     else:
         return None
-    below = _path(node.node)
+    below = _build_path(node.node)
     if below is None or not isinstance(key, str) or "." in key:
         return below
     return (*below, key)
@@ -277,24 +277,24 @@ class _Bounds(NodeTransformer):
     def visit_Output(self, node: nodes.Output) -> nodes.Node:
         self.generic_visit(node)
         node.nodes = [
-            child if isinstance(child, nodes.TemplateData) else _filter(child, self._outlet)
+            child if isinstance(child, nodes.TemplateData) else _wrap(child, self._outlet)
             for child in node.nodes
         ]
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
-        return _filter(nodes.List(node.nodes, lineno=node.lineno), _JOIN)
+        return _wrap(nodes.List(node.nodes, lineno=node.lineno), _JOIN)
 
     def visit_Const(self, node: nodes.Const) -> nodes.Node:
-        return nodes.Const(filters.bounded(node.value), lineno=node.lineno)
+        return nodes.Const(filters.cut(node.value), lineno=node.lineno)
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
         weight = sum(1 for _ in node.find_all(nodes.Node))
         self.generic_visit(node)
-        node.iter = _filter(node.iter, _EACH, nodes.Const(weight, lineno=node.lineno))
+        node.iter = _wrap(node.iter, _EACH, nodes.Const(weight, lineno=node.lineno))
         return node
 
 
-def _filter(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
+def _wrap(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
     return nodes.Filter(node, name, list(arguments), [], None, None, lineno=node.lineno)

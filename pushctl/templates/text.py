@@ -82,21 +82,21 @@ class Text:
         Raises TemplateError, on one line, when a value is missing or makes no URL: this
         receiver can't get this text.
         """
-        return self._message(self._written(context), context["site"])
+        return self._build_message(self._render_values(context), context["site"])
 
-    def frame(self, context: Mapping[str, Json]) -> Frame:
+    def render_frame(self, context: Mapping[str, Json]) -> Frame:
         """
         Return ``payload.frame(self.render(context))``, at a third of its cost.
 
         Raises TemplateError as ``render`` does, InputError as ``payload.frame`` does.
         """
-        written, site = self._written(context), context["site"]
+        written, site = self._render_values(context), context["site"]
         if None in written:  # an optional link came out empty
-            return payload.frame(self._message(written, site))
+            return payload.frame(self._build_message(written, site))
         key = (site["origin"], site.get("icon"), site.get("badge"))
         skeleton = self._skeletons.get(key)
         if skeleton is None:
-            skeleton = self._skeletons[key] = self._skeleton(site)
+            skeleton = self._skeletons[key] = self._build_skeleton(site)
         try:
             encoded = [orjson.dumps(value) for value in written]
         except TypeError as error:
@@ -104,7 +104,7 @@ class Text:
         head = skeleton.head % tuple([encoded[at] for at in skeleton.gaps])
         return payload.checked(Frame(head, skeleton.tail))
 
-    def _written(self, context: Mapping[str, Json]) -> list[str | None]:
+    def _render_values(self, context: Mapping[str, Json]) -> list[str | None]:
         """Render what is not constant; in the order of ``_dynamic``."""
         if self._renderer is None:
             return []
@@ -118,7 +118,9 @@ class Text:
         except (Refused, ValueError) as error:
             raise TemplateError(f"{self.place}: {error}") from error
 
-    def _message(self, written: Sequence[str | None], site: Mapping[str, Json]) -> Message:
+    def _build_message(
+        self, written: Sequence[str | None], site: Mapping[str, Json]
+    ) -> Message:
         try:
             texts = [
                 None if text is None else _tidy(kind, text, site["origin"])
@@ -147,22 +149,22 @@ class Text:
             silent=self._silent,
         )
 
-    def _skeleton(self, site: Mapping[str, Json]) -> _Skeleton:
+    def _build_skeleton(self, site: Mapping[str, Json]) -> _Skeleton:
         marks = [
             f"{_GAP_URL if self._kinds[at] in _LINKS else ''}{_GAP}{order}"
             for order, at in enumerate(self._dynamic)
         ]
-        made = payload.frame(self._message(marks, site))
+        made = payload.frame(self._build_message(marks, site))
         # Literal text and gaps in turn; "%" is what the gaps are filled by.
         pieces = _GAPS.split(made.head)
         literal = [piece.replace(b"%", b"%%") for piece in pieces[::2]]
         return _Skeleton(b"%b".join(literal), tuple(map(int, pieces[1::2])), made.tail)
 
 
-def too_large(text: Text) -> Problem | None:
+def find_size_problem(text: Text) -> Problem | None:
     """Return a problem when *text* can't fit a push message whatever its values are."""
     try:
-        payload.frame(text.render(sample(text)))
+        payload.frame(text.render(build_sample(text)))
     except TemplateError as error:
         if text.personal:
             return None  # a sample value of the wrong type proves nothing
@@ -172,13 +174,13 @@ def too_large(text: Text) -> Problem | None:
     return None
 
 
-def sample(text: Text, write: Callable[[str], str] = lambda name: "x") -> dict[str, Json]:
+def build_sample(text: Text, write: Callable[[str], str] = lambda name: "x") -> dict[str, Json]:
     """Return a context with ``write(name)`` for every variable that *text* reads."""
     context: dict[str, Json] = {"site": values.site("shop", "https://shop.example")}
     for path in sorted(text.variables()):
         root, *rest = path.split(".")
         if root == "cart":
-            context["cart"] = _sample_cart(write)
+            context["cart"] = _build_cart(write)
         elif root == "site" or root in text.own:
             continue
         elif not rest:
@@ -197,7 +199,7 @@ def _put(table: dict[str, Json], path: list[str], write: Callable[[str], str]) -
     table.setdefault(name, "/" if name.endswith(("url", "link")) else write(name))
 
 
-def _sample_cart(write: Callable[[str], str]) -> dict[str, Json]:
+def _build_cart(write: Callable[[str], str]) -> dict[str, Json]:
     # The keys of rules/shops/cart.read.
     name = write("product")
     item = {"id": "1", "name": name, "url": "/", "price": 49, "quantity": 1, "line": "1"}
@@ -217,14 +219,14 @@ def _tidy(kind: str, text: str, origin: str) -> str | None:
         text = text.strip()
         return "\n".join(map(str.strip, text.split("\n"))) if "\n" in text else text
     if kind in _LINKS:
-        return _absolute(text.strip(), origin) if text and not text.isspace() else None
+        return _make_absolute(text.strip(), origin) if text and not text.isspace() else None
     text = " ".join(text.split())
     if not text and kind == "title":
         raise ValueError("the title, or an action's, is empty")
     return text or None
 
 
-def _absolute(link: str, origin: str) -> str:
+def _make_absolute(link: str, origin: str) -> str:
     """Return *link* as an absolute http(s) URL; ValueError when it is none."""
     if link[0] == "/" and link[1:2] not in ("/", "\\"):
         link = origin + link

@@ -73,7 +73,7 @@ def test_segments_are_listed_with_live_counts(project: Path) -> None:
     ]
     with Store(project / "pushctl.db") as store:
         store.tags.add([3], "VIP", NOON)
-        store.subscriptions.describe(3, {"points": 500})
+        store.subscriptions.set_attributes(3, {"points": 500})
     run = pushctl("segments", "list", "--json", cwd=project, **NOW)
     assert [row["subscribers"] for row in json.loads(run.out)] == [3, 2]
 

@@ -54,13 +54,13 @@ def test_no_is_no(field: Field) -> None:
     command = [*program.PROGRAM, "send", "--tag", "Sale"]
     run = program.on_terminal(command, answers=["n"], cwd=field.config.folder)
     assert (run.code, "Nothing was sent" in run.out) == (0, True)
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_without_a_terminal_it_wants_yes(field: Field) -> None:
     run = pushctl("send", "--tag", "Sale", cwd=field.config.folder)
     assert (run.code, "--yes" in run.err) == (2, True)
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_a_dry_run_answers_on_stdout_and_writes_nothing(field: Field) -> None:
@@ -70,7 +70,7 @@ def test_a_dry_run_answers_on_stdout_and_writes_nothing(field: Field) -> None:
     assert run.code == 0
     assert "5 people" in run.out
     assert "Everything must go" in run.out
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_the_table_alone_stands_on_stdout(field: Field) -> None:
@@ -85,7 +85,7 @@ def test_nobody_meant_is_nothing_done(field: Field) -> None:
         "send", "--tag", "Nope", "--template", "sale", "--yes", cwd=field.config.folder
     )
     assert (run.code, "0 people" in run.err) == (0, True)
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def shell(field: Field, redirected: str) -> "subprocess.CompletedProcess[str]":
 def test_closed_streams_keep_nobody_from_sending(field: Field, redirected: str) -> None:
     done = shell(field, redirected)
     assert done.returncode == 0, done.stderr
-    (campaign,) = field.store.campaigns.all()
+    (campaign,) = field.store.campaigns.list_newest()
     assert field.counts(campaign) == {"accepted": 5}
 
 
@@ -266,7 +266,7 @@ def test_a_table_that_cannot_be_written_is_no_reason_to_send_again(field: Field)
     assert done.returncode == 3
     assert "Don't send it again" in done.stderr
     assert "then run the command again" not in done.stderr
-    (campaign,) = field.store.campaigns.all()
+    (campaign,) = field.store.campaigns.list_newest()
     assert field.counts(campaign) == {"accepted": 5}
 
 

@@ -29,7 +29,7 @@ def test_nothing_is_frozen_where_the_keys_are_missing(field: Field) -> None:
         key.unlink()
     run = pushctl(*SEND, cwd=field.config.folder)
     assert (run.code, "there is no VAPID key" in run.err) == (3, True)
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_nothing_is_frozen_where_nothing_can_be_written_down(field: Field) -> None:
@@ -38,7 +38,7 @@ def test_nothing_is_frozen_where_nothing_can_be_written_down(field: Field) -> No
     field.config.journal.write_text("in the way")
     run = pushctl(*SEND, cwd=field.config.folder)
     assert (run.code, "is no folder" in run.err) == (3, True), run.err
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_a_disk_that_is_nearly_full_is_said_before(

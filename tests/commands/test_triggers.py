@@ -89,11 +89,11 @@ def test_pausing_shows_and_resuming_too(
     field: Field, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("triggers", "pause", "basket") == 0
-    assert field.store.triggers.paused() == {"basket"}
+    assert field.store.triggers.list_paused() == {"basket"}
     assert run("triggers", "list", "--json") == 0
     assert rows(capsys)[0]["state"] == "paused"
     assert run("triggers", "resume", "basket") == 0
-    assert field.store.triggers.paused() == set()
+    assert field.store.triggers.list_paused() == set()
     assert run("triggers", "pause", "nothing") == 4
 
 
@@ -107,7 +107,7 @@ def test_a_trigger_is_tried_over_virtual_time(
     found = rows(capsys)
     assert [row["template"] for row in found if row["kind"] == "deliver"] == ["one", "two"]
     assert found[-1]["reason"] == "all steps are done"
-    assert field.store.enrolments.of(ann) == []
+    assert field.store.enrolments.list_all(ann) == []
     assert run("triggers", "test", "basket", "--for", str(ann), "--set", "total") == 2
 
 
@@ -188,7 +188,7 @@ def test_several_devices_of_a_person_are_one_list_for_programs(
     field: Field, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for device in field.people(2):
-        field.store.subscriptions.name(device, "ann", True)
+        field.store.subscriptions.set_alias(device, "ann", True)
         fill(field.store, device, NOON)
     capsys.readouterr()
     assert run("explain", "alias:ann", "--json") == 0
@@ -278,7 +278,7 @@ def test_replay_sends_nothing_of_a_trigger_since_it_was_paused(
     # The first reminder comes after three minutes, the second an hour and a half later.
     fill(field.store, between, NOON - DAY - HOUR)
     fill(field.store, after, NOON - HOUR)
-    field.store.triggers.pause("basket", NOON - DAY)
+    field.store.triggers.set_paused("basket", NOON - DAY)
 
     assert run("replay", "--since", "7d", "--json") == 0
 
@@ -296,8 +296,8 @@ def test_replay_takes_a_files_triggers_as_on_and_says_so(
 ) -> None:
     (ann,) = field.people(1)
     fill(field.store, ann, NOON - HOUR)
-    field.store.triggers.pause("basket", NOON - DAY)
-    field.store.triggers.pause("price", NOON - DAY)
+    field.store.triggers.set_paused("basket", NOON - DAY)
+    field.store.triggers.set_paused("price", NOON - DAY)
     file = tmp_path / "tomorrow.toml"
     file.write_text(BASKET)
 

@@ -33,7 +33,7 @@ class BasketWorld(ShopWorld):
         with (self.folder / "pushctl.toml").open("a") as config:
             config.write(triggers)
         shutil.copytree(
-            shipped.path("templates"), self.folder / "templates", dirs_exist_ok=True
+            shipped.find("templates"), self.folder / "templates", dirs_exist_ok=True
         )
 
     def fill(self) -> float:

@@ -229,7 +229,7 @@ def kill_drains(scratch: Path, kills: int, dice: random.Random, rounds: int) -> 
         counted = shop.counted()
         found.lost += (shop.sent - counted).total()
         found.twice += (counted - shop.sent).total()
-        if left := inbox.segments(project.config.inbox):
+        if left := inbox.list_segments(project.config.inbox):
             found.broken.append(f"{len(left)} drained segments are still there")
     return found
 

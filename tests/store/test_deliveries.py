@@ -26,7 +26,7 @@ from tests.support.rows import deliveries
 
 
 def person(store: Store, number: int) -> int:
-    site = store.sites.ids()["shop"]
+    site = store.sites.load_ids()["shop"]
     address = endpoint(number)
     made = Registration(site, address, endpoint_hash(address), p256dh(), auth(), "key")
     return store.subscriptions.add(made, {"language": "en"}, NOON)
@@ -99,7 +99,7 @@ def test_rows_with_a_date_are_claimed_when_it_has_come(store: Store) -> None:
     rows, taken = store.deliveries.claim_due(made.id, 9, NOON + MINUTE)
     assert (len(rows), taken) == (2, 2)
     assert store.deliveries.claim_due(made.id, 9, NOON + MINUTE) == ([], 0)
-    assert store.deliveries.waiting(made.id, NOON + MINUTE) == (2, NOON + 2 * MINUTE)
+    assert store.deliveries.count_waiting(made.id, NOON + MINUTE) == (2, NOON + 2 * MINUTE)
 
 
 def test_each_messages_life_begins_when_it_is_due(store: Store) -> None:
@@ -112,20 +112,20 @@ def test_each_messages_life_begins_when_it_is_due(store: Store) -> None:
 
 def test_only_running_campaigns_are_due(store: Store) -> None:
     made = planned(store, 1)
-    assert store.deliveries.due_campaigns(NOON) == [made.id]
-    store.campaigns.change(made.id, CampaignStatus.PAUSED, NOON)
-    assert store.deliveries.due_campaigns(NOON) == []
-    store.campaigns.change(made.id, CampaignStatus.RUNNING, NOON)
+    assert store.deliveries.list_due_campaigns(NOON) == [made.id]
+    store.campaigns.change_status(made.id, CampaignStatus.PAUSED, NOON)
+    assert store.deliveries.list_due_campaigns(NOON) == []
+    store.campaigns.change_status(made.id, CampaignStatus.RUNNING, NOON)
     store.deliveries.claim_fresh(made.id, 0, 1, NOON)
-    assert store.deliveries.due_campaigns(NOON) == [made.id], "left by a dead process"
+    assert store.deliveries.list_due_campaigns(NOON) == [made.id], "left by a dead process"
 
 
 def test_a_rows_date_makes_its_campaign_due(store: Store) -> None:
     made = planned(store, 1)
     rows, _ = store.deliveries.claim_fresh(made.id, 0, 1, NOON)
     store.deliveries.finish([finished(rows[0].id, "planned", NOON + HOUR)], NOON)
-    assert store.deliveries.due_campaigns(NOON) == []
-    assert store.deliveries.due_campaigns(NOON + HOUR) == [made.id]
+    assert store.deliveries.list_due_campaigns(NOON) == []
+    assert store.deliveries.list_due_campaigns(NOON + HOUR) == [made.id]
 
 
 def test_figures_by_state_are_served_by_the_index(store: Store) -> None:
@@ -139,7 +139,7 @@ def test_what_is_due_is_found_by_the_index(store: Store) -> None:
     made = planned(store, 1)
     seen: list[str] = []
     store.connection.set_trace_callback(seen.append)
-    store.deliveries.due_campaigns(NOON)
+    store.deliveries.list_due_campaigns(NOON)
     store.deliveries.claim_due(made.id, 1, NOON)
     store.connection.set_trace_callback(None)
     for sql in seen:
@@ -212,7 +212,7 @@ class Ledger(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         """A process dies: what it began is in doubt, the rest waits again."""
-        left = self.store.deliveries.claimed(self.campaign)
+        left = self.store.deliveries.load_claimed(self.campaign)
         assert left.keys() == self.claimed
         begun = {row for row in left if row % 2}
         self.sent.update(begun)

@@ -40,7 +40,7 @@ def test_old_events_decisions_and_enrolments_go_and_the_last_event_stays(shop: S
         assert rows(shop, table) == 0
     # What was read is not read again.
     shop.sweep(LATER)
-    assert shop.store.enrolments.of(ann) == []
+    assert shop.store.enrolments.list_all(ann) == []
 
 
 def test_who_still_enrolments_is_kept(shop: Shop) -> None:
@@ -53,7 +53,7 @@ steps = [{ after = "600d", template = "one" }]
     shop.event(ann, "subscribed", NOON)
     shop.sweep(NOON)
     shop.store.pruning.run(LATER)
-    assert [enrolment.active for enrolment in shop.store.enrolments.of(ann)] == [True]
+    assert [enrolment.active for enrolment in shop.store.enrolments.list_all(ann)] == [True]
 
 
 def test_much_is_deleted_in_many_small_transactions(

@@ -50,7 +50,7 @@ def test_a_newer_database_is_refused_untouched(tmp_path: Path) -> None:
         def m999_future(db: Database) -> None:
             db.execute("CREATE TABLE future (id INTEGER)")
 
-        newer.apply(store.db)
+        newer.apply(Database(store.connection))
     with pytest.raises(ConfigError, match=r"newer pushctl.*m999_future"):
         Store(path)
 

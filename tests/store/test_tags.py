@@ -35,7 +35,7 @@ def people(project: Project) -> list[int]:
 def test_spellings_of_a_tag_are_one_tag(spelling: str, store: Store) -> None:
     tag = store.tags.ensure("Abandoned basket 1")
     assert store.tags.ensure(spelling) == tag
-    assert [one.name for one in store.tags.counts(NOON)] == ["Abandoned basket 1"]
+    assert [one.name for one in store.tags.list_counts(NOON)] == ["Abandoned basket 1"]
 
 
 @pytest.mark.parametrize(
@@ -72,8 +72,8 @@ def test_counts_are_live(project: Project, people: list[int]) -> None:
     assert tags.add(people[:1], "News", NOON) == 0
     tags.add(people[:2], "Spring", NOON, expires_at=NOON + DAY)
     project.drain(Browser(0, project.key).post("/v1/unsubscribe"))
-    before = {one.name: (one.active, one.total) for one in tags.counts(NOON)}
-    after = {one.name: (one.active, one.total) for one in tags.counts(NOON + DAY)}
+    before = {one.name: (one.active, one.total) for one in tags.list_counts(NOON)}
+    after = {one.name: (one.active, one.total) for one in tags.list_counts(NOON + DAY)}
     assert before == {"News": (2, 3), "Spring": (1, 2)}
     assert after == {"News": (2, 3), "Spring": (0, 0)}
 

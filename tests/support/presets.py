@@ -7,7 +7,7 @@ from pushctl import shipped
 
 def text(*names: str) -> str:
     """Return the triggers called *names*, or all of them, as TOML."""
-    example = shipped.path("pushctl.toml.example").read_text("utf-8")
+    example = shipped.find("pushctl.toml.example").read_text("utf-8")
     blocks = re.findall(r"^# \[triggers\.(\w+)\]\n((?:# .*\n)+)", example, re.MULTILINE)
     wanted = []
     for name, body in blocks:

@@ -9,7 +9,7 @@ from pushctl.store import Store
 def everybody(store: Store, now: Millis | None = None) -> list[Subscription]:
     """Return all subscriptions, in order of rows."""
     rows = store.connection.execute("SELECT id FROM subscriptions").fetchall()
-    return store.subscriptions.some([row for (row,) in rows], now)
+    return store.subscriptions.get_many([row for (row,) in rows], now)
 
 
 def by_endpoint_hash(
@@ -17,7 +17,7 @@ def by_endpoint_hash(
 ) -> Subscription | None:
     sql = "SELECT id FROM subscriptions WHERE endpoint_hash = ?"
     rows = store.connection.execute(sql, (endpoint_hash,)).fetchall()
-    found = store.subscriptions.some([row for (row,) in rows], now)
+    found = store.subscriptions.get_many([row for (row,) in rows], now)
     return found[0] if found else None
 
 

@@ -110,8 +110,8 @@ class Shop:
         return summary
 
     def post(self, at: Millis, *, show: bool = True) -> None:
-        for campaign in self.store.deliveries.due_campaigns(at):
-            name = self.store.campaigns.by_id(campaign).name
+        for campaign in self.store.deliveries.list_due_campaigns(at):
+            name = self.store.campaigns.get_by_id(campaign).name
             rows = self.claim(campaign, at)
             self.store.deliveries.finish(
                 (
@@ -150,4 +150,4 @@ class Shop:
 
     def why(self, person: int) -> list[tuple[str, str]]:
         """Return what was decided about a person: (kind, reason)."""
-        return [(one.kind, one.reason) for one in self.store.histories.decisions(person)]
+        return [(one.kind, one.reason) for one in self.store.histories.list_decisions(person)]

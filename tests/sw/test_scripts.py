@@ -20,7 +20,7 @@ from pushctl.rules.web import scripts
 from tests.support import npm, p256dh
 from tests.support.receiving import ROOT
 
-SW = shipped.path("sw")
+SW = shipped.find("sw")
 SETTINGS = scripts.settings(
     url="https://push.shop.example/", key=tokens.encode(p256dh()), site="shop", name="Shop"
 )

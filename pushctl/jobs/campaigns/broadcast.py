@@ -83,7 +83,7 @@ class Plan:
 
 def refresh(store: Store, now: Millis) -> None:
     """Give those another chance that a push service refused a day or more ago."""
-    store.health.try_again(now)
+    store.health.reactivate(now)
 
 
 def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
@@ -93,14 +93,14 @@ def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
     Raises UsageError for a wish that names nobody, NotFoundError for an unknown template,
     segment or subscriber, TemplateError for a template that can't be used.
     """
-    store.read_in_passing()
+    store.shrink_caches()
     options = _options(wish)
     name, sources = _message(config, wish)
     template = Template.from_sources(name, sources)
     typed, receivers = _receivers(store, config, wish, now)
     receivers, at = _scheduled(store, config, wish, receivers, now)
     ttl = int(options.get("ttl", template.settings.ttl))
-    title = wish.name or store.campaigns.free_name(f"{name} {_day(config, now)}")
+    title = wish.name or store.campaigns.find_free_name(f"{name} {_day(config, now)}")
     return Plan(
         name=title,
         template=name,
@@ -122,7 +122,7 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
 
     Raises UsageError when its name was taken meanwhile.
     """
-    store.read_in_passing()
+    store.shrink_caches()
     with store.write():
         campaign = store.campaigns.create(
             name=made.name,
@@ -176,7 +176,7 @@ def _scheduled(
         raise UsageError(f"--at {wish.at!r} has passed wherever people live")
     found = [
         (row, due)
-        for row, zone, site in store.schedules.zones(receivers)
+        for row, zone, site in store.schedules.list_zones(receivers)
         if (
             due := schedule.due(
                 moment, timing.zone(zone, zones.get(site, "UTC")), now, wish.passed
@@ -235,8 +235,8 @@ def _receivers(
     )
     without = suppression.left_out(store, expression, now)
     if not without:
-        return typed, store.audience.ids(expression, now, limit=wish.limit)
-    wanted = (one for one in store.audience.ids(expression, now) if one not in without)
+        return typed, store.audience.list_ids(expression, now, limit=wish.limit)
+    wanted = (one for one in store.audience.list_ids(expression, now) if one not in without)
     return typed, array("q", islice(wanted, wish.limit))
 
 
@@ -322,7 +322,7 @@ def _languages(
 ) -> Mapping[str, int]:
     """Return how many get a text in which language; every site must have one."""
     found: Counter[str] = Counter()
-    for site, language, count in store.reports.languages(receivers):
+    for site, language, count in store.reports.count_languages(receivers):
         if site not in config.sites:
             raise TemplateError(
                 f"{count:,} receivers belong to the site {site!r}, which isn't in "
@@ -344,7 +344,7 @@ def _example(
     """Return what the first receiver gets; asking also shows that the segments exist."""
     if not receivers:
         return None
-    (receiver,) = store.subscriptions.some(receivers[:1], now)
+    (receiver,) = store.subscriptions.get_many(receivers[:1], now)
     names: tuple[str, ...] = ()
     if template.segments:
         names = segments_of(store, config, template.segments, now)([receiver.id])[receiver.id]

@@ -27,7 +27,7 @@ def states(store: Store, campaign: int) -> list[State]:
     order = [status.value for status in DeliveryStatus]
     rows = [
         State(status, _said(status, reason), count)
-        for status, reason, count in store.deliveries.reasons(campaign)
+        for status, reason, count in store.deliveries.count_reasons(campaign)
     ]
     return sorted(rows, key=lambda row: (order.index(row.status), -row.count, row.reason))
 
@@ -42,9 +42,9 @@ def pause(store: Store, name: str, now: Millis) -> Campaign:
     """Pause a campaign; a process that sends it notices between two batches."""
     campaign = store.campaigns.get(name)
     note, cause = "paused by hand", Cause.BY_HAND
-    if not store.campaigns.change(campaign.id, CampaignStatus.PAUSED, now, note, cause):
+    if not store.campaigns.change_status(campaign.id, CampaignStatus.PAUSED, now, note, cause):
         raise UsageError(f"{name} is {campaign.status.value}, there is nothing to pause")
-    return store.campaigns.by_id(campaign.id)
+    return store.campaigns.get_by_id(campaign.id)
 
 
 def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campaign, int]:
@@ -56,13 +56,13 @@ def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campai
     """
     campaign = store.campaigns.get(name)
     with store.write():
-        if not store.campaigns.change(campaign.id, CampaignStatus.CANCELLED, now):
+        if not store.campaigns.change_status(campaign.id, CampaignStatus.CANCELLED, now):
             raise UsageError(f"{name} is {campaign.status.value}, there is nothing to cancel")
         dropped = store.deliveries.cancel(campaign.id, now)
-    if store.deliveries.claimed(campaign.id):
+    if store.deliveries.load_claimed(campaign.id):
         with suppress(BusyError, ConfigError):
             deliver.run(store, config, campaign, now)
-    return store.campaigns.by_id(campaign.id), dropped
+    return store.campaigns.get_by_id(campaign.id), dropped
 
 
 def resume(
@@ -93,7 +93,7 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
     postbox = open_postbox(config, f"recall{campaign.id}")
     tally: Counter[str] = Counter()
     stored = []
-    for delivery, location, _ in store.doubts.stored(campaign.id):
+    for delivery, location, _ in store.doubts.list_stored(campaign.id):
         if asking.possible(location, postbox):
             stored.append((delivery, location))
         else:
@@ -107,7 +107,7 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
                 back.append(delivery)
     finally:
         # Also after Ctrl-C: what was deleted there can't be asked for twice.
-        store.doubts.recalled(back, now)
+        store.doubts.mark_recalled(back, now)
     return tally
 
 
@@ -117,7 +117,7 @@ _RECALLED = {404: "too late", 410: "too late"}
 
 def in_doubt(store: Store, name: str | None) -> Iterator[Mapping[str, Json]]:
     """Yield the deliveries in doubt, of one campaign or of all."""
-    return store.doubts.in_doubt(None if name is None else store.campaigns.get(name).id)
+    return store.doubts.list_in_doubt(None if name is None else store.campaigns.get(name).id)
 
 
 def assume_sent(store: Store, name: str | None, now: Millis) -> int:

@@ -63,7 +63,7 @@ def upcoming(config: Config, wish: Wish, now: Millis, count: int = 3) -> list[da
 
 def carry_out(store: Store, config: Config, now: Millis) -> Iterator[str]:
     """Freeze a campaign for each series that is due; yield what went wrong."""
-    for series in store.schedules.recurring.due(now):
+    for series in store.schedules.recurring.list_due(now):
         try:
             _occur(store, config, series, now)
         except PushctlError as error:
@@ -88,17 +88,17 @@ def rows(store: Store, config: Config) -> list[dict[str, Json]]:
             "whom": _whom(series.wish),
             "note": series.note,
         }
-        for series in store.schedules.recurring.all()
+        for series in store.schedules.recurring.list_all()
     ]
     found += [
         {
             "name": campaign.name,
             "when": "once",
-            "next_at": store.deliveries.waiting(campaign.id, 0)[1],
+            "next_at": store.deliveries.count_waiting(campaign.id, 0)[1],
             "whom": campaign.audience,
             "note": campaign.note,
         }
-        for campaign in store.campaigns.all()
+        for campaign in store.campaigns.list_newest()
         if campaign.status is CampaignStatus.SCHEDULED
     ]
     for row in found:
@@ -110,12 +110,12 @@ def rows(store: Store, config: Config) -> list[dict[str, Json]]:
 def cancel(store: Store, name: str) -> None:
     """End a series; campaigns that it has made stay. NotFoundError for an unknown one."""
     series = store.schedules.recurring.get(name)
-    store.schedules.recurring.move(series.id, None, "cancelled")
+    store.schedules.recurring.reschedule(series.id, None, "cancelled")
 
 
 def skip_due(store: Store, config: Config, now: Millis) -> None:
     """Go on with what comes after *now*; what is due may have gone out already."""
-    for series in store.schedules.recurring.due(now):
+    for series in store.schedules.recurring.list_due(now):
         _move_on(store, config, series, now, "left out: the database was restored")
 
 
@@ -131,7 +131,7 @@ def _occur(store: Store, config: Config, series: Series, now: Millis) -> None:
     moment = timing.local(due, where)
     told |= {
         "passed": Passed(told["passed"]),
-        "name": store.campaigns.free_name(f"{series.name} {moment:%Y-%m-%d %H:%M}"),
+        "name": store.campaigns.find_free_name(f"{series.name} {moment:%Y-%m-%d %H:%M}"),
         "at": f"{moment:%Y-%m-%d %H:%M}" if local else None,
     }
     made = broadcast.plan(store, config, Wish(**told), now)
@@ -147,7 +147,7 @@ def _move_on(
     local = bool(series.wish.get("local"))
     zone = _zone(config)
     found = schedule.following(series.rule, series.starts, zone, now, local=local)
-    store.schedules.recurring.move(series.id, found[1] if found else None, note)
+    store.schedules.recurring.reschedule(series.id, found[1] if found else None, note)
 
 
 def _whom(wish: Mapping[str, Json]) -> str:

@@ -23,7 +23,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     A step of a trigger speaks of what its enrolment knows (the basket as it was left, the
     event, the code); beside that everybody's basket is known as it is now.
     """
-    led = store.triggers.leader(campaign.id) is not None
+    led = store.triggers.get_trigger(campaign.id) is not None
     speaks = carts.wanted(campaign.sources)
     if not (led or speaks):
         return None

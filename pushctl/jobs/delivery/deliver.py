@@ -54,7 +54,7 @@ def run(
     what = f"sending {campaign.name}"
     with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
         # What it was before we had the lock may be old.
-        campaign = store.campaigns.by_id(campaign.id)
+        campaign = store.campaigns.get_by_id(campaign.id)
         sending = Sending(store, config, campaign, now, options or Options(), stop)
         restore_guard.check(store, config)
         return sending.run()
@@ -69,6 +69,6 @@ def due(
     A campaign that another process is sending is left to it.
     """
     options = options or Options(patience=0.0)
-    for number in store.deliveries.due_campaigns(now):
+    for number in store.deliveries.list_due_campaigns(now):
         with suppress(BusyError):
-            yield run(store, config, store.campaigns.by_id(number), now, options)
+            yield run(store, config, store.campaigns.get_by_id(number), now, options)

@@ -34,33 +34,33 @@ class Ledger:
 
     def begin(self, now: Millis) -> int:
         """Set the campaign running; return how many rows wait."""
-        self._store.campaigns.change(self._campaign.id, CampaignStatus.RUNNING, now)
+        self._store.campaigns.change_status(self._campaign.id, CampaignStatus.RUNNING, now)
         count, _ = self.waiting(now)
         if count:
-            self._store.read_in_passing()
+            self._store.shrink_caches()
         return count
 
     def is_running(self) -> bool:
         """Return whether the campaign is running, which another process may have changed."""
-        return self._store.campaigns.status(self._campaign.id) is CampaignStatus.RUNNING
+        return self._store.campaigns.get_status(self._campaign.id) is CampaignStatus.RUNNING
 
     def waiting(self, now: Millis) -> tuple[int, Millis | None]:
         """Return how many rows are planned and when the next is due (None: at once)."""
-        return self._store.deliveries.waiting(self._campaign.id, now)
+        return self._store.deliveries.count_waiting(self._campaign.id, now)
 
     def pause(self, note: str, now: Millis) -> None:
-        self._store.campaigns.change(self._campaign.id, CampaignStatus.PAUSED, now, note)
+        self._store.campaigns.change_status(self._campaign.id, CampaignStatus.PAUSED, now, note)
 
     def end(self, pause: str | None, now: Millis) -> Campaign:
         """Pause the campaign for *pause*, or finish it if that is due; return it."""
         number, campaigns = self._campaign.id, self._store.campaigns
-        if campaigns.status(number) is CampaignStatus.CANCELLED:
+        if campaigns.get_status(number) is CampaignStatus.CANCELLED:
             self._store.deliveries.cancel(number, now)
         elif pause is not None:
             self.pause(pause, now)
         else:
             campaigns.finish_if_done(number, now)
-        return campaigns.by_id(number)
+        return campaigns.get_by_id(number)
 
     # --- its rows --------------------------------------------------------------------
 

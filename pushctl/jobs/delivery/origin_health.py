@@ -49,14 +49,14 @@ class OriginHealth:
         key = f"campaign.{self._campaign.id}.gone_accepted"
         if self._accept:
             # A person says that they are gone: make them so whom ``_judge`` has spared.
-            spared = self._store.health.spared(self._campaign.id)
+            spared = self._store.health.list_spared(self._campaign.id)
             self._mark(spared, SubscriptionState.GONE, "mass gone", now)
             self._store.meta.set(key, str(now + LOOK_BACK))
         # That word holds for the retries too, whichever run they fall into.
         accepted = int(self._store.meta.get(key) or 0)
         self._accept = self._accept or now < accepted <= now + LOOK_BACK
         self._began, self._since = now, max(now - LOOK_BACK, accepted)
-        self._taking = self._store.origins.taking(now - TAKING, now)
+        self._taking = self._store.origins.list_accepting(now - TAKING, now)
 
     def is_about_one(self, outcome: Outcome, row: RenderedRow) -> bool:
         """
@@ -71,7 +71,7 @@ class OriginHealth:
         few = self._own[row.lane] < stop_rules.FEW_GONE
         if not (few or self._throttle.lane(row.lane, self._began).accepted):
             return False
-        own = bool(self._store.health.newcomers([row.subscription]))
+        own = bool(self._store.health.count_newcomers([row.subscription]))
         self._own[row.lane] += own
         return own
 
@@ -99,7 +99,7 @@ class OriginHealth:
         if not self._accept:
             for (origin, _), people in gone.items():
                 rows = [row for row, _ in people]
-                self._newcomers[origin] += self._store.health.newcomers(rows)
+                self._newcomers[origin] += self._store.health.count_newcomers(rows)
         for origin in {key[0] for key in gone}:
             if origin in self.spared:
                 self._throttle.stop(origin, MASS_GONE)  # also for a key met since then
@@ -114,7 +114,7 @@ class OriginHealth:
         """
         notes = []
         lanes = self._throttle.lanes.items()
-        self._store.origins.took((key for key, lane in lanes if lane.accepted), now)
+        self._store.origins.mark_accepting((key for key, lane in lanes if lane.accepted), now)
         for key, lane in lanes:
             if lane.recent and not lane.stopped and not lane.recent.strip("r"):
                 self.notes[key[0]] = (
@@ -132,7 +132,7 @@ class OriginHealth:
 
     def _remember(self, key: LaneKey, now: Millis) -> None:
         lane = self._throttle.lanes[key]
-        self._store.origins.note(
+        self._store.origins.save(
             key[0],
             paused_until=lane.hold_until,
             reason=lane.why,
@@ -154,16 +154,18 @@ class OriginHealth:
         if newcomers and not stop_rules.suspiciously_gone(*others):
             # Or anybody could stop a shop's campaigns. Who has taken a message before
             # tells that the service is in order.
-            takers = self._store.health.takers(self._campaign.id, origin, stop_rules.TELLING)
+            takers = self._store.health.count_takers(
+                self._campaign.id, origin, stop_rules.TELLING
+            )
             if takers >= stop_rules.TELLING:
                 return
-        usual = self._store.health.gone_share(origin, self._campaign.id)
+        usual = self._store.health.compute_gone_share(origin, self._campaign.id)
         if usual is not None and usual >= stop_rules.USUALLY_GONE:
             self._trusted.add(origin)
             return
         self.spared.add(origin)
         self._throttle.stop(origin, MASS_GONE)
-        back = self._store.health.found_gone(self._campaign.id, origin, self._since)
+        back = self._store.health.list_gone(self._campaign.id, origin, self._since)
         self._mark(back, SubscriptionState.ACTIVE, "too many were gone at once", now)
         known = "never met before" if usual is None else f"{usual:.1%} before"
         self.refused = f"{_host(origin)}: {gone:,} of {answered:,} are gone ({known})"
@@ -180,11 +182,11 @@ class OriginHealth:
 
     def _earlier(self, origin: str) -> tuple[int, int]:
         if origin not in self._before:
-            gone, accepted = self._store.health.lately_gone(
+            gone, accepted = self._store.health.find_lately_gone(
                 self._campaign.id, origin, self._since, self._began
             )
             self._before[origin] = len(gone), accepted
-            self._newcomers[origin] += self._store.health.newcomers(gone)
+            self._newcomers[origin] += self._store.health.count_newcomers(gone)
         return self._before[origin]
 
 

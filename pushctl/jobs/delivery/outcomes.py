@@ -176,10 +176,10 @@ class OutcomeBatch:
             for person in people
         ]
         if gone:
-            store.health.gone(gone, self.now)
+            store.health.mark_gone(gone, self.now)
         if self._failed:
-            store.health.failed(self._failed, self.now)
+            store.health.mark_failed(self._failed, self.now)
         if self._worked:
-            store.health.worked(self._worked)
+            store.health.clear_failures(self._worked)
         if self._small:
-            store.health.too_large(self._small)
+            store.health.mark_small_payload(self._small)

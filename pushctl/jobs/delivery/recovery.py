@@ -30,7 +30,7 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
 
     The caller holds the campaign's lock. Raises BusyError when one of its workers lives.
     """
-    claimed = store.deliveries.claimed(campaign.id)
+    claimed = store.deliveries.load_claimed(campaign.id)
     if claimed or journal.left(folder, run):
         # The kernel frees a dead parent's lock a moment before it ends its workers.
         time.sleep(0.1)

@@ -199,7 +199,7 @@ class _Group:
         context = values.context(row, self._site, self._used, extra)
         if row.small_payload:
             return payload.frame(payload.fit(self.text.render(context)))
-        return self.text.frame(context)
+        return self.text.render_frame(context)
 
 
 # Names that templates use and the row calls otherwise.

@@ -81,9 +81,9 @@ class Sending:
         )
         self._ledger = Ledger(store, config, campaign)
         # A trigger's messages and those of hours go on with the other services.
-        lasts = "over" in campaign.options or store.triggers.leads(campaign.id)
+        lasts = "over" in campaign.options or store.triggers.is_step(campaign.id)
         self._throttle = Throttle(
-            {it.origin: it for it in store.origins.all()},
+            {it.origin: it for it in store.origins.list_all()},
             origin_rate=config.push.rate,
             campaign_rate=campaign.options.get("rate"),
             rates=self._postbox.journal / "rates",

@@ -68,7 +68,7 @@ class StopRules:
                 f"{failed[0].reason}. Nothing was sent. Put the template right, then cancel "
                 f"this campaign (pushctl campaigns cancel {name!r}) and send anew."
             )
-        if failed or not self._keys.isdisjoint(self._store.soundness.keys_in_use()):
+        if failed or not self._keys.isdisjoint(self._store.soundness.count_keys()):
             return None
         return ConfigError(
             "no subscriber was made with a key that is in keys/: "

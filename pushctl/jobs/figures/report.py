@@ -21,7 +21,7 @@ PERIODS = {"day": 14, "week": 8, "month": 12}  # and how many are shown
 def funnel(store: Store, name: str | None = None, table: Table = campaigns.STATS) -> list[Row]:
     """Return the campaigns' rows of *table*, newest first; or the campaign *name*'s."""
     campaign = None if name is None else store.campaigns.get(name).id
-    return [table.fill(row) for row in store.reports.funnel(table.sources, campaign)]
+    return [table.fill(row) for row in store.reports.load_funnel(table.sources, campaign)]
 
 
 def totals(rows: Sequence[Row]) -> Row:
@@ -37,9 +37,9 @@ def details(store: Store, name: str) -> list[Row]:
         found = store.reports.split(campaigns.DETAILS.sources, campaign, by)
         if len(found) > 1 or by in ("language", "browser"):
             rows += [{"by": by, **row} for row in found]
-    for row in store.reports.actions(campaign):
+    for row in store.reports.count_actions(campaign):
         rows.append({"by": "button", **row, "value": row["value"] or "the message"})
-    for status, reason, count in store.deliveries.reasons(campaign):
+    for status, reason, count in store.deliveries.count_reasons(campaign):
         what = status if reason is None else f"{status}: {reason}"
         rows.append({"by": "reason", "value": what, "planned": count})
     return [campaigns.DETAILS.fill(row) for row in rows]
@@ -67,11 +67,11 @@ def growth(
     starts = _starts(today, every, last or PERIODS[every])
     since = timing.instant(starts[-1], Time(0), zone)
     counts: dict[date, Counter[str]] = {start: Counter() for start in starts}
-    for at, kind, count in store.reports.changes(since, number):
+    for at, kind, count in store.reports.count_changes(since, number):
         start = _start(timing.local(at, zone).date(), every)
         if start in counts:
             counts[start][kind] += count
-    active = store.reports.active(number)
+    active = store.reports.count_active(number)
     rows = []
     for start in starts:
         row = counts[start]
@@ -93,7 +93,7 @@ def zone_of(config: Config, site: str | None) -> tzinfo:
 def _site(store: Store, name: str | None) -> int | None:
     if name is None:
         return None
-    known = store.sites.ids()
+    known = store.sites.load_ids()
     if name not in known:
         raise NotFoundError(f"no site is called {name!r}. There are: {', '.join(known)}.")
     return known[name]
@@ -124,4 +124,4 @@ def prompts(
     _site(store, site)  # one that there is
     since = None if last is None else (now // units.DAY - last + 1) * units.DAY
     table = invitations.PROMPTS[by]
-    return [table.fill(row) for row in store.prompts.funnel(by, since, site)]
+    return [table.fill(row) for row in store.prompts.load_funnel(by, since, site)]

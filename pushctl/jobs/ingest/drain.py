@@ -67,10 +67,10 @@ def drain(
     told how many lines are done. Raises BusyError when another run drains.
     """
     report = IngestReport()
-    if not inbox.segments(config.inbox):
+    if not inbox.list_segments(config.inbox):
         return report
     with lock.hold(config.inbox / "drain.lock", "another import"):
-        entries = inbox.read(config.inbox, store.inbox_cursors.all(), now)
+        entries = inbox.read(config.inbox, store.inbox_cursors.load(), now)
         desk: Desk | None = None
         while batch := list(islice(entries, BATCH)):
             desk = desk or open_desk(store, config, secret)
@@ -81,7 +81,7 @@ def drain(
             store.signatures.prune(now)
             if desk.forgotten:
                 _clear(desk, config)
-        segments = inbox.segments(config.inbox)
+        segments = inbox.list_segments(config.inbox)
         store.inbox_cursors.prune(now - CURSORS_KEPT, segments)
     if report.lines:
         log.note(
@@ -130,7 +130,7 @@ def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestR
     with desk.store.write():
         for entry in batch:
             _apply_entry(desk, entry, counts, aside)
-        desk.store.inbox_cursors.set({entry.segment: entry.offset for entry in batch})
+        desk.store.inbox_cursors.save({entry.segment: entry.offset for entry in batch})
         # Before the commit: after a crash the lines come once more, and stand there.
         inbox.quarantine(config.inbox, aside)
         erasures.note(

@@ -45,14 +45,14 @@ def again(store: Store, config: Config, now: Millis) -> int:
     secret = config.secret()
 
     ids = []
-    for row, endpoint_hash, public_id, since in store.erasure.everybody():
+    for row, endpoint_hash, public_id, since in store.erasure.list_subscriptions():
         at = known.get(tokens.tombstone(secret, endpoint_hash))
         back = at is not None and since <= at
         if back or tokens.tombstone(secret, public_id.encode()) in known:
             ids.append(row)
     with store.write():
         store.erasure.erase(ids, now)
-        store.tombstones.keep(known)
+        store.tombstones.merge(known)
     store.checkpoint()
     return len(ids)
 

@@ -45,10 +45,10 @@ def forget(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdict
     known = find(desk, record, body)
     if isinstance(known, Verdict):
         return known
-    endpoints = frozenset(desk.store.erasure.endpoints([known.id]))
+    endpoints = frozenset(desk.store.erasure.list_endpoints([known.id]))
     for endpoint_hash in endpoints:
         desk.store.tombstones.add(desk.secret, endpoint_hash, record.at)
-    deliveries = frozenset(desk.store.erasure.deliveries([known.id]))
+    deliveries = frozenset(desk.store.erasure.list_deliveries([known.id]))
     desk.forgotten.append(Erased(endpoints, known.public_id, deliveries, record.at))
     desk.store.erasure.erase([known.id], record.at)
     return Verdict(True, "forgotten")

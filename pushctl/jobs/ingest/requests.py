@@ -18,7 +18,7 @@ from pushctl.rules.delivery import endpoints
 from pushctl.rules.web import bodies, keys, reserved_tags
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
-from pushctl.store.subscriptions import Known, Registration
+from pushctl.store.subscriptions import KnownSubscription, Registration
 
 __all__ = ["Desk", "Verdict", "apply"]
 
@@ -48,7 +48,7 @@ def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ver
     if profile.asks_for_privacy(record):
         events, attributes = [], {}
 
-    known = desk.store.subscriptions.known(made.endpoint_hash)
+    known = desk.store.subscriptions.find_by_endpoint(made.endpoint_hash)
     if (reason := _forgotten(desk, record, body, made, known)) is not None:
         return Verdict(False, reason)
     if known is not None:
@@ -61,7 +61,7 @@ def _subscribe(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Ver
     if verdict.word == "subscribed":
         attributes = dict(profile.landing(record, body)) | attributes
     if attributes:
-        desk.store.subscriptions.describe(subscription, attributes)
+        desk.store.subscriptions.set_attributes(subscription, attributes)
     preferences.consent(desk, record, subscription, body)
     _set_tags(desk, subscription, tags, record.at)
     _add_events(desk, record, subscription, events)
@@ -73,7 +73,7 @@ def _forgotten(
     record: InboxRecord,
     body: Mapping[str, Json],
     made: Registration,
-    known: Known | None,
+    known: KnownSubscription | None,
 ) -> str | None:
     """
     Return why a registration may not bring back somebody who was erased, or None.
@@ -81,7 +81,7 @@ def _forgotten(
     Pages and workers tell their subscription again by themselves, perhaps at a new
     endpoint; only somebody who asks for it anew ("chosen") is a new subscriber.
     """
-    at = desk.store.tombstones.at(desk.secret, made.endpoint_hash)
+    at = desk.store.tombstones.get_time(desk.secret, made.endpoint_hash)
     if at is not None and record.at <= at:
         return "sent before the person was forgotten"
     if known is not None or body.get("chosen") is True:
@@ -89,8 +89,8 @@ def _forgotten(
     before = body.get("previous")
     if at is None and isinstance(before, str):
         hashed = tokens.endpoint_hash(before)
-        if desk.store.subscriptions.known(hashed) is None:
-            at = desk.store.tombstones.at(desk.secret, hashed)
+        if desk.store.subscriptions.find_by_endpoint(hashed) is None:
+            at = desk.store.tombstones.get_time(desk.secret, hashed)
         if at is not None:  # next time it comes without its old endpoint
             desk.store.tombstones.add(desk.secret, made.endpoint_hash, at)
     return None if at is None else "the person was forgotten"
@@ -122,7 +122,7 @@ def _key_id(desk: Desk, body: Mapping[str, Json]) -> str:
 def _again(
     desk: Desk,
     record: InboxRecord,
-    known: Known,
+    known: KnownSubscription,
     made: Registration,
     about: Mapping[str, str | None],
 ) -> Verdict:
@@ -141,7 +141,7 @@ def _again(
     subscriptions = desk.store.subscriptions
     subscriptions.refresh(known.id, about, record.at)
     if known.key_id != made.key_id:
-        subscriptions.bind(known.id, made.key_id)
+        subscriptions.set_key_id(known.id, made.key_id)
     # Quarantined ones stay: what the push service refuses, a visit doesn't mend. Nor does
     # a visit from before the push service said "gone": it was only read later.
     if record.at < known.state_at:
@@ -176,11 +176,13 @@ def _arrive(
 
 def _previous(
     desk: Desk, record: InboxRecord, body: Mapping[str, Json], made: Registration
-) -> Known | None:
+) -> KnownSubscription | None:
     """Return the subscription that goes on at a new endpoint, if its holder asks for it."""
     if not isinstance(body.get("previous"), str):
         return None
-    known = desk.store.subscriptions.known(tokens.endpoint_hash(bodies.text(body, "previous")))
+    known = desk.store.subscriptions.find_by_endpoint(
+        tokens.endpoint_hash(bodies.text(body, "previous"))
+    )
     if known is None or known.site != record.site:
         return None
     proof = body.get("previous_signature")
@@ -216,13 +218,13 @@ def _set_tags(
     desk: Desk, subscription: int, tags: Sequence[tuple[str, Millis | None]], at: Millis
 ) -> None:
     store = desk.store.tags
-    before = store.count_of(subscription) if tags else 0
+    before = store.count_held(subscription) if tags else 0
     for name, life in tags:
         if not reserved_tags.is_reserved(name):
             until = None if life is None else at + life
             store.add([subscription], name, at, until, most=limits.MAX_TAG_NAMES)
     # Those that it has may be told again, however many there are.
-    if tags and store.count_of(subscription) > max(limits.MAX_SUBSCRIPTION_TAGS, before):
+    if tags and store.count_held(subscription) > max(limits.MAX_SUBSCRIPTION_TAGS, before):
         raise InputError(f"more than {limits.MAX_SUBSCRIPTION_TAGS} tags on one subscription")
 
 
@@ -233,17 +235,17 @@ def _identify(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verd
     if isinstance(known, Verdict):
         return known
     if alias is None:
-        desk.store.subscriptions.name(known.id, None, trusted=False)
+        desk.store.subscriptions.set_alias(known.id, None, trusted=False)
         return Verdict(True, "alias removed")
     if signature is not None:
         if not _alias_signed(desk.alias_secret, alias, signature):
             return Verdict(False, "alias with a wrong signature")
-        desk.store.subscriptions.name(known.id, alias, trusted=True)
+        desk.store.subscriptions.set_alias(known.id, alias, trusted=True)
         return Verdict(True, "identified")
     if known.alias_trusted:
         # What the shop has signed, a script on the page must not take away.
         return Verdict(known.alias == alias, "alias is signed already")
-    desk.store.subscriptions.name(known.id, alias, trusted=False)
+    desk.store.subscriptions.set_alias(known.id, alias, trusted=False)
     return Verdict(True, "labelled")
 
 
@@ -324,7 +326,7 @@ def _report(desk: Desk, record: InboxRecord, body: Mapping[str, Json]) -> Verdic
     delivery = tokens.read_message_token(desk.secret, bodies.text(body, "message"))
     if delivery is None:
         return Verdict(False, "message token is not ours")
-    subject = desk.store.interactions.subject(delivery)
+    subject = desk.store.interactions.get_subject(delivery)
     if subject is None:
         return Verdict(False, "unknown message")
     once = kind is not InteractionKind.CLICKED  # many clicks, one display

@@ -13,7 +13,7 @@ from pushctl.model import InboxRecord, Json, Millis
 from pushctl.rules import tokens
 from pushctl.rules.web import bodies
 from pushctl.store import Store
-from pushctl.store.subscriptions import Known
+from pushctl.store.subscriptions import KnownSubscription
 
 
 class Verdict(NamedTuple):
@@ -49,14 +49,14 @@ class Desk:
 
 def find(
     desk: Desk, record: InboxRecord, body: Mapping[str, Json], *, again: bool = False
-) -> Known | Verdict:
+) -> KnownSubscription | Verdict:
     """
     Return the subscription that a signed request is about, or why it is refused.
 
     With *again* the same request may come twice: what it brings has names of its own.
     """
     endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
-    known = desk.store.subscriptions.known(endpoint_hash)
+    known = desk.store.subscriptions.find_by_endpoint(endpoint_hash)
     if known is None:
         return Verdict(False, "unknown subscription")
     if known.site != record.site:

@@ -16,7 +16,7 @@ from pushctl.rules import limits
 from pushctl.rules.messages import payload, values
 from pushctl.store import Store
 from pushctl.templates import Template, Text
-from pushctl.templates.text import sample
+from pushctl.templates.text import build_sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ class Preview:
 def listed(config: Config) -> list[Listed]:
     """Return all templates of the project; one with problems is listed with them."""
     defaults = [site.language for site in config.sites.values()]
-    return [_listed(config, name, defaults) for name in templates.names(config.templates)]
+    return [_listed(config, name, defaults) for name in templates.list_names(config.templates)]
 
 
 def _listed(config: Config, name: str, defaults: list[str]) -> Listed:
-    problems = tuple(templates.problems(config.templates, name, defaults))
+    problems = tuple(templates.find_problems(config.templates, name, defaults))
     try:
         template = load(config, name)
     except TemplateError:
@@ -79,7 +79,7 @@ def _listed(config: Config, name: str, defaults: list[str]) -> Listed:
 
 def _size(text: Text) -> int | None:
     try:
-        return payload.frame(text.render(sample(text))).size
+        return payload.frame(text.render(build_sample(text))).size
     except (TemplateError, InputError):
         return None  # it reads lists or numbers, which no sample can stand for
 
@@ -118,7 +118,7 @@ def preview(
             segment
             for segment in template.segments
             if segment in config.segments
-            and store.audience.among(audience.saved(config, segment), [receiver.id], now)
+            and store.audience.filter_ids(audience.saved(config, segment), [receiver.id], now)
         ],
     )
 
@@ -152,7 +152,7 @@ def rendered(
         icon=site.brand.icon,
         badge=site.brand.badge,
     )
-    stand_in = sample(text, "‹{}›".format)
+    stand_in = build_sample(text, "‹{}›".format)
     if receiver is None:
         context = {**stand_in, "site": shared}
     else:

@@ -145,7 +145,7 @@ def _templates(config: Config) -> Iterator[Finding]:
     languages = [site.language for site in config.sites.values()]
     problems = templates.check(config.templates, languages)
     yield from (_problem("templates", each) for each in problems)
-    count = len(templates.names(config.templates))
+    count = len(templates.list_names(config.templates))
     if not problems:
         yield _fine("templates", config.templates, counted(count, "template"))
 
@@ -181,11 +181,11 @@ def _database(config: Config) -> Iterator[Finding]:
 
     yield from _private("database", config.database)
     with Store(config.database) as store:
-        damage = store.soundness.damage()
+        damage = store.soundness.find_damage()
         for each in damage:
             remedy = "Restore it from a backup; see docs/configuration.md."
             yield Finding("database", Level.PROBLEM, str(config.database), each, remedy)
-        for key, count in store.soundness.lost_keys(vapid.load(config.keys)).items():
+        for key, count in store.soundness.count_lost_keys(vapid.load(config.keys)).items():
             people = counted(count, "active subscriber")
             text = f"{people} came with the key {key}, which is not there"
             remedy = f"Bring {config.keys / f'vapid-{key}.pem'} back from a backup."
@@ -194,10 +194,10 @@ def _database(config: Config) -> Iterator[Finding]:
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         if not damage:
-            subscribers = sum(store.soundness.keys_in_use().values())
+            subscribers = sum(store.soundness.count_keys().values())
             whole = f"whole, {counted(subscribers, 'active subscriber')}"
             yield _fine("database", config.database, whole)
-    version = soundness.version()
+    version = soundness.get_version()
     if version < soundness.WAL_RESET_MENDED:
         number = ".".join(map(str, version))
         text = f"SQLite {number} can lose a commit when two programs write at once"
@@ -211,7 +211,7 @@ def _inbox(config: Config) -> Iterator[Finding]:
     aside = list((config.inbox / "quarantine").glob("*"))
     if aside:
         text = f"{counted(len(aside), 'file')} of lines that could not be read"
-        if inbox.room(config.inbox) < MAX_INBOX_LINE_BYTES:
+        if inbox.count_free_bytes(config.inbox) < MAX_INBOX_LINE_BYTES:
             text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)

@@ -22,7 +22,7 @@ from pushctl.store import Store
 
 def runs(store: Store, limit: int) -> Iterator[dict[str, Json]]:
     """Yield the last sweeps that had work, newest first, with what they say they did."""
-    for run in store.runs.latest(limit):
+    for run in store.runs.list_latest(limit):
         ended = run["finished_at"]
         took = None if ended is None else ended - run["started_at"]
         yield {**run, "took": took, "what": said(run["summary"])}

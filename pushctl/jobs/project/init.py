@@ -155,7 +155,7 @@ def toml(answers: Answers) -> str:
     """Return pushctl.toml.example with *answers* in it and its comments kept."""
     import tomlkit
 
-    text = shipped.path("pushctl.toml.example").read_text("utf-8")
+    text = shipped.find("pushctl.toml.example").read_text("utf-8")
     start, end = text.index(_SITE), text.index(_AFTER_SITES)
     block = text[start:end]
     blocks = (block.replace(_SITE, f"[sites.{name}", 2) for name in answers.sites)
@@ -218,7 +218,7 @@ def _database(config: Config) -> Made:
 def _templates(config: Config, languages: Sequence[str]) -> Made:
     there = config.templates.exists()
     if not there:
-        source = shipped.path("templates")
+        source = shipped.find("templates")
         for file in sorted(source.rglob("*")):
             relative = file.relative_to(source)
             if file.is_file() and _wanted(relative, languages):
@@ -244,7 +244,7 @@ def _wanted(file: Path, languages: Sequence[str]) -> bool:
 
 def _fill_in(templates: Path, language: str) -> None:
     """Give every template without a text in *language* the English one to translate."""
-    source = shipped.path("templates")
+    source = shipped.find("templates")
     for message in sorted(templates.glob("*/message.toml")):
         target = message.with_name(f"{language}.toml")
         english = source / message.parent.name / "en.toml"

@@ -34,7 +34,7 @@ def release(
 
 
 def _end_enrolments(store: Store, now: Millis) -> int:
-    standings = store.triggers.standings()
+    standings = store.triggers.load_states()
     enrolments = store.enrolments.list_without([])
     for enrolment in enrolments:
         ended = replace(enrolment, state=State.CANCELLED, next_at=None)
@@ -42,7 +42,7 @@ def _end_enrolments(store: Store, now: Millis) -> int:
         standing = standings.get(enrolment.trigger)
         if standing and standing.tag:
             store.tags.remove([enrolment.subscription], standing.tag)
-    store.enrolments.decide(
+    store.enrolments.add_decisions(
         Decision(
             enrolment.trigger,
             enrolment.subscription,

@@ -54,5 +54,5 @@ def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]
         for name in scripts.SCRIPTS:
             target = folder / name
             there = target.exists() and not anew
-            text = (target if there else shipped.path("sw") / name).read_text("utf-8")
+            text = (target if there else shipped.find("sw") / name).read_text("utf-8")
             yield target, scripts.filled(name, text, values, rules)

@@ -76,5 +76,5 @@ def meant(
 ) -> Sequence[int]:
     """Return the rows of those whom *refs* name, or of an *audience* in any state."""
     if audience is not None:
-        return store.audience.ids(audience, now, any_state=True)
+        return store.audience.list_ids(audience, now, any_state=True)
     return [one.id for ref in refs for one in store.subscriptions.find(ref)]

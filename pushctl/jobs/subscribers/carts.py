@@ -30,7 +30,7 @@ def of(
     """
     baskets = {}
     asked = {one: (one, EVER, EVER) for one in people}
-    found = store.events.latest(asked, cart.TELLING, cart.CHECKOUT)
+    found = store.events.find_latest(asked, cart.TELLING, cart.CHECKOUT)
     for subscription, (name, properties) in found.items():
         site = config.sites.get(people[subscription])
         if site is not None:
@@ -45,7 +45,7 @@ def load_before(
 ) -> Mapping[int, tuple[str, Mapping[str, Json]]]:
     """Return, by event, the last one before it that tells of the basket: name, properties."""
     asked = {event.id: (event.subscription, event.at, event.id) for event in events}
-    return store.events.latest(asked, cart.TELLING, cart.CHECKOUT) if asked else {}
+    return store.events.find_latest(asked, cart.TELLING, cart.CHECKOUT) if asked else {}
 
 
 def extras(

@@ -35,7 +35,7 @@ def export(
     JSON lines lose nothing; in CSV a cell that a spreadsheet would take for a formula
     has an apostrophe in front. Without *keys* nobody can be reached with it.
     """
-    people = store.audience.subscriptions(audience, now, any_state=True)
+    people = store.audience.list_subscriptions(audience, now, any_state=True)
     names = [name for name in _EXPORTED if keys or name not in _SECRET]
     if as_csv:
         yield from _csv_lines(people, names)
@@ -124,13 +124,13 @@ def described(
     about["attributes"] = orjson.dumps(person.attributes).decode()
     about["history"] = [
         f"{clock(one['at'])} {one['kind']}" + (f" ({one['reason']})" if one["reason"] else "")
-        for one in store.subscriptions.changes(person.id)
+        for one in store.subscriptions.list_changes(person.id)
     ]
     about["events"] = [
-        f"{clock(event.at)} {event.name}" for event in store.events.of(person.id, 20)
+        f"{clock(event.at)} {event.name}" for event in store.events.list_newest(person.id, 20)
     ]
     about["reactions"] = [
         f"{clock(at)} {kind} {campaign}"
-        for campaign, kind, _, at in store.interactions.of(person.id, 20)
+        for campaign, kind, _, at in store.interactions.list_newest(person.id, 20)
     ]
     return about

@@ -40,11 +40,11 @@ def forget(
     people = store.subscriptions.find(ref)
     ids = [one.id for one in people]
     person = traces.Person(
-        hashes=store.erasure.endpoints(ids),
-        deliveries=store.erasure.deliveries(ids),
+        hashes=store.erasure.list_endpoints(ids),
+        deliveries=store.erasure.list_deliveries(ids),
         secret=secret,
     )
-    rows = store.erasure.traces(ids)
+    rows = store.erasure.count_traces(ids)
     config.inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     with lock.hold(config.inbox / "drain.lock", "an erasure"):
         if not dry_run:
@@ -57,14 +57,14 @@ def forget(
 def _erase(
     store: Store, config: Config, people: Sequence[Subscription], secret: bytes, now: Millis
 ) -> None:
-    known = {one.public_id: store.erasure.endpoints([one.id]) for one in people}
+    known = {one.public_id: store.erasure.list_endpoints([one.id]) for one in people}
     erasures.note(config, secret, ((who, hashes, now) for who, hashes in known.items()))
     with store.write():
         for endpoint_hash in set().union(*known.values()):
             store.tombstones.add(secret, endpoint_hash, now)
         for one in people:
             if one.alias is not None:
-                store.erasure.unname(one.alias)
+                store.erasure.remove_alias(one.alias)
         store.erasure.erase([one.id for one in people], now)
     # The deleted bytes are overwritten in the file only once the log is copied into it.
     store.checkpoint()

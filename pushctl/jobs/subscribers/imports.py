@@ -64,7 +64,7 @@ def import_file(
     source = files.open_source(path)
     report = ImportReport(ignored=source.ignored)
     rejects = _Rejects(path)
-    forgotten = store.tombstones.names()
+    forgotten = store.tombstones.list_names()
     # Nothing here makes cycles; looking for them would take a third of the time.
     collects = gc.isenabled()
     gc.disable()

@@ -51,14 +51,14 @@ def written(store: Store, person: Sequence[Subscription], now: Millis, *, keys: 
 
 
 def _browser(kept: Dossiers, one: Subscription, *, keys: bool) -> Mapping[str, Json]:
-    record = dict(_readable(kept.record(one.id)))
+    record = dict(_readable(kept.load_record(one.id)))
     secrets = {name: record.pop(name) for name in _SECRET}
     record["alias_signed"] = bool(record["alias_signed"])
     record["push_service"] = endpoints.short(one.endpoint)
     if keys:
         pair = {name: tokens.encode(secrets[name]) for name in ("p256dh", "auth")}
         record |= {"endpoint": secrets["endpoint"], "keys": pair}
-    sections = kept.sections(one.id)
+    sections = kept.load_sections(one.id)
     for name, rows in sections.items():
         record[name] = [_readable(row, keys=keys) for row in rows]
     return record

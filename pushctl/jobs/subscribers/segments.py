@@ -27,7 +27,7 @@ def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis)
     def of(subscriptions: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
         found: dict[int, tuple[str, ...]] = dict.fromkeys(subscriptions, ())
         for name, condition in asked:
-            for one in store.audience.among(condition, subscriptions, now, any_state=True):
+            for one in store.audience.filter_ids(condition, subscriptions, now, any_state=True):
                 found[one] += (name,)
         return found
 

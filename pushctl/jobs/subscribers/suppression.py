@@ -15,7 +15,7 @@ from pushctl.store import Store
 
 def left_out(store: Store, expression: Expression, now: Millis) -> Collection[int]:
     """Return those of an audience who want nothing now."""
-    paused = store.audience.ids(And((expression, Tag(PAUSED))), now)
-    fewer = store.audience.ids(And((expression, Tag(FEWER))), now)
+    paused = store.audience.list_ids(And((expression, Tag(PAUSED))), now)
+    fewer = store.audience.list_ids(And((expression, Tag(FEWER))), now)
     sent = store.histories.list_messages(fewer, now - FEWER_WITHIN) if fewer else ()
     return {*paused, *(message.subscription for message in sent)}

@@ -51,8 +51,8 @@ class Dispatch:
     def send_everything(self) -> None:
         """Send all that is due, as far as the time allows."""
         self._run.notes.extend(recurring.carry_out(self._store, self._config, self._run.now))
-        for number in self._store.schedules.due(self._run.now):
-            self._store.campaigns.change(number, CampaignStatus.RUNNING, self._run.now)
+        for number in self._store.schedules.list_due(self._run.now):
+            self._store.campaigns.change_status(number, CampaignStatus.RUNNING, self._run.now)
         leaders = self._find_leaders()
         # Triggers first: a campaign is late less soon.
         self._go_through(sorted(leaders, key=lambda one: leaders[one] is None), leaders)
@@ -60,8 +60,8 @@ class Dispatch:
     def _find_leaders(self) -> dict[int, str | None]:
         """Return the campaigns that are due, each with the trigger that it is a step of."""
         return {
-            number: self._store.triggers.leader(number)
-            for number in self._store.deliveries.due_campaigns(self._run.now)
+            number: self._store.triggers.get_trigger(number)
+            for number in self._store.deliveries.list_due_campaigns(self._run.now)
         }
 
     def _go_through(self, numbers: Iterable[int], leaders: Mapping[int, str | None]) -> None:
@@ -77,7 +77,7 @@ class Dispatch:
         self._note_accepted()
 
     def _deliver(self, number: int) -> None:
-        campaign = self._store.campaigns.by_id(number)
+        campaign = self._store.campaigns.get_by_id(number)
         options = deliver.Options(patience=_PATIENCE, seconds=self._seconds(), unattended=True)
         # What went before took its time, which a message hasn't left of its life.
         now = self._run.now + int((time.monotonic() - self._began) * 1000)
@@ -114,7 +114,7 @@ class Dispatch:
         with self._store.write():
             held, changes = [], Changes(self._run.now)
             reason = f"quiet hours {trigger.quiet}"
-            for row in self._store.schedules.waiting(number, self._run.now):
+            for row in self._store.schedules.list_waiting(number, self._run.now):
                 zone = self._run.settings.zone(row.timezone, row.site)
                 if trigger.quiet.holds(self._run.now, zone):
                     until = trigger.quiet.release(self._run.now, zone)
@@ -125,7 +125,7 @@ class Dispatch:
                         row.step, until,
                     )  # fmt: skip
             apply(self._run, changes)
-            self._store.schedules.put_off(held)
+            self._store.schedules.postpone(held)
 
     def _note_accepted(self) -> None:
         """Let steps that count from the acceptance of the one before know of it."""

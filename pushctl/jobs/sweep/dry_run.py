@@ -6,24 +6,24 @@ from pathlib import Path
 
 from pushctl.model import Millis
 from pushctl.store import Store
-from pushctl.store.idle import drained
+from pushctl.store.idle import is_drained
 
 
 def list_campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
     """Return what else would go out at *now*, as (to how many, what)."""
     found = []
-    for number in (*store.schedules.due(now), *store.deliveries.due_campaigns(now)):
-        campaign = store.campaigns.by_id(number)
-        if count := store.schedules.due_rows(number, now):
+    for number in (*store.schedules.list_due(now), *store.deliveries.list_due_campaigns(now)):
+        campaign = store.campaigns.get_by_id(number)
+        if count := store.schedules.count_due(number, now):
             people = "1 person" if count == 1 else f"{count:,} people"
             found.append((people, f"campaign {campaign.name}"))
     found += [
         ("whom it means then", f"series {series.name}")
-        for series in store.schedules.recurring.due(now)
+        for series in store.schedules.recurring.list_due(now)
     ]
     return found
 
 
 def has_waiting(store: Store, inbox: Path) -> bool:
     """Say whether the receiver took something that no sweep has read yet."""
-    return not drained(store.connection, inbox)
+    return not is_drained(store.connection, inbox)

@@ -34,10 +34,10 @@ from pushctl.store import Store
 from pushctl.store.idle import (
     CONFIG_KEY,
     NEXT_SCAN_KEY,
-    fingerprint,
-    in_step,
-    last_sweep,
-    stamp,
+    compute_fingerprint,
+    is_clock_plausible,
+    read_last_sweep,
+    record_sweep,
 )
 
 __all__ = ["Options", "Summary", "check_clock", "decide_all", "lock_path", "run"]
@@ -81,7 +81,7 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     """
     options = options or Options()
     path = lock_path(store.path)
-    before = last_sweep(path)
+    before = read_last_sweep(path)
     if not options.rehearsal:
         check_clock(path, now, accept=options.accept_clock)
     if not options.dry_run:
@@ -98,13 +98,13 @@ def _stamp_end(
     """Remember when a real sweep ended; a rehearsal leaves what guards the clock alone."""
     if not (options.rehearsal or options.dry_run):
         yield
-        stamp(path, now)
+        record_sweep(path, now)
         return
     try:
         yield
     finally:
         if before is not None:
-            stamp(path, before)
+            record_sweep(path, before)
 
 
 def decide_all(config: Config, store: Store, now: Millis) -> Summary:
@@ -114,8 +114,8 @@ def decide_all(config: Config, store: Store, now: Millis) -> Summary:
 
 def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
     """Raise ConfigError when *now* is far from the last sweep's time, unless *accept*."""
-    before = last_sweep(path)
-    if accept or before is None or in_step(path, now):
+    before = read_last_sweep(path)
+    if accept or before is None or is_clock_plausible(path, now):
         return
     way = "behind" if now < before else "ahead of"
     leap = timing.say(abs(now - before) // units.MINUTE * units.MINUTE)
@@ -221,21 +221,21 @@ class _Sweep:
         triggers, changes = self._settings.triggers, Changes(self._now)
         reason = "the trigger was taken out of pushctl.toml"
         with self._store.write():
-            tags = {name: one.tag for name, one in self._store.triggers.standings().items()}
+            tags = {name: one.tag for name, one in self._store.triggers.load_states().items()}
             for one in self._store.enrolments.list_without(list(triggers)):
                 changes.end(one, State.CANCELLED, reason, tags.get(one.trigger))
                 changes.tally["cancel"] += 1
                 changes.record(one.trigger, one.subscription, one.id, "cancel", reason)
             apply(self._run, changes)
-            self._store.triggers.note({name: one.tag for name, one in triggers.items()})
-            self._store.meta.set(CONFIG_KEY, fingerprint(self._config.file))
+            self._store.triggers.save_tags({name: one.tag for name, one in triggers.items()})
+            self._store.meta.set(CONFIG_KEY, compute_fingerprint(self._config.file))
             self._store.meta.remove(NEXT_SCAN_KEY)
 
     def _file_changed(self) -> bool:
-        if self._store.meta.get(CONFIG_KEY) != fingerprint(self._config.file):
+        if self._store.meta.get(CONFIG_KEY) != compute_fingerprint(self._config.file):
             return True
         # Somebody may save it just between our reading it and this.
-        return self._store.triggers.standings().keys() != self._settings.triggers.keys()
+        return self._store.triggers.load_states().keys() != self._settings.triggers.keys()
 
     def _is_scan_due(self) -> bool:
         known = self._store.meta.get(NEXT_SCAN_KEY)
@@ -255,7 +255,7 @@ class _Sweep:
 
     def _decide_due(self, besides: Collection[str]) -> None:
         """Decide what is due of all triggers but those paused and *besides*."""
-        skip = self._store.triggers.paused().union(besides, self._settings.unreadable)
+        skip = self._store.triggers.list_paused().union(besides, self._settings.unreadable)
         over = self._make_limit(_DECIDING)
         while True:
             with self._store.write():
@@ -310,7 +310,7 @@ class _Sweep:
         """Once an hour: try again who was put aside; once a day: let go what is of no use."""
         tried = int(self._store.meta.get("sweep.tried") or 0)
         if self._now - tried >= units.HOUR:
-            self._store.health.try_again(self._now)
+            self._store.health.reactivate(self._now)
             self._store.meta.set("sweep.tried", str(self._now))
         last = int(self._store.meta.get("sweep.pruned") or 0)
         if self._now - last < units.DAY or self._is_late():

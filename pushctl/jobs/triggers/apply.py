@@ -17,7 +17,7 @@ def apply(run: Run, changes: Changes, templates: Templates | None = None) -> Non
     with store.write():
         rows = _save_enrolments(store, changes)
         _plan_messages(run, changes, templates or {})
-        store.enrolments.decide(
+        store.enrolments.add_decisions(
             one._replace(enrolment=rows.get(one.enrolment or 0, one.enrolment))
             for one in changes.decisions
         )

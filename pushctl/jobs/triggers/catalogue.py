@@ -21,7 +21,7 @@ from pushctl.rules.shops import cart
 from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.events import Event
-from pushctl.store.products import Known
+from pushctl.store.products import StoredProduct
 
 DROPPED, BACK = "price_dropped", "back_in_stock"
 INTEREST_LASTS: Millis = 90 * DAY
@@ -79,7 +79,7 @@ def apply(
             known = store.products.get(site_id, product.id)
             # What a list doesn't mention stays: one of stock alone knows no names.
             about = {**(known.about if known else {}), **_safe(product.about, origins)}
-            store.products.put(
+            store.products.save(
                 site_id, product.id, product.price, product.available, about, now
             )
             for name, properties in news(known, product, about):
@@ -88,7 +88,7 @@ def apply(
 
 
 def news(
-    known: Known | None, product: Product, about: Mapping[str, Json]
+    known: StoredProduct | None, product: Product, about: Mapping[str, Json]
 ) -> Iterator[tuple[str, dict[str, Json]]]:
     """Yield the events that a product's new state is worth, with their properties."""
     if known is None:
@@ -112,7 +112,7 @@ def _tell(
     properties: Mapping[str, Json],
     now: Millis,
 ) -> int:
-    people = store.products.who_wants(product.id, site_id, now - INTEREST_LASTS)
+    people = store.products.list_interested(product.id, site_id, now - INTEREST_LASTS)
     key = f"catalogue:{name}:{product.id}:{now}"
     events = (Event(one, name, now, now, properties, f"{one}:{key}") for one in people)
     return store.events.add(events) if people else 0

@@ -39,7 +39,7 @@ class Line:
 
 def list_triggers(config: Config, store: Store) -> list[Line]:
     """Return every trigger of pushctl.toml with how many are enrolled in it."""
-    counts, states = store.triggers.counts(), _states(store)
+    counts, states = store.triggers.load_counts(), _states(store)
     return [
         Line(
             name,
@@ -57,8 +57,8 @@ def list_triggers(config: Config, store: Store) -> list[Line]:
 
 def _states(store: Store) -> dict[str, str]:
     """Return what keeps triggers from sending: their own pause, or that of a step."""
-    held = {name: ", ".join(steps) for name, steps in store.triggers.held_steps().items()}
-    return held | dict.fromkeys(store.triggers.paused(), "paused")
+    held = {name: ", ".join(steps) for name, steps in store.triggers.list_held_steps().items()}
+    return held | dict.fromkeys(store.triggers.list_paused(), "paused")
 
 
 def find_state(store: Store, name: str) -> str:
@@ -79,7 +79,7 @@ def get_trigger(config: Config, name: str) -> Trigger:
 
 def check_name(config: Config, store: Store, name: str) -> None:
     """Raise NotFoundError unless *name* is a trigger, or was one and has its history."""
-    if name not in config.triggers and name not in store.triggers.counts():
+    if name not in config.triggers and name not in store.triggers.load_counts():
         get_trigger(config, name)
 
 
@@ -87,7 +87,7 @@ def pause(config: Config, store: Store, name: str, at: Millis | None) -> None:
     """Hold a trigger's enrolments from *at* on, or let them go on (None)."""
     trigger = get_trigger(config, name)
     with store.write():
-        store.triggers.pause(trigger.name, at)
+        store.triggers.set_paused(trigger.name, at)
         if at is None:
             # Today's birthdays: nobody looked for them while it was paused.
             store.meta.remove(NEXT_SCAN_KEY)

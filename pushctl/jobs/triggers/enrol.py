@@ -78,7 +78,7 @@ def _find_position(run: Run) -> int:
     known = run.store.meta.get(_EVENTS)
     if known is not None:
         return int(known)
-    position = run.store.triggers.first_event_since(run.now - _FIRST_LOOK_BACK)
+    position = run.store.triggers.find_first_event(run.now - _FIRST_LOOK_BACK)
     run.store.meta.set(_EVENTS, str(position))
     return position
 

@@ -44,7 +44,7 @@ _ORDER = ("event", "decision", "message", "report", "next")
 
 
 def _events(store: Store, who: Subscription) -> Iterator[Moment]:
-    for event in store.events.of(who.id, LIMIT):
+    for event in store.events.list_newest(who.id, LIMIT):
         value = _worth(event.name, event.properties)
         worth = "" if value is None else f", worth {value:.2f}".removesuffix(".00")
         yield Moment(event.at, "event", "", f"{event.name}{worth}")
@@ -63,7 +63,7 @@ def _not_meant(
     By the triggers as they are declared now; a *name* of one asks for that alone.
     """
     begins = by_event([one for one in config.triggers.values() if name in (None, one.name)])
-    for event in store.events.of(who.id, LIMIT):
+    for event in store.events.list_newest(who.id, LIMIT):
         meant = cart.meaning(event.name, event.properties)
         value = _worth(event.name, event.properties)
         for trigger in begins.get(meant, ()):
@@ -72,7 +72,7 @@ def _not_meant(
 
 
 def _decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
-    for one in store.histories.decisions(who.id, trigger):
+    for one in store.histories.list_decisions(who.id, trigger):
         step = "" if one.step is None else f" step {one.step}"
         until = "" if one.until is None else f", until {_clock(one.until, who)}"
         text = f"{one.kind}{step}: {one.reason}{until}"
@@ -80,11 +80,11 @@ def _decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator
 
 
 def _messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
-    for name, of_trigger, status, reason, at in store.histories.ledger(who.id, LIMIT):
+    for name, of_trigger, status, reason, at in store.histories.list_ledger(who.id, LIMIT):
         if trigger is None or of_trigger == trigger:
             why = f" ({reason})" if reason else ""
             yield Moment(at, "message", of_trigger or "", f"{name}: {status}{why}")
-    for name, kind, action, at in store.interactions.of(who.id, LIMIT):
+    for name, kind, action, at in store.interactions.list_newest(who.id, LIMIT):
         if trigger is None or name.startswith(f"{trigger}/"):
             button = f" ({action})" if action else ""
             yield Moment(at, "report", "", f"{name}: {kind}{button}")
@@ -93,7 +93,7 @@ def _messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[
 def _next(
     config: Config, store: Store, who: Subscription, now: Millis, trigger: str | None
 ) -> Iterator[Moment]:
-    paused = store.triggers.paused()
+    paused = store.triggers.list_paused()
     for one in store.enrolments.list_active(who.id):
         declared: Trigger | None = config.triggers.get(one.trigger)
         if declared is None or one.next_at is None or trigger not in (None, one.trigger):

@@ -193,7 +193,7 @@ def _load_members(run: Run, asked: Asked) -> Mapping[str, Collection[int]]:
             for part in outlines.list_parts(run.settings.audiences[trigger]):
                 _, ids = questions.setdefault(part, (run.settings.parts[part], set()))
                 ids.update(subscriptions)
-    return run.store.audience.among_each(questions, run.now)
+    return run.store.audience.filter_each(questions, run.now)
 
 
 def _load_tags(

@@ -73,7 +73,7 @@ def listed(
             _about(row["context"]),
             row["note"],
         )
-        for row in store.histories.reached(name, begin, f'$."{NOTE}"')
+        for row in store.histories.list_entered(name, begin, f'$."{NOTE}"')
         if row["sent"] >= step and state in (None, row["state"])
     ]
 
@@ -85,7 +85,7 @@ def _plain(value: float | None) -> float | None:
 
 def note(store: Store, who: int, text: str) -> None:
     """Write a note about somebody; an empty one takes it away."""
-    store.subscriptions.describe(who, {NOTE: text or None})
+    store.subscriptions.set_attributes(who, {NOTE: text or None})
 
 
 def quorum(leads: list[Lead], need: int) -> Quorum:

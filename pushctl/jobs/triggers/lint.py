@@ -16,7 +16,7 @@ from pushctl.rules.config.structure import line_of, meant
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.trigger import Trigger
 from pushctl.templates import Template, Text
-from pushctl.templates.text import sample
+from pushctl.templates.text import build_sample
 
 
 class Level(StrEnum):
@@ -59,7 +59,7 @@ class _Place:
 def _loaded(config: Config) -> Mapping[str, Template | None]:
     """Return the project's templates by name; None: it is there and can't be used."""
     found: dict[str, Template | None] = {}
-    for name in templates.names(config.templates):
+    for name in templates.list_names(config.templates):
         try:
             found[name] = Template.from_sources(name, templates.read(config.templates, name))
         except TemplateError:
@@ -91,7 +91,7 @@ def _templates(
 
 def _needs_promo(text: Text) -> bool:
     """Say whether *text* can't be written without a code."""
-    known = sample(text)
+    known = build_sample(text)
     without = {key: value for key, value in known.items() if key != "promo"}
     return "promo" in known and _written(text, known) and not _written(text, without)
 

@@ -63,7 +63,7 @@ def load_rules(config: Config, store: Store, file: Path | None) -> Rules:
         triggers, frequency = read_triggers(file)
     paused = {
         one.name: one.paused_at
-        for one in store.triggers.standings().values()
+        for one in store.triggers.load_states().values()
         if one.paused_at is not None and one.name in triggers
     }
     return Rules(triggers, frequency, paused, held=file is None)
@@ -112,7 +112,7 @@ def replay_events(
     chosen = {name: one for name, one in rules.triggers.items() if one.kind is Kind.EVENT}
     settings = load_settings(replace(config, triggers=chosen, frequency=rules.frequency))
     run = Run(store, settings, now)
-    events = store.histories.past_events(since)
+    events = store.histories.list_past_events(since)
     for subscription, group in groupby(events, key=lambda event: event.subscription):
         found = load_device(run, subscription)
         if found is None:
@@ -131,7 +131,7 @@ def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -
     """Return each step's figures: what would have been beside what was."""
     would = Counter(message.campaign for message in messages)
     people = Counter(name for name, _ in {(one.campaign, one.subscriber) for one in messages})
-    did = store.histories.went_out(since, now)
+    did = store.histories.count_sent(since, now)
     return [
         Line(name, would[name], people[name], did.get(name, 0), would[name] - did.get(name, 0))
         for name in sorted({*would, *did})

@@ -19,7 +19,7 @@ from pushctl.rules import timing, units
 from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolling import Enrolling
 from pushctl.rules.triggers.trigger import Kind, Trigger
-from pushctl.store.triggers import Candidate, Standing
+from pushctl.store.triggers import Candidate, TriggerState
 from pushctl.web import WebError
 
 # How often, and how far ahead dates are looked at: a scan of 300,000 takes a second.
@@ -40,7 +40,7 @@ Answers = Mapping[str, bytes | WebError]
 
 def fetch_feeds(run: Run) -> Answers:
     """Fetch the feeds that ``scan`` will look at: over the network, so never in its midst."""
-    paused = run.store.triggers.paused()
+    paused = run.store.triggers.list_paused()
     wanted = {
         trigger.name: trigger.feed
         for trigger in run.settings.triggers.values()
@@ -67,7 +67,7 @@ def scan(run: Run, answers: Answers) -> Millis | None:
     *answers* comes from ``fetch_feeds``; a feed that isn't among them waits for the next scan.
     """
     wanted: list[Millis] = []
-    standings = run.store.triggers.standings()
+    standings = run.store.triggers.load_states()
     for trigger in run.settings.triggers.values():
         standing = standings.get(trigger.name)
         if trigger.kind is Kind.EVENT or standing is None or standing.paused_at is not None:
@@ -81,12 +81,12 @@ def scan(run: Run, answers: Answers) -> Millis | None:
             continue
         found = _FIND[trigger.kind](run, trigger, standing)
         _begin_all(run, trigger, found)
-        run.store.triggers.scanned(trigger.name, run.now)
+        run.store.triggers.mark_scanned(trigger.name, run.now)
     return min(wanted, default=None)
 
 
 def _announce(
-    run: Run, trigger: Trigger, standing: Standing, answer: bytes | WebError | None
+    run: Run, trigger: Trigger, standing: TriggerState, answer: bytes | WebError | None
 ) -> None:
     """Begin the enrolments of a feed's new item; only then is it old."""
     if answer is None:
@@ -99,17 +99,17 @@ def _announce(
     except WebError as error:
         run.notes.append(f"{trigger.name}: {error}. The next scan tries again.")
         return
-    known = run.store.triggers.known_items(trigger.name, [item.key for item in items])
+    known = run.store.triggers.find_known_items(trigger.name, [item.key for item in items])
     for item in feeds.choose_new(items, known, since=standing.scanned_at, now=run.now):
         everybody = (
             (candidate, f"item:{item.key}", run.now, {"event": item.values})
-            for candidate in run.store.triggers.everybody()
+            for candidate in run.store.triggers.list_active()
         )
         _begin_all(run, trigger, everybody)
     with run.store.write():
         # As long as an item stands in the feed it is nothing new.
-        run.store.triggers.met_items(trigger.name, [item.key for item in items], run.now)
-        run.store.triggers.scanned(trigger.name, run.now)
+        run.store.triggers.save_items(trigger.name, [item.key for item in items], run.now)
+        run.store.triggers.mark_scanned(trigger.name, run.now)
 
 
 def _begin_all(run: Run, trigger: Trigger, found: Iterator[Found]) -> None:
@@ -132,14 +132,14 @@ def _begin_some(run: Run, trigger: Trigger, batch: Sequence[Found]) -> None:
         apply(run, enrolling.changes)
 
 
-def _find_dates(run: Run, trigger: Trigger, standing: Standing) -> Iterator[Found]:
+def _find_dates(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[Found]:
     rule = trigger.date
     if rule is None:
         return
     since = min(standing.scanned_at or run.now, run.now) - trigger.steps[0].max_late
     until = run.now + DATES_EVERY + units.HOUR
     days = _list_days(since, until, rule.days)
-    for candidate in run.store.triggers.with_date(rule.attribute, days):
+    for candidate in run.store.triggers.list_with_date(rule.attribute, days):
         zone = run.settings.zone(candidate.timezone, candidate.site)
         found = entry.date_occurrence(rule, candidate.value, zone, since, until)
         if found is not None:
@@ -163,14 +163,14 @@ def _list_days(since: Millis, until: Millis, shift: int) -> set[str] | None:
     return days
 
 
-def _find_absent(run: Run, trigger: Trigger, standing: Standing) -> Iterator[Found]:
+def _find_absent(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[Found]:
     length = trigger.inactive or 0
     first = run.now - _FIRST_LOOK_BACK
     since = min(standing.scanned_at or first, run.now) - length
-    for candidate in run.store.triggers.last_seen_between(since, run.now - length):
+    for candidate in run.store.triggers.list_last_seen(since, run.now - length):
         context = {"event": {"days": length // units.DAY}}
         yield candidate, f"seen:{candidate.value}", candidate.value + length, context
 
 
-_Find = Callable[[Run, Trigger, Standing], Iterator[Found]]
+_Find = Callable[[Run, Trigger, TriggerState], Iterator[Found]]
 _FIND: Mapping[Kind, _Find] = {Kind.DATE: _find_dates, Kind.INACTIVE: _find_absent}

@@ -32,7 +32,7 @@ def test_a_plan_tells_whom_what_and_how_long_and_writes_nothing(field: Field) ->
     assert made.example is not None
     assert made.example.message.title == "Sale"
     assert made.expires_after == DAY
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_tags_segments_and_expressions_must_all_hold(field: Field) -> None:
@@ -64,9 +64,9 @@ def test_only_active_subscribers_are_meant(field: Field) -> None:
 
 def test_single_people_by_id_and_by_trusted_alias(field: Field) -> None:
     rows = field.people(2, first=10)
-    one = field.store.subscriptions.some(rows)[0]
-    field.store.subscriptions.name(rows[0], "ada", trusted=True)
-    field.store.subscriptions.name(rows[1], "eve", trusted=False)
+    one = field.store.subscriptions.get_many(rows)[0]
+    field.store.subscriptions.set_alias(rows[0], "ada", trusted=True)
+    field.store.subscriptions.set_alias(rows[1], "eve", trusted=False)
     assert planned(field, everyone=False, to=["ada"]).receivers == [rows[0]]
     assert planned(field, everyone=False, to=["alias:ada"]).receivers == [rows[0]]
     assert planned(field, everyone=False, to=[one.public_id]).receivers == [rows[0]]
@@ -127,7 +127,7 @@ def test_campaign_and_deliveries_are_frozen_together_or_not_at_all(field: Field)
     twice = Plan(**{**vars(made), "receivers": [*made.receivers, made.receivers[0]]})
     with pytest.raises(Exception, match="UNIQUE"):
         broadcast.freeze(field.store, twice, NOON)
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_spreading_gives_each_row_its_time_and_its_life(field: Field) -> None:
@@ -140,7 +140,7 @@ def test_spreading_gives_each_row_its_time_and_its_life(field: Field) -> None:
 
 def test_who_was_refused_yesterday_gets_another_chance(field: Field) -> None:
     (row,) = field.people(1, first=50)
-    field.store.health.failed([(row, "403 forbidden")], NOON)
+    field.store.health.mark_failed([(row, "403 forbidden")], NOON)
     broadcast.refresh(field.store, NOON + HOUR)
     assert planned(field).count == 3
     broadcast.refresh(field.store, NOON + DAY)

@@ -63,7 +63,7 @@ def test_which_states_follow_each_other(store: Store, before: str, may: set[str]
             expires_at=None,
             status=CampaignStatus(before),
         )
-        assert store.campaigns.change(made.id, goal, NOON) is (goal.value in may)
+        assert store.campaigns.change_status(made.id, goal, NOON) is (goal.value in may)
 
 
 def test_a_triggers_campaign_never_ends(store: Store) -> None:

@@ -95,7 +95,7 @@ def test_on_each_persons_own_clock(field: Field) -> None:
 def test_a_scheduled_campaign_can_be_cancelled(field: Field) -> None:
     field.people(1)
     campaign = field.freeze(at="18:00")
-    field.store.campaigns.change(campaign.id, CampaignStatus.CANCELLED, NOON)
+    field.store.campaigns.change_status(campaign.id, CampaignStatus.CANCELLED, NOON)
     evening = timing.moment("2026-04-28T19:00:00+00:00")
     sweep.run(field.config, field.store, evening, sweep.Options(rehearsal=True))
     assert "accepted" not in field.counts(campaign)
@@ -195,7 +195,7 @@ def sales(field: Field) -> list[tuple[str, int]]:
     """Return the campaigns that were made, with how many got them."""
     return [
         (one.name, field.counts(one).get("accepted", 0))
-        for one in reversed(field.store.campaigns.all())
+        for one in reversed(field.store.campaigns.list_newest())
     ]
 
 
@@ -258,8 +258,8 @@ def test_the_idle_path_sees_a_series_that_is_due(field: Field) -> None:
     series(field)
     sweep.run(field.config, field.store, NOON, sweep.Options(rehearsal=True))
     files = (field.config.database, field.config.inbox, field.config.file)
-    assert idle.nothing_to_do(*files, KNOWN_MIGRATIONS, NOON + HOUR - 1)
-    assert not idle.nothing_to_do(*files, KNOWN_MIGRATIONS, NOON + HOUR)
+    assert idle.is_idle(*files, KNOWN_MIGRATIONS, NOON + HOUR - 1)
+    assert not idle.is_idle(*files, KNOWN_MIGRATIONS, NOON + HOUR)
 
 
 def test_series_are_listed_and_ended(field: Field) -> None:
@@ -269,7 +269,7 @@ def test_series_are_listed_and_ended(field: Field) -> None:
     run = pushctl("send", *said, cwd=folder)
     assert run.code == 0, run.err
     assert "Mon " in run.err
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
     assert pushctl("send", *said, cwd=folder).code == 2  # one of this name goes on
     listed = pushctl("schedules", "list", "--json", cwd=folder)
     (row,) = json.loads(listed.out)

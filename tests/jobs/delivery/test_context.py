@@ -51,7 +51,7 @@ def test_who_goes_on_with_a_reminder_by_hand_speaks_of_its_enrolment(
     field.store.events.add([Event(ann, "cart_updated", at, at, told, "1")])
     config = configs.load(field.config.file, {})
     sweep.decide_all(config, field.store, sending.soon())
-    field.store.campaigns.change(
+    field.store.campaigns.change_status(
         field.store.campaigns.get("basket/1").id, CampaignStatus.PAUSED, sending.soon()
     )
     # The basket changes before somebody goes on: the enrolment's is what was left behind.

@@ -99,7 +99,7 @@ def test_gone_subscriptions_are_put_away_softly(
 def test_who_unsubscribed_meanwhile_is_not_called_gone(sender: Field) -> None:
     rows = sender.people(2)
     sender.store.subscriptions.mark(rows[:1], SubscriptionState.UNSUBSCRIBED, "asked", soon())
-    sender.store.health.gone([(row, "410") for row in rows], soon())
+    sender.store.health.mark_gone([(row, "410") for row in rows], soon())
     assert sender.states() == {"gone": 1, "unsubscribed": 1}
 
 
@@ -185,7 +185,7 @@ def test_one_refused_subscription_among_good_ones_is_put_aside_for_a_day(
     assert report.refused is None
     counts = sender.counts(report.campaign)
     assert counts["accepted"] == 19
-    assert sender.store.health.try_again(now + HOUR) == 0
+    assert sender.store.health.reactivate(now + HOUR) == 0
 
 
 def test_throttling_makes_the_service_wait_for_all_campaigns(
@@ -197,7 +197,7 @@ def test_throttling_makes_the_service_wait_for_all_campaigns(
     now = soon()
     report = sender.send(now)
     assert sender.counts(report.campaign) == {"accepted": 30, "planned": 30}
-    (origin,) = sender.store.origins.all()
+    (origin,) = sender.store.origins.list_all()
     assert origin.origin == f"https://{FCM}"
     assert origin.paused_until is not None
     assert now + 900 * SECOND <= origin.paused_until <= now + 930 * SECOND
@@ -332,7 +332,7 @@ def test_one_receiver_without_a_value_does_not_stop_the_others(sender: Field) ->
     sending.template(sender.config.folder, "named", title="Hi {{ attributes.name }}", body="!")
     rows = sender.people(3)
     for row in rows[:2]:
-        sender.store.subscriptions.describe(row, {"name": "Ada"})
+        sender.store.subscriptions.set_attributes(row, {"name": "Ada"})
     report = sender.send(soon(), template="named")
     assert sender.counts(report.campaign) == {"accepted": 2, "rejected": 1}
     (rejected,) = [
@@ -348,14 +348,14 @@ def test_a_template_that_works_for_nobody_stops_before_anything_is_sent(
 ) -> None:
     sending.template(sender.config.folder, "named", title="Hi {{ attributes.name }}", body="!")
     rows = sender.people(30)
-    sender.store.subscriptions.describe(rows[0], {"name": "Ada"})
+    sender.store.subscriptions.set_attributes(rows[0], {"name": "Ada"})
     campaign = sender.freeze(soon(), template="named")
-    sender.store.subscriptions.describe(rows[0], {"name": None})
+    sender.store.subscriptions.set_attributes(rows[0], {"name": None})
     before = len(push_service.receipts())
     with pytest.raises(TemplateError, match="none of the first 30"):
         deliver.run(sender.store, sender.config, campaign, soon())
     assert sender.counts(campaign) == {"planned": 30}
-    assert sender.store.campaigns.status(campaign.id) is CampaignStatus.PAUSED
+    assert sender.store.campaigns.get_status(campaign.id) is CampaignStatus.PAUSED
     assert len(push_service.receipts()) == before
 
 
@@ -424,7 +424,7 @@ def test_a_pause_by_another_process_is_noticed(
     def pause(ended: int) -> None:
         if ended:
             with Store(sender.config.database) as other:
-                if other.campaigns.status(campaign.id) is CampaignStatus.RUNNING:
+                if other.campaigns.get_status(campaign.id) is CampaignStatus.RUNNING:
                     manage.pause(other, campaign.name, soon())
 
     report = deliver.run(
@@ -492,7 +492,7 @@ def crashed(sender: Field, count: int) -> tuple[Any, list[int]]:
     """Return a campaign whose process died after claiming, and its rows."""
     sender.people(count)
     campaign = sender.freeze(soon())
-    sender.store.campaigns.change(campaign.id, CampaignStatus.RUNNING, soon())
+    sender.store.campaigns.change_status(campaign.id, CampaignStatus.RUNNING, soon())
     rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, count, soon())
     sender.config.journal.mkdir(exist_ok=True)
     recovery.begin(sender.config.journal, str(campaign.id))
@@ -559,8 +559,8 @@ def test_a_refusal_after_a_day_and_a_week_makes_gone(sender: Field) -> None:
     (row,) = sender.people(1)
     now = soon()
     for day in (0, 2, 8):
-        sender.store.health.try_again(now + day * DAY)
-        sender.store.health.failed([(row, "403 forbidden")], now + day * DAY)
+        sender.store.health.reactivate(now + day * DAY)
+        sender.store.health.mark_failed([(row, "403 forbidden")], now + day * DAY)
         expected = "gone" if day == 8 else "quarantined"
         assert sender.states() == {expected: 1}
     assert DeliveryStatus.GONE == "gone"

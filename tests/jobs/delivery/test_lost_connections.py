@@ -83,5 +83,5 @@ def test_a_lost_connection_does_not_open_the_circuit(tmp_path: Path) -> None:
         counts = field.counts(report.campaign)
         assert counts["in_doubt"] >= 50, "too few were in flight"
         assert counts == {"accepted": 600 - counts["in_doubt"], "in_doubt": counts["in_doubt"]}
-        assert not [origin for origin in field.store.origins.all() if origin.paused_until]
+        assert not [origin for origin in field.store.origins.list_all() if origin.paused_until]
         field.store.close()

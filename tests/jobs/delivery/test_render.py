@@ -49,7 +49,7 @@ def test_equal_values_share_a_rendering_and_others_do_not(sender: Field) -> None
     sending.template(sender.config.folder, "city", title="Hi {{ attributes.n }}", body="x")
     values: list[Any] = [1, 1, 1.5, "1", True]
     for row, value in zip(sender.people(5), values, strict=True):
-        sender.store.subscriptions.describe(row, {"n": value})
+        sender.store.subscriptions.set_attributes(row, {"n": value})
     renderer, rows = claimed(sender, 5, template="city")
     items, _ = renderer.render(rows, NOON)
     titles = [orjson.loads(it.letter.payload)["notification"]["title"] for it in items]

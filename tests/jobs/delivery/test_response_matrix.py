@@ -137,7 +137,7 @@ def check_causes(field: Field, sent: Sent) -> None:
 
 def held_until(field: Field) -> Millis | None:
     """Return until when the push service waits, or None."""
-    origins = field.store.origins.all()
+    origins = field.store.origins.list_all()
     return origins[0].paused_until if origins else None
 
 

@@ -103,7 +103,7 @@ def test_what_a_service_asked_for_holds_for_who_accepts_the_gone_too(
     sender: Field, push_service: PushService
 ) -> None:
     now = soon()
-    sender.store.origins.note(
+    sender.store.origins.save(
         f"https://{FCM}", paused_until=now + HOUR, reason="later", rate=None, now=now
     )
     sender.people(3, FCM)
@@ -117,14 +117,14 @@ def test_a_shorter_pause_takes_nothing_from_a_longer_one(sender: Field) -> None:
     """Two campaigns at once, or two keys, hear different things of one push_service."""
     now, origins = soon(), sender.store.origins
     name = f"https://{FCM}"
-    origins.note(name, paused_until=now + HOUR, reason="asks", rate=50.0, now=now)
-    origins.note(name, paused_until=now + MINUTE, reason="fails", rate=None, now=now + 1)
-    assert origins.all() == [(name, now + HOUR, "asks", 50.0, now + 1, False)]
-    origins.note(name, paused_until=now + DAY, reason="more", rate=None, now=now + 2 * HOUR)
-    assert origins.all() == [(name, now + DAY, "more", None, now + 2 * HOUR, False)]
+    origins.save(name, paused_until=now + HOUR, reason="asks", rate=50.0, now=now)
+    origins.save(name, paused_until=now + MINUTE, reason="fails", rate=None, now=now + 1)
+    assert origins.list_all() == [(name, now + HOUR, "asks", 50.0, now + 1, False)]
+    origins.save(name, paused_until=now + DAY, reason="more", rate=None, now=now + 2 * HOUR)
+    assert origins.list_all() == [(name, now + DAY, "more", None, now + 2 * HOUR, False)]
     leapt = now - 365 * DAY
-    origins.note(name, paused_until=leapt + MINUTE, reason="back", rate=None, now=leapt)
-    assert origins.all() == [(name, leapt + MINUTE, "back", None, leapt, False)]
+    origins.save(name, paused_until=leapt + MINUTE, reason="back", rate=None, now=leapt)
+    assert origins.list_all() == [(name, leapt + MINUTE, "back", None, leapt, False)]
 
 
 def test_a_service_that_fails_is_asked_once_by_each_sweep_and_not_before_its_time(
@@ -144,15 +144,15 @@ def test_a_service_that_fails_is_asked_once_by_each_sweep_and_not_before_its_tim
     assert len(push_service.receipts()) - before == asked + 2
     push_service.play([])
     list(deliver.due(sender.store, sender.config, now + 40 * MINUTE))
-    assert sender.counts(sender.store.campaigns.by_id(1)) == {"accepted": 300}
-    assert not any(origin.probing for origin in sender.store.origins.all())
+    assert sender.counts(sender.store.campaigns.get_by_id(1)) == {"accepted": 300}
+    assert not any(origin.probing for origin in sender.store.origins.list_all())
 
 
 def test_sweeps_try_again_who_was_put_aside_for_a_day(sender: Field) -> None:
     """Where nobody ever says `send`, nobody else would."""
     (row,) = sender.people(1)
     now = soon()
-    sender.store.health.failed([(row, "403 forbidden")], now)
+    sender.store.health.mark_failed([(row, "403 forbidden")], now)
     rehearsal = sweep.Options(rehearsal=True)
     sweep.run(sender.config, sender.store, now + HOUR, rehearsal)
     assert sender.states() == {"quarantined": 1}
@@ -162,7 +162,7 @@ def test_sweeps_try_again_who_was_put_aside_for_a_day(sender: Field) -> None:
 
 def test_a_pause_by_a_clock_that_leapt_holds_nobody_for_a_year(sender: Field) -> None:
     now = soon()
-    sender.store.origins.note(
+    sender.store.origins.save(
         f"https://{FCM}", paused_until=now + 365 * DAY, reason="later", rate=None, now=now
     )
     sender.people(3, FCM)
@@ -175,7 +175,7 @@ def test_without_any_key_that_fits_nobodys_message_is_spent(sender: Field) -> No
     with pytest.raises(ConfigError, match="made with the key somebody, which is not in keys/"):
         deliver.run(sender.store, sender.config, campaign, soon(), AT_ONCE)
     assert sender.counts(campaign) == {"planned": 3}
-    assert sender.store.campaigns.status(campaign.id) is CampaignStatus.PAUSED
+    assert sender.store.campaigns.get_status(campaign.id) is CampaignStatus.PAUSED
 
 
 # --- dates ----------------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_the_times_of_a_campaign_begin_when_it_is_agreed_to(sender: Field) -> No
     plan = broadcast.plan(sender.store, sender.config, wish, here.now)
     before = soon()
     send._send(here, plan, Format.JSON)
-    (campaign,) = sender.store.campaigns.all()
+    (campaign,) = sender.store.campaigns.list_newest()
     assert sender.counts(campaign) == {"accepted": 1, "planned": 19}
     assert campaign.created_at >= before
 
@@ -282,7 +282,7 @@ def test_what_can_be_taken_back_still_can_after_a_crash(sender: Field) -> None:
     accepted = Outcome(0, Answer.ACCEPTED, "201", 201, None, at)
     campaign = crashed(sender, {0: accepted}, hosts={MOZILLA: 1})
     deliver.run(sender.store, sender.config, campaign, soon(), AT_ONCE)
-    assert [stored for _, stored, _ in sender.store.doubts.stored(campaign.id)] == [at]
+    assert [stored for _, stored, _ in sender.store.doubts.list_stored(campaign.id)] == [at]
 
 
 def test_a_cancelled_campaign_settles_what_a_dead_process_left(sender: Field) -> None:
@@ -294,7 +294,7 @@ def test_a_cancelled_campaign_settles_what_a_dead_process_left(sender: Field) ->
 
 def test_a_process_that_dies_after_the_cancelling_is_settled_by_a_sweep(sender: Field) -> None:
     campaign = crashed(sender, {0: Outcome(0, Answer.ACCEPTED, "201", 201)})
-    sender.store.campaigns.change(campaign.id, CampaignStatus.CANCELLED, soon())
+    sender.store.campaigns.change_status(campaign.id, CampaignStatus.CANCELLED, soon())
     (report,) = deliver.due(sender.store, sender.config, soon())
     assert report.campaign.status is CampaignStatus.CANCELLED
     assert sender.counts(campaign) == {"accepted": 1, "skipped": 3}
@@ -430,7 +430,7 @@ def test_a_signal_for_all_processes_at_once_leaves_nothing_in_doubt(
     process = under_way(sender, push_service)
     os.killpg(process.pid, number)
     process.wait(timeout=30)
-    (campaign,) = sender.store.campaigns.all()
+    (campaign,) = sender.store.campaigns.list_newest()
     counts = sender.counts(campaign)
     assert set(counts) == {"accepted", "planned"}
     assert campaign.status is status

@@ -85,7 +85,7 @@ def test_each_unit_is_printed_as_it_demands(capsys: pytest.CaptureFixture[str]) 
 def test_every_declared_count_is_counted(field: Field) -> None:
     store = field.store
     every = {*campaigns.STATS.sources, *campaigns.DETAILS.sources, *campaigns.LIST.sources}
-    (row,) = store.reports.funnel(every)
+    (row,) = store.reports.load_funnel(every)
     assert row.keys() == {"name", "status", "at", *every}
     assert set(row.values()) - {0}, "each of them has a value"
     assert None not in row.values()
@@ -97,4 +97,4 @@ def test_every_declared_count_is_counted(field: Field) -> None:
 
 def test_a_count_without_sql_is_refused(field: Field) -> None:
     with pytest.raises(KeyError, match="unheard_of"):
-        field.store.reports.funnel(("unheard_of",))
+        field.store.reports.load_funnel(("unheard_of",))

@@ -72,7 +72,7 @@ def test_the_sum_of_states_is_what_was_planned(sender: Field) -> None:
     sender.people(9)
     sent(sender, "sale", accepted=5, gone=2)
     states = ("accepted", "gone", "rejected", "expired", "skipped", "in_doubt", "waiting")
-    (row,) = sender.store.reports.funnel(("planned", *states))
+    (row,) = sender.store.reports.load_funnel(("planned", *states))
     assert sum(row[state] for state in states) == row["planned"] == 9
 
 

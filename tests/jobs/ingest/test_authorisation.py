@@ -84,7 +84,7 @@ def world(receiver: tuple[Path, int, str]) -> Iterator[World]:
         world = World(folder, port, store, key)
         # A database that has read all of the earlier tests.
         inbox = folder / "inbox"
-        store.inbox_cursors.set(
+        store.inbox_cursors.save(
             {each.name: each.stat().st_size for each in inbox.glob("*.seg")}
         )
         assert world.subscribe(VICTIM, tags=["Newsletter"]) == 204
@@ -273,9 +273,9 @@ def test_nobody_takes_the_alias_of_another(world: World, signature: str | None) 
 def test_a_browser_cannot_set_the_programs_own_tags(world: World) -> None:
     body = {"endpoint": endpoint(VICTIM), "add": ["pushctl:paused", "PushCTL: fewer"]}
     assert r.post(world.port, "/v1/tags", body, number=VICTIM).status == 204
-    before = world.store.tags.count_of(1)
+    before = world.store.tags.count_held(1)
     world.drain()
-    assert world.store.tags.count_of(1) == before
+    assert world.store.tags.count_held(1) == before
 
 
 def test_reports_count_only_with_a_token_of_ours_and_once(world: World) -> None:

@@ -19,7 +19,7 @@ from tests.support.posting import SECRET, Browser, Project
 def events_of(inbox_project: Project, browser: Browser) -> list[str]:
     found = inbox_project.get(browser)
     assert found is not None
-    names = [event.name for event in inbox_project.store.events.of(found.id)]
+    names = [event.name for event in inbox_project.store.events.list_newest(found.id)]
     assert names.count("subscribed") == 1  # every subscription begins with it
     return [name for name in names if name != "subscribed"]
 
@@ -163,11 +163,11 @@ def test_drained_segments_go_and_nothing_is_applied_twice(
     writer = Writer(inbox_project.config.inbox)
     writer.append([ann.post("/v1/events", events=[{"name": "first"}])])
     assert inbox_project.drain().lines == 1
-    assert len(inbox.segments(inbox_project.config.inbox)) == 1  # its writer lives
+    assert len(inbox.list_segments(inbox_project.config.inbox)) == 1  # its writer lives
     writer.append([ann.post("/v1/events", events=[{"name": "second"}])])
     writer.close()
     assert inbox_project.drain().lines == 1
-    assert inbox.segments(inbox_project.config.inbox) == []
+    assert inbox.list_segments(inbox_project.config.inbox) == []
     assert inbox_project.drain().lines == 0
     assert sorted(events_of(inbox_project, ann)) == ["first", "second"]
 
@@ -177,13 +177,13 @@ def test_a_receivers_folder_copied_over_once_more_is_not_applied_once_more(
 ) -> None:
     # An event without an id of its own: only the cursor keeps it from coming twice.
     inbox_project.post(ann.post("/v1/events", events=[{"name": "purchase"}]))
-    (name,) = inbox.segments(inbox_project.config.inbox)
+    (name,) = inbox.list_segments(inbox_project.config.inbox)
     copy = (inbox_project.config.inbox / name).read_bytes()
     inbox_project.drain()
     (inbox_project.config.inbox / name).write_bytes(copy)
     assert inbox_project.drain().lines == 0
     assert events_of(inbox_project, ann) == ["purchase"]
-    assert inbox.segments(inbox_project.config.inbox) == []
+    assert inbox.list_segments(inbox_project.config.inbox) == []
 
 
 def test_an_event_follows_its_subscription_in_anothers_segment(inbox_project: Project) -> None:

@@ -16,7 +16,7 @@ from tests.support.posting import SECRET, Browser, Project, sign_alias
 def events_of(inbox_project: Project, browser: Browser) -> list[str]:
     found = inbox_project.get(browser)
     assert found is not None
-    names = [event.name for event in inbox_project.store.events.of(found.id)]
+    names = [event.name for event in inbox_project.store.events.list_newest(found.id)]
     assert names.count("subscribed") == 1  # every subscription begins with it
     return [name for name in names if name != "subscribed"]
 
@@ -124,7 +124,9 @@ def test_the_same_keys_revive_who_had_left(
     report = inbox_project.drain(ann.subscribe())
     assert dict(report.applied) == {"revived": 1}
     assert state_of(inbox_project, ann) == "active"
-    kinds = [change["kind"] for change in inbox_project.store.subscriptions.changes(found.id)]
+    kinds = [
+        change["kind"] for change in inbox_project.store.subscriptions.list_changes(found.id)
+    ]
     assert kinds == [state, "revived"]
 
 
@@ -156,7 +158,9 @@ def test_a_browser_keeps_its_id_through_a_new_endpoint(
     assert (found.public_id, found.tags) == (before.public_id, ("News",))
     assert (found.auth, found.endpoint) == (after.auth, after.endpoint)
     assert inbox_project.get(ann) is None
-    assert [c["kind"] for c in inbox_project.store.subscriptions.changes(found.id)] == ["moved"]
+    assert [c["kind"] for c in inbox_project.store.subscriptions.list_changes(found.id)] == [
+        "moved"
+    ]
 
 
 def test_who_only_knows_an_endpoint_can_not_take_its_place(
@@ -334,7 +338,7 @@ def test_browsers_can_not_fill_the_list_of_tags(
         ann.post("/v1/tags", add=[f"junk {number}" for number in range(9)]),
         bob.subscribe(tags=["VIP", "junk 1"]),
     )
-    assert inbox_project.store.tags.names() == 5
+    assert inbox_project.store.tags.count_names() == 5
     found = inbox_project.get(bob)
     assert found is not None, "nobody is lost for it"
     assert inbox_project.store.tags.list_held([found.id], ["junk 1"], NOON)
@@ -350,7 +354,7 @@ def test_a_visitors_clock_makes_no_message_seen_before_it_was_sent(
     inbox_project.drain(ann.record("/v1/reports", body, NOON + MINUTE, b""), now=NOON + HOUR)
     who = inbox_project.get(ann)
     assert who is not None
-    (report,) = inbox_project.store.interactions.of(who.id)
+    (report,) = inbox_project.store.interactions.list_newest(who.id)
     assert report[3] == NOON
 
 
@@ -443,7 +447,9 @@ def test_a_browsers_clock_that_is_off_by_minutes_is_put_right(
     found = inbox_project.get(ann)
     assert found is not None
     (kept,) = (
-        one for one in inbox_project.store.events.of(found.id) if one.name == "cart_updated"
+        one
+        for one in inbox_project.store.events.list_newest(found.id)
+        if one.name == "cart_updated"
     )
     assert kept.at == NOON - 10_000
 
@@ -456,6 +462,6 @@ def test_an_events_time_stays_within_what_can_be_true(
     inbox_project.drain(ann.post("/v1/events", events=events))
     found = inbox_project.get(ann)
     assert found is not None
-    kept = {event.name: event.at for event in inbox_project.store.events.of(found.id)}
+    kept = {event.name: event.at for event in inbox_project.store.events.list_newest(found.id)}
     del kept["subscribed"]
     assert kept == {"future": NOON, "ancient": NOON - 30 * DAY, "real": NOON - 5 * MINUTE}

@@ -46,7 +46,7 @@ def test_options_make_a_whole_project(tmp_path: Path) -> None:
     assert (site["language"], site["timezone"]) == ("de", "Europe/Vienna")
     assert found["receiver"]["url"] == "https://push.shop.example"
     with Store(folder / "pushctl.db") as store:
-        assert list(store.sites.ids()) == ["shop"]
+        assert list(store.sites.load_ids()) == ["shop"]
 
 
 def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_secrets_are_for_their_owner_alone(tmp_path: Path) -> None:
 
 def test_the_comments_of_the_example_stay(tmp_path: Path) -> None:
     text = (project.initialise(tmp_path) / "pushctl.toml").read_text("utf-8")
-    example = shipped.path("pushctl.toml.example").read_text("utf-8")
+    example = shipped.find("pushctl.toml.example").read_text("utf-8")
     comments = [line for line in example.splitlines() if line.startswith("#")]
     assert len(comments) > 20
     assert [line for line in text.splitlines() if line.startswith("#")] == comments

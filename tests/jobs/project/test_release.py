@@ -84,7 +84,7 @@ def test_an_old_backup_reminds_nobody_a_second_time(field: Field, service: PushS
     code, told = sweep(field)
     assert (code, "pushctl release" in told) == (3, True)
     send = pushctl("send", "--everyone", "--template", "sale", "--yes", cwd=field.config.folder)
-    assert (send.code, field.store.campaigns.all()) == (3, [])
+    assert (send.code, field.store.campaigns.list_newest()) == (3, [])
     assert len(service.receipts()) == 1
 
     run = pushctl("release", "--yes", cwd=field.config.folder)
@@ -122,9 +122,9 @@ def test_enrolments_of_a_backup_end_with_their_reason_and_new_ones_begin(
     restore(field, before)
 
     assert pushctl("release", "--yes", cwd=field.config.folder).code == 0
-    (enrolment,) = field.store.enrolments.of(ann)
+    (enrolment,) = field.store.enrolments.list_all(ann)
     assert enrolment.state == "cancelled"
-    assert [one.kind for one in field.store.histories.decisions(ann)][-1] == "cancel"
+    assert [one.kind for one in field.store.histories.list_decisions(ann)][-1] == "cancel"
     assert field.store.subscriptions.get(str(ann), 0).tags == ()
     (eve,) = field.people(1, first=2, tag=None)
     leave(field, eve)

@@ -120,7 +120,8 @@ def test_marking_writes_what_changed_and_only_that(inbox_project: Project) -> No
     assert mark([1, 2], SubscriptionState.GONE, "404", NOON + 1) == 0
     assert mark([1], SubscriptionState.ACTIVE, "seen again", NOON + 2) == 1
     changes = [
-        (one["kind"], one["reason"]) for one in inbox_project.store.subscriptions.changes(1)
+        (one["kind"], one["reason"])
+        for one in inbox_project.store.subscriptions.list_changes(1)
     ]
     assert changes == [("gone", "410"), ("revived", "seen again")]
     counts = counts_by_state(inbox_project.store)
@@ -135,6 +136,7 @@ def test_growth_is_counted_by_the_days_of_the_wall_clock(inbox_project: Project)
     assert [(one["new"], one["gone"]) for one in growth] == [(1, 1), (1, 0), *[(0, 0)] * 5]
     assert [one["start"] for one in growth[:2]] == ["2026-04-28", "2026-04-27"]
     changes = [
-        (one["kind"], one["reason"]) for one in inbox_project.store.subscriptions.changes(1)
+        (one["kind"], one["reason"])
+        for one in inbox_project.store.subscriptions.list_changes(1)
     ]
     assert changes == [("gone", "410")]

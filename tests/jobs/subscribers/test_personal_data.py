@@ -49,7 +49,7 @@ def live(project: Project, browser: Browser, person: int) -> None:
     )  # fmt: skip
     store.deliveries.plan(campaign.id, [person], now=NOON, expires_after=None)
     store.products.add_interest(["lamp"], [person], NOON)
-    store.enrolments.decide(
+    store.enrolments.add_decisions(
         [Decision("trial", person, None, "refused", None, NOON, None, "not in the audience")]
     )
     with store.write() as connection:

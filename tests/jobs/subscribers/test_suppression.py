@@ -47,7 +47,7 @@ def refusal(field: Field, person: int, now: int) -> str:
 
 
 def _name(field: Field, person: int) -> str:
-    return next(iter(field.store.subscriptions.some([person], NOON))).public_id
+    return next(iter(field.store.subscriptions.get_many([person], NOON))).public_id
 
 
 def test_a_broadcast_leaves_out_who_paused_until_the_pause_is_over(field: Field) -> None:
@@ -77,4 +77,4 @@ def test_a_pause_takes_people_out_of_what_is_planned_for_its_time(field: Field) 
     field.store.schedules.withhold(second, NOON, PAUSE, NOON)
     assert skipped == 1
     assert deliveries(field.store, campaign.id) == {"planned": 2, "skipped": 1}
-    assert ("skipped", PAUSE, 1) in field.store.deliveries.reasons(campaign.id)
+    assert ("skipped", PAUSE, 1) in field.store.deliveries.count_reasons(campaign.id)

@@ -45,8 +45,8 @@ def field(tmp_path: Path) -> Iterator[Field]:
 def hold(shop: Shop, at: int) -> None:
     """Do what a sweep does before it sends."""
     sender = sweep._Sweep(shop.config, shop.store, at, sweep.Options())._make_dispatch()
-    for number in shop.store.deliveries.due_campaigns(at):
-        trigger = shop.store.triggers.leader(number)
+    for number in shop.store.deliveries.list_due_campaigns(at):
+        trigger = shop.store.triggers.get_trigger(number)
         sender._hold_for_the_night(number, shop.config.triggers.get(trigger or ""))
 
 
@@ -54,7 +54,7 @@ def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:
     ann = shop.person()
     shop.fill(ann, EVENING)
     sweep.decide_all(shop.config, shop.store, EVENING + 3 * MINUTE)
-    (campaign,) = shop.store.deliveries.due_campaigns(EVENING + 3 * MINUTE)
+    (campaign,) = shop.store.deliveries.list_due_campaigns(EVENING + 3 * MINUTE)
     (row,) = shop.claim(campaign, EVENING + 3 * MINUTE)
     again = EVENING + 6 * MINUTE  # 21:01
     shop.store.deliveries.release(
@@ -62,10 +62,10 @@ def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:
     )
 
     hold(shop, again)
-    assert shop.store.deliveries.due_campaigns(again) == []
+    assert shop.store.deliveries.list_due_campaigns(again) == []
     morning = NOON + 22 * HOUR  # 08:00
-    assert shop.store.schedules.due_rows(campaign, morning - 1) == 0
-    assert shop.store.schedules.due_rows(campaign, morning) == 1
+    assert shop.store.schedules.count_due(campaign, morning - 1) == 0
+    assert shop.store.schedules.count_due(campaign, morning) == 1
     kind, reason = shop.why(ann)[-1]
     assert (kind, reason) == ("hold", "quiet hours 21:00-08:00")
 
@@ -153,7 +153,7 @@ def test_a_paused_step_is_told_whenever_it_has_a_message(shop: Shop) -> None:
     shop.sweep(NOON + 3 * MINUTE)
     number = shop.store.campaigns.get("basket/1").id
     why = "a quarter of the last answers were errors"
-    shop.store.campaigns.change(number, CampaignStatus.PAUSED, NOON, why)
+    shop.store.campaigns.change_status(number, CampaignStatus.PAUSED, NOON, why)
     assert shop.sweep(NOON + HOUR).notes == []
     shop.fill(bob, NOON + 2 * HOUR)
     summary = shop.sweep(NOON + 2 * HOUR + 3 * MINUTE)
@@ -171,7 +171,7 @@ def test_a_step_that_somebody_paused_is_their_affair(shop: Shop) -> None:
     manage.pause(shop.store, "basket/1", NOON)
     shop.fill(bob, NOON + DAY)
     assert shop.sweep(NOON + DAY + 3 * MINUTE).notes == []
-    assert shop.store.triggers.held_steps() == {"basket": ["basket/1 paused"]}
+    assert shop.store.triggers.list_held_steps() == {"basket": ["basket/1 paused"]}
 
 
 def test_reminders_go_out_before_an_article_is_even_looked_for(

@@ -62,11 +62,11 @@ def people(shop: Shop, count: int) -> list[int]:
     added = [shop.person() for _ in range(count)]
     with shop.store.write() as connection:
         for number, one in enumerate(added):
-            shop.store.subscriptions.describe(one, {"birthday": "1990-04-29"})
+            shop.store.subscriptions.set_attributes(one, {"birthday": "1990-04-29"})
             site = 1 + number // 10 % 2
             connection.execute("UPDATE subscriptions SET site_id = ? WHERE id = ?", (site, one))
             if number % 10 < 4:
-                shop.store.subscriptions.name(one, f"ann{number // 2}", True)
+                shop.store.subscriptions.set_alias(one, f"ann{number // 2}", True)
         for rest, tag in ((4, PAUSED), (5, FEWER), (6, "staff"), (7, "regular")):
             shop.store.tags.add(added[rest::10], tag, NOON - DAY)
     return added

@@ -68,7 +68,7 @@ def test_each_change_of_the_basket_starts_the_clock_anew(swept_shop: Shop) -> No
     assert swept_shop.got(ann) == []
     swept_shop.sweep(NOON + 7 * MINUTE)
     assert [name for name, _ in swept_shop.got(ann)] == ["basket/1"]
-    (enrolment,) = swept_shop.store.enrolments.of(ann)
+    (enrolment,) = swept_shop.store.enrolments.list_all(ann)
     assert enrolment.context["cart"]["count"] == 5
     assert enrolment.context["cart"]["url"] == "/cart"
 
@@ -126,14 +126,14 @@ steps = [{ after = "3m", template = "two" }]
     assert swept_shop.tags(ann, NOON) == ("Abandoned basket 2",)
     swept_shop.sweep(NOON + 4 * MINUTE)
     assert [name for name, _ in swept_shop.got(ann)] == ["basket_2/1"]
-    enrolment = swept_shop.store.enrolments.of(ann, "basket_2")[0]
+    enrolment = swept_shop.store.enrolments.list_all(ann, "basket_2")[0]
     assert enrolment.context["cart"]["total"] == 80
 
 
 def test_another_device_of_the_same_person_stops_it_too(swept_shop: Shop) -> None:
     phone, laptop = swept_shop.person(), swept_shop.person()
     for device in (phone, laptop):
-        swept_shop.store.subscriptions.name(device, "ann", True)
+        swept_shop.store.subscriptions.set_alias(device, "ann", True)
     swept_shop.fill(phone, NOON)
     swept_shop.sweep(NOON)
     swept_shop.event(laptop, "purchase", NOON + MINUTE)
@@ -144,7 +144,7 @@ def test_another_device_of_the_same_person_stops_it_too(swept_shop: Shop) -> Non
 def test_an_alias_that_anybody_could_claim_stops_nobody(swept_shop: Shop) -> None:
     ann, eve = swept_shop.person(), swept_shop.person()
     for device in (ann, eve):
-        swept_shop.store.subscriptions.name(device, "ann", False)
+        swept_shop.store.subscriptions.set_alias(device, "ann", False)
     swept_shop.fill(ann, NOON)
     swept_shop.event(eve, "purchase", NOON + MINUTE)
     swept_shop.sweep(NOON + 3 * MINUTE)
@@ -181,7 +181,7 @@ def test_the_frequency_cap_counts_all_devices_of_a_person(swept_shop: Shop) -> N
     swept_shop.declare('[frequency]\nmessages = 1\nwithin = "12h"\n' + BASKET)
     phone, laptop = swept_shop.person(), swept_shop.person()
     for device in (phone, laptop):
-        swept_shop.store.subscriptions.name(device, "ann", True)
+        swept_shop.store.subscriptions.set_alias(device, "ann", True)
     swept_shop.fill(phone, NOON)
     swept_shop.sweep(NOON + 3 * MINUTE)
     swept_shop.fill(laptop, NOON + 4 * MINUTE)
@@ -194,10 +194,10 @@ def test_a_paused_trigger_holds(swept_shop: Shop) -> None:
     ann = swept_shop.person()
     swept_shop.fill(ann, NOON)
     swept_shop.sweep(NOON)
-    swept_shop.store.triggers.pause("basket", NOON)
+    swept_shop.store.triggers.set_paused("basket", NOON)
     swept_shop.sweep(NOON + 3 * MINUTE)
     assert swept_shop.sent == []
-    swept_shop.store.triggers.pause("basket", None)
+    swept_shop.store.triggers.set_paused("basket", None)
     swept_shop.sweep(NOON + 10 * MINUTE)
     assert swept_shop.got(ann) == [("basket/1", NOON + 10 * MINUTE)]
 
@@ -299,7 +299,7 @@ steps = [{ template = "one" }]
 """)
     berlin, new_york = swept_shop.person(), swept_shop.person("America/New_York")
     for person in (berlin, new_york):
-        swept_shop.store.subscriptions.describe(person, {"birthday": "1990-04-28"})
+        swept_shop.store.subscriptions.set_attributes(person, {"birthday": "1990-04-28"})
     for hour in range(-48, 48):
         swept_shop.sweep(NOON + hour * HOUR)
     assert swept_shop.got(berlin) == [("birthday/1", NOON)]
@@ -360,9 +360,9 @@ def test_a_dry_run_changes_nothing(swept_shop: Shop) -> None:
     options = sweep.Options(dry_run=True, rehearsal=True)
     summary = sweep.run(swept_shop.config, swept_shop.store, NOON + 3 * MINUTE, options)
     assert [what for _, what in summary.messages] == ["basket, step 1: one"]
-    assert swept_shop.store.enrolments.of(ann) == []
+    assert swept_shop.store.enrolments.list_all(ann) == []
     assert swept_shop.why(ann) == []
-    assert swept_shop.store.campaigns.all() == []
+    assert swept_shop.store.campaigns.list_newest() == []
 
 
 def test_old_events_of_a_first_sweep_are_let_lie(swept_shop: Shop) -> None:
@@ -406,7 +406,7 @@ steps = [{ template = "three" }]
         swept_shop.event(person, "purchase", NOON + MINUTE)
     swept_shop.sweep(NOON + MINUTE)
     assert ("refused", "cart_updated: not in the audience") in swept_shop.why(ann)
-    assert swept_shop.store.enrolments.of(ann, "second") == []
+    assert swept_shop.store.enrolments.list_all(ann, "second") == []
     # The purchase has ended the first, and its tag is off.
     assert swept_shop.why(ann)[-1] == ("refused", "purchase: not in the audience")
     assert [name for name, _ in swept_shop.got(bob)] == ["thanks/1"]

@@ -168,7 +168,7 @@ def test_a_rehearsal_tells_and_sends_nothing(field: Field) -> None:
     assert code == 0
     code, out, _ = swept(field.config.folder, "--dry-run")
     assert "basket" not in out
-    assert field.store.campaigns.all() == []
+    assert field.store.campaigns.list_newest() == []
 
 
 def test_a_rehearsal_leaves_the_real_schedule_alone(field: Field) -> None:
@@ -230,7 +230,7 @@ def test_a_long_broadcast_makes_room_for_the_next_minutes_reminders(field: Field
     counts = field.counts(campaign)
     assert 0 < counts["accepted"] < 40
     assert counts == {"accepted": counts["accepted"], "planned": report.waiting}
-    assert field.store.campaigns.status(campaign.id) is CampaignStatus.RUNNING
+    assert field.store.campaigns.get_status(campaign.id) is CampaignStatus.RUNNING
 
     assert swept(field.config.folder)[0] == 0
     assert field.counts(campaign) == {"accepted": 40}

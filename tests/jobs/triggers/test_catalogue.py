@@ -59,7 +59,7 @@ def decide(field: Field, at: int = NOON) -> None:
 
 def told(field: Field, person: int) -> list[Event]:
     names = (catalogue.DROPPED, catalogue.BACK)
-    return [event for event in field.store.events.of(person) if event.name in names]
+    return [event for event in field.store.events.list_newest(person) if event.name in names]
 
 
 def imported(tmp_path: Path, *texts: str) -> None:
@@ -84,7 +84,9 @@ def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path)
     file.write_text('{"id": "lamp", "name": "Lamp", "price": 60}\n')
     assert run("catalogue", "import", str(file)) == 0
     told = {
-        person: [e for e in field.store.events.of(person) if e.name == catalogue.DROPPED]
+        person: [
+            e for e in field.store.events.list_newest(person) if e.name == catalogue.DROPPED
+        ]
         for person in (ann, bob, eve)
     }
     assert [len(events) for events in told.values()] == [1, 0, 1]
@@ -92,7 +94,9 @@ def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path)
         "id": "lamp", "name": "Lamp", "price": 60.0, "was": 80.0, "drop": 0.25
     }  # fmt: skip
     decide(field, NOON + MINUTE)
-    assert [enrolment.trigger for enrolment in field.store.enrolments.of(ann)] == ["price"]
+    assert [enrolment.trigger for enrolment in field.store.enrolments.list_all(ann)] == [
+        "price"
+    ]
 
 
 def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None:
@@ -103,7 +107,7 @@ def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None
     for available in ("false", "true", "true"):
         file.write_text(f'{{"id": "lamp", "available": {available}}}\n')
         assert run("catalogue", "import", str(file)) == 0
-    names = [event.name for event in field.store.events.of(ann)]
+    names = [event.name for event in field.store.events.list_newest(ann)]
     assert names.count(catalogue.BACK) == 1
 
 
@@ -140,7 +144,7 @@ def test_who_has_bought_hears_of_no_lower_price(field: Field, tmp_path: Path) ->
 def test_a_purchase_on_one_device_counts_for_the_other(field: Field, tmp_path: Path) -> None:
     phone, laptop = field.people(2)
     for device in (phone, laptop):
-        field.store.subscriptions.name(device, "ann", True)
+        field.store.subscriptions.set_alias(device, "ann", True)
     fill(field.store, phone, NOON)
     happens(field, laptop, "purchase", NOON + 1, items=[{"id": "lamp"}])
     decide(field, NOON + MINUTE)

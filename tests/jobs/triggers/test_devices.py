@@ -9,7 +9,7 @@ def devices(swept_shop: Shop, *, trusted: bool = True, named: bool = True) -> tu
     phone, laptop = swept_shop.person(), swept_shop.person()
     if named:
         for device in (phone, laptop):
-            swept_shop.store.subscriptions.name(device, "ann", trusted)
+            swept_shop.store.subscriptions.set_alias(device, "ann", trusted)
     return phone, laptop
 
 
@@ -57,7 +57,7 @@ def test_who_logs_in_on_both_after_filling_both_is_reminded_once(swept_shop: Sho
     swept_shop.fill(phone, NOON)
     swept_shop.sweep(NOON + MINUTE)
     for device in (phone, laptop):
-        swept_shop.store.subscriptions.name(device, "ann", True)
+        swept_shop.store.subscriptions.set_alias(device, "ann", True)
     live(swept_shop, 20, NOON + 2 * MINUTE)
     assert len(swept_shop.sent) == 1
     assert ("cancel", "another device of theirs gets it") in [
@@ -74,7 +74,7 @@ steps = [{ template = "one" }]
 """)
     phone, laptop = devices(swept_shop)
     for device in (phone, laptop):
-        swept_shop.store.subscriptions.describe(device, {"birthday": "1990-04-28"})
+        swept_shop.store.subscriptions.set_attributes(device, {"birthday": "1990-04-28"})
     swept_shop.store.subscriptions.refresh(laptop, {}, NOON + MINUTE)
     for hour in range(-24, 24):
         swept_shop.sweep(NOON + hour * HOUR)

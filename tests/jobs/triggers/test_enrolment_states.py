@@ -58,7 +58,7 @@ class Lives(RuleBasedStateMachine):
         self.people = [self.shop.person(zone) for zone in zones]
         # Two devices of one person.
         for person in self.people[:2]:
-            self.store.subscriptions.name(person, "ann", True)
+            self.store.subscriptions.set_alias(person, "ann", True)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -93,8 +93,8 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def crash_while_sending(self) -> None:
         sweep.decide_all(self.shop.config, self.store, self.now)
-        for campaign in self.store.deliveries.due_campaigns(self.now):
-            name = self.store.campaigns.by_id(campaign).name
+        for campaign in self.store.deliveries.list_due_campaigns(self.now):
+            name = self.store.campaigns.get_by_id(campaign).name
             rows = self.shop.claim(campaign, self.now)
             # They were on the wire: settled as in doubt, and never sent again.
             self.store.deliveries.finish(
@@ -164,7 +164,7 @@ class Lives(RuleBasedStateMachine):
 
     @rule(on=st.booleans())
     def pause(self, on: bool) -> None:
-        self.store.triggers.pause("basket", self.now if on else None)
+        self.store.triggers.set_paused("basket", self.now if on else None)
 
     @rule(short=st.booleans())
     def edit(self, short: bool) -> None:
@@ -190,12 +190,12 @@ class Lives(RuleBasedStateMachine):
         if not hasattr(self, "shop"):
             return
         for person in self.people:
-            decided = list(self.store.histories.decisions(person))
+            decided = list(self.store.histories.list_decisions(person))
             told = {(one.enrolment, one.step) for one in decided if one.kind == "deliver"}
             for one in self.shop.sent:
                 if one.person == person:
                     assert (one.enrolment, int(one.campaign[-1])) in told
-            for enrolment in self.store.enrolments.of(person):
+            for enrolment in self.store.enrolments.list_all(person):
                 kinds = [one.kind for one in decided if one.enrolment == enrolment.id]
                 assert kinds[0] == "entered"
                 if not enrolment.active and enrolment.state != "superseded":
@@ -206,7 +206,7 @@ class Lives(RuleBasedStateMachine):
         if not hasattr(self, "shop"):
             return
         for person in self.people:
-            enrolments = self.store.enrolments.of(person, "basket")
+            enrolments = self.store.enrolments.list_all(person, "basket")
             active = [enrolment for enrolment in enrolments if enrolment.active]
             assert len(active) <= 1
             tagged = "Abandoned basket 1" in self.shop.tags(person, self.now)

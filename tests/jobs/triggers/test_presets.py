@@ -72,11 +72,11 @@ class Shop:
         for now in range(since, until + 1, step):
             summary = sweep.decide_all(self.config, self.store, now)
             assert summary.notes == []
-            for number in self.store.deliveries.due_campaigns(now):
+            for number in self.store.deliveries.list_due_campaigns(now):
                 self._post(number, now)
 
     def _post(self, number: int, now: Millis) -> None:
-        campaign = self.store.campaigns.by_id(number)
+        campaign = self.store.campaigns.get_by_id(number)
         with self.store.write():
             rows, _ = self.store.deliveries.claim_fresh(number, 0, 100, now)
         renderer = Renderer(

@@ -84,9 +84,9 @@ class Life:
         self.again: set[int] = set()  # what needed a second try
         for number, (name, zone) in enumerate(DEVICES):
             device = self.shop.person(zone)
-            store.subscriptions.name(device, name, True)
+            store.subscriptions.set_alias(device, name, True)
             born = {"birthday": f"1990-05-0{1 + number // 2}"}
-            store.subscriptions.describe(device, born)
+            store.subscriptions.set_attributes(device, born)
             self.holder[device], self.zones[device] = name, timing.zone(zone)
 
     def feed(self, url: str) -> bytes:
@@ -126,8 +126,8 @@ class Life:
         sender = one._make_dispatch()
         for number, trigger in sender._find_leaders().items():
             sender._hold_for_the_night(number, self.shop.config.triggers[trigger or ""])
-        for number in self.store.deliveries.due_campaigns(now):
-            name = self.store.campaigns.by_id(number).name
+        for number in self.store.deliveries.list_due_campaigns(now):
+            name = self.store.campaigns.get_by_id(number).name
             with self.store.write():
                 rows, _ = self.store.deliveries.claim_due(number, 1000, now)
                 fresh, _ = self.store.deliveries.claim_fresh(number, 0, 1000, now)

@@ -198,7 +198,7 @@ date  = { attribute = "birthday", at = "10:00" }
 steps = [{ template = "one", max_late = "1h" }]
 """)
     ann = shop.person()
-    shop.store.subscriptions.describe(ann, {"birthday": "1990-04-29"})
+    shop.store.subscriptions.set_attributes(ann, {"birthday": "1990-04-29"})
     describe.pause(shop.config, shop.store, "birthday", NOON)
     shop.sweep(NOON + HOUR)
     describe.pause(shop.config, shop.store, "birthday", None)
@@ -215,7 +215,7 @@ audience = "not tag('staff')"
 steps = [{ template = "one" }]
 """)
     ann = shop.person()
-    shop.store.subscriptions.describe(ann, {"birthday": "1990-04-29"})
+    shop.store.subscriptions.set_attributes(ann, {"birthday": "1990-04-29"})
     shop.store.tags.add([ann], "staff", NOON)
     for hour in range(48):
         shop.sweep(NOON + hour * HOUR)
@@ -234,7 +234,7 @@ steps = [{ template = "one" }]
     shop.sweep(NOON)
     later = NOON + 500 * DAY
     sweep._Sweep(shop.config, shop.store, later, sweep.Options())._tidy()
-    assert shop.store.enrolments.of(ann)[0].context == {}
+    assert shop.store.enrolments.list_all(ann)[0].context == {}
     shop.event(ann, "enquiry", later)
     shop.sweep(later)
     assert len(shop.sent) == 1

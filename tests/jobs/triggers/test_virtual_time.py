@@ -222,10 +222,10 @@ def test_a_clock_that_leaps_sends_nothing_twice_and_nothing_stale(
             break
     assert len({(one.enrolment, one.campaign) for one in shop.sent}) == len(shop.sent)
     for person in people:
-        for enrolment in shop.store.enrolments.of(person):
+        for enrolment in shop.store.enrolments.list_all(person):
             reasons = [
                 one
-                for one in shop.store.histories.decisions(person)
+                for one in shop.store.histories.list_decisions(person)
                 if one.enrolment == enrolment.id
             ]
             assert reasons
@@ -233,7 +233,7 @@ def test_a_clock_that_leaps_sends_nothing_twice_and_nothing_stale(
     for one in shop.sent:
         if one.campaign == "basket/1":
             (enrolment,) = [
-                w for w in shop.store.enrolments.of(one.person) if w.id == one.enrolment
+                w for w in shop.store.enrolments.list_all(one.person) if w.id == one.enrolment
             ]
             assert one.at - (enrolment.entered_at + 3 * MINUTE) <= late
 
@@ -284,11 +284,11 @@ def test_the_sweep_decides_as_the_rehearsal_says(
     for minute in range(days * 24 * 60):
         now, came = start + minute * MINUTE, False
         if now == start + pause * DAY:
-            shop.store.triggers.pause("basket", now)
+            shop.store.triggers.set_paused("basket", now)
         while waiting and waiting[0].at <= now:
             event, came = waiting.pop(0), True
             shop.event(person, event.name, event.at, **event.properties)
-        due = shop.store.triggers.next_due(())
+        due = shop.store.triggers.find_next_due(())
         if came or (due is not None and due <= now):
             shop.sweep(now)
             # Reports come in with the next sweep: the browser showed it at once.

@@ -202,7 +202,7 @@ def test_an_audience_is_said_in_plain_words() -> None:
 
 
 def found(store: Store, text: str) -> list[int]:
-    return list(store.audience.ids(parse.parse(text), NOON))
+    return list(store.audience.list_ids(parse.parse(text), NOON))
 
 
 def test_a_tag_counts_in_any_case_and_until_it_expires(store: Store) -> None:
@@ -224,20 +224,20 @@ def test_only_active_subscriptions_are_meant_unless_asked(store: Store) -> None:
     states = ("active", "unsubscribed", "gone", "quarantined")
     rows = settle(store, [Human(state=state) for state in states])
     everyone = parse.parse("everyone")
-    assert list(store.audience.ids(everyone, NOON)) == rows[:1]
+    assert list(store.audience.list_ids(everyone, NOON)) == rows[:1]
     assert store.audience.count(everyone, NOON) == 1
-    assert list(store.audience.ids(everyone, NOON, any_state=True)) == rows
-    assert store.audience.among(everyone, rows, NOON) == {rows[0]}
+    assert list(store.audience.list_ids(everyone, NOON, any_state=True)) == rows
+    assert store.audience.filter_ids(everyone, rows, NOON) == {rows[0]}
 
 
 def test_or_reaches_nobody_who_left_and_nobody_who_was_not_asked_about(store: Store) -> None:
     states = ("active", "active", "unsubscribed", "gone")
     rows = settle(store, [Human(state=state, tags=[("a", None)]) for state in states])
     either = parse.parse("tag('a') or tag('b')")
-    assert list(store.audience.ids(either, NOON)) == rows[:2]
+    assert list(store.audience.list_ids(either, NOON)) == rows[:2]
     assert store.audience.count(either, NOON) == 2
-    assert store.audience.among(either, [rows[1], rows[2]], NOON) == {rows[1]}
-    assert store.audience.among(either, rows[1:3], NOON, any_state=True) == set(rows[1:3])
+    assert store.audience.filter_ids(either, [rows[1], rows[2]], NOON) == {rows[1]}
+    assert store.audience.filter_ids(either, rows[1:3], NOON, any_state=True) == set(rows[1:3])
 
 
 def test_a_language_means_its_regions_and_not_its_neighbours(store: Store) -> None:
@@ -284,7 +284,7 @@ def test_attributes_compare_with_their_own_type_only(store: Store) -> None:
 def test_an_attribute_may_have_any_name(store: Store, name: str) -> None:
     rows = settle(store, [Human(attributes={name: 1}), Human(attributes={"other": 1})])
     asked = tree.Attribute(name, "=", (1,))
-    assert list(store.audience.ids(asked, NOON)) == rows[:1]
+    assert list(store.audience.list_ids(asked, NOON)) == rows[:1]
 
 
 def test_what_is_not_known_is_neither_equal_nor_like_anything(store: Store) -> None:
@@ -328,8 +328,8 @@ def test_every_comparison_counts_who_never_clicked(store: Store, op: str, times:
 
 def test_nobody_has_a_tag_that_cannot_be(store: Store) -> None:
     rows = settle(store, [Human(tags=[("a", None)])])
-    assert list(store.audience.ids(tree.Tag("x" * 300), NOON)) == []
-    assert list(store.audience.ids(tree.Not(tree.Tag(" ")), NOON)) == rows
+    assert list(store.audience.list_ids(tree.Tag("x" * 300), NOON)) == []
+    assert list(store.audience.list_ids(tree.Not(tree.Tag(" ")), NOON)) == rows
 
 
 def test_a_forgotten_person_s_clicks_hide_nobody_else(store: Store) -> None:
@@ -341,20 +341,20 @@ def test_a_forgotten_person_s_clicks_hide_nobody_else(store: Store) -> None:
 
 def test_whom_an_audience_means_comes_with_tags_that_hold(store: Store) -> None:
     settle(store, [Human(tags=[("Kept", None), ("Over", NOON - 1)]), Human()])
-    people = list(store.audience.subscriptions(parse.parse("tag('kept')"), NOON))
+    people = list(store.audience.list_subscriptions(parse.parse("tag('kept')"), NOON))
     assert [person.tags for person in people] == [("Kept",)]
 
 
 def test_a_limit_takes_the_first(store: Store) -> None:
     rows = settle(store, [Human()] * 5)
-    assert list(store.audience.ids(tree.EVERYONE, NOON, limit=2)) == rows[:2]
+    assert list(store.audience.list_ids(tree.EVERYONE, NOON, limit=2)) == rows[:2]
 
 
 def test_inside_a_transaction_its_own_writing_is_seen(store: Store) -> None:
     rows = settle(store, [Human()])
     with store.write():
         store.tags.add(rows, "new", NOON)
-        assert store.audience.among(tree.Tag("new"), rows, NOON) == set(rows)
+        assert store.audience.filter_ids(tree.Tag("new"), rows, NOON) == set(rows)
         # The guard is gone again: the transaction may go on writing.
         store.tags.add(rows, "newer", NOON)
     assert found(store, "tag('newer')") == rows
@@ -500,6 +500,8 @@ def test_sql_means_what_the_words_mean(
                 for row, human in zip(rows, people, strict=True)
                 if means(expression, human, NOON)
             }
-            assert set(store.audience.ids(expression, NOON)) == meant, tree.text(expression)
-            assert store.audience.among(expression, rows, NOON) == meant
+            assert set(store.audience.list_ids(expression, NOON)) == meant, tree.text(
+                expression
+            )
+            assert store.audience.filter_ids(expression, rows, NOON) == meant
             assert store.audience.count(expression, NOON) == len(meant)

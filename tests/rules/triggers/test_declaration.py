@@ -233,7 +233,7 @@ def test_each_template_of_a_test_is_counted_apart() -> None:
 
 
 def test_the_examples_of_the_shipped_file_work_with_the_shipped_templates() -> None:
-    text = shipped.path("pushctl.toml.example").read_text("utf-8")
+    text = shipped.find("pushctl.toml.example").read_text("utf-8")
     lines = text[text.index("# [sweep]") :].splitlines()
     code = re.compile(r"# (\[|[a-z_]+ *=|  \{|\])")
     tables = tomllib.loads("\n".join(line[2:] for line in lines if code.match(line)))
@@ -244,4 +244,4 @@ def test_the_examples_of_the_shipped_file_work_with_the_shipped_templates() -> N
     for trigger in triggers.values():
         for step in trigger.steps:
             for template in step.templates:
-                assert (shipped.path("templates") / template / "ar.toml").exists()
+                assert (shipped.find("templates") / template / "ar.toml").exists()
