@@ -1,11 +1,10 @@
-"""Which certificate authorities are trusted: the system's, else the packaged ones."""
+"""The trusted certificate authorities: the system's, else the packaged ones."""
 
 import ssl
 from functools import lru_cache
 from pathlib import Path
 
-# pycurl's wheels bring a libcurl that was built elsewhere and looks in that system's
-# place; so we look ourselves.
+# pycurl's wheels bring a libcurl that was built elsewhere and uses that system's path.
 _SYSTEMS = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL

@@ -2,9 +2,9 @@
 Files that survive a kill and a power loss: each has its old content or its new one.
 
 New content is written beside its place, synced, and gets its name in one step; then the
-folder is synced, because a name lives there. *mode* is what os.open takes: the umask holds.
+folder is synced, because it holds the name. *mode* is what os.open takes: the umask holds.
 All raise OSError that names the file. A process that is killed leaves at most a file
-``NAME.<random>.new``, with the same mode, that nobody reads.
+``NAME.<random>.new``, with the same mode, that is never read.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from pathlib import Path
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:
-    """Write a new file; FileExistsError where one stands, or a link, even a dangling one."""
+    """Write a new file; FileExistsError where a file or link exists, even a dangling one."""
     with _write_beside(path, data, mode) as young:
         os.link(young, path)
 

@@ -1,8 +1,8 @@
 """
 One family of errors; the class carries the exit code, the message the remedy.
 
-A message names the thing and the place, then says what to do about it.
-What is not a PushctlError is a bug and stays a traceback (``--debug`` shows it).
+A message names the thing and the place, then the remedy. Any other exception is a bug
+and stays a traceback (``--debug`` shows it).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 
 class PushctlError(Exception):
-    """Everything that pushctl says no to, with a message for the person."""
+    """The base of all errors, with a message for people."""
 
     exit_code = 1
 
@@ -27,8 +27,6 @@ class InputError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where it stands, what is wrong, what to do."""
-
     place: str  # "pushctl.toml: sites.shop.origin", "templates/welcome/ar.toml:3"
     fault: str
     remedy: str
@@ -70,6 +68,6 @@ class BusyError(PushctlError):
 
 
 class RefusedError(PushctlError):
-    """A key or a push service refuses us (EX_NOPERM); nobody was deleted."""
+    """A key or a push service refuses us (EX_NOPERM); no subscription was deleted."""
 
     exit_code = 77

@@ -1,7 +1,7 @@
 """
 Locks between processes: held by flock, so that they die with their process.
 
-No pid file can be stale after a kill; what the file says is for people only.
+No pid file can be stale after a kill; the file's text is for people only.
 """
 
 import contextlib
@@ -38,8 +38,8 @@ def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[
     """
     Hold the lock at *path* for as long as the block runs; never wait for it.
 
-    *what* names the work to whoever meets the lock (default: the command line's
-    first words). The file stays behind unless *keep* is False. Raises BusyError naming
+    *what* is the name of the work in others' errors (default: the command line's first
+    words). The file stays behind unless *keep* is False. Raises BusyError naming
     the work and the process that holds it.
     """
     if _early and (early := _early.get(path.resolve())) is not None:
@@ -60,7 +60,7 @@ def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[
 
 
 def _take(path: Path) -> int:
-    """Return a handle that holds the lock of the file that stands at *path* now."""
+    """Return a handle that holds the lock of the file at *path*."""
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

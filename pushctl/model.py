@@ -1,5 +1,5 @@
 """
-The nouns: frozen values that every floor speaks of (see docs/architecture.md).
+The nouns: frozen values that all layers share (see docs/architecture.md).
 
 Times are ``Millis``: integer milliseconds since the epoch, UTC. Durations are
 milliseconds too. Keys are raw bytes, never base64, inside the program.
@@ -17,7 +17,7 @@ Json = Any
 class SubscriptionState(StrEnum):
     ACTIVE = "active"
     UNSUBSCRIBED = "unsubscribed"  # the person asked
-    GONE = "gone"  # the push service said 404 or 410; revived by a new registration
+    GONE = "gone"  # answered by 404 or 410; revived by a new registration
     QUARANTINED = "quarantined"  # refused for a reason that may be ours or pass
 
 
@@ -33,7 +33,7 @@ class Subscription:
     auth: bytes  # 16 bytes
     key_id: str  # which VAPID key it was made with
     state: SubscriptionState
-    language: str | None  # BCP 47, as the browser said it
+    language: str | None  # BCP 47, as the browser sent it
     timezone: str | None  # IANA
     country: str | None  # ISO 3166-1 alpha-2
     city: str | None
@@ -50,9 +50,8 @@ class Subscription:
 
 class Cause(StrEnum):
     """
-    Why a message, a campaign or a subscription is as it is: what code branches on.
+    The cause of a state, for code; the reason beside it is text for people.
 
-    The reason that stands beside it is text for people, and may be reworded.
     """
 
     # The answer of a push service (rules/delivery/answers).
@@ -63,7 +62,7 @@ class Cause(StrEnum):
     SENDER_REFUSED = "sender_refused"  # our key or token is at fault
     SUBSCRIPTION_REFUSED = "subscription_refused"  # its own key may be at fault
     TOO_LARGE = "too_large"
-    BAD_REQUEST = "bad_request"  # what we wrote is at fault
+    BAD_REQUEST = "bad_request"  # our message is at fault
     UNEXPECTED = "unexpected"
     # There was no answer (push/transport).
     NO_CONNECTION = "no_connection"
@@ -71,7 +70,7 @@ class Cause(StrEnum):
     CONNECTION_LOST = "connection_lost"
     CONNECTION_LOST_WITH_OTHERS = "connection_lost_with_others"  # one of them is counted
     BAD_ANSWER = "bad_answer"
-    REQUEST_REFUSED = "request_refused"  # the service has not looked at it
+    REQUEST_REFUSED = "request_refused"  # the service has not processed it
     SENDER_STOPPED = "sender_stopped"
     MACHINE_RESTARTED = "machine_restarted"
     DATABASE_RESTORED = "database_restored"
@@ -90,7 +89,7 @@ class Cause(StrEnum):
     CANCELLED = "cancelled"
     PAUSED_BY_SUBSCRIBER = "paused_by_subscriber"
     ENROLMENT_ENDED = "enrolment_ended"
-    # A person says so, or the subscriber's browser does.
+    # A person decided so, or the subscriber's browser reported it.
     BY_HAND = "by_hand"
     RECALLED = "recalled"
     SHOWN = "shown"
@@ -109,7 +108,7 @@ class CampaignStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Campaign:
-    """One broadcast, or one step of a trigger: what deliveries are counted under."""
+    """One broadcast, or one step of a trigger: it groups deliveries."""
 
     id: int
     name: str
@@ -161,7 +160,7 @@ class Answer(StrEnum):
 
 
 class Letter(NamedTuple):
-    """One encrypted-to-be message for one receiver: what a sending chunk is made of."""
+    """One message for one subscription, before encryption."""
 
     delivery: int
     endpoint: str

@@ -1,8 +1,8 @@
 """
-The shortest way through: `pushctl sweep` on a minute in which there is nothing to do.
+The short path of `pushctl sweep`, for a minute in which there is nothing to do.
 
-Cron asks every minute, all year. What is loaded here is the standard library and what
-answers the question; anything but a plain "nothing to do" goes the long way.
+Cron runs it every minute. Only the standard library and store/idle are loaded here; in all
+other cases the whole program runs.
 """
 
 import os
@@ -17,7 +17,7 @@ _OURS = "PUSHCTL_"
 
 def answer(arguments: Sequence[str]) -> int | None:
     """
-    Return the exit code of a sweep that has nothing to do, or that another one keeps out.
+    Return the exit code of a sweep that has nothing to do, or that another one blocks.
 
     None: the whole program is needed.
     """
@@ -44,7 +44,7 @@ def _find(folder: Path) -> Path | None:
     start = folder.absolute()
     for each in (start, *start.parents):
         file = each / "pushctl.toml"
-        # As config.find: above us, one that somebody else left there is not ours.
+        # As config.find: a file of another user in a parent folder is ignored.
         if file.is_file() and (each == start or file.stat().st_uid in (os.getuid(), 0)):
             return file
     return None
@@ -69,7 +69,7 @@ def _sweep(file: Path) -> int | None:
             free = lock.take_early(database.with_name(f"{database.name}.sweep"))
             return None if free else BusyError.exit_code
     except (OSError, ValueError, TypeError, AttributeError):
-        return None  # whatever is wrong, the long way says it better
+        return None  # the whole program reports it better
     if ping_url:
         from pushctl.jobs.sweep import ping
 
@@ -82,7 +82,7 @@ def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:
     from pushctl.store.idle import is_clock_plausible, is_idle, record_sweep
 
     lock = database.with_name(f"{database.name}.sweep")
-    # A clock that leapt is worth a word, which the long way has.
+    # The whole program reports a clock that leapt.
     if not is_clock_plausible(lock, now):
         return False
     if not is_idle(database, inbox, file, KNOWN_MIGRATIONS, now):
@@ -93,9 +93,9 @@ def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:
 
 def _open_streams() -> None:
     """
-    Have each stream that our caller closed lead nowhere.
+    Open each standard stream that the caller closed on /dev/null.
 
-    Else the next file that is opened has its number, and gets what is meant for people.
+    Else the next opened file gets its number, and the output that is meant for people.
     """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -107,7 +107,6 @@ def _open_streams() -> None:
 
 
 def main() -> None:
-    """Answer the shortest way, or let the whole program do it."""
     _open_streams()
     code = answer(sys.argv[1:])
     if code is not None:

@@ -1,7 +1,7 @@
 """
-Where the files that ship with pushctl lie: templates/, sw/, pushctl.toml.example.
+The files that ship with pushctl: templates/, sw/, pushctl.toml.example.
 
-In a checkout they stand at the top level; in a wheel the build puts them
+In a checkout they are at the top level; in a wheel the build puts them
 into the package (``pushctl/_shipped``, see pyproject.toml).
 """
 

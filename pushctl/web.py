@@ -1,9 +1,8 @@
 """
 Requests to addresses that the shop's owner names in pushctl.toml.
 
-Who asks states a ``Policy``: nothing is allowed by default. Each request is bounded as a
-whole, whatever the other side does: a server that answers a byte every few seconds would
-hold a sweep for hours by timeouts that begin anew with each byte.
+The caller gives a ``Policy``: nothing is allowed by default. A request has one time limit as
+a whole: a server that sends a byte every few seconds must not hold a sweep for hours.
 """
 
 import time
@@ -19,19 +18,19 @@ _FOLLOWS_REDIRECTS = ("GET", "HEAD")
 
 
 class WebError(PushctlError):
-    """An address gave no answer that is of use."""
+    """A request failed, or its policy forbids it."""
 
 
 class Addresses(Enum):
     """Which network addresses a host may lead to."""
 
     ANY = "any"  # the owner's own networks too
-    PUBLIC = "public"  # of the internet alone: who names the host may be a stranger
+    PUBLIC = "public"  # of the internet alone: the host may come from a stranger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What one request may do; its redirects are held to the same."""
+    """What one request and its redirects may do."""
 
     method: str
     hosts: Collection[str] | None  # the only ones that may be asked; None: any
@@ -45,7 +44,7 @@ def request(
     url: str, policy: Policy, *, body: bytes | None = None, headers: Sequence[str] = ()
 ) -> bytes:
     """
-    Return the body of what *url* answers: empty where the policy throws it away.
+    Return the body of the response of *url*: empty where *most_bytes* is None.
 
     *headers* are lines like "Accept: text/xml"; they and *body* go to the first host only.
     Raises WebError when there is no answer below 400 in time, or none that *policy* allows.
@@ -120,7 +119,7 @@ def _prepare(handle: Any, url: str, policy: Policy, seconds: float) -> None:
         options[pycurl.CAINFO] = file
     if policy.addresses is Addresses.PUBLIC:
         options[pycurl.OPENSOCKETFUNCTION] = _open_public
-        options[pycurl.PROXY] = ""  # its address would be the one that is looked at
+        options[pycurl.PROXY] = ""  # else the proxy's address would be checked
     for option, value in options.items():
         handle.setopt(option, value)
 

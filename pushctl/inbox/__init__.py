@@ -3,8 +3,8 @@ The inbox: append-only list_segments that the receiver writes and ``ingest`` rea
 
 A line is ``<crc32, 8 hex> <length in bytes> <json>\\n``, the json an InboxRecord.
 A segment is called ``<millis, 13 digits>-<random>.seg`` after the time of its first
-record; its writer holds an exclusive flock on it for as long as it may grow. Nobody
-else ever adds to it, and what lies before a line's newline never changes.
+record; its writer holds an exclusive flock on it for as long as it may grow. No other
+process adds to it, and a complete line never changes.
 """
 
 from pushctl.inbox.aside import QUARANTINE, blank, count_free_bytes, quarantine

@@ -1,4 +1,4 @@
-"""Lines put aside for a person to look at, and lines whose person is forgotten."""
+"""Lines that are quarantined for a person to check, and lines that are erased."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,9 @@ QUARANTINE = "quarantine"
 
 def blank(folder: Path, segment: str, start: int, end: int) -> None:
     """
-    Overwrite the whole lines between two offsets with spaces: their person is forgotten.
+    Overwrite the lines between two offsets with spaces: their person is erased.
 
-    Safe beside a living writer, which only ever adds to the end.
+    Safe beside a running writer, which only adds to the end.
     """
     with (folder / segment).open("r+b") as file:
         file.seek(start)
@@ -30,11 +30,10 @@ def blank(folder: Path, segment: str, start: int, end: int) -> None:
 
 def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> None:
     """
-    Put lines aside for a person to look at: (segment, offset, reason, raw) each.
+    Add lines to the quarantine: (segment, offset, reason, raw) each.
 
-    One file per segment; a line that stands there already is not added again, so
-    doing it twice around a crash does no harm. Lines that ``room`` has no place for are
-    dropped.
+    One file per segment. A line is added once only, so a repetition after a crash does no
+    harm. Lines beyond ``count_free_bytes`` are dropped.
     """
     if not entries:
         return
@@ -57,7 +56,7 @@ def quarantine(folder: Path, entries: Sequence[tuple[str, int, str, bytes]]) -> 
 
 
 def count_free_bytes(folder: Path) -> int:
-    """Return how many bytes the quarantine may still grow by."""
+    """Return by how many bytes the quarantine may grow."""
     aside = folder / QUARANTINE
     return MAX_QUARANTINE_BYTES - sum(path.stat().st_size for path in aside.glob("*.jsonl"))
 

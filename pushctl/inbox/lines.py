@@ -20,13 +20,12 @@ class BadLine:
 
 
 def encode(record: InboxRecord) -> bytes:
-    """Return the line of *record*."""
     text = orjson.dumps(record)
     return b"%08x %d %s\n" % (zlib.crc32(text), len(text), text)
 
 
 def decode(line: bytes) -> InboxRecord | BadLine:
-    """Return the record in a whole line, or what is wrong with it."""
+    """Return the record of a complete line; a BadLine for anything else."""
     match = _LINE.fullmatch(line)
     if match is None:
         return BadLine("not of the form 'crc length json'", line)

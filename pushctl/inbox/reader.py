@@ -1,4 +1,4 @@
-"""The program's end of the inbox: what stands behind the cursors, in order of time."""
+"""The reader of the inbox: entries after the cursors, in order of time."""
 
 import fcntl
 import heapq
@@ -22,11 +22,11 @@ _AHEAD: Millis = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of a segment that nobody writes any more."""
+    """The end of a segment that has no writer any more."""
 
 
 class Entry(NamedTuple):
-    """What stands in a segment, and the offset where reading goes on after it."""
+    """A part of a segment, and the offset after it."""
 
     segment: str
     offset: int
@@ -44,15 +44,14 @@ def read(
     folder: Path, cursors: Mapping[str, int], until: Millis | None = None
 ) -> Iterator[Entry]:
     """
-    Yield what stands behind *cursors* in all segments, in the order it was received.
+    Yield the entries after *cursors* in all segments, in the order they were received.
 
-    Several receivers write at the same time, and an event may follow its
-    subscription in another's segment: segments are merged by time. With *until*,
-    what was received after it is left for the next time: it may depend on something
-    in a segment that was not there yet when reading began.
+    Several receivers write at the same time, and an event may follow its subscription in
+    another segment: segments are merged by time. Records received after *until* are left
+    for the next call: they may depend on a segment that did not exist when reading began.
 
-    The torn last line of a segment that is still written is left too; a dead
-    writer's is a BadLine whose offset stays before it.
+    An incomplete last line is left too while its writer runs; a dead writer's is a BadLine
+    whose offset is before it.
     """
     waiting = [(int(name[:13]), name) for name in reversed(list_segments(folder))]
     heap: list[tuple[Millis, str, Entry, Iterator[tuple[Millis, Entry]]]] = []

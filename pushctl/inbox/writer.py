@@ -1,4 +1,4 @@
-"""The receiver's end of the inbox: records appended, acknowledged when on disk."""
+"""The writer of the inbox: appends records, and returns when they are on disk."""
 
 import fcntl
 import os
@@ -27,10 +27,10 @@ class InboxFullError(PushctlError):
 
 class Writer:
     """
-    Appends records to a segment of its own. Made by each receiving process.
+    Appends records to a segment of its own; one for each receiving process.
 
-    ``append`` and ``write`` may be called from any thread; what one call brings becomes
-    durable together, so collect what queued up and call it once (group commit).
+    ``append`` and ``write`` may be called from any thread. One call syncs the disk once, so
+    collect waiting records and call it once for all (group commit).
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """
 The database: one SQLite file, opened by everything but the receiver.
 
-The only SQL of the program stands in this package, one file per noun.
+All SQL of the program is in this package, one file per noun.
 ``Store`` owns the connection; the nouns (``store.subscriptions``, ...) are views of it.
 """
 
@@ -114,7 +114,7 @@ class Store:
         self._lock_file: IO[bytes] | None = None
         self._depth = 0
         if create:
-            # Before SQLite does: the file and its log hold the power to reach people.
+            # Before SQLite does: the file and its log hold endpoints and keys.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         try:
             self.connection = sqlite3.connect(
@@ -201,8 +201,8 @@ class Store:
         self.connection.execute("RELEASE one")
 
     def _raise(self, error: sqlite3.DatabaseError) -> NoReturn:
-        """Raise what an error of SQLite's means to the person; a mistake in SQL as it is."""
-        # The low byte is the code, the rest says more (https://sqlite.org/rescode.html).
+        """Raise BusyError or ConfigError for an error of SQLite; a mistake in SQL as it is."""
+        # The low byte is the code, the rest refines it (https://sqlite.org/rescode.html).
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise BusyError(
@@ -216,7 +216,7 @@ class Store:
         ) from error
 
     def shrink_caches(self) -> None:
-        """Keep little in memory from now on: for work that meets each row once."""
+        """Use little memory from now on: for work that reads each row once."""
         if "audience" in self.__dict__:
             self.audience.close()
             del self.__dict__["audience"]
@@ -261,5 +261,5 @@ class Store:
                 upgrade.run(self.connection, self.path)
 
 
-# Each noun and its class; all of them are what ``Store`` declares above.
+# The class of each noun, as ``Store`` declares them above.
 _NOUNS: dict[str, str] = dict(Store.__annotations__)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Asked = Mapping[str, tuple[Expression, Iterable[int]]]
 Take = Callable[[sqlite3.Cursor], Sequence[Any]]
 
-SECONDS = 30.0  # a question to 300,000 subscribers takes one
+SECONDS = 30.0  # a query over 300,000 subscribers takes one
 PAGE = 2_000
 
 _READABLE: Mapping[str, frozenset[str]] = {
@@ -63,7 +63,7 @@ _COLUMNS = {
     "id": "s.public_id",
     "site": "(SELECT t.name FROM sites AS t WHERE t.id = s.site_id)",
 }
-# Names that somebody else gave: compared as they are, through their index.
+# Names of ids: compared exactly, so that their index serves.
 _EXACT = frozenset({"id", "alias", "site"})
 _OPERATORS = {op: op for op in ("=", "!=", "<", "<=", ">", ">=")}
 _HOLDS_FOR_NONE: Mapping[str, Callable[[int], bool]] = {
@@ -82,7 +82,7 @@ class Audience(Noun):
         self._deadline = 0.0
 
     def count(self, expression: Expression, now: Millis, *, any_state: bool = False) -> int:
-        """Return how many active subscriptions *expression* means."""
+        """Return how many active subscriptions match *expression*."""
         found = self._select("count(*)", expression, now, any_state=any_state)
         return int(found[0][0])
 
@@ -94,7 +94,7 @@ class Audience(Noun):
         limit: int | None = None,
         any_state: bool = False,
     ) -> Sequence[int]:
-        """Return the rows of active subscriptions, ascending; eight bytes each."""
+        """Return the ids of the matching subscriptions, ascending; eight bytes each."""
         return self._select(
             "s.id", expression, now, any_state=any_state, limit=limit, take=_collect_ids
         )
@@ -107,13 +107,13 @@ class Audience(Noun):
         *,
         any_state: bool = False,
     ) -> set[int]:
-        """Return which of a few *ids* (thousands at most) the expression means."""
+        """Return which of a few *ids* (thousands at most) match the expression."""
         return self.filter_each({"": (expression, ids)}, now, any_state=any_state)[""]
 
     def filter_each(
         self, asked: Asked, now: Millis, *, any_state: bool = False
     ) -> dict[str, set[int]]:
-        """Return which ids of each pair its expression means, in one statement."""
+        """Return which ids of each pair match its expression, by one statement."""
         found: dict[str, set[int]] = {name: set() for name in asked}
         if not asked:
             return found
@@ -136,7 +136,7 @@ class Audience(Noun):
         limit: int | None = None,
         any_state: bool = False,
     ) -> Iterator[Subscription]:
-        """Yield whom *expression* means, with tags that hold at *now*, a page at a time."""
+        """Yield the matching subscriptions, with the tags that are valid at *now*."""
         found = self.list_ids(expression, now, limit=limit, any_state=any_state)
         for start in range(0, len(found), PAGE):
             yield from self._store.subscriptions.get_many(found[start : start + PAGE], now)
@@ -234,12 +234,12 @@ def _authorize(
 
 
 class _Query:
-    """One question being written: its conditions as SQL, its values bound by number."""
+    """A query that is being built: its conditions as SQL, its values bound by number."""
 
     def __init__(self, now: Millis, *, few: bool) -> None:
         self.values: dict[str, Any] = {}
         self._now = now
-        self._few = few  # of a few people: look at each; of all: look at all rows once
+        self._few = few  # a few ids: one look-up for each; else one scan of all rows
 
     def bind(self, value: object) -> str:
         name = f"v{len(self.values)}"
@@ -290,7 +290,7 @@ class _Query:
     def _render_tag(self, tag: tree.Tag) -> str:
         try:
             folded = fields.fold(tag.name)
-        except InputError:  # no tag can be called so, hence nobody has it
+        except InputError:  # no tag can have this name
             return "0"
         tag_id = f"(SELECT g.id FROM tags AS g WHERE g.folded = {self.bind(folded)})"
         rows = f"""SELECT st.subscription_id FROM subscription_tags AS st
@@ -326,7 +326,7 @@ class _Query:
         return f"{folded} IN ({', '.join(map(self.bind, texts))})"
 
     def _render_language(self, value: str) -> str:
-        # "pt" is everybody who reads Portuguese; "pt-BR" is Brazil alone.
+        # "pt" matches every Portuguese; "pt-BR" matches Brazil alone.
         prefix = f"{folding.fold_field(languages.canonical(value) or value)}-"
         return f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bind(prefix)}"
 

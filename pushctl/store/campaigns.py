@@ -1,4 +1,4 @@
-"""Campaigns: what deliveries are counted under, and the message as it was when frozen."""
+"""Campaigns: they group deliveries, and hold a snapshot of the message."""
 
 import json
 import sqlite3
@@ -12,7 +12,7 @@ from pushctl.store.noun import Noun
 _FIELDS = tuple(field.name for field in fields(Campaign))
 _COLUMNS = ", ".join(_FIELDS)
 
-# What a campaign may turn into; a finished one runs again when somebody asks for it
+# The states from which a campaign may reach each state. A finished one may run again
 # (rows in doubt that are to be sent again), a cancelled one never.
 _BEFORE = {
     CampaignStatus.RUNNING: ("scheduled", "paused", "running", "finished"),
@@ -67,7 +67,7 @@ class Campaigns(Noun):
             return self.get(name)
 
     def get(self, name: str) -> Campaign:
-        """Return the campaign called *name*; NotFoundError says which names there are."""
+        """Return the campaign called *name*; NotFoundError lists the latest names."""
         sql = f"SELECT {_COLUMNS} FROM campaigns WHERE name = :name"  # noqa: S608
         row = self._read(sql, name=name).fetchone()
         if row is None:
@@ -90,7 +90,7 @@ class Campaigns(Noun):
         ]
 
     def find_unfinished(self, template: str, audience: str) -> str | None:
-        """Return the newest broadcast of this template to this audience that isn't over."""
+        """Return the newest unfinished broadcast of this template to this audience."""
         sql = """
             SELECT name FROM campaigns
              WHERE template = :template AND audience = :audience AND trigger IS NULL
@@ -101,7 +101,7 @@ class Campaigns(Noun):
         return None if row is None else str(row[0])
 
     def find_free_name(self, wanted: str) -> str:
-        """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that is taken."""
+        """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that exists."""
         sql = "SELECT 1 FROM campaigns WHERE name = :name"
         name, number = wanted, 1
         while self._read(sql, name=name).fetchone():
@@ -110,7 +110,7 @@ class Campaigns(Noun):
         return name
 
     def get_status(self, campaign: int) -> CampaignStatus:
-        """Return what another process may have changed meanwhile; cheap."""
+        """Return the status now: another process may have changed it."""
         sql = "SELECT status FROM campaigns WHERE id = :id"
         return CampaignStatus(self._read_value(sql, id=campaign))
 
@@ -122,7 +122,7 @@ class Campaigns(Noun):
         note: str | None = None,
         cause: Cause | None = None,
     ) -> bool:
-        """Move a campaign to *status* if it may go there; say whether it did."""
+        """Set the status if _BEFORE allows it; return whether it did."""
         before = _BEFORE[status]
         sql = f"""
             UPDATE campaigns
@@ -139,7 +139,7 @@ class Campaigns(Noun):
 
     def finish_if_done(self, campaign: int, now: Millis) -> bool:
         """
-        Call a broadcast finished when no row waits any more; say whether it is.
+        Finish a running broadcast that has no row left to send; return whether it did.
 
         A trigger's campaign never ends: its next row may come at any time.
         """

@@ -1,4 +1,4 @@
-"""Consents: which words somebody agreed to, when and on which page; only ever added to."""
+"""Consents: the text that a subscriber agreed to, when and on which page; append-only."""
 
 from pushctl.model import Millis
 from pushctl.store.noun import Noun
@@ -8,7 +8,7 @@ class Consents(Noun):
     def add(
         self, subscription: int, text: str, at: Millis, page: str | None, received: Millis
     ) -> bool:
-        """Keep a consent; False when the same one stands there already."""
+        """Add a consent; return False when the same one exists already."""
         sql = """
             INSERT OR IGNORE INTO consents (subscription_id, text, at, page, received_at)
             VALUES (:id, :text, :at, :page, :received)

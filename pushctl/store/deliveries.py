@@ -2,8 +2,8 @@
 Deliveries: the ledger. One row for each message and receiver, from plan to end.
 
 A row is claimed (``sending``, committed) before anything goes out, and gets its outcome
-after; what a crash leaves in ``sending`` is settled by ``jobs/delivery/recovery``. Rows are
-named tuples: a dataclass a row would cost more than the query.
+after; ``jobs/delivery/recovery`` settles what a crash leaves in ``sending``. Rows are named
+tuples: a dataclass for each row would cost more than the query.
 """
 
 import sqlite3
@@ -57,7 +57,7 @@ class AbandonedRow(NamedTuple):
 
 
 class ReleasedRow(NamedTuple):
-    """A claimed row that goes back unsent: its try doesn't count."""
+    """A claimed row that was not sent: its try does not count."""
 
     id: int
     next_attempt_at: Millis | None = None  # None: as soon as it is claimed
@@ -66,7 +66,7 @@ class ReleasedRow(NamedTuple):
 
 
 class FinishedRow(NamedTuple):
-    """What becomes of a claimed row: its end, or its next try."""
+    """The outcome of a claimed row, or its next try."""
 
     id: int
     status: str  # a DeliveryStatus
@@ -215,7 +215,7 @@ class Deliveries(Noun):
         )
 
     def release(self, rows: Iterable[ReleasedRow], now: Millis) -> None:
-        """Give claimed rows back that never went out."""
+        """Return claimed rows that were not sent to the plan."""
         sql = """
             UPDATE deliveries
                SET status = 'planned', attempts = attempts - 1, next_attempt_at = ?,
@@ -225,7 +225,7 @@ class Deliveries(Noun):
         self._write_each(sql, ((*row[1:], now, row.id) for row in rows))
 
     def load_claimed(self, campaign: int) -> dict[int, AbandonedRow]:
-        """Return what is known of the rows in ``sending``, by row."""
+        """Return the rows in ``sending``, by their ids."""
         sql = """
             SELECT d.id, d.attempts, d.expires_at, d.subscription_id, s.endpoint, s.key_id
               FROM deliveries AS d LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
@@ -244,11 +244,10 @@ class Deliveries(Noun):
 
     def list_due_campaigns(self, now: Millis) -> list[int]:
         """
-        Return the campaigns that somebody has to go on with.
+        Return the campaigns that have due rows or may have lost their process.
 
-        Those with rows that have become due, and those whose process died: planned rows
-        without a date, or rows in ``sending`` (whether their process is alive, the
-        campaign's lock tells), also where it was cancelled meanwhile.
+        A lost process leaves planned rows without a date, or rows in ``sending``, also in a
+        cancelled campaign. The campaign's lock shows whether a process is alive.
         """
         sql = """
             SELECT c.id FROM campaigns AS c
@@ -277,7 +276,7 @@ class Deliveries(Noun):
         return self._read(sql, campaign=campaign).fetchall()
 
     def cancel(self, campaign: int, now: Millis) -> int:
-        """Skip whatever is still planned; return how many rows that were."""
+        """Skip all planned rows; return how many."""
         sql = """
             UPDATE deliveries
                SET status = 'skipped', reason = 'cancelled', cause = 'cancelled',
@@ -305,7 +304,7 @@ _FRESH = f"""
      ORDER BY d.id LIMIT :limit
 """
 
-# The planner would rather look at every planned row of the campaign.
+# Without a hint the planner reads every planned row of the campaign.
 _IS_DUE = "deliveries AS d INDEXED BY deliveries_due"
 _WHEN_DUE = """
      WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.next_attempt_at <= :now

@@ -17,7 +17,7 @@ _RECORD = """
      WHERE s.id = :id
 """
 
-# Every table that points at a subscription; a test looks that none is missing.
+# Every table that references subscriptions; a test checks that none is missing.
 _SECTIONS = {
     "tags": """
         SELECT g.name, st.set_at, st.expires_at
@@ -68,14 +68,14 @@ _SECTIONS = {
 
 
 class Dossiers(Noun):
-    """Made where one is asked for, ``Dossiers(store)``: too rare to be an attribute."""
+    """Used as ``Dossiers(store)``: too rare to be an attribute of ``Store``."""
 
     def load_record(self, subscription: int) -> Mapping[str, Json]:
         """Return the subscription's own row; JSON columns are text, keys are bytes."""
         return next(self._read_dicts(_RECORD, id=subscription))
 
     def load_sections(self, subscription: int) -> Mapping[str, Rows]:
-        """Return what hangs on it, by kind, oldest first; JSON columns are text."""
+        """Return the rows that belong to it, by kind, oldest first; JSON columns are text."""
         return {
             name: list(self._read_dicts(sql, id=subscription))
             for name, sql in _SECTIONS.items()

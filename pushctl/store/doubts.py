@@ -22,7 +22,7 @@ class Doubts(Noun):
         yield from self._read_dicts(sql, campaign=campaign)
 
     def assume_sent(self, campaign: int | None, now: Millis) -> int:
-        """Count rows in doubt as accepted because a person says so; return how many."""
+        """Mark rows in doubt as accepted, by hand; return how many."""
         sql = """
             UPDATE deliveries
                SET status = 'accepted', reason = 'assumed sent', cause = 'by_hand',
@@ -35,9 +35,9 @@ class Doubts(Noun):
 
     def send_again(self, campaign: int, now: Millis) -> int:
         """
-        Plan a campaign's rows in doubt anew because a person says so; return how many.
+        Plan a campaign's rows in doubt again, by hand; return how many.
 
-        Those whose time is over stay in doubt: they would expire, and may have arrived.
+        Expired ones stay in doubt: they may have arrived.
         """
         sql = """
             UPDATE deliveries

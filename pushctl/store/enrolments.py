@@ -1,8 +1,8 @@
 """
-Enrolments: each way of a subscription through a trigger, and why it went as it went.
+Enrolments: the progress of subscriptions through triggers, and the decisions about it.
 
-``decisions`` is append-only: one row for each thing decided. What an enrolment is now
-stands in its own row; both change in one transaction.
+``decisions`` is append-only. The present state of an enrolment is in its own row; both
+change in one transaction.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ Cause = tuple[str, int, str]  # trigger, subscription, occurrence
 
 class Enrolments(Noun):
     def list_due(self, now: Millis, limit: int, skip: Collection[str] = ()) -> list[Enrolment]:
-        """Return up to *limit* active enrolments to look at, the longest due first."""
+        """Return up to *limit* active enrolments that are due, the longest due first."""
         sql = f"""
             SELECT {_COLUMNS} FROM enrolments AS e
              WHERE e.state = 'active' AND e.next_at <= :now
@@ -62,7 +62,7 @@ class Enrolments(Noun):
         return set(self._read(sql, asked=as_json(asked)))
 
     def get_many(self, ids: Iterable[int]) -> dict[int, Enrolment]:
-        """Return enrolments by their rows; what does not exist is left out."""
+        """Return the enrolments that exist, by id."""
         sql = f"""
             SELECT {_COLUMNS} FROM enrolments AS e
              WHERE e.id IN (SELECT value FROM json_each(:ids))
@@ -136,8 +136,9 @@ class Enrolments(Noun):
 
     def list_shown(self, after: int) -> tuple[int, list[tuple[int, int, Millis]]]:
         """
-        Return the newest report behind row *after*, and what was shown of whose step:
-        (enrolment, step, time).
+        Return the id of the newest report, and the first "shown" of each step since *after*.
+
+        The latter as (enrolment, step, time).
         """
         sql = """
             SELECT d.enrolment_id, c.step, min(i.at)
@@ -151,7 +152,7 @@ class Enrolments(Noun):
         return last, self._read(sql, after=after, last=last).fetchall()
 
     def list_accepted(self, triggers: Iterable[str]) -> list[tuple[int, int, Millis]]:
-        """Return (enrolment, step, time) of messages that were taken since it was looked."""
+        """Return (enrolment, step, time) of accepted messages not yet noted in enrolments."""
         sql = """
             SELECT e.id, e.sent, d.changed_at
               FROM enrolments AS e
@@ -166,7 +167,7 @@ class Enrolments(Noun):
         return self._read(sql, triggers=as_json(triggers)).fetchall()
 
     def load_contexts(self, ids: Collection[int]) -> dict[int, Mapping[str, Json]]:
-        """Return what each enrolment's messages may speak of: cart, event, promo, ..."""
+        """Return the context of each enrolment, for its messages: cart, event, ..."""
         sql = """
             SELECT id, context FROM enrolments
              WHERE id IN (SELECT value FROM json_each(:ids))
@@ -201,7 +202,7 @@ class Enrolments(Noun):
         return self._insert(sql, **values)
 
     def save(self, enrolments: Iterable[tuple[Enrolment, str]], now: Millis) -> None:
-        """Write what enrolments have become, each with the reason."""
+        """Update enrolments, each with the reason."""
         sql = """
             UPDATE enrolments
                SET occurrence = :occurrence, state = :state, step = :step, sent = :sent,
@@ -236,7 +237,7 @@ class Enrolments(Noun):
         self._write_each(sql, ((*message, now) for message in messages))
 
     def withdraw(self, rows: Iterable[tuple[int, str]], now: Millis) -> None:
-        """Skip what enrolments still have planned: (enrolment, reason)."""
+        """Skip the planned messages of (enrolment, reason)."""
         sql = """
             UPDATE deliveries
                SET status = 'skipped', reason = :reason, cause = 'enrolment_ended',

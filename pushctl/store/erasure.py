@@ -1,4 +1,4 @@
-"""Erasure: a person leaves every table; the figures of campaigns stay."""
+"""Erasure: a person is removed from every table; the figures of campaigns stay."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _WHO = "IN (SELECT value FROM json_each(:ids))"
 
 @dataclass(frozen=True)
 class Traces:
-    """What the database holds of somebody."""
+    """How many rows of each kind belong to a person."""
 
     subscriptions: int
     tags: int
@@ -23,7 +23,6 @@ class Traces:
 
 class Erasure(Noun):
     def count_traces(self, ids: Sequence[int]) -> Traces:
-        """Return how much the database holds of these subscriptions."""
         sql = f"""
             SELECT (SELECT count(*) FROM subscriptions WHERE id {_WHO}),
                    (SELECT count(*) FROM subscription_tags WHERE subscription_id {_WHO}),
@@ -48,17 +47,16 @@ class Erasure(Noun):
         return {one for (one,) in self._read(sql, ids=as_json(ids))}
 
     def list_deliveries(self, ids: Sequence[int]) -> set[int]:
-        """Return the deliveries of these subscriptions: reports name people by them."""
+        """Return the deliveries of these subscriptions: reports carry their ids."""
         sql = f"SELECT id FROM deliveries WHERE subscription_id {_WHO}"  # noqa: S608
         return {row for (row,) in self._read(sql, ids=as_json(ids))}
 
     def erase(self, ids: Sequence[int], now: Millis) -> None:
         """
-        Delete these subscriptions with all that hangs on them.
+        Delete these subscriptions and all rows that belong to them.
 
-        Deliveries lose their subscription and the address of the stored message, and
-        keep what campaigns are counted by; what was still planned is skipped. A tag that
-        nobody else has goes too: its name may tell who had it.
+        Deliveries stay for the figures, without subscription and location; planned ones are
+        skipped. A tag without other holders is deleted too: its name may identify a person.
         """
         skip = f"""
             UPDATE deliveries
@@ -81,7 +79,7 @@ class Erasure(Noun):
             self._write_each(DROP_UNUSED, had)
 
     def remove_alias(self, alias: str) -> None:
-        """Take an alias out of the audiences that campaigns were sent to."""
+        """Replace an alias in the stored audiences of campaigns."""
         sql = """
             UPDATE campaigns
                SET audience = replace(replace(audience, :single, '''forgotten'''),

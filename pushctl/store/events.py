@@ -1,4 +1,4 @@
-"""Events: what people did. Rows are only ever added, each once."""
+"""Events: actions of subscribers. Append-only; each event is stored once."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -8,20 +8,17 @@ import orjson
 from pushctl.model import Json, Millis
 from pushctl.store.noun import Noun, as_json
 
-# What follows the row of a subscription in the key of its first event, which whoever comes
-# by the receiver gets.
+# The dedupe key of a subscription's first event ends so, if it came through the receiver.
 ARRIVAL = ":pushctl:subscribed"
 
 EVER: Millis = 2**62  # later than any time, behind any row
 
 
 class Event(NamedTuple):
-    """One thing that a person did."""
-
     subscription: int
     name: str
     at: Millis  # when it happened
-    received_at: Millis  # when we heard of it
+    received_at: Millis
     properties: Mapping[str, Json]
     dedupe_key: str  # a second event with the same key is the same event
 

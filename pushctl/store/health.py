@@ -1,8 +1,8 @@
 """
-What sending teaches about subscriptions: those that fail, and those that work again.
+Health of subscriptions, as sending finds it: failing, gone, working again.
 
-A refusal is never a reason to delete at once. It puts a subscription aside for a day;
-three failures over a week or more make it gone, softly.
+A refusal quarantines a subscription for a day. Three failures over a week or more make it
+gone, which a new registration undoes.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ FAILING_FOR: Millis = 7 * DAY
 # Whether the subscription s is reached by the push service :origin.
 _AT_ORIGIN = "s.endpoint >= :origin || '/' AND s.endpoint < :origin || '0'"
 
-# Whether the subscription s came by itself, through the receiver, and has never taken a
-# message: all that a stranger who makes one up can get.
+# Whether the subscription s came through the receiver and has never accepted a message:
+# an invented subscription gets no further.
 _NEWCOMER = f"""
     s.verified_at IS NULL
     AND EXISTS (SELECT 1 FROM events AS e WHERE e.dedupe_key = s.id || '{ARRIVAL}')
@@ -31,7 +31,7 @@ _NEWCOMER = f"""
 
 class Health(Noun):
     def mark_gone(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
-        """Put (subscription, reason) away; whoever unsubscribed meanwhile stays so."""
+        """Mark (subscription, reason) as gone; unsubscribed ones stay unsubscribed."""
         change = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
             SELECT id, 'gone', :reason, :now FROM subscriptions
@@ -44,7 +44,7 @@ class Health(Noun):
         self._change(change, update, subscriptions, now)
 
     def count_newcomers(self, subscriptions: Sequence[int]) -> int:
-        """Return how many came by themselves and have never taken a message."""
+        """Return how many came through the receiver and never accepted a message."""
         sql = f"""
             SELECT count(*) FROM subscriptions AS s
              WHERE s.id IN (SELECT value FROM json_each(:ids)) AND {_NEWCOMER}
@@ -53,9 +53,9 @@ class Health(Noun):
 
     def count_takers(self, campaign: int, origin: str, most: int) -> int:
         """
-        Return how many who took *campaign*'s message took another before; *most* at most.
+        Count subscriptions that accepted *campaign*'s message and an earlier one.
 
-        Looks at the last 1,000 who took it.
+        Reads the last 1,000 that accepted it; returns *most* at most.
         """
         sql = f"""
             SELECT count(*) FROM (
@@ -73,7 +73,7 @@ class Health(Noun):
         return int(self._read_value(sql, campaign=campaign, origin=origin, most=most))
 
     def mark_failed(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
-        """Put (subscription, reason) aside; gone at the third failure over a week."""
+        """Quarantine (subscription, reason); gone at the third failure over a week."""
         becomes = f"""
             CASE WHEN failures + 1 >= {FAILURES}
                       AND :now - coalesce(failing_since, :now) >= {FAILING_FOR}
@@ -101,23 +101,23 @@ class Health(Noun):
             self._write_each(update, values)
 
     def clear_failures(self, subscriptions: Sequence[int]) -> None:
-        """Forget the failures of subscriptions that have just taken a message."""
+        """Reset the failures of subscriptions that accepted a message."""
         sql = "UPDATE subscriptions SET failures = 0, failing_since = NULL WHERE id = ?"
         self._write_each(sql, ((one,) for one in subscriptions))
 
     def mark_small_payload(self, subscriptions: Sequence[int]) -> None:
-        """Remember whose push service refused the full size (413)."""
+        """Note that the push service refused a message of full size (413)."""
         sql = "UPDATE subscriptions SET small_payload = 1 WHERE id = ?"
         self._write_each(sql, ((one,) for one in subscriptions))
 
     def reactivate(self, now: Millis) -> int:
-        """Make subscriptions active that have been aside for a day; return how many."""
+        """Activate subscriptions quarantined for a day; return how many."""
         change = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
             SELECT id, 'revived', 'tried again', :now FROM subscriptions
              WHERE state = 'quarantined' AND state_at <= :before
         """
-        # The failures stay: they are what makes a third one count.
+        # The failures stay: a third one must still count as such.
         update = """
             UPDATE subscriptions SET state = 'active', state_reason = NULL, state_at = :now
              WHERE state = 'quarantined' AND state_at <= :before
@@ -134,9 +134,8 @@ class Health(Noun):
         """
         Return the share of *origin*'s subscriptions found gone before *campaign*.
 
-        Looks at the last 50,000 rows of the others; None where it was never met. Those that
-        came back, were spared because they were too many, or could have been made up, prove
-        nothing.
+        Reads the last 50,000 rows of other campaigns; None where it has none there.
+        Subscriptions that came back, were spared as too many, or may be invented do not count.
         """
         sql = f"""
             SELECT avg(d.status = 'gone' AND s.state = 'gone'
@@ -159,9 +158,9 @@ class Health(Noun):
         self, campaign: int, origin: str, since: Millis, until: Millis
     ) -> tuple[list[int], int]:
         """
-        Return whom of *origin* the campaign found gone in that time; how many accepted.
+        Return the subscriptions of *origin* found gone in that time, and how many accepted.
 
-        Looks at the last 5,000 that are gone, and at those accepted since the first of them.
+        Reads the last 5,000 that are gone, and those accepted since the first of them.
         """
         gone = _ANSWERED.format(columns="s.id, d.id", status="gone", limit=5_000)
         accepted = _ANSWERED.format(columns="count(*)", status="accepted", limit=25_000)
@@ -173,7 +172,7 @@ class Health(Noun):
         return [subscription for subscription, _ in found], count
 
     def list_gone(self, campaign: int, origin: str, since: Millis = 0) -> list[int]:
-        """Return the subscriptions of *origin* that are gone since *campaign* was told so."""
+        """Return the subscriptions of *origin* that *campaign* found gone and still are."""
         sql = f"""
             SELECT s.id FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
              WHERE d.campaign_id = :campaign AND d.status = 'gone' AND d.changed_at >= :since
@@ -185,9 +184,9 @@ class Health(Noun):
 
     def list_spared(self, campaign: int) -> list[int]:
         """
-        Return the subscriptions gone for *campaign* and active because too many were gone.
+        Return the subscriptions that *campaign* found gone and that were spared as too many.
 
-        Those that came back by themselves since then aren't among them.
+        Those that came back by themselves since then are excluded.
         """
         sql = """
             SELECT d.subscription_id

@@ -1,4 +1,4 @@
-"""Histories: what was decided and sent, read back for people."""
+"""Histories: past decisions, messages and events, for reports to people."""
 
 from collections.abc import Iterable, Iterator
 
@@ -16,7 +16,7 @@ class Histories(Noun):
     def list_decisions(
         self, subscription: int, trigger: str | None = None
     ) -> Iterator[Decision]:
-        """Yield what was decided about a subscription, oldest first."""
+        """Yield the decisions about a subscription, oldest first."""
         sql = """
             SELECT trigger, subscription_id, enrolment_id, kind, step, at, until, reason
               FROM decisions
@@ -47,7 +47,7 @@ class Histories(Noun):
         return dict(self._read(sql))
 
     def list_entered(self, trigger: str, since: Millis, note: str) -> Iterator[dict[str, Json]]:
-        """Yield who entered *trigger* since then, newest first; *note* a path in attributes."""
+        """Yield the enrolments in *trigger* since then, newest first; *note*: a path."""
         sql = """
             SELECT s.public_id, s.alias, e.state, e.sent, e.entered_at, e.context,
                    s.attributes ->> :note AS note

@@ -1,8 +1,8 @@
 """
-Is there anything to do? Asked every minute, answered from sqlite3 alone.
+Finds out whether a sweep has anything to do; cron asks every minute.
 
-Nothing but the standard library is loaded, the file is only read, and every question
-is one look at an index: a base of millions costs what one of ten does.
+Only the standard library is loaded, the file is only read, and every condition is one
+look-up in an index: the cost does not grow with the database.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ CONFIG_KEY = "sweep.config"
 NEXT_SCAN_KEY = "sweep.next_scan"
 
 # True where a sweep has something to do. Enrolments of paused triggers wait without end, so
-# they are looked at one by one only when something is paused.
+# they are read one by one only when something is paused.
 _BUSY = """
     SELECT NOT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep.config' AND value = :config)
         OR NOT EXISTS (SELECT 1 FROM meta
@@ -53,8 +53,8 @@ _BUSY = """
 """
 
 
-# A clock that leaps further than this is wrong, or the machine slept for very long:
-# somebody must say that it is right before messages go out by it.
+# A clock that leaps further is wrong, or the machine was off for long: a person must
+# confirm it before messages go out.
 BACKWARD = HOUR
 FORWARD = 7 * DAY
 
@@ -68,18 +68,18 @@ def read_last_sweep(lock: Path) -> int | None:
 
 
 def is_clock_plausible(lock: Path, now: int) -> bool:
-    """Say whether *now* may follow the last sweep; False before the first one."""
+    """Return whether *now* may follow the last sweep; False before the first one."""
     before = read_last_sweep(lock)
     return before is not None and -BACKWARD <= now - before <= FORWARD
 
 
 def record_sweep(lock: Path, now: int) -> None:
-    """Remember when a sweep ended, in the time of its lock file."""
+    """Store when a sweep ended, as the time of its lock file."""
     os.utime(lock, ns=(now * 1_000_000, now * 1_000_000))
 
 
 def compute_fingerprint(file: Path) -> str:
-    """Return what changes whenever pushctl.toml does."""
+    """Return a hash of pushctl.toml."""
     return hashlib.sha256(file.read_bytes()).hexdigest()[:32]
 
 
@@ -87,7 +87,7 @@ def is_idle(
     database: Path, inbox: Path, file: Path, migrations: Iterable[str], now: int
 ) -> bool:
     """
-    Say whether a sweep would find nothing; False wherever that isn't certain.
+    Return whether a sweep would find nothing to do; False where that is uncertain.
 
     *file* is pushctl.toml, *migrations* the names that this build knows.
     """
@@ -114,7 +114,7 @@ def _is_migrated(connection: sqlite3.Connection, migrations: Iterable[str]) -> b
 
 
 def is_drained(connection: sqlite3.Connection, inbox: Path) -> bool:
-    """Say whether no segment holds more than was read of it."""
+    """Return whether every segment was read to its end."""
     read = dict(connection.execute("SELECT segment, offset FROM inbox_cursors").fetchall())
     return all(
         segment.stat().st_size <= read.get(segment.name, 0) for segment in inbox.glob("*.seg")

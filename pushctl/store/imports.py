@@ -16,7 +16,7 @@ _AT_ONCE = 900
 
 
 class Row(NamedTuple):
-    """One subscriber as a file tells it; None is untold and changes nothing."""
+    """A subscriber in a file; None changes nothing."""
 
     endpoint_hash: bytes
     endpoint: str
@@ -41,7 +41,7 @@ class Row(NamedTuple):
 
 
 class Upserted(NamedTuple):
-    """What became of a batch: how many, and which rows were refused and why."""
+    """The result of a batch."""
 
     added: int
     updated: int
@@ -65,8 +65,8 @@ class Imports(Noun):
         """
         Add or update *rows* in one transaction.
 
-        An endpoint that is known with other keys, or of another site, is refused and
-        stays as it is. Who was gone comes back; who unsubscribed does not.
+        Refuses an endpoint that exists with other keys or for another site. Gone
+        subscriptions become active again, unsubscribed ones do not.
         """
         with self._store.write() as connection:
             known = self._load_known(connection, rows)

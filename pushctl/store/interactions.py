@@ -1,4 +1,4 @@
-"""Interactions: what a browser reported about a message. Rows are only ever added."""
+"""Interactions: reports of browsers about messages. Append-only."""
 
 from typing import NamedTuple
 
@@ -17,15 +17,13 @@ class Interaction(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a report is about."""
-
     subscription: int | None  # None: the person was forgotten
-    sent_at: Millis  # nobody saw it before
+    sent_at: Millis
 
 
 class Interactions(Noun):
     def get_subject(self, delivery: int) -> Subject | None:
-        """Return what a report on a delivery is about, or None without such a row."""
+        """Return the subject of a report on a delivery, None where there is no such row."""
         sql = "SELECT subscription_id, changed_at FROM deliveries WHERE id = :id"
         row = self._read(sql, id=delivery).fetchone()
         return None if row is None else Subject._make(row)
@@ -34,9 +32,8 @@ class Interactions(Noun):
         """
         Write a report; return whether it is new.
 
-        A report proves that the message arrived: a delivery in doubt is accepted then, so is
-        one whose process died before it could write the answer down, and one that waits to
-        be sent again because its push service had said no.
+        A report proves that the message arrived. So the delivery becomes accepted, if it was
+        in doubt, in sending (its process died) or planned (it waited for another try).
         """
         sql = """
             INSERT INTO interactions (delivery_id, kind, action, at, dedupe_key)

@@ -1,4 +1,4 @@
-"""Meta: what the database knows about itself, as names and texts."""
+"""Meta: properties of the database and cursors, as texts by key."""
 
 from pushctl.store.noun import Noun
 

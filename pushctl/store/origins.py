@@ -1,4 +1,4 @@
-"""Push services as the last runs met them: who asked us to wait, and how long."""
+"""Origins of push services: their pauses and rates, as the last runs found them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from pushctl.model import Millis
 from pushctl.rules.units import HOUR
 from pushctl.store.noun import Noun
 
-# What a push service may ask for, at most (rules/delivery/retry), and a little.
+# The longest pause that a push service may ask for (rules/delivery/retry), and a margin.
 LONGEST: Millis = 25 * HOUR
 
 
@@ -39,10 +39,10 @@ class Origins(Noun):
         now: Millis,
     ) -> None:
         """
-        Remember that *origin* waits, and at which pace it goes on.
+        Save the pause and the rate of *origin*.
 
-        Of two campaigns at once, or two keys, the longer pause holds, unless it is one of a
-        clock that leapt; a pace is kept for an hour.
+        The longer pause of two campaigns or keys wins, unless a clock leap caused it; a rate
+        is kept for an hour.
         """
         sql = """
             INSERT INTO origins (origin, paused_until, reason, rate, changed_at, probing)
@@ -67,7 +67,7 @@ class Origins(Noun):
         )
 
     def mark_accepting(self, lanes: Iterable[tuple[str, str]], now: Millis) -> None:
-        """Remember that these (origin, key) have accepted something; exact to the hour."""
+        """Note that these (origin, key) have accepted something; exact to the hour."""
         known = self.list_accepting(now - HOUR, now)
         rows = [(*lane, now) for lane in lanes if lane not in known]
         if rows:

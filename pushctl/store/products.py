@@ -1,4 +1,4 @@
-"""Products as last told, and who looked at which."""
+"""Products: their last known data, and which subscriptions viewed them."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -10,8 +10,6 @@ from pushctl.store.noun import Noun, as_json
 
 
 class StoredProduct(NamedTuple):
-    """What was last told of a product."""
-
     price: float | None
     available: int | None
     about: Mapping[str, Json]  # name, url, image, line, currency
@@ -21,7 +19,7 @@ class Products(Noun):
     def add_interest(
         self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
     ) -> None:
-        """Note that people looked at products."""
+        """Note that subscriptions viewed products."""
         sql = """
             INSERT INTO interests (product, subscription_id, at) VALUES (?, ?, ?)
             ON CONFLICT DO UPDATE SET at = max(at, excluded.at)
@@ -32,7 +30,7 @@ class Products(Noun):
     def remove_interest(
         self, products: Sequence[str], subscriptions: Sequence[int], at: Millis
     ) -> None:
-        """Forget that these people looked at *products* before *at*: they have them now."""
+        """Delete the interest in *products* up to *at*: they were bought."""
         sql = """
             DELETE FROM interests
              WHERE product IN (SELECT value FROM json_each(:products)) AND at <= :at
@@ -41,7 +39,7 @@ class Products(Noun):
         self._write(sql, products=as_json(products), people=as_json(subscriptions), at=at)
 
     def list_interested(self, product: str, site_id: int, since: Millis) -> list[int]:
-        """Return the active subscriptions of a site that looked at *product* since then."""
+        """Return the active subscriptions of a site that viewed *product* since then."""
         sql = """
             SELECT i.subscription_id FROM interests AS i
               JOIN subscriptions AS s ON s.id = i.subscription_id
@@ -51,7 +49,6 @@ class Products(Noun):
         return [row for (row,) in self._read(sql, product=product, site=site_id, since=since)]
 
     def get(self, site_id: int, product: str) -> StoredProduct | None:
-        """Return what was last told of a product, or None."""
         sql = "SELECT price, available, about FROM products WHERE site_id = :site AND id = :id"
         row = self._read(sql, site=site_id, id=product).fetchone()
         return None if row is None else StoredProduct(row[0], row[1], orjson.loads(row[2]))

@@ -1,8 +1,8 @@
 """
-What is let go once nobody can need it any more; subscriptions and figures stay.
+Deletes rows that are no longer needed; subscriptions and figures stay.
 
-Looked for without a lock and deleted in small transactions: a broadcast that runs beside
-it must not wait for the millions of rows of a busy day.
+Rows are read without a lock and deleted in small transactions: a broadcast that runs
+meanwhile must not wait for millions of rows.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -14,10 +14,10 @@ from pushctl.store.tags import DROP_UNUSED, UNUSED
 
 _CHUNK = 5_000
 
-# What to look for, and what to do with each row of it.
+# A query for old rows, and the statement for each of them.
 _STATEMENTS = (
     ("SELECT id FROM decisions WHERE at < :before", "DELETE FROM decisions WHERE id = ?"),
-    # A trigger that writes to each person once must know them for ever, and no more.
+    # A trigger that enrols each person once needs the enrolments for ever, without context.
     (
         """
         SELECT id FROM enrolments
@@ -42,7 +42,7 @@ _STATEMENTS = (
         "SELECT trigger, item, at FROM feed_items WHERE at < :before",
         "DELETE FROM feed_items WHERE trigger = ? AND item = ? AND at = ?",
     ),
-    # Tags that nobody has, but for the first thousand names: those are a shop's own.
+    # Unused tags, but for the first thousand: those are a shop's own.
     (
         f"SELECT id FROM tags WHERE {UNUSED} ORDER BY id LIMIT -1 OFFSET 1000",  # noqa: S608
         DROP_UNUSED,
@@ -54,9 +54,9 @@ _STATEMENTS = (
 class Pruning(Noun):
     def run(self, before: Millis, once: Collection[str] = ()) -> int:
         """
-        Delete what ended before *before*; return how many rows that concerned.
+        Delete what ended before *before*; return how many rows changed.
 
-        Of triggers in *once* the bare enrolments stay: nobody is written to again.
+        Enrolments in the triggers *once* stay, without their contexts.
         """
         count = self._delete("DELETE FROM prompt_counts WHERE day < ?", [(before,)])
         for wanted, each in _STATEMENTS:
@@ -74,10 +74,9 @@ class Pruning(Noun):
 
     def _list_old_events(self, before: Millis) -> Iterator[tuple[int]]:
         """
-        Yield the rows of old events, but the last: its number tells how far was read.
+        Yield the ids of old events, but for the last: the sweep's cursor refers to it.
 
-        They have no index by time and come in its order, near enough: what a receiver
-        handed in late goes a few days later.
+        They have no index by time, but nearly its order; a late one is deleted later.
         """
         sql = """
             SELECT id, received_at FROM events

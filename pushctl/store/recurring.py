@@ -1,4 +1,4 @@
-"""Recurring: what is sent again and again; each occurrence becomes a campaign."""
+"""Recurring broadcasts; each occurrence becomes a campaign."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,8 +14,6 @@ _COLUMNS = "id, name, said, rule, starts, wish, created_at, next_at, note"
 
 
 class Series(NamedTuple):
-    """One wish to send again and again."""
-
     id: int
     name: str
     said: str  # as typed: "monday 09:00"
@@ -24,7 +22,7 @@ class Series(NamedTuple):
     wish: Mapping[str, Json]
     created_at: Millis
     next_at: Millis | None  # None: over
-    note: str | None  # what became of the last one, where it was no campaign
+    note: str | None  # why the last occurrence made no campaign
 
 
 class Recurring(Noun):
@@ -39,7 +37,7 @@ class Recurring(Noun):
         now: Millis,
         next_at: Millis,
     ) -> None:
-        """Write a series; UsageError when one of this name goes on already."""
+        """Write a series; raises UsageError when an active one has this name."""
         sql = """
             INSERT INTO recurring (name, said, rule, starts, wish, created_at, next_at)
             VALUES (:name, :said, :rule, :starts, :wish, :now, :next_at)
@@ -66,7 +64,7 @@ class Recurring(Noun):
             )
 
     def list_all(self) -> list[Series]:
-        """Return what goes on, the next due first."""
+        """Return the series that go on, the next due first."""
         return self._list("next_at IS NOT NULL")
 
     def list_due(self, now: Millis) -> list[Series]:
@@ -81,7 +79,7 @@ class Recurring(Noun):
         return found[0]
 
     def reschedule(self, series: int, next_at: Millis | None, note: str | None) -> None:
-        """Say when the next one is due (None: never again), and what became of the last."""
+        """Set when the next one is due (None: never again), and the note."""
         sql = "UPDATE recurring SET next_at = :next_at, note = :note WHERE id = :id"
         self._write(sql, id=series, next_at=next_at, note=note)
 

@@ -1,8 +1,7 @@
 """
-Figures: each one a query over rows, none a counter that could drift from them.
+Figures: each is a query over rows, none a stored counter.
 
-Counts are asked for by the names of the figures that need them (rules/figures); what no
-name needs is not read.
+Counts are requested by the names of the figures (rules/figures); others are not read.
 """
 
 from collections import Counter
@@ -31,8 +30,8 @@ _LEDGER = {
     "planned": "count(*)",
     "waiting": "sum(d.status IN ('planned', 'sending'))",
 }
-# Counts of what browsers reported, over interactions. A click or a closing proves that
-# the message was shown, also where its "shown" got lost on the way.
+# Counts of reports, over interactions. A click or a closing proves that the message was
+# shown, also where its "shown" got lost.
 _REACTIONS = {
     "shown": "count(DISTINCT i.delivery_id)",
     "clicked": "count(DISTINCT iif(i.kind = 'clicked', i.delivery_id, NULL))",
@@ -107,12 +106,11 @@ class Reports(Noun):
         self, since: Millis, site: int | None = None
     ) -> Iterator[tuple[Millis, str, int]]:
         """
-        Yield (quarter of an hour, figure, count) of who came and went.
+        Yield (quarter of an hour, figure, count) of subscriptions won and lost.
 
-        The figure is new, shown (of the new, who has shown a message since), back,
-        unsubscribed, gone or quarantined. A loss counts where an active subscription was
-        lost, so nobody is lost twice. No time zone is off by
-        anything but whole quarters: the caller adds these up to local days.
+        The figure is new, shown (new ones that have shown a message since), back,
+        unsubscribed, gone or quarantined. Only a loss of an active subscription counts.
+        Time zones differ by whole quarters: the caller adds these up to local days.
         """
         sql = """
             WITH steps AS (

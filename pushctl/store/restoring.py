@@ -1,4 +1,4 @@
-"""After a restore: what may have gone out since the backup is put aside, not sent again."""
+"""After a restore: messages that may have gone out since the backup are held back."""
 
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,9 @@ REASON = "the database was restored: it may have gone out after the backup"
 
 def hold_back(store: "Store", now: Millis) -> int:
     """
-    Put every message that waits into doubt; return how many that were.
+    Mark every waiting message as in doubt; return how many.
 
-    Events that no sweep has looked at begin nothing: one may have, after the backup.
+    Events that no sweep has read start nothing: a sweep after the backup may have.
     """
     messages = """
         UPDATE deliveries

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Waiting(NamedTuple):
-    """A planned message of a trigger's step, and where its receiver's clock stands."""
+    """A planned message of a trigger's step, with the subscriber's time zone."""
 
     delivery: int
     enrolment: int
@@ -28,7 +28,7 @@ class Schedules(Noun):
         self.recurring = Recurring(store)
 
     def withhold(self, subscription: int, until: Millis, reason: str, now: Millis) -> int:
-        """Skip what broadcasts still plan for somebody before *until*; return how many."""
+        """Skip a subscription's planned broadcasts before *until*; return how many."""
         sql = """
             UPDATE deliveries
                SET status = 'skipped', reason = :reason, cause = 'paused_by_subscriber',
@@ -69,7 +69,7 @@ class Schedules(Noun):
         return [Waiting._make(row) for row in self._read(sql, campaign=campaign, now=now)]
 
     def postpone(self, rows: Iterable[tuple[Millis, str, Millis, int]]) -> None:
-        """Put planned messages off to the end of quiet hours: (when, reason, now, row)."""
+        """Postpone planned messages to the end of quiet hours: (when, reason, now, row)."""
         sql = """
             UPDATE deliveries
                SET next_attempt_at = ?, reason = ?, cause = 'quiet_hours', changed_at = ?

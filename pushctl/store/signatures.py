@@ -1,8 +1,8 @@
 """
-Signatures that were taken: a change that is sent once more is not made once more.
+Used signatures: a request that is sent again changes nothing.
 
-A signature is good for five minutes on either side of its time, so whoever catches a
-request could otherwise send it again: an unsubscription after the person came back.
+A signature is valid for five minutes on either side of its time. Without this an attacker
+could repeat a request in that time: an unsubscription after the person came back.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ KEPT: Millis = 2 * DAY
 
 class Signatures(Noun):
     def take(self, endpoint_hash: bytes, signature: str, at: Millis) -> bool:
-        """Note a signature that holds; False when it was taken before."""
+        """Note a valid signature; return False when it was used before."""
         sql = "INSERT OR IGNORE INTO seen_signatures (digest, at) VALUES (:digest, :at)"
         digest = hashlib.sha256(endpoint_hash + signature.encode()).digest()[:16]
         return self._write(sql, digest=digest, at=at) == 1
 
     def prune(self, now: Millis) -> int:
-        """Forget those that are too old to be sent again; return how many."""
+        """Delete those that are too old to be accepted; return how many."""
         sql = "DELETE FROM seen_signatures WHERE at < :before"
         return self._write(sql, before=now - KEPT)

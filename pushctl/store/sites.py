@@ -1,4 +1,4 @@
-"""Sites: the rows that pushctl.toml's sites stand for."""
+"""Sites: the rows of the sites in pushctl.toml."""
 
 from collections.abc import Mapping
 

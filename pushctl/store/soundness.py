@@ -1,4 +1,4 @@
-"""What a check wants to know of the database: is it whole, and whose are its keys?"""
+"""Checks of the database: damage in the file, and VAPID keys in use."""
 
 import sqlite3
 from collections.abc import Collection
@@ -11,7 +11,7 @@ WAL_RESET_MENDED = (3, 51, 3)
 
 class Soundness(Noun):
     def find_damage(self) -> list[str]:
-        """Return what SQLite finds broken in the file; nothing when it is whole."""
+        """Return what SQLite finds damaged in the file."""
         found = self._read("PRAGMA quick_check(10)").fetchall()
         broken = [str(text) for (text,) in found if text != "ok"]
         orphans = self._read("PRAGMA foreign_key_check").fetchmany(10)

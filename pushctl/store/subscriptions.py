@@ -1,8 +1,8 @@
 """
-Subscriptions: who can be reached, and what became of them.
+Subscriptions: their state and its history.
 
-State stands in the row, what happened in ``subscription_changes``: kind is the new
-state's name, or ``revived`` (active again) or ``moved`` (a new endpoint).
+The state is in the row, the history in ``subscription_changes``: kind is the new state's
+name, or ``revived`` (active again) or ``moved`` (a new endpoint).
 """
 
 import secrets
@@ -33,12 +33,12 @@ _SELECT = """
 # In the order of _SELECT.
 _FIELDS = tuple(field.name for field in fields(Subscription))
 
-# What a browser, an import or the shop may tell about a subscription.
+# The columns that a browser, an import or the shop may set.
 ABOUT = ("language", "timezone", "country", "city", "browser", "os", "source")
 
 
 class KnownSubscription(NamedTuple):
-    """What deciding about a request of a browser takes."""
+    """The columns that decide about a request of a browser."""
 
     id: int
     public_id: str
@@ -64,7 +64,7 @@ class Registration(NamedTuple):
 
 
 def new_public_id() -> str:
-    """Return 22 characters of base64url that nobody guesses and no option looks like."""
+    """Return 22 random characters of base64url; the first is never "-", as of an option."""
     while (name := secrets.token_urlsafe(16)).startswith("-"):
         pass
     return name
@@ -85,9 +85,9 @@ class Subscriptions(Noun):
 
     def find(self, ref: str, now: Millis | None = None) -> list[Subscription]:
         """
-        Return whom *ref* names, at least one: ``alias:NAME`` may stand for several.
+        Return the subscriptions that *ref* names; ``alias:NAME`` may name several.
 
-        Otherwise a public id, a prefix of one from six characters on, or the number of
+        Otherwise *ref* is a public id, a prefix of one from six characters on, or the number of
         the row. *now* leaves expired tags out. Raises NotFoundError, or UsageError for
         a prefix that fits several.
         """
@@ -125,7 +125,6 @@ class Subscriptions(Noun):
         return [_build_subscription(row) for row in self._read(sql, **values)]
 
     def find_by_endpoint(self, endpoint_hash: bytes) -> KnownSubscription | None:
-        """Return what deciding about a request for this endpoint takes."""
         sql = """
             SELECT s.id, s.public_id, t.name, s.p256dh, s.auth, s.key_id, s.state, s.state_at,
                    s.alias, s.alias_trusted
@@ -156,7 +155,7 @@ class Subscriptions(Noun):
         return self._insert(sql, **values)
 
     def refresh(self, subscription: int, about: Mapping[str, str | None], at: Millis) -> None:
-        """Note that the browser was here; what it doesn't tell stays as it was."""
+        """Update what the browser reports about itself; None changes nothing."""
         sql = """
             UPDATE subscriptions
                SET last_seen_at = max(last_seen_at, :at),
@@ -171,7 +170,7 @@ class Subscriptions(Noun):
         self._write(sql, **values)
 
     def move(self, subscription: int, made: Registration, reason: str, at: Millis) -> None:
-        """Give a subscription its browser's new endpoint and keys; it is active then."""
+        """Set a new endpoint and keys, and activate the subscription."""
         revive = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
             SELECT id, 'revived', 'moved', :at FROM subscriptions
@@ -243,9 +242,9 @@ class Subscriptions(Noun):
         cause: Cause | None = None,
     ) -> int:
         """
-        Put subscriptions into *state* and write why; return how many weren't in it before.
+        Set the state of subscriptions; return how many changed.
 
-        Active ones begin anew: their failures are forgotten.
+        Active ones begin anew: their failures are reset.
         """
         change = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, cause, at)
@@ -266,7 +265,7 @@ class Subscriptions(Noun):
             return self._write_each(update, values)
 
     def list_changes(self, subscription: int) -> list[Mapping[str, Json]]:
-        """Return what happened to a subscription, oldest first: kind, reason, at."""
+        """Return the history of a subscription, oldest first: kind, reason, at."""
         sql = """
             SELECT kind, reason, at FROM subscription_changes
              WHERE subscription_id = :id ORDER BY at, id

@@ -7,7 +7,7 @@ from pushctl.model import Millis
 from pushctl.rules.web import fields
 from pushctl.store.noun import Noun, as_json
 
-# Whether nobody has the tag, active or not.
+# Whether no subscription has the tag, active or not.
 UNUSED = "NOT EXISTS (SELECT 1 FROM subscription_tags WHERE tag_id = tags.id)"
 DROP_UNUSED = f"DELETE FROM tags WHERE id = ? AND {UNUSED}"  # noqa: S608
 
@@ -40,7 +40,7 @@ class Tags(Noun):
         return self._insert(sql, name=fields.tag(name), folded=fields.fold(name))
 
     def count_names(self) -> int:
-        """Return how many tags there are, those that nobody has among them."""
+        """Return how many tags exist, unused ones included."""
         return int(self._read_value("SELECT count(*) FROM tags"))
 
     def add(
@@ -53,10 +53,10 @@ class Tags(Noun):
         most: int | None = None,
     ) -> int:
         """
-        Put a tag on; return how many didn't have it.
+        Add a tag to subscriptions; return how many did not have it.
 
-        On those that have it the time and the expiry are set anew. Nobody's tag isn't made,
-        nor is a new one where there are *most*: then nobody gets it.
+        Sets time and expiry anew on those that have it. Creates no tag without subscriptions,
+        nor a new one where *most* exist: then no subscription gets it.
         """
         sql = """
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at, expires_at)
@@ -79,7 +79,7 @@ class Tags(Noun):
         return len(rows) - had
 
     def remove(self, subscriptions: Iterable[int], name: str) -> int:
-        """Take a tag off; return from how many."""
+        """Remove a tag; return from how many."""
         sql = "DELETE FROM subscription_tags WHERE tag_id = ? AND subscription_id = ?"
         tag = self.find(name)
         if tag is None:
@@ -87,7 +87,7 @@ class Tags(Noun):
         return self._write_each(sql, ((tag, row) for row in subscriptions))
 
     def remove_each(self, rows: Iterable[tuple[int, str]]) -> None:
-        """Take tags off: (subscription, folded name)."""
+        """Remove tags: (subscription, folded name)."""
         sql = """
             DELETE FROM subscription_tags
              WHERE subscription_id = ? AND tag_id = (SELECT id FROM tags WHERE folded = ?)
@@ -114,7 +114,7 @@ class Tags(Noun):
         return int(self._read_value(sql, id=subscription))
 
     def add_many(self, rows: Iterable[tuple[int, int, Millis]]) -> None:
-        """Put tags on in bulk: (tag, subscription, set at); what is there stays."""
+        """Add tags in bulk: (tag, subscription, set at); a present one loses its expiry."""
         sql = """
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at) VALUES (?, ?, ?)
             ON CONFLICT DO UPDATE SET expires_at = NULL WHERE expires_at IS NOT NULL

@@ -1,9 +1,8 @@
 """
-Tombstones: that somebody was forgotten, and when, without telling who.
+Tombstones: that a person was erased, and when, without naming the person.
 
-A tombstone is an HMAC of the endpoint's hash with the project's secret. It keeps what
-was written before the erasure from bringing the person back: an inbox folder copied
-late, a file imported once more.
+A tombstone is an HMAC of the endpoint's hash with the project's secret. It keeps older
+data from restoring the person: an inbox folder copied late, a file imported again.
 """
 
 from collections.abc import Mapping
@@ -20,12 +19,12 @@ class Tombstones(Noun):
         self._store.meta.set(_PREFIX + tokens.tombstone(secret, endpoint_hash), str(now))
 
     def get_time(self, secret: bytes, endpoint_hash: bytes) -> Millis | None:
-        """Return when the person behind an endpoint was forgotten, or None."""
+        """Return when the person of an endpoint was erased, or None."""
         found = self._store.meta.get(_PREFIX + tokens.tombstone(secret, endpoint_hash))
         return None if found is None else int(found)
 
     def merge(self, known: Mapping[str, Millis]) -> None:
-        """Take tombstones by their names; none becomes older than it is."""
+        """Add tombstones by their names; the later time of two wins."""
         sql = """
             INSERT INTO meta (key, value) VALUES (?, ?)
             ON CONFLICT (key) DO UPDATE SET value = excluded.value

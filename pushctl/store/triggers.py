@@ -11,8 +11,6 @@ from pushctl.store.noun import Noun, as_json
 
 
 class TriggerState(NamedTuple):
-    """A trigger as the database knows it."""
-
     name: str
     tag: str | None
     paused_at: Millis | None
@@ -20,7 +18,7 @@ class TriggerState(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A subscription that a scan looks at: *value* is the attribute, or last seen."""
+    """A subscription that a scan reads: *value* is the attribute, or last seen."""
 
     subscription: int
     public_id: str
@@ -30,7 +28,7 @@ class Candidate(NamedTuple):
 
 
 class OpenedCampaign(NamedTuple):
-    """The campaign under which a step's messages are counted, as it stands."""
+    """The campaign of a step, as it is now."""
 
     id: int
     status: str
@@ -83,7 +81,7 @@ class Triggers(Noun):
         self._write(sql, name=name, at=at)
 
     def mark_scanned(self, name: str, at: Millis) -> None:
-        """Remember that everybody was looked at for *name* up to *at*."""
+        """Note that all subscriptions were scanned for *name* up to *at*."""
         sql = "UPDATE trigger_states SET scanned_at = :at WHERE name = :name"
         self._write(sql, name=name, at=at)
 
@@ -99,7 +97,7 @@ class Triggers(Noun):
         return int(last)
 
     def find_next_due(self, skip: Collection[str]) -> Millis | None:
-        """Return when the next enrolment is to be looked at, or None."""
+        """Return when the next enrolment is due, or None."""
         sql = """
             SELECT min(next_at) FROM enrolments
              WHERE state = 'active' AND trigger NOT IN (SELECT value FROM json_each(:skip))
@@ -111,9 +109,9 @@ class Triggers(Noun):
         self, campaign: StepCampaign, sources: Mapping[str, str], now: Millis
     ) -> OpenedCampaign:
         """
-        Make a step's campaign or bring it up to date, and return it as it stands.
+        Create or update the campaign of a step, and return it.
 
-        One that was finished runs again; what a person paused or cancelled stays so.
+        A finished one runs again; a paused or cancelled one stays so.
         """
         sql = """
             INSERT INTO campaigns (name, status, template, audience, sources, options,
@@ -142,7 +140,7 @@ class Triggers(Noun):
         return name
 
     def is_step(self, campaign: int) -> bool:
-        """Say whether a campaign is a trigger's step, and no broadcast."""
+        """Return whether a campaign is a trigger's step, and no broadcast."""
         return self.get_trigger(campaign) is not None
 
     def list_held_steps(self) -> dict[str, list[str]]:
@@ -185,7 +183,6 @@ class Triggers(Noun):
         yield from map(Candidate._make, self._read(sql, since=since, until=until).fetchall())
 
     def list_active(self) -> Iterator[Candidate]:
-        """Yield all active subscriptions, for what concerns everyone: a feed's new item."""
         sql = """
             SELECT s.id, s.public_id, t.name, s.timezone, NULL
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
@@ -205,7 +202,7 @@ class Triggers(Noun):
         return {item for (item,) in self._read(sql, trigger=trigger, items=as_json(items))}
 
     def save_items(self, trigger: str, items: Iterable[str], now: Millis) -> None:
-        """Remember that a feed has *items*, anew each time: pruning asks when that was."""
+        """Save the items of a feed and their time, which pruning reads."""
         sql = """
             INSERT INTO feed_items (trigger, item, at) VALUES (?, ?, ?)
             ON CONFLICT DO UPDATE SET at = excluded.at

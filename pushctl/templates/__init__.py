@@ -1,8 +1,8 @@
 """
 templates/ -> Message.
 
-A template is a folder of TOML files: ``message.toml`` for what all languages share,
-one file per language, folders for segments. ``read`` takes a snapshot of the sources,
+A template is a folder of TOML files: ``message.toml`` for all languages, one file for each
+language, folders for segments. ``read`` takes a snapshot of the sources,
 ``Template.from_sources`` checks it, ``choose`` finds the text for a receiver, and
 ``Text.render`` makes the Message.
 """
@@ -44,7 +44,7 @@ class Template:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The languages that have a text for everybody."""
+        """The languages that have a text for all segments."""
         return tuple(sorted({text.language for text in self.texts if text.segment is None}))
 
     @property

@@ -1,9 +1,4 @@
-"""
-The folder of templates on disk: which there are, and the sources of one.
-
-A template is a folder ``templates/<name>/`` with ``message.toml`` and one file per
-language; a folder inside it holds the texts of a segment.
-"""
+"""The folder of templates on disk: their names, and the sources of one."""
 
 import re
 from pathlib import Path
@@ -27,7 +22,7 @@ def list_names(folder: Path) -> list[str]:
 
 def read(folder: Path, name: str) -> dict[str, str]:
     """
-    Return the sources of template *name*: relative file -> text; what a campaign keeps.
+    Return the sources of template *name*: relative file -> text.
 
     Raises NotFoundError when there is none, TemplateError when a file can't be read.
     """

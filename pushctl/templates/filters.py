@@ -1,8 +1,8 @@
 """
 The filters that templates may use; each takes and gives short values.
 
-There is no padding and no formatting by pattern: those are how a template of twenty
-characters asks for a gigabyte.
+There is no padding and no formatting by pattern: with those a template of twenty
+characters could fill a gigabyte.
 """
 
 import re
@@ -20,7 +20,7 @@ _WORD = re.compile(r"\w\S*")
 
 
 class Link(str):
-    """A whole URL that was looked at: goes into a URL field as it is."""
+    """A checked URL: written into a URL field as it is."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ def cut(value: Any) -> Any:
 
 
 def clean(value: Any) -> str:
-    """Return *value* as one clean line: what is written into a title or a body."""
+    """Return *value* as one line of plain text, for a title or a body."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)  # 20.0 euros are 20
     elif not isinstance(value, str | int | float | Undefined):
@@ -50,7 +50,7 @@ def concatenate(parts: list[Any]) -> str:
 
 
 def default(value: Any, instead: Any = "") -> Any:
-    """``{{ attributes.name|default('friend') }}``: for what is unknown or empty."""
+    """``{{ attributes.name|default('friend') }}``: replaces an unknown or empty value."""
     return instead if isinstance(value, Undefined) or value is None or value == "" else value
 
 

@@ -42,8 +42,6 @@ _TYPES = {str: "a text", bool: "true or false", list: "a list of tables", dict: 
 
 @dataclass(frozen=True)
 class Settings:
-    """How a template's messages travel."""
-
     ttl: int = DEFAULT_TTL_SECONDS  # seconds that a push service keeps them
     urgency: str = "normal"
     topic: bool = True  # a newer message of the same campaign replaces a waiting one
@@ -60,7 +58,7 @@ class Part:
 
 @dataclass(frozen=True)
 class TextParts:
-    """What one text file comes to, joined with message.toml."""
+    """The content of one text file, joined with message.toml."""
 
     file: str
     segment: str | None
@@ -84,7 +82,7 @@ class Parsed:
 
 
 def parse(name: str, sources: Mapping[str, str]) -> Parsed:
-    """Read all files of a template; never raises for what they hold."""
+    """Parse all files of a template; their faults become *problems*."""
     parsed = Parsed(name)
     main = _File(parsed, "message.toml", sources.get("message.toml", ""), _MESSAGE_KEYS)
     _read_settings(parsed, main)
@@ -148,7 +146,7 @@ class _File:
         return self.find_line(key) + (1 if opened else 0)
 
     def drop_bad_keys(self, table: dict[str, Any], keys: Mapping[str, Any]) -> None:
-        """Drop from *table* what is unknown or of the wrong type, with a problem each."""
+        """Remove unknown keys and wrong types from *table*, with a problem for each."""
         for key, value in list(table.items()):
             if key not in keys:
                 self.add_problem(
@@ -176,7 +174,7 @@ class _File:
         else:
             try:
                 checked = sandbox.parse(slot, source, url=url)
-                sandbox.Renderer([checked])  # compiles, or says why not
+                sandbox.Renderer([checked])  # compiles, or raises
             except sandbox.Refused as error:
                 at = self.find_first_line(key) + error.line - 1 if line else 0
                 self.add_problem(f"{key}: {error.fault}", "See docs/templates.md.", at)
@@ -233,7 +231,7 @@ def _read_settings(parsed: Parsed, main: _File) -> None:
 
 
 def _read_common(parsed: Parsed, main: _File) -> dict[str, Part]:
-    """Return what message.toml gives to every text, by slot; actions without titles."""
+    """Return the parts of message.toml, by slot; titles of actions are missing."""
     table = main.table
     parts = {
         key: main.check_part(key, key, table[key]) for key in (*_URLS, "tag") if key in table

@@ -1,5 +1,5 @@
 """
-Jinja with the teeth drawn: expressions, if, for and set over plain values, at bounded cost.
+A restricted Jinja: expressions, if, for and set over plain values, at bounded cost.
 
 Jinja's own sandbox keeps a template away from Python's objects, but not from time and
 memory: ``'a' * 10**8`` or nested loops stop a machine. So only nodes and filters that
@@ -57,7 +57,7 @@ _LOOP_FIELDS = frozenset({"index", "index0", "first", "last", "length"})
 
 
 class Refused(Exception):
-    """A source, or its values at rendering, ask for what isn't offered."""
+    """A source, or its values at rendering, use something that is not allowed."""
 
     def __init__(self, fault: str, line: int = 1) -> None:
         super().__init__(fault)
@@ -67,9 +67,9 @@ class Refused(Exception):
 
 class Missing(StrictUndefined):
     """
-    A value that isn't known: false in ``if``, and an error where it is written.
+    An unknown value: false in ``if``, and an error where it is written.
 
-    What stands below it isn't known either: ``cart.names`` without a cart.
+    Its fields are unknown too: ``cart.names`` without a cart.
     """
 
     __slots__ = ()
@@ -116,7 +116,7 @@ class Environment(ImmutableSandboxedEnvironment):
 def _check_numbers(operator: str, *values: Any) -> Any:
     for value in values:
         if isinstance(value, Undefined):
-            str(value)  # says which one
+            str(value)  # raises, with its name
         if not isinstance(value, int | float) or abs(value) > 1e15:
             raise SecurityError(f"{operator} takes numbers up to 10^15; join texts with ~")
     return values[0]
@@ -124,7 +124,7 @@ def _check_numbers(operator: str, *values: Any) -> Any:
 
 @pass_context
 def _take_items(context: Context, value: Any, weight: int) -> Sequence[Any]:
-    """Hand out a loop's items after paying for all of them."""
+    """Return the items of a loop, and take its steps from the budget."""
     if isinstance(value, Undefined):
         str(value)
     if not isinstance(value, list | tuple | dict):
@@ -170,7 +170,7 @@ class Field:
 
 
 def parse(name: str, source: str, *, url: bool = False) -> Field:
-    """Return *source* checked; Refused says what isn't offered and in which line of it."""
+    """Return *source* checked; raises Refused with the fault and its line."""
     if len(source) > MAX_SOURCE:
         raise Refused(f"{len(source):,} characters, more than {MAX_SOURCE:,}")
     try:
@@ -203,7 +203,7 @@ class Renderer:
         self._loops = any(field.tree.find(nodes.For) for field in fields)
 
     def render(self, values: Mapping[str, Any]) -> list[str]:
-        """Return the fields' texts, in order; Refused says what a value lacks."""
+        """Return the fields' texts, in order; raises Refused for missing values."""
         if self._loops:
             values = {**values, _BUDGET: [MAX_STEPS]}
         template = self._template

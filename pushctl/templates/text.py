@@ -28,7 +28,7 @@ _GAPS = re.compile(rf'"(?:{re.escape(_GAP_URL)})?{_GAP}(\d+)"'.encode())
 
 
 class _Skeleton(NamedTuple):
-    """A text on one site as JSON: what is constant as it travels, gaps for the rest."""
+    """The JSON of a text on one site: constants, with gaps for rendered values."""
 
     head: bytes  # with %b for each gap
     gaps: tuple[int, ...]  # which rendered value goes where
@@ -72,7 +72,7 @@ class Text:
         return f"templates/{self.template}/{self.file}"
 
     def variables(self) -> frozenset[str]:
-        """Return what this text reads: {"subscriber.city", "attributes.points"}."""
+        """Return the variables of this text: {"subscriber.city", "attributes.points"}."""
         return self._variables
 
     def render(self, context: Mapping[str, Json]) -> Message:
@@ -105,7 +105,7 @@ class Text:
         return payload.checked(Frame(head, skeleton.tail))
 
     def _render_values(self, context: Mapping[str, Json]) -> list[str | None]:
-        """Render what is not constant; in the order of ``_dynamic``."""
+        """Return the rendered values, in the order of ``_dynamic``."""
         if self._renderer is None:
             return []
         origin = context["site"]["origin"]
@@ -155,7 +155,7 @@ class Text:
             for order, at in enumerate(self._dynamic)
         ]
         made = payload.frame(self._build_message(marks, site))
-        # Literal text and gaps in turn; "%" is what the gaps are filled by.
+        # Literal text and gaps in turn; gaps are filled by "%".
         pieces = _GAPS.split(made.head)
         literal = [piece.replace(b"%", b"%%") for piece in pieces[::2]]
         return _Skeleton(b"%b".join(literal), tuple(map(int, pieces[1::2])), made.tail)
