@@ -49,10 +49,7 @@ class Subscription:
 
 
 class Cause(StrEnum):
-    """
-    The cause of a state, for code; the reason beside it is text for people.
-
-    """
+    """The cause of a state, for code; the reason beside it is text for people."""
 
     # The answer of a push service (rules/delivery/answers).
     GONE = "gone"  # 404, 410

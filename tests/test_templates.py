@@ -57,13 +57,13 @@ def made(message: str = "", **texts: str) -> Template:
 def body(source: str, person: Subscription = ANNA, **extra: Any) -> str:
     """Render *source* as a body for *person*."""
     text = made(en=f"title = 'T'\nbody = '''{source}'''").choose("en", (), "en")
-    context = values.context(person, SITE, text.variables(), extra)
+    context = values.context(person, SITE, text.variables, extra)
     return text.render(context).body
 
 
 def url(source: str, person: Subscription = ANNA, **extra: Any) -> str:
     text = made(f"url = '''{source}'''").choose("en", (), "en")
-    return text.render(values.context(person, SITE, text.variables(), extra)).url
+    return text.render(values.context(person, SITE, text.variables, extra)).url
 
 
 def problems(message: str = "", **texts: str) -> list[str]:
@@ -93,7 +93,7 @@ def test_a_message_has_what_its_files_say() -> None:
         ar='title = "مرحبا {{ attributes.first_name }}"\nbody = "أهلا"\n'
         '[actions]\nbuy = "شراء"\nlater = "لاحقا"',
     ).choose("ar-EG", (), "ar")
-    shown = text.render(values.context(ANNA, SITE, text.variables()))
+    shown = text.render(values.context(ANNA, SITE, text.variables))
     assert (shown.title, shown.body) == ("مرحبا Anna", "أهلا")
     assert (shown.language, shown.dir) == ("ar", "rtl")
     assert shown.url == "https://shop.example/cart"
@@ -146,7 +146,7 @@ def test_values_of_the_template_are_defaults_of_a_campaign_s() -> None:
         '[values]\npercent = 15\npromo = "OWN"',
         en='title = "{{ percent }}"\nbody = "{{ promo }}"',
     ).choose("en", (), "en")
-    used = text.variables()
+    used = text.variables
     assert text.render(values.context(ANNA, SITE, used)).body == "OWN"
     theirs = values.context(ANNA, SITE, used, {"promo": "THEIRS"})
     assert (text.render(theirs).title, text.render(theirs).body) == ("15", "THEIRS")
@@ -238,9 +238,9 @@ def test_a_whole_url_or_path_goes_in_by_the_filter_link() -> None:
 def test_an_optional_picture_that_comes_out_empty_is_none() -> None:
     message = 'image = "{% if cart.items %}{{ cart.items[0].image|link }}{% endif %}"'
     text = made(message).choose("en", (), "en")
-    without = values.context(ANNA, SITE, text.variables())
+    without = values.context(ANNA, SITE, text.variables)
     cart = {"items": [{"image": "https://cdn.example/1.jpg"}]}
-    context = values.context(ANNA, SITE, text.variables(), {"cart": cart})
+    context = values.context(ANNA, SITE, text.variables, {"cart": cart})
     assert text.render(without).image is None
     assert text.render_frame(without) == payload.frame(text.render(without))
     assert text.render(context).image == "https://cdn.example/1.jpg"
@@ -356,7 +356,7 @@ def test_a_message_that_came_out_too_long_is_refused() -> None:
     loop = "{% for a in attributes.some %}{{ attributes.long }}{% endfor %}"
     text = made(en=f"title = 'T'\nbody = '{loop}'").choose("en", (), "en")
     person = replace(ANNA, attributes={"long": "x" * 900, "some": [1] * 9})
-    context = values.context(person, SITE, text.variables())
+    context = values.context(person, SITE, text.variables)
     with pytest.raises(InputError, match="bytes, more than"):
         text.render_frame(context)
     with pytest.raises(InputError, match="bytes, more than"):
@@ -395,7 +395,7 @@ def test_a_frame_is_what_the_rendered_message_comes_to(
         },
     ).choose("en", (), "en")
     person = replace(ANNA, attributes={"first_name": name or "x", "points": points % 99})
-    context = values.context(person, SITE, chosen.variables())
+    context = values.context(person, SITE, chosen.variables)
     try:
         message = chosen.render(context)
     except TemplateError as error:
@@ -411,7 +411,7 @@ def test_a_text_names_what_it_reads() -> None:
     text = made(en="title = '{{ subscriber.city }}'\nbody = '{{ attributes.v }}'").choose(
         "en", (), "en"
     )
-    assert text.variables() == {"subscriber.city", "attributes.v"}
+    assert text.variables == {"subscriber.city", "attributes.v"}
 
 
 def test_a_text_without_variables_is_not_personal() -> None:

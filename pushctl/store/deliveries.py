@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, NamedTuple, cast
 
 from pushctl.model import Cause, Millis
+from pushctl.store.idle import RUNNING_DUE
 from pushctl.store.noun import Noun, as_json
 
 
@@ -249,23 +250,7 @@ class Deliveries(Noun):
         A lost process leaves planned rows without a date, or rows in ``sending``, also in a
         cancelled campaign. The campaign's lock shows whether a process is alive.
         """
-        sql = """
-            SELECT c.id FROM campaigns AS c
-             WHERE c.status IN ('running', 'cancelled')
-               AND (EXISTS (SELECT 1 FROM deliveries AS d
-                             WHERE d.campaign_id = c.id AND d.status = 'sending')
-                    OR (c.status = 'running'
-                        AND (EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_due
-                                      WHERE d.campaign_id = c.id AND d.status = 'planned'
-                                        AND d.next_attempt_at <= :now)
-                             OR (c.options ->> '$.over' IS NULL
-                                 AND EXISTS (SELECT 1 FROM deliveries AS d
-                                              WHERE d.campaign_id = c.id
-                                                AND d.status = 'planned'
-                                                AND d.next_attempt_at IS NULL)))))
-             ORDER BY c.id
-        """
-        return [campaign for (campaign,) in self._read(sql, now=now)]
+        return [campaign for (campaign,) in self._read(f"{RUNNING_DUE} ORDER BY c.id", now=now)]
 
     def count_reasons(self, campaign: int) -> list[tuple[str, str | None, int]]:
         """Return (status, reason, count), the largest first within each status."""

@@ -16,9 +16,34 @@ from pushctl.rules.units import DAY, HOUR
 CONFIG_KEY = "sweep.config"
 NEXT_SCAN_KEY = "sweep.next_scan"
 
+# The scheduled campaigns whose first message is due.
+SCHEDULED_DUE = """
+    SELECT c.id FROM campaigns AS c
+     WHERE c.status = 'scheduled'
+       AND EXISTS (SELECT 1 FROM deliveries AS d
+                    WHERE d.campaign_id = c.id AND d.status = 'planned'
+                      AND d.next_attempt_at <= :now)
+"""
+# The campaigns that have due rows or may have lost their process.
+RUNNING_DUE = """
+    SELECT c.id FROM campaigns AS c
+     WHERE c.status IN ('running', 'cancelled')
+       AND (EXISTS (SELECT 1 FROM deliveries AS d
+                     WHERE d.campaign_id = c.id AND d.status = 'sending')
+            OR (c.status = 'running'
+                AND (EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY deliveries_due
+                              WHERE d.campaign_id = c.id AND d.status = 'planned'
+                                AND d.next_attempt_at <= :now)
+                     OR (c.options ->> '$.over' IS NULL
+                         AND EXISTS (SELECT 1 FROM deliveries AS d
+                                      WHERE d.campaign_id = c.id
+                                        AND d.status = 'planned'
+                                        AND d.next_attempt_at IS NULL)))))
+"""
+
 # True where a sweep has something to do. Enrolments of paused triggers wait without end, so
 # they are read one by one only when something is paused.
-_BUSY = """
+_BUSY = f"""
     SELECT NOT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep.config' AND value = :config)
         OR NOT EXISTS (SELECT 1 FROM meta
                         WHERE key = 'sweep.next_scan' AND CAST(value AS INTEGER) > :now)
@@ -31,26 +56,9 @@ _BUSY = """
                       AND trigger NOT IN (SELECT name FROM trigger_states
                                            WHERE paused_at IS NOT NULL))
         OR EXISTS (SELECT 1 FROM recurring WHERE next_at <= :now)
-        OR EXISTS (SELECT 1 FROM campaigns AS c
-                    WHERE c.status = 'scheduled'
-                      AND EXISTS (SELECT 1 FROM deliveries AS d
-                                   WHERE d.campaign_id = c.id AND d.status = 'planned'
-                                     AND d.next_attempt_at <= :now))
-        OR EXISTS (SELECT 1 FROM campaigns AS c
-                    WHERE c.status IN ('running', 'cancelled')
-                      AND (EXISTS (SELECT 1 FROM deliveries AS d
-                                    WHERE d.campaign_id = c.id AND d.status = 'sending')
-                           OR (c.status = 'running'
-                               AND (EXISTS (SELECT 1 FROM deliveries AS d
-                                             WHERE d.campaign_id = c.id
-                                               AND d.status = 'planned'
-                                               AND d.next_attempt_at <= :now)
-                                    OR (c.options ->> '$.over' IS NULL
-                                        AND EXISTS (SELECT 1 FROM deliveries AS d
-                                                     WHERE d.campaign_id = c.id
-                                                       AND d.status = 'planned'
-                                                       AND d.next_attempt_at IS NULL))))))
-"""
+        OR EXISTS ({SCHEDULED_DUE})
+        OR EXISTS ({RUNNING_DUE})
+"""  # noqa: S608
 
 
 # A clock that leaps further is wrong, or the machine was off for long: a person must

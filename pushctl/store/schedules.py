@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
+from pushctl.store.idle import SCHEDULED_DUE
 from pushctl.store.noun import Noun, as_json
 from pushctl.store.recurring import Recurring
 
@@ -89,14 +90,7 @@ class Schedules(Noun):
 
     def list_due(self, now: Millis) -> list[int]:
         """Return the scheduled campaigns whose first message is due."""
-        sql = """
-            SELECT c.id FROM campaigns AS c
-             WHERE c.status = 'scheduled'
-               AND EXISTS (SELECT 1 FROM deliveries AS d
-                            WHERE d.campaign_id = c.id AND d.status = 'planned'
-                              AND d.next_attempt_at <= :now)
-        """
-        return [row for (row,) in self._read(sql, now=now)]
+        return [row for (row,) in self._read(SCHEDULED_DUE, now=now)]
 
     def list_zones(self, subscriptions: Sequence[int]) -> Iterator[tuple[int, str | None, str]]:
         """Yield (row, time zone, site) of these subscriptions."""

@@ -5,6 +5,7 @@ from collections.abc import Collection
 
 from pushctl.store.noun import Noun
 
+SQLITE_VERSION = sqlite3.sqlite_version_info  # of the library that Python uses
 # Before this, resetting the write-ahead log beside a writer could lose a commit.
 WAL_RESET_MENDED = (3, 51, 3)
 
@@ -31,8 +32,3 @@ class Soundness(Noun):
     def count_lost_keys(self, known: Collection[str]) -> dict[str, int]:
         """Return key id -> active subscriptions for keys that are not *known* any more."""
         return {key: count for key, count in self.count_keys().items() if key not in known}
-
-
-def get_version() -> tuple[int, ...]:
-    """Return the version of the SQLite library that Python uses."""
-    return sqlite3.sqlite_version_info

@@ -139,10 +139,6 @@ class Triggers(Noun):
         name: str | None = self._read_value(sql, id=campaign)
         return name
 
-    def is_step(self, campaign: int) -> bool:
-        """Return whether a campaign is a trigger's step, and no broadcast."""
-        return self.get_trigger(campaign) is not None
-
     def list_held_steps(self) -> dict[str, list[str]]:
         """Return the campaigns of each trigger's steps that are paused or called off."""
         sql = """

@@ -14,7 +14,7 @@ from pathlib import Path
 from pushctl.errors import Problem, TemplateError
 from pushctl.rules.messages import languages
 from pushctl.templates.files import list_names, read
-from pushctl.templates.parse import Parsed, Settings, parse
+from pushctl.templates.parse import Settings, parse
 from pushctl.templates.text import Text, find_size_problem
 
 __all__ = ["Settings", "Template", "Text", "check", "find_problems", "list_names", "read"]
@@ -37,7 +37,9 @@ class Template:
         Raises TemplateError with every problem of every file.
         """
         parsed = parse(name, sources)
-        texts = _compile_texts(parsed)
+        texts = tuple(Text(parsed, parts) for parts in parsed.texts)
+        if not parsed.problems:
+            parsed.problems.extend(filter(None, map(find_size_problem, texts)))
         if parsed.problems:
             raise TemplateError(f"template {name!r} can't be used", parsed.problems)
         return cls(name, parsed.settings, texts)
@@ -129,11 +131,3 @@ def find_problems(
         )
         for language in lacking
     ]
-
-
-def _compile_texts(parsed: Parsed) -> tuple[Text, ...]:
-    texts = tuple(Text(parsed, parts) for parts in parsed.texts)
-    if not parsed.problems:
-        found = (find_size_problem(text) for text in texts)
-        parsed.problems.extend(problem for problem in found if problem)
-    return texts

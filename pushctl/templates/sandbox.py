@@ -142,17 +142,14 @@ def _take_items(context: Context, value: Any, weight: int) -> Sequence[Any]:
 def _build_environment() -> Environment:
     made = Environment(undefined=Missing, autoescape=False, keep_trailing_newline=True)
     made.globals.clear()
-    made.filters.clear()
-    made.filters.update(filters.OFFERED)
-    made.filters.update(
-        {
-            _EACH: _take_items,
-            _JOIN: filters.concatenate,
-            _BOUND: filters.cut,
-            _TEXT: filters.clean,
-            _PART: filters.encode_part,
-        }
-    )
+    made.filters = {
+        **filters.OFFERED,
+        _EACH: _take_items,
+        _JOIN: filters.concatenate,
+        _BOUND: filters.cut,
+        _TEXT: filters.clean,
+        _PART: filters.encode_part,
+    }
     made.tests = {name: made.tests[name] for name in _TESTS}
     return made
 

@@ -41,6 +41,7 @@ class Text:
     def __init__(self, parsed: Parsed, text: TextParts) -> None:
         self.template = parsed.name
         self.file = text.file
+        self.place = f"templates/{parsed.name}/{text.file}"
         self.language = text.language
         self.segment = text.segment
         self.variant = text.variant or "a"
@@ -62,18 +63,11 @@ class Text:
         roots = {path.partition(".")[0] for path in paths}
         # The template's own [values], as far as this text reads them.
         self.own = {key: it for key, it in parsed.values.items() if key in roots}
-        self._variables = frozenset(it for it in paths if it.partition(".")[0] in values.KNOWN)
+        # What this text reads: {"subscriber.city", "attributes.points"}.
+        self.variables = frozenset(it for it in paths if it.partition(".")[0] in values.KNOWN)
         # Whether two receivers on one site may get different messages.
-        self.personal = any(it.partition(".")[0] not in _SHARED for it in self._variables)
+        self.personal = any(it.partition(".")[0] not in _SHARED for it in self.variables)
         self._skeletons: dict[Hashable, _Skeleton] = {}
-
-    @property
-    def place(self) -> str:
-        return f"templates/{self.template}/{self.file}"
-
-    def variables(self) -> frozenset[str]:
-        """Return the variables of this text: {"subscriber.city", "attributes.points"}."""
-        return self._variables
 
     def render(self, context: Mapping[str, Json]) -> Message:
         """
@@ -177,7 +171,7 @@ def find_size_problem(text: Text) -> Problem | None:
 def build_sample(text: Text, write: Callable[[str], str] = lambda name: "x") -> dict[str, Json]:
     """Return a context with ``write(name)`` for every variable that *text* reads."""
     context: dict[str, Json] = {"site": values.site("shop", "https://shop.example")}
-    for path in sorted(text.variables()):
+    for path in sorted(text.variables):
         root, *rest = path.split(".")
         if root == "cart":
             context["cart"] = _build_cart(write)

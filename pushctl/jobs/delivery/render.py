@@ -152,7 +152,7 @@ class _Group:
         self.text = text
         self._site = site
         self._shared = shared
-        self._used = text.variables()
+        self._used = text.variables
         self._frames: dict[Hashable, Frame] = {}
         self._asked = self._known = 0  # how often a rendering was looked for, and found
         fields = [

@@ -81,7 +81,8 @@ class Sending:
         )
         self._ledger = Ledger(store, config, campaign)
         # A trigger's messages and those of hours go on with the other services.
-        lasts = "over" in campaign.options or store.triggers.is_step(campaign.id)
+        is_step = store.triggers.get_trigger(campaign.id) is not None
+        lasts = is_step or "over" in campaign.options
         self._throttle = Throttle(
             {it.origin: it for it in store.origins.list_all()},
             origin_rate=config.push.rate,

@@ -160,7 +160,7 @@ def rendered(
             extra = {key: stand_in[key] for key in stand_in if key not in _PERSON}
         elif fill:
             extra = _filled({key: stand_in[key] for key in stand_in if key in fill}, extra)
-        context = values.context(receiver, shared, text.variables(), extra)
+        context = values.context(receiver, shared, text.variables, extra)
     message = text.render(context)
     frame = payload.frame(message)
     return Preview(

@@ -197,7 +197,7 @@ def _database(config: Config) -> Iterator[Finding]:
             subscribers = sum(store.soundness.count_keys().values())
             whole = f"whole, {counted(subscribers, 'active subscriber')}"
             yield _fine("database", config.database, whole)
-    version = soundness.get_version()
+    version = soundness.SQLITE_VERSION
     if version < soundness.WAL_RESET_MENDED:
         number = ".".join(map(str, version))
         text = f"SQLite {number} can lose a commit when two programs write at once"
