@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pushctl.errors import BusyError
 
-_OURS = "PUSHCTL_"
+_PREFIX = "PUSHCTL_"
 
 
 def answer(arguments: Sequence[str]) -> int | None:
@@ -23,7 +23,7 @@ def answer(arguments: Sequence[str]) -> int | None:
     """
     folder = _parse(arguments)
     if folder is None or any(
-        name.startswith(_OURS) and name != "PUSHCTL_PROJECT" for name in os.environ
+        name.startswith(_PREFIX) and name != "PUSHCTL_PROJECT" for name in os.environ
     ):
         return None
     file = _find(folder)

@@ -84,7 +84,7 @@ def _read_segment(
         file.seek(offset)
         sealed = False
         while True:
-            line = _next_line(file)
+            line = _read_line(file)
             if line.endswith(b"\n"):
                 offset = file.tell()
                 if line.isspace():  # erased, see blank()
@@ -108,7 +108,7 @@ def _read_segment(
                 return
 
 
-def _next_line(file: BinaryIO) -> bytes:
+def _read_line(file: BinaryIO) -> bytes:
     line = file.readline(limits.MAX_INBOX_LINE_BYTES)
     if len(line) == limits.MAX_INBOX_LINE_BYTES and not line.endswith(b"\n"):
         # Nobody wrote this: keep its head for the quarantine, skip to its end.

@@ -7,7 +7,7 @@ from pushctl.model import Millis
 from pushctl.store.noun import Noun, as_json
 from pushctl.store.tags import DROP_UNUSED
 
-_WHO = "IN (SELECT value FROM json_each(:ids))"
+_IN_IDS = "IN (SELECT value FROM json_each(:ids))"
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Traces:
 class Erasure(Noun):
     def count_traces(self, ids: Sequence[int]) -> Traces:
         sql = f"""
-            SELECT (SELECT count(*) FROM subscriptions WHERE id {_WHO}),
-                   (SELECT count(*) FROM subscription_tags WHERE subscription_id {_WHO}),
-                   (SELECT count(*) FROM events WHERE subscription_id {_WHO}),
-                   (SELECT count(*) FROM deliveries WHERE subscription_id {_WHO}),
+            SELECT (SELECT count(*) FROM subscriptions WHERE id {_IN_IDS}),
+                   (SELECT count(*) FROM subscription_tags WHERE subscription_id {_IN_IDS}),
+                   (SELECT count(*) FROM events WHERE subscription_id {_IN_IDS}),
+                   (SELECT count(*) FROM deliveries WHERE subscription_id {_IN_IDS}),
                    (SELECT count(*) FROM interactions WHERE delivery_id IN
-                       (SELECT id FROM deliveries WHERE subscription_id {_WHO}))
+                       (SELECT id FROM deliveries WHERE subscription_id {_IN_IDS}))
         """  # noqa: S608
         return Traces(*self._read(sql, ids=as_json(ids)).fetchone())
 
@@ -41,14 +41,14 @@ class Erasure(Noun):
     def list_endpoints(self, ids: Sequence[int]) -> set[bytes]:
         """Return the hashes of these subscriptions' endpoints, former ones too."""
         sql = f"""
-            SELECT endpoint_hash FROM subscriptions WHERE id {_WHO}
-             UNION SELECT endpoint_hash FROM former_endpoints WHERE subscription_id {_WHO}
+            SELECT endpoint_hash FROM subscriptions WHERE id {_IN_IDS}
+             UNION SELECT endpoint_hash FROM former_endpoints WHERE subscription_id {_IN_IDS}
         """  # noqa: S608
         return {one for (one,) in self._read(sql, ids=as_json(ids))}
 
     def list_deliveries(self, ids: Sequence[int]) -> set[int]:
         """Return the deliveries of these subscriptions: reports carry their ids."""
-        sql = f"SELECT id FROM deliveries WHERE subscription_id {_WHO}"  # noqa: S608
+        sql = f"SELECT id FROM deliveries WHERE subscription_id {_IN_IDS}"  # noqa: S608
         return {row for (row,) in self._read(sql, ids=as_json(ids))}
 
     def erase(self, ids: Sequence[int], now: Millis) -> None:
@@ -62,14 +62,14 @@ class Erasure(Noun):
             UPDATE deliveries
                SET status = 'skipped', reason = 'forgotten', cause = 'forgotten',
                    changed_at = :now
-             WHERE subscription_id {_WHO} AND status = 'planned'
+             WHERE subscription_id {_IN_IDS} AND status = 'planned'
         """  # noqa: S608
         unlink = f"""
             UPDATE deliveries SET location = NULL, subscription_id = NULL
-             WHERE subscription_id {_WHO}
+             WHERE subscription_id {_IN_IDS}
         """  # noqa: S608
-        tags = f"SELECT DISTINCT tag_id FROM subscription_tags WHERE subscription_id {_WHO}"  # noqa: S608
-        delete = f"DELETE FROM subscriptions WHERE id {_WHO}"  # noqa: S608
+        tags = f"SELECT DISTINCT tag_id FROM subscription_tags WHERE subscription_id {_IN_IDS}"  # noqa: S608
+        delete = f"DELETE FROM subscriptions WHERE id {_IN_IDS}"  # noqa: S608
         rows = as_json(ids)
         with self._store.write():
             self._write(skip, ids=rows, now=now)

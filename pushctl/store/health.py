@@ -12,7 +12,7 @@ from pushctl.rules.units import DAY
 from pushctl.store.events import ARRIVAL
 from pushctl.store.noun import Noun, as_json
 
-ASIDE: Millis = DAY
+QUARANTINE_TIME: Millis = DAY
 FAILURES = 3
 FAILING_FOR: Millis = 7 * DAY
 
@@ -122,7 +122,7 @@ class Health(Noun):
             UPDATE subscriptions SET state = 'active', state_reason = NULL, state_at = :now
              WHERE state = 'quarantined' AND state_at <= :before
         """
-        before = now - ASIDE
+        before = now - QUARANTINE_TIME
         sql = "SELECT 1 FROM subscriptions WHERE state = 'quarantined' AND state_at <= :before"
         if self._read_value(sql, before=before) is None:
             return 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
 from pushctl.store.noun import Noun
-from pushctl.store.subscriptions import new_public_id
+from pushctl.store.subscriptions import make_public_id
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -153,7 +153,7 @@ def _build_insert(i: int, row: Row, now: Millis) -> tuple[object, ...]:
     seen = row.last_seen_at if row.last_seen_at is not None else since
     return (
         i,
-        new_public_id(),
+        make_public_id(),
         *row[:6],
         row.state or "active",
         row.alias,

@@ -8,7 +8,7 @@ from pushctl.rules.units import HOUR
 from pushctl.store.noun import Noun
 
 # The longest pause that a push service may ask for (rules/delivery/retry), and a margin.
-LONGEST: Millis = 25 * HOUR
+MAX_PAUSE: Millis = 25 * HOUR
 
 
 class Origin(NamedTuple):
@@ -62,7 +62,7 @@ class Origins(Noun):
             rate=rate,
             probing=probing,
             now=now,
-            latest=now + LONGEST,
+            latest=now + MAX_PAUSE,
             hour=HOUR,
         )
 

@@ -56,7 +56,7 @@ class Reports(Noun):
              WHERE :campaign IS NULL OR c.id = :campaign
              ORDER BY c.id DESC
         """  # noqa: S608 - no text of others
-        return self._rows(sql, ("name", "status", "at", *names), campaign)
+        return self._list_rows(sql, ("name", "status", "at", *names), campaign)
 
     def split(self, names: Collection[str], campaign: int, by: str) -> list[Row]:
         """Return value and the counts *names* by *by* (see SPLITS), largest group first."""
@@ -67,7 +67,7 @@ class Reports(Noun):
               FROM ledger AS l LEFT JOIN reactions AS r ON r.part IS l.part
              ORDER BY l.planned DESC, l.part
         """  # noqa: S608 - one of our own column names
-        return self._rows(sql, ("value", *names), campaign)
+        return self._list_rows(sql, ("value", *names), campaign)
 
     def count_actions(self, campaign: int) -> list[Row]:
         """Return clicked and clicks by value, the button; None is the notification itself."""
@@ -77,9 +77,9 @@ class Reports(Noun):
              WHERE d.campaign_id = :campaign AND i.kind = 'clicked'
              GROUP BY i.action ORDER BY 2 DESC
         """
-        return self._rows(sql, ("value", "clicked", "clicks"), campaign)
+        return self._list_rows(sql, ("value", "clicked", "clicks"), campaign)
 
-    def _rows(self, sql: str, names: Sequence[str], campaign: int | None) -> list[Row]:
+    def _list_rows(self, sql: str, names: Sequence[str], campaign: int | None) -> list[Row]:
         found = self._read(sql, campaign=campaign)
         return [dict(zip(names, row, strict=True)) for row in found]
 

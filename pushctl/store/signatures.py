@@ -12,7 +12,7 @@ from pushctl.rules.units import DAY
 from pushctl.store.noun import Noun
 
 # Long enough for an inbox folder that is copied over a day late.
-KEPT: Millis = 2 * DAY
+KEEP_FOR: Millis = 2 * DAY
 
 
 class Signatures(Noun):
@@ -25,4 +25,4 @@ class Signatures(Noun):
     def prune(self, now: Millis) -> int:
         """Delete those that are too old to be accepted; return how many."""
         sql = "DELETE FROM seen_signatures WHERE at < :before"
-        return self._write(sql, before=now - KEPT)
+        return self._write(sql, before=now - KEEP_FOR)

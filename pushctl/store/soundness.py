@@ -7,7 +7,7 @@ from pushctl.store.noun import Noun
 
 SQLITE_VERSION = sqlite3.sqlite_version_info  # of the library that Python uses
 # Before this, resetting the write-ahead log beside a writer could lose a commit.
-WAL_RESET_MENDED = (3, 51, 3)
+WAL_RESET_FIXED = (3, 51, 3)
 
 
 class Soundness(Noun):

@@ -63,7 +63,7 @@ class Registration(NamedTuple):
     key_id: str
 
 
-def new_public_id() -> str:
+def make_public_id() -> str:
     """Return 22 random characters of base64url; the first is never "-", as of an option."""
     while (name := secrets.token_urlsafe(16)).startswith("-"):
         pass
@@ -151,7 +151,7 @@ class Subscriptions(Noun):
             RETURNING id
         """
         values = dict.fromkeys(ABOUT) | dict(about) | made._asdict()
-        values |= {"public_id": new_public_id(), "at": at}
+        values |= {"public_id": make_public_id(), "at": at}
         return self._insert(sql, **values)
 
     def refresh(self, subscription: int, about: Mapping[str, str | None], at: Millis) -> None:

@@ -32,7 +32,7 @@ SEPARATOR = "\x1f"  # unit separator: no value and no source can hold it
 _BUDGET = "steps left"
 _EACH, _JOIN, _BOUND, _TEXT, _PART = "~each", "~join", "~bound", "~text", "~part"
 
-_PASSES = (
+_ALLOWED = (
     nodes.Add, nodes.And, nodes.Assign, nodes.Compare, nodes.Concat, nodes.CondExpr,
     nodes.Const, nodes.Div, nodes.Filter, nodes.FloorDiv, nodes.For, nodes.Getattr,
     nodes.Getitem, nodes.If, nodes.Keyword, nodes.List, nodes.Mul, nodes.Name, nodes.Neg,
@@ -40,7 +40,7 @@ _PASSES = (
     nodes.TemplateData, nodes.Test, nodes.Tuple,
 )  # fmt: skip
 
-_SAYS = {
+_REASONS = {
     nodes.Call: "templates can't call functions; use a filter: {{ name|upper }}",
     nodes.Mod: "% is not allowed here",
     nodes.Pow: "** is not allowed here",
@@ -52,7 +52,7 @@ _SAYS = {
 
 _TESTS = frozenset({"defined", "undefined", "none", "string", "number", "odd", "even", "in"})
 # Names that Jinja gives objects of its own to.
-_JINJAS = frozenset({"self", "super", "caller", "varargs", "kwargs"})
+_RESERVED = frozenset({"self", "super", "caller", "varargs", "kwargs"})
 _LOOP_FIELDS = frozenset({"index", "index0", "first", "last", "length"})
 
 
@@ -89,19 +89,21 @@ class Environment(ImmutableSandboxedEnvironment):
             return obj
         if isinstance(obj, LoopContext):
             return (
-                getattr(obj, argument) if argument in _LOOP_FIELDS else self._missing(argument)
+                getattr(obj, argument)
+                if argument in _LOOP_FIELDS
+                else self._make_missing(argument)
             )
         if isinstance(obj, dict | list | tuple):
             try:
                 return obj[argument]
             except (LookupError, TypeError):
                 pass
-        return self._missing(argument)
+        return self._make_missing(argument)
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return self.getitem(obj, attribute)
 
-    def _missing(self, name: object) -> Undefined:
+    def _make_missing(self, name: object) -> Undefined:
         return self.undefined(name=str(name))
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -218,9 +220,9 @@ def _check(tree: nodes.Template) -> None:
     for node in tree.find_all(nodes.Node):
         count += 1
         line = node.lineno
-        if not isinstance(node, (*_PASSES, nodes.Helper)) or type(node) in _SAYS:
+        if not isinstance(node, (*_ALLOWED, nodes.Helper)) or type(node) in _REASONS:
             name = type(node).__name__.lower()
-            raise Refused(_SAYS.get(type(node), f"{name!r} is not allowed here"), line)
+            raise Refused(_REASONS.get(type(node), f"{name!r} is not allowed here"), line)
         if isinstance(node, nodes.Filter) and (
             node.node is None or node.name not in filters.OFFERED
         ):
@@ -229,7 +231,7 @@ def _check(tree: nodes.Template) -> None:
             raise Refused(f"there is no test {node.name!r}", line)
         if isinstance(node, nodes.For) and node.recursive:
             raise Refused("loops can't be recursive", line)
-        if isinstance(node, nodes.Name) and node.name in _JINJAS:
+        if isinstance(node, nodes.Name) and node.name in _RESERVED:
             raise Refused(f"{node.name!r} is not allowed here", line)
         # Lists that name lists that name lists: as deep as one likes, and compared whole.
         if isinstance(node, nodes.Assign) and (node.find(nodes.List) or node.find(nodes.Tuple)):

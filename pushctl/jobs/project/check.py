@@ -198,7 +198,7 @@ def _database(config: Config) -> Iterator[Finding]:
             whole = f"whole, {counted(subscribers, 'active subscriber')}"
             yield _fine("database", config.database, whole)
     version = soundness.SQLITE_VERSION
-    if version < soundness.WAL_RESET_MENDED:
+    if version < soundness.WAL_RESET_FIXED:
         number = ".".join(map(str, version))
         text = f"SQLite {number} can lose a commit when two programs write at once"
         remedy = "Nothing to do for pushctl, which locks; let nothing else write to it."
