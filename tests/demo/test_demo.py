@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from sqlite_utils import Database
 
 from pushctl.demo import presets, verdict
 from pushctl.demo.browsers import find_browsers
@@ -53,8 +54,9 @@ def test_a_dozen_visitors_are_enough_and_the_project_stays_behind_with_them(
 
     assert told.returncode == 0, told.stderr
     with Store(folder / "pushctl.db") as store:
-        assert store.db["subscriptions"].count == 13  # and one newcomer
-        assert store.db["deliveries"].count > 0
+        database = Database(store.connection)
+        assert database["subscriptions"].count == 13  # and one newcomer
+        assert database["deliveries"].count > 0
 
 
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
