@@ -96,7 +96,7 @@ def _read_segment(
                         return
                 yield at, Entry(name, offset, item)
             elif not sealed:
-                # Its writer may add to the end until we hold the lock ourselves.
+                # Its writer may add to the end until we hold the lock.
                 if not _is_abandoned(file):
                     return
                 sealed = True

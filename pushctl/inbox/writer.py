@@ -94,7 +94,7 @@ class Writer:
 
     def _open_segment(self, at: Millis) -> int:
         if self._owner != os.getpid():
-            # A fork shares the file and its lock with the parent, who still writes.
+            # A fork shares the file and its lock with the parent, which still writes.
             self._close()
             self._owner, self._name = os.getpid(), secrets.token_hex(6)
         elif self._handle is not None and self._is_full():
@@ -129,9 +129,9 @@ class Writer:
         self._opened = time.monotonic()
 
     def _abandon(self) -> None:
-        # Cut off what may be half a line. Never go on in this segment: a reader may
-        # already stand behind the cut, and after a failed fdatasync nobody knows
-        # which of its pages are on disk.
+        # Cut off a possibly incomplete line. Never use this segment again: a reader may
+        # be past the cut, and after a failed fdatasync it is unknown which of its pages
+        # are on disk.
         if self._handle is None:
             return
         try:

@@ -13,7 +13,7 @@ from pushctl.store.noun import Noun
 
 class InboxCursors(Noun):
     def load(self) -> dict[str, int]:
-        """Return the offset in bytes where reading goes on, by segment."""
+        """Return how many bytes of each segment are read."""
         sql = "SELECT segment, offset FROM inbox_cursors"
         return dict(self._read(sql))
 

@@ -75,7 +75,7 @@ class Subscriptions(Noun):
         """
         Return the one subscription that *ref* names; see ``find``.
 
-        Raises UsageError when an alias stands for several.
+        Raises UsageError when an alias names several.
         """
         found = self.find(ref, now)
         if len(found) > 1:

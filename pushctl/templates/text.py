@@ -36,7 +36,7 @@ class _Skeleton(NamedTuple):
 
 
 class Text:
-    """A file's title, body, links and labels; what ``Template.choose`` returns."""
+    """A file's title, body, links and labels; ``Template.choose`` returns one."""
 
     def __init__(self, parsed: Parsed, text: TextParts) -> None:
         self.template = parsed.name
