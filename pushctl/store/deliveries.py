@@ -6,6 +6,7 @@ after; ``jobs/delivery/recovery`` settles what a crash leaves in ``sending``. Ro
 tuples: a dataclass for each row would cost more than the query.
 """
 
+import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -113,9 +114,10 @@ class Deliveries(Noun):
         values = {"campaign": campaign, "now": now, "life": expires_after, "over": over}
         with self._store.write() as connection:
             # In pages: rows by the statement cost a third of rows one by one, and a
-            # million of them as one text would be eight megabytes.
+            # million of them as one text would be eight megabytes. By json, because orjson
+            # reserves 200 bytes a row meanwhile.
             for start in range(0, count, PAGE):
-                page = as_json(subscriptions[start : start + PAGE])
+                page = json.dumps(list(subscriptions[start : start + PAGE]))
                 connection.execute(sql, values | {"start": start, "count": count, "page": page})
         return count
 

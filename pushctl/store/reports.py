@@ -4,12 +4,13 @@ Figures: each is a query over rows, none a stored counter.
 Counts are requested by the names of the figures (rules/figures); others are not read.
 """
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pushctl.model import DeliveryStatus, Millis
 from pushctl.rules.figures.figure import Row
-from pushctl.store.noun import Noun, as_json
+from pushctl.store.noun import Noun
 
 # What a campaign's figures can be split by.
 SPLITS = {
@@ -97,7 +98,7 @@ class Reports(Noun):
         found: Counter[tuple[str, str | None]] = Counter()
         # In pages: a list of a million rows would be a text of eight megabytes.
         for start in range(0, len(subscriptions), 50_000):
-            ids = as_json(subscriptions[start : start + 50_000])
+            ids = json.dumps(list(subscriptions[start : start + 50_000]))
             for site, language, count in self._read(sql, ids=ids):
                 found[site, language] += count
         return [(site, language, count) for (site, language), count in found.items()]
