@@ -15,7 +15,7 @@ from typing import Any
 
 from pushctl.errors import ConfigError, Problem
 from pushctl.rules.config import checks
-from pushctl.rules.config.structure import Fault, line_of, meant, structure
+from pushctl.rules.config.structure import Fault, line_of, structure, suggest
 from pushctl.rules.web import tag_rules
 from pushctl.rules.web.tag_rules import TagRule
 
@@ -260,7 +260,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
 
 def _strange_sites(config: Config) -> list[Fault]:
     return [
-        Fault(("tag_rules", str(number), "sites"), f"has {name!r}", meant(name, config.sites))
+        Fault(("tag_rules", str(number), "sites"), f"has {name!r}", suggest(name, config.sites))
         for number, rule in enumerate(config.tag_rules, 1)
         for name in rule.sites
         if name not in config.sites
@@ -347,7 +347,7 @@ def unknown_variables(environment: Mapping[str, str]) -> list[Problem]:
     known = [f"PUSHCTL_{each.name.upper()}" for each in fields(Config) if each.name != "file"]
     known += OTHER_VARIABLES
     return [
-        Problem(variable, "there is no such setting", meant(variable, known))
+        Problem(variable, "there is no such setting", suggest(variable, known))
         for variable in sorted(environment)
         if variable.startswith("PUSHCTL_") and variable.split("__")[0] not in known
     ]

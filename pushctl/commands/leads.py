@@ -51,9 +51,9 @@ def command(
     for who in here.store.subscriptions.find(note[0]) if note else ():
         leads.note(here.store, who.id, note[1] if note else "")
     span = timing.duration(since) if since else None
-    found = leads.listed(
+    found = leads.list_leads(
         here.config, here.store, trigger, here.now, step=step, since=span, state=state
     )
     output.rows(found, _COLUMNS, format, empty=f"No subscriber has reached {trigger} yet.")
     if quorum:
-        output.say(str(leads.quorum(found, quorum)))
+        output.say(leads.describe_quorum(found, quorum))

@@ -49,9 +49,10 @@ def command(
     pushctl.toml stay paused; triggers of a file count as on.
     """
     from pushctl.jobs.triggers import replay
+    from pushctl.rules import timing
 
     here = context.of(ctx)
-    begin = replay.find_beginning(since, here.now)
+    begin = here.now - timing.duration(since)
     rules = replay.load_rules(here.config, here.store, triggers)
     messages = list(replay.replay_events(here.config, here.store, rules, begin, here.now))
     _tell_paused(rules)

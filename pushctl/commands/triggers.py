@@ -72,7 +72,7 @@ def show(
 
     here = context.of(ctx)
     trigger = describe.get_trigger(here.config, name)
-    lines = describe.describe_trigger(trigger, describe.find_state(here.store, name))
+    lines = describe.describe_trigger(trigger, describe.find_states(here.store).get(name, "on"))
     output.rows(({"what": what, "how": how} for what, how in lines), _SHOW, format)
 
 
@@ -139,7 +139,7 @@ def test(
     happened = describe.rehearse(
         here.config, here.store, name, who, here.now, dict(map(_property, given or ()))
     )
-    told = list(trial.told(here.config, here.store, trigger, who, happened, here.now))
+    told = list(trial.render_all(here.config, here.store, trigger, who, happened, here.now))
     _show_tried(told, format)
     if name in here.store.triggers.list_paused():
         output.warn(f"{name} is paused: it sends nothing until `pushctl triggers resume`.")

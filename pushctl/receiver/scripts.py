@@ -31,7 +31,7 @@ def make_settings(config: Config, site: Site, public_key: str) -> dict[str, Any]
         key=public_key,
         site=site.name,
         **asdict(site.brand),
-        rules=bool(tag_rules.served(config.tag_rules, site.name)),
+        rules=bool(tag_rules.list_for_site(config.tag_rules, site.name)),
     )
 
 
@@ -41,8 +41,8 @@ def prepare(config: Config, public_key: str) -> Mapping[tuple[str, str], File]:
     for name, cache in _NAMES.items():
         text = scripts.slim((shipped.find("sw") / name).read_text("utf-8"))
         for site in config.sites.values():
-            rules = tag_rules.served(config.tag_rules, site.name)
-            filled = scripts.filled(name, text, make_settings(config, site, public_key), rules)
+            rules = tag_rules.list_for_site(config.tag_rules, site.name)
+            filled = scripts.render(name, text, make_settings(config, site, public_key), rules)
             made[name, site.name] = _make_file(filled.encode(), cache)
     return made
 

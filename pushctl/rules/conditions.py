@@ -24,8 +24,6 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-
-
 _LARGEST = 1e15
 
 
@@ -56,7 +54,7 @@ class Condition:
 
 
 def parse(table: Mapping[str, Json]) -> tuple[Condition, ...]:
-    """Return the conditions of a TOML table; InputError names the one that can't be."""
+    """Return the conditions of a TOML table; InputError names a wrong one."""
     return tuple(_one(field, value) for field, value in table.items())
 
 
@@ -79,8 +77,8 @@ def as_number(value: Json) -> float | None:
     """
     Return a JSON number, or the number that a page wrote as text, or None.
 
-    Neither infinite nor beyond what a price can be: pages are strangers, and sums and
-    roundings of such numbers fail.
+    None for infinite numbers and for those beyond any price, too: sums and roundings of
+    them fail.
     """
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None

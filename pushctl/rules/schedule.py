@@ -1,6 +1,6 @@
 """
-When a campaign goes out: "tomorrow 09:00" on the site's clock, or on each person's own,
-and "monday 09:00" each week again.
+The times of campaigns: "tomorrow 09:00" on the site's clock, or on each person's own, and
+"monday 09:00" every week.
 """
 
 import re
@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from dateutil.rrule import rrule, rruleset
 
 _DAYS = {"today": 0, "tomorrow": 1}
-
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
 _WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b", re.IGNORECASE)
 
 # 03.04.2026 is a day in April or in March, depending on who reads it.
@@ -30,7 +28,7 @@ LAST = timing.zone("Etc/GMT+12")
 
 
 class Passed(StrEnum):
-    """What happens where the local time has passed already."""
+    """The choice for people whose local time has passed already."""
 
     NOW = "now"
     TOMORROW = "tomorrow"
@@ -39,10 +37,10 @@ class Passed(StrEnum):
 
 def wall(text: str, now: Millis, zone: tzinfo) -> datetime:
     """
-    Return the time on the wall that *text* means, seen from *now* in *zone*.
+    Return the local time that *text* means, seen from *now* in *zone*.
 
-    "18:00", "today 18:00", "tomorrow 09:00", "friday 18:00", "2026-12-24 18:00" and what
-    else dateutil reads. InputError for anything else, and for a time with an offset.
+    "18:00", "today 18:00", "tomorrow 09:00", "friday 18:00", "2026-12-24 18:00" and
+    everything else that dateutil reads. InputError for all others, and for an offset.
     """
     from dateutil import parser
 
@@ -59,7 +57,7 @@ def wall(text: str, now: Millis, zone: tzinfo) -> datetime:
         )
     try:
         found = parser.parse(said, default=midnight)
-        # What it leaves open comes from the default: the hour must not.
+        # Parts that are left open come from the default: the hour must not.
         open_hour = found != parser.parse(said, default=midnight + timedelta(hours=1))
     except (ValueError, OverflowError) as error:
         if said == "today":
@@ -80,11 +78,11 @@ def wall(text: str, now: Millis, zone: tzinfo) -> datetime:
 
 
 def _no_hour(text: str) -> InputError:
-    return InputError(f"{text!r} says no hour. Write it, too: tomorrow 09:00, friday 18:00.")
+    return InputError(f"{text!r} has no hour. Write it, too: tomorrow 09:00, friday 18:00.")
 
 
 def over_everywhere(moment: datetime, now: Millis) -> bool:
-    """Say whether *moment* has passed on every clock on earth."""
+    """Return whether *moment* has passed on every clock on earth."""
     return timing.instant(moment.date(), moment.time(), LAST) < now
 
 
@@ -127,14 +125,14 @@ def following(
     rule: str, starts: datetime, zone: tzinfo, now: Millis, *, local: bool = False
 ) -> tuple[datetime, Millis] | None:
     """
-    Return the next time of *rule* after *now*, on the wall and as an instant of *zone*.
+    Return the next time of *rule* after *now*, local and as an instant of *zone*.
 
-    *local*: on each person's own clock, so the instant is when that time comes to the
-    first of them. None when the rule has come to its end.
+    *local*: on each person's own clock, so the instant is that of the earliest zone. None
+    when the rule has come to its end.
     """
     where = FIRST if local else zone
     here = timing.local(now, where).replace(tzinfo=None)
-    # A day back: what the clocks skip comes later than it stands on the wall.
+    # A day back: a time that the clocks skip comes later than it reads.
     for moment in _read(rule, starts, rule).xafter(here - timedelta(days=1), inc=True):
         at = timing.instant(moment.date(), moment.time(), where)
         if at > now:
@@ -154,7 +152,7 @@ def _frequency(names: list[str], text: str) -> str:
 
 def _no_rule(text: str) -> InputError:
     return InputError(
-        f"{text!r} says nothing that comes again. Write day 09:00, weekday 18:00, "
+        f"{text!r} is not a repeated time. Write day 09:00, weekday 18:00, "
         "monday,friday 09:00 or an RRULE: FREQ=MONTHLY;BYDAY=1MO;BYHOUR=9."
     )
 

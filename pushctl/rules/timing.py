@@ -1,8 +1,8 @@
 """
-Durations, local times, quiet windows: what a clock on somebody's wall says about an instant.
+Durations, local times, quiet windows.
 
 No clock here: *now* always comes from outside. Instants are Millis (UTC), local
-times live in an IANA zone, and two rules settle the days on which clocks change:
+times have an IANA zone, and two rules settle the days on which clocks change:
 
 - a local time that a clock jumps over moves on by the jump: Berlin's 02:30 of
   2026-03-29 is 03:30, Apia's whole 2011-12-30 is the 31st;
@@ -12,6 +12,7 @@ Both are what PEP 495 calls ``fold=0``.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as Time
@@ -71,7 +72,7 @@ def moment(text: str) -> Millis:
         found = None
     if found is None or found.tzinfo is None:
         raise InputError(
-            f"{text!r} is no point in time. Write it with its offset: "
+            f"{text!r} is not a date and time with an offset. Write it like "
             "2026-04-28T10:00:00+02:00."
         )
     return (found - _EPOCH) // timedelta(milliseconds=1)
@@ -88,22 +89,18 @@ def clock(text: str) -> Time:
 @lru_cache(maxsize=1024)
 def zone(name: str | None, otherwise: str = "UTC") -> tzinfo:
     """
-    Return the zone called *name*; *otherwise* when a browser said nothing usable.
+    Return the zone called *name*, else *otherwise*: browsers may give unusable names.
 
     Raises InputError when *otherwise* itself is unknown.
     """
     for candidate in (name, otherwise):
-        if not candidate:
-            continue
-        try:
-            return ZoneInfo(candidate)
-        except (ValueError, OSError, LookupError):  # bad key, a folder, not found
-            continue
+        with suppress(ValueError, OSError, LookupError):  # bad key, a folder, not found
+            if candidate:
+                return ZoneInfo(candidate)
     raise InputError(f"{otherwise!r} is no time zone. Write an IANA name: Europe/Berlin.")
 
 
 def local(at: Millis, where: tzinfo) -> datetime:
-    """Return *at* as a datetime of *where*."""
     return (_EPOCH + timedelta(milliseconds=at)).astimezone(where)
 
 
@@ -127,7 +124,7 @@ def next_local(at: Millis, hour: Time, where: tzinfo) -> Millis:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of every local day, *start* inside and *end* outside; may pass midnight."""
+    """Some hours of every local day, from *start* to before *end*; may pass midnight."""
 
     start: Time
     end: Time
@@ -136,7 +133,7 @@ class Window:
         return f"{self.start:%H:%M}-{self.end:%H:%M}"
 
     def holds(self, at: Millis, where: tzinfo) -> bool:
-        """Say whether the clock on the wall of *where* stands inside at *at*."""
+        """Return whether *at* is inside on the clocks of *where*."""
         hour = local(at, where).time()
         if self.start < self.end:
             return self.start <= hour < self.end
@@ -146,8 +143,8 @@ class Window:
         """
         Return the first end of the window at or after *at*, or *at* when it is outside.
 
-        In the night in which an hour comes twice, the window may open twice as well;
-        what is returned always lies outside.
+        In the night in which an hour comes twice, the window may open twice as well; the
+        instant is outside all the same.
         """
         if not self.holds(at, where):
             return at

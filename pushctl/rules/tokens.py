@@ -1,8 +1,8 @@
 """
-Names and signatures that go out to the web and come back: all of them keyed hashes.
+Keyed hashes that go out to the web and come back: names and signatures.
 
 *secret* is the project's own (keys/secret), *auth* the subscription's 16 bytes, which
-the browser knows too.
+the browser has too.
 """
 
 import binascii
@@ -13,8 +13,6 @@ from pushctl.model import Millis
 from pushctl.rules.units import SECOND
 
 SIGNATURE_SECONDS = 300
-
-
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -30,19 +28,18 @@ def decode(text: str) -> bytes:
         raise ValueError("too much padding")
     padded = plain.replace("-", "+").replace("_", "/") + "=" * (-len(plain) % 4)
     try:
-        raw = binascii.a2b_base64(padded, strict_mode=True)
-    except (binascii.Error, ValueError) as error:
+        return binascii.a2b_base64(padded, strict_mode=True)
+    except ValueError as error:  # binascii.Error is one
         raise ValueError(f"not base64url: {error}") from error
-    return raw
 
 
 def endpoint_hash(endpoint: str) -> bytes:
-    """Return the 16 bytes that an endpoint is known by in the database."""
+    """Return the 16 bytes that stand for an endpoint in the database."""
     return hashlib.sha256(endpoint.encode()).digest()[:16]
 
 
 def tombstone(secret: bytes, endpoint_hash: bytes) -> str:
-    """Return the name under which a forgotten person is remembered; tells nobody who."""
+    """Return the mark of a forgotten person, which gives nobody away."""
     return hmac.digest(secret, b"forgotten\n" + endpoint_hash, "sha256").hex()
 
 
@@ -58,7 +55,7 @@ def message_token(secret: bytes, delivery: int) -> str:
 
 
 def read_message_token(secret: bytes, token: str) -> int | None:
-    """Return the delivery that *token* names, or None when nobody here made it."""
+    """Return the delivery that *token* names, or None for a forged one."""
     head, _, _ = token.partition(".")
     # isdecimal() alone lets other scripts' digits pass; 19 digits fit SQLite's integers.
     if not (head.isascii() and head.isdecimal() and len(head) < 19):
@@ -85,19 +82,19 @@ def sign_request(auth: bytes, path: str, seconds: int, body: bytes) -> str:
     return f"{seconds}.{encode(mac)}"
 
 
-def stamp(signature: str | None, otherwise: Millis) -> Millis:
-    """Return when a *signature* says that it was made, *otherwise* where it says nothing."""
+def read_time(signature: str | None, otherwise: Millis) -> Millis:
+    """Return the time that a *signature* names, *otherwise* where it names none."""
     head, _, _ = (signature or "").partition(".")
     if not (head.isascii() and head.isdecimal() and len(head) < 12):
         return otherwise
     return int(head) * SECOND
 
 
-def signature_holds(
+def is_signed(
     auth: bytes, path: str, body: bytes, signature: str | None, received: Millis
 ) -> bool:
-    """Say whether *signature* was made with *auth* within 300 s of *received*."""
-    made = stamp(signature, -1)
+    """Return whether *signature* was made with *auth* within 300 s of *received*."""
+    made = read_time(signature, -1)
     if not signature or made < 0:
         return False
     seconds = made // SECOND

@@ -1,8 +1,7 @@
 """
 Values -> text that is safe to show: on a terminal, in a cell of a spreadsheet.
 
-Text from outside may hold escape sequences, bidi overrides and formulas; whatever
-shows it passes it through here first.
+Text from outside may hold escape sequences, bidi overrides and formulas.
 """
 
 import json
@@ -31,8 +30,8 @@ def clean(text: str, *, lines: bool = False) -> str:
     """
     Return *text* with everything that could command a terminal as U+FFFD.
 
-    Line breaks survive only with *lines*. Marks that Arabic and Hebrew need
-    (U+200E, U+200F, U+061C) stay: they cannot hide or reverse anything.
+    Line breaks stay only with *lines*. Marks that Arabic and Hebrew need (U+200E, U+200F,
+    U+061C) stay: they cannot hide or reverse anything.
     """
     return (_HOSTILE_BUT_LINES if lines else _HOSTILE_PATTERN).sub("\ufffd", text)
 
@@ -41,8 +40,8 @@ def wrapped(text: str, width: int, indent: int | None = None) -> str:
     """
     Return *text* with its lines broken between words, at most *width* columns each.
 
-    What follows begins *indent* columns in, else below its line's first letter. A word
-    that is wider stays whole: it may be an address.
+    Further lines begin *indent* columns in, else below their line's first letter. A word
+    that is wider stays in one piece: it may be an address.
     """
     if all(len(line) <= width for line in text.split("\n")):
         return text
@@ -114,7 +113,7 @@ def share(value: float) -> str:
 
 
 def moment(value: Millis) -> str:
-    """Return a time as the clock on this machine's wall shows it, to the minute."""
+    """Return a time in this machine's zone, to the minute: 2026-04-28 10:00."""
     return datetime.fromtimestamp(value / SECOND, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
 
 

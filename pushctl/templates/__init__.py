@@ -88,7 +88,10 @@ class Template:
         variant: str | None,
     ) -> Text:
         by_place = {(it.segment, it.language, it.variant): it for it in self.texts}
-        for chain in (languages.own(language), languages.own(default_language)):
+        for chain in (
+            languages.list_own(language),
+            languages.list_own(default_language),
+        ):
             for segment in (*segments, None):
                 for name in chain:
                     for kind in (variant or "a", "a"):
@@ -121,7 +124,7 @@ def find_problems(
     lacking = [
         language
         for language in dict.fromkeys(default_languages)
-        if not set(languages.own(language)) & set(template.languages)
+        if not set(languages.list_own(language)) & set(template.languages)
     ]
     return [
         Problem(

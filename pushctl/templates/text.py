@@ -96,7 +96,7 @@ class Text:
         except TypeError as error:
             raise InputError(f"the message can't be written as JSON: {error}") from error
         head = skeleton.head % tuple([encoded[at] for at in skeleton.gaps])
-        return payload.checked(Frame(head, skeleton.tail))
+        return payload.check_size(Frame(head, skeleton.tail))
 
     def _render_values(self, context: Mapping[str, Json]) -> list[str | None]:
         """Return the rendered values, in the order of ``_dynamic``."""

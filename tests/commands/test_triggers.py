@@ -11,13 +11,12 @@ import pytest
 from pushctl import cli
 from pushctl.errors import InputError
 from pushctl.jobs.project import cron
-from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import feeds
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
 from tests.support.sending import Field
-from tests.support.shop import BASKET
+from tests.support.shop import BASKET, decide_all
 
 NOW = "2026-04-28T10:00:00+02:00"  # NOON of the tests
 
@@ -57,7 +56,7 @@ def decide(field: Field, at: int = NOON) -> None:
     from pushctl import config as configs
 
     config = configs.load(field.config.folder / "pushctl.toml", {})
-    sweep.decide_all(config, field.store, at)
+    decide_all(config, field.store, at)
 
 
 def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -81,7 +80,7 @@ def test_a_trigger_is_shown_in_words(field: Field, capsys: pytest.CaptureFixture
     assert run("triggers", "show", "basket") == 0
     told = capsys.readouterr().out
     assert "one: 3m after it began; not more than 15m late" in told
-    assert "two: 1h30m after the last was shown" in told
+    assert "two: 1h30m after the previous step was shown" in told
     assert run("triggers", "show", "bascet") == 4
 
 

@@ -161,7 +161,7 @@ def answer(data: bytes) -> None:
 def token(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     assert tokens.read_message_token(b"a secret nobody knows", text) is None
-    assert not tokens.signature_holds(b"secret", "/v1/tags", b"{}", text, NOON)
+    assert not tokens.is_signed(b"secret", "/v1/tags", b"{}", text, NOON)
     try:
         raw = tokens.decode(text)
     except ValueError:
@@ -210,7 +210,7 @@ def word(data: bytes) -> None:
         except InputError:
             continue
     assert languages.direction(text) in ("ltr", "rtl")
-    assert len({*languages.own(text), "en"}) < 20
+    assert len({*languages.list_own(text), "en"}) < 20
 
 
 class _Wire(asyncio.Transport):

@@ -43,6 +43,13 @@ steps = [
 """
 
 
+def decide_all(config: Config, store: Store, now: Millis) -> sweep.Summary:
+    """Decide everything that is due at *now* and plan its messages; send nothing."""
+    one = sweep._Sweep(config, store, now, sweep.Options())
+    one._decide()
+    return one._sum_up()
+
+
 @dataclass(frozen=True)
 class Sent:
     """One message as the postman took it."""
@@ -105,7 +112,7 @@ class Shop:
 
     def sweep(self, at: Millis, *, show: bool = True) -> sweep.Summary:
         """Decide what is due at *at* and let the postman take it; *show*: browsers show it."""
-        summary = sweep.decide_all(self.config, self.store, at)
+        summary = decide_all(self.config, self.store, at)
         self.post(at, show=show)
         return summary
 

@@ -55,7 +55,7 @@ def node(*arguments: str, **environment: str) -> str:
 
 def served(name: str, settings: Mapping[str, Any] = SETTINGS) -> str:
     text = scripts.slim((SW / name).read_text("utf-8"))
-    return scripts.filled(name, text, settings, RULES)
+    return scripts.render(name, text, settings, RULES)
 
 
 @pytest.fixture
@@ -101,8 +101,8 @@ def test_every_script_there_is_is_served() -> None:
 def test_what_a_script_imports_is_imported_for_its_site() -> None:
     once = served("pushctl-prompt.js")
     assert 'from"./pushctl-look.js?site=shop"' in once
-    assert scripts.filled("pushctl-prompt.js", once, SETTINGS) == once
-    other = scripts.filled("pushctl-prompt.js", once, SETTINGS | {"site": "other"})
+    assert scripts.render("pushctl-prompt.js", once, SETTINGS) == once
+    other = scripts.render("pushctl-prompt.js", once, SETTINGS | {"site": "other"})
     assert other == once.replace("site=shop", "site=other")
     assert 'import("./pushctl.js?site=shop")' in served("pushctl.mjs")
 
@@ -144,7 +144,7 @@ def test_what_the_page_signs_holds_and_is_taken() -> None:
     for request in requests:
         body = request["body"].encode()
         auth = tokens.decode(request["auth"])
-        assert tokens.signature_holds(auth, request["path"], body, request["signature"], now)
+        assert tokens.is_signed(auth, request["path"], body, request["signature"], now)
         # The fake browser's public key is no point on the curve; all else must fit.
         known = json.loads(body)
         if "subscription" in known:
@@ -157,7 +157,7 @@ def test_a_new_endpoint_is_vouched_for_by_the_old_secret() -> None:
     first, moved = (each for each in requests if each["path"] == "/v1/subscribe")
     body = json.loads(moved["body"])
     assert body["previous"] == json.loads(first["body"])["subscription"]["endpoint"]
-    assert tokens.signature_holds(
+    assert tokens.is_signed(
         tokens.decode(first["auth"]),
         "/v1/subscribe#previous",
         body["subscription"]["endpoint"].encode(),

@@ -66,7 +66,7 @@ class OriginHealth:
         and tell the receiver of it; some of those in a row must not stop what goes to all
         others. Too many, while nothing is accepted, are a fault like any other.
         """
-        if row.lane not in self._taking or not answers.about_one(outcome):
+        if row.lane not in self._taking or not answers.is_about_one(outcome):
             return False
         few = self._own[row.lane] < stop_rules.FEW_GONE
         if not (few or self._throttle.lane(row.lane, self._began).accepted):
@@ -148,10 +148,10 @@ class OriginHealth:
         for key, lane in self._throttle.lanes.items():
             if key[0] == origin:
                 gone, answered = gone + lane.gone, answered + lane.answered
-        if not stop_rules.suspiciously_gone(gone, answered):
+        if not stop_rules.has_suspicious_share(gone, answered):
             return
         others = (gone - newcomers, answered - newcomers)
-        if newcomers and not stop_rules.suspiciously_gone(*others):
+        if newcomers and not stop_rules.has_suspicious_share(*others):
             # Or anybody could stop a shop's campaigns. Who has taken a message before
             # tells that the service is in order.
             takers = self._store.health.count_takers(

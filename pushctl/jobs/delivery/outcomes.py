@@ -105,7 +105,7 @@ class OutcomeBatch:
         decision = retry.decide(
             outcome, row.tries, row.expires_at, self.now, random.random(), proved or own
         )
-        if retry.by_a_service(outcome) and not own:
+        if retry.is_by_service(outcome) and not own:
             self.errors += decision.status.value in ("rejected", "in_doubt")
             if outcome.cause is not Cause.CONNECTION_LOST_WITH_OTHERS:
                 lane.codes.append(CODES[outcome.answer])

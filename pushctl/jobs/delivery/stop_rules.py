@@ -44,7 +44,7 @@ class StopRules:
         self._recent = (self._recent + ended)[-stop_rules.ERROR_WINDOW :]
         if batch.ours is not None:
             return f"a push service says that the message is wrong: {batch.ours}"
-        if batch.errors and stop_rules.too_many_errors(self._recent):
+        if batch.errors and stop_rules.has_too_many_errors(self._recent):
             return "a quarter of the last answers were errors"
         return None
 

@@ -16,7 +16,7 @@ from pushctl.jobs.delivery.types import PACED, LaneKey, RenderedRow
 from pushctl.model import Cause, Millis
 from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.bucket import Bucket
-from pushctl.rules.delivery.lane import Lane, add_answers, allowance, pace, slowed
+from pushctl.rules.delivery.lane import Lane, add_answers, allowance, pace, slow_down
 from pushctl.rules.units import DAY, SECOND
 from pushctl.store.deliveries import ReleasedRow
 from pushctl.store.origins import Origin
@@ -24,7 +24,7 @@ from pushctl.store.origins import Origin
 # Letters of a service that holds us for longer than this are given back.
 PATIENCE: Millis = 3 * SECOND
 
-# A Retry-After is at most a day (retry.within_day): more is left from a clock that leapt.
+# A Retry-After is at most a day (retry.clamp_to_day): more is left from a clock that leapt.
 LONGEST: Millis = DAY + retry.LONGEST_PAUSE
 
 
@@ -113,7 +113,7 @@ class Throttle:
         shares = self._shares(now, careful)
         total = sum(shares.values())
         if self._campaign is not None:
-            self._campaign = self._campaign.filled(now)
+            self._campaign = self._campaign.refill(now)
             size = min(size, self._campaign.ready)
         chunk: list[RenderedRow] = []
         for key, share in shares.items():
@@ -123,9 +123,9 @@ class Throttle:
             chunk.extend(queue.popleft() for _ in range(count))
             self._under_way[key] += count
             if (bucket := self._bucket(key)) in self._buckets:
-                self._buckets[bucket] = self._buckets[bucket].taken(count)
+                self._buckets[bucket] = self._buckets[bucket].take(count)
         if self._campaign is not None:
-            self._campaign = self._campaign.taken(len(chunk))
+            self._campaign = self._campaign.take(len(chunk))
         self.waiting -= len(chunk)
         return chunk
 
@@ -139,7 +139,7 @@ class Throttle:
             if count and (rate := self._rate(lane, now)) is not None:
                 name = self._bucket(key)
                 bucket = self._buckets.get(name) or Bucket(rate, at=now)
-                self._buckets[name] = bucket = bucket.filled(now, rate)
+                self._buckets[name] = bucket = bucket.refill(now, rate)
                 count = min(count, bucket.ready - promised[name])
                 promised[name] += max(0, count)
             elif count:
@@ -169,7 +169,7 @@ class Throttle:
         after = add_answers(before, codes, now, retry_after, reason)
         if after.throttled_at > before.throttled_at:
             accepted, since = self._accepted_since[key]
-            after = slowed(after, after.accepted - accepted, now - since)
+            after = slow_down(after, after.accepted - accepted, now - since)
             self._accepted_since[key] = (after.accepted, now)
         self.lanes[key] = after
         return after

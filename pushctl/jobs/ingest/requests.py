@@ -186,7 +186,7 @@ def _previous(
     if known is None or known.site != record.site:
         return None
     proof = body.get("previous_signature")
-    if isinstance(proof, str) and tokens.signature_holds(
+    if isinstance(proof, str) and tokens.is_signed(
         known.auth, f"{record.path}#previous", made.endpoint.encode(), proof, record.at
     ):
         return known
@@ -310,7 +310,7 @@ def _by_our_clock(at: Json, record: InboxRecord) -> Json:
     is off: by minutes on many a machine, and then somebody would be reminded of the basket
     while still shopping, or after buying on another device.
     """
-    behind = record.at - tokens.stamp(record.signature, record.at)
+    behind = record.at - tokens.read_time(record.signature, record.at)
     return at + behind if type(at) is int and abs(behind) > _ON_ITS_WAY else at
 
 

@@ -71,6 +71,6 @@ def find(
 
 def signed(record: InboxRecord, auth: bytes) -> bool:
     """Say whether *record* carries a signature by *auth*, made when it came."""
-    return tokens.signature_holds(
+    return tokens.is_signed(
         auth, record.path, record.body.encode(), record.signature, record.at
     )

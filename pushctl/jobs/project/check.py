@@ -156,7 +156,7 @@ def _segments(config: Config) -> Iterator[Finding]:
     good, file = 0, config.file.read_text("utf-8-sig")
     for name, text in config.segments.items():
         try:
-            parse.resolved(parse.parse(text), config.segments)
+            parse.expand(parse.parse(text), config.segments)
             good += 1
         except PushctlError as error:
             line = line_of(("segments", name), file)
@@ -168,7 +168,7 @@ def _segments(config: Config) -> Iterator[Finding]:
 
 def _triggers(config: Config) -> Iterator[Finding]:
     """What one trigger alone can't show; its own faults are among the settings'."""
-    found = list(lint.findings(config))
+    found = list(lint.check_triggers(config))
     for level, problem in found:
         yield Finding("triggers", level, problem.place, problem.fault, problem.remedy)
     if not any(level is Level.PROBLEM for level, _ in found):

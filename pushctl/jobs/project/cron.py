@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pushctl import durable
 from pushctl.errors import ConfigError, InputError
-from pushctl.jobs.sweep.summary import said
+from pushctl.jobs.sweep.summary import describe_counts
 from pushctl.model import Json
 from pushctl.store import Store
 
@@ -25,7 +25,7 @@ def runs(store: Store, limit: int) -> Iterator[dict[str, Json]]:
     for run in store.runs.list_latest(limit):
         ended = run["finished_at"]
         took = None if ended is None else ended - run["started_at"]
-        yield {**run, "took": took, "what": said(run["summary"])}
+        yield {**run, "took": took, "what": describe_counts(run["summary"])}
 
 
 def program() -> list[str]:

@@ -43,7 +43,7 @@ def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]
     key = next(iter(vapid.need(config.keys, "Run `pushctl keys new`.").values()))
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
-        rules = tag_rules.served(config.tag_rules, site.name)
+        rules = tag_rules.list_for_site(config.tag_rules, site.name)
         values = scripts.settings(
             url=config.receiver.url,
             key=key.public,
@@ -55,4 +55,4 @@ def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]
             target = folder / name
             there = target.exists() and not anew
             text = (target if there else shipped.find("sw") / name).read_text("utf-8")
-            yield target, scripts.filled(name, text, values, rules)
+            yield target, scripts.render(name, text, values, rules)

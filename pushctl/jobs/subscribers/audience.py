@@ -38,13 +38,13 @@ def asked(
     All of them must hold; none given is everyone. Raises InputError for what can't be
     read, NotFoundError for a segment that isn't in pushctl.toml.
     """
-    typed = parse.whole(tags=tags, segments=segments, where=where)
-    return parse.text(typed), parse.resolved(typed, config.segments)
+    typed = parse.join(tags=tags, segments=segments, where=where)
+    return parse.text(typed), parse.expand(typed, config.segments)
 
 
 def saved(config: Config, name: str) -> Expression:
     """Return the saved segment *name*, ready to be asked."""
-    return parse.resolved(parse.whole(segments=[name]), config.segments)
+    return parse.expand(parse.join(segments=[name]), config.segments)
 
 
 def listed(config: Config, store: Store, now: Millis) -> list[Segment]:

@@ -11,7 +11,7 @@ Segments = Callable[[Sequence[int]], Mapping[int, tuple[str, ...]]]  # by subscr
 
 def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis) -> Segments:
     """
-    Return a function that tells each receiver's segments among *names*.
+    Return a function that returns each receiver's segments among *names*.
 
     They come in the order in which pushctl.toml has them: the first text that there is
     wins. Raises NotFoundError for a segment that isn't in pushctl.toml.
@@ -20,14 +20,13 @@ def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis)
 
     order = [name for name in config.segments if name in names]
     order += [name for name in names if name not in order]
-    asked = [
-        (name, parse.resolved(expression.Segment(name), config.segments)) for name in order
-    ]
+    known = {name: parse.expand(expression.Segment(name), config.segments) for name in order}
 
     def of(subscriptions: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
         found: dict[int, tuple[str, ...]] = dict.fromkeys(subscriptions, ())
-        for name, condition in asked:
-            for one in store.audience.filter_ids(condition, subscriptions, now, any_state=True):
+        asked = {name: (condition, subscriptions) for name, condition in known.items()}
+        for name, ids in store.audience.filter_each(asked, now, any_state=True).items():
+            for one in ids:
                 found[one] += (name,)
         return found
 

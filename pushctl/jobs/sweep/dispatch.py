@@ -1,17 +1,16 @@
-"""
-What a sweep sends: reminders first, then the campaigns that are due, each under its lock.
-"""
+"""Sends what a sweep has due: reminders first, then campaigns, each under its lock."""
 
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from pushctl import log
 from pushctl.config import Config
 from pushctl.errors import BusyError, PushctlError
 from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
-from pushctl.jobs.triggers.apply import apply, word_paused
+from pushctl.jobs.triggers.apply import apply, describe_paused
 from pushctl.jobs.triggers.enrol import observe_steps
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus
@@ -30,27 +29,25 @@ _PATIENCE = 1.0 + PACED / 1000
 class Dispatch:
     """The sending of one sweep: *sent* counts the outcomes of all campaigns."""
 
-    def __init__(self, run: Run, config: Config, began: float, deadline: float | None) -> None:
+    def __init__(self, run: Run, config: Config, began: float, deadline: float) -> None:
         self._run = run
         self._store = run.store
         self._config = config
         self._began = began
         self._deadline = deadline
         self.sent: Counter[str] = Counter()
-        self.refused: str | None = None  # what a push service has against us
+        self.refused: str | None = None  # why a push service refuses us
         self.stopped = False  # by a signal: the next sweep goes on
 
     def send_reminders(self) -> None:
-        """Send what triggers have due by what somebody did."""
-        leaders = self._find_leaders()
-        begun = {
-            one.name for one in self._run.settings.triggers.values() if one.kind is Kind.EVENT
-        }
+        leaders, triggers = self._find_leaders(), self._run.settings.triggers
+        begun = {name for name, one in triggers.items() if one.kind is Kind.EVENT}
         self._go_through([row for row, name in leaders.items() if name in begun], leaders)
 
     def send_everything(self) -> None:
         """Send all that is due, as far as the time allows."""
-        self._run.notes.extend(recurring.carry_out(self._store, self._config, self._run.now))
+        for note in recurring.carry_out(self._store, self._config, self._run.now):
+            self._run.warn(note)
         for number in self._store.schedules.list_due(self._run.now):
             self._store.campaigns.change_status(number, CampaignStatus.RUNNING, self._run.now)
         leaders = self._find_leaders()
@@ -66,8 +63,8 @@ class Dispatch:
 
     def _go_through(self, numbers: Iterable[int], leaders: Mapping[int, str | None]) -> None:
         for number in numbers:
-            if self._deadline is not None and time.monotonic() > self._deadline:
-                self._run.notes.append("out of time: the next sweep goes on")
+            if time.monotonic() > self._deadline:
+                self._run.warn("out of time: the next sweep goes on")
                 break
             trigger = self._run.settings.triggers.get(leaders[number] or "")
             self._hold_for_the_night(number, trigger)
@@ -78,36 +75,35 @@ class Dispatch:
 
     def _deliver(self, number: int) -> None:
         campaign = self._store.campaigns.get_by_id(number)
-        options = deliver.Options(patience=_PATIENCE, seconds=self._seconds(), unattended=True)
-        # What went before took its time, which a message hasn't left of its life.
+        # The next minute's reminders wait no longer than this for the campaign.
+        seconds = max(min(self._began + _SLICE, self._deadline) - time.monotonic(), 1.0)
+        options = deliver.Options(patience=_PATIENCE, seconds=seconds, unattended=True)
+        # The campaigns before took some of a message's time to live.
         now = self._run.now + int((time.monotonic() - self._began) * 1000)
         try:
             report = deliver.run(self._store, self._config, campaign, now, options)
         except BusyError:
             return  # another process is sending it
         except PushctlError as error:
-            self._run.notes.append(f"{campaign.name}: {error}")
+            self._run.warn(
+                f"{campaign.name}: {error}", "campaign failed", campaign=campaign.name
+            )
             return
         self.sent.update(report.sent)
         self.refused = self.refused or report.refused
         self.stopped = report.interrupted
         after = report.campaign
+        counts, status = dict(report.sent), str(after.status)
+        log.note("sweep", "campaign sent", campaign=after.name, counts=counts, status=status)
         if after.status is CampaignStatus.PAUSED and not report.refused:
-            self._run.notes.append(word_paused(after.name, after.note))
-
-    def _seconds(self) -> float:
-        """Return how long one campaign may keep the next minute's reminders waiting."""
-        left = self._began + _SLICE - time.monotonic()
-        if self._deadline is not None:
-            left = min(left, self._deadline - time.monotonic())
-        return max(left, 1.0)
+            self._run.warn(describe_paused(after.name, after.note))
 
     def _hold_for_the_night(self, number: int, trigger: Trigger | None) -> None:
         """
-        Put off what waits where quiet hours have begun since it was decided.
+        Put off messages where quiet hours have begun since they were decided.
 
-        A second try comes minutes or hours after the first, and what a dead sweep planned
-        when the machine is up again.
+        A second try comes minutes or hours after the first; the plans of a dead sweep wait
+        until the machine is up again.
         """
         if trigger is None or trigger.quiet is None:
             return
@@ -128,7 +124,7 @@ class Dispatch:
             self._store.schedules.postpone(held)
 
     def _note_accepted(self) -> None:
-        """Let steps that count from the acceptance of the one before know of it."""
+        """Note the acceptance of steps that the next ones count from."""
         triggers = [
             trigger.name
             for trigger in self._run.settings.triggers.values()

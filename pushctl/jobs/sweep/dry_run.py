@@ -1,6 +1,4 @@
-"""
-What a dry run of a sweep tells beside its triggers' messages; it only reads.
-"""
+"""The campaigns that a dry run of a sweep lists beside its triggers' messages."""
 
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from pushctl.store.idle import is_drained
 
 
 def list_campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
-    """Return what else would go out at *now*, as (to how many, what)."""
+    """Return the campaigns that would go out at *now*, as (to how many, what)."""
     found = []
     for number in (*store.schedules.list_due(now), *store.deliveries.list_due_campaigns(now)):
         campaign = store.campaigns.get_by_id(number)
@@ -25,5 +23,5 @@ def list_campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
 
 
 def has_waiting(store: Store, inbox: Path) -> bool:
-    """Say whether the receiver took something that no sweep has read yet."""
+    """Return whether the inbox has requests that no sweep has read yet."""
     return not is_drained(store.connection, inbox)

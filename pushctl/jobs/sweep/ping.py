@@ -1,6 +1,6 @@
 """
-The dead man's switch: an address that is asked after every sweep, so that its owner is
-told when no sweep came (https://healthchecks.io's way: /fail after a bad one).
+The dead man's switch: a request after every sweep, /fail after a bad one; the service
+behind the address reports missing ones (as https://healthchecks.io does).
 """
 
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ SECONDS = 5.0
 
 
 def send(url: str, *, good: bool) -> str | None:
-    """Ask *url*; return what went wrong, or None. Never raises: a sweep is done by then."""
+    """Request *url*; return the error, or None. Never raises: the sweep is done by then."""
     from pushctl import web
 
     try:
@@ -30,6 +30,6 @@ def send(url: str, *, good: bool) -> str | None:
 
 
 def failed(url: str) -> str:
-    """Return the address that hears of bad sweeps: /fail before what is asked of it."""
+    """Return the address for bad sweeps: /fail stands before the query."""
     parts = urlsplit(url)
     return parts._replace(path=f"{parts.path.rstrip('/')}/fail").geturl()

@@ -1,4 +1,4 @@
-"""What a sweep did, as it says it itself, and as `cron runs` says it later."""
+"""The summary of a sweep, which it prints itself and `cron runs` prints later."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ class Summary:
 
     counts: Counter[str] = field(default_factory=Counter)
     messages: list[tuple[str, str]] = field(default_factory=list)  # dry run: (who, what)
-    notes: list[str] = field(default_factory=list)  # what somebody has to put right
-    remarks: list[str] = field(default_factory=list)  # what is worth knowing
+    notes: list[str] = field(default_factory=list)  # what the shop's owner has to put right
+    remarks: list[str] = field(default_factory=list)  # the rest that is worth a line
     refused: str | None = None
     seconds: float = 0.0
 
@@ -27,15 +27,10 @@ class Summary:
         return 5 if troubled else 0
 
     def __str__(self) -> str:
-        return said(self.counts)
+        return describe_counts(self.counts)
 
 
-def said(counts: Mapping[str, int]) -> str:
-    """Return what a sweep counted, as it says it itself."""
-    return ", ".join(_said(word, count) for word, count in counts.items() if count)
-
-
-# What was decided, as people would say it of many.
+# Decisions in words, for many.
 _WORDS = {
     "deliver": "due",
     "hold": "held",
@@ -46,7 +41,12 @@ _WORDS = {
 }
 
 
-def _said(word: str, count: int) -> str:
-    if word in ("lines", "events"):
-        return counted(count, word.removesuffix("s"))
-    return f"{number(count)} {_WORDS.get(word, word)}"
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Return the counts of a sweep that are not 0: "12 events, 3 due"."""
+    return ", ".join(
+        counted(count, word.removesuffix("s"))
+        if word in ("lines", "events")
+        else f"{number(count)} {_WORDS.get(word, word)}"
+        for word, count in counts.items()
+        if count
+    )

@@ -1,19 +1,21 @@
 """
-The sweep: what cron starts every minute, and nobody watches.
+The sweep, which cron starts every minute.
 
 Under its lock: drain the inbox, let new events begin and end enrolments, decide what is due,
-send it, go on with retries and scheduled campaigns, prune once a day. Each part is
+send it, go on with retries and scheduled campaigns, prune once a day. Each stage is
 finished for itself, so a kill between any two of them costs nothing but a minute.
 """
 
+import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pushctl import lock
+from pushctl import lock, log
 from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.jobs.delivery import restore_guard
@@ -30,17 +32,10 @@ from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
 from pushctl.rules.triggers.enrolment import State
 from pushctl.rules.triggers.trigger import Kind
-from pushctl.store import Store
-from pushctl.store.idle import (
-    CONFIG_KEY,
-    NEXT_SCAN_KEY,
-    compute_fingerprint,
-    is_clock_plausible,
-    read_last_sweep,
-    record_sweep,
-)
+from pushctl.store import Store, idle
+from pushctl.store.idle import CONFIG_KEY, NEXT_SCAN_KEY
 
-__all__ = ["Options", "Summary", "check_clock", "decide_all", "lock_path", "run"]
+__all__ = ["Options", "Summary", "check_clock", "lock_path", "run"]
 
 _BATCH = 500
 
@@ -55,8 +50,8 @@ class Options:
     """
     How one sweep is to behave.
 
-    *dry_run*: decide, and take everything back. *rehearsal*: *now* is somebody's idea and
-    not the clock's, in a project made for trying out; what is done is done.
+    *dry_run*: decide, and take everything back. *rehearsal*: *now* is not the clock's, in a
+    project made for trying out; it really sends.
     """
 
     dry_run: bool = False
@@ -81,41 +76,38 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     """
     options = options or Options()
     path = lock_path(store.path)
-    before = read_last_sweep(path)
+    before = idle.read_last_sweep(path)
     if not options.rehearsal:
         check_clock(path, now, accept=options.accept_clock)
     if not options.dry_run:
         restore_guard.check(store, config)
     with lock.hold(path, "pushctl sweep"), _stamp_end(path, before, now, options):
-        sweep = _Sweep(config, store, now, options)
-        return sweep.run_dry() if options.dry_run else sweep.run_whole()
+        if options.dry_run:
+            return _Sweep(config, store, now, options).run_dry()
+        log.note("sweep", "started")
+        return _Sweep(config, store, now, options).run_whole()
 
 
 @contextmanager
 def _stamp_end(
     path: Path, before: Millis | None, now: Millis, options: Options
 ) -> Iterator[None]:
-    """Remember when a real sweep ended; a rehearsal leaves what guards the clock alone."""
+    """Store when a real sweep ended; others leave the time of the last one as it is."""
     if not (options.rehearsal or options.dry_run):
         yield
-        record_sweep(path, now)
+        idle.record_sweep(path, now)
         return
     try:
         yield
     finally:
         if before is not None:
-            record_sweep(path, before)
-
-
-def decide_all(config: Config, store: Store, now: Millis) -> Summary:
-    """Decide everything that is due at *now* and plan its messages; send nothing."""
-    return _Sweep(config, store, now, Options()).decide_only()
+            idle.record_sweep(path, before)
 
 
 def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
     """Raise ConfigError when *now* is far from the last sweep's time, unless *accept*."""
-    before = read_last_sweep(path)
-    if accept or before is None or is_clock_plausible(path, now):
+    before = idle.read_last_sweep(path)
+    if accept or before is None or idle.is_clock_plausible(path, now):
         return
     way = "behind" if now < before else "ahead of"
     leap = timing.say(abs(now - before) // units.MINUTE * units.MINUTE)
@@ -132,43 +124,50 @@ class _Sweep:
         self._now = now
         self._began = time.monotonic()
         limit = options.max_seconds
-        self._deadline = None if limit is None else self._began + limit
+        self._deadline = math.inf if limit is None else self._began + limit
         self._settings = facts.load_settings(config)
         self._run = Run(store, self._settings, now)
-        self._run.notes.extend(
-            f"{name} rests, its audience can't be read: {error}"
-            for name, error in self._settings.unreadable.items()
-        )
-        self._summary = Summary()
-        # Who has got a message in this sweep: person -> trigger and subscription.
+        for name, error in self._settings.unreadable.items():
+            self._run.warn(f"{name} rests, its audience can't be read: {error}")
+        self._summary = Summary(notes=self._run.notes)
+        # The persons with a message of this sweep, and its trigger and subscription.
         self._first: dict[str, tuple[str, int]] = {}
         self._answers: scan.Answers | None = None  # of feeds, where they were asked before
+        self._stopped = False  # by a signal
 
     def run_whole(self) -> Summary:
-        run = self._store.runs.start("sweep", self._now)
-        code = 1
+        run, code = self._store.runs.start("sweep", self._now), 1
+        seconds: dict[str, float] = {}
+        stages = {
+            "drain": self._drain,
+            "events": self._take_in,
+            "reminders": self._remind,
+            "rest": self._send_rest,
+            "tidy": self._tidy,
+        }
         try:
-            self._drain()
-            self._take_in()
-            if self._remind() and self._rest():
-                self._tidy()
+            for name, stage in stages.items():
+                if not self._stopped:
+                    began = time.monotonic()
+                    stage()
+                    seconds[name] = round(time.monotonic() - began, 3)
             code = self._sum_up().exit_code
         finally:
             counts = dict(self._summary.counts)
-            took = int((time.monotonic() - self._began) * 1000)
-            self._store.runs.finish(run, self._now + took, code, counts)
+            took = time.monotonic() - self._began
+            self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
+            level = logging.WARNING if code else logging.INFO
+            figures = {"seconds": took, "counts": counts, "stages": seconds}
+            log.note("sweep", "ended", level=level, code=code, **figures)
         return self._summary
 
     def run_dry(self) -> Summary:
-        """Decide as a sweep would, take everything back, and say what else would go out."""
+        """Decide as a sweep would, take everything back, and list the campaigns due."""
         if self._is_scan_due() or self._file_changed():
             self._answers = scan.fetch_feeds(self._run)
-        try:
-            with self._store.write():
-                self._decide()
-                raise _DryRunIsOver
-        except _DryRunIsOver:
-            pass
+        with suppress(_DryRunIsOver), self._store.write():
+            self._decide()
+            raise _DryRunIsOver
         self._summary.messages += dry_run.list_campaigns(self._store, self._now)
         if dry_run.has_waiting(self._store, self._config.inbox):
             self._summary.remarks.append(
@@ -176,26 +175,16 @@ class _Sweep:
             )
         return self._sum_up()
 
-    def decide_only(self) -> Summary:
-        self._decide()
-        return self._sum_up()
-
     def _sum_up(self) -> Summary:
         summary = self._summary
         summary.counts = Counter({**summary.counts, **self._run.tally})
-        summary.notes += dict.fromkeys(self._run.notes)
         summary.seconds = time.monotonic() - self._began
         return summary
 
     def _make_limit(self, share: float) -> Callable[[], bool]:
-        """Return what says whether this sweep has worked for *share* seconds, or too long."""
-        end = self._began + share if self._deadline is None else self._deadline
+        """Return whether this sweep has worked for *share* seconds, or too long, to call."""
+        end = self._began + share if self._deadline == math.inf else self._deadline
         return lambda: time.monotonic() > end
-
-    def _is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() > self._deadline
-
-    # --- what came in ----------------------------------------------------------------
 
     def _drain(self) -> None:
         report = drain.drain(self._store, self._config, self._config.secret(), self._now)
@@ -203,13 +192,11 @@ class _Sweep:
 
     def _take_in(self) -> None:
         self._follow_file()
-        self._summary.counts["events"] += enrol.take_events(
-            self._run, self._make_limit(_EVENTS)
-        )
+        taken = enrol.take_events(self._run, self._make_limit(_EVENTS))
+        self._summary.counts["events"] += taken
         enrol.take_reports(self._run)
 
     def _decide(self) -> None:
-        """Decide everything in one go, for who sends by other means."""
         self._take_in()
         self._scan()
         self._decide_due(())
@@ -228,13 +215,13 @@ class _Sweep:
                 changes.record(one.trigger, one.subscription, one.id, "cancel", reason)
             apply(self._run, changes)
             self._store.triggers.save_tags({name: one.tag for name, one in triggers.items()})
-            self._store.meta.set(CONFIG_KEY, compute_fingerprint(self._config.file))
+            self._store.meta.set(CONFIG_KEY, idle.compute_fingerprint(self._config.file))
             self._store.meta.remove(NEXT_SCAN_KEY)
 
     def _file_changed(self) -> bool:
-        if self._store.meta.get(CONFIG_KEY) != compute_fingerprint(self._config.file):
+        if self._store.meta.get(CONFIG_KEY) != idle.compute_fingerprint(self._config.file):
             return True
-        # Somebody may save it just between our reading it and this.
+        # It may be saved just between our reading it and this.
         return self._store.triggers.load_states().keys() != self._settings.triggers.keys()
 
     def _is_scan_due(self) -> bool:
@@ -244,14 +231,11 @@ class _Sweep:
     def _scan(self) -> None:
         if not self._is_scan_due():
             return
-        answers = self._answers
-        if answers is None:
-            answers = scan.fetch_feeds(self._run)
-        again = scan.scan(self._run, answers)
+        if self._answers is None:
+            self._answers = scan.fetch_feeds(self._run)
+        again = scan.scan(self._run, self._answers)
         tomorrow = self._now + units.DAY
         self._store.meta.set(NEXT_SCAN_KEY, str(min(again or tomorrow, tomorrow)))
-
-    # --- what is due -----------------------------------------------------------------
 
     def _decide_due(self, besides: Collection[str]) -> None:
         """Decide what is due of all triggers but those paused and *besides*."""
@@ -279,50 +263,44 @@ class _Sweep:
             self._summary.messages.append((device.public_id, what))
         return len(due)
 
-    # --- what goes out, and what is let go ---------------------------------------------
-
-    def _remind(self) -> bool:
-        """Decide and send what people wait for; say whether to go on."""
+    def _remind(self) -> None:
+        """Decide and send the steps of triggers that events begin: people wait for them."""
         # Days, absences and articles concern many at once: they are looked for after this.
         triggers = self._settings.triggers.values()
         self._decide_due([one.name for one in triggers if one.kind is not Kind.EVENT])
-        return self._send(Dispatch.send_reminders)
+        self._send(Dispatch.send_reminders)
 
-    def _rest(self) -> bool:
-        """Decide and send everything else, as far as it goes; say whether to go on."""
+    def _send_rest(self) -> None:
+        """Decide and send everything else, as far as the time allows."""
         self._scan()
         self._decide_due(())
-        return self._send(Dispatch.send_everything)
+        self._send(Dispatch.send_everything)
 
-    def _send(self, what: Callable[[Dispatch], None]) -> bool:
-        dispatch = self._make_dispatch()
-        what(dispatch)
+    def _send(self, send: Callable[[Dispatch], None]) -> None:
+        dispatch = Dispatch(self._run, self._config, self._began, self._deadline)
+        send(dispatch)
         self._summary.counts.update(dispatch.sent)
         self._summary.refused = self._summary.refused or dispatch.refused
-        if dispatch.stopped:
+        self._stopped = dispatch.stopped
+        if self._stopped:
             self._summary.remarks.append("stopped by a signal: the next sweep goes on")
-        return not dispatch.stopped
-
-    def _make_dispatch(self) -> Dispatch:
-        return Dispatch(self._run, self._config, self._began, self._deadline)
 
     def _tidy(self) -> None:
-        """Once an hour: try again who was put aside; once a day: let go what is of no use."""
+        """Try quarantined subscriptions again once an hour; prune once a day."""
         tried = int(self._store.meta.get("sweep.tried") or 0)
         if self._now - tried >= units.HOUR:
             self._store.health.reactivate(self._now)
             self._store.meta.set("sweep.tried", str(self._now))
         last = int(self._store.meta.get("sweep.pruned") or 0)
-        if self._now - last < units.DAY or self._is_late():
+        if self._now - last < units.DAY or time.monotonic() > self._deadline:
             return
         kept = self._config.sweep.keep_days * units.DAY
-        before = self._now - kept
         once = [
             one.name
             for one in self._settings.triggers.values()
             if one.reentry is None or one.reentry > kept
         ]
         self._store.tags.expire(self._now)
-        self._store.pruning.run(before, once)
+        self._store.pruning.run(self._now - kept, once)
         self._store.meta.set("sweep.pruned", str(self._now))
         self._store.checkpoint()

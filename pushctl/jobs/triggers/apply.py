@@ -1,21 +1,25 @@
-"""Writes what was decided about a batch, in one transaction: the only place that does."""
-
-from collections.abc import Mapping
+"""Writes the decisions about a batch in one transaction; nothing else writes them."""
 
 from pushctl.errors import PushctlError
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus, Cause
 from pushctl.rules.triggers.changes import Changes
+from pushctl.rules.triggers.facts import Templates
 from pushctl.store import Store
-
-Templates = Mapping[str, Mapping[str, str] | PushctlError]
 
 
 def apply(run: Run, changes: Changes, templates: Templates | None = None) -> None:
     """Write *changes* and count them in *run*; *templates* has the sources of messages."""
     store = run.store
     with store.write():
-        rows = _save_enrolments(store, changes)
+        # First what ends: a subscription has one active enrolment of a trigger.
+        known = (one for number, one in changes.enrolments.items() if number > 0)
+        store.enrolments.save(known, changes.now)
+        rows = {
+            number: store.enrolments.add(enrolment, changes.now, reason)
+            for number, (enrolment, reason) in changes.enrolments.items()
+            if number < 0
+        }
         _plan_messages(run, changes, templates or {})
         store.enrolments.add_decisions(
             one._replace(enrolment=rows.get(one.enrolment or 0, one.enrolment))
@@ -29,27 +33,16 @@ def apply(run: Run, changes: Changes, templates: Templates | None = None) -> Non
             write = products.remove_interest if one.bought else products.add_interest
             write(one.products, one.subscriptions, one.at)
     run.tally.update(changes.tally)
-    run.notes.extend(changes.notes)
+    for note in changes.notes:
+        run.warn(note)
 
 
-def word_paused(campaign: str, note: str | None) -> str:
-    """Return the sentence about a paused campaign, which no later sweep resumes by itself."""
+def describe_paused(campaign: str, note: str | None) -> str:
+    """Return the warning about a paused campaign; no later sweep resumes it by itself."""
     return (
         f"{campaign} is paused ({note or 'no reason given'}), its messages wait. Once that "
         f"is put right: pushctl campaigns resume {campaign!r}"
     )
-
-
-def _save_enrolments(store: Store, changes: Changes) -> dict[int, int]:
-    """Write what enrolments have become; return the rows of new ones by their numbers."""
-    known = (one for number, one in changes.enrolments.items() if number > 0)
-    # First what ends: a subscription has one active enrolment of a trigger.
-    store.enrolments.save(known, changes.now)
-    return {
-        number: store.enrolments.add(enrolment, changes.now, reason)
-        for number, (enrolment, reason) in changes.enrolments.items()
-        if number < 0
-    }
 
 
 def _plan_messages(run: Run, changes: Changes, templates: Templates) -> None:
@@ -61,7 +54,7 @@ def _plan_messages(run: Run, changes: Changes, templates: Templates) -> None:
         rows[campaign.name] = opened.id
         # A person who paused it knows that it waits.
         if opened.status == CampaignStatus.PAUSED and opened.cause is not Cause.BY_HAND:
-            run.notes.append(word_paused(campaign.name, opened.note))
+            run.warn(describe_paused(campaign.name, opened.note))
     planned = (
         (rows[one.campaign], one.subscription, one.enrolment, one.expires_at)
         for one in changes.messages

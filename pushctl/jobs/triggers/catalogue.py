@@ -1,8 +1,8 @@
 """
-Prices and stock that changed: who looked at such a product is told so by an event.
+Imports prices and stock; a change is an event of the people who looked at the product.
 
 ``price_dropped`` and ``back_in_stock`` are events like all others; triggers begin with
-them. A product's first line only says how things stand.
+them. A product's first line changes nothing.
 """
 
 import csv
@@ -50,7 +50,7 @@ def read(stream: IO[str], name: str) -> Iterator[Product]:
         product = _product(row, f"{name}, product {number}")
         state = (product.price, product.available)
         if met.setdefault(product.id, state) != state:
-            # Told apart only by their order, they would be a lower price at each import.
+            # Else one of them would be a lower price at each import.
             raise InputError(
                 f"{name}, product {number}: {product.id!r} stands there twice, with another "
                 "price or stock. Give each variant an id of its own, as in your page's events."
@@ -62,9 +62,8 @@ def apply(
     config: Config, store: Store, site: str, products: Iterable[Product], now: Millis
 ) -> Counter[str]:
     """
-    Write what is new about *products* and tell who looked at them; return how many events.
-
-    Counts ``products``, ``price_dropped`` and ``back_in_stock``.
+    Write *products* and the events of their changes; return the counts of ``products``,
+    ``price_dropped`` and ``back_in_stock``.
     """
     if site not in config.sites:
         raise InputError(
@@ -83,14 +82,21 @@ def apply(
                 site_id, product.id, product.price, product.available, about, now
             )
             for name, properties in news(known, product, about):
-                counts[name] += _tell(store, site_id, product, name, properties, now)
+                people = store.products.list_interested(
+                    product.id, site_id, now - INTEREST_LASTS
+                )
+                key = f"catalogue:{name}:{product.id}:{now}"
+                events = [
+                    Event(one, name, now, now, properties, f"{one}:{key}") for one in people
+                ]
+                counts[name] += store.events.add(events) if events else 0
     return counts
 
 
 def news(
     known: StoredProduct | None, product: Product, about: Mapping[str, Json]
 ) -> Iterator[tuple[str, dict[str, Json]]]:
-    """Yield the events that a product's new state is worth, with their properties."""
+    """Yield the events of a product's new state, with their properties."""
     if known is None:
         return
     told = {"id": product.id, **about}
@@ -102,20 +108,6 @@ def news(
         yield DROPPED, {**told, "price": price, "was": was, "drop": share}
     if known.available == 0 and product.available:
         yield BACK, {**told, "price": price if price is not None else known.price}
-
-
-def _tell(
-    store: Store,
-    site_id: int,
-    product: Product,
-    name: str,
-    properties: Mapping[str, Json],
-    now: Millis,
-) -> int:
-    people = store.products.list_interested(product.id, site_id, now - INTEREST_LASTS)
-    key = f"catalogue:{name}:{product.id}:{now}"
-    events = (Event(one, name, now, now, properties, f"{one}:{key}") for one in people)
-    return store.events.add(events) if people else 0
 
 
 def _csv(first: str, stream: IO[str]) -> Iterator[dict[str, Json]]:
@@ -173,7 +165,7 @@ def _flag(value: Json, place: str) -> bool | None:
 
 
 def _safe(about: Mapping[str, Json], origins: tuple[str, ...]) -> dict[str, Json]:
-    """Return what a message may say of a product: no link that leads away."""
+    """Return *about* without links that lead away from *origins*."""
     safe = dict(about)
     if "url" in safe and cart.own_url(safe["url"], origins) is None:
         del safe["url"]

@@ -1,6 +1,4 @@
-"""
-Triggers for people: which there are, what they say, and what they would do to somebody.
-"""
+"""Lists triggers, describes one in words, and rehearses it for one subscriber."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -25,8 +23,6 @@ REHEARSED: Millis = 400 * units.DAY
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A trigger in a list."""
-
     name: str
     state: str  # on, paused; "basket/1 paused" where a step's campaign is
     starts: str
@@ -39,40 +35,26 @@ class Line:
 
 def list_triggers(config: Config, store: Store) -> list[Line]:
     """Return every trigger of pushctl.toml with how many are enrolled in it."""
-    counts, states = store.triggers.load_counts(), _states(store)
-    return [
-        Line(
-            name,
-            states.get(name, "on"),
-            describe_start(trigger),
-            len(trigger.steps),
-            counts.get(name, {}).get("active", 0),
-            counts.get(name, {}).get("finished", 0),
-            counts.get(name, {}).get("cancelled", 0),
-            counts.get(name, {}).get("messages", 0),
-        )
-        for name, trigger in config.triggers.items()
-    ]
+    counts, states, lines = store.triggers.load_counts(), find_states(store), []
+    for name, trigger in config.triggers.items():
+        known, start = counts.get(name, {}), describe_start(trigger)
+        figures = (known.get(one, 0) for one in ("active", "finished", "cancelled", "messages"))
+        lines.append(Line(name, states.get(name, "on"), start, len(trigger.steps), *figures))
+    return lines
 
 
-def _states(store: Store) -> dict[str, str]:
-    """Return what keeps triggers from sending: their own pause, or that of a step."""
+def find_states(store: Store) -> dict[str, str]:
+    """Return why triggers don't send, by name: their own pause, or that of a step."""
     held = {name: ", ".join(steps) for name, steps in store.triggers.list_held_steps().items()}
     return held | dict.fromkeys(store.triggers.list_paused(), "paused")
 
 
-def find_state(store: Store, name: str) -> str:
-    """Return "on", or what keeps a trigger from sending."""
-    return _states(store).get(name, "on")
-
-
 def get_trigger(config: Config, name: str) -> Trigger:
-    """Return the trigger called *name*; NotFoundError says which there are."""
+    """Return the trigger called *name*; NotFoundError lists all names."""
     trigger: Trigger | None = config.triggers.get(name)
     if trigger is None:
-        known = (
-            ", ".join(config.triggers) or "none yet; docs/triggers.md shows how to write one"
-        )
+        none = "none yet; docs/triggers.md shows how to write one"
+        known = ", ".join(config.triggers) or none
         raise NotFoundError(f"no trigger is called {name!r}. In pushctl.toml: {known}.")
     return trigger
 
@@ -84,17 +66,17 @@ def check_name(config: Config, store: Store, name: str) -> None:
 
 
 def pause(config: Config, store: Store, name: str, at: Millis | None) -> None:
-    """Hold a trigger's enrolments from *at* on, or let them go on (None)."""
-    trigger = get_trigger(config, name)
+    """Hold a trigger's enrolments from *at* on, or resume them (None)."""
+    get_trigger(config, name)
     with store.write():
-        store.triggers.set_paused(trigger.name, at)
+        store.triggers.set_paused(name, at)
         if at is None:
             # Today's birthdays: nobody looked for them while it was paused.
             store.meta.remove(NEXT_SCAN_KEY)
 
 
 def describe_start(trigger: Trigger) -> str:
-    """Return in a few words what begins an enrolment."""
+    """Return the cause of an enrolment in a few words."""
     if trigger.date is not None:
         when = "on" if not trigger.date.days else f"{trigger.date.days:+d} days from"
         return f"{when} the day in {trigger.date.attribute}, {trigger.date.at:%H:%M}"
@@ -116,8 +98,10 @@ def describe_step(step: Step) -> str:
         timing.say(tier.after) + (f" below {tier.below:g}" if tier.below is not None else "")
         for tier in step.after
     ]
-    since = {From.ENTERED: "after it began"}.get(step.since, f"after the last was {step.since}")
-    words = f"{' or '.join(tiers)} {since}"
+    since = f"the previous step was {step.since}"
+    if step.since is From.ENTERED:
+        since = "it began"
+    words = f"{' or '.join(tiers)} after {since}"
     if step.at is not None:
         words += f", at {step.at:%H:%M} there"
     if step.when:
@@ -126,7 +110,7 @@ def describe_step(step: Step) -> str:
 
 
 def describe_trigger(trigger: Trigger, state: str) -> Iterator[tuple[str, str]]:
-    """Yield what a trigger says, as (what, how) for people; *state* as in the list."""
+    """Yield a trigger's settings as (title, value) for people; *state* as in the list."""
     yield "State", state
     yield "Begins with", describe_start(trigger)
     for number, step in enumerate(trigger.steps, 1):
@@ -138,7 +122,7 @@ def describe_trigger(trigger: Trigger, state: str) -> Iterator[tuple[str, str]]:
         within = timing.say(trigger.goal.within)
         yield "Goal", f"{trigger.goal.event} within {within} of the last message"
     again = "never" if trigger.reentry is None else f"after {timing.say(trigger.reentry)}"
-    yield "Once more", again if trigger.reentry != 0 else "each time"
+    yield "Re-entry", again if trigger.reentry != 0 else "always"
     for title, value in (
         ("Audience", trigger.audience),
         ("Tag", trigger.tag),
@@ -160,18 +144,17 @@ def rehearse(
     given: Mapping[str, Json],
 ) -> Iterator[Happening]:
     """
-    Yield what trigger *name* would do to *who* if it began at *now*, over virtual time.
+    Yield what happens to *who* if trigger *name* begins at *now*, over virtual time.
 
     *given* are the properties of the event that begins it. Nothing is written.
     """
     trigger = get_trigger(config, name)
-    # Held out people would see nothing: the test is about the messages.
+    # The control group would get nothing: the test is about the messages.
     settings = load_settings(replace(config, triggers={name: replace(trigger, holdout=0.0)}))
     found = load_device(Run(store, settings, now), who.id)
     if found is None:
         return
     rehearsal = Rehearsal(*found)
-    zone = settings.zone(who.timezone, who.site)
     if trigger.kind is Kind.EVENT:
         last = len(trigger.on) - 1
         events = [
@@ -180,7 +163,8 @@ def rehearse(
         ]
         yield from play(rehearsal, events, now + REHEARSED)
         return
-    at = _begins(trigger, who, zone, now)
+    zone = settings.zone(who.timezone, who.site)
+    at = _find_start(trigger, who, zone, now)
     yield Happening(at, name, "entered", describe_start(trigger))
     event = Event(0, who.id, trigger.kind, at, given)
     fresh = entry.begin(trigger, event, who.public_id, zone, {"event": dict(given)})
@@ -188,7 +172,7 @@ def rehearse(
     yield from play(rehearsal, [], at + REHEARSED)
 
 
-def _begins(trigger: Trigger, who: Subscription, zone: tzinfo, now: Millis) -> Millis:
+def _find_start(trigger: Trigger, who: Subscription, zone: tzinfo, now: Millis) -> Millis:
     if trigger.date is None:
         return now
     value = who.attributes.get(trigger.date.attribute)

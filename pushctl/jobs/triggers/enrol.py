@@ -1,8 +1,8 @@
 """
-New events -> enrolments: what people did since the last sweep begins, restarts or ends them.
+New events -> enrolments: the events since the last sweep begin, restart or end them.
 
 Events are taken in the order in which they were received, a batch and its cursor in one
-transaction, so each is taken once whatever happens.
+transaction, so each is taken once.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,7 +26,11 @@ _FIRST_LOOK_BACK: Millis = DAY
 
 def take_events(run: Run, enough: Callable[[], bool]) -> int:
     """Take the events since the last sweep until it is *enough*; return how many."""
-    taken, position = 0, _find_position(run)
+    known = run.store.meta.get(_EVENTS)
+    if known is None:
+        known = str(run.store.triggers.find_first_event(run.now - _FIRST_LOOK_BACK))
+        run.store.meta.set(_EVENTS, known)
+    taken, position = 0, int(known)
     while True:
         with run.store.write():
             events = run.store.enrolments.list_new_events(position, _BATCH)
@@ -42,7 +46,6 @@ def take_events(run: Run, enough: Callable[[], bool]) -> int:
 
 
 def take_reports(run: Run) -> None:
-    """Let enrolments know which of their messages were shown."""
     with run.store.write():
         position = int(run.store.meta.get(_SHOWN) or 0)
         last, shown = run.store.enrolments.list_shown(position)
@@ -74,20 +77,12 @@ def observe_steps(run: Run, steps: Sequence[tuple[int, int, Millis]], *, shown: 
     apply(run, changes)
 
 
-def _find_position(run: Run) -> int:
-    known = run.store.meta.get(_EVENTS)
-    if known is not None:
-        return int(known)
-    position = run.store.triggers.find_first_event(run.now - _FIRST_LOOK_BACK)
-    run.store.meta.set(_EVENTS, str(position))
-    return position
-
-
 def _take(run: Run, events: Sequence[Event]) -> None:
     """
-    Take events; what a stranger put into one of them must not stop everybody's sweeps.
+    Take events; one bad event from a stranger must not stop all sweeps.
 
-    Where a batch fails, its halves are taken for themselves, until the one is left out.
+    Where a batch fails, its halves are taken one after the other, until the event is found
+    and left out.
     """
     try:
         with run.store.savepoint():
@@ -98,7 +93,7 @@ def _take(run: Run, events: Sequence[Event]) -> None:
     except (InputError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         if len(events) == 1:
             why = f"{type(error).__name__}: {error}"
-            run.notes.append(f"event {events[0].id} is left out, it can't be read ({why})")
+            run.warn(f"event {events[0].id} is left out, it can't be read ({why})")
             return
         middle = len(events) // 2
         _take(run, events[:middle])

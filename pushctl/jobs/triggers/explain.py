@@ -1,15 +1,13 @@
-"""
-Why somebody got what: events, decisions, messages and what browsers reported, in order.
-"""
+"""One person's events, decisions, messages and browsers' reports, in order of time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pushctl.config import Config
-from pushctl.model import Json, Millis, Subscription
+from pushctl.model import Millis, Subscription
 from pushctl.rules import timing
 from pushctl.rules.shops import cart
-from pushctl.rules.triggers.entry import not_meant
+from pushctl.rules.triggers.entry import find_mismatch
 from pushctl.rules.triggers.trigger import Trigger, by_event
 from pushctl.store import Store
 
@@ -18,7 +16,7 @@ LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One line of a person's timeline; *at* in the future says what comes next."""
+    """One line of a person's timeline; one in the future is the next step."""
 
     at: Millis
     what: str  # event, decision, message, report, next
@@ -29,13 +27,12 @@ class Moment:
 def timeline(
     config: Config, store: Store, who: Subscription, now: Millis, trigger: str | None = None
 ) -> list[Moment]:
-    """Return what happened to *who*, what was decided and why, and what comes next."""
+    """Return the timeline of *who*: events, decisions and their reasons, the next steps."""
     found = [
-        *_events(store, who),
-        *_not_meant(config, store, who, trigger),
-        *_decisions(store, who, trigger),
-        *_messages(store, who, trigger),
-        *_next(config, store, who, now, trigger),
+        *_list_events(config, store, who, trigger),
+        *_list_decisions(store, who, trigger),
+        *_list_messages(store, who, trigger),
+        *_list_next(config, store, who, now, trigger),
     ]
     return sorted(found, key=lambda one: (one.at, _ORDER.index(one.what)))
 
@@ -43,43 +40,37 @@ def timeline(
 _ORDER = ("event", "decision", "message", "report", "next")
 
 
-def _events(store: Store, who: Subscription) -> Iterator[Moment]:
-    for event in store.events.list_newest(who.id, LIMIT):
-        value = _worth(event.name, event.properties)
-        worth = "" if value is None else f", worth {value:.2f}".removesuffix(".00")
-        yield Moment(event.at, "event", "", f"{event.name}{worth}")
-
-
-def _worth(name: str, properties: Mapping[str, Json]) -> float | None:
-    return cart.value(properties, cart.after(None, name, properties, ()))
-
-
-def _not_meant(
+def _list_events(
     config: Config, store: Store, who: Subscription, name: str | None
 ) -> Iterator[Moment]:
     """
-    Tell of events that by what they carry began nothing: no row says so.
+    Yield all events, and why they don't match the trigger *name* (None: any trigger).
 
-    By the triggers as they are declared now; a *name* of one asks for that alone.
+    No row has the latter, so it goes by the triggers as they are declared now.
     """
     begins = by_event([one for one in config.triggers.values() if name in (None, one.name)])
     for event in store.events.list_newest(who.id, LIMIT):
-        meant = cart.meaning(event.name, event.properties)
-        value = _worth(event.name, event.properties)
-        for trigger in begins.get(meant, ()):
-            if why := not_meant(trigger, event.properties, value, who.site):
+        properties = event.properties
+        value = cart.value(properties, cart.after(None, event.name, properties, ()))
+        worth = "" if value is None else f", worth {value:.2f}".removesuffix(".00")
+        yield Moment(event.at, "event", "", f"{event.name}{worth}")
+        for trigger in begins.get(cart.meaning(event.name, properties), ()):
+            if why := find_mismatch(trigger, properties, value, who.site):
                 yield Moment(event.at, "decision", trigger.name, f"not meant: {why}")
 
 
-def _decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
+def _list_decisions(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
+    zone = timing.zone(who.timezone)
     for one in store.histories.list_decisions(who.id, trigger):
         step = "" if one.step is None else f" step {one.step}"
-        until = "" if one.until is None else f", until {_clock(one.until, who)}"
+        until = ""
+        if one.until is not None:
+            until = f", until {timing.local(one.until, zone):%Y-%m-%d %H:%M %Z}"
         text = f"{one.kind}{step}: {one.reason}{until}"
         yield Moment(one.at, "decision", one.trigger, text)
 
 
-def _messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
+def _list_messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
     for name, of_trigger, status, reason, at in store.histories.list_ledger(who.id, LIMIT):
         if trigger is None or of_trigger == trigger:
             why = f" ({reason})" if reason else ""
@@ -90,7 +81,7 @@ def _messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[
             yield Moment(at, "report", "", f"{name}: {kind}{button}")
 
 
-def _next(
+def _list_next(
     config: Config, store: Store, who: Subscription, now: Millis, trigger: str | None
 ) -> Iterator[Moment]:
     paused = store.triggers.list_paused()
@@ -108,7 +99,3 @@ def _next(
         if one.trigger in paused:
             text = f"paused; {text}"
         yield Moment(max(one.next_at, now), "next", one.trigger, text)
-
-
-def _clock(at: Millis, who: Subscription) -> str:
-    return f"{timing.local(at, timing.zone(who.timezone)):%Y-%m-%d %H:%M %Z}"

@@ -1,8 +1,8 @@
 """
-Loads what deciding about a batch needs: one query for each kind of fact, whatever its size.
+Loads the facts that decisions about a batch need: one query per kind, whatever its size.
 
-Everything here runs inside the caller's transaction: what was read still holds when the
-decision is written, whatever another process does meanwhile.
+Everything here runs inside the caller's transaction, so the facts still hold when the
+decisions are written.
 """
 
 from collections import defaultdict
@@ -15,10 +15,10 @@ from pushctl.errors import PushctlError
 from pushctl.jobs.subscribers import carts
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
-from pushctl.rules.audience import parse
+from pushctl.rules.audience import expression, parse
 from pushctl.rules.audience.expression import Expression
 from pushctl.rules.shops import cart
-from pushctl.rules.triggers import facts as outlines
+from pushctl.rules.triggers import facts as rules
 from pushctl.rules.triggers.enrolment import Enrolment, Event
 from pushctl.rules.triggers.facts import Device, Facts, People, Sent, Settings, Site
 from pushctl.rules.triggers.trigger import Frequency, Trigger, by_event, template_for
@@ -37,12 +37,12 @@ def load_settings(config: Config) -> Settings:
     for name, trigger in triggers.items():
         if trigger.audience:
             try:
-                parsed[name] = parse.resolved(parse.parse(trigger.audience), config.segments)
+                parsed[name] = parse.expand(parse.parse(trigger.audience), config.segments)
             except PushctlError as error:
                 unreadable[name] = error
-    tags = {outlines.fold_tag(one.tag) for one in triggers.values() if one.tag} - {None}
+    tags = {rules.fold_tag(one.tag) for one in triggers.values() if one.tag} - {None}
     parts: dict[str, Expression] = {}
-    audiences = {name: outlines.write_outline(one, tags, parts) for name, one in parsed.items()}
+    audiences = {name: rules.write_outline(one, tags, parts) for name, one in parsed.items()}
     sites = {
         name: Site(site.timezone, (site.origin, *site.origins))
         for name, site in config.sites.items()
@@ -63,7 +63,7 @@ def load_due(run: Run, due: Sequence[Enrolment], templates: Path) -> Facts:
         device = people.devices[one.subscription]
         devices = people.same(device)
         asked[one.trigger].add(one.subscription)
-        _want(wanted, devices, outlines.list_stopping(trigger), one.entered_at)
+        _want(wanted, devices, rules.list_stopping(trigger), one.entered_at)
         if one.step <= len(trigger.steps):
             names.add(template_for(trigger, one.step, device.public_id))
         if not trigger.transactional:
@@ -71,14 +71,14 @@ def load_due(run: Run, due: Sequence[Enrolment], templates: Path) -> Facts:
     spacing = run.settings.frequency.spacing
     around = run.now - spacing, run.now + spacing
     past, emptied = _load_events(run, wanted)
-    tags = _load_tags(run, asked, preferences=limited)
+    members, tags = _load_audiences(run, asked, preferences=limited)
     return Facts(
         run.settings,
         run.now,
         people,
         events=past,
         emptied=emptied,
-        members=_load_members(run, asked),
+        members=members,
         tags=tags,
         sent=_group(_load_sent(run, tags, limited)),
         written=_group(run.store.histories.list_enrolment_messages(limited, *around)),
@@ -96,22 +96,25 @@ def load_events(run: Run, events: Sequence[Event]) -> Facts:
     for event in events:
         device = people.devices.get(event.subscription)
         name = cart.meaning(event.name, event.properties)
-        triggers = begins.get(name, ())
         if device is None:
             continue
+        triggers = begins.get(name, ())
         if triggers or name == cart.PURCHASE:
             baskets.append(event)
         for trigger in triggers:
             devices = people.same(device)
             asked[trigger.name].add(device.subscription)
             causes.append((trigger.name, device.subscription, f"event:{event.id}"))
-            _want(wanted, devices, outlines.list_stopping(trigger), event.at)
+            _want(wanted, devices, rules.list_stopping(trigger), event.at)
             if len(trigger.on) > 1:
                 _want(wanted, devices, trigger.on, event.at - (trigger.within or 0))
     past, emptied = _load_events(run, wanted)
-    before = carts.load_before(run.store, baskets)
-    known = _load_entries(run, people, asked, causes)
-    return replace(known, events=past, emptied=emptied, baskets=before)
+    return replace(
+        _load_entries(run, people, asked, causes),
+        events=past,
+        emptied=emptied,
+        baskets=carts.load_before(run.store, baskets),
+    )
 
 
 def load_candidates(run: Run, trigger: Trigger, occurrences: Mapping[int, str]) -> Facts:
@@ -130,7 +133,7 @@ def load_device(run: Run, subscription: int) -> tuple[Device, Facts] | None:
     """
     Return a device alone, as if it were active, and its audiences; None: there is none.
 
-    Raises what is wrong with an audience that is unreadable.
+    Raises the error of an audience that can't be read.
     """
     for error in run.settings.unreadable.values():
         raise error
@@ -140,8 +143,7 @@ def load_device(run: Run, subscription: int) -> tuple[Device, Facts] | None:
     device = replace(device, active=True)
     asked = {name: {subscription} for name in run.settings.triggers}
     alone = People({subscription: device}, {device.key: (subscription,)})
-    members = _load_members(run, asked)
-    tags = _load_tags(run, asked)
+    members, tags = _load_audiences(run, asked)
     return device, Facts(run.settings, run.now, alone, members=members, tags=tags)
 
 
@@ -172,8 +174,9 @@ def _load_events(
 
 
 def _load_entries(run: Run, people: People, asked: Asked, causes: Collection[Cause]) -> Facts:
-    """Return what there is of enrolments and audiences where new ones may begin."""
+    """Return the enrolments and audiences of *people*, where new enrolments may begin."""
     store = run.store.enrolments
+    members, tags = _load_audiences(run, asked)
     return Facts(
         run.settings,
         run.now,
@@ -181,42 +184,33 @@ def _load_entries(run: Run, people: People, asked: Asked, causes: Collection[Cau
         enrolments=store.list_newest(people.devices),
         causes=store.find_causes(causes),
         reasons=store.find_reasons((name, one) for name, some in asked.items() for one in some),
-        members=_load_members(run, asked),
-        tags=_load_tags(run, asked),
+        members=members,
+        tags=tags,
     )
 
 
-def _load_members(run: Run, asked: Asked) -> Mapping[str, Collection[int]]:
-    questions: dict[str, tuple[Expression, set[int]]] = {}
-    for trigger, subscriptions in asked.items():
-        if trigger in run.settings.audiences:
-            for part in outlines.list_parts(run.settings.audiences[trigger]):
-                _, ids = questions.setdefault(part, (run.settings.parts[part], set()))
-                ids.update(subscriptions)
-    return run.store.audience.filter_each(questions, run.now)
-
-
-def _load_tags(
+def _load_audiences(
     run: Run, asked: Asked, preferences: Collection[int] = ()
-) -> set[tuple[int, str]]:
-    """Return the tags that outlines of audiences name, and what *preferences* asked for."""
-    names = {
-        tag
-        for trigger in asked
-        if trigger in run.settings.audiences
-        for tag in outlines.list_tags(run.settings.audiences[trigger])
-    }
-    subscriptions = {one for people in asked.values() for one in people} if names else set()
-    names.update(reserved_tags.PREFERENCES if preferences else ())
-    if not names:
-        return set()
-    return run.store.tags.list_held(subscriptions.union(preferences), names, run.now)
+) -> tuple[Mapping[str, Collection[int]], set[tuple[int, str]]]:
+    """Return members and tags as Facts has them, and the tags of *preferences*' wishes."""
+    questions: dict[str, tuple[Expression, set[int]]] = {}
+    names, people = set(reserved_tags.PREFERENCES if preferences else ()), set(preferences)
+    for trigger, audience in run.settings.audiences.items():
+        for part in expression.walk(audience) if trigger in asked else ():
+            if isinstance(part, expression.Segment):
+                question = run.settings.parts[part.name], set[int]()
+                questions.setdefault(part.name, question)[1].update(asked[trigger])
+            elif isinstance(part, expression.Tag):
+                names.add(part.name)
+                people.update(asked[trigger])
+    tags = run.store.tags.list_held(people, names, run.now) if names else set()
+    return run.store.audience.filter_each(questions, run.now), tags
 
 
 def _load_sent(
     run: Run, tags: Iterable[tuple[int, str]], limited: Collection[int]
 ) -> Sequence[Sent]:
-    """Return the recent messages of those for whom they count."""
+    """Return recent messages, of the subscriptions with a limit on them."""
     fewer = {one for one, tag in tags if tag == reserved_tags.FEWER}
     within = reserved_tags.FEWER_WITHIN if fewer else 0
     if run.settings.frequency.messages is not None:
@@ -224,7 +218,7 @@ def _load_sent(
     return run.store.histories.list_messages(fewer, run.now - within) if fewer else ()
 
 
-def _group(messages: Iterable[Sent]) -> Mapping[int, Sequence[Sent]]:
+def _group(messages: Iterable[Sent]) -> rules.Messages:
     found: dict[int, list[Sent]] = defaultdict(list)
     for message in messages:
         found[message.subscription].append(message)
@@ -242,9 +236,7 @@ def _want(
             wanted[one, name] = min(since, wanted.get((one, name), since))
 
 
-def _read_templates(
-    folder: Path, names: Iterable[str]
-) -> Mapping[str, Mapping[str, str] | PushctlError]:
+def _read_templates(folder: Path, names: Iterable[str]) -> rules.Templates:
     """Return the sources of templates as the files are now, or why they can't be read."""
     from pushctl.templates import files
 

@@ -1,6 +1,4 @@
-"""
-New items of an RSS or Atom feed that pushctl.toml names: the owner's own address.
-"""
+"""New items of an RSS or Atom feed that pushctl.toml names: the owner's own address."""
 
 import hashlib
 from calendar import timegm
@@ -11,10 +9,9 @@ from typing import Any
 
 from pushctl import web
 from pushctl.model import Json, Millis
-from pushctl.rules import units
 from pushctl.rules.limits import MAX_FEED_BYTES
 from pushctl.rules.shops import cart
-from pushctl.rules.units import SECOND, WEEK
+from pushctl.rules.units import DAY, SECOND, WEEK
 
 _POLICY = web.Policy(
     method="GET",
@@ -25,7 +22,7 @@ _POLICY = web.Policy(
     seconds=10.0,
 )
 _MAX_TEXT = 300
-# Somebody who republishes the whole archive means one message, not two hundred.
+# A republished archive is one message, not two hundred.
 _MOST_AT_ONCE = 1
 NEWS_LAST: Millis = WEEK
 
@@ -38,7 +35,7 @@ class Item:
 
 
 def fetch(url: str) -> bytes:
-    """Return what *url* answers, at most 2 MB within 10 seconds in all; raises WebError."""
+    """Return the body of *url*, at most 2 MB within 10 seconds in all; raises WebError."""
     return web.request(url, _POLICY)
 
 
@@ -48,26 +45,21 @@ def choose_new(
     """
     Return the newest of a feed's *items* that is not *known*, if there is one.
 
-    *since* is when the feed was looked at last. What it holds when it is met for the first
-    time (None) is old; after a day or more without a look, so is what is dated more than a
-    week ago: a machine that slept for long announces none.
+    *since* is the time of the last look; at the first (None) all items are old. After a day
+    or more without a look, items dated more than a week ago are old, too.
     """
     if since is None:
         return ()
-    oldest = now - NEWS_LAST if now - since > units.DAY else 0
-    fresh = [
-        item
-        for item in items
-        if item.key not in known and (item.dated is None or item.dated >= oldest)
-    ]
-    return fresh[:_MOST_AT_ONCE]
+    oldest = now - NEWS_LAST if now - since > DAY else 0
+    fresh = (item for item in items if item.dated is None or item.dated >= oldest)
+    return [item for item in fresh if item.key not in known][:_MOST_AT_ONCE]
 
 
 def read(text: bytes, origins: tuple[str, ...]) -> list[Item]:
     """
-    Return a feed's items, newest first, but for those without title or link of ours.
+    Return a feed's items, newest first, without those that have no title or foreign links.
 
-    Raises WebError for what is no feed.
+    Raises WebError for a text that is no feed.
     """
     import feedparser
 
@@ -84,13 +76,12 @@ def _item(entry: Any, origins: tuple[str, ...]) -> Item | None:
     if not title or not link:
         return None
     key = hashlib.sha256(str(entry.get("id") or link).encode()).hexdigest()[:22]
-    found = {"title": title, "url": link, "summary": _plain(entry.get("summary"))}
+    values = {"title": title, "url": link}
+    if summary := _plain(entry.get("summary")):
+        values["summary"] = summary
     dated = _published(entry)
-    return Item(
-        key,
-        {name: value for name, value in found.items() if value},
-        timegm((*dated, 0, 0, 0)) * SECOND if len(dated) == 6 else None,
-    )
+    at = timegm((*dated, 0, 0, 0)) * SECOND if len(dated) == 6 else None
+    return Item(key, values, at)
 
 
 def _published(entry: Any) -> tuple[int, ...]:

@@ -1,5 +1,5 @@
 """
-Who reached a step, for shops with few customers: a list to write to by hand.
+The people who reached a step, for shops with few customers: a list to write to by hand.
 
 Furniture to order, wholesale, a training course that needs twelve: each one counts.
 """
@@ -11,6 +11,7 @@ from pushctl.errors import InputError
 from pushctl.jobs.triggers import describe
 from pushctl.model import Millis
 from pushctl.rules.conditions import as_number
+from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import State
 from pushctl.store import Store
 
@@ -31,18 +32,7 @@ class Lead:
     note: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Quorum:
-    have: int
-    need: int
-
-    def __str__(self) -> str:
-        if self.have >= self.need:
-            return f"{self.have} of {self.need}: complete"
-        return f"{self.have} of {self.need}: {self.need - self.have} more"
-
-
-def listed(
+def list_leads(
     config: Config,
     store: Store,
     name: str,
@@ -55,7 +45,7 @@ def listed(
     """
     Return everyone who is or was enrolled in trigger *name*, the newest first.
 
-    *step*: only who got that many messages; *state*: only active, finished, ...
+    *step*: only those with as many messages; *state*: only active, finished, ...
     """
     describe.check_name(config, store, name)
     if state is not None and state not in set(State):
@@ -67,7 +57,7 @@ def listed(
             row["alias"],
             row["state"],
             row["sent"],
-            _plain(as_number(row["context"].get("value"))),
+            cart.plain(as_number(row["context"].get("value"))),
             row["entered_at"],
             now - row["entered_at"],
             _about(row["context"]),
@@ -78,26 +68,21 @@ def listed(
     ]
 
 
-def _plain(value: float | None) -> float | None:
-    # 80 rather than 80.0 in a list.
-    return int(value) if value is not None and value.is_integer() else value
-
-
 def note(store: Store, who: int, text: str) -> None:
-    """Write a note about somebody; an empty one takes it away."""
+    """Write a note about a subscription; an empty one removes it."""
     store.subscriptions.set_attributes(who, {NOTE: text or None})
 
 
-def quorum(leads: list[Lead], need: int) -> Quorum:
-    """Return how many different people there are of those that it takes."""
-    people = {lead.alias or lead.subscriber for lead in leads}
-    return Quorum(len(people), need)
+def describe_quorum(leads: list[Lead], need: int) -> str:
+    """Return how many different people there are, of those that it takes."""
+    have = len({lead.alias or lead.subscriber for lead in leads})
+    return f"{have} of {need}: {f'{need - have} more' if have < need else 'complete'}"
 
 
 def _about(context: dict[str, object]) -> str:
-    cart = context.get("cart")
-    if isinstance(cart, dict) and cart.get("names"):
-        return ", ".join(str(name) for name in cart["names"][:3])
+    basket = context.get("cart")
+    if isinstance(basket, dict) and basket.get("names"):
+        return ", ".join(str(name) for name in basket["names"][:3])
     event = context.get("event")
     if isinstance(event, dict):
         found = event.get("name") or event.get("product") or event.get("title")

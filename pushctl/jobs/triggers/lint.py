@@ -1,18 +1,19 @@
 """
-What is wrong with triggers that only the rest of the project shows: templates, sites,
-audiences, and names of events that look like slips of the pen.
+Checks triggers against the rest of the project: templates, sites, audiences, and names of
+events that look like typing errors.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from enum import StrEnum
+from functools import partial
 
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, Problem, PushctlError, TemplateError
 from pushctl.model import Json
 from pushctl.rules.audience import parse
-from pushctl.rules.config.structure import line_of, meant
+from pushctl.rules.config.structure import line_of, suggest
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.trigger import Trigger
 from pushctl.templates import Template, Text
@@ -32,42 +33,37 @@ _EVENTS = (
 )  # fmt: skip
 
 Found = Iterator[tuple[Level, Problem]]
+_Place = Callable[..., str]  # of a trigger's setting, from its keys: "file:line: path"
 
 
-def findings(config: Config) -> Found:
-    """Yield what there is to say about the triggers of pushctl.toml, each with its line."""
-    text = config.file.read_text("utf-8-sig")
-    loaded = _loaded(config)
-    for name, trigger in config.triggers.items():
-        place = _Place(config, text, name)
-        yield from _templates(config, trigger, loaded, place)
-        yield from _names(config, trigger, place)
-        yield from _audience(config, trigger, place)
+def check_triggers(config: Config) -> Found:
+    """Yield what is to be said about the triggers of pushctl.toml, each with its line."""
+    text, file = config.file.read_text("utf-8-sig"), config.file.name
+    loaded = _load_templates(config)
 
-
-class _Place:
-    def __init__(self, config: Config, text: str, trigger: str) -> None:
-        self._config, self._text, self._trigger = config, text, trigger
-
-    def __call__(self, *keys: str) -> str:
-        path = ("triggers", self._trigger, *keys)
-        line = line_of(path, self._text)
-        file = self._config.file.name
+    def place(*path: str) -> str:
+        line = line_of(path, text)
         return f"{file}:{line}: {'.'.join(path)}" if line else f"{file}: {'.'.join(path)}"
 
+    for name, trigger in config.triggers.items():
+        where = partial(place, "triggers", name)
+        yield from _check_templates(config, trigger, loaded, where)
+        yield from _check_names(config, trigger, where)
+        yield from _check_audience(config, trigger, where)
 
-def _loaded(config: Config) -> Mapping[str, Template | None]:
+
+def _load_templates(config: Config) -> Mapping[str, Template | None]:
     """Return the project's templates by name; None: it is there and can't be used."""
     found: dict[str, Template | None] = {}
     for name in templates.list_names(config.templates):
         try:
             found[name] = Template.from_sources(name, templates.read(config.templates, name))
         except TemplateError:
-            found[name] = None  # said by the templates' own check
+            found[name] = None  # the templates' own check reports it
     return found
 
 
-def _templates(
+def _check_templates(
     config: Config, trigger: Trigger, loaded: Mapping[str, Template | None], place: _Place
 ) -> Found:
     for number, step in enumerate(trigger.steps, 1):
@@ -77,11 +73,8 @@ def _templates(
                 text = f"there is no template called {name!r}"
                 near = get_close_matches(name, list(loaded), n=1)
                 hint = f"Did you mean {near[0]}? Else write" if near else "Write"
-                folder = f"{config.templates.name}/{name}/"
-                yield (
-                    Level.PROBLEM,
-                    Problem(where, text, f"{hint} {folder} (docs/templates.md)."),
-                )
+                remedy = f"{hint} {config.templates.name}/{name}/ (docs/templates.md)."
+                yield Level.PROBLEM, Problem(where, text, remedy)
                 continue
             template = loaded[name]
             if template and step.promo is None and any(map(_needs_promo, template.texts)):
@@ -90,13 +83,13 @@ def _templates(
 
 
 def _needs_promo(text: Text) -> bool:
-    """Say whether *text* can't be written without a code."""
+    """Return whether *text* can't be rendered without a code."""
     known = build_sample(text)
     without = {key: value for key, value in known.items() if key != "promo"}
-    return "promo" in known and _written(text, known) and not _written(text, without)
+    return "promo" in known and _can_render(text, known) and not _can_render(text, without)
 
 
-def _written(text: Text, context: Mapping[str, Json]) -> bool:
+def _can_render(text: Text, context: Mapping[str, Json]) -> bool:
     try:
         text.render(context)
     except (TemplateError, InputError):
@@ -104,10 +97,10 @@ def _written(text: Text, context: Mapping[str, Json]) -> bool:
     return True
 
 
-def _names(config: Config, trigger: Trigger, place: _Place) -> Found:
+def _check_names(config: Config, trigger: Trigger, place: _Place) -> Found:
     for site in sorted(trigger.sites - set(config.sites)):
         text = f"there is no site called {site!r}"
-        remedy = f"{meant(site, list(config.sites))} Or write [sites.{site}]."
+        remedy = f"{suggest(site, list(config.sites))} Or write [sites.{site}]."
         yield Level.PROBLEM, Problem(place("sites"), text, remedy)
     said = {"on": trigger.on, "cancel_on": trigger.cancel_on, "unless": trigger.unless}
     if trigger.goal is not None:
@@ -121,8 +114,8 @@ def _names(config: Config, trigger: Trigger, place: _Place) -> Found:
                 yield Level.NOTE, Problem(place(key), text, remedy)
 
 
-def _audience(config: Config, trigger: Trigger, place: _Place) -> Found:
+def _check_audience(config: Config, trigger: Trigger, place: _Place) -> Found:
     try:
-        parse.resolved(parse.parse(trigger.audience or "everyone"), config.segments)
+        parse.expand(parse.parse(trigger.audience or "everyone"), config.segments)
     except PushctlError as error:
         yield Level.PROBLEM, Problem(place("audience"), str(error), "See docs/audience.md.")

@@ -1,6 +1,4 @@
-"""
-Changed triggers over past events: who would have got what, beside what really went out.
-"""
+"""Replays past events with changed triggers; compares with the messages that went out."""
 
 import tomllib
 from collections import Counter
@@ -14,7 +12,6 @@ from pushctl.errors import ConfigError, InputError, Problem
 from pushctl.jobs.triggers.facts import load_device, load_settings
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
-from pushctl.rules import timing
 from pushctl.rules.audience import parse
 from pushctl.rules.config.structure import Fault, line_of
 from pushctl.rules.triggers import declaration
@@ -25,7 +22,7 @@ from pushctl.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One step: messages and people it would have reached, and those it really did."""
+    """One step: the messages and people of the replay, and the messages that went out."""
 
     campaign: str
     would: int
@@ -44,7 +41,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What is replayed: *paused* says since when which of them are, *held* if that counts."""
+    """The triggers to replay; *paused*: since when they are, by name; *held*: it counts."""
 
     triggers: Mapping[str, Trigger]
     frequency: Frequency
@@ -70,7 +67,7 @@ def load_rules(config: Config, store: Store, file: Path | None) -> Rules:
 
 
 def read_triggers(file: Path) -> tuple[dict[str, Trigger], Frequency]:
-    """Return the triggers and the cap of a TOML file; ConfigError with every problem."""
+    """Return the triggers and the cap of a TOML file; ConfigError has every problem."""
     try:
         text = file.read_text("utf-8-sig")
         tables = tomllib.loads(text)
@@ -82,7 +79,13 @@ def read_triggers(file: Path) -> tuple[dict[str, Trigger], Frequency]:
         raise ConfigError(f"{file} has no trigger. Write [triggers.NAME] as in pushctl.toml.")
     triggers, faults = declaration.parse_all(tables["triggers"])
     frequency, wrong = declaration.parse_frequency(tables.get("frequency", {}))
-    faults += wrong + list(_audiences(triggers))
+    faults += wrong
+    for name, trigger in triggers.items():
+        try:
+            parse.parse(trigger.audience or "everyone")
+        except InputError as error:
+            path = "triggers", name, "audience"
+            faults.append(Fault(path, str(error), "See docs/audience.md."))
     if faults:
         problems = [
             Problem(f"{file.name}:{line_of(one.path, text)}", one.text, one.remedy)
@@ -92,21 +95,13 @@ def read_triggers(file: Path) -> tuple[dict[str, Trigger], Frequency]:
     return triggers, frequency
 
 
-def _audiences(triggers: Mapping[str, Trigger]) -> Iterator[Fault]:
-    for name, trigger in triggers.items():
-        try:
-            parse.parse(trigger.audience or "everyone")
-        except InputError as error:
-            yield Fault(("triggers", name, "audience"), str(error), "See docs/audience.md.")
-
-
 def replay_events(
     config: Config, store: Store, rules: Rules, since: Millis, now: Millis
 ) -> Iterator[Message]:
     """
     Yield the messages that *rules* would have sent for the events since *since*.
 
-    Only what events begin is replayed. Audiences are asked as of today, and messages
+    Only triggers that events begin are replayed. Audiences are those of *now*, and messages
     count as shown at once.
     """
     chosen = {name: one for name, one in rules.triggers.items() if one.kind is Kind.EVENT}
@@ -118,8 +113,7 @@ def replay_events(
         if found is None:
             continue
         device, known = found
-        paused = rules.paused if rules.held else {}
-        rehearsal = Rehearsal(device, known, paused)
+        rehearsal = Rehearsal(device, known, rules.paused if rules.held else {})
         for one in play(rehearsal, list(group), now):
             if one.kind == "deliver" and one.step and one.template:
                 templates = chosen[one.trigger].steps[one.step - 1].templates
@@ -128,7 +122,7 @@ def replay_events(
 
 
 def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -> list[Line]:
-    """Return each step's figures: what would have been beside what was."""
+    """Return each step's figures, of the replay and of what went out."""
     would = Counter(message.campaign for message in messages)
     people = Counter(name for name, _ in {(one.campaign, one.subscriber) for one in messages})
     did = store.histories.count_sent(since, now)
@@ -136,8 +130,3 @@ def compare(store: Store, messages: list[Message], since: Millis, now: Millis) -
         Line(name, would[name], people[name], did.get(name, 0), would[name] - did.get(name, 0))
         for name in sorted({*would, *did})
     ]
-
-
-def find_beginning(since: str, now: Millis) -> Millis:
-    """Return when "30d" ago was."""
-    return now - timing.duration(since)

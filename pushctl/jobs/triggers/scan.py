@@ -1,12 +1,12 @@
 """
-What no event begins: dates that come, people who stay away, new items of a feed.
+Enrolments that no event begins: by dates, absences, and new items of a feed.
 
-A scan looks at everybody who could be meant, so it runs now and then, ahead of time, and
-returns when it wants to run again. Looking twice at the same stretch does no harm: each
-day, absence and item begins one enrolment at most.
+A scan reads many subscriptions, so it runs now and then, ahead of time, and returns the
+time of the next one. Scanning a stretch of time twice does no harm: each day, absence and
+item begins one enrolment at most.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
@@ -22,7 +22,7 @@ from pushctl.rules.triggers.trigger import Kind, Trigger
 from pushctl.store.triggers import Candidate, TriggerState
 from pushctl.web import WebError
 
-# How often, and how far ahead dates are looked at: a scan of 300,000 takes a second.
+# How often, and how far ahead for dates: a scan of 300,000 people takes a second.
 DATES_EVERY: Millis = 6 * units.HOUR
 OFTEN: Millis = 15 * units.MINUTE
 
@@ -31,15 +31,15 @@ OFTEN: Millis = 15 * units.MINUTE
 _FIRST_LOOK_BACK: Millis = units.DAY
 _BATCH = 2_000
 
-# A candidate, what it was found for, when that is, and what its messages may speak of.
+# A candidate, the occurrence, its time, and the values for its messages.
 Found = tuple[Candidate, str, Millis, Mapping[str, Json]]
 
-# What each feed's address answered, or why it did not, by trigger.
+# Each feed's text, or why there is none, by trigger.
 Answers = Mapping[str, bytes | WebError]
 
 
 def fetch_feeds(run: Run) -> Answers:
-    """Fetch the feeds that ``scan`` will look at: over the network, so never in its midst."""
+    """Fetch the feeds for ``scan``, before its transactions: networks are slow."""
     paused = run.store.triggers.list_paused()
     wanted = {
         trigger.name: trigger.feed
@@ -76,11 +76,10 @@ def scan(run: Run, answers: Answers) -> Millis | None:
             continue
         wanted.append(run.now + (DATES_EVERY if trigger.kind is Kind.DATE else OFTEN))
         if trigger.kind is Kind.FEED:
-            answer = answers.get(trigger.name)
-            _announce(run, trigger, standing, answer)
+            _announce(run, trigger, standing, answers.get(trigger.name))
             continue
-        found = _FIND[trigger.kind](run, trigger, standing)
-        _begin_all(run, trigger, found)
+        find = _find_dates if trigger.kind is Kind.DATE else _find_absent
+        _begin_all(run, trigger, find(run, trigger, standing))
         run.store.triggers.mark_scanned(trigger.name, run.now)
     return min(wanted, default=None)
 
@@ -97,7 +96,8 @@ def _announce(
         origins = tuple(one for site in run.settings.sites.values() for one in site.origins)
         items = feeds.read(answer, origins)
     except WebError as error:
-        run.notes.append(f"{trigger.name}: {error}. The next scan tries again.")
+        note = f"{trigger.name}: {error}. The next scan tries again."
+        run.warn(note, "feed failed", trigger=trigger.name)
         return
     known = run.store.triggers.find_known_items(trigger.name, [item.key for item in items])
     for item in feeds.choose_new(items, known, since=standing.scanned_at, now=run.now):
@@ -113,29 +113,23 @@ def _announce(
 
 
 def _begin_all(run: Run, trigger: Trigger, found: Iterator[Found]) -> None:
-    while batch := list(islice(found, _BATCH)):
-        _begin_some(run, trigger, batch)
-
-
-def _begin_some(run: Run, trigger: Trigger, batch: Sequence[Found]) -> None:
-    with run.store.write():
-        listed = {one[0].subscription: one for one in batch}
-        occurrences = {number: one[1] for number, one in listed.items()}
-        known = facts.load_candidates(run, trigger, occurrences)
-        enrolling = Enrolling(known)
-        devices = (known.people.devices[one] for one in listed if one in known.people.devices)
-        # Of a person's devices the one that was used last comes first, and gets it.
-        for device in sorted(devices, key=lambda one: (-one.last_seen_at, one.subscription)):
-            if not trigger.sites or device.site in trigger.sites:
-                _, occurrence, at, context = listed[device.subscription]
-                enrolling.begin(trigger, device, occurrence, at, context)
-        apply(run, enrolling.changes)
+    while listed := {one[0].subscription: one for one in islice(found, _BATCH)}:
+        with run.store.write():
+            occurrences = {number: one[1] for number, one in listed.items()}
+            known = facts.load_candidates(run, trigger, occurrences)
+            enrolling, devices = Enrolling(known), known.people.devices
+            # Of a person's devices the one that was used last comes first, and gets it.
+            theirs = (devices[one] for one in listed if one in devices)
+            for device in sorted(theirs, key=lambda one: (-one.last_seen_at, one.subscription)):
+                if not trigger.sites or device.site in trigger.sites:
+                    _, occurrence, at, context = listed[device.subscription]
+                    enrolling.begin(trigger, device, occurrence, at, context)
+            apply(run, enrolling.changes)
 
 
 def _find_dates(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[Found]:
     rule = trigger.date
-    if rule is None:
-        return
+    assert rule is not None
     since = min(standing.scanned_at or run.now, run.now) - trigger.steps[0].max_late
     until = run.now + DATES_EVERY + units.HOUR
     days = _list_days(since, until, rule.days)
@@ -152,12 +146,9 @@ def _list_days(since: Millis, until: Millis, shift: int) -> set[str] | None:
     zone = timing.zone("UTC")
     day = timing.local(since, zone).date() - timedelta(days=shift + 2)
     last = timing.local(until, zone).date() - timedelta(days=shift - 2)
-    if (last - day).days > 300:
+    if (count := (last - day).days) > 300:
         return None
-    days = set()
-    while day <= last:
-        days.add(f"{day:%m-%d}")
-        day += timedelta(days=1)
+    days = {f"{day + timedelta(days=step):%m-%d}" for step in range(count + 1)}
     if "02-28" in days:
         days.add("02-29")
     return days
@@ -170,7 +161,3 @@ def _find_absent(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator
     for candidate in run.store.triggers.list_last_seen(since, run.now - length):
         context = {"event": {"days": length // units.DAY}}
         yield candidate, f"seen:{candidate.value}", candidate.value + length, context
-
-
-_Find = Callable[[Run, Trigger, TriggerState], Iterator[Found]]
-_FIND: Mapping[Kind, _Find] = {Kind.DATE: _find_dates, Kind.INACTIVE: _find_absent}

@@ -1,9 +1,7 @@
-"""
-`triggers test`: what one person would get, with the messages as they would read.
-"""
+"""`triggers test`: what one person would get, with the messages as they would read."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
@@ -34,7 +32,7 @@ class Tried:
     right_to_left: bool = False
 
 
-def told(
+def render_all(
     config: Config,
     store: Store,
     trigger: Trigger,
@@ -42,37 +40,28 @@ def told(
     happened: Iterable[Happening],
     now: Millis,
 ) -> Iterator[Tried]:
-    """Yield what *happened*, messages as *who* would read them; ‹names› for the unknown."""
+    """Yield *happened*, messages as *who* would read them; ‹names› for unknown values."""
     for one in happened:
-        made, fault = None, None
+        tried = Tried(one.at, one.kind, one.step, one.template, one.reason)
         if one.kind == "deliver" and one.template is not None:
             try:
-                made = _rendered(config, store, trigger, who, one, now)
+                made = _render(config, store, trigger, who, one, now)
             except PushctlError as error:
-                fault = str(error)
-        yield Tried(
-            one.at,
-            one.kind,
-            one.step,
-            one.template,
-            one.reason,
-            title=made.message.title if made else None,
-            body=made.message.body if made else None,
-            fault=fault,
-            heading=_heading(config, who, one, made),
-            right_to_left=made is not None and made.message.dir == "rtl",
-        )
+                tried = replace(tried, fault=str(error))
+            else:
+                message, heading = made.message, _describe(config, who, one, made)
+                tried = replace(tried, title=message.title, body=message.body, heading=heading)
+                tried = replace(tried, right_to_left=message.dir == "rtl")
+        yield tried
 
 
-def _heading(config: Config, who: Subscription, one: Happening, made: Preview | None) -> str:
-    if made is None:
-        return ""
+def _describe(config: Config, who: Subscription, one: Happening, made: Preview) -> str:
     zone = timing.zone(who.timezone, config.sites[who.site].timezone)
     when = f"{timing.local(one.at, zone):%a %Y-%m-%d %H:%M} there"
     return f"Step {one.step}, {when}: {made.template}/{made.file}"
 
 
-def _rendered(
+def _render(
     config: Config,
     store: Store,
     trigger: Trigger,

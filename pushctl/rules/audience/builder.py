@@ -1,4 +1,4 @@
-"""What each rule of audience.lark becomes: called by the parser, from the leaves up."""
+"""Builds the tree of an audience: the parser calls a method a rule, from the leaves up."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from pushctl.rules.audience.expression import Expression
 
 
 class Fault(Exception):
-    """Something reads well and can't be meant: at a position, with a remedy."""
+    """A fault that the grammar lets pass: at a position, with a remedy."""
 
     def __init__(self, token: Token, fault: str, remedy: str) -> None:
         super().__init__(fault)
@@ -28,13 +28,13 @@ class Builder(Transformer[Token, Expression]):
         return found
 
     def either(self, *parts: Expression) -> Expression:
-        return _bounded(tree.any_of(parts))
+        return _bound(tree.any_of(parts))
 
     def both(self, *parts: Expression) -> Expression:
-        return _bounded(tree.all_of(parts))
+        return _bound(tree.all_of(parts))
 
     def negation(self, part: Expression) -> Expression:
-        return _bounded(tree.Not(part))
+        return _bound(tree.Not(part))
 
     def everyone(self, _word: Token) -> Expression:
         return tree.EVERYONE
@@ -71,12 +71,12 @@ class Builder(Transformer[Token, Expression]):
         return tree.Reaction(kind.lower(), campaign, tree.Count(*(times or (">=", 1)), within))
 
     def is_(self, op: Token, operand: Any = ()) -> tuple[str, tuple[Any, ...]]:
-        return _compared(op, operand)
+        return _compare(op, operand)
 
     def measure(self, op: Token, operand: Any = ()) -> tuple[str, tuple[Any, ...]]:
         if op.type == "ORDER" and isinstance(operand, bool):
             raise Fault(op, "true and false have no order", "Write = true.")
-        return _compared(op, operand)
+        return _compare(op, operand)
 
     def times(self, op: Token, count: int) -> tuple[str, int]:
         return str(op), count
@@ -127,13 +127,13 @@ class Builder(Transformer[Token, Expression]):
             raise Fault(token, str(error), "Write for example 30d.") from error
 
 
-def _compared(op: Token, operand: Any) -> tuple[str, tuple[Any, ...]]:
+def _compare(op: Token, operand: Any) -> tuple[str, tuple[Any, ...]]:
     if isinstance(operand, Token):  # is known, is unknown
         return operand.lower(), ()
     return op.lower(), operand if isinstance(operand, tuple) else (operand,)
 
 
-def _bounded(found: Expression) -> Expression:
+def _bound(found: Expression) -> Expression:
     if tree.depth(found) > (most := limits.MAX_AUDIENCE_LEVELS):
         raise InputError(
             f"the audience is nested more than {most} levels deep. Split it into segments."

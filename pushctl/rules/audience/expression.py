@@ -1,7 +1,7 @@
 """
-An audience as a tree of frozen values, and the same tree as text and as plain words.
+An audience as a tree of frozen values.
 
-``text`` writes what ``audience.parse`` reads; ``explain`` says it to a person.
+``text`` writes it as ``parse`` reads it, ``explain`` in plain words.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +54,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """What is known of a browser: *op* is =, !=, in, contains, like, known or unknown."""
+    """A field of a subscription: *op* is =, !=, in, contains, like, known or unknown."""
 
     name: str  # one of FIELDS
     op: str
@@ -135,10 +135,22 @@ def depth(expression: Expression) -> int:
 
 
 def parts(expression: Expression) -> tuple[Expression, ...]:
-    """Return what *expression* is put together from."""
+    """Return the parts that *expression* joins."""
     if isinstance(expression, And | Or):
         return expression.parts
     return (expression.part,) if isinstance(expression, Not) else ()
+
+
+def rebuild(expression: Expression, change: Callable[[Expression], Expression]) -> Expression:
+    """Return *expression* with what *change* returns for each of its parts."""
+    match expression:
+        case And(parts):
+            return all_of(map(change, parts))
+        case Or(parts):
+            return any_of(map(change, parts))
+        case Not(part):
+            return Not(change(part))
+    return expression
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
@@ -150,29 +162,23 @@ def walk(expression: Expression) -> Iterator[Expression]:
 def text(expression: Expression) -> str:
     """Return *expression* as ``audience.parse`` reads it."""
     match expression:
-        case Everyone():
-            return "everyone"
-        case And(parts):
-            return " and ".join(_braced(part, (Or,)) for part in parts)
-        case Or(parts):
-            return " or ".join(_braced(part, (And,)) for part in parts)
-        case Not(part):
-            return f"not {_braced(part, (And, Or))}"
         case Tag(name):
             return f"tag({quoted(name)})"
         case Segment(name):
             return f"segment({quoted(name)})"
         case Field(name, op, values):
-            return name + _compared(op, values)
+            return name + _compare(op, values)
         case Attribute(name, op, values):
-            return f"attribute({quoted(name)}){_compared(op, values)}"
+            return f"attribute({quoted(name)}){_compare(op, values)}"
         case Age(of, within):
             return f"{of} within {_span(within)}"
         case Event(name, count):
-            return f"event({quoted(name)}){_counted(count)}"
+            return f"event({quoted(name)}){_count(count)}"
         case Reaction(kind, campaign, count):
             of = "" if campaign is None else f"({quoted(campaign)})"
-            return f"{kind}{of}{_counted(count)}"
+            return f"{kind}{of}{_count(count)}"
+        case _:
+            return _join(expression, text)
 
 
 def quoted(value: Value) -> str:
@@ -187,24 +193,16 @@ def quoted(value: Value) -> str:
 def explain(expression: Expression) -> str:
     """Return *expression* in plain words: "tagged 'VIP' and not seen in the last 30d"."""
     match expression:
-        case Everyone():
-            return "everyone"
-        case And(parts):
-            return " and ".join(_braced(part, (Or,), explain) for part in parts)
-        case Or(parts):
-            return " or ".join(_braced(part, (And,), explain) for part in parts)
         case Not(Age(of, within)):
             return f"{_AGES[of]} longer than {_span(within)} ago"
-        case Not(part):
-            return f"not {_braced(part, (And, Or), explain)}"
         case Tag(name):
             return f"tagged {name!r}"
         case Segment(name):
             return f"in the segment {name!r}"
         case Field(name, op, values):
-            return f"{name} {_OPS[op]}{_listed(values)}"
+            return f"{name} {_OPS[op]}{_list_values(values)}"
         case Attribute(name, op, values):
-            return f"attribute {name!r} {_OPS[op]}{_listed(values)}"
+            return f"attribute {name!r} {_OPS[op]}{_list_values(values)}"
         case Age(of, within):
             return f"{_AGES[of]} in the last {_span(within)}"
         case Event(name, count):
@@ -212,6 +210,8 @@ def explain(expression: Expression) -> str:
         case Reaction(kind, campaign, count):
             of = "any message" if campaign is None else f"a message of {campaign!r}"
             return f"{_REACTIONS[kind]} {of}{_often(count)}"
+        case _:
+            return _join(expression, explain)
 
 
 _AGES = {"subscribed": "subscribed", "seen": "last seen"}
@@ -223,13 +223,21 @@ _OPS = {
 }  # fmt: skip
 
 
-def _braced(
-    part: Expression, kinds: tuple[type, ...], write: Callable[[Expression], str] = text
-) -> str:
-    return f"({write(part)})" if isinstance(part, kinds) else write(part)
+def _join(expression: Everyone | And | Or | Not, write: Callable[[Expression], str]) -> str:
+    def brace(part: Expression, *kinds: type) -> str:
+        return f"({write(part)})" if isinstance(part, kinds) else write(part)
+
+    match expression:
+        case And(parts):
+            return " and ".join(brace(part, Or) for part in parts)
+        case Or(parts):
+            return " or ".join(brace(part, And) for part in parts)
+        case Not(part):
+            return f"not {brace(part, And, Or)}"
+    return "everyone"
 
 
-def _compared(op: str, values: tuple[Value, ...]) -> str:
+def _compare(op: str, values: tuple[Value, ...]) -> str:
     if op in ("known", "unknown"):
         return f" is {op}"
     if op == "in":
@@ -237,7 +245,7 @@ def _compared(op: str, values: tuple[Value, ...]) -> str:
     return f" {op} {quoted(values[0])}"
 
 
-def _counted(count: Count) -> str:
+def _count(count: Count) -> str:
     times = "" if (count.op, count.times) == (">=", 1) else f" {count.op} {count.times}"
     return times if count.within is None else f"{times} within {_span(count.within)}"
 
@@ -248,7 +256,7 @@ def _span(length: Millis) -> str:
     return timing.say(length) if rest else f"{days}d"
 
 
-def _listed(values: tuple[Value, ...]) -> str:
+def _list_values(values: tuple[Value, ...]) -> str:
     return ", ".join(map(quoted, values))
 
 

@@ -1,8 +1,8 @@
 """
 Audience expressions: ``tag('Abandoned basket 1') and not event('purchase') within 30d``.
 
-``parse`` reads one, ``whole`` joins what the command line gives, ``resolved`` puts the
-saved segments in. The grammar stands in audience.lark, the tree in expression.py.
+``parse`` reads one, ``join`` joins those of a command line, ``expand`` puts the saved
+segments in. The grammar stands in audience.lark, the tree in expression.py.
 """
 
 import difflib
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from lark import Lark, Token
     from lark.exceptions import UnexpectedInput
 
-__all__ = ["Expression", "explain", "parse", "resolved", "text", "whole"]
+__all__ = ["Expression", "expand", "explain", "join", "parse", "text"]
 
 
 # What the grammar's terminals are called before people.
@@ -57,13 +57,13 @@ def parse(text: str) -> Expression:
         # The parser is bottom-up and builds the tree as it goes: no recursion to exhaust.
         found: Any = _parser().parse(text)
     except UnexpectedInput as error:
-        raise InputError(_explained(text, error)) from error
+        raise InputError(_explain_error(text, error)) from error
     except Fault as error:
-        raise InputError(_pointed(text, error.at, error.fault, error.remedy)) from error
+        raise InputError(_point_at(text, error.at, error.fault, error.remedy)) from error
     return found  # type: ignore[no-any-return]
 
 
-def whole(
+def join(
     *, tags: Iterable[str] = (), segments: Iterable[str] = (), where: Iterable[str] = ()
 ) -> Expression:
     """
@@ -71,52 +71,40 @@ def whole(
 
     Nothing given is everyone. Tags and segments are names, never parsed.
     """
-    return tree.all_of(
-        [
-            *map(tree.Tag, tags),
-            *map(tree.Segment, segments),
-            *map(parse, where),
-        ]
-    )
+    return tree.all_of([*map(tree.Tag, tags), *map(tree.Segment, segments), *map(parse, where)])
 
 
-def resolved(expression: Expression, saved: Mapping[str, str]) -> Expression:
+def expand(expression: Expression, saved: Mapping[str, str]) -> Expression:
     """
     Return *expression* with each ``segment('...')`` replaced by its saved expression.
 
     Raises NotFoundError for a name that isn't saved, InputError for one that contains
     itself or grows too large.
     """
-    found = _resolved(expression, saved, ())
+    found = _expand(expression, saved, ())
     depth, conditions = tree.depth(found), sum(1 for _ in tree.walk(found))
     if depth > limits.MAX_EXPANDED_LEVELS or conditions > limits.MAX_EXPANDED_CONDITIONS:
         raise InputError("the segments together make too large an audience; use fewer")
     return found
 
 
-def _resolved(
+def _expand(
     expression: Expression, saved: Mapping[str, str], inside: tuple[str, ...]
 ) -> Expression:
-    match expression:
-        case tree.Segment(name):
-            if name in inside:
-                chain = " -> ".join((*inside, name))
-                raise InputError(f"the segment {name!r} contains itself: {chain}")
-            if len(inside) >= limits.MAX_EXPANDED_LEVELS:
-                raise InputError("segments stand inside each other too deeply")
-            if name not in saved:
-                known = ", ".join(sorted(saved)) or "none yet"
-                raise NotFoundError(
-                    f"no segment is called {name!r}. [segments] of pushctl.toml has: {known}."
-                )
-            return _resolved(parse(saved[name]), saved, (*inside, name))
-        case tree.And(parts):
-            return tree.all_of([_resolved(part, saved, inside) for part in parts])
-        case tree.Or(parts):
-            return tree.any_of([_resolved(part, saved, inside) for part in parts])
-        case tree.Not(part):
-            return tree.Not(_resolved(part, saved, inside))
-    return expression
+    if not isinstance(expression, tree.Segment):
+        return tree.rebuild(expression, lambda part: _expand(part, saved, inside))
+    name = expression.name
+    if name in inside:
+        chain = " -> ".join((*inside, name))
+        raise InputError(f"the segment {name!r} contains itself: {chain}")
+    if len(inside) >= limits.MAX_EXPANDED_LEVELS:
+        raise InputError("segments stand inside each other too deeply")
+    if name not in saved:
+        known = ", ".join(sorted(saved)) or "none yet"
+        raise NotFoundError(
+            f"no segment is called {name!r}. [segments] of pushctl.toml has: {known}."
+        )
+    return _expand(parse(saved[name]), saved, (*inside, name))
 
 
 @lru_cache(maxsize=1)
@@ -133,7 +121,7 @@ def _parser() -> "Lark":
     return Lark(grammar, parser="lalr", lexer="basic", transformer=Builder())
 
 
-def _explained(text: str, error: "UnexpectedInput") -> str:
+def _explain_error(text: str, error: "UnexpectedInput") -> str:
     from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
     at = error.pos_in_stream
@@ -142,21 +130,21 @@ def _explained(text: str, error: "UnexpectedInput") -> str:
         ended = token.type == "$END"
         at = len(text.rstrip()) if ended else at
         fault = "the audience ends too early" if ended else f"{str(token)!r} can't stand here"
-        return _pointed(text, at or 0, fault, _expected(error.accepts or error.expected))
+        return _point_at(text, at or 0, fault, _list_expected(error.accepts or error.expected))
     if isinstance(error, UnexpectedCharacters):
         rest = text[at or 0 :]
         if rest[:1] in "'\"":
-            return _pointed(text, at or 0, "this quote is never closed", "Close it: 'VIP'.")
+            return _point_at(text, at or 0, "this quote is never closed", "Close it: 'VIP'.")
         word = re.match(r"[^\W\d][\w-]*", rest)
         if word:
             near = difflib.get_close_matches(word[0].lower(), _SPELLED, 1)
             remedy = f"Did you mean {near[0]}?" if near else "Put texts in quotes: tag('VIP')."
-            return _pointed(text, at or 0, f"{word[0]!r} is not a word of audiences", remedy)
-        return _pointed(text, at or 0, f"{rest[:1]!r} can't stand here", "Remove it.")
-    return _pointed(text, at or 0, "this is no audience", "See docs/audience.md.")
+            return _point_at(text, at or 0, f"{word[0]!r} is not a word of audiences", remedy)
+        return _point_at(text, at or 0, f"{rest[:1]!r} can't stand here", "Remove it.")
+    return _point_at(text, at or 0, "this is no audience", "See docs/audience.md.")
 
 
-def _expected(names: Iterable[str]) -> str:
+def _list_expected(names: Iterable[str]) -> str:
     names = set(names)
     if names.issuperset(_CONDITION):
         return "Expected: a condition, like tag('VIP'), country = 'DE' or seen within 30d."
@@ -164,7 +152,7 @@ def _expected(names: Iterable[str]) -> str:
     return f"Expected: {', '.join(words)}."
 
 
-def _pointed(text: str, at: int, fault: str, remedy: str) -> str:
+def _point_at(text: str, at: int, fault: str, remedy: str) -> str:
     """Return *fault* with the line of *text* that has it and a caret below position *at*."""
     start = text.rfind("\n", 0, at) + 1
     end = text.find("\n", at)

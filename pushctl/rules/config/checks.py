@@ -1,5 +1,5 @@
 """
-Checks of single settings: each returns (fault, remedy), or None for a value it likes.
+Checks of single settings: each returns (fault, remedy), or None for a good value.
 
 They stand in the metadata of config.py's fields. A fault continues a sentence that
 begins with the setting's name: "sites.shop.origin has a path".
@@ -17,6 +17,7 @@ ENCODERS = ("auto", "turbo", "direct", "pywebpush")
 
 _HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
 _PORT = r"(?::(?P<port>[0-9]{1,5}))?"
+_HOST_PORT = re.compile(rf"{_HOST}{_PORT}", re.ASCII)
 _SECURE = re.compile(rf"https://(?P<host>{_HOST}){_PORT}", re.ASCII)
 # Browsers give service workers and push to these two without TLS (Secure Contexts).
 _LOCAL = re.compile(rf"http://(?:localhost|127\.0\.0\.1){_PORT}", re.ASCII)
@@ -32,17 +33,35 @@ _LANGUAGE = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_URL = re.compile(r"https?://[^\s\"'<>\\^`{|}\x00-\x20\x7f]+")
 _MAIL = re.compile(r"mailto:[^@\s<>,;:\"]+@(?P<host>[^@\s<>,;:\"]+)", re.IGNORECASE)
 
 
-def _port_is_wrong(match: re.Match[str]) -> bool:
-    return match["port"] is not None and not 0 < int(match["port"]) < 65536
+def _match(pattern: re.Pattern[str], value: str) -> re.Match[str] | None:
+    """Match the whole *value*; None where its port is no port."""
+    match = pattern.fullmatch(value)
+    port = match.groupdict().get("port") if match else None
+    return match if port is None or 0 < int(port) < 65536 else None
+
+
+def _written(pattern: re.Pattern[str], thing: str, example: str) -> Callable[[str], Verdict]:
+    def check(value: str) -> Verdict:
+        if _match(pattern, value):
+            return None
+        return f"is {value!r}, not {thing}", f"Write it like {example!r}."
+
+    return check
+
+
+listen = _written(_LISTEN, "an address with a port", "127.0.0.1:8750")
+header_name = _written(_HEADER, "a header's name", "CF-IPCountry")
+url = _written(_URL, "a URL", "https://shop.example/icon.png")
 
 
 def origin(value: str) -> Verdict:
-    """An origin as browsers write it in the Origin header: compared whole, letter by letter."""
-    match = _SECURE.fullmatch(value) or _LOCAL.fullmatch(value)
-    if match and not _port_is_wrong(match):
+    """Check an origin as browsers write it in the Origin header: it is compared whole."""
+    match = _match(_SECURE, value) or _match(_LOCAL, value)
+    if match:
         if value.startswith("https:") and match["port"] == "443":
             return f"is {value!r}; browsers leave out the port 443", f"Write {value[:-4]!r}."
         return None
@@ -62,7 +81,7 @@ def _origin_remedy(value: str) -> str:
 
 
 def receiver_url(value: str) -> Verdict:
-    """The receiver's public URL; empty until there is one, and it may have a path."""
+    """Check the receiver's public URL; empty until there is one, and it may have a path."""
     if not value:
         return None
     scheme, _, rest = value.partition("://")
@@ -75,15 +94,8 @@ def receiver_url(value: str) -> Verdict:
     )
 
 
-def url(value: str) -> Verdict:
-    plain = re.fullmatch(r"https?://[^\s\"'<>\\^`{|}\x00-\x20\x7f]+", value)
-    if plain:
-        return None
-    return f"is {value!r}, not a URL", "Write it like 'https://shop.example/icon.png'."
-
-
 def contact(value: str) -> Verdict:
-    """How push services reach the sender: the VAPID sub (RFC 8292, section 2.1)."""
+    """Check the VAPID sub, by which push services reach the sender (RFC 8292, 2.1)."""
     mail = _MAIL.fullmatch(value)
     host = mail["host"] if mail else ""
     if value.startswith("https://") and url(value) is None:
@@ -120,19 +132,6 @@ def timezone(value: str) -> Verdict:
     return None
 
 
-def listen(value: str) -> Verdict:
-    match = _LISTEN.fullmatch(value)
-    if match and not _port_is_wrong(match):
-        return None
-    return f"is {value!r}, not an address with a port", "Write it like '127.0.0.1:8750'."
-
-
-def header_name(value: str) -> Verdict:
-    if _HEADER.fullmatch(value):
-        return None
-    return f"is {value!r}, not a header's name", "Write it like 'CF-IPCountry'."
-
-
 def network(value: str) -> Verdict:
     import ipaddress
 
@@ -157,8 +156,7 @@ def encoder(value: str) -> Verdict:
 
 def push_host(value: str) -> Verdict:
     host = value.removeprefix(".")
-    match = re.fullmatch(rf"{_HOST}{_PORT}", host, re.ASCII)
-    if match and not _port_is_wrong(match) and "." in host:
+    if "." in host and _match(_HOST_PORT, host):
         return None
     return (
         f"is {value!r}, not a host name in lower case",
@@ -167,19 +165,17 @@ def push_host(value: str) -> Verdict:
 
 
 def loopback(pair: tuple[str, str]) -> Verdict:
-    """A name that is dialled on this machine: never anywhere else."""
+    """Check a name and the address on this machine, and nowhere else, that it stands for."""
     name, target = pair
-    if not re.fullmatch(rf"{_HOST}{_PORT}", name, re.ASCII):
+    if not _HOST_PORT.fullmatch(name):
         return f"{name!r} is not a host name", "Write it like 'push.example:443'."
-    match = _LOOPBACK.fullmatch(target)
-    if match and not _port_is_wrong(match):
+    if _match(_LOOPBACK, target):
         return None
     return f"is {target!r}, which is not on this machine", "Write it like '127.0.0.1:8443'."
 
 
 def proxy(value: str) -> Verdict:
-    match = re.fullmatch(rf"http://(?:[^@/\s]+@)?(?P<host>{_HOST}){_PORT}/?", value, re.ASCII)
-    if match and not _port_is_wrong(match):
+    if _match(re.compile(rf"http://(?:[^@/\s]+@)?{_HOST}{_PORT}/?", re.ASCII), value):
         return None
     # Not repeated here: it may hold a password.
     return "is not the URL of an HTTP proxy", "Write it like 'http://proxy.example:3128'."
@@ -201,9 +197,8 @@ def between(low: float, high: float) -> Callable[[Any], Verdict]:
 
 
 def named(pair: tuple[str, Any]) -> Verdict:
-    """The name of a site or a segment: typed on command lines, part of file names."""
-    name, _ = pair
-    if _NAME.fullmatch(name):
+    """Check the name of a site or a segment: typed on command lines, part of file names."""
+    if _NAME.fullmatch(pair[0]):
         return None
     return "is not a usable name", "Use small letters, digits, '-' and '_', at most 64."
 

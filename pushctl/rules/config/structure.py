@@ -1,10 +1,10 @@
 """
-Tables as TOML gives them -> frozen dataclasses, with every fault found at once.
+TOML tables -> frozen dataclasses, with every fault found at once.
 
-Strict where TOML is: nothing is coerced, unknown keys are faults. A field's metadata
-may hold ``check``, a function that returns (fault, remedy) for a value it dislikes;
-for mappings and tuples ``each`` looks at every element. Written here because the
-libraries for it cost more start-up than an idle run may take (docs/performance.md).
+Nothing is coerced, unknown keys are faults. A field's metadata may hold ``check``, a
+function that returns (fault, remedy) for a wrong value; for mappings and tuples ``each``
+checks every element. Written here because the libraries for it cost more start-up than an
+idle run may take (docs/performance.md).
 """
 
 import re
@@ -28,7 +28,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong at *path* (keys from the top of the file) and what to do."""
+    """A fault at *path* (keys from the top of the file), and its remedy."""
 
     path: Path
     text: str
@@ -52,13 +52,17 @@ class _Reader:
             # TOML has no null: what is written is never the None of "X | None".
             (kind,) = (each for each in arguments if each is not types.NoneType)
             return self.read(kind, value, path)
-        if is_dataclass(kind):
-            return self.table(kind, value, path)
         if origin is tuple:
             return self.list(arguments[0], value, path)
-        if isinstance(origin, type) and issubclass(origin, Mapping):
+        mapping = isinstance(origin, type) and issubclass(origin, Mapping)
+        if not (mapping or is_dataclass(kind)):
+            return self.plain(kind, value, path)
+        if not isinstance(value, Mapping):
+            text = f"is {_show(value)}, not a table"
+            return self.fault(path, text, f"Write [{'.'.join(path)}].")
+        if mapping:
             return self.mapping(arguments[1], value, path)
-        return self.plain(kind, value, path)
+        return self.table(kind, value, path)
 
     def plain(self, kind: type, value: Any, path: Path) -> Any:
         if hasattr(kind, "__fspath__") and isinstance(value, str):
@@ -68,45 +72,33 @@ class _Reader:
         if type(value) is kind:
             return value
         wanted = _NAMES.get(kind, _NAMES[str])
-        return self.fault(path, f"is {_shown(value)}, not {wanted}", f"Write {wanted}.")
+        return self.fault(path, f"is {_show(value)}, not {wanted}", f"Write {wanted}.")
 
     def list(self, kind: Any, value: Any, path: Path) -> Any:
         if not isinstance(value, list):
-            return self.fault(path, f"is {_shown(value)}, not a list", "Write [...].")
+            return self.fault(path, f"is {_show(value)}, not a list", "Write [...].")
         read = [self.read(kind, each, (*path, str(i))) for i, each in enumerate(value, 1)]
         return MISSING if MISSING in read else tuple(read)
 
     def mapping(self, kind: Any, value: Any, path: Path) -> Any:
-        if not isinstance(value, Mapping):
-            return self.fault(
-                path, f"is {_shown(value)}, not a table", f"Write [{'.'.join(path)}]."
-            )
         read = {key: self.read(kind, each, (*path, key)) for key, each in value.items()}
         return {key: each for key, each in read.items() if each is not MISSING}
 
     def table(self, kind: Any, value: Any, path: Path) -> Any:
-        if not isinstance(value, Mapping):
-            return self.fault(
-                path, f"is {_shown(value)}, not a table", f"Write [{'.'.join(path)}]."
-            )
         hints = get_type_hints(kind)
         known = {each.name: each for each in fields(kind) if not each.metadata.get("given")}
         for key in value:
             if key not in known:
-                self.fault((*path, key), "there is no such setting", meant(key, known))
-        read = {
-            name: self._field(each, hints[name], value, (*path, name))
-            for name, each in known.items()
-        }
+                self.fault((*path, key), "there is no such setting", suggest(key, known))
         # The key of [sites.NAME] is a value, too.
-        read |= {
-            each.name: ("", *path)[-1] for each in fields(kind) if each.metadata.get("given")
-        }
-        missing = any(
-            read[each.name] is MISSING and not _has_default(each) for each in fields(kind)
+        read: dict[str, Any] = dict.fromkeys(
+            [each.name for each in fields(kind)], ("", *path)[-1]
         )
+        for name, each in known.items():
+            read[name] = self._field(each, hints[name], value, (*path, name))
         there = {name: each for name, each in read.items() if each is not MISSING}
-        return MISSING if missing else kind(**there)
+        missing = (each for each in fields(kind) if each.name not in there)
+        return kind(**there) if all(map(_has_default, missing)) else MISSING
 
     def _field(self, each: Any, kind: Any, value: Mapping[str, Any], path: Path) -> Any:
         if each.name not in value:
@@ -123,7 +115,7 @@ class _Reader:
         self, metadata: Mapping[Any, Any], value: Any, path: Path, *, whole: bool
     ) -> None:
         check: Check | None = metadata.get("check")
-        # What has lost its faulty elements is not to be judged as a whole.
+        # A value that has lost its faulty elements is not checked as a whole.
         if check and whole and (fault := check(value)):
             self.fault(path, *fault)
         each: Check | None = metadata.get("each")
@@ -139,7 +131,7 @@ def _has_default(each: Any) -> bool:
     return each.default is not MISSING or each.default_factory is not MISSING
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     if isinstance(value, Mapping):
         return "a table"
     if isinstance(value, list):
@@ -148,7 +140,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def meant(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+def suggest(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
     """Return the remedy for an unknown *name*: the nearest known one, or all of them."""
     near = get_close_matches(name, list(known), n=1)
     if near:
@@ -160,8 +152,8 @@ def structure(kind: type[T], value: Any, path: Path = ()) -> tuple[T | None, lis
     """
     Return *value*, a table, as a *kind* with every fault in it.
 
-    What is faulty but has a default is set to it, so that the rest is checked, too;
-    None when a required setting is missing. Use the value only when there is no fault.
+    A faulty setting gets its default, so that the rest is checked, too; None when a
+    required setting is missing. Use the value only when there is no fault.
     """
     reader = _Reader()
     read = reader.read(kind, value, path)
@@ -179,8 +171,8 @@ def line_of(path: Path, text: str) -> int | None:
     """
     Return the number of the line of TOML *text* that sets *path*, or most of it.
 
-    tomllib keeps no positions, so this reads headers and keys once more; a missing
-    setting is looked for at its table's header.
+    tomllib keeps no positions, so this reads headers and keys once more. A missing
+    setting has the line of its table's header.
     """
     best, depth = None, 0
     table: Path = ()

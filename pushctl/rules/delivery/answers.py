@@ -1,13 +1,13 @@
 """
-What a push service's answer means for the message, the subscription and the run.
+Meanings of push services' answers, one table per service (docs/push-services.md shows it).
 
-One table a service; docs/push-services.md shows it to people. The text of an answer
-comes from strangers: it is only searched for words we know, never passed on.
+The text of an answer comes from strangers: it is searched for known words, never passed on.
 """
 
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -19,8 +19,6 @@ from pushctl.rules.limits import MAX_ANSWER_BYTES
 
 
 class Verdict(NamedTuple):
-    """What came of one request that was answered."""
-
     answer: Answer
     reason: str  # the status and a word of ours: "201", "410 unsubscribed"
     retry_after: Millis | None = None
@@ -38,7 +36,7 @@ class _Row(NamedTuple):
 
 
 def service(host: str) -> str:
-    """Return whose push service *host* is: fcm, mozilla, apple, wns, or other."""
+    """Return the push service of *host*: fcm, mozilla, apple, wns, or other."""
     for name, ends in _HOSTS.items():
         if any(host == end or (end[0] == "." and host.endswith(end)) for end in ends):
             return name
@@ -60,13 +58,7 @@ _UNAUTHORIZED = "unauthorized registration"
 _SERVICES: dict[str, tuple[_Row, ...]] = {
     "fcm": (
         # Bad parameters too: the canaries tell whether all are bad or this one.
-        _Row(
-            400,
-            ("unauthorizedregistration",),
-            Answer.REFUSED,
-            "unauthorized registration",
-            _ONE,
-        ),
+        _Row(400, ("unauthorizedregistration",), Answer.REFUSED, _UNAUTHORIZED, _ONE),
         _Row(400, (), Answer.REFUSED, "bad request", _ONE),
         # Seen for a day on endpoints that then worked again.
         _Row(403, ("invalid push subscription",), Answer.QUARANTINE, "invalid endpoint"),
@@ -120,7 +112,7 @@ _CAUSES = {
     Answer.OUR_FAULT: Cause.BAD_REQUEST,
 }
 
-# What every service means alike, after its own rows.
+# All services' rows, after a service's own.
 _COMMON = (
     _Row(400, (), Answer.QUARANTINE, "bad request"),
     _Row(401, (), Answer.REFUSED, "unauthorized"),
@@ -139,10 +131,10 @@ def classify(
     host: str, status: int, headers: Mapping[str, str], body: bytes, now: Millis
 ) -> Verdict:
     """
-    Return what the answer *status* of *host* means.
+    Return the meaning of the answer *status* of *host*.
 
-    *headers* have lower-case names; *body* may have been cut short. *now* is needed
-    for a Retry-After given as a date.
+    *headers* have lower-case names; *body* may have been cut short. A Retry-After given as
+    a date takes *now*.
     """
     if 200 <= status < 300:
         return Verdict(Answer.ACCEPTED, str(status))
@@ -155,17 +147,16 @@ def classify(
     row = _find(service(host), status, headers, body)
     if row is None:
         return Verdict(Answer.QUARANTINE, f"{status} unexpected", None, Cause.UNEXPECTED)
-    wait = None
-    if row.answer in (Answer.THROTTLED, Answer.THROTTLED_ONE):
-        wait = retry_after(headers.get("retry-after"), now)
+    throttled = row.answer in (Answer.THROTTLED, Answer.THROTTLED_ONE)
+    wait = retry_after(headers.get("retry-after"), now) if throttled else None
     return Verdict(row.answer, f"{status} {row.label}", wait, row.cause or _CAUSES[row.answer])
 
 
-def about_one(outcome: Outcome) -> bool:
+def is_about_one(outcome: Outcome) -> bool:
     """
-    Say whether *outcome* is a refusal that can be about one subscription alone.
+    Return whether *outcome* is a refusal that can be about one subscription alone.
 
-    A refused token or a wrong audience is ours to mend, whoever the receiver is.
+    A refused token or a wrong audience is our fault for every receiver.
     """
     return outcome.answer is Answer.QUARANTINE or outcome.cause is Cause.SUBSCRIPTION_REFUSED
 
@@ -181,25 +172,14 @@ def _find(name: str, status: int, headers: Mapping[str, str], body: bytes) -> _R
 
 
 def _text(headers: Mapping[str, str], body: bytes) -> str:
-    """Return what an answer says, in lower case: body, error number, WNS's headers."""
+    """Return an answer's text in lower case: body, error number, WNS's headers."""
     parts = [body[:MAX_ANSWER_BYTES].decode("utf-8", "replace")]
     parts += [value for name, value in headers.items() if name.startswith("x-wns-")]
-    number = _error_number(body)
-    if number is not None:
-        parts.append(f"errno {number}.")
-    return "\n".join(parts).lower()
-
-
-def _error_number(body: bytes) -> int | None:
-    try:
+    with suppress(ValueError, RecursionError):
         answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    number = answer.get("errno") if isinstance(answer, dict) else None
-    return number if type(number) is int else None
-
-
-_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+        if isinstance(answer, dict) and type(answer.get("errno")) is int:
+            parts.append(f"errno {answer['errno']}.")
+    return "\n".join(parts).lower()
 
 
 def retry_after(value: str | None, now: Millis) -> Millis:
@@ -211,7 +191,7 @@ def retry_after(value: str | None, now: Millis) -> Millis:
     if value is None:
         return units.MINUTE
     value = value.strip()
-    if _SECONDS.fullmatch(value):
+    if re.fullmatch(r"[0-9]{1,12}", value, re.ASCII):
         wait = int(value) * units.SECOND
     else:
         try:
@@ -220,4 +200,4 @@ def retry_after(value: str | None, now: Millis) -> Millis:
             wait = int(date.replace(tzinfo=date.tzinfo or UTC).timestamp() * units.SECOND) - now
         except (ValueError, TypeError, IndexError, OverflowError):
             return units.MINUTE
-    return retry.within_day(wait)
+    return retry.clamp_to_day(wait)

@@ -1,4 +1,4 @@
-"""A rate limit: tokens that come in evenly, taken by the handful."""
+"""A rate limit."""
 
 from dataclasses import dataclass, replace
 
@@ -14,18 +14,18 @@ class Bucket:
     tokens: float = 1.0
     at: Millis = 0
 
-    def filled(self, now: Millis, rate: float | None = None) -> "Bucket":
+    def refill(self, now: Millis, rate: float | None = None) -> "Bucket":
         rate = self.rate if rate is None else rate
         come = max(0, now - self.at) / SECOND * rate
         return Bucket(rate, min(max(1.0, rate / 2), self.tokens + come), max(self.at, now))
 
-    def taken(self, count: int) -> "Bucket":
+    def take(self, count: int) -> "Bucket":
         return replace(self, tokens=self.tokens - count)
 
     @property
     def ready(self) -> int:
         """
-        How many may go out: none until a tenth of a second's are together.
+        The number that may go out: none until a tenth of a second's are together.
 
         Each handful is claimed, journalled and written as one; single letters would cost
         ten times as much.

@@ -1,9 +1,8 @@
 """
 Which endpoints may be stored and dialled.
 
-An endpoint comes from strangers and names the host that we connect to, so it is
-taken apart once, strictly, and compared whole: no search in strings, no second
-parser with other ideas.
+An endpoint comes from strangers and names the host that we connect to, so it is parsed
+once, strictly, and its host is compared whole.
 """
 
 import hashlib

@@ -1,8 +1,4 @@
-"""
-The causes of reasons that were written before causes were: rows of the ledger, journals.
-
-Nothing that is written now is looked up here.
-"""
+"""The causes of reasons in older rows of the ledger and journals, which had none."""
 
 import re
 from functools import lru_cache

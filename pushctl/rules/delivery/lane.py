@@ -7,7 +7,7 @@ What a run has learnt about one push service and key, and how much it may get no
 from dataclasses import dataclass, replace
 
 from pushctl.model import Answer, Millis
-from pushctl.rules.delivery.retry import within_day
+from pushctl.rules.delivery.retry import clamp_to_day
 from pushctl.rules.units import MINUTE, SECOND
 
 CANARIES = 5
@@ -68,39 +68,32 @@ def add_answers(
         gone=lane.gone + codes.count("g"),
     )
     if lane.probing:
-        lane = _probed(lane, codes, now, retry_after)
+        lane = _end_probe(lane, codes, now, retry_after)
     if "r" in codes and lane.accepted == 0:
         lane = replace(lane, why=f"refuses us ({reason})")
-    if "r" in codes and _refuses(lane):
+    if "r" in codes and _is_mostly(lane, "r"):
         return replace(lane, stopped=True, why=f"refuses us ({reason})")
     if "t" in codes:
-        lane = _throttled(lane, now, retry_after, reason)
-    if "f" in codes and _fails(lane) and not lane.probing:
+        lane = _throttle(lane, now, retry_after, reason)
+    if "f" in codes and _is_mostly(lane, "f") and not lane.probing:
         until = now + max(MINUTE, _asked(retry_after))
         lane = replace(lane, probing=True, hold_until=until, why=f"keeps failing ({reason})")
     return lane
 
 
-def _refuses(lane: Lane) -> bool:
-    """Five refusals in a row before any acceptance, or half of what came last."""
+def _is_mostly(lane: Lane, code: str) -> bool:
+    """Return whether *code* came five times before any acceptance, or is half of the last."""
     if lane.accepted == 0:
-        return lane.recent.endswith("r" * CANARIES)
+        return lane.recent.endswith(code * CANARIES)
     last = lane.recent[-BREAKER_WINDOW:]
-    return len(last) == BREAKER_WINDOW and last.count("r") * 2 >= BREAKER_WINDOW
-
-
-def _fails(lane: Lane) -> bool:
-    if lane.accepted == 0:
-        return lane.recent.endswith("f" * CANARIES)
-    last = lane.recent[-BREAKER_WINDOW:]
-    return len(last) == BREAKER_WINDOW and last.count("f") * 2 >= BREAKER_WINDOW
+    return len(last) == BREAKER_WINDOW and last.count(code) * 2 >= BREAKER_WINDOW
 
 
 def _asked(retry_after: Millis | None) -> Millis:
-    return 0 if retry_after is None else within_day(retry_after)
+    return 0 if retry_after is None else clamp_to_day(retry_after)
 
 
-def _probed(lane: Lane, codes: str, now: Millis, retry_after: Millis | None) -> Lane:
+def _end_probe(lane: Lane, codes: str, now: Millis, retry_after: Millis | None) -> Lane:
     # Letters that were on their way when the circuit opened prove nothing; a probe's
     # answer comes after the hold is over.
     if now < lane.hold_until:
@@ -110,10 +103,10 @@ def _probed(lane: Lane, codes: str, now: Millis, retry_after: Millis | None) -> 
     return replace(lane, hold_until=now + max(MINUTE, _asked(retry_after)))
 
 
-def _throttled(lane: Lane, now: Millis, retry_after: Millis | None, reason: str) -> Lane:
+def _throttle(lane: Lane, now: Millis, retry_after: Millis | None, reason: str) -> Lane:
     if lane.recent.count("t") < THROTTLED_SHARE * len(lane.recent):
         return lane
-    until = max(lane.hold_until, now + within_day(retry_after))
+    until = max(lane.hold_until, now + clamp_to_day(retry_after))
     held = replace(lane, hold_until=until, why=f"asks us to slow down ({reason})")
     if now < lane.hold_until:
         return held  # the same episode: what was under way when it began
@@ -126,12 +119,12 @@ LEAST_RATE = 10.0
 RECOVERY: Millis = 20 * SECOND
 
 
-def slowed(lane: Lane, accepted: int, elapsed: Millis) -> Lane:
+def slow_down(lane: Lane, accepted: int, elapsed: Millis) -> Lane:
     """
     Return *lane* at half the rate at which it throttled us; at least ten a second.
 
-    *accepted* messages in *elapsed* are that rate. Of too few nothing can be told: then
-    the pause that the service asked for is the answer.
+    *accepted* messages in *elapsed* are that rate. Too few measure nothing: the pause that
+    the service asked for must do.
     """
     if accepted < MEASURABLE:
         return lane
@@ -152,8 +145,8 @@ def allowance(lane: Lane, under_way: int, now: Millis) -> int:
     """
     Return how many letters may go out beside those *under_way*.
 
-    Until something was accepted only a few are risked (canaries), twice as many with
-    each answer that is no acceptance but no refusal either.
+    Until the first acceptance only a few go out (canaries), twice as many with each answer
+    that is no acceptance but no refusal either.
     """
     if lane.stopped or now < lane.hold_until:
         return 0

@@ -1,5 +1,5 @@
 """
-What becomes of one row of the ledger after an answer of a push service.
+Decides what happens to a row of the ledger after an answer of a push service.
 
 Sources: RFC 8030, and the services' own answers as docs/sending.md lists them.
 """
@@ -22,13 +22,11 @@ _DOUBTS = {
 
 
 class Decision(NamedTuple):
-    """What becomes of a delivery, and of its subscription."""
-
     status: DeliveryStatus
     reason: str
     next_attempt_at: Millis | None = None
     given_back: int = 0  # 1: the try doesn't count
-    effect: str | None = None  # "gone", "failed", "small": what the subscription learns
+    effect: str | None = None  # on the subscription: "gone", "failed", "small"
 
 
 def decide(
@@ -40,11 +38,11 @@ def decide(
     proved: bool,
 ) -> Decision:
     """
-    Return what becomes of the delivery that *outcome* is about.
+    Return the decision about the delivery of *outcome*.
 
     *tries* counts this one; *chance* is a random number from 0 to 1 for the jitter;
-    *proved* says whether this push service has accepted anything signed with the same
-    key in this run: only then a refusal is about the subscription and not about us.
+    *proved*: this push service has accepted a message signed with the same key in this
+    run, so a refusal is about the subscription and not about us.
     """
     answer, reason = outcome.answer, outcome.reason
     if answer is Answer.RETRY:
@@ -54,14 +52,14 @@ def decide(
             return _final(Answer.QUARANTINE, reason)
         pause = backoff(tries, chance)
         if outcome.retry_after is not None:
-            pause = max(pause, within_day(outcome.retry_after))
+            pause = max(pause, clamp_to_day(outcome.retry_after))
         return _again(reason, tries, now + pause, expires_at)
     if answer is Answer.THROTTLED:
         # The row is not at fault, so only its time to live bounds the tries.
-        pause = within_day(outcome.retry_after)
+        pause = clamp_to_day(outcome.retry_after)
         return _again(reason, 0, now + pause + int(chance * SECOND), expires_at, given_back=1)
     if answer is Answer.THROTTLED_ONE:
-        return _again(reason, tries, now + within_day(outcome.retry_after), expires_at)
+        return _again(reason, tries, now + clamp_to_day(outcome.retry_after), expires_at)
     if answer is Answer.REFUSED and not proved:
         return _again(reason, 0, now + backoff(1, chance), expires_at, given_back=1)
     if answer is Answer.OUR_FAULT and tries < 2:
@@ -75,7 +73,7 @@ def doubt(delivery: int, cause: Cause) -> Outcome:
     return Outcome(delivery, Answer.IN_DOUBT, _DOUBTS[cause], cause=cause)
 
 
-def by_a_service(outcome: Outcome) -> bool:
+def is_by_service(outcome: Outcome) -> bool:
     """Return whether *outcome* is an answer of a push service, or the want of one."""
     return outcome.cause is not Cause.HELD_BACK and outcome.cause not in _DOUBTS
 
@@ -113,7 +111,7 @@ def backoff(tries: int, chance: float) -> Millis:
     return FIRST_PAUSE + int(chance * (longest - FIRST_PAUSE))
 
 
-def within_day(retry_after: Millis | None) -> Millis:
+def clamp_to_day(retry_after: Millis | None) -> Millis:
     """Return a Retry-After within bounds: one second to one day, a minute for none."""
     if retry_after is None:
         return MINUTE

@@ -4,19 +4,17 @@ FEW_GONE = 100  # fewer prove nothing, and can be put right by hand
 TELLING = 20  # receivers of earlier messages who tell that a service is in order
 
 
-def suspiciously_gone(gone: int, answered: int) -> bool:
+def has_suspicious_share(gone: int, answered: int) -> bool:
     """
-    Say whether so many subscriptions are gone that the fault may be ours or theirs.
+    Return whether so many subscriptions are gone that the fault may be ours or theirs.
 
-    The caller weighs it against the past: where less than 5 % used to be gone, the
-    origin stops and nobody more is deleted (faults seen: 40 % in waves, real and not).
+    The caller compares it with the past: where less than 5 % used to be gone, the
+    origin stops and no more are deleted (faults seen: 40 % in waves, real and not).
     """
     return gone > FEW_GONE and gone > 0.2 * answered
 
 
 USUALLY_GONE = 0.05
-
-
 ERROR_WINDOW = 1000
 ERROR_SHARE = 0.25
 
@@ -37,11 +35,11 @@ def spread(errors: int, ended: int) -> str:
     )
 
 
-def too_many_errors(recent: str) -> bool:
+def has_too_many_errors(recent: str) -> bool:
     """
-    Say whether a campaign should stop and ask: a quarter of the last answers are errors.
+    Return whether a campaign should stop: a quarter of the last answers are errors.
 
     *recent* holds one letter for each of the last (up to 1,000) final states: "x" for
-    rejected or in doubt. Two hundred are needed for a judgement.
+    rejected or in doubt. It takes two hundred.
     """
     return len(recent) >= 200 and recent.count("x") >= ERROR_SHARE * len(recent)

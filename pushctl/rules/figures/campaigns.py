@@ -16,7 +16,7 @@ GONE = Figure(
     "gone", "messages whose subscription no longer exists (404, 410)", spare=True, usual=0
 )
 WAITING = Figure("waiting", "messages that are not sent yet", usual=0)
-IN_DOUBT = Figure("in_doubt", "messages of which nobody knows whether they left", usual=0)
+IN_DOUBT = Figure("in_doubt", "messages that may or may not have left", usual=0)
 SHOWN = Figure("shown", "messages that the browser reported as shown, clicked or closed")
 CLICKED = Figure("clicked", "messages with at least one click: people, not clicks")
 CLICKS = Figure("clicks", "all clicks, buttons included", spare=True)

@@ -1,7 +1,7 @@
 """
-Language tags: which text a reader of a language is given, and which way it runs.
+Language tags: which texts a reader can read, and in which direction they run.
 
-Tags are BCP 47 as browsers say them ("pt-BR", "zh-Hant-TW"); underscores and any case
+Tags are BCP 47 as browsers send them ("pt-BR", "zh-Hant-TW"); underscores and any case
 are taken too.
 """
 
@@ -78,7 +78,7 @@ def direction(tag: str | None) -> str:
 
 
 @lru_cache(maxsize=4096)
-def own(tag: str | None) -> tuple[str, ...]:
+def list_own(tag: str | None) -> tuple[str, ...]:
     """
     Return the languages that a reader of *tag* reads, the nearest first.
 

@@ -48,9 +48,9 @@ def frame(message: Message) -> Frame:
     Return *message* as JSON but for its token.
 
     Raises InputError when it is longer than 3,993 bytes, when a URL is not http(s), or
-    when the text is no Unicode that JSON can carry (half of a surrogate pair).
+    when JSON can't hold the text (half of a surrogate pair).
     """
-    return checked(_frame(message))
+    return check_size(_frame(message))
 
 
 def _frame(message: Message) -> Frame:
@@ -66,7 +66,7 @@ def _frame(message: Message) -> Frame:
     )
 
 
-def checked(made: Frame) -> Frame:
+def check_size(made: Frame) -> Frame:
     """Return *made*; InputError when no push service would take it."""
     if made.size > MAX_PAYLOAD_BYTES:
         raise InputError(
@@ -74,11 +74,6 @@ def checked(made: Frame) -> Frame:
             "push service takes. Shorten the text or the URLs."
         )
     return made
-
-
-def payload(message: Message, token: str) -> bytes:
-    """Return the whole plain text for one receiver; raises as ``frame`` does."""
-    return frame(message).with_token(token)
 
 
 def fit(message: Message, limit: int = MAX_ANDROID_PAYLOAD_BYTES) -> Message:
@@ -107,31 +102,25 @@ def fit(message: Message, limit: int = MAX_ANDROID_PAYLOAD_BYTES) -> Message:
 
 
 def is_link(url: str) -> bool:
-    """Say whether *url* is absolute, http or https, and free of spaces and controls."""
+    """Return whether *url* is absolute, http or https, and free of spaces and controls."""
     return _URL.fullmatch(url) is not None
 
 
 def _notification(message: Message) -> Mapping[str, Json]:
+    pictures = {name: getattr(message, name) for name in ("icon", "image", "badge")}
     shown: dict[str, Json] = {
         "title": message.title,
         "body": message.body,
         "navigate": _link("url", message.url),
         "lang": message.language,
         "dir": message.dir,
+        **{name: _link(name, url) for name, url in pictures.items() if url is not None},
+        "tag": message.tag,
+        "requireInteraction": message.require_interaction or None,
+        "silent": message.silent or None,
+        "actions": [_action(action, message.url) for action in message.actions] or None,
     }
-    for name in ("icon", "image", "badge"):
-        url = getattr(message, name)
-        if url is not None:
-            shown[name] = _link(name, url)
-    if message.tag is not None:
-        shown["tag"] = message.tag
-    if message.require_interaction:
-        shown["requireInteraction"] = True
-    if message.silent:
-        shown["silent"] = True
-    if message.actions:
-        shown["actions"] = [_action(action, message.url) for action in message.actions]
-    return shown
+    return {name: value for name, value in shown.items() if value is not None}
 
 
 def _action(action: Action, default: str) -> Mapping[str, Json]:

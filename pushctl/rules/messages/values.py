@@ -1,8 +1,8 @@
 """
-What a message may say about its receiver: plain values, cleaned and bounded.
+The values of a message about its receiver: plain, cleaned and bounded.
 
 Attributes, tags and names come from strangers. They reach a text as data, without
-control characters and without the marks that turn reading direction around.
+control characters and without the marks that turn the reading direction around.
 """
 
 import re
@@ -81,8 +81,6 @@ def site(name: str, origin: str, brand: str = "", **pictures: str | None) -> dic
 
 
 class _Needs(NamedTuple):
-    """What a set of variables asks for, worked out once."""
-
     subscriber: tuple[tuple[str, Callable[[Any], Json]], ...]
     attributes: tuple[str, ...] | None  # None: all of them
     others: tuple[str, ...]  # roots
@@ -90,20 +88,15 @@ class _Needs(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _needs(used: frozenset[str]) -> _Needs:
-    fields = {rest for root, _, rest in map(_parted, used) if root == "subscriber"}
-    keys = {
-        rest.partition(".")[0] for root, _, rest in map(_parted, used) if root == "attributes"
-    }
-    roots = {root for root, _, _ in map(_parted, used)}
+    parted = [one.partition(".") for one in used]
+    fields = {rest for root, _, rest in parted if root == "subscriber"}
+    keys = {rest.partition(".")[0] for root, _, rest in parted if root == "attributes"}
+    roots = {root for root, _, _ in parted}
     return _Needs(
         tuple((key, get) for key, get in _SUBSCRIBER.items() if key in fields or "" in fields),
         None if "" in keys else tuple(sorted(keys)),
         tuple(sorted(roots - {"subscriber", "attributes", "site"})),
     )
-
-
-def _parted(path: str) -> tuple[str, str, str]:
-    return path.partition(".")
 
 
 def context(
@@ -113,18 +106,14 @@ def context(
     extra: Mapping[str, Json] | None = None,
 ) -> dict[str, Json]:
     """
-    Return what a text of the variables *used* (``Text.variables``) needs to be rendered.
+    Return the values of a text with the variables *used* (``Text.variables``).
 
-    *receiver* is a Subscription, or whatever has its fields; its attributes may still be
-    JSON. *site* comes from ``site()``; *extra* holds ``campaign``, ``promo``, ``cart``, as
-    far as there are any. What isn't known of a receiver is absent, never None or "".
+    *receiver* has a Subscription's fields; its attributes may still be JSON. *site* comes
+    from ``site()``; *extra* holds ``campaign``, ``promo``, ``cart``, as far as there are
+    any. An unknown value of a receiver is absent, never None or "".
     """
     needs = _needs(used if isinstance(used, frozenset) else frozenset(used))
-    people: dict[str, Json] = {}
-    for name, get in needs.subscriber:
-        value = get(receiver)
-        if value:
-            people[name] = plain(value)
+    people = {name: plain(value) for name, get in needs.subscriber if (value := get(receiver))}
     found = {"site": site, "subscriber": people, "attributes": _attributes(receiver, needs)}
     if extra:
         for root in needs.others:

@@ -1,5 +1,5 @@
 """
-What a basket event says: the basket as templates see it, and when it counts as emptied.
+Baskets: their events, their contents as templates see them, when one counts as emptied.
 
 A page may send ``cart_updated`` with ``items`` (id, name, price, quantity, url, image,
 line), ``total``, ``currency`` and ``url``, where the basket can be picked up again.
@@ -53,14 +53,14 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
         "count": count,
         "several": count > 1,
         "names": [item["name"] for item in items],
-        "total": _plain(total),
+        "total": plain(total),
         "currency": currency[:8] if isinstance(currency, str) else None,
         "url": own_url(properties.get("url"), origins),
     }
 
 
-def tells(name: str, properties: Mapping[str, Json]) -> bool:
-    """Say whether an event tells what lies in the basket, or that nothing does any more."""
+def has_basket(name: str, properties: Mapping[str, Json]) -> bool:
+    """Return whether an event has the content of the basket, or empties it."""
     if name == CHECKOUT:
         return bool(properties.get("items"))
     return name in TELLING
@@ -73,7 +73,7 @@ def after(
     origins: Sequence[str],
 ) -> Mapping[str, Json] | None:
     """Return the basket once an event has come, *basket* being what it was before."""
-    if not tells(name, properties):
+    if not has_basket(name, properties):
         return basket
     filled = meaning(name, properties) in (UPDATED, CHECKOUT)
     return read(properties, origins) if filled else None
@@ -86,8 +86,8 @@ def at(
     origins: Sequence[str],
 ) -> Mapping[str, Json] | None:
     """
-    Return the basket that an event carries, else the one that *before*, the event before it
-    among TELLING, left: a purchase still knows what was bought.
+    Return the basket that an event carries, else that of *before*, the event before it among
+    TELLING: a purchase still knows what was bought.
     """
     basket = after(None, name, properties, origins)
     if basket is None and before is not None:
@@ -96,7 +96,7 @@ def at(
 
 
 def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> float | None:
-    """Return what the event is worth, for price tiers: its own figure, else the basket's."""
+    """Return the event's worth, for price tiers: its own figure, else the basket's."""
     for key in ("value", "total", "price"):
         number = as_number(properties.get(key))
         if number is not None:
@@ -126,7 +126,7 @@ def _item(one: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Json]:
         **texts,
         "url": own_url(texts["url"], origins),
         "image": texts["image"] if (texts["image"] or "").startswith("https://") else None,
-        "price": _plain(as_number(one.get("price"))),
+        "price": plain(as_number(one.get("price"))),
         "quantity": int(quantity) if quantity is not None and 0 < quantity < 10_000 else 1,
     }
 
@@ -137,6 +137,6 @@ def _text(value: Json) -> str | None:
     return str(value)[:MAX_CART_TEXT_CHARACTERS]
 
 
-def _plain(number: float | None) -> float | int | None:
-    # 50 rather than 50.0 in a sentence.
+def plain(number: float | None) -> float | int | None:
+    """Return 50 for 50.0, as sentences and lists have it."""
     return int(number) if number is not None and number == int(number) else number

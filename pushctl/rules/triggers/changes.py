@@ -1,6 +1,4 @@
-"""
-What a batch decided, as values: jobs/triggers/apply.py writes them, nothing else does.
-"""
+"""The decisions about a batch, as values; jobs/triggers/apply.py writes them."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +13,6 @@ from pushctl.rules.triggers.enrolment import (
     Deliver,
     Enrolment,
     Finish,
-    Hold,
     Intent,
     State,
     after,
@@ -25,8 +22,6 @@ from pushctl.rules.web import fields
 
 
 class Decision(NamedTuple):
-    """One thing that was decided about a subscription, and why."""
-
     trigger: str
     subscription: int
     enrolment: int | None
@@ -38,8 +33,6 @@ class Decision(NamedTuple):
 
 
 class StepCampaign(NamedTuple):
-    """The campaign that the messages of a trigger's step are counted under."""
-
     name: str
     trigger: str
     step: int
@@ -49,7 +42,7 @@ class StepCampaign(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message of a step that is due: becomes a row of the ledger."""
+    """A message of a step that is due; a row of the ledger to be."""
 
     campaign: str
     subscription: int
@@ -58,8 +51,6 @@ class Message(NamedTuple):
 
 
 class Interest(NamedTuple):
-    """Products that people looked at; *bought*: they have them now."""
-
     products: Sequence[str]
     subscriptions: Sequence[int]
     at: Millis
@@ -68,7 +59,7 @@ class Interest(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What is to be written at *now*; grows while a batch is decided."""
+    """The changes to write at *now*; they grow while a batch is decided."""
 
     now: Millis
     # by row: what it becomes, and why; the rows of new ones are below 0
@@ -96,7 +87,6 @@ class Changes:
         step: int | None = None,
         until: Millis | None = None,
     ) -> None:
-        """Add a decision to the history."""
         self.decisions.append(
             Decision(trigger, subscription, enrolment, kind, step, self.now, until, reason)
         )
@@ -108,24 +98,21 @@ class Changes:
     def carry_out(
         self, trigger: Trigger, enrolment: Enrolment, intent: Intent, zone: tzinfo
     ) -> Enrolment:
-        """Add what *intent* makes of an enrolment; return what that is then."""
+        """Add what *intent* changes; return the enrolment as it is then."""
         changed = after(trigger, enrolment, intent, self.now, zone)
-        step: int | None = getattr(intent, "step", None)
+        row, subscription, reason = enrolment.id, enrolment.subscription, intent.reason
         if isinstance(intent, Deliver):
             campaign = self.open_campaign(trigger, intent)
-            message = Message(campaign, enrolment.subscription, enrolment.id, intent.expires_at)
-            self.messages.append(message)
-        self.save(changed, intent.reason)
+            self.messages.append(Message(campaign, subscription, row, intent.expires_at))
+        self.save(changed, reason)
         kind = type(intent).__name__.lower()
         self.tally[kind] += 1
-        until = intent.until if isinstance(intent, Hold) else None
-        self.record(
-            trigger.name, enrolment.subscription, enrolment.id, kind, intent.reason, step, until
-        )
+        step, until = getattr(intent, "step", None), getattr(intent, "until", None)
+        self.record(trigger.name, subscription, row, kind, reason, step, until)
         if not changed.active:
-            self.set_tag(enrolment.subscription, trigger.tag, on=False)
+            self.set_tag(subscription, trigger.tag, on=False)
         if isinstance(intent, Cancel | Finish) and enrolment.sent:
-            self.withdrawn[enrolment.id] = intent.reason
+            self.withdrawn[row] = reason
         return changed
 
     def open_campaign(self, trigger: Trigger, intent: Deliver) -> str:
@@ -146,7 +133,7 @@ class Changes:
     def end(
         self, enrolment: Enrolment, state: State, reason: str, tag: str | None
     ) -> Enrolment:
-        """End an enrolment without a step's decision, take its *tag* and its messages back."""
+        """End an enrolment outside its steps; withdraw its *tag* and its messages."""
         ended = replace(enrolment, state=state, next_at=None)
         self.save(ended, reason)
         self.withdrawn[enrolment.id] = reason

@@ -1,10 +1,10 @@
 """
 Reads [triggers.NAME] and [frequency] of pushctl.toml: tables in, values and faults out.
 
-Nothing is guessed: an unknown key is a fault with the key that was probably meant.
+Nothing is guessed: an unknown key is a fault with the key that was probably suggest.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -12,7 +12,7 @@ from pushctl.errors import InputError
 from pushctl.model import Json, Millis
 from pushctl.rules import conditions, limits, timing, units
 from pushctl.rules.config import checks
-from pushctl.rules.config.structure import Fault, Path, meant
+from pushctl.rules.config.structure import Fault, Path, suggest
 from pushctl.rules.triggers.trigger import (
     DEFAULT_MAX_LATE,
     DateRule,
@@ -36,7 +36,7 @@ _DEFAULT_GOAL_WITHIN = 7 * units.DAY
 
 
 class _Table:
-    """One TOML table being read: takes keys out, collects what is wrong with them."""
+    """One TOML table being read; its faults go to *faults*."""
 
     def __init__(self, values: Mapping[str, Json], path: Path, faults: list[Fault]) -> None:
         self.values, self.path, self.faults = values, path, faults
@@ -51,10 +51,10 @@ class _Table:
     def only(self, known: Collection[str]) -> None:
         for key in self.values:
             if key not in known:
-                self.blame(key, "no setting is called that", meant(key, sorted(known)))
+                self.blame(key, "no setting is called that", suggest(key, sorted(known)))
 
     def read(self, key: str, how: Callable[[Any], T], default: D) -> T | D:
-        """Return what *how* makes of the value; a fault and *default* if it can't."""
+        """Return what *how* returns for the value; *default* and a fault if it can't."""
         if key not in self.values:
             return default
         try:
@@ -66,9 +66,9 @@ class _Table:
 
 def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fault]]:
     """
-    Return the Trigger that *table* declares, or None and what must be mended.
+    Return the Trigger that *table* declares, or None, and the faults.
 
-    Templates, audiences and sites are checked by who knows them (jobs/project/check).
+    jobs/triggers/lint checks templates, audiences and sites.
     """
     faults: list[Fault] = []
     read = _Table(table, ("triggers", name), faults)
@@ -104,13 +104,11 @@ def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fa
         inactive=read.read("inactive", _duration, None),
         feed=read.read("feed", _text, None),
     )
-    _whole_sense(trigger, read)
+    _check_trigger(trigger, read)
     return (None if faults else trigger), faults
 
 
-def parse_all(
-    tables: Mapping[str, Json],
-) -> tuple[dict[str, Trigger], list[Fault]]:
+def parse_all(tables: Mapping[str, Json]) -> tuple[dict[str, Trigger], list[Fault]]:
     """Return the triggers of [triggers], by name in their order, and every fault."""
     triggers: dict[str, Trigger] = {}
     faults: list[Fault] = []
@@ -123,7 +121,6 @@ def parse_all(
 
 
 def parse_frequency(table: Mapping[str, Json]) -> tuple[Frequency, list[Fault]]:
-    """Return the Frequency of [frequency], and what is wrong with it."""
     faults: list[Fault] = []
     read = _Table(table, ("frequency",), faults)
     read.only([field.name for field in fields(Frequency)])
@@ -131,10 +128,8 @@ def parse_frequency(table: Mapping[str, Json]) -> tuple[Frequency, list[Fault]]:
     messages = read.read("messages", _whole, None)
     if messages is not None and messages < 1:
         read.blame("messages", "is below 1", "Leave it out for no cap, or pause the triggers.")
-    within = read.read("within", _duration, None)
-    spacing = read.read("spacing", _duration, None)
-    found = Frequency(messages, _or(within, plain.within), _or(spacing, plain.spacing))
-    return found, faults
+    within = read.read("within", _duration, plain.within)
+    return Frequency(messages, within, read.read("spacing", _duration, plain.spacing)), faults
 
 
 def _kind(read: _Table) -> Kind:
@@ -179,7 +174,7 @@ def _step(number: int, values: Json, above: _Table) -> Step:
         at=read.read("at", lambda value: timing.clock(_text(value)), None),
         promo=read.read("promo", _text, None),
         ttl=read.read("ttl", _duration, None),
-        max_late=_or(read.read("max_late", _duration, None), DEFAULT_MAX_LATE),
+        max_late=read.read("max_late", _duration, DEFAULT_MAX_LATE),
         when=read.read("when", _conditions, ()),
     )
     if number == 1 and step.since is not From.ENTERED:
@@ -193,7 +188,7 @@ def _step(number: int, values: Json, above: _Table) -> Step:
     return step
 
 
-def _whole_sense(trigger: Trigger, read: _Table) -> None:
+def _check_trigger(trigger: Trigger, read: _Table) -> None:
     if len(trigger.on) > 1 and trigger.within is None:
         read.blame("within", "is missing", 'A sequence needs a time: within = "2h".')
     if trigger.unless and trigger.within is None:
@@ -223,8 +218,8 @@ def _goal(read: _Table) -> Goal | None:
         return None
     inner = read.inner("goal", values)
     inner.only(("event", "within"))
-    within = inner.read("within", _duration, None)
-    return Goal(inner.read("event", _text, ""), _or(within, _DEFAULT_GOAL_WITHIN))
+    within = inner.read("within", _duration, _DEFAULT_GOAL_WITHIN)
+    return Goal(inner.read("event", _text, ""), within)
 
 
 def _date(read: _Table) -> DateRule | None:
@@ -246,10 +241,6 @@ def _date(read: _Table) -> DateRule | None:
         inner.read("at", lambda value: timing.clock(_text(value)), plain.at),
         inner.read("yearly", _flag, plain.yearly),
     )
-
-
-def _or(value: Millis | None, default: Millis) -> Millis:
-    return default if value is None else value
 
 
 def _text(value: Json) -> str:
@@ -318,7 +309,10 @@ def _tiers(value: Json) -> tuple[Tier, ...]:
     if not isinstance(value, list) or not value:
         raise InputError('Write "3m", or [{ below = 50, after = "10m" }, { after = "1d" }].')
     tiers = tuple(_tier(one) for one in value)
-    _in_order(tiers)
+    *priced, last = tiers
+    prices = [tier.below for tier in priced]
+    if last.below is not None or None in prices or prices != sorted(set(prices), key=float):  # type: ignore[arg-type]
+        raise InputError('Prices must rise, and only the last tier has no "below".')
     return tiers
 
 
@@ -333,10 +327,3 @@ def _tier(value: Json) -> Tier:
     if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
         raise InputError('"below" is a number.')
     return Tier(_duration(value["after"]), None if below is None else float(below))
-
-
-def _in_order(tiers: Iterable[Tier]) -> None:
-    *priced, last = tiers
-    prices = [tier.below for tier in priced]
-    if last.below is not None or None in prices or prices != sorted(set(prices), key=float):  # type: ignore[arg-type]
-        raise InputError('Prices must rise, and only the last tier has no "below".')

@@ -7,15 +7,7 @@ from pushctl.errors import PushctlError
 from pushctl.model import Millis
 from pushctl.rules import units
 from pushctl.rules.triggers.changes import Changes
-from pushctl.rules.triggers.enrolment import (
-    Deliver,
-    Enrolment,
-    Hold,
-    Intent,
-    Person,
-    choose,
-    decide,
-)
+from pushctl.rules.triggers.enrolment import Deliver, Enrolment, Hold, Person, choose, decide
 from pushctl.rules.triggers.facts import Facts, Messages
 from pushctl.rules.triggers.trigger import Trigger
 from pushctl.rules.web.reserved_tags import PREFERENCES, refusal
@@ -25,9 +17,9 @@ def decide_due(
     facts: Facts, due: Iterable[Enrolment], had: Mapping[str, tuple[str, int]]
 ) -> Changes:
     """
-    Return what becomes of the *due* enrolments; each person gets one message at the most.
+    Return the changes to the *due* enrolments; each person gets one message at the most.
 
-    *had* holds the persons who have one already, by Person.key: trigger and subscription.
+    *had* holds the persons that have one already, by Person.key: trigger and subscription.
     """
     changes = Changes(facts.now)
     candidates, listed = [], {}
@@ -35,7 +27,15 @@ def decide_due(
         trigger = facts.settings.triggers[enrolment.trigger]
         person = _build_person(facts, changes, trigger, enrolment)
         listed[enrolment.id] = trigger, enrolment, person
-        intent = _decide_one(facts, changes, trigger, enrolment, person)
+        device = facts.people.devices[enrolment.subscription]
+        seen = facts.list_seen(trigger, device, enrolment.entered_at, enrolment.occurrence)
+        intent = decide(trigger, enrolment, seen, facts.now, person, facts.settings.frequency)
+        fault = facts.templates.get(intent.template) if isinstance(intent, Deliver) else None
+        if isinstance(intent, Deliver) and isinstance(fault, PushctlError):
+            # Broken a minute ago, perhaps: it must not stop the other triggers' messages.
+            changes.notes.append(f"{trigger.name}: {fault}")
+            why = f"its template {intent.template} is broken"
+            intent = Hold(enrolment.id, enrolment.step, facts.now + units.MINUTE, why)
         if isinstance(intent, Deliver):
             changes.open_campaign(trigger, intent)
             candidates.append((trigger, person, intent))
@@ -50,35 +50,18 @@ def decide_due(
     return changes
 
 
-def _decide_one(
-    facts: Facts, changes: Changes, trigger: Trigger, enrolment: Enrolment, person: Person
-) -> Intent | None:
-    device = facts.people.devices[enrolment.subscription]
-    seen = facts.list_seen(trigger, device, enrolment.entered_at, enrolment.occurrence)
-    intent = decide(trigger, enrolment, seen, facts.now, person, facts.settings.frequency)
-    fault = facts.templates.get(intent.template) if isinstance(intent, Deliver) else None
-    if not (isinstance(intent, Deliver) and isinstance(fault, PushctlError)):
-        return intent
-    # Broken a minute ago, perhaps: it must not stop the other triggers' messages.
-    changes.notes.append(f"{trigger.name}: {fault}")
-    why = f"its template {intent.template} is broken"
-    return Hold(enrolment.id, enrolment.step, facts.now + units.MINUTE, why)
-
-
 def _build_person(
     facts: Facts, changes: Changes, trigger: Trigger, enrolment: Enrolment
 ) -> Person:
-    """Return what is known of a step's receiver, with what limits their messages."""
+    """Return a step's receiver, with everything that limits their messages."""
     device = facts.people.devices[enrolment.subscription]
     member = facts.in_audience(trigger.name, device)
-    person = facts.build_person(device)
     if trigger.transactional:
-        return replace(person, in_audience=member)
-
+        return facts.build_person(device, in_audience=member)
     devices, mine = facts.people.same(device), [device.subscription]
     held = [tag for tag in PREFERENCES if (device.subscription, tag) in facts.tags]
-    return replace(
-        person,
+    return facts.build_person(
+        device,
         in_audience=member,
         sent=tuple(_list_times(facts.sent, devices, changes)),
         written_at=max(_list_times(facts.written, devices, changes, enrolment.id), default=0),

@@ -1,6 +1,6 @@
-"""Decides what a batch of events, days, absences or articles begins, restarts and ends."""
+"""Decides which enrolments a batch of events, days, absences or articles changes."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +13,12 @@ from pushctl.rules.triggers.entry import Enter, Entry, Refuse, Restart, begin, e
 from pushctl.rules.triggers.facts import Device, Facts
 from pushctl.rules.triggers.trigger import Trigger, by_event
 
-# Events that tell of interest in a product: their "id" or "product" names it.
+# Events of interest in a product; their "id" or "product" names it.
 _INTEREST = frozenset({"product_viewed", "wishlisted", "stock_awaited"})
-
-_NEWEST = 2**62  # behind all rows: what this batch has begun
 
 
 class Enrolling:
-    """
-    Decides one thing after the other; each sees what those before it have changed.
-
-    ``changes`` is what then has to be written.
-    """
+    """Decides one thing after the other, on top of the ``changes`` of those before it."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -41,7 +35,7 @@ class Enrolling:
         self.changes = Changes(facts.now)
 
     def take(self, event: Event) -> None:
-        """Decide what an event of a known or unknown subscription does."""
+        """Decide about an event; one of an unknown subscription changes nothing."""
         device = self._facts.people.devices.get(event.subscription)
         if device is None:
             return
@@ -51,9 +45,7 @@ class Enrolling:
             self._stop(event, device)
         begins = self._begins.get(event.name)
         if begins and device.active:
-            before = self._facts.baskets.get(event.id)
-            origins = self._settings.origins(device.site)
-            basket = cart.at(event.name, event.properties, before, origins)
+            basket = self._find_basket(event, self._settings.origins(device.site))
             for trigger in begins:
                 self._enter(trigger, event, device, basket)
 
@@ -65,18 +57,18 @@ class Enrolling:
         at: Millis,
         context: Mapping[str, Json],
     ) -> None:
-        """Decide what a day, an absence or an article does that no event began."""
-        said = _name_occurrence(trigger, occurrence, context)
+        """Decide about a day, an absence or an article; no event began it."""
+        cause = _name_occurrence(trigger, occurrence, context)
         if not self._facts.in_audience(trigger.name, device):
-            if trigger.feed is None:  # whom an article isn't for has lost nothing
-                self._write(trigger, Refuse("not in the audience"), device, said)
+            if trigger.feed is None:  # nobody misses an article for others
+                self._write(trigger, Refuse("not in the audience"), device, cause)
             return
         people = self._facts.people.same(device)
         if (trigger.name, device.subscription, occurrence) in self._causes:
             return  # a scan looks at the same stretch more than once
         if any((trigger.name, one, occurrence) in self._causes for one in people):
-            elsewhere = Refuse("it began on another device of theirs")
-            self._write(trigger, elsewhere, device, said)
+            reason = "it began on another device of theirs"
+            self._write(trigger, Refuse(reason), device, cause)
             return
         person = self._facts.build_person(device)
         if trigger.inactive and person.last_seen_at + trigger.inactive > at:
@@ -84,37 +76,31 @@ class Enrolling:
         event = Event(0, device.subscription, trigger.kind, at)
         fresh = begin(trigger, event, device.public_id, person.zone, context)
         latest = self._find_latest(trigger.name, people)
-        entry = join(trigger, replace(fresh, occurrence=occurrence), latest, said)
-        self._write(trigger, entry, device, said)
-
-    # --- what an event does ------------------------------------------------------------
+        entry = join(trigger, replace(fresh, occurrence=occurrence), latest, cause)
+        self._write(trigger, entry, device, cause)
 
     def _note_interest(self, event: Event, device: Device) -> None:
-        """Add which products a person looked at, put into the basket, or bought."""
-        products: Iterable[Any]
-        if event.name == cart.PURCHASE:
-            # Who has bought a product wants to hear of no lower price for it.
-            before = self._facts.baskets.get(event.id)
-            bought = _list_products(cart.read(event.properties, ()))
-            if not bought and (basket := cart.at(event.name, event.properties, before, ())):
-                bought = _list_products(basket)
-            products = [str(product)[:200] for product in bought if product]
-            people = self._facts.people.same(device)
-            self.changes.interests.append(Interest(products, people, event.at, bought=True))
-            return
+        """Add the products that a person looked at, put into the basket, or bought."""
+        bought = event.name == cart.PURCHASE
+        products: list[Any] = []
         if event.name in _INTEREST:
             products = [event.properties.get("product", event.properties.get("id"))]
-        elif cart.tells(event.name, event.properties):
+        elif cart.has_basket(event.name, event.properties):
             products = _list_products(cart.read(event.properties, ()))
-        else:
-            return
+            if bought and not products and (basket := self._find_basket(event, ())):
+                products = _list_products(basket)
         texts = [str(one)[:200] for one in products if isinstance(one, str | int) and one]
         if texts:
-            mine = (device.subscription,)
-            self.changes.interests.append(Interest(texts, mine, event.at, bought=False))
+            # A lower price is no news to a person who has bought the product, on any device.
+            people = self._facts.people.same(device) if bought else (device.subscription,)
+            self.changes.interests.append(Interest(texts, people, event.at, bought))
+
+    def _find_basket(self, event: Event, origins: Sequence[str]) -> Mapping[str, Json] | None:
+        """Return the basket that *event* carries, else the one before it."""
+        before = self._facts.baskets.get(event.id)
+        return cart.at(event.name, event.properties, before, origins)
 
     def _stop(self, event: Event, device: Device) -> None:
-        """End the person's enrolments that the event ends."""
         for enrolment in self._list_active(self._facts.people.same(device)):
             trigger = self._settings.triggers.get(enrolment.trigger)
             if trigger is None or event.name not in trigger.stops:
@@ -158,17 +144,11 @@ class Enrolling:
         if len(trigger.on) < 2:
             return []
         since = event.at - (trigger.within or 0)
-        return [
-            past
-            for one in people
-            for past in self._facts.events.get(one, ())
-            if past.name in trigger.on and past.at >= since
-        ]
+        past = (one for each in people for one in self._facts.events.get(each, ()))
+        return [one for one in past if one.name in trigger.on and one.at >= since]
 
-    # --- what becomes of it -------------------------------------------------------------
-
-    def _write(self, trigger: Trigger, entry: Entry, device: Device, said: str) -> None:
-        """Add what becomes of something that could begin an enrolment; *said* names it."""
+    def _write(self, trigger: Trigger, entry: Entry, device: Device, cause: str) -> None:
+        """Add the changes of *entry*; *cause* is its cause, for people."""
         match entry:
             case Enter():
                 self._begin(trigger, entry, device)
@@ -179,9 +159,9 @@ class Enrolling:
                 for one in {device.subscription, enrolment.subscription}:
                     self._record(trigger, one, enrolment.id, "restarted", reason)
             case Refuse(why):
-                reason = f"{said}: {why}"
+                reason = f"{cause}: {why}"
                 self.changes.tally["refused"] += 1
-                # Once is enough: a page view a second must not fill the file with the same no.
+                # Once is enough: a page view a second must not fill the database.
                 last = self._reasons.get((trigger.name, device.subscription))
                 if last is None or last[1] != reason:
                     self._record(trigger, device.subscription, None, "refused", reason)
@@ -249,12 +229,12 @@ class Enrolling:
             for enrolment in self._enrolments.get(one, {}).values()
             if enrolment.trigger == trigger
         )
-        return max(theirs, key=_rank, default=None)
-
-
-def _rank(enrolment: Enrolment) -> tuple[bool, Millis, int]:
-    row = enrolment.id if enrolment.id > 0 else _NEWEST - enrolment.id
-    return enrolment.active, enrolment.entered_at, row
+        # The rows of new enrolments are below 0.
+        return max(
+            theirs,
+            key=lambda one: (one.active, one.entered_at, one.id < 0, abs(one.id)),
+            default=None,
+        )
 
 
 def _list_products(basket: Mapping[str, Json]) -> list[Json]:
@@ -262,7 +242,6 @@ def _list_products(basket: Mapping[str, Json]) -> list[Json]:
 
 
 def _name_occurrence(trigger: Trigger, occurrence: str, context: Mapping[str, Json]) -> str:
-    """Return what began an enrolment, for people."""
     if trigger.inactive is not None:
         return f"an absence of {timing.say(trigger.inactive)}"
     if trigger.feed is not None:
@@ -271,7 +250,7 @@ def _name_occurrence(trigger: Trigger, occurrence: str, context: Mapping[str, Js
 
 
 def context(event: Event, basket: Mapping[str, Json] | None) -> dict[str, Json]:
-    """Return what an enrolment that *event* began may speak of, and what its tiers look at."""
+    """Return the values for the messages and the price tiers of what *event* began."""
     told = {key: value for key, value in event.properties.items() if key != "items"}
     found: dict[str, Json] = {"event": told, "value": cart.value(told, basket)}
     if basket is not None:

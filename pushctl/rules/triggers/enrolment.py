@@ -1,9 +1,9 @@
 """
-Decides about an enrolment, the way of a person through a trigger: wait, send, leave.
+Decides about one enrolment of a person in a trigger: wait, send, end.
 
-Values in, values out: an Event, an Enrolment, a Person and *now* go in; an Intent with
-its reason comes out, and ``after`` says what the enrolment then is. The sweep, `triggers
-test`, `replay` and `explain` all decide with these functions.
+``decide`` takes an Enrolment, a Person and *now*, and returns an Intent with its reason;
+``after`` returns the enrolment as it is then. The sweep, `triggers test` and `replay` all
+decide with these functions.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -51,8 +51,6 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is known of a receiver at the time of deciding."""
-
     subscription: int
     key: str  # the same for all subscriptions of one person and site
     public_id: str = ""
@@ -67,8 +65,6 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """The way of one subscription through a trigger."""
-
     id: int
     trigger: str
     subscription: int
@@ -129,8 +125,6 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Expire:
-    """The step is too late to be of use."""
-
     enrolment: int
     step: int
     reason: str
@@ -140,7 +134,7 @@ Intent = Deliver | Cancel | Finish | Hold | Skip | Expire
 
 
 def base(trigger: Trigger, enrolment: Enrolment) -> Millis | None:
-    """Return what the next step counts from; None while that has not happened yet."""
+    """Return the time that the next step counts from; None while it is to come."""
     step = trigger.steps[enrolment.step - 1]
     if step.since is From.ENTERED or enrolment.sent == 0:
         return enrolment.entered_at + trigger.wait
@@ -151,8 +145,7 @@ def base(trigger: Trigger, enrolment: Enrolment) -> Millis | None:
 
 def due_at(trigger: Trigger, enrolment: Enrolment, zone: tzinfo) -> Millis | None:
     """Return when the next step is due; None while it waits for the one before."""
-    since = base(trigger, enrolment)
-    if since is None:
+    if (since := base(trigger, enrolment)) is None:
         return None
     step = trigger.steps[enrolment.step - 1]
     due = since + step.delay(as_number(enrolment.context.get("value")))
@@ -168,25 +161,27 @@ def decide(
     frequency: Frequency | None = None,
 ) -> Intent | None:
     """
-    Return what is due for *enrolment* at *now*, or None while it waits.
+    Return the intent for *enrolment* at *now*, or None while it waits.
 
-    *seen* holds the names of the person's events since it began. A goal beats a
-    due step: nobody is reminded who has just bought.
+    *seen* holds the names of the person's events since it began. A goal goes before a due
+    step: a person who has just bought gets no reminder.
     """
     if not enrolment.active:
         return None
-    ended = _ended(trigger, enrolment, seen, person)
-    if ended is not None:
+    if (ended := _find_end(trigger, enrolment, seen, person)) is not None:
         return ended
     if enrolment.step > len(trigger.steps):
         over = enrolment.next_at is None or now >= enrolment.next_at
         return Finish(enrolment.id, "all steps are done") if over else None
     due = due_at(trigger, enrolment, person.zone)
-    if due is None:
-        return _not_shown(trigger, enrolment, now)
-    if now < due:
+    if due is not None:
+        if now < due:
+            return None
+        return _decide_step(trigger, enrolment, due, now, person, frequency or Frequency())
+    if enrolment.next_at is not None and now < enrolment.next_at:
         return None
-    return _at_its_time(trigger, enrolment, due, now, person, frequency or Frequency())
+    kind = trigger.steps[enrolment.step - 1].since
+    return Finish(enrolment.id, f"step {enrolment.sent} was never {kind}", State.EXPIRED)
 
 
 def choose(
@@ -196,11 +191,11 @@ def choose(
     had: Mapping[str, tuple[str, int]] | None = None,
 ) -> list[Deliver | Hold | Expire | Cancel]:
     """
-    Let each person have one message: the highest priority, then what waits longest.
+    Choose one message for each person: the highest priority, then the longest wait.
 
     The others are held for *frequency*.spacing, or expire when that is too late; the same
-    trigger's on another device of the person is let go. *had* holds who has one already, by
-    Person.key: the trigger's name and the subscription.
+    trigger's on another device of the person is cancelled. *had* holds the persons that have
+    one already, by Person.key: the trigger's name and the subscription.
     """
     ranked = sorted(due, key=lambda one: (-one[0].priority, one[2].due, one[2].enrolment))
     winners = dict(had or {})
@@ -214,8 +209,7 @@ def choose(
         if winner == trigger.name and device != person.subscription:
             chosen.append(Cancel(intent.enrolment, "another device of theirs gets it"))
             continue
-        until = now + max(frequency.spacing, units.MINUTE)
-        why = f"{winner} goes first"
+        until, why = now + max(frequency.spacing, units.MINUTE), f"{winner} goes first"
         chosen.append(_hold(trigger.steps[intent.step - 1], intent, until, why))
     return chosen
 
@@ -223,7 +217,7 @@ def choose(
 def after(
     trigger: Trigger, enrolment: Enrolment, intent: Intent, now: Millis, zone: tzinfo
 ) -> Enrolment:
-    """Return what *enrolment* is once *intent* is carried out at *now*."""
+    """Return *enrolment* as it is once *intent* is carried out at *now*."""
     match intent:
         case Cancel():
             return replace(enrolment, state=State.CANCELLED, next_at=None)
@@ -234,20 +228,15 @@ def after(
         case Expire() if _hangs_on_it(trigger, enrolment):
             return replace(enrolment, state=State.EXPIRED, next_at=None)
         case Deliver():
-            gone = replace(
-                enrolment,
-                step=intent.step + 1,
-                sent=intent.step,
-                accepted_at=None,
-                shown_at=None,
-            )
-            following = _on(trigger, gone, now, zone)
+            step = intent.step
+            gone = replace(enrolment, step=step + 1, sent=step, accepted_at=None, shown_at=None)
+            following = _schedule(trigger, gone, now, zone)
             if following.active and following.next_at is not None and following.next_at <= now:
                 # The machine slept through both: one now, the next not in the same minute.
                 return replace(following, next_at=now + _BREATH)
             return following
         case _:
-            return _on(trigger, replace(enrolment, step=intent.step + 1), now, zone)
+            return _schedule(trigger, replace(enrolment, step=intent.step + 1), now, zone)
 
 
 def observe(
@@ -259,14 +248,11 @@ def observe(
     accepted_at: Millis | None = None,
     shown_at: Millis | None = None,
 ) -> Enrolment:
-    """Return *enrolment* knowing when its *step* was accepted or shown, first reports only."""
+    """Return *enrolment* with the first time at which its *step* was accepted or shown."""
     if not enrolment.active or step != enrolment.sent:
         return enrolment
-    seen = replace(
-        enrolment,
-        accepted_at=enrolment.accepted_at or accepted_at,
-        shown_at=enrolment.shown_at or shown_at,
-    )
+    accepted, shown = enrolment.accepted_at or accepted_at, enrolment.shown_at or shown_at
+    seen = replace(enrolment, accepted_at=accepted, shown_at=shown)
     if seen == enrolment or seen.step > len(trigger.steps):
         return seen
     due = due_at(trigger, seen, zone)
@@ -277,14 +263,14 @@ def observe(
 
 
 def watched_for(trigger: Trigger) -> Millis:
-    """Return how long an enrolment goes on after its last step: for its goal, or for stops."""
+    """Return how long an enrolment stays open after its last step, for its goal or stops."""
     if trigger.goal is not None:
         return trigger.goal.within
     # A message may still wait for its second try when somebody cancels.
     return trigger.steps[-1].max_late if trigger.stops else 0
 
 
-def _on(trigger: Trigger, enrolment: Enrolment, now: Millis, zone: tzinfo) -> Enrolment:
+def _schedule(trigger: Trigger, enrolment: Enrolment, now: Millis, zone: tzinfo) -> Enrolment:
     """Return *enrolment* with the time to look at its next step."""
     if enrolment.step > len(trigger.steps):
         watch = watched_for(trigger)
@@ -298,7 +284,7 @@ def _on(trigger: Trigger, enrolment: Enrolment, now: Millis, zone: tzinfo) -> En
     return replace(enrolment, next_at=now + (ttl or DEFAULT_SHOWN_WITHIN) + _REPORT_SLACK)
 
 
-def _ended(
+def _find_end(
     trigger: Trigger, enrolment: Enrolment, seen: Collection[str], person: Person
 ) -> Cancel | Finish | None:
     if trigger.goal is not None and trigger.goal.event in seen:
@@ -313,14 +299,7 @@ def _ended(
     return None
 
 
-def _not_shown(trigger: Trigger, enrolment: Enrolment, now: Millis) -> Finish | None:
-    if enrolment.next_at is not None and now < enrolment.next_at:
-        return None
-    kind = trigger.steps[enrolment.step - 1].since
-    return Finish(enrolment.id, f"step {enrolment.sent} was never {kind}", State.EXPIRED)
-
-
-def _at_its_time(
+def _decide_step(
     trigger: Trigger,
     enrolment: Enrolment,
     due: Millis,
@@ -335,23 +314,18 @@ def _at_its_time(
         return Skip(enrolment.id, number, f"when: not {failed}")
     if now - due > step.max_late:
         late = timing.say((now - due) // units.SECOND * units.SECOND)
-        return Expire(
-            enrolment.id, number, f"{late} late, more than {timing.say(step.max_late)}"
-        )
+        why = f"{late} late, more than {timing.say(step.max_late)}"
+        return Expire(enrolment.id, number, why)
     if not person.in_audience:
         return Cancel(enrolment.id, "not in the audience any more")
     if person.refusal and not trigger.transactional:
         return Skip(enrolment.id, number, person.refusal)
-    intent = Deliver(
-        enrolment.id,
-        number,
-        template_for(trigger, number, person.public_id),
-        due,
-        f"step {number} was due",
-        expires_at=min(due + step.max_late, now + step.ttl)
-        if step.ttl
-        else due + step.max_late,
-    )
+    template = template_for(trigger, number, person.public_id)
+    expires_at = due + step.max_late
+    if step.ttl:
+        expires_at = min(expires_at, now + step.ttl)
+    why = f"step {number} was due"
+    intent = Deliver(enrolment.id, number, template, due, why, expires_at)
     if trigger.quiet is not None and trigger.quiet.holds(now, person.zone):
         until = trigger.quiet.release(now, person.zone)
         return _hold(step, intent, until, f"quiet hours {trigger.quiet}")
@@ -367,7 +341,7 @@ def _at_its_time(
 
 
 def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> Millis | None:
-    """Return when the next message is within the cap, or None when it is at *now*."""
+    """Return when the cap allows the next message, or None when it does at *now*."""
     if frequency.messages is None:
         return None
     recent = sorted(at for at in sent if at > now - frequency.within)
@@ -378,16 +352,13 @@ def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> M
 
 def _hold(step: Step, intent: Deliver, until: Millis, why: str) -> Hold | Expire:
     if until - intent.due > step.max_late:
-        return Expire(
-            intent.enrolment,
-            intent.step,
-            f"{why}; later than {timing.say(step.max_late)} it is of no use",
-        )
+        why += f"; later than {timing.say(step.max_late)} it is of no use"
+        return Expire(intent.enrolment, intent.step, why)
     return Hold(intent.enrolment, intent.step, until, why)
 
 
 def _hangs_on_it(trigger: Trigger, enrolment: Enrolment) -> bool:
-    """Say whether nothing can follow the expired step: what follows counts from a message."""
+    """Return whether nothing can follow the expired step, as the next counts from a message."""
     if enrolment.sent:
         return False
     following = trigger.steps[enrolment.step : enrolment.step + 1]

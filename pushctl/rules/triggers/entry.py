@@ -1,10 +1,8 @@
-"""
-Decides whether an event begins an enrolment, restarts one, or is refused, and says why.
-"""
+"""Decides whether an event begins an enrolment, restarts one, or is refused, and why."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
 from pushctl.model import Json, Millis
 from pushctl.rules import timing, units
@@ -51,13 +49,13 @@ def enter(
     site: str = "",
 ) -> Entry | None:
     """
-    Return what *event* does to the enrolment of one subscription; None: it is not meant.
+    Return what *event* does to the enrolment of one subscription; None: it does not match.
 
     *latest* is the person's newest enrolment of this trigger, *history* the events
     named in trigger.on, *seen* the names of its events after this one (they may
-    arrive out of order). The audience is asked by the caller, for Enter alone.
+    arrive out of order). The caller checks the audience, for Enter alone.
     """
-    if not_meant(trigger, event.properties, context.get("value"), site):
+    if find_mismatch(trigger, event.properties, context.get("value"), site):
         return None
     if len(trigger.on) > 1 and not in_sequence(trigger, event, history):
         return None
@@ -70,14 +68,13 @@ def enter(
     return join(trigger, fresh, latest, event.name)
 
 
-def not_meant(
+def find_mismatch(
     trigger: Trigger, properties: Mapping[str, Json], value: Json, site: str
 ) -> str | None:
     """
-    Say why an event of a right name is not meant all the same; None: it is.
+    Return why an event with a right name does not match; None: it matches.
 
-    *value* is what the event is worth: it counts as its own though its page told prices
-    alone.
+    *value* is the event's worth, the basket's where the event has none of its own.
     """
     if trigger.sites and site not in trigger.sites:
         return f"not for the site {site}"
@@ -85,20 +82,20 @@ def not_meant(
     return f"where: not {failed}" if failed else None
 
 
-def join(trigger: Trigger, fresh: Enrolment, latest: Enrolment | None, said: str) -> Entry:
+def join(trigger: Trigger, fresh: Enrolment, latest: Enrolment | None, cause: str) -> Entry:
     """
     Return what becomes of the enrolment *fresh* beside the person's *latest* one.
 
-    *said* names for people what began it. The latest may be another device's: a person
-    has one enrolment of a trigger at a time, where they were last.
+    *cause* is a text for people. The latest may be another device's: a person has one
+    enrolment of a trigger at a time, on the device that they used last.
     """
     if latest is None:
-        return Enter(fresh, f"{said} came")
+        return Enter(fresh, f"{cause} came")
     if latest.active and not trigger.restart:
         return Refuse("already on its way")
     if latest.active and latest.sent == 0:
-        return _restart(latest, fresh, said)
-    return _again(trigger, latest, fresh, said)
+        return _restart(latest, fresh, cause)
+    return _again(trigger, latest, fresh, cause)
 
 
 def begin(
@@ -118,14 +115,11 @@ def begin(
 
 
 def in_sequence(trigger: Trigger, event: Event, history: Sequence[Event]) -> bool:
-    """Say whether *event* ends the trigger's sequence, begun within trigger.within."""
-    wanted = list(trigger.on[:-1])
-    since = event.at - (trigger.within or 0)
-    at = since
-    for past in sorted(history, key=lambda one: (one.at, one.id)):
+    """Return whether *event* ends the trigger's sequence, begun within trigger.within."""
+    wanted, at = list(trigger.on[:-1]), event.at - (trigger.within or 0)
+    others = (one for one in history if one.id != event.id)
+    for past in sorted(others, key=lambda one: (one.at, one.id)):
         if wanted and past.name == wanted[0] and at <= past.at <= event.at:
-            if past.id == event.id:
-                continue
             wanted.pop(0)
             at = past.at
     return not wanted
@@ -141,13 +135,12 @@ def date_occurrence(
     day = timing.calendar_day(value)
     if day is None:
         return None
-    first = timing.local(since, zone).date()
-    years = (first.year - 1, first.year, first.year + 1, first.year + 2)
-    days: Sequence[date] = (
-        [timing.in_year(day, year) for year in years] if rule.yearly else [day]
-    )
+    days = [day]
+    if rule.yearly:
+        first = timing.local(since, zone).year
+        days = [timing.in_year(day, year) for year in range(first - 1, first + 3)]
     for one in days:
-        if rule.yearly and one < day:
+        if one < day:  # a year before the first
             continue
         try:
             sending = one + timedelta(days=rule.days)
@@ -159,9 +152,9 @@ def date_occurrence(
     return None
 
 
-def _restart(latest: Enrolment, fresh: Enrolment, said: str) -> Enter | Restart:
+def _restart(latest: Enrolment, fresh: Enrolment, cause: str) -> Enter | Restart:
     if fresh.active and fresh.subscription != latest.subscription:
-        return Enter(fresh, f"{said} again, on this device now", latest.id)
+        return Enter(fresh, f"{cause} again, on this device now", latest.id)
     again = replace(
         latest,
         occurrence=fresh.occurrence,
@@ -170,20 +163,20 @@ def _restart(latest: Enrolment, fresh: Enrolment, said: str) -> Enter | Restart:
         next_at=fresh.next_at if fresh.active else latest.next_at,
         context=fresh.context,
     )
-    return Restart(again, f"{said} again: the clock starts anew")
+    return Restart(again, f"{cause} again: the clock starts anew")
 
 
-def _again(trigger: Trigger, latest: Enrolment, fresh: Enrolment, said: str) -> Entry:
+def _again(trigger: Trigger, latest: Enrolment, fresh: Enrolment, cause: str) -> Entry:
     pause = trigger.reentry
     if latest.state is State.HOLDOUT and pause is not None:
-        # A control group's every page view is not worth a row.
+        # Else each page view of the control group would be a row.
         pause = max(pause, units.DAY)
     if pause is None or fresh.entered_at - latest.entered_at < pause:
-        why = (
-            "once only" if pause is None else f"again after {timing.say(pause)} at the earliest"
-        )
+        why = "once only"
+        if pause is not None:
+            why = f"again after {timing.say(pause)} at the earliest"
         if latest.active:
             return Restart(replace(latest, context=fresh.context), f"{why}: context renewed")
         return Refuse(why)
     ends = latest.id if latest.active else None
-    return Enter(fresh, f"{said} came again", ends)
+    return Enter(fresh, f"{cause} came again", ends)

@@ -1,5 +1,5 @@
 """
-What deciding about triggers is given: the settings of pushctl.toml, and facts of a batch.
+The input of decisions about triggers: the settings of pushctl.toml and a batch's facts.
 
 jobs/triggers/facts.py loads all facts of a batch before anything of it is decided.
 """
@@ -7,7 +7,7 @@ jobs/triggers/facts.py loads all facts of a batch before anything of it is decid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pushctl.errors import InputError, PushctlError
 from pushctl.model import Json, Millis
@@ -79,6 +79,7 @@ class Sent(NamedTuple):
 
 
 Messages = Mapping[int, Sequence[Sent]]  # by subscription
+Templates = Mapping[str, Mapping[str, str] | PushctlError]  # sources by name, or the error
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,7 @@ class People:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """
-    What deciding about a batch at *now* is given; numbers without a name are subscriptions.
-    """
+    """What decisions about a batch at *now* take; subscriptions stand as bare numbers."""
 
     settings: Settings
     now: Millis
@@ -107,7 +106,7 @@ class Facts:
     # for what is due
     sent: Messages = field(default_factory=dict)
     written: Messages = field(default_factory=dict)  # by enrolments alone
-    templates: Mapping[str, Mapping[str, str] | PushctlError] = field(default_factory=dict)
+    templates: Templates = field(default_factory=dict)
     # for what begins
     enrolments: Sequence[Enrolment] = ()
     causes: Collection[tuple[str, int, str]] = ()  # trigger, subscription, occurrence
@@ -117,8 +116,8 @@ class Facts:
     def zone(self, device: Device) -> tzinfo:
         return self.settings.zone(device.timezone, device.site)
 
-    def build_person(self, device: Device) -> Person:
-        """Return what is known of a device's person, but for what limits their messages."""
+    def build_person(self, device: Device, **limits: Any) -> Person:
+        """Return a device's person; *limits* are those of their messages."""
         devices = (self.people.devices[one] for one in self.people.same(device))
         return Person(
             subscription=device.subscription,
@@ -127,6 +126,7 @@ class Facts:
             zone=self.zone(device),
             active=device.active,
             last_seen_at=max(one.last_seen_at for one in devices),
+            **limits,
         )
 
     def list_seen(
@@ -142,7 +142,7 @@ class Facts:
         return trigger.stops.intersection(names)
 
     def in_audience(self, trigger: str, device: Device, changed: TagChanges = _NONE) -> bool:
-        """Say whether a device is in a trigger's audience once its tags have *changed*."""
+        """Return whether a device is in a trigger's audience once its tags have *changed*."""
         audience = self.settings.audiences.get(trigger)
         if audience is None:
             return True
@@ -173,10 +173,10 @@ def write_outline(
     audience: Expression, tags: Collection[str | None], parts: dict[str, Expression]
 ) -> Expression:
     """
-    Return *audience* with a segment for each part that asks for none of *tags* (folded).
+    Return *audience* with a segment for each part without *tags* (folded); *parts* gets it.
 
     Triggers set *tags* while a batch is decided, so these alone are looked up one by one; the
-    store answers the rest at once. *parts* gets what each segment stands for.
+    store answers the rest at once.
     """
     if not any(
         isinstance(one, tree.Tag) and fold_tag(one.name) in tags for one in tree.walk(audience)
@@ -184,24 +184,7 @@ def write_outline(
         name = tree.text(audience)
         parts[name] = audience
         return tree.Segment(name)
-    match audience:
-        case tree.And(inner):
-            return tree.And(tuple(write_outline(one, tags, parts) for one in inner))
-        case tree.Or(inner):
-            return tree.Or(tuple(write_outline(one, tags, parts) for one in inner))
-        case tree.Not(one):
-            return tree.Not(write_outline(one, tags, parts))
-    return audience
-
-
-def list_parts(audience: Expression) -> set[str]:
-    """Return the names of the segments in an outline."""
-    return {one.name for one in tree.walk(audience) if isinstance(one, tree.Segment)}
-
-
-def list_tags(audience: Expression) -> set[str]:
-    """Return the folded tags in an outline."""
-    return {fields.fold(one.name) for one in tree.walk(audience) if isinstance(one, tree.Tag)}
+    return tree.rebuild(audience, lambda part: write_outline(part, tags, parts))
 
 
 def fold_tag(name: str) -> str | None:

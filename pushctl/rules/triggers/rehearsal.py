@@ -1,10 +1,11 @@
 """
 Triggers over virtual time: what one person would get, minute by minute, and why.
 
-The same decisions as a sweep's, without a database: `triggers test` and `replay` run on
-it. Messages count as accepted and shown in the minute in which they are sent.
+It decides as a sweep does, without a database, for `triggers test` and `replay`. Messages
+count as accepted and shown in the minute in which they are sent.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -16,15 +17,13 @@ from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
 from pushctl.rules.triggers.enrolling import Enrolling
 from pushctl.rules.triggers.enrolment import Enrolment, Event, observe
-from pushctl.rules.triggers.entry import not_meant
+from pushctl.rules.triggers.entry import find_mismatch
 from pushctl.rules.triggers.facts import Device, Facts, Sent
 from pushctl.rules.triggers.trigger import Trigger, by_event
 
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One thing that would happen: an event, an entry, a message, a hold, an end."""
-
     at: Millis
     trigger: str
     kind: str
@@ -49,17 +48,15 @@ class Rehearsal:
     paused: Mapping[str, Millis] = field(default_factory=dict)
     enrolments: dict[str, Enrolment] = field(default_factory=dict)  # the latest of each trigger
     events: list[Event] = field(default_factory=list)
-    _basket: tuple[str, Mapping[str, Json]] | None = None  # the last event that told of it
+    _basket: tuple[str, Mapping[str, Json]] | None = None  # the last event that has it
     _sent: list[Sent] = field(default_factory=list)
     _number: int = 0
 
     def take(self, event: Event, now: Millis) -> list[Happening]:
-        """Let *event* come in at *now*."""
         event = replace(event, name=cart.meaning(event.name, event.properties))
         self.events.append(event)
         baskets = {event.id: self._basket} if self._basket else {}
-        facts = self._list_facts(now, baskets=baskets)
-        enrolling = Enrolling(facts)
+        enrolling = Enrolling(self._load_facts(now, baskets=baskets))
         enrolling.take(event)
         found = [Happening(event.at, "", "event", event.name)]
         found += self._keep(enrolling.changes)
@@ -67,10 +64,10 @@ class Rehearsal:
         value = cart.value(event.properties, basket)
         begins = by_event(list(self.facts.settings.triggers.values()))
         for trigger in begins.get(event.name, ()):
-            why = not_meant(trigger, event.properties, value, self.device.site)
+            why = find_mismatch(trigger, event.properties, value, self.device.site)
             if why is not None:
                 found.append(Happening(now, trigger.name, "not meant", why))
-        if cart.tells(event.name, event.properties):
+        if cart.has_basket(event.name, event.properties):
             self._basket = event.name, event.properties
         return found
 
@@ -86,35 +83,34 @@ class Rehearsal:
             for name, one in self.enrolments.items()
             if one.active and one.next_at is not None
         )
-        return min((at for name, at in minutes if not self._is_held(name, at)), default=None)
+        return min((at for name, at in minutes if at < self._end(name)), default=None)
 
     def sweep(self, now: Millis) -> list[Happening]:
-        """Decide what is due at *now*."""
         due = [
             one
             for name, one in self.enrolments.items()
             if one.active and one.next_at is not None and one.next_at <= now
-            if not self._is_held(name, now)
+            if now < self._end(name)
         ]
         sent = {self.device.subscription: self._sent}
-        facts = self._list_facts(now, sent=sent, written=sent)
+        facts = self._load_facts(now, sent=sent, written=sent)
         return self._keep(decide_due(facts, due, {}))
 
-    def _list_facts(self, now: Millis, **more: Any) -> Facts:
+    def _load_facts(self, now: Millis, **more: Any) -> Facts:
         events = {self.device.subscription: self.events}
         enrolments = list(self.enrolments.values())
         return replace(self.facts, now=now, events=events, enrolments=enrolments, **more)
 
     def _keep(self, changes: Changes) -> list[Happening]:
-        """Remember what was decided; return it. Messages are shown at once."""
+        """Carry out *changes* and return them. Messages are shown at once."""
         zone = self.facts.zone(self.device)
         templates: dict[int | None, str] = {
             one.enrolment: changes.campaigns[one.campaign].template for one in changes.messages
         }
         found = []
         for one in changes.decisions:
-            known = changes.enrolments.get(one.enrolment or 0)
             happened = Happening(one.at, one.trigger, one.kind, one.reason, one.step)
+            known = changes.enrolments.get(one.enrolment or 0)
             template, context = templates.get(one.enrolment), known[0].context if known else {}
             found.append(replace(happened, template=template, context=context))
         for row, (enrolment, _) in changes.enrolments.items():
@@ -129,8 +125,8 @@ class Rehearsal:
                 self.enrolments[trigger.name] = enrolment
         return found
 
-    def _is_held(self, trigger: str, now: Millis) -> bool:
-        return trigger in self.paused and now >= self.paused[trigger]
+    def _end(self, trigger: str) -> float:
+        return self.paused.get(trigger, math.inf)
 
 
 def play(rehearsal: Rehearsal, events: Sequence[Event], until: Millis) -> Iterator[Happening]:

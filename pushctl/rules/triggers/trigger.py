@@ -1,8 +1,7 @@
 """
-What a trigger is: a declared reaction to what people do, as frozen values.
+A trigger: a declared reaction to what people do, as frozen values.
 
-``parse`` in declaration.py reads them from pushctl.toml, enrolment.py decides with them.
-The built-in event ``subscribed`` starts a welcome or a drip.
+declaration.py reads it from pushctl.toml, enrolment.py decides with it.
 """
 
 import hashlib
@@ -31,7 +30,7 @@ class Kind(StrEnum):
 
 
 class From(StrEnum):
-    """What a step's *after* counts from."""
+    """The start of a step's *after*."""
 
     ENTERED = "entered"  # the event itself
     ACCEPTED = "accepted"  # when the push service took the step before
@@ -108,8 +107,7 @@ class Trigger:
     @property
     def stops(self) -> frozenset[str]:
         """Return the events that end an enrolment: cancels, "and not", and the goal."""
-        goal = {self.goal.event} if self.goal else set()
-        return self.cancel_on | self.unless | goal
+        return self.cancel_on | self.unless | ({self.goal.event} if self.goal else set())
 
     @property
     def wait(self) -> Millis:
@@ -133,7 +131,7 @@ def lot(*words: str) -> float:
 
 
 def held_out(trigger: Trigger, person: str) -> bool:
-    """Say whether *person* is in the control group of *trigger*: for good."""
+    """Return whether *person* is, for good, in the control group of *trigger*."""
     return trigger.holdout > 0 and lot("holdout", trigger.name, person) < trigger.holdout
 
 
@@ -146,7 +144,7 @@ def template_for(trigger: Trigger, step: int, person: str) -> str:
 
 
 def campaign_name(trigger: str, step: int, template: str, templates: Collection[str]) -> str:
-    """Return what the deliveries of a step are counted under: "basket/1", "basket/1/b"."""
+    """Return the campaign of a step's deliveries: "basket/1", "basket/1/b"."""
     return f"{trigger}/{step}" if len(templates) == 1 else f"{trigger}/{step}/{template}"
 
 

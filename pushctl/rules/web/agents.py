@@ -1,4 +1,4 @@
-"""User agents: which browser and which system, by the names that people know."""
+"""Browsers, systems and devices, read from user agents and client hints."""
 
 import re
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ def read(user_agent: str) -> tuple[str | None, str | None]:
 def recognise(
     user_agent: str | None, hints: Mapping[str, str]
 ) -> tuple[str | None, str | None]:
-    """Return browser and system; client hints know better than the user agent."""
+    """Return browser and system; client hints go before the user agent."""
     browser, system = read(user_agent) if user_agent else (None, None)
     for brand in _BRAND.findall(hints.get("sec-ch-ua", "")):
         browser = _BRANDS.get(brand, browser)
@@ -73,7 +73,7 @@ def recognise(
 
 
 def device(user_agent: str | None, hints: Mapping[str, str]) -> str | None:
-    """Return "phone", "tablet" or "desktop", None where nothing tells."""
+    """Return "phone", "tablet" or "desktop", None for an unknown device."""
     text = (user_agent or "")[:MAX_USER_AGENT_CHARACTERS]
     tablet = "iPad" in text or "Tablet" in text
     # Android's browsers say "Mobile" on phones alone, in both places.

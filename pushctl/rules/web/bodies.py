@@ -1,8 +1,7 @@
 """
-Taking a request's body apart: each field once, of its kind and size, or InputError.
+Reads the fields of a request's body: each of its type and size, or InputError.
 
-The receiver looks at the same limits; inboxes are files, though, and come from other
-machines too.
+The receiver checks the same limits, but inboxes are files and come from other machines too.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,7 +18,6 @@ _LATE: Millis = 30 * units.DAY
 
 
 def parse(raw: str) -> Mapping[str, Json]:
-    """Return the JSON object in *raw*."""
     try:
         body = orjson.loads(raw)
     except ValueError as error:
@@ -70,13 +68,13 @@ def timed_tags(body: Mapping[str, Json], name: str) -> list[tuple[str, Millis | 
     """Return tags with how long each lives, None for good: texts, or {"name", "seconds"}."""
     found: list[tuple[str, Millis | None]] = []
     for one in several(body, name):
-        if not isinstance(one, dict):
-            found.append((fields.tag(label(one, "a tag")), None))
-            continue
-        seconds = one.get("seconds")
-        if type(seconds) is not int or seconds not in _LIVES:
-            raise InputError("a tag's seconds are not from 60 to 315,360,000")
-        found.append((fields.tag(label(one.get("name"), "a tag")), seconds * units.SECOND))
+        life: Millis | None = None
+        if isinstance(one, dict):
+            seconds, one = one.get("seconds"), one.get("name")
+            if type(seconds) is not int or seconds not in _LIVES:
+                raise InputError("a tag's seconds are not from 60 to 315,360,000")
+            life = seconds * units.SECOND
+        found.append((fields.tag(label(one, "a tag")), life))
     return found
 
 

@@ -1,8 +1,8 @@
 """
-What may be known of a subscriber: one check for each field, whoever tells it.
+Checks of a subscriber's fields, wherever they come from.
 
-Each returns the value as it is kept, or raises InputError with what is wrong with it,
-never with the value: that may be a secret, or an escape sequence.
+Each returns the value as it is kept, or raises InputError with the fault, never with the
+value: that may be a secret, or an escape sequence.
 """
 
 import math
@@ -46,7 +46,7 @@ def tag(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Return what tells a tag from others: without case, without spelling."""
+    """Return the key of a tag: its name without case and spelling."""
     return folding.fold_tag(tag(text))
 
 
@@ -85,7 +85,7 @@ def timezone(text: str) -> str:
 
 
 def free(value: Json) -> dict[str, Json]:
-    """Return an object that a shop fills as it likes, if its size and depth are bounded."""
+    """Return an object that a shop fills freely; InputError beyond the limits."""
     if not isinstance(value, dict):
         raise InputError("is no object")
     _check(value, limits.MAX_STORED_LEVELS)

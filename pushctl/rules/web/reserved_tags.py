@@ -1,4 +1,4 @@
-"""Tags that only the program sets: no browser may, except by /v1/preferences."""
+"""Tags that only the program sets; browsers may by /v1/preferences alone."""
 
 from collections.abc import Collection, Iterable
 
@@ -20,15 +20,15 @@ ENOUGH = "asked for fewer messages, and had one within a week"
 
 
 def is_reserved(name: str) -> bool:
-    """Say whether only the program itself may set this tag."""
+    """Return whether only the program itself may set this tag."""
     return fold(name).startswith(RESERVED)
 
 
 def refusal(held: Collection[str], sent: Iterable[Millis], now: Millis) -> str:
     """
-    Return why somebody wants no message now, or "" when they may have it.
+    Return why a person wants no message now, or "" when they may have it.
 
-    *held* are the tags of ``PREFERENCES`` that they have, *sent* when they had messages.
+    *held* are the person's tags of ``PREFERENCES``, *sent* the times of their messages.
     """
     if PAUSED in held:
         return PAUSE

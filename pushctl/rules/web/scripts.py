@@ -1,4 +1,4 @@
-"""What is served of sw/: which files, slim, with the line of settings filled in."""
+"""The scripts of sw/ as they are served: slim, with their settings filled in."""
 
 import json
 import re
@@ -19,7 +19,7 @@ SCRIPTS = (
     "pushctl-sw.js",
 )
 
-# What each of them must know: nothing is sent to every page that few of them need.
+# The settings of each: no page gets settings that it does not need.
 _KNOWN = {
     "pushctl.js": ("url", "key", "site", "rules"),
     "pushctl-sw.js": ("url", "name", "icon", "badge"),
@@ -37,14 +37,14 @@ _SLOT = re.compile(r"/\*pushctl\*/.*?/\*end\*/", re.DOTALL)
 _ESCAPES = str.maketrans({"<": r"\u003c", ">": r"\u003e", "&": r"\u0026", "*": r"\u002a"})
 
 
-def filled(
+def render(
     name: str, text: str, values: Mapping[str, Json], rules: Sequence[Mapping[str, Json]] = ()
 ) -> str:
     """
-    Return the *text* of the script *name* with what it is to know in it.
+    Return the *text* of the script *name* with its settings in it.
 
-    *values* are those of ``settings``, *rules* those of ``tag_rules.served``. What it
-    imports is imported for the same site: an address alone would name the first one's.
+    *values* come from ``settings``, *rules* from ``tag_rules.list_for_site``. Its imports
+    name the same site: an address alone would stand for the first one.
     """
     text = _IMPORT.sub(lambda found: f'{found[1]}?site={values["site"]}"', text)
     if name == "pushctl-rules.js":
@@ -71,35 +71,21 @@ def fill(text: str, values: Json) -> str:
 
 
 def settings(
-    *,
-    url: str,
-    key: str,
-    site: str,
-    name: str = "",
-    icon: str | None = None,
-    badge: str | None = None,
-    color: str | None = None,
-    rules: bool = False,
+    *, url: str, key: str, site: str, rules: bool = False, **brand: str | None
 ) -> dict[str, Json]:
     """
-    Return what ``fill`` writes for one site; absent things are left out.
+    Return the values that ``fill`` writes for one site, without absent ones.
 
-    *url* is the receiver's public address without a slash at the end ("" means: where
-    the script itself came from), *key* the VAPID public key (87 characters
-    base64url), *name*, *icon*, *badge* and *color* the site's brand, *rules* whether
-    the page must load its tag rules.
+    *url* is the receiver's public address without a slash at the end ("": where the script
+    itself came from), *key* the VAPID public key (87 characters base64url), *rules* whether
+    the page must load its tag rules; *brand* has the site's name, icon, badge and color.
     """
-    values = {
-        "url": url.rstrip("/"),
-        "key": key,
-        "site": site,
-        "name": name,
-        "icon": icon,
-        "badge": badge,
-        "color": color,
-        "rules": rules or None,
+    values = {"url": url.rstrip("/"), "key": key, "site": site, "name": "", **brand}
+    return {
+        name: value
+        for name, value in (values | {"rules": rules or None}).items()
+        if value is not None
     }
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def slim(text: str) -> str:
@@ -107,8 +93,8 @@ def slim(text: str) -> str:
     Return a script without its comments and the space that only people need.
 
     Names, texts, templates and regular expressions stay as they are, and so does each
-    line's end that may stand for a semicolon: what runs can be read beside its source.
-    Constants that follow each other become one declaration.
+    line's end that may stand for a semicolon. Constants that follow each other become one
+    declaration.
     """
     # rjsmin leaves more: 6,057 bytes for page and worker, where this leaves 5,992.
     parts: list[str] = []
@@ -167,7 +153,7 @@ def _pieces(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _between(last: str, gap: str, following: str) -> str:
-    """Return what of *gap* must stay between two characters of code."""
+    """Return the part of *gap* that must stay between two characters of code."""
     if not gap or not last:
         return ""
     if "\n" in gap:

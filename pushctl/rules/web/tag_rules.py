@@ -1,10 +1,10 @@
 """
-[[tag_rules]] of pushctl.toml: which doing on the site's pages sets or removes which tag.
+[[tag_rules]] of pushctl.toml: what people do on the site's pages sets or removes tags.
 
-Declared here, followed in the page (sw/pushctl-rules.js), which gets them as static JSON.
+Pages get them as static JSON and follow them (sw/pushctl-rules.js).
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pushctl.errors import InputError
@@ -42,25 +42,22 @@ def _selector(value: str) -> Verdict:
     return f"is {value!r}, not a CSS selector", "Write it like '#payment' or 'a.brochure'."
 
 
-def _dwell(value: str) -> Verdict:
-    return _duration(value, 1, 86_400, "45s")
+def _lasting(least: int, most: int, example: str) -> Callable[[str], Verdict]:
+    def check(value: str) -> Verdict:
+        try:
+            seconds = _seconds(value)
+        except InputError:
+            return f"is {value!r}, which is no duration", f"Write it like '{example}'."
+        if least <= seconds <= most:
+            return None
+        remedy = f"Write a duration from {least} to {most:,} seconds, like '{example}'."
+        return f"is {value!r}", remedy
+
+    return check
 
 
-def _expiry(value: str) -> Verdict:
-    return _duration(value, limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS, "30d")
-
-
-def _duration(value: str, least: int, most: int, example: str) -> Verdict:
-    try:
-        seconds = _seconds(value)
-    except InputError:
-        return f"is {value!r}, which is no duration", f"Write it like '{example}'."
-    if least <= seconds <= most:
-        return None
-    return (
-        f"is {value!r}",
-        f"Write a duration from {least} to {most:,} seconds, like '{example}'.",
-    )
+_dwell = _lasting(1, 86_400, "45s")
+_expiry = _lasting(limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS, "30d")
 
 
 def _seconds(text: str) -> int:
@@ -81,7 +78,7 @@ def _tag(value: str) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class When:
-    """What somebody does; all that is given must hold, one thing beside the page at most."""
+    """What a visitor does: a page, one other thing, or both at once."""
 
     page: str | None = field(default=None, metadata={"check": _address})
     # share of the page that was on the screen, 0 to 1
@@ -128,12 +125,12 @@ def sensible(rule: TagRule) -> Verdict:
     return None
 
 
-def served(rules: Iterable[TagRule], site: str) -> list[Mapping[str, Json]]:
+def list_for_site(rules: Iterable[TagRule], site: str) -> list[Mapping[str, Json]]:
     """Return the rules of *site* as the page reads them: flat, times in seconds."""
-    return [_flat(rule) for rule in rules if not rule.sites or site in rule.sites]
+    return [_flatten(rule) for rule in rules if not rule.sites or site in rule.sites]
 
 
-def _flat(rule: TagRule) -> Mapping[str, Json]:
+def _flatten(rule: TagRule) -> Mapping[str, Json]:
     when = rule.when
     flat = {
         "tag": fields.tag(rule.tag),

@@ -8,7 +8,6 @@ import pytest
 
 from pushctl import config as configs
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
 from pushctl.push import vapid
 from pushctl.store.events import Event
@@ -16,7 +15,7 @@ from tests.support import MINUTE, project, sending
 from tests.support.program import pushctl
 from tests.support.pushservice import decrypt
 from tests.support.sending import Field
-from tests.support.shop import BASKET
+from tests.support.shop import BASKET, decide_all
 
 
 @pytest.fixture
@@ -50,7 +49,7 @@ def test_who_goes_on_with_a_reminder_by_hand_speaks_of_its_enrolment(
     told = {"items": items, "total": 20}
     field.store.events.add([Event(ann, "cart_updated", at, at, told, "1")])
     config = configs.load(field.config.file, {})
-    sweep.decide_all(config, field.store, sending.soon())
+    decide_all(config, field.store, sending.soon())
     field.store.campaigns.change_status(
         field.store.campaigns.get("basket/1").id, CampaignStatus.PAUSED, sending.soon()
     )

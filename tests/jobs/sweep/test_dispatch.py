@@ -1,5 +1,6 @@
 """What a sweep sends when something is in the way: a signal, the night, a paused step."""
 
+import math
 import signal
 import time
 from collections.abc import Iterator
@@ -10,7 +11,9 @@ import pytest
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.campaigns import manage
 from pushctl.jobs.sweep import sweep
-from pushctl.jobs.triggers import feeds
+from pushctl.jobs.sweep.dispatch import Dispatch
+from pushctl.jobs.triggers import facts, feeds
+from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
 from pushctl.store.deliveries import ReleasedRow
@@ -18,7 +21,7 @@ from tests.jobs.sweep.test_sweep_processes import fill, start, swept
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
 from tests.support.rows import deliveries
 from tests.support.sending import Field
-from tests.support.shop import BASKET, Shop
+from tests.support.shop import BASKET, Shop, decide_all
 
 NIGHT = BASKET + 'quiet = "21:00-08:00"\n'
 EVENING = NOON + 10 * HOUR + 55 * MINUTE  # 20:55 in Berlin
@@ -44,7 +47,8 @@ def field(tmp_path: Path) -> Iterator[Field]:
 
 def hold(shop: Shop, at: int) -> None:
     """Do what a sweep does before it sends."""
-    sender = sweep._Sweep(shop.config, shop.store, at, sweep.Options())._make_dispatch()
+    run = Run(shop.store, facts.load_settings(shop.config), at)
+    sender = Dispatch(run, shop.config, 0.0, math.inf)
     for number in shop.store.deliveries.list_due_campaigns(at):
         trigger = shop.store.triggers.get_trigger(number)
         sender._hold_for_the_night(number, shop.config.triggers.get(trigger or ""))
@@ -53,7 +57,7 @@ def hold(shop: Shop, at: int) -> None:
 def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:
     ann = shop.person()
     shop.fill(ann, EVENING)
-    sweep.decide_all(shop.config, shop.store, EVENING + 3 * MINUTE)
+    decide_all(shop.config, shop.store, EVENING + 3 * MINUTE)
     (campaign,) = shop.store.deliveries.list_due_campaigns(EVENING + 3 * MINUTE)
     (row,) = shop.claim(campaign, EVENING + 3 * MINUTE)
     again = EVENING + 6 * MINUTE  # 21:01
@@ -74,7 +78,7 @@ def test_what_a_dead_sweep_planned_does_not_go_out_at_night(shop: Shop) -> None:
     berlin, new_york = shop.person(), shop.person("America/New_York")
     for person in (berlin, new_york):
         shop.fill(person, EVENING)
-    sweep.decide_all(shop.config, shop.store, EVENING + 3 * MINUTE)
+    decide_all(shop.config, shop.store, EVENING + 3 * MINUTE)
     hold(shop, EVENING + 2 * HOUR)
     shop.post(EVENING + 2 * HOUR)
     assert {one.person for one in shop.sent} == {new_york}
@@ -91,7 +95,7 @@ def test_a_signal_leaves_reminders_to_the_next_sweep(
     from pushctl import config as configs
 
     config = configs.load(field.config.folder / "pushctl.toml", {})
-    sweep.decide_all(config, field.store, now)
+    decide_all(config, field.store, now)
     real = engine.Sending._submit
 
     def submit(self: engine.Sending, at: int) -> None:

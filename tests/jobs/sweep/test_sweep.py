@@ -8,7 +8,7 @@ from pushctl.jobs.subscribers import carts
 from pushctl.jobs.sweep import sweep
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.rows import deliveries
-from tests.support.shop import BASKET, Shop
+from tests.support.shop import BASKET, Shop, decide_all
 
 
 def test_the_basket_story(swept_shop: Shop) -> None:
@@ -88,7 +88,7 @@ def test_nobody_gets_a_message_twice_although_a_sweep_dies_before_sending(
 ) -> None:
     ann = swept_shop.person()
     swept_shop.fill(ann, NOON)
-    sweep.decide_all(swept_shop.config, swept_shop.store, NOON + 3 * MINUTE)
+    decide_all(swept_shop.config, swept_shop.store, NOON + 3 * MINUTE)
     # The next one finds the planned message, and plans no other.
     swept_shop.sweep(NOON + 4 * MINUTE)
     swept_shop.sweep(NOON + 5 * MINUTE)
@@ -98,7 +98,7 @@ def test_nobody_gets_a_message_twice_although_a_sweep_dies_before_sending(
 def test_a_message_planned_and_not_sent_is_withdrawn_when_they_buy(swept_shop: Shop) -> None:
     ann = swept_shop.person()
     swept_shop.fill(ann, NOON)
-    sweep.decide_all(swept_shop.config, swept_shop.store, NOON + 3 * MINUTE)
+    decide_all(swept_shop.config, swept_shop.store, NOON + 3 * MINUTE)
     swept_shop.event(ann, "purchase", NOON + 4 * MINUTE)
     swept_shop.sweep(NOON + 4 * MINUTE)
     assert swept_shop.got(ann) == []

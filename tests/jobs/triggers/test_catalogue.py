@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from pushctl import cli
-from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import catalogue
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, NOON, project, sending
 from tests.support.sending import Field
+from tests.support.shop import decide_all
 
 NOW = "2026-04-28T10:00:00+02:00"  # NOON of the tests
 
@@ -54,7 +54,7 @@ def decide(field: Field, at: int = NOON) -> None:
     from pushctl import config as configs
 
     config = configs.load(field.config.folder / "pushctl.toml", {})
-    sweep.decide_all(config, field.store, at)
+    decide_all(config, field.store, at)
 
 
 def told(field: Field, person: int) -> list[Event]:

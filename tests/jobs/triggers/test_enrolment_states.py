@@ -17,13 +17,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.project.release import release
-from pushctl.jobs.sweep import sweep
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
 from pushctl.store.deliveries import FinishedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, database
-from tests.support.shop import BASKET, Sent, Shop
+from tests.support.shop import BASKET, Sent, Shop, decide_all
 
 RUNS = int(os.environ.get("PUSHCTL_STATE_RUNS", "25"))
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -87,12 +86,12 @@ class Lives(RuleBasedStateMachine):
 
     @rule()
     def crash_before_sending(self) -> None:
-        sweep.decide_all(self.shop.config, self.store, self.now)
+        decide_all(self.shop.config, self.store, self.now)
         self.reopen()
 
     @rule()
     def crash_while_sending(self) -> None:
-        sweep.decide_all(self.shop.config, self.store, self.now)
+        decide_all(self.shop.config, self.store, self.now)
         for campaign in self.store.deliveries.list_due_campaigns(self.now):
             name = self.store.campaigns.get_by_id(campaign).name
             rows = self.shop.claim(campaign, self.now)

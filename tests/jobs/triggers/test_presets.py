@@ -18,7 +18,6 @@ from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.jobs.delivery import context
 from pushctl.jobs.delivery.render import Renderer
-from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import catalogue
 from pushctl.model import InteractionKind, Json, Millis
 from pushctl.store import Store
@@ -27,6 +26,7 @@ from pushctl.store.events import Event
 from pushctl.store.interactions import Interaction
 from pushctl.templates import Template
 from tests.support import DAY, HOUR, MINUTE, NOON, presets, project, sending
+from tests.support.shop import decide_all
 
 LANGUAGES = ("en", "tr", "ar")
 LAMP = {"id": "lamp", "name": "Lamp", "price": 20, "quantity": 1}
@@ -70,7 +70,7 @@ class Shop:
     def live(self, since: Millis, until: Millis, step: Millis = MINUTE) -> None:
         """Sweep every *step*, and let everybody read what comes."""
         for now in range(since, until + 1, step):
-            summary = sweep.decide_all(self.config, self.store, now)
+            summary = decide_all(self.config, self.store, now)
             assert summary.notes == []
             for number in self.store.deliveries.list_due_campaigns(now):
                 self._post(number, now)
@@ -140,7 +140,7 @@ def shop(tmp_path: Path, feed: Feed) -> Iterator[Shop]:
             for person, language in zip(people, LANGUAGES, strict=True):
                 sql = "UPDATE subscriptions SET language = ?, public_id = ? WHERE id = ?"
                 connection.execute(sql, (language, f"reader-{language}", person))
-        sweep.decide_all(config, store, NOON - HOUR)
+        decide_all(config, store, NOON - HOUR)
         yield Shop(config, store, people, feed)
 
 

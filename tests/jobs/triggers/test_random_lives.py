@@ -5,6 +5,7 @@ and a machine that sleeps. Nobody is written to twice, at night, after buying, o
 PUSHCTL_LIVES=200 lives longer than CI does.
 """
 
+import math
 import os
 import random
 from collections import defaultdict
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.jobs.sweep import sweep
+from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.triggers import feeds
 from pushctl.rules import timing
 from pushctl.store import Store
@@ -123,7 +125,7 @@ class Life:
         self.post(one, now)
 
     def post(self, one: sweep._Sweep, now: int) -> None:
-        sender = one._make_dispatch()
+        sender = Dispatch(one._run, self.shop.config, 0.0, math.inf)
         for number, trigger in sender._find_leaders().items():
             sender._hold_for_the_night(number, self.shop.config.triggers[trigger or ""])
         for number in self.store.deliveries.list_due_campaigns(now):

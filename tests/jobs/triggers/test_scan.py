@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pushctl.jobs.sweep import sweep
 from pushctl.jobs.triggers import describe, facts, feeds, scan
 from pushctl.jobs.triggers.types import Run
+from pushctl.rules.triggers.facts import Facts
 from pushctl.store import Store
 from pushctl.web import WebError
 from tests.support import DAY, HOUR, MINUTE, NOON
@@ -114,16 +116,16 @@ def test_a_sweep_that_dies_among_the_readers_reaches_the_others_later(
     read(shop, NOON)
     web["text"] = feed(1)
     monkeypatch.setattr(scan, "_BATCH", 2)
-    begun, real = [], scan._begin_some
+    begun, real = [], facts.load_candidates
 
-    def dies(*given: object) -> None:
+    def dies(*given: Any) -> Facts:
         begun.append(given)
         if len(begun) == 2:
             raise KeyboardInterrupt
-        real(*given)  # type: ignore[arg-type]
+        return real(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(scan, "_begin_some", dies)
+        patched.setattr(facts, "load_candidates", dies)
         with pytest.raises(KeyboardInterrupt):
             shop.sweep(NOON + 15 * MINUTE)
     read(shop, NOON + 16 * MINUTE)

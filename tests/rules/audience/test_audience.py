@@ -152,42 +152,42 @@ def test_a_hundred_parentheses_around_nothing_new_are_no_depth() -> None:
 
 
 def test_tags_segments_and_expressions_of_a_command_line_must_all_hold() -> None:
-    whole = parse.whole(tags=["A", "it's"], segments=["vip"], where=["clicked or shown"])
+    whole = parse.join(tags=["A", "it's"], segments=["vip"], where=["clicked or shown"])
     assert parse.text(whole) == (
         "tag('A') and tag('it''s') and segment('vip') and (clicked or shown)"
     )
-    assert parse.whole() == tree.EVERYONE
+    assert parse.join() == tree.EVERYONE
 
 
 def test_a_tag_of_the_command_line_is_never_parsed() -> None:
     name = "x') or everyone or tag('x"
-    whole = parse.whole(tags=[name])
+    whole = parse.join(tags=[name])
     assert whole == tree.Tag(name)
     assert parse.parse(parse.text(whole)) == whole
 
 
 def test_segments_are_put_in_wherever_they_stand() -> None:
     saved = {"vip": "tag('VIP') or segment('rich')", "rich": "attribute('points') > 9"}
-    found = parse.resolved(parse.parse("not segment('vip') and clicked"), saved)
+    found = parse.expand(parse.parse("not segment('vip') and clicked"), saved)
     assert parse.text(found) == ("not (tag('VIP') or attribute('points') > 9) and clicked")
 
 
 def test_a_segment_that_is_not_there_says_which_are() -> None:
     with pytest.raises(NotFoundError, match=r"'vpi'.*vip"):
-        parse.resolved(parse.parse("segment('vpi')"), {"vip": "everyone"})
+        parse.expand(parse.parse("segment('vpi')"), {"vip": "everyone"})
 
 
 def test_a_segment_that_contains_itself_is_named() -> None:
     saved = {"a": "segment('b')", "b": "not segment('a')"}
     with pytest.raises(InputError, match="a -> b -> a"):
-        parse.resolved(parse.parse("segment('a')"), saved)
+        parse.expand(parse.parse("segment('a')"), saved)
 
 
 def test_segments_that_multiply_each_other_are_refused() -> None:
     saved = {f"s{n}": f"segment('s{n + 1}') or segment('s{n + 1}')" for n in range(9)}
     saved["s9"] = "tag('a') and tag('b')"
     with pytest.raises(InputError, match="too large"):
-        parse.resolved(parse.parse("segment('s0')"), saved)
+        parse.expand(parse.parse("segment('s0')"), saved)
 
 
 def test_an_audience_is_said_in_plain_words() -> None:

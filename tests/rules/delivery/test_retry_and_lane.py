@@ -8,7 +8,7 @@ from pushctl.model import Answer, Cause, DeliveryStatus, Outcome
 from pushctl.rules.delivery import lane as lanes
 from pushctl.rules.delivery import retry, stop_rules
 from pushctl.rules.delivery.bucket import Bucket
-from pushctl.rules.delivery.lane import CODES, Lane, allowance, pace, slowed
+from pushctl.rules.delivery.lane import CODES, Lane, allowance, pace, slow_down
 from tests.support import DAY, HOUR, MINUTE, NOON, SECOND
 
 
@@ -101,7 +101,7 @@ def test_a_throttled_device_counts_its_tries() -> None:
     ("asked", "granted"), [(None, MINUTE), (1, SECOND), (HOUR, HOUR), (9 * DAY, DAY)]
 )
 def test_retry_after_stays_within_a_second_and_a_day(asked: int | None, granted: int) -> None:
-    assert retry.within_day(asked) == granted
+    assert retry.clamp_to_day(asked) == granted
 
 
 def test_a_refusal_before_any_acceptance_is_not_the_subscriptions_fault() -> None:
@@ -188,17 +188,17 @@ def test_a_lone_429_among_many_acceptances_is_its_receivers_alone() -> None:
 
 
 def test_throttling_halves_the_rate_which_then_recovers() -> None:
-    lane = slowed(heard(Lane(), "t", retry_after=SECOND), 10_000, 10 * SECOND)
+    lane = slow_down(heard(Lane(), "t", retry_after=SECOND), 10_000, 10 * SECOND)
     assert lane.rate == 500.0
     until = lane.hold_until
     assert pace(lane, until) == 500.0
     assert pace(lane, until + 20 * SECOND) == pytest.approx(750.0)
-    assert slowed(lane, 300, 10 * MINUTE).rate == 10.0
+    assert slow_down(lane, 300, 10 * MINUTE).rate == 10.0
 
 
 def test_a_pause_at_the_start_of_a_run_cripples_nobody() -> None:
     held = heard(Lane(), "at", retry_after=SECOND)
-    assert slowed(held, accepted=1, elapsed=SECOND).rate is None
+    assert slow_down(held, accepted=1, elapsed=SECOND).rate is None
 
 
 def test_what_was_under_way_when_throttling_began_does_not_halve_again() -> None:
@@ -250,25 +250,25 @@ def test_latecomers_do_not_close_the_circuit() -> None:
 def test_more_than_a_hundred_and_a_fifth_gone_is_suspicious(
     gone: int, of: int, suspicious: bool
 ) -> None:
-    assert stop_rules.suspiciously_gone(gone, of) is suspicious
+    assert stop_rules.has_suspicious_share(gone, of) is suspicious
 
 
 def test_a_bucket_lets_out_its_rate() -> None:
     bucket, out = Bucket(10.0, at=NOON), 0
     for tick in range(101):
-        bucket = bucket.filled(NOON + tick * 100)
-        bucket, out = bucket.taken(bucket.ready), out + bucket.ready
+        bucket = bucket.refill(NOON + tick * 100)
+        bucket, out = bucket.take(bucket.ready), out + bucket.ready
     assert out == pytest.approx(101, abs=1)
 
 
 def test_a_bucket_lets_out_a_tenth_of_a_second_at_a_time() -> None:
     bucket, taken = Bucket(200.0, at=NOON), []
     for tick in range(1, 1001):
-        bucket = bucket.filled(NOON + tick)
+        bucket = bucket.refill(NOON + tick)
         if bucket.ready:
             assert bucket.wait() == 0
             taken.append(bucket.ready)
-        bucket = bucket.taken(bucket.ready)
+        bucket = bucket.take(bucket.ready)
     assert taken == pytest.approx([20] * 10, abs=1)
     assert bucket.wait() <= 0.1
 
@@ -276,12 +276,12 @@ def test_a_bucket_lets_out_a_tenth_of_a_second_at_a_time() -> None:
 def test_what_a_bucket_waits_for_is_there_then() -> None:
     bucket = Bucket(200.0, tokens=0.0, at=NOON)
     later = NOON + round(bucket.wait() * 1000)
-    assert not bucket.filled(later - 1).ready
-    assert bucket.filled(later).ready == 20
+    assert not bucket.refill(later - 1).ready
+    assert bucket.refill(later).ready == 20
 
 
 def test_a_long_pause_does_not_save_up_a_burst() -> None:
-    assert Bucket(10.0, at=NOON).filled(NOON + DAY).tokens == 5.0
+    assert Bucket(10.0, at=NOON).refill(NOON + DAY).tokens == 5.0
 
 
 def test_errors_of_a_large_batch_are_not_forgotten_first() -> None:
@@ -289,14 +289,14 @@ def test_errors_of_a_large_batch_are_not_forgotten_first() -> None:
     assert stop_rules.spread(2, 4) == "axax"
     mixed = stop_rules.spread(900, 3000)
     assert (len(mixed), mixed.count("x")) == (1000, 300)
-    assert stop_rules.too_many_errors(mixed)
+    assert stop_rules.has_too_many_errors(mixed)
 
 
 def test_a_quarter_of_errors_is_too_much_but_not_of_the_first_few() -> None:
-    assert not stop_rules.too_many_errors("x" * 199)
-    assert stop_rules.too_many_errors("x" * 200)
-    assert not stop_rules.too_many_errors("x" * 49 + "a" * 151)
-    assert stop_rules.too_many_errors("x" * 50 + "a" * 150)
+    assert not stop_rules.has_too_many_errors("x" * 199)
+    assert stop_rules.has_too_many_errors("x" * 200)
+    assert not stop_rules.has_too_many_errors("x" * 49 + "a" * 151)
+    assert stop_rules.has_too_many_errors("x" * 50 + "a" * 150)
 
 
 def test_a_service_that_fails_and_names_a_time_is_left_alone_until_then() -> None:

@@ -7,7 +7,7 @@ from pushctl.rules.messages import languages
 
 def fallbacks(tag: str | None, default: str) -> tuple[str, ...]:
     """Return whose texts may be shown to *tag* where *default* is the site's language."""
-    return tuple(dict.fromkeys((*languages.own(tag), *languages.own(default))))
+    return tuple(dict.fromkeys((*languages.list_own(tag), *languages.list_own(default))))
 
 
 @pytest.mark.parametrize(

@@ -44,13 +44,13 @@ def load(folder: Path, text: str) -> configs.Config:
 
 def test_pages_get_them_flat_and_in_seconds(tmp_path: Path) -> None:
     config = load(tmp_path, RULES)
-    assert tag_rules.served(config.tag_rules, "shop") == [
+    assert tag_rules.list_for_site(config.tag_rules, "shop") == [
         {"tag": "Looked at lamps", "page": "/lamps/*", "expires": 2_592_000},
         {"tag": "Read to the end", "page": "/blog/*", "scroll": 0.8},
         {"tag": "Thinks about it", "page": "/pricing", "dwell": 90},
         {"tag": "Looked at lamps", "event": "purchase", "remove": True},
     ]
-    assert len(tag_rules.served(config.tag_rules, "other")) == 3
+    assert len(tag_rules.list_for_site(config.tag_rules, "other")) == 3
 
 
 def test_the_receiver_serves_them_and_only_then_are_they_loaded(tmp_path: Path) -> None:
