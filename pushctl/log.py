@@ -88,17 +88,19 @@ class JsonLines(logging.Formatter):
     """One object a line: at, level, logger, message and the line's own fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": _moment(record),
-            "level": record.levelname.lower(),
-            "logger": record.name.removeprefix("pushctl."),
-            "message": record.getMessage(),
-            **_fields(record),
-        }
+        line = {"at": _moment(record), "level": record.levelname.lower(), **self.fill(record)}
         if record.exc_info:
             line["trace"] = self.formatException(record.exc_info)
-        hidden = {name: _hidden(value) for name, value in line.items()}
+        hidden = {name: self.hide(value) for name, value in line.items()}
         return orjson.dumps(hidden, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+
+    def fill(self, record: logging.LogRecord) -> dict[str, Any]:
+        """Return the fields between level and trace."""
+        name = record.name.removeprefix("pushctl.")
+        return {"logger": name, "message": record.getMessage(), **_fields(record)}
+
+    def hide(self, value: Any) -> Any:
+        return _hidden(value)
 
 
 class _File(WatchedFileHandler):

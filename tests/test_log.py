@@ -10,9 +10,14 @@ from pathlib import Path
 import pytest
 
 from pushctl import log
+from pushctl.demo.pushservice import PushService
+from pushctl.jobs.delivery import deliver
+from pushctl.push import vapid
+from pushctl.rules.tokens import encode
 from tests import support
-from tests.support import project
+from tests.support import project, sending
 from tests.support.program import pushctl
+from tests.support.sending import FCM, soon
 
 
 @pytest.fixture(autouse=True)
@@ -102,3 +107,68 @@ def test_an_import_is_logged_with_its_counts(tmp_path: Path) -> None:
     (folder / "people.jsonl").write_text('{"endpoint": "nowhere"}\n')
     done = pushctl("-v", "subscribers", "import", "people.jsonl", cwd=folder)
     assert "INFO import: subscribers imported file=people.jsonl lines=1 added=0" in done.err
+
+
+def test_a_send_is_logged_without_an_endpoint_or_a_key(tmp_path: Path) -> None:
+    wait = {"do": "answer", "status": 429, "headers": {"retry-after": "900"}, "host": FCM}
+    with PushService(checks=False, script=[wait]) as service:
+        field = sending.field(tmp_path, service)
+        field.people(3)
+        field.people(20, FCM, first=100)
+        log.start(tmp_path / "log", "json")
+        now = soon()
+        report = field.send(now, name="spring")
+        list(deliver.run_due(field.store, field.config, now + 1000))
+        field.send(now + 2000, name="again")
+    text = (tmp_path / "log").read_text("utf-8")
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert {line["logger"] for line in lines} == {"send"}
+    first, throttled, ended = lines[:3]
+    assert (first["message"], first["campaign"], first["waiting"]) == ("started", "spring", 23)
+    assert (throttled["message"], throttled["host"]) == ("push service throttled", FCM)
+    assert throttled["level"] == "warning" and "429" in throttled["reason"]
+    assert throttled["until"].endswith("+00:00")
+    assert (ended["message"], ended["counts"]) == ("ended", dict(report.sent))
+    assert (ended["waiting"], ended["seconds"] >= 0) == (20, True)
+    held = [line["host"] for line in lines if line["message"] == "push service held"]
+    assert held == [FCM]
+    _holds_no_secret(text, field)
+
+
+def test_a_log_of_faults_names_hosts_and_reasons_alone(tmp_path: Path) -> None:
+    refusal = {"do": "answer", "status": 403, "host": FCM}
+    gone = {"do": "answer", "status": 410}
+    with PushService(checks=False, script=[refusal, gone]) as service:
+        field = sending.field(tmp_path, service)
+        field.people(300)
+        field.people(20, FCM, first=100)
+        log.start(tmp_path / "log", "text")
+        field.send(soon())
+        lines = (tmp_path / "log").read_text("utf-8").splitlines()
+    words = " ".join(lines)
+    assert f"WARNING send: push service stopped host={FCM} " in words
+    assert f"WARNING send: mass gone host={sending.MOZILLA} " in words
+    assert "until=null" in words
+    _holds_no_secret(words, field)
+
+
+def test_a_campaign_that_pauses_itself_is_logged(tmp_path: Path) -> None:
+    with PushService(checks=False, script=[{"do": "answer", "status": 400}]) as service:
+        field = sending.field(tmp_path, service)
+        field.people(400)
+        log.start(tmp_path / "log", "json")
+        field.send(soon())
+        lines = (tmp_path / "log").read_text("utf-8").splitlines()
+    (paused,) = [line for line in map(json.loads, lines) if line["message"] == "paused"]
+    assert (paused["level"], bool(paused["reason"])) == ("warning", True)
+    assert json.loads(lines[-1])["status"] == "paused"
+
+
+def _holds_no_secret(text: str, field: sending.Field) -> None:
+    rows = field.store.connection.execute("SELECT endpoint, p256dh, auth FROM subscriptions")
+    for endpoint, p256dh, auth in rows:
+        address = endpoint.removeprefix("https://").partition("/")[2]
+        assert endpoint not in text and address not in text
+        assert encode(p256dh) not in text and encode(auth) not in text
+    for name, key in vapid.load(field.config.keys).items():
+        assert key.public not in text and name not in text

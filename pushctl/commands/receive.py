@@ -31,7 +31,7 @@ def command(
     from pushctl.receiver import serve
 
     config = context.of(ctx).config
-    key = vapid.public(config.keys)
+    key = vapid.load_public(config.keys)
     address = listen or config.receiver.listen
     serve.log_to_stderr(config.receiver.log)
     serve.serve(config, key, address, lambda: output.say(welcome(config, address)))

@@ -32,7 +32,7 @@ def command(
     from pushctl.jobs.project.release import release
 
     here = context.of(ctx)
-    why = restore_guard.trouble(here.store, here.config)
+    why = restore_guard.find_trouble(here.store, here.config)
     output.say(f"{why}." if why else "Nothing to release: this database may send.")
     if why and output.confirm("Allow it to send?", yes):
         counts = release(here.store, here.config, here.now, moved=moved)

@@ -22,7 +22,7 @@ STOPPED = 130
 
 def warn_of_loopback(here: Context) -> None:
     """Say loudly, before anything is sent, when nothing will reach a browser."""
-    text = postbox.warning(here.config)
+    text = postbox.make_warning(here.config)
     if text:
         output.say(f"*** {text}", "bold")
 

@@ -173,7 +173,7 @@ def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
     from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.delivery import deliver
 
-    deliver.ready(here.store, here.config)
+    deliver.check_ready(here.store, here.config)
     now = here.later()
     campaign = broadcast.freeze(here.store, plan, now)
     if plan.at:

@@ -77,7 +77,9 @@ def served(config: "Config") -> list[dict[str, Any]]:
             "gzip": len(file.packed),
             "integrity": integrity(file.plain),
         }
-        for (name, site), file in scripts.prepare(config, vapid.public(config.keys)).items()
+        for (name, site), file in scripts.prepare(
+            config, vapid.load_public(config.keys)
+        ).items()
     ]
 
 

@@ -100,7 +100,7 @@ def play(setup: Setup, crowd: Crowd, players: Mapping[str, Sequence[Person]]) ->
 def list_expected(
     crowd: Crowd, players: Mapping[str, Sequence[Person]], newcomers: Sequence[Person]
 ) -> Mapping[str, set[int]]:
-    """Return the numbers of the people whom each trigger must reach."""
+    """Return the numbers of the people that each trigger must reach."""
     found: dict[str, set[int]] = {"welcome": {person.number for person in newcomers}}
     for scenario, people in players.items():
         numbers = {person.number for person in people}

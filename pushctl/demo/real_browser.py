@@ -67,7 +67,7 @@ class RealBrowser:
         else:
             self._click("[data-add]")
         basket = "Object.keys(JSON.parse(localStorage.getItem('basket') ?? '{}')).length"
-        # tag() without a name resolves to whether everything has been told.
+        # tag() without a name resolves to true once the receiver has everything.
         self._wait_until(f"{basket} > 0 && pushctl.tag()", PATIENCE)
 
     def click_reminder(self) -> None:
@@ -83,15 +83,15 @@ class RealBrowser:
         output.say(f"  {self._found.kind.capitalize()} shows: {shown.title}")
         self._desktop.click(shown)
 
-    def wait_for_click(self, told: Callable[[], bool]) -> bool:
-        """Return whether the reminder was clicked within CLICK seconds; *told* checks it."""
+    def wait_for_click(self, is_counted: Callable[[], bool]) -> bool:
+        """Return whether the reminder is clicked within CLICK seconds, by *is_counted*."""
         if not self._watch:
             return True  # what isn't counted after that is a fault
         output.say("")
         output.say("  The reminder is on your screen: click it.", "bold")
         output.say("  Or let it be: the story goes on in two minutes.", "dim")
         deadline = time.monotonic() + CLICK
-        while not told():
+        while not is_counted():
             if time.monotonic() > deadline:
                 output.say("  You let it be, as most do. So be it.")
                 return False

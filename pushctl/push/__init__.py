@@ -1,8 +1,7 @@
 """
 Push services: VAPID, encryption, transport, and what their answers mean.
 
-``send_chunk`` is all that a job needs: letters in, outcomes out, no database. It runs
-in this process as well as in one of ``workers`` or on another machine.
+Jobs call ``send_chunk``, which needs no database and runs in this process or a worker's.
 """
 
 from collections.abc import Sequence
@@ -18,10 +17,11 @@ __all__ = ["Postbox", "send_chunk"]
 
 def send_chunk(letters: Sequence["Letter"], postbox: Postbox) -> list["Outcome"]:
     """
-    Send *letters* and return one Outcome for each, in any order; never raises for one.
+    Send *letters*; return one Outcome for each, in any order.
 
-    Started and answered letters stand in the journal ``postbox.journal`` until the
-    caller has committed the outcomes and called ``journal.discard``.
+    Raises ConfigError when the journal can't be written and nothing was begun. The journal
+    in ``postbox.journal`` keeps started and answered letters until ``journal.discard``, which
+    the caller calls once the outcomes are committed.
     """
     from pushctl.push import chunk
 

@@ -1,9 +1,8 @@
 """
-What every sending process needs, loaded once in the process that they are forked from.
+The process that workers are forked from (multiprocessing's "forkserver").
 
-That process (see multiprocessing's "forkserver") does nothing else: it opens no
-connection and starts no thread, so what it loads can be forked. Loading this takes a
-sixth of a second, as long as encrypting some thousand letters.
+It loads once what they need, which takes a sixth of a second. It opens no connection and
+starts no thread, so it can be forked.
 """
 
 import contextlib
@@ -19,12 +18,12 @@ from pushctl.push.encoders import direct  # noqa: F401
 
 PID = os.getpid()  # of the ancestor itself, also where a descendant reads it
 
-# A terminal that closes and a service manager that stops its unit tell all processes at
-# once. Were this one to die of it, so would the senders, with their answers unread; it ends
-# with the parent, which hears them out first. (Workers wait for SIGTERM, see workers.)
+# A closing terminal and a service manager signal all processes at once. If this one ended,
+# the kernel would end the workers before they have read their answers; so it ends with the
+# parent, which waits for those. (Workers wait for SIGTERM, see workers.)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
-# Loaded and proved for all of them. That there is none is for them to say.
+# Workers raise the error themselves.
 with contextlib.suppress(ConfigError):
     encoder.choose()

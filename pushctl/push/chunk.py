@@ -1,4 +1,4 @@
-"""One chunk: encrypt, post, journal, classify; hold an origin back that says stop."""
+"""One chunk: encrypt, post, journal, classify; hold letters back where an origin refuses."""
 
 import threading
 import time
@@ -12,32 +12,33 @@ from pushctl.push import vapid
 from pushctl.push.encoder import Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
-from pushctl.push.request import headers
+from pushctl.push.request import make_headers
 from pushctl.push.transport import Line, Reply, Transport
 from pushctl.rules.delivery import answers, endpoints
 from pushctl.rules.limits import MAX_ENDPOINT_CHARACTERS, MAX_PAYLOAD_BYTES
 
-# Encrypted and started in one go: enough to fill turbo's lanes and a TLS record, few
-# enough that answers are taken in between.
+# Letters encrypted and started at once: enough for turbo's lanes and a TLS record, few
+# enough that answers are read in between.
 _BATCH = 64
-_REFUSED_IN_A_ROW = 5  # then it is our key, not theirs (rules/delivery/lane decides further)
-_FAILED_IN_A_ROW = 20  # then the service is down; going on only makes doubts
+_REFUSED_IN_A_ROW = 5  # then our key is at fault (rules/delivery/lane decides further)
+_FAILED_IN_A_ROW = 20  # then the service is down; more letters would end in doubt
 _MORE_TRIES = 2
-_LOOK_FOR_STOP = 0.05  # seconds between looks for the stop file
-_LONGEST_WAIT = 0.25
+_STOP_CHECK_SECONDS = 0.05
+_MAX_WAIT_SECONDS = 0.25
+_NOT_ALLOWED = "address not allowed"
 
 
 @dataclass
 class _Sender:
-    """What a process keeps from chunk to chunk: connections, keys, encoder."""
+    """Connections, keys and encoder, which a process keeps from chunk to chunk."""
 
     postbox: Postbox
     transport: Transport
     encoder: Encoder
     keys: dict[str, vapid.Key]
 
-    def serves(self, postbox: Postbox) -> bool:
-        """Return whether nothing that this was built from differs in *postbox*."""
+    def matches(self, postbox: Postbox) -> bool:
+        """Return whether all fields of *postbox* that this was made of are the same."""
         same = {name: getattr(postbox, name) for name in ("journal", "run", "stop")}
         return replace(self.postbox, allowed_hosts=postbox.allowed_hosts, **same) == postbox
 
@@ -48,29 +49,20 @@ stopping = threading.Event()  # set by a worker that was told to end
 
 
 def send(letters: Sequence[Letter], postbox: Postbox) -> list[Outcome]:
-    """
-    Send *letters*; see ``pushctl.push.send_chunk``.
-
-    Raises ConfigError when the journal can't be written and nothing of it was begun.
-    """
+    """Send *letters*; see ``pushctl.push.send_chunk``."""
     if not letters:
         return []
     with _lock:
-        journal = _journal(postbox, letters)
+        try:
+            journal = Journal(postbox.journal, postbox.run, letters)
+        except OSError as error:
+            raise _unwritable(postbox, error) from error
         try:
             with journal:
                 return _Chunk(open_sender(postbox), postbox, journal).run(letters)
         except BaseException:
-            # Requests are in flight that nobody will take the answers of.
-            close_sender()
+            close_sender()  # the answers to requests in flight would be the next chunk's
             raise
-
-
-def _journal(postbox: Postbox, letters: Sequence[Letter]) -> Journal:
-    try:
-        return Journal(postbox.journal, postbox.run, letters)
-    except OSError as error:
-        raise _unwritable(postbox, error) from error
 
 
 def _unwritable(postbox: Postbox, error: OSError) -> ConfigError:
@@ -84,7 +76,7 @@ def _unwritable(postbox: Postbox, error: OSError) -> ConfigError:
 def open_sender(postbox: Postbox) -> _Sender:
     """Return this process's connections and keys for *postbox*, made at first use."""
     global _sender
-    if _sender is not None and _sender.serves(postbox):
+    if _sender is not None and _sender.matches(postbox):
         return _sender
     close_sender()
     keys = {name: vapid.read(pem) for name, pem in postbox.keys.items()}
@@ -107,7 +99,7 @@ def wait_until_idle() -> None:
 
 @dataclass
 class _Queue:
-    """The letters of one origin that wait, and why they are held back if they are."""
+    """The waiting letters of one origin; *held*: they are not sent in this chunk."""
 
     line: Line
     waiting: deque[Letter] = field(default_factory=deque)
@@ -118,7 +110,7 @@ class _Queue:
     retry_after: Millis | None = None
 
     def room(self) -> int:
-        return 0 if self.held else min(len(self.waiting), self.line.limit - self.line.flying)
+        return 0 if self.held else min(len(self.waiting), self.line.limit - self.line.in_flight)
 
 
 class _Chunk:
@@ -129,26 +121,28 @@ class _Chunk:
         self.queues: dict[str, _Queue] = {}
         self.outcomes: list[Outcome] = []
         self.refusals: Counter[int] = Counter()  # by delivery
-        self._looked = 0.0
-        self._unwritable: OSError | None = None  # why the journal takes nothing more
+        self._stop_checked = 0.0  # monotonic
+        self._unwritable: OSError | None = None  # the error of the journal
 
     def run(self, letters: Sequence[Letter]) -> list[Outcome]:
-        self.transport.leave_the_dead()
+        self.transport.drop_dead_connections()
         for letter in letters:
-            self._sort(letter)
+            self._enqueue(letter)
         while True:
-            self._look_for_stop()
+            self._check_stop()
             started = self._start_some()
-            if not started and not self.transport.flying:
+            if not started and not self.transport.in_flight:
                 break
             self._take(self._pump())
         if self._unwritable is not None and not self.outcomes:
             raise _unwritable(self.postbox, self._unwritable)
         for queue in self.queues.values():
-            self.outcomes += [_held(letter, queue.retry_after) for letter in queue.waiting]
+            for letter in queue.waiting:
+                wait = queue.retry_after
+                self._refuse(letter, Answer.RETRY, Cause.HELD_BACK, "held back", wait)
         return self.outcomes
 
-    def _sort(self, letter: Letter) -> None:
+    def _enqueue(self, letter: Letter) -> None:
         """Put a letter into its origin's queue, or refuse it."""
         try:
             origin = endpoints.origin(letter.endpoint, self.postbox.allowed_hosts)
@@ -166,11 +160,19 @@ class _Chunk:
             queue = self.queues[origin] = _Queue(self.transport.line(origin))
         queue.waiting.append(letter)
 
-    def _refuse(self, letter: Letter, answer: Answer, cause: Cause, reason: str) -> None:
-        self.outcomes.append(Outcome(letter.delivery, answer, reason, cause=cause))
+    def _refuse(
+        self,
+        letter: Letter,
+        answer: Answer,
+        cause: Cause,
+        reason: str,
+        wait: Millis | None = None,
+    ) -> None:
+        outcome = Outcome(letter.delivery, answer, reason, retry_after=wait, cause=cause)
+        self.outcomes.append(outcome)
 
     def _start_some(self) -> int:
-        """Encrypt and start a batch from the queues that have room; return how many."""
+        """Encrypt and start a batch from the queues that have room; return its size."""
         rooms = [(queue, room) for queue in self.queues.values() if (room := queue.room()) > 0]
         if not rooms:
             return 0
@@ -189,10 +191,10 @@ class _Chunk:
             else:
                 ready.append((queue, letter, body))
         try:
-            self.journal.started([letter.delivery for _, letter, _ in ready])
+            self.journal.write_started([letter.delivery for _, letter, _ in ready])
         except OSError as error:
             self._unwritable = error
-            # Without the journal a crash could not tell what was sent: send nothing more.
+            # Without the journal nothing is known after a crash: send nothing more.
             for queue, letter, _ in ready:
                 queue.waiting.append(letter)
             self._hold_all()
@@ -206,40 +208,41 @@ class _Chunk:
         head = queue.heads.get(name)
         if head is None:
             key = self.sender.keys[letter.key_id]
-            authorization = vapid.header(queue.line.origin, key, self.postbox.contact, self.now)
-            head = queue.heads[name] = headers(authorization, letter, queue.line.host)
+            authorization = vapid.make_header(
+                queue.line.origin, key, self.postbox.contact, self.now
+            )
+            head = queue.heads[name] = make_headers(authorization, letter, queue.line.host)
         return head
 
     def _pump(self) -> list[Reply]:
-        full = [
-            queue.line for queue in self.queues.values() if queue.waiting and not queue.held
-        ]
-        could_start = any(queue.room() > 0 for queue in self.queues.values())
+        could_start = self._has_room()
         replies = self.transport.pump(0)
         if replies or could_start:
             return replies
         # The windows are full, no answer has come, and there is nothing to do.
-        for line in full:
-            line.grow()
-        if any(queue.room() > 0 for queue in self.queues.values()):
-            return replies
-        return self.transport.pump(_LONGEST_WAIT)
+        for queue in self.queues.values():
+            if queue.waiting and not queue.held:
+                queue.line.grow()
+        return replies if self._has_room() else self.transport.pump(_MAX_WAIT_SECONDS)
+
+    def _has_room(self) -> bool:
+        return any(queue.room() > 0 for queue in self.queues.values())
 
     def _take(self, replies: list[Reply]) -> None:
-        taken = [self._outcome(reply) for reply in replies if not self._again(reply)]
+        taken = [self._decide(reply) for reply in replies if not self._retry(reply)]
         if not taken:
             return
         self.outcomes += taken
         try:
-            self.journal.answered(taken)
+            self.journal.write_answered(taken)
         except OSError:
             self._hold_all()  # as in _start_some; these still reach the caller
 
-    def _again(self, reply: Reply) -> bool:
+    def _retry(self, reply: Reply) -> bool:
         """
-        Put a letter that the service refused to look at back in the queue, twice at most.
+        Queue a letter again that the service refused to process, twice at most.
 
-        Services do that when they end a connection that has served its time.
+        Services refuse requests when they close a long-lived connection.
         """
         if not reply.refused or self.refusals[reply.letter.delivery] >= _MORE_TRIES:
             return False
@@ -247,17 +250,17 @@ class _Chunk:
         self.queues[reply.origin].waiting.append(reply.letter)
         return True
 
-    def _outcome(self, reply: Reply) -> Outcome:
+    def _decide(self, reply: Reply) -> Outcome:
         queue = self.queues[reply.origin]
-        outcome = outcome_of(reply, queue.line.host, self.now)
+        outcome = _make_outcome(reply, queue.line.host, self.now)
         if outcome.answer is Answer.ACCEPTED:
             queue.refused = queue.failed = 0
-            return outcome
-        self._brake(queue, outcome)
+        else:
+            self._hold_if_failing(queue, outcome)
         return outcome
 
-    def _brake(self, queue: _Queue, outcome: Outcome) -> None:
-        """Hold the rest of an origin back when its answer says so."""
+    def _hold_if_failing(self, queue: _Queue, outcome: Outcome) -> None:
+        """Hold the rest of an origin after an answer that blames it or us."""
         answer = outcome.answer
         queue.refused = queue.refused + 1 if answer is Answer.REFUSED else 0
         if outcome.cause is Cause.CONNECTION_LOST_WITH_OTHERS:
@@ -268,22 +271,17 @@ class _Chunk:
         else:
             queue.failed = 0
         asked = outcome.retry_after is not None and answer is not Answer.THROTTLED_ONE
-        if (
-            asked
-            or answer is Answer.OUR_FAULT
-            or queue.refused >= _REFUSED_IN_A_ROW
-            or queue.failed >= _FAILED_IN_A_ROW
-        ):
-            queue.held = True
-            queue.retry_after = outcome.retry_after
+        failing = queue.refused >= _REFUSED_IN_A_ROW or queue.failed >= _FAILED_IN_A_ROW
+        if asked or failing or answer is Answer.OUR_FAULT:
+            queue.held, queue.retry_after = True, outcome.retry_after
 
-    def _look_for_stop(self) -> None:
+    def _check_stop(self) -> None:
         if stopping.is_set():
             self._hold_all()
         elif self.postbox.stop is not None:
             now = time.monotonic()
-            if now - self._looked > _LOOK_FOR_STOP:
-                self._looked = now
+            if now - self._stop_checked > _STOP_CHECK_SECONDS:
+                self._stop_checked = now
                 if self.postbox.stop.exists():
                     self._hold_all()
 
@@ -292,42 +290,15 @@ class _Chunk:
             queue.held = True
 
 
-def _held(letter: Letter, retry_after: Millis | None) -> Outcome:
-    return Outcome(
-        letter.delivery,
-        Answer.RETRY,
-        "held back",
-        retry_after=retry_after,
-        cause=Cause.HELD_BACK,
-    )
-
-
-def outcome_of(reply: Reply, host: str, now: Millis) -> Outcome:
-    """Return what a reply means for its letter."""
-    delivery, status = reply.letter.delivery, reply.status
+def _make_outcome(reply: Reply, host: str, now: Millis) -> Outcome:
+    delivery, status, latency = reply.letter.delivery, reply.status, reply.latency
     if 200 <= status < 300:
-        location = _location(reply.headers)
-        return Outcome(
-            delivery,
-            Answer.ACCEPTED,
-            str(status),
-            status,
-            None,
-            location,
-            reply.latency,
-        )
+        place = _find_location(reply.headers)
+        return Outcome(delivery, Answer.ACCEPTED, str(status), status, None, place, latency)
     if status:
-        verdict = answers.classify(host, status, _fields(reply.headers), reply.body, now)
-        return Outcome(
-            delivery,
-            verdict.answer,
-            verdict.reason,
-            status,
-            verdict.retry_after,
-            None,
-            reply.latency,
-            verdict.cause,
-        )
+        verdict = answers.classify(host, status, _parse_fields(reply.headers), reply.body, now)
+        answer, reason, wait = verdict.answer, verdict.reason, verdict.retry_after
+        return Outcome(delivery, answer, reason, status, wait, None, latency, verdict.cause)
     cause = reply.cause
     if reply.blocked:
         answer, cause, reason = Answer.BLOCKED, Cause.ADDRESS_NOT_ALLOWED, _NOT_ALLOWED
@@ -335,29 +306,25 @@ def outcome_of(reply: Reply, host: str, now: Millis) -> Outcome:
         answer, reason = Answer.IN_DOUBT, reply.fault
     else:
         answer, reason = Answer.RETRY, f"not sent: {reply.fault}"
-    return Outcome(delivery, answer, reason, latency=reply.latency, cause=cause)
+    return Outcome(delivery, answer, reason, latency=latency, cause=cause)
 
 
-_NOT_ALLOWED = "address not allowed"
-
-
-def _location(lines: list[bytes]) -> str | None:
+def _find_location(lines: list[bytes]) -> str | None:
     for line in lines:
         if line[:9].lower() == b"location:":
             text = line[9:].decode("latin-1").strip()
-            # One that is longer than any endpoint is nothing that can be asked back.
+            # A longer one than any endpoint can't be recalled.
             return text if len(text) <= MAX_ENDPOINT_CHARACTERS else None
     return None
 
 
-def _fields(lines: list[bytes]) -> dict[str, str]:
+def _parse_fields(lines: list[bytes]) -> dict[str, str]:
     """Return the last answer's header fields, names in lower case."""
     fields: dict[str, str] = {}
     for line in lines:
+        name, colon, value = line.decode("latin-1").partition(":")
         if line.startswith(b"HTTP/"):
             fields.clear()
-            continue
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
+        elif colon:
             fields[name.strip().lower()] = value.strip()
     return fields

@@ -1,25 +1,21 @@
 """
-Full packets: what is written while a block runs goes out together at its end.
+Full packets (TCP_CORK): all that is written while a block runs goes out at its end.
 
-libcurl writes each request by itself. Without this, a batch of them leaves in as many
-packets, which costs both ends a good part of their work.
+libcurl writes each request by itself, and each would be a packet of its own, which costs
+both ends much time.
 """
 
 import contextlib
 import socket
 from collections.abc import Iterator
 
-# macOS and the BSDs have the same under another name; elsewhere nothing is held back.
+# macOS and the BSDs have it under another name; elsewhere packets are sent at once.
 _OPTION = getattr(socket, "TCP_CORK", getattr(socket, "TCP_NOPUSH", None))
 
 
 @contextlib.contextmanager
-def corked(numbers: set[int]) -> Iterator[None]:
-    """
-    Hold back part-filled packets of the sockets with these file descriptors.
-
-    Those that are closed meanwhile are taken out of *numbers*.
-    """
+def hold_packets(numbers: set[int]) -> Iterator[None]:
+    """Hold part-filled packets back; removes closed file descriptors from *numbers*."""
     _set(numbers, 1)
     try:
         yield
@@ -36,7 +32,7 @@ def _set(numbers: set[int], on: int) -> None:
         except OSError:
             numbers.discard(number)  # closed since
             continue
-        # One that isn't TCP: the number was given to another file since.
+        # The number belongs to another file since, which is not TCP.
         with contextlib.suppress(OSError):
             borrowed.setsockopt(socket.IPPROTO_TCP, _OPTION, on)
         borrowed.detach()

@@ -1,9 +1,8 @@
 """
-Which addresses may be dialled, looked at when libcurl is about to dial them.
+Loopback targets in place of push services.
 
-The name of an allowed host says nothing about where it leads: whoever answers for it
-in the DNS could name this machine or its neighbours. So the very address that the
-socket will connect to is vetted, and there is no second look-up to differ.
+Addresses are checked when libcurl connects (``transport``): the DNS of an allowed host could
+name this machine or its neighbours, and a second look-up could differ from the first.
 """
 
 import ipaddress
@@ -22,23 +21,20 @@ class Target:
 
     @property
     def text(self) -> str:
-        return (
-            f"[{self.address}]:{self.port}"
-            if ":" in self.address
-            else (f"{self.address}:{self.port}")
-        )
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port}"
 
 
-def targets(loopback: Mapping[str, str]) -> dict[str, Target]:
+def parse_targets(loopback: Mapping[str, str]) -> dict[str, Target]:
     """
     Return the targets of push.loopback.hosts by "name" or "name:port".
 
     Raises ConfigError for a target that is not on this machine's loopback interface.
     """
-    return {name: _target(name, text) for name, text in loopback.items()}
+    return {name: _parse_target(name, text) for name, text in loopback.items()}
 
 
-def _target(name: str, text: str) -> Target:
+def _parse_target(name: str, text: str) -> Target:
     host, _, port = text.rpartition(":")
     try:
         address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))

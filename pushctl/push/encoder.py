@@ -1,15 +1,14 @@
 """
-Encryption of messages (RFC 8291) by the fastest encoder that proves itself.
+Encryption of messages (RFC 8291) by the fastest encoder that passes its self-test.
 
-Each process that sends, or the one that it was forked from, first encrypts to throw-away
-subscriptions and reads the result back with http_ece, which is pywebpush's own decryptor
-and shares no code with the fast encoders. One that fails is passed over, down to pywebpush
-itself.
+The test encrypts for new keys and decrypts with http_ece, pywebpush's own decryptor, which
+shares no code with the fast encoders. An encoder that fails is not used.
 """
 
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from importlib import import_module
 from typing import NamedTuple
 
 from pushctl.errors import ConfigError
@@ -21,25 +20,19 @@ Encode = Callable[[Sequence[Letter]], list[bytes | None]]
 
 
 class Encoder(NamedTuple):
-    """A proved encoder; *encode* gives None for a letter whose key is off the curve."""
+    """A tested encoder; *encode* returns None for a letter whose key is off the curve."""
 
     name: str
     why: str
     encode: Encode
 
 
-def describe(wanted: str = "auto") -> tuple[str, str]:
-    """Return the encoder that *wanted* comes to on this machine, and why."""
-    chosen = choose(wanted)
-    return chosen.name, chosen.why
-
-
 @lru_cache(maxsize=8)
 def choose(wanted: str = "auto") -> Encoder:
     """
-    Return the fastest proved encoder, or *wanted* when it can be used.
+    Return *wanted* or a slower encoder, the first that passes its self-test.
 
-    Raises ConfigError for an unknown name, or when none at all works here.
+    Raises ConfigError for an unknown name, or when no encoder works here.
     """
     if wanted != "auto" and wanted not in NAMES:
         raise ConfigError(f"push.encoder is {wanted!r}; it can be auto, {', '.join(NAMES)}")
@@ -47,7 +40,7 @@ def choose(wanted: str = "auto") -> Encoder:
     for name in NAMES if wanted == "auto" else NAMES[NAMES.index(wanted) :]:
         fault = prove(name)
         if fault is None:
-            return Encoder(name, "; ".join([*reasons, _PRAISE[name]]), _load(name))
+            return Encoder(name, "; ".join([*reasons, _DESCRIPTIONS[name]]), _load(name))
         reasons.append(f"not {name}: {fault}")
     raise ConfigError(
         f"no encoder works on this machine ({'; '.join(reasons)}). "
@@ -55,7 +48,7 @@ def choose(wanted: str = "auto") -> Encoder:
     )
 
 
-_PRAISE = {
+_DESCRIPTIONS = {
     "turbo": "eight key agreements at once with AVX512-IFMA",
     "direct": "the cryptography package",
     "pywebpush": "the reference",
@@ -63,32 +56,23 @@ _PRAISE = {
 
 
 def prove(name: str) -> str | None:
-    """Return why the encoder *name* can't be trusted here, or None when it can."""
+    """Return why the encoder *name* fails its self-test, or None when it passes."""
     from pushctl.push.encoders.turbo import Unavailable
 
     try:
         return _self_test(_load(name))
     except Unavailable as error:
         return str(error)
-    # Whatever a broken native library raises, messages must still go out by another
-    # encoder, and the reason be read.
+    # A broken native library may raise anything: another encoder must take over.
     except Exception as error:
         return f"its self-test failed with {type(error).__name__}: {error}"
 
 
 def _load(name: str) -> Encode:
     # Imported at need: the reference costs a fifth of a second.
-    if name == "turbo":
-        from pushctl.push.encoders import turbo
-
-        return turbo.encode
-    if name == "direct":
-        from pushctl.push.encoders import direct
-
-        return direct.encode
-    from pushctl.push.encoders import reference
-
-    return reference.encode
+    module = "reference" if name == "pywebpush" else name
+    encode: Encode = import_module(f"pushctl.push.encoders.{module}").encode
+    return encode
 
 
 def _self_test(encode: Encode) -> str | None:
@@ -96,7 +80,7 @@ def _self_test(encode: Encode) -> str | None:
     from cryptography.hazmat.primitives.asymmetric import ec
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    # Nine letters: one more than turbo's lanes, so that a part batch is proved too.
+    # Nine letters: one more than turbo's lanes, to test a part batch too.
     browsers = [ec.generate_private_key(ec.SECP256R1()) for _ in range(9)]
     letters = [
         Letter(

@@ -1,10 +1,9 @@
 """
-What a sending process has started and heard, kept past its death.
+The journal of started and answered letters, which outlives the sending process.
 
-One file a chunk: ``<run>-<first delivery>-<random>.journal``, held under an exclusive
-flock by the process that writes it. Written with plain ``os.write``: it must outlive
-the process. A power loss may take its last records; telling that apart is the affair
-of who reads it back (jobs/delivery/recovery).
+One file a chunk: ``<run>-<first delivery>-<random>.journal``, under an exclusive flock of
+the process that writes it. Not synced: a power loss may take its last records, for which
+the reader must allow (jobs/delivery/recovery).
 """
 
 import fcntl
@@ -23,8 +22,8 @@ from pushctl.rules.delivery.known_reasons import cause_of
 
 _STARTED = struct.Struct("<BQ")
 # delivery, answer, status (0: none), retry after (-1: none), latency, and the lengths
-# of reason and location (65535: none). Cause and NUL stand before the reason, but in
-# records of the second kind, which earlier versions wrote.
+# of reason and location (65535: none). Cause and NUL precede the reason, except in records
+# of the second kind, which earlier versions wrote.
 _ANSWERED = struct.Struct("<BQBHqIHH")
 _IS_STARTED, _IS_WITHOUT_CAUSE, _IS_ANSWERED = 1, 2, 3
 _NONE = 0xFFFF
@@ -36,10 +35,9 @@ _NUMBERS = {answer: number for number, answer in enumerate(_ANSWERS)}
 @dataclass(frozen=True)
 class Recovered:
     """
-    What the journals of a dead run tell, by delivery.
+    The content of the journals of a dead run, by delivery.
 
-    A claimed delivery that is in neither was never started, as long as the machine
-    has not been restarted since.
+    A claimed delivery in neither was never started, unless the machine has restarted since.
     """
 
     outcomes: dict[int, Outcome]
@@ -63,12 +61,12 @@ class Journal:
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._end = 0  # of the last whole record
 
-    def started(self, deliveries: Iterable[int]) -> None:
-        """Write down that these are about to be sent; OSError when that can't be done."""
+    def write_started(self, deliveries: Iterable[int]) -> None:
+        """Record that these are about to be sent; raises OSError."""
         pack = _STARTED.pack
         self._write(b"".join([pack(_IS_STARTED, delivery) for delivery in deliveries]))
 
-    def answered(self, outcomes: Iterable[Outcome]) -> None:
+    def write_answered(self, outcomes: Iterable[Outcome]) -> None:
         self._write(b"".join([_pack(outcome) for outcome in outcomes]))
 
     def _write(self, records: bytes) -> None:
@@ -76,7 +74,7 @@ class Journal:
         try:
             durable.write_all(self._file, records)
         except OSError:
-            # Half a record would garble whatever is written behind it.
+            # Half a record would garble the next one.
             with suppress(OSError):
                 os.ftruncate(self._file, self._end)
             raise
@@ -106,7 +104,7 @@ def _pack(outcome: Outcome) -> bytes:
 
 
 def read(records: bytes) -> Iterator[int | Outcome]:
-    """Yield what a journal holds: a started delivery's number, or an Outcome."""
+    """Yield a journal's records: a started delivery's number, or an Outcome."""
     at = 0
     while at < len(records):
         kind = records[at]
@@ -116,7 +114,7 @@ def read(records: bytes) -> Iterator[int | Outcome]:
             continue
         known = kind in (_IS_ANSWERED, _IS_WITHOUT_CAUSE)
         if not known or at + _ANSWERED.size > len(records):
-            return  # torn by a full disk: what is missing stays started, so in doubt
+            return  # torn by a full disk: the missing ones stay started, so in doubt
         _, delivery, answer, status, wait, latency, reason, location = _ANSWERED.unpack_from(
             records, at
         )
@@ -130,30 +128,24 @@ def read(records: bytes) -> Iterator[int | Outcome]:
         cause = Cause(before) if before in _CAUSES else Cause.OTHER if before else None
         if kind == _IS_WITHOUT_CAUSE and _ANSWERS[answer] is not Answer.ACCEPTED:
             cause = cause_of(why)
+        retry_after = None if wait < 0 else wait
+        stored = None if location == _NONE else place
         yield Outcome(
-            delivery,
-            _ANSWERS[answer],
-            why,
-            status or None,
-            None if wait < 0 else wait,
-            None if location == _NONE else place,
-            latency,
-            cause,
+            delivery, _ANSWERS[answer], why, status or None, retry_after, stored, latency, cause
         )
         at = end
 
 
 def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:
     """
-    Read back the journals of *run*, whose lock the caller holds.
+    Read the journals of *run*, whose lock the caller holds.
 
-    Waits up to *wait* seconds for workers of a dead parent to end; raises BusyError
-    when one is still there after that.
+    Waits up to *wait* seconds for workers of a dead parent to end; then raises BusyError.
     """
     deadline = time.monotonic() + wait
     outcomes: dict[int, Outcome] = {}
     started: set[int] = set()
-    files = tuple(sorted(left(folder, run)))
+    files = tuple(sorted(find_files(folder, run)))
     for file in files:
         for record in read(_read_once_free(file, deadline)):
             if isinstance(record, Outcome):
@@ -163,23 +155,19 @@ def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:
     return Recovered(outcomes, started - outcomes.keys(), files)
 
 
-def left(folder: Path, run: str) -> list[Path]:
-    """Return the journals of *run* that are there, in no order."""
-    name = f"{run}-"
+def find_files(folder: Path, run: str) -> list[Path]:
+    """Return the journals of *run*, in no order."""
     if not folder.is_dir():
         return []
-    # A glob takes five times as long, and Python keeps what it makes of each pattern.
+    # A glob takes five times as long, and Python caches each pattern.
     with os.scandir(folder) as files:
-        return [
-            Path(file)
-            for file in files
-            if file.name.startswith(name) and file.name.endswith(".journal")
-        ]
+        names = [file.name for file in files if file.name.startswith(f"{run}-")]
+    return [folder / name for name in names if name.endswith(".journal")]
 
 
 def discard(folder: Path, run: str, letters: Sequence[Letter]) -> None:
     """Remove the journal of the chunk *letters*; call it after its outcomes are committed."""
-    for file in left(folder, f"{run}-{letters[0].delivery}"):
+    for file in find_files(folder, f"{run}-{letters[0].delivery}"):
         file.unlink(missing_ok=True)
 
 

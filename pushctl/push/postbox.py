@@ -1,4 +1,4 @@
-"""What a sending process has to know: one frozen value that travels with each chunk."""
+"""The settings of a sending process: one frozen value that is pickled with each chunk."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +8,10 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Postbox:
     """
-    Keys, limits and places for sending; picklable, and equal for all chunks of a run.
+    Keys, limits and paths for sending; picklable, and equal for all chunks of a run.
 
-    *run* names the campaign in the names of the journal files, so that a crash of one
-    run can be read back while another goes on.
+    *run* is part of the journals' names, so that those of a crashed run are read while
+    another run sends.
     """
 
     contact: str  # the VAPID sub: "mailto:..." or "https://..."

@@ -1,8 +1,7 @@
 """
-Take messages back that a push service still keeps (RFC 8030, section 7.2).
+Recall messages that a push service still stores: DELETE their Location (RFC 8030, 7.2).
 
-Only Mozilla's deletes what it stored: ``DELETE`` of a message's Location. The others
-answer with a Location too, and know no such request.
+Only Mozilla's does so; the others return a Location too and refuse the request.
 """
 
 from collections import deque
@@ -19,8 +18,8 @@ from pushctl.rules.delivery import answers, endpoints
 _HEAD = ("Accept-Encoding: identity", "Content-Type:", "Expect:")
 
 
-def possible(location: str, postbox: Postbox) -> bool:
-    """Say whether the message stored at *location* can be asked back."""
+def can_recall(location: str, postbox: Postbox) -> bool:
+    """Return whether the message stored at *location* can be recalled."""
     try:
         origin = endpoints.origin(location, postbox.allowed_hosts)
     except InputError:
@@ -32,15 +31,15 @@ def recall(messages: Iterable[tuple[int, str]], postbox: Postbox) -> Iterator[tu
     """
     Delete stored messages, (delivery, location) each; yield (delivery, status).
 
-    2xx: it was deleted; 404: it was fetched or has expired; 0: no answer came. Locations
-    that aren't ``possible`` are left out.
+    2xx: it was deleted; 404: it was fetched or has expired; 0: no answer came. Messages
+    that can't be recalled are left out.
     """
     transport = Transport(postbox)
     transport.options.append((pycurl.CUSTOMREQUEST, "DELETE"))
-    waiting = deque(it for it in messages if possible(it[1], postbox))
+    waiting = deque(it for it in messages if can_recall(it[1], postbox))
     try:
-        while waiting or transport.flying:
-            while waiting and transport.flying < 100:
+        while waiting or transport.in_flight:
+            while waiting and transport.in_flight < 100:
                 delivery, location = waiting.popleft()
                 letter = Letter(delivery, location, b"", b"", "", b"", 0, "", None)
                 line = transport.line(endpoints.origin(location, postbox.allowed_hosts))

@@ -1,4 +1,4 @@
-"""What every request to a push service carries: libcurl's options and its header lines."""
+"""The options for libcurl and the header lines of requests to push services."""
 
 from typing import Any
 
@@ -7,23 +7,23 @@ import pycurl
 from pushctl import __version__
 from pushctl.model import Letter
 
-_LEAST_BUFFER = 16_384  # bytes; the least that libcurl takes
-_FIRST_WINDOW = 65_536  # bytes; what libcurl begins an HTTP/2 stream with
+_MIN_BUFFER = 16_384  # bytes, of libcurl
+_FIRST_WINDOW = 65_536  # bytes, of an HTTP/2 stream in libcurl
 _CONNECT_SECONDS = 10.0
 
 
-def options(timeout: float, proxy: str | None, ca: str | None) -> list[tuple[int, Any]]:
+def make_options(timeout: float, proxy: str | None, ca: str | None) -> list[tuple[int, Any]]:
     """
-    Return what is the same for all requests, as (option, value).
+    Return the options of all requests as (option, value).
 
-    *timeout* in seconds, for a request as a whole; *ca* a file, None for libcurl's own.
+    *timeout* in seconds for a whole request; *ca* a file, None for libcurl's own.
     """
     made: list[tuple[int, Any]] = [
         (pycurl.PROTOCOLS, pycurl.PROTO_HTTPS),
         (pycurl.POST, 1),
         (pycurl.PATH_AS_IS, 1),
-        # Each handle keeps one, and no body is larger than a quarter of this.
-        (pycurl.UPLOAD_BUFFERSIZE, _LEAST_BUFFER),
+        # Of each handle; no body is larger than a quarter of it.
+        (pycurl.UPLOAD_BUFFERSIZE, _MIN_BUFFER),
         (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS),
         # No answer is longer than a stream's first window; without a limit libcurl would
         # widen it for each, in a packet of its own.
@@ -45,8 +45,8 @@ def options(timeout: float, proxy: str | None, ca: str | None) -> list[tuple[int
     return made
 
 
-def headers(authorization: str, letter: Letter, host: str) -> list[str]:
-    """Return a request's header lines; they depend on nothing but what is named here."""
+def make_headers(authorization: str, letter: Letter, host: str) -> list[str]:
+    """Return a request's header lines, which depend on the arguments alone."""
     lines = [
         f"Authorization: {authorization}",
         f"TTL: {letter.ttl}",
@@ -60,6 +60,6 @@ def headers(authorization: str, letter: Letter, host: str) -> list[str]:
     if letter.topic is not None:
         lines.append(f"Topic: {letter.topic}")
     if host.endswith(".notify.windows.com"):
-        # Refused with 400 when it doesn't fit the TTL.
+        # WNS refuses with 400 a policy that doesn't fit the TTL.
         lines.append(f"X-WNS-Cache-Policy: {'cache' if letter.ttl > 0 else 'no-cache'}")
     return lines

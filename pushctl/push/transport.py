@@ -1,12 +1,11 @@
 """
 Requests to push services over HTTP/2, many at once, by libcurl in one thread.
 
-What makes it fit to send nothing twice: a request's body is read from us once and can't
-be rewound. libcurl repeats a request by itself when a kept connection turns out dead
-or a stream was refused; for a body that it has already read it has to fail instead. And
-a request whose body was never read can't have been carried out.
+libcurl repeats a request when a kept connection turns out dead or a stream was refused. So
+that nothing is sent twice, a body can be read once and not be rewound: after it was read a
+repetition fails. A request whose body was never read can't have been processed.
 
-tests/push/test_transport.py holds a real server against each of these claims.
+tests/push/test_transport.py checks this against a real server.
 """
 
 import io
@@ -21,7 +20,7 @@ import pycurl
 from pushctl import authorities
 from pushctl.model import Cause, Letter, Millis
 from pushctl.push import dial, request
-from pushctl.push.cork import corked
+from pushctl.push.cork import hold_packets
 from pushctl.push.postbox import Postbox
 from pushctl.rules.limits import MAX_ANSWER_BYTES
 from pushctl.rules.web import addresses
@@ -29,12 +28,11 @@ from pushctl.rules.web import addresses
 STREAMS = 100  # on one connection; what servers commonly allow
 _CONNECTIONS = 64  # to all hosts together; reached only where HTTP/2 is not spoken
 
-# What libcurl says first, and only, when it wanted to repeat a request that the service
-# refused to look at (REFUSED_STREAM, or GOAWAY naming an earlier stream: RFC 9113,
-# 8.7). Where the connection died instead, the first word is the socket's or TLS's.
-# Older ones say something else; there a refused request is in doubt.
+# libcurl's error when it would repeat a request that the service refused to process
+# (REFUSED_STREAM, or GOAWAY naming an earlier stream: RFC 9113, 8.7). Where the connection
+# died, the error is the socket's or TLS's. With an older libcurl a refused request is in doubt.
 _REFUSED = "necessary data rewind was not possible"
-_TELLS_REFUSED = pycurl.version_info()[2] >= 0x081300
+_REPORTS_REFUSED = pycurl.version_info()[2] >= 0x081300
 
 _STREAM = 92  # CURLE_HTTP2_STREAM: not the connection, this request alone
 
@@ -50,37 +48,23 @@ _COULD_NOT = {
 
 
 class Reply(NamedTuple):
-    """What came of one request, in the wire's own words."""
+    """The end of one request: an answer, or the reason why there is none."""
 
     letter: Letter
     origin: str
     status: int  # 0: no answer
     headers: list[bytes]  # raw lines of all answers, the informational ones too
     body: bytes  # at most 4 KiB
-    written: bool  # whether the service may have got the request whole
-    blocked: bool  # every address was one that may not be dialled
-    refused: bool  # the service said that it has not looked at it
+    written: bool  # whether the service may have received the whole request
+    blocked: bool  # no address of the host may be dialled
+    refused: bool  # the service has not processed it
     fault: str  # why there is no answer: "timeout", "connection lost"
     latency: Millis
-    cause: Cause | None  # the same for the program; None: there is one
+    cause: Cause | None  # of *fault*
 
 
-class Flight:
-    """A libcurl handle with its options set once for an origin, used again and again."""
-
-    __slots__ = (
-        "began",
-        "blocked",
-        "body",
-        "curl",
-        "dialled",
-        "head",
-        "headers",
-        "letter",
-        "line",
-        "size",
-        "upload",
-    )
+class Transfer:
+    """A libcurl handle with the options of an origin; it is used again and again."""
 
     def __init__(self, line: "Line") -> None:
         self.line = line
@@ -96,30 +80,29 @@ class Flight:
         line.prepare(self)
 
     def take(self, data: bytes) -> int:
-        """Keep the first 4 KiB of an answer's body; then have libcurl hang up."""
+        """Keep the first 4 KiB of an answer's body; then have libcurl close the connection."""
         self.body += data[: MAX_ANSWER_BYTES - len(self.body)]
         return len(data) if len(self.body) < MAX_ANSWER_BYTES else 0
 
     def open(self, purpose: int, address: Any) -> Any:
-        """Vet the address that libcurl is about to dial; make its socket or refuse."""
+        """Return a socket for the address that libcurl is about to dial, if it may."""
         if not self.line.may_dial(address.addr[0], address.addr[1]):
             self.blocked = True
             return pycurl.SOCKET_BAD
         try:
             made = socket.socket(address.family, address.socktype, address.protocol)
         except OSError:
-            return pycurl.SOCKET_BAD  # no handle is left: as good as unreachable
+            return pycurl.SOCKET_BAD  # no file descriptor is left
         self.dialled = True
         return made
 
-    def opened(self, number: int, purpose: int) -> int:
-        """Take note of the socket that libcurl connects."""
+    def note_socket(self, number: int, purpose: int) -> int:
         self.line.transport.sockets.add(number)
         return int(pycurl.SOCKOPT_OK)
 
 
 class Line:
-    """All requests to one origin: idle handles, and how many may be in flight."""
+    """The handles of one origin, and how many of them may be in flight."""
 
     def __init__(self, origin: str, transport: "Transport") -> None:
         self.origin = origin
@@ -128,13 +111,13 @@ class Line:
         self._port = int(port or 443)
         self.transport = transport
         self._target = transport.targets.get(name) or transport.targets.get(self.host)
-        self.idle: list[Flight] = []
-        self.flying = 0
+        self.idle: list[Transfer] = []
+        self.in_flight = 0
         self.limit = min(STREAMS, transport.window)
         self.answered = 0  # since the window last grew
         self._most = transport.window
         self.protocols: set[int] = set()  # HTTP versions of its answers, as libcurl counts
-        self.served = False  # whether anything was answered since a connection was lost
+        self.served = False  # whether there was an answer since a connection was lost
         self._lost_at = 0.0
         self._forgives = False
 
@@ -142,63 +125,62 @@ class Line:
         if self._target is not None:
             return (address, port) == (self._target.address, self._target.port)
         if self.transport.proxy:
-            return True  # the operator's own; who is behind it, it has to vet
+            return True  # the operator's own proxy has to check addresses
         return port == self._port and addresses.is_public(address)
 
-    def prepare(self, flight: Flight) -> None:
-        """Set what is the same for every request to this origin."""
-        set_option = flight.curl.setopt
+    def prepare(self, transfer: Transfer) -> None:
+        """Set the options of all requests to this origin."""
+        set_option = transfer.curl.setopt
         for option, value in self.transport.options:
             set_option(option, value)
-        set_option(pycurl.WRITEFUNCTION, flight.take)
-        set_option(pycurl.HEADERFUNCTION, flight.headers.append)
-        set_option(pycurl.OPENSOCKETFUNCTION, flight.open)
-        set_option(pycurl.SOCKOPTFUNCTION, flight.opened)
+        set_option(pycurl.WRITEFUNCTION, transfer.take)
+        set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
+        set_option(pycurl.OPENSOCKETFUNCTION, transfer.open)
+        set_option(pycurl.SOCKOPTFUNCTION, transfer.note_socket)
         if self._target is not None:
-            self_port = f"{self.host}:{self._port}"
-            set_option(pycurl.CONNECT_TO, [f"{self_port}:{self._target.text}"])
+            set_option(pycurl.CONNECT_TO, [f"{self.host}:{self._port}:{self._target.text}"])
             if self.transport.loopback_ca is not None:
                 set_option(pycurl.CAINFO, str(self.transport.loopback_ca))
 
-    def lost_too(self, began: float, now: float) -> bool:
+    def is_same_loss(self, began: float, now: float) -> bool:
         """
-        Say whether a request that began at *began* was lost with one that is counted.
+        Return whether a lost request that began at *began* belongs to a loss counted before.
 
-        What flew when a connection died is one failure of a service that had answered;
-        when the next dies too before any answer, each request is.
+        All requests of a lost connection are one failure of a service that had answered.
+        When the next connection is lost before any answer, each request is a failure.
         """
         if began < self._lost_at and self._forgives:
             return True
         self._forgives, self.served, self._lost_at = self.served, False, now
         return False
 
-    def speaks(self, protocol: int) -> None:
-        """Take note of the HTTP version of an answer."""
+    def note_protocol(self, protocol: int) -> None:
+        """Note the HTTP version of an answer."""
         if protocol not in self.protocols:
             self.protocols.add(protocol)
             if protocol != pycurl.CURL_HTTP_VERSION_2_0:
                 self._most = min(self._most, _CONNECTIONS)  # one request on each
                 self.limit = min(self.limit, self._most)
 
-    def tells_refused(self, curl: pycurl.Curl) -> bool:
+    def reports_refused(self, curl: pycurl.Curl) -> bool:
         """
-        Say whether libcurl's word for it is enough that *curl*'s request was refused.
+        Return whether the error _REFUSED means that *curl*'s request was refused.
 
-        Over HTTP/1.1 the same words come when a kept connection was closed in good
-        order; so every answer from this origin must have been HTTP/2.
+        Over HTTP/1.1 it also means that a kept connection was closed in good order; so
+        every answer from this origin must have been HTTP/2.
         """
         return (
-            _TELLS_REFUSED
+            _REPORTS_REFUSED
             and self.protocols == {pycurl.CURL_HTTP_VERSION_2_0}
             and curl.getinfo(pycurl.OS_ERRNO) == 0
         )
 
     def grow(self) -> None:
         """
-        Let more fly: the window was full and this process had nothing to do.
+        Widen the window, which was full while this process had nothing to do.
 
-        Half as much again for each windowful of answers: what flies has to reach
-        rate times latency, and 50 ms away that is a thousand.
+        By half for each windowful of answers: it has to reach rate times latency, which
+        is a thousand at 50 ms.
         """
         if 2 * self.answered < self.limit:
             return
@@ -206,31 +188,33 @@ class Line:
         self.limit = min(self.limit + self.limit // 2 + 1, self._most)
 
     def shrink(self) -> None:
-        """Let fewer fly: the service is in trouble."""
+        """Halve the window, after a failure of the service."""
         self.limit = max(self.limit // 2, 8)
 
 
 class Transport:
-    """The connections of this process; requests go in with ``start``, come out of ``pump``."""
+    """The connections of this process: ``start`` takes requests, ``pump`` returns replies."""
 
     def __init__(self, postbox: Postbox) -> None:
         self.window, self.proxy = max(1, postbox.window), postbox.proxy
-        self.targets = dial.targets(postbox.loopback)
+        self.targets = dial.parse_targets(postbox.loopback)
         self.loopback_ca = postbox.loopback_ca
-        self.options = request.options(postbox.timeout, postbox.proxy, authorities.find_file())
+        self.options = request.make_options(
+            postbox.timeout, postbox.proxy, authorities.find_file()
+        )
         self.lines: dict[str, Line] = {}
-        self.flying = 0
-        self._flights: dict[int, Flight] = {}
+        self.in_flight = 0
+        self._transfers: dict[int, Transfer] = {}
         self.sockets: set[int] = set()  # file descriptors of connections, some closed
-        self._unwritten = False  # whether a request was handed over since libcurl ran
-        self._multi = _multi()
+        self._unwritten = False  # whether a request was started since libcurl last ran
+        self._multi = _make_multi()
 
-    def leave_the_dead(self) -> None:
+    def drop_dead_connections(self) -> None:
         """
-        Drop all connections when one has been closed by its peer while nothing flew.
+        Drop all connections when a peer has closed one; call it with nothing in flight.
 
-        libcurl looks for that itself, but at most once a second; a batch given to a
-        dead connection before that would be in doubt for no reason.
+        libcurl checks that at most once a second; a batch on a dead connection would be in
+        doubt without need.
         """
         poll = select.poll()
         for number in self.sockets:
@@ -239,7 +223,7 @@ class Transport:
         self.sockets -= {number for number, event in events.items() if event & select.POLLNVAL}
         if self.sockets & events.keys():
             self._multi.close()
-            self._multi = _multi()
+            self._multi = _make_multi()
             self.sockets.clear()
 
     def line(self, origin: str) -> Line:
@@ -250,25 +234,25 @@ class Transport:
 
     def start(self, line: Line, letter: Letter, head: Sequence[str], body: bytes) -> None:
         """Hand one request to libcurl; nothing is written before the next ``pump``."""
-        flight = line.idle.pop() if line.idle else Flight(line)
-        set_option = flight.curl.setopt
+        transfer = line.idle.pop() if line.idle else Transfer(line)
+        set_option = transfer.curl.setopt
         set_option(pycurl.URL, letter.endpoint)
-        if flight.head is not head:
+        if transfer.head is not head:
             set_option(pycurl.HTTPHEADER, head)
-            flight.head = head
-        if flight.size != len(body):
+            transfer.head = head
+        if transfer.size != len(body):
             set_option(pycurl.POSTFIELDSIZE, len(body))
-            flight.size = len(body)
-        flight.letter = letter
-        flight.upload = io.BytesIO(body)
-        flight.blocked = flight.dialled = False
-        set_option(pycurl.READFUNCTION, flight.upload.read)
-        flight.began = time.perf_counter()
-        self._flights[id(flight.curl)] = flight
-        self._multi.add_handle(flight.curl)
+            transfer.size = len(body)
+        transfer.letter = letter
+        transfer.upload = io.BytesIO(body)
+        transfer.blocked = transfer.dialled = False
+        set_option(pycurl.READFUNCTION, transfer.upload.read)
+        transfer.began = time.perf_counter()
+        self._transfers[id(transfer.curl)] = transfer
+        self._multi.add_handle(transfer.curl)
         self._unwritten = True
-        line.flying += 1
-        self.flying += 1
+        line.in_flight += 1
+        self.in_flight += 1
 
     def pump(self, wait: float) -> list[Reply]:
         """
@@ -283,22 +267,22 @@ class Transport:
         return replies
 
     def close(self) -> None:
-        """Hang up; what is in flight gets no answer."""
-        for flight in self._flights.values():
-            self._multi.remove_handle(flight.curl)
-            flight.curl.close()
-        self._flights.clear()
+        """Close all connections; requests in flight get no answer."""
+        for transfer in self._transfers.values():
+            self._multi.remove_handle(transfer.curl)
+            transfer.curl.close()
+        self._transfers.clear()
         self._multi.close()
-        # At once, not when Python gets round to it: a handle holds some kilobytes in C.
+        # Not left to the garbage collector: a handle holds some kilobytes in C.
         for line in self.lines.values():
-            for flight in line.idle:
-                flight.curl.close()
+            for transfer in line.idle:
+                transfer.curl.close()
         self.lines.clear()
 
     def _perform(self) -> list[Reply]:
         if self._unwritten:
             self._unwritten = False
-            with corked(self.sockets):
+            with hold_packets(self.sockets):
                 self._multi.perform()
         else:
             self._multi.perform()
@@ -308,55 +292,54 @@ class Transport:
             remaining, done, failed = self._multi.info_read()
             ended = time.perf_counter()
             for curl in done:
-                replies.append(self._land(curl, 0, "", ended))
+                replies.append(self._finish(curl, 0, "", ended))
             for curl, code, message in failed:
-                replies.append(self._land(curl, code, message, ended))
+                replies.append(self._finish(curl, code, message, ended))
         return replies
 
-    def _land(self, curl: pycurl.Curl, code: int, message: str, ended: float) -> Reply:
-        flight = self._flights.pop(id(curl))
-        line = flight.line
+    def _finish(self, curl: pycurl.Curl, code: int, message: str, ended: float) -> Reply:
+        transfer = self._transfers.pop(id(curl))
+        line = transfer.line
         self._multi.remove_handle(curl)
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         if status:
             line.answered += 1
-            line.speaks(curl.getinfo(pycurl.INFO_HTTP_VERSION))
-        line.flying -= 1
-        self.flying -= 1
-        line.idle.append(flight)
-        refused = message == _REFUSED and line.tells_refused(curl)
-        written = flight.upload.tell() > 0 and not refused
-        # An idle handle may wait for long: it mustn't hold a hostile answer's headers.
-        headers, body = flight.headers[:], flight.body
-        flight.headers.clear()
-        flight.body = b""
+            line.note_protocol(curl.getinfo(pycurl.INFO_HTTP_VERSION))
+        line.in_flight -= 1
+        self.in_flight -= 1
+        line.idle.append(transfer)
+        refused = message == _REFUSED and line.reports_refused(curl)
+        written = transfer.upload.tell() > 0 and not refused
+        # An idle handle may live for long: it mustn't hold a hostile answer's headers.
+        headers, body = transfer.headers[:], transfer.body
+        transfer.headers.clear()
+        transfer.body = b""
         fault, cause = "", None
         if not code:
             line.served = True
         elif refused:
             fault, cause = "refused by the service", Cause.REQUEST_REFUSED
         else:
-            fault, cause = _fault(code, written)
+            fault, cause = _describe_fault(code, written)
             lost = cause is Cause.CONNECTION_LOST and code != _STREAM
-            if lost and line.lost_too(flight.began, ended):
+            if lost and line.is_same_loss(transfer.began, ended):
                 fault, cause = "connection lost with others", Cause.CONNECTION_LOST_WITH_OTHERS
         return Reply(
-            flight.letter,
+            transfer.letter,
             line.origin,
-            # An informational answer is none.
-            status if status >= 200 else 0,
+            status if status >= 200 else 0,  # an informational answer is none
             headers,
             body,
             written,
-            flight.blocked and not flight.dialled,
+            transfer.blocked and not transfer.dialled,
             refused,
             fault,
-            int((ended - flight.began) * 1000),
+            int((ended - transfer.began) * 1000),
             cause,
         )
 
 
-def _multi() -> pycurl.CurlMulti:
+def _make_multi() -> pycurl.CurlMulti:
     multi = pycurl.CurlMulti()
     multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
     multi.setopt(pycurl.M_MAX_CONCURRENT_STREAMS, STREAMS)
@@ -365,7 +348,7 @@ def _multi() -> pycurl.CurlMulti:
     return multi
 
 
-def _fault(code: int, written: bool) -> tuple[str, Cause]:
+def _describe_fault(code: int, written: bool) -> tuple[str, Cause]:
     if not written:
         return _COULD_NOT.get(code, f"curl {code}"), Cause.NO_CONNECTION
     if code == pycurl.E_OPERATION_TIMEDOUT:

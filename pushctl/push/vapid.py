@@ -1,4 +1,4 @@
-"""Who we are to the push services (RFC 8292): keys, their folder, the header."""
+"""VAPID (RFC 8292): keys, their folder, the header of requests."""
 
 import re
 import time
@@ -21,8 +21,8 @@ from pushctl.model import Millis
 from pushctl.rules import tokens, units
 from pushctl.rules.web import keys
 
-# Twelve hours survive a clock that is up to twelve hours wrong either way; services
-# refuse more than 24 (RFC 8292, section 2). Renewed when half of it is gone.
+# Valid while the clock is up to twelve hours wrong either way; services refuse more than
+# 24 (RFC 8292, section 2). Renewed after half of it.
 _LIFE: Millis = 12 * units.HOUR
 _CLOCK_JUMP: Millis = 5 * units.MINUTE
 
@@ -44,7 +44,7 @@ def create() -> bytes:
 
 
 def read(pem: bytes, file: Path | None = None) -> Key:
-    """Return the Key in *pem*; ConfigError when it is none on P-256."""
+    """Return the Key in *pem*; raises ConfigError unless it is one on P-256."""
     place = file or "the VAPID key"
     try:
         private = load_pem_private_key(pem, password=None)
@@ -65,11 +65,11 @@ def load(folder: Path) -> Mapping[str, Key]:
     """
     Return the keys of *folder* (vapid-<key id>.pem), newest first, by key id.
 
-    Raises ConfigError when one can be read by others, or is not what its name says, OSError
-    where they can't be read.
+    Raises ConfigError when other users can read one, or its name is another key's; OSError
+    when they can't be read.
     """
     found: list[tuple[int, Key]] = []
-    # Not a glob, which finds nothing and says nothing where it may not look.
+    # Not a glob, which ignores folders that may not be read.
     files = list(folder.iterdir()) if folder.is_dir() else []
     for file in sorted(one for one in files if one.match("vapid-*.pem")):
         status = file.stat()
@@ -86,8 +86,8 @@ def load(folder: Path) -> Mapping[str, Key]:
     return {key.id: key for _, key in found}
 
 
-def need(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
-    """Return the keys as ``load`` does; ConfigError with *remedy* when there is none."""
+def load_required(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
+    """Return the keys as ``load`` does; raises ConfigError with *remedy* without one."""
     if found := load(folder):
         return found
     remedy = remedy or (
@@ -97,42 +97,38 @@ def need(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
 
 
 def write(folder: Path) -> Key:
-    """
-    Make a new key and write it to *folder* (made 0700 when missing) as 0600.
-
-    Its public half stands beside it, see ``publish``.
-    """
+    """Make a key; write it (0600) and its public half to *folder* (made 0700 when missing)."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = read(create())
     file = folder / f"vapid-{key.id}.pem"
     durable.write_new(file, key.pem, 0o600)
-    publish(key, folder)
+    write_public(key, folder)
     return Key(key.id, key.public, key.pem, file)
 
 
-def publish(key: Key, folder: Path) -> Path:
-    """Write the public half into a file of its own, for a receiver without secrets."""
+def write_public(key: Key, folder: Path) -> Path:
+    """Write the public half to vapid-<key id>.pub, for a receiver without secrets."""
     file = folder / f"vapid-{key.id}.pub"
     if not file.exists():
         durable.write_new(file, f"{key.public}\n".encode(), 0o644)
     return file
 
 
-def public(folder: Path) -> str:
+def load_public(folder: Path) -> str:
     """
-    Return the public half of the newest key: what browsers subscribe with.
+    Return the public half of the newest key, which browsers subscribe with.
 
-    From vapid-<key id>.pub where there is one; no private key is read then. Raises
-    ConfigError when there is neither.
+    No private key is read where each has its vapid-<key id>.pub. Raises ConfigError when
+    there is no key.
     """
     files = sorted(folder.glob("vapid-*.pub"), key=lambda file: file.stat().st_mtime_ns)
-    pems = [file for file in folder.glob("vapid-*.pem") if not _published(file)]
-    if not files or pems:
+    pems = folder.glob("vapid-*.pem")
+    if not files or not all(file.with_suffix(".pub").exists() for file in pems):
         remedy = (
             "`pushctl init` makes the first one; a receiver on a machine of its own needs the "
             "file vapid-....pub alone."
         )
-        return next(iter(need(folder, remedy).values())).public
+        return next(iter(load_required(folder, remedy).values())).public
     text = files[-1].read_text("ascii", "replace").strip()
     try:
         name = keys.key_id(keys.server_key(text))
@@ -143,10 +139,6 @@ def public(folder: Path) -> str:
     return text
 
 
-def _published(file: Path) -> bool:
-    return file.with_suffix(".pub").exists()
-
-
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?P<host>[A-Za-z0-9.-]+)", re.ASCII)
 _WEB = re.compile(r"(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?(?:/[!-;=?-~]*)?", re.ASCII)
 _PRIVATE = (".localhost", ".local", ".invalid")
@@ -154,9 +146,9 @@ _PRIVATE = (".localhost", ".local", ".invalid")
 
 def check_contact(contact: str) -> list[str]:
     """
-    Return what push services dislike in the VAPID sub; nothing when it is right.
+    Return the faults of the VAPID sub that push services refuse.
 
-    Apple answers 403 BadJwtToken to all of these, for every message.
+    Apple answers 403 BadJwtToken to each of them, for every message.
     """
     problems = []
     if re.search(r"\s", contact):
@@ -180,39 +172,31 @@ def check_contact(contact: str) -> list[str]:
     return problems
 
 
-@dataclass(frozen=True, slots=True)
-class _Signed:
-    text: str
-    at: Millis
-    monotonic: float
+# The header, the time and the monotonic seconds at which it was signed.
+_cache: dict[tuple[str, str, str], tuple[str, Millis, float]] = {}
 
 
-_cache: dict[tuple[str, str, str], _Signed] = {}
-
-
-def header(origin: str, key: Key, contact: str, now: Millis) -> str:
+def make_header(origin: str, key: Key, contact: str, now: Millis) -> str:
     """
     Return the Authorization header for *origin* ("https://host"), valid for 12 hours.
 
-    Signed once, then kept until half its life is gone or the wall clock has moved
-    by more than five minutes against the steady one.
+    It is cached for six hours, or until the wall clock moves by more than five minutes
+    against the monotonic one.
     """
     name = (origin, key.id, contact)
     steady = time.monotonic()
-    kept = _cache.get(name)
-    if kept is not None:
-        age = now - kept.at
-        jump = abs(age - (steady - kept.monotonic) * units.SECOND)
-        if 0 <= age < _LIFE // 2 and jump <= _CLOCK_JUMP:
-            return kept.text
+    if name in _cache:
+        text, at, monotonic = _cache[name]
+        jump = abs(now - at - (steady - monotonic) * units.SECOND)
+        if 0 <= now - at < _LIFE // 2 and jump <= _CLOCK_JUMP:
+            return text
     from py_vapid import Vapid02
 
-    # A dict of its own: py_vapid's callers have sent the first origin's audience to
-    # all others by sharing one.
+    # A new dict: where callers of py_vapid shared one, all origins got the first's audience.
     claims = {"aud": origin, "exp": (now + _LIFE) // units.SECOND, "sub": contact}
     signer = Vapid02.from_pem(key.pem)
-    # It knows no web address with a path; check_contact knows better.
+    # It refuses web addresses with a path, which check_contact permits.
     signer.conf = {"no-strict": True}
-    text: str = signer.sign(claims)["Authorization"]
-    _cache[name] = _Signed(text, now, steady)
+    text = str(signer.sign(claims)["Authorization"])
+    _cache[name] = text, now, steady
     return text

@@ -1,4 +1,4 @@
-"""The pool of sending processes on this machine."""
+"""Worker processes for sending, on this machine."""
 
 import ctypes
 import fcntl
@@ -18,36 +18,35 @@ _PR_SET_PDEATHSIG = 1
 _ANCESTOR = "pushctl.push.ancestor"
 _FOR_ALL = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
-# Seconds for a parent that was told to end too to end us: it waits 15 for what flies.
-ALONE = 20.0
+# After a signal, for a parent that got it too: it waits 15 s for what is in flight.
+ALONE_SECONDS = 20.0
 
 
 def prepare() -> None:
     """
-    Start the process that workers are forked from; it loads what they need beside us.
+    Start the process that workers are forked from, which loads what they need meanwhile.
 
-    A signal for all processes of a terminal or a unit must not end it before it has learnt
-    to leave such to its parent: we would find nobody to fork from.
+    Signals are blocked until it ignores them: one for all processes would end it.
     """
     multiprocessing.get_context("forkserver").set_forkserver_preload([_ANCESTOR])
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
     try:
-        resource_tracker.ensure_running()  # it lets two of them through again
+        resource_tracker.ensure_running()  # unblocks two of them
         signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
+def start_executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
     """
     Return a started pool of *workers* processes for ``push.send_chunk``.
 
-    They die with the one that calls this, ignore Ctrl-C (the caller ends a run through
-    ``postbox.stop``) and have proved their encoder before they send. They are forked from a
-    clean process, not from this: libcurl, SQLite and threads don't survive a fork.
+    They end with this process, ignore Ctrl-C (``postbox.stop`` ends a run) and have tested
+    their encoder. They are forked from another process: libcurl, SQLite and threads don't
+    survive a fork. Raises ConfigError for targets that aren't loopback addresses.
     """
-    dial.targets(postbox.loopback)  # an error in them is told here, not in a worker's trace
+    dial.parse_targets(postbox.loopback)
     prepare()
     pool = ProcessPoolExecutor(
         max_workers=workers,
@@ -55,26 +54,20 @@ def executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
         initializer=begin,
         initargs=(os.getpid(), postbox),
     )
-    # The pool starts a process when work comes; so that all are ready when it does,
-    # each is given a little now.
+    # The pool starts a process for each task: these start all of them.
     for _ in range(workers):
-        pool.submit(_nothing)
+        pool.submit(int)
     return pool
-
-
-def _nothing() -> None:
-    """Do nothing, in a process that had to be started for it."""
 
 
 def begin(parent: int, postbox: Postbox) -> None:
     """
-    Prepare this process: die with *parent*, ignore Ctrl-C, end well on SIGTERM.
+    Prepare this process: end with *parent*, ignore Ctrl-C, end in good order on SIGTERM.
 
-    A worker that outlived a killed parent would go on sending what the next run has
-    already taken over.
+    A worker that outlived a killed parent would send letters that the next run sends too.
     """
-    _die_with_the_parent()
-    # Chunks make tuples by the thousand, and no cycles: look for those rarely.
+    _end_with_parent()
+    # Chunks make thousands of tuples and no cycles.
     gc.freeze()
     gc.set_threshold(50_000)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -86,12 +79,12 @@ def begin(parent: int, postbox: Postbox) -> None:
     chunk.open_sender(postbox)
 
 
-def _die_with_the_parent() -> None:
+def _end_with_parent() -> None:
     """
-    Have the kernel end this process when its parent, or the ancestor, dies however.
+    Have the kernel end this process when its parent or the ancestor ends.
 
-    The ancestor forked us, so it can be named to prctl. The parent holds the other end
-    of a pipe; that it was closed is told by SIGIO, which ends a process.
+    prctl does so for the ancestor, which forked us. The parent holds the other end of a
+    pipe; its closing raises SIGIO, which ends a process.
     """
     from pushctl.push import ancestor
 
@@ -102,26 +95,26 @@ def _die_with_the_parent() -> None:
     pipe = parent.sentinel
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
-    # Either may have died before we could ask to be told.
+    # Either may have ended before.
     if os.getppid() != ancestor.PID or not parent.is_alive():
         os._exit(1)
 
 
 def _wait_for_end(parent: int) -> None:
     """
-    On SIGTERM start nothing more; leave once what flies has landed, if the parent asks.
+    On SIGTERM start nothing more; end when nothing is in flight and the parent asks for it.
 
-    A service manager ends all processes of a unit at once: then the parent lives on
-    for a moment, takes our outcomes and ends the pool itself. If it doesn't, the signal was
-    for this process alone, which is of no more use: leave, and the parent starts others.
+    A service manager ends all processes of a unit at once: then the parent takes our
+    outcomes and ends the pool. If it doesn't within ALONE_SECONDS, the signal was for this
+    process alone: it ends, and the parent starts others.
     """
     from pushctl.push import chunk
 
     by = signal.sigwaitinfo({signal.SIGTERM}).si_pid
     chunk.stopping.set()
-    until = time.monotonic() + ALONE
+    until = time.monotonic() + ALONE_SECONDS
     while by != parent and (left := until - time.monotonic()) > 0:
-        told = signal.sigtimedwait({signal.SIGTERM}, left)
-        by = told.si_pid if told else by
+        received = signal.sigtimedwait({signal.SIGTERM}, left)
+        by = received.si_pid if received else by
     chunk.wait_until_idle()
     os._exit(0)

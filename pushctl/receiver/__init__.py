@@ -1,6 +1,6 @@
 """
-The web-facing door: checks what browsers send, appends it to the inbox, knows nothing else.
+The web receiver: checks the requests of browsers and appends them to the inbox.
 
-It opens no database and holds no secret; who may change what is decided when the
-inbox is drained (docs/receiver.md).
+It opens no database and holds no secret; permissions are checked when the inbox is drained
+(docs/receiver.md).
 """

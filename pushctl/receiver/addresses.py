@@ -38,11 +38,11 @@ class Proxies:
         peer = peer.removeprefix("::ffff:") if "." in peer else peer
         if not self.trusts(peer):
             return peer
-        told = b",".join(value for name, value in headers if name == _FORWARDED)
-        if not told:
+        hops = b",".join(value for name, value in headers if name == _FORWARDED)
+        if not hops:
             return peer
-        for hop in reversed(told.decode("latin-1").split(",")[-_MOST_HOPS:]):
-            address = _without_port(hop.strip())
+        for hop in reversed(hops.decode("latin-1").split(",")[-_MOST_HOPS:]):
+            address = _strip_port(hop.strip())
             try:
                 parsed = _parse(address)
             except ValueError:
@@ -54,7 +54,7 @@ class Proxies:
         return peer
 
 
-def _without_port(hop: str) -> str:
+def _strip_port(hop: str) -> str:
     """Return the address of "1.2.3.4:5678" or "[2001:db8::1]:5678", as some proxies do."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]

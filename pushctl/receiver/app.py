@@ -34,15 +34,15 @@ class Receiver:
 
     def serve_now(self, scope: Any, reply: Reply, late: bool) -> bool:
         """
-        Serve a request of the API that came whole, without a task; return whether it is one.
+        Serve a complete request of the API without a task; return False for other routes.
 
         Refuses a *late* one, which waited too long.
         """
         app = self._apps.get(scope["path"])
-        if not isinstance(app, Intake):
-            return False
-        app.serve_now(scope, reply, late)
-        return True
+        if isinstance(app, Intake):
+            app.serve_now(scope, reply, late)
+            return True
+        return False
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -72,7 +72,7 @@ def build(config: Config, public_key: str) -> Receiver:
     sites = _map_origins(config)
     apps: dict[str, App] = {
         path: Intake(path, shape, sites, committer, tally, rates, visitor)
-        for path, shape in shapes.table(config.push.allowed_hosts).items()
+        for path, shape in shapes.make_table(config.push.allowed_hosts).items()
     }
     served = scripts.prepare(config, public_key)
     first = next(iter(config.sites))
@@ -88,7 +88,7 @@ def _limit(name: str, app: App, rates: RateLimits, tally: Tally) -> App:
             rates.check(scope["client"][0], scope["headers"], None)
         except Refusal as refusal:
             tally.count_refused(name, refusal.word)
-            await refuse(send, refusal, [])
+            await refuse(send, refusal)
         else:
             await app(scope, receive, send)
 
@@ -109,7 +109,7 @@ def _make_health(committer: Committer) -> App:
 
 async def _answer_nothing(scope: Any, receive: Any, send: Any) -> None:
     nothing = Refusal(404, "nothing", "There is nothing here.", "See docs/receiver.md.")
-    await refuse(send, nothing, [])
+    await refuse(send, nothing)
 
 
 def _map_origins(config: Config) -> dict[bytes, str]:

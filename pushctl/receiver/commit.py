@@ -1,11 +1,10 @@
 """
 Group commit: records that queue while the disk is busy become durable together.
 
-One fdatasync serves a whole group, so a slow disk costs each request time but the
-receiver hardly any throughput (docs/receiver.md has the figures). A thread begins the
-next group at once, so the disk never waits for the event loop, which answers one group
-while others are written. There are two threads, each with a segment of its own, because
-two syncs at once take hardly more time than one.
+One fdatasync serves a whole group, so a slow disk costs each request time but the receiver
+hardly any throughput (docs/receiver.md has the figures). Threads write, so the disk never
+waits for the event loop. There are two, each with a segment of its own: two syncs at once
+take hardly more time than one.
 """
 
 import asyncio
@@ -20,19 +19,18 @@ from typing import NamedTuple
 
 from pushctl.inbox import InboxFullError, Writer, encode
 from pushctl.model import InboxRecord, Millis
-from pushctl.receiver.answers import Refusal, overloaded
+from pushctl.receiver.answers import Refusal, retry_later
 from pushctl.rules.limits import MIN_FREE_TO_RECEIVE_BYTES
 
 log = logging.getLogger("pushctl.receiver")
 
 WRITERS = 2
 MAX_WAITING = 1_024
-# A disk that is busy with one group for so long has stalled: new records are refused, and
-# earlier where many wait.
+# A disk that takes longer than this for a group has stalled: new records are refused.
 STALLED_SECONDS = 1.0
 STALLED_SECONDS_FOR_MANY = 0.25
 MANY = 256
-# So many are flushed within a turn of the loop, or the disk would idle in a long turn.
+# Flushed within a turn of the loop, or the disk would idle in a long turn.
 FLUSH_RECORDS = 64
 # Each flush moves later stamps by a millisecond at least (Committer.next_stamp); with one
 # flush a millisecond at most, stamps keep up with the clock.
@@ -62,7 +60,7 @@ class WriterThread:
 
 class Committer:
     """
-    Owns the inbox's writers. ``run`` it as a task; ``close`` ends it after the last write.
+    Writes the inbox. ``run`` it as a task; ``close`` ends it after the last write.
 
     At most MAX_WAITING records of 8 KiB wait, and as many are being written.
     """
@@ -91,11 +89,11 @@ class Committer:
 
     def next_stamp(self, now: Millis) -> Millis:
         """
-        Return the time to write into a record that is put *now*.
+        Return the time of a record that is put *now*.
 
-        It is later than all stamps of earlier groups: a reader that merges two segments by
-        time keeps the order of one client's requests. It is at most a millisecond ahead of
-        *now*, unless the clock was set back.
+        It is later than those of earlier groups: a reader that merges segments by time keeps
+        the order of a client's requests. It is at most 1 ms ahead of *now*, unless the clock
+        was set back.
         """
         return max(now, self._floor)
 
@@ -107,15 +105,15 @@ class Committer:
         receiver is stopping; *done* is not called then.
         """
         if self._closing:
-            raise overloaded("stopping", "The receiver is being restarted.", 5)
+            raise retry_later("stopping", "The receiver is being restarted.", 5)
         now = time.monotonic()
         if self.waiting >= self._most or self._is_stalled(now):
-            raise overloaded("queue", "Too much is coming in at once.", 5)
+            raise retry_later("queue", "Too much is coming in at once.", 5)
         if now - self._room_checked > CHECK_SECONDS:
             self._room_checked, self._little_room = now, self._has_little_room()
         if self._little_room:
             self.full = True
-            raise overloaded("room", "The receiver's disk is nearly full.", 30)
+            raise retry_later("room", "The receiver's disk is nearly full.", 30)
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush_in_time)
@@ -175,8 +173,6 @@ class Committer:
             self._groups.put(self._pending)
             self._pending = []
 
-    # --- in the writer threads -----------------------------------------------------------
-
     def _write_groups(self, thread: WriterThread, loop: asyncio.AbstractEventLoop) -> None:
         while True:
             try:
@@ -202,10 +198,9 @@ class Committer:
 
     def _probe_disk(self, thread: WriterThread, loop: asyncio.AbstractEventLoop) -> None:
         """
-        Write an empty line to a full disk, to learn whether there is room again.
+        Write an empty line, which readers skip, to find out whether a full disk has room again.
 
-        A proxy that checks /healthz sends no request to a receiver whose disk is full, so
-        none would try. The inbox's readers skip empty lines.
+        A proxy that checks /healthz sends no requests while it is full.
         """
         if self._has_little_room():
             return
@@ -218,7 +213,7 @@ class Committer:
         try:
             thread.writer.write([each.line for each in group], min(each.at for each in group))
         except Exception as error:
-            # After any error no client may get a 204; the next group gets its own try.
+            # After any error no client may get a 204; the next group is tried again.
             if not self.full:
                 log.error("inbox can't be written: %s", error)
             return error if isinstance(error, InboxFullError) else InboxFullError()
@@ -226,12 +221,12 @@ class Committer:
             thread.since = 0.0
         return None
 
-    # --- in the event loop ---------------------------------------------------------------
-
     def _notify(self, group: list[Pending], failure: InboxFullError | None) -> None:
         self.full = failure is not None
         refusal = (
-            overloaded("disk", "The receiver can't write to its disk.", 30) if failure else None
+            retry_later("disk", "The receiver can't write to its disk.", 30)
+            if failure
+            else None
         )
         now = time.monotonic()
         for each in group:

@@ -11,7 +11,13 @@ from typing import Any
 
 from pushctl.model import InboxRecord, Millis
 from pushctl.receiver import shapes
-from pushctl.receiver.answers import Headers, Refusal, overloaded, render_refusal, send_complete
+from pushctl.receiver.answers import (
+    Headers,
+    Refusal,
+    render_refusal,
+    retry_later,
+    send_complete,
+)
 from pushctl.receiver.commit import Committer
 from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.server.request import Reply
@@ -22,8 +28,12 @@ from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
 from pushctl.rules.units import SECOND
 
 BODY_SECONDS = 5.0
-PREFLIGHT_SECONDS = 86_400  # Chromium takes two hours of it, Firefox the whole day
-
+_PREFLIGHT: Headers = [
+    (b"access-control-allow-methods", b"POST"),
+    (b"access-control-allow-headers", b"content-type, x-pushctl-signature"),
+    # Seconds; Chromium takes two hours of them, Firefox the whole day.
+    (b"access-control-max-age", b"86400"),
+]
 _SIGNATURE = re.compile(shapes.SIGNATURE, re.ASCII)
 
 
@@ -51,15 +61,11 @@ class Intake:
         self._prefix, self._numbers = secrets.token_bytes(10), itertools.count()
 
     def serve_now(self, scope: Any, reply: Reply, late: bool) -> None:
-        """Serve a request that came whole; call *reply* when it is refused, or on disk."""
+        """Serve a complete request; call *reply* when it is refused, or on disk."""
         visit = Visit(scope, self._sites)
         try:
-            if scope["method"] == "OPTIONS":
-                self._rates.check(visit.peer, visit.raw, None)
-                reply(204, [*visit.cors, *_make_preflight(visit.site)], b"")
-                return
-            self._admit(visit, late)
-            self._take(visit, scope["pushctl.body"], reply)
+            if self._admit(visit, late, reply):
+                self._take(visit, scope["pushctl.body"], reply)
         except Refusal as refusal:
             self._refuse(visit, refusal, reply)
 
@@ -73,36 +79,38 @@ class Intake:
 
         visit = Visit(scope, self._sites)
         try:
-            if scope["method"] == "OPTIONS":
-                self._rates.check(visit.peer, visit.raw, None)
-                reply(204, [*visit.cors, *_make_preflight(visit.site)], b"")
-            else:
-                self._admit(visit, late=False)
+            if self._admit(visit, False, reply):
                 self._take(visit, await _read(receive, self._shape.limit), reply)
         except Refusal as refusal:
             self._refuse(visit, refusal, reply)
         await send_complete(send, *await answered)
 
-    def _admit(self, visit: "Visit", late: bool) -> None:
-        """Raise Refusal for what needs no body to be refused."""
+    def _admit(self, visit: "Visit", late: bool, reply: Reply) -> bool:
+        """
+        Check all but the body, raise Refusal; return whether the body is to be taken.
+
+        Answers a preflight, which has none.
+        """
+        if visit.method == "OPTIONS":
+            self._rates.check(visit.peer, visit.raw, None)
+            reply(204, [*visit.cors, *(_PREFLIGHT if visit.site else [])], b"")
+            return False
         cost = self._shape.cost
         visit.address = self._rates.check(visit.peer, visit.raw, visit.site, cost)
         if late:
-            raise overloaded("late", "Too much is coming in at once.", 5)
+            raise retry_later("late", "Too much is coming in at once.", 5)
         _check_heads(visit.method, visit.heads, self._shape)
         if visit.site is None:
-            raise Refusal(
-                403,
-                "origin",
-                "This page's origin is none of the configured sites.",
-                "Add it to pushctl.toml: sites.NAME.origin or sites.NAME.origins.",
-            )
+            remedy = "Add it to pushctl.toml: sites.NAME.origin or sites.NAME.origins."
+            error = "This page's origin is none of the configured sites."
+            raise Refusal(403, "origin", error, remedy)
         visit.signature = _check_signature(visit.heads, self._shape, visit.at)
+        return True
 
     def _take(self, visit: "Visit", body: bytes, reply: Reply) -> None:
         """Check *body* and queue it for the disk; call *reply* when it is written."""
         if len(body) > self._shape.limit:
-            raise _too_large(self._shape.limit)
+            raise _refuse_size(self._shape.limit)
         shapes.check(self._shape, body)
         # What Global Privacy Control forbids to keep is never written.
         if asks_for_privacy(visit.heads):
@@ -156,26 +164,11 @@ class Visit:
             self.cors.append((b"access-control-expose-headers", b"retry-after"))
 
 
-def _make_preflight(site: str | None) -> Headers:
-    if site is None:
-        return []
-    return [
-        (b"access-control-allow-methods", b"POST"),
-        (b"access-control-allow-headers", b"content-type, x-pushctl-signature"),
-        (b"access-control-max-age", b"%d" % PREFLIGHT_SECONDS),
-    ]
-
-
 def _check_heads(method: str, heads: Mapping[bytes, bytes], shape: Shape) -> None:
     """Raise Refusal for a method, content type, encoding or length that is not taken."""
     if method != "POST":
-        raise Refusal(
-            405,
-            "method",
-            "This address takes POST only.",
-            "See docs/receiver.md.",
-            headers={"allow": "POST, OPTIONS"},
-        )
+        error, allow = "This address takes POST only.", {"allow": "POST, OPTIONS"}
+        raise Refusal(405, "method", error, "See docs/receiver.md.", allow)
     kind = heads.get(b"content-type", b"").split(b";")[0].strip().lower()
     if kind != b"application/json" and not (shape.plain and kind == b"text/plain"):
         raise Refusal(
@@ -187,44 +180,33 @@ def _check_heads(method: str, heads: Mapping[bytes, bytes], shape: Shape) -> Non
         )
     length = heads.get(b"content-length")
     if length is not None and not (length.isdigit() and int(length) <= shape.limit):
-        raise _too_large(shape.limit)
+        raise _refuse_size(shape.limit)
 
 
-def _too_large(limit: int) -> Refusal:
-    return Refusal(
-        413,
-        "size",
-        f"The body has more than {limit} bytes.",
-        "Send fewer events at once, or shorter texts.",
-    )
+def _refuse_size(limit: int) -> Refusal:
+    remedy = "Send fewer events at once, or shorter texts."
+    return Refusal(413, "size", f"The body has more than {limit} bytes.", remedy)
 
 
 def _check_signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) -> str | None:
     """
-    Return the signature unverified; only the import can verify it.
+    Return the signature, which only the import can verify.
 
-    A clock that is off would make it fail there, when the page gets no answer any more.
-    So it is refused here with the right time, and the page signs again.
+    It would fail there for a page whose clock is wrong. So that is refused here with the
+    right time, and the page signs again.
     """
     raw = heads.get(b"x-pushctl-signature")
     if raw is None and not shape.signed:
         return None
     text = (raw or b"").decode("latin-1")
     if not _SIGNATURE.fullmatch(text):
-        raise Refusal(
-            401,
-            "unsigned",
-            "The signature is missing or not of its form.",
-            "Sign with the subscription's auth secret; pushctl.js does it.",
-        )
+        remedy = "Sign with the subscription's auth secret; pushctl.js does it."
+        error = "The signature is missing or not of its form."
+        raise Refusal(401, "unsigned", error, remedy)
     if abs(int(text.partition(".")[0]) - now // SECOND) >= SIGNATURE_SECONDS:
-        raise Refusal(
-            401,
-            "clock",
-            "The signature's time is more than five minutes from now.",
-            "Sign again with the time given here.",
-            extra={"now": now // SECOND},
-        )
+        error = "The signature's time is more than five minutes from now."
+        remedy, right = "Sign again with the time given here.", {"now": now // SECOND}
+        raise Refusal(401, "clock", error, remedy, extra=right)
     return text
 
 
@@ -233,17 +215,15 @@ async def _read(receive: Any, limit: int) -> bytes:
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
-            more = True
-            while more:
+            while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise Refusal(400, "gone", "The client went away.", "Send it again.")
                 body += message.get("body", b"")
                 if len(body) > limit:
-                    raise _too_large(limit)
-                more = message.get("more_body", False)
+                    raise _refuse_size(limit)
+                if not message.get("more_body", False):
+                    return bytes(body)
     except TimeoutError:
-        raise Refusal(
-            408, "slow", "The body took more than five seconds.", "Send it again."
-        ) from None
-    return bytes(body)
+        error = "The body took more than five seconds."
+        raise Refusal(408, "slow", error, "Send it again.") from None

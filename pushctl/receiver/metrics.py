@@ -1,6 +1,7 @@
-"""Prometheus's figures; they have an address of their own, which visitors can't reach."""
+"""Metrics for Prometheus, on an address of their own, which visitors can't reach."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Figures:
-    """The ASGI app behind /metrics; also a collector, read at the moment of asking."""
+    """The ASGI app of /metrics, and the collector of its values."""
 
     def __init__(self, receiver: "Receiver", listener: "Listener") -> None:
         self._receiver = receiver
@@ -48,29 +49,22 @@ class Figures:
         )
         for path, count in tally.taken_total.items():
             taken.add_metric([path], count)
-        yield taken
         refused = CounterMetricFamily(
             "pushctl_requests_refused", "Requests refused.", labels=["route", "reason"]
         )
-        for (path, word), count in tally.refused_total.items():
-            refused.add_metric([path, word], count)
-        yield refused
-        door = CounterMetricFamily(
-            "pushctl_connections_refused",
-            "Connections closed before they had an answer.",
-            labels=["reason"],
-        )
-        for word, count in tally.closed_total.items():
-            door.add_metric([word], count)
-        yield door
+        for key, count in tally.refused_total.items():
+            refused.add_metric(key, count)
+        text = "Connections closed before they had an answer."
+        closed = CounterMetricFamily("pushctl_connections_refused", text, labels=["reason"])
+        for reason, count in tally.closed_total.items():
+            closed.add_metric([reason], count)
+        yield from (taken, refused, closed)
         waits = HistogramMetricFamily(
             "pushctl_commit_seconds", "From a request's check to its being on disk."
         )
-        total, buckets = 0, []
-        for edge in (*WAITS, float("inf")):
-            total += tally.waits[edge]
-            buckets.append(("+Inf" if edge == float("inf") else str(edge), float(total)))
-        waits.add_metric([], buckets, tally.waited_seconds)
+        edges = [*map(str, WAITS), "+Inf"]
+        totals = accumulate(float(tally.waits[edge]) for edge in (*WAITS, float("inf")))
+        waits.add_metric([], list(zip(edges, totals, strict=True)), tally.waited_seconds)
         yield waits
         for name, text, value in (
             ("pushctl_connections_open", "Connections open now.", len(self._listener)),

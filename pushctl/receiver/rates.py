@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from pushctl.receiver.addresses import Proxies, make_rate_key
-from pushctl.receiver.answers import Refusal
+from pushctl.receiver.answers import Refusal, retry_later
 
 BURST_SECONDS = 10
 MOST_BUCKETS = 100_000  # about 25 MB
@@ -66,7 +66,7 @@ class RateLimits:
         cost: int = 1,
     ) -> str:
         """
-        Return the client's address; raise Refusal (429) when it or its site asks too much.
+        Return the client's address; raise Refusal (429) above its rate or its site's.
 
         A trusted proxy that names no client stands for all clients: it has no limit.
         """
@@ -75,20 +75,11 @@ class RateLimits:
         if not self.proxies.trusts(address):
             wait = self.addresses.take(make_rate_key(address), cost)
         if wait:
-            raise _too_many("rate", wait)
-        if site is not None:
-            wait = self.sites.take(site)
-            if wait:
-                raise _too_many("site rate", wait)
+            raise _refuse_rate("rate", wait)
+        if site is not None and (wait := self.sites.take(site)):
+            raise _refuse_rate("site rate", wait)
         return address
 
 
-def _too_many(word: str, wait: float) -> Refusal:
-    seconds = int(wait) + 1
-    return Refusal(
-        429,
-        word,
-        "Too many requests.",
-        f"Nothing was kept. Send it again in {seconds} seconds.",
-        headers={"retry-after": str(seconds)},
-    )
+def _refuse_rate(word: str, wait: float) -> Refusal:
+    return retry_later(word, "Too many requests.", int(wait) + 1, 429)

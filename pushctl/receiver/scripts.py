@@ -1,4 +1,4 @@
-"""The scripts of sw/ with this project's settings in them, ready to serve."""
+"""The scripts of sw/, filled with this project's settings."""
 
 import gzip
 import hashlib
@@ -72,25 +72,15 @@ class Script:
         self._first = first
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["method"] not in ("GET", "HEAD"):
-            await refuse(
-                send,
-                Refusal(
-                    405,
-                    "method",
-                    "This is a file.",
-                    "Use GET.",
-                    headers={"allow": "GET, HEAD"},
-                ),
-                [],
-            )
-            return
         file = self._files.get(_read_site(scope["query_string"]) or self._first)
-        if file is None:
+        if scope["method"] not in ("GET", "HEAD"):
+            allow = {"allow": "GET, HEAD"}
+            await refuse(send, Refusal(405, "method", "This is a file.", "Use GET.", allow))
+        elif file is None:
             nothing = Refusal(404, "site", "No site has this name.", "See pushctl.toml.")
-            await refuse(send, nothing, [])
-            return
-        await _serve(file, dict(scope["headers"]), send)
+            await refuse(send, nothing)
+        else:
+            await _serve(file, dict(scope["headers"]), send)
 
 
 def _read_site(query: bytes) -> str:
@@ -102,13 +92,11 @@ def _read_site(query: bytes) -> str:
 
 
 async def _serve(file: File, heads: Mapping[bytes, bytes], send: Any) -> None:
-    known = {
-        tag.strip().removeprefix(b"W/") for tag in heads.get(b"if-none-match", b"").split(b",")
-    }
-    if file.etag in known:
+    tags = heads.get(b"if-none-match", b"").split(b",")
+    if file.etag in [tag.strip().removeprefix(b"W/") for tag in tags]:
         await send_answer(send, 304, file.headers)
-        return
-    packed = b"gzip" in heads.get(b"accept-encoding", b"")
-    body = file.packed if packed else file.plain
-    headers = [*file.headers, (b"content-encoding", b"gzip")] if packed else file.headers
-    await send_answer(send, 200, headers, body)
+    elif b"gzip" in heads.get(b"accept-encoding", b""):
+        headers = [*file.headers, (b"content-encoding", b"gzip")]
+        await send_answer(send, 200, headers, file.packed)
+    else:
+        await send_answer(send, 200, file.headers, file.plain)

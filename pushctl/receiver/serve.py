@@ -8,16 +8,16 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import UTC, datetime
+from typing import Any
 
-import orjson
 import uvloop
 
+from pushctl import log
 from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.receiver.addresses import Proxies
 from pushctl.receiver.app import build
-from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.connection import Limits
 from pushctl.receiver.server.listener import Listener
 from pushctl.receiver.server.tls import Certificate
 
@@ -42,22 +42,14 @@ def serve(
     One process: requests cost less than 0.1 ms, and two processes would share one disk.
     """
     host, port = parse_address(listen)
-    _raise_file_limit()
-    _tune()
-    uvloop.run(_run(config, public_key, host, port, ready))
-
-
-def _raise_file_limit() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _tune() -> None:
     # Requests leave no cycles behind, so a collection after every 700 objects is wasted.
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    # A thread that comes back from the disk must not wait for a whole slice (queue.py).
+    # A thread that returns from the disk must not wait for a whole slice (queue.py).
     sys.setswitchinterval(0.001)
+    uvloop.run(_run(config, public_key, host, port, ready))
 
 
 async def _run(
@@ -119,31 +111,21 @@ def _load_certificate(config: Config) -> Certificate | None:
 def log_to_stderr(form: str = "text") -> None:
     """Write the receiver's log to stderr, as lines of text or of JSON."""
     handler = logging.StreamHandler()
-    handler.setFormatter(
-        _JsonLines()
-        if form == "json"
-        else logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    )
+    text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(_JsonLines() if form == "json" else text)
     logger = logging.getLogger("pushctl.receiver")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
 
 
-class _JsonLines(logging.Formatter):
+class _JsonLines(log.JsonLines):
     """One JSON object a line: at, level, message, and the counts where it has them."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        line = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(
-                timespec="milliseconds"
-            ),
-            "level": record.levelname.lower(),
-            "message": record.getMessage(),
-        }
+    def fill(self, record: logging.LogRecord) -> dict[str, Any]:
         if counts := getattr(record, "counts", None):
-            line["counts"] = counts
-            line["message"] = "requests"
-        if record.exc_info:
-            line["trace"] = self.formatException(record.exc_info)
-        return orjson.dumps(line).decode()
+            return {"message": "requests", "counts": counts}
+        return {"message": record.getMessage()}
+
+    def hide(self, value: Any) -> Any:
+        return value  # the receiver logs no address and no key; a trace keeps its lines

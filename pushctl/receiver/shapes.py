@@ -1,13 +1,14 @@
 """
-What each route takes: one table of sizes, fields and their forms.
+The bodies that routes take: one table of sizes, fields and their forms.
 
-Bodies come from strangers. What passes here has the known fields only, of the known
-kinds and lengths; whether it is believed is decided when the inbox is drained.
+Bodies come from strangers. Those that pass have the listed fields only, of the listed types
+and lengths; signatures are verified when the inbox is drained.
 """
 
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import orjson
@@ -17,8 +18,7 @@ from pushctl.model import Json
 from pushctl.receiver.answers import Refusal
 from pushctl.rules import limits, units
 from pushctl.rules.delivery import endpoints
-from pushctl.rules.web import keys
-from pushctl.rules.web.fields import label as kept
+from pushctl.rules.web import fields, keys
 
 Check = Callable[[Json], None]
 
@@ -43,20 +43,15 @@ def label(most: int) -> Check:
     """
     A name on one line: 1 to *most* characters, no control characters.
 
-    By the import's own rule, or what was answered with 204 would be refused there.
+    By the import's own rule, or the import would refuse what got a 204 here.
     """
 
     def check(value: Json) -> None:
-        if (
-            isinstance(value, str)
-            and 0 < len(value) <= most
-            and value.isascii()
-            and value.isprintable()
-            and not value.isspace()
-        ):
+        usual = isinstance(value, str) and 0 < len(value) <= most and value.isascii()
+        if usual and value.isprintable() and not value.isspace():
             return  # nearly all of them, in half the time
         try:
-            kept(value, most)
+            fields.label(value, most)
         except InputError:
             raise ShapeError(f"text of 1 to {most} printable characters") from None
 
@@ -83,23 +78,22 @@ def matching(pattern: str, form: str) -> Check:
     return check
 
 
-def moment(value: Json) -> None:
+def milliseconds(value: Json) -> None:
     if type(value) is not int or not 0 <= value < limits.MAX_NUMBER:
         raise ShapeError("a time in milliseconds since 1970")
 
 
-def nothing_or_number(value: Json) -> None:
+def number_or_null(value: Json) -> None:
     if value is not None and type(value) not in (int, float):
         raise ShapeError("null or a number")
 
 
 def optional(check: Check) -> Check:
-    """What passes *check*, or null."""
     return lambda value: None if value is None else check(value)
 
 
 def each(check: Check, most: int) -> Check:
-    """A list of at most *most* things that pass *check*."""
+    """A list of at most *most* values that pass *check*."""
 
     def check_all(value: Json) -> None:
         if not isinstance(value, list) or len(value) > most:
@@ -111,13 +105,12 @@ def each(check: Check, most: int) -> Check:
 
 
 def record(fields: Mapping[str, Check], required: frozenset[str]) -> Check:
-    """An object with known fields only."""
+    """An object with no other fields than *fields*, and all of *required*."""
 
     def check(value: Json) -> None:
         if not isinstance(value, dict):
             raise ShapeError("an object")
-        if not required <= value.keys():
-            missing = sorted(required - value.keys())
+        if missing := sorted(required - value.keys()):
             raise ShapeError(f"an object with {', '.join(missing)}")
         for name, one in value.items():
             inner = fields.get(name)
@@ -134,18 +127,19 @@ def record(fields: Mapping[str, Check], required: frozenset[str]) -> Check:
 _TEXT = text()
 _WORD = text(limits.MAX_LABEL_CHARACTERS)
 _NAME = label(limits.MAX_LABEL_CHARACTERS)
+_EVENT_NAME = label(limits.MAX_ID_CHARACTERS)
 
 
-def free(value: Json) -> None:
-    """An object that a shop fills as it likes, within the limits of size and depth."""
+def any_object(value: Json) -> None:
+    """An object with fields of the shop's choice, within the limits of size and depth."""
     if not isinstance(value, dict):
         raise ShapeError("an object")
-    _free(value, limits.MAX_RECEIVED_LEVELS)
+    _check_tree(value, limits.MAX_RECEIVED_LEVELS)
 
 
-def _free(value: Json, depth: int) -> None:
-    # orjson makes these very kinds and no others, and telling them so is half the time
-    # of isinstance(); most of a basket is texts and numbers, checked here at once.
+def _check_tree(value: Json, depth: int) -> None:
+    # orjson makes exactly these types, and comparing them takes half the time of
+    # isinstance(); most of a cart is texts and numbers.
     kind = type(value)
     if kind is str:
         _TEXT(value)
@@ -162,7 +156,7 @@ def _free(value: Json, depth: int) -> None:
                 _NAME(key)
             value = list(value.values())
         for one in value:
-            _free(one, depth - 1)
+            _check_tree(one, depth - 1)
 
 
 def _from_rule(rule: Callable[[str], object]) -> Check:
@@ -177,7 +171,7 @@ def _from_rule(rule: Callable[[str], object]) -> Check:
     return check
 
 
-def whole(low: int, high: int) -> Check:
+def integer(low: int, high: int) -> Check:
     def check(value: Json) -> None:
         if type(value) is not int or not low <= value <= high:
             raise ShapeError(f"a whole number from {low} to {high}")
@@ -185,12 +179,12 @@ def whole(low: int, high: int) -> Check:
     return check
 
 
-def yes_or_no(value: Json) -> None:
+def boolean(value: Json) -> None:
     if type(value) is not bool:
         raise ShapeError("true or false")
 
 
-_LIFE = whole(limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS)
+_LIFE = integer(limits.MIN_TAG_SECONDS, limits.MAX_TAG_SECONDS)
 _TIMED = record({"name": _NAME, "seconds": _LIFE}, frozenset({"name", "seconds"}))
 
 
@@ -202,93 +196,86 @@ def timed_tag(value: Json) -> None:
 ID = matching(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - or _")
 SIGNATURE = r"[0-9]{1,11}\.[A-Za-z0-9_-]{43}"
 EVENT = record(
-    {"id": ID, "name": label(limits.MAX_ID_CHARACTERS), "at": moment, "properties": free},
+    {"id": ID, "name": _EVENT_NAME, "at": milliseconds, "properties": any_object},
     frozenset({"id", "name", "at"}),
 )
-CONSENT = record({"text": _NAME, "at": moment, "page": text()}, frozenset({"text", "at"}))
+CONSENT = record({"text": _NAME, "at": milliseconds, "page": _TEXT}, frozenset({"text", "at"}))
 KEYS = record(
     {"p256dh": _from_rule(keys.p256dh), "auth": _from_rule(keys.auth)},
     frozenset({"p256dh", "auth"}),
 )
 
 
-def table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
+def make_table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
     """Return the shape of every route; *allowed_hosts* as in push.allowed_hosts."""
-    endpoint = _from_rule(lambda value: _allowed(value, allowed_hosts))
+    endpoint = _from_rule(lambda value: _check_host(value, allowed_hosts))
     known = {"endpoint": endpoint}
+    events = each(EVENT, limits.MAX_RECEIVED_EVENTS)
     timed, plain = (each(one, limits.MAX_RECEIVED_TAGS) for one in (timed_tag, _NAME))
     subscribe: dict[str, Check] = {
         "subscription": record(
-            {"endpoint": endpoint, "keys": KEYS, "expirationTime": nothing_or_number},
+            {"endpoint": endpoint, "keys": KEYS, "expirationTime": number_or_null},
             frozenset({"endpoint", "keys"}),
         ),
         "key": matching(keys.SERVER_KEY_FORM, "an application server key"),
         "previous": endpoint,
         "previous_signature": matching(SIGNATURE, "a signature"),
-        # Of whatever form: what the import can't use it leaves out, and nobody is lost
-        # for a page whose language is "tr_TR" or "".
+        # Of any form: the import ignores a language of "tr_TR" or "", and no subscription
+        # is refused for it.
         "language": _WORD,
         "timezone": _WORD,
-        "page": text(),
-        "referrer": text(),
+        "page": _TEXT,
+        "referrer": _TEXT,
         "source": _WORD,
         "tags": timed,
-        "attributes": free,
-        "events": each(EVENT, limits.MAX_RECEIVED_EVENTS),
+        "attributes": any_object,
+        "events": events,
         "consent": CONSENT,
-        "chosen": yes_or_no,
+        "chosen": boolean,
     }
-    preferences = {**known, "pause": whole(0, limits.MAX_PAUSE_SECONDS), "fewer": yes_or_no}
+    preferences = {**known, "pause": integer(0, limits.MAX_PAUSE_SECONDS), "fewer": boolean}
     tags = {**known, "add": timed, "remove": plain}
     identify = {**known, "alias": optional(_NAME), "signature": _NAME}
-    events = {**known, "events": each(EVENT, limits.MAX_RECEIVED_EVENTS)}
     return {
         "/v1/subscribe": Shape(
             4 * units.KIB,
             subscribe,
             frozenset({"subscription", "key"}),
             signed=False,
-            # Strangers can make some up, and each is written to; a browser tells its own
-            # once a day.
+            # Each adds a subscription, perhaps a made-up one; a browser sends one a day.
             cost=10,
         ),
         "/v1/unsubscribe": Shape(4 * units.KIB, known, frozenset(known)),
         "/v1/tags": Shape(8 * units.KIB, tags, frozenset(known)),
         "/v1/identify": Shape(4 * units.KIB, identify, frozenset({"endpoint", "alias"})),
-        "/v1/events": Shape(8 * units.KIB, events, frozenset(events)),
+        "/v1/events": Shape(
+            8 * units.KIB, {**known, "events": events}, frozenset({"endpoint", "events"})
+        ),
         "/v1/preferences": Shape(4 * units.KIB, preferences, frozenset(known)),
         "/v1/forget": Shape(4 * units.KIB, known, frozenset(known)),
-        **_beacons(),
+        **_make_beacons(),
     }
 
 
-def _beacons() -> Mapping[str, Shape]:
-    """Return the shapes of what needs no signature, and comes by sendBeacon too."""
+def _make_beacons() -> Mapping[str, Shape]:
+    """Return the shapes of routes without a signature, for sendBeacon too."""
     report: dict[str, Check] = {
         "message": matching(r"[0-9]{1,18}\.[A-Za-z0-9_-]{22}", "a message's token"),
         "kind": matching("shown|clicked|closed", "shown, clicked or closed"),
         "action": optional(lambda value: value == "" or _NAME(value)),
-        "at": moment,
+        "at": milliseconds,
         "id": ID,
     }
-    prompt = {
-        "variant": ID,
-        "stage": matching(
-            "seen|accepted|allowed|denied|dismissed", "a stage of the invitation"
-        ),
-        "language": _WORD,
-    }
+    stages = matching("seen|accepted|allowed|denied|dismissed", "a stage of the invitation")
+    prompt = {"variant": ID, "stage": stages, "language": _WORD}
+    beacon = partial(Shape, signed=False, plain=True)
     return {
-        "/v1/reports": Shape(
-            units.KIB, report, frozenset({"message", "kind", "id"}), signed=False, plain=True
-        ),
-        "/v1/prompts": Shape(
-            units.KIB // 2, prompt, frozenset({"variant", "stage"}), signed=False, plain=True
-        ),
+        "/v1/reports": beacon(units.KIB, report, frozenset({"message", "kind", "id"})),
+        "/v1/prompts": beacon(units.KIB // 2, prompt, frozenset({"variant", "stage"})),
     }
 
 
-def _allowed(endpoint: str, allowed_hosts: Sequence[str]) -> None:
+def _check_host(endpoint: str, allowed_hosts: Sequence[str]) -> None:
     try:
         endpoints.origin(endpoint, allowed_hosts)
     except InputError:
@@ -298,18 +285,14 @@ def _allowed(endpoint: str, allowed_hosts: Sequence[str]) -> None:
 def check(shape: Shape, body: bytes) -> None:
     """Raise Refusal (400) unless *body* is JSON of this shape."""
     try:
-        # orjson refuses what json lets through: NaN, lone surrogates, 1,024 levels.
+        # orjson refuses NaN, lone surrogates and 1,024 levels; json permits them.
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise Refusal(
-            400, "json", "The body is not JSON.", "Send one JSON object in UTF-8."
-        ) from None
+        remedy = "Send one JSON object in UTF-8."
+        raise Refusal(400, "json", "The body is not JSON.", remedy) from None
     try:
         record(shape.fields, shape.required)(value)
     except ShapeError as error:
-        raise Refusal(
-            400,
-            "shape",
-            "The body does not have the form of this address.",
-            f"It takes {error}. Use the pushctl.js that this receiver serves.",
-        ) from None
+        remedy = f"It takes {error}. Use the pushctl.js that this receiver serves."
+        message = "The body does not have the form of this address."
+        raise Refusal(400, "shape", message, remedy) from None

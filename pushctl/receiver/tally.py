@@ -1,8 +1,7 @@
 """
 Counts of requests taken and refused, for the receiver's log and for Prometheus.
 
-The log gets one line a minute at most, and nothing that identifies anybody: no address,
-no endpoint, no key, no body.
+The log gets one line a minute at most, without address, endpoint, key or body.
 """
 
 import asyncio
@@ -44,13 +43,13 @@ class Tally:
     def take_new(self) -> dict[str, int]:
         """Return what was counted since the last call, by the log's names."""
         now: Counter[str] = Counter(self.taken_total)
-        for (path, word), count in self.refused_total.items():
-            now[f"refused:{path}:{word}"] = count
-        for word, count in self.closed_total.items():
-            now[f"door:{word}"] = count
+        now.update(
+            {f"refused:{path}:{word}": n for (path, word), n in self.refused_total.items()}
+        )
+        now.update({f"door:{word}": count for word, count in self.closed_total.items()})
         news = {
             name: count - self._logged[name]
-            for name, count in sorted(now.items(), key=_order)
+            for name, count in sorted(now.items(), key=lambda it: (it[0][0] != "/", it[0]))
             if count > self._logged[name]
         }
         self._logged = now
@@ -70,7 +69,3 @@ class Tally:
         if news:
             line = " ".join(f"{name.replace(' ', '_')}={count}" for name, count in news.items())
             log.info("%s", line, extra={"counts": news})
-
-
-def _order(pair: tuple[str, int]) -> tuple[bool, str]:
-    return not pair[0].startswith("/"), pair[0]

@@ -1,4 +1,4 @@
-"""What the inbox stores of a browser beside its request: hints, place, privacy signal."""
+"""A browser's hints, place and privacy signal, which the inbox stores with its request."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import orjson
 from pushctl.receiver.geo import Lookup
 from pushctl.rules.limits import MAX_HINT_CHARACTERS, MAX_RECEIVED_USER_AGENT_CHARACTERS
 
-# What a browser says about itself, stored with its subscription.
+# Stored with a subscription.
 _HINTS = (
     b"accept-language",
     b"sec-ch-ua",
@@ -18,7 +18,7 @@ _HINTS = (
     b"sec-ch-ua-model",
 )
 # Fields of a subscription about behaviour; Global Privacy Control forbids to keep them.
-_WAYS = ("page", "referrer", "source", "attributes", "events")
+_PRIVATE = ("page", "referrer", "source", "attributes", "events")
 
 # Invitations are counted by browser alone.
 _BRIEF = (b"sec-ch-ua", b"sec-ch-ua-mobile", b"sec-ch-ua-platform")
@@ -38,31 +38,26 @@ class Visitor:
         self._keep_address = keep_address
 
     def describe(self, path: str, heads: Mapping[bytes, bytes], address: str) -> dict[str, Any]:
-        """
-        Return user_agent and hints for the inbox's line of a request.
-
-        Empty but for subscriptions and prompts: a click needs no user agent on disk.
-        """
+        """Return user_agent and hints for the inbox, of subscriptions and prompts alone."""
         if path not in ("/v1/subscribe", "/v1/prompts"):
             return {}
-        whole = path == "/v1/subscribe"
+        is_subscription = path == "/v1/subscribe"
         hints = {
             name.decode(): text
-            for name in (_HINTS if whole else _BRIEF)
+            for name in (_HINTS if is_subscription else _BRIEF)
             if (text := clean_header(heads.get(name, b""), MAX_HINT_CHARACTERS))
         }
-        if whole:
-            hints |= self._place(heads, address)
+        if is_subscription:
+            hints |= self._find_place(heads, address)
         agent = clean_header(heads.get(b"user-agent", b""), MAX_RECEIVED_USER_AGENT_CHARACTERS)
         return {"user_agent": agent or None, "hints": hints}
 
-    def _place(self, heads: Mapping[bytes, bytes], address: str) -> dict[str, str]:
-        private = asks_for_privacy(heads)
+    def _find_place(self, heads: Mapping[bytes, bytes], address: str) -> dict[str, str]:
         found = dict(self._lookup(address)) if self._lookup else {}
         named = heads.get(self._country, b"") if self._country else b""
         if country := clean_header(named, MAX_HINT_CHARACTERS):
             found["country"] = country
-        if private:
+        if asks_for_privacy(heads):
             found.pop("city", None)
             found["gpc"] = "1"
         elif self._keep_address:
@@ -77,13 +72,13 @@ def asks_for_privacy(heads: Mapping[bytes, bytes]) -> bool:
 
 def remove_private(body: bytes, signature: str | None) -> bytes:
     """Return a subscription's *body* without what Global Privacy Control forbids to keep."""
-    told = orjson.loads(body)
-    if signature is not None and "previous" in told and "previous_signature" not in told:
+    fields = orjson.loads(body)
+    if signature is not None and "previous" in fields and "previous_signature" not in fields:
         # The old endpoint's secret signs the whole body: a changed one would not verify,
         # and the subscriber would be lost. The import drops the same fields.
         return body
-    kept = {name: value for name, value in told.items() if name not in _WAYS}
-    return body if len(kept) == len(told) else orjson.dumps(kept)
+    kept = {name: value for name, value in fields.items() if name not in _PRIVATE}
+    return body if len(kept) == len(fields) else orjson.dumps(kept)
 
 
 def clean_header(raw: bytes, most: int) -> str:

@@ -46,7 +46,7 @@ def test_a_disk_that_is_nearly_full_is_said_before(
 ) -> None:
     monkeypatch.setattr(recovery, "MIN_FREE_TO_SEND_BYTES", 1 << 60)
     with pytest.raises(ConfigError, match="make room"):
-        deliver.ready(field.store, field.config)
+        deliver.check_ready(field.store, field.config)
 
 
 def test_after_an_error_it_is_said_that_the_campaign_stands(field: Field) -> None:

@@ -22,7 +22,7 @@ def test_sizes_and_integrity_are_those_of_what_is_served(tmp_path: Path) -> None
     rows = json.loads(pushctl("sw", "--json", cwd=tmp_path).out)
     assert [row["file"] for row in rows] == list(SCRIPTS)
     config = configs.load(tmp_path / "pushctl.toml", {})
-    served = scripts.prepare(config, vapid.public(config.keys))
+    served = scripts.prepare(config, vapid.load_public(config.keys))
     for row in rows:
         content = gzip.decompress(served[row["file"], "shop"].packed)
         digest = base64.b64encode(hashlib.sha384(content).digest()).decode()
@@ -76,7 +76,7 @@ def test_all_that_a_site_s_pages_load_is_that_site_s(tmp_path: Path) -> None:
     sites = ("--site", "eg=https://eg.example", "--site", "tr=https://tr.example")
     project.make(tmp_path, *sites)
     config = configs.load(tmp_path / "pushctl.toml", {})
-    served = scripts.prepare(config, vapid.public(config.keys))
+    served = scripts.prepare(config, vapid.load_public(config.keys))
     loaded = [
         (site, *part.split("?"))
         for (_, site), file in served.items()

@@ -68,7 +68,7 @@ def drive(folder: Path, seconds: float, load: Load) -> None:
     wanted = {f"PUSHCTL_PUSH__{name}": str(value) for name, value in changed.items() if value}
     config = configs.load(folder / "pushctl.toml", wanted)
     (key,) = vapid.load(config.keys)
-    workers.executor = _kept(workers.executor)
+    workers.start_executor = _kept(workers.start_executor)
     narrowed = _narrowed(open_postbox, load.window)
     job.open_postbox = narrowed  # type: ignore[attr-defined]
     told = Told()
@@ -148,7 +148,7 @@ def _later(scene: "sending.Field", options: "Options") -> list["Report"]:
     from tests.support import sending
 
     now = sending.soon()
-    return list(deliver.due(scene.store, scene.config, now, replace(options, patience=0.0)))
+    return list(deliver.run_due(scene.store, scene.config, now, replace(options, patience=0.0)))
 
 
 def _count(reports: Sequence["Report"], told: Told) -> None:

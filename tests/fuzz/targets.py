@@ -32,8 +32,7 @@ from pushctl.model import InboxRecord
 from pushctl.receiver import shapes
 from pushctl.receiver.addresses import Proxies, make_rate_key
 from pushctl.receiver.answers import Refusal
-from pushctl.receiver.server.connection import Connection
-from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.connection import Connection, Limits
 from pushctl.receiver.server.listener import Listener
 from pushctl.receiver.visitor import Visitor
 from pushctl.rules import limits, timing, tokens
@@ -82,7 +81,7 @@ def key(data: bytes) -> None:
     assert len(secret) == 16
 
 
-SHAPES = shapes.table(HOSTS)
+SHAPES = shapes.make_table(HOSTS)
 PATHS = sorted(SHAPES)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.push.cork import corked
+from pushctl.push.cork import hold_packets
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -35,7 +35,7 @@ def test_what_is_written_in_the_block_leaves_at_its_end(pair: Pair) -> None:
     one, other = pair
     early = []
     for _ in range(5):  # the kernel holds back for a fifth of a second at most
-        with corked({one.fileno()}):
+        with hold_packets({one.fileno()}):
             one.send(b"a")
             one.send(b"b")
             early.append(heard(other))
@@ -55,7 +55,7 @@ def test_closed_and_foreign_numbers_are_no_error(pair: Pair, tmp_path: Path) -> 
     os.close(number)
     with (tmp_path / "a").open("wb") as file:
         numbers = {number, file.fileno()}
-        with corked(numbers):
+        with hold_packets(numbers):
             file.write(b"x")
         file.write(b"y")
     assert number not in numbers

@@ -27,7 +27,7 @@ def test_the_addresses_of_push_services_are(address: str) -> None:
     ],
 )
 def test_a_loopback_target_is_taken(text: str, target: str) -> None:
-    assert dial.targets({"push.test": text})["push.test"].text == target
+    assert dial.parse_targets({"push.test": text})["push.test"].text == target
 
 
 @pytest.mark.parametrize(
@@ -51,4 +51,4 @@ def test_a_loopback_target_is_taken(text: str, target: str) -> None:
 )
 def test_any_other_target_is_a_configuration_error(text: str) -> None:
     with pytest.raises(ConfigError, match=r"push\.loopback\.hosts: push\.test leads to"):
-        dial.targets({"push.test": text})
+        dial.parse_targets({"push.test": text})

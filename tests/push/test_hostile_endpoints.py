@@ -199,13 +199,13 @@ def test_an_allowed_name_that_leads_inside_is_refused_at_dial(
     field: Field, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     """A resolver that answers with *address*, as one does that is rebound meanwhile."""
-    made = request.options
+    made = request.make_options
 
     def resolving(*given: object) -> object:
         lead = f"{MOZILLA}:443:{address}"
         return [*made(*given), (pycurl.RESOLVE, [lead])]  # type: ignore[arg-type]
 
-    monkeypatch.setattr(request, "options", resolving)
+    monkeypatch.setattr(request, "make_options", resolving)
     push = replace(field.config.push, loopback=replace(field.config.push.loopback, hosts={}))
     field.config = replace(field.config, push=push)
     field.people(2)

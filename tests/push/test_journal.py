@@ -30,8 +30,8 @@ def letters(*deliveries: int) -> list[Letter]:
 
 def test_what_was_written_is_read_back(tmp_path: Path) -> None:
     with journal.Journal(tmp_path, "7", letters(1, 2)) as written:
-        written.started([1, 2, 3, 4, 5, 2**40])
-        written.answered(OUTCOMES)
+        written.write_started([1, 2, 3, 4, 5, 2**40])
+        written.write_answered(OUTCOMES)
     left = journal.recover(tmp_path, "7")
     assert left.outcomes == {outcome.delivery: outcome for outcome in OUTCOMES}
     assert left.started == {5}
@@ -46,8 +46,8 @@ def test_it_is_read_by_nobody_else(tmp_path: Path) -> None:
 
 def test_a_journal_cut_anywhere_gives_what_is_whole(tmp_path: Path) -> None:
     with journal.Journal(tmp_path, "7", letters(1)) as written:
-        written.started([9])
-        written.answered(OUTCOMES)
+        written.write_started([9])
+        written.write_answered(OUTCOMES)
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
     for size in range(len(whole) + 1):
@@ -122,7 +122,7 @@ def test_a_cause_that_a_later_version_wrote_is_some_other() -> None:
 def test_runs_do_not_see_each_other(tmp_path: Path) -> None:
     for run, delivery in (("7", 1), ("77", 2), ("8", 3)):
         with journal.Journal(tmp_path, run, letters(delivery)) as written:
-            written.started([delivery])
+            written.write_started([delivery])
     assert journal.recover(tmp_path, "7").started == {1}
     assert journal.recover(tmp_path, "77").started == {2}
 
@@ -131,7 +131,7 @@ def test_a_committed_chunk_leaves_nothing(tmp_path: Path) -> None:
     first, second = letters(1, 2), letters(11, 12)
     for chunk in (first, second):
         with journal.Journal(tmp_path, "7", chunk) as written:
-            written.started([letter.delivery for letter in chunk])
+            written.write_started([letter.delivery for letter in chunk])
     journal.discard(tmp_path, "7", first)
     assert journal.recover(tmp_path, "7").started == {11, 12}
     journal.discard(tmp_path, "7", second)
@@ -140,7 +140,7 @@ def test_a_committed_chunk_leaves_nothing(tmp_path: Path) -> None:
 
 def test_recovered_files_stay_until_they_are_discarded(tmp_path: Path) -> None:
     with journal.Journal(tmp_path, "7", letters(1)) as written:
-        written.started([1])
+        written.write_started([1])
     (tmp_path / "7.boot").write_text("not a journal")
     journal.recover(tmp_path, "7")
     left = journal.recover(tmp_path, "7")
@@ -156,7 +156,7 @@ def test_a_missing_folder_tells_nothing(tmp_path: Path) -> None:
 
 def test_a_living_writer_is_waited_for(tmp_path: Path) -> None:
     with journal.Journal(tmp_path, "7", letters(1)) as written:
-        written.started([1])
+        written.write_started([1])
         with pytest.raises(BusyError, match="still writes"):
             journal.recover(tmp_path, "7", wait=0.05)
     assert journal.recover(tmp_path, "7").started == {1}
@@ -169,8 +169,8 @@ from pushctl.model import Answer, Letter, Outcome
 from pushctl.push.journal import Journal
 letter = Letter(1, "", b"", b"", "", b"", 0, "normal", None)
 journal = Journal(Path(sys.argv[1]), "7", [letter])
-journal.started([1, 2, 3])
-journal.answered([Outcome(2, Answer.ACCEPTED, "201", 201)])
+journal.write_started([1, 2, 3])
+journal.write_answered([Outcome(2, Answer.ACCEPTED, "201", 201)])
 print("written", flush=True)
 sys.stdin.read()
 """
@@ -198,20 +198,20 @@ def test_a_full_disk_is_said_not_swallowed(tmp_path: Path) -> None:
         os.dup2(full, written._file)
         os.close(full)
         with pytest.raises(OSError, match="No space left"):
-            written.started([1])
+            written.write_started([1])
 
 
 def test_what_a_full_disk_cut_off_garbles_nothing_behind_it(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     with journal.Journal(tmp_path, "7", letters(1)) as written:
-        written.started([1, 2])
+        written.write_started([1, 2])
         resource.setrlimit(resource.RLIMIT_FSIZE, (30, before[1]))
         try:
             with pytest.raises(OSError, match="File too large"):
-                written.started([3, 4, 5])
+                written.write_started([3, 4, 5])
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        written.answered([Outcome(2, Answer.ACCEPTED, "201", 201)])
+        written.write_answered([Outcome(2, Answer.ACCEPTED, "201", 201)])
     left = journal.recover(tmp_path, "7")
     assert left.started == {1}
     assert left.outcomes.keys() == {2}

@@ -109,7 +109,7 @@ class TestPublicKey:
 
 class TestHeader:
     def test_a_push_service_can_verify_it(self, key: vapid.Key) -> None:
-        header = vapid.header(ORIGIN, key, CONTACT, NOON)
+        header = vapid.make_header(ORIGIN, key, CONTACT, NOON)
         assert header.startswith("vapid t=")
         assert header.endswith(f",k={key.public}")
         assert Vapid02.verify(header)
@@ -121,33 +121,33 @@ class TestHeader:
 
     def test_it_is_signed_for_each_origin(self, key: vapid.Key) -> None:
         for origin in (ORIGIN, "https://web.push.apple.com", ORIGIN):
-            assert claims(vapid.header(origin, key, CONTACT, NOON))["aud"] == origin
+            assert claims(vapid.make_header(origin, key, CONTACT, NOON))["aud"] == origin
 
     def test_it_is_signed_once_for_all_messages(self, key: vapid.Key) -> None:
-        first = vapid.header(ORIGIN, key, CONTACT, NOON)
-        assert vapid.header(ORIGIN, key, CONTACT, NOON + 4 * MINUTE) == first
+        first = vapid.make_header(ORIGIN, key, CONTACT, NOON)
+        assert vapid.make_header(ORIGIN, key, CONTACT, NOON + 4 * MINUTE) == first
 
     @pytest.mark.parametrize("later", [6 * MINUTE, 6 * HOUR, DAY, -1, -HOUR])
     def test_it_is_signed_anew_when_the_clock_has_moved(
         self, key: vapid.Key, later: int
     ) -> None:
         # No time has passed on the steady clock: each of these is a jump or an age.
-        first = vapid.header(ORIGIN, key, CONTACT, NOON)
-        again = vapid.header(ORIGIN, key, CONTACT, NOON + later)
+        first = vapid.make_header(ORIGIN, key, CONTACT, NOON)
+        again = vapid.make_header(ORIGIN, key, CONTACT, NOON + later)
         assert again != first
         assert claims(again)["exp"] == (NOON + later + 12 * HOUR) // 1000
 
     def test_another_key_or_contact_signs_for_itself(self, key: vapid.Key) -> None:
         other = vapid.read(vapid.create())
         headers = {
-            vapid.header(ORIGIN, signer, contact, NOON)
+            vapid.make_header(ORIGIN, signer, contact, NOON)
             for signer in (key, other)
             for contact in (CONTACT, "https://shop.example/contact")
         }
         assert len(headers) == 4
 
     def test_the_key_in_it_is_the_one_that_signed(self, key: vapid.Key) -> None:
-        header = vapid.header(ORIGIN, key, CONTACT, NOON)
+        header = vapid.make_header(ORIGIN, key, CONTACT, NOON)
         assert keys.key_id(decode(header.partition(",k=")[2])) == key.id
 
 

@@ -38,14 +38,14 @@ def box(tmp_path: Path, server: wire.Wire) -> Postbox:
 
 @pytest.fixture
 def pool(box: Postbox) -> Iterator[ProcessPoolExecutor]:
-    running = workers.executor(1, box)
+    running = workers.start_executor(1, box)
     yield running
     running.shutdown(wait=True, cancel_futures=True)
 
 
 def test_chunks_go_out_from_several_processes(box: Postbox, server: wire.Wire) -> None:
     chunks = [letters(200)[start : start + 50] for start in range(0, 200, 50)]
-    with workers.executor(2, box) as pool:
+    with workers.start_executor(2, box) as pool:
         assert len(pool._processes) == 2
         answers = [
             outcome.answer
@@ -84,7 +84,7 @@ def test_a_service_manager_that_ends_all_loses_nothing(
 
 
 def test_a_pool_that_breaks_can_end_the_others(box: Postbox) -> None:
-    pool = workers.executor(2, box)
+    pool = workers.start_executor(2, box)
     assert len({pool.submit(os.getpid).result() for _ in range(20)}) >= 1
     first, second = pool._processes.values()
     first.kill()
@@ -99,7 +99,7 @@ from pushctl.push import workers
 
 if __name__ == "__main__":
     letters, box = pickle.load(sys.stdin.buffer)
-    pool = workers.executor(2, box)
+    pool = workers.start_executor(2, box)
     futures = [pool.submit(push.send_chunk, letters[n::4], box) for n in range(4)]
     print(*pool._processes, flush=True)
     time.sleep(60)
@@ -148,14 +148,14 @@ def test_a_target_that_is_not_loopback_is_refused_before_anything_starts(
     box: Postbox,
 ) -> None:
     with pytest.raises(ConfigError, match="no loopback address"):
-        workers.executor(1, replace(box, loopback={wire.HOST: "8.8.8.8:443"}))
+        workers.start_executor(1, replace(box, loopback={wire.HOST: "8.8.8.8:443"}))
 
 
 _ALONE = """
 import os, signal, subprocess, sys, threading
 from pushctl.push import workers
 
-workers.ALONE = 0.2
+workers.ALONE_SECONDS = 0.2
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 waiting = threading.Thread(target=workers._wait_for_end, args=(1,))
 waiting.start()
@@ -184,7 +184,7 @@ for _ in range(20):  # while the ancestor loads
     os.killpg(0, int(sys.argv[2]))
     time.sleep(0.01)
 box = push.Postbox("mailto:me@shop.example", {}, Path(sys.argv[1]), "7", ())
-with workers.executor(1, box) as pool:
+with workers.start_executor(1, box) as pool:
     print(pool.submit(push.send_chunk, [], box).result())
 """
 

@@ -16,9 +16,9 @@ from pushctl.receiver.server.connection import (
     MAX_AHEAD_BYTES,
     MAX_HEADERS,
     Connection,
+    Limits,
     State,
 )
-from pushctl.receiver.server.limits import Limits
 from pushctl.receiver.server.listener import Listener
 from tests.support import receiving as r
 

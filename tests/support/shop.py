@@ -137,7 +137,7 @@ class Shop:
         with self.store.write():
             rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 10_000, at)
             batch = restore_guard.count_up(self.store)
-        restore_guard.note(self.config, batch)
+        restore_guard.write_generation(self.config, batch)
         return rows
 
     def endpoint(self) -> str:

@@ -131,7 +131,7 @@ def test_types_name_what_there_is() -> None:
 
 def test_what_the_page_signs_holds_and_is_taken() -> None:
     requests = [json.loads(line) for line in node("tests/sw/requests.mjs").splitlines()]
-    table = shapes.table(("push.example",))
+    table = shapes.make_table(("push.example",))
     assert [request["path"] for request in requests] == [
         "/v1/subscribe",
         "/v1/events",

@@ -1,4 +1,4 @@
-"""What every browser here can do."""
+"""The interface of all browsers here."""
 
 import json
 from pathlib import Path

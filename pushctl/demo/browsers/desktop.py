@@ -38,7 +38,7 @@ _CAPABILITIES = ["actions", "body", "body-markup", "icon-static", "persistence"]
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """What a browser asked the desktop to show."""
+    """A notification that a browser asked the desktop to show."""
 
     id: int
     title: str
@@ -89,7 +89,7 @@ class Desktop:
 
     @property
     def notifications(self) -> list[Notification]:
-        """What stands on the screen now."""
+        """The notifications on the screen now."""
         with self._changed:
             return list(self._shown.values())
 
@@ -168,7 +168,7 @@ class Desktop:
             keys = dict(zip(actions[::2], actions[1::2], strict=True))
             shown = Notification(number, title, body, keys, hints)
             # The reply goes out before a test can see it and click: else the browser
-            # would hear of a click on something that it doesn't know yet.
+            # would get a click on a notification that it doesn't know yet.
             self._connection.send(new_method_return(message, "u", (number,)))
             self._shown[number] = shown
             self._all.append(shown)

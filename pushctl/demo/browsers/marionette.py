@@ -22,7 +22,7 @@ class Marionette:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=patience)
         self._unread = b""
         self._number = 0
-        self._receive()  # what it is and which protocol it speaks
+        self._receive()  # its name and the version of its protocol
 
     def __enter__(self) -> Self:
         return self

@@ -69,7 +69,7 @@ def end(process: "subprocess.Popen[bytes]", patience: float = 5.0) -> None:
 
 
 def wait_until(ready: Callable[[], T | None], what: str, patience: float = 15.0) -> T:
-    """Return what *ready* gives once it is something; BrowserError after *patience* s."""
+    """Return the first true value of *ready*; BrowserError after *patience* seconds."""
     deadline, pause = time.monotonic() + patience, 0.005
     while not (found := ready()):
         if time.monotonic() > deadline:

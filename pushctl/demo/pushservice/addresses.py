@@ -27,7 +27,7 @@ PREFIXES = {
 
 
 def key_hash(key: bytes) -> str:
-    """Return what a token keeps of the applicationServerKey *key* (65 bytes)."""
+    """Return the part of the applicationServerKey *key* (65 bytes) that a token has."""
     return encode(hashlib.sha256(key).digest()[:16])
 
 

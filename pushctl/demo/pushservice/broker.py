@@ -41,7 +41,7 @@ class Broker:
         return verdict.answer
 
     def connect(self, device: str, deliver: Delivery) -> None:
-        """Deliver to *device* from now on, first what waited for it."""
+        """Deliver to *device* from now on, waiting messages first."""
         self._browsers[device] = deliver
         for message in list(self._list_living(device)):
             self._forward(message)
@@ -100,7 +100,7 @@ class Broker:
             deliver(message)
 
     def _keep(self, message: Message) -> None:
-        # RFC 8030, section 5.4: a Topic replaces what was not delivered yet.
+        # RFC 8030, section 5.4: a Topic replaces messages that were not delivered yet.
         waiting = self._waiting.setdefault(message.address.device, {})
         for other in list(waiting.values()):
             if message.topic and (other.address, other.topic) == (

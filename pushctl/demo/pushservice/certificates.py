@@ -28,7 +28,7 @@ NAMES = (
     "jmt17.google.com",
     "wns2-par02p.notify.windows.com",
     "web.push.apple.com",
-    "push.example",  # a host of nobody's, for the tests of allowed hosts
+    "push.example",  # no real host, for the tests of allowed hosts
 )
 
 _DAY = datetime.timedelta(days=1)

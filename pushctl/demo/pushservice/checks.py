@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-MAX_BODY = 4096  # what RFC 8030, section 7.2, obliges a service to take
+MAX_BODY = 4096  # bytes that a service must take (RFC 8030, section 7.2)
 URGENCIES = ("very-low", "low", "normal", "high")
 
 _TOPIC = re.compile(r"[A-Za-z0-9_-]{1,32}", re.ASCII)

@@ -85,7 +85,7 @@ class Mcs:
 
         def deliver(message: Message) -> bool:
             _send(writer, _DATA, _make_stanza(message))
-            # An acknowledgement says "received" and nothing of decryption: not awaited.
+            # Not awaited: an acknowledgement means "received", not "decrypted".
             self._broker.done(message.address.device, message.id)
             return True
 

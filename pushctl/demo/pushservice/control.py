@@ -30,7 +30,7 @@ Json = Mapping[str, Any]
 
 
 class Handle(Protocol):
-    """What the control port calls of the service."""
+    """The methods of the service that the control port calls."""
 
     def subscribe(self, service: str, key: str) -> str: ...
     def expire(self, endpoint: str) -> None: ...

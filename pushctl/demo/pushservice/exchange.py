@@ -11,7 +11,7 @@ class Request:
     method: str
     host: str  # as the sender wrote it, lower case: "fcm.googleapis.com", "127.0.0.1:8443"
     path: str  # with the query
-    headers: Mapping[str, str]  # lower-case names; what was sent twice is joined by ", "
+    headers: Mapping[str, str]  # lower-case names; repeated ones are joined by ", "
     body: bytes
 
     @property

@@ -54,7 +54,7 @@ class Fault:
     body: str = ""
     size: int = 1000
     interval: float = 1.0  # seconds
-    scope: str = "stream"  # or "connection": what a reset takes with it
+    scope: str = "stream"  # or "connection": what a reset closes
 
     @property
     def answer(self) -> Answer:

@@ -40,7 +40,7 @@ _STATIC: tuple[Pair, ...] = (
 )
 _STATUS = {value: index for index, (name, value) in enumerate(_STATIC, 1) if name == ":status"}
 
-# The code is canonical: the lengths say it all (appendix B). Bits -> bytes, in order.
+# The code is canonical: it follows from the lengths (appendix B). Bits -> bytes, in order.
 _LENGTHS: tuple[tuple[int, bytes], ...] = (
     (5, b"012aceiost"),
     (6, b" %-./3456789=A_bdfghlmnpru"),
@@ -208,11 +208,11 @@ def _tree() -> list[list[int]]:
 
 
 class _Steps(dict[int, tuple[int, bytes]]):
-    """node << 8 | byte -> the node after the byte, and what it decoded; made when met."""
+    """node << 8 | byte -> the next node and the decoded bytes; filled at need."""
 
     def __init__(self) -> None:
         self._nodes = _tree()
-        # What may be left at the end: less than a byte, of ones only (section 5.2).
+        # Less than a byte of ones may be left at the end (section 5.2).
         self.ends = {0}
         node = 0
         for _ in range(7):

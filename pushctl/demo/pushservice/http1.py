@@ -1,4 +1,4 @@
-"""HTTP/1.1 for one connection: just what senders need, one request after another."""
+"""HTTP/1.1 for one connection: the part that senders need, one request after another."""
 
 import asyncio
 import re
@@ -28,7 +28,7 @@ class Http1:
         self._handler = handler
         self._unread = bytearray()
         self._pending: _Pending | None = None
-        self._answering = False  # what is pipelined waits
+        self._answering = False  # pipelined requests wait
 
     def feed(self, data: bytes) -> None:
         self._unread += data
@@ -52,7 +52,7 @@ class Http1:
                 self.transport.close()
 
     def _head(self) -> bool:
-        """Take a request's head from what was read; False while it isn't all there."""
+        """Take a request's head from the buffer; return False while it is incomplete."""
         end = self._unread.find(b"\r\n\r\n")
         if end < 0:
             if len(self._unread) > MAX_HEAD:

@@ -23,9 +23,9 @@ _END_STREAM, _ACK, _END_HEADERS, _PADDED, _HAS_PRIORITY = 0x1, 0x1, 0x4, 0x8, 0x
 _PROTOCOL_ERROR, _INTERNAL_ERROR, _FLOW_ERROR, _REFUSED, _COMPRESSION = 1, 2, 3, 7, 9
 _SIZE_ERROR = 6
 
-_FRAME = 16_384  # bytes: largest frame either side may send unless it says more
+_FRAME = 16_384  # bytes: the largest frame unless a side permits more
 _MAX_HEADERS = 64 * 1024
-# What senders may have on the way to us: as good as no limit.
+# Bytes that senders may have in flight: practically no limit.
 _ROOM = 1 << 30
 _START_WINDOW = 65_535
 
@@ -47,7 +47,7 @@ class _Stream:
     headers: dict[str, str]
     body: bytearray = field(default_factory=bytearray)
     unsent: bytearray = field(default_factory=bytearray)
-    ending: bool = False  # END_STREAM follows what is unsent
+    ending: bool = False  # END_STREAM follows the unsent bytes
 
 
 class Http2:
@@ -106,7 +106,7 @@ class Http2:
         self.frame(kind, flags | _END_HEADERS, stream, block)
 
     def pump(self, stream: _Stream) -> None:
-        """Send as much of what is unsent as both windows let through."""
+        """Send as many of the unsent bytes as both windows permit."""
         while stream.unsent or stream.ending:
             room = min(self._window, stream.window, _FRAME, len(stream.unsent))
             if room <= 0 < len(stream.unsent):
@@ -122,7 +122,7 @@ class Http2:
                 return
 
     def flush(self) -> None:
-        """Write what was sent in this turn of the loop."""
+        """Write the frames of this turn of the loop."""
         self._flushing = False
         if self._out and not self.transport.is_closing():
             self.transport.write(b"".join(self._out))

@@ -67,7 +67,7 @@ def _check_form(case: Case) -> Verdict | None:
     ttl = checks.read_ttl(headers)
     flaw = checks.find_encoding_flaw(headers, body)
     if len(body) > _MAX_BODY or (body and len(body) > checks.MAX_BODY):
-        # The real limit is 5630 bytes; what exceeds 4096 fails elsewhere, so it fails here.
+        # The real limit is 5630 bytes; here it is 4096, as at the other services.
         return Verdict(error(413, 104, "This message is intended for a constrained device"))
     if ttl is None:
         return Verdict(error(400, 111, "Missing or invalid TTL header"))

@@ -30,7 +30,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the servers serve."""
+    """The parts of the service that the servers need."""
 
     handler: ScriptedHandler
     control: Control

@@ -112,7 +112,7 @@ class PushService:
 
     @property
     def loopback_hosts(self) -> dict[str, str]:
-        """What pushctl.toml wants as [push.loopback] hosts."""
+        """The [push.loopback] hosts for pushctl.toml."""
         names = [name for name in certificates.NAMES if not name[0].isdigit()]
         return dict.fromkeys(names, f"{LOOPBACK}:{self.ports.push}")
 
@@ -163,11 +163,11 @@ class PushService:
         return list(self._sink.receipts(after))
 
     def deliveries(self) -> "queue.SimpleQueue[Message]":
-        """Return a queue of what simulated browsers are sent from now on."""
+        """Return a queue of the messages to simulated browsers from now on."""
         return self._simulated.listen()
 
     def delivered(self, after: int = 0) -> list[Message]:
-        """Return what simulated browsers were sent since the first call."""
+        """Return the messages to simulated browsers since the first call."""
         return self._simulated.recorded(after)
 
     def acknowledged(self) -> list[Acknowledgement]:

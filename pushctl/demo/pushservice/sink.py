@@ -24,7 +24,7 @@ class Receipt:
     host: str
     path: str
     topic: str | None
-    fate: str = "pass"  # what the script did; a status: it answered that
+    fate: str = "pass"  # the fault by the script; a number is the answered status
     size: int = 0  # bytes of the body
 
     @property

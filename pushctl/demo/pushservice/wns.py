@@ -35,7 +35,7 @@ def judge(case: Case) -> Verdict:
 
 
 def refuse_throttled(status: int = 406, seconds: int = 900) -> Answer:
-    """Return what an application over its rate meets: 406, or 429 since 2026."""
+    """Return the refusal of an application over its rate: 406, or 429 since 2026."""
     return Answer(
         status,
         (

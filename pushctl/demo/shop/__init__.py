@@ -1,7 +1,7 @@
 """
 The demo's shop: a few goods, a basket, a checkout, in English, Arabic and Turkish.
 
-It embeds pushctl as docs/embedding.md tells any shop to, under a strict content
+It embeds pushctl as docs/embedding.md describes, under a strict content
 security policy; nothing in it knows that it is a demo.
 """
 

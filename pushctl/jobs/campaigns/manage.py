@@ -94,7 +94,7 @@ def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]
     tally: Counter[str] = Counter()
     stored = []
     for delivery, location, _ in store.doubts.list_stored(campaign.id):
-        if asking.possible(location, postbox):
+        if asking.can_recall(location, postbox):
             stored.append((delivery, location))
         else:
             tally["elsewhere"] += 1

@@ -1,8 +1,4 @@
-"""
-What a campaign's messages may speak of beside their receiver and the campaign.
-
-One place for everybody who sends: a broadcast, a sweep, `campaigns resume`.
-"""
+"""The variables of messages beside subscriber and campaign: cart, event, code."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,37 +12,33 @@ from pushctl.store.deliveries import ClaimedRow
 Context = Mapping[int, Mapping[str, Json]]
 
 
-def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
+def make_loader(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     """
-    Return what looks up the context of claimed rows, by delivery; None: they have none.
+    Return a function that loads the context of claimed rows, by delivery; None: no context.
 
-    A step of a trigger speaks of what its enrolment knows (the basket as it was left, the
-    event, the code); beside that everybody's basket is known as it is now.
+    A trigger's messages have their enrolment's context (the cart as it was left, the event,
+    the code). All others have the subscriber's cart as it is now.
     """
-    led = store.triggers.get_trigger(campaign.id) is not None
-    speaks = carts.wanted(campaign.sources)
-    if not (led or speaks):
+    is_trigger = store.triggers.get_trigger(campaign.id) is not None
+    has_cart = carts.wanted(campaign.sources)
+    if not (is_trigger or has_cart):
         return None
 
-    def look_up(rows: Sequence[ClaimedRow]) -> Context:
-        known = _load_enrolments(store, rows) if led else {}
-        if not speaks:
-            return known
-        without = [row for row in rows if "cart" not in known.get(row.id, ())]
-        held = carts.extras(store, config, without)
-        return {**known, **{row: {**known.get(row, {}), **held[row]} for row in held}}
+    def load(rows: Sequence[ClaimedRow]) -> Context:
+        contexts = _load_enrolments(store, rows) if is_trigger else {}
+        if has_cart:
+            without = [row for row in rows if "cart" not in contexts.get(row.id, ())]
+            for row, cart in carts.extras(store, config, without).items():
+                contexts[row] = {**contexts.get(row, {}), **cart}
+        return contexts
 
-    return look_up
+    return load
 
 
-def _load_enrolments(store: Store, rows: Sequence[ClaimedRow]) -> Context:
-    """Return what each row's enrolment knows."""
-    listed = [row for row in rows if row.enrolment]
-    contexts = store.enrolments.load_contexts({row.enrolment for row in listed})
+def _load_enrolments(store: Store, rows: Sequence[ClaimedRow]) -> dict[int, Mapping[str, Json]]:
+    contexts = store.enrolments.load_contexts({row.enrolment for row in rows if row.enrolment})
     return {
-        row.id: {
-            key: value for key, value in contexts[row.enrolment].items() if value is not None
-        }
-        for row in listed
-        if row.enrolment in contexts
+        row.id: {name: value for name, value in context.items() if value is not None}
+        for row in rows
+        if (context := contexts.get(row.enrolment)) is not None
     }

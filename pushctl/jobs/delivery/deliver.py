@@ -1,8 +1,8 @@
 """
 Delivery: from claimed rows to outcomes on disk, at most once, whatever happens.
 
-``run`` goes on with one campaign, under its lock. ``due`` does so for every campaign
-that has something due. How a run works is in ``run``, its words in ``types``.
+``run`` continues one campaign, under its lock; ``run_due`` each one with rows that are due.
+``types`` explains the words of a run.
 """
 
 from collections.abc import Iterator
@@ -20,19 +20,19 @@ from pushctl.jobs.delivery.types import Options, Report
 from pushctl.model import Campaign, Millis
 from pushctl.store import Store
 
-__all__ = ["Options", "Report", "due", "lock_path", "ready", "run"]
+__all__ = ["Options", "Report", "check_ready", "lock_path", "run", "run_due"]
 
 
 def lock_path(store: Store, campaign: int) -> Path:
     return store.path.with_name(f"{store.path.name}.campaign-{campaign}.lock")
 
 
-def ready(store: Store, config: Config) -> None:
+def check_ready(store: Store, config: Config) -> None:
     """
-    Raise ConfigError, or OSError, where nothing could be sent now.
+    Raise ConfigError or OSError where nothing can be sent now.
 
-    To be asked before a campaign is frozen: sweeps go on with a frozen one, so whoever
-    mends the fault and sends anew would send twice.
+    Call it before a campaign is frozen: sweeps continue a frozen one, so a second `send`
+    after the fault is mended would send twice.
     """
     restore_guard.check(store, config)
     recovery.check_room(open_postbox(config, "ready").journal)
@@ -46,28 +46,24 @@ def run(
     options: Options | None = None,
 ) -> Report:
     """
-    Send what is due of *campaign* and wait a little for what will be; return the report.
+    Send the due rows of *campaign*, wait for those due soon, return the report.
 
-    Raises BusyError when another process is sending it, TemplateError when nothing of it
-    can be rendered. A push service that refuses us stands in the report.
+    Raises BusyError when another process sends it, TemplateError when none of its messages
+    can be rendered. Refusals by push services are in the report.
     """
     what = f"sending {campaign.name}"
     with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
-        # What it was before we had the lock may be old.
+        # It may have changed before we had the lock.
         campaign = store.campaigns.get_by_id(campaign.id)
         sending = Sending(store, config, campaign, now, options or Options(), stop)
         restore_guard.check(store, config)
         return sending.run()
 
 
-def due(
+def run_due(
     store: Store, config: Config, now: Millis, options: Options | None = None
 ) -> Iterator[Report]:
-    """
-    Go on with every campaign that has something due; yield a report for each.
-
-    A campaign that another process is sending is left to it.
-    """
+    """Continue each campaign with due rows that no other process sends; yield the reports."""
     options = options or Options(patience=0.0)
     for number in store.deliveries.list_due_campaigns(now):
         with suppress(BusyError):

@@ -1,8 +1,4 @@
-"""
-The rows of one campaign while it is sent: claimed, given back, ended.
-
-Rows are claimed in a transaction that is committed before a letter of them goes out.
-"""
+"""The rows of one campaign while it is sent; claims are committed before a letter goes out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,36 +19,34 @@ class Ledger:
         self._store, self._config, self._campaign = store, config, campaign
         self.rows: dict[int, RenderedRow] = {}  # claimed and without an outcome yet
         self._after = 0  # the last fresh row that was claimed
-        self._fresh = True  # whether there may be more behind it
-        self._generation: int | None = None  # that a claim has just counted up to
-
-    # --- the campaign ----------------------------------------------------------------
+        self._fresh = True  # whether there may be more after it
+        self._generation: int | None = None  # of the claim in this transaction
 
     def settle(self, postbox: Postbox, now: Millis) -> int:
-        """Settle what a dead process left; return how many rows are in doubt for it."""
+        """Settle the rows of a dead process; return how many are now in doubt."""
         return recovery.settle(self._store, self._campaign, postbox.journal, postbox.run, now)
 
     def begin(self, now: Millis) -> int:
         """Set the campaign running; return how many rows wait."""
         self._store.campaigns.change_status(self._campaign.id, CampaignStatus.RUNNING, now)
-        count, _ = self.waiting(now)
+        count, _ = self.count_waiting(now)
         if count:
             self._store.shrink_caches()
         return count
 
     def is_running(self) -> bool:
-        """Return whether the campaign is running, which another process may have changed."""
+        """Return whether the campaign is still running; another process may have changed it."""
         return self._store.campaigns.get_status(self._campaign.id) is CampaignStatus.RUNNING
 
-    def waiting(self, now: Millis) -> tuple[int, Millis | None]:
-        """Return how many rows are planned and when the next is due (None: at once)."""
+    def count_waiting(self, now: Millis) -> tuple[int, Millis | None]:
+        """Return the number of planned rows, and when the next is due (None: at once)."""
         return self._store.deliveries.count_waiting(self._campaign.id, now)
 
     def pause(self, note: str, now: Millis) -> None:
         self._store.campaigns.change_status(self._campaign.id, CampaignStatus.PAUSED, now, note)
 
     def end(self, pause: str | None, now: Millis) -> Campaign:
-        """Pause the campaign for *pause*, or finish it if that is due; return it."""
+        """Pause the campaign for the reason *pause*, or finish it if it is done; return it."""
         number, campaigns = self._campaign.id, self._store.campaigns
         if campaigns.get_status(number) is CampaignStatus.CANCELLED:
             self._store.deliveries.cancel(number, now)
@@ -62,16 +56,14 @@ class Ledger:
             campaigns.finish_if_done(number, now)
         return campaigns.get_by_id(number)
 
-    # --- its rows --------------------------------------------------------------------
-
     @contextmanager
     def transaction(self) -> Iterator[Store]:
-        """Write together; a claim is noted beside the database once it is committed."""
-        self._generation = None  # a transaction that failed has claimed nothing
+        """Hold a transaction; once a claim is committed, write its generation to the file."""
+        self._generation = None
         with self._store.write():
             yield self._store
         if self._generation is not None:
-            restore_guard.note(self._config, self._generation)
+            restore_guard.write_generation(self._config, self._generation)
 
     def claim(self, room: int, now: Millis) -> list[ClaimedRow]:
         """Claim up to *room* rows, those with a date first."""
@@ -91,8 +83,8 @@ class Ledger:
         self.rows.update((row.letter.delivery, row) for row in rows)
 
     def release(self, rows: Iterable[ReleasedRow], now: Millis) -> None:
-        """Give claimed rows back that were not sent."""
-        undated = recovery.dated(self._campaign, now)
+        """Plan claimed rows again that were not sent."""
+        undated = recovery.choose_due(self._campaign, now)
         dated = [row._replace(next_attempt_at=row.next_attempt_at or undated) for row in rows]
         if dated:
             self._store.deliveries.release(dated, now)
@@ -105,8 +97,7 @@ class Ledger:
             del self.rows[outcome.delivery]
 
     def reject(self, rows: Sequence[UnrenderedRow], now: Millis) -> None:
-        """End rows for which there is no message."""
-        finished = (
-            FinishedRow(row.id, row.status, row.reason, row.cause, given_back=1) for row in rows
+        self._store.deliveries.finish(
+            (FinishedRow(it.id, it.status, it.reason, it.cause, given_back=1) for it in rows),
+            now,
         )
-        self._store.deliveries.finish(finished, now)

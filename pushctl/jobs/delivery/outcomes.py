@@ -1,36 +1,29 @@
-"""
-Outcomes -> the ledger: what each answer means for its row, its lane, its subscription.
-
-``OutcomeBatch`` decides on the outcomes of a batch, and writes them inside the caller's
-transaction: those of a pool, and those that a journal has after a crash.
-"""
+"""Outcomes of a pool or a journal -> rows, lanes and subscriptions."""
 
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter
 
 from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
 from pushctl.rules.delivery import answers, retry
-from pushctl.rules.delivery.lane import CODES, Lane
+from pushctl.rules.delivery.lane import CODES
 from pushctl.store import Store
 from pushctl.store.deliveries import FinishedRow
 
 _ACCEPTED = DeliveryStatus.ACCEPTED.value
 _PLANNED = DeliveryStatus.PLANNED.value
+_state = attrgetter("hold_until", "stopped", "probing")
 
 
 @lru_cache(maxsize=1024)
-def _keeps(origin: str) -> bool:
-    """Say whether a message's Location is good for anything (see push/recall)."""
+def _is_recallable(origin: str) -> bool:
+    """Return whether messages can be recalled by their Location (see push/recall)."""
     return answers.service(origin.removeprefix("https://").partition(":")[0]) == "mozilla"
-
-
-def _state(lane: Lane) -> tuple[object, ...]:
-    return lane.hold_until, lane.stopped, lane.probing
 
 
 @dataclass
@@ -40,10 +33,6 @@ class _Lane:
     codes: list[str] = field(default_factory=list)
     retry_after: Millis | None = None
     reason: str = ""
-
-
-# Nothing else is to be written of such accepted rows than HTTP status and language.
-_Accepted = dict[tuple[int | None, str | None], list[int]]
 
 
 class OutcomeBatch:
@@ -61,10 +50,11 @@ class OutcomeBatch:
         self.now, self._is_about_one = now, is_about_one
         self.tally: Counter[str] = Counter()  # by status
         self.errors = 0  # answers that ended a delivery badly
-        self.ours: str | None = None  # an answer that says that we wrote something wrong
+        self.ours: str | None = None  # the reason of an answer that blames our message
         # Subscriptions that are gone, with the reason.
         self.gone: dict[LaneKey, list[tuple[int, str]]] = defaultdict(list)
-        self._accepted: _Accepted = defaultdict(list)
+        # Rows of which HTTP status and language are written, nothing else.
+        self._accepted: dict[tuple[int | None, str | None], list[int]] = defaultdict(list)
         self._finished: list[FinishedRow] = []
         self._lanes: dict[LaneKey, _Lane] = defaultdict(_Lane)
         self._failed: list[tuple[int, str]] = []
@@ -77,7 +67,7 @@ class OutcomeBatch:
         """Decide on *outcomes*; *rows* has the row of each, by delivery."""
         for outcome in outcomes:
             row = rows[outcome.delivery]
-            # Nearly all are accepted: the short way, without a Decision.
+            # Nearly all are accepted: these skip retry.decide, for speed.
             if outcome.answer is Answer.ACCEPTED:
                 self._accept(outcome, row)
             else:
@@ -85,12 +75,11 @@ class OutcomeBatch:
 
     def _accept(self, outcome: Outcome, row: RenderedRow) -> None:
         delivery, status, location = outcome.delivery, outcome.http_status, outcome.location
-        if location is not None and _keeps(row.lane[0]):
-            self._finished.append(
-                FinishedRow(
-                    delivery, _ACCEPTED, None, None, status, location, None, row.language
-                )
+        if location is not None and _is_recallable(row.lane[0]):
+            finished = FinishedRow(
+                delivery, _ACCEPTED, None, None, status, location, None, row.language
             )
+            self._finished.append(finished)
         else:
             self._accepted[status, row.language].append(delivery)
         self._lanes[row.lane].codes.append("a")
@@ -100,7 +89,7 @@ class OutcomeBatch:
 
     def _decide(self, outcome: Outcome, row: RenderedRow, throttle: Throttle) -> None:
         lane = self._lanes[row.lane]
-        proved = throttle.lane(row.lane, self.now).accepted > 0 or "a" in lane.codes
+        proved = throttle.load_lane(row.lane, self.now).accepted > 0 or "a" in lane.codes
         own = self._is_about_one(outcome, row)
         decision = retry.decide(
             outcome, row.tries, row.expires_at, self.now, random.random(), proved or own
@@ -128,9 +117,6 @@ class OutcomeBatch:
         self.tally[decision.status.value] += 1
         if outcome.answer is Answer.OUR_FAULT and decision.status is DeliveryStatus.PLANNED:
             self.ours = outcome.reason
-        self._learn(decision, row)
-
-    def _learn(self, decision: retry.Decision, row: RenderedRow) -> None:
         if decision.effect == "gone":
             self.gone[row.lane].append((row.subscription, decision.reason))
         elif decision.effect == "failed":
@@ -140,43 +126,31 @@ class OutcomeBatch:
 
     @property
     def ended(self) -> int:
-        """How many deliveries have come to their end."""
+        """The number of deliveries with a final status."""
         return self.tally.total() - self.tally[_PLANNED]
 
     def update_lanes(self, throttle: Throttle) -> list[LaneKey]:
-        """Add what was answered to the lanes; return those that must now wait or may go on."""
+        """Add the answers to the lanes; return those whose state has changed."""
         changed = []
         for key, lane in self._lanes.items():
-            if not lane.codes:
-                continue
-            before = throttle.lane(key, self.now)
-            after = throttle.add_answers(
-                key, "".join(lane.codes), self.now, lane.retry_after, lane.reason
-            )
-            if _state(before) != _state(after):
-                changed.append(key)
+            if codes := "".join(lane.codes):
+                before = _state(throttle.load_lane(key, self.now))
+                wait, reason = lane.retry_after, lane.reason
+                if _state(throttle.add_answers(key, codes, self.now, wait, reason)) != before:
+                    changed.append(key)
         return changed
 
     def write_rows(self, store: Store) -> None:
-        """
-        Write what became of the rows.
-
-        The caller holds the transaction, so rows and subscriptions change together.
-        """
+        """Write the rows' outcomes, in the caller's transaction."""
         for (status, language), rows in self._accepted.items():
             store.deliveries.accept(rows, status, language, self.now)
         store.deliveries.finish(self._finished, self.now)
 
     def write_subscriptions(self, store: Store, spared: Collection[str] = ()) -> None:
-        """Write what was learnt; no subscription of an origin in *spared* is made gone."""
-        gone = [
-            person
-            for (origin, _), people in self.gone.items()
-            if origin not in spared
-            for person in people
-        ]
-        if gone:
-            store.health.mark_gone(gone, self.now)
+        """Update the subscriptions; none of an origin in *spared* is made gone."""
+        for (origin, _), gone in self.gone.items():
+            if origin not in spared:
+                store.health.mark_gone(gone, self.now)
         if self._failed:
             store.health.mark_failed(self._failed, self.now)
         if self._worked:

@@ -13,27 +13,29 @@ One thread opens a pool as a context manager and makes all calls. What holds for
 
 No call raises for what a push service, the network or the death of a worker does. Each
 letter comes back from ``poll`` once: with an outcome, or as unsent, where nothing of it was
-begun and it may be submitted again. Why nothing more can be sent (no journal can be written,
-workers die one after another) comes back as ``fault``; then ``free`` is 0. Anything that is
-raised is a bug in the sender, or KeyboardInterrupt; the journals know what became of what
-was under way, and the next run reads them (``recovery``).
+begun and it may be submitted again. Where nothing more can be sent (no journal can be
+written, workers die one after another), the reason comes back as ``fault`` and ``free`` is 0.
+Anything raised is a bug in the sender, or KeyboardInterrupt; the journals hold the outcomes
+of what was under way, and the next run reads them (``recovery``).
 """  # noqa: E501
 
+import logging
 import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from multiprocessing.process import BaseProcess
 from typing import Self
 
-from pushctl import push
+from pushctl import log, push
 from pushctl.config import Config
 from pushctl.errors import ConfigError
-from pushctl.jobs.delivery.clock import steady
+from pushctl.jobs.delivery.clock import read_boot_clock
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push import Postbox, journal
 from pushctl.rules.delivery import retry
@@ -45,15 +47,13 @@ MAX_DEATHS = 5  # pools that may die one after another before a chunk comes back
 CHUNK = 500  # letters in one call
 
 SILENT_TIMEOUTS = 70  # times push.timeout: no chunk takes so long, 8 letters at a time
-NOTICE_SECONDS = 3.0  # in which a pool has noticed that a worker died
-END_SECONDS = 10.0  # after push.timeout, in which a worker that is to end has ended
-
-_HELD_BACK = Cause.HELD_BACK
+NOTICE_SECONDS = 3.0  # until a pool has noticed that a worker died
+END_SECONDS = 10.0  # after push.timeout, until an ending worker has ended
 
 
 @dataclass
 class Returned:
-    """What came back from a pool since it was last asked."""
+    """The letters that came back from a pool since the last ``poll``."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     unsent: list[Letter] = field(default_factory=list)
@@ -63,8 +63,8 @@ class Returned:
     def add(
         self, outcomes: Sequence[Outcome], letters: Sequence[Letter], postbox: Postbox
     ) -> None:
-        """Add the *outcomes* of a chunk; what its sender held back is unsent."""
-        begun = [outcome for outcome in outcomes if outcome.cause is not _HELD_BACK]
+        """Add the *outcomes* of a chunk; letters that its sender held back are unsent."""
+        begun = [outcome for outcome in outcomes if outcome.cause is not Cause.HELD_BACK]
         self.outcomes += begun
         if len(begun) < len(letters):
             answered = {outcome.delivery for outcome in begun}
@@ -72,7 +72,7 @@ class Returned:
         self.journals.append(partial(journal.discard, postbox.journal, postbox.run, letters))
 
     def recover(self, letters: Iterable[Letter], postbox: Postbox) -> None:
-        """Add what the journals of dead workers know of *letters*."""
+        """Add *letters* with the outcomes in the journals of dead workers."""
         left = journal.recover(postbox.journal, postbox.run)
         for letter in letters:
             delivery = letter.delivery
@@ -94,27 +94,27 @@ class Returned:
 
 
 class Pool(ABC):
-    """Senders of letters, see the contract above; this base has none under way."""
+    """The contract above; this base has no letters under way."""
 
     window: int  # letters that may be claimed and unanswered: what memory is bounded by
-    careful: int  # letters to a service on trial that go into one chunk
+    careful: int  # letters in one chunk for a service that has accepted none yet
     _slots: int  # chunks that may be under way
 
     def __init__(self, postbox: Postbox) -> None:
         self._postbox = postbox
         self._under_way: dict[Future[list[Outcome]], Sequence[Letter]] = {}
-        self._back = Returned()  # and not yet polled
+        self._back = Returned()  # not yet polled
         self._closed = False
 
     @property
     def free(self) -> int:
-        """How many chunks may be submitted now."""
+        """The number of chunks that may be submitted now."""
         full = self._closed or self._back
         return 0 if full else max(0, self._slots - len(self._under_way))
 
     @property
     def busy(self) -> bool:
-        """Whether anything is still to come back."""
+        """Whether letters are still to come back."""
         return bool(self._under_way or self._back)
 
     @abstractmethod
@@ -143,7 +143,7 @@ class Pool(ABC):
 
 
 def open_pool(config: Config, postbox: Postbox, count: int) -> Pool:
-    """Return the pool for a run that has *count* letters."""
+    """Return a pool for a run of *count* letters."""
     if count <= FEW:
         return OwnProcess(postbox)
     return ProcessPool(config.push.workers or 2 * (os.cpu_count() or 1), postbox)
@@ -167,12 +167,10 @@ class ProcessPool(Pool):
     """
     Sends in *workers* processes; started at the first ``submit``, and anew when one dies.
 
-    Then the pool is given up as a whole: the others end in good order, and the journals say
-    what became of what was under way.
+    Then the others end in good order, and the journals hold the outcomes of all of them.
     """
 
-    # One each: the first acceptance opens the way for the rest, while a chunk of them would
-    # wait for its slowest.
+    # The first acceptance permits the rest; a larger chunk would wait for its slowest.
     careful = 1
 
     def __init__(self, workers: int, postbox: Postbox) -> None:
@@ -180,13 +178,13 @@ class ProcessPool(Pool):
 
         super().__init__(postbox)
         processes.prepare()
-        self._start = partial(processes.executor, workers, postbox)
+        self._start = partial(processes.start_executor, workers, postbox)
         self._slots = 2 * workers  # one in work and one waiting for each
         self.window = CHUNK * (self._slots + max(2, workers))
         self._executor: Executor | None = None
         self._broken = False  # a worker has died
         self._deaths = 0
-        self._last = steady()  # when a chunk went out or came back
+        self._last = read_boot_clock()  # when a chunk was submitted or came back
 
     def submit(self, letters: Sequence[Letter]) -> None:
         try:
@@ -199,13 +197,13 @@ class ProcessPool(Pool):
             executor = self._executor = self._executor or self._start()
             future = executor.submit(push.send_chunk, letters, self._postbox)
         except (BrokenExecutor, EOFError, OSError):
-            # A worker died just now, or the process that workers are forked from.
+            # A worker or the process that workers are forked from died just now.
             self._broken = True
             self._back.unsent += letters
         except ConfigError as error:
             self._refuse(letters, error, self._back)
         else:
-            self._under_way[future], self._last = letters, steady()
+            self._under_way[future], self._last = letters, read_boot_clock()
 
     def poll(self, seconds: float) -> Returned:
         returned = super().poll(seconds)
@@ -214,8 +212,8 @@ class ProcessPool(Pool):
         for future in done:
             self._take(future, returned)
         if done:
-            self._last = steady()
-        elif self._under_way and self._is_gone(steady() - self._last):
+            self._last = read_boot_clock()
+        elif self._under_way and self._is_gone(read_boot_clock() - self._last):
             self._end(patience=0.0)
             self._broken = True
         if self._broken:
@@ -225,7 +223,7 @@ class ProcessPool(Pool):
     def _take(self, future: "Future[list[Outcome]]", returned: Returned) -> None:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BrokenExecutor):
-            self._broken = True  # what became of its letters, the journals know
+            self._broken = True  # the journals have its outcomes
             return
         letters = self._under_way.pop(future)
         if isinstance(error, ConfigError):
@@ -240,8 +238,8 @@ class ProcessPool(Pool):
         """
         Return whether no chunk will come any more, *silent* seconds after the last.
 
-        A worker hangs; or one has died in the middle of its answer, for the rest of which
-        the pool waits without noticing.
+        A worker hangs; or one died in the middle of its answer, and the pool waits for the
+        rest of it.
         """
         return silent > SILENT_TIMEOUTS * self._postbox.timeout or (
             silent > NOTICE_SECONDS
@@ -249,11 +247,13 @@ class ProcessPool(Pool):
         )
 
     def _give_up(self, returned: Returned) -> None:
-        # The other workers take what answers still come to them first.
+        # The other workers first receive the answers to what they have under way.
         self._end(self._postbox.timeout + END_SECONDS)
         self._broken = False
         self._deaths += 1
-        returned.recover(chain.from_iterable(self._under_way.values()), self._postbox)
+        letters = list(chain.from_iterable(self._under_way.values()))
+        log.note("send", "worker died", level=logging.WARNING, under_way=len(letters))
+        returned.recover(letters, self._postbox)
         self._under_way.clear()
 
     def close(self) -> None:
@@ -280,10 +280,11 @@ class ProcessPool(Pool):
         def kill() -> None:
             for process in processes:
                 process.kill()
-            # Ours is the last end open of the pipe that answers come by: a pool that waits
-            # for the rest of one would wait for ever, and we for the pool.
+            # Ours is the last open end of the pipe for answers: a pool that waits for the
+            # rest of one would never end.
             if answers is not None:
-                answers._writer.close()
+                with suppress(OSError):  # the pool has closed it at this moment
+                    answers._writer.close()
 
         last = threading.Timer(patience, kill)
         last.daemon = True
@@ -293,5 +294,5 @@ class ProcessPool(Pool):
 
 
 def _processes(executor: Executor | None) -> list[BaseProcess]:
-    # What the standard library keeps to itself, and forgets when the pool is shut down.
+    # A private attribute, which is None once the executor is shut down.
     return list((getattr(executor, "_processes", None) or {}).values())

@@ -1,4 +1,4 @@
-"""Config -> Postbox: who we are, whom we may dial, where the journal lies."""
+"""Config -> Postbox: contact and keys, allowed hosts, the journal's folder."""
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError
@@ -10,9 +10,9 @@ def open_postbox(config: Config, run: str) -> Postbox:
     Return the postbox of *config* for the run called *run*.
 
     Raises ConfigError when there is no VAPID key, or when push services would refuse
-    the contact: better now than after the first thousand answers.
+    the contact.
     """
-    keys = vapid.need(config.keys)
+    keys = vapid.load_required(config.keys)
     if faults := vapid.check_contact(config.contact):
         raise ConfigError(
             f"push services refuse contact = {config.contact!r} in {config.file.name}: "
@@ -40,8 +40,8 @@ def open_postbox(config: Config, run: str) -> Postbox:
     )
 
 
-def warning(config: Config) -> str | None:
-    """Return what every sending command says loudly while messages go to this machine."""
+def make_warning(config: Config) -> str | None:
+    """Return the warning of sending commands while messages go to this machine."""
     hosts = config.push.loopback.hosts
     if not hosts:
         return None

@@ -1,8 +1,7 @@
 """
-ClaimedRow rows -> letters: each text rendered once for all who get the same.
+Claimed rows -> letters: each text is rendered once for all who get the same.
 
-Rows whose values of the variables that the text reads are equal get one rendering and
-differ in their token only.
+Rows with equal values of the text's variables share a rendering; only their tokens differ.
 """
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -11,7 +10,6 @@ from operator import attrgetter
 import orjson
 
 from pushctl.config import Config
-from pushctl.config import Site as SiteConfig
 from pushctl.errors import InputError, TemplateError
 from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
@@ -23,15 +21,14 @@ from pushctl.rules.messages.payload import Frame
 from pushctl.store.deliveries import ClaimedRow
 from pushctl.templates import Template, Text
 
-# A text that everybody gets differently must not fill the memory.
-MAX_FRAMES = 5_000
+MAX_FRAMES = 5_000  # kept for one text: where all differ they would fill the memory
 
-# What a trigger's messages know beside the subscription, by delivery: {"cart": {...}}.
+# Loads the further variables of claimed rows, by delivery: {"cart": {...}}.
 Extras = Callable[[Sequence[ClaimedRow]], Mapping[int, Mapping[str, Json]]]
 
 
 class Renderer:
-    """Renders the letters of one campaign; knows its template, sites and key names."""
+    """Renders the letters of one campaign; *keys* are the ids of the VAPID keys."""
 
     def __init__(
         self,
@@ -51,7 +48,7 @@ class Renderer:
         self._urgency = str(options.get("urgency", settings.urgency))
         self._topic = tokens.topic(self._secret, campaign.id) if settings.topic else None
         self._campaign = {"campaign": {"name": campaign.name}, **options.get("extra", {})}
-        self._sites = {name: _Site(site) for name, site in config.sites.items()}
+        self._sites = config.sites
         self._segments = segments
         self._extras = extras
         self._groups: dict[tuple[Hashable, ...], _Group] = {}
@@ -60,7 +57,7 @@ class Renderer:
     def render(
         self, rows: Sequence[ClaimedRow], now: Millis
     ) -> tuple[list[RenderedRow], list[UnrenderedRow]]:
-        """Return the letters for *rows*, and the rows that get none, with the reason."""
+        """Return *rows* with their letters, and those that get none, with the reason."""
         rendered: list[RenderedRow] = []
         unrendered: list[UnrenderedRow] = []
         segments = self._segments([row.subscription for row in rows]) if self._segments else {}
@@ -95,7 +92,7 @@ class Renderer:
             self._urgency,
             self._topic,
         )
-        lane = (origin(row.endpoint), row.key_id)
+        lane = (cut_origin(row.endpoint), row.key_id)
         return RenderedRow(
             letter, lane, row.tries, row.expires_at, row.subscription, language, row.failures
         )
@@ -109,42 +106,31 @@ class Renderer:
 
     def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
         key = (row.site, row.language, row.variant, segments)
-        group = self._groups.get(key)
-        if group is None:
-            group = self._groups[key] = self._new_group(row, segments)
-        return group
-
-    def _new_group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
+        if group := self._groups.get(key):
+            return group
         site = self._sites.get(row.site)
         if site is None:
             raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
         text = self._template.choose(row.language, segments, site.language, row.variant)
-        # Many languages come to the same text: they share what was rendered.
-        shared: tuple[Hashable, ...] = (id(text), row.site)
-        group = self._groups.get(shared)
-        if group is None:
-            group = self._groups[shared] = _Group(text, site.values, self._campaign)
+        # Many languages lead to the same text: they share its renderings.
+        shared = (id(text), row.site)
+        if shared not in self._groups:
+            images = {"icon": site.brand.icon, "badge": site.brand.badge}
+            known = values.site(site.name, site.origin, site.brand.name, **images)
+            self._groups[shared] = _Group(text, known, self._campaign)
+        group = self._groups[key] = self._groups[shared]
         return group
 
 
-def origin(endpoint: str) -> str:
+def cut_origin(endpoint: str) -> str:
     """Return the origin of a stored endpoint, without checking it anew."""
-    # One without a path came round the checks; push/ refuses it with its reason.
+    # push/ refuses one without a path, with the reason.
     path = endpoint.find("/", 8)
     return endpoint[:path] if path > 0 else endpoint
 
 
-class _Site:
-    def __init__(self, site: SiteConfig) -> None:
-        brand = site.brand
-        self.language = site.language
-        self.values = values.site(
-            site.name, site.origin, brand.name, icon=brand.icon, badge=brand.badge
-        )
-
-
 class _Group:
-    """One text on one site: renders it, and remembers what it rendered."""
+    """One text on one site, with its last renderings."""
 
     def __init__(
         self, text: Text, site: Mapping[str, Json], shared: Mapping[str, Json]
@@ -156,19 +142,24 @@ class _Group:
         self._frames: dict[Hashable, Frame] = {}
         self._asked = self._known = 0  # how often a rendering was looked for, and found
         fields = [
-            it.removeprefix("subscriber.") for it in self._used if it[:11] == "subscriber."
+            _FIELDS.get(name, name)
+            for it in sorted(self._used)
+            if (name := it.removeprefix("subscriber.")) != it
         ]
-        whole = "subscriber" in self._used
-        self._plain = None if whole else _getter([_FIELDS.get(it, it) for it in sorted(fields)])
+        self._plain: Callable[[ClaimedRow], Hashable] = lambda row: None
+        if "subscriber" in self._used:
+            self._plain = attrgetter("public_id")
+        elif fields:
+            self._plain = attrgetter(*fields)
         self._personal = text.personal
         self._attributes = sorted(it for it in self._used if it.startswith("attributes"))
 
     def frame(self, row: ClaimedRow, extra: Mapping[str, Json] | None) -> Frame:
-        """Return the rendered message for *row*, from memory where it may be."""
+        """Return the message for *row*, rendered before where possible."""
         if extra is not None:
             return self._render(row, {**self._shared, **extra})
         if self._asked > MAX_FRAMES and self._known * 20 < self._asked:
-            return self._render(row, self._shared)  # hardly two get the same
+            return self._render(row, self._shared)  # hardly any two are equal
         key = self._key(row)
         frame = self._frames.get(key)
         self._asked += 1
@@ -183,8 +174,7 @@ class _Group:
     def _key(self, row: ClaimedRow) -> Hashable:
         if not self._personal:
             return row.small_payload
-        key: list[Hashable] = [row.small_payload]
-        key.append(row.public_id if self._plain is None else self._plain(row))
+        key: list[Hashable] = [row.small_payload, self._plain(row)]
         if self._attributes:
             known = orjson.loads(row.attributes)
             for path in self._attributes:
@@ -202,9 +192,4 @@ class _Group:
         return self.text.render_frame(context)
 
 
-# Names that templates use and the row calls otherwise.
-_FIELDS = {"id": "public_id"}
-
-
-def _getter(names: Sequence[str]) -> Callable[[ClaimedRow], Hashable]:
-    return attrgetter(*names) if names else lambda row: None
+_FIELDS = {"id": "public_id"}  # templates' names -> rows' names

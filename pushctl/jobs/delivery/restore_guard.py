@@ -1,13 +1,12 @@
 """
-The restore guard: a database that was brought back, or copied, sends nothing by itself.
+The restore guard: a database that was restored or copied sends nothing by itself.
 
-Whoever got a message after a backup was made is unknown to the backup: to send from it
-would send twice. So each batch that is claimed counts ``generation`` up, first in the
-database, then in a file beside it. A database whose count is behind the file's is an
-older one; a file that is missing, was copied (another inode) or names another machine
-tells of a clone. All of them refuse until `pushctl release` says what to think of it.
+A backup lacks the messages sent after it was made, and would send them twice. So each
+claimed batch counts ``generation`` up, first in the database, then in a file beside it. A
+count behind the file's means a restored database; a file that is missing, was copied
+(another inode) or names another machine means a copy. `pushctl release` lifts the refusal.
 
-What no file on the same disk can tell: a whole machine set back to a snapshot.
+Not detected: a whole machine set back to a snapshot.
 """
 
 import fcntl
@@ -27,78 +26,77 @@ GENERATION = "generation"
 _MACHINE = Path("/etc/machine-id")
 
 
-def path(config: Config) -> Path:
+def make_path(config: Config) -> Path:
     return config.database.with_name(f"{config.database.name}.generation")
 
 
-def trouble(store: Store, config: Config) -> str | None:
-    """Say why this database must not send, or None when it may."""
-    # The file first: another process may count up meanwhile, the database before it.
-    told = _read(path(config))
-    ours = generation(store)
-    if told is None:
+def find_trouble(store: Store, config: Config) -> str | None:
+    """Return why this database must not send; None: it may."""
+    # The file first: another process may count up meanwhile, the database before the file.
+    kept = _read(make_path(config))
+    ours = load_generation(store)
+    if kept is None:
         if ours == 0:
             return None  # it has never sent anything
-        return f"{path(config)} is missing: the database seems to be a copy"
-    if told["generation"] > ours:
-        behind = told["generation"] - ours
+        return f"{make_path(config)} is missing: the database seems to be a copy"
+    if kept["generation"] > ours:
+        behind = kept["generation"] - ours
         return (
             f"the database is older than what was sent from here ({behind:,} batches): "
             "it seems to be restored from a backup"
         )
-    if told["machine"] != _machine():
+    if kept["machine"] != _hash_machine_id():
         return "the project was copied or moved to another machine"
-    if told["inode"] != path(config).stat().st_ino:
+    if kept["inode"] != make_path(config).stat().st_ino:
         return "the project was copied, or brought back from a backup"
     return None
 
 
 def check(store: Store, config: Config) -> None:
-    """Raise ConfigError where this database must not send before somebody has decided."""
-    why = trouble(store, config)
-    if why is not None:
+    """Raise ConfigError where this database must not send before `pushctl release`."""
+    if why := find_trouble(store, config):
         raise ConfigError(
             f"{why}. Nothing is sent, for nobody must get a message twice. If that is so: "
             "pushctl release. If you only moved the project: pushctl release --moved."
         )
 
 
-def generation(store: Store) -> int:
+def load_generation(store: Store) -> int:
     return int(store.meta.get(GENERATION) or 0)
 
 
 def count_up(store: Store) -> int:
-    """Begin a new generation inside the caller's transaction; return its number."""
-    number = generation(store) + 1
+    """Begin a generation inside the caller's transaction; return its number."""
+    number = load_generation(store) + 1
     store.meta.set(GENERATION, str(number))
     return number
 
 
-def note(config: Config, number: int) -> None:
+def write_generation(config: Config, number: int) -> None:
     """
-    Write down, on disk before it returns, that messages of generation *number* go out.
+    Write *number* to the file, durably, before a letter of it goes out.
 
-    To be called once the transaction of ``count_up`` is committed.
+    Call it once the transaction of ``count_up`` is committed.
     """
-    with _held(path(config)) as handle:
-        known = _parse(os.pread(handle, 1000, 0))
-        if known is None or known["generation"] < number:
+    with _lock(make_path(config)) as handle:
+        kept = _parse(os.pread(handle, 1000, 0))
+        if kept is None or kept["generation"] < number:
             _write(handle, number)
 
 
 def accept(store: Store, config: Config) -> None:
-    """Take this database for the one that counts, from now on."""
+    """Let this database send from now on, with a generation above all earlier ones."""
     with store.write():
-        known = _read(path(config))
-        number = max(generation(store), known["generation"] if known else 0) + 1
+        kept = _read(make_path(config))
+        number = max(load_generation(store), kept["generation"] if kept else 0) + 1
         store.meta.set(GENERATION, str(number))
-    with _held(path(config)) as handle:
+    with _lock(make_path(config)) as handle:
         _write(handle, number)
 
 
 @contextmanager
-def _held(file: Path) -> Iterator[int]:
-    """Open *file* alone; in place, for its inode is what tells it from a copy."""
+def _lock(file: Path) -> Iterator[int]:
+    """Open and lock *file*; it is written in place, as a copy differs in its inode."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -112,13 +110,13 @@ def _held(file: Path) -> Iterator[int]:
 
 
 def _write(handle: int, number: int) -> None:
-    told = {
+    state = {
         GENERATION: number,
-        "machine": _machine(),
+        "machine": _hash_machine_id(),
         "inode": os.fstat(handle).st_ino,
     }
     # Padded: a shorter line over a longer one would leave its tail.
-    os.pwrite(handle, (json.dumps(told).ljust(199) + "\n").encode(), 0)
+    os.pwrite(handle, (json.dumps(state).ljust(199) + "\n").encode(), 0)
     os.fsync(handle)
 
 
@@ -133,18 +131,18 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
-        told = json.loads(text)
+        kept = json.loads(text)
         return {
-            GENERATION: int(told[GENERATION]),
-            "machine": str(told["machine"]),
-            "inode": int(told["inode"]),
+            GENERATION: int(kept[GENERATION]),
+            "machine": str(kept["machine"]),
+            "inode": int(kept["inode"]),
         }
     except (ValueError, KeyError, TypeError):
         return None  # empty or torn: as good as missing
 
 
-def _machine() -> str:
-    """Return what names this machine, or "" where nothing does (most containers)."""
+def _hash_machine_id() -> str:
+    """Return a hash of the machine id; "" where there is none, as in most containers."""
     try:
         name = _MACHINE.read_bytes().strip()
     except OSError:

@@ -2,16 +2,19 @@
 One run of one campaign: settle what a dead process left, then claim, render, send, write.
 
 The database stays in this process; encryption and the network are the pool's. A row is
-claimed and committed before its letter is submitted; what waits for its outcome is bounded.
+claimed and committed before its letter is submitted. The number of rows without an outcome
+is bounded.
 """
 
 import gc
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+from pushctl import log
 from pushctl.config import Config
 from pushctl.jobs.delivery import context, recovery
-from pushctl.jobs.delivery.clock import Clock, steady
+from pushctl.jobs.delivery.clock import Clock, read_boot_clock
 from pushctl.jobs.delivery.ledger import CLAIM, Ledger
 from pushctl.jobs.delivery.origin_health import OriginHealth
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
@@ -29,18 +32,14 @@ from pushctl.store import Store
 from pushctl.store.deliveries import ClaimedRow, ReleasedRow
 from pushctl.templates import Template
 
-GRACE = 15.0  # seconds that letters under way get once we are told to stop
+GRACE = 15.0  # seconds that letters under way get after a signal to stop
 POLL = 0.2  # seconds to wait for outcomes where nothing else is due
 AGAIN: Millis = 15 * units.MINUTE  # until a service that refuses us is tried again
 
 
 @contextmanager
-def few_collections() -> Iterator[None]:
-    """
-    Have Python look for cycles rarely: claims make tuples by the thousand, and none.
-
-    That look took a sixth of this process's time.
-    """
+def collect_rarely() -> Iterator[None]:
+    """Have Python look for cycles rarely, which took a sixth of the time and found none."""
     before = gc.get_threshold()
     gc.set_threshold(50_000, *before[1:])
     try:
@@ -77,7 +76,7 @@ class Sending:
             config,
             frozenset(self._postbox.keys),
             segments=segments_of(store, config, names, now) if names else None,
-            extras=context.of(store, config, campaign),
+            extras=context.make_loader(store, config, campaign),
         )
         self._ledger = Ledger(store, config, campaign)
         # A trigger's messages and those of hours go on with the other services.
@@ -96,10 +95,8 @@ class Sending:
         self._report = Report(campaign)
         self._pool: Pool
 
-    # --- the run ---------------------------------------------------------------------
-
     def run(self) -> Report:
-        """Send what is due; return how it ended."""
+        """Send the due rows; return the report."""
         postbox, now = self._postbox, self._clock.now()
         self._stop.file = postbox.stop
         self._stop.withdraw()
@@ -107,20 +104,24 @@ class Sending:
         self._report.settled = settled
         self._report.sent.update({"in_doubt": settled} if settled else {})
         count = self._ledger.begin(now)
+        log.note("send", "started", campaign=self._report.campaign.name, waiting=count)
         self._health.begin(now)
         if count:
-            recovery.begin(postbox.journal, postbox.run)
-            with few_collections(), open_pool(self._config, postbox, count) as self._pool:
+            recovery.write_marker(postbox.journal, postbox.run)
+            with collect_rarely(), open_pool(self._config, postbox, count) as self._pool:
                 try:
                     while self._turn():
                         pass
+                except Exception as error:
+                    log.note("send", "failed", level=logging.ERROR, reason=str(error))
+                    raise
                 finally:
                     self._empty_pool()
-        recovery.end(postbox.journal, postbox.run)
+        recovery.remove_marker(postbox.journal, postbox.run)
         return self._finish()
 
     def _turn(self) -> bool:
-        """Do whatever can be done now; return whether there is more to do."""
+        """Do all that can be done now; return whether there is more to do."""
         if not self._may_go_on():
             return False
         now = self._clock.now()
@@ -136,13 +137,12 @@ class Sending:
         if self._throttle.waiting:
             self._stop.wait(self._throttle.seconds_to_wait(now))
             return True
-        return not self._throttle.all_stopped() and self._await_next(now)
+        return not self._throttle.has_stopped_all() and self._await_next(now)
 
     def _may_go_on(self) -> bool:
         limit = self._options.seconds
-        if self._stop.asked or (limit and self._clock.elapsed() > limit):
-            return False
-        return self._ledger.is_running()
+        late = limit and self._clock.elapsed() > limit
+        return not (self._stop.asked or late) and self._ledger.is_running()
 
     def _patience(self, now: Millis) -> float:
         """Return the seconds to wait for outcomes before something else may be due."""
@@ -151,7 +151,7 @@ class Sending:
 
     def _await_next(self, now: Millis) -> bool:
         """Wait for the next row that becomes due, if that is soon."""
-        count, first = self._ledger.waiting(now)
+        count, first = self._ledger.count_waiting(now)
         if count == 0 or first is None or (first - now) / 1000 > self._options.patience:
             return False
         if first - now > 1000:
@@ -164,7 +164,7 @@ class Sending:
         report.notes += self._health.conclude(now)
         report.refused = report.refused or self._health.refused
         report.interrupted = self._stop.asked
-        waiting, first = self._ledger.waiting(now)
+        waiting, first = self._ledger.count_waiting(now)
         pause = None
         if waiting and report.interrupted and not (self._options.unattended or self._stop.left):
             pause = "stopped by hand"
@@ -174,12 +174,20 @@ class Sending:
         if report.campaign.status is not CampaignStatus.CANCELLED:
             report.waiting, report.next_due = waiting, first
         self._stop_rules.keep(report.campaign.status is CampaignStatus.RUNNING)
+        log.note(
+            "send",
+            "ended",
+            campaign=report.campaign.name,
+            status=report.campaign.status.value,
+            reason=pause,
+            counts=dict(report.sent),
+            seconds=self._clock.elapsed(),
+            waiting=report.waiting,
+        )
         return report
 
-    # --- one turn --------------------------------------------------------------------
-
     def _submit(self, now: Millis) -> None:
-        """Have sent what may go out now."""
+        """Submit the letters that may go out now."""
         while self._pool.free:
             chunk = self._throttle.take(CHUNK, now, self._pool.careful)
             if not chunk:
@@ -187,7 +195,7 @@ class Sending:
             self._pool.submit([row.letter for row in chunk])
 
     def _exchange(self, returned: Returned, now: Millis, *, claims: bool = True) -> None:
-        """Write what came back and claim what comes next, in one transaction."""
+        """Write what came back and claim the next rows, in one transaction."""
         rows, outcomes = self._ledger.rows, returned.outcomes
         unsent = [rows[letter.delivery] for letter in returned.unsent]
         self._throttle.take_back(rows[outcome.delivery] for outcome in outcomes)
@@ -199,19 +207,17 @@ class Sending:
         returned.discard()
 
     def _room(self, answered: int) -> int:
-        """Return how many rows to claim beside the *answered* ones, which are written now."""
+        """Return how many rows to claim in the transaction that writes the *answered* ones."""
         room = self._pool.window - len(self._ledger.rows) + answered
         idle = answered and self._throttle.under_way < CHUNK
         if self._throttle.waiting and (idle or room < CLAIM // 2):
             return 0  # what waits goes out first; few large claims cost less than many
-        if self._options.patience:
-            # We are here when the next may go out, so none is claimed before its time.
-            wanted = self._throttle.room()
-            return room if wanted is None else min(room, wanted)
-        return room
+        # A run that waits for the next row claims none before its time.
+        wanted = self._throttle.room() if self._options.patience else None
+        return room if wanted is None else min(room, wanted)
 
     def _write(self, outcomes: Sequence[Outcome], room: int, now: Millis) -> list[ClaimedRow]:
-        """Write *outcomes* and what follows from them; return the rows claimed meanwhile."""
+        """Write *outcomes*, and claim up to *room* rows; return those."""
         batch = OutcomeBatch(now, self._health.is_about_one)
         batch.add(outcomes, self._ledger.rows, self._throttle)
         changed = batch.update_lanes(self._throttle)
@@ -231,12 +237,17 @@ class Sending:
         why = self._stop_rules.judge(batch)
         if why is not None:
             self._report.notes.append(f"Paused: {why}.")
-            self._ledger.pause(why, now)
+            self._pause(why, now)
         if batch.ours is not None:
             self._report.refused = why
 
+    def _pause(self, why: str, now: Millis) -> None:
+        name = self._report.campaign.name
+        log.note("send", "paused", level=logging.WARNING, campaign=name, reason=why)
+        self._ledger.pause(why, now)
+
     def _render(self, claimed: Sequence[ClaimedRow], now: Millis) -> None:
-        """Have letters of *claimed* wait for their turn; end rows that get none."""
+        """Put letters of *claimed* into the throttle; end rows that get none."""
         if not claimed:
             return
         rows, unrendered = self._renderer.render(claimed, now)
@@ -246,39 +257,37 @@ class Sending:
         if fault is not None:
             with self._ledger.transaction():
                 self._ledger.release((ReleasedRow(row.id) for row in unrendered), now)
-                self._ledger.pause(unrendered[0].reason, now)
+                self._pause(unrendered[0].reason, now)
             raise fault
         if unrendered:
             self._ledger.reject(unrendered, now)
             self._report.sent.update(row.status for row in unrendered)
             self._options.progress(len(unrendered))
 
-    # --- the end ---------------------------------------------------------------------
-
     def _empty_pool(self) -> None:
-        """Begin nothing more; write what still comes back, and give the rest back."""
+        """Begin nothing more; write what still comes back, and release all other rows."""
         if self._pool.busy:
             self._stop.halt()
         self._pool.close()
-        deadline = steady() + GRACE
+        deadline = read_boot_clock() + GRACE
         # A second signal may come at any moment in here.
         with suppress(KeyboardInterrupt):
-            while self._pool.busy and steady() < deadline and not self._stop.hurry:
+            while self._pool.busy and read_boot_clock() < deadline and not self._stop.hurry:
                 self._write_back(self._pool.poll(POLL))
         if self._pool.busy:
             self._pool.terminate()
         self._write_back(self._pool.poll(0.0))
         self._stop.withdraw()
         if self._stop.hurry:
-            # What this process itself had on its way, its journal alone knows.
+            # Only the journal has the outcomes of what this process itself sent.
             now = self._clock.now()
             self._ledger.settle(self._postbox, now)
             if not self._options.unattended:
-                self._ledger.pause("stopped by hand", now)
+                self._pause("stopped by hand", now)
             raise KeyboardInterrupt
 
     def _write_back(self, returned: Returned) -> None:
-        """Write what came back, and give back what was not sent."""
+        """Write what came back, and release the rows that were not sent."""
         now = self._clock.now()
         self._exchange(returned, now, claims=False)
         with self._ledger.transaction():

@@ -1,9 +1,8 @@
 """
-The rate that a person sets for each push service holds for all that a project sends.
+push.rate, shared by all processes of a project that send at once.
 
-Two campaigns at once, or a sweep beside one, are processes of their own: what a service
-may still get stands in one small file that each of them locks for the moment in which it
-takes its share. Its times are the machine's own: a run's begin with its command.
+One small file has the tokens left for each push service; a process locks it while it takes
+its share. Times in it are milliseconds since boot, as runs may begin with a given time.
 """
 
 import contextlib
@@ -20,19 +19,19 @@ from pushctl.model import Millis
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.units import SECOND
 
-# A later time than now is of another life of the machine, whose clock began anew.
+# A time later than now is from before a restart, with which the clock began anew.
 _APART: Millis = SECOND
 _FULL: Millis = 60 * SECOND  # longer than any bucket takes to fill
-_PRESENT: Millis = 2 * SECOND  # who asked within this wants more
+_PRESENT: Millis = 2 * SECOND  # a run that asked within this still sends
 
 
 @dataclass
-class _Told:
-    """What the file tells, in the machine's time."""
+class _State:
+    """The content of the file."""
 
-    # by origin: tokens, at which time, and who took some last
+    # by origin: tokens, at which time, and the run that took some last
     left: dict[str, tuple[float, Millis, str]] = field(default_factory=dict)
-    asked: dict[str, Millis] = field(default_factory=dict)  # when, by who
+    asked: dict[str, Millis] = field(default_factory=dict)  # by run: its last time
 
 
 class Shared:
@@ -45,10 +44,10 @@ class Shared:
     @contextlib.contextmanager
     def buckets(self, own: MutableMapping[str, Bucket], now: Millis) -> Iterator[set[str]]:
         """
-        Have *own* hold, by origin, what this run may take now; take in whom it took from.
+        Fill *own*, by origin, with what this run may take; yield a set for those it took from.
 
-        Who took last leaves a handful to the others that ask. On a disk that takes nothing
-        the limit holds for this run alone: better than sending nothing.
+        The run that took last leaves a handful to others that ask. Where the file can't be
+        written, the limit holds for this run alone.
         """
         with contextlib.ExitStack() as stack:
             handle = None
@@ -56,53 +55,49 @@ class Shared:
                 handle = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 stack.callback(os.close, handle)
                 fcntl.flock(handle, fcntl.LOCK_EX)
-            told = _Told() if handle is None else _read(handle)
-            ahead = now - _machine()
-            others = bool(told.asked.keys() - {self._me})
+            state = _State() if handle is None else _read(handle)
+            ahead = now - _read_clock()
+            others = bool(state.asked.keys() - {self._me})
             spared: dict[str, float] = {}  # for those others
-            for origin, (tokens, at, last) in told.left.items():
+            for origin, (tokens, at, last) in state.left.items():
                 bucket = Bucket(self._rate, tokens, at + ahead)
                 spared[origin] = bucket.handful if others and last == self._me else 0.0
                 own[origin] = replace(bucket, tokens=tokens - spared[origin])
             took: set[str] = set()
             yield took
             if handle is not None:
-                told.asked[self._me] = now - ahead
+                state.asked[self._me] = now - ahead
                 for origin, one in own.items():
-                    _, _, last = told.left.get(origin, (0.0, 0, ""))
-                    told.left[origin] = (
+                    _, _, last = state.left.get(origin, (0.0, 0, ""))
+                    state.left[origin] = (
                         round(one.tokens + spared.get(origin, 0.0), 3),
                         one.at - ahead,
                         self._me if origin in took else last,
                     )
                 with contextlib.suppress(OSError):
-                    _write(handle, told)
+                    text = json.dumps({"origins": state.left, "asked": state.asked}).encode()
+                    os.ftruncate(handle, os.pwrite(handle, text, 0))
 
 
-def _machine() -> Millis:
-    return int(clock.steady() * 1000)
+def _read_clock() -> Millis:
+    return int(clock.read_boot_clock() * 1000)
 
 
-def _read(handle: int) -> _Told:
-    """Return what is known and not too old."""
-    first, last = _machine() - _FULL, _machine() + _APART
+def _read(handle: int) -> _State:
+    """Return the content without entries that are too old."""
+    first, last = _read_clock() - _FULL, _read_clock() + _APART
     try:
-        told = json.loads(os.pread(handle, 1 << 20, 0))
+        content = json.loads(os.pread(handle, 1 << 20, 0))
         left = {
-            str(origin): (float(tokens), int(at), str(who))
-            for origin, (tokens, at, who) in told["origins"].items()
+            str(origin): (float(tokens), int(at), str(run))
+            for origin, (tokens, at, run) in content["origins"].items()
             if first < at <= last
         }
         asked = {
-            str(who): int(at)
-            for who, at in told["asked"].items()
+            str(run): int(at)
+            for run, at in content["asked"].items()
             if last - _APART - _PRESENT < at <= last
         }
     except (ValueError, TypeError, AttributeError, KeyError):
-        return _Told()  # new, or torn by a full disk: as good as none
-    return _Told(left, asked)
-
-
-def _write(handle: int, told: _Told) -> None:
-    text = json.dumps({"origins": told.left, "asked": told.asked}).encode()
-    os.ftruncate(handle, os.pwrite(handle, text, 0))
+        return _State()  # new, or torn by a full disk
+    return _State(left, asked)

@@ -11,11 +11,11 @@ from typing import Any, Self
 
 class Stop:
     """
-    Listens for SIGINT, SIGTERM and SIGHUP while it is open; a context manager.
+    Handles SIGINT, SIGTERM and SIGHUP while it is open; a context manager.
 
-    *asked* after the first signal; the second sets *hurry* and raises KeyboardInterrupt
-    wherever the run is. *file*, when set, is made on the first: the workers look for it.
-    *left* tells that the terminal went away, which no person meant as a wish.
+    The first sets *asked* and makes *file*, where there is one, which stops the workers. The
+    second sets *hurry* and raises KeyboardInterrupt wherever the run is. *left*: the terminal
+    was closed, which is no wish to stop.
     """
 
     def __init__(self) -> None:
@@ -26,12 +26,12 @@ class Stop:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        # Only the main thread gets signals; elsewhere (tests) nothing is listened for.
+        # Only the main thread gets signals; tests run elsewhere, too.
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                # nohup and shells in the background have some ignored: that stays so.
+                # nohup and background shells ignore some: these stay ignored.
                 if signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._heard)
+                    self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -39,9 +39,9 @@ class Stop:
             signal.signal(number, handler)
         self.withdraw()
 
-    def _heard(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
-            # Sent by shell and kernel both, so a second one says nothing new.
+            # Shell and kernel both send it, so a second one means nothing new.
             self.left = self.left or not self.asked
             self.ask()
         elif self.asked and not self.left:
@@ -55,9 +55,9 @@ class Stop:
         self.halt()
 
     def halt(self) -> None:
-        """Make the workers start nothing more."""
+        """Have the workers start nothing more."""
         if self.file is not None:
-            # On a full disk they end with what they have.
+            # On a full disk they send what they have.
             with suppress(OSError):
                 self.file.touch(mode=0o600)
 
@@ -67,7 +67,7 @@ class Stop:
             self.file.unlink(missing_ok=True)
 
     def wait(self, seconds: float) -> None:
-        """Sleep, but not past a signal."""
+        """Sleep until a signal comes, at most *seconds*."""
         end = time.monotonic() + seconds
         while not self.asked and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))

@@ -1,12 +1,11 @@
 """
-When a campaign stops by itself: too many errors, or no message that can be written.
+When a campaign pauses by itself.
 
-A campaign bears a quarter of errors among its last thousand answers, then it pauses. They
-are the campaign's last, not one run's: what is spread over hours goes out in handfuls, one
-with each sweep, and no handful is enough to judge by.
+A quarter of errors among its last thousand answers pauses it. These are the campaign's
+answers, not one run's: one that is spread over hours sends few with each sweep.
 
-Rows without a message are set aside, each with its reason. Where none at all can be
-written, the template or a lost key is at fault, and nobody's message is spent on it.
+Rows that can't be rendered are ended, each with its reason. Where none at all can, the
+template or a lost key is at fault: the campaign pauses and its rows wait.
 """
 
 from collections.abc import Sequence, Set
@@ -18,28 +17,23 @@ from pushctl.model import Campaign, CampaignStatus, Cause
 from pushctl.rules.delivery import stop_rules
 from pushctl.store import Store
 
-# Messages that can't be rendered before any is; then the template is to blame.
-MAX_UNRENDERED = 20
+MAX_UNRENDERED = 20  # before any is rendered: then the template is at fault
 
 
 class StopRules:
-    """
-    When *campaign*, as it was before this run, stops by itself.
-
-    *keys* are the names of the VAPID keys that there are.
-    """
+    """The stop rules for *campaign*, as it was before this run; *keys*: VAPID key ids."""
 
     def __init__(self, store: Store, campaign: Campaign, keys: Set[str]) -> None:
         self._store, self._campaign, self._keys = store, campaign, keys
         self._name = f"campaign.{campaign.id}.recent"
-        # Who goes on with a paused campaign has decided: it is judged afresh.
+        # A person resumed a paused campaign: its earlier errors don't count.
         going = campaign.status in (CampaignStatus.RUNNING, CampaignStatus.SCHEDULED)
         self._kept = store.meta.get(self._name) or ""
         self._recent = self._kept if going else ""  # its last final answers
         self._rendered = self._unrendered = 0
 
     def judge(self, batch: OutcomeBatch) -> str | None:
-        """Add the answers of *batch*; return why the campaign must pause, if it must."""
+        """Add the answers of *batch*; return why the campaign must pause, None: it need not."""
         ended = stop_rules.spread(batch.errors, batch.ended)
         self._recent = (self._recent + ended)[-stop_rules.ERROR_WINDOW :]
         if batch.ours is not None:
@@ -51,11 +45,7 @@ class StopRules:
     def judge_rendering(
         self, rendered: int, unrendered: Sequence[UnrenderedRow]
     ) -> ConfigError | None:
-        """
-        Add what was *rendered* and what was not; return what stops the campaign, if anything.
-
-        None: those *unrendered* may be set aside.
-        """
+        """Count *rendered* and *unrendered* rows; return the error that stops the campaign."""
         self._rendered += rendered
         self._unrendered += len(unrendered)
         if self._rendered or not unrendered:
@@ -77,12 +67,9 @@ class StopRules:
         )
 
     def keep(self, more: bool) -> None:
-        """Write down what the next run has to know, if there is *more* to come."""
-        if not more:
-            self._recent = ""
-        if self._recent == self._kept:
-            return
-        if self._recent:
-            self._store.meta.set(self._name, self._recent)
-        else:
+        """Store the last answers for the next run if there is *more* to send."""
+        recent = self._recent if more else ""
+        if recent and recent != self._kept:
+            self._store.meta.set(self._name, recent)
+        elif self._kept and not recent:
             self._store.meta.remove(self._name)

@@ -1,16 +1,19 @@
 """
 Which letters may go out now: one queue for each push service and key.
 
-Holds the lanes of ``rules/delivery/lane``, the rows that wait and the number of those that
-are under way. What a service doesn't want for longer than a moment goes back into the ledger.
+Holds the lanes of ``rules/delivery/lane``, the rows that wait and the number of those
+under way. Rows of a service that holds us for longer than PATIENCE return to the ledger.
 """
 
+import logging
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from pushctl import log
 from pushctl.jobs.delivery.shared_rate import Shared
 from pushctl.jobs.delivery.types import PACED, LaneKey, RenderedRow
 from pushctl.model import Cause, Millis
@@ -21,10 +24,9 @@ from pushctl.rules.units import DAY, SECOND
 from pushctl.store.deliveries import ReleasedRow
 from pushctl.store.origins import Origin
 
-# Letters of a service that holds us for longer than this are given back.
 PATIENCE: Millis = 3 * SECOND
 
-# A Retry-After is at most a day (retry.clamp_to_day): more is left from a clock that leapt.
+# A Retry-After is at most a day (retry.clamp_to_day): a longer one is left from a wrong clock.
 LONGEST: Millis = DAY + retry.LONGEST_PAUSE
 
 
@@ -43,22 +45,22 @@ class Throttle:
         self.waiting = 0
         self._known = known
         self._origin_rate = origin_rate
-        # *rates* is the file in which all runs keep what *origin_rate* leaves.
+        # *rates* is the file that all runs of the project share.
         self._shared = Shared(rates, origin_rate) if rates and origin_rate else None
         self._campaign = Bucket(campaign_rate, at=now) if campaign_rate else None
         self._queues: dict[LaneKey, deque[RenderedRow]] = defaultdict(deque)
         self._under_way: Counter[LaneKey] = Counter()
-        self._buckets: dict[str, Bucket] = {}  # see _bucket
+        self._buckets: dict[str, Bucket] = {}  # by _name_bucket
         self._accepted_since: dict[LaneKey, tuple[int, Millis]] = {}
-        # After this a service that refuses us is tried again; None: when a person says so.
+        # After this a service that refuses us is tried again; None: after `resume`.
         self.again = again
 
     @property
     def under_way(self) -> int:
         return self._under_way.total()
 
-    def lane(self, key: LaneKey, now: Millis) -> Lane:
-        """Return what is known of a lane; what earlier runs learnt, for a new one."""
+    def load_lane(self, key: LaneKey, now: Millis) -> Lane:
+        """Return a lane; a new one as earlier runs left it."""
         lane = self.lanes.get(key)
         if lane is None:
             lane = Lane(rate=self._origin_rate)
@@ -69,10 +71,12 @@ class Throttle:
                 lane = Lane(
                     hold_until=until,
                     why=(origin.reason or "") if until > now else "",
-                    rate=_slower(origin.rate, self._origin_rate),
+                    rate=_find_lowest(origin.rate, self._origin_rate),
                     throttled_at=origin.changed_at,
                     probing=origin.probing and until > 0,
                 )
+                if until > now:
+                    log_lane(key, lane, now, held=True)
             self.lanes[key] = lane
             self._accepted_since[key] = (0, now)
         return lane
@@ -81,7 +85,7 @@ class Throttle:
         for row in rows:
             key = row.lane
             if key not in self.lanes:
-                self.lane(key, now)
+                self.load_lane(key, now)
             self._queues[key].append(row)
             self.waiting += 1
 
@@ -89,7 +93,7 @@ class Throttle:
         """
         Return how many more letters the campaign's own rate has use for, None without one.
 
-        No more at all until half of what lies here has gone: claims are made in bulk.
+        0 until half of those waiting here have gone: claims are made in bulk.
         """
         if self._campaign is None:
             return None
@@ -98,9 +102,9 @@ class Throttle:
 
     def take(self, size: int, now: Millis, careful: int) -> list[RenderedRow]:
         """
-        Return up to *size* letters that may go out together; nothing while all must wait.
+        Return up to *size* letters that may go out together; none while all must wait.
 
-        Where nothing was accepted yet at most *careful* of a lane go at a time.
+        At most *careful* of them while their lane has accepted none.
         """
         if self._shared is None or not self.waiting:
             return self._take(size, now, careful)
@@ -110,7 +114,7 @@ class Throttle:
         return chunk
 
     def _take(self, size: int, now: Millis, careful: int) -> list[RenderedRow]:
-        shares = self._shares(now, careful)
+        shares = self._share_out(now, careful)
         total = sum(shares.values())
         if self._campaign is not None:
             self._campaign = self._campaign.refill(now)
@@ -122,50 +126,50 @@ class Throttle:
             queue = self._queues[key]
             chunk.extend(queue.popleft() for _ in range(count))
             self._under_way[key] += count
-            if (bucket := self._bucket(key)) in self._buckets:
+            if (bucket := self._name_bucket(key)) in self._buckets:
                 self._buckets[bucket] = self._buckets[bucket].take(count)
         if self._campaign is not None:
             self._campaign = self._campaign.take(len(chunk))
         self.waiting -= len(chunk)
         return chunk
 
-    def _shares(self, now: Millis, careful: int) -> dict[LaneKey, int]:
+    def _share_out(self, now: Millis, careful: int) -> dict[LaneKey, int]:
         """Return how many letters of each lane may go out now, lanes on trial alone."""
         shares: dict[LaneKey, int] = {}
-        promised: Counter[str] = Counter()  # of what the buckets hold
+        promised: Counter[str] = Counter()  # tokens, by bucket
         for key, queue in self._queues.items():
             lane = self.lanes[key]
             count = min(len(queue), allowance(lane, self._under_way[key], now))
-            if count and (rate := self._rate(lane, now)) is not None:
-                name = self._bucket(key)
+            if count and (rate := self._find_rate(lane, now)) is not None:
+                name = self._name_bucket(key)
                 bucket = self._buckets.get(name) or Bucket(rate, at=now)
                 self._buckets[name] = bucket = bucket.refill(now, rate)
                 count = min(count, bucket.ready - promised[name])
                 promised[name] += max(0, count)
             elif count:
-                self._buckets.pop(self._bucket(key), None)
+                self._buckets.pop(self._name_bucket(key), None)
             if count > 0 and lane.accepted == 0:
                 return {key: min(count, careful)}
             if count > 0:
                 shares[key] = count
         return shares
 
-    def _bucket(self, key: LaneKey) -> str:
-        """Return whose tokens a lane takes: where a person sets the rate, its service's."""
+    def _name_bucket(self, key: LaneKey) -> str:
+        """Return the name of a lane's bucket: its service's where push.rate is set."""
         return key[0] if self._origin_rate is not None else "\n".join(key)
 
-    def _rate(self, lane: Lane, now: Millis) -> float | None:
-        return _slower(pace(lane, now), self._origin_rate)
+    def _find_rate(self, lane: Lane, now: Millis) -> float | None:
+        return _find_lowest(pace(lane, now), self._origin_rate)
 
     def take_back(self, rows: Iterable[RenderedRow]) -> None:
-        """Count these as under way no more, whatever became of them."""
+        """Count *rows* as under way no more."""
         self._under_way.subtract(row.lane for row in rows)
 
     def add_answers(
         self, key: LaneKey, codes: str, now: Millis, retry_after: Millis | None, reason: str
     ) -> Lane:
-        """Add answers to what is known of a lane; return it as it is now."""
-        before = self.lane(key, now)
+        """Add answers to a lane; return it as it is now."""
+        before = self.load_lane(key, now)
         after = add_answers(before, codes, now, retry_after, reason)
         if after.throttled_at > before.throttled_at:
             accepted, since = self._accepted_since[key]
@@ -175,7 +179,7 @@ class Throttle:
         return after
 
     def stop(self, origin: str, why: str) -> None:
-        """Let nothing more out to a push service in this run."""
+        """Send nothing more to a push service in this run."""
         for key, lane in self.lanes.items():
             if key[0] == origin:
                 self.lanes[key] = replace(lane, stopped=True, why=why)
@@ -188,50 +192,51 @@ class Throttle:
         )
 
     def release(self, now: Millis) -> Iterator[ReleasedRow]:
-        """Yield what can't go out soon, and take it out of the queues."""
+        """Take rows that can't go out soon out of the queues; yield them."""
         for key, queue in self._queues.items():
             lane = self.lanes[key]
             if lane.stopped:
                 at = None if self.again is None else now + self.again
-                yield from (_released(row, at, lane.why) for row in queue)
+                yield from (_make_released(row, at, lane.why) for row in queue)
             elif lane.hold_until > now + PATIENCE:
                 # Spread over a tenth of the pause, so that they don't all come at once.
                 spread = max(SECOND, (lane.hold_until - now) // 10)
                 for row in queue:
                     after = int(random.random() * spread)
-                    yield _released(row, lane.hold_until + after, lane.why)
+                    yield _make_released(row, lane.hold_until + after, lane.why)
             else:
-                yield from self._paced(key, lane, now)
+                yield from self._release_paced(key, lane, now)
                 continue
             self.waiting -= len(queue)
             queue.clear()
 
-    def _paced(self, key: LaneKey, lane: Lane, now: Millis) -> Iterator[ReleasedRow]:
-        """Give back what a rate limit lets out later than in a few seconds."""
+    def _release_paced(self, key: LaneKey, lane: Lane, now: Millis) -> Iterator[ReleasedRow]:
+        """Yield rows whose turn by the rate limits comes later than in PACED."""
         queue = self._queues[key]
-        limits = [self._rate(lane, now), self._campaign.rate if self._campaign else None]
-        rate = _slower(*limits)
+        rate = _find_lowest(
+            self._find_rate(lane, now), self._campaign.rate if self._campaign else None
+        )
         if rate is None:
             return
         soon = max(1, int(rate * PACED / SECOND))
         for position in range(len(queue), soon, -1):
             self.waiting -= 1
             at = now + int(position / rate * SECOND)
-            yield _released(queue.pop(), at, "its turn comes later", Cause.RATE_LIMIT)
+            yield _make_released(queue.pop(), at, "its turn comes later", Cause.RATE_LIMIT)
 
     def drain(self) -> list[ReleasedRow]:
-        """Return all that waits, and wait for nothing any more."""
+        """Empty the queues; return their rows."""
         rows = [ReleasedRow(row.letter.delivery) for it in self._queues.values() for row in it]
         self._queues.clear()
         self.waiting = 0
         return rows
 
-    def all_stopped(self) -> bool:
-        """Say whether every push service met so far has to be set going by a person."""
+    def has_stopped_all(self) -> bool:
+        """Return whether every lane met so far is stopped."""
         return bool(self.lanes) and all(lane.stopped for lane in self.lanes.values())
 
     def seconds_to_wait(self, now: Millis) -> float:
-        """Return seconds to wait until something can be done that can't now; at most 1."""
+        """Return the seconds until a letter may go out or be released; 0 to 1."""
         if self.has_to_release(now):
             return 0.0
         waits = [1.0]
@@ -239,7 +244,7 @@ class Throttle:
             lane = self.lanes[key]
             if queue and not lane.stopped:
                 waits.append((lane.hold_until - now) / SECOND)
-                bucket = self._buckets.get(self._bucket(key))
+                bucket = self._buckets.get(self._name_bucket(key))
                 if bucket is not None and lane.hold_until <= now:
                     waits.append(bucket.wait())
         if self._campaign is not None:
@@ -247,12 +252,31 @@ class Throttle:
         return max(0.005, min(wait for wait in waits if wait > 0))
 
 
-def _released(
+def log_lane(key: LaneKey, lane: Lane, now: Millis, *, held: bool = False) -> None:
+    """Log the state of a lane; *held*: as an earlier run left it."""
+    until = None
+    if lane.stopped:
+        state = "stopped"
+    elif lane.hold_until > now:
+        state = "held" if held else "circuit open" if lane.probing else "throttled"
+        until = datetime.fromtimestamp(lane.hold_until // SECOND, UTC).isoformat()
+    else:
+        state = "open"
+    log.note(
+        "send",
+        f"push service {state}",
+        level=logging.INFO if state == "open" else logging.WARNING,
+        host=key[0].removeprefix("https://"),
+        reason=lane.why,
+        until=until,
+    )
+
+
+def _make_released(
     row: RenderedRow, at: Millis | None, why: str, cause: Cause = Cause.SERVICE_WAITS
 ) -> ReleasedRow:
     return ReleasedRow(row.letter.delivery, at, why, cause)
 
 
-def _slower(*rates: float | None) -> float | None:
-    known: Sequence[float] = [rate for rate in rates if rate is not None]
-    return min(known, default=None)
+def _find_lowest(*rates: float | None) -> float | None:
+    return min((rate for rate in rates if rate is not None), default=None)

@@ -1,13 +1,13 @@
 """
-The words of the delivery engine, how a run is to behave, and how it ended.
+The words of the delivery engine, the options of a run and its report.
 
 | word | meaning |
 |---|---|
-| row | one message for one receiver, as the ledger has it: claimed (``ClaimedRow``), then with its letter (``RenderedRow``) or without one (``UnrenderedRow``), at last given back (``ReleasedRow``) or written with what became of it (``FinishedRow``) |
-| letter | what a pool is given of a row, and what is on the wire |
-| outcome | what a pool returns for a letter |
+| row | one message for one subscription in the ledger: claimed (``ClaimedRow``), then with its letter (``RenderedRow``) or without one (``UnrenderedRow``), at last released (``ReleasedRow``) or written with its outcome (``FinishedRow``) |
+| letter | the part of a row that goes to a pool, and out to the push service |
+| outcome | the result that a pool returns for a letter |
 | chunk | the letters of one ``Pool.submit`` |
-| lane | a push service and a VAPID key: what a push service knows us by |
+| lane | a push service and a VAPID key, which answer alike |
 """  # noqa: E501
 
 from collections import Counter
@@ -18,14 +18,14 @@ from typing import NamedTuple
 from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.rules.units import SECOND
 
-# What a rate limit lets out within this time stays here; the rest comes back later.
+# Rows that a rate limit permits within this time wait here; the others in the ledger.
 PACED: Millis = 2 * SECOND
 
 LaneKey = tuple[str, str]  # origin, key id
 
 
 class RenderedRow(NamedTuple):
-    """A claimed row with its letter, and what deciding on its outcome takes."""
+    """A claimed row with its letter, and the fields that retry.decide needs."""
 
     letter: Letter
     lane: LaneKey
@@ -47,12 +47,12 @@ class UnrenderedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """How one run is to behave; none of it changes what was frozen."""
+    """The options of one run; none of them changes what was frozen."""
 
     patience: float = 60.0  # seconds to wait for the next row that becomes due
-    seconds: float | None = None  # leave the rest to the next run after this
+    seconds: float | None = None  # after which the rest is left to the next run
     accept_mass_gone: bool = False
-    # Nobody is there to say `campaigns resume`: a signal leaves the rest to the next run.
+    # No person can run `campaigns resume`: a signal leaves the rest to the next run.
     unattended: bool = False
     progress: Callable[[int], None] = lambda ended: None
     tell: Callable[[str], None] = lambda text: None
@@ -64,7 +64,7 @@ class Report:
 
     campaign: Campaign
     sent: Counter[str] = field(default_factory=Counter)  # this run's outcomes by status
-    notes: list[str] = field(default_factory=list)  # what a person should know
+    notes: list[str] = field(default_factory=list)  # for people
     refused: str | None = None  # why a push service refuses us, or we stopped
     interrupted: bool = False
     waiting: int = 0

@@ -98,7 +98,7 @@ def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
     """Return what judging requests takes; raises ConfigError without a VAPID key."""
     from pushctl.push import vapid
 
-    keys = tuple(vapid.need(config.keys))
+    keys = tuple(vapid.load_required(config.keys))
     origins = {name: site.origin for name, site in config.sites.items()}
     alias_key = config.keys / "alias_secret"
     return Desk(

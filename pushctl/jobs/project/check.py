@@ -190,7 +190,7 @@ def _database(config: Config) -> Iterator[Finding]:
             text = f"{people} came with the key {key}, which is not there"
             remedy = f"Bring {config.keys / f'vapid-{key}.pem'} back from a backup."
             yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
-        if why := restore_guard.trouble(store, config):
+        if why := restore_guard.find_trouble(store, config):
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         if not damage:
@@ -232,7 +232,7 @@ def _disk(config: Config) -> Iterator[Finding]:
 def _encoder(config: Config) -> Iterator[Finding]:
     from pushctl.push import encoder
 
-    name, why = encoder.describe(config.push.encoder)
+    name, why, _ = encoder.choose(config.push.encoder)
     yield _fine("encoder", name, why)
 
 

@@ -181,7 +181,7 @@ def _secrets(config: Config) -> Iterator[Made]:
     if not there:
         vapid.write(config.keys)
     for key in vapid.load(config.keys).values():
-        vapid.publish(key, config.keys)
+        vapid.write_public(key, config.keys)
     yield Made(config.keys, there, "your VAPID key: keep a copy in a safe place")
     secret = config.keys / "secret"
     there = secret.exists()

@@ -40,7 +40,7 @@ def stale_scripts(config: Config, *, anew: bool = False) -> list[Path]:
 def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
     from pushctl.push import vapid
 
-    key = next(iter(vapid.need(config.keys, "Run `pushctl keys new`.").values()))
+    key = next(iter(vapid.load_required(config.keys, "Run `pushctl keys new`.").values()))
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
         rules = tag_rules.list_for_site(config.tag_rules, site.name)

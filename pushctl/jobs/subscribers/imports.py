@@ -95,7 +95,7 @@ def _rules(
     from pushctl.push import vapid
 
     remedy = "Bring the one that these subscribers were made with, or run `pushctl init`."
-    keys = tuple(vapid.need(config.keys, remedy))
+    keys = tuple(vapid.load_required(config.keys, remedy))
     if key is not None and key not in keys:
         raise UsageError(f"there is no VAPID key {key} in {config.keys}: {', '.join(keys)}")
     if site is not None and site not in config.sites:

@@ -1,4 +1,4 @@
-"""The plain encoder: RFC 8291 with the ``cryptography`` package, no detour."""
+"""The portable encoder: RFC 8291 with the ``cryptography`` package."""
 
 import os
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ _CURVE = ec.SECP256R1()
 _ECDH = ec.ECDH()
 _POINT = ec.EllipticCurvePublicKey.from_encoded_point
 
-# Record size 4096 and the length of our public key: what stands between salt and key
-# in every header (RFC 8188, section 2.1).
+# Record size 4096 and the length of our public key, between salt and key in every header
+# (RFC 8188, section 2.1).
 _RECORD_SIZE_AND_KEY_LENGTH = b"\x00\x00\x10\x00\x41"
 _LAST_RECORD = b"\x02"
 _KEY_INFO = b"Content-Encoding: aes128gcm\0\x01"
@@ -31,8 +31,8 @@ def _pads(key: bytes) -> tuple[bytes, bytes]:
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:
-    # RFC 2104 with a key of at most 64 bytes, written out: OpenSSL's one-call HMAC
-    # spends a third of its time on looking up what to do, and a message takes five.
+    # RFC 2104 with a key of at most 64 bytes: OpenSSL's one-call HMAC spends a third of its
+    # time on looking up the algorithm, and a message takes five.
     inner, outer = _pads(key)
     return sha256(outer + sha256(inner + message).digest()).digest()
 
@@ -41,7 +41,7 @@ def seal(
     secret: bytes, p256dh: bytes, auth: bytes, ours: bytes, data: bytes, salt: bytes
 ) -> bytes:
     """
-    Return the body for *data* once the shared *secret* (32 bytes) is agreed.
+    Return the body for *data* by the shared *secret* (32 bytes).
 
     *ours* is the public half (65 bytes) of the key made for this message alone.
     """
@@ -55,7 +55,7 @@ def seal(
 
 
 def encrypt(p256dh: bytes, auth: bytes, data: bytes) -> bytes:
-    """Return the body; ValueError when *p256dh* is no uncompressed point on the curve."""
+    """Return the body; raises ValueError unless *p256dh* is an uncompressed point."""
     if len(p256dh) != 65 or p256dh[0] != 4:
         raise ValueError("not the 65 bytes of an uncompressed point")
     theirs = _POINT(_CURVE, p256dh)

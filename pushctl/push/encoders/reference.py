@@ -1,4 +1,4 @@
-"""The encoder that all others are judged by: pywebpush's own."""
+"""The reference encoder: pywebpush's own."""
 
 from collections.abc import Sequence
 
@@ -12,15 +12,11 @@ def encode(letters: Sequence[Letter]) -> list[bytes | None]:
 
     bodies: list[bytes | None] = []
     for letter in letters:
-        subscription = {
-            "endpoint": letter.endpoint,
-            "keys": {
-                "p256dh": tokens.encode(letter.p256dh),
-                "auth": tokens.encode(letter.auth),
-            },
-        }
+        p256dh, auth = tokens.encode(letter.p256dh), tokens.encode(letter.auth)
+        keys = {"p256dh": p256dh, "auth": auth}
         try:
-            encoded = WebPusher(subscription).encode(letter.payload)
+            pusher = WebPusher({"endpoint": letter.endpoint, "keys": keys})
+            encoded = pusher.encode(letter.payload)
         except (ValueError, WebPushException):
             encoded = None
         bodies.append(encoded["body"] if encoded else None)

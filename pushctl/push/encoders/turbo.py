@@ -1,12 +1,10 @@
 """
 The fast encoder: eight key agreements at once with Intel's crypto_mb (AVX512-IFMA).
 
-``pip install pushctl[turbo]`` brings the library in the package ipp-crypto
-(Apache-2.0). It names four run-time libraries of Intel's compiler that it takes
-nothing from and that nobody has installed, so it can't be loaded as it comes.
-We load a copy whose four entries name the C library instead. The copy stands in an
-anonymous file in memory, sealed against writing: no folder that another user could
-write to, nothing to go stale, nothing left behind.
+``pip install pushctl[turbo]`` installs the library, in the package ipp-crypto (Apache-2.0).
+It needs four run-time libraries of Intel's compiler by name, imports nothing from them, and
+can't be loaded without them. We load a copy that names the C library instead, from an
+anonymous file in memory that is sealed: no other user can write to it.
 """
 
 import ctypes
@@ -28,7 +26,7 @@ _LANES = 8
 _ECDH_P256 = 5
 _EIGHT_WIDE = 8
 
-# Foreign names in the library's list of needed ones that it imports no symbol from.
+# Libraries that it needs by name and imports no symbol from.
 _UNUSED = (b"libsvml.so", b"libirng.so", b"libimf.so", b"libintlc.so.5")
 _STAND_IN = b"libc.so.6"
 
@@ -41,7 +39,7 @@ class Unavailable(Exception):
 
 
 class _Library:
-    """The loaded library with buffers for eight lanes, little-endian 32-byte numbers."""
+    """The loaded library with buffers for eight little-endian 32-byte numbers each."""
 
     def __init__(self, handle: ctypes.CDLL) -> None:
         self._multiply = handle.mbx_nistp256_ecpublic_key_mb8
@@ -59,8 +57,8 @@ class _Library:
         """
         Return our eight public keys (65 bytes), the eight secrets, and a mask of faults.
 
-        All numbers are 32 bytes, little-endian, eight in a row; the mask has four
-        bits a lane, zero where all is well.
+        All numbers are 32 bytes, little-endian, eight in a row; the mask has four bits a
+        lane, zero without a fault.
         """
         buffers, lanes = self._buffers, self._lanes
         ctypes.memmove(buffers["scalars"], scalars, 32 * _LANES)
@@ -70,7 +68,7 @@ class _Library:
         faults |= self._agree(
             lanes["shared"], lanes["scalars"], lanes["their_x"], lanes["their_y"], None, None
         )
-        # Backwards as a whole: big-endian numbers, the lanes from last to first.
+        # Reversed: big-endian numbers, the lanes from last to first.
         x, y = buffers["x"].raw[::-1], buffers["y"].raw[::-1]
         ours = [
             b"\x04" + x[at : at + 32] + y[at : at + 32]
@@ -138,7 +136,7 @@ def load() -> _Library:
     handle = os.memfd_create("crypto_mb", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         with os.fdopen(os.dup(handle), "wb") as copy:
-            copy.write(freed(_find().read_bytes()))
+            copy.write(replace_unused(_find().read_bytes()))
         fcntl.fcntl(handle, _ADD_SEALS, _SEALS)
         loaded = ctypes.CDLL(f"/proc/self/fd/{handle}", mode=os.RTLD_LOCAL | os.RTLD_LAZY)
     except OSError as error:
@@ -162,22 +160,20 @@ def _find() -> Path:
     raise Unavailable("the package ipp-crypto holds no libcrypto_mb.so")
 
 
-def freed(library: bytes) -> bytes:
+def replace_unused(library: bytes) -> bytes:
     """
     Return the ELF file *library* with its unused needed libraries replaced.
 
-    An entry of the dynamic section is a tag and an offset into the table of names:
-    the offset of another needed library's name takes the place of the unused one's
-    (System V ABI, "Dynamic Section"). Raises Unavailable when the file is not of
-    that form.
+    An entry of the dynamic section is a tag and the offset of a name (System V ABI, "Dynamic
+    Section"); unused ones get the C library's offset. Raises Unavailable for other forms.
     """
     try:
-        return _freed(library)
+        return _patch(library)
     except (struct.error, KeyError, ValueError, StopIteration) as error:
         raise Unavailable("libcrypto_mb.so is not of the form we know") from error
 
 
-def _freed(library: bytes) -> bytes:
+def _patch(library: bytes) -> bytes:
     if library[:6] != b"\x7fELF\x02\x01":
         raise ValueError("no 64-bit little-endian ELF file")
     (table,) = struct.unpack_from("<Q", library, 0x20)

@@ -1,15 +1,16 @@
 """
 One connection: llhttp parses its requests, the app serves them, answers keep their order.
 
-Every state has a deadline. All that a client can make us keep has a bound: a head of
-16 KiB, the largest body of any route, a few pipelined requests. A client that exceeds one
-is refused and its connection closed.
+Every state has a deadline. The memory for a client is bounded: a head of 16 KiB, the largest
+body of any route, a few pipelined requests. A client that exceeds a bound is refused and its
+connection closed.
 """
 
 import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache, partial
 from http import HTTPStatus
@@ -18,24 +19,25 @@ from typing import Any, NoReturn, Protocol, cast
 
 import httptools
 
-from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.answers import Headers
 from pushctl.receiver.server.queue import RequestQueue
 from pushctl.receiver.server.request import Reply, Request
+from pushctl.rules.limits import MAX_BODY_BYTES
 from pushctl.rules.units import KIB
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
-# Serves a request that came whole, or refuses a late one; returns False for other routes.
+# Serves a complete request, or refuses a late one; returns False for other routes.
 ServeNow = Callable[[Any, Reply, bool], bool]
 
 MAX_AHEAD = 16  # requests that a client may send before it has the first one's answer
 MAX_AHEAD_BYTES = 32 * KIB  # and what they may weigh: all of it lies in memory
 MAX_HEADERS = 100  # of one request; browsers send about twenty
-# A body may be wrapped in chunks of single bytes, six times as long; what follows the
-# last chunk has no bound of its own (RFC 9112, section 7.1.2).
+# A body in chunks of single bytes is six times as long; trailers have no bound of their
+# own (RFC 9112, section 7.1.2).
 MAX_WRAPPING = 8
 
-# Overload: these are written with a delay, because broken programs and attackers ask
-# again at once and would take the time of other clients.
+# Overload: written with a delay, because broken programs and attackers ask again at once and
+# would take the time of other clients.
 DELAYED_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _LINES = {
@@ -52,12 +54,26 @@ def _head(status: int, heads: tuple[tuple[bytes, bytes], ...], close: bool) -> b
     return b"".join([*lines, b"connection: close\r\n\r\n" if close else b"\r\n"])
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one connection and of all together, in seconds and bytes."""
+
+    connections: int = 2_000
+    per_address: int = 100
+    head: float = 5.0
+    body: float = 5.0
+    idle: float = 15.0
+    answer: float = 30.0
+    max_head: int = 16 * KIB
+    max_body: int = MAX_BODY_BYTES
+
+
 class _LimitError(Exception):
     """Stops the parser within a read, which may bring a quarter of a megabyte."""
 
 
 class State(Enum):
-    """The state of a connection; each has a deadline of its own."""
+    """The state of a connection; each has its deadline."""
 
     IDLE = "idle"
     HEAD = "head"
@@ -68,7 +84,7 @@ class State(Enum):
 
 
 class Owner(Protocol):
-    """What a connection needs of the ``listener.Listener`` that accepted it."""
+    """The part of ``listener.Listener`` that a connection uses."""
 
     app: App
     serve_now: ServeNow
@@ -118,7 +134,7 @@ class Connection(asyncio.Protocol):
         if self._aborted:
             self._transport.abort()
             return
-        # A new connection must bring a head in time: a silent one only keeps a place.
+        # A new connection must send a head in time.
         self._enter_state(State.HEAD)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -149,7 +165,7 @@ class Connection(asyncio.Protocol):
         self._check_limits()
 
     def eof_received(self) -> bool:
-        """Return whether to keep the transport: a half-closed client waits for an answer."""
+        """Return whether a half-closed client waits for an answer: the transport is kept."""
         self._eof = True
         return any(request.complete for request in self._requests)
 
@@ -162,8 +178,8 @@ class Connection(asyncio.Protocol):
 
     # --- called by llhttp ------------------------------------------------------------
 
-    # Limits are checked here, too, not only after a read: one read may hold ten thousand
-    # requests or headers, and all other clients would wait for them.
+    # Limits are checked within a read, too, which may hold ten thousand requests or headers:
+    # all other clients would wait for them.
 
     def on_message_begin(self) -> None:
         if self._requests:  # pipelined; no browser does that
@@ -256,7 +272,7 @@ class Connection(asyncio.Protocol):
             self._start(request.make_scope(self._peer, self._listener.scheme), request)
 
     def _serve(self, request: Request, late: bool) -> None:
-        """Serve a request that came whole; the queue calls this."""
+        """Serve a complete request; the queue calls this."""
         if self.lost:
             return
         scope = request.make_scope(self._peer, self._listener.scheme)
@@ -285,10 +301,8 @@ class Connection(asyncio.Protocol):
         request.keep = False
         request.reply(500, [], b"")
 
-    def answer(
-        self, request: Request, status: int, heads: list[tuple[bytes, bytes]], body: bytes
-    ) -> None:
-        """Write one whole answer, delayed for an overload; begin the next request then."""
+    def answer(self, request: Request, status: int, heads: Headers, body: bytes) -> None:
+        """Write an answer, delayed for an overload; then begin the next request."""
         if status in DELAYED_STATUSES and not self._listener.stopping:
             self._enter_state(State.REFUSED)
             self._set_reading(False)
@@ -296,9 +310,7 @@ class Connection(asyncio.Protocol):
         else:
             self._write_answer(request, status, heads, body)
 
-    def _write_answer(
-        self, request: Request, status: int, heads: list[tuple[bytes, bytes]], body: bytes
-    ) -> None:
+    def _write_answer(self, request: Request, status: int, heads: Headers, body: bytes) -> None:
         if self.lost or self._transport is None:
             return
         close = not (request.keep and request.complete) or self._listener.stopping
@@ -311,10 +323,9 @@ class Connection(asyncio.Protocol):
             # A slow client is not waited for; one that was refused early still sends.
             self._close(whole=request.complete or status == HTTPStatus.REQUEST_TIMEOUT)
             return
-        self._enter_state(State.IDLE if not self._requests else State.HEAD)
+        self._enter_state(State.HEAD if self._requests else State.IDLE)
         self._set_reading(True)
-        if self._requests:
-            self._begin_next()
+        self._begin_next()
 
     def _refuse(self, status: int, text: bytes) -> None:
         """Answer bytes that are no request, and close."""
@@ -356,19 +367,16 @@ class Connection(asyncio.Protocol):
 
     def expire(self) -> None:
         """Close after the deadline; answer 408 when a head was begun."""
-        if self.state not in (State.IDLE, State.LINGERING):  # those are everyday
+        if self.state not in (State.IDLE, State.LINGERING):  # those are usual
             self._listener.note(f"slow {self.state.value}")
         if self.state is State.HEAD and self._received and not self._busy:
             self._refuse(408, b"The head took too long.")
         else:
             self.abort()
 
-    def close_if_idle(self) -> bool:
-        """Close unless a request is being served; return whether it closed."""
+    def close_if_idle(self) -> None:
         if self.state in (State.IDLE, State.HEAD) and not self._requests:
             self.abort()
-            return True
-        return False
 
     def abort(self) -> None:
         self._aborted = True

@@ -1,10 +1,10 @@
 """
-Accepts connections, counts them and closes those that only keep a place.
+Accepts connections, counts them and closes idle ones.
 
 Written here because no server for ASGI bounds the connections of one address, closes the
-oldest idle one when a new one needs its place, or takes a renewed certificate without a
-restart; and half of a request's time was spent in it (docs/receiver.md has the figures).
-HTTP itself is llhttp's, Node's parser.
+oldest idle one for a new one, or takes a renewed certificate without a restart; and such a
+server took half of a request's time (docs/receiver.md has the figures). The parser of HTTP is
+llhttp, Node's.
 """
 
 import asyncio
@@ -18,8 +18,7 @@ from collections.abc import Callable
 from functools import partial
 
 from pushctl.receiver.addresses import make_rate_key
-from pushctl.receiver.server.connection import App, Connection, ServeNow, State
-from pushctl.receiver.server.limits import Limits
+from pushctl.receiver.server.connection import App, Connection, Limits, ServeNow, State
 from pushctl.receiver.server.queue import RequestQueue
 
 log = logging.getLogger("pushctl.receiver")
@@ -35,9 +34,8 @@ class Listener:
     """
     Serves *app* on one address. ``start`` it, later ``stop`` it; both are awaited.
 
-    *serve_now* gets each request that came whole; it returns whether it serves it, and no
-    task is made then. *exempt* returns whether an address has no bound of its own, as a
-    proxy's, which stands for many. *note* counts an event by its name.
+    *serve_now* serves a complete request without a task, or returns False. *exempt* returns
+    whether an address has no bound, such as a proxy's. *note* counts an event by its name.
     """
 
     def __init__(
@@ -71,7 +69,7 @@ class Listener:
         self._socket: socket.socket | None = None
         self._open: set[Connection] = set()
         self._count = 0  # with those in their handshake
-        # An address is what one customer has: of IPv6 the first 64 bits.
+        # By rate key: of IPv6 the first 64 bits.
         self._by_address: Counter[str | bytes] = Counter()
         # Those with no request under way, the longest idle first.
         self._idle: dict[Connection, None] = {}
@@ -112,8 +110,6 @@ class Listener:
             one.abort()
         if self._deadline_timer is not None:
             self._deadline_timer.cancel()
-
-    # --- accepting -------------------------------------------------------------------
 
     def _resume(self) -> None:
         if self._socket is not None:
@@ -185,7 +181,7 @@ class Listener:
             one.close()
 
     def update_state(self, connection: Connection, state: State) -> None:
-        """Keep the order of idle connections: *connection* has entered *state*."""
+        """Keep the order of idle connections after *connection* has entered *state*."""
         if state in (State.WORKING, State.LINGERING):
             self._idle.pop(connection, None)
         elif state in (State.IDLE, State.REFUSED) or connection not in self._idle:

@@ -1,11 +1,10 @@
 """
-The queue in which requests wait for their turn, and how long is too long.
+The queue of complete requests.
 
-Requests are served in slices of a few milliseconds. Between two slices the event loop
-accepts connections, reads, and writes the answers to what is on disk, so none of that
-waits behind a thousand requests. A request that has waited too long is refused, which
-costs a fraction of serving it: the others are served in time, however many come. This is
-the idea of CoDel (RFC 8289): the length of the wait counts, not the length of the queue.
+They are served in slices of a few milliseconds. Between two slices the event loop accepts
+connections, reads, and writes answers. A request that has waited too long is refused, which
+costs a fraction of serving it, so that the others are served in time. This is the idea of
+CoDel (RFC 8289): the length of the wait counts, not the length of the queue.
 """
 
 import asyncio
@@ -18,7 +17,7 @@ MAX_WAIT_SECONDS = 0.06  # in the queue; disk and network come on top
 # A long wait in a shorter queue means that the machine paused, not an overload.
 SHORT_QUEUE = 64
 
-# Serves a request, or refuses it where the argument says that it waited too long.
+# Serves a request; with True it refuses it, because it waited too long.
 Serve = Callable[[bool], None]
 
 
@@ -43,8 +42,8 @@ class RequestQueue:
 
     def put(self, serve: Serve) -> None:
         """Call *serve* in its turn, which is this turn of the loop when few are before it."""
-        # Not immediately: uvloop releases the GIL between its callbacks, and a thread that
-        # waits for it makes each release expensive. A slice is one callback.
+        # Not immediately: uvloop releases the GIL between callbacks, which is expensive while
+        # a thread waits for it. A slice is one callback.
         self._waiting.append((self._clock(), serve))
         if not self._open:
             self._open = True

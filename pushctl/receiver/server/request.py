@@ -5,25 +5,23 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-Headers = list[tuple[bytes, bytes]]
-# Gives one whole answer: status, headers, body.
+from pushctl.receiver.answers import Headers
+
+# Takes the answer to a request: status, headers, body.
 Reply = Callable[[int, Headers, bytes], None]
+Answer = Callable[["Request", int, Headers, bytes], None]
 
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
-
-# Takes a request and its whole answer.
-Answer = Callable[["Request", int, Headers, bytes], None]
 
 
 class Request:
     """
     One request, made when its first byte is read.
 
-    *answer* is called once, with the request and its whole answer. The connection sets
-    ``lost`` when it is closed.
+    *answer* is called once. The connection sets ``lost`` when it is closed.
     """
 
-    def __init__(self, answer: "Answer") -> None:
+    def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.lost = False
         self.target = b""
@@ -66,7 +64,7 @@ class Request:
 
     @property
     def weight(self) -> int:
-        """Bytes of memory, roughly; a short header line takes two hundred."""
+        """Estimated bytes of memory; a short header line takes two hundred."""
         return 1000 + self.head + 200 * len(self.headers) + self.size
 
     def add(self, part: bytes) -> None:

@@ -1,4 +1,4 @@
-"""TLS without a proxy: loads certificate files, and renewed ones without a restart."""
+"""TLS without a proxy; renewed certificates are loaded without a restart."""
 
 import asyncio
 import logging
@@ -16,7 +16,7 @@ class Certificate:
     """
     A certificate and its key in PEM files, which may be renewed.
 
-    Open connections keep the one that they began with; new ones get the newest readable.
+    Open connections keep the certificate that they began with.
     """
 
     def __init__(self, certificate: Path, key: Path) -> None:

@@ -114,8 +114,8 @@ def test_a_service_fault_waits_and_is_tried_again(
     assert report.campaign.status is CampaignStatus.RUNNING
     assert report.next_due is not None
     assert now + 2 * SECOND <= report.next_due <= now + 5 * SECOND
-    assert list(deliver.due(sender.store, sender.config, now)) == []
-    (later,) = deliver.due(sender.store, sender.config, report.next_due)
+    assert list(deliver.run_due(sender.store, sender.config, now)) == []
+    (later,) = deliver.run_due(sender.store, sender.config, report.next_due)
     assert sender.counts(later.campaign) == {"accepted": 3}
     assert later.campaign.status is CampaignStatus.FINISHED
 
@@ -125,7 +125,7 @@ def test_retries_end_with_the_messages_time(sender: Field, push_service: PushSer
     sender.people(1)
     now = soon()
     report = sender.send(now, ttl="2m")
-    (late,) = deliver.due(sender.store, sender.config, now + 3 * MINUTE)
+    (late,) = deliver.run_due(sender.store, sender.config, now + 3 * MINUTE)
     assert sender.counts(late.campaign) == {"expired": 1}
     assert late.campaign.id == report.campaign.id
 
@@ -180,7 +180,7 @@ def test_one_refused_subscription_among_good_ones_is_put_aside_for_a_day(
     now = soon()
     report = sender.send(now)
     if report.waiting:  # it was among the first five: tried again once the key is proved
-        (report,) = deliver.due(sender.store, sender.config, now + MINUTE)
+        (report,) = deliver.run_due(sender.store, sender.config, now + MINUTE)
         (report,) = [report]
     assert report.refused is None
     counts = sender.counts(report.campaign)
@@ -206,7 +206,7 @@ def test_throttling_makes_the_service_wait_for_all_campaigns(
     assert answered(push_service, 429) == before
     assert sender.counts(other.campaign) == {"accepted": 30, "planned": 30}
     push_service.play([])
-    for late in deliver.due(sender.store, sender.config, now + HOUR):
+    for late in deliver.run_due(sender.store, sender.config, now + HOUR):
         assert sender.counts(late.campaign) == {"accepted": 60}
 
 
@@ -396,9 +396,9 @@ def test_what_is_spread_over_hours_waits_for_the_sweeps(sender: Field) -> None:
     now = soon()
     report = sender.send(now, over="10h")
     assert sender.counts(report.campaign) == {"accepted": 1, "planned": 99}
-    (later,) = deliver.due(sender.store, sender.config, now + 5 * HOUR)
+    (later,) = deliver.run_due(sender.store, sender.config, now + 5 * HOUR)
     assert sender.counts(later.campaign) == {"accepted": 51, "planned": 49}
-    (last,) = deliver.due(sender.store, sender.config, now + 10 * HOUR)
+    (last,) = deliver.run_due(sender.store, sender.config, now + 10 * HOUR)
     assert last.campaign.status is CampaignStatus.FINISHED
 
 
@@ -411,7 +411,7 @@ def test_two_runs_of_one_campaign_do_not_overlap(sender: Field) -> None:
     with lock.hold(deliver.lock_path(sender.store, campaign.id)):
         with pytest.raises(BusyError):
             deliver.run(sender.store, sender.config, campaign, soon())
-        assert list(deliver.due(sender.store, sender.config, soon())) == []
+        assert list(deliver.run_due(sender.store, sender.config, soon())) == []
 
 
 def test_a_pause_by_another_process_is_noticed(
@@ -495,15 +495,15 @@ def crashed(sender: Field, count: int) -> tuple[Any, list[int]]:
     sender.store.campaigns.change_status(campaign.id, CampaignStatus.RUNNING, soon())
     rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, count, soon())
     sender.config.journal.mkdir(exist_ok=True)
-    recovery.begin(sender.config.journal, str(campaign.id))
+    recovery.write_marker(sender.config.journal, str(campaign.id))
     return campaign, [row.id for row in rows]
 
 
 def write_journal(sender: Field, campaign: int, begun: list[int], told: list[int]) -> None:
     letters = [sending.letter(row) for row in begun]
     with journal.Journal(sender.config.journal, str(campaign), letters) as kept:
-        kept.started(begun)
-        kept.answered([Outcome(row, Answer.ACCEPTED, "201", 201) for row in told])
+        kept.write_started(begun)
+        kept.write_answered([Outcome(row, Answer.ACCEPTED, "201", 201) for row in told])
 
 
 def test_after_a_crash_only_what_was_on_the_wire_is_in_doubt(
@@ -512,7 +512,7 @@ def test_after_a_crash_only_what_was_on_the_wire_is_in_doubt(
     campaign, rows = crashed(sender, 9)
     write_journal(sender, campaign.id, rows[:6], rows[:4])
     before = len(push_service.receipts())
-    (report,) = deliver.due(sender.store, sender.config, soon())
+    (report,) = deliver.run_due(sender.store, sender.config, soon())
     assert report.settled == 2
     assert sender.counts(campaign) == {"accepted": 7, "in_doubt": 2}
     assert len(push_service.receipts()) - before == 3
@@ -526,7 +526,7 @@ def test_after_a_restart_of_the_machine_the_journal_proves_nothing_more(
     write_journal(sender, campaign.id, rows[:6], rows[:4])
     (sender.config.journal / f"{campaign.id}.boot").write_text("another life")
     before = len(push_service.receipts())
-    (report,) = deliver.due(sender.store, sender.config, soon())
+    (report,) = deliver.run_due(sender.store, sender.config, soon())
     assert report.settled == 5
     assert sender.counts(campaign) == {"accepted": 4, "in_doubt": 5}
     assert len(push_service.receipts()) == before
@@ -535,7 +535,7 @@ def test_after_a_restart_of_the_machine_the_journal_proves_nothing_more(
 def test_a_lost_journal_leaves_all_claimed_rows_in_doubt(sender: Field) -> None:
     campaign, _ = crashed(sender, 4)
     os.remove(sender.config.journal / f"{campaign.id}.boot")
-    (report,) = deliver.due(sender.store, sender.config, soon())
+    (report,) = deliver.run_due(sender.store, sender.config, soon())
     assert report.settled == 4
     assert sender.counts(campaign) == {"in_doubt": 4}
 
@@ -543,7 +543,7 @@ def test_a_lost_journal_leaves_all_claimed_rows_in_doubt(sender: Field) -> None:
 def test_doubts_are_settled_by_a_persons_word(sender: Field, push_service: PushService) -> None:
     campaign, _ = crashed(sender, 4)
     os.remove(sender.config.journal / f"{campaign.id}.boot")
-    list(deliver.due(sender.store, sender.config, soon()))
+    list(deliver.run_due(sender.store, sender.config, soon()))
     assert len(list(manage.in_doubt(sender.store, campaign.name))) == 4
     before = len(push_service.receipts())
     assert manage.send_again(sender.store, campaign.name, soon() + 30 * DAY) == 0

@@ -22,5 +22,5 @@ def test_a_claim_that_was_not_committed_is_not_noted(tmp_path: Path) -> None:
     with ledger.transaction():
         pass
     restore_guard.check(field.store, field.config)
-    assert restore_guard.generation(field.store) == 1
+    assert restore_guard.load_generation(field.store) == 1
     field.store.close()

@@ -192,14 +192,14 @@ def test_the_handfuls_of_a_spread_campaign_are_judged_together(field: Field) -> 
     report = field.send(now, everyone=False, tags=("now",), name="now", over="10h")
     refused = None
     for hour in range(1, 11):
-        for each in deliver.due(field.store, field.config, now + hour * HOUR):
+        for each in deliver.run_due(field.store, field.config, now + hour * HOUR):
             refused = refused or each.refused
     assert refused is not None
     assert field.states() == {"active": 600}
 
     options = deliver.Options(patience=0.0, accept_mass_gone=True)
     deliver.run(field.store, field.config, report.campaign, now + 11 * HOUR, options)
-    for late in deliver.due(field.store, field.config, now + 12 * HOUR):
+    for late in deliver.run_due(field.store, field.config, now + 12 * HOUR):
         assert late.refused is None, "a person's word holds for what comes after"
     assert field.counts(report.campaign) == {"gone": 600}
     assert field.states() == {"gone": 600}
@@ -211,7 +211,7 @@ def test_a_usual_share_in_handfuls_is_believed(field: Field) -> None:
     now = soon()
     field.send(now, everyone=False, tags=("now",), name="now", over="10h")
     for hour in range(1, 11):
-        for each in deliver.due(field.store, field.config, now + hour * HOUR):
+        for each in deliver.run_due(field.store, field.config, now + hour * HOUR):
             assert each.refused is None
     assert field.states() == {"active": 1000 - gone, "gone": gone}
 
@@ -258,7 +258,7 @@ def test_strangers_in_handfuls_stop_no_trigger(field: Field) -> None:
     now = soon()
     report = field.send(now, everyone=False, tags=("now",), name="now", over="10h")
     for hour in range(1, 11):
-        for each in deliver.due(field.store, field.config, now + hour * HOUR):
+        for each in deliver.run_due(field.store, field.config, now + hour * HOUR):
             assert each.refused is None
     assert field.counts(report.campaign) == {"accepted": len(real), "gone": 400}
 

@@ -79,9 +79,9 @@ def test_each_letter_comes_back_once_with_its_outcome(open_: Open, box: Postbox)
         assert deliveries(returned) == list(range(300))
         assert {it.answer for it in returned.outcomes} == {Answer.ACCEPTED}
         assert (returned.unsent, returned.fault, pool.busy) == ([], None, False)
-        assert journal.left(box.journal, box.run)
+        assert journal.find_files(box.journal, box.run)
         returned.discard()
-        assert not journal.left(box.journal, box.run)
+        assert not journal.find_files(box.journal, box.run)
 
 
 def test_it_takes_chunks_while_it_is_free(open_: Open, box: Postbox) -> None:

@@ -37,7 +37,7 @@ def hourly(sender: Field, campaign: Campaign, now: int, hours: int) -> list[deli
     return [
         report
         for hour in range(1, hours + 1)
-        for report in deliver.due(sender.store, sender.config, now + hour * HOUR)
+        for report in deliver.run_due(sender.store, sender.config, now + hour * HOUR)
         if report.campaign.id == campaign.id
     ]
 
@@ -74,7 +74,7 @@ def test_a_service_that_refuses_us_does_not_hold_up_the_others_of_a_spread_campa
     sender.people(100, FCM, first=200)
     now = soon()
     report = sender.send(now, over="10m")
-    (middle,) = deliver.due(sender.store, sender.config, now + 10 * MINUTE)
+    (middle,) = deliver.run_due(sender.store, sender.config, now + 10 * MINUTE)
     assert middle.refused is not None
     assert "refuses us" in middle.refused
     assert middle.campaign.status is CampaignStatus.RUNNING
@@ -82,7 +82,7 @@ def test_a_service_that_refuses_us_does_not_hold_up_the_others_of_a_spread_campa
     assert sender.states() == {"active": 200}
 
     push_service.play([])
-    (last,) = deliver.due(sender.store, sender.config, now + 26 * MINUTE)
+    (last,) = deliver.run_due(sender.store, sender.config, now + 26 * MINUTE)
     assert sender.counts(last.campaign) == {"accepted": 200}
 
 
@@ -137,13 +137,13 @@ def test_a_service_that_fails_is_asked_once_by_each_sweep_and_not_before_its_tim
     asked = len(push_service.receipts()) - before
     assert asked == 5
     for minute in range(1, 10):
-        list(deliver.due(sender.store, sender.config, now + minute * MINUTE))
+        list(deliver.run_due(sender.store, sender.config, now + minute * MINUTE))
     assert len(push_service.receipts()) - before == asked
     for minute in (11, 22):
-        list(deliver.due(sender.store, sender.config, now + minute * MINUTE))
+        list(deliver.run_due(sender.store, sender.config, now + minute * MINUTE))
     assert len(push_service.receipts()) - before == asked + 2
     push_service.play([])
-    list(deliver.due(sender.store, sender.config, now + 40 * MINUTE))
+    list(deliver.run_due(sender.store, sender.config, now + 40 * MINUTE))
     assert sender.counts(sender.store.campaigns.get_by_id(1)) == {"accepted": 300}
     assert not any(origin.probing for origin in sender.store.origins.list_all())
 
@@ -188,11 +188,11 @@ def test_what_a_dead_process_left_of_a_spread_campaign_is_not_forgotten(sender: 
     rows, _ = sender.store.deliveries.claim_due(campaign.id, 10, now + MINUTE)
     assert len(rows) == 5
     sender.config.journal.mkdir(exist_ok=True)
-    recovery.begin(sender.config.journal, str(campaign.id))
+    recovery.write_marker(sender.config.journal, str(campaign.id))
     no_time = deliver.Options(patience=0.0, seconds=1e-9)
     deliver.run(sender.store, sender.config, campaign, now + MINUTE, no_time)
     assert sender.counts(campaign) == {"planned": 5}
-    (report,) = deliver.due(sender.store, sender.config, now + 2 * MINUTE)
+    (report,) = deliver.run_due(sender.store, sender.config, now + 2 * MINUTE)
     assert sender.counts(report.campaign) == {"accepted": 5}
 
 
@@ -246,13 +246,13 @@ def crashed(sender: Field, outcomes: dict[int, Outcome], **people: Any) -> Campa
     campaign = sender.freeze(soon())
     rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, 10_000, soon())
     sender.config.journal.mkdir(exist_ok=True)
-    recovery.begin(sender.config.journal, str(campaign.id))
+    recovery.write_marker(sender.config.journal, str(campaign.id))
     told = [(rows[place].id, what) for place, what in outcomes.items()]
     with journal.Journal(
         sender.config.journal, str(campaign.id), [sending.letter(row) for row, _ in told]
     ) as kept:
-        kept.started(row for row, _ in told)
-        kept.answered(what._replace(delivery=row) for row, what in told)
+        kept.write_started(row for row, _ in told)
+        kept.write_answered(what._replace(delivery=row) for row, what in told)
     return campaign
 
 
@@ -295,10 +295,10 @@ def test_a_cancelled_campaign_settles_what_a_dead_process_left(sender: Field) ->
 def test_a_process_that_dies_after_the_cancelling_is_settled_by_a_sweep(sender: Field) -> None:
     campaign = crashed(sender, {0: Outcome(0, Answer.ACCEPTED, "201", 201)})
     sender.store.campaigns.change_status(campaign.id, CampaignStatus.CANCELLED, soon())
-    (report,) = deliver.due(sender.store, sender.config, soon())
+    (report,) = deliver.run_due(sender.store, sender.config, soon())
     assert report.campaign.status is CampaignStatus.CANCELLED
     assert sender.counts(campaign) == {"accepted": 1, "skipped": 3}
-    assert list(deliver.due(sender.store, sender.config, soon())) == []
+    assert list(deliver.run_due(sender.store, sender.config, soon())) == []
 
 
 def test_doubts_of_a_cancelled_campaign_are_not_planned_for_nobody(sender: Field) -> None:

@@ -65,7 +65,7 @@ def test_a_stopped_services_letters_wait_for_a_person() -> None:
     throttle.add(rendered(A, 3), NOON)
     throttle.add_answers(A, "rrrrr", NOON, None, "401")
     assert [it.next_attempt_at for it in throttle.release(NOON)] == [None] * 3
-    assert throttle.all_stopped()
+    assert throttle.has_stopped_all()
 
 
 def test_what_an_earlier_run_learnt_still_holds() -> None:
@@ -107,7 +107,7 @@ def test_a_services_rate_gives_the_rest_back_in_its_turn() -> None:
 
 def test_throttling_halves_what_was_measured_and_stays_for_the_run() -> None:
     throttle = Throttle({})
-    throttle.lane(A, NOON)
+    throttle.load_lane(A, NOON)
     throttle.add_answers(A, "a" * 1000, NOON + SECOND, None, "")
     lane = throttle.add_answers(A, "t" * 200, NOON + 10 * SECOND, MINUTE, "429")
     assert lane.rate == 50.0
@@ -139,7 +139,7 @@ class Machine:
     def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._file = file
         self._ran = 500.0  # seconds
-        monkeypatch.setattr(clock, "steady", lambda: self._ran)
+        monkeypatch.setattr(clock, "read_boot_clock", lambda: self._ran)
 
     def send(self, *lags: int, seconds: float = 1.0, rate: float = 100.0) -> list[int]:
         """Have processes whose time *lags* so many ms send; return how many each sent."""
@@ -147,7 +147,7 @@ class Machine:
             Throttle({}, origin_rate=rate, rates=self._file, now=self._now(lag)) for lag in lags
         ]
         for throttle, lag in zip(throttles, lags, strict=True):
-            throttle.lane(A, self._now(lag))
+            throttle.load_lane(A, self._now(lag))
             throttle.add_answers(A, "a", self._now(lag), None, "")
             throttle.add(rendered(A, 5_000), self._now(lag))
         sent = [0] * len(lags)

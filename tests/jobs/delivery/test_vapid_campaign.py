@@ -135,7 +135,9 @@ def test_a_subscription_under_another_of_our_keys_is_put_aside_alone(
 def test_the_token_holds_what_rfc_8292_asks_for(origin: str) -> None:
     key = vapid.read(vapid.create())
     now = soon()
-    scheme, _, rest = vapid.header(origin, key, "mailto:push@shop.example", now).partition(" ")
+    scheme, _, rest = vapid.make_header(origin, key, "mailto:push@shop.example", now).partition(
+        " "
+    )
     fields = dict(part.strip().split("=", 1) for part in rest.split(","))
     head, claims = (json.loads(decoded(part)) for part in fields["t"].split(".")[:2])
     assert scheme == "vapid"

@@ -70,7 +70,7 @@ def test_a_project_sends_and_goes_on_sending(field: Field) -> None:
         (person,) = field.people(1, first=number)
         leave(field, person)
         assert sweep(field)[0] == 0
-    assert restore_guard.trouble(field.store, field.config) is None
+    assert restore_guard.find_trouble(field.store, field.config) is None
 
 
 def test_an_old_backup_reminds_nobody_a_second_time(field: Field, service: PushService) -> None:
@@ -157,9 +157,11 @@ def test_who_moved_the_project_says_so_and_all_goes_on(
     field.people(3)
     campaign = field.freeze(sending.soon())
     restore_guard.accept(field.store, field.config)
-    copy = restore_guard.path(field.config).read_bytes()
-    restore_guard.path(field.config).rename(restore_guard.path(field.config).with_name("old"))
-    restore_guard.path(field.config).write_bytes(copy)
+    copy = restore_guard.make_path(field.config).read_bytes()
+    restore_guard.make_path(field.config).rename(
+        restore_guard.make_path(field.config).with_name("old")
+    )
+    restore_guard.make_path(field.config).write_bytes(copy)
     assert sweep(field)[0] == 3
 
     assert pushctl("release", "--moved", "--yes", cwd=field.config.folder).code == 0
@@ -179,7 +181,7 @@ def test_another_machine_is_noticed(
 
 def test_a_dry_run_and_reading_are_always_allowed(field: Field) -> None:
     restore_guard.accept(field.store, field.config)
-    restore_guard.path(field.config).unlink()
+    restore_guard.make_path(field.config).unlink()
     folder = field.config.folder
     assert pushctl("sweep", "--dry-run", cwd=folder).code == 0
     assert pushctl("campaigns", "list", cwd=folder).code == 0
@@ -187,7 +189,7 @@ def test_a_dry_run_and_reading_are_always_allowed(field: Field) -> None:
 
 def test_check_says_that_nothing_is_sent(field: Field) -> None:
     restore_guard.accept(field.store, field.config)
-    restore_guard.path(field.config).unlink()
+    restore_guard.make_path(field.config).unlink()
     run = pushctl("check", cwd=field.config.folder)
     assert run.code == 3
     assert "pushctl release" in run.out + run.err

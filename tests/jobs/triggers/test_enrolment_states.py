@@ -142,20 +142,20 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def restore(self) -> None:
         """An old copy comes back: nothing until it is released, and then nothing twice."""
-        sent = restore_guard.generation(self.store)
+        sent = restore_guard.load_generation(self.store)
         self.store.close()
         for tail in ("-wal", "-shm"):
             (self.folder / f"pushctl.db{tail}").unlink(missing_ok=True)
         shutil.copyfile(self.folder / "backup.db", self.folder / "pushctl.db")
         self.store = Store(self.folder / "pushctl.db")
         self.shop.store = self.store
-        if restore_guard.generation(self.store) < sent:
-            assert restore_guard.trouble(self.store, self.shop.config) is not None
+        if restore_guard.load_generation(self.store) < sent:
+            assert restore_guard.find_trouble(self.store, self.shop.config) is not None
             release(self.store, self.shop.config, self.now)
             self.before += self.shop.sent
             self.shop.sent = []
             self.known = self.last_event()
-        assert restore_guard.trouble(self.store, self.shop.config) is None
+        assert restore_guard.find_trouble(self.store, self.shop.config) is None
 
     def last_event(self) -> int:
         (last,) = self.store.connection.execute("SELECT max(id) FROM events").fetchone()

@@ -55,7 +55,7 @@ def test_pages_get_them_flat_and_in_seconds(tmp_path: Path) -> None:
 
 def test_the_receiver_serves_them_and_only_then_are_they_loaded(tmp_path: Path) -> None:
     config = load(tmp_path, RULES)
-    key = vapid.public(config.keys)
+    key = vapid.load_public(config.keys)
     served = scripts.prepare(config, key)
     assert b'"page": "/lamps/\\u002a"' in served["pushctl-rules.js", "shop"].plain
     assert b'"rules": true' in served["pushctl.js", "shop"].plain
