@@ -24,7 +24,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
     event, the code); beside that everybody's basket is known as it is now.
     """
     led = store.triggers.get_trigger(campaign.id) is not None
-    speaks = carts.wanted(campaign.sources)
+    speaks = carts.is_used(campaign.sources)
     if not (led or speaks):
         return None
 
@@ -33,7 +33,7 @@ def of(store: Store, config: Config, campaign: Campaign) -> Extras | None:
         if not speaks:
             return known
         without = [row for row in rows if "cart" not in known.get(row.id, ())]
-        held = carts.extras(store, config, without)
+        held = carts.load_extras(store, config, without)
         return {**known, **{row: {**known.get(row, {}), **held[row]} for row in held}}
 
     return look_up
