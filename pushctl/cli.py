@@ -1,8 +1,7 @@
 """
 The root app: global options, and errors turned into exit codes.
 
-Command modules are named in a table and imported when one is run, so that
-``pushctl --help`` and cron's empty runs don't pay for what they don't use.
+A command's module is imported when it is run: ``pushctl --help`` loads none.
 """
 
 import errno
@@ -25,9 +24,7 @@ from pushctl.errors import ConfigError, PushctlError
 
 
 class Command(NamedTuple):
-    """Where a command lives: a module with ``app`` (a noun) or ``command`` (a verb)."""
-
-    module: str
+    module: str  # with ``app`` (a noun) or ``command`` (a verb)
     help: str  # the first line of its help
 
 
@@ -63,19 +60,17 @@ _HEADING = re.compile(r"^(Usage|[A-Z]\w+):", re.MULTILINE)
 _NAME = re.compile(r"^  (-\S+|[a-z][a-z-]+)(?=,? {2,}| --| <|$)", re.MULTILINE)
 
 
-# What an argument is of says nothing to people; blanks keep the columns where they are.
+# An argument's type is left out of the help; blanks keep the columns in place.
 _TYPE = re.compile(r"(?<=^  )([^-\s]\S*)( <(?:str|path|list\[str\])>)", re.MULTILINE)
-# What an option takes, in their words.
-_TAKES = {str: "<text>", int: "<number>", float: "<number>", Path: "<path>"}
-_SEVERAL = "<text>..."
+_METAVARS = {str: "<text>", int: "<number>", float: "<number>", Path: "<path>"}
 
 
-def _painted(text: str) -> str:
-    """Return a help text with its headings and names set apart on a terminal."""
+def _paint(text: str) -> str:
+    """Return a help text with colours on a terminal."""
     from pushctl import output
 
     text = _TYPE.sub(lambda found: found[1] + " " * len(found[2]), text)
-    if not output.colours(sys.stdout):
+    if not output.has_colours(sys.stdout):
         return text
     text = _HEADING.sub("\x1b[1m\\1:\x1b[0m", text)
     return _NAME.sub("  \x1b[36m\\1\x1b[0m", text)
@@ -84,41 +79,35 @@ def _painted(text: str) -> str:
 _SHORT = {"--csv": "--format=csv", "--json": "--format=json"}
 
 
-def _spelled_out(command: Any, args: list[str]) -> list[str]:
+def _expand(command: Any, args: list[str]) -> list[str]:
     """Return *args* with --csv and --json as --format, where *command* has that."""
     if not any(param.name == "format" for param in command.params):
         return args
-    # What follows "--" is no option any more.
+    # Words after "--" are no options.
     end = args.index("--") if "--" in args else len(args)
     return [*(_SHORT.get(arg, arg) for arg in args[:end]), *args[end:]]
 
 
-class _Leaf(TyperCommand):
-    """A command: --csv and --json stand for --format, help is set in our way."""
+class _Ours:
+    """Our help, and --csv and --json for --format."""
 
     def get_help(self, ctx: Any) -> str:
-        return _painted(super().get_help(ctx))
+        return _paint(super().get_help(ctx))  # type: ignore[misc]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _spelled_out(self, args))
+        found: list[str] = super().parse_args(ctx, _expand(self, args))  # type: ignore[misc]
+        return found
 
 
-class _Branch(TyperGroup):
-    """A noun with verbs; one that answers by itself takes --csv and --json too."""
-
-    def get_help(self, ctx: Any) -> str:
-        return _painted(super().get_help(ctx))
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _spelled_out(self, args))
+class _Leaf(_Ours, TyperCommand):
+    pass
 
 
-class Root(TyperGroup):
-    """The root command: knows its commands by name, loads the one that is run."""
+class _Branch(_Ours, TyperGroup):
+    pass
 
-    def get_help(self, ctx: Any) -> str:
-        return _painted(super().get_help(ctx))
 
+class Root(_Branch):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
@@ -126,7 +115,6 @@ class Root(TyperGroup):
         return load(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        # Listing must not load the modules: their first lines stand in the table.
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.help) for name, entry in COMMANDS.items()])
 
@@ -145,38 +133,36 @@ class Root(TyperGroup):
 
 
 def load(name: str) -> Any:
-    """Import the module of the command called *name* and return its command."""
     module = import_module(COMMANDS[name].module)
     if hasattr(module, "app"):
         # A noun stays one, even while it has a single verb.
-        command: Any = typer.main.get_group(_dressed(module.app))
+        command: Any = typer.main.get_group(_prepare(module.app))
     else:
         app = typer.Typer()
         app.command(name)(module.command)
-        command = typer.main.get_command(_dressed(app))
+        command = typer.main.get_command(_prepare(app))
     command.name = name
-    _say_what_options_take(command)
+    _set_metavars(command)
     return command
 
 
-def _say_what_options_take(command: Any) -> None:
+def _set_metavars(command: Any) -> None:
     for param in command.params:
         if isinstance(param, TyperOption) and param.metavar is None and not param.is_flag:
-            takes = _SEVERAL if param.multiple else _TAKES.get(_type_of(param))
-            param.metavar = takes
+            kind = _METAVARS.get(_find_type(param))
+            param.metavar = "<text>..." if param.multiple else kind
     for verb in getattr(command, "commands", {}).values():
-        _say_what_options_take(verb)
+        _set_metavars(verb)
 
 
-def _type_of(param: Any) -> Any:
-    """Return what an option's annotation says but for "or None"."""
+def _find_type(param: Any) -> Any:
+    """Return an option's type without "or None"."""
     annotation = param.type_descriptor.annotation
     plain = [each for each in get_args(annotation) if each is not type(None)]
     return plain[0] if len(plain) == 1 else annotation
 
 
-def _dressed(app: typer.Typer) -> typer.Typer:
-    """Give every command of *app* our help and our short options."""
+def _prepare(app: typer.Typer) -> typer.Typer:
     app.rich_markup_mode = None
     app._add_completion = False
     app.info.cls = _Branch
@@ -185,7 +171,7 @@ def _dressed(app: typer.Typer) -> typer.Typer:
     for group in app.registered_groups:
         group.cls = _Branch
         if group.typer_instance is not None:
-            _dressed(group.typer_instance)
+            _prepare(group.typer_instance)
     return app
 
 
@@ -230,7 +216,7 @@ def root(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the program with *arguments* and return its exit code (docs/commands.md)."""
+    """Run *arguments*; return the exit code (docs/commands.md)."""
     from typer.exceptions import TyperException
 
     command = typer.main.get_command(app)
@@ -246,15 +232,13 @@ def run(arguments: Sequence[str]) -> int:
     except TyperException as error:
         _show_usage_error(error)
         return error.exit_code
-    except typer.Abort:
-        return 130
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         return 130
     except (Exception, SystemExit) as error:
-        return _unforeseen(error, debug="--debug" in arguments)
+        return _handle_unforeseen(error, debug="--debug" in arguments)
 
 
-# The words of the library that reads options, and ours.
+# Texts of the library that parses options, and ours.
 _PLAINER = (
     (re.compile(r"Value error, "), ""),
     (re.compile(r"Input should be a valid (?:integer|number)\b.*"), "it must be a number."),
@@ -273,24 +257,24 @@ def _show_usage_error(error: Any) -> None:
         output.error(error.format_message())
 
 
-def _unforeseen(error: BaseException, debug: bool) -> int:
+def _handle_unforeseen(error: BaseException, debug: bool) -> int:
     from pushctl import output
 
     if isinstance(error, SystemExit):
-        # Typer makes one of any broken pipe, wherever it was.
+        # Typer turns every broken pipe into a SystemExit.
         if not isinstance(error.__context__, BrokenPipeError):
             return error.code if isinstance(error.code, int) else 1
         error = error.__context__
-    if isinstance(error, BrokenPipeError) and _reader_is_gone():
+    if isinstance(error, BrokenPipeError) and _is_reader_gone():
         return 128 + 13  # what a shell reports for SIGPIPE
     if isinstance(error, OSError) and error.errno in _OUTSIDE and not debug:
         place = f"{error.filename}: " if error.filename else ""
         output.error(f"{place}{error.strerror}. {_OUTSIDE[error.errno]}")
         return ConfigError.exit_code
-    return _bug(error, debug)
+    return _report_bug(error, debug)
 
 
-# What the machine refuses is no bug of ours, wherever it is met; and what to do about it.
+# Errors of the machine are no bugs of ours; these are their remedies.
 _LOOK = "Check its owner and its permissions (ls -ld)."
 _ROOM = "Free some space there, then run the command again."
 _OUTSIDE = {
@@ -310,22 +294,22 @@ _OUTSIDE = {
 }
 
 
-def _reader_is_gone() -> bool:
-    """Say whether whoever read our stdout has left (``pushctl ... | head``)."""
+def _is_reader_gone() -> bool:
+    """Whether stdout's reader has ended (``pushctl ... | head``)."""
     if sys.__stdout__ is None:
         return False
     pipe = sys.__stdout__.fileno()
     poll = select.poll()
-    poll.register(pipe, 0)  # errors are told unasked
+    poll.register(pipe, 0)  # poll always reports errors
     if not poll.poll(0):
         return False
-    # What is still buffered would fail again while Python shuts down.
+    # Buffered output would fail again while Python shuts down.
     os.dup2(os.open(os.devnull, os.O_WRONLY), pipe)
     return True
 
 
-def _bug(error: BaseException, debug: bool) -> int:
-    """Tell of a bug in one line, and keep its traceback where the person can find it."""
+def _report_bug(error: BaseException, debug: bool) -> int:
+    """Print one line about a bug, and save its traceback in a file."""
     import tempfile
     import traceback
 
@@ -345,8 +329,8 @@ def _bug(error: BaseException, debug: bool) -> int:
     return 1
 
 
-def _speak_in_any_locale() -> None:
-    """Write UTF-8 into files and pipes; on a terminal that can't show a letter, show "?"."""
+def _use_utf8() -> None:
+    """Write UTF-8 into files and pipes, and "?" for letters that a terminal can't show."""
     answers = sys.stdout
     if not isinstance(answers, TextIOWrapper) or "utf" in answers.encoding.lower():
         return
@@ -356,12 +340,12 @@ def _speak_in_any_locale() -> None:
         answers.reconfigure(encoding="utf-8")
 
 
-def _drop_what_cannot_be_written() -> None:
+def _empty_buffers() -> None:
     """
-    Empty both streams' buffers, into nothing where their files refuse.
+    Empty both streams' buffers, into /dev/null where their files can't be written.
 
     The interpreter flushes once more when it ends, and a failure there makes the exit
-    code 120, whatever it was (Python 3.12 and older forgive a full disk, 3.13 does not).
+    code 120 (Python 3.12 and older ignore a full disk, 3.13 does not).
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -371,8 +355,7 @@ def _drop_what_cannot_be_written() -> None:
 
 
 def main() -> NoReturn:
-    """Run the program with the words of the command line, and exit with its code."""
-    _speak_in_any_locale()
+    _use_utf8()
     code = run(sys.argv[1:])
-    _drop_what_cannot_be_written()
+    _empty_buffers()
     sys.exit(code)

@@ -1,15 +1,16 @@
 """
-pushctl.toml and PUSHCTL_* -> one frozen, validated Config.
+Read pushctl.toml and PUSHCTL_* into one frozen, checked Config.
 
-Paths in the file are relative to it. Every problem is reported at once, each with
-its place and remedy (ConfigError.problems). A setting's check stands beside it, in
-its field's metadata (rules/config/structure.py reads them).
+Paths in the file are relative to it. All problems are reported at once, each with its
+place and remedy (ConfigError.problems). A setting's check is in its field's metadata
+(rules/config/structure.py reads it).
 """
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ FILE = "pushctl.toml"
 
 SECRET_BYTES = 32
 
-# Read by other parts than this one.
+# Not settings: other modules read them.
 OTHER_VARIABLES = ["PUSHCTL_PROJECT", "PUSHCTL_NOW", "PUSHCTL_E2E"]
 
-# Where browsers' push services live (docs: wire facts). A leading dot stands for
-# any subdomain. jmt17.google.com: Chromium builds without Google's keys.
+# Browsers' push services (docs: wire facts). A leading dot: any subdomain.
+# jmt17.google.com: Chromium builds without Google's keys.
 DEFAULT_PUSH_HOSTS = (
     "fcm.googleapis.com",
     "jmt17.google.com",
@@ -39,13 +40,17 @@ DEFAULT_PUSH_HOSTS = (
 )
 
 
+def _checked(default: Any, check: Callable[[Any], checks.Verdict]) -> Any:
+    return field(default=default, metadata={"check": check})
+
+
 @dataclass(frozen=True)
 class Brand:
-    """What a site's notifications look like when the template doesn't say."""
+    """A site's look of notifications, for templates without one."""
 
     name: str = ""
-    icon: str | None = field(default=None, metadata={"check": checks.url})
-    badge: str | None = field(default=None, metadata={"check": checks.url})
+    icon: str | None = _checked(None, checks.url)
+    badge: str | None = _checked(None, checks.url)
     color: str | None = None
 
 
@@ -58,8 +63,8 @@ class Site:
     origin: str = field(
         metadata={"check": checks.origin, "remedy": 'Write origin = "https://shop.example"'}
     )
-    language: str = field(default="en", metadata={"check": checks.language})
-    timezone: str = field(default="UTC", metadata={"check": checks.timezone})
+    language: str = _checked("en", checks.language)
+    timezone: str = _checked("UTC", checks.timezone)
     brand: Brand = field(default_factory=Brand)
     # further origins allowed to post for this site
     origins: tuple[str, ...] = field(default=(), metadata={"each": checks.origin})
@@ -68,29 +73,25 @@ class Site:
 @dataclass(frozen=True)
 class ReceiverConfig:
     # public URL, written into sw/
-    url: str = field(default="", metadata={"check": checks.receiver_url})
-    listen: str = field(default="127.0.0.1:8750", metadata={"check": checks.listen})
+    url: str = _checked("", checks.receiver_url)
+    listen: str = _checked("127.0.0.1:8750", checks.listen)
     # header a proxy sets, e.g. "CF-IPCountry"
-    country_header: str | None = field(default=None, metadata={"check": checks.header_name})
+    country_header: str | None = _checked(None, checks.header_name)
     # PEM files; both or none
     certificate: Path | None = None
     certificate_key: Path | None = None
-    # whose X-Forwarded-For is believed; they stand for many, so no limit is theirs
+    # their X-Forwarded-For is trusted; limits for one address do not apply to them
     trusted_proxies: tuple[str, ...] = field(
         default=("127.0.0.0/8", "::1"), metadata={"each": checks.network}
     )
-    connections: int = field(default=2000, metadata={"check": checks.between(10, 100_000)})
-    connections_per_address: int = field(
-        default=100, metadata={"check": checks.between(1, 100_000)}
-    )
+    connections: int = _checked(2000, checks.between(10, 100_000))
+    connections_per_address: int = _checked(100, checks.between(1, 100_000))
     # requests a second, ten seconds' worth at once; 0: no limit
-    rate_per_address: float = field(
-        default=20.0, metadata={"check": checks.between(0, 1_000_000)}
-    )
-    rate_per_site: float = field(default=0.0, metadata={"check": checks.between(0, 1_000_000)})
-    # where Prometheus asks; none: nowhere
-    metrics: str | None = field(default=None, metadata={"check": checks.listen})
-    log: str = field(default="text", metadata={"check": checks.log_form})
+    rate_per_address: float = _checked(20.0, checks.between(0, 1_000_000))
+    rate_per_site: float = _checked(0.0, checks.between(0, 1_000_000))
+    # address for Prometheus; none: no metrics
+    metrics: str | None = _checked(None, checks.listen)
+    log: str = _checked("text", checks.log_form)
     # an MMDB file that knows countries or cities
     geoip: Path | None = None
     keep_address: bool = False
@@ -99,9 +100,9 @@ class ReceiverConfig:
 @dataclass(frozen=True)
 class LoopbackConfig:
     """
-    For the demo and for tests: names that are dialled on this machine instead.
+    Host names redirected to this machine, for the demo and for tests.
 
-    Only loopback targets are taken, and every command that sends says so loudly.
+    Only loopback targets are allowed, and every command that sends warns of them.
     """
 
     # "name[:port]" -> "127.0.0.1:port"
@@ -111,33 +112,33 @@ class LoopbackConfig:
 
 @dataclass(frozen=True)
 class PushConfig:
-    encoder: str = field(default="auto", metadata={"check": checks.encoder})
+    encoder: str = _checked("auto", checks.encoder)
     allowed_hosts: tuple[str, ...] = field(
         default=DEFAULT_PUSH_HOSTS, metadata={"each": checks.push_host}
     )
     # 0: two per core
-    workers: int = field(default=0, metadata={"check": checks.between(0, 256)})
-    # messages a second and origin; none: as fast as it takes
-    rate: float | None = field(default=None, metadata={"check": checks.positive})
-    proxy: str | None = field(default=None, metadata={"check": checks.proxy})
+    workers: int = _checked(0, checks.between(0, 256))
+    # messages a second and origin; none: no limit
+    rate: float | None = _checked(None, checks.positive)
+    proxy: str | None = _checked(None, checks.proxy)
     # seconds for one request as a whole
-    timeout: float = field(default=30.0, metadata={"check": checks.between(1, 300)})
+    timeout: float = _checked(30.0, checks.between(1, 300))
     loopback: LoopbackConfig = field(default_factory=LoopbackConfig)
 
 
 @dataclass(frozen=True)
 class SweepConfig:
-    # asked after every sweep (and with /fail after a bad one): who hears nothing, alarms
-    ping_url: str | None = field(default=None, metadata={"check": checks.url})
-    # what ended longer ago is let go; repeats are known for as long
-    keep_days: int = field(default=400, metadata={"check": checks.between(400, 36_500)})
+    # called after every sweep (with /fail after a bad one), for a dead man's switch
+    ping_url: str | None = _checked(None, checks.url)
+    # older data is deleted; repeated requests are recognised for as long
+    keep_days: int = _checked(400, checks.between(400, 36_500))
 
 
 @dataclass(frozen=True)
 class LogConfig:
     # where sends, sweeps and imports are logged; none: nowhere
     file: Path | None = None
-    format: str = field(default="text", metadata={"check": checks.log_form})
+    format: str = _checked("text", checks.log_form)
 
 
 @dataclass(frozen=True)
@@ -179,8 +180,19 @@ class Config:
     def folder(self) -> Path:
         return self.file.parent
 
+    @property
+    def first_site(self) -> Site:
+        return next(iter(self.sites.values()))
+
+    @property
+    def zone(self) -> tzinfo:
+        """The first site's time zone, in which --at and --every are read."""
+        from pushctl.rules import timing
+
+        return timing.zone(self.first_site.timezone)
+
     def secret(self) -> bytes:
-        """Return the 32 bytes of keys/secret, which message tokens and topics are made with."""
+        """Return the 32 bytes of keys/secret, the key of message tokens and topics."""
         file = self.keys / "secret"
         try:
             secret = file.read_bytes()
@@ -203,7 +215,7 @@ def find(start: Path) -> Path:
     folder = start.absolute()
     for each in (folder, *folder.parents):
         file = each / FILE
-        if file.is_file() and (each == folder or _ours(file)):
+        if file.is_file() and (each == folder or _is_ours(file)):
             return file
     raise ConfigError(
         f"there is no {FILE} in {folder} or above it. Run `pushctl init` there, or give "
@@ -211,8 +223,8 @@ def find(start: Path) -> Path:
     )
 
 
-def _ours(file: Path) -> bool:
-    # In a folder like /tmp anybody may leave a pushctl.toml for those below it.
+def _is_ours(file: Path) -> bool:
+    # In a folder like /tmp anybody may write a pushctl.toml for the folders below.
     return file.stat().st_uid in (os.getuid(), 0)
 
 
@@ -227,20 +239,20 @@ def load(file: Path, environment: Mapping[str, str]) -> Config:
 
 def read(file: Path, environment: Mapping[str, str]) -> tuple[Config | None, list[Problem]]:
     """
-    Return the Config of *file* and every problem in it, in the file's order.
+    Return the Config of *file* and its problems, in the file's order.
 
-    With problems the Config holds defaults in the faulty places, or is None: it
-    serves to look for further problems, nothing else.
+    With problems the Config has defaults for faulty values, or is None: it only serves to
+    find further problems.
     """
     text, table = _read(file)
     overridden = _override(table, environment)
     config, faults = structure(Config, table)
     if config is not None:
-        config = _declared(config, faults)
-        faults += _strange_sites(config)
+        config = _parse_triggers(config, faults)
+        faults += _find_unknown_sites(config)
     faults.sort(key=lambda fault: line_of(fault.path, text) or 0)
     problems = [_problem(fault, file, text, overridden) for fault in faults]
-    return config and _placed(config, file.absolute()), problems
+    return config and _resolve_paths(config, file.absolute()), problems
 
 
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
@@ -258,7 +270,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         raise ConfigError(f"{file} is not TOML:", [problem]) from error
 
 
-def _strange_sites(config: Config) -> list[Fault]:
+def _find_unknown_sites(config: Config) -> list[Fault]:
     return [
         Fault(("tag_rules", str(number), "sites"), f"has {name!r}", suggest(name, config.sites))
         for number, rule in enumerate(config.tag_rules, 1)
@@ -267,11 +279,11 @@ def _strange_sites(config: Config) -> list[Fault]:
     ]
 
 
-def _declared(config: Config, faults: list[Fault]) -> Config:
-    """Return *config* with triggers and frequency cap read; add to *faults*."""
+def _parse_triggers(config: Config, faults: list[Fault]) -> Config:
+    """Return *config* with parsed triggers and frequency; add to *faults*."""
     if not config.triggers and config.frequency is None:
         return config
-    # Loaded for those alone who use them: it takes 30 ms of every start.
+    # Loaded only for projects with triggers: it takes 30 ms of every start.
     from pushctl.rules.triggers import declaration
 
     triggers, wrong = declaration.parse_all(config.triggers)
@@ -283,31 +295,26 @@ def _declared(config: Config, faults: list[Fault]) -> Config:
     return replace(config, triggers=triggers, frequency=frequency)
 
 
-def _placed(config: Config, file: Path) -> Config:
-    """Return *config* with its paths absolute: in the file they are relative to it."""
+def _resolve_paths(config: Config, file: Path) -> Config:
+    """Return *config* with absolute paths."""
     folder = file.parent
-    places = ("database", "inbox", "templates", "keys", "journal")
-    moved = {name: folder / getattr(config, name).expanduser() for name in places}
-    loopback = config.push.loopback
-    if loopback.ca is not None:
-        loopback = replace(loopback, ca=folder / loopback.ca.expanduser())
-    push = replace(config.push, loopback=loopback)
-    web = {
-        name: folder / path.expanduser()
-        for name in ("certificate", "certificate_key", "geoip")
-        if (path := getattr(config.receiver, name)) is not None
-    }
-    receiver = replace(config.receiver, **web)
-    log = config.log
-    if log.file is not None:
-        log = replace(log, file=folder / log.file.expanduser())
-    return replace(config, file=file, push=push, receiver=receiver, log=log, **moved)
+
+    def resolve(table: Any, *names: str) -> Any:
+        found = {name: getattr(table, name) for name in names}
+        paths = {name: folder / it.expanduser() for name, it in found.items() if it is not None}
+        return replace(table, **paths)
+
+    push = replace(config.push, loopback=resolve(config.push.loopback, "ca"))
+    receiver = resolve(config.receiver, "certificate", "certificate_key", "geoip")
+    log = resolve(config.log, "file")
+    moved: Config = resolve(config, "database", "inbox", "templates", "keys", "journal")
+    return replace(moved, file=file, push=push, receiver=receiver, log=log)
 
 
 def _override(
     table: dict[str, Any], environment: Mapping[str, str]
 ) -> dict[tuple[str, ...], str]:
-    """Set what PUSHCTL_* say in *table*; return path -> variable of what was set."""
+    """Set the values of PUSHCTL_* in *table*; return their paths with their variables."""
     overridden = {}
     top = {each.name for each in fields(Config)} - {"file"}
     for variable, value in sorted(environment.items()):
@@ -317,25 +324,24 @@ def _override(
         inner: Any = table
         path = []
         for key in keys[:-1]:
-            path.append(_spelled(key, inner))
+            path.append(_find_spelling(key, inner))
             inner = inner.setdefault(path[-1], {})
             if not isinstance(inner, dict):
                 break
         else:
-            path.append(_spelled(keys[-1], inner))
-            inner[path[-1]] = _value(value)
+            path.append(_find_spelling(keys[-1], inner))
+            inner[path[-1]] = _parse_value(value)
         overridden[tuple(path)] = variable
     return overridden
 
 
-def _spelled(key: str, table: Mapping[str, Any]) -> str:
-    """Return *key* as *table* spells it: variables have neither capitals nor hyphens."""
-    same = (each for each in table if each.lower().replace("-", "_") == key)
-    return next(same, key)
+def _find_spelling(key: str, table: Mapping[str, Any]) -> str:
+    """Return *key* as *table* spells it: variables have no capitals and no hyphens."""
+    return next((it for it in table if it.lower().replace("-", "_") == key), key)
 
 
-def _value(text: str) -> Any:
-    """Return a variable's value: read as TOML where it is TOML, else the text itself."""
+def _parse_value(text: str) -> Any:
+    """Parse a variable's value as TOML, else return the text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -343,7 +349,7 @@ def _value(text: str) -> Any:
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[Problem]:
-    """Return a problem for each PUSHCTL_... that sets nothing: it is a slip of the pen."""
+    """Return a problem for each PUSHCTL_... that is no setting."""
     known = [f"PUSHCTL_{each.name.upper()}" for each in fields(Config) if each.name != "file"]
     known += OTHER_VARIABLES
     return [

@@ -1,10 +1,9 @@
 """
-The log of sends, sweeps and imports: lines from which a night can be read back.
+The log of sends, sweeps and imports, by the standard library's logging.
 
-The standard library's logging, under the name "pushctl". ``[log]`` in pushctl.toml names a
-file and its form, ``-v`` shows the same lines on stderr; without either nothing is logged.
-An endpoint or a key would let whoever reads the file reach people, so ``note`` takes names,
-numbers and causes, and whatever looks like an address's path or a key is cut out.
+``[log]`` in pushctl.toml sets a file and its form, ``-v`` logs to stderr; without either
+nothing is logged. An endpoint or a key would let a reader send to people, so all that looks
+like an address's path or a key is cut out.
 """
 
 import logging
@@ -21,22 +20,17 @@ import orjson
 from pushctl.rules.wording import clean
 
 _ROOT = logging.getLogger("pushctl")
-# Else Python itself would print warnings that nobody has asked for.
+# Else Python itself would print warnings.
 _ROOT.addHandler(logging.NullHandler())
 
-# What follows the host in an address, and 22 or more letters of base64url: the shortest
-# secret of ours, an auth of 16 bytes.
+# An address's path, and 22 or more letters of base64url: our shortest secret, an auth of
+# 16 bytes, has so many.
 _PATH = re.compile(r"(\bhttps?://[^/\s\"']+)/[^\s\"']+")
 _KEY = re.compile(r"(?<![\w-])(?=[\w-]*[0-9])(?=[\w-]*[A-Z])[A-Za-z0-9_-]{22,}(?![\w-])")
 
 
 def note(name: str, message: str, /, *, level: int = logging.INFO, **fields: object) -> None:
-    """
-    Log *message* with *fields* under "pushctl." + *name*.
-
-    *message* is the same words each time, so that lines can be found by it; what differs
-    stands in *fields*.
-    """
+    """Log a constant *message*, to search for, with variable *fields*, as pushctl.*name*."""
     logger = logging.getLogger(f"pushctl.{name}")
     if logger.isEnabledFor(level):
         logger.log(level, message, extra={"fields": fields})
@@ -44,9 +38,9 @@ def note(name: str, message: str, /, *, level: int = logging.INFO, **fields: obj
 
 def start(file: Path | None, form: str, *, verbose: bool = False) -> str | None:
     """
-    Begin to log: to *file* as "text" or "json", and with *verbose* to stderr as text.
+    Start to log: to *file* as "text" or "json", and with *verbose* to stderr as text.
 
-    Returns why the file can't be written, or None: a log is no reason not to send.
+    Returns the reason why the file can't be written, or None: sending continues without.
     """
     trouble = None
     handlers: list[logging.Handler] = []
@@ -68,7 +62,7 @@ def start(file: Path | None, form: str, *, verbose: bool = False) -> str | None:
 
 
 def hide_secrets(text: str) -> str:
-    """Return *text* without the paths of its addresses, without keys and control characters."""
+    """Return *text* without paths of addresses, keys and control characters."""
     return clean(_KEY.sub("…", _PATH.sub(r"\1/…", text)))
 
 
@@ -111,7 +105,7 @@ class _File(WatchedFileHandler):
         return os.fdopen(os.open(self.baseFilename, flags, 0o600), "a", encoding=self.encoding)
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Lose the line: a full disk must not stop what it tells of."""
+        """Lose the line: a full disk must not stop the sending."""
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:

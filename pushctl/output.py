@@ -45,18 +45,17 @@ class Kind(StrEnum):  # of a declared figure: its unit
 @dataclass(frozen=True, slots=True)
 class Column:
     """
-    One column: where its values are found, what it is called, how they are shown.
+    A column of an answer. *key* is its name in CSV and JSON: a public interface.
 
-    *key* is also the name in CSV and JSON, so it is part of the public interface. A table
-    on a terminal leaves a column out where all rows have its *usual* value, and a *spare*
-    one where there is no room for it.
+    A table on a terminal leaves a column out where all rows have its *usual* value, and a
+    *spare* one where there is no room for it.
     """
 
     key: str
     title: str
     kind: Kind = Kind.TEXT
     spare: bool = False
-    whole: bool = False  # never over several lines, for copying
+    whole: bool = False  # never over several lines
     usual: object = ...  # there is none
 
     @property
@@ -65,42 +64,38 @@ class Column:
 
 
 def say(text: str, style: str | None = None) -> None:
-    """
-    Tell the person something on stderr; *style* is bold, dim, red, green or yellow.
-
-    On a terminal long lines break between words, below where they began.
-    """
-    _print(fitted(text, sys.stderr), sys.stderr, style)
+    """Print *text* to stderr; *style* is bold, dim, red, green or yellow."""
+    _print(fit(text, sys.stderr), sys.stderr, style)
 
 
 def answer(text: str, style: str | None = None, mark: str = "") -> None:
-    """Print a command's answer to stdout in *style*, or no more of it than its *mark*."""
+    """Print an answer to stdout; *style* is for its *mark* alone, if it has one."""
     _print(text, sys.stdout, style, mark)
 
 
 def lines(texts: Iterable[str]) -> None:
-    """Print an answer of many lines to stdout as they come, each made safe by its maker."""
+    """Print lines to stdout as they come; they are clean already."""
     sys.stdout.writelines(f"{text}\n" for text in texts)
 
 
 def warn(text: str) -> None:
-    _marked("Warning:", text, "yellow")
+    _print_marked("Warning:", text, "yellow")
 
 
 def error(text: str) -> None:
-    _marked("Error:", text, "red")
+    _print_marked("Error:", text, "red")
 
 
-def _marked(mark: str, text: str, style: str) -> None:
-    # Whole sentences in yellow can't be read on a light background.
-    _print(fitted(f"{mark} {text}", sys.stderr), sys.stderr, style, mark)
+def _print_marked(mark: str, text: str, style: str) -> None:
+    # A whole sentence in yellow can't be read on a light background.
+    _print(fit(f"{mark} {text}", sys.stderr), sys.stderr, style, mark)
 
 
-def fitted(text: str, stream: IO[str], indent: int | None = None) -> str:
+def fit(text: str, stream: IO[str], indent: int | None = None) -> str:
     """
-    Return *text* with its lines broken between words where *stream* is a terminal.
+    Wrap *text* where *stream* is a terminal.
 
-    What follows begins *indent* columns in, else below its line's first letter.
+    Continued lines begin *indent* columns in, else below their line's first letter.
     """
     if not stream.isatty():
         return text
@@ -112,15 +107,14 @@ def fitted(text: str, stream: IO[str], indent: int | None = None) -> str:
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
-def styled(text: str, style: str | None, stream: IO[str]) -> str:
-    """Return *text* in *style* where *stream* is a terminal that wants colours."""
-    if style is None or not text or not colours(stream):
+def paint(text: str, style: str | None, stream: IO[str]) -> str:
+    if style is None or not text or not has_colours(stream):
         return text
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
 
-def colours(stream: IO[str]) -> bool:
-    """Say whether *stream* shows colours (https://no-color.org)."""
+def has_colours(stream: IO[str]) -> bool:
+    """See https://no-color.org."""
     return (
         stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
@@ -129,7 +123,7 @@ def colours(stream: IO[str]) -> bool:
 def _print(text: str, stream: IO[str], style: str | None, mark: str = "") -> None:
     plain = clean(text, lines=True)
     mark = mark if mark and plain.startswith(mark) else plain
-    print(styled(mark, style, stream) + plain.removeprefix(mark), file=stream, flush=True)
+    print(paint(mark, style, stream) + plain.removeprefix(mark), file=stream, flush=True)
 
 
 def rows(
@@ -145,9 +139,9 @@ def rows(
     """
     Print *rows* (mappings or objects with the columns' keys) to stdout.
 
-    *total* is one more row, set apart, in tables on a terminal only; *tall* gives each
-    row a line for each column there. Without a single row *empty* goes to stderr. CSV,
-    JSON and tab-separated text are written as the rows come, so they may be many.
+    On a terminal *total* is one more row, and *tall* prints a line for each column of a
+    row. Without rows *empty* goes to stderr. CSV, JSON and tab-separated text are written
+    as the rows come.
     """
     if format is Format.JSON:
         _write_json(rows, columns)
@@ -162,48 +156,46 @@ def rows(
 
 
 def record(row: Row, columns: Sequence[Column], format: Format = Format.TABLE) -> None:
-    """Print one *row* with a line for each column; a JSON object, one line of CSV."""
+    """Print one *row*: a line for each column, a JSON object, or one line of CSV."""
     if format is Format.JSON:
-        print(wording.json_text(_values(row, columns), indent=2))
+        print(wording.json_text(_read_values(row, columns), indent=2))
     elif format is Format.CSV:
         _write_csv([row], columns)
     elif not sys.stdout.isatty():
         for column in columns:
-            print(column.title, wording.cell(_raw(row, column)), sep="\t")
+            print(column.title, wording.cell(_read_raw(row, column)), sep="\t")
     else:
         width = max(len(column.title) for column in columns)
         for column in columns:
-            label = styled(column.title.ljust(width), "dim", sys.stdout)
-            text = fitted(f"{' ' * width}  {clean(_shown(row, column))}", sys.stdout, width + 2)
+            label = paint(column.title.ljust(width), "dim", sys.stdout)
+            text = fit(f"{' ' * width}  {clean(_format(row, column))}", sys.stdout, width + 2)
             print(f"{label}{text[width:]}")
 
 
-def for_people(format: Format) -> bool:
-    """Say whether an answer in *format* is read by a person: a table on a terminal."""
+def is_for_people(format: Format) -> bool:
+    """Whether *format* makes a table on a terminal."""
     return format is Format.TABLE and sys.stdout.isatty()
 
 
 def gap() -> None:
-    """Set two answers apart on a terminal; for programs nothing stands between them."""
+    """Print an empty line between two answers, on a terminal only."""
     if sys.stdout.isatty():
         print()
 
 
-def _value(row: Row, column: Column) -> object:
+def _read_value(row: Row, column: Column) -> object:
     return row.get(column.key) if isinstance(row, Mapping) else getattr(row, column.key)
 
 
-def _raw(row: Row, column: Column) -> object:
-    """Return the value for programs: times as ISO 8601, the rest as it is."""
-    value = _value(row, column)
-    if column.kind == Kind.TIME and isinstance(value, int):
-        return wording.iso(value)
-    return value
+def _read_raw(row: Row, column: Column) -> object:
+    """Return the value for programs: times as ISO 8601, the rest unchanged."""
+    value = _read_value(row, column)
+    return wording.iso(value) if column.kind == Kind.TIME and isinstance(value, int) else value
 
 
-def _shown(row: Row, column: Column) -> str:
+def _format(row: Row, column: Column) -> str:
     """Return the value for people on a terminal."""
-    match column.kind, _value(row, column):
+    match column.kind, _read_value(row, column):
         case _, None | []:
             return "-"
         case _, bool(value):
@@ -224,7 +216,7 @@ def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     writer = csv.writer(sys.stdout, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow([column.key for column in columns])
     for row in rows:
-        writer.writerow([wording.csv_cell(_raw(row, column)) for column in columns])
+        writer.writerow([wording.csv_cell(_read_raw(row, column)) for column in columns])
 
 
 def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> None:
@@ -232,24 +224,24 @@ def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> N
     for count, row in enumerate(rows, 1):
         if count == 1:
             print(*(column.title for column in columns), sep="\t")
-        print(*(wording.cell(_raw(row, column)) for column in columns), sep="\t")
+        print(*(wording.cell(_read_raw(row, column)) for column in columns), sep="\t")
     if not count:
         say(empty)
 
 
-def _values(row: Row, columns: Sequence[Column]) -> dict[str, object]:
-    return {column.key: _raw(row, column) for column in columns}
+def _read_values(row: Row, columns: Sequence[Column]) -> dict[str, object]:
+    return {column.key: _read_raw(row, column) for column in columns}
 
 
 def _write_json(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     separator = "["
     for row in rows:
-        print(separator, wording.json_text(_values(row, columns)), sep="\n", end="")
+        print(separator, wording.json_text(_read_values(row, columns)), sep="\n", end="")
         separator = ","
     print("[]" if separator == "[" else "\n]")
 
 
-# More than that nobody reads on a terminal; laying it out would take minutes.
+# The layout of many more rows would take minutes.
 _MOST_ROWS = 1000
 
 
@@ -269,13 +261,15 @@ def _write_table(
 
     def foot(column: Column) -> str:
         known = total is not None and (not isinstance(total, Mapping) or column.key in total)
-        return clean(_shown(total, column)) if known else ""
+        return clean(_format(total, column)) if known else ""
 
-    some = [each for each in columns if any(_value(row, each) != each.usual for row in shown)]
-    console = terminal.console(sys.stdout, colours(sys.stdout))
+    some = [
+        each for each in columns if any(_read_value(row, each) != each.usual for row in shown)
+    ]
+    console = terminal.console(sys.stdout, has_colours(sys.stdout))
     table = terminal.table(
         [terminal.Heading(it.title, it.right, foot(it), it.spare, it.whole) for it in some],
-        [[clean(_shown(row, each)) for each in some] for row in shown],
+        [[clean(_format(row, each)) for each in some] for row in shown],
         console.width,
         clean(title or ""),
     )
@@ -299,9 +293,7 @@ def panel(
     text: str, title: str = "", *, stdout: bool = False, right_to_left: bool = False
 ) -> None:
     """
-    Set *text* apart in a frame on stderr; plain lines where that is no terminal.
-
-    With *stdout* it is a command's answer; text that runs right to left begins there.
+    Print *text* in a frame on a terminal, else as plain lines; to stderr, or to *stdout*.
     """
     stream = sys.stdout if stdout else sys.stderr
     if not stream.isatty():
@@ -310,17 +302,15 @@ def panel(
     from pushctl import terminal
 
     frame = terminal.frame(clean(text, lines=True), clean(title), right_to_left)
-    terminal.console(stream, colours(stream)).print(frame)
+    terminal.console(stream, has_colours(stream)).print(frame)
 
 
 class Progress(Protocol):
-    """How far long work has come."""
+    """The progress of long work. ``total`` may be set later, once it is known."""
 
-    def advance(self, count: int = 1) -> None:
-        """Count *count* more as done."""
+    def advance(self, count: int = 1) -> None: ...
 
-    def total(self, count: int) -> None:
-        """Set how many there are, once it is known."""
+    def total(self, count: int) -> None: ...
 
 
 class _Quiet:
@@ -331,23 +321,19 @@ class _Quiet:
 
 @contextmanager
 def progress(label: str, total: int | None = None) -> Iterator[Progress]:
-    """Show how far long work has come: a bar on a terminal's stderr, else nothing."""
+    """Show a progress bar on a terminal's stderr, else nothing."""
     if not sys.stderr.isatty():
         yield _Quiet()
         return
     from pushctl import terminal
 
-    where = terminal.console(sys.stderr, colours(sys.stderr))
+    where = terminal.console(sys.stderr, has_colours(sys.stderr))
     with terminal.bar(where, clean(label), total) as bar:
         yield bar
 
 
 def confirm(question: str, yes: bool = False) -> bool:
-    """
-    Return whether the person says yes; *yes* (the --yes option) answers for them.
-
-    Raises UsageError where nobody can be asked: cron must say --yes.
-    """
+    """Ask for a yes unless *yes* (--yes) is set; raises UsageError without a terminal."""
     if yes:
         return True
     _need_terminal(f"{question} There is no terminal for the answer; add --yes to continue.")
@@ -360,34 +346,32 @@ def ask(
     fault: Callable[[str], str | None] = lambda answer: None,
 ) -> str:
     """
-    Return the person's answer, or *default* for an empty one; ask until there is one.
+    Ask until there is an answer without *fault*; an empty answer is *default*.
 
-    What *fault* says of an answer is told, and the question comes again.
+    Raises UsageError without a terminal.
     """
     _need_terminal(f"{question} There is no terminal for the answer; give it as an option.")
     hint = f" [{default}]" if default else ""
     while True:
         given = _read(f"{question}{hint} ").strip() or default
-        if given is None:
-            continue
-        wrong = fault(given)
-        if wrong is None:
-            return given
-        say(f"  {wrong}")
+        if given is not None:
+            wrong = fault(given)
+            if wrong is None:
+                return given
+            say(f"  {wrong}")
 
 
-def interactive() -> bool:
-    """Say whether a person sits at both ends: may be asked, and sees the question."""
+def is_interactive() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _need_terminal(text: str) -> None:
-    if not interactive():
+    if not is_interactive():
         raise UsageError(clean(text))
 
 
 def _read(prompt: str) -> str:
-    print(styled(clean(prompt), "bold", sys.stderr), end="", file=sys.stderr, flush=True)
+    print(paint(clean(prompt), "bold", sys.stderr), end="", file=sys.stderr, flush=True)
     line = sys.stdin.readline()
     if not line:
         raise UsageError("the input ended without an answer")

@@ -1,5 +1,5 @@
 """
-What a terminal shows, as rich draws it: tables, frames, bars. output.py alone uses it.
+Tables, frames and progress bars for output.py, drawn by rich.
 
 rich is loaded with this module, so it is imported only where there is a terminal. Texts
 come cleaned, and are never read as markup.
@@ -21,25 +21,18 @@ from pushctl.rules.wording import number
 
 
 class Heading(NamedTuple):
-    """
-    The head and the foot of one column.
-
-    A *spare* one goes where there is no room; a *whole* one is never broken, and so are
-    those to the *right*: figures.
-    """
-
     title: str
-    right: bool
+    right: bool  # figures: never broken
     foot: str = ""
-    spare: bool = False
-    whole: bool = False
+    spare: bool = False  # left out where there is no room
+    whole: bool = False  # never broken
 
     @property
     def unbroken(self) -> bool:
         return self.right or self.whole
 
 
-# rich shows how long something takes in yellow, which can't be read on white.
+# rich's yellow can't be read on white.
 _THEME = Theme({"progress.elapsed": "dim", "progress.remaining": "dim"})
 
 
@@ -59,18 +52,17 @@ def table(
     headings: Sequence[Heading], rows: Sequence[Sequence[str]], room: int, title: str = ""
 ) -> Table | None:
     """
-    Return a table without edges, numbers to the right, the foot set apart.
+    Return a table that is at most *room* columns wide, or None.
 
-    Where it is wider than *room* columns it stands closer, its headings in several lines;
-    then without its spare columns, so that what names a row stays in one piece; then all
-    texts go over several lines. None where even that leaves one less than ten columns.
+    A wide table gets narrow gaps and headings over several lines; then it loses its spare
+    columns; then all texts go over several lines, of ten columns at least.
     """
     wide = [
         max(map(cell_len, (each.title, each.foot, *(row[place] for row in rows))))
         for place, each in enumerate(headings)
     ]
     if sum(wide) + _GAP * (len(wide) - 1) <= room:
-        return _filled(headings, rows, dict(enumerate(wide)), title, tight=False)
+        return _fill(headings, rows, dict(enumerate(wide)), title, tight=False)
     narrow = [
         max(
             *map(cell_len, (*each.title.split(), each.foot)),
@@ -90,18 +82,18 @@ def table(
                 break
             del kept[spare], least[spare]
         else:
-            fitting = _shrunk(kept, least, room - _NARROW_GAP * (len(kept) - 1))
-            return _filled(headings, rows, fitting, title, tight=True)
+            fitting = _shrink(kept, least, room - _NARROW_GAP * (len(kept) - 1))
+            return _fill(headings, rows, fitting, title, tight=True)
     return None
 
 
-# Between two columns: a border that is not seen, and padding on both sides.
+# Between two columns: an invisible border, and padding on both sides.
 _GAP, _NARROW_GAP = 3, 2
-# Columns of a text at least; what a time takes; and the first, which names the row: an id.
+# Widths of a text at least, of a time, and of the first column, which has an id.
 _LEAST, _TIME, _NAME = 10, 16, 24
 
 
-def _shrunk(widths: Mapping[int, int], least: Mapping[int, int], room: int) -> dict[int, int]:
+def _shrink(widths: Mapping[int, int], least: Mapping[int, int], room: int) -> dict[int, int]:
     """Return *widths* with the widest made smaller, not below *least*, until all fit."""
     shrunk = dict(widths)
     while sum(shrunk.values()) > room:
@@ -110,7 +102,7 @@ def _shrunk(widths: Mapping[int, int], least: Mapping[int, int], room: int) -> d
     return shrunk
 
 
-def _filled(
+def _fill(
     headings: Sequence[Heading],
     rows: Sequence[Sequence[str]],
     widths: Mapping[int, int],
@@ -146,7 +138,6 @@ def _filled(
 
 
 def frame(text: str, title: str, right_to_left: bool) -> Panel:
-    """Return *text* in a frame as wide as it; right to left begins at the right."""
     return Panel(
         Text(text, justify="right" if right_to_left else "left"),
         title=Text(title, style="bold") if title else None,
@@ -159,8 +150,6 @@ def frame(text: str, title: str, right_to_left: bool) -> Panel:
 
 
 class Bar:
-    """A progress bar with its speed."""
-
     def __init__(self, bars: progress.Progress, label: str, total: int | None) -> None:
         self._bars = bars
         self._task = bars.add_task(label, total=total, done="", speed="")
@@ -185,21 +174,20 @@ class Bar:
         )
 
     def end(self) -> None:
-        """Show what was done as all there was, where nobody knew beforehand."""
+        """Set an unknown total to the work done."""
         if self._bars.tasks[0].total is None:
             self.total(int(self._bars.tasks[0].completed))
 
 
 @contextmanager
 def bar(where: Console, label: str, total: int | None) -> Iterator[Bar]:
-    """Show a bar on *where* for as long as the block runs."""
     columns = (
         progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(complete_style="cyan", finished_style="green"),
         progress.TextColumn("{task.fields[done]}[dim]{task.fields[speed]}"),
         progress.TimeRemainingColumn(elapsed_when_finished=True),
     )
-    # Room for the "^C" of who stops it, which would push the line over the edge.
+    # Room for the "^C" of a stop, which would push the line over the edge.
     where.width -= 2
     with progress.Progress(*columns, console=where) as bars:
         drawn = Bar(bars, label, total)

@@ -1,4 +1,4 @@
-"""Campaigns: list, look into one, pause, go on, call off."""
+"""Show, pause, resume, cancel and recall campaigns."""
 
 from typing import Annotated
 
@@ -38,7 +38,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     """
     from pushctl.jobs.figures import report
 
-    rows = report.funnel(context.of(ctx).store, table=LIST)
+    rows = report.load_funnel(context.of(ctx).store, table=LIST)
     shown = columns.of(LIST, format)
     output.rows(rows, shown, format, empty="No campaign yet: `pushctl send` creates one.")
 
@@ -106,7 +106,7 @@ def resume(
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
     results.warn_of_loopback(here)
-    report = results.deliver_shown(
+    report = results.deliver_with_progress(
         here,
         campaign,
         lambda options: manage.resume(here.store, here.config, name, here.now, options),

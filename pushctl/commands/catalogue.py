@@ -9,6 +9,9 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
+from pushctl.commands.options import Text
+from pushctl.errors import InputError
+from pushctl.jobs.triggers import catalogue
 
 app = typer.Typer(no_args_is_help=True, help="Import products: prices and stock.")
 
@@ -23,7 +26,7 @@ def import_(
     ctx: typer.Context,
     file: Annotated[str, typer.Argument(help="CSV or JSON lines; - for standard input.")],
     site: Annotated[
-        str | None, typer.Option(help="Site of the products; needed with several sites.")
+        Text, typer.Option(help="Site of the products; needed with several sites.")
     ] = None,
 ) -> None:
     """
@@ -38,14 +41,11 @@ def import_(
     back_in_stock. They are for people who looked at the product, or put it into the
     basket, within 90 days and did not buy it. Triggers can start with these events.
     """
-    from pushctl.errors import InputError
-    from pushctl.jobs.triggers import catalogue
-
     here = context.of(ctx)
     name = site or next(iter(here.config.sites))
     if site is None and len(here.config.sites) > 1:
         raise InputError(f"Several sites. Add --site: {', '.join(here.config.sites)}.")
-    products = catalogue.read(io.StringIO(_text(file)), file)
+    products = catalogue.read(io.StringIO(_read_text(file)), file)
     counts = catalogue.apply(here.config, here.store, name, products, here.now)
     output.say(
         f"Products: {counts['products']:,}. Events for subscribers: price_dropped "
@@ -53,9 +53,7 @@ def import_(
     )
 
 
-def _text(file: str) -> str:
-    from pushctl.errors import InputError
-
+def _read_text(file: str) -> str:
     try:
         return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
     except OSError as error:

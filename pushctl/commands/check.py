@@ -40,7 +40,7 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
 
     found = check.run(config.find(context.of(ctx).project), os.environ)
     if format is output.Format.TABLE:
-        _tell(found)
+        _print(found)
     else:
         output.rows(found, _COLUMNS, format)
     problems = sum(each.level is check.Level.PROBLEM for each in found)
@@ -50,14 +50,14 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
         )
 
 
-def _tell(found: "Sequence[Finding]") -> None:
+def _print(found: "Sequence[Finding]") -> None:
     width = max(len(each.area) for each in found)
 
-    def tell(text: str, colour: str | None = None, mark: str = "") -> None:
-        output.answer(output.fitted(text, sys.stdout, width + 4), colour, mark)
+    def show(text: str, colour: str | None = None, mark: str = "") -> None:
+        output.answer(output.fit(text, sys.stdout, width + 4), colour, mark)
 
     for each in found:
         mark, colour = _MARKS[each.level]
-        tell(f"{mark} {each.area.ljust(width)}  {each.place}: {each.text}", colour, mark)
+        show(f"{mark} {each.area.ljust(width)}  {each.place}: {each.text}", colour, mark)
         if each.remedy:
-            tell(f"  {' ' * width}  {each.remedy}")
+            show(f"  {' ' * width}  {each.remedy}")

@@ -1,11 +1,10 @@
-"""The columns of declared figures (rules/figures)."""
+"""Columns of the tables in rules/figures."""
 
 from pushctl.output import Column, Format, Kind
 from pushctl.rules.figures.figure import Table
 
 
 def of(table: Table, format: Format) -> tuple[Column, ...]:
-    """Return the columns of *table* in *format*, in their order."""
     return tuple(
         Column(it.name, it.title, kind=Kind(it.unit), spare=it.spare, usual=it.usual)
         for it in (*table.dimensions, *table.figures)

@@ -1,4 +1,4 @@
-"""What every command works with: the project's config and store, and what time it is."""
+"""The context of a command: config, store and time."""
 
 import os
 import time
@@ -20,29 +20,28 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """
-    One run of the program: opened as far as a command needs it, closed at its end.
+    """One run of the program. Config and store are opened at first use."""
 
-    *project* is the folder of pushctl.toml, or one below it.
-    """
-
-    project: Path
+    project: Path  # the folder of pushctl.toml, or one below it
     verbose: bool = False
     debug: bool = False
 
     @cached_property
     def config(self) -> "Config":
-        """pushctl.toml, read and checked; raises ConfigError with every problem."""
+        """Raises ConfigError with every problem of pushctl.toml."""
         from pushctl import config
 
         loaded = config.load(config.find(self.project), os.environ)
         if self.verbose or loaded.log.file is not None:
-            self._start_log(loaded)
+            from pushctl import log, output
+
+            trouble = log.start(loaded.log.file, loaded.log.format, verbose=self.verbose)
+            if trouble is not None:
+                output.warn(trouble)
         return loaded
 
     @cached_property
     def store(self) -> "Store":
-        """The project's database; opened at first use."""
         from pushctl.store import Store
 
         return Store(self.config.database)
@@ -50,9 +49,9 @@ class Context:
     @cached_property
     def now(self) -> Millis:
         """
-        The time that everything in this run is decided by, read once.
+        The time of this run, read once.
 
-        PUSHCTL_NOW (ISO 8601 with its offset) sets it, for tests and rehearsals.
+        PUSHCTL_NOW (ISO 8601 with its offset) sets it, for tests and dry runs.
         """
         given = os.environ.get("PUSHCTL_NOW")
         if not given:
@@ -68,20 +67,13 @@ class Context:
         return int(moment.timestamp() * 1000)
 
     def later(self) -> Millis:
-        """Return the time once somebody has answered a question, which may take hours."""
+        """Return the time now: the answer to a question may have taken hours."""
         return self.now if self.rehearsed else time.time_ns() // 1_000_000
 
     @property
     def rehearsed(self) -> bool:
-        """Say whether *now* is somebody's idea and not the clock's."""
+        """Whether PUSHCTL_NOW sets the time."""
         return bool(os.environ.get("PUSHCTL_NOW"))
-
-    def _start_log(self, config: "Config") -> None:
-        from pushctl import log, output
-
-        trouble = log.start(config.log.file, config.log.format, verbose=self.verbose)
-        if trouble is not None:
-            output.warn(trouble)
 
     def close(self) -> None:
         if "store" in self.__dict__:
@@ -89,7 +81,6 @@ class Context:
 
 
 def of(ctx: typer.Context) -> Context:
-    """Return what the root command prepared for this run."""
     context = ctx.obj
     if not isinstance(context, Context):
         raise TypeError("the command was started without pushctl's root command")

@@ -1,4 +1,4 @@
-"""Cron: having the sweep started every minute."""
+"""Run the sweep by cron or systemd."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
+from pushctl.jobs.project import cron
 
 app = typer.Typer(no_args_is_help=True, help="Let cron or systemd run the sweep.")
 
@@ -32,13 +33,11 @@ def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     pushctl cron print
     pushctl cron print --systemd
     """
-    from pushctl.jobs.project import cron
-
     folder = context.of(ctx).config.folder
     if not systemd:
-        output.answer(cron.crontab(folder, cron.program()).rstrip())
+        output.answer(cron.render_crontab(folder, cron.find_program()).rstrip())
         return
-    for name, text in cron.units(folder, cron.program()).items():
+    for name, text in cron.render_units(folder, cron.find_program()).items():
         output.answer(f"# {name}\n{text}")
 
 
@@ -56,9 +55,7 @@ def runs(
 
     A sweep without work is not listed. A sweep without an exit code is running, or died.
     """
-    from pushctl.jobs.project import cron
-
-    found = cron.runs(context.of(ctx).store, limit)
+    found = cron.list_runs(context.of(ctx).store, limit)
     output.rows(found, _RUNS, format, empty="No sweep has had any work yet.")
 
 
@@ -70,15 +67,13 @@ def install(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     \b
     pushctl cron install
     """
-    from pushctl.jobs.project import cron
-
     folder = context.of(ctx).config.folder
     if systemd:
-        for file in cron.install_units(folder, cron.program(), cron.user_units()):
+        for file in cron.install_units(folder, cron.find_program(), cron.find_unit_folder()):
             output.say(f"wrote {file}")
-        output.say(f"Start it: {_ENABLE.format(cron.unit(folder))}")
+        output.say(f"Start it: {_ENABLE.format(cron.name_unit(folder))}")
         output.say("On a server, run loginctl enable-linger, or it stops when you log out.")
-    elif cron.install_crontab(folder, cron.program()):
+    elif cron.install_crontab(folder, cron.find_program()):
         output.say("Your crontab now runs the sweep of this project every minute.")
     else:
         output.say("Your crontab already runs the sweep of this project.")
@@ -92,14 +87,12 @@ def remove(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     \b
     pushctl cron remove
     """
-    from pushctl.jobs.project import cron
-
     folder = context.of(ctx).config.folder
     if systemd:
-        removed = cron.remove_units(folder, cron.user_units())
+        removed = cron.remove_units(folder, cron.find_unit_folder())
         for file in removed:
             output.say(f"removed {file}")
-        stop = f"Stop it: {_STOP.format(cron.unit(folder))}"
+        stop = f"Stop it: {_STOP.format(cron.name_unit(folder))}"
         output.say(stop if removed else "There was no systemd unit for this project.")
     elif cron.remove_crontab(folder):
         output.say("Your crontab no longer runs the sweep of this project.")

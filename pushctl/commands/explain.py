@@ -1,4 +1,4 @@
-"""Explain: one person's timeline."""
+"""Show one person's timeline."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +7,8 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption
+from pushctl.commands.options import FormatOption, Text
+from pushctl.jobs.triggers import describe, explain
 
 if TYPE_CHECKING:
     from pushctl.model import Subscription
@@ -25,7 +26,7 @@ _NONE = "Nothing has happened, and nothing is planned."
 def command(
     ctx: typer.Context,
     subscriber: Annotated[str, typer.Argument(help="An id, its beginning, or alias:NAME.")],
-    trigger: Annotated[str | None, typer.Argument(help="Only this trigger.")] = None,
+    trigger: Annotated[Text, typer.Argument(help="Only this trigger.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -38,19 +39,17 @@ def command(
     here = context.of(ctx)
     people = here.store.subscriptions.find(subscriber, here.now)
     if format is not output.Format.TABLE:
-        every = (line for who in people for line in _timeline(here, who, trigger))
+        every = (line for who in people for line in _load_timeline(here, who, trigger))
         output.rows(every, (_WHO, *_COLUMNS), format)
         return
     for who in people:
-        lines = _timeline(here, who, trigger)
+        lines = _load_timeline(here, who, trigger)
         output.rows(lines, _COLUMNS, title=who.public_id, empty=_NONE)
 
 
-def _timeline(
+def _load_timeline(
     here: context.Context, who: "Subscription", trigger: str | None
 ) -> list[dict[str, object]]:
-    from pushctl.jobs.triggers import describe, explain
-
     if trigger is not None:
         describe.check_name(here.config, here.store, trigger)
     found = explain.timeline(here.config, here.store, who, here.now, trigger)

@@ -1,10 +1,11 @@
-"""What the receiver took becomes rows."""
+"""Load the inbox into the database."""
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
+from pushctl.jobs.ingest import drain
 
 _COLUMNS = (
     output.Column("result", "Result"),
@@ -24,8 +25,6 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
     inbox/quarantine/, and the import continues. A request with a missing or wrong
     signature is refused (docs/inbox.md).
     """
-    from pushctl.jobs.ingest import drain
-
     here = context.of(ctx)
     with output.progress("Importing") as bar:
         report = drain.drain(

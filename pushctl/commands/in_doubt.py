@@ -1,4 +1,4 @@
-"""Deliveries in doubt: on the wire when a process died or an answer failed to come."""
+"""List and resolve messages in doubt: being sent when a process died, or without an answer."""
 
 from typing import Annotated
 
@@ -6,14 +6,12 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.commands.options import DryRunOption, FormatOption, Text, YesOption
 from pushctl.rules.wording import counted
 
 app = typer.Typer(no_args_is_help=True, help="List and resolve messages in doubt.")
 
-CampaignOption = Annotated[
-    str | None, typer.Option("--campaign", "-c", help="Only this campaign.")
-]
+CampaignOption = Annotated[Text, typer.Option("--campaign", "-c", help="Only this campaign.")]
 
 _COLUMNS = (
     output.Column("campaign", "Campaign"),
@@ -42,7 +40,7 @@ def list_(
     """
     from pushctl.jobs.campaigns import manage
 
-    rows = manage.in_doubt(context.of(ctx).store, campaign)
+    rows = manage.list_in_doubt(context.of(ctx).store, campaign)
     output.rows(rows, _COLUMNS, format, empty="No message is in doubt.")
 
 
@@ -62,7 +60,7 @@ def assume_sent(
     from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
-    count = sum(1 for _ in manage.in_doubt(here.store, campaign))
+    count = sum(1 for _ in manage.list_in_doubt(here.store, campaign))
     output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Count them as accepted?", yes):
         settled = manage.assume_sent(here.store, campaign, here.now)
@@ -86,14 +84,14 @@ def resend(
     from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
-    count = sum(1 for _ in manage.in_doubt(here.store, campaign))
+    count = sum(1 for _ in manage.list_in_doubt(here.store, campaign))
     output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Plan them again? Some may come twice.", yes):
         again = manage.send_again(here.store, campaign, here.now)
-        _say_what_is_planned(campaign, again, count - again)
+        _say_planned(campaign, again, count - again)
 
 
-def _say_what_is_planned(campaign: str, again: int, over: int) -> None:
+def _say_planned(campaign: str, again: int, over: int) -> None:
     planned = f"{counted(again, 'message')} planned again"
     if again:
         planned += f". To send them: pushctl campaigns resume {campaign!r}"

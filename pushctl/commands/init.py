@@ -1,38 +1,37 @@
-"""Make a project in a folder, asking on a terminal for what no option says."""
+"""Create a project; ask for missing values on a terminal."""
 
 import os
 import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
+from pushctl.commands.options import Names, Text
 from pushctl.errors import UsageError
+from pushctl.jobs.project import init
 from pushctl.rules.config import checks
-
-if TYPE_CHECKING:
-    from pushctl.jobs.project.init import Answers, Made
 
 
 def command(
     ctx: typer.Context,
     folder: Annotated[Path | None, typer.Argument(help="Default: the current one.")] = None,
-    origin: Annotated[str | None, typer.Option(help="Address of your web site.")] = None,
+    origin: Annotated[Text, typer.Option(help="Address of your web site.")] = None,
     site: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=ORIGIN", help="A site; may be repeated.")
+        Names, typer.Option(metavar="NAME=ORIGIN", help="A site; may be repeated.")
     ] = None,
     contact: Annotated[
-        str | None, typer.Option(help="E-mail address that push services may write to.")
+        Text, typer.Option(help="E-mail address that push services may write to.")
     ] = None,
-    languages: Annotated[str | None, typer.Option(help="Your languages: en,de.")] = None,
+    languages: Annotated[Text, typer.Option(help="Your languages: en,de.")] = None,
     receiver_url: Annotated[
         str, typer.Option(help="Public address of `pushctl receive`.")
     ] = "",
     timezone: Annotated[
-        str | None, typer.Option(help="Time zone for people without a known one.")
+        Text, typer.Option(help="Time zone for people without a known one.")
     ] = None,
 ) -> None:
     """
@@ -45,13 +44,13 @@ def command(
     exists. Run it again to add missing files.
     """
     target = folder or context.of(ctx).project
-    answers = _answers(target, origin, site or [], contact, languages, receiver_url, timezone)
-    from pushctl.jobs.project import init
+    answers = _find_answers(
+        target, origin, site or [], contact, languages, receiver_url, timezone
+    )
+    _show(target, init.create(target, answers, os.environ))
 
-    _tell(target, init.create(target, answers, os.environ))
 
-
-def _answers(
+def _find_answers(
     target: Path,
     origin: str | None,
     named: Sequence[str],
@@ -59,49 +58,46 @@ def _answers(
     languages: str | None,
     receiver_url: str,
     timezone: str | None,
-) -> "Answers | None":
-    """Return what the options and the person say; None when there is a pushctl.toml."""
-    from pushctl.jobs.project import init
-
-    given = [origin, *named, contact, languages, receiver_url, timezone]
+) -> init.Answers | None:
+    """Return the answers of options and person; None where pushctl.toml exists."""
     if (target / "pushctl.toml").exists():
-        if any(given):
+        if any([origin, *named, contact, languages, receiver_url, timezone]):
             raise UsageError(
                 f"{target / 'pushctl.toml'} exists and is never overwritten. Edit it, or run "
                 "`pushctl init` without options to add missing files beside it."
             )
         return None
-    if not output.interactive() and not ((origin or named) and contact):
+    if not output.is_interactive() and not ((origin or named) and contact):
         raise UsageError("there is no terminal for questions: give --origin and --contact.")
-    sites = dict(_pair(each) for each in named)
+    sites = dict(_split_pair(each) for each in named)
     if origin or not sites:
         question = "What is the address of your web site? (https://shop.example)"
-        origin = origin or output.ask(question, fault=_wrong(checks.origin))
-        sites[init.site_name(origin, sites)] = origin
+        origin = origin or output.ask(question, fault=_explain(checks.origin))
+        sites[init.name_site(origin, sites)] = origin
     question = "To which e-mail address may push services write? (you@shop.example)"
-    contact = contact or output.ask(question, fault=_wrong(checks.contact, init.mailto))
+    contact = contact or output.ask(
+        question, fault=_explain(checks.contact, init.complete_contact)
+    )
     if languages is None:
         question = "In which languages do you write? The default first. (en,de)"
-        interactive = output.interactive()
-        languages = output.ask(question, "en", _wrong_language) if interactive else "en"
+        interactive = output.is_interactive()
+        languages = output.ask(question, "en", _explain_language) if interactive else "en"
     return init.Answers(
         sites=sites,
-        contact=init.mailto(contact),
-        languages=_each(languages) or ("en",),
-        receiver_url=receiver_url or init.local_receiver(sites),
-        timezone=timezone or init.machine_timezone(os.environ),
+        contact=init.complete_contact(contact),
+        languages=_split(languages) or ("en",),
+        receiver_url=receiver_url or init.find_local_receiver(sites),
+        timezone=timezone or init.read_timezone(os.environ),
     )
 
 
-def _each(languages: str) -> tuple[str, ...]:
+def _split(languages: str) -> tuple[str, ...]:
     return tuple(each.strip() for each in languages.split(",") if each.strip())
 
 
-def _wrong(
+def _explain(
     check: Callable[[str], checks.Verdict], read: Callable[[str], str] = str
 ) -> Callable[[str], str | None]:
-    """Return what says in a sentence or two why *check* dislikes an answer."""
-
     def fault(answer: str) -> str | None:
         verdict = check(read(answer))
         return verdict and f"That {verdict[0]}. {verdict[1]}"
@@ -109,22 +105,21 @@ def _wrong(
     return fault
 
 
-def _wrong_language(answer: str) -> str | None:
-    return next(filter(None, map(_wrong(checks.language), _each(answer))), None)
+def _explain_language(answer: str) -> str | None:
+    return next(filter(None, map(_explain(checks.language), _split(answer))), None)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _split_pair(text: str) -> tuple[str, str]:
     name, equals, origin = text.partition("=")
     if not equals:
         raise UsageError(f"--site is {text!r}; write it like shop=https://shop.example")
     return name, origin
 
 
-def _tell(target: Path, made: "Sequence[Made]") -> None:
-    """List what was made, and the three steps that come next."""
-    width = max(len(str(_short(each.path, target))) for each in made)
+def _show(target: Path, made: Sequence[init.Made]) -> None:
+    width = max(len(str(_shorten(each.path, target))) for each in made)
     for each in made:
-        name = str(_short(each.path, target)).ljust(width)
+        name = str(_shorten(each.path, target)).ljust(width)
         if each.kept:
             output.say(f"  {name}  exists already, unchanged", "dim")
         else:
@@ -134,7 +129,7 @@ def _tell(target: Path, made: "Sequence[Made]") -> None:
     output.panel(_NEXT.format(cd=cd), "Next")
 
 
-def _short(path: Path, target: Path) -> Path:
+def _shorten(path: Path, target: Path) -> Path:
     folder = target.absolute()
     return path.relative_to(folder) if path.is_relative_to(folder) else path
 

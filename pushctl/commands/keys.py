@@ -1,10 +1,11 @@
-"""The VAPID keys: who we are to the push services."""
+"""Show and create VAPID keys."""
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption, YesOption
+from pushctl.jobs.project import scripts
 
 app = typer.Typer(no_args_is_help=True, help="Show the VAPID keys or create a new one.")
 
@@ -27,11 +28,10 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
     """
     from pushctl.jobs.project import keys
 
-    # One below the other: a public key has to be copied in one piece.
     here = context.of(ctx)
     # The receiver's machine has keys and no database.
     there = here.config.database.exists()
-    found = keys.listed(here.config, here.store.soundness.count_keys() if there else None)
+    found = keys.list_keys(here.config, here.store.soundness.count_keys() if there else None)
     output.rows(found, _COLUMNS, format, empty="No key yet.", tall=True)
 
 
@@ -50,9 +50,9 @@ def new(ctx: typer.Context, yes: YesOption = False) -> None:
 
     question = "Subscribers move to the new key when they visit again. Continue?"
     if output.confirm(question, yes):
-        key, scripts = keys.renew(context.of(ctx).config)
+        key, written = keys.renew(context.of(ctx).config)
         output.answer(key.id)
-        output.say(f"Written: {key.file}. The key is also in {len(scripts)} files of sw/ now.")
+        output.say(f"Written: {key.file}. The key is also in {len(written)} files of sw/ now.")
         output.say("Put sw/ onto your web site again. Keep a copy of keys/ in a safe place.")
 
 
@@ -66,7 +66,5 @@ def fill(ctx: typer.Context) -> None:
 
     Run it after a change of pushctl.toml. Your other changes in these files stay.
     """
-    from pushctl.jobs.project import scripts
-
     for path in scripts.fill_scripts(context.of(ctx).config):
         output.answer(str(path))

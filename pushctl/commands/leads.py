@@ -1,4 +1,4 @@
-"""Leads: who reached a step, for a word by hand."""
+"""List people who reached a step of a trigger."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption
+from pushctl.commands.options import FormatOption, Text
+from pushctl.jobs.triggers import leads
 
 _COLUMNS = (
     output.Column("subscriber", "Subscriber"),
@@ -25,9 +26,9 @@ def command(
     ctx: typer.Context,
     trigger: Annotated[str, typer.Argument(help="A trigger of pushctl.toml.")],
     step: Annotated[int, typer.Option(min=0, help="At least this many messages sent.")] = 0,
-    since: Annotated[str | None, typer.Option(help="Started within this time: 30d.")] = None,
+    since: Annotated[Text, typer.Option(help="Started within this time: 30d.")] = None,
     state: Annotated[
-        str | None, typer.Option(help="Only this state: active, finished, cancelled.")
+        Text, typer.Option(help="Only this state: active, finished, cancelled.")
     ] = None,
     quorum: Annotated[int, typer.Option(min=0, help="Number of people that you need.")] = 0,
     note: Annotated[
@@ -44,7 +45,6 @@ def command(
     pushctl leads course_enquiry --note alias:ann "wants the evening group"
     pushctl send --to alias:ann --template reminder
     """
-    from pushctl.jobs.triggers import leads
     from pushctl.rules import timing
 
     here = context.of(ctx)

@@ -6,6 +6,9 @@ import typer
 
 from pushctl import output
 
+Text = str | None
+Names = list[str] | None
+
 FormatOption = Annotated[
     output.Format,
     typer.Option("--format", "-f", help="Output format; short: --csv, --json."),

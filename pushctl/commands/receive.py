@@ -1,14 +1,12 @@
-"""``pushctl receive``: the web-facing receiver."""
+"""Run the web receiver."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
-
-if TYPE_CHECKING:
-    from pushctl.config import Config
+from pushctl.config import Config
 
 
 def command(
@@ -34,11 +32,11 @@ def command(
     key = vapid.load_public(config.keys)
     address = listen or config.receiver.listen
     serve.log_to_stderr(config.receiver.log)
-    serve.serve(config, key, address, lambda: output.say(welcome(config, address)))
+    serve.serve(config, key, address, lambda: output.say(render_welcome(config, address)))
 
 
-def welcome(config: "Config", listen: str) -> str:
-    """Return where the receiver listens and what belongs on the page."""
+def render_welcome(config: Config, listen: str) -> str:
+    """Return the receiver's address and the lines for the pages."""
     url = (config.receiver.url or f"http://{listen}").rstrip("/")
     lines = [f"Listening on {listen}; writing to {config.inbox}", ""]
     for site in config.sites.values():
@@ -50,15 +48,11 @@ def welcome(config: "Config", listen: str) -> str:
             f'  importScripts("{url}/pushctl-sw.js{query}");',
             "",
         ]
-    if not config.receiver.url and not _only_here(config):
+    local = all(site.origin.startswith("http:") for site in config.sites.values())
+    if not config.receiver.url and not local:
         lines += [
             "pushctl.toml has no receiver.url. Write the public https address of this receiver",
             "there, and use it in the lines above (docs/receiver.md).",
             "",
         ]
     return "\n".join([*lines, "Stop with Ctrl-C."])
-
-
-def _only_here(config: "Config") -> bool:
-    """Say whether all pages are on this machine, as while trying out."""
-    return all(site.origin.startswith("http:") for site in config.sites.values())

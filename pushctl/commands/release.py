@@ -7,6 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import YesOption
+from pushctl.jobs.delivery import restore_guard
 
 
 def command(
@@ -28,7 +29,6 @@ def command(
     messages become in doubt (pushctl in-doubt), and people leave their triggers. With
     --moved everything continues. People who were erased after the backup are erased again.
     """
-    from pushctl.jobs.delivery import restore_guard
     from pushctl.jobs.project.release import release
 
     here = context.of(ctx)

@@ -1,17 +1,16 @@
-"""Replay: changed triggers over past events."""
+"""Test changed triggers with past events."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
+from pushctl.jobs.triggers import replay
+from pushctl.rules import timing
 from pushctl.rules.wording import moment
-
-if TYPE_CHECKING:
-    from pushctl.jobs.triggers.replay import Rules
 
 _FIGURES = (
     output.Column("campaign", "Step"),
@@ -48,14 +47,11 @@ def command(
     It uses the audiences of today and counts every message as shown. Paused triggers of
     pushctl.toml stay paused; triggers of a file count as on.
     """
-    from pushctl.jobs.triggers import replay
-    from pushctl.rules import timing
-
     here = context.of(ctx)
     begin = here.now - timing.duration(since)
     rules = replay.load_rules(here.config, here.store, triggers)
     messages = list(replay.replay_events(here.config, here.store, rules, begin, here.now))
-    _tell_paused(rules)
+    _warn_of_paused(rules)
     if each:
         output.rows(messages, _EACH, format, empty="No message would be sent.")
         return
@@ -63,7 +59,7 @@ def command(
     output.rows(figures, _FIGURES, format, empty="Nothing happened in that time.")
 
 
-def _tell_paused(rules: "Rules") -> None:
+def _warn_of_paused(rules: replay.Rules) -> None:
     for name, at in rules.paused.items():
         since = f"{name} is paused since {moment(at)}"
         if rules.held:

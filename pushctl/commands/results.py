@@ -1,4 +1,4 @@
-"""What sending commands have in common: warnings before, a table and a verdict after."""
+"""Warn before a campaign is sent, show its result after."""
 
 import sys
 from collections.abc import Callable
@@ -16,18 +16,16 @@ from pushctl.model import Campaign
 from pushctl.rules.figures.campaigns import STATES
 from pushctl.rules.wording import counted, moment
 
-# What a shell reports of who was stopped with Ctrl-C; what follows "&&" is not for now.
+# A shell's exit code for Ctrl-C: commands after "&&" don't run.
 STOPPED = 130
 
 
 def warn_of_loopback(here: Context) -> None:
-    """Say loudly, before anything is sent, when nothing will reach a browser."""
-    text = postbox.make_warning(here.config)
-    if text:
+    if text := postbox.make_warning(here.config):
         output.say(f"*** {text}", "bold")
 
 
-def deliver_shown(
+def deliver_with_progress(
     here: Context,
     campaign: Campaign,
     send: Callable[[deliver.Options], deliver.Report],
@@ -39,20 +37,20 @@ def deliver_shown(
     try:
         with output.progress("Sending", left) as bar:
             options = deliver.Options(
-                # What is spread over time is the sweeps' affair: no process must stay.
+                # Sweeps send a campaign that is spread over time: no process has to wait.
                 patience=0.0 if campaign.options.get("over") else 60.0,
                 accept_mass_gone=accept_mass_gone,
                 progress=bar.advance,
                 tell=output.say,
             )
             return send(options)
-    except KeyboardInterrupt:  # a second one, that waited for no answers
-        say_that_it_stands(here, campaign)
+    except KeyboardInterrupt:  # a second one: answers are lost
+        say_saved(here, campaign)
         raise
 
 
 def conclude(here: Context, report: deliver.Report, format: output.Format) -> None:
-    """Print every state with its reason; raise what the exit code demands."""
+    """Print every state with its reason; raise the error of the exit code."""
     campaign = report.campaign
     try:
         show_states(here, campaign, format, title=campaign.name)
@@ -72,7 +70,7 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
             f"{counted(report.settled, 'message')} in doubt: an earlier process died "
             f"while it sent them. See pushctl in-doubt list --campaign {campaign.name!r}"
         )
-    _say_what_waits(report)
+    _say_waiting(report)
     if report.refused:
         raise RefusedError(f"{campaign.name}: {report.refused}")
     failed = report.sent["rejected"] + report.sent["in_doubt"]
@@ -86,7 +84,7 @@ def show_states(
     here: Context, campaign: Campaign, format: output.Format, title: str | None = None
 ) -> None:
     """Print every state of the campaign's messages with its reason, and their sum."""
-    rows = manage.states(here.store, campaign.id)
+    rows = manage.count_states(here.store, campaign.id)
     total = {"status": "all", "count": sum(row.count for row in rows)}
     shown = columns.of(STATES, format)
     output.rows(
@@ -94,8 +92,8 @@ def show_states(
     )
 
 
-def say_that_it_stands(here: Context, campaign: Campaign) -> None:
-    """Say what becomes of a campaign that is frozen, when sending it ended in an error."""
+def say_saved(here: Context, campaign: Campaign) -> None:
+    """Explain, after an error, how a frozen campaign continues."""
     with suppress(PushctlError):
         status = here.store.campaigns.get_status(campaign.id)
         waiting, _ = here.store.deliveries.count_waiting(campaign.id, here.later())
@@ -103,11 +101,11 @@ def say_that_it_stands(here: Context, campaign: Campaign) -> None:
         output.say(
             f"{campaign.name} is saved, {waiting:,} wait: {goes_on}. To continue now: pushctl "
             f"campaigns resume {campaign.name!r}. To cancel it: pushctl campaigns cancel "
-            f"{campaign.name!r}. Don't send it anew: that would be a second message."
+            f"{campaign.name!r}. Don't send it again: people would get two messages."
         )
 
 
-def _say_what_waits(report: deliver.Report) -> None:
+def _say_waiting(report: deliver.Report) -> None:
     name = report.campaign.name
     if not report.waiting:
         return

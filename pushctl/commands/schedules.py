@@ -1,4 +1,4 @@
-"""Schedules: what is to be sent later, and again and again."""
+"""List and cancel scheduled and repeated messages."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     from pushctl.jobs.campaigns import recurring
 
     here = context.of(ctx)
-    rows = recurring.rows(here.store, here.config)
+    rows = recurring.list_scheduled(here.store, here.config)
     output.rows(rows, _LIST, format, empty="Nothing is scheduled.")
 
 
@@ -53,9 +53,10 @@ def cancel(
     from pushctl.jobs.campaigns import manage, recurring
 
     here = context.of(ctx)
-    known = {row["name"]: row["when"] for row in recurring.rows(here.store, here.config)}
+    rows = recurring.list_scheduled(here.store, here.config)
+    known = {row["name"]: row["when"] for row in rows}
     if name not in known:
-        here.store.schedules.recurring.get(name)  # says that there is none
+        here.store.schedules.recurring.get(name)  # raises NotFoundError
     if not output.confirm(f"Cancel {name!r}?", yes):
         return
     if known.get(name) == "once":

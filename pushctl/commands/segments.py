@@ -1,4 +1,4 @@
-"""Saved audiences, and trying one before it is saved."""
+"""List, show and count audiences."""
 
 from typing import Annotated
 
@@ -6,7 +6,8 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption
+from pushctl.commands.options import FormatOption, Names
+from pushctl.jobs.subscribers import audience
 
 app = typer.Typer(no_args_is_help=True, help="List and count saved audiences.")
 
@@ -30,10 +31,8 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
 
     Write segments into pushctl.toml under [segments]. docs/audience.md shows how.
     """
-    from pushctl.jobs.subscribers import audience
-
     here = context.of(ctx)
-    found = audience.listed(here.config, here.store, here.now)
+    found = audience.list_segments(here.config, here.store, here.now)
     output.rows(found, _COLUMNS, format, empty=_NONE)
     for segment in found:
         if segment.problem:
@@ -52,20 +51,16 @@ def show(
     \b
     pushctl segments show vip
     """
-    from pushctl.jobs.subscribers import audience
-
     here = context.of(ctx)
-    output.record(audience.shown(here.config, here.store, name, here.now), _ONE, format)
+    output.record(audience.get_segment(here.config, here.store, name, here.now), _ONE, format)
 
 
 @app.command()
 def count(
     ctx: typer.Context,
-    names: Annotated[list[str] | None, typer.Argument(help="Saved segments.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="Filter by a tag.")] = None,
-    where: Annotated[
-        list[str] | None, typer.Option("--where", help="Filter by an expression.")
-    ] = None,
+    names: Annotated[Names, typer.Argument(help="Saved segments.")] = None,
+    tag: Annotated[Names, typer.Option(help="Filter by a tag.")] = None,
+    where: Annotated[Names, typer.Option(help="Filter by an expression.")] = None,
 ) -> None:
     """
     Count subscribers who match all given segments, tags and expressions.
@@ -74,10 +69,8 @@ def count(
     pushctl segments count vip --tag "Abandoned basket 1"
     pushctl segments count --where "country = 'TR' and not seen within 30d"
     """
-    from pushctl.jobs.subscribers import audience
-
     here = context.of(ctx)
-    typed, expression = audience.asked(
+    typed, expression = audience.build(
         here.config, tags=tag or (), segments=names or (), where=where or ()
     )
     output.say(typed, "dim")

@@ -6,61 +6,48 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
 from pushctl.errors import PushctlError
 from pushctl.rules.schedule import Passed
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
-    from pushctl.commands.context import Context
-    from pushctl.jobs.campaigns.broadcast import Plan, Wish
-
-Names = list[str] | None
+    from pushctl.jobs.campaigns.broadcast import Draft, Plan
 
 
 def command(
     ctx: typer.Context,
     tag: Annotated[Names, typer.Option("--tag", "-t", help="Filter by a tag.")] = None,
-    segment: Annotated[Names, typer.Option("--segment", help="Filter by a segment.")] = None,
-    where: Annotated[Names, typer.Option("--where", help="Filter by an expression.")] = None,
+    segment: Annotated[Names, typer.Option(help="Filter by a segment.")] = None,
+    where: Annotated[Names, typer.Option(help="Filter by an expression.")] = None,
     to: Annotated[
-        Names, typer.Option("--to", help="Only this subscriber: an id or a signed alias.")
+        Names, typer.Option(help="Only this subscriber: an id or a signed alias.")
     ] = None,
     everyone: Annotated[bool, typer.Option("--everyone", help="All active people.")] = False,
     template: Annotated[
-        str | None, typer.Option("--template", help="Template. Default: the name of the tag.")
+        Text, typer.Option(help="Template. Default: the name of the tag.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Campaign name. Default: template and date.")
+        Text, typer.Option(help="Campaign name. Default: template and date.")
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", help="At most this many.")] = None,
-    ttl: Annotated[
-        str | None, typer.Option("--ttl", help="Expire after this time: 30m, 24h, 2d.")
-    ] = None,
-    urgency: Annotated[
-        str | None, typer.Option("--urgency", help="very-low, low, normal or high.")
-    ] = None,
-    rate: Annotated[
-        str | None, typer.Option("--rate", help="Maximum speed: 50/s, 600/m.")
-    ] = None,
-    over: Annotated[
-        str | None, typer.Option("--over", help="Spread the messages over this time: 2h.")
-    ] = None,
-    message: Annotated[
-        str | None, typer.Option("--message", help="Send this text instead of a template.")
-    ] = None,
-    title: Annotated[str | None, typer.Option("--title", help="Title for --message.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many.")] = None,
+    ttl: Annotated[Text, typer.Option(help="Expire after this time: 30m, 24h, 2d.")] = None,
+    urgency: Annotated[Text, typer.Option(help="very-low, low, normal or high.")] = None,
+    rate: Annotated[Text, typer.Option(help="Maximum speed: 50/s, 600/m.")] = None,
+    over: Annotated[Text, typer.Option(help="Spread the messages over this time: 2h.")] = None,
+    message: Annotated[Text, typer.Option(help="Send this text instead of a template.")] = None,
+    title: Annotated[Text, typer.Option(help="Title for --message.")] = None,
     at: Annotated[
-        str | None, typer.Option("--at", help="Send later: 'tomorrow 09:00', 'friday 18:00'.")
+        Text, typer.Option(help="Send later: 'tomorrow 09:00', 'friday 18:00'.")
     ] = None,
     every: Annotated[
-        str | None, typer.Option("--every", help="Send repeatedly: 'monday 09:00' or an RRULE.")
+        Text, typer.Option(help="Send repeatedly: 'monday 09:00' or an RRULE.")
     ] = None,
     local: Annotated[
         bool, typer.Option("--local", help="Use each subscriber's own time zone.")
     ] = False,
     passed: Annotated[
-        Passed, typer.Option("--passed", help="With --local: action if the time has passed.")
+        Passed, typer.Option(help="With --local: action if the time has passed.")
     ] = Passed.NOW,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
@@ -86,21 +73,21 @@ def command(
     from pushctl.jobs.campaigns import broadcast
 
     here = context.of(ctx)
-    wish = broadcast.Wish(
+    draft = broadcast.Draft(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
         urgency, rate, over, message, title, at, local, passed, every,
     )  # fmt: skip
     if not dry_run:
-        broadcast.refresh(here.store, here.now)
-    plan = broadcast.plan(here.store, here.config, wish, here.now)
+        broadcast.retry_refused(here.store, here.now)
+    plan = broadcast.plan(here.store, here.config, draft, here.now)
     _show(here, plan, dry_run)
-    if every is None and not dry_run and plan.count and _agreed(plan, yes):
+    if every is None and not dry_run and plan.count and _is_confirmed(plan, yes):
         _send(here, plan, format)
-    _repeat(here, wish, yes, dry_run)
+    _repeat(here, draft, yes, dry_run)
 
 
-def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
-    """Say whom the plan means and what the first of them gets; on stdout for a dry run."""
+def _show(here: context.Context, plan: "Plan", dry_run: bool) -> None:
+    """Print the plan and its first message; on stdout for a dry run."""
     from pushctl.commands.results import warn_of_loopback
     from pushctl.rules import timing
 
@@ -117,7 +104,7 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
     tell("  texts: " + (", ".join(f"{k} {v:,}" for k, v in plan.languages.items()) or "none"))
     spread = f", spread over {timing.say(plan.over)}" if plan.over else ""
     if plan.at:
-        tell(f"  goes out {_when(here, plan)}")
+        tell(f"  goes out {_format_times(here, plan)}")
     tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
     if plan.example is None:
         tell("  No subscriber matches.")
@@ -131,44 +118,43 @@ def _show(here: "Context", plan: "Plan", dry_run: bool) -> None:
         output.warn(plan.example.warning)
 
 
-def _when(here: "Context", plan: "Plan") -> str:
-    """Return when a plan goes out, by the clock that --at means."""
+def _format_times(here: context.Context, plan: "Plan") -> str:
+    """Return the first and last time of a plan, in the time zone of --at."""
     from pushctl.rules import timing
 
-    zone = next(iter(here.config.sites.values())).timezone
-    first, last = (
-        f"{timing.local(at, timing.zone(zone)):%a %Y-%m-%d %H:%M}"
-        for at in (min(plan.at), max(plan.at))
-    )
+    zone = here.config.zone
+    ends = (min(plan.at), max(plan.at))
+    first, last = (f"{timing.local(at, zone):%a %Y-%m-%d %H:%M}" for at in ends)
     return f"{first} to {last} ({zone})" if last != first else f"{first} ({zone})"
 
 
-def _agreed(plan: "Plan", yes: bool) -> bool:
+def _is_confirmed(plan: "Plan", yes: bool) -> bool:
     if output.confirm(f"Send this to {counted(plan.count, 'person', 'people')}?", yes):
         return True
     output.say("Nothing was sent.")
     return False
 
 
-def _repeat(here: "Context", wish: "Wish", yes: bool, dry_run: bool) -> None:
-    """Write down what is to be sent again and again; whom it means is found out each time."""
+def _repeat(here: context.Context, draft: "Draft", yes: bool, dry_run: bool) -> None:
+    """Add a series, if the person agrees; its audience is found anew each time."""
     from pushctl.jobs.campaigns import recurring
 
-    if wish.every is None:
+    if draft.every is None:
         return
     times = [
-        f"{at:%a %Y-%m-%d %H:%M}" for at in recurring.upcoming(here.config, wish, here.now)
+        f"{at:%a %Y-%m-%d %H:%M}"
+        for at in recurring.find_next_times(here.config, draft, here.now)
     ]
-    clock = "each person's own time" if wish.local else "the site's time"
+    clock = "each person's own time" if draft.local else "the site's time"
     tell = output.answer if dry_run else output.say
     tell(f"  goes out {', '.join(times) or 'never'}, ... in {clock}")
-    if dry_run or not output.confirm(f"Send this every {wish.every}?", yes):
+    if dry_run or not output.confirm(f"Send this every {draft.every}?", yes):
         return
-    series = recurring.begin(here.store, here.config, wish, here.later())
+    series = recurring.add_series(here.store, here.config, draft, here.later())
     output.say(f"{series.name} is scheduled; the sweep sends it (pushctl schedules list).")
 
 
-def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
+def _send(here: context.Context, plan: "Plan", format: output.Format) -> None:
     from pushctl.commands import results
     from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.delivery import deliver
@@ -180,12 +166,12 @@ def _send(here: "Context", plan: "Plan", format: output.Format) -> None:
         output.say(f"{campaign.name} is scheduled; the sweep sends it (pushctl cron install).")
         return
     try:
-        report = results.deliver_shown(
+        report = results.deliver_with_progress(
             here,
             campaign,
             lambda options: deliver.run(here.store, here.config, campaign, now, options),
         )
     except (PushctlError, OSError):
-        results.say_that_it_stands(here, campaign)
+        results.say_saved(here, campaign)
         raise
     results.conclude(here, report, format)

@@ -1,4 +1,4 @@
-"""Figures: what became of campaigns, and how the base of subscribers grows."""
+"""Show the figures of campaigns, subscribers and invitations."""
 
 from typing import Annotated, Literal
 
@@ -6,7 +6,8 @@ import typer
 
 from pushctl import output
 from pushctl.commands import columns, context
-from pushctl.commands.options import FormatOption
+from pushctl.commands.options import FormatOption, Text
+from pushctl.jobs.figures import report
 from pushctl.rules.figures import campaigns
 from pushctl.rules.figures.prompts import PROMPTS
 from pushctl.rules.figures.subscribers import GROWTH
@@ -28,11 +29,9 @@ def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     Clicked counts people; clicks counts every click. CTR is shown twice: as a share of
     accepted messages and of shown messages. docs/figures.md explains each figure.
     """
-    from pushctl.jobs.figures import report
-
     if ctx.invoked_subcommand is None:
-        rows = report.funnel(context.of(ctx).store)
-        total = report.totals(rows) if len(rows) > 1 else None
+        rows = report.load_funnel(context.of(ctx).store)
+        total = report.sum_rows(rows) if len(rows) > 1 else None
         shown = columns.of(campaigns.STATS, format)
         output.rows(rows, shown, format, total=total, empty="No campaign yet.")
 
@@ -49,23 +48,23 @@ def campaign(
     \b
     pushctl stats campaign "sale 2026-11-22" --csv
     """
-    from pushctl.jobs.figures import report
-
     store = context.of(ctx).store
     if format is output.Format.TABLE:
-        output.rows(report.funnel(store, name), columns.of(campaigns.STATS, format), format)
+        output.rows(
+            report.load_funnel(store, name), columns.of(campaigns.STATS, format), format
+        )
         output.gap()
-    output.rows(report.details(store, name), columns.of(campaigns.DETAILS, format), format)
+    output.rows(report.load_details(store, name), columns.of(campaigns.DETAILS, format), format)
 
 
 @app.command()
 def subscribers(
     ctx: typer.Context,
     every: Annotated[
-        Literal["day", "week", "month"], typer.Option("--every", help="Length of one period.")
+        Literal["day", "week", "month"], typer.Option(help="Length of one period.")
     ] = "day",
-    last: Annotated[int | None, typer.Option("--last", help="Show this many.", min=1)] = None,
-    site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
+    last: Annotated[int | None, typer.Option(help="Show this many.", min=1)] = None,
+    site: Annotated[Text, typer.Option(help="Only this site.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -76,11 +75,9 @@ def subscribers(
 
     Active is counted at the start of a period. Churn is the lost share of the active.
     """
-    from pushctl.jobs.figures import report
-
     here = context.of(ctx)
-    zone = report.zone_of(here.config, site)
-    rows = report.growth(here.store, here.now, zone, every=every, last=last, site=site)
+    zone = report.find_zone(here.config, site)
+    rows = report.load_growth(here.store, here.now, zone, every=every, last=last, site=site)
     output.rows(rows, columns.of(GROWTH, format), format)
 
 
@@ -88,10 +85,10 @@ def subscribers(
 def prompts(
     ctx: typer.Context,
     by: Annotated[
-        Literal["variant", "language", "browser"], typer.Option("--by", help="Group by this.")
+        Literal["variant", "language", "browser"], typer.Option(help="Group by this.")
     ] = "variant",
-    last: Annotated[int | None, typer.Option("--last", help="Number of days.", min=1)] = None,
-    site: Annotated[str | None, typer.Option("--site", help="Only this site.")] = None,
+    last: Annotated[int | None, typer.Option(help="Number of days.", min=1)] = None,
+    site: Annotated[Text, typer.Option(help="Only this site.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -103,9 +100,7 @@ def prompts(
     Accepted is an answer to our invitation. Allowed and denied are answers to the
     browser's question. The counts are anonymous, so anybody could send false ones.
     """
-    from pushctl.jobs.figures import report
-
     here = context.of(ctx)
-    rows = report.prompts(here.store, here.now, by, last=last, site=site)
+    rows = report.load_prompts(here.store, here.now, by, last=last, site=site)
     shown = columns.of(PROMPTS[by], format)
     output.rows(rows, shown, format, empty="No invitation was seen yet.")

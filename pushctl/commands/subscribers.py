@@ -1,4 +1,4 @@
-"""Subscribers: in and out, looked at, tagged, forgotten."""
+"""List, import, export, tag and erase subscribers."""
 
 import sys
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
 from pushctl.errors import InputError, NotFoundError, UsageError
+from pushctl.jobs.subscribers import audience, exports
 from pushctl.rules.wording import counted, iso, moment
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ class FileFormat(StrEnum):
     CSV = "csv"
 
 
-Names = list[str] | None
 TagOption = Annotated[Names, typer.Option("--tag", "-t", help="Filter by a tag.")]
 SegmentOption = Annotated[Names, typer.Option("--segment", help="Filter by a segment.")]
 WhereOption = Annotated[Names, typer.Option("--where", help="Filter by an expression.")]
@@ -86,10 +86,11 @@ _FORGOTTEN = (
 )
 
 
-def _audience(here: context.Context, tag: Names, segment: Names, where: Names) -> "Expression":
-    from pushctl.jobs.subscribers import audience
+def _build_audience(
+    here: context.Context, tag: Names, segment: Names, where: Names
+) -> "Expression":
 
-    _, asked = audience.asked(
+    _, asked = audience.build(
         here.config, tags=tag or (), segments=segment or (), where=where or ()
     )
     return asked
@@ -102,9 +103,7 @@ def list_(
     segment: SegmentOption = None,
     where: WhereOption = None,
     all: Annotated[bool, typer.Option("--all", help="Also list people who left.")] = False,
-    limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="List at most this many.")
-    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="List at most this many.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -114,13 +113,13 @@ def list_(
     pushctl subscribers list --tag "Abandoned basket 1" --where "country = 'TR'"
     """
     here = context.of(ctx)
-    asked = _audience(here, tag, segment, where)
+    asked = _build_audience(here, tag, segment, where)
     people = here.store.audience.list_subscriptions(asked, here.now, limit=limit, any_state=all)
-    output.rows(people, _listed(here), format, empty="No subscriber matches.")
+    output.rows(people, _choose_columns(here), format, empty="No subscriber matches.")
 
 
-def _listed(here: context.Context) -> Sequence[output.Column]:
-    """Return the columns of the list; with one site, its name says nothing."""
+def _choose_columns(here: context.Context) -> Sequence[output.Column]:
+    """Return the columns of the list, without the site where there is only one."""
     sites = list(here.config.sites)
     only = sites[0] if len(sites) == 1 else None
     return [replace(each, usual=only) if each.key == "site" else each for each in _LIST]
@@ -136,24 +135,19 @@ def show(
     \b
     pushctl subscribers show 1tQ9mX
     """
-    from pushctl.jobs.subscribers import exports
 
     here = context.of(ctx)
     person = here.store.subscriptions.get(subscriber, here.now)
-    clock = moment if output.for_people(format) else iso
-    output.record(exports.described(here.store, person, clock), _SHOW, format)
+    clock = moment if output.is_for_people(format) else iso
+    output.record(exports.describe(here.store, person, clock), _SHOW, format)
 
 
 @app.command("import")
 def import_(
     ctx: typer.Context,
     file: Annotated[Path, typer.Argument(help='CSV or JSON lines, plain or gzip; "-": stdin.')],
-    site: Annotated[
-        str | None, typer.Option("--site", help="Site for lines without a site.")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", help="VAPID key for lines without a key.")
-    ] = None,
+    site: Annotated[Text, typer.Option(help="Site for lines without a site.")] = None,
+    key: Annotated[Text, typer.Option(help="VAPID key for lines without a key.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -169,15 +163,15 @@ def import_(
     from pushctl.jobs.subscribers import files, imports
 
     here = context.of(ctx)
-    with output.progress("Importing", files.count(file)) as bar:
+    with output.progress("Importing", files.count_records(file)) as bar:
         report = imports.import_file(
             here.store, here.config, file, here.now, site=site, key=key,
             secret=here.config.secret(), progress=bar.advance,
         )  # fmt: skip
-    _tell(report, format)
+    _show_report(report, format)
 
 
-def _tell(report: "ImportReport", format: output.Format) -> None:
+def _show_report(report: "ImportReport", format: output.Format) -> None:
     output.record(report, _IMPORTED, format)
     if report.ignored:
         output.warn(f"ignored columns: {', '.join(report.ignored)}")
@@ -196,9 +190,7 @@ def export(
     tag: TagOption = None,
     segment: SegmentOption = None,
     where: WhereOption = None,
-    alias: Annotated[
-        str | None, typer.Option("--alias", help="Export all data of one person.")
-    ] = None,
+    alias: Annotated[Text, typer.Option(help="Export all data of one person.")] = None,
     ids: Annotated[
         Names, typer.Option("--id", help="The same, by a browser's id; may be repeated.")
     ] = None,
@@ -232,14 +224,13 @@ def export(
             raise UsageError("one person's data is JSON: leave out filters and CSV")
         _export_person(here, to, alias, ids or (), keys=bool(keys))
         return
-    asked = _audience(here, tag, segment, where)
+    asked = _build_audience(here, tag, segment, where)
     _export_audience(here, to, asked, format is FileFormat.CSV, keys=keys is not False)
 
 
 def _export_audience(
     here: context.Context, to: Path | None, asked: "Expression", as_csv: bool, *, keys: bool
 ) -> None:
-    from pushctl.jobs.subscribers import exports
 
     _guard_secrets(to, keys)
     lines = exports.export(here.store, asked, here.now, as_csv=as_csv, keys=keys)
@@ -253,17 +244,17 @@ def _export_audience(
 def _export_person(
     here: context.Context, to: Path | None, alias: str | None, ids: Sequence[str], *, keys: bool
 ) -> None:
-    from pushctl.jobs.subscribers import exports, personal_data
+    from pushctl.jobs.subscribers import personal_data
 
     _guard_secrets(to, keys)
-    person = personal_data.people(here.store, alias, ids, here.now)
-    text = personal_data.written(here.store, person, here.now, keys=keys)
+    person = personal_data.find_people(here.store, alias, ids, here.now)
+    text = personal_data.render(here.store, person, here.now, keys=keys)
     if to is None:
         output.lines([text])
     else:
         exports.write(to, [text])
         output.say(f"The data of {counted(len(person), 'browser')} is written to {to}.")
-    if doubtful := personal_data.unsigned(person, alias):
+    if doubtful := personal_data.count_unsigned(person, alias):
         output.warn(
             f"{doubtful} of {counted(len(person), 'browser')} claimed the alias {alias!r}, but "
             "your shop has not signed it. Check it before you give this file away."
@@ -282,7 +273,7 @@ def tag_(
     subscribers: WhosArgument = None,
     where: WhereOption = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", help="Remove the tag after this time: 30m, 7d.")
+        Text, typer.Option(help="Remove the tag after this time: 30m, 7d.")
     ] = None,
 ) -> None:
     """
@@ -297,7 +288,7 @@ def tag_(
     here = context.of(ctx)
     _check_tag(name)
     until = None if expires is None else here.now + timing.duration(expires)
-    ids = _meant(here, subscribers, where)
+    ids = _find_rows(here, subscribers, where)
     count = here.store.tags.add(ids, name, here.now, until)
     output.say(f"{count} tagged, {len(ids) - count} had it already.")
 
@@ -328,17 +319,16 @@ def untag(
     here = context.of(ctx)
     if here.store.tags.find(name) is None:
         raise NotFoundError(f"there is no tag {name!r}. `pushctl tags list` shows all tags.")
-    count = here.store.tags.remove(_meant(here, subscribers, where), name)
+    count = here.store.tags.remove(_find_rows(here, subscribers, where), name)
     output.say(f"Removed from {counted(count, 'subscriber')}.")
 
 
-def _meant(here: context.Context, refs: Names, where: Names) -> Sequence[int]:
-    from pushctl.jobs.subscribers import audience
+def _find_rows(here: context.Context, refs: Names, where: Names) -> Sequence[int]:
 
     if bool(refs) == bool(where):
         raise UsageError("give subscribers, or an audience with --where")
-    asked = _audience(here, None, None, where) if where else None
-    return audience.meant(here.store, refs or (), asked, here.now)
+    asked = _build_audience(here, None, None, where) if where else None
+    return audience.find_rows(here.store, refs or (), asked, here.now)
 
 
 @app.command()

@@ -2,18 +2,17 @@
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
+from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem
+from pushctl.jobs.project import scripts
 from pushctl.rules.limits import MAX_SCRIPTS_BYTES
-
-if TYPE_CHECKING:
-    from pushctl.config import Config
 
 _COLUMNS = (
     output.Column("file", "File"),
@@ -50,23 +49,21 @@ def command(
     the integrity into integrity="..." of a script element. It changes with pushctl.toml
     and with each release of pushctl. --write gives you the files of this release.
     """
-    from pushctl.jobs.project import scripts
-
     config = context.of(ctx).config
     if write:
         written = scripts.fill_scripts(config, anew=True)
         output.say(f"Written: {len(written)} files in {config.folder / 'sw'}.")
-    rows = served(config)
+    rows = list_scripts(config)
     columns = (_SITE, *_COLUMNS) if len(config.sites) > 1 else _COLUMNS
     output.rows(rows, columns, format)
     if check:
         _check(config, rows)
 
 
-def served(config: "Config") -> list[dict[str, Any]]:
-    """Return every script of every site as the receiver serves it."""
+def list_scripts(config: Config) -> list[dict[str, Any]]:
+    """Return every script of every site, as the receiver serves it."""
     from pushctl.push import vapid
-    from pushctl.receiver import scripts
+    from pushctl.receiver.scripts import prepare
 
     return [
         {
@@ -75,22 +72,18 @@ def served(config: "Config") -> list[dict[str, Any]]:
             "loaded": _LOADED.get(name, "when needed"),
             "bytes": len(file.plain),
             "gzip": len(file.packed),
-            "integrity": integrity(file.plain),
+            "integrity": compute_integrity(file.plain),
         }
-        for (name, site), file in scripts.prepare(
-            config, vapid.load_public(config.keys)
-        ).items()
+        for (name, site), file in prepare(config, vapid.load_public(config.keys)).items()
     ]
 
 
-def integrity(content: bytes) -> str:
-    """Return what browsers compare: "sha384-..." (Subresource Integrity)."""
+def compute_integrity(content: bytes) -> str:
+    """Return "sha384-..." for Subresource Integrity."""
     return f"sha384-{base64.b64encode(hashlib.sha384(content).digest()).decode()}"
 
 
-def _check(config: "Config", rows: list[dict[str, Any]]) -> None:
-    from pushctl.jobs.project import scripts
-
+def _check(config: Config, rows: list[dict[str, Any]]) -> None:
     problems = [
         Problem(
             str(file),

@@ -1,4 +1,4 @@
-"""The sweep: what cron starts every minute."""
+"""Do all due work; cron runs it every minute."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,9 +6,10 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import DryRunOption
+from pushctl.commands.options import DryRunOption, Text
 from pushctl.errors import BusyError
 from pushctl.model import Millis
+from pushctl.rules import timing
 
 if TYPE_CHECKING:
     from pushctl.jobs.sweep.sweep import Options, Summary
@@ -28,7 +29,7 @@ def command(
         typer.Option(min=1, help="Stop after these seconds; the next sweep continues."),
     ] = None,
     ping_url: Annotated[
-        str | None, typer.Option(help="Address to call at the end. Default: sweep.ping_url.")
+        Text, typer.Option(help="Address to call at the end. Default: sweep.ping_url.")
     ] = None,
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="The clock jumped, and it is correct.")
@@ -54,23 +55,20 @@ def command(
     here = context.of(ctx)
     dry_run = dry_run or now is not None
     options = sweep.Options(dry_run, max_seconds, accept_clock, bool(now) or here.rehearsed)
-    _warn_of_a_set_clock(here, dry_run)
+    if here.rehearsed and not dry_run:
+        output.warn("PUSHCTL_NOW sets the clock, but this sweep really sends messages")
+    at = here.now if now is None else timing.moment(now)
     url = None if dry_run else ping_url or here.config.sweep.ping_url
-    summary = _swept(here, _moment(here, now), options, url)
+    summary = _run(here, at, options, url)
     _show(summary, dry_run)
     _ping(url, good=summary.exit_code == 0)
     raise typer.Exit(summary.exit_code)
 
 
-def _warn_of_a_set_clock(here: context.Context, dry_run: bool) -> None:
-    if here.rehearsed and not dry_run:
-        output.warn("PUSHCTL_NOW sets the clock, but this sweep really sends messages")
-
-
-def _swept(
+def _run(
     here: context.Context, now: Millis, options: "Options", ping_url: str | None
 ) -> "Summary":
-    """Sweep; a sweep that could not do its work is told to *ping_url*, too."""
+    """Sweep; report a failed sweep to *ping_url*, too."""
     from pushctl.jobs.sweep import sweep
 
     try:
@@ -82,12 +80,6 @@ def _swept(
     except Exception:
         _ping(ping_url, good=False)
         raise
-
-
-def _moment(here: context.Context, now: str | None) -> Millis:
-    from pushctl.rules import timing
-
-    return here.now if now is None else timing.moment(now)
 
 
 def _ping(url: str | None, *, good: bool) -> None:

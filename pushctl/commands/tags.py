@@ -1,4 +1,4 @@
-"""Tags and how many have them."""
+"""List tags."""
 
 import typer
 

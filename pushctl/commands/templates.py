@@ -1,15 +1,16 @@
-"""The messages: which there are, and what they look like."""
+"""List and preview message templates."""
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption
+from pushctl.commands.options import FormatOption, Text
 
 if TYPE_CHECKING:
-    from pushctl.jobs.messages.preview import Listed, Preview
+    from pushctl.jobs.messages.preview import Preview, Summary
 
 app = typer.Typer(no_args_is_help=True, help="List and preview message templates.")
 
@@ -42,22 +43,16 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     """
     from pushctl.jobs.messages import preview
 
-    found = preview.listed(context.of(ctx).config)
-    rows = map(_listing, found)
+    found = preview.list_templates(context.of(ctx).config)
+    rows = map(_build_summary, found)
     output.rows(rows, _LIST, format, empty="No template yet: `pushctl init` creates some.")
     for problem in (problem for one in found for problem in one.problems):
         output.warn(str(problem))
 
 
-def _listing(one: "Listed") -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "languages": one.languages,
-        "variants": one.variants if len(one.variants) > 1 else (),
-        "segments": one.segments,
-        "bytes": one.bytes,
-        "problems": len(one.problems),
-    }
+def _build_summary(one: "Summary") -> dict[str, Any]:
+    variants = one.variants if len(one.variants) > 1 else ()
+    return asdict(one) | {"variants": variants, "problems": len(one.problems)}
 
 
 @app.command()
@@ -68,12 +63,8 @@ def preview(
         str | None,
         typer.Option("--for", help="Show it for this subscriber: an id or alias:NAME."),
     ] = None,
-    language: Annotated[
-        str | None, typer.Option("--language", help="Show it in this language.")
-    ] = None,
-    variant: Annotated[
-        str | None, typer.Option("--variant", help="Show this variant of an A/B test.")
-    ] = None,
+    language: Annotated[Text, typer.Option(help="Show it in this language.")] = None,
+    variant: Annotated[Text, typer.Option(help="Show this variant of an A/B test.")] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -88,16 +79,16 @@ def preview(
 
     here = context.of(ctx)
     store = here.store if subscriber else None
-    which = {"subscriber": subscriber, "language": language, "variant": variant}
-    made = preview.preview(here.config, store, name, here.now, **which)
+    options = {"subscriber": subscriber, "language": language, "variant": variant}
+    made = preview.preview(here.config, store, name, here.now, **options)
     if format is output.Format.TABLE:
         show(made)
     else:
-        output.record(_row(made), _PREVIEW, format)
+        output.record(_build_row(made), _PREVIEW, format)
 
 
 def show(made: "Preview") -> None:
-    """Print a rendered message as a frame, with its links and its size below."""
+    """Print a message in a frame, with its links and its size below."""
     message = made.message
     buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
     text = "\n".join([message.title, "", message.body, *(["", buttons] if buttons else [])])
@@ -113,16 +104,7 @@ def show(made: "Preview") -> None:
         output.warn(made.warning)
 
 
-def _row(made: "Preview") -> dict[str, object]:
-    message = made.message
-    return {
-        **{key: getattr(made, key) for key in ("template", "file", "language", "variant")},
-        **{key: getattr(message, key) for key in ("title", "body", "url", "dir", "icon")},
-        "segment": made.segment,
-        "bytes": made.bytes,
-        "image": message.image,
-        "badge": message.badge,
-        "actions": [
-            {"action": it.action, "title": it.title, "url": it.url} for it in message.actions
-        ],
-    }
+def _build_row(made: "Preview") -> dict[str, object]:
+    keys = ("action", "title", "url")
+    actions = [{key: getattr(it, key) for key in keys} for it in made.message.actions]
+    return asdict(made.message) | asdict(made) | {"actions": actions}

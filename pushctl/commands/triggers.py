@@ -1,4 +1,4 @@
-"""Triggers: what they are, holding them, and trying one on somebody."""
+"""Show, pause and test triggers."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -19,10 +19,10 @@ app = typer.Typer(no_args_is_help=True, help="Show, pause and test triggers.")
 _LIST = (
     output.Column("name", "Trigger"),
     output.Column("state", "State", usual="on"),
-    output.Column("starts", "Begins with"),
+    output.Column("starts", "Starts with"),
     output.Column("steps", "Steps", kind=output.Kind.NUMBER, spare=True),
-    output.Column("active", "On their way", kind=output.Kind.NUMBER),
-    output.Column("finished", "Finished", kind=output.Kind.NUMBER),
+    output.Column("active", "Active", kind=output.Kind.NUMBER),
+    output.Column("finished", "Finished", kind=output.Kind.NUMBER, usual=0),
     output.Column("cancelled", "Cancelled", kind=output.Kind.NUMBER, usual=0),
     output.Column("messages", "Accepted", kind=output.Kind.NUMBER),
 )
@@ -137,29 +137,29 @@ def test(
     trigger = describe.get_trigger(here.config, name)
     who = here.store.subscriptions.get(to, here.now)
     happened = describe.rehearse(
-        here.config, here.store, name, who, here.now, dict(map(_property, given or ()))
+        here.config, here.store, name, who, here.now, dict(map(_parse_property, given or ()))
     )
-    told = list(trial.render_all(here.config, here.store, trigger, who, happened, here.now))
-    _show_tried(told, format)
+    steps = list(trial.render_all(here.config, here.store, trigger, who, happened, here.now))
+    _show_trial(steps, format)
     if name in here.store.triggers.list_paused():
         output.warn(f"{name} is paused: it sends nothing until `pushctl triggers resume`.")
 
 
-def _show_tried(told: "Sequence[Tried]", format: output.Format) -> None:
+def _show_trial(steps: "Sequence[Tried]", format: output.Format) -> None:
     """Print what would happen, then each message in a frame; in one row for programs."""
     if format is not output.Format.TABLE:
-        output.rows(told, (*_TEST, *_MESSAGE), format)
+        output.rows(steps, (*_TEST, *_MESSAGE), format)
         return
-    output.rows(told, _TEST)
-    for one in told:
+    output.rows(steps, _TEST)
+    for one in steps:
         if one.title is not None:
             text = f"{one.title}\n{one.body or ''}".rstrip()
             output.panel(text, one.heading, stdout=True, right_to_left=one.right_to_left)
-    for fault in dict.fromkeys(one.fault for one in told if one.fault):
+    for fault in dict.fromkeys(one.fault for one in steps if one.fault):
         output.warn(f"can't be written: {fault}")
 
 
-def _property(text: str) -> tuple[str, object]:
+def _parse_property(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise InputError(f"--set {text!r} has no value. Write it like --set total=80.")

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pushctl.commands.receive import welcome
+from pushctl.commands.receive import render_welcome
 from pushctl.config import Config, Site
 from pushctl.receiver.serve import parse_address
 from tests.support import project, receiving
@@ -63,11 +63,11 @@ def test_help_leads_with_an_example() -> None:
 def test_a_receiver_that_has_no_public_address_says_so() -> None:
     site = Site("shop", "https://shop.example")
     config = Config(Path("pushctl.toml"), "mailto:me@shop.example", {"shop": site})
-    assert "has no receiver.url" in welcome(config, "127.0.0.1:8750")
+    assert "has no receiver.url" in render_welcome(config, "127.0.0.1:8750")
     told = replace(config, receiver=replace(config.receiver, url="https://push.shop.example"))
-    assert "has no receiver.url" not in welcome(told, "127.0.0.1:8750")
+    assert "has no receiver.url" not in render_welcome(told, "127.0.0.1:8750")
     local = replace(config, sites={"shop": replace(site, origin="http://localhost:8000")})
-    assert "has no receiver.url" not in welcome(local, "127.0.0.1:8750")
+    assert "has no receiver.url" not in render_welcome(local, "127.0.0.1:8750")
 
 
 def test_it_says_that_it_listens_only_when_it_does(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pushctl.jobs.triggers import feeds
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
+from tests.support.program import PROGRAM, on_terminal
 from tests.support.sending import Field
 from tests.support.shop import BASKET, decide_all
 
@@ -62,6 +63,17 @@ def decide(field: Field, at: int = NOON) -> None:
 def rows(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     found: list[dict[str, object]] = json.loads(capsys.readouterr().out)
     return found
+
+
+def test_headings_of_triggers_stay_on_one_line(field: Field) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    folder = str(field.config.folder)
+    command = [*PROGRAM, "--project", folder, "triggers", "list"]
+    shown = on_terminal(command, COLUMNS="80", NO_COLOR="1").out
+    headings = shown.splitlines()[0].split()
+    assert headings == ["Trigger", "Starts", "with", "Steps", "Active", "Accepted"]
 
 
 def test_triggers_are_listed_with_who_is_on_the_way(
@@ -331,19 +343,23 @@ def test_a_feed_is_read_newest_first_and_without_strangers_links() -> None:
 
 
 def test_cron_lines_name_the_project_and_can_be_taken_out(tmp_path: Path) -> None:
-    mine = cron.crontab(tmp_path, ["/opt/a b/pushctl"])
+    mine = cron.render_crontab(tmp_path, ["/opt/a b/pushctl"])
     assert "* * * * * '/opt/a b/pushctl' --project" in mine
     others = "MAILTO=me\n5 4 * * * backup\n"
-    assert cron.without(others + mine, tmp_path) == others
-    assert cron.without(others, tmp_path) == others
-    other = cron.crontab(tmp_path / "second", ["pushctl"])
-    assert cron.without(mine + other, tmp_path) == other
+    assert cron.remove_lines(others + mine, tmp_path) == others
+    assert cron.remove_lines(others, tmp_path) == others
+    other = cron.render_crontab(tmp_path / "second", ["pushctl"])
+    assert cron.remove_lines(mine + other, tmp_path) == other
     with pytest.raises(InputError):
-        cron.crontab(tmp_path / "a\n* * * * * b", ["pushctl"])
+        cron.render_crontab(tmp_path / "a\n* * * * * b", ["pushctl"])
 
 
 def test_cron_is_told_of_trouble_alone(tmp_path: Path) -> None:
-    assert cron.crontab(tmp_path, ["pushctl"]).splitlines()[1].endswith(" sweep > /dev/null")
+    assert (
+        cron.render_crontab(tmp_path, ["pushctl"])
+        .splitlines()[1]
+        .endswith(" sweep > /dev/null")
+    )
 
 
 def test_installing_twice_leaves_one_line(
@@ -373,18 +389,18 @@ def test_systemd_units_are_written_and_removed(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run("cron", "install", "--systemd") == 0
-    units = sorted(cron.user_units().iterdir())
-    name = cron.unit(field.config.folder)
+    units = sorted(cron.find_unit_folder().iterdir())
+    name = cron.name_unit(field.config.folder)
     assert [unit.name for unit in units] == [f"{name}.service", f"{name}.timer"]
     assert name.startswith("pushctl-sweep-project-")
     assert "sweep" in units[0].read_text()
     # Another project's are another's.
     other = tmp_path / "other" / "project"
-    cron.install_units(other, ["pushctl"], cron.user_units())
-    assert len(list(cron.user_units().iterdir())) == 4
+    cron.install_units(other, ["pushctl"], cron.find_unit_folder())
+    assert len(list(cron.find_unit_folder().iterdir())) == 4
     assert run("cron", "remove", "--systemd") == 0
-    left = sorted(unit.name for unit in cron.user_units().iterdir())
-    assert left == [f"{cron.unit(other)}.service", f"{cron.unit(other)}.timer"]
+    left = sorted(unit.name for unit in cron.find_unit_folder().iterdir())
+    assert left == [f"{cron.name_unit(other)}.service", f"{cron.name_unit(other)}.timer"]
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pushctl.errors import InputError
 from pushctl.inbox import BadLine, lines
 from pushctl.jobs.ingest import profile
-from pushctl.jobs.ingest.drain import open_desk
+from pushctl.jobs.ingest.drain import open_context
 from pushctl.jobs.ingest.requests import apply
-from pushctl.jobs.ingest.verify import Desk
+from pushctl.jobs.ingest.verify import Context
 from pushctl.model import InboxRecord
 from pushctl.receiver import shapes
 from pushctl.receiver.addresses import Proxies, make_rate_key
@@ -102,7 +102,7 @@ def body(data: bytes) -> None:
 _KNOWN_LATER = re.compile(
     r"subscribed with the key |p256dh |more than 200 tags|.*at most 16 KiB"
 )
-_desks: list[Desk] = []
+_desks: list[Context] = []
 
 
 class _Undo(Exception):
@@ -115,7 +115,7 @@ def _import(record: InboxRecord) -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         project = make_project(folder, database.create(folder / "pushctl.db"))
         project.drain(Browser(1, project.key).subscribe())
-        desk = open_desk(project.store, project.config, SECRET)
+        desk = open_context(project.store, project.config, SECRET)
         # The seeds' key is one of ours, or no subscription would come any further.
         _desks.append(replace(desk, keys=(*desk.keys, keys.key_id(tokens.decode(r.KEY)))))
     with suppress(_Undo), _desks[0].store.write():
@@ -191,7 +191,7 @@ def agent(data: bytes) -> None:
 
 def page(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
-    for name, value in profile._page(text):
+    for name, value in profile._read_page(text):
         assert name and 0 < len(value) <= limits.MAX_LABEL_CHARACTERS
         assert value.isprintable() or value.translate(fields._WRITTEN).isprintable()
 

@@ -80,7 +80,7 @@ class Field:
     def freeze(self, now: Millis = NOON, **wish: object) -> Campaign:
         """Plan and freeze a campaign; everyone gets "sale" unless told otherwise."""
         wish = {"everyone": True, "template": "sale"} | wish
-        made = broadcast.plan(self.store, self.config, broadcast.Wish(**wish), now)  # type: ignore[arg-type]
+        made = broadcast.plan(self.store, self.config, broadcast.Draft(**wish), now)  # type: ignore[arg-type]
         return broadcast.freeze(self.store, made, now)
 
     def send(

@@ -1,8 +1,8 @@
 """
-A broadcast: whom it means, what they get, and freezing both before anything goes out.
+Plan and freeze a broadcast.
 
 ``plan`` only reads. ``freeze`` writes the campaign with its sources and one delivery a
-receiver in one transaction; who subscribes or is tagged later isn't part of it.
+receiver in one transaction; later subscribers and tags don't change it.
 """
 
 import json
@@ -10,15 +10,14 @@ from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
-from pushctl.jobs.messages.preview import Preview, rendered
+from pushctl.jobs.messages.preview import Preview, render
 from pushctl.jobs.subscribers import audience, carts, suppression
-from pushctl.jobs.subscribers.segments import segments_of
+from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import (
     Campaign,
     CampaignStatus,
@@ -37,8 +36,8 @@ MAX_OVER: Millis = 28 * units.DAY
 
 
 @dataclass(frozen=True)
-class Wish:
-    """What a command line asks for."""
+class Draft:
+    """The options of `pushctl send`."""
 
     tags: Sequence[str] = ()
     segments: Sequence[str] = ()
@@ -52,7 +51,7 @@ class Wish:
     urgency: str | None = None
     rate: str | None = None
     over: str | None = None
-    message: str | None = None  # a text by hand instead of a template
+    message: str | None = None  # a text instead of a template
     title: str | None = None
     at: str | None = None  # "tomorrow 09:00"
     local: bool = False  # on each person's own clock
@@ -62,7 +61,7 @@ class Wish:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be sent, to whom; nothing is written yet."""
+    """A broadcast before it is frozen."""
 
     name: str
     template: str
@@ -81,47 +80,44 @@ class Plan:
         return len(self.receivers)
 
 
-def refresh(store: Store, now: Millis) -> None:
-    """Give those another chance that a push service refused a day or more ago."""
+def retry_refused(store: Store, now: Millis) -> None:
+    """Try subscriptions again that a push service refused a day or more ago."""
     store.health.reactivate(now)
 
 
-def plan(store: Store, config: Config, wish: Wish, now: Millis) -> Plan:
+def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
     """
     Find the receivers, the texts and one example.
 
-    Raises UsageError for a wish that names nobody, NotFoundError for an unknown template,
+    Raises UsageError for a draft without an audience, NotFoundError for an unknown template,
     segment or subscriber, TemplateError for a template that can't be used.
     """
     store.shrink_caches()
-    options = _options(wish)
-    name, sources = _message(config, wish)
+    options = _read_options(draft)
+    name, sources = _load_sources(config, draft)
     template = Template.from_sources(name, sources)
-    typed, receivers = _receivers(store, config, wish, now)
-    receivers, at = _scheduled(store, config, wish, receivers, now)
+    typed, receivers = _find_receivers(store, config, draft, now)
+    receivers, at = _schedule(store, config, draft, receivers, now)
     ttl = int(options.get("ttl", template.settings.ttl))
-    title = wish.name or store.campaigns.find_free_name(f"{name} {_day(config, now)}")
+    day = timing.local(now, config.zone).date()
+    title = draft.name or store.campaigns.find_free_name(f"{name} {day}")
     return Plan(
         name=title,
         template=name,
         sources=sources,
         audience=typed,
         receivers=receivers,
-        languages=_languages(store, config, template, receivers),
-        example=_example(store, config, template, receivers, title, now),
+        languages=_count_languages(store, config, template, receivers),
+        example=_render_example(store, config, template, receivers, title, now),
         options=options,
         expires_after=max(ttl * units.SECOND, units.MINUTE),
-        over=timing.duration(wish.over) if wish.over else 0,
+        over=timing.duration(draft.over) if draft.over else 0,
         at=at,
     )
 
 
 def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
-    """
-    Write the campaign and its deliveries in one transaction; return the campaign.
-
-    Raises UsageError when its name was taken meanwhile.
-    """
+    """Write the campaign and its deliveries; raises UsageError when its name is taken."""
     store.shrink_caches()
     with store.write():
         campaign = store.campaigns.create(
@@ -135,132 +131,111 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
             status=CampaignStatus.SCHEDULED if made.at else CampaignStatus.RUNNING,
         )
         if made.at:
-            store.schedules.plan(
+            due = zip(made.receivers, made.at, strict=True)
+            store.schedules.plan(campaign.id, due, now=now, expires_after=made.expires_after)
+        else:
+            store.deliveries.plan(
                 campaign.id,
-                zip(made.receivers, made.at, strict=True),
+                made.receivers,
                 now=now,
                 expires_after=made.expires_after,
+                over=made.over,
             )
-            return campaign
-        store.deliveries.plan(
-            campaign.id,
-            made.receivers,
-            now=now,
-            expires_after=made.expires_after,
-            over=made.over,
-        )
     return campaign
 
 
-def _scheduled(
-    store: Store, config: Config, wish: Wish, receivers: Sequence[int], now: Millis
+def _schedule(
+    store: Store, config: Config, draft: Draft, receivers: Sequence[int], now: Millis
 ) -> tuple[Sequence[int], Sequence[Millis]]:
-    """Return who gets it and when: all at one time, or each on their own clock."""
-    if wish.at is None:
-        if wish.local:
+    """Return receivers and their due times: one time for all, or each in their time zone."""
+    if draft.at is None:
+        if draft.local:
             raise UsageError("--local needs --at: which time on each person's clock?")
         return receivers, ()
-    if wish.over:
+    if draft.over:
         raise UsageError("--at and --over don't go together")
-    zones = {name: site.timezone for name, site in config.sites.items()}
-    own = timing.zone(next(iter(zones.values())))
-    moment = schedule.wall(wish.at, now, own)
-    if not wish.local:
-        at = schedule.due(moment, own, now)
+    moment = schedule.wall(draft.at, now, config.zone)
+    if not draft.local:
+        at = schedule.due(moment, config.zone, now)
         if at is None or at <= now:
-            raise UsageError(
-                f"--at {wish.at!r} has passed; it is {timing.local(now, own):%H:%M}"
-            )
+            clock = f"{timing.local(now, config.zone):%H:%M}"
+            raise UsageError(f"--at {draft.at!r} has passed; it is {clock}")
         return receivers, [at] * len(receivers)
     if schedule.over_everywhere(moment, now):
-        raise UsageError(f"--at {wish.at!r} has passed wherever people live")
-    found = [
-        (row, due)
-        for row, zone, site in store.schedules.list_zones(receivers)
-        if (
-            due := schedule.due(
-                moment, timing.zone(zone, zones.get(site, "UTC")), now, wish.passed
-            )
-        )
-    ]
-    return [row for row, _ in found], [due for _, due in found]
+        raise UsageError(f"--at {draft.at!r} has passed wherever people live")
+    zones = {name: site.timezone for name, site in config.sites.items()}
+    found: dict[int, Millis] = {}
+    for row, zone, site in store.schedules.list_zones(receivers):
+        local = timing.zone(zone, zones.get(site, "UTC"))
+        if due := schedule.due(moment, local, now, draft.passed):
+            found[row] = due
+    return list(found), list(found.values())
 
 
-def _message(config: Config, wish: Wish) -> tuple[str, dict[str, str]]:
-    """Return the template's name and sources, or those of a text by hand."""
-    if wish.message is None:
-        name = subject(wish)
+def _load_sources(config: Config, draft: Draft) -> tuple[str, dict[str, str]]:
+    name = find_template_name(draft)
+    if draft.message is None:
         return name, templates.read(config.templates, name)
-    if wish.template:
+    if draft.template:
         raise UsageError("--message and --template don't go together")
-    site = next(iter(config.sites.values()))
-    title = wish.title or site.brand.name or site.origin.partition("//")[2]
+    site = config.first_site
+    title = draft.title or site.brand.name or site.origin.partition("//")[2]
     # JSON's strings are TOML's, too.
-    text = f"title = {json.dumps(title)}\nbody = {json.dumps(wish.message)}\n"
+    text = f"title = {json.dumps(title)}\nbody = {json.dumps(draft.message)}\n"
     languages = {each.language for each in config.sites.values()}
-    return "by_hand", {"message.toml": 'url = "/"\n'} | {
-        f"{one}.toml": text for one in languages
-    }
+    return name, {"message.toml": 'url = "/"\n'} | {f"{one}.toml": text for one in languages}
 
 
-def subject(wish: Wish) -> str:
-    """Return the name of the template that *wish* means; UsageError when it means none."""
-    if wish.message is not None:
+def find_template_name(draft: Draft) -> str:
+    if draft.message is not None:
         return "by_hand"
-    if wish.template:
-        return wish.template
-    if not wish.tags:
+    if draft.template:
+        return draft.template
+    if not draft.tags:
         raise UsageError(
             "which message? Name it with --template, or a --tag whose template has the "
             "same name: --tag 'Abandoned basket 1' sends abandoned_basket_1."
         )
-    return folding.slug(wish.tags[0])
+    return folding.slug(draft.tags[0])
 
 
-def _receivers(
-    store: Store, config: Config, wish: Wish, now: Millis
+def _find_receivers(
+    store: Store, config: Config, draft: Draft, now: Millis
 ) -> tuple[str, Sequence[int]]:
-    if wish.to:
-        found = [one for ref in wish.to for one in _named(store, ref, now)]
-        ids = list(dict.fromkeys(one.id for one in found))
-        names = ", ".join(f"'{one}'" for one in dict.fromkeys(it.public_id for it in found))
-        return f"id in ({names})", ids[: wish.limit]
-    if not (wish.tags or wish.segments or wish.where or wish.everyone):
+    if draft.to:
+        found = {it.id: it for ref in draft.to for it in _find_people(store, ref, now)}
+        names = ", ".join(f"'{it.public_id}'" for it in found.values())
+        return f"id in ({names})", list(found)[: draft.limit]
+    if not (draft.tags or draft.segments or draft.where or draft.everyone):
         raise UsageError(
             "to whom? Name an audience with --tag, --segment or --where, single people "
             "with --to, or say --everyone."
         )
-    typed, expression = audience.asked(
-        config, tags=wish.tags, segments=wish.segments, where=wish.where
+    typed, expression = audience.build(
+        config, tags=draft.tags, segments=draft.segments, where=draft.where
     )
-    without = suppression.left_out(store, expression, now)
+    without = suppression.find_suppressed(store, expression, now)
     if not without:
-        return typed, store.audience.list_ids(expression, now, limit=wish.limit)
+        return typed, store.audience.list_ids(expression, now, limit=draft.limit)
     wanted = (one for one in store.audience.list_ids(expression, now) if one not in without)
-    return typed, array("q", islice(wanted, wish.limit))
+    return typed, array("q", islice(wanted, draft.limit))
 
 
-def _named(store: Store, ref: str, now: Millis) -> list[Subscription]:
-    """Return the active subscriptions of one --to: an id, or an alias that is trusted."""
+def _find_people(store: Store, ref: str, now: Millis) -> list[Subscription]:
+    """Return the active subscriptions of one --to: an id, or a trusted alias."""
     try:
         found = store.subscriptions.find(ref, now)
-    except NotFoundError:
+    except NotFoundError as error:
         try:
             found = store.subscriptions.find(f"alias:{ref}", now)
         except NotFoundError:
-            pass
-        else:
-            return _reachable(found, ref)
-        raise
-    return _reachable(found, ref)
-
-
-def _reachable(found: list[Subscription], ref: str) -> list[Subscription]:
+            raise error from None
     active = [one for one in found if one.state is SubscriptionState.ACTIVE]
     if not active:
         raise UsageError(f"{ref} can't be reached: {found[0].state.value}")
-    # Anybody's browser may claim an alias; only a signed one is that person's.
-    trusted = [one for one in active if one.alias_trusted or one.alias != _alias(ref)]
+    # Any browser may claim an alias; only a signed one is that person's.
+    alias = ref.removeprefix("alias:")
+    trusted = [one for one in active if one.alias_trusted or one.alias != alias]
     if not trusted:
         raise UsageError(
             f"{ref} is an alias that a browser claimed and the shop never signed. Name the "
@@ -269,35 +244,31 @@ def _reachable(found: list[Subscription], ref: str) -> list[Subscription]:
     return trusted
 
 
-def _alias(ref: str) -> str:
-    return ref.removeprefix("alias:")
-
-
-def _options(wish: Wish) -> dict[str, Json]:
+def _read_options(draft: Draft) -> dict[str, Json]:
     options: dict[str, Json] = {}
-    if wish.limit is not None and wish.limit < 1:
+    if draft.limit is not None and draft.limit < 1:
         raise InputError("--limit is at least 1")
-    if wish.ttl is not None:
-        seconds = wish.ttl.isdecimal()
-        ttl = int(wish.ttl) * units.SECOND if seconds else timing.duration(wish.ttl)
+    if draft.ttl is not None:
+        seconds = draft.ttl.isdecimal()
+        ttl = int(draft.ttl) * units.SECOND if seconds else timing.duration(draft.ttl)
         if ttl > limits.MAX_TTL_SECONDS * units.SECOND:
             raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
         options["ttl"] = ttl // units.SECOND
-    if wish.urgency is not None:
-        if wish.urgency not in URGENCIES:
+    if draft.urgency is not None:
+        if draft.urgency not in URGENCIES:
             raise InputError(f"--urgency is one of {', '.join(URGENCIES)}")
-        options["urgency"] = wish.urgency
-    if wish.rate is not None:
-        options["rate"] = rate(wish.rate)
-    if wish.over is not None:
-        if not 0 < timing.duration(wish.over) <= MAX_OVER:
+        options["urgency"] = draft.urgency
+    if draft.rate is not None:
+        options["rate"] = parse_rate(draft.rate)
+    if draft.over is not None:
+        if not 0 < timing.duration(draft.over) <= MAX_OVER:
             raise InputError("--over is more than nothing and at most 4 weeks")
-        options["over"] = wish.over
+        options["over"] = draft.over
     return options
 
 
-def rate(text: str) -> float:
-    """Return messages a second of "50", "50/s", "600/m" or "9000/h"; InputError otherwise."""
+def parse_rate(text: str) -> float:
+    """Return messages a second of "50", "50/s", "600/m" or "9000/h"; raises InputError."""
     number, _, unit = text.replace(" ", "").partition("/")
     per = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}.get(unit)
     try:
@@ -311,16 +282,10 @@ def rate(text: str) -> float:
     return value / per
 
 
-def _day(config: Config, now: Millis) -> str:
-    site = next(iter(config.sites.values()))
-    day: datetime = timing.local(now, timing.zone(site.timezone))
-    return day.date().isoformat()
-
-
-def _languages(
+def _count_languages(
     store: Store, config: Config, template: Template, receivers: Sequence[int]
 ) -> Mapping[str, int]:
-    """Return how many get a text in which language; every site must have one."""
+    """Count receivers by the language of their text; raises TemplateError."""
     found: Counter[str] = Counter()
     for site, language, count in store.reports.count_languages(receivers):
         if site not in config.sites:
@@ -333,7 +298,7 @@ def _languages(
     return dict(found.most_common())
 
 
-def _example(
+def _render_example(
     store: Store,
     config: Config,
     template: Template,
@@ -341,22 +306,14 @@ def _example(
     title: str,
     now: Millis,
 ) -> Preview | None:
-    """Return what the first receiver gets; asking also shows that the segments exist."""
+    """Render the first receiver's message; raises NotFoundError for unknown segments."""
     if not receivers:
         return None
     (receiver,) = store.subscriptions.get_many(receivers[:1], now)
-    names: tuple[str, ...] = ()
-    if template.segments:
-        names = segments_of(store, config, template.segments, now)([receiver.id])[receiver.id]
+    names = find_segments(store, config, template.segments, now)([receiver.id])[receiver.id]
     extra: dict[str, Json] = {"campaign": {"name": title}}
-    held = carts.of(store, config, {receiver.id: receiver.site})
-    if receiver.id in held:
-        extra["cart"] = held[receiver.id]
-    return rendered(
-        config,
-        template,
-        receiver,
-        language=receiver.language,
-        segments=list(names),
-        extra=extra,
+    if cart := carts.load(store, config, {receiver.id: receiver.site}).get(receiver.id):
+        extra["cart"] = cart
+    return render(
+        config, template, receiver, language=receiver.language, segments=names, extra=extra
     )

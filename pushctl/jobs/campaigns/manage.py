@@ -1,4 +1,4 @@
-"""Campaigns as people handle them: look, pause, go on, call off, settle doubts."""
+"""Inspect, pause, resume, cancel and recall campaigns; resolve messages in doubt."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -15,27 +15,20 @@ from pushctl.store import Store
 
 @dataclass(frozen=True)
 class State:
-    """One state of a campaign's deliveries, with the reason."""
-
     status: str
     reason: str
     count: int
 
 
-def states(store: Store, campaign: int) -> list[State]:
-    """Return every state with its reasons, in the ledger's order; they add up to planned."""
+def count_states(store: Store, campaign: int) -> list[State]:
+    """Count the deliveries by state and reason, in the ledger's order of states."""
     order = [status.value for status in DeliveryStatus]
+    waits = {"planned": "waits its turn", "sending": "under way"}
     rows = [
-        State(status, _said(status, reason), count)
+        State(status, waits.get(status, "") if reason is None else reason, count)
         for status, reason, count in store.deliveries.count_reasons(campaign)
     ]
     return sorted(rows, key=lambda row: (order.index(row.status), -row.count, row.reason))
-
-
-def _said(status: str, reason: str | None) -> str:
-    if reason is not None:
-        return reason
-    return {"planned": "waits its turn", "sending": "under way"}.get(status, "")
 
 
 def pause(store: Store, name: str, now: Millis) -> Campaign:
@@ -49,10 +42,10 @@ def pause(store: Store, name: str, now: Millis) -> Campaign:
 
 def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campaign, int]:
     """
-    Call a campaign off for good; return it and how many messages won't be sent.
+    Cancel a campaign for good; return it and the number of messages that won't be sent.
 
-    What a process is just sending is given back and skipped by that process; what a dead
-    one left is settled here, or else by the next sweep.
+    A process that sends it gives its claimed rows back. Rows of a dead process are settled
+    here, or by the next sweep.
     """
     campaign = store.campaigns.get(name)
     with store.write():
@@ -68,7 +61,7 @@ def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campai
 def resume(
     store: Store, config: Config, name: str, now: Millis, options: deliver.Options
 ) -> deliver.Report:
-    """Go on with a campaign; raises UsageError for a cancelled one, BusyError as ``run``."""
+    """Continue a campaign; raises UsageError for a cancelled one, BusyError as ``run``."""
     campaign = store.campaigns.get(name)
     _refuse_if_cancelled(campaign)
     return deliver.run(store, config, campaign, now, options)
@@ -76,16 +69,15 @@ def resume(
 
 def _refuse_if_cancelled(campaign: Campaign) -> None:
     if campaign.status is CampaignStatus.CANCELLED:
-        raise UsageError(f"{campaign.name} was cancelled; that is for good. Send anew.")
+        raise UsageError(f"{campaign.name} was cancelled for good. Start a new campaign.")
 
 
 def recall(store: Store, config: Config, name: str, now: Millis) -> Counter[str]:
     """
-    Ask push services to delete what of a campaign they still keep.
+    Ask push services to delete a campaign's messages that they still keep.
 
-    Returns how many were ``recalled``, came ``too late`` (fetched or expired), are
-    ``elsewhere`` (with a service that deletes nothing), or ``not done``: no answer came, or
-    one that leaves them there.
+    Counts messages ``recalled``, ``too late`` (fetched or expired), ``elsewhere`` (with a
+    service that deletes nothing) and ``not done`` (no answer, or one that keeps them).
     """
     from pushctl.push import recall as asking
 
@@ -115,22 +107,22 @@ NOT_DONE = "not done"
 _RECALLED = {404: "too late", 410: "too late"}
 
 
-def in_doubt(store: Store, name: str | None) -> Iterator[Mapping[str, Json]]:
-    """Yield the deliveries in doubt, of one campaign or of all."""
+def list_in_doubt(store: Store, name: str | None) -> Iterator[Mapping[str, Json]]:
+    """Yield deliveries in doubt, of the campaign *name* or of all."""
     return store.doubts.list_in_doubt(None if name is None else store.campaigns.get(name).id)
 
 
 def assume_sent(store: Store, name: str | None, now: Millis) -> int:
-    """Count doubts as accepted, on a person's word; return how many."""
+    """Count messages in doubt as accepted; return how many."""
     return store.doubts.assume_sent(None if name is None else store.campaigns.get(name).id, now)
 
 
 def send_again(store: Store, name: str, now: Millis) -> int:
     """
-    Plan a campaign's doubts anew, on a person's word; return how many.
+    Plan a campaign's messages in doubt again; return how many.
 
-    Some of them may then get the message twice. Raises BusyError while the campaign is
-    being sent, UsageError where it was cancelled: nothing would ever send them.
+    Some people may get one twice. Raises BusyError while the campaign is being sent,
+    UsageError where it was cancelled: nothing would ever send them.
     """
     campaign = store.campaigns.get(name)
     _refuse_if_cancelled(campaign)

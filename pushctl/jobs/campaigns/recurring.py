@@ -1,91 +1,85 @@
 """
-What is sent again and again: `send --every`, carried out by the sweeps.
+Recurring campaigns: `send --every`, carried out by the sweeps.
 
-Audience and texts are those of each occurrence's own time: a campaign is frozen when it
-is due, in the transaction that moves the series on, so that no kill makes it two.
+An occurrence is frozen when it is due, with its audience and texts of that time, in the
+transaction that moves the series on: no kill makes it two campaigns.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from datetime import datetime, tzinfo
+from datetime import datetime
 
 from pushctl.config import Config
 from pushctl.errors import InputError, PushctlError, UsageError
 from pushctl.jobs.campaigns import broadcast
-from pushctl.jobs.campaigns.broadcast import Wish
+from pushctl.jobs.campaigns.broadcast import Draft
 from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import schedule, timing, units
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.store.recurring import Series
 
-# A machine that was off for longer sends the next one, not this one late.
+# After a longer outage the next occurrence is sent, not this one late.
 MAX_LATE: Millis = 12 * units.HOUR
 
 
-def begin(store: Store, config: Config, wish: Wish, now: Millis) -> Series:
-    """Write a wish with ``every`` down; InputError for a rule that says nothing."""
-    if wish.every is None:
-        raise InputError("--every: when?")
-    if wish.at:
+def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Series:
+    """Add the series of a draft with ``every``; raises InputError for a bad rule."""
+    if draft.at:
         raise UsageError("--at and --every don't go together: once, or again and again?")
-    if wish.local and wish.over:
+    if draft.local and draft.over:
         raise UsageError("--local and --over don't go together")
-    rule = schedule.rule(wish.every)
-    zone = _zone(config)
+    every = draft.every or ""
+    rule, zone = schedule.rule(every), config.zone
     starts = timing.local(now, zone).replace(tzinfo=None, second=0, microsecond=0)
-    found = schedule.following(rule, starts, zone, now, local=wish.local)
+    found = schedule.following(rule, starts, zone, now, local=draft.local)
     if found is None:
-        raise InputError(f"{wish.every!r} never comes again")
-    name = wish.name or f"{broadcast.subject(wish)} every {wish.every}"
-    told = asdict(replace(wish, every=None, name=None))
-    store.schedules.recurring.add(
-        name, wish.every, rule, starts, told, now=now, next_at=found[1]
-    )
+        raise InputError(f"{every!r} never comes again")
+    name = draft.name or f"{broadcast.find_template_name(draft)} every {every}"
+    options = asdict(replace(draft, every=None, name=None))
+    store.schedules.recurring.add(name, every, rule, starts, options, now=now, next_at=found[1])
     return store.schedules.recurring.get(name)
 
 
-def upcoming(config: Config, wish: Wish, now: Millis, count: int = 3) -> list[datetime]:
-    """Return the next times on the wall at which *wish* would be carried out."""
-    rule = schedule.rule(wish.every or "")
-    zone = _zone(config)
+def find_next_times(
+    config: Config, draft: Draft, now: Millis, count: int = 3
+) -> list[datetime]:
+    """Return the next local times of *draft*, at most *count*."""
+    rule, zone = schedule.rule(draft.every or ""), config.zone
     starts = timing.local(now, zone).replace(tzinfo=None, second=0, microsecond=0)
     times: list[datetime] = []
-    at = now
-    while len(times) < count:
-        found = schedule.following(rule, starts, zone, at, local=wish.local)
-        if found is None:
-            break
+    while len(times) < count and (
+        found := schedule.following(rule, starts, zone, now, local=draft.local)
+    ):
         times.append(found[0])
-        at = found[1]
+        now = found[1]
     return times
 
 
 def carry_out(store: Store, config: Config, now: Millis) -> Iterator[str]:
-    """Freeze a campaign for each series that is due; yield what went wrong."""
+    """Freeze a campaign for each series that is due; yield errors."""
     for series in store.schedules.recurring.list_due(now):
         try:
-            _occur(store, config, series, now)
+            _freeze_occurrence(store, config, series, now)
         except PushctlError as error:
-            # A template that is mended within the hours still goes out.
+            # A template that is repaired in time still goes out.
             if now - (series.next_at or now) > MAX_LATE:
                 _move_on(store, config, series, now, str(error))
             yield f"{series.name}: {error}"
 
 
-def rows(store: Store, config: Config) -> list[dict[str, Json]]:
+def list_scheduled(store: Store, config: Config) -> list[dict[str, Json]]:
     """
-    Return what is to come: series and campaigns with a date, the next first.
+    Return series and scheduled campaigns, the next first.
 
-    *there* is the next time by the clock that --at and --every speak of.
+    *there* is the next time in the time zone of --at and --every.
     """
-    zone = _zone(config)
     found: list[dict[str, Json]] = [
         {
             "name": series.name,
-            "when": "every " + series.said.removeprefix("every "),
+            "when": f"every {series.said.removeprefix('every ')}",
             "next_at": series.next_at,
-            "whom": _whom(series.wish),
+            "whom": _describe_audience(series.wish),
             "note": series.note,
         }
         for series in store.schedules.recurring.list_all()
@@ -103,38 +97,39 @@ def rows(store: Store, config: Config) -> list[dict[str, Json]]:
     ]
     for row in found:
         at = row["next_at"]
-        row["there"] = f"{timing.local(at, zone):%a %Y-%m-%d %H:%M} {zone}" if at else None
+        row["there"] = (
+            f"{timing.local(at, config.zone):%a %Y-%m-%d %H:%M} {config.zone}" if at else None
+        )
     return sorted(found, key=lambda row: row["next_at"] or 0)
 
 
 def cancel(store: Store, name: str) -> None:
-    """End a series; campaigns that it has made stay. NotFoundError for an unknown one."""
+    """End a series; its campaigns stay. Raises NotFoundError."""
     series = store.schedules.recurring.get(name)
     store.schedules.recurring.reschedule(series.id, None, "cancelled")
 
 
 def skip_due(store: Store, config: Config, now: Millis) -> None:
-    """Go on with what comes after *now*; what is due may have gone out already."""
+    """Skip due occurrences: before a restore they may have gone out."""
     for series in store.schedules.recurring.list_due(now):
         _move_on(store, config, series, now, "left out: the database was restored")
 
 
-def _occur(store: Store, config: Config, series: Series, now: Millis) -> None:
+def _freeze_occurrence(store: Store, config: Config, series: Series, now: Millis) -> None:
     due = series.next_at or now
     if now - due > MAX_LATE:
         late = timing.say((now - due) // units.MINUTE * units.MINUTE)
         _move_on(store, config, series, now, f"left out: {late} late")
         return
-    told = dict(series.wish)
-    local = bool(told.get("local"))
-    where = schedule.FIRST if local else _zone(config)
-    moment = timing.local(due, where)
-    told |= {
-        "passed": Passed(told["passed"]),
-        "name": store.campaigns.find_free_name(f"{series.name} {moment:%Y-%m-%d %H:%M}"),
-        "at": f"{moment:%Y-%m-%d %H:%M}" if local else None,
+    local = bool(series.wish.get("local"))
+    moment = f"{timing.local(due, schedule.FIRST if local else config.zone):%Y-%m-%d %H:%M}"
+    options = {
+        **series.wish,
+        "passed": Passed(series.wish["passed"]),
+        "name": store.campaigns.find_free_name(f"{series.name} {moment}"),
+        "at": moment if local else None,
     }
-    made = broadcast.plan(store, config, Wish(**told), now)
+    made = broadcast.plan(store, config, Draft(**options), now)
     with store.write():
         if made.count:
             broadcast.freeze(store, made, now)
@@ -145,17 +140,12 @@ def _move_on(
     store: Store, config: Config, series: Series, now: Millis, note: str | None
 ) -> None:
     local = bool(series.wish.get("local"))
-    zone = _zone(config)
-    found = schedule.following(series.rule, series.starts, zone, now, local=local)
+    found = schedule.following(series.rule, series.starts, config.zone, now, local=local)
     store.schedules.recurring.reschedule(series.id, found[1] if found else None, note)
 
 
-def _whom(wish: Mapping[str, Json]) -> str:
-    parts = [f"tag('{tag}')" for tag in wish["tags"]]
-    parts += [f"segment('{name}')" for name in wish["segments"]]
-    parts += list(wish["where"]) + list(wish["to"])
+def _describe_audience(draft: Mapping[str, Json]) -> str:
+    parts = [f"tag('{tag}')" for tag in draft["tags"]]
+    parts += [f"segment('{name}')" for name in draft["segments"]]
+    parts += list(draft["where"]) + list(draft["to"])
     return " and ".join(parts) or "everyone"
-
-
-def _zone(config: Config) -> tzinfo:
-    return timing.zone(next(iter(config.sites.values())).timezone)

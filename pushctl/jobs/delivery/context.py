@@ -20,7 +20,7 @@ def make_loader(store: Store, config: Config, campaign: Campaign) -> Extras | No
     the code). All others have the subscriber's cart as it is now.
     """
     is_trigger = store.triggers.get_trigger(campaign.id) is not None
-    has_cart = carts.wanted(campaign.sources)
+    has_cart = carts.is_used(campaign.sources)
     if not (is_trigger or has_cart):
         return None
 
@@ -28,7 +28,7 @@ def make_loader(store: Store, config: Config, campaign: Campaign) -> Extras | No
         contexts = _load_enrolments(store, rows) if is_trigger else {}
         if has_cart:
             without = [row for row in rows if "cart" not in contexts.get(row.id, ())]
-            for row, cart in carts.extras(store, config, without).items():
+            for row, cart in carts.load_extras(store, config, without).items():
                 contexts[row] = {**contexts.get(row, {}), **cart}
         return contexts
 

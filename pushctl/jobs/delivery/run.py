@@ -25,7 +25,7 @@ from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.stop_rules import StopRules
 from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import Options, Report
-from pushctl.jobs.subscribers.segments import segments_of
+from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.rules import units
 from pushctl.store import Store
@@ -75,7 +75,7 @@ class Sending:
             template,
             config,
             frozenset(self._postbox.keys),
-            segments=segments_of(store, config, names, now) if names else None,
+            segments=find_segments(store, config, names, now) if names else None,
             extras=context.make_loader(store, config, campaign),
         )
         self._ledger = Ledger(store, config, campaign)

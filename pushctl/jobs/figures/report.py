@@ -18,19 +18,20 @@ from pushctl.store.reports import SPLITS
 PERIODS = {"day": 14, "week": 8, "month": 12}  # and how many are shown
 
 
-def funnel(store: Store, name: str | None = None, table: Table = campaigns.STATS) -> list[Row]:
+def load_funnel(
+    store: Store, name: str | None = None, table: Table = campaigns.STATS
+) -> list[Row]:
     """Return the campaigns' rows of *table*, newest first; or the campaign *name*'s."""
     campaign = None if name is None else store.campaigns.get(name).id
     return [table.fill(row) for row in store.reports.load_funnel(table.sources, campaign)]
 
 
-def totals(rows: Sequence[Row]) -> Row:
-    """Return the sum of several campaigns, with rates of its own."""
+def sum_rows(rows: Sequence[Row]) -> Row:
     return {"name": "Total", **campaigns.STATS.total(rows)}
 
 
-def details(store: Store, name: str) -> list[Row]:
-    """Return one campaign's figures split by language, browser, ..., and its reasons."""
+def load_details(store: Store, name: str) -> list[Row]:
+    """Return a campaign's figures by language, browser, ..., button and reason."""
     campaign = store.campaigns.get(name).id
     rows: list[Row] = []
     for by in SPLITS:
@@ -40,12 +41,12 @@ def details(store: Store, name: str) -> list[Row]:
     for row in store.reports.count_actions(campaign):
         rows.append({"by": "button", **row, "value": row["value"] or "the message"})
     for status, reason, count in store.deliveries.count_reasons(campaign):
-        what = status if reason is None else f"{status}: {reason}"
-        rows.append({"by": "reason", "value": what, "planned": count})
+        value = status if reason is None else f"{status}: {reason}"
+        rows.append({"by": "reason", "value": value, "planned": count})
     return [campaigns.DETAILS.fill(row) for row in rows]
 
 
-def growth(
+def load_growth(
     store: Store,
     now: Millis,
     zone: tzinfo,
@@ -55,26 +56,25 @@ def growth(
     site: str | None = None,
 ) -> list[Row]:
     """
-    Return who came and went in each of the *last* periods, the newest first.
+    Count new and lost subscribers in each of the *last* periods, the newest first.
 
-    *every* is day, week (from Monday) or month, in *zone*. ``active`` is at the period's
-    start, ``churn`` what was lost by it, ``shown`` how many of the new ones have shown a
-    message since: whoever has not may be made up. Raises NotFoundError for an unknown site.
+    *every* is day, week (from Monday) or month, in *zone*. ``active`` is the number at the
+    period's start. ``shown`` counts new subscribers that have shown a message since: others
+    may be made up. Raises NotFoundError for an unknown site.
     """
     table = subscribers.GROWTH
-    number = _site(store, site)
+    number = _find_site(store, site)
     today = timing.local(now, zone).date()
-    starts = _starts(today, every, last or PERIODS[every])
+    starts = _list_starts(today, every, last or PERIODS[every])
     since = timing.instant(starts[-1], Time(0), zone)
     counts: dict[date, Counter[str]] = {start: Counter() for start in starts}
     for at, kind, count in store.reports.count_changes(since, number):
-        start = _start(timing.local(at, zone).date(), every)
+        start = _find_start(timing.local(at, zone).date(), every)
         if start in counts:
             counts[start][kind] += count
     active = store.reports.count_active(number)
     rows = []
-    for start in starts:
-        row = counts[start]
+    for start, row in counts.items():
         row["lost"] = sum(row[loss.name] for loss in subscribers.LOSSES)
         row["net"] = row["new"] + row["back"] - row["lost"]
         active -= row["net"]
@@ -84,13 +84,13 @@ def growth(
     return rows
 
 
-def zone_of(config: Config, site: str | None) -> tzinfo:
-    """Return the time zone of *site*, or of the first one."""
-    known = config.sites.get(site) if site else next(iter(config.sites.values()))
+def find_zone(config: Config, site: str | None) -> tzinfo:
+    """Return the time zone of *site*, or of the first site."""
+    known = config.sites.get(site) if site else config.first_site
     return timing.zone(known.timezone if known else None)
 
 
-def _site(store: Store, name: str | None) -> int | None:
+def _find_site(store: Store, name: str | None) -> int | None:
     if name is None:
         return None
     known = store.sites.load_ids()
@@ -99,29 +99,28 @@ def _site(store: Store, name: str | None) -> int | None:
     return known[name]
 
 
-def _start(day: date, every: str) -> date:
+def _find_start(day: date, every: str) -> date:
     if every == "week":
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if every == "month" else day
 
 
-def _starts(today: date, every: str, count: int) -> list[date]:
-    """Return the first days of the last *count* periods, the newest first."""
-    starts = [_start(today, every)]
+def _list_starts(today: date, every: str, count: int) -> list[date]:
+    starts = [_find_start(today, every)]
     while len(starts) < count:
-        starts.append(_start(starts[-1] - timedelta(days=1), every))
+        starts.append(_find_start(starts[-1] - timedelta(days=1), every))
     return starts
 
 
-def prompts(
+def load_prompts(
     store: Store, now: Millis, by: str, *, last: int | None = None, site: str | None = None
 ) -> list[Row]:
     """
     Return the invitation's figures by "variant", "language" or "browser", most seen first.
 
-    *last* counts days of UTC, today among them. Raises NotFoundError for an unknown site.
+    *last* is days of UTC, with today. Raises NotFoundError for an unknown site.
     """
-    _site(store, site)  # one that there is
+    _find_site(store, site)
     since = None if last is None else (now // units.DAY - last + 1) * units.DAY
     table = invitations.PROMPTS[by]
     return [table.fill(row) for row in store.prompts.load_funnel(by, since, site)]

@@ -1,12 +1,12 @@
 """
-Ingest: what the receiver has written becomes rows, each line exactly once.
+Drain the inbox into the database, each line exactly once.
 
 The rows of a batch and the cursors behind them are one transaction. A crash before it
 leaves both to be done again, a crash after it leaves at most a drained segment.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -16,20 +16,20 @@ from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
 from pushctl.jobs.ingest import erasures, traces
 from pushctl.jobs.ingest.requests import apply
-from pushctl.jobs.ingest.verify import Desk
+from pushctl.jobs.ingest.verify import Context
 from pushctl.model import Millis
 from pushctl.rules.units import DAY
 from pushctl.store import Store
 
 BATCH = 2000
 MOST_REASONS = 50
-# A segment that is copied over once more after this is applied once more.
+# A segment that is copied back after this is applied a second time.
 CURSORS_KEPT: Millis = 400 * DAY
 
 
 @dataclass
 class IngestReport:
-    """What came in: how many of each word, what was refused and why."""
+    """Lines by outcome, by reason of refusal, by fault."""
 
     applied: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -40,16 +40,11 @@ class IngestReport:
         return self.applied.total() + self.refused.total() + self.quarantined.total()
 
     def rows(self) -> list[dict[str, str | int]]:
-        """Return result, what and lines for a table, most first."""
-        counters = {
-            "applied": self.applied,
-            "refused": self.refused,
-            "quarantined": self.quarantined,
-        }
+        """Return result, what and lines, most first."""
         return [
-            {"result": result, "what": word, "lines": count}
-            for result, counter in counters.items()
-            for word, count in counter.most_common()
+            {"result": result, "what": what, "lines": count}
+            for result, counter in vars(self).items()
+            for what, count in counter.most_common()
         ]
 
 
@@ -63,96 +58,89 @@ def drain(
     """
     Apply everything that the inbox held at *now*, and remove the finished segments.
 
-    What came within ten seconds after *now* is left for the next time. *progress* is
-    told how many lines are done. Raises BusyError when another run drains.
+    Lines of the ten seconds after *now* wait for the next drain. *progress* gets the number
+    of lines done since its last call. Raises BusyError while another run drains.
     """
     report = IngestReport()
     if not inbox.list_segments(config.inbox):
         return report
     with lock.hold(config.inbox / "drain.lock", "another import"):
         entries = inbox.read(config.inbox, store.inbox_cursors.load(), now)
-        desk: Desk | None = None
+        ctx: Context | None = None
         while batch := list(islice(entries, BATCH)):
-            desk = desk or open_desk(store, config, secret)
-            _apply_batch(desk, config, batch, report)
+            ctx = ctx or open_context(store, config, secret)
+            _apply_batch(ctx, config, batch, report)
             if progress is not None:
                 progress(len(batch))
-        if desk is not None:
+        if ctx is not None:
             store.signatures.prune(now)
-            if desk.forgotten:
-                _clear(desk, config)
+            if ctx.forgotten:
+                _clear(ctx, config)
         segments = inbox.list_segments(config.inbox)
         store.inbox_cursors.prune(now - CURSORS_KEPT, segments)
     if report.lines:
-        log.note(
-            "import",
-            "inbox drained",
-            applied=report.applied,
-            refused=report.refused,
-            quarantined=report.quarantined,
-        )
+        log.note("import", "inbox drained", **vars(report))
     return report
 
 
-def open_desk(store: Store, config: Config, secret: bytes) -> Desk:
-    """Return what judging requests takes; raises ConfigError without a VAPID key."""
+def open_context(store: Store, config: Config, secret: bytes) -> Context:
+    """Raises ConfigError without a VAPID key."""
     from pushctl.push import vapid
 
-    keys = tuple(vapid.load_required(config.keys))
     origins = {name: site.origin for name, site in config.sites.items()}
     alias_key = config.keys / "alias_secret"
-    return Desk(
+    return Context(
         store=store,
         secret=secret,
         alias_secret=alias_key.read_bytes().strip() if alias_key.exists() else None,
         sites=store.sites.sync(origins),
         origins=origins,
         hosts=config.push.allowed_hosts,
-        keys=keys,
+        keys=tuple(vapid.load_required(config.keys)),
     )
 
 
-def _clear(desk: Desk, config: Config) -> None:
-    """Take those who asked to be erased out of the inbox's files and the log, too."""
+def _clear(ctx: Context, config: Config) -> None:
+    """Remove the erased people from the inbox's files and the write-ahead log."""
     person = traces.Person(
-        hashes=frozenset().union(*(one.endpoints for one in desk.forgotten)),
-        deliveries=frozenset().union(*(one.deliveries for one in desk.forgotten)),
-        secret=desk.secret,
+        hashes=frozenset().union(*(one.endpoints for one in ctx.forgotten)),
+        deliveries=frozenset().union(*(one.deliveries for one in ctx.forgotten)),
+        secret=ctx.secret,
     )
     traces.clear_files(config, person)
-    desk.store.checkpoint()
+    ctx.store.checkpoint()
 
 
-def _apply_batch(desk: Desk, config: Config, batch: list[Entry], report: IngestReport) -> None:
+def _apply_batch(
+    ctx: Context, config: Config, batch: list[Entry], report: IngestReport
+) -> None:
     counts = IngestReport()
     aside: list[tuple[str, int, str, bytes]] = []
-    before = len(desk.forgotten)
-    with desk.store.write():
+    before = len(ctx.forgotten)
+    with ctx.store.write():
         for entry in batch:
-            _apply_entry(desk, entry, counts, aside)
-        desk.store.inbox_cursors.save({entry.segment: entry.offset for entry in batch})
+            _apply_entry(ctx, entry, counts, aside)
+        ctx.store.inbox_cursors.save({entry.segment: entry.offset for entry in batch})
         # Before the commit: after a crash the lines come once more, and stand there.
         inbox.quarantine(config.inbox, aside)
-        erasures.note(
+        erasures.record(
             config,
-            desk.secret,
-            ((one.public_id, one.endpoints, one.at) for one in desk.forgotten[before:]),
+            ctx.secret,
+            ((one.public_id, one.endpoints, one.at) for one in ctx.forgotten[before:]),
         )
-    for name in _finished(batch):
-        inbox.remove(config.inbox, name)
+    for entry in batch:
+        if isinstance(entry.item, Finished):
+            inbox.remove(config.inbox, entry.segment)
     report.applied += counts.applied
     report.refused += counts.refused
     for reason, count in counts.quarantined.items():
-        # Some name what a stranger chose; the list must not grow with each of them.
-        told = reason in report.quarantined or len(report.quarantined) < MOST_REASONS
-        report.quarantined[reason if told else "other reasons"] += count
+        # Some reasons hold a stranger's text: their number has to have a limit.
+        room = reason in report.quarantined or len(report.quarantined) < MOST_REASONS
+        report.quarantined[reason if room else "other reasons"] += count
 
 
 def _apply_entry(
-    desk: Desk,
-    entry: Entry,
-    counts: IngestReport,
-    aside: list[tuple[str, int, str, bytes]],
+    ctx: Context, entry: Entry, counts: IngestReport, aside: list[tuple[str, int, str, bytes]]
 ) -> None:
     segment, offset, item = entry
     if isinstance(item, Finished):
@@ -162,17 +150,12 @@ def _apply_entry(
         aside.append((segment, offset, item.reason, item.raw))
         return
     try:
-        with desk.store.savepoint():
-            verdict = apply(desk, item)
-    # The named ones first of all; the others are mistakes of ours, and one line that
-    # brings them about must not keep all the lines behind it from coming in.
+        with ctx.store.savepoint():
+            verdict = apply(ctx, item)
+    # Beside InputError these are bugs of ours: one line must not stop all lines behind it.
     except (InputError, ValueError, TypeError, LookupError, ArithmeticError) as error:
         reason = str(error) if isinstance(error, InputError) else f"bug: {error!r}"
         counts.quarantined[reason] += 1
         aside.append((segment, offset, reason, inbox.encode(item)))
         return
-    (counts.applied if verdict.done else counts.refused)[verdict.word] += 1
-
-
-def _finished(batch: list[Entry]) -> Iterator[str]:
-    return (entry.segment for entry in batch if isinstance(entry.item, Finished))
+    (counts.applied if verdict.done else counts.refused)[verdict.outcome] += 1

@@ -1,11 +1,11 @@
 """
-Who was forgotten, written down beside the database: a backup does not know of it.
+Erasures, recorded in a file beside the database: a backup does not have them.
 
-A line is the tombstone of an endpoint or of a subscription's public id, and its time; it
-tells nobody who (``rules.tokens.tombstone``). The public id is there for those whose
-endpoint has changed since the backup was made.
+A line is the tombstone of an endpoint or of a public id, and its time; it names nobody
+(``rules.tokens.tombstone``). The public id is for endpoints changed since the backup.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -16,34 +16,29 @@ from pushctl.rules import tokens
 from pushctl.store import Store
 
 
-def path(config: Config) -> Path:
+def find_path(config: Config) -> Path:
     return config.database.with_name(f"{config.database.name}.forgotten")
 
 
-def note(
+def record(
     config: Config, secret: bytes, people: Iterable[tuple[str, Collection[bytes], Millis]]
 ) -> None:
-    """Write down, on disk before it returns, public id, endpoints' hashes and time of each."""
+    """Record (public id, hashes of endpoints, time), durably before it returns."""
     text = "".join(
         f"{tokens.tombstone(secret, key)} {at}\n"
         for public_id, endpoints, at in people
         for key in (*endpoints, public_id.encode())
     )
     if text:
-        durable.append_durably(path(config), text.encode(), 0o600)
+        durable.append_durably(find_path(config), text.encode(), 0o600)
 
 
-def again(store: Store, config: Config, now: Millis) -> int:
-    """
-    Forget whom a backup has brought back; return how many browsers that were.
-
-    Who has subscribed anew since stays.
-    """
-    known = _read(path(config))
+def erase_again(store: Store, config: Config, now: Millis) -> int:
+    """Erase people whom a backup brought back, not those subscribed anew; return how many."""
+    known = _read(find_path(config))
     if not known:
         return 0
     secret = config.secret()
-
     ids = []
     for row, endpoint_hash, public_id, since in store.erasure.list_subscriptions():
         at = known.get(tokens.tombstone(secret, endpoint_hash))
@@ -62,10 +57,6 @@ def _read(file: Path) -> Mapping[str, Millis]:
         lines = file.read_text("ascii", "replace").splitlines()
     except FileNotFoundError:
         return {}
-    pairs = (line.split(" ") for line in lines)
-    # A crash may have torn one.
-    return {
-        pair[0]: int(pair[1])
-        for pair in pairs
-        if len(pair) == 2 and len(pair[0]) == 64 and pair[1].isdecimal()
-    }
+    # A crash may have torn a line.
+    found = (re.fullmatch(r"(\S{64}) (\d+)", line) for line in lines)
+    return {each[1]: int(each[2]) for each in found if each}

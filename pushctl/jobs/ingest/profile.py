@@ -1,9 +1,9 @@
-"""What a request tells of who sent it: browser, system, device, place, where they came from."""
+"""What a request shows of its sender: browser, system, device, place, origin of the visit."""
 
 from collections.abc import Iterator, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-from pushctl.jobs.ingest.verify import Desk
+from pushctl.jobs.ingest.verify import Body, Context
 from pushctl.model import InboxRecord, Json
 from pushctl.rules.web import agents, bodies, fields
 
@@ -11,14 +11,11 @@ _CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_conten
 
 
 def asks_for_privacy(record: InboxRecord) -> bool:
-    """Say whether the browser sent Global Privacy Control (Sec-GPC: 1)."""
     return record.hints.get("gpc") == "1"
 
 
-def about(
-    desk: Desk, record: InboxRecord, body: Mapping[str, Json]
-) -> Mapping[str, str | None]:
-    """Return what is known of the browser, by the names of store.subscriptions.ABOUT."""
+def describe_browser(ctx: Context, record: InboxRecord, body: Body) -> Mapping[str, str | None]:
+    """Return the columns of store.subscriptions.ABOUT."""
     browser, system = agents.recognise(record.user_agent, record.hints)
     hints = record.hints
     known = {
@@ -31,12 +28,12 @@ def about(
     if asks_for_privacy(record):
         return known
     city = bodies.perhaps(fields.label, hints.get("city"))
-    source = _source(desk.origins.get(record.site, ""), body)
+    source = _find_source(ctx.origins.get(record.site, ""), body)
     return known | {"city": city, "source": source}
 
 
-def landing(record: InboxRecord, body: Mapping[str, Json]) -> Mapping[str, Json]:
-    """Return the attributes of somebody new: device, landing page, campaign, address."""
+def describe_landing(record: InboxRecord, body: Body) -> Mapping[str, Json]:
+    """Return a new subscription's attributes: device, landing page, campaign, address."""
     found: dict[str, Json] = {}
     device = agents.device(record.user_agent, record.hints)
     if device is not None:
@@ -46,11 +43,11 @@ def landing(record: InboxRecord, body: Mapping[str, Json]) -> Mapping[str, Json]
     address = bodies.perhaps(fields.label, record.hints.get("address"))
     if address is not None:  # written by the receiver only where the settings ask for it
         found["address"] = address
-    found.update(_page(body.get("page")))
+    found.update(_read_page(body.get("page")))
     return found
 
 
-def _page(page: Json) -> Iterator[tuple[str, str]]:
+def _read_page(page: Json) -> Iterator[tuple[str, str]]:
     try:
         parts = urlsplit(page or "")
         pairs = parse_qsl(parts.query, max_num_fields=64)
@@ -65,14 +62,11 @@ def _page(page: Json) -> Iterator[tuple[str, str]]:
             yield name, kept
 
 
-def _source(origin: str, body: Mapping[str, Json]) -> str | None:
-    """Return where the visitor came from: the page's word, utm_source, the referrer's host."""
-    said = bodies.perhaps(fields.label, body.get("source"))
-    if said:
-        return said
-    campaign = dict(_page(body.get("page"))).get("utm_source")
-    if campaign:
-        return campaign
+def _find_source(origin: str, body: Body) -> str | None:
+    """Return the source that the page names, else utm_source, else the referrer's host."""
+    named = bodies.perhaps(fields.label, body.get("source"))
+    if source := named or dict(_read_page(body.get("page"))).get("utm_source"):
+        return source
     try:
         host = urlsplit(body.get("referrer") or "").hostname
     except (ValueError, TypeError, AttributeError):

@@ -1,9 +1,4 @@
-"""
-What is left of a person in files: lines of the inbox and of its quarantine.
-
-The files are searched for the person's endpoints and message tokens, and their lines are
-taken out.
-"""
+"""Find and remove a person's lines in the files of the inbox and of its quarantine."""
 
 import re
 from collections.abc import Collection
@@ -23,7 +18,7 @@ _ADDRESS = re.compile(r"https://[^\s\"'<>]+")
 
 @dataclass(frozen=True)
 class Person:
-    """By what a line of the inbox is known to be about somebody."""
+    """A person, as the lines of the inbox name one."""
 
     hashes: Collection[bytes] = field(repr=False)  # of the endpoints, former ones too
     deliveries: Collection[int]
@@ -52,25 +47,27 @@ class Person:
         inner = body.get("subscription")
         named = [body.get("endpoint"), body.get("previous")]
         named.append(inner.get("endpoint") if isinstance(inner, dict) else None)
-        if any(
-            isinstance(one, str) and tokens.endpoint_hash(one) in self.hashes for one in named
-        ):
+        texts = (one for one in named if isinstance(one, str))
+        if any(tokens.endpoint_hash(one) in self.hashes for one in texts):
             return True
         token = body.get("message")
-        delivery = (
-            tokens.read_message_token(self.secret, token) if isinstance(token, str) else None
+        return (
+            isinstance(token, str)
+            and tokens.read_message_token(self.secret, token) in self.deliveries
         )
-        return delivery in self.deliveries
 
 
-def clear_files(config: Config, person: Person) -> None:
-    """Blank somebody's lines in inbox and quarantine; the caller holds the drain's lock."""
-    clear_inbox(config, person, dry_run=False)
-    clear_quarantine(config, person, dry_run=False)
+def clear_files(config: Config, person: Person, *, dry_run: bool = False) -> tuple[int, int]:
+    """
+    Remove the person's lines; return how many in the inbox and in the quarantine.
+
+    The caller holds the drain's lock. With *dry_run* they are only counted.
+    """
+    return _clear_inbox(config, person, dry_run), _clear_quarantine(config, person, dry_run)
 
 
-def clear_inbox(config: Config, person: Person, dry_run: bool) -> int:
-    """Blank the person's lines, drained ones of living segments too; return how many."""
+def _clear_inbox(config: Config, person: Person, dry_run: bool) -> int:
+    """Blank lines, drained ones of living segments too."""
     count = 0
     starts: dict[str, int] = {}
     for segment, offset, item in inbox.read(config.inbox, {}):
@@ -82,17 +79,12 @@ def clear_inbox(config: Config, person: Person, dry_run: bool) -> int:
     return count
 
 
-def clear_quarantine(config: Config, person: Person, dry_run: bool) -> int:
-    """Take the person's lines out of the quarantine; return how many there are."""
+def _clear_quarantine(config: Config, person: Person, dry_run: bool) -> int:
     count = 0
     for path in sorted((config.inbox / inbox.QUARANTINE).glob("*.jsonl")):
-        kept: list[bytes] = []
         lines = path.read_bytes().splitlines(keepends=True)
-        for line in lines:
-            if _is_about(line, person):
-                count += 1
-            else:
-                kept.append(line)
+        kept = [line for line in lines if not _is_about(line, person)]
+        count += len(lines) - len(kept)
         if len(kept) < len(lines) and not dry_run:
             durable.replace(path, kept, 0o600)
     if not dry_run:

@@ -1,5 +1,5 @@
 """
-Where requests are judged: what it takes, who is believed to ask.
+Authentication of requests.
 
 A browser proves only that it holds the subscription's ``auth``, and each proof is good
 for one change: a request that somebody caught and sends again changes nothing.
@@ -15,16 +15,15 @@ from pushctl.rules.web import bodies
 from pushctl.store import Store
 from pushctl.store.subscriptions import KnownSubscription
 
+Body = Mapping[str, Json]
 
-class Verdict(NamedTuple):
-    """What became of a request: done, or refused, and the word it is counted under."""
 
-    done: bool
-    word: str
+class Refusal(Exception):
+    """A request that is not believed. Its text is the reason that it is counted under."""
 
 
 class Erased(NamedTuple):
-    """Somebody who asked to be forgotten: what names them elsewhere."""
+    """A subscription that its browser had erased: what names it in files."""
 
     endpoints: frozenset[bytes]  # hashes, former ones too
     public_id: str
@@ -33,8 +32,8 @@ class Erased(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Desk:
-    """What judging requests takes; one for a whole drain."""
+class Context:
+    """What handling a request takes, the same for a whole drain."""
 
     store: Store
     secret: bytes = field(repr=False)
@@ -43,34 +42,35 @@ class Desk:
     origins: Mapping[str, str]  # name -> "https://shop.example"
     hosts: Sequence[str]  # allowed push hosts
     keys: Collection[str]  # ids of our VAPID keys, newest first
-    # those whom this drain has erased: the inbox knows them yet
+    # erased by this drain, and not yet in the files of the inbox
     forgotten: list[Erased] = field(default_factory=list, repr=False)
 
 
-def find(
-    desk: Desk, record: InboxRecord, body: Mapping[str, Json], *, again: bool = False
-) -> KnownSubscription | Verdict:
+def authenticate(
+    ctx: Context, record: InboxRecord, body: Body, *, repeatable: bool = False
+) -> KnownSubscription:
     """
-    Return the subscription that a signed request is about, or why it is refused.
+    Return the subscription that signed the request; raises Refusal.
 
-    With *again* the same request may come twice: what it brings has names of its own.
+    A *repeatable* request may come twice: what it brings has ids of its own.
     """
     endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
-    known = desk.store.subscriptions.find_by_endpoint(endpoint_hash)
+    known = ctx.store.subscriptions.find_by_endpoint(endpoint_hash)
     if known is None:
-        return Verdict(False, "unknown subscription")
+        raise Refusal("unknown subscription")
     if known.site != record.site:
-        return Verdict(False, "subscription of another site")
-    if not signed(record, known.auth):
-        return Verdict(False, "signature missing or wrong")
+        raise Refusal("subscription of another site")
+    if not is_signed(record, known.auth):
+        raise Refusal("signature missing or wrong")
     assert record.signature is not None
-    if not again and not desk.store.signatures.take(endpoint_hash, record.signature, record.at):
-        return Verdict(False, "sent once more")
+    if not repeatable and not ctx.store.signatures.take(
+        endpoint_hash, record.signature, record.at
+    ):
+        raise Refusal("sent once more")
     return known
 
 
-def signed(record: InboxRecord, auth: bytes) -> bool:
-    """Say whether *record* carries a signature by *auth*, made when it came."""
+def is_signed(record: InboxRecord, auth: bytes) -> bool:
     return tokens.is_signed(
         auth, record.path, record.body.encode(), record.signature, record.at
     )

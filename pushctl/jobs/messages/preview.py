@@ -1,14 +1,10 @@
-"""
-What a template's messages look like: listed with their sizes, or one rendered.
+"""List templates with their sizes, and render one message before it is sent."""
 
-Without a subscriber, what isn't known stands as ‹its name›.
-"""
-
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pushctl import templates
-from pushctl.config import Config, Site
+from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, Problem, TemplateError
 from pushctl.jobs.subscribers import audience
 from pushctl.model import Json, Message, Millis, Subscription
@@ -20,21 +16,17 @@ from pushctl.templates.text import build_sample
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One template: what it has, and how large its largest message is."""
-
+class Summary:
     name: str
     languages: tuple[str, ...]
     variants: tuple[str, ...]
     segments: tuple[str, ...]
-    bytes: int | None  # None: it can't be used
+    bytes: int | None  # of the largest message; None: it can't be used
     problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """One rendered message, and where it came from."""
-
     template: str
     file: str
     language: str
@@ -53,39 +45,32 @@ class Preview:
         )
 
 
-def listed(config: Config) -> list[Listed]:
-    """Return all templates of the project; one with problems is listed with them."""
+def list_templates(config: Config) -> list[Summary]:
     defaults = [site.language for site in config.sites.values()]
-    return [_listed(config, name, defaults) for name in templates.list_names(config.templates)]
+    return [
+        _summarise(config, name, defaults) for name in templates.list_names(config.templates)
+    ]
 
 
-def _listed(config: Config, name: str, defaults: list[str]) -> Listed:
+def _summarise(config: Config, name: str, defaults: list[str]) -> Summary:
     problems = tuple(templates.find_problems(config.templates, name, defaults))
     try:
         template = load(config, name)
     except TemplateError:
-        return Listed(name, (), (), (), None, problems)
-    sizes = [_size(text) for text in template.texts]
-    known = [size for size in sizes if size is not None]
-    return Listed(
-        name,
-        template.languages,
-        template.variants,
-        template.segments,
-        max(known, default=None),
-        problems,
-    )
+        return Summary(name, (), (), (), None, problems)
+    largest = max(filter(None, map(_measure, template.texts)), default=None)
+    languages, variants = template.languages, template.variants
+    return Summary(name, languages, variants, template.segments, largest, problems)
 
 
-def _size(text: Text) -> int | None:
+def _measure(text: Text) -> int | None:
     try:
         return payload.frame(text.render(build_sample(text))).size
     except (TemplateError, InputError):
-        return None  # it reads lists or numbers, which no sample can stand for
+        return None  # it reads lists or numbers, which a sample has not
 
 
 def load(config: Config, name: str) -> Template:
-    """Return the template *name* as it stands in the project's folder now."""
     return Template.from_sources(name, templates.read(config.templates, name))
 
 
@@ -100,15 +85,15 @@ def preview(
     variant: str | None = None,
 ) -> Preview:
     """
-    Return the message that *subscriber* would get, or one with names in place of values.
+    Render the message for *subscriber*; without one, a value is shown as ‹its name›.
 
-    *language* wins over the subscriber's own; *store* is needed for a subscriber only.
+    *language* overrides the subscriber's own; *store* is needed for a subscriber only.
     """
     template = load(config, name)
     if subscriber is None or store is None:
-        return rendered(config, template, None, language=language, variant=variant)
+        return render(config, template, None, language=language, variant=variant)
     receiver = store.subscriptions.get(subscriber, now)
-    return rendered(
+    return render(
         config,
         template,
         receiver,
@@ -118,40 +103,37 @@ def preview(
             segment
             for segment in template.segments
             if segment in config.segments
-            and store.audience.filter_ids(audience.saved(config, segment), [receiver.id], now)
+            and store.audience.filter_ids(
+                audience.load_segment(config, segment), [receiver.id], now
+            )
         ],
     )
 
 
-def rendered(
+def render(
     config: Config,
     template: Template,
     receiver: Subscription | None,
     *,
     language: str | None,
     variant: str | None = None,
-    segments: list[str] | None = None,
+    segments: Sequence[str] = (),
     extra: Mapping[str, Json] | None = None,
     fill: Collection[str] = (),
 ) -> Preview:
     """
-    Return one message of *template*.
+    Render one message of *template*.
 
-    *extra* is what the campaign brings beside the receiver; without it what it would
-    bring stands as its name, with it what it lacks of the roots in *fill*.
+    *extra* has the campaign's values beside the receiver. Without it they are shown as
+    ‹names›; with it only those of the roots in *fill* that it lacks.
     """
     if variant is not None and variant not in template.variants:
         there = ", ".join(template.variants)
         raise NotFoundError(f"template {template.name!r} has no variant {variant!r}: {there}.")
-    site = _site(config, receiver)
-    text = template.choose(language, segments or (), site.language, variant)
-    shared = values.site(
-        site.name,
-        site.origin,
-        site.brand.name,
-        icon=site.brand.icon,
-        badge=site.brand.badge,
-    )
+    site = config.sites.get(receiver.site if receiver else "", config.first_site)
+    text = template.choose(language, segments, site.language, variant)
+    brand = site.brand
+    shared = values.site(site.name, site.origin, brand.name, icon=brand.icon, badge=brand.badge)
     stand_in = build_sample(text, "‹{}›".format)
     if receiver is None:
         context = {**stand_in, "site": shared}
@@ -159,7 +141,7 @@ def rendered(
         if extra is None:
             extra = {key: stand_in[key] for key in stand_in if key not in _PERSON}
         elif fill:
-            extra = _filled({key: stand_in[key] for key in stand_in if key in fill}, extra)
+            extra = _fill({key: stand_in[key] for key in stand_in if key in fill}, extra)
         context = values.context(receiver, shared, text.variables, extra)
     message = text.render(context)
     frame = payload.frame(message)
@@ -168,8 +150,8 @@ def rendered(
     )
 
 
-def _filled(named: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, Json]:
-    """Return *known*, and what of *named* it lacks; an empty basket lacks everything."""
+def _fill(named: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, Json]:
+    """Return *known* completed from *named*; an empty cart lacks everything."""
     found = {**named, **known}
     for key, stand_in in named.items():
         there = known.get(key)
@@ -183,9 +165,3 @@ def _filled(named: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, J
 
 
 _PERSON = frozenset({"subscriber", "attributes", "site"})
-
-
-def _site(config: Config, receiver: Subscription | None) -> Site:
-    if receiver is not None and receiver.site in config.sites:
-        return config.sites[receiver.site]
-    return next(iter(config.sites.values()))

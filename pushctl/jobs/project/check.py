@@ -1,7 +1,7 @@
 """
-Find everything that is wrong with a project at once, each with its place and remedy.
+Find all problems of a project at once, each with its place and remedy.
 
-Every part is looked at although another one is broken, and nothing is changed.
+Every area is checked although another one is broken. Nothing is changed.
 """
 
 import shutil
@@ -27,17 +27,14 @@ __all__ = ["Finding", "Level", "run"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found in one *area*; *remedy* is empty for what is fine."""
-
     area: str
     level: Level
     place: str
     text: str
-    remedy: str = ""
+    remedy: str = ""  # empty: it is fine
 
 
 def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
-    """Return what there is to say about the project of *file*, area by area."""
     found = [_problem("variables", each) for each in configs.unknown_variables(environment)]
     try:
         config, problems = configs.read(file, environment)
@@ -45,7 +42,7 @@ def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
         return [*found, *_failure("settings", file.name, error)]
     found += [_problem("settings", each) for each in problems]
     if config is None:
-        note = "the rest is not looked at before the settings can be read"
+        note = "the rest is checked when the settings can be read"
         return [*found, Finding("settings", Level.NOTE, file.name, note)]
     if not problems:
         found.append(_fine("settings", file, counted(len(config.sites), "site")))
@@ -57,7 +54,7 @@ def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
         except OSError as error:
             place = str(error.filename or config.folder)
             text = f"can't be read: {error.strerror}"
-            remedy = "Check its permissions and whose it is."
+            remedy = "Check its owner and its permissions."
             found.append(Finding(area, Level.PROBLEM, place, text, remedy))
     return found
 
@@ -73,7 +70,7 @@ def _problem(area: str, problem: Problem) -> Finding:
 def _failure(area: str, place: str, error: PushctlError) -> list[Finding]:
     if isinstance(error, ConfigError) and error.problems:
         return [_problem(area, each) for each in error.problems]
-    # Our messages are one or two sentences: what is wrong, what to do.
+    # Our messages are one or two sentences: the fault, the remedy.
     text, _, remedy = str(error).partition(". ")
     return [Finding(area, Level.PROBLEM, place, text, remedy)]
 
@@ -81,15 +78,16 @@ def _failure(area: str, place: str, error: PushctlError) -> list[Finding]:
 def _contact(config: Config) -> Iterator[Finding]:
     from pushctl.push import vapid
 
-    dislikes = vapid.check_contact(config.contact)
-    for each in dislikes:
+    place = f"{config.file.name}: contact"
+    faults = vapid.check_contact(config.contact)
+    for each in faults:
         remedy = 'Write contact = "mailto:you@shop.example", read by somebody.'
-        yield Finding("contact", Level.PROBLEM, f"{config.file.name}: contact", each, remedy)
+        yield Finding("contact", Level.PROBLEM, place, each, remedy)
     if config.contact.endswith(".example"):
-        text = "is the example's, and nobody reads it"
+        text = "is the example address"
         remedy = "Write an address of yours: push services complain there."
-        yield Finding("contact", Level.NOTE, f"{config.file.name}: contact", text, remedy)
-    elif not dislikes:
+        yield Finding("contact", Level.NOTE, place, text, remedy)
+    elif not faults:
         yield _fine("contact", config.file, config.contact)
 
 
@@ -99,8 +97,8 @@ def _receiver(config: Config) -> Iterator[Finding]:
         yield _fine("receiver", config.file, url or f"http://{config.receiver.listen}")
         return
     place = f"{config.file.name}: receiver.url"
-    text = "is empty, so browsers talk to where they got pushctl.js"
-    remedy = "Write the https address at which they reach `pushctl receive`."
+    text = "is empty: browsers send requests to the address of pushctl.js"
+    remedy = "Write the https address of `pushctl receive`."
     yield Finding("receiver", Level.NOTE, place, text, remedy)
 
 
@@ -109,9 +107,8 @@ def _keys(config: Config) -> Iterator[Finding]:
 
     yield from _private("keys", config.keys)
     for file in sorted(config.keys.glob("*")):
-        if file.suffix == ".pub":  # for everybody
-            continue
-        yield from _private("keys", file)
+        if file.suffix != ".pub":
+            yield from _private("keys", file)
     config.secret()
     keys = vapid.load(config.keys)
     if not keys:
@@ -120,22 +117,17 @@ def _keys(config: Config) -> Iterator[Finding]:
         return
     newest = next(iter(keys.values()))
     yield _fine("keys", config.keys, f"{newest.id} for new subscribers, {len(keys)} in all")
-    yield from _scripts(config)
-
-
-def _scripts(config: Config) -> Iterator[Finding]:
     for script in scripts.stale_scripts(config):
-        text = "was filled in with another key, receiver URL or brand than there is now"
+        text = "has another key, receiver URL or brand than pushctl.toml"
         remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
         yield Finding("scripts", Level.PROBLEM, str(script), text, remedy)
 
 
 def _private(area: str, path: Path) -> Iterator[Finding]:
-    """Secrets that others on this machine may read are a problem."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if mode & 0o077:
         right = "700" if path.is_dir() else "600"
-        text = f"may be read by others on this machine (mode {mode:o})"
+        text = f"can be read by others on this machine (mode {mode:o})"
         yield Finding(area, Level.PROBLEM, str(path), text, f"Run: chmod {right} {path}")
 
 
@@ -167,7 +159,6 @@ def _segments(config: Config) -> Iterator[Finding]:
 
 
 def _triggers(config: Config) -> Iterator[Finding]:
-    """What one trigger alone can't show; its own faults are among the settings'."""
     found = list(lint.check_triggers(config))
     for level, problem in found:
         yield Finding("triggers", level, problem.place, problem.fault, problem.remedy)
@@ -195,13 +186,13 @@ def _database(config: Config) -> Iterator[Finding]:
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         if not damage:
             subscribers = sum(store.soundness.count_keys().values())
-            whole = f"whole, {counted(subscribers, 'active subscriber')}"
-            yield _fine("database", config.database, whole)
+            text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
+            yield _fine("database", config.database, text)
     version = soundness.SQLITE_VERSION
     if version < soundness.WAL_RESET_FIXED:
         number = ".".join(map(str, version))
         text = f"SQLite {number} can lose a commit when two programs write at once"
-        remedy = "Nothing to do for pushctl, which locks; let nothing else write to it."
+        remedy = "pushctl locks the database. Let no other program write to it."
         yield Finding("database", Level.NOTE, config.database.name, text, remedy)
 
 
@@ -210,7 +201,7 @@ def _inbox(config: Config) -> Iterator[Finding]:
     waiting = list(config.inbox.glob("*.seg"))
     aside = list((config.inbox / "quarantine").glob("*"))
     if aside:
-        text = f"{counted(len(aside), 'file')} of lines that could not be read"
+        text = f"{counted(len(aside), 'file')} with lines that could not be read"
         if inbox.count_free_bytes(config.inbox) < MAX_INBOX_LINE_BYTES:
             text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."

@@ -1,7 +1,7 @@
 """
-Make a project: pushctl.toml, keys, database, templates/, sw/ and the folders.
+Create a project: pushctl.toml, keys, database, templates/, sw/ and the folders.
 
-What is there already stays as it is, so a second run completes what a first one began.
+Existing files stay unchanged, so a second run completes a first one.
 """
 
 import os
@@ -22,71 +22,60 @@ from pushctl.jobs.project import scripts
 from pushctl.rules import tokens
 from pushctl.rules.config import checks
 
-# Where the one site of pushctl.toml.example begins, and what follows it.
+# The site of pushctl.toml.example begins with the one, the part after it with the other.
 _SITE = "[sites.shop"
 _AFTER_SITES = "# The small web service"
 
-# As browsers say receiver.listen's default on the machine itself.
+# receiver.listen's default, for browsers on this machine.
 _LOCAL_RECEIVER = "http://localhost:8750"
 
-# What must not get into a repository: keys, people, and what is on the wire.
+# Keys and personal data must not get into a repository.
 _IGNORED = ("keys/", "pushctl.db*", "inbox/", "journal/")
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What `pushctl init` has to know."""
-
     sites: Mapping[str, str]  # name -> origin
     contact: str
     languages: Sequence[str] = ("en",)  # the default first
     receiver_url: str = ""
     timezone: str = "UTC"
 
-    def faults(self) -> list[str]:
-        """Return everything that is wrong with the answers, one sentence each."""
+    def list_faults(self) -> list[str]:
+        """Return a sentence for each fault of the answers."""
         asked = [
-            *(
-                (f"the origin of {name}", checks.origin, each)
-                for name, each in self.sites.items()
-            ),
-            *(("the site", checks.named, (name, "")) for name in self.sites),
-            ("the contact", checks.contact, self.contact),
-            *(("the language", checks.language, each) for each in self.languages),
-            ("the receiver's URL", checks.receiver_url, self.receiver_url),
-            ("the time zone", checks.timezone, self.timezone),
+            *((f"the origin of {it}", checks.origin(url)) for it, url in self.sites.items()),
+            *(("the site", checks.named((name, ""))) for name in self.sites),
+            ("the contact", checks.contact(self.contact)),
+            *(("the language", checks.language(each)) for each in self.languages),
+            ("the receiver's URL", checks.receiver_url(self.receiver_url)),
+            ("the time zone", checks.timezone(self.timezone)),
         ]
-        found: list[str] = []
-        for what, check, value in asked:
-            if verdict := check(value):  # type: ignore[operator]
-                found.append(f"{what} {verdict[0]}. {verdict[1]}")
-        return found
+        return [f"{name} {fault[0]}. {fault[1]}" for name, fault in asked if fault]
 
 
 @dataclass(frozen=True)
 class Made:
-    """One thing of the new project."""
-
     path: Path
-    kept: bool  # it was there before, and nothing was changed
+    kept: bool  # it existed already and is unchanged
     note: str
 
 
-def site_name(origin: str, taken: Collection[str] = ()) -> str:
+def name_site(origin: str, taken: Collection[str] = ()) -> str:
     """
     Return a short name for the site at *origin*: "shop" for https://www.shop.example.
 
-    An address says nothing of what stands there: "localhost" on this machine, else
-    "site". A name that is *taken* gets a number.
+    For an IP address it is "localhost" on this machine, else "site". A name that is
+    *taken* gets a number.
     """
-    label = _host_name(origin)
+    label = _find_host_name(origin)
     if checks.named((label, "")) is not None:
         label = "site"
     numbered = (f"{label}-{number}" for number in count(2))
     return next(name for name in chain([label], numbered) if name not in taken)
 
 
-def _host_name(origin: str) -> str:
+def _find_host_name(origin: str) -> str:
     try:
         host = urlsplit(origin).hostname or ""
     except ValueError:  # brackets that hold no address
@@ -98,25 +87,19 @@ def _host_name(origin: str) -> str:
     return "localhost" if address.is_loopback else ""
 
 
-def mailto(contact: str) -> str:
-    """Return a bare mail address as the URL that push services want; anything else as it is."""
+def complete_contact(contact: str) -> str:
+    """Return a bare mail address as a mailto: URL, all else unchanged."""
     return f"mailto:{contact}" if "@" in contact and ":" not in contact else contact
 
 
-def local_receiver(sites: Mapping[str, str]) -> str:
-    """
-    Return the receiver's URL where all pages are on this machine: its own default address.
-
-    "" for pages on the web: only their owner knows.
-    """
-    local = all(_host_name(origin) == "localhost" for origin in sites.values())
+def find_local_receiver(sites: Mapping[str, str]) -> str:
+    """Return the receiver's default URL where all pages are on this machine, else ""."""
+    local = all(_find_host_name(origin) == "localhost" for origin in sites.values())
     return _LOCAL_RECEIVER if local else ""
 
 
-def machine_timezone(
-    environment: Mapping[str, str], link: Path = Path("/etc/localtime")
-) -> str:
-    """Return the time zone that this machine is set to; "UTC" when it doesn't say."""
+def read_timezone(environment: Mapping[str, str], link: Path = Path("/etc/localtime")) -> str:
+    """Return this machine's time zone, or "UTC"."""
     target = str(link.readlink()) if link.is_symlink() else ""
     for name in (environment.get("TZ", ""), target.partition("zoneinfo/")[2]):
         if name and checks.timezone(name) is None:
@@ -126,33 +109,33 @@ def machine_timezone(
 
 def create(folder: Path, answers: Answers | None, environment: Mapping[str, str]) -> list[Made]:
     """
-    Make what is missing of the project in *folder* and return all of it.
+    Create missing parts of the project in *folder*; return all parts.
 
-    *answers* are needed while there is no pushctl.toml. Raises UsageError naming
-    every bad answer, ConfigError when a pushctl.toml that was there is faulty.
+    *answers* are needed while there is no pushctl.toml. Raises UsageError for bad answers,
+    ConfigError for a faulty pushctl.toml.
     """
     file = folder.absolute() / configs.FILE
     there = file.exists()
     if not there:
-        if answers is None or (faults := answers.faults()):
+        if answers is None or (faults := answers.list_faults()):
             raise UsageError("\n".join(faults if answers else ["there is no pushctl.toml"]))
         folder.mkdir(parents=True, exist_ok=True)
-        durable.write_new(file, toml(answers).encode(), 0o644)
+        durable.write_new(file, render_toml(answers).encode(), 0o644)
     config = configs.load(file, environment)
-    languages = answers.languages if answers else [_first_language(config)]
+    languages = answers.languages if answers else [config.first_site.language]
     return [
-        Made(file, there, "what pushctl knows about the project"),
-        *_secrets(config),
-        *_folders(config),
-        _database(config),
-        _templates(config, languages),
-        _scripts(config),
-        _gitignore(config),
+        Made(file, there, "the project's settings"),
+        *_make_secrets(config),
+        *_make_folders(config),
+        _make_database(config),
+        _make_templates(config, languages),
+        _make_scripts(config),
+        _make_gitignore(config),
     ]
 
 
-def toml(answers: Answers) -> str:
-    """Return pushctl.toml.example with *answers* in it and its comments kept."""
+def render_toml(answers: Answers) -> str:
+    """Return pushctl.toml.example with *answers* and its comments."""
     import tomlkit
 
     text = shipped.find("pushctl.toml.example").read_text("utf-8")
@@ -170,11 +153,7 @@ def toml(answers: Answers) -> str:
     return tomlkit.dumps(document)
 
 
-def _first_language(config: Config) -> str:
-    return next(iter(config.sites.values())).language
-
-
-def _secrets(config: Config) -> Iterator[Made]:
+def _make_secrets(config: Config) -> Iterator[Made]:
     from pushctl.push import vapid
 
     there = any(config.keys.glob("vapid-*.pem"))
@@ -183,30 +162,30 @@ def _secrets(config: Config) -> Iterator[Made]:
     for key in vapid.load(config.keys).values():
         vapid.write_public(key, config.keys)
     yield Made(config.keys, there, "your VAPID key: keep a copy in a safe place")
-    secret = config.keys / "secret"
-    there = secret.exists()
-    if not there:
-        durable.write_new(secret, os.urandom(configs.SECRET_BYTES), 0o600)
-    yield Made(secret, there, "signs the messages' names")
-    shop = config.keys / "alias_secret"
-    there = shop.exists()
-    if not there:
-        # Text, not bytes: it is pasted into the shop's own settings.
-        durable.write_new(shop, f"{tokens.encode(os.urandom(32))}\n".encode(), 0o600)
-    yield Made(shop, there, "your shop signs its customers' ids with it")
+    # Text, not bytes: it is pasted into the shop's own settings.
+    alias_secret = f"{tokens.encode(os.urandom(32))}\n".encode()
+    for name, content, note in (
+        ("secret", os.urandom(configs.SECRET_BYTES), "the key that signs message ids"),
+        ("alias_secret", alias_secret, "the key for your shop to sign customers' ids"),
+    ):
+        file = config.keys / name
+        there = file.exists()
+        if not there:
+            durable.write_new(file, content, 0o600)
+        yield Made(file, there, note)
 
 
-def _folders(config: Config) -> Iterator[Made]:
+def _make_folders(config: Config) -> Iterator[Made]:
     for path, note in (
-        (config.inbox, "what the receiver takes, until it is imported"),
-        (config.journal, "what is on the wire"),
+        (config.inbox, "requests of browsers, until they are imported"),
+        (config.journal, "records of messages that are being sent"),
     ):
         there = path.is_dir()
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield Made(path, there, note)
 
 
-def _database(config: Config) -> Made:
+def _make_database(config: Config) -> Made:
     from pushctl.store import Store
 
     there = config.database.exists()
@@ -215,35 +194,30 @@ def _database(config: Config) -> Made:
     return Made(config.database, there, "the database")
 
 
-def _templates(config: Config, languages: Sequence[str]) -> Made:
+def _make_templates(config: Config, languages: Sequence[str]) -> Made:
     there = config.templates.exists()
     if not there:
         source = shipped.find("templates")
         for file in sorted(source.rglob("*")):
             relative = file.relative_to(source)
-            if file.is_file() and _wanted(relative, languages):
+            if file.is_file() and _find_language(relative) in (None, *languages):
                 target = config.templates / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
         _fill_in(config.templates, languages[0])
-    written = {_language_of(file) for file in config.templates.rglob("*.toml")}
+    written = {_find_language(file) for file in config.templates.rglob("*.toml")}
     lacking = ", ".join(each for each in languages if each not in written)
-    note = f"; none in {lacking} yet: write them" if lacking else ""
-    return Made(config.templates, there, f"the messages, yours to rewrite{note}")
+    note = f"; none in {lacking} yet, so write them" if lacking else ""
+    return Made(config.templates, there, f"the message templates, for you to edit{note}")
 
 
-def _language_of(file: Path) -> str | None:
-    """Return the language that a template's file is written in; None: it has none."""
+def _find_language(file: Path) -> str | None:
     name = file.name.split(".")[0]
     return name if file.suffix == ".toml" and checks.language(name) is None else None
 
 
-def _wanted(file: Path, languages: Sequence[str]) -> bool:
-    return _language_of(file) in (None, *languages)
-
-
 def _fill_in(templates: Path, language: str) -> None:
-    """Give every template without a text in *language* the English one to translate."""
+    """Copy the English text, to be translated, to templates without one in *language*."""
     source = shipped.find("templates")
     for message in sorted(templates.glob("*/message.toml")):
         target = message.with_name(f"{language}.toml")
@@ -253,7 +227,7 @@ def _fill_in(templates: Path, language: str) -> None:
             target.write_text(note + english.read_text("utf-8"), "utf-8")
 
 
-def _scripts(config: Config) -> Made:
+def _make_scripts(config: Config) -> Made:
     folder = config.folder / "sw"
     there = folder.exists()
     if not there:
@@ -261,11 +235,11 @@ def _scripts(config: Config) -> Made:
     return Made(folder, there, "for your web site: page script and service worker")
 
 
-def _gitignore(config: Config) -> Made:
+def _make_gitignore(config: Config) -> Made:
     file = config.folder / ".gitignore"
     text = file.read_text("utf-8") if file.exists() else ""
     missing = [line for line in _IGNORED if line not in text.splitlines()]
     if missing:
-        lines = ["# Secrets and people: never in a repository.", *missing, ""]
+        lines = ["# Secrets and personal data: never in a repository.", *missing, ""]
         durable.append_durably(file, "\n".join(lines).encode(), 0o666)
     return Made(file, not missing, "keeps secrets out of a repository")

@@ -1,4 +1,4 @@
-"""The project's VAPID keys: list them, make one more."""
+"""List the project's VAPID keys and create a new one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,11 +9,11 @@ from pushctl.model import Json
 from pushctl.push import vapid
 
 
-def listed(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[str, Json]]:
+def list_keys(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[str, Json]]:
     """
     Return id, use, subscribers, public and file of every key, the newest first.
 
-    *in_use* has the active subscribers by key; None where there is no database.
+    *in_use* counts active subscribers by key; None where there is no database.
     """
     keys = vapid.load(config.keys).values() if config.keys.exists() else ()
     return [
@@ -29,6 +29,6 @@ def listed(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[str
 
 
 def renew(config: Config) -> tuple[vapid.Key, list[Path]]:
-    """Make a key for new subscriptions, write it into sw/; return it and those files."""
+    """Create a key for new subscriptions; return it and the files of sw/ that have it."""
     key = vapid.write(config.keys)
     return key, scripts.fill_scripts(config)

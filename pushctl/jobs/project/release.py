@@ -1,4 +1,4 @@
-"""Release: let a restored or moved database send again, on a person's word."""
+"""Let a restored or moved database send again."""
 
 from dataclasses import replace
 
@@ -16,10 +16,10 @@ def release(
     store: Store, config: Config, now: Millis, *, moved: bool = False
 ) -> dict[str, int]:
     """
-    Let this database send again; return how many messages and enrolments were put aside.
+    Let this database send again; return counts of what was set aside, by kind.
 
-    *moved*: it is the newest there is, nothing went out that it doesn't know of. Else
-    everything that it would still send may have gone out already, and stays back.
+    A *moved* database is the newest: it knows of every message. After a restore its
+    waiting messages may have gone out, so they are held back.
     """
     counts: dict[str, int] = {}
     if not moved:
@@ -27,8 +27,8 @@ def release(
             counts["enrolments"] = _end_enrolments(store, now)
             counts["messages"] = restoring.hold_back(store, now)
             recurring.skip_due(store, config, now)
-        # Erased after the backup was made: it has brought them back.
-        counts["forgotten people"] = erasures.again(store, config, now)
+        # The backup has brought back people who were erased after it was made.
+        counts["forgotten people"] = erasures.erase_again(store, config, now)
     restore_guard.accept(store, config)
     return counts
 
@@ -44,15 +44,8 @@ def _end_enrolments(store: Store, now: Millis) -> int:
             store.tags.remove([enrolment.subscription], standing.tag)
     store.enrolments.add_decisions(
         Decision(
-            enrolment.trigger,
-            enrolment.subscription,
-            enrolment.id,
-            "cancel",
-            None,
-            now,
-            None,
-            restoring.REASON,
+            it.trigger, it.subscription, it.id, "cancel", None, now, None, restoring.REASON
         )
-        for enrolment in enrolments
+        for it in enrolments
     )
     return len(enrolments)

@@ -1,4 +1,4 @@
-"""The project's copy of sw/: written with key, receiver's URL and brand, compared with them."""
+"""Write and check sw/, the project's copy of the scripts for pages."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -11,13 +11,13 @@ from pushctl.rules.web import scripts, tag_rules
 
 def fill_scripts(config: Config, *, anew: bool = False) -> list[Path]:
     """
-    Write sw/ with the newest key, the receiver's URL and the site's brand filled in.
+    Write sw/ with the newest key, the receiver's URL and the site's brand; return its files.
 
-    Files that are there keep their text but for that one line, unless they are to be
-    written *anew*. With several sites each has a folder of its own, sw/NAME/.
+    Existing files keep their other lines, unless they are written *anew*. With several
+    sites each has a folder sw/NAME/.
     """
     written = []
-    for target, filled in _filled(config, anew=anew):
+    for target, filled in _fill(config, anew=anew):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(filled, "utf-8")
         written.append(target)
@@ -25,19 +25,15 @@ def fill_scripts(config: Config, *, anew: bool = False) -> list[Path]:
 
 
 def stale_scripts(config: Config, *, anew: bool = False) -> list[Path]:
-    """
-    Return the files of sw/ that hold another key, URL or brand than the config.
-
-    With *anew* also those whose text is not this release's.
-    """
+    """Return files of sw/ with another key, URL or brand, with *anew* also other text."""
     return [
         target
-        for target, filled in _filled(config, anew=anew)
+        for target, filled in _fill(config, anew=anew)
         if target.exists() and target.read_text("utf-8") != filled
     ]
 
 
-def _filled(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
+def _fill(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
     from pushctl.push import vapid
 
     key = next(iter(vapid.load_required(config.keys, "Run `pushctl keys new`.").values()))

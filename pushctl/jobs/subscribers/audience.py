@@ -1,6 +1,4 @@
-"""
-Audiences of a project: what a command line asks for, with the saved segments put in.
-"""
+"""Audiences of a project: from command lines, and saved as segments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,17 +13,15 @@ from pushctl.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A saved audience and how many active subscribers it means now."""
-
     name: str
-    expression: str  # as pushctl.toml has it
-    meaning: str  # in plain words, segments inside put in
-    subscribers: int | None  # None: it can't be read
+    expression: str  # of pushctl.toml
+    meaning: str  # in plain words, with the segments in it
+    subscribers: int | None  # active; None: it can't be read
     share: float | None  # of all active subscribers
     problem: str | None = None
 
 
-def asked(
+def build(
     config: Config,
     *,
     tags: Sequence[str] = (),
@@ -33,37 +29,36 @@ def asked(
     where: Sequence[str] = (),
 ) -> tuple[str, Expression]:
     """
-    Return the audience of --tag, --segment and --where: as typed, and ready to be asked.
+    Return the audience of --tag, --segment and --where: as text, and as a full expression.
 
-    All of them must hold; none given is everyone. Raises InputError for what can't be
-    read, NotFoundError for a segment that isn't in pushctl.toml.
+    All of them must hold; none is everyone. Raises InputError for a bad expression,
+    NotFoundError for a segment that isn't in pushctl.toml.
     """
     typed = parse.join(tags=tags, segments=segments, where=where)
     return parse.text(typed), parse.expand(typed, config.segments)
 
 
-def saved(config: Config, name: str) -> Expression:
-    """Return the saved segment *name*, ready to be asked."""
+def load_segment(config: Config, name: str) -> Expression:
     return parse.expand(parse.join(segments=[name]), config.segments)
 
 
-def listed(config: Config, store: Store, now: Millis) -> list[Segment]:
-    """Return all saved segments with live counts; one that can't be read says why."""
+def list_segments(config: Config, store: Store, now: Millis) -> list[Segment]:
+    """Return all saved segments with live counts, or with their problem."""
     everybody = store.audience.count(parse.parse("everyone"), now)
-    return [_counted(config, store, name, everybody, now) for name in config.segments]
+    return [_count(config, store, name, everybody, now) for name in config.segments]
 
 
-def shown(config: Config, store: Store, name: str, now: Millis) -> Segment:
-    """Return one saved segment; raises NotFoundError, or InputError when it can't be read."""
-    saved(config, name)
+def get_segment(config: Config, store: Store, name: str, now: Millis) -> Segment:
+    """Return one saved segment; raises NotFoundError, InputError."""
+    load_segment(config, name)
     everybody = store.audience.count(parse.parse("everyone"), now)
-    return _counted(config, store, name, everybody, now)
+    return _count(config, store, name, everybody, now)
 
 
-def _counted(config: Config, store: Store, name: str, everybody: int, now: Millis) -> Segment:
+def _count(config: Config, store: Store, name: str, everybody: int, now: Millis) -> Segment:
     text = config.segments[name]
     try:
-        expression = saved(config, name)
+        expression = load_segment(config, name)
         count = store.audience.count(expression, now)
     except PushctlError as error:
         return Segment(name, text, "", None, None, str(error))
@@ -71,10 +66,10 @@ def _counted(config: Config, store: Store, name: str, everybody: int, now: Milli
     return Segment(name, text, parse.explain(expression), count, share)
 
 
-def meant(
+def find_rows(
     store: Store, refs: Sequence[str], audience: Expression | None, now: Millis
 ) -> Sequence[int]:
-    """Return the rows of those whom *refs* name, or of an *audience* in any state."""
+    """Return the row ids of *refs*, or of an *audience* in any state."""
     if audience is not None:
         return store.audience.list_ids(audience, now, any_state=True)
     return [one.id for ref in refs for one in store.subscriptions.find(ref)]

@@ -1,4 +1,4 @@
-"""Subscribers out of the database: as files, and one of them for a person to read."""
+"""Export subscribers to files, and describe one of them."""
 
 import csv
 import errno
@@ -30,21 +30,21 @@ def export(
     store: Store, audience: Expression, now: Millis, *, as_csv: bool, keys: bool = True
 ) -> Iterator[str]:
     """
-    Yield *audience* (in any state) as lines, without their ends, for ``import_file``.
+    Yield lines, without line ends, of *audience* in any state, for ``import_file``.
 
-    JSON lines lose nothing; in CSV a cell that a spreadsheet would take for a formula
-    has an apostrophe in front. Without *keys* nobody can be reached with it.
+    JSON lines are lossless. In CSV a cell that a spreadsheet would take for a formula has
+    an apostrophe in front. Without *keys* nobody can send with them.
     """
     people = store.audience.list_subscriptions(audience, now, any_state=True)
     names = [name for name in _EXPORTED if keys or name not in _SECRET]
     if as_csv:
-        yield from _csv_lines(people, names)
+        yield from _render_csv(people, names)
     else:
         for person in people:
-            yield wording.json_text(_json_row(person, names))
+            yield wording.json_text(_build_json(person, names))
 
 
-def _fields(person: Subscription) -> dict[str, Json]:
+def _read_fields(person: Subscription) -> dict[str, Json]:
     values: dict[str, Json] = {name: getattr(person, name) for name in _EXPORTED}
     values["p256dh"] = tokens.encode(person.p256dh)
     values["auth"] = tokens.encode(person.auth)
@@ -53,16 +53,16 @@ def _fields(person: Subscription) -> dict[str, Json]:
     return values
 
 
-def _json_row(person: Subscription, names: Sequence[str]) -> dict[str, Json]:
-    values = _fields(person)
+def _build_json(person: Subscription, names: Sequence[str]) -> dict[str, Json]:
+    values = _read_fields(person)
     row = {name: values[name] for name in names if name not in ("p256dh", "auth")}
     if "auth" in names:
-        # The shape of PushSubscription.toJSON(): what every other tool reads.
+        # As PushSubscription.toJSON(), which other tools read.
         row["keys"] = {"p256dh": values["p256dh"], "auth": values["auth"]}
     return row
 
 
-def _csv_lines(people: Iterator[Subscription], names: Sequence[str]) -> Iterator[str]:
+def _render_csv(people: Iterator[Subscription], names: Sequence[str]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n")
 
@@ -75,21 +75,21 @@ def _csv_lines(people: Iterator[Subscription], names: Sequence[str]) -> Iterator
 
     yield line(names)
     for person in people:
-        values = _fields(person)
-        values["tags"] = _joined(person.tags)
+        values = _read_fields(person)
+        values["tags"] = _join(person.tags)
         values["attributes"] = orjson.dumps(person.attributes).decode()
         values["alias_trusted"] = str(person.alias_trusted).lower()
         yield line([wording.csv_cell(values[name]) for name in names])
 
 
-def _joined(tags: Sequence[str]) -> str:
+def _join(tags: Sequence[str]) -> str:
     text = "|".join(tags)
     plain = not any(mark in tag for tag in tags for mark in "|;,[{")
     return text if plain else orjson.dumps(tags).decode()
 
 
 def write(path: Path, lines: Iterable[str]) -> int:
-    """Write an export to *path*, for its owner only, whole or not at all; return its lines."""
+    """Write *path* atomically, readable by its owner only; return the number of lines."""
     if path.is_dir():
         raise InputError(f"{path} is a folder. Name a file in it.")
     count = 0
@@ -109,15 +109,15 @@ def write(path: Path, lines: Iterable[str]) -> int:
     return count
 
 
-def described(
+def describe(
     store: Store, person: Subscription, clock: Callable[[Millis], str] = wording.iso
 ) -> Mapping[str, Json]:
     """
-    Return all that is known of one subscriber but the keys, the endpoint shortened.
+    Return a subscriber's data without keys, with the endpoint shortened.
 
-    *clock* writes the times of what happened.
+    *clock* formats the times of changes, events and reactions.
     """
-    values = _fields(person)
+    values = _read_fields(person)
     about = {name: values[name] for name in _EXPORTED if name not in _SECRET}
     about["push_service"] = endpoints.short(person.endpoint)
     about["subscribed_at"], about["last_seen_at"] = person.subscribed_at, person.last_seen_at
@@ -126,9 +126,8 @@ def described(
         f"{clock(one['at'])} {one['kind']}" + (f" ({one['reason']})" if one["reason"] else "")
         for one in store.subscriptions.list_changes(person.id)
     ]
-    about["events"] = [
-        f"{clock(event.at)} {event.name}" for event in store.events.list_newest(person.id, 20)
-    ]
+    events = store.events.list_newest(person.id, 20)
+    about["events"] = [f"{clock(event.at)} {event.name}" for event in events]
     about["reactions"] = [
         f"{clock(at)} {kind} {campaign}"
         for campaign, kind, _, at in store.interactions.list_newest(person.id, 20)

@@ -1,8 +1,4 @@
-"""
-Files of subscribers: JSON lines and CSV, plain or gzipped, read line by line.
-
-A CSV's columns are known by their names, ours or those of the export they come from.
-"""
+"""Read files of subscribers line by line: JSON lines and CSV, plain or gzipped."""
 
 import csv
 import gzip
@@ -48,32 +44,24 @@ _NAMES = {
     "invalid_identifier": "invalid",
 }
 _KNOWN = frozenset((*REQUIRED, *OPTIONAL, "invalid"))
-# Spreadsheets take such a cell for a formula, so exports put an apostrophe before it.
+# Exports put an apostrophe before a cell that spreadsheets take for a formula.
 _GUARDED = re.compile(r"'[=+\-@\t\r\n＝＋－＠]")
 
 
 class Line(NamedTuple):
-    """One record of a file: its fields by our names, or what is wrong with it."""
-
-    number: int  # counted from 1, of its first line
+    number: int  # of a record's first line, from 1
     raw: str
-    fields: Mapping[str, Json] | InputError
+    fields: Mapping[str, Json] | InputError  # by our names, or the record's fault
 
 
 @dataclass(frozen=True)
 class Source:
-    """An open file of subscribers."""
-
     lines: Iterator[Line]
-    ignored: tuple[str, ...]  # columns that mean nothing to us
+    ignored: tuple[str, ...]  # unknown columns
 
 
 def open_source(path: Path) -> Source:
-    """
-    Return what *path* ("-" is standard input) holds.
-
-    Raises InputError when it can't be read or has no column for endpoint and keys.
-    """
+    """Open *path* ("-": standard input); raises InputError."""
     stream = _open(path)
     head = _next_line(stream).removeprefix(b"\xef\xbb\xbf")
     while head and not head.strip():
@@ -115,8 +103,8 @@ def _open(path: Path) -> "io.BufferedReader[Any]":
     return stream
 
 
-def count(path: Path) -> int | None:
-    """Return about how many records *path* holds, None where only reading would tell."""
+def count_records(path: Path) -> int | None:
+    """Estimate the number of records; None for standard input and archives."""
     if str(path) == "-" or not path.is_file():
         return None
     with _open(path) as stream:
@@ -162,9 +150,6 @@ def _object(line: bytes) -> Mapping[str, Json] | InputError:
     return found
 
 
-# --- CSV ---------------------------------------------------------------------------------
-
-
 def _csv(path: Path, stream: "io.BufferedReader[Any]", head: bytes) -> Source:
     delimiter = max(",;\t", key=lambda one: head.count(one.encode()))
     kept: list[str] = []
@@ -196,11 +181,10 @@ def _column(name: str) -> str:
 
 
 def _keep(lines: Iterator[bytes], kept: list[str]) -> Iterator[str]:
-    """Yield *lines* to the csv module; those of the record at hand stay in *kept*."""
+    """Yield decoded *lines* for the csv module, and collect the record's own in *kept*."""
     for line in lines:
-        text = line.decode("utf-8", "surrogateescape")
-        kept.append(text)
-        yield text
+        kept.append(line.decode("utf-8", "surrogateescape"))
+        yield kept[-1]
 
 
 def _records(
@@ -210,10 +194,8 @@ def _records(
     while True:
         number += len(kept)
         kept.clear()
-        fields: Mapping[str, Json] | InputError
         try:
-            cells = next(reader)
-            fields = _fields(cells, columns)
+            fields = _read_fields(next(reader), columns)
         except StopIteration:
             return
         except csv.Error as error:
@@ -225,7 +207,9 @@ def _records(
             yield Line(number, raw, fields)
 
 
-def _fields(cells: Sequence[str], columns: Sequence[str]) -> Mapping[str, Json] | InputError:
+def _read_fields(
+    cells: Sequence[str], columns: Sequence[str]
+) -> Mapping[str, Json] | InputError:
     if len(cells) != len(columns):
         return InputError(f"{len(cells)} cells where the header has {len(columns)}")
     fields: dict[str, Json] = {}

@@ -1,9 +1,8 @@
 """
-Forgetting: somebody leaves the database, the inbox and the quarantine, for good.
+Erase a person for good from database, inbox and quarantine.
 
-What remains is a tombstone that tells nobody who, so that what was written before the
-erasure can't bring the person back. Copies made by others (backups, exports, rejected
-lines of imports) are theirs to delete: docs/subscribers.md lists them.
+A tombstone remains that names nobody: it keeps earlier lines from bringing the person
+back. docs/subscribers.md lists the copies that pushctl can't delete.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from pushctl.store.erasure import Traces
 
 @dataclass(frozen=True)
 class Forgotten(Traces):
-    """What was, or would be, erased."""
+    """Counts of what was, or would be, erased."""
 
     inbox_lines: int
     quarantined_lines: int
@@ -29,11 +28,10 @@ def forget(
     store: Store, config: Config, secret: bytes, ref: str, now: Millis, *, dry_run: bool
 ) -> Forgotten:
     """
-    Erase whom *ref* names: a public id, ``alias:NAME`` for all of a person's browsers.
+    Erase the person of *ref*: a public id, or ``alias:NAME`` for all browsers with it.
 
-    Drains the inbox first, so that what is waiting there is erased too. With *dry_run*
-    nothing is erased, and the inbox stays as it is. Raises NotFoundError, or BusyError
-    while another run drains the inbox.
+    Drains the inbox first. With *dry_run* nothing is drained or erased. Raises
+    NotFoundError, or BusyError while another run drains the inbox.
     """
     if not dry_run:
         drain.drain(store, config, secret, now)
@@ -49,8 +47,7 @@ def forget(
     with lock.hold(config.inbox / "drain.lock", "an erasure"):
         if not dry_run:
             _erase(store, config, people, secret, now)
-        lines = traces.clear_inbox(config, person, dry_run)
-        aside = traces.clear_quarantine(config, person, dry_run)
+        lines, aside = traces.clear_files(config, person, dry_run=dry_run)
     return Forgotten(**asdict(rows), inbox_lines=lines, quarantined_lines=aside)
 
 
@@ -58,7 +55,7 @@ def _erase(
     store: Store, config: Config, people: Sequence[Subscription], secret: bytes, now: Millis
 ) -> None:
     known = {one.public_id: store.erasure.list_endpoints([one.id]) for one in people}
-    erasures.note(config, secret, ((who, hashes, now) for who, hashes in known.items()))
+    erasures.record(config, secret, ((who, hashes, now) for who, hashes in known.items()))
     with store.write():
         for endpoint_hash in set().union(*known.values()):
             store.tombstones.add(secret, endpoint_hash, now)

@@ -1,4 +1,4 @@
-"""Subscribers of a file come into the database: JSON lines or CSV."""
+"""Import a file of subscribers into the database."""
 
 import gc
 import io
@@ -16,7 +16,7 @@ from pushctl.config import Config
 from pushctl.errors import InputError, UsageError
 from pushctl.jobs.subscribers import files
 from pushctl.jobs.subscribers.files import Line
-from pushctl.jobs.subscribers.rows import Rules, read
+from pushctl.jobs.subscribers.rows import Rules, read_row
 from pushctl.model import Millis
 from pushctl.rules import tokens
 from pushctl.store import Store
@@ -27,14 +27,12 @@ BATCH = 10_000
 
 @dataclass
 class ImportReport:
-    """What a file brought: lines read, people added, updated, refused and why."""
-
     lines: int = 0
     added: int = 0
     updated: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)  # by reason
     rejects: Path | None = None  # the file of refused lines
-    ignored: tuple[str, ...] = ()  # columns that mean nothing to us
+    ignored: tuple[str, ...] = ()  # unknown columns
 
     @property
     def refused(self) -> int:
@@ -55,17 +53,16 @@ def import_file(
     """
     Add or update the subscribers in *path* ("-": standard input), JSON lines or CSV.
 
-    *site* and *key* are for records that name none (default: the only site, the newest
-    VAPID key). *secret* finds out who was forgotten. Refused lines are written to
-    ``<path>.rejects.jsonl``. Importing a file again, after a crash too, changes nothing
-    that the first time did.
+    *site* and *key* are for records without one (default: the only site, the newest VAPID
+    key). *secret* recognises erased people. Refused lines go to ``<path>.rejects.jsonl``.
+    A repeated import, after a crash too, changes nothing.
     """
-    rules = _rules(store, config, site, key, now)
+    rules = _load_rules(store, config, site, key, now)
     source = files.open_source(path)
     report = ImportReport(ignored=source.ignored)
     rejects = _Rejects(path)
     forgotten = store.tombstones.list_names()
-    # Nothing here makes cycles; looking for them would take a third of the time.
+    # There are no cycles here; the search for them would take a third of the time.
     collects = gc.isenabled()
     gc.disable()
     try:
@@ -89,7 +86,7 @@ def import_file(
     return report
 
 
-def _rules(
+def _load_rules(
     store: Store, config: Config, site: str | None, key: str | None, now: Millis
 ) -> Rules:
     from pushctl.push import vapid
@@ -124,7 +121,7 @@ def _import_batch(
     lines: list[Line] = []
     refused: list[tuple[Line, str]] = []
     for line in batch:
-        row = _row(line, rules, erased)
+        row = _check(line, rules, erased)
         if isinstance(row, Row):
             rows.append(row)
             lines.append(line)
@@ -140,12 +137,12 @@ def _import_batch(
         rejects.add(line, reason)
 
 
-def _row(line: Line, rules: Rules, erased: tuple[bytes, frozenset[str]]) -> Row | str:
-    """Return the row of a line, or why it is refused."""
+def _check(line: Line, rules: Rules, erased: tuple[bytes, frozenset[str]]) -> Row | str:
+    """Return the row of a line, or the reason of its refusal."""
     if isinstance(line.fields, InputError):
         return str(line.fields)
     try:
-        row = read(line.fields, rules)
+        row = read_row(line.fields, rules)
     except InputError as error:
         return str(error)
     secret, names = erased
@@ -155,13 +152,13 @@ def _row(line: Line, rules: Rules, erased: tuple[bytes, frozenset[str]]) -> Row 
 
 
 class _Rejects:
-    """The file of refused lines, made with the first of them."""
+    """The file of refused lines, created with the first of them."""
 
     def __init__(self, path: Path) -> None:
         name = "stdin" if str(path) == "-" else path.name
         self._path = path.with_name(f"{name}.rejects.jsonl")
         self._file: io.BufferedWriter | None = None
-        # Of an earlier run: it would tell of lines that are right by now.
+        # An earlier run's file has lines that may be correct now.
         self._path.unlink(missing_ok=True)
 
     def add(self, line: Line, reason: str) -> None:
@@ -177,6 +174,3 @@ class _Rejects:
             return None
         self._file.close()
         return self._path
-
-
-# --- out ---------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """
-A person's own data: all that the database holds of them, for their eyes.
+Export one person's data, for that person.
 
-Times are ISO 8601 in UTC. Without *keys* the push service stands there with the mark
-that tells two endpoints of it apart, and nobody can be written to with the file.
+Times are ISO 8601 in UTC. Without *keys* an endpoint is only its push service and a mark,
+and nobody can send with the file.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,14 +20,10 @@ _SECRET = ("endpoint", "p256dh", "auth")
 _HELD = ("attributes", "properties", "context")  # JSON inside a column
 
 
-def people(
+def find_people(
     store: Store, alias: str | None, ids: Sequence[str], now: Millis
 ) -> list[Subscription]:
-    """
-    Return the subscriptions of a person, called by *alias* or by *ids*.
-
-    Raises NotFoundError for who isn't there, UsageError when nobody is named.
-    """
+    """Return the subscriptions of *alias* and *ids*; raises NotFoundError, UsageError."""
     refs = [*([f"alias:{alias}"] if alias else []), *ids]
     if not refs:
         raise UsageError("name the person: --alias NAME, or --id ID")
@@ -35,45 +31,45 @@ def people(
     return list(found.values())
 
 
-def unsigned(person: Sequence[Subscription], alias: str | None) -> int:
-    """Return how many of them only say by themselves that they are *alias*."""
-    named = [one for one in person if one.alias == alias]
-    return sum(one.alias is not None and not one.alias_trusted for one in named)
+def count_unsigned(person: Sequence[Subscription], alias: str | None) -> int:
+    """Count subscriptions that claim *alias* without the shop's signature."""
+    if alias is None:
+        return 0
+    return sum(one.alias == alias and not one.alias_trusted for one in person)
 
 
-def written(store: Store, person: Sequence[Subscription], now: Millis, *, keys: bool) -> str:
-    """Return everything about *person* as one JSON object, a browser after the other."""
-    told = {
+def render(store: Store, person: Sequence[Subscription], now: Millis, *, keys: bool) -> str:
+    """Return all data of *person* as one JSON object."""
+    data = {
         "exported_at": wording.iso(now),
-        "browsers": [_browser(Dossiers(store), one, keys=keys) for one in person],
+        "browsers": [_describe(Dossiers(store), one, keys=keys) for one in person],
     }
-    return wording.json_text(told, indent=2)
+    return wording.json_text(data, indent=2)
 
 
-def _browser(kept: Dossiers, one: Subscription, *, keys: bool) -> Mapping[str, Json]:
-    record = dict(_readable(kept.load_record(one.id)))
+def _describe(kept: Dossiers, one: Subscription, *, keys: bool) -> Mapping[str, Json]:
+    record = dict(_make_readable(kept.load_record(one.id)))
     secrets = {name: record.pop(name) for name in _SECRET}
     record["alias_signed"] = bool(record["alias_signed"])
     record["push_service"] = endpoints.short(one.endpoint)
     if keys:
         pair = {name: tokens.encode(secrets[name]) for name in ("p256dh", "auth")}
         record |= {"endpoint": secrets["endpoint"], "keys": pair}
-    sections = kept.load_sections(one.id)
-    for name, rows in sections.items():
-        record[name] = [_readable(row, keys=keys) for row in rows]
+    for name, rows in kept.load_sections(one.id).items():
+        record[name] = [_make_readable(row, keys=keys) for row in rows]
     return record
 
 
-def _readable(row: Mapping[str, Json], *, keys: bool = True) -> Mapping[str, Json]:
-    """Return a row with its times as text and its JSON opened; without empty columns."""
-    told = {}
+def _make_readable(row: Mapping[str, Json], *, keys: bool = True) -> Mapping[str, Json]:
+    """Return a row with times as text and JSON parsed, without empty columns."""
+    readable = {}
     for name, value in row.items():
-        # A message's location is where its push service takes it back: a secret, too.
+        # Whoever has a message's location can recall it: it is a secret, too.
         if value is None or (name == "location" and not keys):
             continue
         if name in _HELD:
             value = orjson.loads(value)
         elif name in ("at", "until") or name.endswith(("_at", "_since")):
             value = wording.iso(value)
-        told[name] = value
-    return told
+        readable[name] = value
+    return readable

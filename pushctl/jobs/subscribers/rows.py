@@ -1,4 +1,4 @@
-"""One record of a file of subscribers -> a row, every field checked."""
+"""Check one record of a file of subscribers and return its row."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,18 +20,16 @@ _FALSE = frozenset({"0", "false", "f", "no", ""})
 
 @dataclass(frozen=True)
 class Rules:
-    """What a file's records are held against."""
-
     hosts: Sequence[str]  # allowed push hosts
     sites: Mapping[str, int]  # name -> row
-    site: str | None  # where records go that name none
+    site: str | None  # of records without one
     keys: Collection[str]  # ids of our VAPID keys
-    key: str  # what records were made with that name none
+    key: str  # of records without one
     now: Millis
 
 
-def read(given: Mapping[str, Json], rules: Rules) -> Row:
-    """Return the row of a record; InputError names the field that is wrong."""
+def read_row(given: Mapping[str, Json], rules: Rules) -> Row:
+    """Return the row of a record; raises InputError that names the faulty field."""
     endpoint = _needed(given, "endpoint")
     endpoints.origin(endpoint, rules.hosts)
     about = _about(given)
@@ -59,7 +57,7 @@ def read(given: Mapping[str, Json], rules: Rules) -> Row:
     )
 
 
-# Only what a record has is looked at: most have few of them, and there are many records.
+# Only present fields are checked: most records have few of them, and there are many records.
 _ABOUT: Mapping[str, Callable[[str], str]] = {
     "alias": fields.label,
     "language": fields.language,
@@ -190,17 +188,16 @@ def _split(cell: str) -> Json:
 
 
 def _moment(given: Mapping[str, Json], name: str, now: Millis) -> Millis | None:
-    """Return a time given as ISO 8601 or as seconds or milliseconds since 1970."""
+    """Return a time of ISO 8601, or of seconds or milliseconds since 1970."""
     value = given.get(name)
     if value is None or value == "":
         return None
     text = str(value).strip()
     try:
         number = float(text)
+        number = number if abs(number) > 1e11 else number * 1000
     except ValueError:
         number = _iso(name, text)
-    else:
-        number = number if abs(number) > 1e11 else number * 1000
     if not 0 <= number <= now + units.DAY:
         raise InputError(f"{name} is not between 1970 and now")
     return min(int(number), now)
@@ -211,6 +208,4 @@ def _iso(name: str, text: str) -> float:
         moment = datetime.fromisoformat(text.removesuffix(" UTC"))
     except ValueError as error:
         raise InputError(f"{name} is no time such as 2026-04-28T08:00:00Z") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return moment.timestamp() * 1000
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000

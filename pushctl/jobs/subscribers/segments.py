@@ -1,4 +1,4 @@
-"""Which of a template's segments a receiver is in, asked for a batch at a time."""
+"""Find which of a template's segments receivers are in, a batch at a time."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -9,12 +9,12 @@ from pushctl.store import Store
 Segments = Callable[[Sequence[int]], Mapping[int, tuple[str, ...]]]  # by subscription
 
 
-def segments_of(store: Store, config: Config, names: Sequence[str], now: Millis) -> Segments:
+def find_segments(store: Store, config: Config, names: Sequence[str], now: Millis) -> Segments:
     """
-    Return a function that returns each receiver's segments among *names*.
+    Return a function from subscriptions to their segments among *names*.
 
-    They come in the order in which pushctl.toml has them: the first text that there is
-    wins. Raises NotFoundError for a segment that isn't in pushctl.toml.
+    Segments are in pushctl.toml's order: the first one with a text wins. Raises
+    NotFoundError for a segment that isn't in pushctl.toml.
     """
     from pushctl.rules.audience import expression, parse
 

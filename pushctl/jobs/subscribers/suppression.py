@@ -1,8 +1,8 @@
 """
-What people asked for on the preference page, as far as sending respects it.
+Suppress messages to people who asked for a pause or for fewer messages.
 
-A pause and "fewer" are reserved tags (jobs/ingest/preferences sets them). Broadcasts leave such
-people out, triggers skip their steps; transactional triggers write to everybody.
+Both are reserved tags, set by jobs/ingest/preferences. Broadcasts leave these people out,
+triggers skip their steps; transactional triggers ignore the tags.
 """
 
 from collections.abc import Collection
@@ -13,8 +13,8 @@ from pushctl.rules.web.reserved_tags import FEWER, FEWER_WITHIN, PAUSED
 from pushctl.store import Store
 
 
-def left_out(store: Store, expression: Expression, now: Millis) -> Collection[int]:
-    """Return those of an audience who want nothing now."""
+def find_suppressed(store: Store, expression: Expression, now: Millis) -> Collection[int]:
+    """Return the subscriptions of an audience that get no broadcast now."""
     paused = store.audience.list_ids(And((expression, Tag(PAUSED))), now)
     fewer = store.audience.list_ids(And((expression, Tag(FEWER))), now)
     sent = store.histories.list_messages(fewer, now - FEWER_WITHIN) if fewer else ()

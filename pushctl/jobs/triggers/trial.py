@@ -8,7 +8,7 @@ from pushctl.errors import PushctlError
 from pushctl.jobs.messages import preview
 from pushctl.jobs.messages.preview import Preview
 from pushctl.jobs.subscribers import carts
-from pushctl.jobs.subscribers.segments import segments_of
+from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import timing
 from pushctl.rules.triggers.rehearsal import Happening
@@ -73,15 +73,17 @@ def _render(
     step = trigger.steps[one.step - 1]
     template = preview.load(config, one.template)
     names = template.segments
-    segments = segments_of(store, config, names, now)([who.id])[who.id] if names else ()
+    segments = find_segments(store, config, names, now)([who.id])[who.id] if names else ()
     name = campaign_name(trigger.name, one.step, one.template, step.templates)
     extra: dict[str, Json] = {"campaign": {"name": name}}
     extra |= {key: value for key, value in one.context.items() if value is not None}
-    if "cart" not in extra and who.id in (held := carts.of(store, config, {who.id: who.site})):
+    if "cart" not in extra and who.id in (
+        held := carts.load(store, config, {who.id: who.site})
+    ):
         extra["cart"] = held[who.id]
     if step.promo:
         extra["promo"] = step.promo
-    return preview.rendered(
+    return preview.render(
         config,
         template,
         who,

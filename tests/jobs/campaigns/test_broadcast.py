@@ -8,7 +8,7 @@ import pytest
 
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
 from pushctl.jobs.campaigns import broadcast
-from pushctl.jobs.campaigns.broadcast import Plan, Wish, plan
+from pushctl.jobs.campaigns.broadcast import Draft, Plan, plan
 from pushctl.model import SubscriptionState
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.sending import Field
@@ -23,7 +23,7 @@ def field(tmp_path: Path) -> Field:
 
 def planned(field: Field, **wish: object) -> Plan:
     wish = {"everyone": True, "template": "sale"} | wish
-    return plan(field.store, field.config, Wish(**wish), NOON)  # type: ignore[arg-type]
+    return plan(field.store, field.config, Draft(**wish), NOON)  # type: ignore[arg-type]
 
 
 def test_a_plan_tells_whom_what_and_how_long_and_writes_nothing(field: Field) -> None:
@@ -86,13 +86,13 @@ def test_a_limit_takes_the_first(field: Field) -> None:
     ("text", "rate"), [("50", 50.0), ("50/s", 50.0), ("600/m", 10.0), ("9000/h", 2.5)]
 )
 def test_rates_are_read(text: str, rate: float) -> None:
-    assert broadcast.rate(text) == rate
+    assert broadcast.parse_rate(text) == rate
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "fast", "5/fortnight", "nan", "inf"])
 def test_other_rates_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="no rate"):
-        broadcast.rate(text)
+        broadcast.parse_rate(text)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +141,9 @@ def test_spreading_gives_each_row_its_time_and_its_life(field: Field) -> None:
 def test_who_was_refused_yesterday_gets_another_chance(field: Field) -> None:
     (row,) = field.people(1, first=50)
     field.store.health.mark_failed([(row, "403 forbidden")], NOON)
-    broadcast.refresh(field.store, NOON + HOUR)
+    broadcast.retry_refused(field.store, NOON + HOUR)
     assert planned(field).count == 3
-    broadcast.refresh(field.store, NOON + DAY)
+    broadcast.retry_refused(field.store, NOON + DAY)
     assert planned(field).count == 4
 
 

@@ -103,7 +103,9 @@ def test_states_come_with_their_reasons_and_add_up(field: Field) -> None:
         ),
         NOON,
     )
-    states = [(it.status, it.reason, it.count) for it in manage.states(field.store, made.id)]
+    states = [
+        (it.status, it.reason, it.count) for it in manage.count_states(field.store, made.id)
+    ]
     assert states == [
         ("planned", "waits its turn", 1),
         ("accepted", "", 1),

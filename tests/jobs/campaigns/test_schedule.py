@@ -187,7 +187,7 @@ def test_what_says_nothing_that_comes_again(said: str) -> None:
 
 def series(field: Field, now: int = NOON, **wish: object) -> str:
     wish = {"everyone": True, "template": "sale", "every": "day 09:00"} | wish
-    made = recurring.begin(field.store, field.config, broadcast.Wish(**wish), now)  # type: ignore[arg-type]
+    made = recurring.add_series(field.store, field.config, broadcast.Draft(**wish), now)  # type: ignore[arg-type]
     return made.name
 
 

@@ -306,7 +306,7 @@ def test_who_left_after_the_freeze_is_skipped_with_the_reason(sender: Field) -> 
         connection.execute("DELETE FROM subscriptions WHERE id = ?", (rows[1],))
     report = deliver.run(sender.store, sender.config, campaign, soon())
     assert sender.counts(report.campaign) == {"accepted": 1, "skipped": 2}
-    reasons = {row.reason for row in manage.states(sender.store, campaign.id)}
+    reasons = {row.reason for row in manage.count_states(sender.store, campaign.id)}
     assert {"meanwhile unsubscribed", "forgotten"} <= reasons
 
 
@@ -337,7 +337,7 @@ def test_one_receiver_without_a_value_does_not_stop_the_others(sender: Field) ->
     assert sender.counts(report.campaign) == {"accepted": 2, "rejected": 1}
     (rejected,) = [
         row
-        for row in manage.states(sender.store, report.campaign.id)
+        for row in manage.count_states(sender.store, report.campaign.id)
         if row.status == "rejected"
     ]
     assert "name" in rejected.reason
@@ -453,7 +453,9 @@ def test_messages_that_wait_at_mozillas_can_be_taken_back(sender: Field) -> None
     report = sender.send(soon())
     tally = manage.recall(sender.store, sender.config, report.campaign.name, soon())
     assert tally == {"recalled": 3}, "no other push_service takes anything back"
-    reasons = {it.reason: it.count for it in manage.states(sender.store, report.campaign.id)}
+    reasons = {
+        it.reason: it.count for it in manage.count_states(sender.store, report.campaign.id)
+    }
     assert reasons == {"recalled": 3, "": 2}
     again = manage.recall(sender.store, sender.config, report.campaign.name, soon())
     assert again == {}
@@ -467,7 +469,7 @@ def test_what_a_browser_has_fetched_is_not_taken_back(tmp_path: Path) -> None:
         report = sender.send(soon())
         tally = manage.recall(sender.store, sender.config, report.campaign.name, soon())
         assert tally == {"too late": 3}
-        assert {it.reason for it in manage.states(sender.store, 1)} == {""}
+        assert {it.reason for it in manage.count_states(sender.store, 1)} == {""}
         sender.store.close()
 
 
@@ -544,7 +546,7 @@ def test_doubts_are_settled_by_a_persons_word(sender: Field, push_service: PushS
     campaign, _ = crashed(sender, 4)
     os.remove(sender.config.journal / f"{campaign.id}.boot")
     list(deliver.run_due(sender.store, sender.config, soon()))
-    assert len(list(manage.in_doubt(sender.store, campaign.name))) == 4
+    assert len(list(manage.list_in_doubt(sender.store, campaign.name))) == 4
     before = len(push_service.receipts())
     assert manage.send_again(sender.store, campaign.name, soon() + 30 * DAY) == 0
     assert sender.counts(campaign)["in_doubt"] == 4, "nobody would get them; they may have"

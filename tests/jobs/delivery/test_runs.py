@@ -207,7 +207,7 @@ def test_the_times_of_a_campaign_begin_when_it_is_agreed_to(sender: Field) -> No
     sender.people(20)
     here = Context(sender.config.folder)
     here.__dict__.update(config=sender.config, store=sender.store, now=soon() - HOUR)
-    wish = broadcast.Wish(everyone=True, template="sale", over="2h", ttl="30m")
+    wish = broadcast.Draft(everyone=True, template="sale", over="2h", ttl="30m")
     plan = broadcast.plan(sender.store, sender.config, wish, here.now)
     before = soon()
     send._send(here, plan, Format.JSON)

@@ -55,7 +55,7 @@ def printed(
 def test_a_declared_figure_is_in_table_csv_and_json(
     field: Field, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = report.funnel(field.store, table=EXTRA)
+    rows = report.load_funnel(field.store, table=EXTRA)
     head, line = printed(rows, EXTRA, Format.TABLE, capsys).splitlines()
     assert head.split("\t")[-2:] == ["Rejected", "Refusal"]
     assert line.split("\t")[-2:] == ["1", "0.25"]
@@ -91,7 +91,7 @@ def test_every_declared_count_is_counted(field: Field) -> None:
     assert None not in row.values()
     for table in prompts.PROMPTS.values():
         assert set(table.sources) == set(STAGES)
-    (growth,) = report.growth(store, NOON, ZoneInfo("UTC"), last=1)
+    (growth,) = report.load_growth(store, NOON, ZoneInfo("UTC"), last=1)
     assert growth.keys() >= {figure.name for figure in subscribers.GROWTH.figures}
 
 

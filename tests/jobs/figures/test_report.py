@@ -44,7 +44,7 @@ def test_the_funnel_counts_people_and_clicks_apart(sender: Field) -> None:
     rows = sent(sender, "sale", accepted=8, gone=2)
     reported(sender, "shown", rows[:5])
     reported(sender, "clicked", rows[:2], times=3)
-    (figures,) = report.funnel(sender.store)
+    (figures,) = report.load_funnel(sender.store)
     assert (figures["planned"], figures["accepted"], figures["gone"]) == (10, 8, 2)
     assert (figures["shown"], figures["clicked"], figures["clicks"]) == (5, 2, 6)
     assert figures["ctr"] == 2 / 8
@@ -56,15 +56,15 @@ def test_a_click_proves_that_the_message_was_shown(sender: Field) -> None:
     rows = sent(sender, "sale", accepted=4)
     reported(sender, "shown", rows[:1])
     reported(sender, "clicked", rows[1:3])
-    (figures,) = report.funnel(sender.store, "sale")
+    (figures,) = report.load_funnel(sender.store, "sale")
     assert (figures["shown"], figures["clicked"], figures["ctr_shown"]) == (3, 2, 2 / 3)
 
 
 def test_nothing_accepted_has_no_rate(sender: Field) -> None:
     sender.people(1)
     sent(sender, "sale", accepted=0)
-    (figures,) = report.funnel(sender.store)
-    (listed,) = report.funnel(sender.store, table=campaigns.LIST)
+    (figures,) = report.load_funnel(sender.store)
+    (listed,) = report.load_funnel(sender.store, table=campaigns.LIST)
     assert (figures["ctr"], figures["ctr_shown"], listed["waiting"]) == (None, None, 1)
 
 
@@ -82,15 +82,15 @@ def test_one_campaigns_figures_equal_its_line_in_the_list(sender: Field) -> None
         rows = sent(sender, name, accepted=6)
         reported(sender, "shown", rows[:4])
         reported(sender, "clicked", rows[:1], times=2)
-    for row in report.funnel(sender.store):
-        assert report.funnel(sender.store, row["name"]) == [row]
+    for row in report.load_funnel(sender.store):
+        assert report.load_funnel(sender.store, row["name"]) == [row]
 
 
 def test_totals_add_counts_and_not_rates(sender: Field) -> None:
     sender.people(4)
     reported(sender, "clicked", sent(sender, "first", accepted=4)[:1])
     sent(sender, "second", accepted=4)
-    total = report.totals(report.funnel(sender.store))
+    total = report.sum_rows(report.load_funnel(sender.store))
     assert (total["accepted"], total["clicked"], total["ctr"]) == (8, 1, 1 / 8)
 
 
@@ -99,7 +99,9 @@ def test_details_split_by_language_browser_button_and_reason(sender: Field) -> N
     rows = sent(sender, "sale", accepted=3)
     action = Interaction(rows[0], InteractionKind.CLICKED, "open", NOON, "x")
     sender.store.interactions.add(action)
-    found = {(row["by"], row["value"]): row for row in report.details(sender.store, "sale")}
+    found = {
+        (row["by"], row["value"]): row for row in report.load_details(sender.store, "sale")
+    }
     assert found["language", "en"]["clicked"] == 1
     assert found["browser", None]["planned"] == 3
     assert found["button", "open"]["clicks"] == 1
@@ -108,7 +110,7 @@ def test_details_split_by_language_browser_button_and_reason(sender: Field) -> N
 
 def test_an_unknown_campaign_is_not_found(sender: Field) -> None:
     with pytest.raises(NotFoundError):
-        report.details(sender.store, "nothing")
+        report.load_details(sender.store, "nothing")
 
 
 # --- growth --------------------------------------------------------------------------
@@ -123,7 +125,7 @@ def test_growth_is_new_less_lost_and_churn_is_lost_of_those_there(sender: Field)
     sender.people(5, first=20, now=NOON)
     mark(sender, old[:2], "unsubscribed", NOON)
     mark(sender, old[2:3], "gone", NOON)
-    today, yesterday, *_ = report.growth(sender.store, NOON + HOUR, UTC, last=5)
+    today, yesterday, *_ = report.load_growth(sender.store, NOON + HOUR, UTC, last=5)
     assert (today["active"], today["new"], today["lost"], today["net"]) == (10, 5, 3, 2)
     assert (today["unsubscribed"], today["gone"]) == (2, 1)
     assert today["churn"] == 3 / 10
@@ -133,7 +135,7 @@ def test_growth_is_new_less_lost_and_churn_is_lost_of_those_there(sender: Field)
 def test_of_the_new_ones_those_count_as_real_that_showed_something(sender: Field) -> None:
     rows = sender.people(5, now=NOON)
     sender.store.subscriptions.verify(rows[0], NOON + DAY)
-    today, yesterday = report.growth(sender.store, NOON + 2 * DAY, UTC, last=3)[1:]
+    today, yesterday = report.load_growth(sender.store, NOON + 2 * DAY, UTC, last=3)[1:]
     assert (yesterday["new"], yesterday["shown"], yesterday["net"]) == (5, 1, 5)
     assert (today["new"], today["shown"]) == (0, 0)
 
@@ -142,7 +144,7 @@ def test_nobody_is_lost_twice(sender: Field) -> None:
     rows = sender.people(1, now=NOON - DAY)
     mark(sender, rows, "gone", NOON)
     mark(sender, rows, "unsubscribed", NOON + MINUTE)
-    today, *_ = report.growth(sender.store, NOON + HOUR, UTC, last=2)
+    today, *_ = report.load_growth(sender.store, NOON + HOUR, UTC, last=2)
     assert (today["lost"], today["gone"], today["unsubscribed"]) == (1, 1, 0)
 
 
@@ -151,15 +153,17 @@ def test_who_comes_back_counts_as_back_and_may_be_lost_again(sender: Field) -> N
     mark(sender, rows, "gone", NOON)
     mark(sender, rows, "active", NOON + MINUTE)
     mark(sender, rows, "gone", NOON + 2 * MINUTE)
-    today, *_ = report.growth(sender.store, NOON + HOUR, UTC, last=2)
+    today, *_ = report.load_growth(sender.store, NOON + HOUR, UTC, last=2)
     assert (today["lost"], today["back"], today["net"]) == (2, 1, -1)
 
 
 def test_days_begin_at_the_sites_midnight(sender: Field) -> None:
     late = NOON - NOON % DAY + 23 * HOUR  # 23:00 UTC: past midnight in Berlin
     sender.people(1, now=late)
-    in_utc = report.growth(sender.store, late + HOUR // 2, UTC, last=1)
-    in_berlin = report.growth(sender.store, late + HOUR // 2, ZoneInfo("Europe/Berlin"), last=1)
+    in_utc = report.load_growth(sender.store, late + HOUR // 2, UTC, last=1)
+    in_berlin = report.load_growth(
+        sender.store, late + HOUR // 2, ZoneInfo("Europe/Berlin"), last=1
+    )
     assert (in_utc[0]["start"], in_berlin[0]["start"]) == ("2026-04-28", "2026-04-29")
     assert in_utc[0]["new"] == in_berlin[0]["new"] == 1
 
@@ -176,13 +180,13 @@ def test_periods_are_days_weeks_from_monday_and_months(
     sender: Field, every: str, starts: list[str]
 ) -> None:
     sender.people(2, now=NOON)
-    rows = report.growth(sender.store, NOON, UTC, every=every, last=3)
+    rows = report.load_growth(sender.store, NOON, UTC, every=every, last=3)
     assert [row["start"] for row in rows] == starts
     assert [row["new"] for row in rows] == [2, 0, 0]
 
 
 def test_growth_of_one_site(sender: Field) -> None:
     sender.people(2)
-    assert report.growth(sender.store, NOON, UTC, last=1, site="shop")[0]["new"] == 2
+    assert report.load_growth(sender.store, NOON, UTC, last=1, site="shop")[0]["new"] == 2
     with pytest.raises(NotFoundError, match="There are: shop"):
-        report.growth(sender.store, NOON, UTC, site="other")
+        report.load_growth(sender.store, NOON, UTC, site="other")

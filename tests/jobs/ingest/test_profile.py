@@ -314,18 +314,18 @@ def test_the_invitation_is_counted_by_variant_language_and_browser(
         prompt(variant="bar", stage="dismissed"),
         prompt(at=NOON - 40 * DAY),
     )
-    rows = report.prompts(inbox_project.store, NOON, "variant", last=30)
+    rows = report.load_prompts(inbox_project.store, NOON, "variant", last=30)
     assert [(row["variant"], row["seen"], row["allowed"], row["rate"]) for row in rows] == [
         ("card", 2, 1, 0.5),
         ("bar", 1, 0, 0.0),
     ]
     assert {
         row["language"]: row["seen"]
-        for row in report.prompts(inbox_project.store, NOON, "language")
+        for row in report.load_prompts(inbox_project.store, NOON, "language")
     } == {"en": 3, "ar": 1}
-    browsers = report.prompts(inbox_project.store, NOON, "browser", site="shop")
+    browsers = report.load_prompts(inbox_project.store, NOON, "browser", site="shop")
     assert {row["browser"]: row["seen"] for row in browsers} == {"Chrome": 3, "other": 1}
-    assert report.prompts(inbox_project.store, NOON, "browser", site="blog") == []
+    assert report.load_prompts(inbox_project.store, NOON, "browser", site="blog") == []
 
 
 def test_strangers_cannot_fill_the_database_with_variants(
@@ -333,7 +333,7 @@ def test_strangers_cannot_fill_the_database_with_variants(
 ) -> None:
     monkeypatch.setattr("pushctl.rules.limits.MAX_PROMPT_ROWS", 50)
     inbox_project.drain(*(prompt(variant=f"v{number}") for number in range(500)))
-    rows = report.prompts(inbox_project.store, NOON, "variant")
+    rows = report.load_prompts(inbox_project.store, NOON, "variant")
     assert len(rows) == 51
     assert {**rows[0], "rate": None} == {
         "variant": "other", "seen": 450, "accepted": 0, "allowed": 0, "denied": 0,

@@ -205,12 +205,12 @@ def test_every_bad_answer_is_told_at_once_and_nothing_made(tmp_path: Path) -> No
     ],
 )
 def test_a_site_is_named_after_its_host(origin: str, name: str) -> None:
-    assert init.site_name(origin) == name
+    assert init.name_site(origin) == name
 
 
 def test_no_site_takes_anothers_name() -> None:
-    assert init.site_name("https://shop.example", ["shop"]) == "shop-2"
-    assert init.site_name("https://10.0.0.5", ["site", "site-2"]) == "site-3"
+    assert init.name_site("https://shop.example", ["shop"]) == "shop-2"
+    assert init.name_site("https://10.0.0.5", ["site", "site-2"]) == "site-3"
 
 
 def test_an_origin_beside_a_site_of_that_name_makes_two(tmp_path: Path) -> None:
@@ -231,15 +231,17 @@ def test_an_origin_beside_a_site_of_that_name_makes_two(tmp_path: Path) -> None:
 
 def test_the_machines_time_zone_is_read_where_it_is_set(tmp_path: Path) -> None:
     link = tmp_path / "localtime"
-    assert init.machine_timezone({}, link) == "UTC"
+    assert init.read_timezone({}, link) == "UTC"
     link.symlink_to("/usr/share/zoneinfo/America/New_York")
-    assert init.machine_timezone({}, link) == "America/New_York"
-    assert init.machine_timezone({"TZ": "Asia/Dubai"}, link) == "Asia/Dubai"
-    assert init.machine_timezone({"TZ": ":odd"}, link) == "America/New_York"
+    assert init.read_timezone({}, link) == "America/New_York"
+    assert init.read_timezone({"TZ": "Asia/Dubai"}, link) == "Asia/Dubai"
+    assert init.read_timezone({"TZ": ":odd"}, link) == "America/New_York"
 
 
 def test_answers_with_quotes_cannot_write_settings_of_their_own() -> None:
-    text = init.toml(Answers({"shop": "https://shop.example"}, 'mailto:a"\nx = 1\n#@b.example'))
+    text = init.render_toml(
+        Answers({"shop": "https://shop.example"}, 'mailto:a"\nx = 1\n#@b.example')
+    )
     found = tomllib.loads(text)
     assert "x" not in found
     assert found["contact"] == 'mailto:a"\nx = 1\n#@b.example'
@@ -273,7 +275,7 @@ def test_an_answer_that_cannot_be_right_is_asked_again(tmp_path: Path) -> None:
     ],
 )
 def test_a_shop_on_this_machine_finds_the_receiver_on_it(origin: str, receiver: str) -> None:
-    assert init.local_receiver({"shop": origin}) == receiver
+    assert init.find_local_receiver({"shop": origin}) == receiver
 
 
 def test_the_next_steps_are_commands_that_work(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def did(store: Store, who: int, name: str, at: int, properties: Json = None) -> 
 
 
 def names(store: Store, tmp_path: Path, who: int) -> list[str] | None:
-    held = carts.of(store, config(tmp_path), {who: "shop"})
+    held = carts.load(store, config(tmp_path), {who: "shop"})
     return held[who]["names"] if who in held else None
 
 
@@ -85,7 +85,7 @@ def test_everybody_has_their_own(store: Store, tmp_path: Path) -> None:
     did(store, first, "cart_updated", NOON, LAMP)
     did(store, second, "cart_updated", NOON, {"items": [{"name": "Rug"}]})
 
-    held = carts.of(store, config(tmp_path), {first: "shop", second: "shop"})
+    held = carts.load(store, config(tmp_path), {first: "shop", second: "shop"})
 
     assert {who: it["names"] for who, it in held.items()} == {
         first: ["Brass lamp"],

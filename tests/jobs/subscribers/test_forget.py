@@ -156,7 +156,7 @@ def test_a_backup_brings_no_forgotten_person_back(
     found = inbox_project.get(moved)
     assert found is not None
     forget(inbox_project, found.public_id)
-    noted = erasures.path(inbox_project.config)
+    noted = erasures.find_path(inbox_project.config)
     # Of the moved one both endpoints and the id, of the other one and the id.
     assert (noted.stat().st_mode & 0o777, len(noted.read_text().splitlines())) == (0o600, 5)
     with noted.open("a") as file:
@@ -224,4 +224,4 @@ def test_no_line_of_a_former_endpoint_brings_somebody_back(
     report = inbox_project.drain(old.subscribe(NOON + 500), now=NOON + 900_000)
     assert not report.applied
     assert not any(counts_by_state(inbox_project.store).values())
-    assert erasures.again(inbox_project.store, inbox_project.config, NOON + 900_000) == 0
+    assert erasures.erase_again(inbox_project.store, inbox_project.config, NOON + 900_000) == 0

@@ -64,9 +64,11 @@ def live(project: Project, browser: Browser, person: int) -> None:
 
 
 def told(project: Project, *, keys: bool = False, **who: Any) -> dict[str, Any]:
-    person = personal_data.people(project.store, who.get("alias"), who.get("ids", ()), NOON)
+    person = personal_data.find_people(
+        project.store, who.get("alias"), who.get("ids", ()), NOON
+    )
     found: dict[str, Any] = json.loads(
-        personal_data.written(project.store, person, NOON + DAY, keys=keys)
+        personal_data.render(project.store, person, NOON + DAY, keys=keys)
     )
     return found
 
@@ -156,9 +158,9 @@ def test_a_person_is_found_by_the_id_of_a_browser_too(project: Project) -> None:
 def test_who_only_says_to_be_somebody_is_counted(project: Project) -> None:
     stranger = Browser(4, project.key)
     project.drain(stranger.subscribe(), stranger.post("/v1/identify", alias="ann"))
-    person = personal_data.people(project.store, "ann", (), NOON)
+    person = personal_data.find_people(project.store, "ann", (), NOON)
 
-    assert personal_data.unsigned(person, "ann") == 1
+    assert personal_data.count_unsigned(person, "ann") == 1
 
 
 @pytest.mark.parametrize(
@@ -169,4 +171,4 @@ def test_somebody_who_is_not_there_is_not_made_up(
     project: Project, alias: str | None, ids: tuple[str, ...], error: type[Exception]
 ) -> None:
     with pytest.raises(error):
-        personal_data.people(project.store, alias, ids, NOON)
+        personal_data.find_people(project.store, alias, ids, NOON)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.jobs.campaigns import broadcast
-from pushctl.jobs.campaigns.broadcast import Wish, plan
+from pushctl.jobs.campaigns.broadcast import Draft, plan
 from pushctl.rules.units import WEEK
 from pushctl.rules.web import reserved_tags
 from pushctl.rules.web.reserved_tags import (
@@ -29,7 +29,7 @@ def field(tmp_path: Path) -> Field:
 
 
 def receivers(field: Field, now: int = NOON, limit: int | None = None) -> list[int]:
-    wish = Wish(everyone=True, template="sale", limit=limit)
+    wish = Draft(everyone=True, template="sale", limit=limit)
     return list(plan(field.store, field.config, wish, now).receivers)
 
 
@@ -71,7 +71,7 @@ def test_fewer_is_one_message_a_week(field: Field) -> None:
 
 def test_a_pause_takes_people_out_of_what_is_planned_for_its_time(field: Field) -> None:
     first, second, _ = receivers(field)
-    wish = Wish(everyone=True, template="sale", over="10d")
+    wish = Draft(everyone=True, template="sale", over="10d")
     campaign = broadcast.freeze(field.store, plan(field.store, field.config, wish, NOON), NOON)
     skipped = field.store.schedules.withhold(first, NOON + DAY, PAUSE, NOON + HOUR)
     field.store.schedules.withhold(second, NOON, PAUSE, NOON)

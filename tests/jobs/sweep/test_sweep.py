@@ -56,7 +56,7 @@ def test_an_emptied_basket_is_no_abandoned_one(swept_shop: Shop) -> None:
     swept_shop.event(ann, "cart_updated", NOON + MINUTE, items=[])
     swept_shop.sweep(NOON + 3 * MINUTE)
     assert swept_shop.got(ann) == []
-    assert carts.of(swept_shop.store, swept_shop.config, {ann: "shop"}) == {}
+    assert carts.load(swept_shop.store, swept_shop.config, {ann: "shop"}) == {}
 
 
 def test_each_change_of_the_basket_starts_the_clock_anew(swept_shop: Shop) -> None:
