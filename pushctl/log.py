@@ -23,10 +23,10 @@ _ROOT = logging.getLogger("pushctl")
 # Else Python itself would print warnings.
 _ROOT.addHandler(logging.NullHandler())
 
-# An address's path, and 22 or more letters of base64url: our shortest secret, an auth of
-# 16 bytes, has so many.
-_PATH = re.compile(r"(\bhttps?://[^/\s\"']+)/[^\s\"']+")
-_KEY = re.compile(r"(?<![\w-])(?=[\w-]*[0-9])(?=[\w-]*[A-Z])[A-Za-z0-9_-]{22,}(?![\w-])")
+# An address: scheme, password, host, the rest. And 22 or more letters of base64url: our
+# shortest secret, an auth of 16 bytes, has so many.
+_ADDRESS = re.compile(r"\b(https?://)([^/?#\s\"'@]*@)?([^/?#\s\"'@]+)([/?#][^\s\"']+)?")
+_KEY = re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])[A-Za-z0-9_-]{22,}(?![\w-])")
 
 
 def note(name: str, message: str, /, *, level: int = logging.INFO, **fields: object) -> None:
@@ -63,7 +63,11 @@ def start(file: Path | None, form: str, *, verbose: bool = False) -> str | None:
 
 def hide_secrets(text: str) -> str:
     """Return *text* without paths of addresses, keys and control characters."""
-    return clean(_KEY.sub("…", _PATH.sub(r"\1/…", text)))
+    return clean(_KEY.sub("…", _ADDRESS.sub(_shorten, text)))
+
+
+def _shorten(address: re.Match[str]) -> str:
+    return f"{address[1]}{address[3]}{'/…' if address[4] else ''}"
 
 
 class TextLines(logging.Formatter):

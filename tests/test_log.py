@@ -69,6 +69,19 @@ def test_no_line_holds_an_endpoint_a_key_or_an_escape(tmp_path: Path, form: str)
     assert len(text.splitlines()) == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("https://ann:pass@shop.example/feed?t=1: 404", "https://shop.example/… 404"),
+        ("http://shop.example?token=abc", "http://shop.example/…"),
+        ("https://shop.example", "https://shop.example"),
+        ("campaign abandoned_basket_discount", "campaign abandoned_basket_discount"),
+    ],
+)
+def test_passwords_and_paths_of_addresses_are_cut(text: str, kept: str) -> None:
+    assert log.hide_secrets(text) == kept
+
+
 def test_a_file_that_logrotate_moved_is_opened_anew(tmp_path: Path) -> None:
     file = tmp_path / "log"
     log.start(file, "text")
