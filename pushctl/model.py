@@ -126,8 +126,8 @@ class DeliveryStatus(StrEnum):
     """
     The ledger's states.
 
-    planned = waiting + accepted + gone + rejected + expired + skipped + in_doubt,
-    for every campaign, always; waiting is PLANNED plus SENDING.
+    Each of a campaign's messages is in one of them. People see PLANNED and SENDING
+    together as "waiting", and the sum of all as "planned".
     """
 
     PLANNED = "planned"  # will be sent at next_attempt_at, or as soon as claimed

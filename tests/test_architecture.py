@@ -128,7 +128,7 @@ def test_files_are_made_durable_in_one_place() -> None:
     reasons = {
         "pushctl/durable.py": "the home",
         "pushctl/inbox/writer.py": "one fdatasync for all that wait",
-        "pushctl/inbox/aside.py": "blanks lines in place, beside a living writer",
+        "pushctl/inbox/quarantine_files.py": "blanks lines in place, beside a living writer",
         "pushctl/jobs/delivery/restore_guard.py": "in place: its inode tells it from a copy",
     }
     syncs = re.compile(r"os\.f(?:data)?sync\(")

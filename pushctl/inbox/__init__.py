@@ -7,8 +7,8 @@ record; its writer holds an exclusive flock on it for as long as it may grow. No
 process adds to it, and a complete line never changes.
 """
 
-from pushctl.inbox.aside import QUARANTINE, blank, count_free_bytes, quarantine
 from pushctl.inbox.lines import BadLine, decode, encode
+from pushctl.inbox.quarantine_files import QUARANTINE, blank, count_free_bytes, quarantine
 from pushctl.inbox.reader import Entry, Finished, list_segments, read, remove
 from pushctl.inbox.writer import InboxFullError, Writer
 

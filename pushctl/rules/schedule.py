@@ -35,7 +35,7 @@ class Passed(StrEnum):
     SKIP = "skip"
 
 
-def wall(text: str, now: Millis, zone: tzinfo) -> datetime:
+def parse_local_time(text: str, now: Millis, zone: tzinfo) -> datetime:
     """
     Return the local time that *text* means, seen from *now* in *zone*.
 

@@ -123,8 +123,13 @@ def next_local(at: Millis, hour: Time, where: tzinfo) -> Millis:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """Some hours of every local day, from *start* to before *end*; may pass midnight."""
+class QuietHours:
+    """
+    Hours of every local day in which no message goes out, from *start* to before *end*.
+
+    They may pass midnight. Triggers apply them in rules/triggers/enrolment.py, and
+    jobs/sweep/dispatch.py once more just before sending.
+    """
 
     start: Time
     end: Time
@@ -139,12 +144,12 @@ class Window:
             return self.start <= hour < self.end
         return hour >= self.start or hour < self.end
 
-    def release(self, at: Millis, where: tzinfo) -> Millis:
+    def find_end(self, at: Millis, where: tzinfo) -> Millis:
         """
-        Return the first end of the window at or after *at*, or *at* when it is outside.
+        Return the first end of the quiet hours at or after *at*, or *at* when it is outside.
 
-        In the night in which an hour comes twice, the window may open twice as well; the
-        instant is outside all the same.
+        Where clocks go back, the quiet hours may begin twice in a night; the result is
+        outside both.
         """
         if not self.holds(at, where):
             return at
@@ -157,15 +162,15 @@ class Window:
         return min(end for end in ends if end >= at and not self.holds(end, where))
 
 
-def window(text: str) -> Window:
-    """Return the Window of "21:00-08:00"; InputError for anything else."""
+def window(text: str) -> QuietHours:
+    """Return the QuietHours of "21:00-08:00"; InputError for anything else."""
     head, dash, tail = text.partition("-")
     if not dash:
         raise InputError(f"{text!r} is no stretch of the day. Write two times: 21:00-08:00.")
     start, end = clock(head), clock(tail)
     if start == end:
         raise InputError(f"{text!r} begins where it ends: nothing or the whole day.")
-    return Window(start, end)
+    return QuietHours(start, end)
 
 
 def calendar_day(text: object) -> date | None:

@@ -118,8 +118,8 @@ def test_a_local_time_comes_once_a_day(at, hour, where) -> None:
 def test_what_a_window_releases_lies_outside_it(at, where, start, end) -> None:
     if start == end:
         return
-    quiet = timing.Window(start, end)
-    released = quiet.release(at, where)
+    quiet = timing.QuietHours(start, end)
+    released = quiet.find_end(at, where)
     assert released >= at
     assert not quiet.holds(released, where)
     assert released - at <= 2 * DAY
@@ -129,9 +129,9 @@ def test_what_a_window_releases_lies_outside_it(at, where, start, end) -> None:
 
 def test_a_window_that_opens_twice_in_one_night_closes_twice() -> None:
     berlin, quiet = timing.zone("Europe/Berlin"), timing.window("21:00-02:30")
-    assert quiet.release(utc("2026-10-24T22:00"), berlin) == utc("2026-10-25T00:30")
+    assert quiet.find_end(utc("2026-10-24T22:00"), berlin) == utc("2026-10-25T00:30")
     assert not quiet.holds(utc("2026-10-25T00:45"), berlin)
-    assert quiet.release(utc("2026-10-25T01:10"), berlin) == utc("2026-10-25T01:30")
+    assert quiet.find_end(utc("2026-10-25T01:10"), berlin) == utc("2026-10-25T01:30")
 
 
 @pytest.mark.parametrize(

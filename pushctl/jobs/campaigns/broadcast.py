@@ -154,7 +154,7 @@ def _schedule(
         return receivers, ()
     if draft.over:
         raise UsageError("--at and --over don't go together")
-    moment = schedule.wall(draft.at, now, config.zone)
+    moment = schedule.parse_local_time(draft.at, now, config.zone)
     if not draft.local:
         at = schedule.due(moment, config.zone, now)
         if at is None or at <= now:

@@ -12,7 +12,7 @@ from pushctl import log
 from pushctl.jobs.delivery.throttle import Throttle, log_lane
 from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Campaign, Cause, Millis, Outcome, SubscriptionState
-from pushctl.rules.delivery import answers, stop_rules
+from pushctl.rules.delivery import answers, stop_thresholds
 from pushctl.rules.units import DAY
 from pushctl.store import Store
 
@@ -69,7 +69,7 @@ class OriginHealth:
         """
         if row.lane not in self._taking or not answers.is_about_one(outcome):
             return False
-        few = self._own[row.lane] < stop_rules.FEW_GONE
+        few = self._own[row.lane] < stop_thresholds.FEW_GONE
         if not (few or self._throttle.load_lane(row.lane, self._began).accepted):
             return False
         own = bool(self._store.health.count_newcomers([row.subscription]))
@@ -127,7 +127,7 @@ class OriginHealth:
                     "They are tried again; nobody was deleted."
                 )
         for origin, count in self._newcomers.items():
-            if count > stop_rules.FEW_GONE and origin not in self.spared:
+            if count > stop_thresholds.FEW_GONE and origin not in self.spared:
                 notes.append(
                     f"{_name_host(origin)}: {count:,} are gone that came by themselves and "
                     "never took a message. Somebody may be making subscriptions up: see "
@@ -142,19 +142,19 @@ class OriginHealth:
         for key, lane in self._throttle.lanes.items():
             if key[0] == origin:
                 gone, answered = gone + lane.gone, answered + lane.answered
-        if not stop_rules.has_suspicious_share(gone, answered):
+        if not stop_thresholds.has_suspicious_share(gone, answered):
             return
         others = (gone - newcomers, answered - newcomers)
-        if newcomers and not stop_rules.has_suspicious_share(*others):
+        if newcomers and not stop_thresholds.has_suspicious_share(*others):
             # Or strangers could stop a shop's campaigns. Subscriptions that took a message
             # before show that the service works.
             takers = self._store.health.count_takers(
-                self._campaign.id, origin, stop_rules.TELLING
+                self._campaign.id, origin, stop_thresholds.TELLING
             )
-            if takers >= stop_rules.TELLING:
+            if takers >= stop_thresholds.TELLING:
                 return
         usual = self._store.health.compute_gone_share(origin, self._campaign.id)
-        if usual is not None and usual >= stop_rules.USUALLY_GONE:
+        if usual is not None and usual >= stop_thresholds.USUALLY_GONE:
             self._trusted.add(origin)
             return
         self.spared.add(origin)

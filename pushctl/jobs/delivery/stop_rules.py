@@ -14,7 +14,7 @@ from pushctl.errors import ConfigError, TemplateError
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
 from pushctl.jobs.delivery.types import UnrenderedRow
 from pushctl.model import Campaign, CampaignStatus, Cause
-from pushctl.rules.delivery import stop_rules
+from pushctl.rules.delivery import stop_thresholds
 from pushctl.store import Store
 
 MAX_UNRENDERED = 20  # before any is rendered: then the template is at fault
@@ -34,11 +34,11 @@ class StopRules:
 
     def judge(self, batch: OutcomeBatch) -> str | None:
         """Add the answers of *batch*; return why the campaign must pause, None: it need not."""
-        ended = stop_rules.spread(batch.errors, batch.ended)
-        self._recent = (self._recent + ended)[-stop_rules.ERROR_WINDOW :]
+        ended = stop_thresholds.spread(batch.errors, batch.ended)
+        self._recent = (self._recent + ended)[-stop_thresholds.ERROR_WINDOW :]
         if batch.ours is not None:
             return f"a push service says that the message is wrong: {batch.ours}"
-        if batch.errors and stop_rules.has_too_many_errors(self._recent):
+        if batch.errors and stop_thresholds.has_too_many_errors(self._recent):
             return "a quarter of the last answers were errors"
         return None
 

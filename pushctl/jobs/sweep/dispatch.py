@@ -67,7 +67,7 @@ class Dispatch:
                 self._run.warn("out of time: the next sweep goes on")
                 break
             trigger = self._run.settings.triggers.get(leaders[number] or "")
-            self._hold_for_the_night(number, trigger)
+            self._postpone_in_quiet_hours(number, trigger)
             self._deliver(number)
             if self.stopped:
                 break
@@ -98,7 +98,7 @@ class Dispatch:
         if after.status is CampaignStatus.PAUSED and not report.refused:
             self._run.warn(describe_paused(after.name, after.note))
 
-    def _hold_for_the_night(self, number: int, trigger: Trigger | None) -> None:
+    def _postpone_in_quiet_hours(self, number: int, trigger: Trigger | None) -> None:
         """
         Put off messages where quiet hours have begun since they were decided.
 
@@ -113,7 +113,7 @@ class Dispatch:
             for row in self._store.schedules.list_waiting(number, self._run.now):
                 zone = self._run.settings.zone(row.timezone, row.site)
                 if trigger.quiet.holds(self._run.now, zone):
-                    until = trigger.quiet.release(self._run.now, zone)
+                    until = trigger.quiet.find_end(self._run.now, zone)
                     held.append((until, reason, self._run.now, row.delivery))
                     changes.tally["hold"] += 1
                     changes.record(

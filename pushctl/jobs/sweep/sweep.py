@@ -23,7 +23,7 @@ from pushctl.jobs.ingest import drain
 from pushctl.jobs.sweep import dry_run
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
-from pushctl.jobs.triggers import enrol, facts, scan
+from pushctl.jobs.triggers import enrol, load_facts, scan
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
@@ -125,7 +125,7 @@ class _Sweep:
         self._began = time.monotonic()
         limit = options.max_seconds
         self._deadline = math.inf if limit is None else self._began + limit
-        self._settings = facts.load_settings(config)
+        self._settings = load_facts.load_settings(config)
         self._run = Run(store, self._settings, now)
         for name, error in self._settings.unreadable.items():
             self._run.warn(f"{name} rests, its audience can't be read: {error}")
@@ -252,7 +252,7 @@ class _Sweep:
         due = self._store.enrolments.list_due(self._now, _BATCH, skip)
         if not due:
             return 0
-        known = facts.load_due(self._run, due, self._config.templates)
+        known = load_facts.load_due(self._run, due, self._config.templates)
         changes = decide_due(known, due, self._first)
         apply(self._run, changes, known.templates)
         for message in changes.messages:

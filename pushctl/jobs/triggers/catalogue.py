@@ -81,7 +81,7 @@ def apply(
             store.products.save(
                 site_id, product.id, product.price, product.available, about, now
             )
-            for name, properties in news(known, product, about):
+            for name, properties in find_changes(known, product, about):
                 people = store.products.list_interested(
                     product.id, site_id, now - INTEREST_LASTS
                 )
@@ -93,7 +93,7 @@ def apply(
     return counts
 
 
-def news(
+def find_changes(
     known: StoredProduct | None, product: Product, about: Mapping[str, Json]
 ) -> Iterator[tuple[str, dict[str, Json]]]:
     """Yield the events of a product's new state, with their properties."""

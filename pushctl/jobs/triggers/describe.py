@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError
-from pushctl.jobs.triggers.facts import load_device, load_settings
+from pushctl.jobs.triggers.load_facts import load_device, load_settings
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import timing, units

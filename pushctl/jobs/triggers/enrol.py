@@ -8,7 +8,7 @@ transaction, so each is taken once.
 from collections.abc import Callable, Sequence
 
 from pushctl.errors import InputError
-from pushctl.jobs.triggers import facts
+from pushctl.jobs.triggers import load_facts
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
@@ -58,7 +58,7 @@ def observe_steps(run: Run, steps: Sequence[tuple[int, int, Millis]], *, shown: 
     """Note when messages were shown, else accepted: (enrolment, step, time)."""
     changes = Changes(run.now)
     known = run.store.enrolments.get_many({row for row, _, _ in steps})
-    people = facts.load_people(run, (one.subscription for one in known.values()))
+    people = load_facts.load_people(run, (one.subscription for one in known.values()))
     for row, step, at in steps:
         enrolment = known.get(row)
         trigger = run.settings.triggers.get(enrolment.trigger) if enrolment else None
@@ -86,7 +86,7 @@ def _take(run: Run, events: Sequence[Event]) -> None:
     """
     try:
         with run.store.savepoint():
-            enrolling = Enrolling(facts.load_events(run, events))
+            enrolling = Enrolling(load_facts.load_events(run, events))
             for event in events:
                 enrolling.take(event)
             apply(run, enrolling.changes)

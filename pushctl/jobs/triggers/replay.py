@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError, Problem
-from pushctl.jobs.triggers.facts import load_device, load_settings
+from pushctl.jobs.triggers.load_facts import load_device, load_settings
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
 from pushctl.rules.audience import parse

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 
-from pushctl.jobs.triggers import facts, feeds
+from pushctl.jobs.triggers import feeds, load_facts
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis
@@ -116,7 +116,7 @@ def _begin_all(run: Run, trigger: Trigger, found: Iterator[Found]) -> None:
     while listed := {one[0].subscription: one for one in islice(found, _BATCH)}:
         with run.store.write():
             occurrences = {number: one[1] for number, one in listed.items()}
-            known = facts.load_candidates(run, trigger, occurrences)
+            known = load_facts.load_candidates(run, trigger, occurrences)
             enrolling, devices = Enrolling(known), known.people.devices
             # Of a person's devices the one that was used last comes first, and gets it.
             theirs = (devices[one] for one in listed if one in devices)

@@ -327,7 +327,7 @@ def _decide_step(
     why = f"step {number} was due"
     intent = Deliver(enrolment.id, number, template, due, why, expires_at)
     if trigger.quiet is not None and trigger.quiet.holds(now, person.zone):
-        until = trigger.quiet.release(now, person.zone)
+        until = trigger.quiet.find_end(now, person.zone)
         return _hold(step, intent, until, f"quiet hours {trigger.quiet}")
     free = capped_until(person.sent, frequency, now)
     if free is not None and not trigger.transactional:

@@ -1,7 +1,7 @@
 """
 The input of decisions about triggers: the settings of pushctl.toml and a batch's facts.
 
-jobs/triggers/facts.py loads all facts of a batch before anything of it is decided.
+jobs/triggers/load_facts.py loads all facts of a batch before anything of it is decided.
 """
 
 from collections.abc import Collection, Mapping, Sequence

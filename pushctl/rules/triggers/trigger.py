@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pushctl.model import Millis
 from pushctl.rules.conditions import Condition
-from pushctl.rules.timing import Window
+from pushctl.rules.timing import QuietHours
 from pushctl.rules.units import DAY, HOUR, MINUTE
 
 # A step without max_late: a quiet night passes, a weekend does not.
@@ -98,7 +98,7 @@ class Trigger:
     goal: Goal | None = None
     holdout: float = 0.0
     priority: int = 0  # the higher goes first
-    quiet: Window | None = None
+    quiet: QuietHours | None = None
     transactional: bool = False  # outside the frequency cap
     date: DateRule | None = None
     inactive: Millis | None = None

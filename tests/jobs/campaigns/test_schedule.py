@@ -12,7 +12,7 @@ from pushctl.jobs.campaigns import broadcast, recurring
 from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
 from pushctl.rules import timing
-from pushctl.rules.schedule import Passed, due, following, rule, wall
+from pushctl.rules.schedule import Passed, due, following, parse_local_time, rule
 from pushctl.rules.units import MINUTE
 from pushctl.store import KNOWN_MIGRATIONS, idle
 from tests.support import DAY, HOUR, NOON, sending
@@ -44,7 +44,7 @@ def field(tmp_path: Path) -> Iterator[Field]:
     ],
 )
 def test_times_as_people_say_them(text: str, expected: str) -> None:
-    assert f"{wall(text, NOON, BERLIN):%Y-%m-%d %H:%M}" == expected
+    assert f"{parse_local_time(text, NOON, BERLIN):%Y-%m-%d %H:%M}" == expected
 
 
 @pytest.mark.parametrize(
@@ -56,11 +56,11 @@ def test_times_as_people_say_them(text: str, expected: str) -> None:
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InputError):
-        wall(text, NOON, BERLIN)
+        parse_local_time(text, NOON, BERLIN)
 
 
 def test_where_the_time_has_passed() -> None:
-    noon_there = wall("12:00", NOON, BERLIN)  # in Kathmandu it is 13:45
+    noon_there = parse_local_time("12:00", NOON, BERLIN)  # in Kathmandu it is 13:45
     assert due(noon_there, BERLIN, NOON) == NOON + 2 * HOUR
     assert due(noon_there, KATHMANDU, NOON, Passed.NOW) == NOON
     assert due(noon_there, KATHMANDU, NOON, Passed.SKIP) is None

@@ -15,7 +15,7 @@ from pushctl.demo.pushservice import PushService
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.subscribers import imports
 from pushctl.model import CampaignStatus
-from pushctl.rules.delivery import stop_rules
+from pushctl.rules.delivery import stop_thresholds
 from pushctl.rules.tokens import encode, endpoint_hash
 from pushctl.store.events import ARRIVAL, Event
 from tests.support import HOUR, NOON, sending
@@ -377,7 +377,7 @@ def test_very_many_with_another_key_are_a_fault_while_nothing_is_accepted(
     strangers(other_key, 400, tag="them")
     report = other_key.send(soon(), everyone=False, tags=("them",), name="them")
     assert report.refused is not None
-    assert other_key.counts(report.campaign)["rejected"] <= stop_rules.FEW_GONE
+    assert other_key.counts(report.campaign)["rejected"] <= stop_thresholds.FEW_GONE
     assert other_key.states()["active"] >= 20 + 300 - 1
 
 

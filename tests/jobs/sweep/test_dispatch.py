@@ -12,7 +12,7 @@ from pushctl.demo.pushservice import PushService
 from pushctl.jobs.campaigns import manage
 from pushctl.jobs.sweep import sweep
 from pushctl.jobs.sweep.dispatch import Dispatch
-from pushctl.jobs.triggers import facts, feeds
+from pushctl.jobs.triggers import feeds, load_facts
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
@@ -47,11 +47,11 @@ def field(tmp_path: Path) -> Iterator[Field]:
 
 def hold(shop: Shop, at: int) -> None:
     """Do what a sweep does before it sends."""
-    run = Run(shop.store, facts.load_settings(shop.config), at)
+    run = Run(shop.store, load_facts.load_settings(shop.config), at)
     sender = Dispatch(run, shop.config, 0.0, math.inf)
     for number in shop.store.deliveries.list_due_campaigns(at):
         trigger = shop.store.triggers.get_trigger(number)
-        sender._hold_for_the_night(number, shop.config.triggers.get(trigger or ""))
+        sender._postpone_in_quiet_hours(number, shop.config.triggers.get(trigger or ""))
 
 
 def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:

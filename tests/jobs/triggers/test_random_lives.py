@@ -127,7 +127,7 @@ class Life:
     def post(self, one: sweep._Sweep, now: int) -> None:
         sender = Dispatch(one._run, self.shop.config, 0.0, math.inf)
         for number, trigger in sender._find_leaders().items():
-            sender._hold_for_the_night(number, self.shop.config.triggers[trigger or ""])
+            sender._postpone_in_quiet_hours(number, self.shop.config.triggers[trigger or ""])
         for number in self.store.deliveries.list_due_campaigns(now):
             name = self.store.campaigns.get_by_id(number).name
             with self.store.write():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pushctl.jobs.sweep import sweep
-from pushctl.jobs.triggers import describe, facts, feeds, scan
+from pushctl.jobs.triggers import describe, feeds, load_facts, scan
 from pushctl.jobs.triggers.types import Run
 from pushctl.rules.triggers.facts import Facts
 from pushctl.store import Store
@@ -116,7 +116,7 @@ def test_a_sweep_that_dies_among_the_readers_reaches_the_others_later(
     read(shop, NOON)
     web["text"] = feed(1)
     monkeypatch.setattr(scan, "_BATCH", 2)
-    begun, real = [], facts.load_candidates
+    begun, real = [], load_facts.load_candidates
 
     def dies(*given: Any) -> Facts:
         begun.append(given)
@@ -125,7 +125,7 @@ def test_a_sweep_that_dies_among_the_readers_reaches_the_others_later(
         return real(*given)
 
     with monkeypatch.context() as patched:
-        patched.setattr(facts, "load_candidates", dies)
+        patched.setattr(load_facts, "load_candidates", dies)
         with pytest.raises(KeyboardInterrupt):
             shop.sweep(NOON + 15 * MINUTE)
     read(shop, NOON + 16 * MINUTE)
@@ -253,5 +253,5 @@ def test_several_feeds_are_asked_at_once(shop: Shop, monkeypatch: pytest.MonkeyP
         return feed()
 
     monkeypatch.setattr(feeds, "fetch", meets)
-    answers = scan.fetch_feeds(Run(shop.store, facts.load_settings(shop.config), NOON))
+    answers = scan.fetch_feeds(Run(shop.store, load_facts.load_settings(shop.config), NOON))
     assert answers == {"news": feed(), "blog": feed()}

@@ -6,7 +6,7 @@ import pytest
 
 from pushctl.model import Answer, Cause, DeliveryStatus, Outcome
 from pushctl.rules.delivery import lane as lanes
-from pushctl.rules.delivery import retry, stop_rules
+from pushctl.rules.delivery import retry, stop_thresholds
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.delivery.lane import CODES, Lane, allowance, pace, slow_down
 from tests.support import DAY, HOUR, MINUTE, NOON, SECOND
@@ -250,7 +250,7 @@ def test_latecomers_do_not_close_the_circuit() -> None:
 def test_more_than_a_hundred_and_a_fifth_gone_is_suspicious(
     gone: int, of: int, suspicious: bool
 ) -> None:
-    assert stop_rules.has_suspicious_share(gone, of) is suspicious
+    assert stop_thresholds.has_suspicious_share(gone, of) is suspicious
 
 
 def test_a_bucket_lets_out_its_rate() -> None:
@@ -285,18 +285,18 @@ def test_a_long_pause_does_not_save_up_a_burst() -> None:
 
 
 def test_errors_of_a_large_batch_are_not_forgotten_first() -> None:
-    assert stop_rules.spread(0, 3000) == "a" * stop_rules.ERROR_WINDOW
-    assert stop_rules.spread(2, 4) == "axax"
-    mixed = stop_rules.spread(900, 3000)
+    assert stop_thresholds.spread(0, 3000) == "a" * stop_thresholds.ERROR_WINDOW
+    assert stop_thresholds.spread(2, 4) == "axax"
+    mixed = stop_thresholds.spread(900, 3000)
     assert (len(mixed), mixed.count("x")) == (1000, 300)
-    assert stop_rules.has_too_many_errors(mixed)
+    assert stop_thresholds.has_too_many_errors(mixed)
 
 
 def test_a_quarter_of_errors_is_too_much_but_not_of_the_first_few() -> None:
-    assert not stop_rules.has_too_many_errors("x" * 199)
-    assert stop_rules.has_too_many_errors("x" * 200)
-    assert not stop_rules.has_too_many_errors("x" * 49 + "a" * 151)
-    assert stop_rules.has_too_many_errors("x" * 50 + "a" * 150)
+    assert not stop_thresholds.has_too_many_errors("x" * 199)
+    assert stop_thresholds.has_too_many_errors("x" * 200)
+    assert not stop_thresholds.has_too_many_errors("x" * 49 + "a" * 151)
+    assert stop_thresholds.has_too_many_errors("x" * 50 + "a" * 150)
 
 
 def test_a_service_that_fails_and_names_a_time_is_left_alone_until_then() -> None:
