@@ -84,7 +84,7 @@ class Shop:
             Template.from_sources(campaign.template, campaign.sources),
             self.config,
             frozenset(row.key_id for row in rows),
-            extras=context.of(self.store, self.config, campaign),
+            extras=context.make_loader(self.store, self.config, campaign),
         )
         items, without = renderer.render(rows, now)
         assert without == []
