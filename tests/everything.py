@@ -1,7 +1,7 @@
 """
-Every check, on two cores: what ``./run test`` does.
+Every check, for two cores: what ``./run test`` does.
 
-First what may run side by side, in two processes of pytest-xdist, with mypy beside them.
+First what may run side by side, in processes of pytest-xdist, with mypy beside them.
 Then, each by itself, what measures time or fills both cores (marked ``alone``). At the end
 stand the seconds of each group of tests, and a warning when all took too long.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.support import ROOT
 
 MOST_SECONDS = 360
-PROCESSES = 2
+PROCESSES = 4  # on two cores: half of their time tests wait for something
 _NONE_RAN = 5  # pytest's exit code where no test was selected
 
 _BIN = Path(sys.executable).parent
@@ -60,7 +60,7 @@ def _report(file: Path, seconds: float) -> None:
     for line in file.read_text().splitlines() if file.exists() else ():
         for test, length in json.loads(line).items():
             groups[_group(test)] += length
-    print("\nSeconds by group (two processes share most of them):")
+    print("\nSeconds by group (processes side by side share most of them):")
     for group, length in groups.most_common():
         print(f"  {length:6.1f}  {group}")
     print(f"  {seconds:6.1f}  all of it, checks too")
