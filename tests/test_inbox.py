@@ -365,7 +365,7 @@ def test_quarantine_takes_a_line_once(tmp_path: Path) -> None:
 def test_quarantine_does_not_grow_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pushctl.inbox.aside.MAX_QUARANTINE_BYTES", 1_000)
+    monkeypatch.setattr("pushctl.inbox.quarantine_files.MAX_QUARANTINE_BYTES", 1_000)
     for number in range(100):
         name = f"17773632000{number:02}-aa.seg"
         inbox.quarantine(tmp_path, [(name, at, "bad", b"x" * 50) for at in range(5)])

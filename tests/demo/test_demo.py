@@ -1,6 +1,7 @@
 """pushctl demo, as a person starts it: a process of its own, no internet."""
 
 import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -21,14 +22,30 @@ from tests.support import presets as shipped
 def demo(
     folder: Path, *words: str, machine: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "pushctl", "demo", "--folder", str(folder), *words],
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-X",
+            "faulthandler",
+            "-m",
+            "pushctl",
+            "demo",
+            f"--folder={folder}",
+            *words,
+        ],
         env=os.environ | dict(machine or {}),
-        capture_output=True,
-        text=True,
-        timeout=120,
         stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    try:
+        out, err = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # it prints where it hangs
+        out, err = process.communicate(timeout=10)
+        pytest.fail(f"the demo does not end:\n{out[-2000:]}\n{err[-8000:]}")
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def test_the_story_is_told_to_its_end_and_every_figure_is_what_the_visitors_did(
