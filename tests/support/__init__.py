@@ -1,6 +1,9 @@
 """What several test files share: real keys, a clock, people."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -36,6 +39,22 @@ def auth(number: int = 0) -> bytes:
 
 def endpoint(number: int = 0) -> str:
     return f"https://updates.push.services.mozilla.com/wpush/v2/test-{number}"
+
+
+def keep_folder(prefix: str) -> Path:
+    """
+    Return a new folder that is removed when this process ends.
+
+    A process forked from this one must leave it: the others still copy from it.
+    """
+    folder, owner = Path(tempfile.mkdtemp(prefix=prefix)), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(remove)
+    return folder
 
 
 def temporary_name() -> str:

@@ -1,12 +1,11 @@
 """Databases of the present schema, copied from one that is made once."""
 
-import atexit
 import shutil
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
 from pushctl.store import Store
+from tests.support import keep_folder
 
 
 def create(path: Path) -> Store:
@@ -18,8 +17,6 @@ def create(path: Path) -> Store:
 
 @lru_cache(maxsize=1)
 def _made() -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="pushctl-database-")
-    atexit.register(folder.cleanup)
-    file = Path(folder.name) / "pushctl.db"
+    file = keep_folder("pushctl-database-") / "pushctl.db"
     Store(file, create=True).close()
     return file

@@ -1,14 +1,13 @@
 """A project of our own to try commands on, made by ``pushctl init``."""
 
-import atexit
 import contextlib
 import io
 import shutil
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
 from pushctl import cli
+from tests.support import keep_folder
 
 ORIGIN = "https://shop.example"
 CONTACT = "push@shop.example.org"
@@ -39,9 +38,7 @@ def initialise(folder: Path, *options: str) -> Path:
 
 @lru_cache(maxsize=32)
 def _made(options: tuple[str, ...]) -> Path:
-    folder = tempfile.TemporaryDirectory(prefix="pushctl-project-")
-    atexit.register(folder.cleanup)
-    return initialise(Path(folder.name), *options)
+    return initialise(keep_folder("pushctl-project-"), *options)
 
 
 def add(folder: Path, text: str) -> None:
