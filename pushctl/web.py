@@ -54,7 +54,7 @@ def request(
         answer, target = _ask(url, policy, end, body, headers)
         if target is None or policy.method not in _FOLLOWS_REDIRECTS:
             return answer
-        url, headers = target, ()
+        url, headers, body = target, (), None
     raise WebError(f"{url} can't be asked: more than {policy.redirects} redirects")
 
 

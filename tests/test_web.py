@@ -150,3 +150,28 @@ def test_a_ping_says_whether_it_went_well() -> None:
 def test_a_ping_that_fails_is_told_and_raises_nothing() -> None:
     assert "no web address" in str(ping.send("hook", good=True))
     assert "can't be asked" in str(ping.send("http://127.0.0.1:9/x", good=True))
+
+
+def test_a_body_and_headers_go_to_the_first_address_alone() -> None:
+    came: list[bytes] = []
+
+    def answer(peer: socket.socket) -> None:
+        peer.sendall(OK + b"found" if came[1:] else redirect("/next"))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(2):
+                peer, _ = listener.accept()
+                with peer:
+                    came.append(peer.recv(4096))
+                    answer(peer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/hook"
+        found = web.request(url, READS, body=b"secret=1", headers=["X-Token: abc"])
+        thread.join(5)
+    assert found == b"found"
+    assert b"secret=1" in came[0] and b"X-Token" in came[0]
+    assert b"secret=1" not in came[1] and b"X-Token" not in came[1]

@@ -24,7 +24,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support import ROOT
 
 _MOST = 1 << 20  # bytes of one request
 # What the interpreter reads when it starts, long before the fork.
