@@ -301,11 +301,7 @@ def _is_reader_gone() -> bool:
     pipe = sys.__stdout__.fileno()
     poll = select.poll()
     poll.register(pipe, 0)  # poll always reports errors
-    if not poll.poll(0):
-        return False
-    # Buffered output would fail again while Python shuts down.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), pipe)
-    return True
+    return bool(poll.poll(0))
 
 
 def _report_bug(error: BaseException, debug: bool) -> int:

@@ -157,3 +157,11 @@ class Browser:
 def sign_alias(alias: str, secret: bytes = ALIAS_SECRET) -> str:
     digest = hmac.new(secret, f"alias\n{alias}".encode(), hashlib.sha256).digest()
     return tokens.encode(digest)
+
+
+def events_of(project: Project, browser: Browser) -> list[str]:
+    found = project.get(browser)
+    assert found is not None
+    names = [event.name for event in project.store.events.list_newest(found.id)]
+    assert names.count("subscribed") == 1  # every subscription begins with it
+    return [name for name in names if name != "subscribed"]

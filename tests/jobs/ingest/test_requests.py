@@ -10,15 +10,7 @@ from pushctl.model import InboxRecord, SubscriptionState
 from pushctl.rules import limits, tokens
 from tests import support
 from tests.support import DAY, HOUR, MINUTE, NOON
-from tests.support.posting import SECRET, Browser, Project, sign_alias
-
-
-def events_of(inbox_project: Project, browser: Browser) -> list[str]:
-    found = inbox_project.get(browser)
-    assert found is not None
-    names = [event.name for event in inbox_project.store.events.list_newest(found.id)]
-    assert names.count("subscribed") == 1  # every subscription begins with it
-    return [name for name in names if name != "subscribed"]
+from tests.support.posting import SECRET, Browser, Project, events_of, sign_alias
 
 
 def state_of(inbox_project: Project, browser: Browser) -> SubscriptionState:
