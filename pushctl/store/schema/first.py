@@ -1,29 +1,14 @@
-"""
-The schema as migrations, applied with sqlite-utils; never edited after a release.
+"""The first six migrations: everything up to the first release."""
 
-State stands in rows that change, what happened in rows that do not; no stored
-counters. Endpoints are unique by the first 16 bytes of their SHA-256: indexing the
-text costs 60 % more file and twice the import (docs/performance.md), and a page can
-compute it with what every browser has.
-"""
-
-from sqlite_utils import Database, Migrations
+from sqlite_utils import Database
 
 from pushctl.rules.delivery.known_reasons import cause_of
-
-migrations = Migrations("pushctl")
-
-
-def _script(db: Database, statements: str) -> None:
-    # One by one: executescript() would commit the migration's transaction.
-    for statement in statements.split(";\n"):
-        if statement.strip():
-            db.execute(statement)
+from pushctl.store.schema.migrations import migrations, script
 
 
 @migrations()
 def m001_spine(db: Database) -> None:
-    _script(
+    script(
         db,
         """
         CREATE TABLE meta (
@@ -199,7 +184,7 @@ def m001_spine(db: Database) -> None:
 
 @migrations()
 def m002_triggers(db: Database) -> None:
-    _script(
+    script(
         db,
         """
         CREATE TABLE enrolments (
@@ -289,7 +274,7 @@ def m002_triggers(db: Database) -> None:
 
 @migrations()
 def m003_receiver(db: Database) -> None:
-    _script(
+    script(
         db,
         """
         -- signatures of changes that were made: none of them makes its change twice
@@ -328,7 +313,7 @@ def m003_receiver(db: Database) -> None:
 
 @migrations()
 def m004_recurring(db: Database) -> None:
-    _script(
+    script(
         db,
         """
         -- what `send --every` asks for: each occurrence becomes a campaign of its own
@@ -353,7 +338,7 @@ def m004_recurring(db: Database) -> None:
 
 @migrations()
 def m005_known(db: Database) -> None:
-    _script(
+    script(
         db,
         """
         -- which push service took a message signed with which key, and when last

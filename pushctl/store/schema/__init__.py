@@ -1,0 +1,14 @@
+"""
+The schema as migrations, applied with sqlite-utils; never edited after a release.
+
+A new one gets a file here, a line below and its name in ``store.KNOWN_MIGRATIONS``:
+they enter themselves in the order in which they are imported.
+
+State stands in rows that change, what happened in rows that do not; no stored
+counters. Endpoints are unique by the first 16 bytes of their SHA-256: indexing the
+text costs 60 % more file and twice the import (docs/performance.md), and a page can
+compute it with what every browser has.
+"""
+
+from pushctl.store.schema import first as first
+from pushctl.store.schema.migrations import migrations as migrations
