@@ -193,8 +193,8 @@ def _read_raw(row: Row, column: Column) -> object:
     return wording.iso(value) if column.kind == Kind.TIME and isinstance(value, int) else value
 
 
-def _format(row: Row, column: Column) -> str:
-    """Return the value for people on a terminal."""
+def _format(row: Row, column: Column, *, zone: bool = True) -> str:
+    """Return the value for people on a terminal; *zone*: times say theirs."""
     match column.kind, _read_value(row, column):
         case _, None | []:
             return "-"
@@ -203,7 +203,7 @@ def _format(row: Row, column: Column) -> str:
         case Kind.NUMBER | Kind.SHARE as kind, int() | float() as value:
             return share(value) if kind == Kind.SHARE else number(value)
         case Kind.TIME, int(value):
-            return moment(value)
+            return moment(value) if zone else wording.moment_without_zone(value)
         case Kind.DURATION, int(value):
             return duration(value)
         case Kind.LIST, Iterable() as value:
@@ -267,9 +267,18 @@ def _write_table(
         each for each in columns if any(_read_value(row, each) != each.usual for row in shown)
     ]
     console = terminal.console(sys.stdout, has_colours(sys.stdout))
+    zones = {each.key: _find_zone(shown, each) for each in some}
+
+    def head(column: Column) -> str:
+        zone = zones[column.key]
+        return f"{column.title} ({zone})" if zone else column.title
+
     table = terminal.table(
-        [terminal.Heading(it.title, it.right, foot(it), it.spare, it.whole) for it in some],
-        [[clean(_format(row, each)) for each in some] for row in shown],
+        [terminal.Heading(head(it), it.right, foot(it), it.spare, it.whole) for it in some],
+        [
+            [clean(_format(row, each, zone=not zones[each.key])) for each in some]
+            for row in shown
+        ],
         console.width,
         clean(title or ""),
     )
@@ -279,6 +288,15 @@ def _write_table(
         _write_tall(shown, columns, title)
     if next(several, None) is not None:
         say(f"These are the first {number(_MOST_ROWS)} rows; --csv and --json show all.")
+
+
+def _find_zone(rows: Sequence[Row], column: Column) -> str | None:
+    """Return the zone that a column's head can name: all its times have it."""
+    if column.kind is not Kind.TIME:
+        return None
+    times = (_read_value(row, column) for row in rows)
+    zones = {wording.zone_name(value) for value in times if isinstance(value, int)}
+    return zones.pop() if len(zones) == 1 else None
 
 
 def _write_tall(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> None:

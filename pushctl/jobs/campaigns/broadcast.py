@@ -158,7 +158,7 @@ def _schedule(
     if not draft.local:
         at = schedule.due(moment, config.zone, now)
         if at is None or at <= now:
-            clock = f"{timing.local(now, config.zone):%H:%M}"
+            clock = f"{timing.local(now, config.zone):%H:%M %Z}"
             raise UsageError(f"--at {draft.at!r} has passed; it is {clock}")
         return receivers, [at] * len(receivers)
     if schedule.over_everywhere(moment, now):

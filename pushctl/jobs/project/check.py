@@ -6,6 +6,7 @@ Every area is checked although another one is broken. Nothing is changed.
 
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import scripts
+from pushctl.jobs.project import scripts, sweep_state
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
@@ -196,9 +197,19 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding("database", Level.NOTE, config.database.name, text, remedy)
 
 
+def _sweeps(config: Config) -> Iterator[Finding]:
+    from pushctl.store import Store
+
+    now = time.time_ns() // 1_000_000
+    with Store(config.database) as store:
+        state = sweep_state.load(config, store, now)
+    text, remedy = sweep_state.describe(state, now), sweep_state.find_remedy(state, now)
+    level = Level.PROBLEM if remedy and state.overdue else Level.NOTE
+    yield Finding("sweeps", level if remedy else Level.FINE, "pushctl sweep", text, remedy)
+
+
 def _inbox(config: Config) -> Iterator[Finding]:
     yield from _private("inbox", config.inbox)
-    waiting = list(config.inbox.glob("*.seg"))
     aside = list((config.inbox / "quarantine").glob("*"))
     if aside:
         text = f"{counted(len(aside), 'file')} with lines that could not be read"
@@ -206,8 +217,7 @@ def _inbox(config: Config) -> Iterator[Finding]:
             text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)
-    files = f"to be imported: {counted(len(waiting), 'file')}" if waiting else "empty"
-    yield _fine("inbox", config.inbox, files)
+    yield _fine("inbox", config.inbox, counted(len(list(config.inbox.glob("*.seg"))), "file"))
 
 
 def _disk(config: Config) -> Iterator[Finding]:
@@ -235,6 +245,7 @@ _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "segments": _segments,
     "triggers": _triggers,
     "database": _database,
+    "sweeps": _sweeps,
     "inbox": _inbox,
     "disk": _disk,
     "encoder": _encoder,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.model import Millis, Subscription
-from pushctl.rules import timing
+from pushctl.rules import timing, wording
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.entry import find_mismatch
 from pushctl.rules.triggers.trigger import Trigger, by_event
@@ -65,7 +65,7 @@ def _list_decisions(store: Store, who: Subscription, trigger: str | None) -> Ite
         step = "" if one.step is None else f" step {one.step}"
         until = ""
         if one.until is not None:
-            until = f", until {timing.local(one.until, zone):%Y-%m-%d %H:%M %Z}"
+            until = f", until {wording.moment(one.until, zone)}"
         text = f"{one.kind}{step}: {one.reason}{until}"
         yield Moment(one.at, "decision", one.trigger, text)
 
