@@ -105,11 +105,8 @@ def resume(
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
-    if why := manage.explain_nothing_to_resume(here.store, name, here.now):
-        output.say(why)
-        results.show_states(here, campaign, format)
+    if results.has_nothing_to_resume(here, campaign, format):
         return
-    results.warn_of_loopback(here)
     report = results.deliver_with_progress(
         here,
         campaign,
