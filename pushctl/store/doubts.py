@@ -49,7 +49,8 @@ class Doubts(Noun):
         """
         # Sweeps send what is due later: they look for running campaigns.
         reopen = """
-            UPDATE campaigns SET status = 'running', finished_at = NULL, note = NULL, cause = NULL
+            UPDATE campaigns
+               SET status = 'running', finished_at = NULL, note = NULL, cause = NULL
              WHERE id = :campaign AND status = 'finished'
                AND EXISTS (SELECT 1 FROM deliveries
                             WHERE campaign_id = :campaign AND status = 'planned'

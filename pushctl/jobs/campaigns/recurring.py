@@ -140,9 +140,7 @@ def _freeze_occurrence(store: Store, config: Config, series: Series, now: Millis
     _freeze(store, config, series, now, Passed(series.wish["passed"]))
 
 
-def _freeze(
-    store: Store, config: Config, series: Series, now: Millis, passed: Passed
-) -> None:
+def _freeze(store: Store, config: Config, series: Series, now: Millis, passed: Passed) -> None:
     """Make the campaign of the occurrence that is due, and move the series on."""
     local = bool(series.wish.get("local"))
     due = series.next_at or now

@@ -107,9 +107,8 @@ def test_the_command_lists_what_it_sets_aside_and_what_is_to_come(field: Field) 
     field.people(3)
     field.freeze(sending.soon(), name="now")
     field.freeze(sending.soon(), name="tomorrow", at="tomorrow 09:00")
-    recurring.add_series(
-        field.store, field.config, Draft(everyone=True, template="sale", every="day 09:00"), NOON
-    )
+    daily = Draft(everyone=True, template="sale", every="day 09:00")
+    recurring.add_series(field.store, field.config, daily, NOON)
     set_back(field)
     run = pushctl("release", "--yes", cwd=field.config.folder)
     table = [line.split("\t")[:4] for line in run.out.splitlines()]
