@@ -69,7 +69,7 @@ def test_what_is_no_tag_is_refused(name: str, store: Store) -> None:
 
 
 def test_reserved_names_are_known_in_any_spelling() -> None:
-    for name in ("Pushctl:Staff", "ｐｕｓｈｃｔｌ：paused", "puſhctl:paused", "push\u200cctl:x"):
+    for name in ("Pushctl:Staff", "ｐｕｓｈｃｔｌ：x", "puſhctl:paused", "push\u200cctl:x"):
         assert reserved_tags.is_reserved(name), name
     assert not reserved_tags.is_reserved("my pushctl:")
 
