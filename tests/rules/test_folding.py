@@ -65,7 +65,7 @@ def test_every_letter_is_one_with_its_capital_in_any_spelling() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
-    [(" VIP ", "VIP", True), ("big  sale", "big sale", True), ("big \u200f sale", "big sale", True)],
+    [(" VIP ", "VIP", True), ("big  sale", "big sale", True), ("a \u200f b", "a b", True)],
 )  # fmt: skip
 def test_spaces_do_not_tell_tags_apart(one: str, other: str, same: bool) -> None:
     assert (fields.fold(one) == fields.fold(other)) is same
