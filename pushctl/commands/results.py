@@ -49,6 +49,17 @@ def deliver_with_progress(
         raise
 
 
+def has_nothing_to_resume(here: Context, campaign: Campaign, format: output.Format) -> bool:
+    """Say why there is nothing to resume, with the campaign's states; else warn and go on."""
+    why = manage.explain_nothing_to_resume(here.store, campaign.name, here.now)
+    if why is None:
+        warn_of_loopback(here)
+        return False
+    output.say(why)
+    show_states(here, campaign, format)
+    return True
+
+
 def conclude(here: Context, report: deliver.Report, format: output.Format) -> None:
     """Print every state with its reason; raise the error of the exit code."""
     campaign = report.campaign
