@@ -1,5 +1,6 @@
 """Tags: free labels. The first spelling is kept; case and spacing do not matter."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -38,6 +39,12 @@ class Tags(Noun):
         if known is not None:
             return known
         return self._insert(sql, name=fields.tag(name), folded=fields.fold(name))
+
+    def find_nearest(self, name: str, most: int = 3) -> list[str]:
+        """Return the names most like *name*, as they are written, the nearest first."""
+        names = dict(self._read("SELECT folded, name FROM tags"))
+        near = difflib.get_close_matches(fields.fold(name), names, most, cutoff=0.6)
+        return [names[folded] for folded in near]
 
     def count_names(self) -> int:
         """Return how many tags exist, unused ones included."""

@@ -7,7 +7,7 @@ Every area is checked although another one is broken. Nothing is changed.
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,16 +48,35 @@ def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
     if not problems:
         found.append(_fine("settings", file, counted(len(config.sites), "site")))
     for area, look in _AREAS.items():
-        try:
-            found += look(config)
-        except PushctlError as error:
-            found += _failure(area, area, error)
-        except OSError as error:
-            place = str(error.filename or config.folder)
-            text = f"can't be read: {error.strerror}"
-            remedy = "Check its owner and its permissions."
-            found.append(Finding(area, Level.PROBLEM, place, text, remedy))
+        for each in _look(area, look, config):
+            if not _is_told(each, found):
+                found.append(each)
     return found
+
+
+def _look(
+    area: str, look: Callable[[Config], Iterator[Finding]], config: Config
+) -> Iterator[Finding]:
+    """Yield what *look* finds, and as a finding what ended it."""
+    try:
+        yield from look(config)
+    except PushctlError as error:
+        yield from _failure(area, area, error)
+    except OSError as error:
+        place = str(error.filename or config.folder)
+        text = f"can't be read: {error.strerror}"
+        remedy = "Check its owner and its permissions."
+        yield Finding(area, Level.PROBLEM, place, text, remedy)
+
+
+def _is_told(new: Finding, found: Sequence[Finding]) -> bool:
+    """Whether the fault was found before: several areas read the same file."""
+    problems = (old for old in found if old.level is new.level is Level.PROBLEM)
+    return any(
+        (new.text == old.text and new.place == new.area)
+        or (new.remedy == old.remedy and new.remedy.startswith("Run: chmod"))
+        for old in problems
+    )
 
 
 def _fine(area: str, place: Path | str, text: str) -> Finding:
@@ -119,9 +138,10 @@ def _keys(config: Config) -> Iterator[Finding]:
     newest = next(iter(keys.values()))
     yield _fine("keys", config.keys, f"{newest.id} for new subscribers, {len(keys)} in all")
     for script in scripts.stale_scripts(config):
+        # Most sites take them from the receiver, which fills them in by itself.
         text = "has another key, receiver URL or brand than pushctl.toml"
-        remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
-        yield Finding("scripts", Level.PROBLEM, str(script), text, remedy)
+        remedy = "If your web site serves this copy: run `pushctl keys fill`, and upload sw/."
+        yield Finding("scripts", Level.NOTE, str(script), text, remedy)
 
 
 def _private(area: str, path: Path) -> Iterator[Finding]:
@@ -174,9 +194,11 @@ def _database(config: Config) -> Iterator[Finding]:
     yield from _private("database", config.database)
     with Store(config.database) as store:
         damage = store.soundness.find_damage()
-        for each in damage:
+        if damage:
+            more = f" (and {counted(len(damage) - 1, 'more fault')})" if damage[1:] else ""
             remedy = "Restore it from a backup; see docs/configuration.md."
-            yield Finding("database", Level.PROBLEM, str(config.database), each, remedy)
+            place = str(config.database)
+            yield Finding("database", Level.PROBLEM, place, damage[0] + more, remedy)
         for key, count in store.soundness.count_lost_keys(vapid.load(config.keys)).items():
             people = counted(count, "active subscriber")
             text = f"{people} came with the key {key}, which is not there"
