@@ -70,6 +70,7 @@ def command(
     Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
     75 another process is sending it, 77 a push service refuses our key or messages.
     """
+    from pushctl.commands import audiences
     from pushctl.jobs.campaigns import broadcast
 
     here = context.of(ctx)
@@ -77,6 +78,7 @@ def command(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
         urgency, rate, over, message, title, at, local, passed, every,
     )  # fmt: skip
+    audiences.warn_of_tags(here, draft.tags, draft.where, strict=every is None)
     if not dry_run:
         broadcast.retry_refused(here.store, here.now)
     plan = broadcast.plan(here.store, here.config, draft, here.now)
@@ -88,6 +90,7 @@ def command(
 
 def _show(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     """Print the plan and its first message; on stdout for a dry run."""
+    from pushctl.commands import audiences
     from pushctl.commands.results import warn_of_loopback
     from pushctl.rules import timing
 
@@ -106,6 +109,8 @@ def _show(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     if plan.at:
         tell(f"  goes out {_format_times(here, plan)}")
     tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
+    if waiting := audiences.describe_inbox(here):
+        tell(f"  {waiting}")
     if plan.example is None:
         tell("  No subscriber matches.")
         return

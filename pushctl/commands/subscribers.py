@@ -89,10 +89,12 @@ _FORGOTTEN = (
 def _build_audience(
     here: context.Context, tag: Names, segment: Names, where: Names
 ) -> "Expression":
+    from pushctl.commands import audiences
 
     _, asked = audience.build(
         here.config, tags=tag or (), segments=segment or (), where=where or ()
     )
+    audiences.warn_of_tags(here, tag or (), where or ())
     return asked
 
 

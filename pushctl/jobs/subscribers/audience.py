@@ -42,14 +42,15 @@ def build(
 
 
 def find_unknown_tags(
-    config: Config, store: Store, typed: Expression
+    config: Config, store: Store, *, tags: Sequence[str] = (), where: Sequence[str] = ()
 ) -> Iterator[tuple[str, bool]]:
     """
     Yield a sentence for each tag that nobody ever had, and whether the audience wants it.
 
-    Tags that pushctl.toml sets are no slips of the pen. *typed*: with the segments as names,
-    because a segment may be older than its first member.
+    Tags that pushctl.toml sets are no slips of the pen. Saved segments are not looked into:
+    one may be older than its first member.
     """
+    typed = parse.join(tags=tags, where=where)
     declared = _list_declared(config)
     for name, wanted in tree.list_tags(typed):
         with suppress(InputError):  # no tag can have this name
