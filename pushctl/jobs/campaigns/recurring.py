@@ -128,6 +128,7 @@ def _freeze_occurrence(store: Store, config: Config, series: Series, now: Millis
         "passed": Passed(series.wish["passed"]),
         "name": store.campaigns.find_free_name(f"{series.name} {moment}"),
         "at": moment if local else None,
+        "again": True,
     }
     made = broadcast.plan(store, config, Draft(**options), now)
     with store.write():
