@@ -151,7 +151,7 @@ def assume_sent(store: Store, name: str | None, now: Millis) -> int:
 
 def send_again(store: Store, name: str, now: Millis) -> int:
     """
-    Plan a campaign's messages in doubt again; return how many.
+    Plan a campaign's messages in doubt again; return how many. Due times that come stay.
 
     Some people may get one twice. Raises BusyError while the campaign is being sent,
     UsageError where it was cancelled: nothing would ever send them.
@@ -161,6 +161,11 @@ def send_again(store: Store, name: str, now: Millis) -> int:
     if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
         raise BusyError(f"{name} is being sent. Try again when it is done.")
     return store.doubts.send_again(campaign.id, now)
+
+
+def find_next_due(store: Store, name: str, now: Millis) -> Millis | None:
+    """Return when a campaign's next message is due; None: at once, or nothing waits."""
+    return store.deliveries.count_waiting(store.campaigns.get(name).id, now)[1]
 
 
 def _is_being_sent(store: Store, campaign: Campaign) -> bool:
