@@ -31,5 +31,7 @@ def warn_of_tags(
     for said, wanted in found:
         if strict and wanted:
             waiting = describe_inbox(here)
-            raise NotFoundError(f"{said} {waiting[0].upper()}{waiting[1:]}" if waiting else said)
+            raise NotFoundError(
+                f"{said} {waiting[0].upper()}{waiting[1:]}" if waiting else said
+            )
         output.warn(said)

@@ -15,7 +15,16 @@ from pushctl.rules.wording import counted
 if TYPE_CHECKING:
     from pushctl.model import Campaign
 
-app = typer.Typer(no_args_is_help=True, help="Show, pause and cancel campaigns.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    Show, pause and cancel campaigns.
+
+    \b
+    pushctl campaigns list
+    pushctl campaigns show "sale 2026-11-22"
+    """,
+)
 
 NameArgument = Annotated[str, typer.Argument(help="The campaign's name.")]
 
@@ -68,13 +77,13 @@ def show(
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
     if format is output.Format.TABLE:
-        about = asdict(campaign) | _describe_sweeps(here, campaign)
+        about = asdict(campaign) | describe_sweeps(here, campaign)
         output.record(about, [each for each in _ABOUT if about[each.key] != each.usual])
         output.gap()
     results.show_states(here, campaign, format)
 
 
-def _describe_sweeps(here: context.Context, campaign: "Campaign") -> dict[str, object]:
+def describe_sweeps(here: context.Context, campaign: "Campaign") -> dict[str, object]:
     """Say how a campaign goes on that waits for sweeps; a paused one waits for a person."""
     from pushctl.jobs.project import sweep_state
 

@@ -7,7 +7,15 @@ from pushctl.commands import context
 from pushctl.commands.options import FormatOption, YesOption
 from pushctl.jobs.project import scripts
 
-app = typer.Typer(no_args_is_help=True, help="Show the VAPID keys or create a new one.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    Show the VAPID keys or create a new one.
+
+    \b
+    pushctl keys show
+    """,
+)
 
 _COLUMNS = (
     output.Column("id", "Key"),

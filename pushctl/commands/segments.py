@@ -9,7 +9,16 @@ from pushctl.commands import audiences, context
 from pushctl.commands.options import FormatOption, Names
 from pushctl.jobs.subscribers import audience
 
-app = typer.Typer(no_args_is_help=True, help="List and count saved audiences.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List and count saved audiences.
+
+    \b
+    pushctl segments list
+    pushctl segments count --where "country = 'TR'"
+    """,
+)
 
 _COLUMNS = (
     output.Column("name", "Segment"),

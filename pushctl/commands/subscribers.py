@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from pushctl.jobs.subscribers.imports import ImportReport
     from pushctl.rules.audience.expression import Expression
 
-app = typer.Typer(no_args_is_help=True, help="List, import, tag, erase people.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List, import, tag, erase people.
+
+    \b
+    pushctl subscribers import people.csv --site shop
+    pushctl subscribers list --tag VIP
+    """,
+)
 
 
 class FileFormat(StrEnum):

@@ -78,6 +78,10 @@ class Campaigns(Noun):
             raise NotFoundError(f"no campaign is called {name!r}. {self._list_names()}")
         return _build_campaign(row)
 
+    def exists(self, name: str) -> bool:
+        """Return whether a campaign is called *name*."""
+        return bool(self._read_value("SELECT 1 FROM campaigns WHERE name = :name", name=name))
+
     def get_by_id(self, campaign: int) -> Campaign:
         sql = f"SELECT {_COLUMNS} FROM campaigns WHERE id = :id"  # noqa: S608
         row = self._read(sql, id=campaign).fetchone()
@@ -133,9 +137,8 @@ class Campaigns(Noun):
 
     def find_free_name(self, wanted: str) -> str:
         """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that exists."""
-        sql = "SELECT 1 FROM campaigns WHERE name = :name"
         name, number = wanted, 1
-        while self._read(sql, name=name).fetchone():
+        while self.exists(name):
             number += 1
             name = f"{wanted} {number}"
         return name

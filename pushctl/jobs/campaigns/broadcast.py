@@ -61,6 +61,7 @@ class Draft:
     every: str | None = None  # "monday 09:00": see jobs/campaigns/recurring
     again: bool = False  # also to people who have the same message already
     by: str = ""  # the login name of who asked
+    series: str = ""  # whose occurrence this is
 
 
 @dataclass(frozen=True)
@@ -316,7 +317,8 @@ def _read_options(draft: Draft) -> dict[str, Json]:
         if not 0 < timing.duration(draft.over) <= MAX_OVER:
             raise InputError("--over is more than nothing and at most 4 weeks")
         options["over"] = draft.over
-    asked = {"by": draft.by, "at": draft.at, "local": draft.local}
+    # What `pushctl explain` tells about it later.
+    asked = {"by": draft.by, "at": draft.at, "local": draft.local, "series": draft.series}
     return options | {key: value for key, value in asked.items() if value}
 
 

@@ -69,7 +69,12 @@ def describe(state: SweepState, now: Millis) -> str:
     else:
         ago = timing.say(max(now - state.last, 0) // units.SECOND * units.SECOND)
         said = f"the last sweep ended {ago} ago"
-    said += f"; {state.starter} starts them" if state.starter else "; nothing starts them"
+    if state.starter:
+        said += f"; {state.starter} starts them"
+    elif state.is_late(now):
+        said += "; neither cron nor systemd starts them"
+    else:
+        said += ", started by hand or from elsewhere"
     return "; ".join([said, *_describe_waiting(state)])
 
 
