@@ -54,7 +54,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     from pushctl.jobs.figures import report
 
     rows = report.load_funnel(context.of(ctx).store, table=LIST)
-    shown = columns.of(LIST, format)
+    shown = columns.of(LIST)
     output.rows(rows, shown, format, empty="No campaign yet: `pushctl send` creates one.")
 
 

@@ -35,12 +35,15 @@ def command(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show a person's history and next steps, or why a campaign went to whom.
+    Show what a person or a campaign got, and why.
 
     \b
     pushctl explain alias:ann
     pushctl explain k3Jd92 abandoned_basket_1 --json
     pushctl explain "sale 2026-11-22"
+
+    A person's events, decisions, messages and next steps stand in order of time. A
+    campaign's audience, origin, times, texts and states stand below each other.
     """
     here = context.of(ctx)
     if trigger is None and here.store.campaigns.exists(subscriber):

@@ -76,7 +76,6 @@ def command(
     Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
     75 another process is sending it, 77 a push service refuses our key or messages.
     """
-    from pushctl.commands import audiences
     from pushctl.jobs.campaigns import broadcast
 
     here = context.of(ctx)
@@ -85,14 +84,21 @@ def command(
         urgency, rate, over, message, title, at, local, passed, every, again,
         by=options.find_login(),
     )  # fmt: skip
-    audiences.warn_of_tags(here, draft.tags, draft.where, strict=every is None)
-    if not dry_run:
-        broadcast.retry_refused(here.store, here.now)
-    plan = broadcast.plan(here.store, here.config, draft, here.now)
+    plan = _plan(here, draft, dry_run)
     _show(here, plan, dry_run)
     if every is None and not dry_run and _is_confirmed(plan, yes, format):
         _send(here, plan, format)
     _repeat(here, draft, yes, dry_run)
+
+
+def _plan(here: context.Context, draft: "Draft", dry_run: bool) -> "Plan":
+    from pushctl.commands import audiences
+    from pushctl.jobs.campaigns import broadcast
+
+    audiences.warn_of_tags(here, draft.tags, draft.where, strict=draft.every is None)
+    if not dry_run:
+        broadcast.retry_refused(here.store, here.now)
+    return broadcast.plan(here.store, here.config, draft, here.now)
 
 
 def _show(here: context.Context, plan: "Plan", dry_run: bool) -> None:

@@ -97,6 +97,15 @@ class Campaigns(Noun):
             for row in self._read(sql, limit=-1 if limit is None else limit)
         ]
 
+    def list_latest(self, last: int | None = None, since: Millis = 0) -> list[int]:
+        """Return the numbers of the *last* campaigns that began *since* then."""
+        sql = """
+            SELECT id FROM campaigns WHERE coalesce(started_at, created_at) >= :since
+             ORDER BY id DESC LIMIT :last
+        """
+        rows = self._read(sql, since=since, last=-1 if last is None else last)
+        return [number for (number,) in rows]
+
     def find_unfinished(self, template: str, audience: str) -> str | None:
         """Return the newest unfinished broadcast of this template to this audience."""
         sql = """

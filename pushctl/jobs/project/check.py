@@ -239,7 +239,8 @@ def _inbox(config: Config) -> Iterator[Finding]:
             text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)
-    yield _fine("inbox", config.inbox, counted(len(list(config.inbox.glob("*.seg"))), "file"))
+    files = len(list(config.inbox.glob("*.seg")))
+    yield _fine("inbox", config.inbox, counted(files, "file") if files else "empty")
 
 
 def _disk(config: Config) -> Iterator[Finding]:
