@@ -14,6 +14,7 @@ import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
+from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
 
@@ -292,5 +293,5 @@ def _build_subscription(row: tuple[Any, ...]) -> Subscription:
     values["state"] = SubscriptionState(values["state"])
     values["alias_trusted"] = bool(values["alias_trusted"])
     values["attributes"] = orjson.loads(values["attributes"])
-    values["tags"] = tuple(sorted(orjson.loads(values["tags"]), key=str.casefold))
+    values["tags"] = tuple(sorted(orjson.loads(values["tags"]), key=fold))
     return Subscription(**values)
