@@ -35,7 +35,7 @@ def command(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Show what a person or a campaign got, and why.
+    Tell who got what, when and why.
 
     \b
     pushctl explain alias:ann
