@@ -67,8 +67,9 @@ def command(
     are fixed before the first message is sent. Ctrl-C stops the sending safely;
     `pushctl campaigns resume` continues it.
 
-    Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
-    75 another process is sending it, 77 a push service refuses our key or messages.
+    Exit codes: 0 done, 3 template or configuration, 5 some failed, are in
+    doubt or wait for the network, 75 another process is sending it, 77 a push service
+    refuses our key or messages.
     """
     from pushctl.jobs.campaigns import broadcast
 
