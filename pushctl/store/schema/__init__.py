@@ -11,4 +11,5 @@ compute it with what every browser has.
 """
 
 from pushctl.store.schema import first as first
+from pushctl.store.schema import m007_numbers as m007_numbers
 from pushctl.store.schema.migrations import migrations as migrations
