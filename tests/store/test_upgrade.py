@@ -47,7 +47,7 @@ def test_numbers_go_on_behind_all_that_were_ever_given(tmp_path: Path) -> None:
     path = older.make(tmp_path / "pushctl.db")
     with Store(path) as store:
         given = dict(store.connection.execute("SELECT name, seq FROM sqlite_sequence"))
-    assert given == older.GIVEN
+    assert {name: given[name] for name in older.GIVEN} == older.GIVEN
 
 
 def test_a_connection_from_before_the_upgrade_gives_new_numbers_too(tmp_path: Path) -> None:
