@@ -218,7 +218,7 @@ def _set_tags(
 
 
 def _identify(ctx: Context, record: InboxRecord, body: Body) -> str:
-    alias = None if body.get("alias") is None else bodies.label(body["alias"], "alias")
+    alias = None if body.get("alias") is None else bodies.alias(body["alias"])
     signature = body.get("signature")
     known = authenticate(ctx, record, body)
     if alias is None:
