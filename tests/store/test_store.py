@@ -1,5 +1,6 @@
 """pushctl.store: opening, migrating, writing from several processes."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from sqlite_utils import Database, Migrations
 from pushctl import store as store_module
 from pushctl.errors import BusyError, ConfigError, InputError
 from pushctl.model import Cause
+from pushctl.rules.messages.content import hash_content
 from pushctl.store import KNOWN_MIGRATIONS, Store
 from pushctl.store.schema import migrations
 
@@ -120,6 +122,23 @@ def test_rows_of_before_there_were_causes_get_theirs(tmp_path: Path) -> None:
         rows = store.connection.execute("SELECT reason, cause FROM deliveries ORDER BY id")
         assert rows.fetchall() == REASONS
         assert store.campaigns.get("c").cause is Cause.BY_HAND
+
+
+def test_broadcasts_of_before_are_found_by_their_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m008_content")
+    sources = {"en.toml": "title = 'İndirim'"}
+    old = {"status": "finished", "template": "t", "audience": "x", "created_at": 1,
+           "sources": json.dumps(sources, ensure_ascii=False)}  # fmt: skip
+    database["campaigns"].insert_all(
+        [{"name": "sale", **old}, {"name": "basket/1", **old, "trigger": "basket", "step": 1}],
+        alter=False,
+    )
+    database.close()
+    with Store(path) as store:
+        found = store.connection.execute("SELECT name, content_hash FROM campaigns ORDER BY id")
+        assert found.fetchall() == [("sale", hash_content(sources, {})), ("basket/1", None)]
 
 
 def test_tags_that_are_one_now_are_merged_and_nobody_loses_one(tmp_path: Path) -> None:
