@@ -1,5 +1,6 @@
 """Audience expressions: read, written back, resolved, and asked of real people."""
 
+import json
 import re
 import sqlite3
 from pathlib import Path
@@ -384,11 +385,14 @@ def test_the_messages_of_one_campaign_are_read_and_not_the_ledger(store: Store) 
     settle(store, people)
     found(store, "everyone")
     before = [count_steps(text) for text in texts]
-    sql = "INSERT INTO deliveries (campaign_id, enrolment_id, changed_at) VALUES (?, ?, 0)"
     with store.write() as connection:
-        for number in range(2, 20):
-            send_to_nobody(store, f"c{number}")
-            connection.executemany(sql, ((number, row) for row in range(1, 100)))
+        send_to_nobody(store, *(f"c{number}" for number in range(20)))
+        connection.execute(
+            "INSERT INTO deliveries (campaign_id, enrolment_id, changed_at) "
+            "SELECT c.id, e.value, 0 FROM campaigns AS c JOIN json_each(?) AS e "
+            "WHERE c.name <> 'May'",
+            (json.dumps([*range(1, 100)]),),
+        )
     # A few more for the index of names.
     assert all(count_steps(text) < few + 10 for text, few in zip(texts, before, strict=True))
 
