@@ -88,9 +88,7 @@ def _reach(lane: Lane) -> Lane:
     return replace(lane, unreached_since=0, hold_until=0, why="")
 
 
-def _add(
-    lane: Lane, codes: str, now: Millis, retry_after: Millis | None, reason: str
-) -> Lane:
+def _add(lane: Lane, codes: str, now: Millis, retry_after: Millis | None, reason: str) -> Lane:
     lane = replace(
         lane,
         recent=(lane.recent + codes)[-WINDOW:],

@@ -54,9 +54,7 @@ class Line:
         chunk.close_sender()
 
     def mend(self) -> None:
-        self.service = PushService(
-            self._folder, ports=self.service.ports, checks=False
-        ).start()
+        self.service = PushService(self._folder, ports=self.service.ports, checks=False).start()
 
 
 @pytest.fixture

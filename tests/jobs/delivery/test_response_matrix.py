@@ -31,7 +31,6 @@ from tests.support.answers import (
     IN_DOUBT,
     OUR_FAULT,
     REFUSED,
-    RETRY,
     ROWS,
     THROTTLED,
     TOO_LARGE,
