@@ -7,11 +7,21 @@ from contextlib import closing
 from pathlib import Path
 
 from pushctl.errors import ConfigError
+from pushctl.store.connection import name_damage
 
 
-def is_due(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> bool:
-    """Say whether migrations are pending; ConfigError for one that *known* lacks."""
+def is_due(
+    connection: sqlite3.Connection, path: Path, known: Sequence[str], *, create: bool
+) -> bool:
+    """
+    Say whether migrations are pending; ConfigError for one that *known* lacks.
+
+    DamagedError for a database without any, unless it is to be *created*: it would be taken
+    for a project without people.
+    """
     applied = _list_applied(connection)
+    if not applied and not create:
+        raise name_damage(path, "it has no table of pushctl's")
     unknown = [name for name in applied if name not in known]
     if unknown:
         raise ConfigError(

@@ -172,10 +172,12 @@ def _database(config: Config) -> Iterator[Finding]:
 
     yield from _private("database", config.database)
     with Store(config.database) as store:
-        damage = store.soundness.find_damage()
-        for each in damage:
+        if damage := store.soundness.find_damage():
+            more = f", and {len(damage) - 1} more" if damage[1:] else ""
+            text = f"is damaged: {damage[0]}{more}"
             remedy = "Restore it from a backup; see docs/configuration.md."
-            yield Finding("database", Level.PROBLEM, str(config.database), each, remedy)
+            yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
+            return
         for key, count in store.soundness.count_lost_keys(vapid.load(config.keys)).items():
             people = counted(count, "active subscriber")
             text = f"{people} came with the key {key}, which is not there"
@@ -184,10 +186,9 @@ def _database(config: Config) -> Iterator[Finding]:
         if why := restore_guard.find_trouble(store, config):
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
-        if not damage:
-            subscribers = sum(store.soundness.count_keys().values())
-            text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
-            yield _fine("database", config.database, text)
+        subscribers = sum(store.soundness.count_keys().values())
+        text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
+        yield _fine("database", config.database, text)
     version = soundness.SQLITE_VERSION
     if version < soundness.WAL_RESET_FIXED:
         number = ".".join(map(str, version))
