@@ -54,7 +54,8 @@ def show(
     pushctl campaigns show "sale 2026-11-22"
 
     The states always add up: all = planned (waiting) + sending + accepted + gone +
-    rejected + expired + skipped + in doubt.
+    rejected + expired + skipped + in doubt, and those left out because they had the
+    message already.
     """
     from pushctl.commands import results
 

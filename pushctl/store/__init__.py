@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
 KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
-    "m006_causes",
+    "m006_causes", "m007_numbers", "m008_content", "m011_shares", "m014_folding",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
@@ -126,8 +126,12 @@ class Store:
         try:
             self.connection.executescript(_PRAGMAS)
             self._migrate(create=create)
-        except BaseException:
-            self.close()
+        except BaseException as error:
+            try:
+                if isinstance(error, sqlite3.DatabaseError):
+                    self.explain(error)  # of the copy that an upgrade makes
+            finally:
+                self.close()
             raise
 
     def __getattr__(self, name: str) -> object:
@@ -274,7 +278,7 @@ class Store:
 
         if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS, create=create):
             with self._lock():
-                upgrade.run(self.connection, self.path)
+                upgrade.run(self.connection, self.path, KNOWN_MIGRATIONS)
 
 
 # The class of each noun, as ``Store`` declares them above.

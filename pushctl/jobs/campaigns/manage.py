@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, UsageError
+from pushctl.jobs.campaigns import repeats
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, Cause, DeliveryStatus, Json, Millis
@@ -22,14 +23,26 @@ class State:
 
 
 def count_states(store: Store, campaign: int) -> list[State]:
-    """Count the deliveries by state and reason, in the ledger's order of states."""
+    """
+    Count the deliveries by state and reason, in the ledger's order of states.
+
+    Those that were left out when it was frozen have no delivery; they come last.
+    """
     order = [status.value for status in DeliveryStatus]
     waits = {"planned": "waits its turn", "sending": "under way"}
     rows = [
         State(status, waits.get(status, "") if reason is None else reason, count)
         for status, reason, count in store.deliveries.count_reasons(campaign)
     ]
-    return sorted(rows, key=lambda row: (order.index(row.status), -row.count, row.reason))
+    rows.sort(key=lambda row: (order.index(row.status), -row.count, row.reason))
+    return rows + list_left_out(
+        repeats.read_left_out(store.campaigns.get_by_id(campaign).options)
+    )
+
+
+def list_left_out(left_out: repeats.LeftOut) -> list[State]:
+    """Return who was left out as rows of the table of states."""
+    return [State(repeats.LEFT_OUT, reason, count) for reason, count in left_out.list_reasons()]
 
 
 def pause(store: Store, name: str, now: Millis) -> Campaign:
