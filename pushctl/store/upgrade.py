@@ -21,7 +21,7 @@ _REWRITING = frozenset({"m006_causes"})
 
 
 def is_due(
-    connection: sqlite3.Connection, path: Path, known: Sequence[str], *, create: bool
+    connection: sqlite3.Connection, path: Path, known: Sequence[str], *, create: bool = False
 ) -> bool:
     """
     Say whether migrations are pending; ConfigError for one that *known* lacks.
