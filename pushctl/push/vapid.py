@@ -40,9 +40,12 @@ class Key:
 
 
 def create() -> bytes:
-    """Return a new private key as PEM (PKCS 8)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    """Return a new private key as PEM (PKCS 8); its id never begins like an option."""
+    while True:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        if not read(pem).id.startswith("-"):
+            return pem
 
 
 def read(pem: bytes, file: Path | None = None) -> Key:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.push import vapid
+from pushctl.push import foreign_keys, vapid
 from pushctl.rules import tokens
 from pushctl.store import Store
 from tests.support import people, project
@@ -181,6 +181,18 @@ def test_a_key_comes_through_a_pipe(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert read_keys(tmp_path)[done.stdout.decode().strip()] == "earlier"
+
+
+def test_a_key_whose_id_begins_like_an_option_is_chosen(tmp_path: Path) -> None:
+    project.make(tmp_path)
+    # The id of this key begins with "-"; a new one of ours never does.
+    scalar = 1
+    while (key := vapid.read(foreign_keys.read(scalar.to_bytes(32, "big")))).id[0] != "-":
+        scalar += 1
+    (tmp_path / "theirs.pem").write_bytes(key.pem)
+    pushctl("keys", "add", "theirs.pem", cwd=tmp_path)
+    assert pushctl("keys", "use", f"vapid-{key.id}", "--yes", cwd=tmp_path).code == 0
+    assert read_keys(tmp_path)[key.id] == "own"
 
 
 def test_a_receivers_machine_has_lost_nothing(tmp_path: Path) -> None:

@@ -311,9 +311,7 @@ def test_one_array_of_people(inbox_project: Project, indent: int | None) -> None
 def test_quotes_of_another_dialect_say_what_to_do(inbox_project: Project) -> None:
     cell = '"' + whole(1).replace('"', '\\"') + '"'
     report = load(inbox_project, f"subscription,site\n{cell},shop\n")
-    assert dict(report.rejected) == {
-        'no CSV: a quotation mark in a cell is doubled, not \\"': 1
-    }
+    assert "a quotation mark in a cell is doubled" in next(iter(report.rejected))
 
 
 def test_a_list_inside_an_object_is_refused_with_what_to_do(inbox_project: Project) -> None:
