@@ -35,7 +35,7 @@ def main() -> None:
     config = replace(config, push=replace(config.push, encoder=encoder, loopback=loopback))
     with Store(config.database) as store:
         now = time.time_ns() // 1_000_000
-        wish = broadcast.Draft(everyone=True, template="bench", name=name)
+        wish = broadcast.Draft(everyone=True, template="bench", name=name, again=True)
         campaign = broadcast.freeze(store, broadcast.plan(store, config, wish, now), now)
         started, cpu = time.perf_counter(), _cpu()
         with Watch() as watch:

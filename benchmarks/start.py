@@ -50,7 +50,7 @@ def main() -> None:
             text.write(f'\n[push.loopback]\nca = "{sink.ca}"\n')
             text.write(f'[push.loopback.hosts]\n"{HOST}" = "127.0.0.1:{sink.port}"\n')
         here = [*PUSHCTL, "--project", str(project.folder)]
-        send = [*here, "send", "--everyone", "--template", "bench", "--yes"]
+        send = [*here, "send", "--everyone", "--template", "bench", "--again", "--yes"]
         commands: dict[str, Callable[[], list[str]]] = {
             "python -c pass": lambda: [sys.executable, "-c", "pass"],
             "pushctl --help": lambda: [*PUSHCTL, "--help"],

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pushctl.errors import ConfigError, Problem
+from pushctl.rules import limits
 from pushctl.rules.config import checks
 from pushctl.rules.config.structure import Fault, line_of, structure, suggest
 from pushctl.rules.web import tag_rules
@@ -98,6 +99,18 @@ class ReceiverConfig:
 
 
 @dataclass(frozen=True)
+class UnprovedConfig:
+    """What subscribers to whom no message was ever shown may add; 0: no limit."""
+
+    # new names of tags: of one address in a day, of all together at any time
+    tag_names_per_address: int = _checked(200, checks.between(0, limits.MAX_TAG_NAMES))
+    tag_names: int = _checked(2000, checks.between(0, limits.MAX_TAG_NAMES))
+    # megabytes that the receiver writes for them in a day
+    inbox_mb_per_address: float = _checked(10.0, checks.between(0, 1_000_000))
+    inbox_mb: float = _checked(1000.0, checks.between(0, 1_000_000))
+
+
+@dataclass(frozen=True)
 class LoopbackConfig:
     """
     Host names redirected to this machine, for the demo and for tests.
@@ -164,6 +177,7 @@ class Config:
     keys: Path = Path("keys")
     journal: Path = Path("journal")
     receiver: ReceiverConfig = field(default_factory=ReceiverConfig)
+    unproved: UnprovedConfig = field(default_factory=UnprovedConfig)
     push: PushConfig = field(default_factory=PushConfig)
     segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": checks.named})
     # name -> rules.triggers.Trigger, in the file's order
@@ -179,6 +193,11 @@ class Config:
     @property
     def folder(self) -> Path:
         return self.file.parent
+
+    @property
+    def status(self) -> Path:
+        """The folder of what imports publish for the receiver."""
+        return self.folder / "status"
 
     @property
     def first_site(self) -> Site:

@@ -62,16 +62,25 @@ def append_durably(path: Path, data: bytes, mode: int) -> None:
         end = os.fstat(handle).st_size
         torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
         try:
-            write_all(handle, b"\n" + data if torn else data)
-            os.fsync(handle)
+            add_to_end(handle, b"\n" + data if torn else data)
         except OSError as error:
-            with suppress(OSError):
-                os.ftruncate(handle, end)
             error.filename = str(path)
             raise
     finally:
         os.close(handle)
     sync_folder(path.parent)
+
+
+def add_to_end(handle: int, data: bytes) -> None:
+    """Add *data* to a file opened with O_APPEND, durably; nothing when the disk refuses."""
+    end = os.fstat(handle).st_size
+    try:
+        write_all(handle, data)
+        os.fsync(handle)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(handle, end)
+        raise
 
 
 def write_all(handle: int, data: bytes) -> None:

@@ -54,7 +54,8 @@ def show(
     pushctl campaigns show "sale 2026-11-22"
 
     The states always add up: all = planned (waiting) + sending + accepted + gone +
-    rejected + expired + skipped + in doubt.
+    rejected + expired + skipped + in doubt, and those left out because they had the
+    message already.
     """
     from pushctl.commands import results
 
@@ -98,14 +99,15 @@ def resume(
     pushctl campaigns resume "sale 2026-11-22"
 
     No subscriber gets it twice. A message that was being sent when a process died stays
-    in doubt (see pushctl in-doubt).
+    in doubt (see pushctl in-doubt). A campaign that has ended stays as it is.
     """
     from pushctl.commands import results
     from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
-    results.warn_of_loopback(here)
+    if results.has_nothing_to_resume(here, campaign, format):
+        return
     report = results.deliver_with_progress(
         here,
         campaign,

@@ -7,7 +7,8 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, FormatOption, Text, YesOption
-from pushctl.rules.wording import counted
+from pushctl.model import Millis
+from pushctl.rules.wording import counted, moment
 
 app = typer.Typer(no_args_is_help=True, help="List and resolve messages in doubt.")
 
@@ -80,6 +81,8 @@ def resend(
     \b
     pushctl in-doubt resend "sale 2026-11-22" --yes
     pushctl campaigns resume "sale 2026-11-22"
+
+    A message that is due later keeps its time: a sweep sends it then.
     """
     from pushctl.jobs.campaigns import manage
 
@@ -88,12 +91,15 @@ def resend(
     output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Plan them again? Some may come twice.", yes):
         again = manage.send_again(here.store, campaign, here.now)
-        _say_planned(campaign, again, count - again)
+        first = manage.find_next_due(here.store, campaign, here.now)
+        _say_planned(campaign, again, first, count - again)
 
 
-def _say_planned(campaign: str, again: int, over: int) -> None:
+def _say_planned(campaign: str, again: int, first: Millis | None, over: int) -> None:
     planned = f"{counted(again, 'message')} planned again"
-    if again:
+    if again and first:
+        planned += f". Sweeps send them at their own time, the first at {moment(first)}."
+    elif again:
         planned += f". To send them: pushctl campaigns resume {campaign!r}"
     output.say(planned)
     if over:

@@ -1,7 +1,7 @@
 """Warn before a campaign is sent, show its result after."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import typer
@@ -11,6 +11,7 @@ from pushctl.commands import columns
 from pushctl.commands.context import Context
 from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedError
 from pushctl.jobs.campaigns import manage
+from pushctl.jobs.campaigns.repeats import LeftOut
 from pushctl.jobs.delivery import deliver, postbox
 from pushctl.model import Campaign
 from pushctl.rules.figures.campaigns import STATES
@@ -49,6 +50,17 @@ def deliver_with_progress(
         raise
 
 
+def has_nothing_to_resume(here: Context, campaign: Campaign, format: output.Format) -> bool:
+    """Say why there is nothing to resume, with the campaign's states; else warn and go on."""
+    why = manage.explain_nothing_to_resume(here.store, campaign.name, here.now)
+    if why is None:
+        warn_of_loopback(here)
+        return False
+    output.say(why)
+    show_states(here, campaign, format)
+    return True
+
+
 def conclude(here: Context, report: deliver.Report, format: output.Format) -> None:
     """Print every state with its reason; raise the error of the exit code."""
     campaign = report.campaign
@@ -85,6 +97,18 @@ def show_states(
 ) -> None:
     """Print every state of the campaign's messages with its reason, and their sum."""
     rows = manage.count_states(here.store, campaign.id)
+    _show_rows(rows, format, title)
+
+
+def show_left_out(left_out: LeftOut, format: output.Format) -> None:
+    """Print that a message went to nobody, because all have it already."""
+    output.say(f"Nothing was sent: {left_out.describe()}. To send it once more: --again")
+    _show_rows(manage.list_left_out(left_out), format)
+
+
+def _show_rows(
+    rows: Sequence[manage.State], format: output.Format, title: str | None = None
+) -> None:
     total = {"status": "all", "count": sum(row.count for row in rows)}
     shown = columns.of(STATES, format)
     output.rows(

@@ -49,6 +49,9 @@ def command(
     passed: Annotated[
         Passed, typer.Option(help="With --local: action if the time has passed.")
     ] = Passed.NOW,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also to people who have this message already.")
+    ] = False,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     format: FormatOption = output.Format.TABLE,
@@ -67,6 +70,9 @@ def command(
     are fixed before the first message is sent. Ctrl-C stops the sending safely;
     `pushctl campaigns resume` continues it.
 
+    People who got the same texts within a day, or are to get them, are left out, also
+    with --yes. --again sends to them, too.
+
     Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
     75 another process is sending it, 77 a push service refuses our key or messages.
     """
@@ -75,13 +81,13 @@ def command(
     here = context.of(ctx)
     draft = broadcast.Draft(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
-        urgency, rate, over, message, title, at, local, passed, every,
+        urgency, rate, over, message, title, at, local, passed, every, again,
     )  # fmt: skip
     if not dry_run:
         broadcast.retry_refused(here.store, here.now)
     plan = broadcast.plan(here.store, here.config, draft, here.now)
     _show(here, plan, dry_run)
-    if every is None and not dry_run and plan.count and _is_confirmed(plan, yes):
+    if every is None and not dry_run and _is_confirmed(plan, yes, format):
         _send(here, plan, format)
     _repeat(here, draft, yes, dry_run)
 
@@ -106,8 +112,11 @@ def _show(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     if plan.at:
         tell(f"  goes out {_format_times(here, plan)}")
     tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
+    if plan.left_out.count:
+        tell(f"  left out: {plan.left_out.describe()}; --again sends to them, too")
     if plan.example is None:
-        tell("  No subscriber matches.")
+        if not plan.left_out.count:
+            tell("  No subscriber matches.")
         return
     message = plan.example.message
     buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
@@ -128,8 +137,17 @@ def _format_times(here: context.Context, plan: "Plan") -> str:
     return f"{first} to {last} ({zone})" if last != first else f"{first} ({zone})"
 
 
-def _is_confirmed(plan: "Plan", yes: bool) -> bool:
-    if output.confirm(f"Send this to {counted(plan.count, 'person', 'people')}?", yes):
+def _is_confirmed(plan: "Plan", yes: bool, format: output.Format) -> bool:
+    from pushctl.commands import results
+
+    if not plan.count:
+        if plan.left_out.count:
+            results.show_left_out(plan.left_out, format)
+        return False
+    whom = counted(plan.count, "person", "people")
+    if plan.left_out.count:
+        whom += f", without {plan.left_out.count:,} who have it already"
+    if output.confirm(f"Send this to {whom}?", yes):
         return True
     output.say("Nothing was sent.")
     return False
@@ -157,11 +175,16 @@ def _repeat(here: context.Context, draft: "Draft", yes: bool, dry_run: bool) -> 
 def _send(here: context.Context, plan: "Plan", format: output.Format) -> None:
     from pushctl.commands import results
     from pushctl.jobs.campaigns import broadcast
+    from pushctl.jobs.campaigns.repeats import NobodyLeftError
     from pushctl.jobs.delivery import deliver
 
     deliver.check_ready(here.store, here.config)
     now = here.later()
-    campaign = broadcast.freeze(here.store, plan, now)
+    try:
+        campaign = broadcast.freeze(here.store, plan, now)
+    except NobodyLeftError as error:  # from another terminal, a moment ago
+        results.show_left_out(error.left_out, format)
+        return
     if plan.at:
         output.say(f"{campaign.name} is scheduled; the sweep sends it (pushctl cron install).")
         return

@@ -11,6 +11,15 @@ from functools import lru_cache
 
 _FORWARDED = b"x-forwarded-for"
 _MOST_HOPS = 32
+# Networks that no address of the internet comes from: a peer there is a proxy, a gateway
+# of containers or a machine of the shop's own (RFC 1918, 3927, 4193, 4291, 6598).
+_PRIVATE = [
+    ipaddress.ip_network(each)
+    for each in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10"),
+        *("127.0.0.0/8", "fc00::/7", "fe80::/10", "::1/128"),
+    )
+]
 
 
 class Proxies:
@@ -53,6 +62,14 @@ class Proxies:
             peer = address
         return peer
 
+    def names_another(self, address: str, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+        """Return whether *headers* name another first hop: *address* may be a proxy's."""
+        for name, value in headers:
+            if name == _FORWARDED:
+                first = value.decode("latin-1").partition(",")[0].strip()
+                return _strip_port(first) != address
+        return False
+
 
 def _strip_port(hop: str) -> str:
     """Return the address of "1.2.3.4:5678" or "[2001:db8::1]:5678", as some proxies do."""
@@ -75,3 +92,17 @@ def make_rate_key(address: str) -> str | bytes:
     except ValueError:
         return address
     return parsed.packed[:8] if parsed.version == 6 else parsed.packed
+
+
+@lru_cache(maxsize=4096)
+def stands_for_many(address: str) -> bool:
+    """
+    Return whether all visitors may come from *address*: it is private, or none at all.
+
+    A proxy that pushctl.toml does not name must not lock a whole shop out.
+    """
+    try:
+        parsed = _parse(address)
+    except ValueError:
+        return True
+    return any(parsed in network for network in _PRIVATE)

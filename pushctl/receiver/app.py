@@ -1,6 +1,7 @@
 """The ASGI app: the table of routes."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -14,20 +15,28 @@ from pushctl.receiver.intake import Intake
 from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.server.connection import App
 from pushctl.receiver.server.request import Reply
+from pushctl.receiver.shares import Shares
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor
+from pushctl.status import Proved
 
 
 class Receiver:
     """The ASGI app: finds each route by one look-up. Serve it within ``lifespan``."""
 
     def __init__(
-        self, apps: Mapping[str, App], committer: Committer, tally: Tally, nothing: App
+        self,
+        apps: Mapping[str, App],
+        committer: Committer,
+        tally: Tally,
+        shares: Shares,
+        nothing: App,
     ) -> None:
         self._apps = apps
         self._nothing = nothing
         self.committer = committer
         self.tally = tally
+        self.shares = shares
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._apps.get(scope["path"], self._nothing)(scope, receive, send)
@@ -48,30 +57,32 @@ class Receiver:
     async def lifespan(self) -> AsyncIterator[None]:
         """Write the inbox and the log within the block; finish both at its end."""
         writing = asyncio.create_task(self.committer.run())
-        counting = asyncio.create_task(self.tally.run())
+        counting = [asyncio.create_task(it.run()) for it in (self.tally, self.shares)]
         try:
             yield
         finally:
             self.committer.close()
             await writing
-            counting.cancel()
-            with suppress(asyncio.CancelledError):
-                await counting
+            for each in counting:
+                each.cancel()
+                with suppress(asyncio.CancelledError):
+                    await each
 
 
-def build(config: Config, public_key: str) -> Receiver:
-    """Return the receiver of *config*; browsers subscribe with *public_key*."""
+def build(config: Config, public_key: str, port: int = 0) -> Receiver:
+    """Return the receiver of *config*, on *port*; browsers subscribe with *public_key*."""
     own = config.receiver
     tally = Tally()
     writers = [Writer(config.inbox) for _ in range(WRITERS)]
     committer = Committer(writers, record_wait=tally.record_wait)
     rates = RateLimits(own.rate_per_address, own.rate_per_site, own.trusted_proxies)
+    shares = _count_shares(config, rates, port)
     visitor = Visitor(
         own.country_header, geo.open_lookup(own.geoip) if own.geoip else None, own.keep_address
     )
     sites = _map_origins(config)
     apps: dict[str, App] = {
-        path: Intake(path, shape, sites, committer, tally, rates, visitor)
+        path: Intake(path, shape, sites, committer, tally, rates, visitor, shares)
         for path, shape in shapes.make_table(config.push.allowed_hosts).items()
     }
     served = scripts.prepare(config, public_key)
@@ -79,7 +90,16 @@ def build(config: Config, public_key: str) -> Receiver:
     for name in {name for name, _ in served}:
         apps[f"/{name}"] = _limit("scripts", scripts.Script(name, served, first), rates, tally)
     apps["/healthz"] = _limit("healthz", _make_health(committer), rates, tally)
-    return Receiver(apps, committer, tally, _limit("nothing", _answer_nothing, rates, tally))
+    nothing = _limit("nothing", _answer_nothing, rates, tally)
+    return Receiver(apps, committer, tally, shares, nothing)
+
+
+def _count_shares(config: Config, rates: RateLimits, port: int) -> Shares:
+    # Receivers of one folder listen on different ports, and each counts for itself.
+    file = config.inbox / f"usage-{port}.json"
+    now = time.time_ns() // 1_000_000
+    proved = Proved(config.status)
+    return Shares(config.unproved, proved, file, rates.proxies.trusts, now)
 
 
 def _limit(name: str, app: App, rates: RateLimits, tally: Tally) -> App:

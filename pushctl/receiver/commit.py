@@ -97,9 +97,11 @@ class Committer:
         """
         return max(now, self._floor)
 
-    def put(self, record: InboxRecord, done: Done) -> None:
+    def put(self, record: InboxRecord, done: Done) -> int:
         """
-        Queue *record*; the event loop calls *done* when it is on disk, or can't be written.
+        Queue *record*; return the bytes of its line.
+
+        The event loop calls *done* when it is on disk, or can't be written.
 
         Raises Refusal (503) when the queue is full, the disk is nearly full, or the
         receiver is stopping; *done* is not called then.
@@ -117,10 +119,12 @@ class Committer:
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._flush_in_time)
-        self._pending.append(Pending(encode(record), record.at, now, done))
+        line = encode(record)
+        self._pending.append(Pending(line, record.at, now, done))
         self._put += 1
         if len(self._pending) >= FLUSH_RECORDS and now - self._flushed >= FLUSH_SECONDS:
             self._flush()
+        return len(line)
 
     async def run(self) -> None:
         """Write until ``close``, and then all that waits."""

@@ -22,6 +22,7 @@ from pushctl.receiver.commit import Committer
 from pushctl.receiver.rates import RateLimits
 from pushctl.receiver.server.request import Reply
 from pushctl.receiver.shapes import Shape
+from pushctl.receiver.shares import Shares
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor, asks_for_privacy, remove_private
 from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
@@ -49,6 +50,7 @@ class Intake:
         tally: Tally,
         rates: RateLimits,
         visitor: Visitor,
+        shares: Shares,
     ) -> None:
         self._path = path
         self._shape = shape
@@ -57,6 +59,7 @@ class Intake:
         self._tally = tally
         self._rates = rates
         self._visitor = visitor
+        self._shares = shares
         # An id must be unique and no more; a random one each time costs a system call.
         self._prefix, self._numbers = secrets.token_bytes(10), itertools.count()
 
@@ -111,7 +114,7 @@ class Intake:
         """Check *body* and queue it for the disk; call *reply* when it is written."""
         if len(body) > self._shape.limit:
             raise _refuse_size(self._shape.limit)
-        shapes.check(self._shape, body)
+        fields = shapes.check(self._shape, body)
         # What Global Privacy Control forbids to keep is never written.
         if asks_for_privacy(visit.heads):
             if self._path == "/v1/events":
@@ -119,6 +122,13 @@ class Intake:
                 return
             if self._path == "/v1/subscribe":
                 body = remove_private(body, visit.signature)
+        sender = self._shares.name_sender(visit.address, visit.at)
+        bounded = not self._shares.is_proved(fields)
+        if bounded:
+            forwarded = self._rates.proxies.names_another(visit.address, visit.raw)
+            self._shares.check(self._path, sender, visit.at, forwarded=forwarded)
+        about = self._visitor.describe(self._path, visit.heads, visit.address)
+        about["hints"] = about.get("hints", {}) | self._shares.describe(self._path, sender)
         record = InboxRecord(
             id=encode(self._prefix + next(self._numbers).to_bytes(6, "big")),
             at=self._committer.next_stamp(visit.at),
@@ -126,9 +136,11 @@ class Intake:
             site=visit.site or "",
             body=body.decode(),
             signature=visit.signature,
-            **self._visitor.describe(self._path, visit.heads, visit.address),
+            **about,
         )
-        self._committer.put(record, partial(self._finish, visit, reply))
+        size = self._committer.put(record, partial(self._finish, visit, reply))
+        if bounded:
+            self._shares.add(self._path, sender, size)
 
     def _finish(self, visit: "Visit", reply: Reply, refusal: Refusal | None) -> None:
         if refusal is not None:

@@ -59,7 +59,7 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
-    receiver = build(config, public_key)
+    receiver = build(config, public_key, port)
     certificate = _load_certificate(config)
     own = config.receiver
     listener = Listener(

@@ -282,8 +282,8 @@ def _check_host(endpoint: str, allowed_hosts: Sequence[str]) -> None:
         raise InputError("an https endpoint on an allowed push host") from None
 
 
-def check(shape: Shape, body: bytes) -> None:
-    """Raise Refusal (400) unless *body* is JSON of this shape."""
+def check(shape: Shape, body: bytes) -> Mapping[str, Json]:
+    """Return the fields of *body*; raise Refusal (400) unless it is JSON of this shape."""
     try:
         # orjson refuses NaN, lone surrogates and 1,024 levels; json permits them.
         value = orjson.loads(body)
@@ -296,3 +296,5 @@ def check(shape: Shape, body: bytes) -> None:
         remedy = f"It takes {error}. Use the pushctl.js that this receiver serves."
         message = "The body does not have the form of this address."
         raise Refusal(400, "shape", message, remedy) from None
+    fields: Mapping[str, Json] = value
+    return fields

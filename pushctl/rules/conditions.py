@@ -15,7 +15,7 @@ from typing import Any
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-from pushctl.rules.folding import fold_value
+from pushctl.rules.folding import fold
 
 _COMPARISON = re.compile(r"\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*", re.DOTALL)
 _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
@@ -46,7 +46,7 @@ class Condition:
         if self.operator == "in":
             return any(_same(found, one) for one in self.value)
         if self.operator == "like":
-            return fnmatchcase(fold_value(found), fold_value(self.value))
+            return fnmatchcase(fold(str(found)), fold(str(self.value)))
         if self.operator in _ORDER:
             number = as_number(found)
             return number is not None and _ORDER[self.operator](number, self.value)
@@ -118,4 +118,4 @@ def _same(found: Json, wanted: Json) -> bool:
     left, right = as_number(found), as_number(wanted)  # None for true and false
     if left is not None and right is not None:
         return left == right
-    return fold_value(found) == fold_value(wanted)
+    return fold(str(found)) == fold(str(wanted))

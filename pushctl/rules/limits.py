@@ -27,6 +27,7 @@ MAX_TAG_NAMES = 10_000  # in all, from browsers
 MIN_TAG_SECONDS, MAX_TAG_SECONDS = 60, 315_360_000  # a minute to ten years
 MAX_PAUSE_SECONDS = 366 * DAY // SECOND  # a leap year
 MAX_PROMPT_ROWS = 2_000  # for a site and day; anybody may report a stage of an invitation
+MAX_PROMPT_ROWS_BY_ADDRESS = 200  # of those, what one address may begin
 MAX_TAG_RULES = 100  # of a site; its pages carry them all
 
 # --- the receiver and its inbox ------------------------------------------------------------
@@ -34,6 +35,11 @@ MAX_BODY_BYTES = 8 * KIB  # no route takes more
 MAX_HINT_CHARACTERS = 256  # of one header that is kept
 MAX_RECEIVED_USER_AGENT_CHARACTERS = 512  # kept of one; a browser's has about 120
 MAX_USER_AGENT_CHARACTERS = 400  # read of one: the grammar is a thousand patterns
+# A report names no subscription, so proved and unproved people can't be told apart. All
+# phones of a mobile network may share one address: it may send so many times the bytes
+# that unproved people of one address may.
+REPORT_SHARES = 10
+PROVED_BYTES = 8  # of an endpoint's hash, in the list that imports publish
 MAX_INBOX_LINE_BYTES = 2 * MIB + 4 * KIB  # a body of 1 MiB, each quote escaped; and its head
 # Strangers can send what only the import refuses: beyond it lines are counted, not kept.
 MAX_QUARANTINE_BYTES = 64 * MIB

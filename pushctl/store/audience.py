@@ -209,9 +209,13 @@ class Audience(Noun):
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
-    connection.create_function("fold", 1, folding.fold_field, deterministic=True)
+    connection.create_function("fold", 1, _fold, deterministic=True)
     # Its first use declares a table, which nothing may do below.
     connection.execute("SELECT 1 FROM json_each('[]')").fetchall()
+
+
+def _fold(text: str | None) -> str | None:
+    return None if text is None else folding.fold(text)
 
 
 def _collect_ids(rows: Iterable[tuple[int]]) -> "array[int]":
@@ -318,7 +322,7 @@ class _Query:
         return self._render_match(f"fold({column})", field)
 
     def _render_match(self, folded: str, asked: tree.Field | tree.Attribute) -> str:
-        texts = [folding.fold_field(str(value)) for value in asked.values]
+        texts = [folding.fold(str(value)) for value in asked.values]
         if asked.op == "contains":
             return f"instr({folded}, {self.bind(texts[0])}) > 0"
         if asked.op == "like":
@@ -327,7 +331,7 @@ class _Query:
 
     def _render_language(self, value: str) -> str:
         # "pt" matches every Portuguese; "pt-BR" matches Brazil alone.
-        prefix = f"{folding.fold_field(languages.canonical(value) or value)}-"
+        prefix = f"{folding.fold(languages.canonical(value) or value)}-"
         return f"substr(fold(s.language) || '-', 1, {len(prefix)}) = {self.bind(prefix)}"
 
     def _render_attribute(self, asked: tree.Attribute) -> str:

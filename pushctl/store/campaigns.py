@@ -2,11 +2,12 @@
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.model import Campaign, CampaignStatus, Cause, Json, Millis
+from pushctl.rules.messages.content import hash_content
 from pushctl.store.noun import Noun
 
 _FIELDS = tuple(field.name for field in fields(Campaign))
@@ -40,9 +41,9 @@ class Campaigns(Noun):
         """Write a campaign and return it; UsageError when the name is taken."""
         sql = """
             INSERT INTO campaigns (name, status, template, audience, sources, options,
-                                   trigger, step, created_at, expires_at)
+                                   trigger, step, created_at, expires_at, content_hash)
             VALUES (:name, :status, :template, :audience, :sources, :options,
-                    :trigger, :step, :now, :expires_at)
+                    :trigger, :step, :now, :expires_at, :content)
         """
         with self._store.write():
             try:
@@ -58,6 +59,9 @@ class Campaigns(Noun):
                     step=step,
                     now=now,
                     expires_at=expires_at,
+                    content=hash_content(sources, options.get("extra", {}))
+                    if trigger is None
+                    else None,
                 )
             except sqlite3.IntegrityError:
                 raise UsageError(
@@ -99,6 +103,33 @@ class Campaigns(Noun):
         """
         row = self._read(sql, template=template, audience=audience).fetchone()
         return None if row is None else str(row[0])
+
+    def list_holders(
+        self, content: bytes, since: Millis, now: Millis
+    ) -> Iterator[tuple[int, bool, str]]:
+        """
+        Yield the subscriptions that have a broadcast's content already, or will have it.
+
+        As (subscription, whether it is still to come, campaign). A message in doubt may have
+        arrived, so it counts; one that was rejected, skipped, expired or recalled does not.
+        """
+        # Without a hint the planner takes deliveries by status before the campaigns.
+        sql = """
+            SELECT d.subscription_id, 0, c.name
+              FROM campaigns AS c CROSS JOIN deliveries AS d ON d.campaign_id = c.id
+             WHERE c.content_hash = :content
+               AND (c.finished_at IS NULL OR c.finished_at >= :since)
+               AND d.status IN ('accepted', 'in_doubt') AND d.changed_at >= :since
+               AND d.cause IS NOT 'recalled' AND d.subscription_id IS NOT NULL
+             UNION ALL
+            SELECT d.subscription_id, 1, c.name
+              FROM campaigns AS c CROSS JOIN deliveries AS d ON d.campaign_id = c.id
+             WHERE c.content_hash = :content AND d.status IN ('planned', 'sending')
+               AND (d.expires_at IS NULL OR d.expires_at > :now)
+               AND d.subscription_id IS NOT NULL
+        """
+        for subscription, later, name in self._read(sql, content=content, since=since, now=now):
+            yield subscription, bool(later), name
 
     def find_free_name(self, wanted: str) -> str:
         """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that exists."""

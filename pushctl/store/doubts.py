@@ -37,16 +37,29 @@ class Doubts(Noun):
         """
         Plan a campaign's rows in doubt again, by hand; return how many.
 
-        Expired ones stay in doubt: they may have arrived.
+        One that is due later keeps its time. Expired ones stay in doubt: they may have arrived.
         """
         sql = """
             UPDATE deliveries
                SET status = 'planned', reason = 'sent again by hand', cause = 'by_hand',
-                   attempts = 0, next_attempt_at = :now, changed_at = :now
+                   attempts = 0, changed_at = :now,
+                   next_attempt_at = max(coalesce(next_attempt_at, :now), :now)
              WHERE campaign_id = :campaign AND status = 'in_doubt'
                AND (expires_at IS NULL OR expires_at > :now)
         """
-        return self._write(sql, campaign=campaign, now=now)
+        # Sweeps send what is due later: they look for running campaigns.
+        reopen = """
+            UPDATE campaigns
+               SET status = 'running', finished_at = NULL, note = NULL, cause = NULL
+             WHERE id = :campaign AND status = 'finished'
+               AND EXISTS (SELECT 1 FROM deliveries
+                            WHERE campaign_id = :campaign AND status = 'planned'
+                              AND next_attempt_at > :now)
+        """
+        with self._store.write():
+            planned = self._write(sql, campaign=campaign, now=now)
+            self._write(reopen, campaign=campaign, now=now)
+        return planned
 
     def list_stored(self, campaign: int) -> Iterator[tuple[int, str, str]]:
         """Yield (row, location, key id) of accepted messages that a service may still keep."""

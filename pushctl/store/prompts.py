@@ -2,8 +2,10 @@
 Prompts: counts of how far visitors went with the invitation to subscribe.
 
 Anybody can send such counts, so their rows are bounded: what exceeds MAX_PROMPT_ROWS a
-site and day is counted under "other".
+site and day, or one address's part of them, is counted under "other".
 """
+
+from collections.abc import Mapping
 
 from pushctl.model import Json, Millis
 from pushctl.rules import limits, units
@@ -17,9 +19,20 @@ STAGES = ("seen", "accepted", "allowed", "denied", "dismissed")
 
 class Prompts(Noun):
     def count(
-        self, site: int, at: Millis, variant: str, language: str, browser: str, stage: str
+        self,
+        site: int,
+        at: Millis,
+        variant: str,
+        language: str,
+        browser: str,
+        stage: str,
+        sender: str | None = None,
     ) -> None:
-        """Count one more; the day is that of UTC."""
+        """
+        Count one more; the day is that of UTC.
+
+        *sender* names the address of the day, None an unknown one.
+        """
         values: dict[str, Json] = {
             "site": site,
             "day": at // units.DAY * units.DAY,
@@ -27,25 +40,38 @@ class Prompts(Noun):
             "language": language,
             "browser": browser,
             "stage": stage,
+            "sender": sender,
         }
         again = """
             UPDATE prompt_counts SET count = count + 1
              WHERE site_id = :site AND day = :day AND variant = :variant
                AND language = :language AND browser = :browser AND stage = :stage
         """
-        rows = "SELECT count(*) FROM prompt_counts WHERE site_id = :site AND day = :day"
         new = """
-            INSERT INTO prompt_counts (site_id, day, variant, language, browser, stage, count)
-            VALUES (:site, :day, :variant, :language, :browser, :stage, 1)
+            INSERT INTO prompt_counts (site_id, day, variant, language, browser, stage, count,
+                                       sender)
+            VALUES (:site, :day, :variant, :language, :browser, :stage, 1, :sender)
         """
         with self._store.write():
             if self._write(again, **values):
                 return
-            if self._read_value(rows, **values) >= limits.MAX_PROMPT_ROWS:
+            if self._is_full(values):
                 values |= {"variant": OTHER, "language": OTHER, "browser": OTHER}
                 if self._write(again, **values):
                     return
             self._write(new, **values)
+
+    def _is_full(self, values: Mapping[str, Json]) -> bool:
+        """Return whether the site or the sender may begin no more rows on that day."""
+        sql = """
+            SELECT count(*) >= :most OR coalesce(sum(sender = :sender), 0) >= :most_of_sender
+              FROM prompt_counts WHERE site_id = :site AND day = :day
+        """
+        bounds = {
+            "most": limits.MAX_PROMPT_ROWS,
+            "most_of_sender": limits.MAX_PROMPT_ROWS_BY_ADDRESS,
+        }
+        return bool(self._read_value(sql, **values, **bounds))
 
     def load_funnel(
         self, by: str, since: Millis | None = None, site: str | None = None

@@ -42,6 +42,17 @@ _STATEMENTS = (
         "SELECT trigger, item, at FROM feed_items WHERE at < :before",
         "DELETE FROM feed_items WHERE trigger = ? AND item = ? AND at = ?",
     ),
+    # Made-up subscriptions are gone after their first message: they free strangers' names.
+    (
+        """
+        SELECT st.tag_id, st.subscription_id
+          FROM tags AS g JOIN subscription_tags AS st ON st.tag_id = g.id
+          JOIN subscriptions AS s ON s.id = st.subscription_id
+         WHERE g.sender IS NOT NULL AND s.state = 'gone' AND s.verified_at IS NULL
+        """,
+        "DELETE FROM subscription_tags WHERE tag_id = ? AND subscription_id = ?",
+    ),
+    (f"SELECT id FROM tags WHERE sender IS NOT NULL AND {UNUSED}", DROP_UNUSED),  # noqa: S608
     # Unused tags, but for the first thousand: those are a shop's own.
     (
         f"SELECT id FROM tags WHERE {UNUSED} ORDER BY id LIMIT -1 OFFSET 1000",  # noqa: S608

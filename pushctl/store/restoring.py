@@ -1,31 +1,64 @@
 """After a restore: messages that may have gone out since the backup are held back."""
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pushctl.model import Cause, Millis
+from pushctl.model import Cause, Json, Millis
 
 if TYPE_CHECKING:
     from pushctl.store import Store
 
 REASON = "the database was restored: it may have gone out after the backup"
 
+# Nothing is sent before its time: what is due only now can't have gone out from a later
+# database either.
+_MAY_HAVE_GONE = """
+    (status = 'sending' OR status = 'planned' AND coalesce(next_attempt_at, 0) <= :now)
+"""
+
+
+def list_waiting(store: "Store", now: Millis) -> Iterator[Mapping[str, Json]]:
+    """
+    Yield each campaign with messages that are not sent: ``name``, ``set_aside``, ``to_come``.
+
+    The first are those that may have gone out, the second those due after *now*, the first
+    of them at ``next_at``.
+    """
+    sql = f"""
+        SELECT name, sum({_MAY_HAVE_GONE}) AS set_aside, sum(NOT {_MAY_HAVE_GONE}) AS to_come,
+               min(next_attempt_at) FILTER (WHERE NOT {_MAY_HAVE_GONE}) AS next_at
+          FROM (SELECT c.id, c.name, d.status, d.next_attempt_at
+                  FROM campaigns AS c CROSS JOIN deliveries AS d
+                 WHERE d.campaign_id = c.id AND d.status IN ('planned', 'sending'))
+         GROUP BY id ORDER BY id
+    """  # noqa: S608
+    cursor = store.connection.execute(sql, {"now": now})
+    names = [column[0] for column in cursor.description]
+    for row in cursor:
+        yield dict(zip(names, row, strict=True))
+
 
 def hold_back(store: "Store", now: Millis) -> int:
     """
-    Mark every waiting message as in doubt; return how many.
+    Mark every message that was due by *now* as in doubt; return how many.
 
-    Events that no sweep has read start nothing: a sweep after the backup may have.
+    What is due later stays planned. Events that no sweep has read start nothing: a sweep
+    after the backup may have read them.
     """
-    messages = """
+    # By campaign: the index on states begins with it.
+    messages = f"""
         UPDATE deliveries
            SET status = 'in_doubt', reason = :why, cause = :cause, changed_at = :now
-         WHERE status IN ('planned', 'sending')
-    """
+         WHERE campaign_id IN (SELECT id FROM campaigns)
+           AND status IN ('planned', 'sending') AND {_MAY_HAVE_GONE}
+    """  # noqa: S608
     # A broadcast with nothing left to do; a trigger's campaign waits for its next row.
     ended = """
         UPDATE campaigns
            SET status = 'finished', finished_at = :now, note = :why, cause = :cause
          WHERE status IN ('running', 'scheduled') AND trigger IS NULL
+           AND NOT EXISTS (SELECT 1 FROM deliveries AS d
+                            WHERE d.campaign_id = campaigns.id AND d.status = 'planned')
     """
     values = {"now": now, "why": REASON, "cause": Cause.DATABASE_RESTORED}
     with store.write() as connection:

@@ -6,7 +6,7 @@ name, or ``revived`` (active again) or ``moved`` (a new endpoint).
 """
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
+from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
 
@@ -50,6 +51,7 @@ class KnownSubscription(NamedTuple):
     state_at: Millis
     alias: str | None
     alias_trusted: bool
+    proved: bool  # a message was shown there
 
 
 class Registration(NamedTuple):
@@ -127,7 +129,7 @@ class Subscriptions(Noun):
     def find_by_endpoint(self, endpoint_hash: bytes) -> KnownSubscription | None:
         sql = """
             SELECT s.id, s.public_id, t.name, s.p256dh, s.auth, s.key_id, s.state, s.state_at,
-                   s.alias, s.alias_trusted
+                   s.alias, s.alias_trusted, s.verified_at IS NOT NULL
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
              WHERE s.endpoint_hash = :hash
         """
@@ -136,7 +138,9 @@ class Subscriptions(Noun):
             return None
         known = KnownSubscription._make(row)
         return known._replace(
-            state=SubscriptionState(known.state), alias_trusted=bool(known.alias_trusted)
+            state=SubscriptionState(known.state),
+            alias_trusted=bool(known.alias_trusted),
+            proved=bool(known.proved),
         )
 
     def add(self, made: Registration, about: Mapping[str, str | None], at: Millis) -> int:
@@ -223,15 +227,26 @@ class Subscriptions(Noun):
         sql = "UPDATE subscriptions SET alias = :alias, alias_trusted = :trusted WHERE id = :id"
         self._write(sql, id=subscription, alias=alias, trusted=trusted)
 
-    def verify(self, subscription: int, at: Millis) -> None:
-        """Note that a message was shown there: the endpoint and keys are real."""
-        sql = """
-            UPDATE subscriptions
-               SET verified_at = coalesce(verified_at, :at),
-                   last_seen_at = max(last_seen_at, :at)
-             WHERE id = :id
+    def verify(self, subscription: int, at: Millis) -> bytes | None:
         """
-        self._write(sql, id=subscription, at=at)
+        Note that a message was shown there: the endpoint and keys are real.
+
+        Returns the endpoint's hash the first time, else None.
+        """
+        seen = "UPDATE subscriptions SET last_seen_at = max(last_seen_at, :at) WHERE id = :id"
+        first = """
+            UPDATE subscriptions SET verified_at = :at WHERE id = :id AND verified_at IS NULL
+            RETURNING endpoint_hash
+        """
+        with self._store.write():
+            self._write(seen, id=subscription, at=at)
+            rows = self._read(first, id=subscription, at=at).fetchall()
+        return rows[0][0] if rows else None
+
+    def list_proved(self) -> Iterator[bytes]:
+        """Yield the hashes of endpoints where a message was shown."""
+        sql = "SELECT endpoint_hash FROM subscriptions WHERE verified_at IS NOT NULL"
+        return (one for (one,) in self._read(sql))
 
     def mark(
         self,
@@ -278,5 +293,5 @@ def _build_subscription(row: tuple[Any, ...]) -> Subscription:
     values["state"] = SubscriptionState(values["state"])
     values["alias_trusted"] = bool(values["alias_trusted"])
     values["attributes"] = orjson.loads(values["attributes"])
-    values["tags"] = tuple(sorted(orjson.loads(values["tags"]), key=str.casefold))
+    values["tags"] = tuple(sorted(orjson.loads(values["tags"]), key=fold))
     return Subscription(**values)

@@ -21,6 +21,18 @@ class TagCount(NamedTuple):
     last_set_at: Millis | None
 
 
+class Share(NamedTuple):
+    """What an unproved subscriber may bring: new names of tags. 0: no bound."""
+
+    sender: str  # "": unknown, so only the bound of all holds
+    most_of_sender: int  # in a day: a sender's name lasts one
+    most_of_all: int  # unproved subscribers together, at any time
+
+
+class NoRoomError(Exception):
+    """A new name is beyond a bound. Its text is the reason that it is counted under."""
+
+
 class Tags(Noun):
     def find(self, name: str) -> int | None:
         """Return the row of the tag called *name* in any spelling, or None."""
@@ -28,16 +40,52 @@ class Tags(Noun):
         row = self._read(sql, folded=fields.fold(name)).fetchone()
         return None if row is None else int(row[0])
 
-    def ensure(self, name: str) -> int:
-        """Return the row of the tag called *name*; make it when there is none."""
-        sql = """
-            INSERT INTO tags (name, folded) VALUES (:name, :folded)
-            ON CONFLICT (folded) DO UPDATE SET folded = folded RETURNING id
+    def ensure(self, name: str, share: Share | None = None, most: int | None = None) -> int:
         """
-        known = self.find(name)
-        if known is not None:
-            return known
-        return self._insert(sql, name=fields.tag(name), folded=fields.fold(name))
+        Return the row of the tag called *name*; make it when there is none.
+
+        With a *share* an unproved subscriber brings it, else it becomes the shop's own.
+        Raises NoRoomError for a new name beyond *share*, or where *most* names exist.
+        """
+        sql = """
+            INSERT INTO tags (name, folded, sender) VALUES (:name, :folded, :sender)
+            RETURNING id
+        """
+        own = "UPDATE tags SET sender = NULL WHERE id = :id AND sender IS NOT NULL"
+        with self._store.write():
+            known = self.find(name)
+            if known is not None:
+                if share is None:
+                    self._write(own, id=known)
+                return known
+            if most is not None and self.count_names() >= most:
+                raise NoRoomError("new tags beyond the most that there may be")
+            if share is not None:
+                self._check_share(share)
+            values = {"name": fields.tag(name), "folded": fields.fold(name)}
+            return self._insert(sql, **values, sender=share and share.sender)
+
+    def _check_share(self, share: Share) -> None:
+        by = "SELECT count(*) FROM tags WHERE sender = :sender"
+        if share.sender and 0 < share.most_of_sender <= self._read_value(
+            by, sender=share.sender
+        ):
+            raise NoRoomError("new tags beyond the share of one address")
+        if 0 < share.most_of_all <= self.count_unproved_names():
+            raise NoRoomError("new tags beyond the share of unproved subscribers")
+
+    def prove(self, subscription: int) -> None:
+        """Count the names of a subscription's tags no longer: it is a proved one now."""
+        sql = """
+            UPDATE tags SET sender = NULL
+             WHERE sender IS NOT NULL
+               AND id IN (SELECT tag_id FROM subscription_tags WHERE subscription_id = :id)
+        """
+        self._write(sql, id=subscription)
+
+    def count_unproved_names(self) -> int:
+        """Return how many names only unproved subscribers have brought."""
+        return int(self._read_value("SELECT count(*) FROM tags WHERE sender IS NOT NULL"))
 
     def count_names(self) -> int:
         """Return how many tags exist, unused ones included."""
@@ -49,34 +97,33 @@ class Tags(Noun):
         name: str,
         now: Millis,
         expires_at: Millis | None = None,
-        *,
-        most: int | None = None,
     ) -> int:
         """
         Add a tag to subscriptions; return how many did not have it.
 
-        Sets time and expiry anew on those that have it. Creates no tag without subscriptions,
-        nor a new one where *most* exist: then no subscription gets it.
+        Sets time and expiry anew on those that have it. Creates no tag without subscriptions.
         """
+        rows = sorted(set(subscriptions))
+        if not rows:
+            fields.tag(name)  # still has to be one
+            return 0
+        with self._store.write():
+            tag = self.ensure(name)
+            had = self._count_holders(tag, rows, now)
+            self.put(tag, rows, now, expires_at)
+        return len(rows) - had
+
+    def put(
+        self, tag: int, subscriptions: Iterable[int], now: Millis, expires_at: Millis | None
+    ) -> None:
+        """Add the tag of a row to subscriptions; set time and expiry of those that have it."""
         sql = """
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at, expires_at)
             VALUES (?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET set_at = excluded.set_at,
                                       expires_at = excluded.expires_at
         """
-        rows = sorted(set(subscriptions))
-        if not rows:
-            fields.tag(name)  # still has to be one
-            return 0
-        with self._store.write() as connection:
-            tag = self.find(name)
-            if tag is None:
-                if most is not None and self.count_names() >= most:
-                    return 0
-                tag = self.ensure(name)
-            had = self._count_holders(tag, rows, now)
-            connection.executemany(sql, ((tag, row, now, expires_at) for row in rows))
-        return len(rows) - had
+        self._write_each(sql, ((tag, row, now, expires_at) for row in subscriptions))
 
     def remove(self, subscriptions: Iterable[int], name: str) -> int:
         """Remove a tag; return from how many."""

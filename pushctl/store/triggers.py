@@ -73,10 +73,11 @@ class Triggers(Noun):
             self._write_each(sql, tags.items())
 
     def set_paused(self, name: str, at: Millis | None) -> None:
-        """Pause a trigger at *at*, or let it go on (None)."""
+        """Pause a trigger at *at*, unless it is paused, or let it go on (None)."""
         sql = """
             INSERT INTO trigger_states (name, paused_at) VALUES (:name, :at)
-            ON CONFLICT (name) DO UPDATE SET paused_at = excluded.paused_at
+            ON CONFLICT (name) DO UPDATE
+               SET paused_at = iif(:at IS NULL, NULL, coalesce(paused_at, :at))
         """
         self._write(sql, name=name, at=at)
 

@@ -1,5 +1,6 @@
 """What keeps a person from sending twice by mistake: sweeps go on with what is frozen."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pushctl.errors import ConfigError
 from pushctl.jobs.delivery import deliver, recovery
 from pushctl.store import Store
 from tests.support import sending
-from tests.support.program import pushctl
+from tests.support.program import PROGRAM, on_terminal, pushctl
 from tests.support.sending import Field, soon
 
 SEND = ("send", "--everyone", "--template", "sale", "--yes")
@@ -67,6 +68,38 @@ def test_who_sends_the_same_once_more_is_told_of_the_first(field: Field) -> None
     assert "has the same template" not in other.err
     assert pushctl("campaigns", "cancel", "first", "--yes", cwd=folder).code == 0
     assert "has the same" not in pushctl(*SEND[:-1], "--dry-run", cwd=folder).err
+
+
+def test_the_same_once_more_reaches_only_who_has_not_got_it(field: Field) -> None:
+    folder = field.config.folder
+    field.freeze(soon(), name="first", limit=2)
+    dry = pushctl("send", "--everyone", "--template", "sale", "--dry-run", cwd=folder)
+    assert "3 people" in dry.out
+    assert "left out: 2 are to get it (campaign 'first'); --again" in dry.out
+    command = [*PROGRAM, "send", "--everyone", "--template", "sale"]
+    asked = on_terminal(command, answers=["n"], cwd=folder)
+    assert "Send this to 3 people, without 2 who have it already?" in asked.out
+    command = [*command, "--again"]
+    asked = on_terminal(command, answers=["n"], cwd=folder)
+    assert "Send this to 5 people?" in asked.out
+
+
+def test_the_table_says_who_was_left_out(field: Field) -> None:
+    folder = field.config.folder
+    field.freeze(soon(), name="first", limit=2)
+    at = ("send", "--everyone", "--template", "sale", "--at", "2099-01-01 09:00", "--yes")
+    assert pushctl(*at, "--name", "rest", cwd=folder).code == 0
+    shown = pushctl("campaigns", "show", "rest", "--json", cwd=folder)
+    assert json.loads(shown.out) == [
+        {"status": "planned", "reason": "waits its turn", "count": 3},
+        {"status": "left_out", "reason": "is to get the same message", "count": 2},
+    ]
+    nobody = pushctl(*SEND, "--json", cwd=folder)
+    assert (nobody.code, "Nothing was sent: 5 are to get it" in nobody.err) == (0, True)
+    assert json.loads(nobody.out) == [
+        {"status": "left_out", "reason": "is to get the same message", "count": 5}
+    ]
+    assert len(field.store.campaigns.list_newest()) == 2
 
 
 def test_a_database_of_somebody_else_is_no_bug(tmp_path: Path) -> None:

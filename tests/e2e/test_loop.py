@@ -63,7 +63,8 @@ def active(world: World) -> str:
 
 
 def send(world: World, name: str, *more: str, code: int = 0) -> None:
-    world.pushctl("send", "--tag", BASKET, "--yes", "--name", name, *more, code=code)
+    words = ("send", "--tag", BASKET, "--again", "--yes", "--name", name)
+    world.pushctl(*words, *more, code=code)
 
 
 def figures(world: World, campaign: str) -> dict[str, Any]:

@@ -250,7 +250,7 @@ class _Http:
 
         self.loop = asyncio.new_event_loop()
         receiver = app.build(r.config(Path("/nonexistent"), 8000, rate_per_address=0), r.KEY)
-        receiver.committer.put = lambda record, told: told(None)  # type: ignore[method-assign]
+        receiver.committer.put = lambda record, told: told(None) or 0  # type: ignore[method-assign]
         self.mistake: BaseException | None = None
         self.listener = Listener(receiver, Limits(), serve_now=receiver.serve_now)
         self.listener.count_crash = self._crashed  # type: ignore[method-assign]

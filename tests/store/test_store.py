@@ -1,5 +1,6 @@
 """pushctl.store: opening, migrating, writing from several processes."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -12,6 +13,7 @@ from sqlite_utils import Database, Migrations
 from pushctl import store as store_module
 from pushctl.errors import BusyError, ConfigError, InputError
 from pushctl.model import Cause
+from pushctl.rules.messages.content import hash_content
 from pushctl.store import KNOWN_MIGRATIONS, Store
 from pushctl.store.schema import migrations
 
@@ -120,6 +122,58 @@ def test_rows_of_before_there_were_causes_get_theirs(tmp_path: Path) -> None:
         rows = store.connection.execute("SELECT reason, cause FROM deliveries ORDER BY id")
         assert rows.fetchall() == REASONS
         assert store.campaigns.get("c").cause is Cause.BY_HAND
+
+
+def test_broadcasts_of_before_are_found_by_their_content(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m008_content")
+    sources = {"en.toml": "title = 'İndirim'"}
+    old = {"status": "finished", "template": "t", "audience": "x", "created_at": 1,
+           "sources": json.dumps(sources, ensure_ascii=False)}  # fmt: skip
+    database["campaigns"].insert_all(
+        [{"name": "sale", **old}, {"name": "basket/1", **old, "trigger": "basket", "step": 1}],
+        alter=False,
+    )
+    database.close()
+    with Store(path) as store:
+        found = store.connection.execute("SELECT name, content_hash FROM campaigns ORDER BY id")
+        assert found.fetchall() == [("sale", hash_content(sources, {})), ("basket/1", None)]
+
+
+def test_tags_that_are_one_now_are_merged_and_nobody_loses_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m014_folding")
+    database["sites"].insert({"id": 1, "name": "shop", "origin": "https://shop.example"})
+    for number in range(4):
+        values = {"id": number, "public_id": f"person {number}", "site_id": 1, "state_at": 1}
+        values |= {"endpoint_hash": bytes([number]) * 16, "endpoint": "x", "auth": bytes(16)}
+        values |= {"p256dh": bytes(65), "key_id": "k", "subscribed_at": 1, "last_seen_at": 1}
+        database["subscriptions"].insert(values)
+    # As builds before this one folded them.
+    names = {1: ("İndirim", "i\u0307ndirim"), 2: ("indirim", "indirim"), 3: ("kadın", "kadın"),
+             4: ("KADIN", "kadin"), 5: ("Ｘ", "ｘ"), 6: ("VIP", "vip")}  # fmt: skip
+    database["tags"].insert_all(
+        {"id": row, "name": name, "folded": folded} for row, (name, folded) in names.items()
+    )
+    held = [(1, 0, 5, None), (2, 0, 7, 9), (1, 1, 5, 8), (2, 1, 4, 9), (2, 2, 6, 9),
+            (4, 3, 5, None), (6, 3, 5, 6)]  # fmt: skip
+    columns = ("tag_id", "subscription_id", "set_at", "expires_at")
+    database["subscription_tags"].insert_all(
+        dict(zip(columns, row, strict=True)) for row in held
+    )
+    database.close()
+    with Store(path) as store:
+        read = store.connection.execute
+        assert read("SELECT id, name, folded FROM tags ORDER BY id").fetchall() == [
+            (1, "İndirim", "indirim"), (3, "kadın", "kadin"), (5, "Ｘ", "x"), (6, "VIP", "vip"),
+        ]  # fmt: skip
+        sql = "SELECT * FROM subscription_tags ORDER BY tag_id, subscription_id"
+        assert read(sql).fetchall() == [
+            (1, 0, 7, None), (1, 1, 5, 9), (1, 2, 6, 9), (3, 3, 5, None), (6, 3, 5, 6),
+        ]  # fmt: skip
+        assert store.tags.find("İNDİRİM") == 1 and store.tags.find("Kadın") == 3
 
 
 def test_a_migration_that_fails_leaves_nothing_of_itself(

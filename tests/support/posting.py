@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -50,12 +50,12 @@ class Project:
         hashed = tokens.endpoint_hash(browser.endpoint)
         return by_endpoint_hash(self.store, hashed, NOON)
 
-    def plan(self, browser: "Browser") -> int:
-        """Plan a message of a running campaign to *browser*; return its row."""
+    def plan(self, browser: "Browser", name: str = "spring") -> int:
+        """Plan a message of a new running campaign to *browser*; return its row."""
         found = self.get(browser)
         assert found is not None
         campaign = self.store.campaigns.create(
-            name="spring",
+            name=name,
             template="spring",
             audience="",
             sources={},
@@ -65,7 +65,7 @@ class Project:
             status=CampaignStatus.RUNNING,
         )
         self.store.deliveries.plan(campaign.id, [found.id], now=NOON, expires_after=None)
-        (row,) = self.store.connection.execute("SELECT id FROM deliveries").fetchone()
+        (row,) = self.store.connection.execute("SELECT max(id) FROM deliveries").fetchone()
         return int(row)
 
 
@@ -148,6 +148,12 @@ class Browser:
 
     def post(self, path: str, at: Millis = NOON, sign: bytes | None = None, **body: Any) -> Any:
         return self.record(path, {"endpoint": self.endpoint, **body}, at, sign)
+
+    def tag(self, names: Iterable[str], sender: str | None = None) -> InboxRecord:
+        """Return a request for tags, from the address that *sender* stands for."""
+        body = {"endpoint": self.endpoint, "add": list(names)}
+        hints = {} if sender is None else {"sender": sender}
+        return self.record("/v1/tags", body, hints=hints)
 
     def report(self, delivery: int, kind: str, at: Millis = NOON, **body: Any) -> InboxRecord:
         token = tokens.message_token(SECRET, delivery)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pushctl import inbox
-from pushctl.config import Config, ReceiverConfig, Site
+from pushctl.config import Config, ReceiverConfig, Site, UnprovedConfig
 from pushctl.model import InboxRecord
 from pushctl.receiver import serve
 from pushctl.rules import tokens
@@ -25,6 +25,8 @@ KEY = tokens.encode(p256dh(999))
 
 
 def config(folder: Path, port: int = 0, **receiver: Any) -> Config:
+    """Return a project's config; *receiver* are its settings, *unproved* those of its own."""
+    unproved = receiver.pop("unproved", {})
     return Config(
         file=folder / "pushctl.toml",
         contact="mailto:push@shop.example",
@@ -34,6 +36,7 @@ def config(folder: Path, port: int = 0, **receiver: Any) -> Config:
         templates=folder / "templates",
         keys=folder / "keys",
         journal=folder / "journal",
+        unproved=UnprovedConfig(**unproved),
         receiver=ReceiverConfig(
             url=f"http://127.0.0.1:{port}", listen=f"127.0.0.1:{port}", **receiver
         ),

@@ -78,8 +78,8 @@ class Field:
         return rows
 
     def freeze(self, now: Millis = NOON, **wish: object) -> Campaign:
-        """Plan and freeze a campaign; everyone gets "sale" unless told otherwise."""
-        wish = {"everyone": True, "template": "sale"} | wish
+        """Plan and freeze a campaign; everyone gets "sale" (again), unless told otherwise."""
+        wish = {"everyone": True, "template": "sale", "again": True} | wish
         made = broadcast.plan(self.store, self.config, broadcast.Draft(**wish), now)  # type: ignore[arg-type]
         return broadcast.freeze(self.store, made, now)
 

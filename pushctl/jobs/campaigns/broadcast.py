@@ -8,13 +8,14 @@ receiver in one transaction; later subscribers and tags don't change it.
 import json
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
+from pushctl.jobs.campaigns.repeats import LEFT_OUT, LeftOut, NobodyLeftError, leave_out
 from pushctl.jobs.messages.preview import Preview, render
 from pushctl.jobs.subscribers import audience, carts, suppression
 from pushctl.jobs.subscribers.segments import find_segments
@@ -27,6 +28,7 @@ from pushctl.model import (
     SubscriptionState,
 )
 from pushctl.rules import folding, limits, schedule, timing, units
+from pushctl.rules.messages.content import hash_content
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.templates import Template
@@ -57,6 +59,7 @@ class Draft:
     local: bool = False  # on each person's own clock
     passed: Passed = Passed.NOW
     every: str | None = None  # "monday 09:00": see jobs/campaigns/recurring
+    again: bool = False  # also to people who have the same message already
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,9 @@ class Plan:
     expires_after: Millis
     over: Millis = 0
     at: Sequence[Millis] = ()  # when each receiver's message is due; none: at once
+    left_out: LeftOut = field(default_factory=LeftOut)  # have the same message already
+    again: bool = False  # nobody is left out for that
+    named: bool = True  # by a person; else the name gives way to one that is taken
 
     @property
     def count(self) -> int:
@@ -97,6 +103,11 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
     name, sources = _load_sources(config, draft)
     template = Template.from_sources(name, sources)
     typed, receivers = _find_receivers(store, config, draft, now)
+    left_out = LeftOut()
+    if not (draft.again or draft.every):
+        content = hash_content(sources, options.get("extra", {}))
+        having, left_out = leave_out(store, content, receivers, now)
+        receivers = _without(receivers, having)
     receivers, at = _schedule(store, config, draft, receivers, now)
     ttl = int(options.get("ttl", template.settings.ttl))
     day = timing.local(now, config.zone).date()
@@ -113,19 +124,30 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         expires_after=max(ttl * units.SECOND, units.MINUTE),
         over=timing.duration(draft.over) if draft.over else 0,
         at=at,
+        left_out=left_out,
+        again=draft.again or draft.every is not None,
+        named=draft.name is not None,
     )
 
 
 def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
-    """Write the campaign and its deliveries; raises UsageError when its name is taken."""
+    """
+    Write the campaign and its deliveries; raises UsageError when its name is taken.
+
+    Who has got the same message since *made* was planned, from another terminal, is left
+    out in the same transaction; raises NobodyLeftError where that is everybody.
+    """
     store.shrink_caches()
     with store.write():
+        made = _leave_out_late(store, made, now)
+        if made.left_out.count and not made.count:
+            raise NobodyLeftError(made.left_out)
         campaign = store.campaigns.create(
-            name=made.name,
+            name=made.name if made.named else store.campaigns.find_free_name(made.name),
             template=made.template,
             audience=made.audience,
             sources=made.sources,
-            options=made.options,
+            options=_note_left_out(made),
             now=now,
             expires_at=max(made.at, default=now) + made.over + made.expires_after,
             status=CampaignStatus.SCHEDULED if made.at else CampaignStatus.RUNNING,
@@ -142,6 +164,35 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
                 over=made.over,
             )
     return campaign
+
+
+def _leave_out_late(store: Store, made: Plan, now: Millis) -> Plan:
+    if made.again:
+        return made
+    content = hash_content(made.sources, made.options.get("extra", {}))
+    having, late = leave_out(store, content, made.receivers, now)
+    if not having:
+        return made
+    due = made.at or [0] * made.count
+    kept = [(one, at) for one, at in zip(made.receivers, due, strict=True) if one not in having]
+    return replace(
+        made,
+        receivers=[one for one, _ in kept],
+        at=[at for _, at in kept] if made.at else (),
+        left_out=made.left_out.add(late),
+    )
+
+
+def _note_left_out(made: Plan) -> Mapping[str, Json]:
+    if not made.left_out.count:
+        return made.options
+    return {**made.options, LEFT_OUT: asdict(made.left_out)}
+
+
+def _without(receivers: Sequence[int], having: Collection[int]) -> Sequence[int]:
+    if not having:
+        return receivers
+    return array("q", (one for one in receivers if one not in having))
 
 
 def _schedule(

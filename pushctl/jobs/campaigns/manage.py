@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, UsageError
+from pushctl.jobs.campaigns import repeats
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, Cause, DeliveryStatus, Json, Millis
+from pushctl.rules.wording import moment
 from pushctl.store import Store
 
 
@@ -21,19 +23,34 @@ class State:
 
 
 def count_states(store: Store, campaign: int) -> list[State]:
-    """Count the deliveries by state and reason, in the ledger's order of states."""
+    """
+    Count the deliveries by state and reason, in the ledger's order of states.
+
+    Those that were left out when it was frozen have no delivery; they come last.
+    """
     order = [status.value for status in DeliveryStatus]
     waits = {"planned": "waits its turn", "sending": "under way"}
     rows = [
         State(status, waits.get(status, "") if reason is None else reason, count)
         for status, reason, count in store.deliveries.count_reasons(campaign)
     ]
-    return sorted(rows, key=lambda row: (order.index(row.status), -row.count, row.reason))
+    rows.sort(key=lambda row: (order.index(row.status), -row.count, row.reason))
+    return rows + list_left_out(
+        repeats.read_left_out(store.campaigns.get_by_id(campaign).options)
+    )
+
+
+def list_left_out(left_out: repeats.LeftOut) -> list[State]:
+    """Return who was left out as rows of the table of states."""
+    return [State(repeats.LEFT_OUT, reason, count) for reason, count in left_out.list_reasons()]
 
 
 def pause(store: Store, name: str, now: Millis) -> Campaign:
     """Pause a campaign; a process that sends it notices between two batches."""
     campaign = store.campaigns.get(name)
+    if campaign.status is CampaignStatus.PAUSED:
+        why = f" ({campaign.note})" if campaign.note else ""
+        raise UsageError(f"{name} is paused already{why}, there is nothing to pause")
     note, cause = "paused by hand", Cause.BY_HAND
     if not store.campaigns.change_status(campaign.id, CampaignStatus.PAUSED, now, note, cause):
         raise UsageError(f"{name} is {campaign.status.value}, there is nothing to pause")
@@ -56,6 +73,21 @@ def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campai
         with suppress(BusyError, ConfigError):
             deliver.run(store, config, campaign, now)
     return store.campaigns.get_by_id(campaign.id), dropped
+
+
+def explain_nothing_to_resume(store: Store, name: str, now: Millis) -> str | None:
+    """Return why resuming a campaign would do nothing; None: there is something to do."""
+    campaign = store.campaigns.get(name)
+    count, due = store.deliveries.count_waiting(campaign.id, now)
+    if campaign.status is CampaignStatus.FINISHED and not count:
+        ended = moment(campaign.finished_at) if campaign.finished_at else "before"
+        return f"{name} has ended ({ended}). No message waits, so nothing was changed."
+    if campaign.status is CampaignStatus.SCHEDULED and due is not None:
+        return (
+            f"{name} is scheduled: its first message is due {moment(due)}, and the sweep sends "
+            "it then. Nothing was changed."
+        )
+    return None
 
 
 def resume(
@@ -119,7 +151,7 @@ def assume_sent(store: Store, name: str | None, now: Millis) -> int:
 
 def send_again(store: Store, name: str, now: Millis) -> int:
     """
-    Plan a campaign's messages in doubt again; return how many.
+    Plan a campaign's messages in doubt again; return how many. Due times that come stay.
 
     Some people may get one twice. Raises BusyError while the campaign is being sent,
     UsageError where it was cancelled: nothing would ever send them.
@@ -129,6 +161,11 @@ def send_again(store: Store, name: str, now: Millis) -> int:
     if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
         raise BusyError(f"{name} is being sent. Try again when it is done.")
     return store.doubts.send_again(campaign.id, now)
+
+
+def find_next_due(store: Store, name: str, now: Millis) -> Millis | None:
+    """Return when a campaign's next message is due; None: at once, or nothing waits."""
+    return store.deliveries.count_waiting(store.campaigns.get(name).id, now)[1]
 
 
 def _is_being_sent(store: Store, campaign: Campaign) -> bool:

@@ -114,9 +114,25 @@ def cancel(store: Store, name: str) -> None:
 
 
 def skip_due(store: Store, config: Config, now: Millis) -> None:
-    """Skip due occurrences: before a restore they may have gone out."""
+    """
+    Skip due occurrences: before a restore they may have gone out.
+
+    One on each person's own clock still goes to those whose time is to come.
+    """
     for series in store.schedules.recurring.list_due(now):
+        try:
+            if series.wish.get("local"):
+                _freeze(store, config, series, now, Passed.SKIP)
+        except PushctlError:
+            pass  # its template or audience is broken
         _move_on(store, config, series, now, "left out: the database was restored")
+
+
+def find_following(config: Config, series: Series, now: Millis) -> Millis | None:
+    """Return the time of the first occurrence of *series* after *now*; None: it is over."""
+    local = bool(series.wish.get("local"))
+    found = schedule.following(series.rule, series.starts, config.zone, now, local=local)
+    return found[1] if found else None
 
 
 def _freeze_occurrence(store: Store, config: Config, series: Series, now: Millis) -> None:
@@ -125,13 +141,20 @@ def _freeze_occurrence(store: Store, config: Config, series: Series, now: Millis
         late = timing.say((now - due) // units.MINUTE * units.MINUTE)
         _move_on(store, config, series, now, f"left out: {late} late")
         return
+    _freeze(store, config, series, now, Passed(series.wish["passed"]))
+
+
+def _freeze(store: Store, config: Config, series: Series, now: Millis, passed: Passed) -> None:
+    """Make the campaign of the occurrence that is due, and move the series on."""
     local = bool(series.wish.get("local"))
+    due = series.next_at or now
     moment = f"{timing.local(due, schedule.FIRST if local else config.zone):%Y-%m-%d %H:%M}"
     options = {
         **series.wish,
-        "passed": Passed(series.wish["passed"]),
+        "passed": passed,
         "name": store.campaigns.find_free_name(f"{series.name} {moment}"),
         "at": moment if local else None,
+        "again": True,
     }
     made = broadcast.plan(store, config, Draft(**options), now)
     with store.write():
@@ -143,9 +166,8 @@ def _freeze_occurrence(store: Store, config: Config, series: Series, now: Millis
 def _move_on(
     store: Store, config: Config, series: Series, now: Millis, note: str | None
 ) -> None:
-    local = bool(series.wish.get("local"))
-    found = schedule.following(series.rule, series.starts, config.zone, now, local=local)
-    store.schedules.recurring.reschedule(series.id, found[1] if found else None, note)
+    following = find_following(config, series, now)
+    store.schedules.recurring.reschedule(series.id, following, note)
 
 
 def _describe_audience(draft: Mapping[str, Json]) -> str:

@@ -27,9 +27,12 @@ class Ledger:
         return recovery.settle(self._store, self._campaign, postbox.journal, postbox.run, now)
 
     def begin(self, now: Millis) -> int:
-        """Set the campaign running; return how many rows wait."""
-        self._store.campaigns.change_status(self._campaign.id, CampaignStatus.RUNNING, now)
+        """Set the campaign running, unless it has ended; return how many rows wait."""
         count, _ = self.count_waiting(now)
+        # A finished one may have rows again (in doubt, and sent again by hand); without
+        # any, the time of its end stays.
+        if count or self._campaign.status is not CampaignStatus.FINISHED:
+            self._store.campaigns.change_status(self._campaign.id, CampaignStatus.RUNNING, now)
         if count:
             self._store.shrink_caches()
         return count

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pushctl import inbox, lock, log
+from pushctl import inbox, lock, log, status
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
-from pushctl.jobs.ingest import erasures, traces
+from pushctl.jobs.ingest import erasures, shares, traces
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Context
 from pushctl.model import Millis
@@ -29,11 +29,12 @@ CURSORS_KEPT: Millis = 400 * DAY
 
 @dataclass
 class IngestReport:
-    """Lines by outcome, by reason of refusal, by fault."""
+    """Lines by outcome, by reason of refusal, by fault; applied ones that lack a part."""
 
     applied: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
+    left_out: Counter[str] = field(default_factory=Counter)  # counted under applied, too
 
     @property
     def lines(self) -> int:
@@ -42,7 +43,7 @@ class IngestReport:
     def rows(self) -> list[dict[str, str | int]]:
         """Return result, what and lines, most first."""
         return [
-            {"result": result, "what": what, "lines": count}
+            {"result": result.replace("_", " "), "what": what, "lines": count}
             for result, counter in vars(self).items()
             for what, count in counter.most_common()
         ]
@@ -74,6 +75,9 @@ def drain(
                 progress(len(batch))
         if ctx is not None:
             store.signatures.prune(now)
+            report.left_out += ctx.left_out
+            shares.record_left_out(store, ctx.left_out, now)
+            shares.publish(store, config, anew=bool(ctx.forgotten or ctx.proved))
             if ctx.forgotten:
                 _clear(ctx, config)
         segments = inbox.list_segments(config.inbox)
@@ -96,6 +100,7 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
         sites=store.sites.sync(origins),
         origins=origins,
         hosts=config.push.allowed_hosts,
+        unproved=config.unproved,
         keys=tuple(vapid.load_required(config.keys)),
     )
 
@@ -123,6 +128,8 @@ def _apply_batch(
         ctx.store.inbox_cursors.save({entry.segment: entry.offset for entry in batch})
         # Before the commit: after a crash the lines come once more, and stand there.
         inbox.quarantine(config.inbox, aside)
+        if ctx.proved and status.add_proved(config.status, ctx.proved):
+            ctx.proved.clear()
         erasures.record(
             config,
             ctx.secret,

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pushctl import durable
 from pushctl.config import Config
+from pushctl.jobs.ingest import shares
 from pushctl.model import Millis
 from pushctl.rules import tokens
 from pushctl.store import Store
@@ -48,6 +49,7 @@ def erase_again(store: Store, config: Config, now: Millis) -> int:
     with store.write():
         store.erasure.erase(ids, now)
         store.tombstones.merge(known)
+    shares.publish(store, config, anew=True)
     store.checkpoint()
     return len(ids)
 

@@ -69,5 +69,7 @@ def count_prompt(ctx: Context, record: InboxRecord, body: Body) -> str:
     browser, _ = agents.recognise(record.user_agent, record.hints)
     known = browser if browser in agents.KNOWN else OTHER
     site = ctx.sites[record.site]
-    ctx.store.prompts.count(site, record.at, variant, language, known, stage)
+    ctx.store.prompts.count(
+        site, record.at, variant, language, known, stage, record.hints.get("sender")
+    )
     return f"invitation {stage}"

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pushctl.errors import InputError
-from pushctl.jobs.ingest import preferences, profile
+from pushctl.jobs.ingest import preferences, profile, tagging
 from pushctl.jobs.ingest.verify import Body, Context, Refusal, authenticate, is_signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
-from pushctl.rules.web import bodies, keys, reserved_tags
+from pushctl.rules.web import bodies, keys
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import KnownSubscription, Registration
@@ -58,14 +58,15 @@ def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
     _refuse_erased(ctx, record, body, made, known)
     if known is not None:
         outcome, subscription = _update(ctx, record, known, made, about), known.id
+        proved = known.proved
     else:
-        outcome, subscription = _add(ctx, record, body, made, about)
+        outcome, subscription, proved = _add(ctx, record, body, made, about)
     if outcome == "subscribed":
         attributes = dict(profile.describe_landing(record, body)) | attributes
     if attributes:
         ctx.store.subscriptions.set_attributes(subscription, attributes)
     preferences.keep_consent(ctx, record, subscription, body)
-    _set_tags(ctx, subscription, tags, record.at)
+    tagging.set_tags(ctx, record, subscription, tags, proved=proved)
     _add_events(ctx, record, subscription, events)
     return outcome
 
@@ -153,19 +154,25 @@ def _update(
 
 def _add(
     ctx: Context, record: InboxRecord, body: Body, made: Registration, about: _About
-) -> tuple[str, int]:
-    """Move a subscription to its new endpoint if the browser proves it, else add one."""
+) -> tuple[str, int, bool]:
+    """
+    Move a subscription to its new endpoint if the browser proves it, else add one.
+
+    Returns the outcome, the row, and whether a message was ever shown there.
+    """
     store = ctx.store
     previous = _find_previous(ctx, record, body, made)
     if previous is not None:
         store.subscriptions.move(previous.id, made, "new endpoint", record.at)
         store.subscriptions.refresh(previous.id, about, record.at)
-        return "moved", previous.id
+        if previous.proved:
+            ctx.proved.append(made.endpoint_hash)
+        return "moved", previous.id, previous.proved
     subscription = store.subscriptions.add(made, about, record.at)
     # Welcome messages and drips begin with it (docs/triggers.md).
     key = f"{subscription}{ARRIVAL}"
     store.events.add([Event(subscription, "subscribed", record.at, record.at, {}, key)])
-    return "subscribed", subscription
+    return "subscribed", subscription, False
 
 
 def _find_previous(
@@ -191,30 +198,6 @@ def _unsubscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
     state = SubscriptionState.UNSUBSCRIBED
     ctx.store.subscriptions.mark([known.id], state, "asked in the browser", record.at)
     return "unsubscribed"
-
-
-def _change_tags(ctx: Context, record: InboxRecord, body: Body) -> str:
-    add, remove = bodies.timed_tags(body, "add"), bodies.tags(body, "remove")
-    known = authenticate(ctx, record, body)
-    _set_tags(ctx, known.id, add, record.at)
-    for name in remove:
-        if not reserved_tags.is_reserved(name):
-            ctx.store.tags.remove([known.id], name)
-    return "tagged"
-
-
-def _set_tags(
-    ctx: Context, subscription: int, tags: Sequence[tuple[str, Millis | None]], at: Millis
-) -> None:
-    store = ctx.store.tags
-    before = store.count_held(subscription) if tags else 0
-    for name, life in tags:
-        if not reserved_tags.is_reserved(name):
-            until = None if life is None else at + life
-            store.add([subscription], name, at, until, most=limits.MAX_TAG_NAMES)
-    # Tags that it has may be sent again, however many there are.
-    if tags and store.count_held(subscription) > max(limits.MAX_SUBSCRIPTION_TAGS, before):
-        raise InputError(f"more than {limits.MAX_SUBSCRIPTION_TAGS} tags on one subscription")
 
 
 def _identify(ctx: Context, record: InboxRecord, body: Body) -> str:
@@ -320,14 +303,22 @@ def _take_report(ctx: Context, record: InboxRecord, body: Body) -> str:
     key = f"{delivery}:{kind.value}" if once else f"{delivery}:{kind.value}:{own}"
     new = ctx.store.interactions.add(Interaction(delivery, kind, label, at, key))
     if subject.subscription is not None:
-        ctx.store.subscriptions.verify(subject.subscription, at)
+        _prove(ctx, subject.subscription, at)
     return kind.value if new else "report known already"
+
+
+def _prove(ctx: Context, subscription: int, at: Millis) -> None:
+    """Note that a message was shown: from now on no stranger's share holds for it."""
+    endpoint_hash = ctx.store.subscriptions.verify(subscription, at)
+    if endpoint_hash is not None:
+        ctx.store.tags.prove(subscription)
+        ctx.proved.append(endpoint_hash)
 
 
 _HANDLERS: Mapping[str, Callable[[Context, InboxRecord, Body], str]] = {
     "/v1/subscribe": _subscribe,
     "/v1/unsubscribe": _unsubscribe,
-    "/v1/tags": _change_tags,
+    "/v1/tags": tagging.change_tags,
     "/v1/identify": _identify,
     "/v1/events": _take_events,
     "/v1/reports": _take_report,

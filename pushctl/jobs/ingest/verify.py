@@ -5,10 +5,12 @@ A browser proves only that it holds the subscription's ``auth``, and each proof 
 for one change: a request that somebody caught and sends again changes nothing.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pushctl.config import UnprovedConfig
 from pushctl.model import InboxRecord, Json, Millis
 from pushctl.rules import tokens
 from pushctl.rules.web import bodies
@@ -42,6 +44,11 @@ class Context:
     origins: Mapping[str, str]  # name -> "https://shop.example"
     hosts: Sequence[str]  # allowed push hosts
     keys: Collection[str]  # ids of our VAPID keys, newest first
+    unproved: UnprovedConfig  # what people may add who were never shown a message
+    # hashes of endpoints that this drain found to be real
+    proved: list[bytes] = field(default_factory=list, repr=False)
+    # lines of which a part was not kept, by reason
+    left_out: Counter[str] = field(default_factory=Counter)
     # erased by this drain, and not yet in the files of the inbox
     forgotten: list[Erased] = field(default_factory=list, repr=False)
 

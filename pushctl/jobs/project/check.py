@@ -6,6 +6,7 @@ Every area is checked although another one is broken. Nothing is changed.
 
 import shutil
 import stat
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import scripts
+from pushctl.jobs.project import check_shares, scripts
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
@@ -210,6 +211,15 @@ def _inbox(config: Config) -> Iterator[Finding]:
     yield _fine("inbox", config.inbox, files)
 
 
+def _shares(config: Config) -> Iterator[Finding]:
+    from pushctl.store import Store
+
+    now = time.time_ns() // 1_000_000
+    with Store(config.database) as store:
+        for place, text, remedy in check_shares.find_notes(config, store, now):
+            yield Finding("shares", Level.NOTE, place, text, remedy)
+
+
 def _disk(config: Config) -> Iterator[Finding]:
     free = shutil.disk_usage(config.folder).free
     if free < MIN_FREE_TO_CHECK_BYTES:
@@ -236,6 +246,7 @@ _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "triggers": _triggers,
     "database": _database,
     "inbox": _inbox,
+    "shares": _shares,
     "disk": _disk,
     "encoder": _encoder,
 }

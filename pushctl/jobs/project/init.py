@@ -30,7 +30,7 @@ _AFTER_SITES = "# The small web service"
 _LOCAL_RECEIVER = "http://localhost:8750"
 
 # Keys and personal data must not get into a repository.
-_IGNORED = ("keys/", "pushctl.db*", "inbox/", "journal/")
+_IGNORED = ("keys/", "pushctl.db*", "inbox/", "journal/", "status/")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from pushctl import lock
 from pushctl.config import Config
-from pushctl.jobs.ingest import drain, erasures, traces
+from pushctl.jobs.ingest import drain, erasures, shares, traces
 from pushctl.model import Millis, Subscription
 from pushctl.store import Store
 from pushctl.store.erasure import Traces
@@ -63,5 +63,6 @@ def _erase(
             if one.alias is not None:
                 store.erasure.remove_alias(one.alias)
         store.erasure.erase([one.id for one in people], now)
+    shares.publish(store, config, anew=True)
     # The deleted bytes are overwritten in the file only once the log is copied into it.
     store.checkpoint()

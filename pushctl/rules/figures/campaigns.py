@@ -29,7 +29,7 @@ STATS = Table("stats", (NAME, STARTED), _FIGURES, unlisted=(STARTED,))
 DETAILS = Table("stats campaign", (BY, VALUE), _FIGURES)
 LIST = Table("campaigns list", (NAME, STATUS, STARTED), (PLANNED, WAITING, ACCEPTED, IN_DOUBT))
 
-STATE = Figure("status", ", ".join(DeliveryStatus), Unit.TEXT, "State")
+STATE = Figure("status", f"{', '.join(DeliveryStatus)}, left_out", Unit.TEXT, "State")
 REASON = Figure("reason", "why; empty where the state says it all", Unit.TEXT)
 MESSAGES = Figure("count", "messages in this state for this reason", heading="Messages")
 STATES = Table("campaigns show", (STATE, REASON), (MESSAGES,))

@@ -40,14 +40,22 @@ def label(text: Json, most: int = limits.MAX_LABEL_CHARACTERS) -> str:
 
 @lru_cache(maxsize=4096)
 def tag(text: str) -> str:
-    """Return a tag's name as it is kept: a label with single spaces."""
-    return " ".join(label(text).split())
+    """Return a tag's name as it is kept: a label with single spaces, and something to see."""
+    plain = " ".join(label(text).split())
+    if not folding.fold(plain).strip():
+        raise InputError("is empty")
+    return plain
 
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Return the key of a tag: its name without case and spelling."""
-    return folding.fold_tag(tag(text))
+    """Return the key of a tag: its name as it is compared."""
+    return fold_tag(tag(text))
+
+
+def fold_tag(name: str) -> str:
+    """Return the key of a tag's name that is kept already."""
+    return " ".join(folding.fold(name).split())
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,8 @@ import pytest
 
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.jobs.campaigns import manage
-from pushctl.model import CampaignStatus
+from pushctl.jobs.delivery import deliver
+from pushctl.model import Campaign, CampaignStatus
 from pushctl.store import Store
 from pushctl.store.deliveries import FinishedRow
 from tests.support import HOUR, NOON, program, sending
@@ -90,6 +91,54 @@ def test_pausing_and_cancelling_say_when_there_is_nothing_to_do(field: Field) ->
         manage.pause(field.store, name, NOON)
     with pytest.raises(UsageError, match="nothing to cancel"):
         manage.cancel(field.store, field.config, name, NOON)
+
+
+def test_resuming_what_has_ended_says_so_and_changes_nothing(field: Field) -> None:
+    made = field.freeze(soon(), name="sale")
+    _end(field, made)
+    folder, before = field.config.folder, field.store.campaigns.get("sale")
+    assert before.status is CampaignStatus.FINISHED
+    run = program.pushctl("campaigns", "resume", "sale", "--csv", cwd=folder)
+    assert (run.code, "sale has ended" in run.err) == (0, True), run.err
+    assert run.out.splitlines()[1:] == ['"accepted","",4']
+    assert field.store.campaigns.get("sale") == before
+    # The engine itself, whoever asks it: a sweep, a script.
+    deliver.run(field.store, field.config, before, soon() + HOUR)
+    assert field.store.campaigns.get("sale") == before
+
+
+def test_a_finished_campaign_with_rows_again_is_resumed(field: Field) -> None:
+    made = field.freeze(soon(), name="sale")
+    _end(field, made, "in_doubt")
+    assert manage.explain_nothing_to_resume(field.store, "sale", soon()) is not None
+    assert manage.send_again(field.store, "sale", soon()) == 4
+    assert manage.explain_nothing_to_resume(field.store, "sale", soon()) is None
+
+
+def test_resuming_what_is_scheduled_keeps_the_schedule(field: Field) -> None:
+    made = field.freeze(soon(), name="sale", at="2099-01-01 09:00")
+    run = program.pushctl("campaigns", "resume", "sale", cwd=field.config.folder)
+    assert (run.code, "sale is scheduled: its first message" in run.err) == (0, True), run.err
+    assert field.store.campaigns.get("sale") == made
+
+
+def test_pausing_what_is_paused_keeps_the_reason(field: Field) -> None:
+    made = field.freeze(name="sale")
+    paused = CampaignStatus.PAUSED
+    assert field.store.campaigns.change_status(made.id, paused, NOON, "too many errors")
+    with pytest.raises(UsageError, match=r"paused already \(too many errors\)"):
+        manage.pause(field.store, "sale", NOON + HOUR)
+    assert field.store.campaigns.get("sale").note == "too many errors"
+    for at in (NOON, NOON + HOUR):
+        field.store.triggers.set_paused("basket", at)
+    assert field.store.triggers.load_states()["basket"].paused_at == NOON
+
+
+def _end(field: Field, campaign: Campaign, status: str = "accepted") -> None:
+    """Give all rows of *campaign* a status, and finish it."""
+    rows, _ = field.store.deliveries.claim_fresh(campaign.id, 0, 100, NOON)
+    field.store.deliveries.finish((FinishedRow(row.id, status) for row in rows), NOON)
+    field.store.campaigns.finish_if_done(campaign.id, NOON)
 
 
 def test_states_come_with_their_reasons_and_add_up(field: Field) -> None:

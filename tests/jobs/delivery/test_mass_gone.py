@@ -146,9 +146,8 @@ def test_a_person_decides_and_whoever_registers_again_is_back(
     register_again(field)
     assert field.states() == {"active": 1000}
     running.play([])
-    report = pushctl(
-        "send", "--everyone", "--template", "sale", "--name", "y", "--yes", cwd=tmp_path
-    )
+    again = ("send", "--everyone", "--template", "sale", "--name", "y", "--again", "--yes")
+    report = pushctl(*again, cwd=tmp_path)
     running.play([GONE])
     assert report.code == 0, report.err
     assert field.counts(field.store.campaigns.get("y")) == {"accepted": 1000}

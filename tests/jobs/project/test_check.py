@@ -1,12 +1,17 @@
 """``pushctl check``: everything that is wrong, at once, each with its place and remedy."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pushctl.inbox import usage_files
+from pushctl.jobs.ingest import shares
 from pushctl.jobs.project import check
+from pushctl.rules.units import DAY
+from pushctl.store import Store
 from tests import support
 from tests.support import project
 from tests.support.program import PROGRAM, on_terminal, pushctl
@@ -229,3 +234,27 @@ def test_check_changes_nothing(folder: Path) -> None:
     before = state()
     pushctl("check", cwd=folder)
     assert state() == before
+
+
+def test_what_strangers_shares_have_cost_is_said(folder: Path) -> None:
+    now = time.time_ns() // 1_000_000
+    usage = usage_files.Usage(now // DAY, used_up=2, refused=70)
+    usage_files.save(folder / "inbox/usage-8750.json", usage, 0)
+    with Store(folder / "pushctl.db") as store:
+        shares.record_left_out(store, {"new tags beyond the share of one address": 3}, now)
+    found = [each for each in findings(folder, 0) if each["area"] == "shares"]
+    assert [each["level"] for each in found] == ["note", "note"]
+    assert found[0]["text"] == (
+        "today 70 requests of unproved subscribers got 429: 2 addresses sent 10 MB"
+    )
+    assert "unproved.inbox_mb" in found[0]["remedy"]
+    assert found[1]["text"].startswith(
+        "today 3 requests brought new tags beyond the share of one address"
+    )
+    usage.forwarded = True
+    usage_files.save(folder / "inbox/usage-8750.json", usage, 0)
+    found = [each for each in findings(folder, 0) if each["area"] == "shares"]
+    assert "receiver.trusted_proxies" in found[0]["remedy"]
+    usage.day -= 1
+    usage_files.save(folder / "inbox/usage-8750.json", usage, 0)
+    assert len([each for each in findings(folder, 0) if each["area"] == "shares"]) == 1

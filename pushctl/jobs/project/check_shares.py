@@ -1,0 +1,51 @@
+"""What strangers' shares have cost today: for `pushctl check`."""
+
+from collections.abc import Iterator
+
+from pushctl.config import Config
+from pushctl.inbox import usage_files
+from pushctl.jobs.ingest import shares
+from pushctl.model import Millis
+from pushctl.rules.units import DAY
+from pushctl.rules.wording import counted, number
+from pushctl.store import Store
+
+Note = tuple[str, str, str]  # place, text, remedy
+
+
+def find_notes(config: Config, store: Store, now: Millis) -> Iterator[Note]:
+    """Yield what was refused or left out since midnight UTC."""
+    yield from _find_refused(config, now)
+    yield from _find_left_out(config, store, now)
+
+
+def _find_refused(config: Config, now: Millis) -> Iterator[Note]:
+    bounds = config.unproved
+    for usage in usage_files.load_all(config.inbox):
+        if usage.day != now // DAY or not usage.refused:
+            continue
+        full = []
+        if usage.used_up:
+            addresses = counted(usage.used_up, "address", "addresses")
+            full.append(f"{addresses} sent {bounds.inbox_mb_per_address:g} MB")
+        if usage.all_used_up:
+            full.append(f"all together sent {bounds.inbox_mb:g} MB")
+        requests = counted(usage.refused, "request")
+        text = f"today {requests} of unproved subscribers got 429: {' and '.join(full)}"
+        remedy = "If these are your visitors, raise unproved.inbox_mb_per_address or inbox_mb."
+        if usage.forwarded:
+            remedy = (
+                "Some came through a proxy: if it is yours, add it to receiver.trusted_proxies."
+            )
+        yield str(config.inbox), text, remedy
+
+
+def _find_left_out(config: Config, store: Store, now: Millis) -> Iterator[Note]:
+    for why, lines in shares.load_left_out(store, now).items():
+        names = number(store.tags.count_unproved_names())
+        text = (
+            f"today {counted(lines, 'request')} brought {why}, and came without them; "
+            f"unproved subscribers have brought {names} names of tags"
+        )
+        remedy = "If your own pages set these tags, raise [unproved]; see docs/receiver.md."
+        yield str(config.database), text, remedy
