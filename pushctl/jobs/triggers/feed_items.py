@@ -17,10 +17,10 @@ from typing import Any
 
 from pushctl.model import Json, Millis
 from pushctl.rules.limits import (
-    MAX_FEED_ATTRIBUTES,
+    MAX_FEED_ATTRIBUTE_NAMES,
     MAX_FEED_ITEM_TAGS,
     MAX_FEED_ITEMS,
-    MAX_FEED_NAMESPACES,
+    MAX_FEED_NAMESPACE_NAMES,
     MAX_FEED_TAGS,
 )
 from pushctl.rules.shops import cart
@@ -187,10 +187,10 @@ def _count_tags(text: bytes) -> int:
     The time for the attributes of a tag, and for namespaces, grows with their square.
     """
     tags = text.count(b"<")
-    if tags > MAX_FEED_TAGS or text.count(b"xmlns") > MAX_FEED_NAMESPACES:
+    if tags > MAX_FEED_TAGS or text.count(b"xmlns") > MAX_FEED_NAMESPACE_NAMES:
         return MAX_FEED_TAGS + 1
     attributes = (found[0].count(b"=") for found in _TAG.finditer(text))
-    return MAX_FEED_TAGS + 1 if max(attributes, default=0) > MAX_FEED_ATTRIBUTES else tags
+    return MAX_FEED_TAGS + 1 if max(attributes, default=0) > MAX_FEED_ATTRIBUTE_NAMES else tags
 
 
 def _describe(error: Exception) -> str:
