@@ -1,6 +1,5 @@
 """Catalogue: prices and stock that changed."""
 
-import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import Text
 from pushctl.errors import InputError
-from pushctl.jobs.triggers import catalogue
+from pushctl.jobs.triggers import catalogue, product_files
 
 app = typer.Typer(no_args_is_help=True, help="Import products: prices and stock.")
 
@@ -37,15 +36,18 @@ def import_(
     shop-export | pushctl catalogue import - --site shop
 
     Columns: id, price, available, name, url, image, line, currency. Missing values stay
-    unchanged. A lower price causes the event price_dropped; new stock causes
-    back_in_stock. They are for people who looked at the product, or put it into the
-    basket, within 90 days and did not buy it. Triggers can start with these events.
+    unchanged. A price is 1249, 1.249,00 or "49.00 EUR". A lower price causes the event
+    price_dropped; new stock causes back_in_stock. They are for people who looked at the
+    product, or put it into the basket, within 90 days and did not buy it. Triggers can
+    start with these events.
     """
     here = context.of(ctx)
     name = site or next(iter(here.config.sites))
     if site is None and len(here.config.sites) > 1:
         raise InputError(f"Several sites. Add --site: {', '.join(here.config.sites)}.")
-    products = catalogue.read(io.StringIO(_read_text(file)), file)
+    home = here.config.sites.get(name)
+    currency = home.currency if home else None
+    products = product_files.read(_read_text(file), file, currency)
     counts = catalogue.apply(here.config, here.store, name, products, here.now)
     output.say(
         f"Products: {counts['products']:,}. Events for subscribers: price_dropped "
@@ -55,7 +57,8 @@ def import_(
 
 def _read_text(file: str) -> str:
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise InputError(f"{file} can't be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
