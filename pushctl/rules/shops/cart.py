@@ -49,10 +49,10 @@ def find_fault(name: str, properties: Mapping[str, Json]) -> str | None:
     if name != UPDATED:
         return None
     if items is None:
-        if amounts.read_number(properties.get("total")) is not None:
+        lists = sorted(key for key, one in properties.items() if one and isinstance(one, list))
+        if not lists or amounts.read_number(properties.get("total")) is not None:
             return None
-        others = ", ".join(sorted(properties)[:5])
-        return f"{name} without items{f', it has {others}' if others else ''}"
+        return f"{name} without items, it has {', '.join(lists[:5])}"
     if not isinstance(items, list):
         return f"{name} with items that are no list"
     if not all(isinstance(one, Mapping) for one in items):

@@ -86,7 +86,11 @@ def test_the_currency_of_the_site_is_that_of_amounts_without_one() -> None:
     ("name", "properties", "said"),
     [
         ("cart_updated", {"itms": [1]}, "cart_updated without items, it has itms"),
-        ("cart_updated", {}, "cart_updated without items"),
+        (
+            "cart_updated",
+            {"products": [{}], "url": "/"},
+            "cart_updated without items, it has products",
+        ),
         ("cart_updated", {"items": "lamp"}, "cart_updated with items that are no list"),
         ("cart_updated", {"items": ["lamp"]}, "cart_updated with items that are no objects"),
         (
@@ -108,6 +112,9 @@ def test_a_basket_that_cannot_be_meant(name: str, properties: Any, said: str) ->
         ("cart_updated", {"items": []}),
         ("cart_updated", {"total": "49,90"}),
         ("cart_updated", {"total": 0}),
+        ("cart_updated", {}),
+        ("cart_updated", {"url": "/cart", "value": 49}),
+        ("cart_updated", {"total": 80, "products": [1]}),
         ("cart_emptied", {}),
         ("cart_emptied", {"items": []}),
         ("purchase", {"itms": [1]}),
