@@ -1,12 +1,11 @@
 """Catalogue: prices and stock that changed."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pushctl import output
+from pushctl import output, records
 from pushctl.commands import context
 from pushctl.commands.options import Text
 from pushctl.errors import InputError
@@ -23,7 +22,7 @@ def _group() -> None:
 @app.command("import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="CSV or JSON lines; - for standard input.")],
+    file: Annotated[str, typer.Argument(help="CSV or JSON; - for standard input.")],
     site: Annotated[
         Text, typer.Option(help="Site of the products; needed with several sites.")
     ] = None,
@@ -47,19 +46,10 @@ def import_(
         raise InputError(f"Several sites. Add --site: {', '.join(here.config.sites)}.")
     home = here.config.sites.get(name)
     currency = home.currency if home else None
-    products = product_files.read(_read_text(file), file, currency)
-    counts = catalogue.apply(here.config, here.store, name, products, here.now)
+    with records.open_seekable(Path(file)) as stream:
+        products = product_files.read(stream, file, currency)
+        counts = catalogue.apply(here.config, here.store, name, products, here.now)
     output.say(
         f"Products: {counts['products']:,}. Events for subscribers: price_dropped "
         f"{counts[catalogue.DROPPED]:,}, back_in_stock {counts[catalogue.BACK]:,}."
     )
-
-
-def _read_text(file: str) -> str:
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        return raw.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
-    except OSError as error:
-        raise InputError(f"{file} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8. Save it in that encoding.") from error

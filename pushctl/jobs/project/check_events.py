@@ -29,9 +29,7 @@ def find_notes(config: Config, store: Store, now: Millis) -> Iterator[Note]:
     for name, count in unknown[:_MOST_NAMED]:
         near = get_close_matches(name.casefold(), folded, n=1)
         text = f"pages send {name!r} ({number(count)} of the last events), no trigger knows it"
-        remedy = (
-            f"Did you mean {folded[near[0]]}?" if near else "Fine, if nothing follows."
-        )
+        remedy = f"Did you mean {folded[near[0]]}?" if near else "Fine, if nothing follows."
         yield config.file.name, text, remedy
     if unknown[_MOST_NAMED:]:
         more = counted(len(unknown) - _MOST_NAMED, "more name")

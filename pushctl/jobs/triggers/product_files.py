@@ -1,13 +1,10 @@
-"""Reads lists of products, CSV or JSON lines: the first fault names its line and the remedy."""
+"""Reads lists of products: the first fault names its line and the remedy."""
 
-import csv
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
-import orjson
-
+from pushctl import records
 from pushctl.errors import InputError
 from pushctl.model import Json
 from pushctl.rules import amounts
@@ -15,10 +12,8 @@ from pushctl.rules.web import markup
 
 _ABOUT = ("name", "url", "image", "line", "currency")
 _YES, _NO = ("true", "1", "yes", "in_stock"), ("false", "0", "no", "out_of_stock")
-_MARKS = ",;\t|"
 _MAX_PRICE = 1e12
-# Excel's own way to say which separator a file has.
-_SEPARATOR = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+_MAX_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +29,16 @@ class _Row(NamedTuple):
     values: Mapping[str, Json]
 
 
-def read(text: str, name: str, currency: str | None = None) -> Iterator[Product]:
+def read(file: IO[bytes], name: str, currency: str | None = None) -> Iterator[Product]:
     """
-    Yield the products of a file; *currency* is that of the site.
+    Yield the products of a file that can be read twice; *currency* is that of the site.
 
     Raises InputError with *name* and the line for what can't be meant.
     """
-    text = text.removeprefix("\ufeff")
-    rows = _read_json if text.lstrip()[:1] in ("{", "[") else _read_csv
-    prices = (row.values.get("price") for row in rows(text, name))
+    prices = (row.values.get("price") for row in _list_rows(file, name))
     decimal = amounts.agree(price for price in prices if isinstance(price, str))
     met: dict[str, tuple[float | None, bool | None]] = {}
-    for place, values in rows(text, name):
+    for place, values in _list_rows(file, name):
         product = _build_product(values, place, currency, decimal)
         state = (product.price, product.available)
         if met.setdefault(product.id, state) != state:
@@ -57,82 +50,37 @@ def read(text: str, name: str, currency: str | None = None) -> Iterator[Product]
         yield product
 
 
-def _read_csv(text: str, name: str) -> Iterator[_Row]:
-    # Not splitlines(): U+2028 and others may stand in a text.
-    lines, mark, number = [f"{line}\n" for line in text.split("\n")], "", 0
-    if declared := _SEPARATOR.fullmatch(lines[0].strip()):
-        mark, number = declared[1], 1
-    header = lines[number] if len(lines) > number else ""
-    mark = mark or max(_MARKS, key=header.count)
-    reader = csv.reader(lines[number:], delimiter=mark, strict=True)
-    columns: list[str] | None = None
-    while True:
-        first = number + reader.line_num + 1
-        place = f"{name}, line {first}"
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            raise InputError(_describe_fault(error, place)) from error
-        if columns is None:
-            columns = [cell.strip().casefold() for cell in cells]
-            _check_header(columns, place)
-        elif any(cell.strip() for cell in cells):
-            yield _Row(place, _name_cells(columns, cells, place))
+def _list_rows(file: IO[bytes], name: str) -> Iterator[_Row]:
+    found = records.read(file, name)
+    columns = None
+    if found.columns is not None:
+        columns = [column.strip().casefold() for column in found.columns]
+        _check_header(columns, name)
+    for record in found.rows:
+        place = f"{name}, line {record.number}"
+        if isinstance(record.found, InputError):
+            raise InputError(f"{place}: {record.found}") from record.found
+        if isinstance(record.found, Mapping):
+            yield _Row(place, record.found)
+        else:
+            yield _Row(place, _name_cells(columns or [], record.found, place))
 
 
-def _describe_fault(error: csv.Error, place: str) -> str:
-    if "unexpected end" in str(error):
-        return (
-            f"{place}: a quotation mark is opened in this line, and never closed. Close it, or "
-            'write it twice ("") where it belongs to the text.'
-        )
-    if "field larger" in str(error):
-        return (
-            f"{place}: a cell has more than {csv.field_size_limit():,} characters. Is a "
-            "quotation mark left open in this line?"
-        )
-    return f"{place} is no CSV: {error}. Is a quotation mark left open in this line?"
-
-
-def _check_header(columns: Sequence[str], place: str) -> None:
+def _check_header(columns: Sequence[str], name: str) -> None:
     twice = sorted({one for one in columns if one and columns.count(one) > 1})
     if twice:
-        raise InputError(f"{place}: two columns are called {', '.join(twice)}. Remove one.")
-    if "id" not in columns:
+        raise InputError(f"{name}: two columns are called {', '.join(twice)}. Remove one.")
+    if columns and "id" not in columns:
         raise InputError(
-            f"{place}: there is no column called id. It has {', '.join(columns[:20])[:300]}."
+            f"{name}: there is no column called id. It has {', '.join(columns[:20])[:300]}."
         )
 
 
 def _name_cells(columns: Sequence[str], cells: Sequence[str], place: str) -> dict[str, Json]:
-    if any(cell.strip() for cell in cells[len(columns) :]):
-        raise InputError(
-            f"{place} has {len(cells)} cells, the header {len(columns)}. Put values with a "
-            'separator into quotation marks: "19,90".'
-        )
+    for cell in cells:
+        if not cell.isascii() and any("\udc80" <= mark <= "\udcff" for mark in cell):
+            raise InputError(f"{place} is not in UTF-8. Save the file in that encoding.")
     return dict(zip(columns, cells, strict=False))
-
-
-def _read_json(text: str, name: str) -> Iterator[_Row]:
-    if text.lstrip().startswith("["):
-        raise InputError(
-            f"{name} is one JSON array. Give one object a line: jq -c '.[]' {name}"
-        )
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        place = f"{name}, line {number}"
-        try:
-            # Refuses lone surrogates, and more than 1,024 levels.
-            row = orjson.loads(line.encode("utf-8", "surrogatepass"))
-        except ValueError as error:
-            hint = f" Give one object a line: jq -c . {name}" if number == 1 else ""
-            raise InputError(f"{place} is no JSON: {error}.{hint}") from error
-        if not isinstance(row, dict):
-            raise InputError(f"{place} is no JSON object.")
-        yield _Row(place, row)
 
 
 def _build_product(
@@ -146,7 +94,8 @@ def _build_product(
         for key in _ABOUT
         if row.get(key) and _is_plain(row[key])
     }
-    if (own := amounts.read_currency(about.get("currency"))) is None and "currency" in about:
+    own = amounts.read_currency(about.get("currency"))
+    if own is None and "currency" in about:
         currency = None  # another one, which has no code
     price, beside = _read_price(row.get("price"), place, own, currency, decimal)
     if beside and "currency" not in about:
@@ -157,6 +106,10 @@ def _build_product(
 
 def _is_plain(value: Json) -> bool:
     return isinstance(value, str | int | float) and not isinstance(value, bool)
+
+
+def _show(value: Json) -> str:
+    return repr(value)[:_MAX_SHOWN] if _is_plain(value) else "that is no number"
 
 
 def _read_price(
@@ -170,27 +123,27 @@ def _read_price(
     if price is None or (isinstance(price, str) and not price.strip()):
         return None, None
     found = amounts.read(price, own or usual, decimal)
-    shown = repr(price)[:80]
     if found.number is None or not 0 <= found.number < _MAX_PRICE:
         raise InputError(
-            f"{place} has the price {shown}. Write a number with two digits behind its "
+            f"{place} has a price {_show(price)}. Write a number with two digits behind its "
             "separator: 19.90 or 19,90 or 1.249,00 EUR."
         )
     single = len(found.currencies) == 1
     if not found.fits(own or usual) and (own is not None or not single):
         raise InputError(
-            f"{place} has the price {shown}, and its currency is {own or usual or 'unknown'}. "
+            f"{place} has a price {_show(price)}, its currency is {own or usual or 'unknown'}. "
             "Write the code of its currency: 19.90 USD."
         )
     return found.number, next(iter(found.currencies)) if single else None
 
 
 def _read_flag(value: Json, place: str) -> bool | None:
-    word = str("" if value is None else value)[:80].strip().casefold().replace(" ", "_")
-    if word in _YES:
-        return True
-    if word in _NO:
-        return False
-    if not word:
+    if value is None or value == "":
         return None
-    raise InputError(f"{place}: available is {str(value)[:80]!r}. Write true or false.")
+    if isinstance(value, bool):
+        return value
+    if _is_plain(value):
+        word = str(value)[:_MAX_SHOWN].strip().casefold().replace(" ", "_")
+        if word in (*_YES, *_NO, ""):
+            return word in _YES if word else None
+    raise InputError(f"{place}: available is {_show(value)}. Write true or false.")

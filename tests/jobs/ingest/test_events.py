@@ -91,8 +91,7 @@ def test_check_names_events_that_nothing_knows(inbox_project: Project, ann: Brow
         "The basket stays as it was. Send cart({ items: [{ id, name, price }] }).",
         "pages send 'Purchased' (1 of the last events), no trigger knows it: "
         "Did you mean purchase?",
-        "pages send 'x' (1 of the last events), no trigger knows it: "
-        "Fine, if nothing follows.",
+        "pages send 'x' (1 of the last events), no trigger knows it: Fine, if nothing follows.",
     ]
 
 
@@ -102,8 +101,8 @@ def test_old_events_in_another_case_get_the_known_names(tmp_path: Path) -> None:
     database.execute("PRAGMA foreign_keys = OFF")
     for number, name in enumerate(("Purchase", "CART_UPDATED", "Trial_Viewed", "purchase")):
         database.execute(
-            "INSERT INTO events (subscription_id, name, at, received_at, properties, dedupe_key)"
-            " VALUES (1, ?, 1, 1, '{}', ?)",
+            "INSERT INTO events (subscription_id, name, at, received_at, properties,"
+            " dedupe_key) VALUES (1, ?, 1, 1, '{}', ?)",
             (name, str(number)),
         )
     database.conn.commit()

@@ -187,9 +187,12 @@ def wished(shop: Shop, before: str, after: str) -> None:
     shop.happens("product_viewed", NOON, id="lamp")
     shop.live(NOON, NOON)
     for minute, line in enumerate((before, after), 1):
-        products = product_files.read(f"id,name,price,available\n{line}\n", "x.csv")
         at = NOON + minute * MINUTE
-        catalogue.apply(shop.config, shop.store, "shop", products, at)
+        file = shop.config.folder / "products.csv"
+        file.write_text(f"id,name,price,available\n{line}\n")
+        with file.open("rb") as stream:
+            products = product_files.read(stream, "products.csv")
+            catalogue.apply(shop.config, shop.store, "shop", products, at)
     shop.live(NOON + 2 * MINUTE, NOON + 3 * MINUTE)
 
 
