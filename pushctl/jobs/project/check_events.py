@@ -22,7 +22,7 @@ def find_notes(config: Config, store: Store, now: Millis) -> Iterator[Note]:
     for why, count in event_faults.load(store, now).items():
         text = f"today {counted(count, 'event')} could not be meant: {why}"
         remedy = "The basket stays as it was. Send cart({ items: [{ id, name, price }] })."
-        yield str(config.database), text, remedy
+        yield config.database.name, text, remedy
     known = {*events.KNOWN, *_list_names(config)}
     folded = {one.casefold(): one for one in known}
     unknown = [one for one in store.events.count_names() if one[0] not in known]
