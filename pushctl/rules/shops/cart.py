@@ -2,7 +2,7 @@
 Baskets: their events, their contents as templates see them, when one counts as emptied.
 
 A page may send ``cart_updated`` with ``items`` (id, name, price, quantity, url, image,
-line), ``total``, ``currency`` and ``url``, where the basket can be picked up again.
+line), ``count``, ``total``, ``currency`` and ``url``, where the basket can be picked up again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -91,14 +91,14 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
         for one, line in list(kept)[:MAX_CART_ITEMS]
         if isinstance(one, Mapping)
     ]
-    count = _sum([line.quantity for line in lines])
+    count = _count(properties, lines)
     currency = properties.get("currency")
     return {
         "items": items,
         "count": amounts.plain(count),
         "several": len(listed) > 1 or (count is not None and count >= 2),
         "names": [item["name"] for item in items],
-        "total": amounts.plain(_read_total(properties, lines, hints)),
+        "total": amounts.plain(_read_total(properties, lines, hints, count)),
         "currency": currency[:8] if isinstance(currency, str) else None,
         "url": own_url(properties.get("url"), origins),
     }
@@ -212,14 +212,23 @@ def _read_line(one: Json, hints: _Hints) -> _Line:
     return _Line(price, quantity)
 
 
+def _count(properties: Mapping[str, Json], lines: Sequence[_Line]) -> float | None:
+    """Return how many things there are: as the page counted them, else by the items."""
+    told = amounts.read_number(properties.get("count"))
+    listed = _sum([line.quantity for line in lines])
+    if told is None or (listed is not None and told <= listed):
+        return listed
+    return told
+
+
 def _read_total(
-    properties: Mapping[str, Json], lines: Sequence[_Line], hints: _Hints
+    properties: Mapping[str, Json], lines: Sequence[_Line], hints: _Hints, count: float | None
 ) -> float | None:
     told = _read_amount(properties.get("total"), hints)
     if told.number is not None:
         return told.number if _fits(told, hints) else None
-    if not lines:
-        return None
+    if not lines or count != _sum([line.quantity for line in lines]):
+        return None  # items are missing: the page's script keeps what a request has room for
     common = frozenset.intersection(*(line.price.currencies or _ALL for line in lines))
     if not common or not (hints.currency is None or hints.currency in common):
         return None  # different currencies

@@ -51,6 +51,24 @@ def test_count_and_total_are_of_all_items_although_few_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "count", "total"),
+    [
+        ({"count": 60, "total": 600}, 60, 600),
+        ({"count": 60, "total": None}, 60, None),  # of 57 of them nothing is known
+        ({"count": None, "total": None}, 3, 30),
+        ({"count": 3}, 3, 30),
+        ({"count": 1}, 3, 30),
+        ({"count": "many"}, 3, 30),
+    ],
+)
+def test_the_page_counts_items_that_its_request_had_no_room_for(
+    more: dict[str, Any], count: float, total: float | None
+) -> None:
+    found = read(10, 10, 10, **more)
+    assert (found["count"], found["total"]) == (count, total)
+
+
+@pytest.mark.parametrize(
     ("quantity", "count", "total", "several"),
     [
         (0.75, 0.75, 15, False), ("0,75", 0.75, 15, False), (1.5, 1.5, 30, False),
