@@ -162,10 +162,10 @@ class _Sweep:
         finally:
             counts = dict(self._summary.counts)
             took = time.monotonic() - self._began
-            self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
             level = logging.WARNING if code else logging.INFO
             figures = {"seconds": took, "counts": counts, "stages": seconds}
             log.note("sweep", "ended", level=level, code=code, **figures)
+            self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
         return self._summary
 
     def _run_stage(self, name: str, stage: Callable[[], None]) -> None:
