@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
     "m006_causes", "m008_content", "m011_shares", "m014_folding",
+    "m015_failed_invitations",
 )  # fmt: skip
 
 BUSY_SECONDS = 10.0

@@ -14,4 +14,5 @@ from pushctl.store.schema import first as first
 from pushctl.store.schema import m008_content as m008_content
 from pushctl.store.schema import m011_shares as m011_shares
 from pushctl.store.schema import m014_folding as m014_folding
+from pushctl.store.schema import m015_failed_invitations as m015_failed_invitations
 from pushctl.store.schema.migrations import migrations as migrations
