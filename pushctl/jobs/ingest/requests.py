@@ -201,7 +201,7 @@ def _unsubscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
 
 
 def _identify(ctx: Context, record: InboxRecord, body: Body) -> str:
-    alias = None if body.get("alias") is None else bodies.label(body["alias"], "alias")
+    alias = None if body.get("alias") is None else bodies.alias(body["alias"])
     signature = body.get("signature")
     known = authenticate(ctx, record, body)
     if alias is None:
