@@ -47,7 +47,9 @@ BODY = """<h1>The shop</h1><button id="subscribe">Tell me</button><button id="as
   };
 </script></html>"""
 OLD_SAFARI = "delete Crypto.prototype.randomUUID; delete Array.prototype.at;"
-STRICT = '<meta http-equiv="Content-Security-Policy" content="default-src \'unsafe-inline\' SELF">'
+STRICT = (
+    '<meta http-equiv="Content-Security-Policy" content="default-src \'unsafe-inline\' SELF">'
+)
 FRAME = '<iframe sandbox="allow-scripts" src="/inner"></iframe>'
 
 # Every call, with nothing and with what makes no sense; resolves to what was answered.
@@ -87,7 +89,9 @@ class PageShop(Shop):
         if name == "/frame":
             return "text/html", (HEAD + FRAME).encode()
         early = {"/old": OLD_SAFARI, "/import": IMPORTED}.get(name, "")
-        strict = STRICT.replace("SELF", f"{self.origin}/pushctl.js") if name == "/strict" else ""
+        strict = (
+            STRICT.replace("SELF", f"{self.origin}/pushctl.js") if name == "/strict" else ""
+        )
         inner = BODY + INNER if name == "/inner" else BODY
         return "text/html", (strict + HEAD.replace("EARLY", early) + inner).encode()
 
@@ -112,7 +116,9 @@ class PageWorld(World):
         file = self.folder / "pushctl.toml"
         origins = json.dumps([shop.origin for shop in self._shops[1:]])
         text, found = re.subn(
-            rf'(?m)^(origin\s*= "{self.shop.origin}").*$', rf"\1\norigins = {origins}", file.read_text()
+            rf'(?m)^(origin\s*= "{self.shop.origin}").*$',
+            rf"\1\norigins = {origins}",
+            file.read_text(),
         )
         assert found == 1
         file.write_text(text)
@@ -154,7 +160,9 @@ class PageWorld(World):
 
 
 @pytest.fixture(scope="module")
-def everywhere(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageWorld]:
+def everywhere(
+    machine: Machine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[PageWorld]:
     with PageWorld(machine, tmp_path_factory.mktemp("page")) as world:
         yield world
 
@@ -210,13 +218,15 @@ def test_whatever_a_shop_tells_arrives(world: PageWorld) -> None:
 
 def test_who_accepts_in_an_outage_is_told_of_on_the_same_page(world: PageWorld) -> None:
     world.allow()
-    processes.end(world.receiver, 0)
-    world.go("/import")
-    assert world.js("pushctl.subscribe()") == "failed"
-    assert world.js("pushctl.track('page_view')") is False
-    assert not world.subscribed()
     before = world.table("SELECT id FROM subscriptions")
-    world.restart()
+    world.go("/import")
+    processes.end(world.receiver, 0)
+    try:
+        assert world.js("pushctl.subscribe()") == "failed"
+        assert world.js("pushctl.track('page_view')") is False
+        assert not world.subscribed()
+    finally:
+        world.restart()
     world.wait("pushctl.state().then(({ subscribed }) => subscribed)")
     world.wait("!JSON.parse(localStorage.pushctl).events.length")
     assert len(world.table("SELECT id FROM subscriptions")) == len(before) + 1
@@ -254,7 +264,6 @@ def test_a_permission_that_is_there_needs_our_question_alone(world: PageWorld) -
 
 
 def test_a_push_service_that_fails_is_said_and_counted_as_such(world: PageWorld) -> None:
-    world.allow()
     world.go()
     brave = """(() => {
       window.real = PushManager.prototype.subscribe;
@@ -265,6 +274,7 @@ def test_a_push_service_that_fails_is_said_and_counted_as_such(world: PageWorld)
     world.js(brave)
     world.js("(pushctl.prompt({ kind: 'bar' }).then((answer) => (window.asked = answer)), 0)")
     world.wait(f"Boolean({PROMPT}('.allow'))")
+    world.browser.grant()
     world.browser.click(ALLOW)
     assert world.wait("window.asked") == "failed"
     counted = "SELECT stage FROM prompt_counts WHERE variant = 'bar' ORDER BY stage"
@@ -302,13 +312,13 @@ def test_a_click_finds_the_tab_by_what_it_shows(world: PageWorld) -> None:
 
 
 def test_preferences_withdraw_the_invitation_and_name_the_browser(world: PageWorld) -> None:
-    world.allow()
     world.go()
     world.js("(pushctl.prompt().then((answer) => (window.asked = answer)), 0)")
     world.wait(f"Boolean({PROMPT}('.allow'))")
     world.js("(pushctl.preferences(), 0)")
     world.wait(f"Boolean({DIALOG}('dialog')?.open)")
     assert world.js("window.asked") == "skipped"
+    world.browser.grant()
     assert world.js("document.querySelector('pushctl-prompt')") is None
     assert world.js("pushctl.prompt()") == "skipped"
     world.wait(f"Boolean({DIALOG}('.allow'))")
