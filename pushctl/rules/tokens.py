@@ -45,7 +45,7 @@ _BROWSER_ID = re.compile(r"([0-9a-f]{4})[\s-]?([0-9a-f]{4})[\s-]?([0-9a-f]{4})",
 
 
 def read_browser_id(text: str) -> bytes | None:
-    """Return the start of the endpoint's hash that a browser's own id is, None for another text."""
+    """Return the start of an endpoint's hash that a browser shows as its id, None otherwise."""
     found = _BROWSER_ID.fullmatch(text.strip())
     return bytes.fromhex("".join(found.groups())) if found else None
 

@@ -14,8 +14,8 @@ import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
-from pushctl.rules.folding import fold
 from pushctl.rules import tokens
+from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
 
@@ -91,8 +91,8 @@ class Subscriptions(Noun):
         Return the subscriptions that *ref* names; ``alias:NAME`` may name several.
 
         Otherwise *ref* is a public id, a prefix of one from six characters on, the number of
-        the row, or the id that a browser's preferences show (``rules.tokens``). *now* leaves expired tags out. Raises NotFoundError, or UsageError for
-        a prefix that fits several.
+        the row, or the id that a browser's preferences show (``rules.tokens``). *now* leaves
+        expired tags out. Raises NotFoundError, or UsageError for what fits several.
         """
         if ref.startswith("alias:"):
             found = self._list("s.alias = :alias", now, alias=ref.removeprefix("alias:"))

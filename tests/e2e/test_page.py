@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,12 +35,9 @@ HEAD = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The shop</
   window.setTimeout = (call, pause, ...more) => wait(call, pause / 50, ...more);
   EARLY
 </script>"""
-BODY = """<h1>The shop</h1><button id="subscribe">Tell me</button><button id="ask">Ask me</button>
+BODY = """<h1>The shop</h1><button id="ask">Ask me</button>
 <script src="/pushctl.js"></script>
 <script>
-  document.querySelector("#subscribe").onclick = async () => {
-    window.told = await pushctl.subscribe();
-  };
   document.querySelector("#ask").onclick = () => {
     pushctl.prompt({ again: true }).then((answer) => (window.asked = answer));
   };
@@ -58,7 +54,8 @@ CALLS = """(async () => {
   const answers = {};
   const given = { cart: [{ items: Array(60).fill({ id: 1n, price: 5, circle }) }],
     track: ["purchase", circle], subscribe: [{ attributes: circle }], identify: [circle],
-    preferences: [{ into: "#nowhere" }], prompt: [{ pages: "/nowhere", variants: { a: null } }] };
+    preferences: [{ into: "#nowhere" }],
+    prompt: [{ pages: "/nowhere", variants: { a: null } }] };
   for (const name in pushctl) {
     if (typeof pushctl[name] !== "function") continue;
     // These two would wait for a person.

@@ -26,7 +26,8 @@ def m015_failed_invitations(db: Database) -> None:
         ) STRICT, WITHOUT ROWID;
 
         INSERT INTO prompt_counts_new
-        SELECT site_id, day, variant, language, browser, stage, count, sender FROM prompt_counts;
+        SELECT site_id, day, variant, language, browser, stage, count, sender
+          FROM prompt_counts;
 
         DROP TABLE prompt_counts;
 
