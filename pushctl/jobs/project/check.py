@@ -175,19 +175,20 @@ def _database(config: Config) -> Iterator[Finding]:
 
     yield from _private("database", config.database)
     with Store(config.database) as store:
-        damage = store.soundness.find_damage()
-        for each in damage:
+        if damage := store.soundness.find_damage():
+            more = f", and {len(damage) - 1} more" if damage[1:] else ""
+            text = f"is damaged: {damage[0]}{more}"
             remedy = "Restore it from a backup; see docs/configuration.md."
-            yield Finding("database", Level.PROBLEM, str(config.database), each, remedy)
+            yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
+            return
         if why := restore_guard.find_trouble(store, config):
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         for problem in lint.find_unknown_campaigns(config, store):
             yield _problem("audiences", problem)
-        if not damage:
-            subscribers = sum(store.soundness.count_keys().values())
-            text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
-            yield _fine("database", config.database, text)
+        subscribers = sum(store.soundness.count_keys().values())
+        text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
+        yield _fine("database", config.database, text)
     version = soundness.SQLITE_VERSION
     if version < soundness.WAL_RESET_FIXED:
         number = ".".join(map(str, version))

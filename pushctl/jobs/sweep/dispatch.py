@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.errors import BusyError, PushctlError
+from pushctl.errors import BusyError, DamagedError, DatabaseBusyError, PushctlError
 from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
@@ -82,6 +82,8 @@ class Dispatch:
         now = self._run.now + int((clocks.read_seconds() - self._began) * 1000)
         try:
             report = deliver.run(self._store, self._config, campaign, now, options)
+        except (DatabaseBusyError, DamagedError):
+            raise  # for all of them
         except BusyError:
             return  # another process is sending it
         except PushctlError as error:

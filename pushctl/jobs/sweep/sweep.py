@@ -143,10 +143,10 @@ class _Sweep:
         finally:
             counts = dict(self._summary.counts)
             took = clocks.read_seconds() - self._began
-            self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
             level = logging.WARNING if code else logging.INFO
             figures = {"seconds": took, "counts": counts, "stages": seconds}
             log.note("sweep", "ended", level=level, code=code, **figures)
+            self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
         return self._summary
 
     def run_dry(self) -> Summary:
