@@ -16,7 +16,7 @@ from pushctl.jobs.ingest.verify import Body, Context, Refusal, authenticate, is_
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
-from pushctl.rules.web import bodies, keys
+from pushctl.rules.web import bodies, keys, reserved_attributes
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import KnownSubscription, Registration
@@ -50,7 +50,9 @@ def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
     about = profile.describe_browser(ctx, record, body)
     # Read before anything is written: what is wrong in them refuses the whole.
     tags, events = bodies.timed_tags(body, "tags"), bodies.several(body, "events")
-    attributes = dict(bodies.properties(body.get("attributes"), "attributes"))
+    given = bodies.properties(body.get("attributes"), "attributes")
+    attributes = reserved_attributes.list_allowed(given)
+    left_out = len(attributes) < len(given)
     if profile.asks_for_privacy(record):
         events, attributes = [], {}
 
@@ -67,6 +69,8 @@ def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
         ctx.store.subscriptions.set_attributes(subscription, attributes)
     preferences.keep_consent(ctx, record, subscription, body)
     tagging.set_tags(ctx, record, subscription, tags, proved=proved)
+    if left_out:
+        ctx.left_out[reserved_attributes.LEFT_OUT] += 1
     _add_events(ctx, record, subscription, events)
     return outcome
 

@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
+from pushctl.jobs.triggers import leads
 from pushctl.model import InboxRecord, SubscriptionState
 from pushctl.rules import limits, tokens
 from tests import support
@@ -233,6 +234,34 @@ def test_reserved_tags_can_not_be_set_from_a_browser(
     found = inbox_project.get(ann)
     assert found is not None
     assert found.tags == ("fine", "News")
+
+
+def test_reserved_attributes_can_not_be_set_from_a_browser(
+    inbox_project: Project, ann: Browser
+) -> None:
+    forged = {
+        "pushctl:note": "pays in advance", "PushCtl:x": 1, "address": "1.2.3.4",
+        " Device": "phone", "landing_page": "/won", "plan": "gold",
+    }  # fmt: skip
+    bob = Browser(2, inbox_project.key)
+    page = "https://shop.example/lamps"
+    report = inbox_project.drain(
+        ann.subscribe(attributes=forged), bob.subscribe(page=page, attributes=forged)
+    )
+    assert dict(report.left_out) == {"attributes of reserved names": 2}
+    for browser, landed in ((ann, {}), (bob, {"landing_page": "/lamps", "device": "desktop"})):
+        found = inbox_project.get(browser)
+        assert found is not None
+        known = dict(found.attributes)
+        known.pop("device", None) if browser is ann else None
+        assert known == {"plan": "gold", **landed}
+    row = inbox_project.get(ann)
+    assert row is not None
+    leads.note(inbox_project.store, row.id, "call her")
+    inbox_project.drain(ann.subscribe(attributes={"pushctl:note": None}))
+    again = inbox_project.get(ann)
+    assert again is not None
+    assert again.attributes["pushctl:note"] == "call her", "nor removed"
 
 
 # --- changing what is known ----------------------------------------------------------------

@@ -124,7 +124,7 @@ def test_one_address_does_not_use_up_the_rows_of_invitations(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_PROMPT_ROWS", 30)
-    monkeypatch.setattr(limits, "MAX_PROMPT_ROWS_BY_ADDRESS", 10)
+    monkeypatch.setattr(limits, "MAX_ADDRESS_PROMPT_ROWS", 10)
     browser = Browser(0, project.key)
 
     def seen(variant: str, sender: str) -> object:
