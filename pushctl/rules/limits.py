@@ -50,6 +50,7 @@ MAX_SCRIPTS_BYTES = 6_000  # pushctl.js and pushctl-sw.js together, compressed a
 MIN_FREE_TO_RECEIVE_BYTES = 64 * MIB  # stays free for the import and the database
 MIN_FREE_TO_SEND_BYTES = 64_000_000  # journals and write-ahead log of what is under way
 MIN_FREE_TO_CHECK_BYTES = 500_000_000  # a campaign to a million people, its log included
+MIN_FREE_AFTER_UPGRADE_BYTES = 64_000_000  # beside the copy that an upgrade makes first
 
 # --- push services -------------------------------------------------------------------------
 MAX_ENDPOINT_CHARACTERS = 2_048

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
 KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
-    "m006_causes", "m008_content", "m011_shares", "m014_folding",
+    "m006_causes", "m007_numbers", "m008_content", "m011_shares", "m014_folding",
 )  # fmt: skip
 
 BUSY_SECONDS = 10.0
@@ -258,7 +258,7 @@ class Store:
 
         if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS):
             with self._lock():
-                upgrade.run(self.connection, self.path)
+                upgrade.run(self.connection, self.path, KNOWN_MIGRATIONS)
 
 
 # The class of each noun, as ``Store`` declares them above.

@@ -100,8 +100,9 @@ class Deliveries(Noun):
         """
         Write one row for each of *subscriptions*; return how many.
 
-        With *over* they become due evenly spread over that time, and each message's life
-        of *expires_after* begins when it is due.
+        Those that were erased since they were chosen get none. With *over* the rows become due
+        evenly spread over that time, and each message's life of *expires_after* begins when it
+        is due.
         """
         sql = """
             INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at, expires_at,
@@ -109,8 +110,9 @@ class Deliveries(Noun):
             SELECT :campaign, value, iif(:over, :now + :over * (:start + key) / :count, NULL),
                    :now + :over * (:start + key) / :count + :life, :now
               FROM json_each(:page)
+             WHERE EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.id = value)
         """
-        count = len(subscriptions)
+        count, planned = len(subscriptions), 0
         values = {"campaign": campaign, "now": now, "life": expires_after, "over": over}
         with self._store.write() as connection:
             # In pages: rows by the statement cost a third of rows one by one, and a
@@ -118,8 +120,9 @@ class Deliveries(Noun):
             # reserves 200 bytes a row meanwhile.
             for start in range(0, count, PAGE):
                 page = json.dumps(list(subscriptions[start : start + PAGE]))
-                connection.execute(sql, values | {"start": start, "count": count, "page": page})
-        return count
+                all_values = values | {"start": start, "count": count, "page": page}
+                planned += connection.execute(sql, all_values).rowcount
+        return planned
 
     def claim_fresh(
         self, campaign: int, after: int, limit: int, now: Millis

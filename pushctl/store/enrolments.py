@@ -138,17 +138,21 @@ class Enrolments(Noun):
         """
         Return the id of the newest report, and the first "shown" of each step since *after*.
 
-        The latter as (enrolment, step, time).
+        The latter as (enrolment, step, time), where the message was for the enrolment's person.
         """
         sql = """
             SELECT d.enrolment_id, c.step, min(i.at)
               FROM interactions AS i
               JOIN deliveries AS d ON d.id = i.delivery_id
               JOIN campaigns AS c ON c.id = d.campaign_id
-             WHERE i.id > :after AND i.id <= :last AND d.enrolment_id <> 0
+              JOIN enrolments AS e ON e.id = d.enrolment_id
+                                  AND e.subscription_id = d.subscription_id
+             WHERE i.id > :after AND i.id <= :last
              GROUP BY 1, 2
         """
-        last = self._read_value("SELECT coalesce(max(id), 0) FROM interactions")
+        last = self._read_value(
+            "SELECT max(:after, coalesce(max(id), 0)) FROM interactions", after=after
+        )
         return last, self._read(sql, after=after, last=last).fetchall()
 
     def list_accepted(self, triggers: Iterable[str]) -> list[tuple[int, int, Millis]]:
@@ -166,13 +170,14 @@ class Enrolments(Noun):
         """
         return self._read(sql, triggers=as_json(triggers)).fetchall()
 
-    def load_contexts(self, ids: Collection[int]) -> dict[int, Mapping[str, Json]]:
-        """Return the context of each enrolment, for its messages: cart, event, ..."""
+    def load_contexts(self, asked: Iterable[tuple[int, int]]) -> dict[int, Mapping[str, Json]]:
+        """Return the context of each (enrolment, subscription): cart, event, ..."""
         sql = """
-            SELECT id, context FROM enrolments
-             WHERE id IN (SELECT value FROM json_each(:ids))
+            SELECT e.id, e.context
+              FROM json_each(:asked) AS a CROSS JOIN enrolments AS e
+             WHERE e.id = a.value ->> 0 AND e.subscription_id = a.value ->> 1
         """
-        rows = self._read(sql, ids=as_json(ids))
+        rows = self._read(sql, asked=as_json(asked))
         return {row: orjson.loads(context) for row, context in rows}
 
     def find_reasons(

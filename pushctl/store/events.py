@@ -34,7 +34,17 @@ class Events(Noun):
             event._replace(properties=orjson.dumps(event.properties).decode())  # type: ignore[arg-type]
             for event in events
         ]
-        return self._write_each(sql, rows)
+        with self._store.write():
+            known = self._find_known(row.dedupe_key for row in rows)
+            return self._write_each(sql, (row for row in rows if row.dedupe_key not in known))
+
+    def _find_known(self, keys: Iterable[str]) -> set[str]:
+        """Return which of *keys* are there: an INSERT of those would use up a number each."""
+        sql = """
+            SELECT dedupe_key FROM events
+             WHERE dedupe_key IN (SELECT value FROM json_each(:keys))
+        """
+        return {key for (key,) in self._read(sql, keys=as_json(keys))}
 
     def list_newest(self, subscription: int, limit: int = 100) -> Iterator[Event]:
         """Yield the latest events of a subscription, newest first."""

@@ -1,11 +1,15 @@
 """
 Health of subscriptions, as sending finds it: failing, gone, working again.
 
+An answer is about the endpoint that was asked. It changes no subscription that has a new
+endpoint meanwhile, and none where the person was erased.
+
 A refusal quarantines a subscription for a day. Three failures over a week or more make it
 gone, which a new registration undoes.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from pushctl.model import Millis
 from pushctl.rules.units import DAY
@@ -29,19 +33,27 @@ _NEWCOMER = f"""
 """  # noqa: S608
 
 
+class Answered(NamedTuple):
+    """A subscription that a push service has answered about."""
+
+    id: int
+    endpoint: str  # as it was asked
+    reason: str
+
+
 class Health(Noun):
-    def mark_gone(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
-        """Mark (subscription, reason) as gone; unsubscribed ones stay unsubscribed."""
+    def mark_gone(self, answered: Sequence[Answered], now: Millis) -> None:
+        """Mark subscriptions as gone; unsubscribed ones stay unsubscribed."""
         change = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
             SELECT id, 'gone', :reason, :now FROM subscriptions
-             WHERE id = :id AND state IN ('active', 'quarantined')
+             WHERE id = :id AND endpoint = :endpoint AND state IN ('active', 'quarantined')
         """
         update = """
             UPDATE subscriptions SET state = 'gone', state_reason = :reason, state_at = :now
-             WHERE id = :id AND state IN ('active', 'quarantined')
+             WHERE id = :id AND endpoint = :endpoint AND state IN ('active', 'quarantined')
         """
-        self._change(change, update, subscriptions, now)
+        self._change(change, update, answered, now)
 
     def count_newcomers(self, subscriptions: Sequence[int]) -> int:
         """Return how many came through the receiver and never accepted a message."""
@@ -72,8 +84,8 @@ class Health(Noun):
         """  # noqa: S608
         return int(self._read_value(sql, campaign=campaign, origin=origin, most=most))
 
-    def mark_failed(self, subscriptions: Sequence[tuple[int, str]], now: Millis) -> None:
-        """Quarantine (subscription, reason); gone at the third failure over a week."""
+    def mark_failed(self, answered: Sequence[Answered], now: Millis) -> None:
+        """Quarantine subscriptions; gone at the third failure over a week."""
         becomes = f"""
             CASE WHEN failures + 1 >= {FAILURES}
                       AND :now - coalesce(failing_since, :now) >= {FAILING_FOR}
@@ -82,33 +94,38 @@ class Health(Noun):
         change = f"""
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
             SELECT id, {becomes}, :reason, :now FROM subscriptions
-             WHERE id = :id AND state <> {becomes}
+             WHERE id = :id AND endpoint = :endpoint AND state <> {becomes}
         """  # noqa: S608
         update = f"""
             UPDATE subscriptions
                SET state_at = :now, state_reason = :reason, state = {becomes},
                    failures = failures + 1, failing_since = coalesce(failing_since, :now)
-             WHERE id = :id AND state IN ('active', 'quarantined')
+             WHERE id = :id AND endpoint = :endpoint AND state IN ('active', 'quarantined')
         """  # noqa: S608
-        self._change(change, update, subscriptions, now)
+        self._change(change, update, answered, now)
 
     def _change(
-        self, change: str, update: str, subscriptions: Sequence[tuple[int, str]], now: Millis
+        self, change: str, update: str, answered: Sequence[Answered], now: Millis
     ) -> None:
-        values = [{"id": one, "reason": why, "now": now} for one, why in subscriptions]
+        values = [{**one._asdict(), "now": now} for one in answered]
         with self._store.write():
             self._write_each(change, values)
             self._write_each(update, values)
 
-    def clear_failures(self, subscriptions: Sequence[int]) -> None:
+    def clear_failures(self, answered: Sequence[Answered]) -> None:
         """Reset the failures of subscriptions that accepted a message."""
-        sql = "UPDATE subscriptions SET failures = 0, failing_since = NULL WHERE id = ?"
-        self._write_each(sql, ((one,) for one in subscriptions))
+        sql = """
+            UPDATE subscriptions SET failures = 0, failing_since = NULL
+             WHERE id = :id AND endpoint = :endpoint
+        """
+        self._write_each(sql, (one._asdict() for one in answered))
 
-    def mark_small_payload(self, subscriptions: Sequence[int]) -> None:
+    def mark_small_payload(self, answered: Sequence[Answered]) -> None:
         """Note that the push service refused a message of full size (413)."""
-        sql = "UPDATE subscriptions SET small_payload = 1 WHERE id = ?"
-        self._write_each(sql, ((one,) for one in subscriptions))
+        sql = """
+            UPDATE subscriptions SET small_payload = 1 WHERE id = :id AND endpoint = :endpoint
+        """
+        self._write_each(sql, (one._asdict() for one in answered))
 
     def reactivate(self, now: Millis) -> int:
         """Activate subscriptions quarantined for a day; return how many."""

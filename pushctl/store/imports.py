@@ -70,7 +70,9 @@ class Imports(Noun):
         """
         with self._store.write() as connection:
             known = self._load_known(connection, rows)
-            last = self._read_value("SELECT coalesce(max(id), 0) FROM subscriptions")
+            last = self._read_value(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'subscriptions'"
+            )
             new: list[tuple[int, Row]] = []
             old: list[tuple[int, Row]] = []
             refused: list[tuple[int, str]] = []

@@ -38,8 +38,8 @@ class Interactions(Noun):
         sql = """
             INSERT INTO interactions (delivery_id, kind, action, at, dedupe_key)
             VALUES (:delivery, :kind, :action, :at, :dedupe_key)
-            ON CONFLICT (dedupe_key) DO NOTHING
         """
+        known = "SELECT 1 FROM interactions WHERE dedupe_key = :key"
         settle = """
             UPDATE deliveries
                SET status = 'accepted', reason = 'shown', cause = 'shown',
@@ -47,8 +47,9 @@ class Interactions(Noun):
              WHERE id = :delivery AND status IN ('in_doubt', 'sending', 'planned')
         """
         with self._store.write():
-            new = self._write(sql, **one._asdict()) > 0
+            new = self._read_value(known, key=one.dedupe_key) is None
             if new:
+                self._write(sql, **one._asdict())
                 self._write(settle, at=one.at, delivery=one.delivery)
             return new
 

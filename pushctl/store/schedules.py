@@ -47,14 +47,14 @@ class Schedules(Noun):
         now: Millis,
         expires_after: Millis,
     ) -> None:
-        """Write one row for each (subscription, when it is due)."""
+        """Write one row for each (subscription, when it is due) that was not erased since."""
         sql = """
             INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at,
                                     expires_at, changed_at)
-            VALUES (?, ?, ?, ?, ?)
+            SELECT ?, s.id, ?, ?, ? FROM subscriptions AS s WHERE s.id = ?
         """
         self._write_each(
-            sql, ((campaign, row, due, due + expires_after, now) for row, due in rows)
+            sql, ((campaign, due, due + expires_after, now, row) for row, due in rows)
         )
 
     def list_waiting(self, campaign: int, now: Millis) -> list[Waiting]:

@@ -1,9 +1,11 @@
 """What tests ask the database, and the program never does."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pushctl.model import Millis, Subscription, SubscriptionState
 from pushctl.store import Store
+from pushctl.store.health import Answered
 
 
 def everybody(store: Store, now: Millis | None = None) -> list[Subscription]:
@@ -19,6 +21,12 @@ def by_endpoint_hash(
     rows = store.connection.execute(sql, (endpoint_hash,)).fetchall()
     found = store.subscriptions.get_many([row for (row,) in rows], now)
     return found[0] if found else None
+
+
+def answers_about(store: Store, rows: Iterable[int], reason: str) -> list[Answered]:
+    """Return what a push service has answered about these subscriptions, as they are now."""
+    found = store.subscriptions.get_many(list(rows))
+    return [Answered(one.id, one.endpoint, reason) for one in found]
 
 
 def counts_by_state(store: Store) -> dict[SubscriptionState, int]:

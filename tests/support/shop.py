@@ -136,7 +136,7 @@ class Shop:
         """Claim what is due, as jobs/delivery/run does: the generation counts up with it."""
         with self.store.write():
             rows, _ = self.store.deliveries.claim_fresh(campaign, 0, 10_000, at)
-            batch = restore_guard.count_up(self.store)
+            batch = restore_guard.count_up(self.store, self.config)
         restore_guard.write_generation(self.config, batch)
         return rows
 

@@ -36,7 +36,8 @@ def make_loader(store: Store, config: Config, campaign: Campaign) -> Extras | No
 
 
 def _load_enrolments(store: Store, rows: Sequence[ClaimedRow]) -> dict[int, Mapping[str, Json]]:
-    contexts = store.enrolments.load_contexts({row.enrolment for row in rows if row.enrolment})
+    asked = {(row.enrolment, row.subscription) for row in rows if row.enrolment}
+    contexts = store.enrolments.load_contexts(asked)
     return {
         row.id: {name: value for name, value in context.items() if value is not None}
         for row in rows

@@ -79,7 +79,7 @@ class Ledger:
             self._fresh = last is not None
             self._after = last or self._after
         if rows:
-            self._generation = restore_guard.count_up(self._store)
+            self._generation = restore_guard.count_up(self._store, self._config)
         return rows
 
     def add(self, rows: Iterable[RenderedRow]) -> None:

@@ -15,6 +15,7 @@ from pushctl.model import Campaign, Cause, Millis, Outcome, SubscriptionState
 from pushctl.rules.delivery import answers, stop_thresholds
 from pushctl.rules.units import DAY
 from pushctl.store import Store
+from pushctl.store.health import Answered
 
 MASS_GONE = "too many subscriptions are gone at once"
 
@@ -79,13 +80,13 @@ class OriginHealth:
     def review(
         self,
         changed: Iterable[LaneKey],
-        gone: Mapping[LaneKey, Sequence[tuple[int, str]]],
+        gone: Mapping[LaneKey, Sequence[Answered]],
         now: Millis,
     ) -> None:
         """
         Act on lanes that *changed* and on subscriptions that are *gone*.
 
-        *gone* has those of each lane, with the reason. Their deliveries are already written;
+        *gone* has those of each lane. Their deliveries are already written;
         the subscriptions are not.
         """
         for key in changed:
@@ -107,7 +108,7 @@ class OriginHealth:
                 )
         if not self._accept:
             for (origin, _), people in gone.items():
-                rows = [row for row, _ in people]
+                rows = [one.id for one in people]
                 self._newcomers[origin] += self._store.health.count_newcomers(rows)
         for origin in {key[0] for key in gone}:
             if origin in self.spared:

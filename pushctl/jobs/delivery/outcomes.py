@@ -14,6 +14,7 @@ from pushctl.rules.delivery import answers, retry
 from pushctl.rules.delivery.lane import CODES
 from pushctl.store import Store
 from pushctl.store.deliveries import FinishedRow
+from pushctl.store.health import Answered
 
 _ACCEPTED = DeliveryStatus.ACCEPTED.value
 _PLANNED = DeliveryStatus.PLANNED.value
@@ -24,6 +25,10 @@ _state = attrgetter("hold_until", "stopped", "probing")
 def _is_recallable(origin: str) -> bool:
     """Return whether messages can be recalled by their Location (see push/recall)."""
     return answers.service(origin.removeprefix("https://").partition(":")[0]) == "mozilla"
+
+
+def _answered(row: RenderedRow, reason: str) -> Answered:
+    return Answered(row.subscription, row.letter.endpoint, reason)
 
 
 @dataclass
@@ -51,15 +56,14 @@ class OutcomeBatch:
         self.tally: Counter[str] = Counter()  # by status
         self.errors = 0  # answers that ended a delivery badly
         self.ours: str | None = None  # the reason of an answer that blames our message
-        # Subscriptions that are gone, with the reason.
-        self.gone: dict[LaneKey, list[tuple[int, str]]] = defaultdict(list)
+        self.gone: dict[LaneKey, list[Answered]] = defaultdict(list)
         # Rows of which HTTP status and language are written, nothing else.
         self._accepted: dict[tuple[int | None, str | None], list[int]] = defaultdict(list)
         self._finished: list[FinishedRow] = []
         self._lanes: dict[LaneKey, _Lane] = defaultdict(_Lane)
-        self._failed: list[tuple[int, str]] = []
-        self._worked: list[int] = []
-        self._small: list[int] = []
+        self._failed: list[Answered] = []
+        self._worked: list[Answered] = []
+        self._small: list[Answered] = []
 
     def add(
         self, outcomes: Iterable[Outcome], rows: dict[int, RenderedRow], throttle: Throttle
@@ -85,7 +89,7 @@ class OutcomeBatch:
         self._lanes[row.lane].codes.append("a")
         self.tally[_ACCEPTED] += 1
         if row.failures:
-            self._worked.append(row.subscription)
+            self._worked.append(_answered(row, ""))
 
     def _decide(self, outcome: Outcome, row: RenderedRow, throttle: Throttle) -> None:
         lane = self._lanes[row.lane]
@@ -118,11 +122,11 @@ class OutcomeBatch:
         if outcome.answer is Answer.OUR_FAULT and decision.status is DeliveryStatus.PLANNED:
             self.ours = outcome.reason
         if decision.effect == "gone":
-            self.gone[row.lane].append((row.subscription, decision.reason))
+            self.gone[row.lane].append(_answered(row, decision.reason))
         elif decision.effect == "failed":
-            self._failed.append((row.subscription, decision.reason))
+            self._failed.append(_answered(row, decision.reason))
         elif decision.effect == "small":
-            self._small.append(row.subscription)
+            self._small.append(_answered(row, decision.reason))
 
     @property
     def ended(self) -> int:

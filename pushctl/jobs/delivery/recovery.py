@@ -59,7 +59,7 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
 
 def _rendered(row: int, what: AbandonedRow) -> RenderedRow:
     # The letter was lost with its process; retry.decide needs the rest only.
-    letter = Letter(row, "", b"", b"", "", b"", 0, "", None)
+    letter = Letter(row, what.endpoint or "", b"", b"", "", b"", 0, "", None)
     lane = (render.cut_origin(what.endpoint or ""), what.key_id or "")
     subscription = what.subscription or 0
     return RenderedRow(letter, lane, what.tries, what.expires_at, subscription, None, 0)

@@ -6,6 +6,9 @@ claimed batch counts ``generation`` up, first in the database, then in a file be
 count behind the file's means a restored database; a file that is missing, was copied
 (another inode) or names another machine means a copy. `pushctl release` lifts the refusal.
 
+The file is made before the first count is committed: a kill at any point leaves a database
+that is even with its file or one ahead, and that goes on by itself.
+
 Not detected: a whole machine set back to a snapshot.
 """
 
@@ -18,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pushctl import durable
 from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.store import Store
@@ -35,9 +39,9 @@ def find_trouble(store: Store, config: Config) -> str | None:
     # The file first: another process may count up meanwhile, the database before the file.
     kept = _read(make_path(config))
     ours = load_generation(store)
+    if ours == 0 and (kept is None or kept[GENERATION] == 0):
+        return None  # it has never sent anything; a kill may have left the file
     if kept is None:
-        if ours == 0:
-            return None  # it has never sent anything
         return f"{make_path(config)} is missing: the database seems to be a copy"
     if kept["generation"] > ours:
         behind = kept["generation"] - ours
@@ -65,9 +69,11 @@ def load_generation(store: Store) -> int:
     return int(store.meta.get(GENERATION) or 0)
 
 
-def count_up(store: Store) -> int:
+def count_up(store: Store, config: Config) -> int:
     """Begin a generation inside the caller's transaction; return its number."""
     number = load_generation(store) + 1
+    if number == 1:
+        write_generation(config, 0)
     store.meta.set(GENERATION, str(number))
     return number
 
@@ -80,7 +86,8 @@ def write_generation(config: Config, number: int) -> None:
     """
     with _lock(make_path(config)) as handle:
         kept = _parse(os.pread(handle, 1000, 0))
-        if kept is None or kept["generation"] < number:
+        # 0: nothing was sent from here yet. So the file may be a copied one, to be made ours.
+        if kept is None or kept[GENERATION] < number or kept[GENERATION] == 0:
             _write(handle, number)
 
 
@@ -99,8 +106,11 @@ def _lock(file: Path) -> Iterator[int]:
     """Open and lock *file*; it is written in place, as a copy differs in its inode."""
     try:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        new = not file.exists()
         handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            if new:  # its name, too, has to survive a power loss
+                durable.sync_folder(file.parent)
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield handle
         finally:

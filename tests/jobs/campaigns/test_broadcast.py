@@ -11,6 +11,7 @@ from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Draft, Plan, plan
 from pushctl.model import SubscriptionState
 from tests.support import DAY, HOUR, NOON, sending
+from tests.support.rows import answers_about
 from tests.support.sending import Field
 
 
@@ -140,7 +141,7 @@ def test_spreading_gives_each_row_its_time_and_its_life(field: Field) -> None:
 
 def test_who_was_refused_yesterday_gets_another_chance(field: Field) -> None:
     (row,) = field.people(1, first=50)
-    field.store.health.mark_failed([(row, "403 forbidden")], NOON)
+    field.store.health.mark_failed(answers_about(field.store, [row], "403 forbidden"), NOON)
     broadcast.retry_refused(field.store, NOON + HOUR)
     assert planned(field).count == 3
     broadcast.retry_refused(field.store, NOON + DAY)

@@ -15,6 +15,7 @@ from pushctl.model import Answer, CampaignStatus, DeliveryStatus, Outcome, Subsc
 from pushctl.push import journal, vapid
 from pushctl.store import Store
 from tests.support import DAY, HOUR, MINUTE, SECOND, sending
+from tests.support.rows import answers_about
 from tests.support.sending import APPLE, FCM, MOZILLA, WNS, Field, soon
 
 HOSTS = {MOZILLA: 401, FCM: 403, WNS: 401, APPLE: 403}
@@ -99,7 +100,7 @@ def test_gone_subscriptions_are_put_away_softly(
 def test_who_unsubscribed_meanwhile_is_not_called_gone(sender: Field) -> None:
     rows = sender.people(2)
     sender.store.subscriptions.mark(rows[:1], SubscriptionState.UNSUBSCRIBED, "asked", soon())
-    sender.store.health.mark_gone([(row, "410") for row in rows], soon())
+    sender.store.health.mark_gone(answers_about(sender.store, rows, "410"), soon())
     assert sender.states() == {"gone": 1, "unsubscribed": 1}
 
 
@@ -562,7 +563,8 @@ def test_a_refusal_after_a_day_and_a_week_makes_gone(sender: Field) -> None:
     now = soon()
     for day in (0, 2, 8):
         sender.store.health.reactivate(now + day * DAY)
-        sender.store.health.mark_failed([(row, "403 forbidden")], now + day * DAY)
+        failed = answers_about(sender.store, [row], "403 forbidden")
+        sender.store.health.mark_failed(failed, now + day * DAY)
         expected = "gone" if day == 8 else "quarantined"
         assert sender.states() == {expected: 1}
     assert DeliveryStatus.GONE == "gone"

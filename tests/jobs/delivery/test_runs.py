@@ -23,6 +23,7 @@ from pushctl.output import Format
 from pushctl.push import journal
 from pushctl.store.interactions import Interaction
 from tests.support import DAY, HOUR, MINUTE, halfway, program, sending, wire
+from tests.support.rows import answers_about
 from tests.support.sending import APPLE, FCM, MOZILLA, Field, soon
 
 AT_ONCE = deliver.Options(patience=0.0)
@@ -152,7 +153,7 @@ def test_sweeps_try_again_who_was_put_aside_for_a_day(sender: Field) -> None:
     """Where nobody ever says `send`, nobody else would."""
     (row,) = sender.people(1)
     now = soon()
-    sender.store.health.mark_failed([(row, "403 forbidden")], now)
+    sender.store.health.mark_failed(answers_about(sender.store, [row], "403 forbidden"), now)
     rehearsal = sweep.Options(rehearsal=True)
     sweep.run(sender.config, sender.store, now + HOUR, rehearsal)
     assert sender.states() == {"quarantined": 1}

@@ -1,0 +1,138 @@
+"""The restore guard, killed at every line: the project goes on, a copy is noticed (G5)."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pushctl import config as configs
+from pushctl.config import Config
+from pushctl.jobs.delivery import ledger, restore_guard
+from pushctl.jobs.delivery.ledger import Ledger
+from pushctl.store import Store
+from tests.support import NOON, killed, sending
+
+TRACED = killed.files_of(restore_guard, ledger)
+
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def load(folder: Path) -> Config:
+    return configs.load(folder / "pushctl.toml", {})
+
+
+def claim(folder: Path) -> None:
+    """Claim a batch of the first campaign, as a run does."""
+    config = load(folder)
+    with Store(config.database) as store:
+        book = Ledger(store, config, store.campaigns.get_by_id(1))
+        with book.transaction():
+            assert book.claim(1, NOON)
+
+
+def find_trouble(folder: Path) -> str | None:
+    config = load(folder)
+    with Store(config.database) as store:
+        return restore_guard.find_trouble(store, config)
+
+
+def copy(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to)
+    return to
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder in memory, where there is one: SIGKILL loses nothing that was written."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def project(memory: Path) -> Path:
+    """A project with a frozen campaign that has never sent."""
+    made = sending.field(memory / "project")
+    made.people(5)
+    made.freeze()
+    made.store.close()
+    return made.config.folder
+
+
+def kill_everywhere(
+    project: Path, folder: Path, judge: Callable[[Path], None], *, step: int
+) -> int:
+    """Kill a claim before its lines, each in a copy of *project*; return how many kills."""
+    at, kills = 1, 0
+    while True:
+        old = copy(project, folder / f"{at}")
+        # A copy of the whole tree is another project where this one has sent: make it ours.
+        if restore_guard.make_path(load(old)).exists():
+            with Store(load(old).database) as store:
+                restore_guard.accept(store, load(old))
+        if not killed.run(lambda old=old: claim(old), at, TRACED):  # type: ignore[misc]
+            return kills
+        judge(old)
+        shutil.rmtree(old)
+        at, kills = at + step, kills + 1
+
+
+def test_a_kill_at_any_line_of_the_first_claim_leaves_a_project_that_goes_on(
+    project: Path, memory: Path
+) -> None:
+    def judge(folder: Path) -> None:
+        assert find_trouble(folder) is None
+        claim(folder)
+        assert find_trouble(folder) is None
+        if int(folder.name) % 8:
+            return
+        # It has sent now: a copy and the old database are noticed, whenever the kill was.
+        taken = copy(folder, folder.with_name(f"{folder.name}-copy"))
+        assert "was copied" in (find_trouble(taken) or "")
+        restore_guard.make_path(load(taken)).unlink()
+        assert "is missing" in (find_trouble(taken) or "")
+        shutil.rmtree(taken)
+        shutil.copyfile(project / "pushctl.db", folder / "pushctl.db")
+        assert "older than what was sent" in (find_trouble(folder) or "")
+
+    assert kill_everywhere(project, memory, judge, step=1) > 40
+
+
+def test_a_kill_at_any_line_of_a_later_claim_does_as_little(
+    project: Path, memory: Path
+) -> None:
+    claim(project)
+
+    def judge(folder: Path) -> None:
+        assert find_trouble(folder) is None
+        claim(folder)
+        assert find_trouble(folder) is None
+
+    assert kill_everywhere(project, memory, judge, step=3) > 5
+
+
+def test_the_file_stands_before_the_first_count_is_committed(sender: sending.Field) -> None:
+    sender.people(1)
+    sender.freeze()
+    book = Ledger(sender.store, sender.config, sender.store.campaigns.get_by_id(1))
+    file = restore_guard.make_path(sender.config)
+    assert not file.exists()
+    with pytest.raises(ZeroDivisionError), book.transaction():
+        assert book.claim(1, NOON)
+        assert b'"generation": 0' in file.read_bytes()
+        1 / 0  # noqa: B018
+    assert restore_guard.find_trouble(sender.store, sender.config) is None
+
+
+def test_a_copy_of_a_project_that_never_sent_is_a_project_of_its_own(
+    project: Path, memory: Path
+) -> None:
+    """A kill before its first commit has left the file; the copy makes it its own."""
+    config = load(project)
+    restore_guard.write_generation(config, 0)
+    other = copy(project, memory / "other")
+    for folder in (project, other):
+        assert find_trouble(folder) is None
+        claim(folder)
+        assert find_trouble(folder) is None
