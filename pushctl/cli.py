@@ -36,6 +36,7 @@ COMMANDS = {
     "sw": Command("pushctl.commands.sw", "Show the scripts for your pages."),
     "import": Command("pushctl.commands.import_", "Load the inbox into the database."),
     "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, erase people."),
+    "alias": Command("pushctl.commands.alias", "Sign a customer's id, or verify a signature."),
     "tags": Command("pushctl.commands.tags", "List tags and count their subscribers."),
     "segments": Command("pushctl.commands.segments", "List and count saved audiences."),
     "templates": Command("pushctl.commands.templates", "List and preview message templates."),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import context, leaving
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.jobs.subscribers import audience, exports
@@ -338,6 +338,9 @@ def _find_rows(here: context.Context, refs: Names, where: Names) -> Sequence[int
         raise UsageError("give subscribers, or an audience with --where")
     asked = _build_audience(here, None, None, where) if where else None
     return audience.find_rows(here.store, refs or (), asked, here.now)
+
+
+app.command("unsubscribe")(leaving.unsubscribe)
 
 
 @app.command()

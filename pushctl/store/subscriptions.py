@@ -301,6 +301,14 @@ class Subscriptions(Noun):
             self._write_each(change, values)
             return self._write_each(update, values)
 
+    def was_unsubscribed_by_hand(self, subscription: int) -> bool:
+        """Return whether the shop has unsubscribed it, at the last time that anybody did."""
+        sql = """
+            SELECT cause FROM subscription_changes
+             WHERE subscription_id = :id AND kind = 'unsubscribed' ORDER BY id DESC LIMIT 1
+        """
+        return bool(self._read_value(sql, id=subscription) == Cause.BY_HAND)
+
     def list_changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return the history of a subscription, oldest first: kind, reason, at."""
         sql = """

@@ -206,3 +206,21 @@ def test_an_alias_counts_only_when_signed(tmp_path: Path) -> None:
     assert json.loads(forgotten.out)["subscriptions"] == 1
     assert "left out: 2 browsers claimed the alias 'c1'" in forgotten.err
     assert len(json.loads(pushctl("subscribers", "list", "--json", cwd=here).out)) == 3
+
+
+def test_unsubscribing_by_hand(tmp_path: Path) -> None:
+    here = projects.make(tmp_path)
+    lines = [person(n, alias=f"c{n}") for n in range(2)]
+    for line in lines:
+        del line["site"]
+    (here / "people.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert pushctl("subscribers", "import", "people.jsonl", cwd=here).code == 0
+    refused = pushctl("subscribers", "unsubscribe", "alias:c0", cwd=here)
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    done = pushctl("subscribers", "unsubscribe", "alias:c0", "--yes", cwd=here)
+    assert done.err == "1 unsubscribed, 0 were it already.\n"
+    done = pushctl("subscribers", "unsubscribe", "alias:c0", "alias:c1", "--yes", cwd=here)
+    assert done.err == "1 unsubscribed, 1 were it already.\n"
+    rows = json.loads(pushctl("subscribers", "list", "--all", "--json", cwd=here).out)
+    assert [row["state"] for row in rows] == ["unsubscribed", "unsubscribed"]
+    assert pushctl("subscribers", "unsubscribe", "alias:c9", "--yes", cwd=here).code == 4

@@ -14,7 +14,7 @@ from pushctl import inbox, lock, log, status
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
-from pushctl.jobs.ingest import erasures, shares, traces
+from pushctl.jobs.ingest import aliases, erasures, shares, traces
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Context
 from pushctl.model import Millis
@@ -76,7 +76,8 @@ def drain(
         if ctx is not None:
             store.signatures.prune(now)
             report.left_out += ctx.left_out
-            shares.record_left_out(store, ctx.left_out, now)
+            wrong = {why: n for why, n in report.refused.items() if aliases.WRONG in why}
+            shares.record_left_out(store, {**ctx.left_out, **wrong}, now)
             shares.publish(store, config, anew=bool(ctx.forgotten or ctx.proved))
             if ctx.forgotten:
                 _clear(ctx, config)
@@ -92,11 +93,10 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
     from pushctl.push import vapid
 
     origins = {name: site.origin for name, site in config.sites.items()}
-    alias_key = config.keys / "alias_secret"
     return Context(
         store=store,
         secret=secret,
-        alias_secret=alias_key.read_bytes().strip() if alias_key.exists() else None,
+        alias_secret=aliases.load_secret(config),
         sites=store.sites.sync(origins),
         origins=origins,
         hosts=config.push.allowed_hosts,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pushctl.config import Config
 from pushctl.inbox import usage_files
-from pushctl.jobs.ingest import shares
+from pushctl.jobs.ingest import aliases, shares
 from pushctl.model import Millis
 from pushctl.rules.limits import MANY_BROWSERS
 from pushctl.rules.units import DAY
@@ -48,6 +48,11 @@ def _find_refused(config: Config, now: Millis) -> Iterator[Note]:
 
 def _find_left_out(config: Config, store: Store, now: Millis) -> Iterator[Note]:
     for why, lines in shares.load_left_out(store, now).items():
+        if why.startswith(aliases.WRONG):
+            text = f"today {counted(lines, 'request')} had an {why}"
+            remedy = "Look at your shop's code: pushctl alias verify ALIAS SIGNATURE"
+            yield "aliases", str(config.database), text, remedy
+            continue
         text = f"today {counted(lines, 'request')} brought {why}, and came without them"
         remedy = "If they come from your own pages, choose other names."
         if why != reserved_attributes.LEFT_OUT:
