@@ -62,7 +62,7 @@ class Cause(StrEnum):
     BAD_REQUEST = "bad_request"  # our message is at fault
     UNEXPECTED = "unexpected"
     # There was no answer (push/transport).
-    NO_CONNECTION = "no_connection"
+    NO_CONNECTION = "no_connection"  # nothing was written, so nothing was learnt
     TIMEOUT = "timeout"
     CONNECTION_LOST = "connection_lost"
     CONNECTION_LOST_WITH_OTHERS = "connection_lost_with_others"  # one of them is counted
@@ -73,7 +73,8 @@ class Cause(StrEnum):
     DATABASE_RESTORED = "database_restored"
     # It was never sent.
     HELD_BACK = "held_back"  # never begun, nothing learnt
-    ADDRESS_NOT_ALLOWED = "address_not_allowed"
+    HOST_NOT_ALLOWED = "host_not_allowed"  # by push.allowed_hosts
+    ADDRESS_NOT_ALLOWED = "address_not_allowed"  # the host's, as it was dialled
     KEY_MISSING = "key_missing"
     BAD_SUBSCRIPTION_KEY = "bad_subscription_key"
     NO_MESSAGE = "no_message"  # the template gives none for this subscriber

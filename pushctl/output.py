@@ -200,6 +200,8 @@ def _format(row: Row, column: Column) -> str:
             return "-"
         case _, bool(value):
             return "yes" if value else "no"
+        case _, Mapping() as value:
+            return ", ".join(f"{name}: {one}" for name, one in value.items()) or "-"
         case Kind.NUMBER | Kind.SHARE as kind, int() | float() as value:
             return share(value) if kind == Kind.SHARE else number(value)
         case Kind.TIME, int(value):

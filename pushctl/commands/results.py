@@ -90,6 +90,11 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
         raise DeliveryError(f"{campaign.name}: {counted(failed, 'message')} failed or in doubt")
     if report.interrupted and report.waiting:
         raise typer.Exit(STOPPED)
+    if report.unreached:
+        raise DeliveryError(
+            f"{campaign.name}: {counted(report.waiting, 'message')} could not be sent yet "
+            f"({report.unreached}). Sweeps try again for as long as they are of use."
+        )
 
 
 def show_states(

@@ -73,8 +73,9 @@ def command(
     People who got the same texts within a day, or are to get them, are left out, also
     with --yes. --again sends to them, too.
 
-    Exit codes: 0 done, 3 template or configuration, 5 some failed or are in doubt,
-    75 another process is sending it, 77 a push service refuses our key or messages.
+    Exit codes: 0 done, 3 template or configuration, 5 some failed, are in
+    doubt or wait for the network, 75 another process is sending it, 77 a push service
+    refuses our key or messages.
     """
     from pushctl.jobs.campaigns import broadcast
 

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context, leaving
+from pushctl.commands import context, leaving, subscribers_import
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.jobs.subscribers import audience, exports
 from pushctl.rules.wording import counted, iso, moment
 
 if TYPE_CHECKING:
-    from pushctl.jobs.subscribers.imports import ImportReport
     from pushctl.rules.audience.expression import Expression
 
 app = typer.Typer(no_args_is_help=True, help="List, import, tag, erase people.")
@@ -67,13 +66,6 @@ _SHOW = (
     output.Column("history", "History", kind=output.Kind.LIST),
     output.Column("events", "Events", kind=output.Kind.LIST),
     output.Column("reactions", "Reactions", kind=output.Kind.LIST),
-)
-_IMPORTED = (
-    output.Column("lines", "Lines", kind=output.Kind.NUMBER),
-    output.Column("added", "Added", kind=output.Kind.NUMBER),
-    output.Column("updated", "Updated", kind=output.Kind.NUMBER),
-    output.Column("refused", "Refused", kind=output.Kind.NUMBER),
-    output.Column("rejects", "Refused lines in"),
 )
 _FORGOTTEN = (
     output.Column("subscriptions", "Browsers", kind=output.Kind.NUMBER),
@@ -142,43 +134,7 @@ def show(
     output.record(exports.describe(here.store, person, clock), _SHOW, format)
 
 
-@app.command("import")
-def import_(
-    ctx: typer.Context,
-    file: Annotated[Path, typer.Argument(help='CSV or JSON lines, plain or gzip; "-": stdin.')],
-    site: Annotated[Text, typer.Option(help="Site for lines without a site.")] = None,
-    key: Annotated[Text, typer.Option(help="VAPID key for lines without a key.")] = None,
-    format: FormatOption = output.Format.TABLE,
-) -> None:
-    """
-    Import subscribers from a file of pushctl or of another tool.
-
-    \b
-    pushctl subscribers import subscribers.jsonl
-    pushctl subscribers import onesignal.csv.gz --site shop --key Jv2xY0aB
-
-    Known endpoints are updated, but their keys never change. Refused lines are written to
-    a file beside it, with the reasons. You can import a file again without harm.
-    """
-    from pushctl.jobs.subscribers import files, imports
-
-    here = context.of(ctx)
-    with output.progress("Importing", files.count_records(file)) as bar:
-        report = imports.import_file(
-            here.store, here.config, file, here.now, site=site, key=key,
-            secret=here.config.secret(), progress=bar.advance,
-        )  # fmt: skip
-    _show_report(report, format)
-
-
-def _show_report(report: "ImportReport", format: output.Format) -> None:
-    output.record(report, _IMPORTED, format)
-    if report.ignored:
-        output.warn(f"ignored columns: {', '.join(report.ignored)}")
-    for reason, count in report.rejected.most_common(5):
-        output.warn(f"{count} refused: {reason}")
-    if report.lines and not report.added + report.updated:
-        raise UsageError("no line could be imported; see the reasons above")
+app.command("import")(subscribers_import.command)
 
 
 @app.command()

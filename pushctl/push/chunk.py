@@ -26,6 +26,7 @@ _MORE_TRIES = 2
 _STOP_CHECK_SECONDS = 0.05
 _MAX_WAIT_SECONDS = 0.25
 _NOT_ALLOWED = "address not allowed"
+_NETWORK = ("no address", "no address of the proxy", "no connection", "timeout")
 
 
 @dataclass
@@ -106,6 +107,7 @@ class _Queue:
     heads: dict[tuple[object, ...], list[str]] = field(default_factory=dict)
     refused: int = 0  # in a row
     failed: int = 0
+    reached: bool = False  # an answer has come in this chunk
     held: bool = False
     retry_after: Millis | None = None
 
@@ -147,7 +149,7 @@ class _Chunk:
         try:
             origin = endpoints.origin(letter.endpoint, self.postbox.allowed_hosts)
         except InputError:
-            self._refuse(letter, Answer.BLOCKED, Cause.ADDRESS_NOT_ALLOWED, _NOT_ALLOWED)
+            self._refuse(letter, Answer.BLOCKED, Cause.HOST_NOT_ALLOWED, _NOT_ALLOWED)
             return
         if len(letter.payload) > MAX_PAYLOAD_BYTES:
             self._refuse(letter, Answer.TOO_LARGE, Cause.TOO_LARGE, "payload too large")
@@ -255,6 +257,7 @@ class _Chunk:
         outcome = _make_outcome(reply, queue.line.host, self.now)
         if outcome.answer is Answer.ACCEPTED:
             queue.refused = queue.failed = 0
+            queue.reached = True
         else:
             self._hold_if_failing(queue, outcome)
         return outcome
@@ -262,6 +265,10 @@ class _Chunk:
     def _hold_if_failing(self, queue: _Queue, outcome: Outcome) -> None:
         """Hold the rest of an origin after an answer that blames it or us."""
         answer = outcome.answer
+        if outcome.cause is Cause.NO_CONNECTION and not queue.reached:
+            queue.held = True  # each further letter could wait for a timeout of its own
+            return
+        queue.reached = queue.reached or outcome.http_status is not None
         queue.refused = queue.refused + 1 if answer is Answer.REFUSED else 0
         if outcome.cause is Cause.CONNECTION_LOST_WITH_OTHERS:
             return
@@ -305,7 +312,8 @@ def _make_outcome(reply: Reply, host: str, now: Millis) -> Outcome:
     elif reply.written:
         answer, reason = Answer.IN_DOUBT, reply.fault
     else:
-        answer, reason = Answer.RETRY, f"not sent: {reply.fault}"
+        kind = "no network" if reply.fault in _NETWORK else "not sent"
+        answer, reason = Answer.RETRY, f"{kind}: {reply.fault}"
     return Outcome(delivery, answer, reason, latency=latency, cause=cause)
 
 

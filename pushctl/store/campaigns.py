@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from difflib import get_close_matches
 
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.model import Campaign, CampaignStatus, Cause, Json, Millis
@@ -182,6 +183,43 @@ class Campaigns(Noun):
                                 WHERE campaign_id = :id AND status IN ('planned', 'sending'))
         """
         return self._write(sql, id=campaign, now=now) == 1
+
+    def check_known(self, name: str) -> None:
+        """
+        Raise NotFoundError for a campaign whose messages nobody can be asked about.
+
+        Either there is none of that name, or its rows were deleted: what is not known is
+        no empty audience. A step of a trigger is known before its first message, and may
+        have none for long.
+        """
+        sql = """
+            SELECT c.trigger IS NOT NULL
+                OR EXISTS (SELECT 1 FROM deliveries WHERE campaign_id = c.id)
+              FROM campaigns AS c WHERE c.name = :name
+        """
+        has_rows = self._read_value(sql, name=name)
+        if has_rows is None and not self._is_step(name):
+            raise NotFoundError(f"no campaign is called {name!r}. {self._suggest(name)}")
+        if has_rows == 0:
+            raise NotFoundError(
+                f"the messages of the campaign {name!r} were deleted, so it is not known any "
+                "more who got it. Leave it out of the audience."
+            )
+
+    def _is_step(self, name: str) -> bool:
+        sql = "SELECT EXISTS (SELECT 1 FROM trigger_states WHERE name = :trigger)"
+        return bool(self._read_value(sql, trigger=name.partition("/")[0]) and "/" in name)
+
+    def _suggest(self, name: str) -> str:
+        """Return a sentence with the names nearest to *name*, or with the latest ones."""
+        sql = "SELECT name FROM campaigns ORDER BY id DESC"
+        names = {known.casefold(): known for (known,) in reversed(self._read(sql).fetchall())}
+        folded = name.casefold()
+        near = [known for key, known in names.items() if key.startswith(folded)][-3:]
+        near = near or [names[key] for key in get_close_matches(folded, names, 3)]
+        if not near:
+            return self._list_names()
+        return f"Did you mean {' or '.join(map(repr, near))}?"
 
     def _list_names(self) -> str:
         sql = "SELECT name FROM campaigns ORDER BY id DESC LIMIT 5"

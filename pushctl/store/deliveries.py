@@ -230,6 +230,15 @@ class Deliveries(Noun):
         """
         self._write_each(sql, ((*row[1:], now, row.id) for row in rows))
 
+    def hasten(self, campaign: int, now: Millis) -> int:
+        """Have the rows that wait for the network become due at once; return how many."""
+        sql = """
+            UPDATE deliveries SET next_attempt_at = :now, changed_at = :now
+             WHERE campaign_id = :campaign AND status = 'planned'
+               AND cause = 'no_connection' AND next_attempt_at > :now
+        """
+        return self._write(sql, campaign=campaign, now=now)
+
     def load_claimed(self, campaign: int) -> dict[int, AbandonedRow]:
         """Return the rows in ``sending``, by their ids."""
         sql = """

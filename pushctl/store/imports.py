@@ -45,6 +45,7 @@ class Upserted(NamedTuple):
 
     added: int
     updated: int
+    unsubscribed: int  # of those, people that the file calls unsubscribed
     refused: list[tuple[int, str]]  # position in the batch, reason
 
 
@@ -66,7 +67,9 @@ class Imports(Noun):
         Add or update *rows* in one transaction.
 
         Refuses an endpoint that exists with other keys or for another site. Gone
-        subscriptions become active again, unsubscribed ones do not.
+        subscriptions become active again, unsubscribed ones do not. Active ones that the
+        file calls unsubscribed are that from now on, unless their browser came by itself
+        since: then the file is older than what they wish.
         """
         with self._store.write() as connection:
             known = self._load_known(connection, rows)
@@ -99,8 +102,11 @@ class Imports(Noun):
             ]
             connection.executemany(_UPDATE, (_build_update(i, row) for i, row in old))
             self._revive(connection, revived, now)
+            leaving = [i for i, row in old if row.state == "unsubscribed"]
+            self._unsubscribe(connection, leaving, now)
             self._store.tags.add_many(self._list_tags([*new, *old], now))
-        return Upserted(len(new), len(old), refused)
+        left = sum(row.state == "unsubscribed" for _, row in new) + len(leaving)
+        return Upserted(len(new), len(old), left, refused)
 
     def _load_known(
         self, connection: sqlite3.Connection, rows: Sequence[Row]
@@ -129,6 +135,32 @@ class Imports(Noun):
         """
         connection.executemany(change, ((i, now) for i in ids))
         connection.executemany(sql, ((now, i) for i in ids))
+
+    def _unsubscribe(
+        self, connection: sqlite3.Connection, ids: Sequence[int], now: Millis
+    ) -> None:
+        # What only a browser leaves behind: it came, agreed, did something or moved.
+        silent = """
+            state = 'active'
+            AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.subscription_id = s.id)
+            AND NOT EXISTS (SELECT 1 FROM consents AS c WHERE c.subscription_id = s.id)
+            AND NOT EXISTS (SELECT 1 FROM subscription_changes AS h
+                             WHERE h.subscription_id = s.id
+                               AND h.kind IN ('moved', 'revived')
+                               AND h.reason IS NOT 'imported')
+        """
+        change = f"""
+            INSERT INTO subscription_changes (subscription_id, kind, reason, at)
+            SELECT id, 'unsubscribed', 'imported', ? FROM subscriptions AS s
+             WHERE id = ? AND {silent}
+        """  # noqa: S608
+        sql = f"""
+            UPDATE subscriptions AS s
+               SET state = 'unsubscribed', state_reason = 'imported', state_at = ?
+             WHERE id = ? AND {silent}
+        """  # noqa: S608
+        for statement in (change, sql):
+            connection.executemany(statement, ((now, i) for i in ids))
 
     def _list_tags(
         self, placed: Sequence[tuple[int, Row]], now: Millis

@@ -18,15 +18,16 @@ class Origin(NamedTuple):
     rate: float | None  # messages a second
     changed_at: Millis
     probing: bool = False  # one message a minute asks whether it works again
+    unreached_since: Millis | None = None  # since when no connection to it comes about
 
 
 class Origins(Noun):
     def list_all(self) -> list[Origin]:
         sql = """
-            SELECT origin, paused_until, reason, rate, changed_at, probing
+            SELECT origin, paused_until, reason, rate, changed_at, probing, unreached_since
               FROM origins ORDER BY origin
         """
-        return [Origin._make((*row[:5], bool(row[5]))) for row in self._read(sql)]
+        return [Origin._make((*row[:5], bool(row[5]), row[6])) for row in self._read(sql)]
 
     def save(
         self,
@@ -36,24 +37,30 @@ class Origins(Noun):
         reason: str | None,
         rate: float | None,
         probing: bool = False,
+        unreached_since: Millis | None = None,
         now: Millis,
     ) -> None:
         """
         Save the pause and the rate of *origin*.
 
-        The longer pause of two campaigns or keys wins, unless a clock leap caused it; a rate
-        is kept for an hour.
+        The longer pause of two campaigns or keys wins, unless a clock leap caused it or an
+        outage is over; a rate is kept for an hour.
         """
-        sql = """
-            INSERT INTO origins (origin, paused_until, reason, rate, changed_at, probing)
-            VALUES (:origin, :until, :reason, :rate, :now, :probing)
+        kept = """
+            iif(paused_until <= :latest
+                AND (unreached_since IS NULL OR :unreached_since IS NOT NULL),
+                paused_until, 0)
+        """
+        sql = f"""
+            INSERT INTO origins (origin, paused_until, reason, rate, changed_at, probing,
+                                 unreached_since)
+            VALUES (:origin, :until, :reason, :rate, :now, :probing, :unreached_since)
                 ON CONFLICT (origin) DO UPDATE
-               SET reason = iif(:until >= iif(paused_until <= :latest, paused_until, 0),
-                                :reason, reason),
-                   paused_until = max(:until, iif(paused_until <= :latest, paused_until, 0)),
+               SET reason = iif(:until >= {kept}, :reason, reason),
+                   paused_until = max(:until, {kept}),
                    rate = coalesce(:rate, iif(changed_at > :now - :hour, rate, NULL)),
-                   changed_at = :now, probing = :probing
-        """
+                   changed_at = :now, probing = :probing, unreached_since = :unreached_since
+        """  # noqa: S608
         self._write(
             sql,
             origin=origin,
@@ -61,6 +68,7 @@ class Origins(Noun):
             reason=reason,
             rate=rate,
             probing=probing,
+            unreached_since=unreached_since,
             now=now,
             latest=now + MAX_PAUSE,
             hour=HOUR,
@@ -78,3 +86,7 @@ class Origins(Noun):
         """Return the (origin, key) that have accepted something between *since* and *now*."""
         sql = "SELECT origin, key_id FROM lanes WHERE accepted_at BETWEEN :since AND :now"
         return set(self._read(sql, since=since, now=now))
+
+    def list_proved(self) -> set[str]:
+        """Return the origins that have ever accepted something."""
+        return {origin for (origin,) in self._read("SELECT DISTINCT origin FROM lanes")}

@@ -15,7 +15,7 @@ from pushctl.rules import tokens
 from tests import support
 from tests.support import project as projects
 from tests.support.files import person
-from tests.support.program import pushctl
+from tests.support.program import PROGRAM, on_terminal, pushctl
 
 
 @pytest.fixture(scope="module")
@@ -224,3 +224,33 @@ def test_unsubscribing_by_hand(tmp_path: Path) -> None:
     rows = json.loads(pushctl("subscribers", "list", "--all", "--json", cwd=here).out)
     assert [row["state"] for row in rows] == ["unsubscribed", "unsubscribed"]
     assert pushctl("subscribers", "unsubscribe", "alias:c9", "--yes", cwd=here).code == 4
+
+
+def paused(number: int, status: str) -> str:
+    line = person(number, status=status, country="Turkey")
+    del line["site"]
+    return json.dumps(line)
+
+
+def test_a_value_that_may_say_no_is_asked_about(folder: Path) -> None:
+    (folder / "users.jsonl").write_text("\n".join(paused(n + 50, "paused") for n in range(2)))
+    words = ("subscribers", "import", "users.jsonl", "--json")
+    refused = pushctl(*words, cwd=folder)
+    assert (refused.code, refused.out) == (2, "")
+    assert "status is 'paused' (2 lines)" in refused.err
+    assert pushctl(*words, "--subscribed", "status", cwd=folder).code == 2
+    done = pushctl(*words, "--unsubscribed", "Status=PAUSED", cwd=folder)
+    report = json.loads(done.out)
+    assert (report["added"], report["unsubscribed"]) == (2, 2)
+    assert report["fields_left_out"] == {"country": 2}
+    assert "country left out 2 times: it is no country code" in done.err
+
+
+def test_on_a_terminal_the_question_is_asked(folder: Path) -> None:
+    (folder / "users.jsonl").write_text(
+        "\n".join(paused(n + 60, status) for n, status in enumerate(("a", "b")))
+    )
+    command = [*PROGRAM, "subscribers", "import", "users.jsonl"]
+    shown = on_terminal(command, answers=["what", "no", "ignore"], cwd=folder)
+    assert shown.code == 0 and "status is 'a' in 1 line (the first is 1)" in shown.out
+    assert "Write yes, no or ignore." in shown.out

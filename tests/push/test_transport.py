@@ -346,7 +346,7 @@ class TestNobodyTwice:
         for outcome in outcomes:
             got = f"/push/{outcome.delivery}" in read
             assert outcome.answer is (Answer.IN_DOUBT if got else Answer.RETRY)
-            assert outcome.reason == ("timeout" if got else "not sent: timeout")
+            assert outcome.reason == ("timeout" if got else "no network: timeout")
         assert len(read) == (3 if alpn == HTTP2 else 1)
 
 
@@ -358,13 +358,13 @@ class TestNotSent:
         with service() as server:
             box = postbox(tmp_path, server)
         (outcome,) = send_chunk([letter(1)], box)
-        self.check(outcome, "not sent: no connection")
+        self.check(outcome, "no network: no connection")
 
     def test_the_name_leads_nowhere(self, tmp_path: Path, service: Serve) -> None:
         with service() as server:
             box = postbox(tmp_path, server, allowed_hosts=("push.invalid",))
             (outcome,) = send_chunk([letter(1, endpoint="https://push.invalid/x")], box)
-        self.check(outcome, "not sent: no address")
+        self.check(outcome, "no network: no address")
 
     def test_a_certificate_for_another_name(self, tmp_path: Path, service: Serve) -> None:
         with service(names=("other.test",)) as server:
@@ -385,7 +385,7 @@ class TestNotSent:
             target = f"127.0.0.1:{plain.getsockname()[1]}"
             box = postbox(tmp_path, server, loopback={wire.HOST: target}, timeout=0.3)
             (outcome,) = send_chunk([letter(1)], box)
-        self.check(outcome, "not sent: timeout")
+        self.check(outcome, "no network: timeout")
 
 
 class TestSafeDialling:
@@ -454,7 +454,7 @@ class TestSafeDialling:
             connection, _ = proxy.accept()
             with connection:
                 assert connection.recv(100).startswith(b"CONNECT push.test:443 ")
-        assert outcome.reason == "not sent: timeout"
+        assert outcome.reason == "no network: timeout"
 
 
 class TestHostileAnswers:

@@ -33,6 +33,8 @@ class Human:
     tags: Sequence[tuple[str, Millis | None]] = ()  # name, expires at
     events: Sequence[tuple[str, Millis]] = ()
     reactions: Sequence[tuple[str, str, Millis]] = ()  # kind, campaign, at
+    # campaign, status of its message, what the push service answered, at
+    outcomes: Sequence[tuple[str, str, int | None, Millis]] = ()
 
 
 def settle(store: Store, people: Sequence[Human]) -> list[int]:
@@ -83,12 +85,15 @@ def _person(store: Store, number: int, human: Human) -> int:
             "VALUES (?, ?, ?, 0, ?)",
             (row, name, at, f"{number}-{place}"),
         )
-    for place, (kind, campaign, at) in enumerate(human.reactions):
+    for campaign, status, answer, at in human.outcomes:
+        _campaign(store, campaign)
         connection.execute(
-            "INSERT OR IGNORE INTO campaigns (name, status, template, audience, sources, "
-            "created_at) VALUES (?, 'finished', 't', 'everyone', '{}', 0)",
-            (campaign,),
+            "INSERT INTO deliveries (campaign_id, subscription_id, status, http_status, "
+            "changed_at) SELECT id, ?, ?, ?, ? FROM campaigns WHERE name = ?",
+            (row, status, answer, at, campaign),
         )
+    for place, (kind, campaign, at) in enumerate(human.reactions):
+        _campaign(store, campaign)
         connection.execute(
             "INSERT OR IGNORE INTO deliveries (campaign_id, subscription_id, changed_at) "
             "SELECT id, ?, 0 FROM campaigns WHERE name = ?",
@@ -101,6 +106,26 @@ def _person(store: Store, number: int, human: Human) -> int:
             (kind, at, f"{number}-{place}", row, campaign),
         )
     return row
+
+
+def _campaign(store: Store, name: str) -> None:
+    store.connection.execute(
+        "INSERT OR IGNORE INTO campaigns (name, status, template, audience, sources, "
+        "created_at) VALUES (?, 'finished', 't', 'everyone', '{}', 0)",
+        (name,),
+    )
+
+
+def send_to_nobody(store: Store, *campaigns: str) -> None:
+    """Have *campaigns*, each with the message of a person who was forgotten."""
+    with store.write() as connection:
+        for name in campaigns:
+            _campaign(store, name)
+            connection.execute(
+                "INSERT INTO deliveries (campaign_id, subscription_id, status, changed_at) "
+                "SELECT id, NULL, 'accepted', 0 FROM campaigns WHERE name = ?",
+                (name,),
+            )
 
 
 def fold(text: str) -> str:
@@ -141,7 +166,20 @@ def means(expression: tree.Expression, human: Human, now: Millis) -> bool:
                 if reacted == kind and campaign in (None, of)
             ]
             return _often(times, count, now)
+        case tree.Outcome(kind, campaign, within):
+            return any(
+                campaign == of and _is(kind, status, answer)
+                for of, status, answer, at in human.outcomes
+                if within is None or at >= now - within
+            )
     raise AssertionError(expression)
+
+
+def _is(kind: str, status: str, answer: int | None) -> bool:
+    if kind == "sent":
+        went_out = status in ("accepted", "gone", "in_doubt", "sending")
+        return went_out or (status == "rejected" and answer is not None)
+    return kind == status
 
 
 def _often(times: Sequence[Millis], count: tree.Count, now: Millis) -> bool:

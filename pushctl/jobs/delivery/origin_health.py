@@ -96,7 +96,7 @@ class OriginHealth:
                 self.refused = f"{_name_host(key[0])} {lane.why}"
                 self.notes[key[0]] = f"{self.refused}. Nobody was deleted."
             else:
-                if lane.why:
+                if lane.why and not lane.unreached_since:
                     self.notes[key[0]] = f"{_name_host(key[0])} {lane.why}"
                 self._store.origins.save(
                     key[0],
@@ -104,6 +104,7 @@ class OriginHealth:
                     reason=lane.why,
                     rate=lane.rate,
                     probing=lane.probing,
+                    unreached_since=lane.unreached_since or None,
                     now=now,
                 )
         if not self._accept:

@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from operator import attrgetter
 
+from pushctl.jobs.delivery.outages import Outages
 from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
-from pushctl.rules.delivery import answers, retry
-from pushctl.rules.delivery.lane import CODES
+from pushctl.rules.delivery import answers, lane, retry
 from pushctl.store import Store
 from pushctl.store.deliveries import FinishedRow
 from pushctl.store.health import Answered
 
 _ACCEPTED = DeliveryStatus.ACCEPTED.value
 _PLANNED = DeliveryStatus.PLANNED.value
-_state = attrgetter("hold_until", "stopped", "probing")
+_state = attrgetter("hold_until", "stopped", "probing", "unreached_since")
 
 
 @lru_cache(maxsize=1024)
@@ -44,15 +44,17 @@ class OutcomeBatch:
     """
     The outcomes of one batch, decided and not yet written.
 
-    *is_about_one* returns whether an answer is about its subscription alone.
+    *is_about_one* returns whether an answer is about its subscription alone; without
+    *outages* no service counts as one that may be made up.
     """
 
     def __init__(
         self,
         now: Millis,
         is_about_one: Callable[[Outcome, RenderedRow], bool] = lambda *_: False,
+        outages: Outages | None = None,
     ) -> None:
-        self.now, self._is_about_one = now, is_about_one
+        self.now, self._is_about_one, self._outages = now, is_about_one, outages
         self.tally: Counter[str] = Counter()  # by status
         self.errors = 0  # answers that ended a delivery badly
         self.ours: str | None = None  # the reason of an answer that blames our message
@@ -64,6 +66,7 @@ class OutcomeBatch:
         self._failed: list[Answered] = []
         self._worked: list[Answered] = []
         self._small: list[Answered] = []
+        self.found_again = False  # whether a service answers that was out of reach
 
     def add(
         self, outcomes: Iterable[Outcome], rows: dict[int, RenderedRow], throttle: Throttle
@@ -92,19 +95,23 @@ class OutcomeBatch:
             self._worked.append(_answered(row, ""))
 
     def _decide(self, outcome: Outcome, row: RenderedRow, throttle: Throttle) -> None:
-        lane = self._lanes[row.lane]
-        proved = throttle.load_lane(row.lane, self.now).accepted > 0 or "a" in lane.codes
+        learnt = self._lanes[row.lane]
+        proved = throttle.load_lane(row.lane, self.now).accepted > 0 or "a" in learnt.codes
+        outage: Millis | None = 0
+        if self._outages is not None:
+            outcome = self._outages.adjust(outcome, row)
+            outage = self._outages.measure(row.lane, self.now)
         own = self._is_about_one(outcome, row)
         decision = retry.decide(
-            outcome, row.tries, row.expires_at, self.now, random.random(), proved or own
+            outcome, row.tries, row.expires_at, self.now, random.random(), proved or own, outage
         )
         if retry.is_by_service(outcome) and not own:
             self.errors += decision.status.value in ("rejected", "in_doubt")
             if outcome.cause is not Cause.CONNECTION_LOST_WITH_OTHERS:
-                lane.codes.append(CODES[outcome.answer])
-                lane.reason = outcome.reason
+                learnt.codes.append(lane.encode(outcome))
+                learnt.reason = outcome.reason
             if outcome.retry_after is not None:
-                lane.retry_after = max(outcome.retry_after, lane.retry_after or 0)
+                learnt.retry_after = max(outcome.retry_after, learnt.retry_after or 0)
         self._finished.append(
             FinishedRow(
                 outcome.delivery,
@@ -136,12 +143,15 @@ class OutcomeBatch:
     def update_lanes(self, throttle: Throttle) -> list[LaneKey]:
         """Add the answers to the lanes; return those whose state has changed."""
         changed = []
-        for key, lane in self._lanes.items():
-            if codes := "".join(lane.codes):
-                before = _state(throttle.load_lane(key, self.now))
-                wait, reason = lane.retry_after, lane.reason
-                if _state(throttle.add_answers(key, codes, self.now, wait, reason)) != before:
+        for key, learnt in self._lanes.items():
+            if codes := "".join(learnt.codes):
+                before = throttle.load_lane(key, self.now)
+                wait, reason = learnt.retry_after, learnt.reason
+                after = throttle.add_answers(key, codes, self.now, wait, reason)
+                if _state(after) != _state(before):
                     changed.append(key)
+                if before.unreached_since and not after.unreached_since:
+                    self.found_again = True
         return changed
 
     def write_rows(self, store: Store) -> None:

@@ -17,6 +17,7 @@ from pushctl.jobs.delivery import context, recovery
 from pushctl.jobs.delivery.clock import Clock, read_boot_clock
 from pushctl.jobs.delivery.ledger import CLAIM, Ledger
 from pushctl.jobs.delivery.origin_health import OriginHealth
+from pushctl.jobs.delivery.outages import Outages
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
 from pushctl.jobs.delivery.pool import CHUNK, Pool, Returned, open_pool
 from pushctl.jobs.delivery.postbox import open_postbox
@@ -30,6 +31,7 @@ from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.rules import units
 from pushctl.store import Store
 from pushctl.store.deliveries import ClaimedRow, ReleasedRow
+from pushctl.store.origins import Origin
 from pushctl.templates import Template
 
 GRACE = 15.0  # seconds that letters under way get after a signal to stop
@@ -83,17 +85,27 @@ class Sending:
         is_step = store.triggers.get_trigger(campaign.id) is not None
         lasts = is_step or "over" in campaign.options
         self._throttle = Throttle(
-            {it.origin: it for it in store.origins.list_all()},
+            self._load_origins(store, now),
             origin_rate=config.push.rate,
             campaign_rate=campaign.options.get("rate"),
             rates=self._postbox.journal / "rates",
             now=now,
             again=AGAIN if lasts else None,
         )
+        self._outages = Outages(store, config, self._throttle)
         self._health = OriginHealth(store, campaign, self._throttle, options.accept_mass_gone)
         self._stop_rules = StopRules(store, campaign, self._postbox.keys.keys())
         self._report = Report(campaign)
         self._pool: Pool
+
+    def _load_origins(self, store: Store, now: Millis) -> dict[str, Origin]:
+        """Return what earlier runs left; by hand, what was out of reach is tried at once."""
+        origins = {it.origin: it for it in store.origins.list_all()}
+        if not self._options.unattended:
+            for name, it in origins.items():
+                if it.unreached_since is not None:
+                    origins[name] = it._replace(paused_until=now, unreached_since=now)
+        return origins
 
     def run(self) -> Report:
         """Send the due rows; return the report."""
@@ -104,6 +116,8 @@ class Sending:
         self._report.settled = settled
         self._report.sent.update({"in_doubt": settled} if settled else {})
         count = self._ledger.begin(now)
+        if not self._options.unattended:
+            self._ledger.hasten(now)
         log.note("send", "started", campaign=self._report.campaign.name, waiting=count)
         self._health.begin(now)
         if count:
@@ -173,6 +187,7 @@ class Sending:
         report.campaign = self._ledger.end(pause, now)
         if report.campaign.status is not CampaignStatus.CANCELLED:
             report.waiting, report.next_due = waiting, first
+            report.unreached = self._outages.describe() if waiting else None
         self._stop_rules.keep(report.campaign.status is CampaignStatus.RUNNING)
         log.note(
             "send",
@@ -218,14 +233,16 @@ class Sending:
 
     def _write(self, outcomes: Sequence[Outcome], room: int, now: Millis) -> list[ClaimedRow]:
         """Write *outcomes*, and claim up to *room* rows; return those."""
-        batch = OutcomeBatch(now, self._health.is_about_one)
+        batch = OutcomeBatch(now, self._health.is_about_one, self._outages)
         batch.add(outcomes, self._ledger.rows, self._throttle)
-        changed = batch.update_lanes(self._throttle)
+        changed = self._outages.leave_out_unproved(batch.update_lanes(self._throttle))
         with self._ledger.transaction() as store:
             batch.write_rows(store)
             self._health.review(changed, batch.gone, now)
             batch.write_subscriptions(store, self._health.spared)
             self._ledger.release(self._throttle.release(now), now)
+            if batch.found_again:
+                self._ledger.hasten(now)
             self._apply_stop_rules(batch, now)
             rows = self._ledger.claim(room, now) if room > 0 and self._may_go_on() else []
         self._ledger.forget(outcomes)

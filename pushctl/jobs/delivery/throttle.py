@@ -20,7 +20,7 @@ from pushctl.model import Cause, Millis
 from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.delivery.lane import Lane, add_answers, allowance, pace, slow_down
-from pushctl.rules.units import DAY, SECOND
+from pushctl.rules.units import DAY, HOUR, SECOND
 from pushctl.store.deliveries import ReleasedRow
 from pushctl.store.origins import Origin
 
@@ -28,6 +28,15 @@ PATIENCE: Millis = 3 * SECOND
 
 # A Retry-After is at most a day (retry.clamp_to_day): a longer one is left from a wrong clock.
 LONGEST: Millis = DAY + retry.LONGEST_PAUSE
+
+# An outage that was last looked at longer ago may be over: a new one begins.
+STALE: Millis = 2 * retry.LONGEST_PAUSE
+
+# While a service is out of reach, so many rows of a campaign come due with each look at it,
+# in case that some expire. The others wait for longer, or until one gets through: hundreds
+# of thousands of rows, claimed and released every few minutes, would fill all sweeps.
+SCOUTS = 20
+OTHERS_WAIT: Millis = HOUR
 
 
 class Throttle:
@@ -52,6 +61,7 @@ class Throttle:
         self._under_way: Counter[LaneKey] = Counter()
         self._buckets: dict[str, Bucket] = {}  # by _name_bucket
         self._accepted_since: dict[LaneKey, tuple[int, Millis]] = {}
+        self._scouts: Counter[tuple[LaneKey, Millis]] = Counter()  # by the end of the hold
         # After this a service that refuses us is tried again; None: after `resume`.
         self.again = again
 
@@ -74,6 +84,7 @@ class Throttle:
                     rate=_find_lowest(origin.rate, self._origin_rate),
                     throttled_at=origin.changed_at,
                     probing=origin.probing and until > 0,
+                    unreached_since=(origin.unreached_since or 0) if until > now - STALE else 0,
                 )
                 if until > now:
                     log_lane(key, lane, now, held=True)
@@ -161,6 +172,17 @@ class Throttle:
     def _find_rate(self, lane: Lane, now: Millis) -> float | None:
         return _find_lowest(pace(lane, now), self._origin_rate)
 
+    def find_unreached(self, now: Millis) -> set[str]:
+        """Return the origins that could not be reached lately, by this run or earlier ones."""
+        known = {
+            it.origin
+            for it in self._known.values()
+            if it.unreached_since and (it.paused_until or 0) > now - STALE
+        }
+        lanes = self.lanes.items()
+        met = {key[0] for key, lane in lanes if lane.unreached_since}
+        return met | (known - {key[0] for key, _ in lanes})
+
     def take_back(self, rows: Iterable[RenderedRow]) -> None:
         """Count *rows* as under way no more."""
         self._under_way.subtract(row.lane for row in rows)
@@ -187,7 +209,7 @@ class Throttle:
     def has_to_release(self, now: Millis) -> bool:
         """Return whether ``release`` would yield anything at once."""
         return any(
-            queue and (self.lanes[key].stopped or self.lanes[key].hold_until > now + PATIENCE)
+            queue and (self.lanes[key].stopped or _is_held_long(self.lanes[key], now))
             for key, queue in self._queues.items()
         )
 
@@ -198,17 +220,24 @@ class Throttle:
             if lane.stopped:
                 at = None if self.again is None else now + self.again
                 yield from (_make_released(row, at, lane.why) for row in queue)
-            elif lane.hold_until > now + PATIENCE:
-                # Spread over a tenth of the pause, so that they don't all come at once.
-                spread = max(SECOND, (lane.hold_until - now) // 10)
+            elif _is_held_long(lane, now):
                 for row in queue:
-                    after = int(random.random() * spread)
-                    yield _make_released(row, lane.hold_until + after, lane.why)
+                    yield self._release_held(row, lane, now)
             else:
                 yield from self._release_paced(key, lane, now)
                 continue
             self.waiting -= len(queue)
             queue.clear()
+
+    def _release_held(self, row: RenderedRow, lane: Lane, now: Millis) -> ReleasedRow:
+        # Spread over a tenth of the pause, so that they don't all come at once.
+        spread = max(SECOND, (lane.hold_until - now) // 10)
+        at = lane.hold_until + int(random.random() * spread)
+        if not lane.unreached_since:
+            return _make_released(row, at, lane.why)
+        self._scouts[hold := (row.lane, lane.hold_until)] += 1
+        at += OTHERS_WAIT if self._scouts[hold] > SCOUTS else 0
+        return _make_released(row, at, lane.why, Cause.NO_CONNECTION)
 
     def _release_paced(self, key: LaneKey, lane: Lane, now: Millis) -> Iterator[ReleasedRow]:
         """Yield rows whose turn by the rate limits comes later than in PACED."""
@@ -259,6 +288,7 @@ def log_lane(key: LaneKey, lane: Lane, now: Millis, *, held: bool = False) -> No
         state = "stopped"
     elif lane.hold_until > now:
         state = "held" if held else "circuit open" if lane.probing else "throttled"
+        state = "out of reach" if lane.unreached_since else state
         until = datetime.fromtimestamp(lane.hold_until // SECOND, UTC).isoformat()
     else:
         state = "open"
@@ -276,6 +306,11 @@ def _make_released(
     row: RenderedRow, at: Millis | None, why: str, cause: Cause = Cause.SERVICE_WAITS
 ) -> ReleasedRow:
     return ReleasedRow(row.letter.delivery, at, why, cause)
+
+
+def _is_held_long(lane: Lane, now: Millis) -> bool:
+    """Return whether the ledger keeps the rows of *lane*; of an outage nobody knows the end."""
+    return lane.hold_until > now + (0 if lane.unreached_since else PATIENCE)
 
 
 def _find_lowest(*rates: float | None) -> float | None:

@@ -66,6 +66,7 @@ class Report:
     sent: Counter[str] = field(default_factory=Counter)  # this run's outcomes by status
     notes: list[str] = field(default_factory=list)  # for people
     refused: str | None = None  # why a push service refuses us, or we stopped
+    unreached: str | None = None  # why messages wait: no connection comes about
     interrupted: bool = False
     waiting: int = 0
     next_due: Millis | None = None

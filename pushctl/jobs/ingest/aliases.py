@@ -31,7 +31,7 @@ def find_fault(config: Config, alias: str, signature: str) -> str:
 
 
 def _check(alias: str) -> str:
-    return bodies.label(alias, "the alias")
+    return bodies.alias(alias)
 
 
 def _require_secret(config: Config) -> bytes:
@@ -47,7 +47,7 @@ def _require_secret(config: Config) -> bytes:
 def identify(ctx: Context, record: InboxRecord, body: Body) -> str:
     """Set the alias of a subscription; only one with the shop's signature is trusted."""
     given = body.get("alias")
-    alias = None if given is None else bodies.label(given, "alias")
+    alias = None if given is None else bodies.alias(given)
     signature = body.get("signature")
     known = authenticate(ctx, record, body)
     subscriptions = ctx.store.subscriptions

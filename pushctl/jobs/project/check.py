@@ -185,6 +185,8 @@ def _database(config: Config) -> Iterator[Finding]:
         if why := restore_guard.find_trouble(store, config):
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
+        for problem in lint.find_unknown_campaigns(config, store):
+            yield _problem("audiences", problem)
         if not damage:
             subscribers = sum(store.soundness.count_keys().values())
             text = f"undamaged, with {counted(subscribers, 'active subscriber')}"

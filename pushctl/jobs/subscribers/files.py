@@ -1,230 +1,318 @@
-"""Read files of subscribers line by line: JSON lines and CSV, plain or gzipped."""
+"""Read files of subscribers: whose column is what, whatever tool wrote it."""
 
-import csv
-import gzip
-import io
 import re
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
 from itertools import chain
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 
+from pushctl import records
 from pushctl.errors import InputError
 from pushctl.model import Json
-
-MAX_LINE = 1024 * 1024
-_BUFFER = 1 << 18
+from pushctl.records import Record
+from pushctl.rules.web import opt_out
+from pushctl.rules.web.fields import NOTHING
 
 REQUIRED = ("endpoint", "p256dh", "auth")
-OPTIONAL = (
-    "site", "key_id", "state", "alias", "alias_trusted", "language", "timezone", "country",
-    "city", "browser", "os", "source", "attributes", "subscribed_at", "last_seen_at", "tags",
-)  # fmt: skip
 
-# Other tools' names. OneSignal: identifier, web_p256, web_auth, external_user_id,
-# timezone_id, created_at, last_active, device_os, invalid_identifier (its CSV export
-# with extra_fields). public_key, auth_token: the tables of the common PHP packages.
-_NAMES = {
-    "identifier": "endpoint",
-    "web_p256": "p256dh",
-    "public_key": "p256dh",
-    "keys.p256dh": "p256dh",
-    "web_auth": "auth",
-    "auth_token": "auth",
-    "keys.auth": "auth",
-    "external_user_id": "alias",
-    "external_id": "alias",
-    "timezone_id": "timezone",
-    "created_at": "subscribed_at",
-    "last_active": "last_seen_at",
-    "invalid_identifier": "invalid",
+# Our fields, each with the columns that mean it, the better ones first: OneSignal's
+# timezone is an offset, its timezone_id a name. OneSignal: identifier, web_p256, web_auth,
+# external_user_id, timezone_id, created_at, last_active, device_os (its CSV export with
+# extra_fields). public_key, auth_token: the tables of the common PHP packages. key_p256dh,
+# key_auth, creation_time: Perfecty. uid: Pushpad.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "endpoint": ("endpoint", "identifier", "subscription.endpoint"),
+    "p256dh": (
+        "p256dh", "p256_dh", "keys.p256dh", "web_p256", "public_key", "key_p256dh",
+        "p256dh_key", "subscription.keys.p256dh",
+    ),
+    "auth": (
+        "auth", "keys.auth", "web_auth", "auth_token", "key_auth", "auth_key",
+        "subscription.keys.auth",
+    ),
+    "site": ("site",),
+    "key_id": ("key_id",),
+    "alias": ("alias", "external_user_id", "external_id", "uid"),
+    "alias_trusted": ("alias_trusted",),
+    "language": ("language", "lang", "locale"),
+    "timezone": ("timezone_id", "timezone", "time_zone"),
+    "country": ("country", "country_code"),
+    "city": ("city",),
+    "browser": ("browser",),
+    "os": ("os",),
+    "source": ("source",),
+    "attributes": ("attributes",),
+    "subscribed_at": ("subscribed_at", "created_at", "creation_time"),
+    "last_seen_at": ("last_seen_at", "last_active", "last_seen"),
+    "tags": ("tags",),
+}  # fmt: skip
+_PLACES = {
+    column: (field, place)
+    for field, columns in COLUMNS.items()
+    for place, column in enumerate(columns)
 }
-_KNOWN = frozenset((*REQUIRED, *OPTIONAL, "invalid"))
-# Exports put an apostrophe before a cell that spreadsheets take for a formula.
+# Columns that hold a whole subscription as JSON.
+_WHOLE = frozenset(
+    {"subscription", "subscription_info", "subscription_json", "push_subscription",
+     "subscription_data", "web_push_subscription"}
+)  # fmt: skip
 _GUARDED = re.compile(r"'[=+\-@\t\r\n＝＋－＠]")
+_NAME = re.compile(r"[\w .-]{1,40}")
+
+
+class Unreadable(NamedTuple):
+    reason: str
+
+
+class Several(NamedTuple):
+    """What columns of one meaning say when they differ, the better one first."""
+
+    values: tuple[Json, ...]
 
 
 class Line(NamedTuple):
     number: int  # of a record's first line, from 1
     raw: str
-    fields: Mapping[str, Json] | InputError  # by our names, or the record's fault
+    # By our names, or the record's fault. "attr" holds the columns attr.NAME, "says" those
+    # that may say that the person left.
+    fields: Mapping[str, Json] | InputError
 
 
 @dataclass(frozen=True)
 class Source:
     lines: Iterator[Line]
     ignored: tuple[str, ...]  # unknown columns
+    says: bool = True  # whether a line may say that a person left
 
 
-def open_source(path: Path) -> Source:
-    """Open *path* ("-": standard input); raises InputError."""
-    stream = _open(path)
-    head = _next_line(stream).removeprefix(b"\xef\xbb\xbf")
-    while head and not head.strip():
-        head = _next_line(stream)
-    if not head:
+def read(file: IO[bytes], name: str) -> Source:
+    """Read the lines of *file* (``records.open_seekable``); raises InputError."""
+    found = records.read(file, name)
+    if found.columns is None:
+        return Source(map(_read_object, found.rows), ())
+    if not found.columns:
         return Source(iter(()), ())
-    if b"\0" in head or not _is_text(head):
-        raise InputError(
-            f"{path} is neither JSON lines nor CSV in UTF-8. A spreadsheet can save it so: "
-            "CSV UTF-8."
+    return _read_table(found.columns, found.rows, name)
+
+
+@lru_cache(maxsize=4096)
+def column(name: str) -> str:
+    """Return a column's name as it is compared: isActive and "is active" are is_active."""
+    plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[\s_-]+", "_", plain).lower()
+
+
+# --- one record ----------------------------------------------------------------------------
+
+
+class _Mode(Enum):
+    FIELD = 0
+    ATTRIBUTE = 1  # a column attr.NAME
+    SAYS = 2
+    WHOLE = 3  # a subscription in JSON
+    KEYS = 4  # an object with p256dh and auth
+
+
+class _Step(NamedTuple):
+    """What becomes of one column: *name* is our field, or the attribute's or column's."""
+
+    given: Any  # a key of an object, a position among cells
+    mode: _Mode
+    name: str
+    place: int = 0  # how good the column is for the field; the best has 0
+    several: bool = False  # other columns may mean the same field
+
+
+def _plan(columns: Iterable[tuple[Any, str]], whole: Collection[str] = ()) -> tuple[_Step, ...]:
+    """Return the steps of *columns*: (key or position, name as it is compared)."""
+    chosen = (_choose_step(given, name, whole) for given, name in columns)
+    steps = [step for step in chosen if step is not None]
+    others = any(step.mode is _Mode.WHOLE for step in steps)
+    fields = [step.name for step in steps if step.mode is _Mode.FIELD]
+    return tuple(
+        step._replace(several=others or fields.count(step.name) > 1)
+        if step.mode is _Mode.FIELD
+        else step
+        for step in steps
+    )
+
+
+def _choose_step(given: Any, name: str, whole: Collection[str]) -> _Step | None:
+    if name in whole or name in _WHOLE:
+        return _Step(given, _Mode.WHOLE, name)
+    if name in _PLACES:
+        field, place = _PLACES[name]
+        return _Step(given, _Mode.FIELD, field, place)
+    if name.startswith("attr."):
+        return _Step(given, _Mode.ATTRIBUTE, name[5:])
+    if opt_out.recognise(name) is not None:
+        return _Step(given, _Mode.SAYS, name)
+    return None
+
+
+@lru_cache(maxsize=64)
+def _plan_object(names: tuple[str, ...]) -> tuple[_Step, ...]:
+    steps = _plan((name, column(name)) for name in names if not name.startswith("attr."))
+    if "keys" in names:
+        steps = tuple(
+            step._replace(several=True) if step.name in ("p256dh", "auth") else step
+            for step in steps
         )
-    if head.lstrip().startswith(b"{"):
-        return Source(_json_lines(stream, head), ())
-    if head.lstrip().startswith(b"["):
-        raise InputError(
-            f"{path} is one JSON array. Give one object a line: jq -c '.[]' {path}"
-        )
-    return _csv(path, stream, head)
+        return (*steps, _Step("keys", _Mode.KEYS, "keys"))
+    return steps
 
 
-def _is_text(head: bytes) -> bool:
-    try:
-        head.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+class _Record:
+    """The fields of one record; columns that mean the same are put together."""
 
+    def __init__(self) -> None:
+        self.fields: dict[str, Json] = {}
+        self._places: dict[str, int] = {}
 
-def _open(path: Path) -> "io.BufferedReader[Any]":
-    try:
-        stream: io.BufferedReader[Any] = io.BufferedReader(
-            io.FileIO(0 if str(path) == "-" else path), _BUFFER
-        )
-        packed = stream.peek(2)[:2] == b"\x1f\x8b"
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from error
-    if packed:
-        return io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER)
-    return stream
+    def fill(self, steps: Iterable[_Step], found: Any) -> None:
+        fields = self.fields
+        for given, mode, name, place, several in steps:
+            value = found[given]
+            if value is None or value == "":
+                continue
+            if type(value) is str:
+                if value in NOTHING:
+                    continue
+                if not value.isascii() and _has_surrogates(value):
+                    value = Unreadable("is not in UTF-8")
+            if mode is not _Mode.FIELD:
+                self._add_part(mode, name, value)
+            elif several:
+                self._add(name, place, value)
+            else:
+                fields[name] = value
 
+    def fill_from(self, found: Mapping[str, Json]) -> None:
+        self.fill(_plan_object(tuple(found)), found)
 
-def count_records(path: Path) -> int | None:
-    """Estimate the number of records; None for standard input and archives."""
-    if str(path) == "-" or not path.is_file():
-        return None
-    with _open(path) as stream:
-        if isinstance(stream.raw, gzip.GzipFile):
-            return None
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(_BUFFER), b""))
+    def _add(self, field: str, place: int, value: Json) -> None:
+        there = self.fields.setdefault(field, value)
+        if field not in self._places:
+            self._places[field] = place
+        elif there != value:
+            known = there.values if isinstance(there, Several) else (there,)
+            better = place < self._places[field]
+            self.fields[field] = Several((value, *known) if better else (*known, value))
+            self._places[field] = min(place, self._places[field])
 
-
-def _next_line(stream: "io.BufferedReader[Any]") -> bytes:
-    try:
-        return stream.readline(MAX_LINE)
-    except EOFError as error:
-        raise InputError("the archive ends before its time; fetch it once more") from error
-    except (OSError, zlib.error) as error:
-        raise InputError(f"the file can't be read to its end: {error}") from error
-
-
-def _lines(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[bytes]:
-    return chain([head], iter(lambda: _next_line(stream), b""))
-
-
-def _json_lines(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[Line]:
-    for number, line in enumerate(_lines(stream, head), 1):
-        if not line.isspace():
-            yield Line(number, line.decode("utf-8", "backslashreplace"), _object(line))
-
-
-def _object(line: bytes) -> Mapping[str, Json] | InputError:
-    try:
-        found = orjson.loads(line)
-    except ValueError as error:
-        return InputError(f"no JSON: {error}")
-    if not isinstance(found, dict):
-        return InputError("no JSON object")
-    inner = found.get("subscription")
-    if isinstance(inner, dict):
-        found = {**found, **inner}
-    keys = found.get("keys")
-    if isinstance(keys, dict):
-        found["p256dh"], found["auth"] = keys.get("p256dh"), keys.get("auth")
-    for name in found.keys() & _NAMES.keys():
-        found.setdefault(_NAMES[name], found[name])
-    return found
-
-
-def _csv(path: Path, stream: "io.BufferedReader[Any]", head: bytes) -> Source:
-    delimiter = max(",;\t", key=lambda one: head.count(one.encode()))
-    kept: list[str] = []
-    reader = csv.reader(_keep(_lines(stream, head), kept), delimiter=delimiter, strict=True)
-    try:
-        columns = [_column(name) for name in next(reader)]
-    except (csv.Error, StopIteration) as error:
-        raise InputError(f"{path}: the first line is no CSV header: {error}") from error
-    missing = [name for name in REQUIRED if name not in columns]
-    if missing:
-        raise InputError(
-            f"{path}: there is no column called {', '.join(missing)}. It has "
-            f"{', '.join(columns[:20]) or 'none'}. See docs/subscribers.md for the names."
-        )
-    twice = sorted({name for name in columns if columns.count(name) > 1 and name in _KNOWN})
-    if twice:
-        raise InputError(f"{path}: two columns mean {', '.join(twice)}. Remove one of each.")
-    ignored = [name for name in columns if name not in _KNOWN and not name.startswith("attr.")]
-    return Source(_records(reader, kept, columns), tuple(ignored))
-
-
-def _column(name: str) -> str:
-    plain = name.strip()
-    # Attributes keep their case: they are the shop's own words.
-    if plain.lower().startswith("attr."):
-        return "attr." + plain[5:]
-    plain = re.sub(r"[\s-]+", "_", plain.lower())
-    return _NAMES.get(plain, plain)
-
-
-def _keep(lines: Iterator[bytes], kept: list[str]) -> Iterator[str]:
-    """Yield decoded *lines* for the csv module, and collect the record's own in *kept*."""
-    for line in lines:
-        kept.append(line.decode("utf-8", "surrogateescape"))
-        yield kept[-1]
-
-
-def _records(
-    reader: Iterator[list[str]], kept: list[str], columns: Sequence[str]
-) -> Iterator[Line]:
-    number = 1
-    while True:
-        number += len(kept)
-        kept.clear()
-        try:
-            fields = _read_fields(next(reader), columns)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            fields = InputError(f"no CSV ({error}); is a quotation mark left open?")
-        raw = "".join(kept)
-        if not raw.isascii():
-            raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-        if raw.strip():
-            yield Line(number, raw, fields)
-
-
-def _read_fields(
-    cells: Sequence[str], columns: Sequence[str]
-) -> Mapping[str, Json] | InputError:
-    if len(cells) != len(columns):
-        return InputError(f"{len(cells)} cells where the header has {len(columns)}")
-    fields: dict[str, Json] = {}
-    attributes: dict[str, Json] = {}
-    for name, cell in zip(columns, cells, strict=True):
-        if not cell:
-            continue
-        if not cell.isascii() and any("\udc80" <= char <= "\udcff" for char in cell):
-            return InputError(f"{name} is not in UTF-8")
-        if cell[0] == "'" and _GUARDED.match(cell):
-            cell = cell[1:]
-        if name.startswith("attr."):
-            attributes[name[5:]] = cell
+    def _add_part(self, mode: _Mode, name: str, value: Json) -> None:
+        if mode is _Mode.ATTRIBUTE:
+            self.fields.setdefault("attr", {})[name] = value
+        elif mode is _Mode.SAYS:
+            text = "(not in UTF-8)" if isinstance(value, Unreadable) else value
+            self.fields.setdefault("says", {})[name] = text
+        elif mode is _Mode.KEYS:
+            for key in ("p256dh", "auth"):
+                if isinstance(value, dict) and value.get(key):
+                    self._add(key, 0, value[key])
         else:
-            fields[name] = cell
-    if attributes:
-        fields["attr"] = attributes
-    return fields
+            value = _parse_cell(value) if isinstance(value, str) else value
+            if isinstance(value, dict):
+                inner = _plan_object(tuple(value))
+                self.fill((step._replace(several=True) for step in inner), value)
+
+
+def _parse_cell(cell: str) -> Json:
+    try:
+        return orjson.loads(cell)
+    except ValueError:
+        return None
+
+
+def _has_surrogates(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _read_object(record: Record) -> Line:
+    number, raw, found = record
+    if not isinstance(found, Mapping):
+        fault = found if isinstance(found, InputError) else InputError("no JSON object")
+        return Line(number, raw, fault)
+    one = _Record()
+    one.fill_from(found)
+    if "endpoint" not in one.fields:
+        for name, value in found.items():
+            if isinstance(value, list) and value and isinstance(value[0], dict):
+                fault = InputError(
+                    "one object with a list of them. Give one subscriber a line: "
+                    f"jq -c '.{name[:40]}[]'"
+                )
+                return Line(number, raw, fault)
+    return Line(number, raw, one.fields)
+
+
+# --- a table -------------------------------------------------------------------------------
+
+
+def _read_table(header: Sequence[str], rows: Iterator[Record], name: str) -> Source:
+    # Attributes keep their case: they are the shop's own words.
+    columns = [
+        "attr." + each.strip()[5:] if each.strip().lower().startswith("attr.") else column(each)
+        for each in header
+    ]
+    whole = {each for each in columns if each in _WHOLE}
+    there = {_PLACES[each][0] for each in columns if each in _PLACES}
+    missing = [each for each in REQUIRED if each not in there]
+    if missing and not whole:
+        first = next(rows, None)
+        rows = rows if first is None else chain([first], rows)
+        whole = _find_whole(columns, first)
+        if not whole:
+            raise InputError(_describe_missing(columns, missing, name))
+    steps = _plan(enumerate(columns), whole)
+    known = [columns[step.given] for step in steps]
+    if twice := sorted({each for each in known if columns.count(each) > 1}):
+        raise InputError(f"{name}: two columns are called {', '.join(twice)}. Remove one.")
+    return Source(
+        (_read_cells(record, steps) for record in rows),
+        tuple(each for each in columns if each and each not in known),
+        says=any(step.mode in (_Mode.SAYS, _Mode.WHOLE) for step in steps),
+    )
+
+
+def _read_cells(record: Record, steps: Sequence[_Step]) -> Line:
+    number, raw, found = record
+    if isinstance(found, InputError):
+        return Line(number, raw, found)
+    one = _Record()
+    # Exports put an apostrophe before a cell that spreadsheets take for a formula.
+    one.fill(steps, [cell[1:] if _is_guarded(cell) else cell for cell in found])
+    return Line(number, raw, one.fields)
+
+
+def _is_guarded(cell: str) -> bool:
+    return cell[:1] == "'" and _GUARDED.match(cell) is not None
+
+
+def _find_whole(columns: Sequence[str], first: Record | None) -> set[str]:
+    """Return the column whose first cell is a subscription in JSON."""
+    if first is None or not isinstance(first.found, Sequence):
+        return set()
+    for name, cell in zip(columns, first.found, strict=True):
+        if cell.lstrip().startswith("{"):
+            found = _parse_cell(cell)
+            if isinstance(found, dict) and "endpoint" in found:
+                return {name}
+    return set()
+
+
+def _describe_missing(columns: Sequence[str], missing: Sequence[str], name: str) -> str:
+    # Without a header the first line is somebody's endpoint and keys.
+    if not all(_NAME.fullmatch(each) for each in columns if each):
+        return (
+            f"{name}: the first line is no header with names of columns. Write one above it: "
+            "endpoint,p256dh,auth and so on. See docs/subscribers.md for the names."
+        )
+    return (
+        f"{name}: there is no column called {', '.join(missing)}. It has "
+        f"{', '.join(columns[:20]) or 'none'}. See docs/subscribers.md for the names."
+    )

@@ -4,25 +4,35 @@ import gc
 import io
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
-from pushctl import log
+from pushctl import log, records
 from pushctl.config import Config
 from pushctl.errors import InputError, UsageError
 from pushctl.jobs.subscribers import files
 from pushctl.jobs.subscribers.files import Line
-from pushctl.jobs.subscribers.rows import Rules, read_row
+from pushctl.jobs.subscribers.questions import Ask, find_answers
+from pushctl.jobs.subscribers.rows import LeftOut, Rules, read_row
 from pushctl.model import Millis
 from pushctl.rules import tokens
+from pushctl.rules.web.opt_out import Answers
 from pushctl.store import Store
 from pushctl.store.imports import Row
 
 BATCH = 10_000
+
+
+class Bar(Protocol):
+    """What shows how far the work is."""
+
+    def advance(self, count: int = 1) -> None: ...
 
 
 @dataclass
@@ -30,13 +40,23 @@ class ImportReport:
     lines: int = 0
     added: int = 0
     updated: int = 0
+    unsubscribed: int = 0  # of those: the file says that they left
     rejected: Counter[str] = field(default_factory=Counter)  # by reason
+    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # by field and reason
     rejects: Path | None = None  # the file of refused lines
     ignored: tuple[str, ...] = ()  # unknown columns
 
     @property
     def refused(self) -> int:
         return self.rejected.total()
+
+    @property
+    def fields_left_out(self) -> Mapping[str, int]:
+        """How many people each field was left out of."""
+        counts: Counter[str] = Counter()
+        for (name, _), count in self.left_out.items():
+            counts[name] += count
+        return dict(counts.most_common())
 
 
 def import_file(
@@ -48,18 +68,53 @@ def import_file(
     site: str | None = None,
     key: str | None = None,
     secret: bytes = b"",
-    progress: Callable[[int], None] | None = None,
+    answers: Answers | None = None,
+    ask: Ask | None = None,
+    bar: AbstractContextManager["Bar"] | None = None,
 ) -> ImportReport:
     """
-    Add or update the subscribers in *path* ("-": standard input), JSON lines or CSV.
+    Add or update the subscribers in *path* ("-": standard input), JSON or CSV.
 
     *site* and *key* are for records without one (default: the only site, the newest VAPID
-    key). *secret* recognises erased people. Refused lines go to ``<path>.rejects.jsonl``.
-    A repeated import, after a crash too, changes nothing.
+    key). *secret* recognises erased people. Refused lines go to ``<path>.rejects.jsonl``;
+    fields that can't be read are left out and counted. A repeated import, after a crash
+    too, changes nothing.
+
+    What may say that somebody left, and is not understood, is looked for first: *answers*
+    has what is known of it, *ask* is called for the rest; without it InputError is raised.
+    *bar* is entered after the questions.
     """
     rules = _load_rules(store, config, site, key, now)
-    source = files.open_source(path)
-    report = ImportReport(ignored=source.ignored)
+    with closing(records.open_seekable(path)) as file:
+        found = find_answers(files.read(file, str(path)), str(path), answers or Answers(), ask)
+        rules = replace(rules, answers=found)
+        source = files.read(file, str(path))
+        report = ImportReport(ignored=tuple(set(source.ignored) - found.ignored))
+        with bar or nullcontext() as progress:
+            _import_lines(store, rules, source, report, path, secret, progress)
+    log.note(
+        "import",
+        "subscribers imported",
+        file=path.name,
+        lines=report.lines,
+        added=report.added,
+        updated=report.updated,
+        unsubscribed=report.unsubscribed,
+        rejected=report.rejected,
+        left_out=report.fields_left_out,
+    )
+    return report
+
+
+def _import_lines(
+    store: Store,
+    rules: Rules,
+    source: files.Source,
+    report: ImportReport,
+    path: Path,
+    secret: bytes,
+    progress: "Bar | None",
+) -> None:
     rejects = _Rejects(path)
     forgotten = store.tombstones.list_names()
     # There are no cycles here; the search for them would take a third of the time.
@@ -69,21 +124,11 @@ def import_file(
         while batch := list(islice(source.lines, BATCH)):
             _import_batch(store, rules, batch, report, rejects, (secret, forgotten))
             if progress is not None:
-                progress(len(batch))
+                progress.advance(len(batch))
     finally:
         report.rejects = rejects.close()
         if collects:
             gc.enable()
-        log.note(
-            "import",
-            "subscribers imported",
-            file=path.name,
-            lines=report.lines,
-            added=report.added,
-            updated=report.updated,
-            rejected=report.rejected,
-        )
-    return report
 
 
 def _load_rules(
@@ -121,34 +166,40 @@ def _import_batch(
     lines: list[Line] = []
     refused: list[tuple[Line, str]] = []
     for line in batch:
-        row = _check(line, rules, erased)
-        if isinstance(row, Row):
+        checked = _check(line, rules, erased)
+        if isinstance(checked, str):
+            refused.append((line, checked))
+        else:
+            row, left_out = checked
             rows.append(row)
             lines.append(line)
-        else:
-            refused.append((line, row))
+            # Each reason once a person, however many tags are wrong.
+            report.left_out.update(set(left_out))
     done = store.imports.upsert(rows, rules.now)
     refused += ((lines[position], reason) for position, reason in done.refused)
     report.lines += len(batch)
     report.added += done.added
     report.updated += done.updated
+    report.unsubscribed += done.unsubscribed
     for line, reason in sorted(refused, key=lambda one: one[0].number):
         report.rejected[reason] += 1
         rejects.add(line, reason)
 
 
-def _check(line: Line, rules: Rules, erased: tuple[bytes, frozenset[str]]) -> Row | str:
-    """Return the row of a line, or the reason of its refusal."""
+def _check(
+    line: Line, rules: Rules, erased: tuple[bytes, frozenset[str]]
+) -> tuple[Row, LeftOut] | str:
+    """Return the row of a line with what was left out, or the reason of its refusal."""
     if isinstance(line.fields, InputError):
         return str(line.fields)
     try:
-        row = read_row(line.fields, rules)
+        row, left_out = read_row(line.fields, rules)
     except InputError as error:
         return str(error)
     secret, names = erased
     if names and tokens.tombstone(secret, row.endpoint_hash) in names:
         return "the person was forgotten"
-    return row
+    return row, left_out
 
 
 class _Rejects:

@@ -1,21 +1,29 @@
 """Check one record of a file of subscribers and return its row."""
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import orjson
 
 from pushctl.errors import InputError
-from pushctl.model import Json, Millis, SubscriptionState
+from pushctl.jobs.subscribers.files import Several, Unreadable
+from pushctl.model import Json, Millis
 from pushctl.rules import limits, tokens, units
 from pushctl.rules.delivery import endpoints
-from pushctl.rules.web import fields, keys
+from pushctl.rules.web import fields, keys, opt_out
 from pushctl.store.imports import Row
 
-_STATES = frozenset(SubscriptionState)
+_T = TypeVar("_T")
+
 _TRUE = frozenset({"1", "true", "t", "yes"})
 _FALSE = frozenset({"0", "false", "f", "no", ""})
+# Seconds below this are before 2001, when nobody could subscribe: a spreadsheet's day
+# number (45123.5), a year, a date without marks (20241231).
+_LEAST_SECONDS = 1e9
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(.*)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -26,67 +34,92 @@ class Rules:
     keys: Collection[str]  # ids of our VAPID keys
     key: str  # of records without one
     now: Millis
+    answers: opt_out.Answers = field(default_factory=opt_out.Answers)
 
 
-def read_row(given: Mapping[str, Json], rules: Rules) -> Row:
-    """Return the row of a record; raises InputError that names the faulty field."""
+LeftOut = list[tuple[str, str]]  # (field, reason)
+
+
+def read_row(given: Mapping[str, Json], rules: Rules) -> tuple[Row, LeftOut]:
+    """
+    Return the row of a record, and the fields that it can't have.
+
+    Raises InputError for what nobody can do without: endpoint, keys, site, VAPID key.
+    """
     endpoint = _needed(given, "endpoint")
     endpoints.origin(endpoint, rules.hosts)
-    about = _about(given)
-    return Row(
+    left: LeftOut = []
+    about = _Optional(given, left)
+    alias = about.read("alias", fields.alias)
+    trusted = about.read("alias_trusted", _truth)
+    if trusted is None:
+        # What can't be read is no signature; without a word it comes from the owner.
+        trusted = "alias_trusted" not in given
+    row = Row(
         tokens.endpoint_hash(endpoint),
         endpoint,
         keys.p256dh(_needed(given, "p256dh")),
         keys.auth(_needed(given, "auth")),
         _site(given, rules),
         _key(given, rules),
-        _state(given),
-        about.get("alias"),
-        _truth(given, "alias_trusted", default=True),
-        about.get("language"),
-        about.get("timezone"),
-        about.get("country"),
-        about.get("city"),
-        about.get("browser"),
-        about.get("os"),
-        about.get("source"),
-        _attributes(given),
-        _moment(given, "subscribed_at", rules.now),
-        _moment(given, "last_seen_at", rules.now),
-        _tags(given),
+        _state(given, rules),
+        alias,
+        trusted,
+        about.read("language", fields.language),
+        about.read("timezone", fields.timezone),
+        about.read("country", fields.country),
+        about.read("city", fields.label),
+        about.read("browser", fields.label),
+        about.read("os", fields.label),
+        about.read("source", fields.label),
+        _attributes(given, left),
+        about.read("subscribed_at", lambda value: _moment(value, rules.now)),
+        about.read("last_seen_at", lambda value: _moment(value, rules.now)),
+        _tags(given, left),
     )
+    return row, left
 
 
-# Only present fields are checked: most records have few of them, and there are many records.
-_ABOUT: Mapping[str, Callable[[str], str]] = {
-    "alias": fields.label,
-    "language": fields.language,
-    "timezone": fields.timezone,
-    "country": fields.country,
-    "city": fields.label,
-    "browser": fields.label,
-    "os": fields.label,
-    "source": fields.label,
-}
+class _Optional:
+    """Reads fields that a person can do without, and notes those that can't be read."""
+
+    def __init__(self, given: Mapping[str, Json], left: LeftOut) -> None:
+        self._given = given
+        self._left = left
+
+    def read(self, name: str, check: Callable[[str], _T]) -> _T | None:
+        value = self._given.get(name)
+        if value is None:
+            return None
+        if name == "alias" and isinstance(value, Several):
+            self._left.append((name, "is another one in each of two columns"))
+            return None
+        reason = ""
+        for one in value.values if isinstance(value, Several) else (value,):
+            try:
+                return check(_text(one))
+            except InputError as error:
+                reason = reason or str(error)
+        self._left.append((name, reason))
+        return None
 
 
-def _about(given: Mapping[str, Json]) -> dict[str, str]:
-    about: dict[str, str] = {}
-    for name in given.keys() & _ABOUT.keys():
-        value = given[name]
-        if value is None or value == "":
-            continue
-        try:
-            about[name] = _ABOUT[name](str(value) if isinstance(value, int) else value)
-        except InputError as error:
-            raise InputError(f"{name} {error}") from error
-        except (TypeError, AttributeError) as error:
-            raise InputError(f"{name} is no text") from error
-    return about
+def _text(value: Json) -> str:
+    if isinstance(value, Unreadable):
+        raise InputError(value.reason)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float):
+        return str(value)
+    raise InputError("is no text")
 
 
 def _needed(given: Mapping[str, Json], name: str) -> str:
     value = given.get(name)
+    if isinstance(value, Several):
+        raise InputError(f"two columns mean {name}, and they differ")
+    if isinstance(value, Unreadable):
+        raise InputError(f"{name} {value.reason}")
     if not isinstance(value, str) or not value:
         raise InputError(f"{name} is missing")
     return value.strip()
@@ -108,104 +141,131 @@ def _key(given: Mapping[str, Json], rules: Rules) -> str:
     return name
 
 
-def _state(given: Mapping[str, Json]) -> str | None:
-    state = given.get("state")
-    if state is None:
-        return "unsubscribed" if _truth(given, "invalid", default=False) else None
-    if state not in _STATES:
-        raise InputError(f"state is none of {', '.join(sorted(_STATES))}")
-    return str(state)
+def _state(given: Mapping[str, Json], rules: Rules) -> str | None:
+    says = given.get("says")
+    if says is None:
+        return None
+    try:
+        return opt_out.read(says, rules.answers)
+    except LookupError as unclear:
+        # They are asked about before the import begins; never taken for a yes.
+        column, value = unclear.args
+        raise InputError(f"{column} is {value[:40]!r}, which may say that they left") from None
 
 
-def _truth(given: Mapping[str, Json], name: str, *, default: bool) -> bool:
-    value = given.get(name)
-    if value is None:
-        return default
-    text = str(value).strip().lower()
+def _truth(value: str) -> bool:
+    text = value.strip().lower()
     if text not in _TRUE | _FALSE:
-        raise InputError(f"{name} is neither true nor false")
+        raise InputError("is neither true nor false")
     return text in _TRUE
 
 
-def _attributes(given: Mapping[str, Json]) -> str | None:
-    value = given.get("attributes")
-    if isinstance(value, str) and value:
-        try:
-            value = orjson.loads(value)
-        except ValueError as error:
-            raise InputError("attributes is no JSON object") from error
+def _attributes(given: Mapping[str, Json], left: LeftOut) -> str | None:
     # Columns called attr.NAME; and OneSignal's tags, which have values.
-    parts = [value, given.get("attr"), _valued_tags(given)]
+    parts = [_object(given, "attributes", left), given.get("attr"), _valued_tags(given, left)]
     if not any(parts):
         return None
     merged: dict[str, Json] = {}
     for part in filter(None, parts):
-        try:
-            merged |= fields.free(part)
-        except InputError as error:
-            raise InputError(f"attributes {error}") from error
-    text = orjson.dumps(merged).decode()
+        for name, value in part.items():
+            try:
+                if isinstance(value, Unreadable):
+                    raise InputError(value.reason)
+                merged |= fields.free({name: value})
+            except InputError as error:
+                left.append(("attributes", str(error)))
+    if len(merged) > (most := limits.MAX_LEVEL_ENTRIES):
+        left.append(("attributes", f"are more than {most}"))
+        return None
+    try:
+        text = orjson.dumps(merged).decode()
+    except TypeError:  # half of a letter, which JSON can write and UTF-8 can't
+        left.append(("attributes", "are not in UTF-8"))
+        return None
     if len(text) > (most := limits.MAX_ATTRIBUTES_CHARACTERS):
-        raise InputError(f"attributes have more than {most} characters")
-    return text
+        left.append(("attributes", f"have more than {most} characters"))
+        return None
+    return text if merged else None
 
 
-def _valued_tags(given: Mapping[str, Json]) -> Mapping[str, Json] | None:
+def _object(given: Mapping[str, Json], name: str, left: LeftOut) -> Mapping[str, Json] | None:
+    value = given.get(name)
+    if isinstance(value, str) and value:
+        value = _parse(value)
+    if value is None or isinstance(value, dict):
+        return value
+    left.append((name, "is no object"))
+    return None
+
+
+def _parse(text: str) -> Json:
+    try:
+        return orjson.loads(text)
+    except ValueError:
+        return Unreadable("is no JSON")
+
+
+def _valued_tags(given: Mapping[str, Json], left: LeftOut) -> Mapping[str, Json] | None:
     value = given.get("tags")
     if isinstance(value, str) and value.startswith("{"):
-        try:
-            value = orjson.loads(value)
-        except ValueError as error:
-            raise InputError("tags is no JSON") from error
+        return _object(given, "tags", left)
     return value if isinstance(value, dict) else None
 
 
-def _tags(given: Mapping[str, Json]) -> tuple[str, ...]:
+def _tags(given: Mapping[str, Json], left: LeftOut) -> tuple[str, ...]:
     value = given.get("tags")
     if not value or isinstance(value, dict):
         return ()
     if isinstance(value, str):
         value = _split(value)
-    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise InputError("tags is no list of texts")
-    try:
-        return tuple(dict.fromkeys(map(fields.tag, value)))
-    except InputError as error:
-        raise InputError(f"tags: one {error}") from error
+    if not isinstance(value, list):
+        left.append(("tags", "is no list of texts"))
+        return ()
+    tags: dict[str, None] = {}
+    for one in value:
+        try:
+            if not isinstance(one, str):
+                raise InputError("is no text")
+            tags[fields.tag(one)] = None
+        except InputError as error:
+            left.append(("tags", f"one {error}"))
+    return tuple(tags)
 
 
 def _split(cell: str) -> Json:
     if cell.startswith("{"):
         return []
     if cell.startswith("["):
-        try:
-            return orjson.loads(cell)
-        except ValueError as error:
-            raise InputError("tags is no JSON list") from error
+        return _parse(cell)
     # "a|b", else "a;b", else "a,b": a name may hold what comes later in this list.
     mark = next((one for one in "|;," if one in cell), "|")
     return [part for part in cell.split(mark) if part.strip()]
 
 
-def _moment(given: Mapping[str, Json], name: str, now: Millis) -> Millis | None:
-    """Return a time of ISO 8601, or of seconds or milliseconds since 1970."""
-    value = given.get(name)
-    if value is None or value == "":
-        return None
-    text = str(value).strip()
+def _moment(value: str, now: Millis) -> Millis:
+    """Return a time of ISO 8601, of "31.12.2024 13:45", or of (milli)seconds since 1970."""
+    text = value.strip()
     try:
         number = float(text)
-        number = number if abs(number) > 1e11 else number * 1000
     except ValueError:
-        number = _iso(name, text)
-    if not 0 <= number <= now + units.DAY:
-        raise InputError(f"{name} is not between 1970 and now")
-    return min(int(number), now)
+        number = 0.0
+    if abs(number) > 1e11:
+        moment = number
+    elif abs(number) >= _LEAST_SECONDS:
+        moment = number * units.SECOND
+    else:
+        moment = _iso(text)
+    if not 0 <= moment <= now + units.DAY:
+        raise InputError("is not between 1970 and now")
+    return min(int(moment), now)
 
 
-def _iso(name: str, text: str) -> float:
+def _iso(text: str) -> float:
+    if found := _DAY_FIRST.fullmatch(text):
+        day, month, year, rest = found.groups()
+        text = f"{year}-{month:0>2}-{day:0>2}{rest}"
     try:
         moment = datetime.fromisoformat(text.removesuffix(" UTC"))
     except ValueError as error:
-        raise InputError(f"{name} is no time such as 2026-04-28T08:00:00Z") from error
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000
+        raise InputError("is no time such as 2026-04-28T08:00:00Z") from error
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * units.SECOND

@@ -125,7 +125,7 @@ class _Sweep:
         self._began = time.monotonic()
         limit = options.max_seconds
         self._deadline = math.inf if limit is None else self._began + limit
-        self._settings = load_facts.load_settings(config)
+        self._settings = load_facts.load_settings(config, store)
         self._run = Run(store, self._settings, now)
         for name, error in self._settings.unreadable.items():
             self._run.warn(f"{name} rests, its audience can't be read: {error}")

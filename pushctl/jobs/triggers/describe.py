@@ -150,7 +150,9 @@ def rehearse(
     """
     trigger = get_trigger(config, name)
     # The control group would get nothing: the test is about the messages.
-    settings = load_settings(replace(config, triggers={name: replace(trigger, holdout=0.0)}))
+    settings = load_settings(
+        replace(config, triggers={name: replace(trigger, holdout=0.0)}), store
+    )
     found = load_device(Run(store, settings, now), who.id)
     if found is None:
         return

@@ -10,12 +10,13 @@ from functools import partial
 
 from pushctl import templates
 from pushctl.config import Config
-from pushctl.errors import InputError, Problem, PushctlError, TemplateError
+from pushctl.errors import InputError, NotFoundError, Problem, PushctlError, TemplateError
 from pushctl.model import Json
 from pushctl.rules.audience import parse
 from pushctl.rules.config.structure import line_of, suggest
 from pushctl.rules.shops import cart
-from pushctl.rules.triggers.trigger import Trigger
+from pushctl.rules.triggers.trigger import Trigger, list_campaigns
+from pushctl.store import Store
 from pushctl.templates import Template, Text
 from pushctl.templates.text import build_sample
 
@@ -119,3 +120,24 @@ def _check_audience(config: Config, trigger: Trigger, place: _Place) -> Found:
         parse.expand(parse.parse(trigger.audience or "everyone"), config.segments)
     except PushctlError as error:
         yield Level.PROBLEM, Problem(place("audience"), str(error), "See docs/audience.md.")
+
+
+def find_unknown_campaigns(config: Config, store: Store) -> Iterator[Problem]:
+    """Yield the segments and triggers whose audience names a campaign that is not known."""
+    text, file = config.file.read_text("utf-8-sig"), config.file.name
+    to_come = list_campaigns(config.triggers.values())
+    asked: dict[tuple[str, ...], str] = {
+        ("segments", name): each for name, each in config.segments.items()
+    }
+    for name, trigger in config.triggers.items():
+        asked["triggers", name, "audience"] = trigger.audience or "everyone"
+    for path, audience in asked.items():
+        try:
+            expression = parse.expand(parse.parse(audience), config.segments)
+        except PushctlError:
+            continue  # reported with the rest of its table
+        try:
+            store.audience.check(expression, to_come)
+        except NotFoundError as error:
+            place = f"{file}:{line_of(path, text)}: {'.'.join(path)}"
+            yield Problem(place, str(error), "See docs/audience.md.")

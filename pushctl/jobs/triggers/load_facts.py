@@ -21,23 +21,38 @@ from pushctl.rules.shops import cart
 from pushctl.rules.triggers import facts as rules
 from pushctl.rules.triggers.enrolment import Enrolment, Event
 from pushctl.rules.triggers.facts import Device, Facts, People, Sent, Settings, Site
-from pushctl.rules.triggers.trigger import Frequency, Trigger, by_event, template_for
+from pushctl.rules.triggers.trigger import (
+    Frequency,
+    Trigger,
+    by_event,
+    list_campaigns,
+    template_for,
+)
 from pushctl.rules.web import reserved_tags
+from pushctl.store import Store
 from pushctl.store.enrolments import Cause
 
 # Which subscriptions of which trigger may have to be in its audience.
 Asked = Mapping[str, Collection[int]]
 
 
-def load_settings(config: Config) -> Settings:
-    """Return what pushctl.toml declares for triggers; audiences are parsed."""
+def load_settings(config: Config, store: Store) -> Settings:
+    """
+    Return what pushctl.toml declares for triggers; audiences are parsed.
+
+    A trigger whose audience can't be asked (a mistake, a campaign that *store* does not
+    know) is in ``unreadable``, and all others go on.
+    """
     triggers: Mapping[str, Trigger] = config.triggers
     parsed: dict[str, Expression] = {}
     unreadable: dict[str, PushctlError] = {}
+    to_come = list_campaigns(triggers.values())
     for name, trigger in triggers.items():
         if trigger.audience:
             try:
-                parsed[name] = parse.expand(parse.parse(trigger.audience), config.segments)
+                audience = parse.expand(parse.parse(trigger.audience), config.segments)
+                store.audience.check(audience, to_come)
+                parsed[name] = audience
             except PushctlError as error:
                 unreadable[name] = error
     tags = {rules.fold_tag(one.tag) for one in triggers.values() if one.tag} - {None}

@@ -105,7 +105,7 @@ def replay_events(
     count as shown at once.
     """
     chosen = {name: one for name, one in rules.triggers.items() if one.kind is Kind.EVENT}
-    settings = load_settings(replace(config, triggers=chosen, frequency=rules.frequency))
+    settings = load_settings(replace(config, triggers=chosen, frequency=rules.frequency), store)
     run = Run(store, settings, now)
     events = store.histories.list_past_events(since)
     for subscription, group in groupby(events, key=lambda event: event.subscription):

@@ -65,10 +65,17 @@ class Builder(Transformer[Token, Expression]):
         self,
         kind: Token,
         campaign: str | None,
+        window: int | None,
         times: tuple[str, int] | None,
         within: int | None,
     ) -> Expression:
-        return tree.Reaction(kind.lower(), campaign, tree.Count(*(times or (">=", 1)), within))
+        count = tree.Count(*(times or (">=", 1)), _choose_window(kind, window, within))
+        return tree.Reaction(kind.lower(), campaign, count)
+
+    def outcome(
+        self, kind: Token, campaign: str, window: int | None, within: int | None
+    ) -> Expression:
+        return tree.Outcome(kind.lower(), campaign, _choose_window(kind, window, within))
 
     def is_(self, op: Token, operand: Any = ()) -> tuple[str, tuple[Any, ...]]:
         return _compare(op, operand)
@@ -125,6 +132,13 @@ class Builder(Transformer[Token, Expression]):
             return timing.duration(token.lower())
         except InputError as error:
             raise Fault(token, str(error), "Write for example 30d.") from error
+
+
+def _choose_window(kind: Token, window: int | None, within: int | None) -> int | None:
+    """Return the time of ``clicked('sale', 30d)`` or of ``clicked('sale') within 30d``."""
+    if window is not None and within is not None:
+        raise Fault(kind, "this has two times", f"Write one: {kind.lower()}('sale', 30d).")
+    return within if window is None else window
 
 
 def _compare(op: Token, operand: Any) -> tuple[str, tuple[Any, ...]]:

@@ -104,8 +104,28 @@ class Reaction:
     count: Count = Count()
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a campaign's message, ever or within a time before now."""
+
+    kind: str  # "sent", "accepted", "rejected"
+    campaign: str
+    within: Millis | None = None
+
+
 Expression = (
-    Everyone | And | Or | Not | Tag | Segment | Field | Attribute | Age | Event | Reaction
+    Everyone
+    | And
+    | Or
+    | Not
+    | Tag
+    | Segment
+    | Field
+    | Attribute
+    | Age
+    | Event
+    | Reaction
+    | Outcome
 )
 
 EVERYONE = Everyone()
@@ -153,6 +173,15 @@ def rebuild(expression: Expression, change: Callable[[Expression], Expression]) 
     return expression
 
 
+def list_campaigns(expression: Expression) -> set[str]:
+    """Return the campaigns that *expression* names; its segments are put in already."""
+    return {
+        part.campaign
+        for part in walk(expression)
+        if isinstance(part, Reaction | Outcome) and part.campaign is not None
+    }
+
+
 def walk(expression: Expression) -> Iterator[Expression]:
     yield expression
     for part in parts(expression):
@@ -177,6 +206,8 @@ def text(expression: Expression) -> str:
         case Reaction(kind, campaign, count):
             of = "" if campaign is None else f"({quoted(campaign)})"
             return f"{kind}{of}{_count(count)}"
+        case Outcome(kind, campaign, within):
+            return f"{kind}({quoted(campaign)}){_count(Count(within=within))}"
         case _:
             return _join(expression, text)
 
@@ -210,12 +241,20 @@ def explain(expression: Expression) -> str:
         case Reaction(kind, campaign, count):
             of = "any message" if campaign is None else f"a message of {campaign!r}"
             return f"{_REACTIONS[kind]} {of}{_often(count)}"
+        case Outcome(kind, campaign, within):
+            often = _often(Count(within=within))
+            return f"{_OUTCOMES[kind]} message of {campaign!r}{often}"
         case _:
             return _join(expression, explain)
 
 
 _AGES = {"subscribed": "subscribed", "seen": "last seen"}
 _REACTIONS = {"shown": "was shown", "clicked": "clicked", "closed": "closed"}
+_OUTCOMES = {
+    "sent": "was sent a",
+    "accepted": "has an accepted",
+    "rejected": "has a rejected",
+}
 _OPS = {
     "=": "is ", "!=": "is not ", "in": "is one of ", "contains": "contains ",
     "like": "is like ", "known": "is known", "unknown": "is not known", "<": "is less than ",

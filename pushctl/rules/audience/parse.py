@@ -29,13 +29,13 @@ _WORDS = {
     "EQUAL": "= or !=", "ORDER": "<, <=, > or >=", "LPAR": "(", "RPAR": ")", "COMMA": ",",
     "_AND": "and", "_OR": "or", "_NOT": "not", "_WITHIN": "within", "$END": "the end",
     "FIELD": "a field", "AGE": "subscribed or seen",
-    "REACTION": "shown, clicked or closed",
+    "REACTION": "shown, clicked or closed", "OUTCOME": "sent, accepted or rejected",
 }  # fmt: skip
 _CONDITION = ("TAG", "FIELD", "EVENT", "ATTRIBUTE")
 _SPELLED = (
     *tree.FIELDS, "tag", "segment", "attribute", "event", "subscribed", "seen", "shown",
-    "clicked", "closed", "everyone", "and", "or", "not", "within", "in", "is", "known",
-    "unknown", "contains", "like", "true", "false",
+    "clicked", "closed", "sent", "accepted", "rejected", "everyone", "and", "or", "not",
+    "within", "in", "is", "known", "unknown", "contains", "like", "true", "false",
 )  # fmt: skip
 
 

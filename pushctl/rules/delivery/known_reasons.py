@@ -28,7 +28,7 @@ _KNOWN = {
     Cause.KEY_MISSING: "its key is not here|made with the key ",
     Cause.BAD_SUBSCRIPTION_KEY: "its p256dh is off the curve",
     Cause.REQUEST_REFUSED: "(not sent: )?refused by the service",
-    Cause.NO_CONNECTION: "not sent: ",
+    Cause.NO_CONNECTION: "not sent: |no network: ",
     Cause.TIMEOUT: "timeout",
     Cause.CONNECTION_LOST_WITH_OTHERS: "connection lost with others",
     Cause.CONNECTION_LOST: "connection lost",

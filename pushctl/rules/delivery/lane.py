@@ -6,8 +6,8 @@ What a run has learnt about one push service and key, and how much it may get no
 
 from dataclasses import dataclass, replace
 
-from pushctl.model import Answer, Millis
-from pushctl.rules.delivery.retry import clamp_to_day
+from pushctl.model import Answer, Cause, Millis, Outcome
+from pushctl.rules.delivery.retry import clamp_to_day, outage_pause
 from pushctl.rules.units import MINUTE, SECOND
 
 CANARIES = 5
@@ -33,6 +33,12 @@ CODES = {
     Answer.OUR_FAULT: "o",
     Answer.BLOCKED: "o",
 }
+UNREACHED = "n"  # no connection came about, so nothing was learnt about the service
+
+
+def encode(outcome: Outcome) -> str:
+    """Return the letter that *outcome* has among the answers of a lane."""
+    return UNREACHED if outcome.cause is Cause.NO_CONNECTION else CODES[outcome.answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Lane:
     probing: bool = False  # the circuit is open: one letter a minute
     rate: float | None = None  # messages a second, once it has throttled us
     throttled_at: Millis = 0
+    unreached_since: Millis = 0  # no connection has come about since then; 0: it does
 
 
 def add_answers(
@@ -60,6 +67,28 @@ def add_answers(
     *retry_after* is the longest pause asked for among them, *reason* the last answer that
     was no acceptance.
     """
+    if not (answers := codes.replace(UNREACHED, "")):
+        return _lose(lane, now, reason) if codes else lane
+    return _add(_reach(lane), answers, now, retry_after, reason)
+
+
+def _lose(lane: Lane, now: Millis, reason: str) -> Lane:
+    """Hold *lane*, to which no connection came about: as long again as that has lasted."""
+    if lane.unreached_since and now < lane.hold_until:
+        return lane  # these were under way when it was lost
+    since = lane.unreached_since or now
+    until = max(lane.hold_until, now + outage_pause(now - since))
+    return replace(lane, unreached_since=since, hold_until=until, why=reason)
+
+
+def _reach(lane: Lane) -> Lane:
+    """End the outage of *lane*, if there was one."""
+    if not lane.unreached_since:
+        return lane
+    return replace(lane, unreached_since=0, hold_until=0, why="")
+
+
+def _add(lane: Lane, codes: str, now: Millis, retry_after: Millis | None, reason: str) -> Lane:
     lane = replace(
         lane,
         recent=(lane.recent + codes)[-WINDOW:],
@@ -150,7 +179,7 @@ def allowance(lane: Lane, under_way: int, now: Millis) -> int:
     """
     if lane.stopped or now < lane.hold_until:
         return 0
-    if lane.probing:
+    if lane.probing or lane.unreached_since:
         return max(0, 1 - under_way)
     if lane.accepted == 0:
         return max(0, max(CANARIES, min(2 * lane.answered, 500)) - under_way)

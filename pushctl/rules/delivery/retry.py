@@ -7,12 +7,13 @@ Sources: RFC 8030, and the services' own answers as docs/sending.md lists them.
 from typing import NamedTuple
 
 from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
-from pushctl.rules.units import DAY, MINUTE, SECOND
+from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND
 
 MAX_TRIES = 6
 REDIRECTS = 3  # no push service redirects: three times, and the subscription is put aside
 FIRST_PAUSE: Millis = 2 * SECOND
 LONGEST_PAUSE: Millis = 5 * MINUTE
+LONGEST_UNPROVED_PAUSE: Millis = 6 * HOUR
 
 # Of letters whose sending process died.
 _DOUBTS = {
@@ -36,15 +37,19 @@ def decide(
     now: Millis,
     chance: float,
     proved: bool,
+    outage: Millis | None = 0,
 ) -> Decision:
     """
     Return the decision about the delivery of *outcome*.
 
     *tries* counts this one; *chance* is a random number from 0 to 1 for the jitter;
     *proved*: this push service has accepted a message signed with the same key in this
-    run, so a refusal is about the subscription and not about us.
+    run, so a refusal is about the subscription and not about us; *outage*: for how long no
+    connection to it has come about, None where its host may not exist at all.
     """
     answer, reason = outcome.answer, outcome.reason
+    if outcome.cause is Cause.NO_CONNECTION:
+        return _retry_unsent(reason, tries, expires_at, now, chance, outage)
     if answer is Answer.RETRY:
         if outcome.cause is Cause.HELD_BACK:
             return Decision(DeliveryStatus.PLANNED, reason, None, 1)
@@ -66,6 +71,28 @@ def decide(
         # The campaign stops for it, so it may be put right and tried once more.
         return Decision(DeliveryStatus.PLANNED, reason)
     return _final(answer, reason)
+
+
+def _retry_unsent(
+    reason: str,
+    tries: int,
+    expires_at: Millis | None,
+    now: Millis,
+    chance: float,
+    outage: Millis | None,
+) -> Decision:
+    """
+    Plan a message that never left this machine, for as long as it is of use.
+
+    Such a try is no answer of the push service, so none counts. At a host that may be made
+    up the tries are counted for their pauses alone: they cost others little.
+    """
+    if outage is None:
+        pause = min(LONGEST_UNPROVED_PAUSE, FIRST_PAUSE * 10 ** min(tries - 1, 6))
+        return _again(reason, 0, now + pause + int(chance * SECOND), expires_at)
+    pause = outage_pause(outage)
+    at = now + pause + int(chance * max(SECOND, pause // 10))
+    return _again(reason, 0, at, expires_at, given_back=1)
 
 
 def doubt(delivery: int, cause: Cause) -> Outcome:
@@ -109,6 +136,11 @@ def backoff(tries: int, chance: float) -> Millis:
     """Return a pause with full jitter: from 2 s up to 4, 8, 16 s, ... at most 5 minutes."""
     longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** min(tries, 10))
     return FIRST_PAUSE + int(chance * (longest - FIRST_PAUSE))
+
+
+def outage_pause(lasted: Millis) -> Millis:
+    """Return the pause in an outage of *lasted*: as long again, from 2 s to 5 minutes."""
+    return min(LONGEST_PAUSE, max(FIRST_PAUSE, lasted))
 
 
 def clamp_to_day(retry_after: Millis | None) -> Millis:

@@ -5,7 +5,7 @@ declaration.py reads it from pushctl.toml, enrolment.py decides with it.
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import time as Time
 from enum import StrEnum
@@ -151,6 +151,16 @@ def template_for(trigger: Trigger, step: int, person: str) -> str:
 def campaign_name(trigger: str, step: int, template: str, templates: Collection[str]) -> str:
     """Return the campaign of a step's deliveries: "basket/1", "basket/1/b"."""
     return f"{trigger}/{step}" if len(templates) == 1 else f"{trigger}/{step}/{template}"
+
+
+def list_campaigns(triggers: Iterable[Trigger]) -> set[str]:
+    """Return the campaigns of all steps; each begins with its first message."""
+    return {
+        campaign_name(one.name, number, template, step.templates)
+        for one in triggers
+        for number, step in enumerate(one.steps, 1)
+        for template in step.templates
+    }
 
 
 def by_event(triggers: Collection[Trigger]) -> dict[str, list[Trigger]]:

@@ -50,6 +50,13 @@ def several(body: Mapping[str, Json], name: str) -> list[Json]:
     return value
 
 
+def alias(value: Json) -> str:
+    try:
+        return fields.alias(value)
+    except InputError as error:
+        raise InputError(f"alias {error}") from error
+
+
 def label(value: Json, name: str, most: int = limits.MAX_LABEL_CHARACTERS) -> str:
     try:
         return fields.label(value, most)

@@ -19,6 +19,12 @@ _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 # What proxies say when they don't know, or for Tor.
 _NOWHERE = frozenset({"XX", "ZZ", "T1"})
+# What databases, scripts, pandas and spreadsheets write for "nothing".
+NOTHING = frozenset(
+    form
+    for word in ("null", "(null)", "\\n", "none", "undefined", "nan", "nil", "n/a", "#n/a")
+    for form in (word, word.upper(), word.capitalize(), "NaN")
+)
 # Persian and Indic words are written with joiners, French with narrow spaces; Arabic
 # and Hebrew need their marks: isprintable() refuses them all.
 _WRITTEN = dict.fromkeys(map(ord, "\u200c\u200d\u00a0\u202f\u200e\u200f\u061c"))
@@ -35,6 +41,14 @@ def label(text: Json, most: int = limits.MAX_LABEL_CHARACTERS) -> str:
         raise InputError(f"has {len(plain)} characters, more than {most}")
     if not plain.isprintable() and not plain.translate(_WRITTEN).isprintable():
         raise InputError("has control characters")
+    return plain
+
+
+def alias(text: Json) -> str:
+    """Return the shop's own id of a person; a word for "nothing" would make many people one."""
+    plain = label(text)
+    if plain in NOTHING:
+        raise InputError("is a word for nothing, such as null or undefined")
     return plain
 
 
@@ -76,16 +90,30 @@ def country(text: str) -> str:
     return plain
 
 
+# Zones that are off by half or quarter hours all year. Others of these offsets, such as
+# Newfoundland's, hold for half the year only.
+_HALF_HOURS = {
+    12_600: "Asia/Tehran", 16_200: "Asia/Kabul", 19_800: "Asia/Kolkata",
+    20_700: "Asia/Kathmandu", 23_400: "Asia/Yangon", 31_500: "Australia/Eucla",
+    34_200: "Australia/Darwin", -34_200: "Pacific/Marquesas",
+}  # fmt: skip
+
+
 @lru_cache(maxsize=4096)
 def timezone(text: str) -> str:
-    """Return an IANA name; whole hours from UTC in seconds (7200) are taken too."""
+    """Return an IANA name; an offset from UTC in seconds (7200) is taken too."""
     from zoneinfo import ZoneInfo
 
     plain = text.strip()
-    # OneSignal exports seconds; POSIX counts the other way round: Etc/GMT-2 is +02:00.
-    if re.fullmatch(r"-?\d{1,5}", plain, re.ASCII) and int(plain) % 3600 == 0:
-        hours = int(plain) // 3600
-        plain = f"Etc/GMT{-hours:+d}" if hours else "Etc/UTC"
+    seconds = None
+    # OneSignal exports seconds, pandas makes 7200.0 of them.
+    if re.fullmatch(r"-?\d{1,5}(?:\.0)?", plain, re.ASCII):
+        seconds = int(plain.removesuffix(".0"))
+    if seconds is not None:
+        # POSIX counts the other way round: Etc/GMT-2 is +02:00.
+        hours, rest = divmod(seconds, 3600)
+        whole = f"Etc/GMT{-hours:+d}" if hours else "Etc/UTC"
+        plain = _HALF_HOURS.get(seconds, "") if rest else whole
     try:
         return ZoneInfo(plain).key
     except (ValueError, OSError, LookupError):

@@ -120,12 +120,12 @@ def test_a_shorter_pause_takes_nothing_from_a_longer_one(sender: Field) -> None:
     name = f"https://{FCM}"
     origins.save(name, paused_until=now + HOUR, reason="asks", rate=50.0, now=now)
     origins.save(name, paused_until=now + MINUTE, reason="fails", rate=None, now=now + 1)
-    assert origins.list_all() == [(name, now + HOUR, "asks", 50.0, now + 1, False)]
+    assert origins.list_all() == [(name, now + HOUR, "asks", 50.0, now + 1, False, None)]
     origins.save(name, paused_until=now + DAY, reason="more", rate=None, now=now + 2 * HOUR)
-    assert origins.list_all() == [(name, now + DAY, "more", None, now + 2 * HOUR, False)]
+    assert origins.list_all() == [(name, now + DAY, "more", None, now + 2 * HOUR, False, None)]
     leapt = now - 365 * DAY
     origins.save(name, paused_until=leapt + MINUTE, reason="back", rate=None, now=leapt)
-    assert origins.list_all() == [(name, leapt + MINUTE, "back", None, leapt, False)]
+    assert origins.list_all() == [(name, leapt + MINUTE, "back", None, leapt, False, None)]
 
 
 def test_a_service_that_fails_is_asked_once_by_each_sweep_and_not_before_its_time(

@@ -91,6 +91,25 @@ steps = [{ after = "3m", template = "not_written" }]
         assert part in texts, part
 
 
+def test_an_audience_with_a_campaign_that_nobody_knows_is_named(folder: Path) -> None:
+    file = folder / "pushctl.toml"
+    text = file.read_text()
+    assert text.count("[segments]") == 1
+    file.write_text(text.replace("[segments]", "[segments]\nlike = \"clicked('sale', 30d)\""))
+    project.add(folder, """[triggers.basket]
+on = "cart_updated"
+audience = "not sent('basket/1') and not segment('like')"
+steps = [{ after = "3m", template = "welcome" }]
+""")  # fmt: skip
+    found = [each for each in problems(folder) if each["area"] == "audiences"]
+    assert [each["place"].partition(": ")[2] for each in found] == [
+        "segments.like",
+        "triggers.basket.audience",
+    ]
+    assert all("no campaign is called 'sale'" in each["text"] for each in found)
+    assert all(each["place"].startswith("pushctl.toml:") for each in found)
+
+
 def test_what_is_wrong_with_a_trigger_is_told_with_its_line(folder: Path) -> None:
     file = folder / "pushctl.toml"
     code = folder / "templates" / "code"

@@ -136,27 +136,9 @@ def test_an_empty_file_brings_nobody(inbox_project: Project) -> None:
         ({"site": "nowhere"}, "site is none of those"),
         ({"site": None}, "site is missing"),
         ({"key_id": "elsewher"}, "not in the keys folder"),
-        ({"state": "dead"}, "state is none of"),
-        ({"language": "<script>"}, "language is no language tag"),
-        ({"timezone": "Mars/Base"}, "timezone is no time zone"),
-        ({"timezone": "../../../etc/passwd"}, "timezone is no time zone"),
-        ({"country": "Turkey"}, "country is no country code"),
-        ({"city": "\x1b[31m"}, "city has control characters"),
-        ({"alias": "x" * 256}, "alias has 256 characters"),
-        ({"alias": {"a": 1}}, "alias is no text"),
-        ({"alias_trusted": "maybe"}, "neither true nor false"),
-        ({"tags": [""]}, "tags: one is empty"),
-        ({"tags": [5]}, "tags is no list of texts"),
-        ({"attributes": [1]}, "attributes is no object"),
-        ({"attributes": "{"}, "attributes is no JSON object"),
-        ({"attributes": {"a": {"b": {"c": {"d": {"e": {"f": {"g": 1}}}}}}}}, "levels deep"),
-        ({"attributes": {"n": 2**60}}, "2^53"),
-        ({"subscribed_at": "yesterday"}, "no time such as"),
-        ({"subscribed_at": "2099-01-01"}, "not between 1970 and now"),
-        ({"subscribed_at": "nan"}, "not between 1970 and now"),
     ],
 )
-def test_a_wrong_field_refuses_its_line_alone(
+def test_a_wrong_needed_field_refuses_its_line_alone(
     inbox_project: Project, change: dict[str, Any], reason: str
 ) -> None:
     report = load(inbox_project, person(1) | change, person(2))
@@ -177,19 +159,20 @@ def test_what_is_no_json_object_refuses_its_line_alone(
 def test_a_record_of_several_lines_is_known_by_its_first(tmp_path: Path) -> None:
     path = tmp_path / "people.csv"
     path.write_bytes(b'endpoint,p256dh,auth\n"a\nb",c,d\n\n"\xe4\n",x\ne,f,g\n')
-    found = [(line.number, line.raw) for line in files.open_source(path).lines]
+    with path.open("rb") as file:
+        found = [(line.number, line.raw) for line in files.read(file, "people.csv").lines]
     assert found == [(2, '"a\nb",c,d\n'), (5, '"\\xe4\n",x\n'), (7, "e,f,g\n")]
 
 
 def test_refused_lines_stand_in_a_file_with_number_and_reason(inbox_project: Project) -> None:
-    report = load(inbox_project, person(1), "rubbish", person(2) | {"country": "Turkey"})
+    report = load(inbox_project, person(1), "rubbish", person(2) | {"site": "Turkey"})
     assert report.rejects == inbox_project.config.folder / "people.jsonl.rejects.jsonl"
     assert report.rejects.stat().st_mode & 0o777 == 0o600
     lines = [json.loads(line) for line in report.rejects.read_text().splitlines()]
     assert [line["line"] for line in lines] == [2, 3]
     assert lines[0]["original"] == "rubbish"
     assert lines[0]["reason"].startswith("no JSON")
-    assert json.loads(lines[1]["original"])["country"] == "Turkey"
+    assert json.loads(lines[1]["original"])["site"] == "Turkey"
 
 
 def test_the_rejects_of_an_earlier_run_are_removed(inbox_project: Project) -> None:
@@ -207,13 +190,6 @@ def test_bad_csv_refuses_its_record_alone(inbox_project: Project) -> None:
     assert json.loads(report.rejects.read_text())["line"] == 3
 
 
-def test_a_csv_cell_that_is_not_utf_8_is_named(inbox_project: Project) -> None:
-    path = inbox_project.config.folder / "latin.csv"
-    path.write_bytes(as_csv(flat(1, city="Köln"), flat(2)).encode("latin-1"))
-    report = bring(inbox_project, path)
-    assert (report.added, dict(report.rejected)) == (1, {"city is not in UTF-8": 1})
-
-
 def test_an_open_quotation_mark_does_not_swallow_the_file_unseen(
     inbox_project: Project,
 ) -> None:
@@ -228,9 +204,8 @@ def test_an_open_quotation_mark_does_not_swallow_the_file_unseen(
     ("text", "reason"),
     [
         ("name,mail\na,b\n", "no column called endpoint, p256dh, auth"),
-        ("endpoint,auth,auth,p256dh\n", "two columns mean auth"),
-        ("endpoint,identifier,auth,p256dh\n", "two columns mean endpoint"),
-        ("[{}]\n", "one JSON array"),
+        ("endpoint,auth,auth,p256dh\n", "two columns are called auth"),
+        ("endpoint,p256dh\n", "no column called auth"),
     ],
 )
 def test_a_file_of_another_form_is_refused_as_a_whole(

@@ -47,7 +47,7 @@ def field(tmp_path: Path) -> Iterator[Field]:
 
 def hold(shop: Shop, at: int) -> None:
     """Do what a sweep does before it sends."""
-    run = Run(shop.store, load_facts.load_settings(shop.config), at)
+    run = Run(shop.store, load_facts.load_settings(shop.config, shop.store), at)
     sender = Dispatch(run, shop.config, 0.0, math.inf)
     for number in shop.store.deliveries.list_due_campaigns(at):
         trigger = shop.store.triggers.get_trigger(number)

@@ -279,6 +279,20 @@ def test_an_audience_that_cannot_be_read_rests_its_trigger_alone(swept_shop: Sho
     assert ("refused", "cart_updated: the audience can't be read") in swept_shop.why(ann)
 
 
+def test_a_campaign_that_nobody_knows_rests_the_trigger_that_asks_for_it(
+    swept_shop: Shop,
+) -> None:
+    odd = BASKET.replace("triggers.basket]", "triggers.odd]\naudience = \"sent('sael')\"")
+    own = BASKET.replace("triggers.basket]", "triggers.own]\naudience = \"not sent('own/1')\"")
+    swept_shop.declare(BASKET + odd + own)
+    ann = swept_shop.person()
+    swept_shop.fill(ann, NOON)
+    for minute in (0, 3, 9):
+        summary = swept_shop.sweep(NOON + minute * MINUTE)
+        assert "odd rests, its audience can't be read: no campaign" in summary.notes[0]
+    assert {one.campaign for one in swept_shop.sent} == {"basket/1", "own/1"}
+
+
 def test_the_control_group_gets_nothing(swept_shop: Shop) -> None:
     swept_shop.declare(BASKET + "holdout = 0.5\n")
     people = [swept_shop.person() for _ in range(40)]

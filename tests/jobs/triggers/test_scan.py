@@ -253,5 +253,6 @@ def test_several_feeds_are_asked_at_once(shop: Shop, monkeypatch: pytest.MonkeyP
         return feed()
 
     monkeypatch.setattr(feeds, "fetch", meets)
-    answers = scan.fetch_feeds(Run(shop.store, load_facts.load_settings(shop.config), NOON))
+    settings = load_facts.load_settings(shop.config, shop.store)
+    answers = scan.fetch_feeds(Run(shop.store, settings, NOON))
     assert answers == {"news": feed(), "blog": feed()}

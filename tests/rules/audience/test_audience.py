@@ -1,5 +1,6 @@
 """Audience expressions: read, written back, resolved, and asked of real people."""
 
+import json
 import re
 import sqlite3
 from pathlib import Path
@@ -10,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pushctl.errors import InputError, NotFoundError
+from pushctl.model import DeliveryStatus
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience import parse
 from pushctl.store import Store
 from pushctl.store import audience as asking
 from tests.support import DAY, HOUR, NOON, ROOT, database
-from tests.support.people import COMPARE, Human, means, settle
+from tests.support.people import COMPARE, Human, means, send_to_nobody, settle
 
 # --- reading -----------------------------------------------------------------------------
 
@@ -63,6 +65,11 @@ def test_and_binds_closer_than_or_and_not_closest() -> None:
             tree.Event("purchase", tree.Count(">=", 2, 30 * DAY)),
         ),
         ("clicked", tree.Reaction("clicked")),
+        ("clicked('May', 30d)", tree.Reaction("clicked", "May", tree.Count(within=30 * DAY))),
+        ("clicked('May', 1h) > 2", tree.Reaction("clicked", "May", tree.Count(">", 2, HOUR))),
+        ("Sent('May')", tree.Outcome("sent", "May")),
+        ("accepted('May', 2d)", tree.Outcome("accepted", "May", 2 * DAY)),
+        ("rejected('May') within 2d", tree.Outcome("rejected", "May", 2 * DAY)),
         (
             "shown('Black Friday') = 0 within 2w",
             tree.Reaction("shown", "Black Friday", tree.Count("=", 0, 14 * DAY)),
@@ -91,6 +98,10 @@ def test_each_condition_is_read(text: str, found: tree.Expression) -> None:
         ("tag('')", 5, "empty"),
         ("tag('a'); DROP TABLE subscriptions", 9, "';' can't stand here"),
         ("attribute('n') = 99999999999999999999", 18, "too large"),
+        ("sent within 7d", 6, "Expected: (."),
+        ("clicked('May', 2d) within 3d", 1, "two times"),
+        ("clicked('May', 'June')", 16, "a time like 30d"),
+        ("rejectd('May')", 1, "Did you mean rejected?"),
     ],
 )
 def test_a_mistake_is_pointed_at(text: str, column: int, says: str) -> None:
@@ -308,7 +319,82 @@ def test_clicks_are_counted_by_campaign_and_time(store: Store) -> None:
     assert found(store, "clicked >= 2") == rows[:1]
     assert found(store, "clicked < 2") == rows[1:]
     assert found(store, "not clicked within 7d") == rows[1:]
-    assert found(store, "shown('nothing of that name') = 0") == rows
+    assert found(store, "clicked('May', 7d)") == rows[:1]
+    assert found(store, "shown('May') = 0") == [rows[0], rows[2]]
+
+
+def test_what_became_of_a_campaign_s_message_is_an_audience(store: Store) -> None:
+    ends = [
+        ("accepted", 201), ("rejected", 413), ("rejected", None), ("in_doubt", None),
+        ("gone", 410), ("skipped", None), ("expired", None), ("planned", None),
+    ]  # fmt: skip
+    people = [Human(outcomes=[("May", status, answer, NOON - DAY)]) for status, answer in ends]
+    rows = settle(store, [*people, Human(outcomes=[("June", "accepted", 201, NOON)])])
+    assert found(store, "accepted('May')") == rows[:1]
+    assert found(store, "rejected('May')") == rows[1:3]
+    assert found(store, "sent('May')") == [rows[0], rows[1], rows[3], rows[4]]
+    assert found(store, "accepted('May', 1d) or rejected('May', 23h)") == rows[:1]
+    assert found(store, "not sent('May') and not sent('June')") == [rows[2], *rows[5:8]]
+    assert parse.explain(parse.parse("not rejected('May', 2d)")) == (
+        "not has a rejected message of 'May' in the last 2d"
+    )
+
+
+def test_a_campaign_that_is_not_known_is_an_error_with_the_nearest_names(store: Store) -> None:
+    send_to_nobody(store, "sale 2026-11-22", "sale 2026-11-29", "May")
+    for text in ("clicked('sale')", "not sent('Sale', 3d)", "tag('x') or shown('sale') = 0"):
+        with pytest.raises(NotFoundError, match="sale 2026-11-22' or 'sale 2026-11-29'"):
+            found(store, text)
+    with pytest.raises(NotFoundError, match="Did you mean 'May'"):
+        store.audience.filter_ids(parse.parse("accepted('Maj')"), [1], NOON)
+    with pytest.raises(NotFoundError, match="The latest: May"):
+        store.audience.count(parse.parse("rejected('wholly other')"), NOON)
+
+
+def test_a_campaign_whose_messages_were_deleted_is_no_empty_audience(store: Store) -> None:
+    rows = settle(store, [Human(outcomes=[("May", "accepted", 201, NOON)])])
+    assert found(store, "accepted('May')") == rows
+    with store.write() as connection:
+        connection.execute("DELETE FROM deliveries")
+    for kind in ("sent", "accepted", "rejected", "shown", "clicked", "closed"):
+        with pytest.raises(NotFoundError, match="'May' were deleted"):
+            found(store, f"not {kind}('May')")
+
+
+def test_a_step_of_a_trigger_is_known_before_its_first_message(store: Store) -> None:
+    rows = settle(store, [Human()])
+    with pytest.raises(NotFoundError):
+        found(store, "not clicked('basket/1')")
+    store.triggers.save_tags({"basket": None})
+    assert found(store, "not clicked('basket/1')") == rows
+    with pytest.raises(NotFoundError):
+        found(store, "not clicked('basket')")
+
+
+def test_the_messages_of_one_campaign_are_read_and_not_the_ledger(store: Store) -> None:
+    """However many campaigns there are: bounded by steps of SQLite, not by time."""
+    texts = ["sent('May')", "not rejected('May', 2d)", "clicked('May', 2d)", "shown('May') = 0"]
+    people = [Human(outcomes=[("May", "accepted", 201, NOON)])] * 3
+
+    def count_steps(text: str) -> int:
+        steps: list[int] = []
+        store.audience._reader.set_progress_handler(lambda: steps.append(1), 1)
+        found(store, text)
+        return len(steps)
+
+    settle(store, people)
+    found(store, "everyone")
+    before = [count_steps(text) for text in texts]
+    with store.write() as connection:
+        send_to_nobody(store, *(f"c{number}" for number in range(20)))
+        connection.execute(
+            "INSERT INTO deliveries (campaign_id, enrolment_id, changed_at) "
+            "SELECT c.id, e.value, 0 FROM campaigns AS c JOIN json_each(?) AS e "
+            "WHERE c.name <> 'May'",
+            (json.dumps([*range(1, 100)]),),
+        )
+    # A few more for the index of names.
+    assert all(count_steps(text) < few + 10 for text, few in zip(texts, before, strict=True))
 
 
 @pytest.mark.parametrize("op", ["=", "!=", "<", "<=", ">", ">="])
@@ -413,6 +499,7 @@ TAGS = st.sampled_from(["Abandoned basket 1", "VIP", "o'clock"])
 EVENTS = st.sampled_from(["purchase", "page_view"])
 NAMES = st.sampled_from(["p", "größe", 'q"'])
 ORDER = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+STATUSES = st.sampled_from([status.value for status in DeliveryStatus])
 COUNTS = st.builds(tree.Count, ORDER, st.integers(0, 3), st.none() | WITHIN)
 FIELDS = ["language", "country", "city", "alias", "source", "site"]
 
@@ -439,6 +526,12 @@ CONDITIONS = st.one_of(
     st.builds(tree.Event, EVENTS, COUNTS),
     st.builds(
         tree.Reaction, st.sampled_from(["shown", "clicked"]), st.none() | CAMPAIGNS, COUNTS
+    ),
+    st.builds(
+        tree.Outcome,
+        st.sampled_from(["sent", "accepted", "rejected"]),
+        CAMPAIGNS,
+        st.none() | WITHIN,
     ),
 )
 
@@ -467,6 +560,11 @@ HUMANS = st.builds(
     reactions=st.lists(
         st.tuples(st.sampled_from(["shown", "clicked"]), CAMPAIGNS, TIMES), max_size=4
     ),
+    outcomes=st.lists(
+        st.tuples(CAMPAIGNS, STATUSES, st.sampled_from([None, 201, 413]), TIMES),
+        max_size=2,
+        unique_by=lambda it: it[0],
+    ),
 )
 
 
@@ -493,6 +591,7 @@ def test_sql_means_what_the_words_mean(
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("people")
     with database.create(folder / "pushctl.db") as store:
+        send_to_nobody(store, "May", "June")
         rows = settle(store, people)
         for expression in expressions:
             meant = {

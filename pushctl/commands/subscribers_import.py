@@ -1,0 +1,120 @@
+"""``pushctl subscribers import``: bring in a file of subscribers, of ours or another tool's."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption, Names, Text
+from pushctl.errors import UsageError
+from pushctl.rules.wording import counted
+
+if TYPE_CHECKING:
+    from pushctl.jobs.subscribers.imports import ImportReport
+    from pushctl.jobs.subscribers.questions import Question
+    from pushctl.rules.web.opt_out import Answers
+
+_COLUMNS = (
+    output.Column("lines", "Lines", kind=output.Kind.NUMBER),
+    output.Column("added", "Added", kind=output.Kind.NUMBER),
+    output.Column("updated", "Updated", kind=output.Kind.NUMBER),
+    output.Column("unsubscribed", "Unsubscribed", kind=output.Kind.NUMBER),
+    output.Column("refused", "Refused", kind=output.Kind.NUMBER),
+    output.Column("fields_left_out", "Fields left out"),
+    output.Column("rejects", "Refused lines in"),
+)
+
+
+def command(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help='CSV or JSON, plain or gzip; "-": stdin.')],
+    site: Annotated[Text, typer.Option(help="Site for lines without a site.")] = None,
+    key: Annotated[Text, typer.Option(help="VAPID key for lines without a key.")] = None,
+    subscribed: Annotated[
+        Names, typer.Option(metavar="COLUMN=VALUE", help="This value means subscribed.")
+    ] = None,
+    unsubscribed: Annotated[
+        Names, typer.Option(metavar="COLUMN=VALUE", help="This value means unsubscribed.")
+    ] = None,
+    ignore: Annotated[
+        Names, typer.Option(metavar="COLUMN", help="This column does not say who left.")
+    ] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Import subscribers from a file of pushctl or of another tool.
+
+    \b
+    pushctl subscribers import subscribers.jsonl
+    pushctl subscribers import onesignal.csv.gz --site shop --key Jv2xY0aB
+    pushctl subscribers import users.csv --unsubscribed "status=paused"
+
+    Known endpoints are updated, but their keys never change. Refused lines are written to
+    a file beside it, with the reasons. You can import a file again without harm.
+    """
+    from pushctl import records
+    from pushctl.jobs.subscribers import imports
+
+    here = context.of(ctx)
+    report = imports.import_file(
+        here.store, here.config, file, here.now, site=site, key=key,
+        secret=here.config.secret(), answers=_read_answers(subscribed, unsubscribed, ignore),
+        ask=_ask if output.is_interactive() and str(file) != "-" else None,
+        bar=output.progress("Importing", records.count_lines(file)),
+    )  # fmt: skip
+    _show(report, format)
+
+
+def _read_answers(yes: Names, no: Names, ignored: Names) -> "Answers":
+    from pushctl.jobs.subscribers.files import column
+    from pushctl.rules.web import opt_out
+
+    said = {
+        opt_out.key(column(name), value): state
+        for given, state in ((yes, opt_out.ACTIVE), (no, opt_out.LEFT))
+        for name, value in _split(given)
+    }
+    return opt_out.Answers(said, frozenset(map(column, ignored or ())))
+
+
+def _split(given: Names) -> Iterator[tuple[str, str]]:
+    for each in given or ():
+        name, mark, value = each.partition("=")
+        if not (name and mark and value):
+            raise UsageError(f"{each!r} is no answer. Write COLUMN=VALUE, like status=paused.")
+        yield name, value
+
+
+def _ask(question: "Question") -> Literal["subscribed", "unsubscribed", "ignore"]:
+    output.say(
+        f"{question.column} is {question.value[:80]!r} in {counted(question.lines, 'line')} "
+        f"(the first is {question.first}). It may say that these people left; "
+        "answer ignore if it is about something else."
+    )
+    answer = output.ask(
+        "Are they subscribed (yes, no, ignore)?",
+        fault=lambda given: None if given.lower() in _ANSWERS else "Write yes, no or ignore.",
+    )
+    return _ANSWERS[answer.lower()]
+
+
+_ANSWERS: dict[str, Literal["subscribed", "unsubscribed", "ignore"]] = {
+    **dict.fromkeys(("y", "yes"), "subscribed"),
+    **dict.fromkeys(("n", "no"), "unsubscribed"),
+    **dict.fromkeys(("i", "ignore"), "ignore"),
+}
+
+
+def _show(report: "ImportReport", format: output.Format) -> None:
+    output.record(report, _COLUMNS, format)
+    if report.ignored:
+        output.warn(f"ignored columns: {', '.join(report.ignored)}")
+    for (name, reason), count in report.left_out.most_common(10):
+        output.warn(f"{name} left out {counted(count, 'time')}: it {reason}")
+    for reason, count in report.rejected.most_common(5):
+        output.warn(f"{count} refused: {reason}")
+    if report.lines and not report.added + report.updated:
+        raise UsageError("no line could be imported; see the reasons above")
