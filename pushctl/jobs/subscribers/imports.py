@@ -75,7 +75,7 @@ def import_file(
     """
     Add or update the subscribers in *path* ("-": standard input), JSON or CSV.
 
-    *site* and *key* are for records without one (default: the only site, the newest VAPID
+    *site* and *key* are for records without one (default: the only site, the own VAPID
     key). *secret* recognises erased people. Refused lines go to ``<path>.rejects.jsonl``;
     fields that can't be read are left out and counted. A repeated import, after a crash
     too, changes nothing.
@@ -149,7 +149,7 @@ def _load_rules(
         sites=store.sites.sync({name: one.origin for name, one in config.sites.items()}),
         site=site,
         keys=keys,
-        key=key or keys[0],
+        key=key or vapid.load_register(config.keys).own,
         now=now,
     )
 
