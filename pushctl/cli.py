@@ -10,6 +10,7 @@ import re
 import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -253,7 +254,8 @@ def _show_usage_error(error: Any) -> None:
     if hasattr(error, "show"):
         for theirs, ours in _PLAINER:
             error.message = theirs.sub(ours, error.message)
-        error.show()  # with the usage line, on stderr
+        with suppress(OSError):
+            error.show()  # with the usage line, on stderr
     else:
         output.error(error.format_message())
 
