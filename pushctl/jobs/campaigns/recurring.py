@@ -154,6 +154,8 @@ def _freeze(store: Store, config: Config, series: Series, now: Millis, passed: P
     }
     made = broadcast.plan(store, config, Draft(**options), now)
     with store.write():
+        if not store.schedules.recurring.is_current(series):
+            return  # cancelled while this was planned
         if made.count:
             broadcast.freeze(store, made, now)
         _move_on(store, config, series, now, None if made.count else "nobody was meant")
