@@ -18,6 +18,7 @@ from typing import Annotated, Any, NamedTuple, NoReturn, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.exceptions import TyperException
 
 from pushctl import __version__
 from pushctl.commands.context import Context
@@ -132,6 +133,13 @@ class Root(_Branch):
 
             output.say("\nStopped. Finished work is kept.")
             raise typer.Exit(130) from None
+        except (TyperException, PushctlError, OSError, typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            # Values that no program wrote look like a bug: their page may be damaged.
+            if isinstance(ctx.obj, Context) and (damage := ctx.obj.find_damage()):
+                raise damage from error
+            raise
 
 
 def load(name: str) -> Any:
@@ -219,8 +227,6 @@ def root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run *arguments*; return the exit code (docs/commands.md)."""
-    from typer.exceptions import TyperException
-
     command = typer.main.get_command(app)
     try:
         code = command.main(list(arguments), prog_name="pushctl", standalone_mode=False)

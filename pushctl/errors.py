@@ -45,6 +45,10 @@ class ConfigError(PushctlError):
         self.problems = tuple(problems)
 
 
+class DamagedError(ConfigError):
+    """The database's file is damaged: nothing more is written to it."""
+
+
 class TemplateError(ConfigError):
     """A template can't be read or rendered."""
 
@@ -65,6 +69,10 @@ class BusyError(PushctlError):
     """Another run holds the lock (EX_TEMPFAIL): nothing was done, try later."""
 
     exit_code = 75
+
+
+class DatabaseBusyError(BusyError):
+    """Another program holds the database."""
 
 
 class RefusedError(PushctlError):

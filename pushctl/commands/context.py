@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pushctl.errors import UsageError
+from pushctl.errors import DamagedError, UsageError
 from pushctl.model import Millis
 
 if TYPE_CHECKING:
@@ -75,9 +75,18 @@ class Context:
         """Whether PUSHCTL_NOW sets the time."""
         return bool(os.environ.get("PUSHCTL_NOW"))
 
+    def find_damage(self) -> "DamagedError | None":
+        """Look for damage of the database that may be behind an odd error."""
+        return self.store.soundness.find_first() if "store" in self.__dict__ else None
+
     def close(self) -> None:
-        if "store" in self.__dict__:
-            self.store.close()
+        """Close the store; raises DamagedError for damage that was found in it meanwhile."""
+        if "store" not in self.__dict__:
+            return
+        self.store.close()
+        # A sweep goes on beside what fails: its end must not look well.
+        if self.store.damage is not None:
+            raise self.store.damage
 
 
 def of(ctx: typer.Context) -> Context:

@@ -7,7 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, Text
-from pushctl.errors import BusyError
+from pushctl.errors import BusyError, DatabaseBusyError
 from pushctl.model import Millis
 from pushctl.rules import timing
 
@@ -73,8 +73,9 @@ def _run(
 
     try:
         return sweep.run(here.config, here.store, now, options)
-    except BusyError:
-        if here.verbose:
+    except BusyError as error:
+        # Another sweep is at work, as often; a database that is held is nothing usual.
+        if here.verbose or isinstance(error, DatabaseBusyError):
             raise
         raise typer.Exit(BusyError.exit_code) from None
     except Exception:

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn, Self
+from typing import IO, TYPE_CHECKING, Self
 
-from pushctl.errors import BusyError, ConfigError, InputError
+from pushctl.errors import ConfigError, DamagedError, DatabaseBusyError, InputError
+from pushctl.store.connection import BUSY_SECONDS, connect, explain, name_damage
 
 if TYPE_CHECKING:
     from pushctl.store.audience import Audience
@@ -51,11 +52,9 @@ if TYPE_CHECKING:
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
 KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
-    "m006_causes", "m007_numbers", "m008_content", "m011_shares", "m013_outages",
-    "m014_folding",
+    "m006_causes", "m007_numbers", "m008_content", "m010_event_names", "m011_shares",
+    "m013_outages", "m014_folding",
 )  # fmt: skip
-
-BUSY_SECONDS = 10.0
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
 _PRAGMAS = """
@@ -111,26 +110,29 @@ class Store:
                 f"{path} does not exist. Run `pushctl init` here, or name the project "
                 "folder with --project."
             )
+        if not create and path.stat().st_size == 0:
+            # Such as a copy onto a full disk; SQLite would begin a new one in it.
+            raise name_damage(path, "it is empty")
         self.path = path
         self._lock_file: IO[bytes] | None = None
         self._depth = 0
+        # The first damage that was found; whoever catches its error, no command ends well.
+        self.damage: DamagedError | None = None
+        self._patience = BUSY_SECONDS  # of SQLite, with other programs
+        self._blocked = False  # it was used up, and nothing was written since
         if create:
             # Before SQLite does: the file and its log hold endpoints and keys.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        try:
-            self.connection = sqlite3.connect(
-                path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-        except sqlite3.OperationalError as error:
-            self._raise(error)
+        self.connection = connect(path, self.explain)
         try:
             self.connection.executescript(_PRAGMAS)
-            self._migrate()
-        except sqlite3.DatabaseError as error:
-            self.close()
-            self._raise(error)
-        except BaseException:
-            self.close()
+            self._migrate(create=create)
+        except BaseException as error:
+            try:
+                if isinstance(error, sqlite3.DatabaseError):
+                    self.explain(error)  # of the copy that an upgrade makes
+            finally:
+                self.close()
             raise
 
     def __getattr__(self, name: str) -> object:
@@ -159,27 +161,26 @@ class Store:
         """
         Hold the writers' lock and one transaction; commit at the end, roll back on error.
 
-        Nested calls join the outer transaction. Raises BusyError when another
-        process has written for more than ten seconds.
+        Nested calls join the outer transaction. Raises DatabaseBusyError when another
+        process has written for more than ten seconds, DamagedError once damage was found.
         """
         if self._depth:
             yield self.connection
             return
-        with self._lock():
+        if self.damage is not None:
+            raise self.damage
+        with self._lock(begin=True):
             try:
-                self.connection.execute("BEGIN IMMEDIATE")
                 self._depth += 1
                 try:
                     yield self.connection
                 finally:
                     self._depth -= 1
                 self.connection.execute("COMMIT")
-            except BaseException as error:
+            except BaseException:
                 # A full disk has rolled back already (faults: SQLITE_FULL).
                 if self.connection.in_transaction:
-                    self.connection.execute("ROLLBACK")
-                if isinstance(error, sqlite3.OperationalError):
-                    self._raise(error)
+                    self.connection.rollback()
                 raise
 
     @contextmanager
@@ -201,20 +202,17 @@ class Store:
             raise
         self.connection.execute("RELEASE one")
 
-    def _raise(self, error: sqlite3.DatabaseError) -> NoReturn:
-        """Raise BusyError or ConfigError for an error of SQLite; a mistake in SQL as it is."""
-        # The low byte is the code, the rest refines it (https://sqlite.org/rescode.html).
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise BusyError(
-                f"another program holds {self.path} ({error}). Try again when it is done."
-            ) from error
-        if code == sqlite3.SQLITE_ERROR:
-            raise error
-        raise ConfigError(
-            f"{self.path} can't be used: {error}. Check the disk's space and the file's "
-            "permissions, or restore it from a backup."
-        ) from error
+    def explain(self, error: sqlite3.DatabaseError) -> None:
+        """Raise our error for one of SQLite; return where it is a bug, or a constraint."""
+        ours = explain(error, self.path)
+        if isinstance(ours, DatabaseBusyError):
+            self._blocked = True
+            if "connection" in self.__dict__:
+                self._wait_at_most(0.0)
+        if isinstance(ours, DamagedError):
+            self.damage = self.damage or ours
+        if ours is not None:
+            raise ours from error
 
     def shrink_caches(self) -> None:
         """Use little memory from now on: for work that reads each row once."""
@@ -225,39 +223,61 @@ class Store:
         self.connection.execute("PRAGMA shrink_memory")
 
     def checkpoint(self) -> None:
-        """Copy the write-ahead log into the file and empty it."""
+        """Copy the write-ahead log into the file, and empty it where nobody reads from it."""
         with self._lock():
+            # A reader would have all writers wait.
+            self._wait_at_most(1.0)
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager
-    def _lock(self) -> Iterator[None]:
+    def _lock(self, *, begin: bool = False) -> Iterator[None]:
+        """
+        Hold the writers' lock; *begin* a transaction in it.
+
+        Both together wait ten seconds at most; after that, no time until it was free once.
+        """
         # SQLite before 3.51.3 can lose a commit when a checkpoint resets the log
         # beside a writer; one lock around both keeps clear of it, and queues
         # writers fairly instead of by busy_timeout's polling.
         if self._lock_file is None:
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
             self._lock_file = os.fdopen(os.open(f"{self.path}.lock", flags, 0o600), "r+b")
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            try:
-                fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise BusyError(
-                        f"another run has been writing to {self.path} for more than "
-                        f"{BUSY_SECONDS:.0f} s. Try again when it is done."
-                    ) from None
-                time.sleep(0.005)
+        deadline = time.monotonic() + (0.0 if self._blocked else BUSY_SECONDS)
+        self._take_lock(self._lock_file, deadline)
         try:
+            if begin:
+                left = deadline - time.monotonic()
+                self._wait_at_most(BUSY_SECONDS if left > BUSY_SECONDS - 1 else max(left, 0.0))
+                self.connection.execute("BEGIN IMMEDIATE")
+                self._blocked = False
             yield
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
 
-    def _migrate(self) -> None:
+    def _take_lock(self, file: IO[bytes], deadline: float) -> None:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    self._blocked = True
+                    raise DatabaseBusyError(
+                        f"another run has been writing to {self.path} for more than "
+                        f"{BUSY_SECONDS:.0f} s. Try again when it is done."
+                    ) from None
+                time.sleep(0.005)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        """Let statements wait so long for another program that holds the database."""
+        if seconds != self._patience:
+            self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+            self._patience = seconds
+
+    def _migrate(self, *, create: bool) -> None:
         from pushctl.store import upgrade
 
-        if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS):
+        if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS, create=create):
             with self._lock():
                 upgrade.run(self.connection, self.path, KNOWN_MIGRATIONS)
 

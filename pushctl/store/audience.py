@@ -25,6 +25,7 @@ from pushctl.rules import folding
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression
 from pushctl.store.audience_query import Query
+from pushctl.store.connection import connect
 from pushctl.store.noun import Noun
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class Audience(Noun):
     @cached_property
     def _reader(self) -> sqlite3.Connection:
         address = f"file:{quote(str(self._store.path.absolute()))}?mode=ro"
-        made = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False)
+        made = connect(address, self._store.explain, uri=True)
         made.executescript(
             "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; "
             "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384;"

@@ -100,7 +100,7 @@ def is_idle(
     *file* is pushctl.toml, *migrations* the names that this build knows.
     """
     try:
-        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=1.0)
+        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0.1)
     except sqlite3.Error:
         return False
     try:

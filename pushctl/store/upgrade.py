@@ -14,14 +14,24 @@ from pathlib import Path
 from pushctl import durable
 from pushctl.errors import ConfigError
 from pushctl.rules.limits import MIN_FREE_AFTER_UPGRADE_BYTES
+from pushctl.store.connection import name_damage
 
 # These write all rows of large tables anew: the write-ahead log gets as large as the database.
 _REWRITING = frozenset({"m006_causes"})
 
 
-def is_due(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> bool:
-    """Say whether migrations are pending; ConfigError for one that *known* lacks."""
+def is_due(
+    connection: sqlite3.Connection, path: Path, known: Sequence[str], *, create: bool = False
+) -> bool:
+    """
+    Say whether migrations are pending; ConfigError for one that *known* lacks.
+
+    DamagedError for a database without any, unless it is to be *created*: it would be taken
+    for a project without people.
+    """
     applied = _list_applied(connection)
+    if not applied and not create:
+        raise name_damage(path, "it has no table of pushctl's")
     unknown = [name for name in applied if name not in known]
     if unknown:
         raise ConfigError(

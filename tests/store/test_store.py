@@ -201,7 +201,7 @@ def test_a_migration_that_fails_leaves_nothing_of_itself(
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.db").write_text("hello, this is not a database, not at all" * 100)
-    with pytest.raises(ConfigError, match=r"a\.db can't be used"):
+    with pytest.raises(ConfigError, match=r"a\.db is damaged.*backup"):
         Store(tmp_path / "a.db")
 
 

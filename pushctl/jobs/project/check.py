@@ -17,7 +17,7 @@ from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import check_shares, scripts
+from pushctl.jobs.project import check_events, check_shares, scripts
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
@@ -175,19 +175,20 @@ def _database(config: Config) -> Iterator[Finding]:
 
     yield from _private("database", config.database)
     with Store(config.database) as store:
-        damage = store.soundness.find_damage()
-        for each in damage:
+        if damage := store.soundness.find_damage():
+            more = f", and {len(damage) - 1} more" if damage[1:] else ""
+            text = f"is damaged: {damage[0]}{more}"
             remedy = "Restore it from a backup; see docs/configuration.md."
-            yield Finding("database", Level.PROBLEM, str(config.database), each, remedy)
+            yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
+            return
         if why := restore_guard.find_trouble(store, config):
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         for problem in lint.find_unknown_campaigns(config, store):
             yield _problem("audiences", problem)
-        if not damage:
-            subscribers = sum(store.soundness.count_keys().values())
-            text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
-            yield _fine("database", config.database, text)
+        subscribers = sum(store.soundness.count_keys().values())
+        text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
+        yield _fine("database", config.database, text)
     version = soundness.SQLITE_VERSION
     if version < soundness.WAL_RESET_FIXED:
         number = ".".join(map(str, version))
@@ -219,6 +220,15 @@ def _shares(config: Config) -> Iterator[Finding]:
             yield Finding(area, Level.NOTE, place, text, remedy)
 
 
+def _events(config: Config) -> Iterator[Finding]:
+    from pushctl.store import Store
+
+    now = time.time_ns() // 1_000_000
+    with Store(config.database) as store:
+        for place, text, remedy in check_events.find_notes(config, store, now):
+            yield Finding("events", Level.NOTE, place, text, remedy)
+
+
 def _disk(config: Config) -> Iterator[Finding]:
     free = shutil.disk_usage(config.folder).free
     if free < MIN_FREE_TO_CHECK_BYTES:
@@ -246,6 +256,7 @@ _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "database": _database,
     "inbox": _inbox,
     "shares": _shares,
+    "events": _events,
     "disk": _disk,
     "encoder": _encoder,
 }
