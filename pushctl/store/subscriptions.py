@@ -14,6 +14,7 @@ import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
+from pushctl.rules import tokens
 from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
@@ -89,24 +90,50 @@ class Subscriptions(Noun):
         """
         Return the subscriptions that *ref* names; ``alias:NAME`` may name several.
 
-        Otherwise *ref* is a public id, a prefix of one from six characters on, or the number of
-        the row. *now* leaves expired tags out. Raises NotFoundError, or UsageError for
-        a prefix that fits several.
+        Only an alias that the shop signed counts: any browser may claim one. Otherwise *ref*
+        is a public id, a prefix of one from six characters on, the number of the row, or the
+        id that a browser's preferences show (``rules.tokens``). *now* leaves expired tags out.
+        Raises NotFoundError, or UsageError for what fits several and for an alias that is
+        only claimed.
         """
         if ref.startswith("alias:"):
-            found = self._list("s.alias = :alias", now, alias=ref.removeprefix("alias:"))
+            alias = ref.removeprefix("alias:")
+            found = self._list("s.alias = :alias AND s.alias_trusted", now, alias=alias)
+            if not found and (claims := self.list_claims(alias)):
+                raise UsageError(_describe_claims(ref, claims))
         else:
             found = self._list("s.public_id = :ref", now, ref=ref)
             if not found and ref.isascii() and ref.isdecimal() and len(ref) < 19:
                 found = self._list("s.id = :id", now, id=int(ref))
             if not found and len(ref) >= MIN_PREFIX:
                 found = self._find_by_prefix(ref, now)
+            if not found and (start := tokens.read_browser_id(ref)):
+                found = self._find_by_browser(start, ref, now)
         if not found:
             raise NotFoundError(
                 f"no subscriber is called {ref!r}. Give an id from `pushctl subscribers "
-                f"list`, at least {MIN_PREFIX} characters of one, or alias:NAME."
+                f"list`, at least {MIN_PREFIX} characters of one, alias:NAME, or the id that "
+                "a browser's preferences show."
             )
         return found
+
+    def list_claims(self, alias: str) -> list[str]:
+        """Return the public ids of subscriptions that claim *alias* without a signature."""
+        sql = """
+            SELECT public_id FROM subscriptions WHERE alias = :alias AND NOT alias_trusted
+             ORDER BY id
+        """
+        return [one for (one,) in self._read(sql, alias=alias)]
+
+    def list_shared_aliases(self, least: int) -> list[tuple[str, str, int]]:
+        """Return site, signed alias and count of those that *least* active browsers share."""
+        sql = """
+            SELECT t.name, s.alias, count(*)
+              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+             WHERE s.alias IS NOT NULL AND s.alias_trusted AND s.state = 'active'
+             GROUP BY s.alias, t.id HAVING count(*) >= :least ORDER BY 3 DESC, 2
+        """
+        return self._read(sql, least=least).fetchall()
 
     def _find_by_prefix(self, ref: str, now: Millis | None) -> list[Subscription]:
         # Characters of base64url sort below "~", so this is a range of the index.
@@ -114,6 +141,24 @@ class Subscriptions(Noun):
         found = self._list(condition, now, ref=ref, limit=2)
         if len(found) > 1:
             raise UsageError(f"several subscribers' ids begin with {ref}. Give more of it.")
+        return found
+
+    def _find_by_browser(
+        self, start: bytes, ref: str, now: Millis | None
+    ) -> list[Subscription]:
+        # Its endpoint may have changed since the person wrote it down.
+        condition = """
+            s.id IN (SELECT id FROM subscriptions WHERE endpoint_hash BETWEEN :low AND :high
+                      UNION
+                     SELECT subscription_id FROM former_endpoints
+                      WHERE endpoint_hash BETWEEN :low AND :high)
+        """
+        rest = 16 - len(start)
+        values = {"low": start + b"\x00" * rest, "high": start + b"\xff" * rest}
+        found = self._list(condition, now, **values, limit=2)
+        if len(found) > 1:
+            ids = " and ".join(one.public_id for one in found)
+            raise UsageError(f"{ref} stands for {ids}. Name one.")
         return found
 
     def get_many(self, ids: Collection[int], now: Millis | None = None) -> list[Subscription]:
@@ -279,6 +324,14 @@ class Subscriptions(Noun):
             self._write_each(change, values)
             return self._write_each(update, values)
 
+    def was_unsubscribed_by_hand(self, subscription: int) -> bool:
+        """Return whether the shop has unsubscribed it, at the last time that anybody did."""
+        sql = """
+            SELECT cause FROM subscription_changes
+             WHERE subscription_id = :id AND kind = 'unsubscribed' ORDER BY id DESC LIMIT 1
+        """
+        return bool(self._read_value(sql, id=subscription) == Cause.BY_HAND)
+
     def list_changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return the history of a subscription, oldest first: kind, reason, at."""
         sql = """
@@ -286,6 +339,14 @@ class Subscriptions(Noun):
              WHERE subscription_id = :id ORDER BY at, id
         """
         return list(self._read_dicts(sql, id=subscription))
+
+
+def _describe_claims(ref: str, claims: Sequence[str]) -> str:
+    names = ", ".join(claims[:5]) + (", ..." if len(claims) > 5 else "")
+    return (
+        f"the alias {ref.removeprefix('alias:')!r} is not signed: any browser may claim one. "
+        f"Let your shop sign it (docs/embedding.md), or name the subscriber by its id: {names}"
+    )
 
 
 def _build_subscription(row: tuple[Any, ...]) -> Subscription:
