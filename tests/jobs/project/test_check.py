@@ -10,10 +10,12 @@ import pytest
 from pushctl.inbox import usage_files
 from pushctl.jobs.ingest import shares
 from pushctl.jobs.project import check
+from pushctl.rules.limits import MANY_BROWSERS
 from pushctl.rules.units import DAY
 from pushctl.store import Store
 from tests import support
 from tests.support import project
+from tests.support.people import Human, settle
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
 
@@ -293,3 +295,15 @@ def test_one_malformed_database_is_one_problem(folder: Path) -> None:
     (folder / "pushctl.db").write_bytes(b"no database" * 1000)
     (found,) = problems(folder)
     assert found["area"] == "database"
+
+
+def test_an_alias_of_very_many_browsers_is_said(folder: Path) -> None:
+    with Store(folder / "pushctl.db") as store:
+        store.sites.sync({"shop": "https://shop.example"})
+        guests = [Human(fields={"alias": "guest"}) for _ in range(MANY_BROWSERS)]
+        claims = [Human(fields={"alias": "me"}, signed=False) for _ in range(MANY_BROWSERS)]
+        settle(store, [*guests, *claims, Human(fields={"alias": "ann"})])
+    found = [each for each in findings(folder) if each["area"] == "aliases"]
+    assert [(each["level"], each["text"]) for each in found] == [
+        ("note", "100 browsers of shop share the signed alias 'guest'")
+    ]
