@@ -10,7 +10,7 @@ from pushctl.jobs.project import cron
 from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.wording import counted
-from pushctl.store import Store, idle
+from pushctl.store import Store, clocks
 
 # Sweeps come every minute and may take one; later than this, something is wrong.
 LATE: Millis = 10 * units.MINUTE
@@ -36,7 +36,7 @@ def load(config: Config, store: Store, now: Millis) -> SweepState:
     """Find out how the sweeps of a project stand at *now*."""
     lock = store.path.with_name(f"{store.path.name}.sweep")
     return SweepState(
-        last=idle.read_last_sweep(lock),
+        last=clocks.read_last_sweep(lock),
         starter=find_starter(config.folder),
         overdue=store.schedules.count_overdue(now - LATE),
         inbox_files=store.inbox_cursors.count_unread(config.inbox),

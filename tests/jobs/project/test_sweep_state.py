@@ -8,7 +8,7 @@ import pytest
 from pushctl.jobs.project import cron, sweep_state
 from pushctl.jobs.project.sweep_state import LATE, SweepState
 from pushctl.rules.units import HOUR, MINUTE
-from pushctl.store import idle
+from pushctl.store import clocks
 from tests.support import NOON, sending
 from tests.support.program import PROGRAM, on_terminal, pushctl
 from tests.support.sending import Field
@@ -30,7 +30,7 @@ def load(field: Field, now: int = NOON) -> SweepState:
 def record_sweep(field: Field, at: int) -> None:
     file = Path(f"{field.config.database}.sweep")
     file.touch()
-    idle.record_sweep(file, at)
+    clocks.restore(file, at)
 
 
 def test_nothing_has_run_and_nothing_waits(field: Field) -> None:
