@@ -37,7 +37,7 @@ def load(
 
 
 def _read(site: Site, name: str, properties: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """Return the cart of an event; one that can't be read must not stop the others' messages."""
+    """Return an event's cart; one that can't be read must not stop the others' messages."""
     try:
         properties = cart.complete(properties, site.currency)
         return cart.after(None, name, properties, (site.origin, *site.origins))
