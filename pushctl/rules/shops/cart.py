@@ -5,7 +5,7 @@ A page may send ``cart_updated`` with ``items`` (id, name, price, quantity, url,
 line), ``count``, ``total``, ``currency`` and ``url``, where the basket can be picked up again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -52,23 +52,31 @@ def find_fault(name: str, properties: Mapping[str, Json]) -> str | None:
         lists = sorted(key for key, one in properties.items() if one and isinstance(one, list))
         if not lists or amounts.read_number(properties.get("total")) is not None:
             return None
-        return f"{name} without items, it has {', '.join(lists[:5])}"
+        return f"{name} without items, it has {_list_names(lists)}"
     if not isinstance(items, list):
         return f"{name} with items that are no list"
     if not all(isinstance(one, Mapping) for one in items):
         return f"{name} with items that are no objects"
     keys = {key for one in items for key in one}
     if items and not keys.intersection((*_TEXTS, "price", "quantity")):
-        others = ", ".join(sorted(keys)[:5])
-        return f"{name} with items without id, name and price, they have {others or 'nothing'}"
+        return f"{name} with items without id, name and price, they have {_list_names(keys)}"
     return None
+
+
+def _list_names(keys: Iterable[str]) -> str:
+    return ", ".join(key[:40] for key in sorted(keys)[:5]) or "nothing"
 
 
 def complete(properties: Mapping[str, Json], currency: str | None) -> Mapping[str, Json]:
     """Return *properties* with the site's *currency* where an event with amounts names none."""
     if currency is None or properties.get("currency"):
         return properties
-    if not properties.keys() & {*_WORTH, "items"}:
+    if not properties.keys() & {*_WORTH, "items"} or not amounts.fits_all(properties, currency):
+        return properties
+    items = properties.get("items")
+    listed = items if isinstance(items, list) else []
+    own = [one.get("currency") for one in listed if isinstance(one, Mapping)]
+    if any(amounts.read_currency(one) != currency for one in own if one):
         return properties
     return {**properties, "currency": currency}
 
@@ -92,14 +100,13 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
         if isinstance(one, Mapping)
     ]
     count = _count(properties, lines)
-    currency = properties.get("currency")
     return {
         "items": items,
         "count": amounts.plain(count),
         "several": len(listed) > 1 or (count is not None and count >= 2),
         "names": [item["name"] for item in items],
         "total": amounts.plain(_read_total(properties, lines, hints, count)),
-        "currency": currency[:8] if isinstance(currency, str) else None,
+        "currency": _find_currency(properties, lines),
         "url": own_url(properties.get("url"), origins),
     }
 
@@ -210,6 +217,16 @@ def _read_line(one: Json, hints: _Hints) -> _Line:
     if quantity is not None and not 0 <= quantity <= _MOST:
         quantity = None
     return _Line(price, quantity)
+
+
+def _find_currency(properties: Mapping[str, Json], lines: Sequence[_Line]) -> str | None:
+    """Return the currency as the page wrote it, else the one that all items name."""
+    told = properties.get("currency")
+    if isinstance(told, str) and told:
+        return told[:8]
+    named = {line.price.currencies for line in lines}
+    single = named.pop() if len(named) == 1 else frozenset[str]()
+    return next(iter(single)) if len(single) == 1 else None
 
 
 def _count(properties: Mapping[str, Json], lines: Sequence[_Line]) -> float | None:
