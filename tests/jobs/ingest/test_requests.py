@@ -396,6 +396,14 @@ def test_an_alias_that_the_shop_signed_is_trusted(inbox_project: Project, ann: B
     assert (found.alias, found.alias_trusted) == ("c7", True)
 
 
+def test_a_word_for_nothing_is_no_alias(inbox_project: Project, ann: Browser) -> None:
+    inbox_project.drain(
+        *(ann.post("/v1/identify", alias=word) for word in ("undefined", "null", "NaN"))
+    )
+    found = inbox_project.get(ann)
+    assert found is not None and found.alias is None
+
+
 def test_an_alias_without_signature_is_a_label_only(
     inbox_project: Project, ann: Browser
 ) -> None:
