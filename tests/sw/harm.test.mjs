@@ -110,7 +110,7 @@ test("what the shop says of its basket counts", async () => {
 test("a total that can't be known is none", async () => {
   for (const items of [
     [{ price: 5 }, { price: "1.249" }], [{ price: 5 }, {}], [{ price: 5, quantity: "2" }], [{ price: 5, quantity: null }],
-    [null], [{ price: 5n }],
+    [null], [{ price: 5n }], [{ price: 5, currency: "EUR" }, { price: 5 }],
   ]) {
     assert.equal((await cart({ items })).properties.total ?? null, null, JSON.stringify(items.length));
   }
@@ -297,6 +297,14 @@ test("what the receiver refuses is not told", async () => {
     assert.equal(await browser.pushctl[call[0]](...call.slice(1)), false, call[0]);
   }
   assert.equal(await browser.pushctl.tag("lamps"), true);
+});
+
+test("a name longer than any request is no event, and holds up no other", async () => {
+  const browser = page();
+  browser.pushctl.track("x".repeat(20_000));
+  browser.pushctl.track("later");
+  await browser.pushctl.subscribe();
+  assert.deepEqual(told(browser).map(({ name }) => name.length), [99, 5]);
 });
 
 test("of an event that the receiver refuses the name is told", async () => {
