@@ -273,16 +273,20 @@ def _write_table(
         each for each in columns if any(_read_value(row, each) != each.usual for row in shown)
     ]
     console = terminal.console(sys.stdout, has_colours(sys.stdout))
-    zones = {each.key: _find_zone(shown, each) for each in some}
+    zones = {
+        it.key: wording.find_common_zone(_read_value(row, it) for row in shown)
+        for it in some
+        if it.kind is Kind.TIME
+    }
 
     def head(column: Column) -> str:
-        zone = zones[column.key]
+        zone = zones.get(column.key)
         return f"{column.title} ({zone})" if zone else column.title
 
     table = terminal.table(
         [terminal.Heading(head(it), it.right, foot(it), it.spare, it.whole) for it in some],
         [
-            [clean(_format(row, each, zone=not zones[each.key])) for each in some]
+            [clean(_format(row, each, zone=not zones.get(each.key))) for each in some]
             for row in shown
         ],
         console.width,
@@ -294,15 +298,6 @@ def _write_table(
         _write_tall(shown, columns, title)
     if next(several, None) is not None:
         say(f"These are the first {number(_MOST_ROWS)} rows; --csv and --json show all.")
-
-
-def _find_zone(rows: Sequence[Row], column: Column) -> str | None:
-    """Return the zone that a column's head can name: all its times have it."""
-    if column.kind is not Kind.TIME:
-        return None
-    times = (_read_value(row, column) for row in rows)
-    zones = {wording.zone_name(value) for value in times if isinstance(value, int)}
-    return zones.pop() if len(zones) == 1 else None
 
 
 def _write_tall(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> None:

@@ -6,7 +6,7 @@ Text from outside may hold escape sequences, bidi overrides and formulas.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 
 from pushctl.model import Millis
@@ -126,9 +126,10 @@ def moment_without_zone(value: Millis) -> str:
     return f"{_local(value, None):%Y-%m-%d %H:%M}"
 
 
-def zone_name(value: Millis) -> str:
-    """Return what this machine's zone is called at that time: CET, CEST, +03."""
-    return f"{_local(value, None):%Z}"
+def find_common_zone(times: Iterable[object]) -> str | None:
+    """Return what this machine's zone is called at all of *times*: CET, +03; None: it differs."""
+    zones = {f"{_local(it, None):%Z}" for it in times if isinstance(it, int)}
+    return zones.pop() if len(zones) == 1 else None
 
 
 def _local(value: Millis, zone: tzinfo | None) -> datetime:
