@@ -11,7 +11,7 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -330,7 +330,11 @@ def progress(label: str, total: int | None = None) -> Iterator[Progress]:
     from pushctl import terminal
 
     where = terminal.console(sys.stderr, has_colours(sys.stderr))
-    with terminal.bar(where, clean(label), total) as bar:
+    with ExitStack() as stack:
+        try:
+            bar: Progress = stack.enter_context(terminal.bar(where, clean(label), total))
+        except RuntimeError:  # no thread can be started to redraw it
+            bar = _Quiet()
         yield bar
 
 
