@@ -123,7 +123,9 @@ def _read_key(file: Path) -> bytes:
 @app.command()
 def use(
     ctx: typer.Context,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A key's id, as in keys show.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="A key's id as in keys show, or vapid-ID.")
+    ],
     yes: YesOption = False,
 ) -> None:
     """
@@ -136,6 +138,8 @@ def use(
     """
     from pushctl.jobs.project import keys
 
+    # An id may begin like an option; the name of its file does not.
+    key = key.removeprefix("vapid-").removesuffix(".pem")
     config = context.of(ctx).config
     question = f"New subscribers get the key {key}; others move to it. Continue?"
     if output.confirm(question, yes):

@@ -8,7 +8,8 @@ restore and ``touch`` change them.
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -83,7 +84,7 @@ def settle(folder: Path, times: Mapping[str, Millis]) -> Register:
     found = load(folder, times)
     if found.entries and found.entries != _read(folder / NAME):
         try:
-            with lock.hold(folder / _LOCK, keep=False):
+            with hold(folder):
                 found = load(folder, times)
                 _write(folder, found)
         except (OSError, BusyError):
@@ -91,27 +92,36 @@ def settle(folder: Path, times: Mapping[str, Millis]) -> Register:
     return found
 
 
-def open_empty(folder: Path) -> None:
-    """Write a register without a key: what comes then is no own key by being the first."""
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold the lock of *folder*'s keys, for ``begin`` and ``enter``; raises BusyError."""
     with lock.hold(folder / _LOCK, keep=False):
-        if _read(folder / NAME) is None:
-            _write(folder, Register())
+        yield
+
+
+def begin(folder: Path, times: Mapping[str, Millis]) -> None:
+    """
+    Write the register of a folder that has none, before a key comes; the caller holds it.
+
+    Else that key's file would be the newest, and the own key by that alone.
+    """
+    if _read(folder / NAME) is None:
+        _write(folder, load(folder, times))
 
 
 def enter(folder: Path, name: str, use: Use, now: Millis, times: Mapping[str, Millis]) -> None:
     """
-    Enter the key *name* for *use*; one that is known keeps its time.
+    Enter the key *name* for *use*; the caller holds the folder.
 
-    A new own key makes the former one an earlier key. Raises BusyError, OSError.
+    One that is known keeps its time. A new own key makes the former one an earlier key.
     """
-    with lock.hold(folder / _LOCK, keep=False):
-        entries = dict(load(folder, times).entries)
-        known = entries.get(name)
-        if use is Use.OWN:
-            entries = {one: Entry(it.created, Use.EARLIER) for one, it in entries.items()}
-        if known is None or use is Use.OWN:
-            entries[name] = Entry(now if known is None else known.created, use)
-        _write(folder, Register(entries))
+    entries = dict(load(folder, times).entries)
+    known = entries.get(name)
+    if use is Use.OWN:
+        entries = {one: Entry(it.created, Use.EARLIER) for one, it in entries.items()}
+    if known is None or use is Use.OWN:
+        entries[name] = Entry(now if known is None else known.created, use)
+    _write(folder, Register(entries))
 
 
 def _write(folder: Path, register: Register) -> None:

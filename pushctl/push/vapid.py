@@ -40,9 +40,12 @@ class Key:
 
 
 def create() -> bytes:
-    """Return a new private key as PEM (PKCS 8)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    """Return a new private key as PEM (PKCS 8); its id never begins like an option."""
+    while True:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        if not read(pem).id.startswith("-"):
+            return pem
 
 
 def read(pem: bytes, file: Path | None = None) -> Key:
@@ -142,17 +145,15 @@ def write(folder: Path) -> Key:
 def keep(folder: Path, pem: bytes, use: Use) -> Key:
     """Write a key to *folder* and its register; one that is registered keeps its use."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Who has no register yet gets it first: else this file would be the newest.
-    before = register.settle(folder, _read_times(folder))
-    if use is Use.EARLIER and not before.entries:
-        register.open_empty(folder)
     key = read(pem)
     file = folder / f"vapid-{key.id}.pem"
-    if not file.exists():
-        durable.write_new(file, key.pem, 0o600)
-    write_public(key, folder)
-    now = time.time_ns() // 1_000_000
-    register.enter(folder, key.id, use, now, _read_times(folder))
+    with register.hold(folder):
+        register.begin(folder, _read_times(folder))
+        if not file.exists():
+            durable.write_new(file, key.pem, 0o600)
+        write_public(key, folder)
+        now = time.time_ns() // 1_000_000
+        register.enter(folder, key.id, use, now, _read_times(folder))
     return Key(key.id, key.public, key.pem, file)
 
 
@@ -169,7 +170,8 @@ def choose(folder: Path, name: str) -> None:
             f"{folder / f'vapid-{name}.pem'} is not there: nobody who subscribed with this key "
             "could be reached. Bring it back from a backup."
         )
-    register.enter(folder, name, Use.OWN, time.time_ns() // 1_000_000, times)
+    with register.hold(folder):
+        register.enter(folder, name, Use.OWN, time.time_ns() // 1_000_000, times)
 
 
 def write_public(key: Key, folder: Path) -> Path:
@@ -198,6 +200,12 @@ def load_public(folder: Path) -> str:
         raise _lack(folder, own)
     public = folder / f"vapid-{own}.pub"
     return _read_public(public) if public.exists() else load_own(folder).public
+
+
+def load_publics(folder: Path) -> Mapping[str, str]:
+    """Return the public keys that have a file of their own, by key id."""
+    files = _list_files(folder, ".pub")
+    return {file.stem.removeprefix("vapid-"): _read_public(file) for file in files}
 
 
 def _read_public(file: Path) -> str:

@@ -70,6 +70,13 @@ MAX_TEMPLATE_FILES = 500  # of one template
 MAX_CART_ITEMS = 20  # a message names a few; no page makes rows of megabytes
 MAX_CART_TEXT_CHARACTERS = 500  # a name, an id, an address of an item
 MAX_FEED_BYTES = 2_000_000
+MAX_FEED_ITEMS = 200  # the first ones of a feed
+# Reading 50,000 tags takes a second; a long article has some hundred. Namespaces cost more.
+MAX_FEED_TAGS = 50_000  # of a feed's items together
+MAX_FEED_ITEM_TAGS = 5_000
+MAX_FEED_NAMESPACE_NAMES = 1_000
+MAX_FEED_ATTRIBUTE_NAMES = 200  # of one tag
+MAX_MARKUP_CHARACTERS = 200_000  # read of one text: a picture may stand in front as data
 MAX_AUDIENCE_CHARACTERS = 20_000  # of an expression
 MAX_AUDIENCE_LEVELS = 32  # of parentheses and "not", as it is written
 MAX_EXPANDED_LEVELS = 64  # the same, after segments were put in

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.push import vapid
+from pushctl.push import foreign_keys, vapid
 from pushctl.rules import tokens
 from pushctl.store import Store
 from tests.support import people, project
+from tests.support.files import person
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
 
@@ -180,6 +181,43 @@ def test_a_key_comes_through_a_pipe(tmp_path: Path) -> None:
     )
     assert done.returncode == 0
     assert read_keys(tmp_path)[done.stdout.decode().strip()] == "earlier"
+
+
+def test_a_key_whose_id_begins_like_an_option_is_chosen(tmp_path: Path) -> None:
+    project.make(tmp_path)
+    # The id of this key begins with "-"; a new one of ours never does.
+    scalar = 1
+    while (key := vapid.read(foreign_keys.read(scalar.to_bytes(32, "big")))).id[0] != "-":
+        scalar += 1
+    (tmp_path / "theirs.pem").write_bytes(key.pem)
+    pushctl("keys", "add", "theirs.pem", cwd=tmp_path)
+    assert pushctl("keys", "use", f"vapid-{key.id}", "--yes", cwd=tmp_path).code == 0
+    assert read_keys(tmp_path)[key.id] == "own"
+
+
+def test_a_receivers_machine_has_lost_nothing(tmp_path: Path) -> None:
+    project.make(tmp_path)
+    (key,) = vapid.load(tmp_path / "keys").values()
+    for file in (tmp_path / f"keys/vapid-{key.id}.pem", tmp_path / "pushctl.db"):
+        file.unlink()
+    (found,) = json.loads(pushctl("keys", "show", "--json", cwd=tmp_path).out)
+    assert (found["use"], found["public"]) == ("own", key.public)
+    assert found["file"].endswith(".pub")
+    faults = json.loads(pushctl("check", "--json", cwd=tmp_path).out)
+    (fault,) = [one for one in faults if one["area"] == "keys" and one["level"] == "problem"]
+    assert fault["text"] == f"holds no private key; {key.id} had subscribers"
+
+
+def test_an_import_without_a_key_says_which_it_took(tmp_path: Path) -> None:
+    project.make(tmp_path)
+    lines = [person(n, site="shop") for n in range(2)]
+    (tmp_path / "people.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    words = ("subscribers", "import", "people.jsonl", "--site", "shop")
+    assert "VAPID key" not in pushctl(*words, cwd=tmp_path).err
+    (tmp_path / "theirs.pem").write_bytes(vapid.create())
+    other = pushctl("keys", "add", "theirs.pem", cwd=tmp_path).out.strip()
+    assert "2 lines named no VAPID key, and got your own" in pushctl(*words, cwd=tmp_path).err
+    assert "VAPID key" not in pushctl(*words, "--key", other, cwd=tmp_path).err
 
 
 def lose_key(folder: Path, people_of_it: int) -> str:

@@ -10,7 +10,7 @@ from operator import attrgetter
 import orjson
 
 from pushctl.config import Config
-from pushctl.errors import InputError, TemplateError
+from pushctl.errors import InputError, PushctlError
 from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Cause, Json, Letter, Millis
@@ -19,6 +19,7 @@ from pushctl.rules.delivery import retry
 from pushctl.rules.messages import payload, values
 from pushctl.rules.messages.payload import Frame
 from pushctl.store.deliveries import ClaimedRow
+from pushctl.store.faults import concerns_one
 from pushctl.templates import Template, Text
 
 MAX_FRAMES = 5_000  # kept for one text: where all differ they would fill the memory
@@ -67,8 +68,11 @@ class Composer:
             try:
                 group = self._group(row, segments.get(row.subscription, ()))
                 frame = group.frame(row, extras.get(row.id))
-            except (TemplateError, InputError) as error:
-                reason = str(error)[:200]
+            except Exception as error:
+                if not concerns_one(error):
+                    raise
+                known = isinstance(error, PushctlError)
+                reason = (str(error) if known else f"{type(error).__name__}: {error}")[:200]
                 yield UnrenderedRow(row.id, "rejected", reason, Cause.NO_MESSAGE)
                 continue
             yield row, frame, group.text.language

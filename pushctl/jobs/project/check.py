@@ -17,7 +17,7 @@ from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import check_shares, scripts
+from pushctl.jobs.project import check_events, check_shares, scripts
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
@@ -220,6 +220,15 @@ def _shares(config: Config) -> Iterator[Finding]:
             yield Finding("shares", Level.NOTE, place, text, remedy)
 
 
+def _events(config: Config) -> Iterator[Finding]:
+    from pushctl.store import Store
+
+    now = time.time_ns() // 1_000_000
+    with Store(config.database) as store:
+        for place, text, remedy in check_events.find_notes(config, store, now):
+            yield Finding("events", Level.NOTE, place, text, remedy)
+
+
 def _disk(config: Config) -> Iterator[Finding]:
     free = shutil.disk_usage(config.folder).free
     if free < MIN_FREE_TO_CHECK_BYTES:
@@ -247,6 +256,7 @@ _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "database": _database,
     "inbox": _inbox,
     "shares": _shares,
+    "events": _events,
     "disk": _disk,
     "encoder": _encoder,
 }

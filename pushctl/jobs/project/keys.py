@@ -21,20 +21,26 @@ def list_keys(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[
 
     *in_use* counts active subscribers by key; None where there is no database.
     """
-    keys = vapid.load(config.keys) if config.keys.exists() else {}
-    entries = vapid.load_register(config.keys).entries if config.keys.exists() else {}
-    lost = [name for name in (*entries, *(in_use or ())) if name not in keys]
+    keys, publics = vapid.load(config.keys), vapid.load_publics(config.keys)
+    listed = vapid.load_register(config.keys)
+    # A machine that only receives has public halves and no database: nothing is lost there.
+    there = publics if not keys and in_use is None else keys
     return [
         {
             "id": name,
-            "use": _describe_use(name, entries, name in keys),
-            "created": entries[name].created if name in entries else None,
+            "use": _describe_use(name, listed.entries, name in there),
+            "created": listed.entries[name].created if name in listed.entries else None,
             "subscribers": None if in_use is None else in_use.get(name, 0),
-            "public": keys[name].public if name in keys else None,
-            "file": str(keys[name].file) if name in keys else None,
+            "public": keys[name].public if name in keys else publics.get(name),
+            "file": _find_file(config, name, there),
         }
-        for name in dict.fromkeys((*keys, *lost))
+        for name in dict.fromkeys((*keys, *listed.list_newest(), *(in_use or ())))
     ]
+
+
+def _find_file(config: Config, name: str, there: Mapping[str, object]) -> str | None:
+    suffix = "pem" if isinstance(there.get(name), vapid.Key) else "pub"
+    return str(config.keys / f"vapid-{name}.{suffix}") if name in there else None
 
 
 def _describe_use(name: str, entries: Mapping[str, register.Entry], there: bool) -> str:
@@ -105,6 +111,13 @@ def find_problems(config: Config, lost: Mapping[str, int]) -> Iterator[tuple[str
                 "new`; these people come back when they visit your site."
             )
         yield describe_lost(lost), remedy
+    elif not there and (known := vapid.load_register(config.keys).entries):
+        # Without a database nobody knows how many they are: that is not none.
+        yield (
+            f"holds no private key; {', '.join(known)} had subscribers",
+            "Bring it back from a backup. A machine that only receives needs none. Only if it "
+            "is lost for good, make one for new subscribers: `pushctl keys new`.",
+        )
     elif not there:
         yield "holds no VAPID key", "Run `pushctl keys new`."
     if there and own not in there and own not in lost:

@@ -34,6 +34,7 @@ class Rules:
     keys: Collection[str]  # ids of our VAPID keys
     key: str | None  # of records without one
     now: Millis
+    doubt_key: bool = False  # whether they may have come with another key
     answers: opt_out.Answers = field(default_factory=opt_out.Answers)
 
 
