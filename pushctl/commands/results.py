@@ -116,6 +116,11 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
     if report.refused:
         raise RefusedError(f"{campaign.name}: {report.refused}")
     failed = report.sent["rejected"] + report.sent["in_doubt"]
+    if report.sent["rejected"]:
+        output.say(
+            "To reach who was rejected, once the cause is mended: pushctl campaigns retry "
+            f"{campaign.name!r}"
+        )
     if failed:
         raise DeliveryError(f"{campaign.name}: {counted(failed, 'message')} failed or in doubt")
     if report.interrupted and report.waiting:

@@ -106,6 +106,11 @@ def find_decimal(values: Json) -> str | None:
     return agree(_list_texts(values))
 
 
+def fits_all(values: Json, currency: str) -> bool:
+    """Return whether no amount of a message names another currency."""
+    return all(read(text).fits(currency) for text in _list_texts(values))
+
+
 def agree(texts: Iterable[str]) -> str | None:
     """Return the decimal separator that amounts show, all the same one; else None."""
     found = {mark for text in texts if (mark := _show_decimal(text))}

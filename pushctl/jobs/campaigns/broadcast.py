@@ -33,6 +33,7 @@ from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.templates import Template
 
+BY_HAND = "by_hand"  # the template of a message from the command line
 URGENCIES = ("very-low", "low", "normal", "high")
 MAX_OVER: Millis = 28 * units.DAY
 
@@ -115,7 +116,6 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         having, left_out = leave_out(store, content, receivers, now)
         receivers = _without(receivers, having)
     receivers, at = _schedule(store, config, draft, receivers, now)
-    ttl = int(options.get("ttl", template.settings.ttl))
     day = timing.local(now, config.zone).date()
     title = draft.name or store.campaigns.find_free_name(f"{name} {day}")
     return Plan(
@@ -127,13 +127,19 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         languages=_count_languages(store, config, template, receivers),
         example=find_example(store, config, template, receivers, title, now),
         options=options,
-        expires_after=max(ttl * units.SECOND, units.MINUTE),
+        expires_after=find_life(options, template),
         over=timing.duration(draft.over) if draft.over else 0,
         at=at,
         left_out=left_out,
         again=draft.again or draft.every is not None,
         named=draft.name is not None,
     )
+
+
+def find_life(options: Mapping[str, Json], template: Template) -> Millis:
+    """Return how long a campaign's messages are of use after they are due."""
+    ttl = int(options.get("ttl", template.settings.ttl))
+    return max(ttl * units.SECOND, units.MINUTE)
 
 
 def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
@@ -248,7 +254,7 @@ def _load_sources(config: Config, draft: Draft) -> tuple[str, dict[str, str]]:
 
 def find_template_name(draft: Draft) -> str:
     if draft.message is not None:
-        return "by_hand"
+        return BY_HAND
     if draft.template:
         return draft.template
     if not draft.tags:

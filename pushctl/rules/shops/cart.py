@@ -68,7 +68,12 @@ def complete(properties: Mapping[str, Json], currency: str | None) -> Mapping[st
     """Return *properties* with the site's *currency* where an event with amounts names none."""
     if currency is None or properties.get("currency"):
         return properties
-    if not properties.keys() & {*_WORTH, "items"}:
+    if not properties.keys() & {*_WORTH, "items"} or not amounts.fits_all(properties, currency):
+        return properties
+    items = properties.get("items")
+    listed = items if isinstance(items, list) else []
+    own = [one.get("currency") for one in listed if isinstance(one, Mapping)]
+    if any(amounts.read_currency(one) != currency for one in own if one):
         return properties
     return {**properties, "currency": currency}
 
@@ -92,14 +97,13 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
         if isinstance(one, Mapping)
     ]
     count = _count(properties, lines)
-    currency = properties.get("currency")
     return {
         "items": items,
         "count": amounts.plain(count),
         "several": len(listed) > 1 or (count is not None and count >= 2),
         "names": [item["name"] for item in items],
         "total": amounts.plain(_read_total(properties, lines, hints, count)),
-        "currency": currency[:8] if isinstance(currency, str) else None,
+        "currency": _find_currency(properties, lines),
         "url": own_url(properties.get("url"), origins),
     }
 
@@ -210,6 +214,16 @@ def _read_line(one: Json, hints: _Hints) -> _Line:
     if quantity is not None and not 0 <= quantity <= _MOST:
         quantity = None
     return _Line(price, quantity)
+
+
+def _find_currency(properties: Mapping[str, Json], lines: Sequence[_Line]) -> str | None:
+    """Return the currency as the page wrote it, else the one that all items name."""
+    told = properties.get("currency")
+    if isinstance(told, str) and told:
+        return told[:8]
+    named = {line.price.currencies for line in lines}
+    single = named.pop() if len(named) == 1 else frozenset[str]()
+    return next(iter(single)) if len(single) == 1 else None
 
 
 def _count(properties: Mapping[str, Json], lines: Sequence[_Line]) -> float | None:

@@ -100,6 +100,33 @@ def test_the_currency_of_the_site_is_that_of_amounts_without_one() -> None:
     assert cart.complete(told, None) is told
 
 
+def test_items_may_name_their_currencies_apart() -> None:
+    items = [{"price": 20, "currency": "USD"}, {"price": 1.5, "currency": "usd"}]
+    found = cart.read(cart.complete({"items": items}, "EUR"), ())
+    assert (found["currency"], found["total"]) == ("USD", 21.5)
+    mixed = cart.read(cart.complete({"items": [*items, {"price": 1}]}, "EUR"), ())
+    assert (mixed["currency"], mixed["total"]) == (None, None)
+    same = cart.complete({"items": [{"price": 2, "currency": "EUR"}, {"price": 1}]}, "EUR")
+    assert cart.read(same, ())["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("prices", "currency", "total"),
+    [
+        (["$20", "$1.50"], None, 21.5),
+        (["20 USD", "1.50 USD"], "USD", 21.5),
+        (["20 €", "1,50"], "EUR", 21.5),
+        (["20 USD", 1.5], None, None),
+    ],
+)
+def test_prices_that_name_another_currency_do_not_get_the_site_s(
+    prices: list[Any], currency: str | None, total: float | None
+) -> None:
+    told = {"items": [{"price": price} for price in prices]}
+    found = cart.read(cart.complete(told, "EUR"), ())
+    assert (found["currency"], found["total"]) == (currency, total)
+
+
 @pytest.mark.parametrize(
     ("name", "properties", "said"),
     [
