@@ -25,7 +25,7 @@ PUSHCTL = """
 import json, resource, sys, time
 from pathlib import Path
 from pushctl.config import Config, Site
-from pushctl.jobs.subscribers import import_file
+from pushctl.jobs.subscribers.imports import import_file
 from pushctl.store import Store
 folder, file = Path(sys.argv[1]), Path(sys.argv[2])
 config = Config(

@@ -66,6 +66,8 @@ class Site:
     )
     language: str = _checked("en", checks.language)
     timezone: str = _checked("UTC", checks.timezone)
+    # of prices that name none: "EUR"; none: their currency is unknown
+    currency: str | None = _checked(None, checks.currency)
     brand: Brand = field(default_factory=Brand)
     # further origins allowed to post for this site
     origins: tuple[str, ...] = field(default=(), metadata={"each": checks.origin})

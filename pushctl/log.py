@@ -36,6 +36,14 @@ def note(name: str, message: str, /, *, level: int = logging.INFO, **fields: obj
         logger.log(level, message, extra={"fields": fields})
 
 
+def note_error(
+    name: str, message: str, error: BaseException | None, /, **fields: object
+) -> None:
+    """Log a warning as ``note`` does, with the traceback of *error*."""
+    logger = logging.getLogger(f"pushctl.{name}")
+    logger.warning(message, extra={"fields": fields}, exc_info=error)
+
+
 def start(file: Path | None, form: str, *, verbose: bool = False) -> str | None:
     """
     Start to log: to *file* as "text" or "json", and with *verbose* to stderr as text.

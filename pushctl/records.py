@@ -276,6 +276,8 @@ def _rows(
             return
         except csv.Error as error:
             found = InputError(f"no CSV ({error}); is a quotation mark left open?")
+            if any('\\"' in line for line in kept):
+                found = InputError('no CSV: a quotation mark in a cell is doubled, not \\"')
         raw = "".join(kept)
         if not raw.isascii():
             raw = raw.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -35,6 +35,9 @@ const STYLE = `
   .sure button { border: 1px solid color-mix(in srgb, currentColor 40%, transparent) }
   .off { padding: 12px; display: flex; flex-wrap: wrap; align-items: center; gap: 12px;
     justify-content: space-between; border-block-start: 1px solid color-mix(in srgb, var(--ink) 12%, transparent) }
+  .id { padding: 12px; font-size: 13px;
+    border-block-start: 1px solid color-mix(in srgb, var(--ink) 12%, transparent) }
+  .id bdi { font-family: ui-monospace, monospace; white-space: nowrap; user-select: all }
   .said { min-height: 22px; margin-block-start: 8px; padding-inline: 12px }
   @media (max-width: 600px) { dialog { margin-block-end: max(14px, env(safe-area-inset-bottom)) } }
   @media (prefers-reduced-motion: no-preference) {
@@ -46,10 +49,12 @@ const STYLE = `
 // consent({ text, tracking }): what somebody agreed to, when and on which page. An answer
 // about tracking alone leaves that as it was.
 export async function agree({ stored, store, now, silent, sync }, given) {
-  const agreed = given.text && { at: now(), page: here() };
-  store({ consent: { ...stored().consent, ...agreed, ...given } });
+  const { text, tracking } = given;
+  const agreed = text && { text: `${text}`.slice(0, 255), at: now(), page: here() };
+  const said = tracking === undefined ? {} : { tracking };
+  store({ consent: { ...stored().consent, ...agreed, ...said } });
   if (silent()) store({ events: [], landing: undefined, ...lessening(stored()) });
-  await sync(given.text);
+  await sync(text);
   return stored().consent;
 }
 
@@ -63,13 +68,19 @@ function lessening({ tags = {}, alias }) {
 let standing;
 
 // A dialog; or, with into: "#place", a part of the page. Settles when the dialog is closed.
-export async function open(inner, given = {}) {
+export async function open(inner, given) {
+  // The script may be there before the page is.
+  if (document.readyState === "loading")
+    await new Promise((done) => addEventListener("DOMContentLoaded", done, { once: true }));
   const options = { ...BRAND, ...given };
   const { into } = options;
   const place = typeof into === "string" ? document.querySelector(into) : into;
   if (into && !place) throw new Error(`pushctl.preferences(): nothing on this page is ${into}`);
   if (place) return show(inner, options, place);
-  standing ??= show(inner, options).finally(() => (standing = undefined));
+  // Two questions at once are one too many.
+  inner.withdraw?.();
+  inner.choosing = true;
+  standing ??= show(inner, options).finally(() => (standing = inner.choosing = undefined));
   return standing;
 }
 
@@ -117,11 +128,14 @@ async function fill(inner, box, said, spoken, closes) {
   const draw = async () => {
     const at = [...rows.children].indexOf(box.getRootNode().activeElement);
     const state = await inner.api.state();
+    const own = await name(inner);
     rows.replaceChildren(...(state.subscribed
-      ? choices(inner, said, spoken, attempt) : absent(inner, said, state, attempt)));
+      ? choices(inner, said, spoken, attempt) : absent(inner, said, state, attempt)),
+    ...(own ? [label(said, own)] : []));
     if (at < 0) return;
-    const row = rows.children[Math.min(at, rows.children.length - 1)];
-    (row.querySelector("button") ?? row).focus();
+    const there = [...rows.children].filter((one) => one.matches("button") || one.querySelector("button"));
+    const row = there[Math.min(at, there.length - 1)];
+    (row?.querySelector("button") ?? row)?.focus();
   };
   await draw();
   box.replaceChildren(head, rows, news);
@@ -148,6 +162,25 @@ function choices(inner, said, spoken, attempt) {
   ];
 }
 
+// By this a visitor without an account can ask for their data: `pushctl subscribers show` knows
+// it. Who has turned it off is shown the last one: their data is still there.
+async function name({ update, stored, store }) {
+  const last = await update().catch(() => {});
+  if (last?.at) {
+    const endpoint = new TextEncoder().encode(last.endpoint);
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", endpoint)).slice(0, 6);
+    const digits = [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    store({ id: digits.match(/..../g).join("-") });
+  }
+  return stored().id;
+}
+
+function label({ id }, own) {
+  const [before, after] = id.split("{id}");
+  const shown = make("bdi", { dir: "ltr", textContent: own });
+  return make("p", { className: "id" }, before, shown, after ?? "");
+}
+
 function row(look, name, note, onclick) {
   const text = make("span", {}, make("b", { textContent: name }));
   if (note) text.append(make("small", { textContent: note }));
@@ -170,7 +203,10 @@ function absent(inner, said, { supported, permission }, attempt) {
   // An iPhone could, from its home screen.
   if (!supported) return only(navigator.standalone === false ? said.home : said.off);
   if (permission === "denied") return only(said.blocked);
-  const allow = button("allow", said.allow, () => attempt(() => inner.api.subscribe(), ""));
+  const subscribe = async () => {
+    if ((await inner.api.subscribe()) === "failed") throw new Error("no subscription");
+  };
+  const allow = button("allow", said.allow, () => attempt(subscribe, ""));
   return [make("div", { className: "off" }, make("span", { textContent: said.off }), allow)];
 }
 
@@ -191,6 +227,8 @@ async function forget(inner) {
   await inner.update(() => undefined);
   await subscription?.unsubscribe();
   indexedDB.deleteDatabase("pushctl");
+  // Nothing but that somebody has turned it off: nobody invites them by itself again.
+  await inner.update(() => null);
   inner.store(Object.fromEntries(Object.keys(inner.stored()).map((key) => [key, undefined])));
   try {
     localStorage.removeItem("pushctl");

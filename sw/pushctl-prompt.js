@@ -54,17 +54,27 @@ let current;
 
 // Resolves to what subscribe() gives, "later", or "skipped" when nobody was asked.
 export async function prompt(inner, given = {}) {
-  if (current && !given.again) return "skipped";
+  // Nor is anybody asked who chooses in the preferences now.
+  if (!given.again && (current || inner.choosing)) return "skipped";
   current?.leave();
   const one = { left: false, leave: () => (one.left = true) };
   current = one;
+  inner.withdraw = () => one.leave();
   try {
+    if (given.kind !== "bell" && !(await welcome(inner, given))) return "skipped";
     const options = chosen(inner, given);
     if (!options.again && !(await moment(inner, options, one))) return "skipped";
     return await ask(inner, options, one);
   } finally {
     if (current === one) current = undefined;
   }
+}
+
+// Whoever has turned it off here is asked on a click of theirs only; whoever has said yes, not
+// while their subscription is still on its way.
+async function welcome({ update, stored }, { again }) {
+  const clicked = again && navigator.userActivation?.isActive !== false;
+  return (clicked || (await update()) !== null) && !(Notification.permission === "granted" && stored().pending);
 }
 
 // --- when -------------------------------------------------------------------------
@@ -164,14 +174,11 @@ async function accept({ api, store, stored, now }, options, said, tell) {
   tell("accepted");
   const { consent: text = version(said) } = options;
   const before = stored().consent;
-  store({ consent: { ...before, text, at: now(), page: here() } });
-  let answer;
-  try {
-    answer = await api.subscribe({ language: asked(options) });
-  } finally {
-    if (answer !== "granted") store({ consent: before });
-  }
-  const stage = { granted: "allowed", denied: "denied", default: "dismissed" }[answer];
+  store({ consent: { ...before, text: `${text}`.slice(0, 255), at: now(), page: here() } });
+  const answer = await api.subscribe({ language: asked(options) });
+  // What failed is tried again.
+  if (!/granted|failed/.test(answer)) store({ consent: before });
+  const stage = { granted: "allowed", denied: "denied", default: "dismissed", failed: "failed" }[answer];
   if (stage) tell(stage);
   return answer;
 }
@@ -236,6 +243,8 @@ function ring(inner, options, spoken, said, tell, one) {
   return new Promise((done) => {
     let asked;
     one.leave = () => (asked?.leave?.(), element.remove(), done("skipped"));
+    // The bell stays.
+    inner.withdraw = () => asked?.leave?.();
     bell.onclick = async () => {
       const { subscribed, permission } = await inner.api.state();
       if (subscribed || permission === "denied") return inner.api.preferences({ ...options, into: undefined });
@@ -244,7 +253,7 @@ function ring(inner, options, spoken, said, tell, one) {
       const answer = await question(inner, options, spoken, said, tell, asked);
       bell.hidden = false;
       bell.focus();
-      if (answer !== "later") done(answer);
+      if (!/later|skipped/.test(answer)) done(answer);
     };
   });
 }

@@ -69,7 +69,7 @@ function declared(event) {
 const text = (value) => (typeof value === "string" ? value : "");
 
 // What the page has left here. Without storage: nothing.
-const known = () => update("subscription", (kept = null) => kept).catch(() => {});
+const known = () => update("subscription", (kept) => kept).catch(() => {});
 
 // Where the receiver is: a worker does not know what it was imported from, the page does.
 const home = async () => CONFIG.url || (await known())?.home || self.location.origin;
@@ -97,15 +97,26 @@ function address(link) {
 }
 
 async function open(url) {
-  const there = (await self.clients.matchAll({ type: "window", includeUncontrolled: true }))
-    .find((tab) => tab.url.split("#")[0] === url.split("#")[0]);
+  const tabs = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+  const places = await Promise.all(tabs.map(locate));
+  const bare = (place) => place?.split("#")[0];
   try {
+    const there = tabs[places.findIndex((place) => bare(place) === bare(url))];
     if (there) return await there.focus();
   } catch {
     // The tab closed meanwhile.
   }
   await self.clients.openWindow(url);
 }
+
+// Asks a page where it is: its `url` is where it was loaded. One that does not answer may show
+// anything. Firefox lets us open a window within a second of the click only.
+const locate = (tab) => new Promise((done) => {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = ({ data }) => done(data);
+  setTimeout(done, 300);
+  tab.postMessage("pushctl", [port2]);
+});
 
 // --- reports -------------------------------------------------------------------
 
@@ -116,7 +127,7 @@ async function report(kind, data, action) {
     message: data.pushctl,
     kind,
     at: Date.now() + ((await known())?.skew ?? 0) * 1000,
-    id: crypto.randomUUID(),
+    id: encode(crypto.getRandomValues(new Uint8Array(16))),
   };
   if (action) fresh.action = action;
   try {

@@ -10,7 +10,11 @@ export interface SubscribeOptions {
   attributes?: Record<string, unknown>;
 }
 
-export type Permission = "granted" | "denied" | "default" | "unsupported";
+/**
+ * What the browser answered; "failed": it allows notifications, but there is no subscription
+ * (its push service fails, or the worker can't be loaded). It is tried again.
+ */
+export type Permission = "granted" | "denied" | "default" | "unsupported" | "failed";
 
 /** "{name}" stands for the site's name, "{date}" for the end of a pause. */
 export interface Texts {
@@ -37,6 +41,8 @@ export interface Texts {
   yes: string;
   back: string;
   erased: string;
+  /** "{id}" is what names this browser. */
+  id: string;
   saved: string;
   failed: string;
   close: string;
@@ -75,7 +81,7 @@ export interface PromptOptions extends Look {
   pages?: string | string[];
   /** How long "later" counts, in days; 14. */
   days?: number;
-  /** Ask now, although somebody said later, e.g. when they ring a bell. */
+  /** Ask now, although somebody said later (or, on a click of theirs, turned it off). */
   again?: boolean;
   /** Names (letters, digits, - and _) of what is compared; each browser keeps the one it got. */
   variants?: Record<string, Look & { weight?: number }>;
@@ -91,17 +97,21 @@ export interface Consent {
 export interface Item {
   id: string;
   name: string;
+  /** A number: the text "1.249" may mean two. */
   price: number;
+  /** 1 when absent. */
   quantity?: number;
   url?: string;
   image?: string;
 }
 
 export interface Cart {
+  /** Twenty are told, `count` and `total` are of all. */
   items: Item[];
-  total: number;
+  /** Of all prices when absent; left out where one of them is no number. */
+  total?: number;
   /** ISO 4217. */
-  currency: string;
+  currency?: string;
   /** Where the basket can be seen. */
   url?: string;
 }
@@ -117,9 +127,12 @@ export type Call =
   | ((pushctl: Pushctl) => unknown)
   | [name: Exclude<keyof Pushctl, "ready" | "worker" | "scope">, ...values: unknown[]];
 
-/** Calls that tell something resolve to whether everything has been told. */
+/**
+ * Calls that tell something resolve to whether everything has been told, after 5 s at the latest.
+ * No call throws or rejects: what is wrong with one stands in the console.
+ */
 export interface Pushctl {
-  /** Call it in a click's handler; throws outside of one while nobody was asked. */
+  /** Call it in a click's handler; outside of one nobody is asked ("default"). */
   subscribe(options?: SubscribeOptions): Promise<Permission>;
   unsubscribe(): Promise<void>;
   /** The last one may be { days, chosen }: for how long; whether the person ticked it. */
@@ -127,9 +140,9 @@ export interface Pushctl {
   untag(...names: string[]): Promise<boolean>;
   /** `signature` comes from the shop's server; without it the alias is a mere label. Null: logged out. */
   identify(alias: string | number | null, signature?: string): Promise<boolean>;
-  /** Throws RangeError above 6,000 bytes. */
+  /** Of more than 6,000 bytes of JSON as much is told as goes. */
   track(name: string, properties?: Record<string, unknown>): Promise<boolean>;
-  /** Tracks cart_updated, or cart_emptied where there is nothing in it. */
+  /** Tracks cart_updated, or cart_emptied where it is called without or with an empty list. */
   cart(content?: Cart): Promise<boolean>;
   /** With an argument: keeps it, a text with time and page, and tells it. */
   consent(given?: Consent): Promise<(Consent & { at?: number; page?: string }) | undefined>;

@@ -9,7 +9,10 @@
   if (early?.subscribe) return;
 
   const DAY = 86_400_000;
-  const SUPPORTED = "serviceWorker" in navigator && "PushManager" in window;
+  // Not in a sandboxed frame, which has no origin, nor over plain http.
+  const SUPPORTED = window.origin !== "null" && "serviceWorker" in navigator &&
+    "PushManager" in window && "Notification" in window;
+  const allowed = () => SUPPORTED && Notification.permission === "granted";
 
   // --- what people call ----------------------------------------------------------
 
@@ -23,18 +26,21 @@
     // Call it in a click's handler: browsers ask nothing without one, and so do we.
     async subscribe(options) {
       if (!SUPPORTED) return "unsupported";
-      if (Notification.permission === "default" && navigator.userActivation?.isActive === false)
-        throw new Error("pushctl.subscribe() needs a click");
-      const permission = await Notification.requestPermission();
-      if (permission === "granted") {
-        // Kept until it is told.
-        store({ pending: { ...options, chosen: true } });
-        await sync().catch(warn);
+      if (Notification.permission === "default" && navigator.userActivation?.isActive === false) {
+        warn("pushctl.subscribe() needs a click");
+        return "default";
       }
-      return permission;
+      const permission = await Notification.requestPermission();
+      if (permission !== "granted") return permission;
+      // Kept until it is told.
+      store({ pending: { ...plain(options), chosen: true } });
+      await flush();
+      // The browser may allow it, and have no push service that works (Brave).
+      return (await current()) ? permission : "failed";
     },
 
     async unsubscribe() {
+      if (!SUPPORTED) return;
       const last = await update();
       const subscription = await current();
       await update(() => null);
@@ -44,37 +50,57 @@
       await subscription?.unsubscribe();
     },
 
-    track(name, properties = {}) {
-      const event = { id: crypto.randomUUID(), name, at: now(), properties };
-      if (size(event) > 6000) throw new RangeError("pushctl.track(): over 6,000 bytes");
+    track(name, properties) {
+      const id = encode(crypto.getRandomValues(new Uint8Array(16)));
+      const event = { id, name: `${name}`, at: now() };
+      const add = (told) => keep({
+        events: (stored().events ?? []).concat({ ...event, properties: told }).slice(-50),
+      });
       heard.push(name);
-      return keep({ events: (stored().events ?? []).concat(event).slice(-50) });
+      const told = plain(properties);
+      return told ? add(told) : more("fit").then(({ fit }) => fit(properties, name), () => ({})).then(add);
     },
 
     // cart({ items: [{ id, name, price, quantity }], total, currency, url }), or cart() when emptied
-    cart: (content) =>
-      content?.items?.length ? api.track("cart_updated", content) : api.track("cart_emptied"),
+    cart(content) {
+      const { items } = content || { items: [] };
+      const all = Object.values(Object(items));
+      // A name that is misspelt must not empty somebody's basket.
+      if (!all.length && !Array.isArray(items)) throw new TypeError("pushctl.cart(): no items");
+      // NaN (in JSON: null) where one of them is no number: the text "1.249" may mean two.
+      let count = 0, total = 0;
+      for (const { price, quantity = 1 } of all.map(Object)) {
+        const known = quantity?.toFixed && quantity;
+        count += known;
+        total += (price?.toFixed && price) * known;
+      }
+      return count === 0 ? api.track("cart_emptied")
+        : api.track("cart_updated", { count, total: +total.toFixed(4), ...content });
+    },
 
     // tag("lamps", "sofas"), tag("lamps", { days: 30 }); chosen: true where the person ticked it
     tag(...names) {
-      const { days, chosen } = Object(names.at(-1));
-      return label(names.filter((name) => name.at), days ? now() + days * DAY : true, !chosen);
+      const { days, chosen } = Object(names[names.length - 1]);
+      return label(names, days ? now() + days * DAY : true, !chosen);
     },
 
     untag: (...names) => label(names, false),
 
     // `signature` comes from the shop's server; without it the alias is a mere label.
     identify: (alias, signature) =>
-      keep({ alias: { alias: alias ? `${alias}` : null, signature } }, alias),
+      keep({ alias: { alias: alias ? `${alias}` : null, signature: signature && `${signature}` } }, alias),
 
     // consent({ text: "2026-11", tracking: true }): what somebody agreed to, and how far.
     consent: async (given) =>
       given ? (await more("preferences")).agree(inner, given) : stored().consent,
 
-    // Shows our own question; the browser's follows only when it is answered with yes.
-    // Resolves to what subscribe() gives, "later", or "skipped" when there is no use in asking.
+    // Shows our own question; the browser's follows only when it is answered with yes, and
+    // where it is still to be answered. Resolves to what subscribe() gives, "later", or
+    // "skipped" when there is no use in asking.
     async prompt(options = {}) {
-      const asks = SUPPORTED ? Notification.permission === "default" : navigator.standalone === false;
+      const asks = SUPPORTED
+        ? Notification.permission === "default" || (allowed() && !(await update()))
+        : navigator.standalone === false;
       return options.kind === "bell" || (asks && (options.again || !(stored().later > Date.now())))
         ? (await more("prompt")).prompt(inner, options) : "skipped";
     },
@@ -85,7 +111,7 @@
     state: async () => ({
       supported: SUPPORTED,
       permission: window.Notification?.permission,
-      subscribed: SUPPORTED && !!(await current()),
+      subscribed: SUPPORTED && !!(await current().catch(warn)),
     }),
 
     // What is wrong with one call is not the others' fault.
@@ -93,6 +119,20 @@
   };
 
   const call = async (one) => one.call ? one(api) : api[one[0]](...one.slice(1));
+
+  // What fails here must not fail the page: the console says it.
+  const failed = { subscribe: "failed", prompt: "skipped" };
+  for (const name in api) {
+    const work = api[name];
+    if (work.call) api[name] = async (...given) => {
+      try {
+        return await work(...given);
+      } catch (error) {
+        warn(error);
+        return failed[name] ?? false;
+      }
+    };
+  }
 
   // What few people need is loaded when they do; from a whole address, because a script from
   // another origin has none to start from (Chromium).
@@ -117,20 +157,26 @@
     return found;
   }
 
-  async function attach({ pushManager }) {
+  const ours = ({ options: { applicationServerKey: key } }) => !key || encode(key) === CONFIG.key;
+
+  async function attach() {
+    const { pushManager } = await register();
     const kept = await pushManager.getSubscription();
-    const key = kept?.options.applicationServerKey;
-    if (kept && (!key || encode(key) === CONFIG.key)) return kept;
+    if (kept && ours(kept)) return kept;
     // Made with a key that nobody signs with any more.
     await kept?.unsubscribe();
     return pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: CONFIG.key });
   }
 
-  async function announce(subscription) {
+  async function announce() {
+    // A push service that can't be reached may never answer (Chromium).
+    const subscription = await within(30, attach());
+    const { pending, landing, consent, language: before = navigator.language } = stored();
+    // Another tab has told it, or somebody has left meanwhile.
+    if (!pending) return (await update()) || subscription.unsubscribe();
     const { endpoint } = subscription;
     const auth = subscription.getKey("auth");
     const last = await update((kept) => kept ?? { endpoint, auth });
-    const { pending, landing, consent, language: before = navigator.language } = stored();
     const { text, at, page } = consent ?? {};
     const { language = before, tags, chosen } = pending;
     const fields = {
@@ -158,13 +204,12 @@
   // On each page load: browsers change endpoints without a word (Chrome) or with little
   // of one (Firefox), and keys change; at most once a day when nothing did.
   async function sync(anew) {
-    if (!SUPPORTED || Notification.permission !== "granted") return;
+    if (!allowed()) return;
     const last = await update();
     if (!last && !stored().pending) return;
-    const found = await registration();
-    const fresh = Date.now() - last?.at < DAY;
-    const { endpoint } = await attach(fresh && found?.active ? found : await register());
-    if (anew || !fresh || last.endpoint !== endpoint) store({ pending: { ...stored().pending } });
+    const found = !anew && Date.now() - last?.at < DAY && (await current());
+    if (!found || found.endpoint !== last.endpoint || !ours(found))
+      store({ pending: { ...stored().pending } });
     await flush();
   }
 
@@ -191,7 +236,7 @@
     }
   }
 
-  const warn = (error) => console.warn(error.message);
+  const warn = (error) => console.warn(error?.message ?? error);
   // As the receiver counts.
   const now = () => Date.now() + (stored().skew ?? 0) * 1000;
 
@@ -201,27 +246,47 @@
 
   // What only takes away (`more` false) is kept in any case.
   const keep = async (change, more = true) =>
-    !(more && silent()) && (store(change), flush());
+    !(more && silent()) && (store(change), within(5, flush()));
+
+  // A checkout may wait for us.
+  const within = (seconds, work) => Promise.race([work, new Promise((_, fail) =>
+    Object(AbortSignal.timeout?.(seconds * 1000)).onabort = () => fail(Error("pushctl: no answer")))]);
 
   // One at a time; resolves to whether everything is told. What did not get through is tried
-  // again while the page is open, ever later: who buys on the last page must not be reminded.
-  let flushing = Promise.resolve(), again, failed = 0;
-  const flush = () => (flushing = flushing.then(tellAll).catch(({ after }) => {
+  // again while the page is open: who buys on the last page must not be reminded.
+  let flushing = Promise.resolve(), again, tries = 1, taken;
+  const flush = () => (flushing = flushing.then(tellAll).catch((error) => {
+    warn(error);
+    const { after } = error;
+    // However many calls fail meanwhile.
+    if (again && !after) return false;
     clearTimeout(again);
-    // Or when the receiver says; at most 18 hours, timers don't count much further.
-    again = setTimeout(flush, Math.max(++failed * 9, after & 65535) * 1000);
+    // Each half minute, after a quarter of an hour ever later; or when the receiver says, at
+    // most after 18 hours: timers don't count much further.
+    const pause = Math.max(Math.min(tries, 3), tries - 30) * 9;
+    again = setTimeout(() => {
+      again = 0;
+      tries += 1;
+      return flush();
+    }, Math.max(pause, after & 65535) * 1000);
     return false;
   }));
 
   async function tellAll() {
+    taken = true;
     const last = SUPPORTED && (await update());
     // Nobody knows this browser yet: kept until it subscribes.
-    if (!last?.at) return stored().pending ? announce(await current()).then(tellAll) : false;
+    if (!last?.at) return stored().pending && allowed() ? announce().then(tellAll) : false;
     const { endpoint } = last;
     for (let events, most; (events = fitting(stored().events).slice(0, most)).length; ) {
-      // One of them is not of its form: the others need not go with it.
-      if (!(await tell("/v1/events", { endpoint, events }, last)) && events[1]) most = 1;
-      else store({ events: stored().events.filter(({ id }) => !events.some((one) => one.id === id)) });
+      const done = await tell("/v1/events", { endpoint, events }, last);
+      const [{ id, properties }] = events;
+      // One of them is not of its form: the others need not go with it, nor its name, which
+      // may say that somebody has bought.
+      if (!done && events[1]) most = 1;
+      else store({ events: stored().events.flatMap((one) =>
+        one.id === id && !done && size(properties) > 2 ? { ...one, properties: {} }
+          : events.some((told) => told.id === one.id) ? [] : one) });
     }
     for (let names, most = 32; (names = Object.keys(stored().tags ?? {}).slice(0, most)).length; ) {
       const tags = stored().tags;
@@ -244,16 +309,29 @@
       if (stored().alias?.alias === alias.alias) store({ alias: undefined });
     }
     // Last: who could not tell this may tell the rest.
-    if (stored().pending) await announce(await current());
-    failed = 0;
-    return true;
+    if (stored().pending && allowed()) await announce();
+    tries = 1;
+    return taken;
   }
 
   // `value`: true, false, or until when it is on.
   function label(names, value, more = value) {
     const tags = { ...stored().tags };
-    for (const name of names) tags[name] = value;
+    for (const name of names.flat()) if (name?.trim) tags[name] = value;
     return keep({ tags }, more);
+  }
+
+  // A copy, where it is of JSON and no larger than the receiver takes it.
+  function plain(value) {
+    try {
+      const text = JSON.stringify({ ...value }, (name, one) => {
+        if (one?.length > (one.map ? 64 : 1024)) throw one;
+        return one;
+      });
+      if (bytes(text).length < 6000) return JSON.parse(text);
+    } catch {
+      // a circle, a BigInt, a getter that throws
+    }
   }
 
   const fitting = (events = []) =>
@@ -267,12 +345,13 @@
     } catch (error) {
       if (!error.final) throw error;
       warn(error);
+      taken = false;
     }
   }
 
   async function post(path, fields, { auth }, again = true) {
     const body = JSON.stringify(fields);
-    const response = await fetch(HOME + path, {
+    const response = await within(20, fetch(HOME + path, {
       method: "POST",
       body,
       headers: {
@@ -281,7 +360,7 @@
       },
       credentials: "omit",
       keepalive: true,
-    });
+    }));
     if (response.ok) return;
     const { status } = response;
     const { error = status, remedy = "", now } = await response.json().catch(() => ({}));
@@ -344,6 +423,9 @@
   const inner = { api, HOME, heard, label, stored, store, silent, now, current, update, post, sync };
   window.pushctl = api;
   Object.assign(api, early?.options);
+  // After a click the worker asks where this page is: it knows only where it was loaded.
+  if (SUPPORTED) navigator.serviceWorker.addEventListener("message", ({ data, ports }) =>
+    data === "pushctl" && ports[0].postMessage(location.href));
   // Where somebody came in.
   stored().landing || silent() ||
     store({ landing: { page: location.href.slice(0, 512), referrer: document.referrer.slice(0, 256) } });

@@ -118,6 +118,31 @@ def resume(
 
 
 @app.command()
+def retry(
+    ctx: typer.Context,
+    name: NameArgument,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Send a campaign's rejected messages again, with the template as it is now.
+
+    \b
+    pushctl campaigns retry "sale 2026-11-22" --dry-run
+
+    Use it after you have mended what they were rejected for. Everybody else keeps what
+    they got. Messages that still wait are sent with the mended template, too.
+    """
+    from pushctl.commands import retries
+
+    here = context.of(ctx)
+    made = retries.show(here, name, dry_run)
+    if made.is_needed and not dry_run and retries.is_confirmed(made, yes):
+        retries.send(here, made, format)
+
+
+@app.command()
 def cancel(
     ctx: typer.Context,
     name: NameArgument,

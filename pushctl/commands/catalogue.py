@@ -1,17 +1,15 @@
 """Catalogue: prices and stock that changed."""
 
-import io
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pushctl import output
+from pushctl import output, records
 from pushctl.commands import context
 from pushctl.commands.options import Text
 from pushctl.errors import InputError
-from pushctl.jobs.triggers import catalogue
+from pushctl.jobs.triggers import catalogue, product_files
 
 app = typer.Typer(no_args_is_help=True, help="Import products: prices and stock.")
 
@@ -24,7 +22,7 @@ def _group() -> None:
 @app.command("import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="CSV or JSON lines; - for standard input.")],
+    file: Annotated[str, typer.Argument(help="CSV or JSON; - for standard input.")],
     site: Annotated[
         Text, typer.Option(help="Site of the products; needed with several sites.")
     ] = None,
@@ -37,26 +35,21 @@ def import_(
     shop-export | pushctl catalogue import - --site shop
 
     Columns: id, price, available, name, url, image, line, currency. Missing values stay
-    unchanged. A lower price causes the event price_dropped; new stock causes
-    back_in_stock. They are for people who looked at the product, or put it into the
-    basket, within 90 days and did not buy it. Triggers can start with these events.
+    unchanged. A price is 1249, 1.249,00 or "49.00 EUR". A lower price causes the event
+    price_dropped; new stock causes back_in_stock. They are for people who looked at the
+    product, or put it into the basket, within 90 days and did not buy it. Triggers can
+    start with these events.
     """
     here = context.of(ctx)
     name = site or next(iter(here.config.sites))
     if site is None and len(here.config.sites) > 1:
         raise InputError(f"Several sites. Add --site: {', '.join(here.config.sites)}.")
-    products = catalogue.read(io.StringIO(_read_text(file)), file)
-    counts = catalogue.apply(here.config, here.store, name, products, here.now)
+    home = here.config.sites.get(name)
+    currency = home.currency if home else None
+    with records.open_seekable(Path(file)) as stream:
+        products = product_files.read(stream, file, currency)
+        counts = catalogue.apply(here.config, here.store, name, products, here.now)
     output.say(
         f"Products: {counts['products']:,}. Events for subscribers: price_dropped "
         f"{counts[catalogue.DROPPED]:,}, back_in_stock {counts[catalogue.BACK]:,}."
     )
-
-
-def _read_text(file: str) -> str:
-    try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text("utf-8-sig")
-    except OSError as error:
-        raise InputError(f"{file} can't be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is not UTF-8. Save it in that encoding.") from error

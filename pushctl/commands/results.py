@@ -13,9 +13,13 @@ from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedErro
 from pushctl.jobs.campaigns import manage
 from pushctl.jobs.campaigns.repeats import LeftOut
 from pushctl.jobs.delivery import deliver, postbox
+from pushctl.jobs.delivery.verdict import Verdict
+from pushctl.jobs.messages.preview import Preview
 from pushctl.model import Campaign
 from pushctl.rules.figures.campaigns import STATES
 from pushctl.rules.wording import counted, moment
+
+REASONS = 5  # shown, of why people get no message
 
 # A shell's exit code for Ctrl-C: commands after "&&" don't run.
 STOPPED = 130
@@ -24,6 +28,32 @@ STOPPED = 130
 def warn_of_loopback(here: Context) -> None:
     if text := postbox.make_warning(here.config):
         output.say(f"*** {text}", "bold")
+
+
+def show_example(template: str, example: Preview, dry_run: bool) -> None:
+    """Print one message as its receiver sees it; on stdout for a dry run."""
+    message = example.message
+    buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
+    text = "\n".join(filter(None, (message.title, message.body, buttons, message.url)))
+    title = f"{template}/{example.file}"
+    output.panel(text, title, stdout=dry_run, right_to_left=message.dir == "rtl")
+    if example.warning:
+        output.warn(example.warning)
+
+
+def show_verdict(verdict: Verdict, count: int, dry_run: bool) -> None:
+    """Print how many of *count* receivers get no message, by the cause."""
+    reasons = verdict.count_reasons()
+    if not reasons:
+        return
+    tell = output.answer if dry_run else output.say
+    without = len(verdict.without)
+    tell(f"{without:,} of {counted(count, 'person', 'people')} would get none:")
+    width = len(f"{reasons[0][1]:,}")
+    for reason, people in reasons[:REASONS]:
+        tell(f"  {people:>{width},}  {reason}")
+    if rest := sum(people for _, people in reasons[REASONS:]):
+        tell(f"  {rest:>{width},}  for {len(reasons) - REASONS:,} other reasons")
 
 
 def deliver_with_progress(
@@ -86,6 +116,11 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
     if report.refused:
         raise RefusedError(f"{campaign.name}: {report.refused}")
     failed = report.sent["rejected"] + report.sent["in_doubt"]
+    if report.sent["rejected"]:
+        output.say(
+            "To reach who was rejected, once the cause is mended: pushctl campaigns retry "
+            f"{campaign.name!r}"
+        )
     if failed:
         raise DeliveryError(f"{campaign.name}: {counted(failed, 'message')} failed or in doubt")
     if report.interrupted and report.waiting:

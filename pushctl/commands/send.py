@@ -87,18 +87,38 @@ def command(
     if not dry_run:
         broadcast.retry_refused(here.store, here.now)
     plan = broadcast.plan(here.store, here.config, draft, here.now)
-    _show(here, plan, dry_run)
+    plan = _show(here, plan, dry_run)
     if every is None and not dry_run and _is_confirmed(plan, yes, format):
         _send(here, plan, format)
     _repeat(here, draft, yes, dry_run)
 
 
-def _show(here: context.Context, plan: "Plan", dry_run: bool) -> None:
-    """Print the plan and its first message; on stdout for a dry run."""
-    from pushctl.commands.results import warn_of_loopback
+def _show(here: context.Context, plan: "Plan", dry_run: bool) -> "Plan":
+    """
+    Print the plan and one message, then who gets none; on stdout for a dry run.
+
+    Return the plan with that verdict.
+    """
+    from pushctl.commands import results
+    from pushctl.jobs.campaigns.rehearsal import rehearse
+
+    results.warn_of_loopback(here)
+    _show_plan(here, plan, dry_run)
+    shown = plan.example
+    if shown is not None:
+        results.show_example(plan.template, shown, dry_run)
+    with output.progress("Rendering", plan.count) as bar:
+        plan = rehearse(here.store, here.config, plan, here.now, bar.advance)
+    if shown is None and plan.example is not None:
+        results.show_example(plan.template, plan.example, dry_run)
+    if plan.verdict is not None:
+        results.show_verdict(plan.verdict, plan.count, dry_run)
+    return plan
+
+
+def _show_plan(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     from pushctl.rules import timing
 
-    warn_of_loopback(here)
     tell = output.answer if dry_run else output.say
     other = here.store.campaigns.find_unfinished(plan.template, plan.audience)
     if other is not None:
@@ -115,17 +135,8 @@ def _show(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
     if plan.left_out.count:
         tell(f"  left out: {plan.left_out.describe()}; --again sends to them, too")
-    if plan.example is None:
-        if not plan.left_out.count:
-            tell("  No subscriber matches.")
-        return
-    message = plan.example.message
-    buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
-    text = "\n".join(filter(None, (message.title, message.body, buttons, message.url)))
-    title = f"{plan.template}/{plan.example.file}"
-    output.panel(text, title, stdout=dry_run, right_to_left=message.dir == "rtl")
-    if plan.example.warning:
-        output.warn(plan.example.warning)
+    if not plan.count and not plan.left_out.count:
+        tell("  No subscriber matches.")
 
 
 def _format_times(here: context.Context, plan: "Plan") -> str:
@@ -145,10 +156,11 @@ def _is_confirmed(plan: "Plan", yes: bool, format: output.Format) -> bool:
         if plan.left_out.count:
             results.show_left_out(plan.left_out, format)
         return False
-    whom = counted(plan.count, "person", "people")
+    whom = counted(plan.count - plan.without, "person", "people")
     if plan.left_out.count:
         whom += f", without {plan.left_out.count:,} who have it already"
-    if output.confirm(f"Send this to {whom}?", yes):
+    none = f" {plan.without:,} get none." if plan.without else ""
+    if output.confirm(f"Send this to {whom}?{none}", yes):
         return True
     output.say("Nothing was sent.")
     return False
@@ -198,4 +210,6 @@ def _send(here: context.Context, plan: "Plan", format: output.Format) -> None:
     except (PushctlError, OSError):
         results.say_saved(here, campaign)
         raise
+    if plan.verdict is not None and not plan.over:
+        report.sent.update(plan.verdict.list_statuses())
     results.conclude(here, report, format)

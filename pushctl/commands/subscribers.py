@@ -32,10 +32,16 @@ SegmentOption = Annotated[Names, typer.Option("--segment", help="Filter by a seg
 WhereOption = Annotated[Names, typer.Option("--where", help="Filter by an expression.")]
 
 WhoArgument = Annotated[
-    str, typer.Argument(metavar="SUBSCRIBER", help="An id, its beginning, or alias:NAME.")
+    str,
+    typer.Argument(
+        metavar="SUBSCRIBER", help="An id, its beginning, alias:NAME, or a browser's own id."
+    ),
 ]
 WhosArgument = Annotated[
-    Names, typer.Argument(metavar="[SUBSCRIBER]...", help="Ids, their beginnings, alias:NAME.")
+    Names,
+    typer.Argument(
+        metavar="[SUBSCRIBER]...", help="Ids, their beginnings, alias:NAME, browsers' own ids."
+    ),
 ]
 
 _LIST = (
@@ -126,6 +132,9 @@ def show(
 
     \b
     pushctl subscribers show 1tQ9mX
+    pushctl subscribers show 3fa9-c21b-77e0
+
+    The second is what a browser shows in its preferences, for visitors without an account.
     """
 
     here = context.of(ctx)

@@ -112,6 +112,11 @@ def _show(report: "ImportReport", format: output.Format) -> None:
     output.record(report, _COLUMNS, format)
     if report.ignored:
         output.warn(f"ignored columns: {', '.join(report.ignored)}")
+    if report.without_key:
+        output.warn(
+            f"{counted(report.without_key, 'line')} named no VAPID key, and got your own. "
+            "People of another service need its key (--key): nothing reaches them with yours."
+        )
     for (name, reason), count in report.left_out.most_common(10):
         output.warn(f"{name} left out {counted(count, 'time')}: it {reason}")
     for reason, count in report.rejected.most_common(5):

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
+from pushctl.push import register
+from pushctl.push.register import Register, Use
 from pushctl.rules import tokens, units
 from pushctl.rules.web import keys
 
@@ -38,9 +40,12 @@ class Key:
 
 
 def create() -> bytes:
-    """Return a new private key as PEM (PKCS 8)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    """Return a new private key as PEM (PKCS 8); its id never begins like an option."""
+    while True:
+        key = ec.generate_private_key(ec.SECP256R1())
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        if not read(pem).id.startswith("-"):
+            return pem
 
 
 def read(pem: bytes, file: Path | None = None) -> Key:
@@ -63,15 +68,14 @@ def read(pem: bytes, file: Path | None = None) -> Key:
 
 def load(folder: Path) -> Mapping[str, Key]:
     """
-    Return the keys of *folder* (vapid-<key id>.pem), newest first, by key id.
+    Return the keys of *folder* (vapid-<key id>.pem) by key id: the own one first, then the
+    newest. Nothing is written.
 
-    Raises ConfigError when other users can read one, or its name is another key's; OSError
-    when they can't be read.
+    Raises ConfigError when other users can read one, its name is another key's, or its
+    public half is; OSError when they can't be read.
     """
-    found: list[tuple[int, Key]] = []
-    # Not a glob, which ignores folders that may not be read.
-    files = list(folder.iterdir()) if folder.is_dir() else []
-    for file in sorted(one for one in files if one.match("vapid-*.pem")):
+    found = {}
+    for file in _list_files(folder, ".pem"):
         status = file.stat()
         if status.st_mode & 0o077:
             raise ConfigError(
@@ -81,29 +85,93 @@ def load(folder: Path) -> Mapping[str, Key]:
         key = read(file.read_bytes(), file)
         if file.name != f"vapid-{key.id}.pem":
             raise ConfigError(f"{file} holds the key {key.id}. Name it vapid-{key.id}.pem.")
-        found.append((status.st_mtime_ns, key))
-    found.sort(key=lambda pair: pair[0], reverse=True)
-    return {key.id: key for _, key in found}
+        public = file.with_suffix(".pub")
+        if public.exists():
+            _read_public(public)
+        found[key.id] = key
+    order = load_register(folder).list_newest() if found else ()
+    return {name: found[name] for name in order if name in found}
+
+
+def load_register(folder: Path) -> Register:
+    """Return the register of *folder*, as it is or would be; nothing is written."""
+    return register.load(folder, _read_times(folder))
 
 
 def load_required(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
-    """Return the keys as ``load`` does; raises ConfigError with *remedy* without one."""
+    """
+    Return the keys as ``load`` does; raises ConfigError with *remedy* without one.
+
+    It writes the register at its first use.
+    """
     if found := load(folder):
+        register.settle(folder, _read_times(folder))
         return found
-    remedy = remedy or (
-        "`pushctl init` makes the first one; bring an old one back from your safe or a backup."
+    raise ConfigError(f"there is no VAPID key in {folder}. {remedy or _FIRST}")
+
+
+def load_own(folder: Path, remedy: str | None = None) -> Key:
+    """Return the key of new subscribers; raises ConfigError with its remedy without one."""
+    found = load(folder)
+    if not found:
+        raise ConfigError(f"there is no VAPID key in {folder}. {remedy or _FIRST}")
+    own = load_register(folder).own
+    if own is None or own not in found:
+        raise _lack(folder, own)
+    return found[own]
+
+
+def _lack(folder: Path, own: str | None) -> ConfigError:
+    if own is None:
+        return ConfigError(
+            f"no key in {folder} is for new subscribers ({register.NAME}). `pushctl keys new` "
+            "makes one, `pushctl keys use ID` takes one that is there."
+        )
+    return ConfigError(
+        f"the key of new subscribers is {own} ({folder / register.NAME}), and its file is "
+        f"not there. Bring vapid-{own}.pem back from a backup (for a receiver on a machine of "
+        f"its own vapid-{own}.pub), or take another key for them: `pushctl keys use ID`."
     )
-    raise ConfigError(f"there is no VAPID key in {folder}. {remedy}")
 
 
 def write(folder: Path) -> Key:
-    """Make a key; write it (0600) and its public half to *folder* (made 0700 when missing)."""
+    """
+    Make a key for new subscribers; write it (0600) and its public half to *folder* (made 0700
+    when missing).
+    """
+    return keep(folder, create(), Use.OWN)
+
+
+def keep(folder: Path, pem: bytes, use: Use) -> Key:
+    """Write a key to *folder* and its register; one that is registered keeps its use."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = read(create())
+    key = read(pem)
     file = folder / f"vapid-{key.id}.pem"
-    durable.write_new(file, key.pem, 0o600)
-    write_public(key, folder)
+    with register.hold(folder):
+        register.begin(folder, _read_times(folder))
+        if not file.exists():
+            durable.write_new(file, key.pem, 0o600)
+        write_public(key, folder)
+        now = time.time_ns() // 1_000_000
+        register.enter(folder, key.id, use, now, _read_times(folder))
     return Key(key.id, key.public, key.pem, file)
+
+
+def choose(folder: Path, name: str) -> None:
+    """Make the key *name* that of new subscribers; raises ConfigError when it isn't there."""
+    times = _read_times(folder)
+    if name not in times:
+        raise ConfigError(
+            f"there is no key {name} in {folder}: {', '.join(times) or 'it has none'}."
+        )
+    private = {file.stem for file in _list_files(folder, ".pem")}
+    if private and f"vapid-{name}" not in private:
+        raise ConfigError(
+            f"{folder / f'vapid-{name}.pem'} is not there: nobody who subscribed with this key "
+            "could be reached. Bring it back from a backup."
+        )
+    with register.hold(folder):
+        register.enter(folder, name, Use.OWN, time.time_ns() // 1_000_000, times)
 
 
 def write_public(key: Key, folder: Path) -> Path:
@@ -116,28 +184,61 @@ def write_public(key: Key, folder: Path) -> Path:
 
 def load_public(folder: Path) -> str:
     """
-    Return the public half of the newest key, which browsers subscribe with.
+    Return the public half of the own key, which browsers subscribe with.
 
-    No private key is read where each has its vapid-<key id>.pub. Raises ConfigError when
-    there is no key.
+    No private key is read where it has its vapid-<key id>.pub. Writes the register at its
+    first use. Raises ConfigError when there is no key.
     """
-    files = sorted(folder.glob("vapid-*.pub"), key=lambda file: file.stat().st_mtime_ns)
-    pems = folder.glob("vapid-*.pem")
-    if not files or not all(file.with_suffix(".pub").exists() for file in pems):
-        remedy = (
-            "`pushctl init` makes the first one; a receiver on a machine of its own needs the "
-            "file vapid-....pub alone."
+    times = _read_times(folder)
+    if not times:
+        raise ConfigError(
+            f"there is no VAPID key in {folder}. `pushctl init` makes the first one; a "
+            f"receiver on a machine of its own needs vapid-....pub and {register.NAME} alone."
         )
-        return next(iter(load_required(folder, remedy).values())).public
-    text = files[-1].read_text("ascii", "replace").strip()
+    own = register.settle(folder, times).own
+    if own is None or own not in times:
+        raise _lack(folder, own)
+    public = folder / f"vapid-{own}.pub"
+    return _read_public(public) if public.exists() else load_own(folder).public
+
+
+def load_publics(folder: Path) -> Mapping[str, str]:
+    """Return the public keys that have a file of their own, by key id."""
+    files = _list_files(folder, ".pub")
+    return {file.stem.removeprefix("vapid-"): _read_public(file) for file in files}
+
+
+def _read_public(file: Path) -> str:
+    """Return the public key in *file*; raises ConfigError unless it is the one of its name."""
+    text = file.read_text("ascii", "replace").strip()
+    private = file.with_suffix(".pem")
+    beside = f", and {private} is another key" if private.exists() else ""
+    remedy = f"Remove {file}; `pushctl init` writes it anew from the private key."
     try:
         name = keys.key_id(keys.server_key(text))
     except InputError as error:
-        raise ConfigError(f"{files[-1]} holds no public key: {error}") from error
-    if files[-1].name != f"vapid-{name}.pub":
-        raise ConfigError(f"{files[-1]} holds the key {name}, not the one it is named.")
+        raise ConfigError(f"{file} holds no public key ({error}){beside}. {remedy}") from error
+    if file.name != f"vapid-{name}.pub":
+        raise ConfigError(
+            f"{file} holds the key {name}, not the one it is named{beside}. {remedy}"
+        )
     return text
 
+
+def _list_files(folder: Path, suffix: str) -> list[Path]:
+    # Not a glob, which ignores folders that may not be read.
+    files = list(folder.iterdir()) if folder.is_dir() else []
+    return sorted(one for one in files if one.match(f"vapid-*{suffix}"))
+
+
+def _read_times(folder: Path) -> Mapping[str, Millis]:
+    """Return the keys that have a file, and its time: the private one's where there are any."""
+    files = _list_files(folder, ".pem") or _list_files(folder, ".pub")
+    times = {file.stem.removeprefix("vapid-"): file.stat().st_mtime_ns for file in files}
+    return {name: at // 1_000_000 for name, at in times.items() if register.ID.fullmatch(name)}
+
+
+_FIRST = "`pushctl init` makes the first one; bring an old one back from your safe or a backup."
 
 _MAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@(?P<host>[A-Za-z0-9.-]+)", re.ASCII)
 _WEB = re.compile(r"(?P<host>[A-Za-z0-9.-]+)(?::[0-9]+)?(?:/[!-;=?-~]*)?", re.ASCII)

@@ -195,6 +195,9 @@ def timed_tag(value: Json) -> None:
 
 ID = matching(r"[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - or _")
 SIGNATURE = r"[0-9]{1,11}\.[A-Za-z0-9_-]{43}"
+# Whether it is the right one only the import can say: no secret is here. Of another form it
+# is certainly wrong, and its page learns it at once.
+ALIAS_SIGNATURE = matching(r"[A-Za-z0-9_-]{43}", "43 characters of base64url, without =")
 EVENT = record(
     {"id": ID, "name": _EVENT_NAME, "at": milliseconds, "properties": any_object},
     frozenset({"id", "name", "at"}),
@@ -235,7 +238,7 @@ def make_table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
     }
     preferences = {**known, "pause": integer(0, limits.MAX_PAUSE_SECONDS), "fewer": boolean}
     tags = {**known, "add": timed, "remove": plain}
-    identify = {**known, "alias": optional(_NAME), "signature": _NAME}
+    identify = {**known, "alias": optional(_NAME), "signature": ALIAS_SIGNATURE}
     return {
         "/v1/subscribe": Shape(
             4 * units.KIB,
@@ -266,7 +269,8 @@ def _make_beacons() -> Mapping[str, Shape]:
         "at": milliseconds,
         "id": ID,
     }
-    stages = matching("seen|accepted|allowed|denied|dismissed", "a stage of the invitation")
+    known = "seen|accepted|allowed|denied|dismissed|failed"
+    stages = matching(known, "a stage of the invitation")
     prompt = {"variant": ID, "stage": stages, "language": _WORD}
     beacon = partial(Shape, signed=False, plain=True)
     return {

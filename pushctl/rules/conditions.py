@@ -3,7 +3,8 @@ Conditions on what an event or an enrolment carries, as a marketer writes them i
 
 ``where = { page = "/trial/*", value = ">= 50", line = ["windows", "mac"] }``: each key
 names a field ("cart.total" looks inside), each value says what it must be; all must
-hold. A field that isn't there satisfies only "!=".
+hold. A field that isn't there satisfies only "!=". Amounts are read as people write them
+("49,90 €"); one that can't be read is above and below nothing.
 """
 
 import operator
@@ -15,6 +16,8 @@ from typing import Any
 
 from pushctl.errors import InputError
 from pushctl.model import Json
+from pushctl.rules import amounts
+from pushctl.rules.amounts import LARGEST, Amount
 from pushctl.rules.folding import fold
 
 _COMPARISON = re.compile(r"\s*(>=|<=|!=|==|=|>|<)\s*(.*?)\s*", re.DOTALL)
@@ -24,7 +27,6 @@ _ORDER: Mapping[str, Callable[[Any, Any], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-_LARGEST = 1e15
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +46,24 @@ class Condition:
         if not there or found is None:
             return self.operator == "!="
         if self.operator == "in":
-            return any(_same(found, one) for one in self.value)
+            number = self._read(found, values)
+            return any(_same(found, number, one) for one in self.value)
         if self.operator == "like":
             return fnmatchcase(fold(str(found)), fold(str(self.value)))
         if self.operator in _ORDER:
-            number = as_number(found)
-            return number is not None and _ORDER[self.operator](number, self.value)
-        return _same(found, self.value) == (self.operator == "=")
+            known = self._read(found, values).number
+            return known is not None and _ORDER[self.operator](known, self.value)
+        return _same(found, self._read(found, values), self.value) == (self.operator == "=")
+
+    def _read(self, found: Json, values: Mapping[str, Json]) -> Amount:
+        """Return the amount that a field holds; the message it stands in may decide it."""
+        amount = amounts.read(found)
+        if amount.number is not None or not isinstance(found, str):
+            return amount
+        table, there = look_up(values, self.field.rpartition(".")[0])
+        around = table if there and isinstance(table, Mapping) else values
+        currency = amounts.read_currency(around.get("currency"))
+        return amounts.read(found, currency, amounts.find_decimal(around))
 
 
 def parse(table: Mapping[str, Json]) -> tuple[Condition, ...]:
@@ -73,22 +86,6 @@ def look_up(values: Mapping[str, Json], path: str) -> tuple[Json, bool]:
     return found, True
 
 
-def as_number(value: Json) -> float | None:
-    """
-    Return a JSON number, or the number that a page wrote as text, or None.
-
-    None for infinite numbers and for those beyond any price, too: sums and roundings of
-    them fail.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if -_LARGEST < number < _LARGEST else None  # "nan" is not between them
-
-
 def _one(field: str, value: Json) -> Condition:
     if isinstance(value, list):
         if not value or not all(isinstance(one, str | int | float) for one in value):
@@ -105,7 +102,7 @@ def _one(field: str, value: Json) -> Condition:
         return Condition(field, "like" if "*" in value else "=", value)
     sign, right = match.groups()
     if sign in _ORDER:
-        number = as_number(right)
+        number = _parse_number(right)
         if number is None:
             raise InputError(
                 f'{field}: {value!r} compares with no number. Write it alone: "{sign} 50".'
@@ -114,8 +111,20 @@ def _one(field: str, value: Json) -> Condition:
     return Condition(field, "!=" if sign == "!=" else "=", right)
 
 
-def _same(found: Json, wanted: Json) -> bool:
-    left, right = as_number(found), as_number(wanted)  # None for true and false
-    if left is not None and right is not None:
-        return left == right
+def _parse_number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if -LARGEST < number < LARGEST else None  # "nan" is not between them
+
+
+def _same(found: Json, amount: Amount, wanted: Json) -> bool:
+    """Return whether *found*, which may be *amount*, is what was *wanted*."""
+    right = amounts.read(wanted)
+    if amount.number is not None and right.number is not None:
+        alike = not (amount.currencies and right.currencies) or bool(
+            amount.currencies & right.currencies
+        )
+        return alike and amount.number == right.number
     return fold(str(found)) == fold(str(wanted))

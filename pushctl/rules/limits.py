@@ -44,7 +44,7 @@ MAX_INBOX_LINE_BYTES = 2 * MIB + 4 * KIB  # a body of 1 MiB, each quote escaped;
 # Strangers can send what only the import refuses: beyond it lines are counted, not kept.
 MAX_QUARANTINE_BYTES = 64 * MIB
 MAX_REJECTS_BYTES = 100_000_000  # of refused lines kept by one import; the rest is counted
-MAX_SCRIPTS_BYTES = 6_000  # pushctl.js and pushctl-sw.js together, compressed as served
+MAX_SCRIPTS_BYTES = 7_168  # pushctl.js and pushctl-sw.js together, compressed as served
 
 # --- room on the disk ----------------------------------------------------------------------
 MIN_FREE_TO_RECEIVE_BYTES = 64 * MIB  # stays free for the import and the database
@@ -71,6 +71,13 @@ MAX_TEMPLATE_FILES = 500  # of one template
 MAX_CART_ITEMS = 20  # a message names a few; no page makes rows of megabytes
 MAX_CART_TEXT_CHARACTERS = 500  # a name, an id, an address of an item
 MAX_FEED_BYTES = 2_000_000
+MAX_FEED_ITEMS = 200  # the first ones of a feed
+# Reading 50,000 tags takes a second; a long article has some hundred. Namespaces cost more.
+MAX_FEED_TAGS = 50_000  # of a feed's items together
+MAX_FEED_ITEM_TAGS = 5_000
+MAX_FEED_NAMESPACE_NAMES = 1_000
+MAX_FEED_ATTRIBUTE_NAMES = 200  # of one tag
+MAX_MARKUP_CHARACTERS = 200_000  # read of one text: a picture may stand in front as data
 MAX_AUDIENCE_CHARACTERS = 20_000  # of an expression
 MAX_AUDIENCE_LEVELS = 32  # of parentheses and "not", as it is written
 MAX_EXPANDED_LEVELS = 64  # the same, after segments were put in

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
 KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
-    "m006_causes", "m007_numbers", "m008_content", "m011_shares", "m013_outages",
-    "m014_folding",
+    "m006_causes", "m007_numbers", "m008_content", "m010_event_names", "m011_shares",
+    "m013_outages", "m014_folding", "m015_failed_invitations",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).

@@ -169,6 +169,25 @@ class Campaigns(Noun):
         values = {"id": campaign, "status": status, "now": now, "note": note, "cause": cause}
         return self._write(sql, **values) == 1
 
+    def replace_sources(
+        self, campaign: int, sources: Mapping[str, str], expires_at: Millis
+    ) -> None:
+        """Give a broadcast the texts as they are now, and a later end of its use."""
+        sql = """
+            UPDATE campaigns
+               SET sources = :sources, content_hash = :content,
+                   expires_at = max(coalesce(expires_at, 0), :expires_at)
+             WHERE id = :id AND trigger IS NULL
+        """
+        extra = self.get_by_id(campaign).options.get("extra", {})
+        self._write(
+            sql,
+            id=campaign,
+            sources=json.dumps(dict(sources), ensure_ascii=False),
+            content=hash_content(sources, extra),
+            expires_at=expires_at,
+        )
+
     def finish_if_done(self, campaign: int, now: Millis) -> bool:
         """
         Finish a running broadcast that has no row left to send; return whether it did.

@@ -124,6 +124,31 @@ class Deliveries(Noun):
                 planned += connection.execute(sql, all_values).rowcount
         return planned
 
+    def load_unplanned(self, subscriptions: Sequence[int]) -> list[ClaimedRow]:
+        """
+        Return rows for subscriptions without a delivery, to see what their message would be.
+
+        Their ids are the subscriptions'; endpoints and keys are empty.
+        """
+        sql = f"""
+            SELECT s.id, s.id, 0, 1, NULL, NULL, '', x'', x'', s.key_id, 0, {_PERSON}
+              FROM json_each(:page) AS j CROSS JOIN subscriptions AS s ON s.id = j.value
+              JOIN sites AS t ON t.id = s.site_id
+        """  # noqa: S608 - our own columns
+        return [_row(row) for row in self._read(sql, page=as_json(subscriptions))]
+
+    def reject(
+        self, campaign: int, rows: Iterable[tuple[int, str, str, Cause]], now: Millis
+    ) -> None:
+        """End planned rows that get no message: (subscription, status, reason, cause)."""
+        sql = """
+            UPDATE deliveries
+               SET status = ?, reason = ?, cause = ?, changed_at = ?, next_attempt_at = NULL
+             WHERE campaign_id = ? AND subscription_id = ? AND enrolment_id = 0
+               AND status = 'planned'
+        """
+        self._write_each(sql, ((*row[1:], now, campaign, row[0]) for row in rows))
+
     def claim_fresh(
         self, campaign: int, after: int, limit: int, now: Millis
     ) -> tuple[list[ClaimedRow], int | None]:
@@ -287,9 +312,12 @@ class Deliveries(Noun):
 
 _COLUMNS = """
     SELECT d.id, d.subscription_id, d.enrolment_id, d.attempts + 1, d.expires_at, d.variant,
-           s.endpoint, s.p256dh, s.auth, s.key_id, s.failures, s.small_payload, t.name,
-           s.public_id, s.language, s.timezone, s.country, s.city, s.browser, s.os, s.alias,
-           s.source, s.attributes, s.subscribed_at, s.last_seen_at, s.state
+           s.endpoint, s.p256dh, s.auth, s.key_id, s.failures,
+"""
+_PERSON = """
+           s.small_payload, t.name, s.public_id, s.language, s.timezone, s.country, s.city,
+           s.browser, s.os, s.alias, s.source, s.attributes, s.subscribed_at, s.last_seen_at,
+           s.state
 """
 _PEOPLE = """
       LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
@@ -297,7 +325,7 @@ _PEOPLE = """
 """
 
 _FRESH = f"""
-    {_COLUMNS} FROM deliveries AS d {_PEOPLE}
+    {_COLUMNS} {_PERSON} FROM deliveries AS d {_PEOPLE}
      WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.id > :after
        AND d.next_attempt_at IS NULL
      ORDER BY d.id LIMIT :limit
@@ -309,6 +337,7 @@ _WHEN_DUE = """
      WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.next_attempt_at <= :now
 """
 _DUE = f"""
-    {_COLUMNS} FROM {_IS_DUE} {_PEOPLE} {_WHEN_DUE} ORDER BY d.next_attempt_at LIMIT :limit
+    {_COLUMNS} {_PERSON} FROM {_IS_DUE} {_PEOPLE} {_WHEN_DUE}
+     ORDER BY d.next_attempt_at LIMIT :limit
 """
 _ANY_DUE = f"SELECT 1 FROM {_IS_DUE} {_WHEN_DUE} LIMIT 1"  # noqa: S608

@@ -1,9 +1,11 @@
-"""Messages that a person decides about: those in doubt, and those to be recalled."""
+"""Messages that a person decides about: in doubt, rejected, or to be recalled."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pushctl.model import Json, Millis
-from pushctl.store.noun import Noun
+from pushctl.store.noun import Noun, as_json
+
+_REJECTED = "(d.status = 'rejected' OR d.status = 'skipped' AND d.cause = 'key_missing')"
 
 
 class Doubts(Noun):
@@ -60,6 +62,39 @@ class Doubts(Noun):
             planned = self._write(sql, campaign=campaign, now=now)
             self._write(reopen, campaign=campaign, now=now)
         return planned
+
+    def list_rejected(self, campaign: int) -> tuple[list[int], list[int]]:
+        """
+        Return the active subscriptions whose message was rejected, and those where it waits.
+
+        A message whose key was not there counts as rejected: the key may be back.
+        """
+        sql = f"""
+            SELECT d.subscription_id, d.status = 'planned'
+              FROM deliveries AS d JOIN subscriptions AS s ON s.id = d.subscription_id
+             WHERE d.campaign_id = :campaign AND s.state = 'active'
+               AND (d.status = 'planned' OR {_REJECTED})
+             ORDER BY d.id
+        """  # noqa: S608 - our own condition
+        rows = self._read(sql, campaign=campaign).fetchall()
+        return [one for one, waits in rows if not waits], [one for one, waits in rows if waits]
+
+    def send_rejected_again(
+        self, campaign: int, subscriptions: Sequence[int], now: Millis, expires_at: Millis
+    ) -> int:
+        """Plan the rejected messages to *subscriptions* again, by hand; return how many."""
+        sql = f"""
+            UPDATE deliveries AS d
+               SET status = 'planned', reason = 'sent again by hand', cause = 'by_hand',
+                   attempts = 0, next_attempt_at = :now, expires_at = :expires_at,
+                   http_status = NULL, location = NULL, changed_at = :now
+             WHERE campaign_id = :campaign AND {_REJECTED}
+               AND subscription_id IN (SELECT value FROM json_each(:subscriptions))
+        """  # noqa: S608 - our own condition
+        return self._write(
+            sql, campaign=campaign, subscriptions=as_json(subscriptions), now=now,
+            expires_at=expires_at,
+        )  # fmt: skip
 
     def list_stored(self, campaign: int) -> Iterator[tuple[int, str, str]]:
         """Yield (row, location, key id) of accepted messages that a service may still keep."""

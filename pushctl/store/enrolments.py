@@ -170,6 +170,19 @@ class Enrolments(Noun):
         """
         return self._read(sql, triggers=as_json(triggers)).fetchall()
 
+    def find_first_decision(self, enrolment: Enrolment, kind: str) -> Millis | None:
+        """Return when the first decision of a kind was made since the enrolment began."""
+        sql = """
+            SELECT min(at) FROM decisions
+             WHERE subscription_id = :subscription AND at >= :since
+               AND enrolment_id = :id AND kind = :kind
+        """
+        asked = {"id": enrolment.id, "since": enrolment.entered_at, "kind": kind}
+        found: Millis | None = self._read_value(
+            sql, subscription=enrolment.subscription, **asked
+        )
+        return found
+
     def load_contexts(self, asked: Iterable[tuple[int, int]]) -> dict[int, Mapping[str, Json]]:
         """Return the context of each (enrolment, subscription): cart, event, ..."""
         sql = """

@@ -56,6 +56,15 @@ class Events(Noun):
             event = Event._make(row)
             yield event._replace(properties=orjson.loads(row[4]))
 
+    def count_names(self) -> list[tuple[str, int]]:
+        """Return the names among the last 100,000 events, and how often, most first."""
+        sql = """
+            SELECT name, count(*) FROM events
+             WHERE id > (SELECT coalesce(max(id), 0) FROM events) - 100000
+             GROUP BY name ORDER BY 2 DESC, 1
+        """
+        return self._read(sql).fetchall()
+
     def find_latest(
         self,
         asked: Mapping[int, tuple[int, Millis, int]],

@@ -14,7 +14,7 @@ from pushctl.store.noun import Noun
 
 OTHER = "other"
 
-STAGES = ("seen", "accepted", "allowed", "denied", "dismissed")
+STAGES = ("seen", "accepted", "allowed", "denied", "dismissed", "failed")
 
 
 class Prompts(Noun):

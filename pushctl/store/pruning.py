@@ -85,13 +85,13 @@ class Pruning(Noun):
 
     def _list_old_events(self, before: Millis) -> Iterator[tuple[int]]:
         """
-        Yield the ids of old events, but for the last: the sweep's cursor refers to it.
+        Yield the ids of old events; the next one gets a number behind them all the same.
 
         They have no index by time, but nearly its order; a late one is deleted later.
         """
         sql = """
             SELECT id, received_at FROM events
-             WHERE id > :after AND id < (SELECT max(id) FROM events) ORDER BY id LIMIT :limit
+             WHERE id > :after ORDER BY id LIMIT :limit
         """
         after = 0
         while True:

@@ -78,6 +78,15 @@ class Recurring(Noun):
             )
         return found[0]
 
+    def is_current(self, series: Series) -> bool:
+        """Return whether nobody has cancelled *series*, moved it on or replaced it."""
+        sql = """
+            SELECT 1 FROM recurring
+             WHERE id = :id AND created_at = :created_at AND next_at IS :next_at
+        """
+        values = {"created_at": series.created_at, "next_at": series.next_at}
+        return self._read_value(sql, id=series.id, **values) is not None
+
     def reschedule(self, series: int, next_at: Millis | None, note: str | None) -> None:
         """Set when the next one is due (None: never again), and the note."""
         sql = "UPDATE recurring SET next_at = :next_at, note = :note WHERE id = :id"

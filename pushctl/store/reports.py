@@ -110,7 +110,8 @@ class Reports(Noun):
         Yield (quarter of an hour, figure, count) of subscriptions won and lost.
 
         The figure is new, shown (new ones that have shown a message since), back,
-        unsubscribed, gone or quarantined. Only a loss of an active subscription counts.
+        unsubscribed, gone or quarantined. Only a loss of an active subscription counts, and
+        who came here inactive (imported after leaving elsewhere) is not new, but may be back.
         Time zones differ by whole quarters: the caller adds these up to local days.
         """
         sql = """
@@ -120,15 +121,21 @@ class Reports(Noun):
                                              ORDER BY c.at, c.id) AS before
                   FROM subscription_changes AS c
                  WHERE c.kind IN ('revived', 'unsubscribed', 'gone', 'quarantined')
-            ), happened AS (
-                SELECT id AS subscription_id, 'new' AS kind, subscribed_at AS at
-                  FROM subscriptions
+            ), inactive AS (
+                SELECT subscription_id FROM steps WHERE before IS NULL AND kind = 'revived'
                  UNION ALL
-                SELECT id, 'shown', subscribed_at FROM subscriptions
-                 WHERE verified_at IS NOT NULL
+                SELECT id FROM subscriptions
+                 WHERE state <> 'active' AND id NOT IN (SELECT subscription_id FROM steps)
+            ), joined AS (
+                SELECT id AS subscription_id, verified_at, subscribed_at AS at
+                  FROM subscriptions WHERE id NOT IN (SELECT subscription_id FROM inactive)
+            ), happened AS (
+                SELECT subscription_id, 'new' AS kind, at FROM joined
+                 UNION ALL
+                SELECT subscription_id, 'shown', at FROM joined WHERE verified_at IS NOT NULL
                  UNION ALL
                 SELECT subscription_id, kind, at FROM steps
-                 WHERE kind = 'revived' OR before IS NULL OR before = 'revived'
+                 WHERE before IS NULL OR (before = 'revived') <> (kind = 'revived')
             )
             SELECT h.at / 900000 * 900000, iif(h.kind = 'revived', 'back', h.kind), count(*)
               FROM happened AS h JOIN subscriptions AS s ON s.id = h.subscription_id

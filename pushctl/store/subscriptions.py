@@ -14,6 +14,7 @@ import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
+from pushctl.rules import tokens
 from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
@@ -89,9 +90,9 @@ class Subscriptions(Noun):
         """
         Return the subscriptions that *ref* names; ``alias:NAME`` may name several.
 
-        Otherwise *ref* is a public id, a prefix of one from six characters on, or the number of
-        the row. *now* leaves expired tags out. Raises NotFoundError, or UsageError for
-        a prefix that fits several.
+        Otherwise *ref* is a public id, a prefix of one from six characters on, the number of
+        the row, or the id that a browser's preferences show (``rules.tokens``). *now* leaves
+        expired tags out. Raises NotFoundError, or UsageError for what fits several.
         """
         if ref.startswith("alias:"):
             found = self._list("s.alias = :alias", now, alias=ref.removeprefix("alias:"))
@@ -101,10 +102,13 @@ class Subscriptions(Noun):
                 found = self._list("s.id = :id", now, id=int(ref))
             if not found and len(ref) >= MIN_PREFIX:
                 found = self._find_by_prefix(ref, now)
+            if not found and (start := tokens.read_browser_id(ref)):
+                found = self._find_by_browser(start, ref, now)
         if not found:
             raise NotFoundError(
                 f"no subscriber is called {ref!r}. Give an id from `pushctl subscribers "
-                f"list`, at least {MIN_PREFIX} characters of one, or alias:NAME."
+                f"list`, at least {MIN_PREFIX} characters of one, alias:NAME, or the id that "
+                "a browser's preferences show."
             )
         return found
 
@@ -114,6 +118,24 @@ class Subscriptions(Noun):
         found = self._list(condition, now, ref=ref, limit=2)
         if len(found) > 1:
             raise UsageError(f"several subscribers' ids begin with {ref}. Give more of it.")
+        return found
+
+    def _find_by_browser(
+        self, start: bytes, ref: str, now: Millis | None
+    ) -> list[Subscription]:
+        # Its endpoint may have changed since the person wrote it down.
+        condition = """
+            s.id IN (SELECT id FROM subscriptions WHERE endpoint_hash BETWEEN :low AND :high
+                      UNION
+                     SELECT subscription_id FROM former_endpoints
+                      WHERE endpoint_hash BETWEEN :low AND :high)
+        """
+        rest = 16 - len(start)
+        values = {"low": start + b"\x00" * rest, "high": start + b"\xff" * rest}
+        found = self._list(condition, now, **values, limit=2)
+        if len(found) > 1:
+            ids = " and ".join(one.public_id for one in found)
+            raise UsageError(f"{ref} stands for {ids}. Name one.")
         return found
 
     def get_many(self, ids: Collection[int], now: Millis | None = None) -> list[Subscription]:

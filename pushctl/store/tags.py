@@ -102,12 +102,17 @@ class Tags(Noun):
         Add a tag to subscriptions; return how many did not have it.
 
         Sets time and expiry anew on those that have it. Creates no tag without subscriptions.
+        Those that were erased since they were chosen get none.
         """
-        rows = sorted(set(subscriptions))
-        if not rows:
-            fields.tag(name)  # still has to be one
-            return 0
+        sql = """
+            SELECT id FROM subscriptions WHERE id IN (SELECT value FROM json_each(:ids))
+             ORDER BY id
+        """
+        fields.tag(name)  # has to be one, also where nobody gets it
         with self._store.write():
+            rows = [row for (row,) in self._read(sql, ids=as_json(set(subscriptions)))]
+            if not rows:
+                return 0
             tag = self.ensure(name)
             had = self._count_holders(tag, rows, now)
             return self.put(tag, rows, now, expires_at) - had

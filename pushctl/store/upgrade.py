@@ -79,7 +79,7 @@ def _back_up(connection: sqlite3.Connection, copy: Path, *, rewrites: bool) -> N
     """Copy the database to *copy*, durably; it gets its name once it is whole."""
     young = copy.with_name(f"{copy.name}.new")
     # Those of an earlier try, which was killed: the database itself is as new, or newer.
-    for left in (young, copy):
+    for left in (young, young.with_name(f"{young.name}-journal"), copy):
         left.unlink(missing_ok=True)
     _check_room(connection, copy.parent, rewrites=rewrites)
     os.close(os.open(young, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

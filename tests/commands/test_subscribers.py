@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.rules import tokens
+from pushctl.store import Store
+from pushctl.store.subscriptions import Registration
 from tests import support
 from tests.support import project as projects
 from tests.support.files import person
@@ -44,6 +46,31 @@ def test_listing_and_showing(folder: Path) -> None:
     assert (one["alias"], one["tags"]) == ("c0", ["VIP"])
     assert support.endpoint(0) not in shown.out
     assert one["push_service"].startswith("updates.push.services.mozilla.com/#")
+
+
+def test_a_browsers_own_id_names_it_before_and_after_it_moves(folder: Path) -> None:
+    def shown(number: int) -> str:  # as sw/pushctl-preferences.js makes it
+        digits = tokens.endpoint_hash(support.endpoint(number)).hex()[:12]
+        return "-".join(digits[place : place + 4] for place in (0, 4, 8))
+
+    for spelling in (shown(2), shown(2).replace("-", ""), f" {shown(2).upper()} "):
+        found = json.loads(pushctl("subscribers", "show", spelling, "--json", cwd=folder).out)
+        assert found["alias"] == "c2"
+    data = json.loads(pushctl("subscribers", "export", "--id", shown(2), cwd=folder).out)
+    assert [each["alias"] for each in data["browsers"]] == ["c2"]
+
+    with Store(folder / "pushctl.db") as store, store.write():
+        (one,) = store.subscriptions.find(shown(3))
+        moved = support.endpoint(33)
+        made = Registration(
+            1, moved, tokens.endpoint_hash(moved), one.p256dh, one.auth, one.key_id
+        )
+        store.subscriptions.move(one.id, made, "new endpoint", one.last_seen_at + 1)
+        for number in (3, 33):
+            assert [each.id for each in store.subscriptions.find(shown(number))] == [one.id]
+    unknown = pushctl("subscribers", "show", "0000-0000-0000", cwd=folder)
+    assert unknown.code == 4
+    assert "preferences" in unknown.err
 
 
 def test_tagging_by_hand_and_the_list_of_tags(folder: Path) -> None:

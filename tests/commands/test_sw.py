@@ -54,13 +54,13 @@ def test_write_brings_sw_up_to_date_and_adds_what_is_missing(tmp_path: Path) -> 
 
 def test_a_brand_that_makes_the_scripts_too_large_is_said(tmp_path: Path) -> None:
     project.make(tmp_path)
-    name = "".join(hashlib.sha512(bytes([each])).hexdigest() for each in range(4))
+    name = "".join(hashlib.sha512(bytes([each])).hexdigest() for each in range(12))
     file = tmp_path / "pushctl.toml"
     text = file.read_text("utf-8")
     file.write_text(text.replace('# name = "The shop"', f'name = "{name}"'), "utf-8")
     found = pushctl("sw", "--write", "--check", cwd=tmp_path)
     assert found.code == 3
-    assert "sites.shop" in found.err and "6,000" in found.err
+    assert "sites.shop" in found.err and "7,168" in found.err
 
 
 def test_several_sites_have_their_own(tmp_path: Path) -> None:

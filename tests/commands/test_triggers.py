@@ -11,7 +11,7 @@ import pytest
 from pushctl import cli
 from pushctl.errors import InputError
 from pushctl.jobs.project import cron
-from pushctl.jobs.triggers import feeds
+from pushctl.jobs.triggers import feed_items
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
@@ -332,7 +332,7 @@ ATOM = """<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom">
 
 
 def test_a_feed_is_read_newest_first_and_without_strangers_links() -> None:
-    items = feeds.read(ATOM.encode(), ("https://shop.example",))
+    items = feed_items.read(ATOM.encode(), ("https://shop.example",)).items
     assert [item.values["url"] for item in items] == [
         "https://shop.example/new",
         "https://shop.example/old",

@@ -61,7 +61,7 @@ def run(kills: int, events: int, seed: int) -> dict[str, object]:
             good = older.read_state(path) == "new" and older.read_schema(path) == schema
             found["lost"] += not good or older.read_rows(path) != rows
             for left in path.parent.iterdir():
-                found["left behind"] += left.name.endswith(".new")
+                found["left behind"] += ".new" in left.name
                 left.unlink()
     names = ("killed", "old", "new", "changed", "lost", "left behind")
     return {name: found[name] for name in names} | {"upgrades": kills, "seed": seed}

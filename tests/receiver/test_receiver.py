@@ -63,7 +63,7 @@ def test_what_is_answered_is_on_disk(port: int, folder: Path) -> None:
     [
         ("/v1/unsubscribe", {"endpoint": endpoint(1)}),
         ("/v1/tags", tags()),
-        ("/v1/identify", {"endpoint": endpoint(1), "alias": "customer-7", "signature": "x"}),
+        ("/v1/identify", {"endpoint": endpoint(1), "alias": "c-7", "signature": "x" * 43}),
         ("/v1/events", r.events(1, items=[{"id": "lamp", "price": 49.5}], name="سلّة")),
     ],
 )

@@ -227,6 +227,17 @@ def test_who_is_erased_before_a_campaign_is_frozen_gets_none_and_stops_none(
     assert [row for (row,) in rows] == people[:2]
 
 
+def test_who_is_erased_before_a_tag_is_put_on_gets_none_and_stops_none(
+    swept_shop: Shop,
+) -> None:
+    store = swept_shop.store
+    ann, bob = swept_shop.person(), swept_shop.person()
+    erase(store, ann)
+    assert store.tags.add([ann, bob], "Sale", NOON) == 1
+    assert store.tags.add([ann], "Nobody's", NOON) == 0
+    assert (store.tags.find("Nobody's"), swept_shop.tags(bob, NOON)) == (None, ("Sale",))
+
+
 # --- after a restore ------------------------------------------------------------------------
 
 

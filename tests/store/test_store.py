@@ -181,6 +181,25 @@ def test_tags_that_are_one_now_are_merged_and_nobody_loses_one(tmp_path: Path) -
         assert store.tags.find("İNDİRİM") == 1 and store.tags.find("Kadın") == 3
 
 
+def test_counts_of_invitations_stay_when_a_stage_is_added(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m015_failed_invitations")
+    database["sites"].insert({"id": 1, "name": "shop", "origin": "https://shop.example"})
+    row = {"site_id": 1, "day": 0, "variant": "card", "language": "en", "browser": "Firefox"}
+    database["prompt_counts"].insert_all(
+        [row | {"stage": stage, "count": 7, "sender": "ab"} for stage in ("seen", "denied")]
+    )
+    database.close()
+    with Store(path) as store:
+        store.prompts.count(1, 5, "card", "en", "Firefox", "failed", "ab")
+        store.prompts.count(1, 5, "card", "en", "Firefox", "seen", "ab")
+        (found,) = store.prompts.load_funnel("variant")
+        assert (found["seen"], found["denied"], found["failed"]) == (8, 7, 1)
+        senders = store.connection.execute("SELECT DISTINCT sender FROM prompt_counts")
+        assert senders.fetchall() == [("ab",)]
+
+
 def test_a_migration_that_fails_leaves_nothing_of_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,7 +111,8 @@ test("an iPhone's browser is told how to get there, its home screen's app is ask
 
 test("a bell stands there for subscribers too", async () => {
   const modules = { prompt: { prompt: async () => "granted" } };
-  const browser = page({ modules, permission: "granted" });
+  const browser = page({ modules });
+  await browser.pushctl.subscribe();
   assert.equal(await browser.pushctl.prompt({ kind: "bell" }), "granted");
   assert.equal(await browser.pushctl.prompt({ kind: "card" }), "skipped");
 });

@@ -12,7 +12,7 @@ function core(more = {}) {
   const storage = memoryStorage();
   const stored = () => JSON.parse(storage.getItem("pushctl")) ?? {};
   const store = (change) => storage.setItem("pushctl", JSON.stringify({ ...stored(), ...change }));
-  return { stored, store, silent: () => false, now: Date.now, ...more };
+  return { stored, store, silent: () => false, now: Date.now, update: async () => undefined, ...more };
 }
 
 test("eight languages say everything", () => {
@@ -89,6 +89,7 @@ test("what is written on the brand's colour can be read", () => {
   }
 });
 
+globalThis.Notification = { permission: "default" };
 const at = (path) => (globalThis.location = new URL(path, "https://shop.example"));
 
 test("nobody is asked on other pages, nor before the visit that was set", async () => {

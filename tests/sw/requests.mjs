@@ -6,7 +6,7 @@ const first = page({ manager: pushManager(subscription(1)) });
 await first.pushctl.subscribe({ language: "ar", tags: ["lamps"], attributes: { plan: "gold" } });
 await first.pushctl.cart({ items: [{ id: "lamp", name: "مصباح", price: 49 }], total: 49, currency: "EUR" });
 await first.pushctl.tag("Abandoned basket 1");
-await first.pushctl.identify("customer-7", "signed-by-the-shop");
+await first.pushctl.identify("customer-7", "A".repeat(43));
 
 const { database, localStorage } = first;
 const next = page({

@@ -1,5 +1,6 @@
 // What a worker and a page meet in a browser, as far as ours use it.
 
+import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { webcrypto } from "node:crypto";
@@ -172,7 +173,7 @@ export function worker(settings = {}) {
   const fetch = (...all) => (order.push("fetch"), net.fetch(...all));
   vm.runInNewContext(source("pushctl-sw.js", settings), {
     self, fetch, indexedDB: database, crypto: webcrypto, URL, TextEncoder, btoa, atob, Uint8Array,
-    console: { error() {} },
+    MessageChannel, setTimeout, console: { error() {} },
   });
   async function happen(name, event = {}) {
     let work;
@@ -205,6 +206,19 @@ export function declarative(more = {}) {
   };
 }
 
+// A tab of the site, loaded at one address, that shows another now; without: it does not answer.
+export function tab(url, shown = url, focus = async () => {}) {
+  return {
+    url,
+    focus,
+    postMessage(asked, [port]) {
+      assert.equal(asked, "pushctl");
+      if (shown) port.postMessage(shown);
+      port.close();
+    },
+  };
+}
+
 // A notification as the browser hands it back, on whose buttons or body somebody clicks.
 export function notification({ data: its }) {
   return { data: structuredClone(its), closed: false, close() { this.closed = true; } };
@@ -228,6 +242,7 @@ export function page({ permission = "default", answer = "granted", early, settin
     },
   };
   const clock = { now: Date.now() };
+  const listeners = {};
   const warnings = [];
   const [timers, pauses] = [[], []];
   const loaded = [];
@@ -236,8 +251,11 @@ export function page({ permission = "default", answer = "granted", early, settin
     language: "en-GB",
     userActivation: { isActive: given.clicked ?? true },
     serviceWorker: {
+      addEventListener: (name, listener) => (listeners[name] = listener),
       getRegistration: async () => (registered.length || given.registered ? registration : undefined),
       async register(url, options) {
+        // While the receiver is down: what the worker imports is not there.
+        if (given.unreachable?.()) throw new TypeError("ServiceWorker script evaluation failed");
         registered.push({ url, ...options });
         return registration;
       },
@@ -256,13 +274,14 @@ export function page({ permission = "default", answer = "granted", early, settin
       return clock.now;
     }
   }
-  const window = { pushctl: early, PushManager: class {}, Notification };
+  const window = { pushctl: early, PushManager: class {}, Notification, origin: given.origin ?? SITE };
   if (given.unsupported) delete window.PushManager;
   const location = new URL(given.path ?? "/basket?utm_source=letter", SITE);
   vm.runInNewContext(source("pushctl.js", settings), {
     window, navigator, Notification, localStorage, location, indexedDB: database, Date: Now,
     document: { referrer: given.referrer ?? "https://search.example/", currentScript: null, documentElement: {} },
-    fetch: net.fetch, crypto: webcrypto, URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
+    fetch: net.fetch, crypto: given.crypto ?? webcrypto, AbortSignal: given.AbortSignal ?? AbortSignal,
+    URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
     console: { warn: (text) => warnings.push(text) }, Uint8Array,
     setTimeout: (call, pause) => (pauses.push(pause), timers.push(call)),
     clearTimeout: (number) => number && delete timers[number - 1],
@@ -275,6 +294,7 @@ export function page({ permission = "default", answer = "granted", early, settin
   const { pushctl } = window;
   return {
     pushctl, manager, registered, Notification, database, localStorage, clock, warnings, loaded, pauses,
+    listeners, location,
     // What waits is done now.
     pass: () => Promise.all(timers.splice(0).map((call) => call?.())),
     ...net,

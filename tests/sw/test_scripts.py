@@ -152,6 +152,14 @@ def test_what_the_page_signs_holds_and_is_taken() -> None:
         shapes.check(table[request["path"]], json.dumps(known).encode())
 
 
+def test_the_receiver_takes_whatever_was_made_fit() -> None:
+    lines = [json.loads(line) for line in node("tests/sw/told.mjs").splitlines()]
+    assert len({line["what"] for line in lines}) >= 18
+    for line in lines:
+        shapes.EVENT(line["event"])
+        assert len(json.dumps(line["event"], ensure_ascii=False).encode()) <= 6000
+
+
 def test_a_new_endpoint_is_vouched_for_by_the_old_secret() -> None:
     requests = [json.loads(line) for line in node("tests/sw/requests.mjs").splitlines()]
     first, moved = (each for each in requests if each["path"] == "/v1/subscribe")

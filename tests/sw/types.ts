@@ -13,7 +13,7 @@ window.pushctl ??= [];
 window.pushctl.push(["prompt", { delay: 5000 }]);
 
 export async function use(): Promise<State> {
-  const answer: "granted" | "denied" | "default" | "unsupported" | "later" | "skipped" =
+  const answer: "granted" | "denied" | "default" | "unsupported" | "failed" | "later" | "skipped" =
     await pushctl.prompt(options);
   if (answer === "granted") await pushctl.tag("lamps", { days: 30 });
   await pushctl.tag("lamps", "sofas");

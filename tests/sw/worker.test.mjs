@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
-import { declarative, KEY, notification, RECEIVER, SITE, subscription, TOKEN, worker }
+import { declarative, KEY, notification, RECEIVER, SITE, subscription, tab, TOKEN, worker }
   from "./support.mjs";
 
 test("a new worker takes over at once", async () => {
@@ -111,8 +111,9 @@ test("a click closes, opens the page and is reported", async () => {
 test("a click focuses the tab that shows the page already", async () => {
   const browser = worker();
   let focused = 0;
-  browser.tabs.push({ url: `${SITE}/`, focus: async () => assert.fail("another page") });
-  browser.tabs.push({ url: `${SITE}/basket?from=push#top`, focus: async () => (focused += 1) });
+  browser.tabs.push(tab(`${SITE}/`, `${SITE}/`, () => assert.fail("another page")));
+  const there = `${SITE}/basket?from=push#top`;
+  browser.tabs.push(tab(there, there, async () => (focused += 1)));
   await clicked(browser, declarative());
   assert.equal(focused, 1);
   assert.deepEqual(browser.opened, []);
@@ -121,9 +122,32 @@ test("a click focuses the tab that shows the page already", async () => {
 test("a tab that can't be focused is opened anew", async () => {
   const browser = worker();
   const focus = async () => { throw new TypeError("gone"); };
-  browser.tabs.push({ url: `${SITE}/basket?from=push`, focus });
+  browser.tabs.push(tab(`${SITE}/basket?from=push`, undefined, focus));
   await clicked(browser, declarative());
   assert.deepEqual(browser.opened, [`${SITE}/basket?from=push`]);
+});
+
+test("what a tab shows counts, not where it was loaded", async () => {
+  const browser = worker();
+  let focused = 0;
+  const there = `${SITE}/basket?from=push`;
+  browser.tabs.push(tab(there, `${SITE}/lamps`, () => assert.fail("another page by now")));
+  browser.tabs.push(tab(`${SITE}/`, there, async () => (focused += 1)));
+  await clicked(browser, declarative());
+  assert.deepEqual([focused, browser.opened], [1, []]);
+});
+
+test("a tab that does not answer may show anything: a new one is opened", async () => {
+  const browser = worker();
+  browser.tabs.push(tab(`${SITE}/basket?from=push`, null, () => assert.fail("it may show anything")));
+  await clicked(browser, declarative());
+  assert.deepEqual(browser.opened, [`${SITE}/basket?from=push`]);
+});
+
+test("a report's id needs no newer browser than push does", async () => {
+  const browser = worker();
+  await browser.push(declarative());
+  assert.match(browser.asked[0].json.id, /^[\w-]{22}$/);
 });
 
 test("a button leads where it says, and is told by its name", async () => {

@@ -16,9 +16,9 @@ from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
 from pushctl.jobs.campaigns.repeats import LEFT_OUT, LeftOut, NobodyLeftError, leave_out
-from pushctl.jobs.messages.preview import Preview, render
-from pushctl.jobs.subscribers import audience, carts, suppression
-from pushctl.jobs.subscribers.segments import find_segments
+from pushctl.jobs.delivery.verdict import Verdict
+from pushctl.jobs.messages.preview import Preview, find_example
+from pushctl.jobs.subscribers import audience, suppression
 from pushctl.model import (
     Campaign,
     CampaignStatus,
@@ -33,6 +33,7 @@ from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.templates import Template
 
+BY_HAND = "by_hand"  # the template of a message from the command line
 URGENCIES = ("very-low", "low", "normal", "high")
 MAX_OVER: Millis = 28 * units.DAY
 
@@ -79,11 +80,17 @@ class Plan:
     at: Sequence[Millis] = ()  # when each receiver's message is due; none: at once
     left_out: LeftOut = field(default_factory=LeftOut)  # have the same message already
     again: bool = False  # nobody is left out for that
+    verdict: Verdict | None = None  # who gets no message; None: not rehearsed
     named: bool = True  # by a person; else the name gives way to one that is taken
 
     @property
     def count(self) -> int:
         return len(self.receivers)
+
+    @property
+    def without(self) -> int:
+        """How many receivers get no message, as far as was rehearsed."""
+        return len(self.verdict.without) if self.verdict else 0
 
 
 def retry_refused(store: Store, now: Millis) -> None:
@@ -109,7 +116,6 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         having, left_out = leave_out(store, content, receivers, now)
         receivers = _without(receivers, having)
     receivers, at = _schedule(store, config, draft, receivers, now)
-    ttl = int(options.get("ttl", template.settings.ttl))
     day = timing.local(now, config.zone).date()
     title = draft.name or store.campaigns.find_free_name(f"{name} {day}")
     return Plan(
@@ -119,15 +125,21 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         audience=typed,
         receivers=receivers,
         languages=_count_languages(store, config, template, receivers),
-        example=_render_example(store, config, template, receivers, title, now),
+        example=find_example(store, config, template, receivers, title, now),
         options=options,
-        expires_after=max(ttl * units.SECOND, units.MINUTE),
+        expires_after=find_life(options, template),
         over=timing.duration(draft.over) if draft.over else 0,
         at=at,
         left_out=left_out,
         again=draft.again or draft.every is not None,
         named=draft.name is not None,
     )
+
+
+def find_life(options: Mapping[str, Json], template: Template) -> Millis:
+    """Return how long a campaign's messages are of use after they are due."""
+    ttl = int(options.get("ttl", template.settings.ttl))
+    return max(ttl * units.SECOND, units.MINUTE)
 
 
 def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
@@ -163,6 +175,9 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
                 expires_after=made.expires_after,
                 over=made.over,
             )
+        if made.verdict and not made.at and not made.over:
+            without = ((one, *why) for one, why in made.verdict.without.items())
+            store.deliveries.reject(campaign.id, without, now)
     return campaign
 
 
@@ -239,7 +254,7 @@ def _load_sources(config: Config, draft: Draft) -> tuple[str, dict[str, str]]:
 
 def find_template_name(draft: Draft) -> str:
     if draft.message is not None:
-        return "by_hand"
+        return BY_HAND
     if draft.template:
         return draft.template
     if not draft.tags:
@@ -347,24 +362,3 @@ def _count_languages(
         text = template.choose(language, (), config.sites[site].language)
         found[text.language] += count
     return dict(found.most_common())
-
-
-def _render_example(
-    store: Store,
-    config: Config,
-    template: Template,
-    receivers: Sequence[int],
-    title: str,
-    now: Millis,
-) -> Preview | None:
-    """Render the first receiver's message; raises NotFoundError for unknown segments."""
-    if not receivers:
-        return None
-    (receiver,) = store.subscriptions.get_many(receivers[:1], now)
-    names = find_segments(store, config, template.segments, now)([receiver.id])[receiver.id]
-    extra: dict[str, Json] = {"campaign": {"name": title}}
-    if cart := carts.load(store, config, {receiver.id: receiver.site}).get(receiver.id):
-        extra["cart"] = cart
-    return render(
-        config, template, receiver, language=receiver.language, segments=names, extra=extra
-    )

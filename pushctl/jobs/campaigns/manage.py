@@ -95,11 +95,12 @@ def resume(
 ) -> deliver.Report:
     """Continue a campaign; raises UsageError for a cancelled one, BusyError as ``run``."""
     campaign = store.campaigns.get(name)
-    _refuse_if_cancelled(campaign)
+    refuse_if_cancelled(campaign)
     return deliver.run(store, config, campaign, now, options)
 
 
-def _refuse_if_cancelled(campaign: Campaign) -> None:
+def refuse_if_cancelled(campaign: Campaign) -> None:
+    """Raise UsageError for a cancelled campaign: nothing would ever send its messages."""
     if campaign.status is CampaignStatus.CANCELLED:
         raise UsageError(f"{campaign.name} was cancelled for good. Start a new campaign.")
 
@@ -157,7 +158,7 @@ def send_again(store: Store, name: str, now: Millis) -> int:
     UsageError where it was cancelled: nothing would ever send them.
     """
     campaign = store.campaigns.get(name)
-    _refuse_if_cancelled(campaign)
+    refuse_if_cancelled(campaign)
     if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
         raise BusyError(f"{name} is being sent. Try again when it is done.")
     return store.doubts.send_again(campaign.id, now)

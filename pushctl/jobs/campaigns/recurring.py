@@ -17,6 +17,7 @@ from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import schedule, timing, units
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
+from pushctl.store.faults import concerns_one
 from pushctl.store.recurring import Series
 
 # After a longer outage the next occurrence is sent, not this one late.
@@ -61,11 +62,14 @@ def carry_out(store: Store, config: Config, now: Millis) -> Iterator[str]:
     for series in store.schedules.recurring.list_due(now):
         try:
             _freeze_occurrence(store, config, series, now)
-        except PushctlError as error:
+        except Exception as error:
+            if not (isinstance(error, PushctlError) or concerns_one(error)):
+                raise
             # A template that is repaired in time still goes out.
             if now - (series.next_at or now) > MAX_LATE:
                 _move_on(store, config, series, now, str(error))
-            yield f"{series.name}: {error}"
+            kind = "" if isinstance(error, PushctlError) else f"{type(error).__name__}: "
+            yield f"{series.name}: {kind}{error}"
 
 
 def list_scheduled(store: Store, config: Config) -> list[dict[str, Json]]:
@@ -154,6 +158,8 @@ def _freeze(store: Store, config: Config, series: Series, now: Millis, passed: P
     }
     made = broadcast.plan(store, config, Draft(**options), now)
     with store.write():
+        if not store.schedules.recurring.is_current(series):
+            return  # cancelled while this was planned
         if made.count:
             broadcast.freeze(store, made, now)
         _move_on(store, config, series, now, None if made.count else "nobody was meant")

@@ -4,13 +4,13 @@ Claimed rows -> letters: each text is rendered once for all who get the same.
 Rows with equal values of the text's variables share a rendering; only their tokens differ.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 import orjson
 
 from pushctl.config import Config
-from pushctl.errors import InputError, TemplateError
+from pushctl.errors import InputError, PushctlError
 from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Cause, Json, Letter, Millis
@@ -19,6 +19,7 @@ from pushctl.rules.delivery import retry
 from pushctl.rules.messages import payload, values
 from pushctl.rules.messages.payload import Frame
 from pushctl.store.deliveries import ClaimedRow
+from pushctl.store.faults import concerns_one
 from pushctl.templates import Template, Text
 
 MAX_FRAMES = 5_000  # kept for one text: where all differ they would fill the memory
@@ -27,7 +28,74 @@ MAX_FRAMES = 5_000  # kept for one text: where all differ they would fill the me
 Extras = Callable[[Sequence[ClaimedRow]], Mapping[int, Mapping[str, Json]]]
 
 
-class Renderer:
+class Composer:
+    """
+    Finds the text of each row and renders it.
+
+    *keys* are the ids of the VAPID keys (None: any will do), *shared* the campaign's own
+    values.
+    """
+
+    def __init__(
+        self,
+        template: Template,
+        config: Config,
+        keys: frozenset[str] | None,
+        shared: Mapping[str, Json],
+        *,
+        segments: Segments | None = None,
+        extras: Extras | None = None,
+    ) -> None:
+        self._template = template
+        self._keys = keys
+        self._shared = shared
+        self._sites = config.sites
+        self._segments = segments
+        self._extras = extras
+        self._groups: dict[tuple[Hashable, ...], _Group] = {}
+
+    def compose(
+        self, rows: Sequence[ClaimedRow]
+    ) -> Iterator[tuple[ClaimedRow, Frame, str] | UnrenderedRow]:
+        """Yield each of *rows* with its message and language, or why it has none."""
+        segments = self._segments([row.subscription for row in rows]) if self._segments else {}
+        extras = self._extras(rows) if self._extras else {}
+        for row in rows:
+            if self._keys is not None and row.key_id not in self._keys:
+                reason = f"made with the key {row.key_id}, which is not in keys/"
+                yield UnrenderedRow(row.id, "skipped", reason, Cause.KEY_MISSING)
+                continue
+            try:
+                group = self._group(row, segments.get(row.subscription, ()))
+                frame = group.frame(row, extras.get(row.id))
+            except Exception as error:
+                if not concerns_one(error):
+                    raise
+                known = isinstance(error, PushctlError)
+                reason = (str(error) if known else f"{type(error).__name__}: {error}")[:200]
+                yield UnrenderedRow(row.id, "rejected", reason, Cause.NO_MESSAGE)
+                continue
+            yield row, frame, group.text.language
+
+    def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
+        key = (row.site, row.language, row.variant, segments)
+        if group := self._groups.get(key):
+            return group
+        site = self._sites.get(row.site)
+        if site is None:
+            raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
+        text = self._template.choose(row.language, segments, site.language, row.variant)
+        # Many languages lead to the same text: they share its renderings.
+        shared = (id(text), row.site)
+        if shared not in self._groups:
+            images = {"icon": site.brand.icon, "badge": site.brand.badge}
+            known = values.site(site.name, site.origin, site.brand.name, **images)
+            self._groups[shared] = _Group(text, known, self._shared)
+        group = self._groups[key] = self._groups[shared]
+        return group
+
+
+class Renderer(Composer):
     """Renders the letters of one campaign; *keys* are the ids of the VAPID keys."""
 
     def __init__(
@@ -40,18 +108,13 @@ class Renderer:
         segments: Segments | None = None,
         extras: Extras | None = None,
     ) -> None:
-        self._template = template
         settings, options = template.settings, campaign.options
+        shared = shared_values(campaign.name, options)
+        super().__init__(template, config, keys, shared, segments=segments, extras=extras)
         self._secret = config.secret()
-        self._keys = keys
         self._ttl = int(options.get("ttl", settings.ttl))
         self._urgency = str(options.get("urgency", settings.urgency))
         self._topic = tokens.topic(self._secret, campaign.id) if settings.topic else None
-        self._campaign = {"campaign": {"name": campaign.name}, **options.get("extra", {})}
-        self._sites = config.sites
-        self._segments = segments
-        self._extras = extras
-        self._groups: dict[tuple[Hashable, ...], _Group] = {}
         self._lives: dict[Millis | None, int] = {}  # end of life -> TTL, in this batch
 
     def render(
@@ -60,22 +123,12 @@ class Renderer:
         """Return *rows* with their letters, and those that get none, with the reason."""
         rendered: list[RenderedRow] = []
         unrendered: list[UnrenderedRow] = []
-        segments = self._segments([row.subscription for row in rows]) if self._segments else {}
-        extras = self._extras(rows) if self._extras else {}
         self._lives.clear()
-        for row in rows:
-            if row.key_id not in self._keys:
-                reason = f"made with the key {row.key_id}, which is not in keys/"
-                unrendered.append(UnrenderedRow(row.id, "skipped", reason, Cause.KEY_MISSING))
-                continue
-            try:
-                group = self._group(row, segments.get(row.subscription, ()))
-                frame = group.frame(row, extras.get(row.id))
-            except (TemplateError, InputError) as error:
-                reason = str(error)[:200]
-                unrendered.append(UnrenderedRow(row.id, "rejected", reason, Cause.NO_MESSAGE))
-                continue
-            rendered.append(self._rendered(row, frame, group.text.language, now))
+        for found in self.compose(rows):
+            if isinstance(found, UnrenderedRow):
+                unrendered.append(found)
+            else:
+                rendered.append(self._rendered(*found, now))
         return rendered, unrendered
 
     def _rendered(
@@ -104,22 +157,10 @@ class Renderer:
             self._lives[expires_at] = ttl
         return ttl
 
-    def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
-        key = (row.site, row.language, row.variant, segments)
-        if group := self._groups.get(key):
-            return group
-        site = self._sites.get(row.site)
-        if site is None:
-            raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
-        text = self._template.choose(row.language, segments, site.language, row.variant)
-        # Many languages lead to the same text: they share its renderings.
-        shared = (id(text), row.site)
-        if shared not in self._groups:
-            images = {"icon": site.brand.icon, "badge": site.brand.badge}
-            known = values.site(site.name, site.origin, site.brand.name, **images)
-            self._groups[shared] = _Group(text, known, self._campaign)
-        group = self._groups[key] = self._groups[shared]
-        return group
+
+def shared_values(name: str, options: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the values that are a campaign's own, for all its receivers."""
+    return {"campaign": {"name": name}, **options.get("extra", {})}
 
 
 def cut_origin(endpoint: str) -> str:

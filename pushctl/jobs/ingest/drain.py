@@ -14,7 +14,7 @@ from pushctl import inbox, lock, log, status
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
-from pushctl.jobs.ingest import erasures, shares, traces
+from pushctl.jobs.ingest import erasures, event_faults, shares, traces
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Context
 from pushctl.model import Millis
@@ -35,6 +35,7 @@ class IngestReport:
     refused: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)  # counted under applied, too
+    events_refused: Counter[str] = field(default_factory=Counter)  # single events, by reason
 
     @property
     def lines(self) -> int:
@@ -76,6 +77,8 @@ def drain(
         if ctx is not None:
             store.signatures.prune(now)
             report.left_out += ctx.left_out
+            report.events_refused += ctx.event_faults
+            event_faults.record(store, ctx.event_faults, now)
             shares.record_left_out(store, ctx.left_out, now)
             shares.publish(store, config, anew=bool(ctx.forgotten or ctx.proved))
             if ctx.forgotten:

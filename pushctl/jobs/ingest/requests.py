@@ -16,6 +16,8 @@ from pushctl.jobs.ingest.verify import Body, Context, Refusal, authenticate, is_
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
+from pushctl.rules.events import name_event
+from pushctl.rules.shops import cart
 from pushctl.rules.web import bodies, keys
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
@@ -232,7 +234,11 @@ def _take_events(ctx: Context, record: InboxRecord, body: Body) -> str:
     known = authenticate(ctx, record, body, repeatable=True)  # each event has an id of its own
     if profile.asks_for_privacy(record):
         return "events not kept: privacy asked for"
-    return "events" if _add_events(ctx, record, known.id, events) else "events known already"
+    faults = sum(ctx.event_faults.values())
+    added = _add_events(ctx, record, known.id, events)
+    if not added and sum(ctx.event_faults.values()) - faults == len(events) > 0:
+        raise Refusal("events that can't be meant")
+    return "events" if added else "events known already"
 
 
 def _add_events(
@@ -240,8 +246,12 @@ def _add_events(
 ) -> int:
     if not events:
         return 0
+    read = [_read_event(record, subscription, number, one) for number, one in enumerate(events)]
+    faults = [cart.find_fault(one.name, one.properties) for one in read]
+    # A fault in a page's script must not empty a basket, nor fill it with nothing.
+    ctx.event_faults.update(fault for fault in faults if fault)
     added = ctx.store.events.add(
-        _read_event(record, subscription, number, one) for number, one in enumerate(events)
+        one for one, fault in zip(read, faults, strict=True) if not fault
     )
     if added:  # known events prove no visit: somebody may have caught and repeated them
         ctx.store.subscriptions.refresh(subscription, {}, record.at)
@@ -255,7 +265,7 @@ def _read_event(record: InboxRecord, subscription: int, number: int, given: Json
     key = _read_id(given, "an event's id", f"{record.id}:{number}")
     return Event(
         subscription=subscription,
-        name=name,
+        name=name_event(name),
         at=bodies.moment(_correct_clock(given.get("at"), record), record.at),
         received_at=record.at,
         properties=bodies.properties(given.get("properties"), "an event's properties"),

@@ -49,6 +49,8 @@ class Context:
     proved: list[bytes] = field(default_factory=list, repr=False)
     # lines of which a part was not kept, by reason
     left_out: Counter[str] = field(default_factory=Counter)
+    # events that can't be meant, by reason
+    event_faults: Counter[str] = field(default_factory=Counter)
     # erased by this drain, and not yet in the files of the inbox
     forgotten: list[Erased] = field(default_factory=list, repr=False)
 

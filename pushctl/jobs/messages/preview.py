@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, Problem, TemplateError
-from pushctl.jobs.subscribers import audience
+from pushctl.jobs.subscribers import audience, carts
+from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Json, Message, Millis, Subscription
 from pushctl.rules import limits
 from pushctl.rules.messages import payload, values
 from pushctl.store import Store
 from pushctl.templates import Template, Text
 from pushctl.templates.text import build_sample
+
+TRIED = 20  # receivers, for an example that is shown at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +151,40 @@ def render(
     return Preview(
         template.name, text.file, text.language, text.variant, text.segment, message, frame.size
     )
+
+
+def find_example(
+    store: Store,
+    config: Config,
+    template: Template,
+    receivers: Sequence[int],
+    title: str,
+    now: Millis,
+) -> Preview | None:
+    """
+    Render the message of the first receiver who gets one; None: not one of the first few.
+
+    Raises NotFoundError for unknown segments.
+    """
+    few = store.subscriptions.get_many(receivers[:TRIED], now)
+    segments = find_segments(store, config, template.segments, now)([one.id for one in few])
+    held = carts.load(store, config, {one.id: one.site for one in few})
+    for receiver in few:
+        extra: dict[str, Json] = {"campaign": {"name": title}}
+        if cart := held.get(receiver.id):
+            extra["cart"] = cart
+        try:
+            return render(
+                config,
+                template,
+                receiver,
+                language=receiver.language,
+                segments=segments[receiver.id],
+                extra=extra,
+            )
+        except (TemplateError, InputError):
+            continue
+    return None
 
 
 def _fill(named: Mapping[str, Json], known: Mapping[str, Json]) -> dict[str, Json]:

@@ -8,6 +8,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import check_rights, check_shares, scripts
+from pushctl.jobs.project import check_events, check_rights, check_shares, scripts
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
@@ -104,20 +105,22 @@ def _receiver(config: Config) -> Iterator[Finding]:
 
 
 def _keys(config: Config) -> Iterator[Finding]:
+    from pushctl.jobs.project import keys
     from pushctl.push import vapid
 
     yield from _private("keys", config.keys)
     for file in sorted(config.keys.glob("*")):
-        if file.suffix != ".pub":
+        if file.suffix not in (".pub", ".toml"):  # no secrets
             yield from _private("keys", file)
     config.secret()
-    keys = vapid.load(config.keys)
-    if not keys:
-        text, remedy = "holds no VAPID key", "Run `pushctl keys new`."
-        yield Finding("keys", Level.PROBLEM, str(config.keys), text, remedy)
+    found = vapid.load(config.keys)
+    own = vapid.load_register(config.keys).own
+    with suppress(PushctlError):  # the database has an area of its own
+        for text, remedy in keys.find_problems(config, keys.count_lost(config)):
+            yield Finding("keys", Level.PROBLEM, str(config.keys), text, remedy)
+    if own not in found:
         return
-    newest = next(iter(keys.values()))
-    yield _fine("keys", config.keys, f"{newest.id} for new subscribers, {len(keys)} in all")
+    yield _fine("keys", config.keys, f"{own} for new subscribers, {len(found)} in all")
     for script in scripts.stale_scripts(config):
         text = "has another key, receiver URL or brand than pushctl.toml"
         remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
@@ -175,7 +178,6 @@ def _triggers(config: Config) -> Iterator[Finding]:
 
 
 def _database(config: Config) -> Iterator[Finding]:
-    from pushctl.push import vapid
     from pushctl.store import Store, soundness
 
     yield from _private("database", config.database)
@@ -186,11 +188,6 @@ def _database(config: Config) -> Iterator[Finding]:
             remedy = "Restore it from a backup; see docs/configuration.md."
             yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
             return
-        for key, count in store.soundness.count_lost_keys(vapid.load(config.keys)).items():
-            people = counted(count, "active subscriber")
-            text = f"{people} came with the key {key}, which is not there"
-            remedy = f"Bring {config.keys / f'vapid-{key}.pem'} back from a backup."
-            yield Finding("database", Level.PROBLEM, str(config.database), text, remedy)
         if why := restore_guard.find_trouble(store, config):
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
@@ -230,6 +227,15 @@ def _shares(config: Config) -> Iterator[Finding]:
             yield Finding("shares", Level.NOTE, place, text, remedy)
 
 
+def _events(config: Config) -> Iterator[Finding]:
+    from pushctl.store import Store
+
+    now = time.time_ns() // 1_000_000
+    with Store(config.database) as store:
+        for place, text, remedy in check_events.find_notes(config, store, now):
+            yield Finding("events", Level.NOTE, place, text, remedy)
+
+
 def _disk(config: Config) -> Iterator[Finding]:
     free = shutil.disk_usage(config.folder).free
     if free < MIN_FREE_TO_CHECK_BYTES:
@@ -258,6 +264,7 @@ _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "database": _database,
     "inbox": _inbox,
     "shares": _shares,
+    "events": _events,
     "disk": _disk,
     "encoder": _encoder,
 }

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from pushctl import config as configs
 from pushctl import durable, shipped
 from pushctl.config import Config
-from pushctl.errors import UsageError
+from pushctl.errors import ConfigError, UsageError
 from pushctl.jobs.project import scripts
 from pushctl.rules import tokens
 from pushctl.rules.config import checks
@@ -158,6 +158,7 @@ def _make_secrets(config: Config) -> Iterator[Made]:
 
     there = any(config.keys.glob("vapid-*.pem"))
     if not there:
+        _guard_lost_keys(config)
         vapid.write(config.keys)
     for key in vapid.load(config.keys).values():
         vapid.write_public(key, config.keys)
@@ -173,6 +174,18 @@ def _make_secrets(config: Config) -> Iterator[Made]:
         if not there:
             durable.write_new(file, content, 0o600)
         yield Made(file, there, note)
+
+
+def _guard_lost_keys(config: Config) -> None:
+    """Raise ConfigError where subscribers wait for a key that is lost."""
+    from pushctl.jobs.project import keys
+
+    if lost := keys.count_lost(config):
+        files = ", ".join(f"vapid-{key}.pem" for key in lost)
+        raise ConfigError(
+            f"{keys.describe_lost(lost)}. Bring {files} back from a backup into {config.keys}. "
+            "Only if it is lost for good, make a new one: `pushctl keys new`."
+        )
 
 
 def _make_folders(config: Config) -> Iterator[Made]:

@@ -1,34 +1,130 @@
-"""List the project's VAPID keys and create a new one."""
+"""The project's VAPID keys: list them, make, add and choose one, find what is lost."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from pushctl.config import Config
+from pushctl.errors import InputError
 from pushctl.jobs.project import scripts
 from pushctl.model import Json
-from pushctl.push import vapid
+from pushctl.push import register, vapid
+from pushctl.push.register import Use
+from pushctl.rules.wording import counted
+
+LOST = "lost"
 
 
 def list_keys(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[str, Json]]:
     """
-    Return id, use, subscribers, public and file of every key, the newest first.
+    Return id, use, created, subscribers, public and file of every key: the own one first,
+    then the newest; then those whose file is lost.
 
     *in_use* counts active subscribers by key; None where there is no database.
     """
-    keys = vapid.load(config.keys).values() if config.keys.exists() else ()
+    keys, publics = vapid.load(config.keys), vapid.load_publics(config.keys)
+    listed = vapid.load_register(config.keys)
+    # A machine that only receives has public halves and no database: nothing is lost there.
+    there = publics if not keys and in_use is None else keys
     return [
         {
-            "id": key.id,
-            "use": "earlier subscribers" if number else "new subscribers",
-            "subscribers": None if in_use is None else in_use.get(key.id, 0),
-            "public": key.public,
-            "file": str(key.file),
+            "id": name,
+            "use": _describe_use(name, listed.entries, name in there),
+            "created": listed.entries[name].created if name in listed.entries else None,
+            "subscribers": None if in_use is None else in_use.get(name, 0),
+            "public": keys[name].public if name in keys else publics.get(name),
+            "file": _find_file(config, name, there),
         }
-        for number, key in enumerate(keys)
+        for name in dict.fromkeys((*keys, *listed.list_newest(), *(in_use or ())))
     ]
+
+
+def _find_file(config: Config, name: str, there: Mapping[str, object]) -> str | None:
+    suffix = "pem" if isinstance(there.get(name), vapid.Key) else "pub"
+    return str(config.keys / f"vapid-{name}.{suffix}") if name in there else None
+
+
+def _describe_use(name: str, entries: Mapping[str, register.Entry], there: bool) -> str:
+    use = entries[name].use.value if name in entries else ""
+    return use if there else ", ".join(filter(None, (use, LOST)))
 
 
 def renew(config: Config) -> tuple[vapid.Key, list[Path]]:
     """Create a key for new subscriptions; return it and the files of sw/ that have it."""
     key = vapid.write(config.keys)
     return key, scripts.fill_scripts(config)
+
+
+def add(config: Config, data: bytes) -> tuple[vapid.Key, Use]:
+    """
+    Keep the private key in *data*, of any form, for earlier subscribers; return it with
+    its use.
+
+    A key that is known keeps its use: a lost one may come back so.
+    """
+    from pushctl.push import foreign_keys
+
+    key = vapid.keep(config.keys, foreign_keys.read(data), Use.EARLIER)
+    return key, vapid.load_register(config.keys).entries[key.id].use
+
+
+def choose(config: Config, name: str) -> list[Path]:
+    """Make the key *name* that of new subscribers; return the files of sw/ that have it."""
+    found = [one for one in vapid.load_register(config.keys).entries if one == name]
+    if not found:
+        known = ", ".join(vapid.load_register(config.keys).entries) or "none"
+        raise InputError(f"no key is called {name[:20]!r} in {config.keys}: {known}.")
+    vapid.choose(config.keys, name)
+    # A receiver's machine has public keys alone, and no copy of sw/.
+    return scripts.fill_scripts(config) if vapid.load(config.keys) else []
+
+
+def count_lost(config: Config) -> Mapping[str, int]:
+    """Return key id -> active subscribers who can't be reached: its file is not there."""
+    if not config.database.exists():
+        return {}
+    from pushctl.store import Store
+
+    keys = vapid.load(config.keys) if config.keys.exists() else {}
+    with Store(config.database) as store:
+        return store.soundness.count_lost_keys(keys)
+
+
+def describe_lost(lost: Mapping[str, int]) -> str:
+    """Return whom the keys in *lost* leave out of reach, as a clause."""
+    people = (
+        f"{counted(count, 'active subscriber')} came with the key {key}"
+        for key, count in sorted(lost.items(), key=lambda one: -one[1])
+    )
+    return f"{', '.join(people)}, which is not there: nothing reaches them"
+
+
+def find_problems(config: Config, lost: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield each fault of the keys with its remedy; *lost* is of ``count_lost``."""
+    there = vapid.load(config.keys)
+    own = vapid.load_register(config.keys).own
+    files = ", ".join(f"vapid-{key}.pem" for key in lost)
+    if lost:
+        remedy = f"Bring {files} back from a backup into {config.keys}."
+        if not there:
+            remedy += (
+                " Only if it is lost for good, make one for new subscribers with `pushctl keys "
+                "new`; these people come back when they visit your site."
+            )
+        yield describe_lost(lost), remedy
+    elif not there and (known := vapid.load_register(config.keys).entries):
+        # Without a database nobody knows how many they are: that is not none.
+        yield (
+            f"holds no private key; {', '.join(known)} had subscribers",
+            "Bring it back from a backup. A machine that only receives needs none. Only if it "
+            "is lost for good, make one for new subscribers: `pushctl keys new`.",
+        )
+    elif not there:
+        yield "holds no VAPID key", "Run `pushctl keys new`."
+    if there and own not in there and own not in lost:
+        text = f"new subscribers get the key {own}, which is not there"
+        if own is None:
+            text = f"no key is for new subscribers ({register.NAME})"
+        yield text, "`pushctl keys use ID` chooses one, `pushctl keys new` makes one."
+    elif there and own in lost:
+        remedy = "If it is lost for good, `pushctl keys use ID` takes another one for them."
+        yield f"new subscribers get the key {own}, which is lost", remedy

@@ -11,7 +11,7 @@ from pushctl.rules.web import scripts, tag_rules
 
 def fill_scripts(config: Config, *, anew: bool = False) -> list[Path]:
     """
-    Write sw/ with the newest key, the receiver's URL and the site's brand; return its files.
+    Write sw/ with the own key, the receiver's URL and the site's brand; return its files.
 
     Existing files keep their other lines, unless they are written *anew*. With several
     sites each has a folder sw/NAME/.
@@ -36,7 +36,8 @@ def stale_scripts(config: Config, *, anew: bool = False) -> list[Path]:
 def _fill(config: Config, *, anew: bool = False) -> Iterator[tuple[Path, str]]:
     from pushctl.push import vapid
 
-    key = next(iter(vapid.load_required(config.keys, "Run `pushctl keys new`.").values()))
+    remedy = "If one was there, bring it back from a backup. Else: `pushctl keys new`."
+    key = vapid.load_own(config.keys, remedy)
     for site in config.sites.values():
         folder = config.folder / "sw" / (site.name if len(config.sites) > 1 else "")
         rules = tag_rules.list_for_site(config.tag_rules, site.name)

@@ -28,6 +28,7 @@ def load(
     found = store.events.find_latest(asked, cart.TELLING, cart.CHECKOUT)
     for subscription, (name, properties) in found.items():
         if site := config.sites.get(people[subscription]):
+            properties = cart.complete(properties, site.currency)
             held = cart.after(None, name, properties, (site.origin, *site.origins))
             if held is not None:
                 carts[subscription] = held

@@ -41,6 +41,7 @@ class ImportReport:
     added: int = 0
     updated: int = 0
     unsubscribed: int = 0  # of those: the file says that they left
+    without_key: int = 0  # lines that got our own VAPID key although there are others
     rejected: Counter[str] = field(default_factory=Counter)  # by reason
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # by field and reason
     rejects: Path | None = None  # the file of refused lines
@@ -76,7 +77,7 @@ def import_file(
     """
     Add or update the subscribers in *path* ("-": standard input), JSON or CSV.
 
-    *site* and *key* are for records without one (default: the only site, the newest VAPID
+    *site* and *key* are for records without one (default: the only site, the own VAPID
     key). *secret* recognises erased people. Refused lines go to ``<path>.rejects.jsonl``;
     fields that can't be read are left out and counted. A repeated import, after a crash
     too, changes nothing.
@@ -151,7 +152,8 @@ def _load_rules(
         sites=store.sites.sync({name: one.origin for name, one in config.sites.items()}),
         site=site,
         keys=keys,
-        key=key or keys[0],
+        key=key or vapid.load_register(config.keys).own,
+        doubt_key=key is None and len(keys) > 1,
         now=now,
     )
 
@@ -175,6 +177,8 @@ def _import_batch(
             row, left_out = checked
             rows.append(row)
             lines.append(line)
+            if rules.doubt_key and row.key_id == rules.key:
+                report.without_key += not _names_key(line)
             # Each reason once a person, however many tags are wrong.
             report.left_out.update(set(left_out))
     done = store.imports.upsert(rows, rules.now)
@@ -186,6 +190,10 @@ def _import_batch(
     for line, reason in sorted(refused, key=lambda one: one[0].number):
         report.rejected[reason] += 1
         rejects.add(line, reason)
+
+
+def _names_key(line: Line) -> bool:
+    return not isinstance(line.fields, InputError) and "key_id" in line.fields
 
 
 def _check(

@@ -65,7 +65,7 @@ def _collect(source: Source, answers: Answers) -> list[Question]:
             unclear = known.get((column, text))
             if unclear is None:
                 unclear = bool(opt_out.list_unclear({column: value}, answers))
-                if len(known) < 100_000:
+                if len(known) < 100_000 and len(text) < 100:
                     known[column, text] = unclear
             if not unclear:
                 continue

@@ -32,8 +32,9 @@ class Rules:
     sites: Mapping[str, int]  # name -> row
     site: str | None  # of records without one
     keys: Collection[str]  # ids of our VAPID keys
-    key: str  # of records without one
+    key: str | None  # of records without one
     now: Millis
+    doubt_key: bool = False  # whether they may have come with another key
     answers: opt_out.Answers = field(default_factory=opt_out.Answers)
 
 
@@ -136,6 +137,8 @@ def _site(given: Mapping[str, Json], rules: Rules) -> int:
 
 def _key(given: Mapping[str, Json], rules: Rules) -> str:
     name = given.get("key_id") or rules.key
+    if name is None:
+        raise InputError("key_id is missing, and no key is the own one; name it with --key")
     if not isinstance(name, str) or name not in rules.keys:
         raise InputError("key_id names a VAPID key that is not in the keys folder")
     return name

@@ -16,6 +16,7 @@ from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.trigger import From, Kind, Trigger
+from pushctl.store.faults import concerns_one
 
 # A sweep that sends a long broadcast makes room for the next one, which is a minute
 # later: it has 15 s for what is still under way.
@@ -67,8 +68,13 @@ class Dispatch:
                 self._run.warn("out of time: the next sweep goes on")
                 break
             trigger = self._run.settings.triggers.get(leaders[number] or "")
-            self._postpone_in_quiet_hours(number, trigger)
-            self._deliver(number)
+            try:
+                self._postpone_in_quiet_hours(number, trigger)
+                self._deliver(number)
+            except Exception as error:
+                if not concerns_one(error):
+                    raise
+                self._run.leave_out(f"campaign {leaders[number] or number}", error)
             if self.stopped:
                 break
         self._note_accepted()

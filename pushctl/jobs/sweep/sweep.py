@@ -10,9 +10,9 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pushctl import lock, log
@@ -25,14 +25,17 @@ from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
 from pushctl.jobs.triggers import enrol, load_facts, scan
 from pushctl.jobs.triggers.apply import apply
-from pushctl.jobs.triggers.types import Run
+from pushctl.jobs.triggers.guard import do_each
+from pushctl.jobs.triggers.types import Run, describe_error
 from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
-from pushctl.rules.triggers.enrolment import State
+from pushctl.rules.triggers.enrolment import Enrolment, State
 from pushctl.rules.triggers.trigger import Kind
+from pushctl.rules.wording import number
 from pushctl.store import Store, idle
+from pushctl.store.faults import concerns_one
 from pushctl.store.idle import CONFIG_KEY, NEXT_SCAN_KEY
 
 __all__ = ["Options", "Summary", "check_clock", "lock_path", "run"]
@@ -43,6 +46,10 @@ _BATCH = 500
 # to the next one: a minute later somebody's reminder is due.
 _EVENTS = 20.0
 _DECIDING = 30.0
+
+# What can't be decided is tried again so often, and for so long.
+_TRY_AGAIN: Millis = units.HOUR
+_MAX_FAULTY: Millis = units.DAY
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ class _Sweep:
             for name, stage in stages.items():
                 if not self._stopped:
                     began = time.monotonic()
-                    stage()
+                    self._run_stage(name, stage)
                     seconds[name] = round(time.monotonic() - began, 3)
             code = self._sum_up().exit_code
         finally:
@@ -160,6 +167,15 @@ class _Sweep:
             log.note("sweep", "ended", level=level, code=code, **figures)
             self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
         return self._summary
+
+    def _run_stage(self, name: str, stage: Callable[[], None]) -> None:
+        """Run a stage; a mistake of ours in one of them must not stop the others."""
+        try:
+            stage()
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            self._run.leave_out(f"the rest of the stage {name!r}", error)
 
     def run_dry(self) -> Summary:
         """Decide as a sweep would, take everything back, and list the campaigns due."""
@@ -177,6 +193,8 @@ class _Sweep:
 
     def _sum_up(self) -> Summary:
         summary = self._summary
+        if more := self._run.count_unnamed():
+            self._run.warn(f"{number(more)} more were left out; the log names them")
         summary.counts = Counter({**summary.counts, **self._run.tally})
         summary.seconds = time.monotonic() - self._began
         return summary
@@ -250,8 +268,11 @@ class _Sweep:
     def _decide_batch(self, skip: Collection[str]) -> int:
         """Decide the next of what is due; return how many enrolments that were."""
         due = self._store.enrolments.list_due(self._now, _BATCH, skip)
-        if not due:
-            return 0
+        if due:
+            do_each(self._store, due, self._decide_some, self._put_off)
+        return len(due)
+
+    def _decide_some(self, due: Sequence[Enrolment]) -> None:
         known = load_facts.load_due(self._run, due, self._config.templates)
         changes = decide_due(known, due, self._first)
         apply(self._run, changes, known.templates)
@@ -261,7 +282,31 @@ class _Sweep:
             self._first[device.key] = step.trigger, message.subscription
             what = f"{step.trigger}, step {step.step}: {step.template}"
             self._summary.messages.append((device.public_id, what))
-        return len(due)
+
+    def _put_off(self, one: Enrolment, error: Exception) -> None:
+        """
+        Put off an enrolment that can't be decided; end it when that has lasted a day.
+
+        The fault is ours, or in what the person's browser sent: a newer version may mend it.
+        """
+        known = self._store.enrolments.find_first_decision(one, "fault")
+        over = known is not None and self._now - known >= _MAX_FAULTY
+        why = f"it can't be decided: {describe_error(error)}"
+        until = None if over else self._now + _TRY_AGAIN
+        changes = Changes(self._now)
+        changes.record(one.trigger, one.subscription, one.id, "fault", why, one.step, until)
+        if over:
+            changes.end(one, State.CANCELLED, why, self._settings.triggers[one.trigger].tag)
+        else:
+            changes.save(replace(one, next_at=until), why)
+        apply(self._run, changes)
+        what = f"step {one.step} of {one.trigger} for {self._name_person(one)}"
+        self._run.leave_out(what, error)
+
+    def _name_person(self, one: Enrolment) -> str:
+        people = load_facts.load_people(self._run, [one.subscription])
+        device = people.devices.get(one.subscription)
+        return device.public_id if device else "somebody unknown"
 
     def _remind(self) -> None:
         """Decide and send the steps of triggers that events begin: people wait for them."""

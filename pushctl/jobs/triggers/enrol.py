@@ -7,9 +7,9 @@ transaction, so each is taken once.
 
 from collections.abc import Callable, Sequence
 
-from pushctl.errors import InputError
 from pushctl.jobs.triggers import load_facts
 from pushctl.jobs.triggers.apply import apply
+from pushctl.jobs.triggers.guard import do_each
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
 from pushctl.rules.triggers.changes import Changes
@@ -56,6 +56,16 @@ def take_reports(run: Run) -> None:
 
 def observe_steps(run: Run, steps: Sequence[tuple[int, int, Millis]], *, shown: bool) -> None:
     """Note when messages were shown, else accepted: (enrolment, step, time)."""
+    if steps:
+        do_each(
+            run.store,
+            steps,
+            lambda some: _observe(run, some, shown=shown),
+            lambda one, error: run.leave_out(f"the report of enrolment {one[0]}", error),
+        )
+
+
+def _observe(run: Run, steps: Sequence[tuple[int, int, Millis]], *, shown: bool) -> None:
     changes = Changes(run.now)
     known = run.store.enrolments.get_many({row for row, _, _ in steps})
     people = load_facts.load_people(run, (one.subscription for one in known.values()))
@@ -78,23 +88,15 @@ def observe_steps(run: Run, steps: Sequence[tuple[int, int, Millis]], *, shown: 
 
 
 def _take(run: Run, events: Sequence[Event]) -> None:
-    """
-    Take events; one bad event from a stranger must not stop all sweeps.
+    """Take events; one bad event from a stranger must not stop all sweeps."""
 
-    Where a batch fails, its halves are taken one after the other, until the event is found
-    and left out.
-    """
-    try:
-        with run.store.savepoint():
-            enrolling = Enrolling(load_facts.load_events(run, events))
-            for event in events:
-                enrolling.take(event)
-            apply(run, enrolling.changes)
-    except (InputError, ArithmeticError, LookupError, TypeError, ValueError) as error:
-        if len(events) == 1:
-            why = f"{type(error).__name__}: {error}"
-            run.warn(f"event {events[0].id} is left out, it can't be read ({why})")
-            return
-        middle = len(events) // 2
-        _take(run, events[:middle])
-        _take(run, events[middle:])
+    def decide(some: Sequence[Event]) -> None:
+        enrolling = Enrolling(load_facts.load_events(run, some))
+        for event in some:
+            enrolling.take(event)
+        apply(run, enrolling.changes)
+
+    def leave_out(event: Event, error: Exception) -> None:
+        run.leave_out(f"event {event.id}", error)
+
+    do_each(run.store, events, decide, leave_out)

@@ -49,8 +49,10 @@ def _list_events(
     No row has the latter, so it goes by the triggers as they are declared now.
     """
     begins = by_event([one for one in config.triggers.values() if name in (None, one.name)])
+    site = config.sites.get(who.site)
+    currency = site.currency if site else None
     for event in store.events.list_newest(who.id, LIMIT):
-        properties = event.properties
+        properties = cart.complete(event.properties, currency)
         value = cart.value(properties, cart.after(None, event.name, properties, ()))
         worth = "" if value is None else f", worth {value:.2f}".removesuffix(".00")
         yield Moment(event.at, "event", "", f"{event.name}{worth}")

@@ -10,8 +10,7 @@ from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.jobs.triggers import describe
 from pushctl.model import Millis
-from pushctl.rules.conditions import as_number
-from pushctl.rules.shops import cart
+from pushctl.rules import amounts
 from pushctl.rules.triggers.enrolment import State
 from pushctl.store import Store
 
@@ -57,7 +56,7 @@ def list_leads(
             row["alias"],
             row["state"],
             row["sent"],
-            cart.plain(as_number(row["context"].get("value"))),
+            amounts.plain(amounts.read_number(row["context"].get("value"))),
             row["entered_at"],
             now - row["entered_at"],
             _about(row["context"]),

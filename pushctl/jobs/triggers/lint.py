@@ -12,9 +12,9 @@ from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, Problem, PushctlError, TemplateError
 from pushctl.model import Json
+from pushctl.rules import events
 from pushctl.rules.audience import parse
 from pushctl.rules.config.structure import line_of, suggest
-from pushctl.rules.shops import cart
 from pushctl.rules.triggers.trigger import Trigger, list_campaigns
 from pushctl.store import Store
 from pushctl.templates import Template, Text
@@ -26,12 +26,6 @@ class Level(StrEnum):
     NOTE = "note"  # worth knowing; nothing has to be done
     PROBLEM = "problem"
 
-
-# Names that pages and the program itself send; all others are the shop's own.
-_EVENTS = (
-    cart.UPDATED, cart.EMPTIED, cart.CHECKOUT, cart.PURCHASE, "subscribed", "product_viewed",
-    "wishlisted", "stock_awaited", "price_dropped", "back_in_stock", "page_view",
-)  # fmt: skip
 
 Found = Iterator[tuple[Level, Problem]]
 _Place = Callable[..., str]  # of a trigger's setting, from its keys: "file:line: path"
@@ -106,10 +100,10 @@ def _check_names(config: Config, trigger: Trigger, place: _Place) -> Found:
     said = {"on": trigger.on, "cancel_on": trigger.cancel_on, "unless": trigger.unless}
     if trigger.goal is not None:
         said["goal"] = (trigger.goal.event,)
-    for key, events in said.items():
-        for event in sorted(events):
-            near = get_close_matches(event, _EVENTS, n=1, cutoff=0.8)
-            if near and event not in _EVENTS:
+    for key, names in said.items():
+        for event in sorted(names):
+            near = get_close_matches(event, events.KNOWN, n=1, cutoff=0.8)
+            if near and event not in events.KNOWN:
                 text = f"{event!r} is no event that pushctl or its scripts send"
                 remedy = f"Did you mean {near[0]}? One of your own is fine as it is."
                 yield Level.NOTE, Problem(place(key), text, remedy)

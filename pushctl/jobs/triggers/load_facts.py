@@ -59,7 +59,7 @@ def load_settings(config: Config, store: Store) -> Settings:
     parts: dict[str, Expression] = {}
     audiences = {name: rules.write_outline(one, tags, parts) for name, one in parsed.items()}
     sites = {
-        name: Site(site.timezone, (site.origin, *site.origins))
+        name: Site(site.timezone, (site.origin, *site.origins), site.currency)
         for name, site in config.sites.items()
     }
     frequency = config.frequency or Frequency()

@@ -6,20 +6,22 @@ time of the next one. Scanning a stretch of time twice does no harm: each day, a
 item begins one enrolment at most.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 
 from pushctl.errors import name_shortage
-from pushctl.jobs.triggers import feeds, load_facts
+from pushctl.jobs.triggers import feed_items, feeds, load_facts
 from pushctl.jobs.triggers.apply import apply
+from pushctl.jobs.triggers.guard import do_each
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis
 from pushctl.rules import timing, units
 from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolling import Enrolling
 from pushctl.rules.triggers.trigger import Kind, Trigger
+from pushctl.store.faults import concerns_one
 from pushctl.store.triggers import Candidate, TriggerState
 from pushctl.web import WebError
 
@@ -36,7 +38,7 @@ _BATCH = 2_000
 Found = tuple[Candidate, str, Millis, Mapping[str, Json]]
 
 # Each feed's text, or why there is none, by trigger.
-Answers = Mapping[str, bytes | WebError]
+Answers = Mapping[str, bytes | Exception]
 
 
 def fetch_feeds(run: Run) -> Answers:
@@ -59,10 +61,10 @@ def fetch_feeds(run: Run) -> Answers:
         return dict.fromkeys(wanted, WebError(str(shortage)))
 
 
-def _fetch(url: str) -> bytes | WebError:
+def _fetch(url: str) -> bytes | Exception:
     try:
         return feeds.fetch(url)
-    except WebError as error:
+    except Exception as error:  # raised again where the feed is read
         return error
 
 
@@ -81,32 +83,47 @@ def scan(run: Run, answers: Answers) -> Millis | None:
         if trigger.name in run.settings.unreadable:
             continue
         wanted.append(run.now + (DATES_EVERY if trigger.kind is Kind.DATE else OFTEN))
-        if trigger.kind is Kind.FEED:
-            _announce(run, trigger, standing, answers.get(trigger.name))
-            continue
-        find = _find_dates if trigger.kind is Kind.DATE else _find_absent
-        _begin_all(run, trigger, find(run, trigger, standing))
-        run.store.triggers.mark_scanned(trigger.name, run.now)
+        try:
+            _scan_trigger(run, trigger, standing, answers.get(trigger.name))
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            run.leave_out(f"trigger {trigger.name}", error)
     return min(wanted, default=None)
 
 
+def _scan_trigger(
+    run: Run, trigger: Trigger, standing: TriggerState, answer: bytes | Exception | None
+) -> None:
+    if trigger.kind is Kind.FEED:
+        _announce(run, trigger, standing, answer)
+        return
+    find = _find_dates if trigger.kind is Kind.DATE else _find_absent
+    _begin_all(run, trigger, find(run, trigger, standing))
+    run.store.triggers.mark_scanned(trigger.name, run.now)
+
+
 def _announce(
-    run: Run, trigger: Trigger, standing: TriggerState, answer: bytes | WebError | None
+    run: Run, trigger: Trigger, standing: TriggerState, answer: bytes | Exception | None
 ) -> None:
     """Begin the enrolments of a feed's new item; only then is it old."""
     if answer is None:
         return
     try:
-        if isinstance(answer, WebError):
+        if isinstance(answer, Exception):
             raise answer
         origins = tuple(one for site in run.settings.sites.values() for one in site.origins)
-        items = feeds.read(answer, origins)
+        reading = feed_items.read(answer, origins)
     except WebError as error:
         note = f"{trigger.name}: {error}. The next scan tries again."
         run.warn(note, "feed failed", trigger=trigger.name)
         return
-    known = run.store.triggers.find_known_items(trigger.name, [item.key for item in items])
-    for item in feeds.choose_new(items, known, since=standing.scanned_at, now=run.now):
+    keys = [*(item.key for item in reading.items), *reading.left_out]
+    known = run.store.triggers.find_known_items(trigger.name, keys)
+    for key, why in reading.left_out.items():
+        if key not in known:  # said once
+            run.leave_out(f"an item of the feed of {trigger.name}", why)
+    for item in feeds.choose_new(reading.items, known, since=standing.scanned_at, now=run.now):
         everybody = (
             (candidate, f"item:{item.key}", run.now, {"event": item.values})
             for candidate in run.store.triggers.list_active()
@@ -114,23 +131,35 @@ def _announce(
         _begin_all(run, trigger, everybody)
     with run.store.write():
         # As long as an item stands in the feed it is nothing new.
-        run.store.triggers.save_items(trigger.name, [item.key for item in items], run.now)
+        run.store.triggers.save_items(trigger.name, keys, run.now)
         run.store.triggers.mark_scanned(trigger.name, run.now)
 
 
 def _begin_all(run: Run, trigger: Trigger, found: Iterator[Found]) -> None:
     while listed := {one[0].subscription: one for one in islice(found, _BATCH)}:
         with run.store.write():
-            occurrences = {number: one[1] for number, one in listed.items()}
-            known = load_facts.load_candidates(run, trigger, occurrences)
-            enrolling, devices = Enrolling(known), known.people.devices
-            # Of a person's devices the one that was used last comes first, and gets it.
-            theirs = (devices[one] for one in listed if one in devices)
-            for device in sorted(theirs, key=lambda one: (-one.last_seen_at, one.subscription)):
-                if not trigger.sites or device.site in trigger.sites:
-                    _, occurrence, at, context = listed[device.subscription]
-                    enrolling.begin(trigger, device, occurrence, at, context)
-            apply(run, enrolling.changes)
+            do_each(
+                run.store,
+                list(listed.values()),
+                lambda some: _begin_batch(run, trigger, some),
+                lambda one, error: run.leave_out(
+                    f"{one[0].public_id} in {trigger.name}", error
+                ),
+            )
+
+
+def _begin_batch(run: Run, trigger: Trigger, found: Sequence[Found]) -> None:
+    listed = {one[0].subscription: one for one in found}
+    occurrences = {number: one[1] for number, one in listed.items()}
+    known = load_facts.load_candidates(run, trigger, occurrences)
+    enrolling, devices = Enrolling(known), known.people.devices
+    # Of a person's devices the one that was used last comes first, and gets it.
+    theirs = (devices[one] for one in listed if one in devices)
+    for device in sorted(theirs, key=lambda one: (-one.last_seen_at, one.subscription)):
+        if not trigger.sites or device.site in trigger.sites:
+            _, occurrence, at, context = listed[device.subscription]
+            enrolling.begin(trigger, device, occurrence, at, context)
+    apply(run, enrolling.changes)
 
 
 def _find_dates(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[Found]:

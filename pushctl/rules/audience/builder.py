@@ -8,6 +8,7 @@ from pushctl.errors import InputError
 from pushctl.rules import limits, timing
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression
+from pushctl.rules.events import name_event
 
 
 class Fault(Exception):
@@ -59,7 +60,7 @@ class Builder(Transformer[Token, Expression]):
     def event(
         self, _word: Token, name: str, times: tuple[str, int] | None, within: int | None
     ) -> Expression:
-        return tree.Event(name, tree.Count(*(times or (">=", 1)), within))
+        return tree.Event(name_event(name), tree.Count(*(times or (">=", 1)), within))
 
     def reaction(
         self,

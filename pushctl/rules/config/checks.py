@@ -11,6 +11,8 @@ from difflib import get_close_matches
 from typing import Any
 from urllib.parse import urlsplit
 
+from pushctl.rules import amounts
+
 Verdict = tuple[str, str] | None
 
 ENCODERS = ("auto", "turbo", "direct", "pywebpush")
@@ -130,6 +132,14 @@ def timezone(value: str) -> Verdict:
         near = get_close_matches(value, known, n=1) or ["Europe/Berlin"]
         return f"is {value!r}, not a time zone", f"Write it like {near[0]!r}."
     return None
+
+
+def currency(value: str) -> Verdict:
+    if value in amounts.CURRENCIES:
+        return None
+    known = amounts.read_currency(value)
+    remedy = f"Write {known!r}." if known else "Write the code of ISO 4217: 'EUR', 'TRY'."
+    return f"is {value!r}, not the code of a currency", remedy
 
 
 def network(value: str) -> Verdict:

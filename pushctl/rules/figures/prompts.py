@@ -13,7 +13,8 @@ ACCEPTED = Figure("accepted", "agreed to our own question")
 ALLOWED = Figure("allowed", "agreed to the browser's question")
 DENIED = Figure("denied", "refused the browser's question")
 DISMISSED = Figure("dismissed", "put off, closed, or gave the browser's question no answer")
+FAILED = Figure("failed", "agreed to both, but the browser had no subscription to give")
 RATE = Rate("rate", numerator=ALLOWED, denominator=SEEN, heading="Allowed of seen")
 
-_FIGURES = (SEEN, ACCEPTED, ALLOWED, DENIED, DISMISSED, RATE)
+_FIGURES = (SEEN, ACCEPTED, ALLOWED, DENIED, DISMISSED, FAILED, RATE)
 PROMPTS = {each.name: Table("stats prompts", (each,), _FIGURES) for each in DIMENSIONS}

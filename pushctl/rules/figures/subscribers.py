@@ -5,7 +5,7 @@ from pushctl.rules.figures.figure import Figure, Rate, Table, Unit
 START = Figure("start", "the period's first day", Unit.TEXT, "From")
 
 ACTIVE = Figure("active", "subscribers that could be reached when the period began")
-NEW = Figure("new", "registered for the first time")
+NEW = Figure("new", "registered for the first time, as active ones")
 SHOWN = Figure("shown", "of the new ones, shown a message since", heading="Of them shown")
 BACK = Figure("back", "active again: registered anew, or tried again after a refusal")
 UNSUBSCRIBED = Figure("unsubscribed", "lost from the active ones at their own wish")

@@ -2,14 +2,16 @@
 Baskets: their events, their contents as templates see them, when one counts as emptied.
 
 A page may send ``cart_updated`` with ``items`` (id, name, price, quantity, url, image,
-line), ``total``, ``currency`` and ``url``, where the basket can be picked up again.
+line), ``count``, ``total``, ``currency`` and ``url``, where the basket can be picked up again.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pushctl.model import Json
-from pushctl.rules.conditions import as_number
+from pushctl.rules import amounts
+from pushctl.rules.amounts import Amount
 from pushctl.rules.limits import MAX_CART_ITEMS, MAX_CART_TEXT_CHARACTERS
 
 UPDATED, EMPTIED, PURCHASE = "cart_updated", "cart_emptied", "purchase"
@@ -21,6 +23,8 @@ CHECKOUT = "checkout_started"
 TELLING = (UPDATED, EMPTIED, PURCHASE, CHECKOUT)
 
 _TEXTS = ("id", "name", "url", "image", "line")
+_WORTH = ("value", "total", "price")
+_MOST = 10_000.0  # of one thing
 
 
 def meaning(name: str, properties: Mapping[str, Json]) -> str:
@@ -30,31 +34,76 @@ def meaning(name: str, properties: Mapping[str, Json]) -> str:
     items = properties.get("items")
     if isinstance(items, Sequence) and not isinstance(items, str):
         return UPDATED if items else EMPTIED
-    return EMPTIED if as_number(properties.get("total")) == 0 else UPDATED
+    return EMPTIED if amounts.read_number(properties.get("total")) == 0 else UPDATED
+
+
+def find_fault(name: str, properties: Mapping[str, Json]) -> str | None:
+    """
+    Return why a basket's event can't be meant as it is, or None.
+
+    ``cart({ itms: [...] })`` must not empty a basket, nor fill it with nothing.
+    """
+    items = properties.get("items")
+    if name == EMPTIED:
+        return f"{name} with items" if items else None
+    if name != UPDATED:
+        return None
+    if items is None:
+        lists = sorted(key for key, one in properties.items() if one and isinstance(one, list))
+        if not lists or amounts.read_number(properties.get("total")) is not None:
+            return None
+        return f"{name} without items, it has {', '.join(lists[:5])}"
+    if not isinstance(items, list):
+        return f"{name} with items that are no list"
+    if not all(isinstance(one, Mapping) for one in items):
+        return f"{name} with items that are no objects"
+    keys = {key for one in items for key in one}
+    if items and not keys.intersection((*_TEXTS, "price", "quantity")):
+        others = ", ".join(sorted(keys)[:5])
+        return f"{name} with items without id, name and price, they have {others or 'nothing'}"
+    return None
+
+
+def complete(properties: Mapping[str, Json], currency: str | None) -> Mapping[str, Json]:
+    """Return *properties* with the site's *currency* where an event with amounts names none."""
+    if currency is None or properties.get("currency"):
+        return properties
+    if not properties.keys() & {*_WORTH, "items"} or not amounts.fits_all(properties, currency):
+        return properties
+    items = properties.get("items")
+    listed = items if isinstance(items, list) else []
+    own = [one.get("currency") for one in listed if isinstance(one, Mapping)]
+    if any(amounts.read_currency(one) != currency for one in own if one):
+        return properties
+    return {**properties, "currency": currency}
 
 
 def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Json]:
     """
     Return the basket that templates know as ``cart``.
 
-    Keys: items, count, several, names, total, currency, url (None where the page's
-    leads away from *origins*, the site's own).
+    Keys: items (the first 20), count, several, names, total, currency, url (None where the
+    page's leads away from *origins*, the site's own). Count and total are of all items, and
+    None where they are not known: an amount can't be read, or currencies differ.
     """
     raw = properties.get("items")
     listed = raw if isinstance(raw, list) else []
-    items = [_item(one, origins) for one in listed[:MAX_CART_ITEMS] if isinstance(one, Mapping)]
-    count = sum(item["quantity"] for item in items)
-    total = as_number(properties.get("total"))
-    if total is None and items:
-        total = sum((item["price"] or 0) * item["quantity"] for item in items)
-    currency = properties.get("currency")
+    hints = _find_hints(properties)
+    lines = [_read_line(one, hints) for one in listed]
+    kept = zip(listed, lines, strict=True)
+    items = [
+        _item(one, line, origins)
+        for one, line in list(kept)[:MAX_CART_ITEMS]
+        if isinstance(one, Mapping)
+    ]
+    count = _count(properties, lines)
     return {
         "items": items,
-        "count": count,
-        "several": count > 1,
+        "count": amounts.plain(count),
+        "several": len(listed) > 1 or (count is not None and count >= 2),
         "names": [item["name"] for item in items],
-        "total": plain(total),
-        "currency": currency[:8] if isinstance(currency, str) else None,
+        "total": amounts.plain(_read_total(properties, lines, hints, count)),
+        "currency": _find_currency(properties, lines),
         "url": own_url(properties.get("url"), origins),
     }
 
@@ -96,12 +145,19 @@ def at(
 
 
 def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> float | None:
-    """Return the event's worth, for price tiers: its own figure, else the basket's."""
-    for key in ("value", "total", "price"):
-        number = as_number(properties.get(key))
-        if number is not None:
-            return number
-    return as_number(cart.get("total")) if cart else None
+    """
+    Return the event's worth, for price tiers: its own figure, else the basket's.
+
+    None where it is unknown: also where the event names one that can't be read.
+    """
+    hints = _find_hints(properties)
+    for key in _WORTH:
+        if properties.get(key) not in (None, ""):
+            found = _read_amount(properties[key], hints)
+            if found.number is not None and _fits(found, hints):
+                return found.number
+            break
+    return amounts.read_number(cart.get("total")) if cart else None
 
 
 def own_url(url: Json, origins: Sequence[str]) -> str | None:
@@ -119,15 +175,104 @@ def own_url(url: Json, origins: Sequence[str]) -> str | None:
     return url if f"{parts.scheme}://{parts.netloc}" in origins else None
 
 
-def _item(one: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Json]:
+class _Hints(NamedTuple):
+    """What the whole message shows about its amounts."""
+
+    currency: str | None
+    decimal: str | None
+
+
+class _Line(NamedTuple):
+    """An item's figures: None where it is not known."""
+
+    price: Amount
+    quantity: float | None
+
+
+def _find_hints(properties: Mapping[str, Json]) -> _Hints:
+    currency = amounts.read_currency(properties.get("currency"))
+    return _Hints(currency, amounts.find_decimal(properties))
+
+
+def _read_amount(value: Json, hints: _Hints) -> Amount:
+    return amounts.read(value, hints.currency, hints.decimal)
+
+
+def _fits(amount: Amount, hints: _Hints) -> bool:
+    return hints.currency is None or amount.fits(hints.currency)
+
+
+def _read_line(one: Json, hints: _Hints) -> _Line:
+    if not isinstance(one, Mapping):
+        return _Line(Amount(None), 1.0)
+    price = _read_amount(one.get("price"), hints)
+    own = amounts.read_currency(one.get("currency"))
+    if own is not None and not price.currencies:
+        price = price._replace(currencies=frozenset({own}))
+    told = one.get("quantity")
+    quantity = 1.0 if told in (None, "") else amounts.read(told, None, hints.decimal).number
+    if quantity is not None and not 0 <= quantity <= _MOST:
+        quantity = None
+    return _Line(price, quantity)
+
+
+def _find_currency(properties: Mapping[str, Json], lines: Sequence[_Line]) -> str | None:
+    """Return the currency as the page wrote it, else the one that all items name."""
+    told = properties.get("currency")
+    if isinstance(told, str) and told:
+        return told[:8]
+    named = {line.price.currencies for line in lines}
+    single = named.pop() if len(named) == 1 else frozenset[str]()
+    return next(iter(single)) if len(single) == 1 else None
+
+
+def _count(properties: Mapping[str, Json], lines: Sequence[_Line]) -> float | None:
+    """Return how many things there are: as the page counted them, else by the items."""
+    told = amounts.read_number(properties.get("count"))
+    listed = _sum([line.quantity for line in lines])
+    if told is None or (listed is not None and told <= listed):
+        return listed
+    return told
+
+
+def _read_total(
+    properties: Mapping[str, Json], lines: Sequence[_Line], hints: _Hints, count: float | None
+) -> float | None:
+    told = _read_amount(properties.get("total"), hints)
+    if told.number is not None:
+        return told.number if _fits(told, hints) else None
+    if not lines or count != _sum([line.quantity for line in lines]):
+        return None  # items are missing: the page's script keeps what a request has room for
+    common = frozenset.intersection(*(line.price.currencies or _ALL for line in lines))
+    if not common or not (hints.currency is None or hints.currency in common):
+        return None  # different currencies
+    named = {bool(line.price.currencies) for line in lines}
+    if hints.currency is None and len(named) > 1:
+        return None  # "49 €" and "49"
+    return _sum([_multiply(line.price.number, line.quantity) for line in lines])
+
+
+_ALL = amounts.CURRENCIES
+
+
+def _multiply(price: float | None, quantity: float | None) -> float | None:
+    return None if price is None or quantity is None else price * quantity
+
+
+def _sum(numbers: Sequence[float | None]) -> float | None:
+    """Return the sum, to a thousandth; None where one is not known."""
+    known = [one for one in numbers if one is not None]
+    return round(sum(known), 3) if len(known) == len(numbers) else None
+
+
+def _item(one: Mapping[str, Json], line: _Line, origins: Sequence[str]) -> dict[str, Json]:
     texts = {key: _text(one.get(key)) for key in _TEXTS}
-    quantity = as_number(one.get("quantity", 1))
     return {
         **texts,
         "url": own_url(texts["url"], origins),
         "image": texts["image"] if (texts["image"] or "").startswith("https://") else None,
-        "price": plain(as_number(one.get("price"))),
-        "quantity": int(quantity) if quantity is not None and 0 < quantity < 10_000 else 1,
+        "price": amounts.plain(line.price.number),
+        "quantity": amounts.plain(line.quantity),
     }
 
 
@@ -135,8 +280,3 @@ def _text(value: Json) -> str | None:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value)[:MAX_CART_TEXT_CHARACTERS]
-
-
-def plain(number: float | None) -> float | int | None:
-    """Return 50 for 50.0, as sentences and lists have it."""
-    return int(number) if number is not None and number == int(number) else number

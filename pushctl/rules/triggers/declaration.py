@@ -13,6 +13,7 @@ from pushctl.model import Json, Millis
 from pushctl.rules import conditions, limits, timing, units
 from pushctl.rules.config import checks
 from pushctl.rules.config.structure import Fault, Path, suggest
+from pushctl.rules.events import name_event
 from pushctl.rules.triggers.trigger import (
     DEFAULT_MAX_LATE,
     DateRule,
@@ -85,11 +86,11 @@ def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fa
         name=name,
         steps=steps,
         kind=kind,
-        on=read.read("on", _names, ()),
+        on=read.read("on", _events, ()),
         where=read.read("where", _conditions, ()),
-        unless=frozenset(read.read("unless", _names, ())),
+        unless=frozenset(read.read("unless", _events, ())),
         within=read.read("within", _duration, None),
-        cancel_on=frozenset(read.read("cancel_on", _names, ())),
+        cancel_on=frozenset(read.read("cancel_on", _events, ())),
         restart=read.read("restart", _flag, True),
         reentry=read.read("reentry", _reentry, 0),
         audience=read.read("audience", _text, None),
@@ -210,7 +211,7 @@ def _goal(read: _Table) -> Goal | None:
     if values is None:
         return None
     if isinstance(values, str):
-        return Goal(values, _DEFAULT_GOAL_WITHIN)
+        return Goal(name_event(values), _DEFAULT_GOAL_WITHIN)
     if not isinstance(values, Mapping) or "event" not in values:
         read.blame(
             "goal", "has no event", 'Write goal = { event = "purchase", within = "24h" }.'
@@ -219,7 +220,7 @@ def _goal(read: _Table) -> Goal | None:
     inner = read.inner("goal", values)
     inner.only(("event", "within"))
     within = inner.read("within", _duration, _DEFAULT_GOAL_WITHIN)
-    return Goal(inner.read("event", _text, ""), within)
+    return Goal(name_event(inner.read("event", _text, "")), within)
 
 
 def _date(read: _Table) -> DateRule | None:
@@ -255,6 +256,10 @@ def _names(value: Json) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise InputError('Write one name, or several: ["one", "two"].')
     return tuple(_text(one) for one in value)
+
+
+def _events(value: Json) -> tuple[str, ...]:
+    return tuple(map(name_event, _names(value)))
 
 
 def _flag(value: Json) -> bool:

@@ -1,6 +1,6 @@
 """Decides which enrolments a batch of events, days, absences or articles changes."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -39,13 +39,17 @@ class Enrolling:
         device = self._facts.people.devices.get(event.subscription)
         if device is None:
             return
-        event = replace(event, name=cart.meaning(event.name, event.properties))
+        event = replace(
+            event,
+            name=cart.meaning(event.name, event.properties),
+            properties=self._settings.complete(event.properties, device.site),
+        )
         self._note_interest(event, device)
         if event.name in self._stops:
             self._stop(event, device)
         begins = self._begins.get(event.name)
         if begins and device.active:
-            basket = self._find_basket(event, self._settings.origins(device.site))
+            basket = self._find_basket(event, device)
             for trigger in begins:
                 self._enter(trigger, event, device, basket)
 
@@ -87,7 +91,7 @@ class Enrolling:
             products = [event.properties.get("product", event.properties.get("id"))]
         elif cart.has_basket(event.name, event.properties):
             products = _list_products(cart.read(event.properties, ()))
-            if bought and not products and (basket := self._find_basket(event, ())):
+            if bought and not products and (basket := self._find_basket(event, device)):
                 products = _list_products(basket)
         texts = [str(one)[:200] for one in products if isinstance(one, str | int) and one]
         if texts:
@@ -95,9 +99,12 @@ class Enrolling:
             people = self._facts.people.same(device) if bought else (device.subscription,)
             self.changes.interests.append(Interest(texts, people, event.at, bought))
 
-    def _find_basket(self, event: Event, origins: Sequence[str]) -> Mapping[str, Json] | None:
+    def _find_basket(self, event: Event, device: Device) -> Mapping[str, Json] | None:
         """Return the basket that *event* carries, else the one before it."""
         before = self._facts.baskets.get(event.id)
+        if before is not None:
+            before = before[0], self._settings.complete(before[1], device.site)
+        origins = self._settings.origins(device.site)
         return cart.at(event.name, event.properties, before, origins)
 
     def _stop(self, event: Event, device: Device) -> None:

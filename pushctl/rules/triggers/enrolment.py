@@ -13,7 +13,8 @@ from enum import StrEnum
 
 from pushctl.model import Json, Millis
 from pushctl.rules import timing, units
-from pushctl.rules.conditions import as_number, unmet
+from pushctl.rules.amounts import read_number
+from pushctl.rules.conditions import unmet
 from pushctl.rules.triggers.trigger import (
     DEFAULT_SHOWN_WITHIN,
     Frequency,
@@ -148,7 +149,7 @@ def due_at(trigger: Trigger, enrolment: Enrolment, zone: tzinfo) -> Millis | Non
     if (since := base(trigger, enrolment)) is None:
         return None
     step = trigger.steps[enrolment.step - 1]
-    due = since + step.delay(as_number(enrolment.context.get("value")))
+    due = since + step.delay(read_number(enrolment.context.get("value")))
     return due if step.at is None else timing.next_local(due, step.at, zone)
 
 

@@ -144,9 +144,9 @@ def date_occurrence(
             continue
         try:
             sending = one + timedelta(days=rule.days)
-        except OverflowError:  # the year 9999: a browser may say anything
+            at = timing.instant(sending, rule.at, zone)
+        except (OverflowError, ValueError):  # the years 1 and 9999: a browser says anything
             continue
-        at = timing.instant(sending, rule.at, zone)
         if since <= at < until:
             return f"date:{sending.isoformat()}", at
     return None

@@ -28,6 +28,7 @@ _NONE: TagChanges = {}
 class Site:
     timezone: str  # an IANA name
     origins: tuple[str, ...]
+    currency: str | None = None  # of amounts that name none
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class Settings:
         """Return the origins of a site, its own first; none for an unknown site."""
         known = self.sites.get(site)
         return known.origins if known else ()
+
+    def complete(self, properties: Mapping[str, Json], site: str) -> Mapping[str, Json]:
+        """Return an event's properties with the site's currency where they name none."""
+        known = self.sites.get(site)
+        return cart.complete(properties, known.currency if known else None)
 
 
 @dataclass(frozen=True, slots=True)

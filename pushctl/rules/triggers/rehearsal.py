@@ -53,7 +53,11 @@ class Rehearsal:
     _number: int = 0
 
     def take(self, event: Event, now: Millis) -> list[Happening]:
-        event = replace(event, name=cart.meaning(event.name, event.properties))
+        event = replace(
+            event,
+            name=cart.meaning(event.name, event.properties),
+            properties=self.facts.settings.complete(event.properties, self.device.site),
+        )
         self.events.append(event)
         baskets = {event.id: self._basket} if self._basket else {}
         enrolling = Enrolling(self._load_facts(now, baskets=baskets))

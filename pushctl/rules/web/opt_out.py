@@ -71,6 +71,8 @@ _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\d)|\d{9,}|\d{5}(?:\.\d+)
 _NO_DATE = re.compile(r"[0\s:./tz+-]+")
 _NUMBER = re.compile(r"[+-]?\d{1,9}(?:\.0*)?", re.ASCII)
 
+_MOST_CHARACTERS = 100  # of what may be an answer
+
 # The stronger wish wins where columns differ.
 _ORDER = (LEFT, SubscriptionState.QUARANTINED, SubscriptionState.GONE, ACTIVE)
 
@@ -113,6 +115,8 @@ def read(said: Mapping[str, Json], answers: Answers) -> SubscriptionState | None
         if column in answers.ignored:
             continue
         asked = key(column, value)
+        if len(asked[1]) > _MOST_CHARACTERS:
+            raise LookupError(column, str(value))
         state = answers.said[asked] if asked in answers.said else _read(column, asked[1])
         if state is not None:
             found.add(state)

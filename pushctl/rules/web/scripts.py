@@ -12,6 +12,7 @@ SCRIPTS = (
     "pushctl.mjs",
     "pushctl-prompt.js",
     "pushctl-preferences.js",
+    "pushctl-fit.js",
     "pushctl-rules.js",
     "pushctl-look.js",
     "pushctl-texts.js",

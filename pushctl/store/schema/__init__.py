@@ -13,7 +13,9 @@ compute it with what every browser has.
 from pushctl.store.schema import first as first
 from pushctl.store.schema import m007_numbers as m007_numbers
 from pushctl.store.schema import m008_content as m008_content
+from pushctl.store.schema import m010_event_names as m010_event_names
 from pushctl.store.schema import m011_shares as m011_shares
 from pushctl.store.schema import m013_outages as m013_outages
 from pushctl.store.schema import m014_folding as m014_folding
+from pushctl.store.schema import m015_failed_invitations as m015_failed_invitations
 from pushctl.store.schema.migrations import migrations as migrations

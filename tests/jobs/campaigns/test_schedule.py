@@ -226,6 +226,31 @@ def test_a_machine_that_was_off_leaves_out_what_is_late(field: Field) -> None:
     assert sales(field) == [("sale every day 09:00 2026-04-29 09:00", 1)]
 
 
+def test_a_series_that_is_cancelled_while_a_sweep_plans_it_stays_cancelled(
+    field: Field,
+) -> None:
+    """Also where another began under its name: it has the same number."""
+    field.people(1)
+    broken, sound = series(field, name="broken"), series(field, name="sound")
+    field.store.connection.execute(
+        "UPDATE recurring SET wish = json_set(wish, '$.template', 'none') WHERE name = 'broken'"
+    )
+    nine = NOON + HOUR
+    under_way = recurring.carry_out(field.store, field.config, nine)
+    assert next(under_way).startswith(broken)  # both were read as due
+    recurring.cancel(field.store, sound)
+    assert list(under_way) == []
+    assert field.store.campaigns.list_newest() == []
+    assert [one.name for one in field.store.schedules.recurring.list_all()] == [broken]
+
+    recurring.cancel(field.store, broken)
+    series(field, name="sound", now=NOON + 1)
+    (due,) = field.store.schedules.recurring.list_due(nine)
+    recurring.cancel(field.store, sound)
+    series(field, name="sound", now=NOON + 2, every="day 12:00")
+    assert not field.store.schedules.recurring.is_current(due)
+
+
 def test_a_broken_template_is_told_and_goes_out_once_mended(field: Field) -> None:
     field.people(1)
     series(field)

@@ -9,7 +9,9 @@ from pushctl.jobs.figures import report
 from pushctl.model import InteractionKind, SubscriptionState
 from pushctl.rules.figures import campaigns
 from pushctl.store.deliveries import FinishedRow
+from pushctl.store.imports import Row
 from pushctl.store.interactions import Interaction
+from tests import support
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.sending import Field
 
@@ -155,6 +157,44 @@ def test_who_comes_back_counts_as_back_and_may_be_lost_again(sender: Field) -> N
     mark(sender, rows, "gone", NOON + 2 * MINUTE)
     today, *_ = report.load_growth(sender.store, NOON + HOUR, UTC, last=2)
     assert (today["lost"], today["back"], today["net"]) == (2, 1, -1)
+
+
+def imported(sender: Field, first: int, state: str, at: int) -> list[int]:
+    """Import ten people in a state, as a file names them; return their rows."""
+    rows = [
+        row._replace(state=state, subscribed_at=at)
+        for row in (
+            Row(
+                number.to_bytes(16, "big"), support.endpoint(number), support.p256dh(),
+                support.auth(), 1, sender.key, None, None, False, None, None, None, None,
+                None, None, None, None, None, None, (),
+            )
+            for number in range(first, first + 10)
+        )
+    ]  # fmt: skip
+    sender.store.imports.upsert(rows, NOON)
+    hashes = [row.endpoint_hash for row in rows]
+    found = map(sender.store.subscriptions.find_by_endpoint, hashes)
+    return [one.id for one in found if one is not None]
+
+
+@pytest.mark.parametrize("state", ["unsubscribed", "gone", "quarantined"])
+def test_who_had_left_elsewhere_was_never_active_here(sender: Field, state: str) -> None:
+    sender.people(3, now=NOON - 3 * DAY)
+    left = imported(sender, 1_000, state, NOON - DAY)
+    imported(sender, 2_000, "active", NOON - DAY)
+    sender.store.subscriptions.verify(left[0], NOON)
+    mark(sender, left[1:2], "active", NOON)
+    mark(sender, left[1:2], "gone", NOON + MINUTE)
+    mark(sender, left[2:4], "active", NOON)
+    mark(sender, left[2:3], "active", NOON + MINUTE)
+    rows = report.load_growth(sender.store, NOON + HOUR, UTC, last=5)
+    assert [row["active"] for row in rows] == [13, 3, 3, 0, 0]
+    assert [row["new"] for row in rows] == [0, 10, 0, 3, 0]
+    assert (rows[0]["back"], rows[0]["lost"]) == (3, 1)
+    assert rows[1]["shown"] == 0
+    reached = sender.store.reports.count_active()
+    assert rows[0]["active"] + rows[0]["net"] == reached == 15
 
 
 def test_days_begin_at_the_sites_midnight(sender: Field) -> None:

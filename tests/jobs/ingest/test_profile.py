@@ -312,12 +312,14 @@ def test_the_invitation_is_counted_by_variant_language_and_browser(
         prompt(stage="allowed"),
         prompt(variant="bar", agent="a made-up browser"),
         prompt(variant="bar", stage="dismissed"),
+        prompt(variant="bar", stage="failed"),
         prompt(at=NOON - 40 * DAY),
     )
     rows = report.load_prompts(inbox_project.store, NOON, "variant", last=30)
-    assert [(row["variant"], row["seen"], row["allowed"], row["rate"]) for row in rows] == [
-        ("card", 2, 1, 0.5),
-        ("bar", 1, 0, 0.0),
+    figures = ("variant", "seen", "allowed", "failed", "rate")
+    assert [tuple(row[name] for name in figures) for row in rows] == [
+        ("card", 2, 1, 0, 0.5),
+        ("bar", 1, 0, 1, 0.0),
     ]
     assert {
         row["language"]: row["seen"]
@@ -337,7 +339,7 @@ def test_strangers_cannot_fill_the_database_with_variants(
     assert len(rows) == 51
     assert {**rows[0], "rate": None} == {
         "variant": "other", "seen": 450, "accepted": 0, "allowed": 0, "denied": 0,
-        "dismissed": 0, "rate": None,
+        "dismissed": 0, "failed": 0, "rate": None,
     }  # fmt: skip
 
 

@@ -308,6 +308,12 @@ def test_one_array_of_people(inbox_project: Project, indent: int | None) -> None
     assert bring(inbox_project, path).added == 3
 
 
+def test_quotes_of_another_dialect_say_what_to_do(inbox_project: Project) -> None:
+    cell = '"' + whole(1).replace('"', '\\"') + '"'
+    report = load(inbox_project, f"subscription,site\n{cell},shop\n")
+    assert "a quotation mark in a cell is doubled" in next(iter(report.rejected))
+
+
 def test_a_list_inside_an_object_is_refused_with_what_to_do(inbox_project: Project) -> None:
     report = load(inbox_project, {"total": 1, "players": [person(1)]})
     assert "jq -c '.players[]'" in next(iter(report.rejected))

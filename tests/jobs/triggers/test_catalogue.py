@@ -176,7 +176,7 @@ def test_one_product_with_two_prices_is_refused_and_nothing_is_written(
     file = tmp_path / "twice.csv"
     file.write_text("id,price\nlamp,90\nchair,5\nlamp,70\n")
     assert run("catalogue", "import", str(file)) == 2
-    assert "product 3: 'lamp' stands there twice" in capsys.readouterr().err
+    assert "line 4: 'lamp' stands there twice" in capsys.readouterr().err
     assert told(field, ann) == []
     imported(tmp_path, "id,price\nlamp,80\nlamp,80\n")
     assert told(field, ann) == []
@@ -188,6 +188,9 @@ def test_one_product_with_two_prices_is_refused_and_nothing_is_written(
         "Id;Name;Price;Available\nlamp;Lamp;60,50;in stock\n",
         "\ufeffid\tprice\r\nlamp\t60.50\r\n",
         '{"id": "lamp", "price": 60.5}\n\n',
+        'sep=;\nid;price\nlamp;"60,5"\n',
+        "id|price\rlamp|60.50\r",
+        'id;price\nlamp;60,50\nsofa;"1.299"\n',
     ],
 )
 def test_lists_as_other_programs_write_them(field: Field, tmp_path: Path, text: str) -> None:
@@ -198,13 +201,98 @@ def test_lists_as_other_programs_write_them(field: Field, tmp_path: Path, text: 
     assert [event.properties["price"] for event in told(field, ann)] == [60.5]
 
 
-@pytest.mark.parametrize("price", ["1.299,00", "19.90 EUR", "-1", "inf", "1e300"])
+@pytest.mark.parametrize("price", ["1.299", "$ 19.90 EUR", "from 5", "-1", "inf", "1e300"])
 def test_a_price_that_may_mean_two_things_is_refused(
-    field: Field, tmp_path: Path, price: str
+    field: Field, tmp_path: Path, price: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "products.csv"
     file.write_text(f'id;price\nlamp;"{price}"\n')
     assert run("catalogue", "import", str(file)) == 2
+    assert "line 2 has a price" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("price", "number"),
+    [("1.299,00", 1299), ("49.00 EUR", 49), ("1.299 EUR", 1299), ("1'299.50", 1299.5)],
+)
+def test_a_price_as_people_write_it(
+    field: Field, tmp_path: Path, price: str, number: float
+) -> None:
+    imported(tmp_path, f'id;price\nlamp;"{price}"\n')
+    stored = field.store.products.get(1, "lamp")
+    assert stored is not None and stored.price == number
+    assert stored.about == ({"currency": "EUR"} if "EUR" in price else {})
+
+
+def test_the_site_s_currency_is_that_of_prices_without_one(
+    field: Field, tmp_path: Path
+) -> None:
+    (ann,) = field.people(1)
+    fill(field.store, ann, NOON)
+    decide(field)
+    imported(tmp_path, "id,price\nlamp,80\n", 'id,price\nlamp,"60,50 €"\n')
+    assert told(field, ann) == []  # 80 of what?
+    file = field.config.folder / "pushctl.toml"
+    text = file.read_text().replace("[sites.shop]", '[sites.shop]\ncurrency = "EUR"', 1)
+    file.write_text(text)
+    imported(tmp_path, "id,price\nrug,80\n", "id,price\nrug,70 EUR\n")
+    happens(field, ann, "stock_awaited", id="sofa")
+    decide(field, NOON + MINUTE)
+    imported(tmp_path, "id,price\nsofa,1.299\n", "id,price\nsofa,999 EUR\n")
+    assert [event.properties["was"] for event in told(field, ann)] == [1299]
+
+
+def test_a_price_in_another_currency_than_its_column_is_refused(
+    field: Field, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "products.csv"
+    file.write_text("id,price,currency\nlamp,19.90 USD,EUR\n")
+    assert run("catalogue", "import", str(file)) == 2
+    assert "its currency is EUR" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'id,name\nrug,Rug\nlamp,"Brass lamp\nsofa,Sofa\nbed,Bed\n',
+            "line 3: no CSV (unexpected end",
+        ),
+        ('id,name\nlamp,"Brass\nsofa,"Sofa"\n', "line 2: no CSV"),
+        (
+            "id,name\nlamp," + "x" * 200_000 + "\n",
+            "line 2: no CSV (field larger than",
+        ),
+        ("id,price\nlamp,19,90\n", "line 2: 3 cells where the header has 2"),
+        ("id,price,price\nlamp,1,2\n", "two columns are called price"),
+        ("sku,price\nlamp,1\n", "no column called id"),
+        ('{"id": "lamp", "x": ' + "[" * 5_000 + "]" * 5_000 + "}\n", "line 1: no JSON"),
+        ('{"id": "lamp", "price": [[1]]}', "line 1 has a price that is no number"),
+        (b"id,name\nlamp,\xff\n", "is not in UTF-8"),
+        ('{"id": ["lamp"]}', "line 1 has no id"),
+    ],
+)
+def test_a_hostile_list_names_the_line_and_writes_nothing(
+    field: Field,
+    tmp_path: Path,
+    text: str | bytes,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = tmp_path / "products"
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert run("catalogue", "import", str(file)) == 2
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert field.store.products.get(1, "lamp") is None
+
+
+def test_odd_values_of_a_good_list_are_left_out(field: Field, tmp_path: Path) -> None:
+    deep = "[" * 900 + "]" * 900
+    odd = f'{{"id": 7, "name": {deep}, "image": true, "line": "a\\ud800b", "price": NaN}}'
+    imported(tmp_path, odd)
+    stored = field.store.products.get(1, "7")
+    assert stored is not None and stored.about == {"line": "a\ufffdb"}
+    assert stored.price is None
 
 
 @pytest.mark.parametrize(

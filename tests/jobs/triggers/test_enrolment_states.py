@@ -1,5 +1,6 @@
 """
-Any order of events, sweeps, crashes, restores and changes: nobody twice, all explained.
+Any order of events, sweeps, crashes, restores, erasures, prunings and changes: nobody
+twice, nobody for another, all explained.
 
 PUSHCTL_STATE_RUNS=10000 goes as far as docs/triggers.md says; CI takes fewer.
 """
@@ -17,11 +18,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.project.release import release
+from pushctl.jobs.subscribers.forget import forget
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
 from pushctl.store.deliveries import FinishedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, database
+from tests.support.posting import SECRET
+from tests.support.rows import everybody
 from tests.support.shop import BASKET, Sent, Shop, decide_all
 
 RUNS = int(os.environ.get("PUSHCTL_STATE_RUNS", "25"))
@@ -36,6 +40,7 @@ quiet = "21:00-08:00"
 steps = [{ after = "5m", template = "three" }, { after = "1d", template = "one" }]
 """
 )
+ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu")
 people = st.integers(0, 2)
 steps = st.sampled_from([MINUTE, 3 * MINUTE, 20 * MINUTE, 90 * MINUTE, 5 * HOUR, 2 * DAY])
 
@@ -53,11 +58,18 @@ class Lives(RuleBasedStateMachine):
         self.before: list[Sent] = []  # what went out before an older copy came back
         self.known = 0  # the last event that it knew of
         self.shop = Shop(self.folder, self.store, TWO)
-        zones = ("Europe/Berlin", "America/New_York", "Asia/Kathmandu")
-        self.people = [self.shop.person(zone) for zone in zones]
-        # Two devices of one person.
-        for person in self.people[:2]:
+        (self.folder / "keys").mkdir()
+        (self.folder / "keys" / "secret").write_bytes(SECRET)
+        self.people = [self.newcomer(who) for who in range(3)]
+        self.late: list[Sent] = []  # messages of people who were erased
+        self.pruned = 0  # decisions before that are gone
+        self.begun_before = 0  # the last enrolment that may lack some of its decisions
+
+    def newcomer(self, who: int) -> int:
+        person = self.shop.person(ZONES[who], self.now)
+        if who < 2:  # two devices of one person
             self.store.subscriptions.set_alias(person, "ann", True)
+        return person
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
@@ -67,10 +79,15 @@ class Lives(RuleBasedStateMachine):
     @rule(who=people, price=st.sampled_from([10, 500]))
     def fill(self, who: int, price: int) -> None:
         self.shop.fill(self.people[who], self.now, price=price)
+        self.is_new_to_the_next_sweep()
 
     @rule(who=people, name=st.sampled_from(["purchase", "cart_emptied", "page_view"]))
     def act(self, who: int, name: str) -> None:
         self.shop.event(self.people[who], name, self.now)
+        self.is_new_to_the_next_sweep()
+
+    def is_new_to_the_next_sweep(self) -> None:
+        assert self.last_of("events") > int(self.store.meta.get("sweep.events") or 0)
 
     @rule(who=people, late=steps)
     def arrives_late(self, who: int, late: int) -> None:
@@ -133,8 +150,33 @@ class Lives(RuleBasedStateMachine):
                 (fresh, endpoint_hash(fresh), person),
             )
 
+    @rule(who=people)
+    def erase(self, who: int) -> None:
+        """Somebody is erased, and a newcomer is there in their place."""
+        person = self.people[who]
+        forget(self.store, self.shop.config, SECRET, str(person), self.now, dry_run=False)
+        self.late += [one for one in self.shop.sent if one.person == person]
+        self.people[who] = self.newcomer(who)
+
+    @precondition(lambda self: self.late)
+    @rule()
+    def report_of_the_erased(self) -> None:
+        for one in self.late:
+            if self.store.interactions.get_subject(one.delivery):
+                self.shop.report(one.delivery, self.now)
+        self.late.clear()
+
+    @rule()
+    def prune(self) -> None:
+        """As a sweep does in the end: what is new was taken before."""
+        self.shop.sweep(self.now)
+        self.pruned = max(self.pruned, self.now - DAY)
+        self.begun_before = self.last_of("enrolments")
+        self.store.pruning.run(self.pruned, ["thanks"])
+
     @rule()
     def back_up(self) -> None:
+        self.kept = list(self.people)
         with closing(sqlite3.connect(self.folder / "backup.db")) as target:
             self.store.connection.backup(target)
 
@@ -154,11 +196,17 @@ class Lives(RuleBasedStateMachine):
             release(self.store, self.shop.config, self.now)
             self.before += self.shop.sent
             self.shop.sent = []
-            self.known = self.last_event()
+            self.known = self.last_of("events")
+        # Who was erased since then, too, where it was released.
+        rows = {one.id for one in everybody(self.store)}
+        self.people = [
+            person if person in rows else self.newcomer(who)
+            for who, person in enumerate(self.kept)
+        ]
         assert restore_guard.find_trouble(self.store, self.shop.config) is None
 
-    def last_event(self) -> int:
-        (last,) = self.store.connection.execute("SELECT max(id) FROM events").fetchone()
+    def last_of(self, table: str) -> int:
+        (last,) = self.store.connection.execute(f"SELECT max(id) FROM {table}").fetchone()
         return int(last or 0)
 
     @rule(on=st.booleans())
@@ -180,8 +228,13 @@ class Lives(RuleBasedStateMachine):
             sent = [(one.person, one.campaign, one.enrolment) for one in self.shop.sent]
             assert len(sent) == len(set(sent))
             # What an older copy knew may have had its message: only what came since begins.
+            found = self.store.enrolments.get_many(one.enrolment for one in self.shop.sent)
             for one in self.shop.sent:
-                enrolment = self.store.enrolments.get_many([one.enrolment])[one.enrolment]
+                enrolment = found.get(one.enrolment)
+                if enrolment is None:
+                    assert one.person not in self.people or one.at < self.pruned
+                    continue
+                assert enrolment.subscription == one.person
                 assert int(enrolment.occurrence.removeprefix("event:")) > self.known
 
     @invariant()
@@ -192,13 +245,33 @@ class Lives(RuleBasedStateMachine):
             decided = list(self.store.histories.list_decisions(person))
             told = {(one.enrolment, one.step) for one in decided if one.kind == "deliver"}
             for one in self.shop.sent:
-                if one.person == person:
+                if one.person == person and one.at >= self.pruned:
                     assert (one.enrolment, int(one.campaign[-1])) in told
             for enrolment in self.store.enrolments.list_all(person):
+                if enrolment.id <= self.begun_before:
+                    continue
                 kinds = [one.kind for one in decided if one.enrolment == enrolment.id]
                 assert kinds[0] == "entered"
                 if not enrolment.active and enrolment.state != "superseded":
                     assert kinds[-1] in ("deliver", "cancel", "finish", "expire", "shown")
+
+    @invariant()
+    def nothing_is_anothers(self) -> None:
+        if not hasattr(self, "shop"):
+            return
+        read = self.store.connection.execute
+        assert {one.id for one in everybody(self.store)} == set(self.people)
+        mixed = """
+            SELECT d.id FROM deliveries AS d JOIN enrolments AS e ON e.id = d.enrolment_id
+             WHERE d.subscription_id IS NOT e.subscription_id
+        """
+        assert read(mixed).fetchall() == []
+        not_theirs = """
+            SELECT e.id FROM enrolments AS e WHERE e.shown_at IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM deliveries AS d JOIN interactions AS i ON i.delivery_id = d.id
+                 WHERE d.enrolment_id = e.id AND d.subscription_id = e.subscription_id)
+        """
+        assert read(not_theirs).fetchall() == []
 
     @invariant()
     def the_tag_says_who_is_on_the_way(self) -> None:

@@ -3,7 +3,6 @@ Every trigger of pushctl.toml.example, as shipped: what begins it, when each ste
 and what people read in English, Turkish and Arabic.
 """
 
-import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.jobs.delivery import context
 from pushctl.jobs.delivery.render import Renderer
-from pushctl.jobs.triggers import catalogue
+from pushctl.jobs.triggers import catalogue, product_files
 from pushctl.model import InteractionKind, Json, Millis
 from pushctl.store import Store
 from pushctl.store.deliveries import FinishedRow
@@ -188,9 +187,12 @@ def wished(shop: Shop, before: str, after: str) -> None:
     shop.happens("product_viewed", NOON, id="lamp")
     shop.live(NOON, NOON)
     for minute, line in enumerate((before, after), 1):
-        products = catalogue.read(io.StringIO(f"id,name,price,available\n{line}\n"), "x.csv")
         at = NOON + minute * MINUTE
-        catalogue.apply(shop.config, shop.store, "shop", products, at)
+        file = shop.config.folder / "products.csv"
+        file.write_text(f"id,name,price,available\n{line}\n")
+        with file.open("rb") as stream:
+            products = product_files.read(stream, "products.csv")
+            catalogue.apply(shop.config, shop.store, "shop", products, at)
     shop.live(NOON + 2 * MINUTE, NOON + 3 * MINUTE)
 
 

@@ -1,0 +1,57 @@
+"""Ask about and send the rejected messages of a campaign (`campaigns retry`)."""
+
+from pushctl import output
+from pushctl.commands import results
+from pushctl.commands.context import Context
+from pushctl.errors import PushctlError
+from pushctl.jobs.campaigns import retry
+from pushctl.jobs.campaigns.retry import Retry
+from pushctl.jobs.delivery import deliver
+from pushctl.rules.wording import counted
+
+
+def show(here: Context, name: str, dry_run: bool) -> Retry:
+    """Print whom a retry would reach, with one message; on stdout for a dry run."""
+    results.warn_of_loopback(here)
+    with output.progress("Rendering") as bar:
+        made = retry.plan(here.store, here.config, name, here.now, bar.advance)
+    tell = output.answer if dry_run else output.say
+    if not made.is_needed:
+        tell(f"{name}: no message to an active subscriber was rejected. Nothing was changed.")
+        return made
+    count = len(made.receivers)
+    tell(f"{name}: {counted(count, 'rejected message')} can be sent now", style="bold")
+    state = "changed since then" if made.is_changed else "as it was then"
+    tell(f"  template: {made.campaign.template}, {state}")
+    if made.waiting:
+        tell(f"  {counted(made.waiting, 'message')} wait and get it, too")
+    if made.example is not None:
+        results.show_example(made.campaign.template, made.example, dry_run)
+    results.show_verdict(made.verdict, count + made.waiting + made.still_without, dry_run)
+    return made
+
+
+def is_confirmed(made: Retry, yes: bool) -> bool:
+    """Ask whether to send them; say so where not."""
+    waiting = f" and the {made.waiting:,} that wait" if made.waiting else ""
+    if output.confirm(f"Send {counted(len(made.receivers), 'message')}{waiting}?", yes):
+        return True
+    output.say("Nothing was sent.")
+    return False
+
+
+def send(here: Context, made: Retry, format: output.Format) -> None:
+    """Plan the messages again, send them and print the campaign's states."""
+    deliver.check_ready(here.store, here.config)
+    now = here.later()
+    campaign = retry.start(here.store, made, now)
+    try:
+        report = results.deliver_with_progress(
+            here,
+            campaign,
+            lambda options: deliver.run(here.store, here.config, campaign, now, options),
+        )
+    except (PushctlError, OSError):
+        results.say_saved(here, campaign)
+        raise
+    results.conclude(here, report, format)

@@ -1,0 +1,54 @@
+// What pages give to track() and cart(), made so that the receiver takes it.
+// Loaded for what is no JSON or too large, and for nothing else.
+
+// As in pushctl/rules/limits.py; with an event's id, name and time it stays below 6,000 bytes.
+const [TEXT, ENTRIES, LEVELS, BYTES] = [1024, 64, 4, 5800];
+// What is read of a basket's items, and of how many.
+const [USED, ITEMS] = ["id name price quantity url image line".split(" "), 20];
+// An object may lead through half the page: no more than that is looked at.
+const ROOM = 2000;
+
+// A copy without what can't be read or told: a circle ends at the last level. Where it is too
+// large the items go first, which a purchase does without; then what was named last.
+export function fit(properties, name) {
+  const copy = { ...read(Object(properties), LEVELS, { left: ROOM }) };
+  if (name === "cart_updated") copy.items = Object.values(Object(copy.items)).slice(0, ITEMS).map(used);
+  const names = Object.keys(copy);
+  const { items } = copy;
+  while (bytes(copy) > BYTES && names.length) {
+    if (Array.isArray(items) && items.length > 1) items.pop();
+    else delete copy[names.pop()];
+  }
+  console.warn(`pushctl: not all of ${name} is told (at most 6,000 bytes of JSON)`);
+  return copy;
+}
+
+const used = (item) => Object.fromEntries(USED.map((name) => [name, Object(item)[name]]));
+
+const bytes = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
+
+function read(value, levels, room) {
+  if (typeof value === "string") return text(value);
+  if (typeof value === "bigint" || (typeof value === "number" && Math.abs(value) >= 2 ** 53))
+    return `${value}`;
+  if (typeof value !== "object" || value === null) return value;
+  // A date, an amount of some library.
+  if (typeof value.toJSON === "function" && levels >= 0) return read(value.toJSON(), levels - 1, room);
+  if (levels < 1) return undefined;
+  const copy = Array.isArray(value) ? [] : {};
+  for (const name of Object.keys(value).slice(0, ENTRIES)) {
+    if ((room.left -= 1) < 0) break;
+    try {
+      copy[name] = read(value[name], levels - 1, room);
+    } catch {
+      // a getter that throws
+    }
+  }
+  return copy;
+}
+
+// A letter that is cut in two is none.
+function text(value) {
+  const short = value.slice(0, TEXT);
+  return short.toWellFormed?.() ?? short;
+}
