@@ -1,5 +1,6 @@
 """Lists triggers, describes one in words, and rehearses it for one subscriber."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -19,6 +20,8 @@ from pushctl.store.idle import NEXT_SCAN_KEY
 
 # A rehearsal ends here: the longest drip is shorter.
 REHEARSED: Millis = 400 * units.DAY
+
+_PASSWORD = re.compile(r"//[^/?#]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def describe_start(trigger: Trigger) -> str:
     if trigger.inactive is not None:
         return f"not seen for {timing.say(trigger.inactive)}"
     if trigger.feed is not None:
-        return f"a new item of {trigger.feed}"
+        return f"a new item of {_PASSWORD.sub('//', trigger.feed)}"
     words = ", then ".join(trigger.on)
     if trigger.where:
         words += " where " + " and ".join(map(str, trigger.where))

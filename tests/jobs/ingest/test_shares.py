@@ -9,6 +9,7 @@ from pushctl.config import UnprovedConfig
 from pushctl.jobs.ingest import shares
 from pushctl.jobs.subscribers import forget
 from pushctl.rules import limits
+from pushctl.store.health import Answered
 from tests.support import DAY, NOON
 from tests.support.posting import SECRET, Browser, Project
 
@@ -82,7 +83,7 @@ def test_a_made_up_subscription_that_is_gone_frees_its_names(project: Project) -
     project.drain(Browser(1, project.key).tag(names("a", 2), "two"))
     found = project.get(Browser(0, project.key))
     assert found is not None
-    project.store.health.mark_gone([(found.id, "410")], NOON)
+    project.store.health.mark_gone([Answered(found.id, found.endpoint, "410")], NOON)
     project.store.pruning.run(NOON - 400 * DAY)
     assert project.store.tags.count_names() == 2
     assert held(project, 1) == 2
