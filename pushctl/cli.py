@@ -10,6 +10,7 @@ import re
 import select
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
@@ -37,6 +38,7 @@ COMMANDS = {
     "sw": Command("pushctl.commands.sw", "Show the scripts for your pages."),
     "import": Command("pushctl.commands.import_", "Load the inbox into the database."),
     "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, erase people."),
+    "alias": Command("pushctl.commands.alias", "Sign a customer's id, or verify a signature."),
     "tags": Command("pushctl.commands.tags", "List tags and count their subscribers."),
     "segments": Command("pushctl.commands.segments", "List and count saved audiences."),
     "templates": Command("pushctl.commands.templates", "List and preview message templates."),
@@ -258,7 +260,8 @@ def _show_usage_error(error: Any) -> None:
     if hasattr(error, "show"):
         for theirs, ours in _PLAINER:
             error.message = theirs.sub(ours, error.message)
-        error.show()  # with the usage line, on stderr
+        with suppress(OSError):
+            error.show()  # with the usage line, on stderr
     else:
         output.error(error.format_message())
 

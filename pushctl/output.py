@@ -1,17 +1,20 @@
 """
 Tables, CSV, JSON, progress: the only module that prints.
 
-Answers go to stdout, everything else to stderr. Text from outside is cleaned on its
-way: no escape sequence, bidi override or markup of a stranger reaches a terminal, no
-formula a spreadsheet. On a terminal numbers are grouped and times local; elsewhere
-values are raw, times ISO 8601 in UTC. rich is loaded only where a terminal shows it.
+Answers go to stdout, everything else to stderr. Where stderr can't be written, the work
+goes on and keeps its exit code: a full disk must not stop a campaign half-way.
+
+Text from outside is cleaned on its way: no escape sequence, bidi override or markup of a
+stranger reaches a terminal, no formula a spreadsheet. On a terminal numbers are grouped and
+times local; elsewhere values are raw, times ISO 8601 in UTC. rich is loaded only where a
+terminal shows it.
 """
 
 import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -123,7 +126,8 @@ def has_colours(stream: IO[str]) -> bool:
 def _print(text: str, stream: IO[str], style: str | None, mark: str = "") -> None:
     plain = clean(text, lines=True)
     mark = mark if mark and plain.startswith(mark) else plain
-    print(paint(mark, style, stream) + plain.removeprefix(mark), file=stream, flush=True)
+    with suppress(OSError) if stream is sys.stderr else nullcontext():
+        print(paint(mark, style, stream) + plain.removeprefix(mark), file=stream, flush=True)
 
 
 def rows(

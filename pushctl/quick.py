@@ -78,16 +78,17 @@ def _sweep(file: Path) -> int | None:
 
 
 def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:
-    from pushctl.store import KNOWN_MIGRATIONS
-    from pushctl.store.idle import is_clock_plausible, is_idle, record_sweep
+    from pushctl.store import KNOWN_MIGRATIONS, clocks
+    from pushctl.store.idle import is_idle
 
     lock = database.with_name(f"{database.name}.sweep")
+    boot = clocks.read_boot()
     # The whole program reports a clock that leapt.
-    if not is_clock_plausible(lock, now):
+    if clocks.judge(lock, now, boot) is not clocks.Verdict.PLAUSIBLE:
         return False
     if not is_idle(database, inbox, file, KNOWN_MIGRATIONS, now):
         return False
-    record_sweep(lock, now)
+    clocks.record_sweep(lock, now, boot)
     return True
 
 

@@ -1,7 +1,7 @@
 """List, import, export, tag and erase subscribers."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context, subscribers_import
+from pushctl.commands import context, leaving, subscribers_import
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.jobs.subscribers import audience, exports
@@ -219,10 +219,19 @@ def _export_person(
     else:
         exports.write(to, [text])
         output.say(f"The data of {counted(len(person), 'browser')} is written to {to}.")
-    if doubtful := personal_data.count_unsigned(person, alias):
+    if alias is not None:
+        _warn_of_claims(here, f"alias:{alias}", {one.public_id for one in person})
+
+
+def _warn_of_claims(here: context.Context, ref: str, included: Collection[str] = ()) -> None:
+    """Name the browsers that claim an alias without a signature: they are left out."""
+    alias = ref.removeprefix("alias:")
+    claims = here.store.subscriptions.list_claims(alias) if alias != ref else []
+    if others := [one for one in claims if one not in included]:
+        names = ", ".join(others[:5]) + (", ..." if len(others) > 5 else "")
         output.warn(
-            f"{doubtful} of {counted(len(person), 'browser')} claimed the alias {alias!r}, but "
-            "your shop has not signed it. Check it before you give this file away."
+            f"left out: {counted(len(others), 'browser')} claimed the alias {alias!r} without "
+            f"your shop's signature: {names}. If they are this person's, name them by id."
         )
 
 
@@ -296,6 +305,9 @@ def _find_rows(here: context.Context, refs: Names, where: Names) -> Sequence[int
     return audience.find_rows(here.store, refs or (), asked, here.now)
 
 
+app.command("unsubscribe")(leaving.unsubscribe)
+
+
 @app.command()
 def forget(
     ctx: typer.Context,
@@ -324,3 +336,4 @@ def forget(
             here.store, here.config, here.config.secret(), subscriber, here.now, dry_run=dry_run
         )
         output.record(done, _FORGOTTEN, format)
+        _warn_of_claims(here, subscriber)

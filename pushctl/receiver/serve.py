@@ -1,6 +1,7 @@
 """Run the receiver in this process, until SIGTERM or SIGINT."""
 
 import asyncio
+import errno
 import gc
 import logging
 import resource
@@ -79,21 +80,39 @@ async def _run(
             from pushctl.receiver.metrics import Figures
 
             figures = Listener(Figures(receiver, listener), Limits(32, 32))
-            await _listen(figures, *parse_address(own.metrics))
+            await _listen(figures, *parse_address(own.metrics), _METRICS)
             stack.push_async_callback(figures.stop, 1.0)
-        await _listen(listener, host, port)
+        await _listen(listener, host, port, _RECEIVER)
         ready()
         await stopped.wait()
         await listener.stop()
 
 
-async def _listen(listener: Listener, host: str, port: int) -> None:
+# How another address is chosen.
+_RECEIVER = "with --listen"
+_METRICS = (
+    "for receiver.metrics in pushctl.toml, for one run with "
+    "PUSHCTL_RECEIVER__METRICS=127.0.0.1:9751"
+)
+
+_REMEDIES = {
+    errno.EADDRINUSE: "Stop what listens there, perhaps another receiver, or choose another "
+    "address {}.",
+    errno.EACCES: "Ports below 1024 need a right (systemd: "
+    "AmbientCapabilities=CAP_NET_BIND_SERVICE). Give it, or choose another address {}.",
+    errno.EADDRNOTAVAIL: "This machine has no such address. Choose another one {}.",
+}
+_REMEDY = "Choose another address {}."
+
+
+async def _listen(listener: Listener, host: str, port: int, how: str) -> None:
+    """Listen, or raise ConfigError; *how* another address is chosen."""
     try:
         await listener.start(host, port)
     except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, _REMEDY).format(how)
         raise ConfigError(
-            f"can't listen on {host}:{port}: {error.strerror}. Stop what listens "
-            "there, or choose another address with --listen."
+            f"can't listen on {host}:{port}: {error.strerror}. {remedy}"
         ) from error
 
 

@@ -27,7 +27,8 @@ MAX_TAG_NAMES = 10_000  # in all, from browsers
 MIN_TAG_SECONDS, MAX_TAG_SECONDS = 60, 315_360_000  # a minute to ten years
 MAX_PAUSE_SECONDS = 366 * DAY // SECOND  # a leap year
 MAX_PROMPT_ROWS = 2_000  # for a site and day; anybody may report a stage of an invitation
-MAX_PROMPT_ROWS_BY_ADDRESS = 200  # of those, what one address may begin
+MAX_ADDRESS_PROMPT_ROWS = 200  # of those, what one address may begin
+MANY_BROWSERS = 100  # that share a signed alias: it is hardly one person's
 MAX_TAG_RULES = 100  # of a site; its pages carry them all
 
 # --- the receiver and its inbox ------------------------------------------------------------

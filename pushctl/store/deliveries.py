@@ -40,7 +40,7 @@ class ClaimedRow(NamedTuple):
     city: str | None
     browser: str | None
     os: str | None
-    alias: str | None
+    alias: str | None  # one that the shop signed
     source: str | None
     attributes: str  # JSON
     subscribed_at: Millis
@@ -316,8 +316,8 @@ _COLUMNS = """
 """
 _PERSON = """
            s.small_payload, t.name, s.public_id, s.language, s.timezone, s.country, s.city,
-           s.browser, s.os, s.alias, s.source, s.attributes, s.subscribed_at, s.last_seen_at,
-           s.state
+           s.browser, s.os, iif(s.alias_trusted, s.alias, NULL) AS alias, s.source,
+           s.attributes, s.subscribed_at, s.last_seen_at, s.state
 """
 _PEOPLE = """
       LEFT JOIN subscriptions AS s ON s.id = d.subscription_id

@@ -12,7 +12,8 @@ class Doubts(Noun):
     def list_in_doubt(self, campaign: int | None = None) -> Iterator[Mapping[str, Json]]:
         """Yield the rows in doubt, oldest first, with campaign and subscription."""
         sql = """
-            SELECT d.id, c.name AS campaign, s.public_id AS subscriber, s.alias, d.reason,
+            SELECT d.id, c.name AS campaign, s.public_id AS subscriber,
+                   iif(s.alias_trusted, s.alias, NULL) AS alias, d.reason,
                    d.changed_at AS since, d.expires_at
               FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
               LEFT JOIN subscriptions AS s ON s.id = d.subscription_id

@@ -49,8 +49,8 @@ class Histories(Noun):
     def list_entered(self, trigger: str, since: Millis, note: str) -> Iterator[dict[str, Json]]:
         """Yield the enrolments in *trigger* since then, newest first; *note*: a path."""
         sql = """
-            SELECT s.public_id, s.alias, e.state, e.sent, e.entered_at, e.context,
-                   s.attributes ->> :note AS note
+            SELECT s.public_id, iif(s.alias_trusted, s.alias, NULL) AS alias,
+                   e.state, e.sent, e.entered_at, e.context, s.attributes ->> :note AS note
               FROM enrolments AS e JOIN subscriptions AS s ON s.id = e.subscription_id
              WHERE e.trigger = :trigger AND e.entered_at >= :since
              ORDER BY e.entered_at DESC, e.id DESC

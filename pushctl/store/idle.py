@@ -6,12 +6,9 @@ look-up in an index: the cost does not grow with the database.
 """
 
 import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
-
-from pushctl.rules.units import DAY, HOUR
 
 CONFIG_KEY = "sweep.config"
 NEXT_SCAN_KEY = "sweep.next_scan"
@@ -59,31 +56,6 @@ _BUSY = f"""
         OR EXISTS ({SCHEDULED_DUE})
         OR EXISTS ({RUNNING_DUE})
 """  # noqa: S608
-
-
-# A clock that leaps further is wrong, or the machine was off for long: a person must
-# confirm it before messages go out.
-BACKWARD = HOUR
-FORWARD = 7 * DAY
-
-
-def read_last_sweep(lock: Path) -> int | None:
-    """Return when the last sweep ended: the time of its lock file."""
-    try:
-        return lock.stat().st_mtime_ns // 1_000_000
-    except OSError:
-        return None
-
-
-def is_clock_plausible(lock: Path, now: int) -> bool:
-    """Return whether *now* may follow the last sweep; False before the first one."""
-    before = read_last_sweep(lock)
-    return before is not None and -BACKWARD <= now - before <= FORWARD
-
-
-def record_sweep(lock: Path, now: int) -> None:
-    """Store when a sweep ended, as the time of its lock file."""
-    os.utime(lock, ns=(now * 1_000_000, now * 1_000_000))
 
 
 def compute_fingerprint(file: Path) -> str:

@@ -69,7 +69,7 @@ class Prompts(Noun):
         """
         bounds = {
             "most": limits.MAX_PROMPT_ROWS,
-            "most_of_sender": limits.MAX_PROMPT_ROWS_BY_ADDRESS,
+            "most_of_sender": limits.MAX_ADDRESS_PROMPT_ROWS,
         }
         return bool(self._read_value(sql, **values, **bounds))
 

@@ -90,12 +90,17 @@ class Subscriptions(Noun):
         """
         Return the subscriptions that *ref* names; ``alias:NAME`` may name several.
 
-        Otherwise *ref* is a public id, a prefix of one from six characters on, the number of
-        the row, or the id that a browser's preferences show (``rules.tokens``). *now* leaves
-        expired tags out. Raises NotFoundError, or UsageError for what fits several.
+        Only an alias that the shop signed counts: any browser may claim one. Otherwise *ref*
+        is a public id, a prefix of one from six characters on, the number of the row, or the
+        id that a browser's preferences show (``rules.tokens``). *now* leaves expired tags out.
+        Raises NotFoundError, or UsageError for what fits several and for an alias that is
+        only claimed.
         """
         if ref.startswith("alias:"):
-            found = self._list("s.alias = :alias", now, alias=ref.removeprefix("alias:"))
+            alias = ref.removeprefix("alias:")
+            found = self._list("s.alias = :alias AND s.alias_trusted", now, alias=alias)
+            if not found and (claims := self.list_claims(alias)):
+                raise UsageError(_describe_claims(ref, claims))
         else:
             found = self._list("s.public_id = :ref", now, ref=ref)
             if not found and ref.isascii() and ref.isdecimal() and len(ref) < 19:
@@ -111,6 +116,24 @@ class Subscriptions(Noun):
                 "a browser's preferences show."
             )
         return found
+
+    def list_claims(self, alias: str) -> list[str]:
+        """Return the public ids of subscriptions that claim *alias* without a signature."""
+        sql = """
+            SELECT public_id FROM subscriptions WHERE alias = :alias AND NOT alias_trusted
+             ORDER BY id
+        """
+        return [one for (one,) in self._read(sql, alias=alias)]
+
+    def list_shared_aliases(self, least: int) -> list[tuple[str, str, int]]:
+        """Return site, signed alias and count of those that *least* active browsers share."""
+        sql = """
+            SELECT t.name, s.alias, count(*)
+              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+             WHERE s.alias IS NOT NULL AND s.alias_trusted AND s.state = 'active'
+             GROUP BY s.alias, t.id HAVING count(*) >= :least ORDER BY 3 DESC, 2
+        """
+        return self._read(sql, least=least).fetchall()
 
     def _find_by_prefix(self, ref: str, now: Millis | None) -> list[Subscription]:
         # Characters of base64url sort below "~", so this is a range of the index.
@@ -301,6 +324,14 @@ class Subscriptions(Noun):
             self._write_each(change, values)
             return self._write_each(update, values)
 
+    def was_unsubscribed_by_hand(self, subscription: int) -> bool:
+        """Return whether the shop has unsubscribed it, at the last time that anybody did."""
+        sql = """
+            SELECT cause FROM subscription_changes
+             WHERE subscription_id = :id AND kind = 'unsubscribed' ORDER BY id DESC LIMIT 1
+        """
+        return bool(self._read_value(sql, id=subscription) == Cause.BY_HAND)
+
     def list_changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return the history of a subscription, oldest first: kind, reason, at."""
         sql = """
@@ -308,6 +339,14 @@ class Subscriptions(Noun):
              WHERE subscription_id = :id ORDER BY at, id
         """
         return list(self._read_dicts(sql, id=subscription))
+
+
+def _describe_claims(ref: str, claims: Sequence[str]) -> str:
+    names = ", ".join(claims[:5]) + (", ..." if len(claims) > 5 else "")
+    return (
+        f"the alias {ref.removeprefix('alias:')!r} is not signed: any browser may claim one. "
+        f"Let your shop sign it (docs/embedding.md), or name the subscriber by its id: {names}"
+    )
 
 
 def _build_subscription(row: tuple[Any, ...]) -> Subscription:

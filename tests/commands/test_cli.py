@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -299,3 +300,26 @@ def test_the_short_way_of_a_sweep_passes_over_what_somebody_else_left_above(
     os.chown(file, 12345, -1)
     assert quick._find(below) is None
     assert quick._find(tmp_path) == file, "whoever names the folder means it"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ("check --json", 0),
+        ("campaigns show nothing", 4),
+        ("send --nonsense", 2),
+        ("alias sign customer-7", 0),
+    ],
+)
+def test_a_message_that_cannot_be_written_changes_no_exit_code(
+    tmp_path: Path, words: str, code: int
+) -> None:
+    """It was 1: the error's own text failed, and 120 where the interpreter flushed it last."""
+    here = project.make(tmp_path)
+    command = shlex.join([*PROGRAM, *shlex.split(words)])
+    for redirected, expected in (("2> /dev/full", code), ("> /dev/full 2>&1", code or 3)):
+        done = subprocess.run(
+            ["sh", "-c", f"{command} {redirected}"],
+            capture_output=True, cwd=here, env=environment(), stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        assert done.returncode == expected, redirected

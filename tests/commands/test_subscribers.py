@@ -195,6 +195,64 @@ def test_an_empty_name_of_a_tag_is_refused_as_such(folder: Path) -> None:
     assert (done.code, done.err) == (2, "Error: the tag's name is empty\n")
 
 
+def test_an_alias_counts_only_when_signed(tmp_path: Path) -> None:
+    here = projects.make(tmp_path)
+    claimed = [person(n, alias="c1", alias_trusted=n == 0) for n in range(3)]
+    claimed.append(person(3, alias="c2", alias_trusted=False))
+    for line in claimed:
+        del line["site"]
+    (here / "people.jsonl").write_text("\n".join(map(json.dumps, claimed)))
+    assert pushctl("subscribers", "import", "people.jsonl", cwd=here).code == 0
+    listed = pushctl("subscribers", "list", "--json", cwd=here).out
+    ids = {
+        alias: [row["public_id"] for row in json.loads(listed)
+                        if row["alias"] == alias]
+        for alias in ("c1", "c2")
+    }  # fmt: skip
+    assert pushctl("subscribers", "tag", "VIP", "alias:c1", cwd=here).err == (
+        "1 tagged, 0 had it already.\n"
+    )
+    (one,) = ids["c2"]
+    for command in (
+        ("subscribers", "tag", "VIP", "alias:c2"),
+        ("subscribers", "untag", "VIP", "alias:c2"),
+        ("subscribers", "show", "alias:c2"),
+        ("subscribers", "forget", "alias:c2", "--yes"),
+        ("subscribers", "export", "--alias", "c2"),
+        ("explain", "alias:c2"),
+        ("templates", "preview", "welcome", "--for", "alias:c2"),
+        ("send", "--to", "alias:c2", "--message", "Hi", "--yes"),
+        ("send", "--to", "c2", "--message", "Hi", "--yes"),
+    ):
+        done = pushctl(*command, cwd=here)
+        assert done.code == 2, command
+        assert "the alias 'c2' is not signed" in done.err, command
+        assert one in done.err, "the way for developers"
+    assert pushctl("subscribers", "show", one, cwd=here).code == 0
+    forgotten = pushctl("subscribers", "forget", "alias:c1", "--yes", "--json", cwd=here)
+    assert json.loads(forgotten.out)["subscriptions"] == 1
+    assert "left out: 2 browsers claimed the alias 'c1'" in forgotten.err
+    assert len(json.loads(pushctl("subscribers", "list", "--json", cwd=here).out)) == 3
+
+
+def test_unsubscribing_by_hand(tmp_path: Path) -> None:
+    here = projects.make(tmp_path)
+    lines = [person(n, alias=f"c{n}") for n in range(2)]
+    for line in lines:
+        del line["site"]
+    (here / "people.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert pushctl("subscribers", "import", "people.jsonl", cwd=here).code == 0
+    refused = pushctl("subscribers", "unsubscribe", "alias:c0", cwd=here)
+    assert (refused.code, "--yes" in refused.err) == (2, True)
+    done = pushctl("subscribers", "unsubscribe", "alias:c0", "--yes", cwd=here)
+    assert done.err == "1 unsubscribed, 0 were it already.\n"
+    done = pushctl("subscribers", "unsubscribe", "alias:c0", "alias:c1", "--yes", cwd=here)
+    assert done.err == "1 unsubscribed, 1 were it already.\n"
+    rows = json.loads(pushctl("subscribers", "list", "--all", "--json", cwd=here).out)
+    assert [row["state"] for row in rows] == ["unsubscribed", "unsubscribed"]
+    assert pushctl("subscribers", "unsubscribe", "alias:c9", "--yes", cwd=here).code == 4
+
+
 def paused(number: int, status: str) -> str:
     line = person(number, status=status, country="Turkey")
     del line["site"]

@@ -137,6 +137,14 @@ class TestRegister:
             assert f"vapid-{key.id}.pub holds the key {other.id}" in str(caught.value)
             assert f"vapid-{key.id}.pem" in str(caught.value)
 
+    @pytest.mark.parametrize("text", ["", "rubbish", "A" * 87])
+    def test_what_is_no_public_half_is_an_error(self, tmp_path: Path, text: str) -> None:
+        key = vapid.write(tmp_path)
+        (tmp_path / f"vapid-{key.id}.pub").write_text(text)
+        for read in (vapid.load, vapid.load_public, vapid.load_publics):
+            with pytest.raises(ConfigError, match=r"\.pub holds no public key"):
+                read(tmp_path)
+
     def test_what_is_written_is_read_back(self, tmp_path: Path) -> None:
         vapid.write(tmp_path)
         vapid.keep(tmp_path, vapid.create(), Use.EARLIER)

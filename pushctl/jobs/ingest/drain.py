@@ -14,7 +14,7 @@ from pushctl import inbox, lock, log, status
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
-from pushctl.jobs.ingest import erasures, event_faults, shares, traces
+from pushctl.jobs.ingest import aliases, erasures, event_faults, shares, traces
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Context
 from pushctl.model import Millis
@@ -79,7 +79,8 @@ def drain(
             report.left_out += ctx.left_out
             report.events_refused += ctx.event_faults
             event_faults.record(store, ctx.event_faults, now)
-            shares.record_left_out(store, ctx.left_out, now)
+            wrong = {why: n for why, n in report.refused.items() if aliases.WRONG in why}
+            shares.record_left_out(store, {**ctx.left_out, **wrong}, now)
             shares.publish(store, config, anew=bool(ctx.forgotten or ctx.proved))
             if ctx.forgotten:
                 _clear(ctx, config)
@@ -95,11 +96,10 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
     from pushctl.push import vapid
 
     origins = {name: site.origin for name, site in config.sites.items()}
-    alias_key = config.keys / "alias_secret"
     return Context(
         store=store,
         secret=secret,
-        alias_secret=alias_key.read_bytes().strip() if alias_key.exists() else None,
+        alias_secret=aliases.load_secret(config),
         sites=store.sites.sync(origins),
         origins=origins,
         hosts=config.push.allowed_hosts,

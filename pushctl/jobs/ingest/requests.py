@@ -11,14 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pushctl.errors import InputError
-from pushctl.jobs.ingest import preferences, profile, tagging
+from pushctl.jobs.ingest import aliases, preferences, profile, tagging
 from pushctl.jobs.ingest.verify import Body, Context, Refusal, authenticate, is_signed
-from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
+from pushctl.model import Cause, InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.events import name_event
 from pushctl.rules.shops import cart
-from pushctl.rules.web import bodies, keys
+from pushctl.rules.web import bodies, keys, reserved_attributes
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
 from pushctl.store.subscriptions import KnownSubscription, Registration
@@ -52,14 +52,16 @@ def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
     about = profile.describe_browser(ctx, record, body)
     # Read before anything is written: what is wrong in them refuses the whole.
     tags, events = bodies.timed_tags(body, "tags"), bodies.several(body, "events")
-    attributes = dict(bodies.properties(body.get("attributes"), "attributes"))
+    given = bodies.properties(body.get("attributes"), "attributes")
+    attributes = reserved_attributes.list_allowed(given)
+    left_out = len(attributes) < len(given)
     if profile.asks_for_privacy(record):
         events, attributes = [], {}
 
     known = ctx.store.subscriptions.find_by_endpoint(made.endpoint_hash)
     _refuse_erased(ctx, record, body, made, known)
     if known is not None:
-        outcome, subscription = _update(ctx, record, known, made, about), known.id
+        outcome, subscription = _update(ctx, record, body, known, made, about), known.id
         proved = known.proved
     else:
         outcome, subscription, proved = _add(ctx, record, body, made, about)
@@ -69,6 +71,8 @@ def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
         ctx.store.subscriptions.set_attributes(subscription, attributes)
     preferences.keep_consent(ctx, record, subscription, body)
     tagging.set_tags(ctx, record, subscription, tags, proved=proved)
+    if left_out:
+        ctx.left_out[reserved_attributes.LEFT_OUT] += 1
     _add_events(ctx, record, subscription, events)
     return outcome
 
@@ -127,6 +131,7 @@ def _read_key_id(ctx: Context, body: Body) -> str:
 def _update(
     ctx: Context,
     record: InboxRecord,
+    body: Body,
     known: KnownSubscription,
     made: Registration,
     about: _About,
@@ -148,10 +153,24 @@ def _update(
     # Quarantined ones stay: what the push service refuses, a visit doesn't mend. Nor does
     # a visit from before the push service said "gone": it was only read later.
     gone = known.state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED)
-    if not gone or record.at < known.state_at:
+    if not gone or record.at < known.state_at or _stays_away(ctx, body, known):
         return "seen again"
     subscriptions.mark([known.id], SubscriptionState.ACTIVE, "subscribed again", record.at)
     return "revived"
+
+
+def _stays_away(ctx: Context, body: Body, known: KnownSubscription) -> bool:
+    """
+    Return whether a subscription stays unsubscribed although its browser registers it.
+
+    Browsers do that at each visit. Whom the shop has unsubscribed, at their wish, comes back
+    only by asking for messages anew.
+    """
+    return (
+        known.state is SubscriptionState.UNSUBSCRIBED
+        and body.get("chosen") is not True
+        and ctx.store.subscriptions.was_unsubscribed_by_hand(known.id)
+    )
 
 
 def _add(
@@ -167,6 +186,9 @@ def _add(
     if previous is not None:
         store.subscriptions.move(previous.id, made, "new endpoint", record.at)
         store.subscriptions.refresh(previous.id, about, record.at)
+        if _stays_away(ctx, body, previous):
+            left = SubscriptionState.UNSUBSCRIBED
+            store.subscriptions.mark([previous.id], left, "by hand", record.at, Cause.BY_HAND)
         if previous.proved:
             ctx.proved.append(made.endpoint_hash)
         return "moved", previous.id, previous.proved
@@ -200,33 +222,6 @@ def _unsubscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
     state = SubscriptionState.UNSUBSCRIBED
     ctx.store.subscriptions.mark([known.id], state, "asked in the browser", record.at)
     return "unsubscribed"
-
-
-def _identify(ctx: Context, record: InboxRecord, body: Body) -> str:
-    alias = None if body.get("alias") is None else bodies.alias(body["alias"])
-    signature = body.get("signature")
-    known = authenticate(ctx, record, body)
-    if alias is None:
-        ctx.store.subscriptions.set_alias(known.id, None, trusted=False)
-        return "alias removed"
-    if signature is not None:
-        if not _is_alias_signed(ctx.alias_secret, alias, signature):
-            raise Refusal("alias with a wrong signature")
-        ctx.store.subscriptions.set_alias(known.id, alias, trusted=True)
-        return "identified"
-    if known.alias_trusted:
-        if known.alias != alias:  # a script on the page must not change a signed alias
-            raise Refusal("alias is signed already")
-        return "alias is signed already"
-    ctx.store.subscriptions.set_alias(known.id, alias, trusted=False)
-    return "labelled"
-
-
-def _is_alias_signed(secret: bytes | None, alias: str, signature: Json) -> bool:
-    if secret is None or not isinstance(signature, str):
-        return False
-    expected = tokens.encode(hmac.digest(secret, f"alias\n{alias}".encode(), "sha256"))
-    return hmac.compare_digest(expected.encode(), signature.encode())
 
 
 def _take_events(ctx: Context, record: InboxRecord, body: Body) -> str:
@@ -329,7 +324,7 @@ _HANDLERS: Mapping[str, Callable[[Context, InboxRecord, Body], str]] = {
     "/v1/subscribe": _subscribe,
     "/v1/unsubscribe": _unsubscribe,
     "/v1/tags": tagging.change_tags,
-    "/v1/identify": _identify,
+    "/v1/identify": aliases.identify,
     "/v1/events": _take_events,
     "/v1/reports": _take_report,
     "/v1/preferences": preferences.set_preferences,

@@ -2,7 +2,8 @@
 Strangers' shares, on the import's side: who is proved, and what was left out.
 
 The import publishes who is proved, because the receiver opens no database. What it leaves
-out beyond a share is counted by day, for ``pushctl check``.
+out beyond a share is counted by day, for ``pushctl check``, and so are wrong signatures of
+aliases, which the page can't be told of.
 """
 
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ def publish(store: Store, config: Config, *, anew: bool = False) -> None:
 
 
 def record_left_out(store: Store, counts: Mapping[str, int], now: Millis) -> None:
-    """Add lines that lack a part, by reason, to the counts of the day."""
+    """Add lines that were left out or lack a part, by reason, to the counts of the day."""
     if not counts:
         return
     known = load_left_out(store, now)
@@ -35,7 +36,7 @@ def record_left_out(store: Store, counts: Mapping[str, int], now: Millis) -> Non
 
 
 def load_left_out(store: Store, now: Millis) -> Mapping[str, int]:
-    """Return the lines of today (UTC) that lack a part, by reason."""
+    """Return the lines of today (UTC) that were left out or lack a part, by reason."""
     kept = orjson.loads(store.meta.get(_LEFT_OUT) or "{}")
     counts: Mapping[str, int] = kept.get("counts", {})
     return counts if kept.get("day") == now // DAY else {}

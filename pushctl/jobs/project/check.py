@@ -223,8 +223,8 @@ def _shares(config: Config) -> Iterator[Finding]:
 
     now = time.time_ns() // 1_000_000
     with Store(config.database) as store:
-        for place, text, remedy in check_shares.find_notes(config, store, now):
-            yield Finding("shares", Level.NOTE, place, text, remedy)
+        for area, place, text, remedy in check_shares.find_notes(config, store, now):
+            yield Finding(area, Level.NOTE, place, text, remedy)
 
 
 def _events(config: Config) -> Iterator[Finding]:

@@ -1,22 +1,28 @@
-"""What strangers' shares have cost today: for `pushctl check`."""
+"""What strangers' shares have cost today, and who is hardly one person: for `check`."""
 
 from collections.abc import Iterator
 
 from pushctl.config import Config
 from pushctl.inbox import usage_files
-from pushctl.jobs.ingest import shares
+from pushctl.jobs.ingest import aliases, shares
 from pushctl.model import Millis
+from pushctl.rules.limits import MANY_BROWSERS
 from pushctl.rules.units import DAY
+from pushctl.rules.web import reserved_attributes
 from pushctl.rules.wording import counted, number
 from pushctl.store import Store
 
-Note = tuple[str, str, str]  # place, text, remedy
+Note = tuple[str, str, str, str]  # area, place, text, remedy
 
 
 def find_notes(config: Config, store: Store, now: Millis) -> Iterator[Note]:
-    """Yield what was refused or left out since midnight UTC."""
+    """Yield what was refused or left out since midnight UTC, and aliases of very many."""
     yield from _find_refused(config, now)
     yield from _find_left_out(config, store, now)
+    for site, alias, browsers in store.subscriptions.list_shared_aliases(MANY_BROWSERS):
+        text = f"{number(browsers)} browsers of {site} share the signed alias {alias!r}"
+        remedy = "They count as one person. Sign an id that belongs to one person only."
+        yield "aliases", str(config.database), text, remedy
 
 
 def _find_refused(config: Config, now: Millis) -> Iterator[Note]:
@@ -37,15 +43,20 @@ def _find_refused(config: Config, now: Millis) -> Iterator[Note]:
             remedy = (
                 "Some came through a proxy: if it is yours, add it to receiver.trusted_proxies."
             )
-        yield str(config.inbox), text, remedy
+        yield "shares", str(config.inbox), text, remedy
 
 
 def _find_left_out(config: Config, store: Store, now: Millis) -> Iterator[Note]:
     for why, lines in shares.load_left_out(store, now).items():
-        names = number(store.tags.count_unproved_names())
-        text = (
-            f"today {counted(lines, 'request')} brought {why}, and came without them; "
-            f"unproved subscribers have brought {names} names of tags"
-        )
-        remedy = "If your own pages set these tags, raise [unproved]; see docs/receiver.md."
-        yield str(config.database), text, remedy
+        if why.startswith(aliases.WRONG):
+            text = f"today {counted(lines, 'request')} had an {why}"
+            remedy = "Look at your shop's code: pushctl alias verify ALIAS SIGNATURE"
+            yield "aliases", str(config.database), text, remedy
+            continue
+        text = f"today {counted(lines, 'request')} brought {why}, and came without them"
+        remedy = "If they come from your own pages, choose other names."
+        if why != reserved_attributes.LEFT_OUT:
+            names = number(store.tags.count_unproved_names())
+            text += f"; unproved subscribers have brought {names} names of tags"
+            remedy = "If your own pages set these tags, raise [unproved]; see docs/receiver.md."
+        yield "shares", str(config.database), text, remedy

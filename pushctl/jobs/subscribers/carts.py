@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable, Mapping
 
-from pushctl.config import Config
+from pushctl import log
+from pushctl.config import Config, Site
 from pushctl.model import Json
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.store import Store
 from pushctl.store.deliveries import ClaimedRow
 from pushctl.store.events import EVER
+from pushctl.store.faults import concerns_one
 
 
 def is_used(sources: Mapping[str, str]) -> bool:
@@ -27,12 +29,23 @@ def load(
     asked = {one: (one, EVER, EVER) for one in people}
     found = store.events.find_latest(asked, cart.TELLING, cart.CHECKOUT)
     for subscription, (name, properties) in found.items():
-        if site := config.sites.get(people[subscription]):
-            properties = cart.complete(properties, site.currency)
-            held = cart.after(None, name, properties, (site.origin, *site.origins))
-            if held is not None:
-                carts[subscription] = held
+        site = config.sites.get(people[subscription])
+        held = _read(site, name, properties) if site else None
+        if held is not None:
+            carts[subscription] = held
     return carts
+
+
+def _read(site: Site, name: str, properties: Mapping[str, Json]) -> Mapping[str, Json] | None:
+    """Return an event's cart; one that can't be read must not stop the others' messages."""
+    try:
+        properties = cart.complete(properties, site.currency)
+        return cart.after(None, name, properties, (site.origin, *site.origins))
+    except Exception as error:
+        if not concerns_one(error):
+            raise
+        log.note_error("send", "cart left out", error, site=site.name)
+        return None
 
 
 def load_before(

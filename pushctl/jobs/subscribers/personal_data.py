@@ -31,13 +31,6 @@ def find_people(
     return list(found.values())
 
 
-def count_unsigned(person: Sequence[Subscription], alias: str | None) -> int:
-    """Count subscriptions that claim *alias* without the shop's signature."""
-    if alias is None:
-        return 0
-    return sum(one.alias == alias and not one.alias_trusted for one in person)
-
-
 def render(store: Store, person: Sequence[Subscription], now: Millis, *, keys: bool) -> str:
     """Return all data of *person* as one JSON object."""
     data = {

@@ -1,6 +1,5 @@
 """Sends what a sweep has due: reminders first, then campaigns, each under its lock."""
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
@@ -16,6 +15,7 @@ from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.trigger import From, Kind, Trigger
+from pushctl.store import clocks
 from pushctl.store.faults import concerns_one
 
 # A sweep that sends a long broadcast makes room for the next one, which is a minute
@@ -64,7 +64,7 @@ class Dispatch:
 
     def _go_through(self, numbers: Iterable[int], leaders: Mapping[int, str | None]) -> None:
         for number in numbers:
-            if time.monotonic() > self._deadline:
+            if clocks.read_seconds() > self._deadline:
                 self._run.warn("out of time: the next sweep goes on")
                 break
             trigger = self._run.settings.triggers.get(leaders[number] or "")
@@ -82,10 +82,10 @@ class Dispatch:
     def _deliver(self, number: int) -> None:
         campaign = self._store.campaigns.get_by_id(number)
         # The next minute's reminders wait no longer than this for the campaign.
-        seconds = max(min(self._began + _SLICE, self._deadline) - time.monotonic(), 1.0)
+        seconds = max(min(self._began + _SLICE, self._deadline) - clocks.read_seconds(), 1.0)
         options = deliver.Options(patience=_PATIENCE, seconds=seconds, unattended=True)
         # The campaigns before took some of a message's time to live.
-        now = self._run.now + int((time.monotonic() - self._began) * 1000)
+        now = self._run.now + int((clocks.read_seconds() - self._began) * 1000)
         try:
             report = deliver.run(self._store, self._config, campaign, now, options)
         except (DatabaseBusyError, DamagedError):

@@ -8,7 +8,6 @@ finished for itself, so a kill between any two of them costs nothing but a minut
 
 import logging
 import math
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,10 +16,9 @@ from pathlib import Path
 
 from pushctl import lock, log
 from pushctl.config import Config
-from pushctl.errors import ConfigError
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.ingest import drain
-from pushctl.jobs.sweep import dry_run
+from pushctl.jobs.sweep import clock, dry_run
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
 from pushctl.jobs.triggers import enrol, load_facts, scan
@@ -28,17 +26,18 @@ from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.guard import do_each
 from pushctl.jobs.triggers.types import Run, describe_error
 from pushctl.model import Millis
-from pushctl.rules import timing, units
+from pushctl.rules import units
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
 from pushctl.rules.triggers.enrolment import Enrolment, State
 from pushctl.rules.triggers.trigger import Kind
 from pushctl.rules.wording import number
-from pushctl.store import Store, idle
+from pushctl.store import Store, clocks, idle
+from pushctl.store.clocks import Boot
 from pushctl.store.faults import concerns_one
 from pushctl.store.idle import CONFIG_KEY, NEXT_SCAN_KEY
 
-__all__ = ["Options", "Summary", "check_clock", "lock_path", "run"]
+__all__ = ["Options", "Summary", "lock_path", "run"]
 
 _BATCH = 500
 
@@ -65,6 +64,7 @@ class Options:
     max_seconds: float | None = None
     accept_clock: bool = False
     rehearsal: bool = False
+    boot: Boot | None = None  # the machine's own clock at *now*; None: as it is
 
 
 class _DryRunIsOver(Exception):
@@ -83,12 +83,13 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     """
     options = options or Options()
     path = lock_path(store.path)
-    before = idle.read_last_sweep(path)
-    if not options.rehearsal:
-        check_clock(path, now, accept=options.accept_clock)
+    before = clocks.read_last_sweep(path)
+    boot = options.boot or clocks.read_boot()
+    if not (options.rehearsal or options.accept_clock):
+        clock.check(store, config, path, now, boot)
     if not options.dry_run:
         restore_guard.check(store, config)
-    with lock.hold(path, "pushctl sweep"), _stamp_end(path, before, now, options):
+    with lock.hold(path, "pushctl sweep"), _stamp_end(path, before, now, options, boot):
         if options.dry_run:
             return _Sweep(config, store, now, options).run_dry()
         log.note("sweep", "started")
@@ -97,31 +98,18 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
 
 @contextmanager
 def _stamp_end(
-    path: Path, before: Millis | None, now: Millis, options: Options
+    path: Path, before: Millis | None, now: Millis, options: Options, boot: Boot
 ) -> Iterator[None]:
     """Store when a real sweep ended; others leave the time of the last one as it is."""
     if not (options.rehearsal or options.dry_run):
         yield
-        idle.record_sweep(path, now)
+        clocks.record_sweep(path, now, boot)
         return
     try:
         yield
     finally:
         if before is not None:
-            idle.record_sweep(path, before)
-
-
-def check_clock(path: Path, now: Millis, *, accept: bool = False) -> None:
-    """Raise ConfigError when *now* is far from the last sweep's time, unless *accept*."""
-    before = idle.read_last_sweep(path)
-    if accept or before is None or idle.is_clock_plausible(path, now):
-        return
-    way = "behind" if now < before else "ahead of"
-    leap = timing.say(abs(now - before) // units.MINUTE * units.MINUTE)
-    raise ConfigError(
-        f"the clock is {leap} {way} the last sweep. Nothing was sent. If the time is right, "
-        "say so once: pushctl sweep --accept-clock"
-    )
+            clocks.restore(path, before)
 
 
 class _Sweep:
@@ -129,7 +117,7 @@ class _Sweep:
         self._config = config
         self._store = store
         self._now = now
-        self._began = time.monotonic()
+        self._began = clocks.read_seconds()
         limit = options.max_seconds
         self._deadline = math.inf if limit is None else self._began + limit
         self._settings = load_facts.load_settings(config, store)
@@ -155,13 +143,13 @@ class _Sweep:
         try:
             for name, stage in stages.items():
                 if not self._stopped:
-                    began = time.monotonic()
+                    began = clocks.read_seconds()
                     self._run_stage(name, stage)
-                    seconds[name] = round(time.monotonic() - began, 3)
+                    seconds[name] = round(clocks.read_seconds() - began, 3)
             code = self._sum_up().exit_code
         finally:
             counts = dict(self._summary.counts)
-            took = time.monotonic() - self._began
+            took = clocks.read_seconds() - self._began
             level = logging.WARNING if code else logging.INFO
             figures = {"seconds": took, "counts": counts, "stages": seconds}
             log.note("sweep", "ended", level=level, code=code, **figures)
@@ -196,13 +184,13 @@ class _Sweep:
         if more := self._run.count_unnamed():
             self._run.warn(f"{number(more)} more were left out; the log names them")
         summary.counts = Counter({**summary.counts, **self._run.tally})
-        summary.seconds = time.monotonic() - self._began
+        summary.seconds = clocks.read_seconds() - self._began
         return summary
 
     def _make_limit(self, share: float) -> Callable[[], bool]:
         """Return whether this sweep has worked for *share* seconds, or too long, to call."""
         end = self._began + share if self._deadline == math.inf else self._deadline
-        return lambda: time.monotonic() > end
+        return lambda: clocks.read_seconds() > end
 
     def _drain(self) -> None:
         report = drain.drain(self._store, self._config, self._config.secret(), self._now)
@@ -337,7 +325,7 @@ class _Sweep:
             self._store.health.reactivate(self._now)
             self._store.meta.set("sweep.tried", str(self._now))
         last = int(self._store.meta.get("sweep.pruned") or 0)
-        if self._now - last < units.DAY or time.monotonic() > self._deadline:
+        if self._now - last < units.DAY or clocks.read_seconds() > self._deadline:
             return
         kept = self._config.sweep.keep_days * units.DAY
         once = [

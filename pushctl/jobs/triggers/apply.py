@@ -69,4 +69,5 @@ def _set_tags(store: Store, changes: Changes) -> None:
         if tag is not None:
             added.setdefault(tag, []).append(subscription)
     for tag, subscriptions in added.items():
-        store.tags.add(subscriptions, tag, changes.now)
+        # Not add(), which asks who exists and who has it: that is known here.
+        store.tags.put(store.tags.ensure(tag), subscriptions, changes.now, None)

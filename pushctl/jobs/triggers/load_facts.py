@@ -80,7 +80,7 @@ def load_due(run: Run, due: Sequence[Enrolment], templates: Path) -> Facts:
         asked[one.trigger].add(one.subscription)
         _want(wanted, devices, rules.list_stopping(trigger), one.entered_at)
         if one.step <= len(trigger.steps):
-            names.add(template_for(trigger, one.step, device.public_id))
+            names.add(template_for(trigger, one.step, device.lot))
         if not trigger.transactional:
             limited.update(devices)
     spacing = run.settings.frequency.spacing
@@ -169,6 +169,10 @@ def load_people(run: Run, subscriptions: Iterable[int]) -> People:
     for device in run.store.enrolments.list_devices(set(subscriptions)):
         devices[device.subscription] = device
         persons[device.key] = (*persons.get(device.key, ()), device.subscription)
+    for several in persons.values():
+        first = devices[min(several)].public_id
+        for one in several if len(several) > 1 else ():
+            devices[one] = replace(devices[one], first=first)
     return People(devices, persons)
 
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, NoReturn, Protocol, cast
@@ -20,6 +20,7 @@ from typing import Any, NoReturn, Protocol, cast
 import httptools
 
 from pushctl.receiver.answers import Headers
+from pushctl.receiver.server.heads import CONTINUE, write_head
 from pushctl.receiver.server.queue import RequestQueue
 from pushctl.receiver.server.request import Reply, Request
 from pushctl.rules.limits import MAX_BODY_BYTES
@@ -39,19 +40,6 @@ MAX_WRAPPING = 8
 # Overload: written with a delay, because broken programs and attackers ask again at once and
 # would take the time of other clients.
 DELAYED_STATUSES = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
-
-_LINES = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
-    for status in HTTPStatus
-}
-
-
-@lru_cache(maxsize=1024)
-def _head(status: int, heads: tuple[tuple[bytes, bytes], ...], close: bool) -> bytes:
-    """Return an answer's head; there are few different ones, so they are cached."""
-    lines = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
-    lines += [b"%s: %s\r\n" % pair for pair in heads]
-    return b"".join([*lines, b"connection: close\r\n\r\n" if close else b"\r\n"])
 
 
 @dataclass(frozen=True)
@@ -186,7 +174,7 @@ class Connection(asyncio.Protocol):
             weight = sum(each.weight for each in self._requests)
             if len(self._requests) > MAX_AHEAD or weight > MAX_AHEAD_BYTES:
                 self._stop_parsing("ahead")
-        self._incoming = Request(self.answer)
+        self._incoming = Request(self.answer, self._go_on)
         self._requests.append(self._incoming)
 
     def on_url(self, part: bytes) -> None:
@@ -211,7 +199,17 @@ class Connection(asyncio.Protocol):
         request.method = self._parser.get_method().decode("ascii")
         request.version = self._parser.get_http_version()
         request.keep = self._parser.should_keep_alive() and request.version == "1.1"
+        request.waits = request.version == "1.1" and any(
+            name == b"expect" and value.strip().lower() == b"100-continue"
+            for name, value in request.headers
+        )
         request.begun = True
+        # RFC 9112, section 3.2.
+        if (
+            request.version == "1.1"
+            and [name for name, _ in request.headers].count(b"host") != 1
+        ):
+            self._stop_parsing("host")
 
     def on_body(self, part: bytes) -> None:
         assert self._incoming is not None
@@ -244,6 +242,10 @@ class Connection(asyncio.Protocol):
         if self._exceeded == "head" or (long and incoming is not None and not incoming.begun):
             self._listener.note("head")
             self._refuse(431, b"The head is longer than 16 KiB, or has too many lines.")
+            return
+        if self._exceeded == "host":
+            self._listener.note("host")
+            self._refuse(400, b"A request of HTTP/1.1 has one Host line.")
             return
         if self._exceeded == "body":
             self._set_reading(False)  # the app refuses it: it has more than the route takes
@@ -310,13 +312,18 @@ class Connection(asyncio.Protocol):
         else:
             self._write_answer(request, status, heads, body)
 
+    def _go_on(self) -> None:
+        """Ask the client for the first request's body: only that one is being served."""
+        if self._transport is not None and not self.lost:
+            self._transport.write(CONTINUE)
+
     def _write_answer(self, request: Request, status: int, heads: Headers, body: bytes) -> None:
         if self.lost or self._transport is None:
             return
         close = not (request.keep and request.complete) or self._listener.stopping
         # Requests end in order: when the next one is incomplete, so are all behind it.
         close |= self._eof and not any(it.complete for it in islice(self._requests, 1, 2))
-        self._transport.write(_head(status, tuple(heads), close) + body)
+        self._transport.write(write_head(status, tuple(heads), close) + body)
         self._busy, self._task = False, None
         self._requests.popleft()
         if close:
@@ -332,10 +339,9 @@ class Connection(asyncio.Protocol):
         if self._transport is None or self.lost or self._busy:
             self.abort()
             return
-        self._transport.write(
-            b"%scontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
-            % (_LINES[status], len(text), text)
-        )
+        length = b"%d" % len(text)
+        heads = ((b"content-type", b"text/plain"), (b"content-length", length))
+        self._transport.write(write_head(status, heads, close=True) + text)
         self._close(whole=status == HTTPStatus.REQUEST_TIMEOUT)
 
     def _close(self, *, whole: bool) -> None:

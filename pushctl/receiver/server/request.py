@@ -1,6 +1,7 @@
 """One request while it is received, with ASGI's ``receive`` and ``send`` for the app."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -11,6 +12,9 @@ from pushctl.receiver.answers import Headers
 Reply = Callable[[int, Headers, bytes], None]
 Answer = Callable[["Request", int, Headers, bytes], None]
 
+# A proxy's form of a target, which every server has to take (RFC 9112, section 3.2.2).
+_ABSOLUTE = re.compile(rb"https?://[^/?#@]+", re.IGNORECASE)
+
 _ASGI = {"version": "3.0", "spec_version": "2.3"}
 
 
@@ -18,11 +22,14 @@ class Request:
     """
     One request, made when its first byte is read.
 
-    *answer* is called once. The connection sets ``lost`` when it is closed.
+    *answer* is called once, *go_on* at most once: the client waits with its body until then.
+    The connection sets ``lost`` when it is closed.
     """
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, go_on: Callable[[], None]) -> None:
         self._answer = answer
+        self._go_on = go_on
+        self.waits = False  # with its body, until it is asked to go on
         self.lost = False
         self.target = b""
         self.headers: Headers = []
@@ -43,7 +50,7 @@ class Request:
         self._body: list[bytes] = []
 
     def make_scope(self, peer: tuple[str, int], scheme: str) -> dict[str, Any]:
-        path, _, query = self.target.partition(b"?")
+        path, _, query = _cut_authority(self.target).partition(b"?")
         if b"%" in path:
             path = unquote_to_bytes(path)
         return {
@@ -77,6 +84,10 @@ class Request:
             self._waiter.set_result(None)
 
     async def receive(self) -> dict[str, Any]:
+        # Only now: who is refused by its head need not send a body (RFC 9110, 10.1.1).
+        if self.waits and not self.size and not self.complete and not self.lost:
+            self.waits = False
+            self._go_on()
         while not self._received_body and not (self.complete and not self._end_received):
             if self.lost:
                 return {"type": "http.disconnect"}
@@ -100,3 +111,12 @@ class Request:
             self.answered = True
             body = b"" if self.method == "HEAD" else body
             self._answer(self, status, heads, body)
+
+
+def _cut_authority(target: bytes) -> bytes:
+    """Return a target without scheme and host; the host is as unimportant as Host is."""
+    if target.startswith(b"/"):
+        return target
+    found = _ABSOLUTE.match(target)
+    rest = target[found.end() :] if found else target
+    return rest if rest.startswith(b"/") or not found else b"/" + rest

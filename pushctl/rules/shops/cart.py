@@ -5,7 +5,7 @@ A page may send ``cart_updated`` with ``items`` (id, name, price, quantity, url,
 line), ``count``, ``total``, ``currency`` and ``url``, where the basket can be picked up again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -52,16 +52,19 @@ def find_fault(name: str, properties: Mapping[str, Json]) -> str | None:
         lists = sorted(key for key, one in properties.items() if one and isinstance(one, list))
         if not lists or amounts.read_number(properties.get("total")) is not None:
             return None
-        return f"{name} without items, it has {', '.join(lists[:5])}"
+        return f"{name} without items, it has {_list_names(lists)}"
     if not isinstance(items, list):
         return f"{name} with items that are no list"
     if not all(isinstance(one, Mapping) for one in items):
         return f"{name} with items that are no objects"
     keys = {key for one in items for key in one}
     if items and not keys.intersection((*_TEXTS, "price", "quantity")):
-        others = ", ".join(sorted(keys)[:5])
-        return f"{name} with items without id, name and price, they have {others or 'nothing'}"
+        return f"{name} with items without id, name and price, they have {_list_names(keys)}"
     return None
+
+
+def _list_names(keys: Iterable[str]) -> str:
+    return ", ".join(key[:40] for key in sorted(keys)[:5]) or "nothing"
 
 
 def complete(properties: Mapping[str, Json], currency: str | None) -> Mapping[str, Json]:

@@ -78,7 +78,7 @@ class Enrolling:
         if trigger.inactive and person.last_seen_at + trigger.inactive > at:
             return  # another device of theirs was here since
         event = Event(0, device.subscription, trigger.kind, at)
-        fresh = begin(trigger, event, device.public_id, person.zone, context)
+        fresh = begin(trigger, event, device.lot, person.zone, context)
         latest = self._find_latest(trigger.name, people)
         entry = join(trigger, replace(fresh, occurrence=occurrence), latest, cause)
         self._write(trigger, entry, device, cause)
@@ -129,7 +129,7 @@ class Enrolling:
             trigger,
             event,
             self._find_latest(trigger.name, people),
-            public_id=device.public_id,
+            lot=device.lot,
             zone=self._facts.zone(device),
             context=context(event, basket),
             history=self._list_history(trigger, event, people),

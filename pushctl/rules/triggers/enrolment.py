@@ -54,7 +54,7 @@ class Event:
 class Person:
     subscription: int
     key: str  # the same for all subscriptions of one person and site
-    public_id: str = ""
+    lot: str = ""  # by which all their devices draw the same one
     zone: tzinfo = UTC
     active: bool = True
     in_audience: bool = True
@@ -321,7 +321,7 @@ def _decide_step(
         return Cancel(enrolment.id, "not in the audience any more")
     if person.refusal and not trigger.transactional:
         return Skip(enrolment.id, number, person.refusal)
-    template = template_for(trigger, number, person.public_id)
+    template = template_for(trigger, number, person.lot)
     expires_at = due + step.max_late
     if step.ttl:
         expires_at = min(expires_at, now + step.ttl)

@@ -41,7 +41,7 @@ def enter(
     event: Event,
     latest: Enrolment | None,
     *,
-    public_id: str,
+    lot: str,
     zone: tzinfo,
     context: Mapping[str, Json],
     history: Sequence[Event] = (),
@@ -64,7 +64,7 @@ def enter(
         return Refuse(f"{stopped[0]} came after it")
     if latest is not None and event.at < latest.entered_at:
         return Refuse("older than the event that began the enrolment")
-    fresh = begin(trigger, event, public_id, zone, context)
+    fresh = begin(trigger, event, lot, zone, context)
     return join(trigger, fresh, latest, event.name)
 
 
@@ -99,7 +99,7 @@ def join(trigger: Trigger, fresh: Enrolment, latest: Enrolment | None, cause: st
 
 
 def begin(
-    trigger: Trigger, event: Event, public_id: str, zone: tzinfo, context: Mapping[str, Json]
+    trigger: Trigger, event: Event, lot: str, zone: tzinfo, context: Mapping[str, Json]
 ) -> Enrolment:
     """Return an enrolment that begins with *event*; in the control group it only watches."""
     fresh = Enrolment(
@@ -108,7 +108,7 @@ def begin(
         subscription=event.subscription,
         occurrence=f"event:{event.id}",
         entered_at=event.at,
-        state=State.HOLDOUT if held_out(trigger, public_id) else State.ACTIVE,
+        state=State.HOLDOUT if held_out(trigger, lot) else State.ACTIVE,
         context=context,
     )
     return replace(fresh, next_at=due_at(trigger, fresh, zone) if fresh.active else None)

@@ -68,6 +68,12 @@ class Device:
     last_seen_at: Millis
     alias: str | None  # one that the shop signed: all its devices are one person
     site_id: int
+    first: str = ""  # the public id of the person's first subscription
+
+    @property
+    def lot(self) -> str:
+        """Return the name by which all devices of a person draw the same lot."""
+        return self.first or self.public_id
 
     @property
     def key(self) -> str:
@@ -128,7 +134,7 @@ class Facts:
         return Person(
             subscription=device.subscription,
             key=device.key,
-            public_id=device.public_id,
+            lot=device.lot,
             zone=self.zone(device),
             active=device.active,
             last_seen_at=max(one.last_seen_at for one in devices),

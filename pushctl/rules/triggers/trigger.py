@@ -131,7 +131,12 @@ def lot(*words: str) -> float:
 
 
 def held_out(trigger: Trigger, person: str) -> bool:
-    """Return whether *person* is, for good, in the control group of *trigger*."""
+    """
+    Return whether *person* is, for good, in the control group of *trigger*.
+
+    *person* is the public id of their first subscription: all their devices share one lot,
+    and a person with one device keeps the lot of before.
+    """
     return trigger.holdout > 0 and lot("holdout", trigger.name, person) < trigger.holdout
 
 

@@ -71,7 +71,7 @@ def test_single_people_by_id_and_by_trusted_alias(field: Field) -> None:
     assert planned(field, everyone=False, to=["ada"]).receivers == [rows[0]]
     assert planned(field, everyone=False, to=["alias:ada"]).receivers == [rows[0]]
     assert planned(field, everyone=False, to=[one.public_id]).receivers == [rows[0]]
-    with pytest.raises(UsageError, match="never signed"):
+    with pytest.raises(UsageError, match=r"not signed.*name the subscriber by its id"):
         planned(field, everyone=False, to=["eve"])
     with pytest.raises(NotFoundError, match="'nobody'"):
         planned(field, everyone=False, to=["nobody"])

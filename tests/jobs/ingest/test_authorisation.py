@@ -267,7 +267,9 @@ def test_nobody_takes_the_alias_of_another(world: World, signature: str | None) 
     stranger = by_endpoint_hash(world.store, tokens.endpoint_hash(endpoint(STRANGER)))
     assert stranger is not None
     assert not stranger.alias_trusted
-    assert signature is None or report.refused == {"alias with a wrong signature": 1}
+    if signature is not None:
+        (reason,) = report.refused
+        assert reason.startswith("alias with a wrong signature: ")
 
 
 def test_a_browser_cannot_set_the_programs_own_tags(world: World) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 import orjson
 import pytest
 
+from pushctl.jobs.ingest import shares
+from pushctl.jobs.subscribers import unsubscribe
+from pushctl.jobs.triggers import leads
 from pushctl.model import InboxRecord, SubscriptionState
 from pushctl.rules import limits, tokens
 from tests import support
@@ -235,6 +238,34 @@ def test_reserved_tags_can_not_be_set_from_a_browser(
     assert found.tags == ("fine", "News")
 
 
+def test_reserved_attributes_can_not_be_set_from_a_browser(
+    inbox_project: Project, ann: Browser
+) -> None:
+    forged = {
+        "pushctl:note": "pays in advance", "PushCtl:x": 1, "address": "1.2.3.4",
+        " Device": "phone", "landing_page": "/won", "plan": "gold",
+    }  # fmt: skip
+    bob = Browser(2, inbox_project.key)
+    page = "https://shop.example/lamps"
+    report = inbox_project.drain(
+        ann.subscribe(attributes=forged), bob.subscribe(page=page, attributes=forged)
+    )
+    assert dict(report.left_out) == {"attributes of reserved names": 2}
+    for browser, landed in ((ann, {}), (bob, {"landing_page": "/lamps", "device": "desktop"})):
+        found = inbox_project.get(browser)
+        assert found is not None
+        known = dict(found.attributes)
+        known.pop("device", None) if browser is ann else None
+        assert known == {"plan": "gold", **landed}
+    row = inbox_project.get(ann)
+    assert row is not None
+    leads.note(inbox_project.store, row.id, "call her")
+    inbox_project.drain(ann.subscribe(attributes={"pushctl:note": None}))
+    again = inbox_project.get(ann)
+    assert again is not None
+    assert again.attributes["pushctl:note"] == "call her", "nor removed"
+
+
 # --- changing what is known ----------------------------------------------------------------
 
 
@@ -365,6 +396,14 @@ def test_an_alias_that_the_shop_signed_is_trusted(inbox_project: Project, ann: B
     assert (found.alias, found.alias_trusted) == ("c7", True)
 
 
+def test_a_word_for_nothing_is_no_alias(inbox_project: Project, ann: Browser) -> None:
+    inbox_project.drain(
+        *(ann.post("/v1/identify", alias=word) for word in ("undefined", "null", "NaN"))
+    )
+    found = inbox_project.get(ann)
+    assert found is not None and found.alias is None
+
+
 def test_an_alias_without_signature_is_a_label_only(
     inbox_project: Project, ann: Browser
 ) -> None:
@@ -380,7 +419,8 @@ def test_an_alias_with_a_wrong_signature_is_refused(
 ) -> None:
     report = inbox_project.drain(ann.post("/v1/identify", alias="c7", signature=signature))
     found = inbox_project.get(ann)
-    assert dict(report.refused) == {"alias with a wrong signature": 1}
+    ((reason, count),) = report.refused.items()
+    assert (reason.partition(":")[0], count) == ("alias with a wrong signature", 1)
     assert found is not None
     assert found.alias is None
 
@@ -457,3 +497,47 @@ def test_an_events_time_stays_within_what_can_be_true(
     kept = {event.name: event.at for event in inbox_project.store.events.list_newest(found.id)}
     del kept["subscribed"]
     assert kept == {"future": NOON, "ancient": NOON - 30 * DAY, "real": NOON - 5 * MINUTE}
+
+
+# --- unsubscribed by the shop --------------------------------------------------------------
+
+
+def test_whom_the_shop_has_unsubscribed_comes_back_only_by_asking(
+    inbox_project: Project, ann: Browser
+) -> None:
+    found = inbox_project.get(ann)
+    assert found is not None
+    assert unsubscribe.unsubscribe(inbox_project.store, [found.id], NOON) == 1
+    assert unsubscribe.unsubscribe(inbox_project.store, [found.id], NOON) == 0
+    inbox_project.drain(ann.subscribe(at=NOON + 1))
+    assert state_of(inbox_project, ann) == "unsubscribed", "a visit is no wish"
+    moved = Browser(8, inbox_project.key)
+    inbox_project.drain(moved.subscribe(at=NOON + 2, previous=ann))
+    assert state_of(inbox_project, moved) == "unsubscribed", "nor is a new endpoint"
+    inbox_project.drain(moved.subscribe(at=NOON + 3, chosen=True))
+    assert state_of(inbox_project, moved) == "active"
+    inbox_project.drain(moved.post("/v1/unsubscribe", at=NOON + 4))
+    inbox_project.drain(moved.subscribe(at=NOON + 5))
+    assert state_of(inbox_project, moved) == "active", "as before, where the browser asked"
+
+
+def test_a_wrong_signature_is_named_by_its_mistake(
+    inbox_project: Project, ann: Browser
+) -> None:
+    right = sign_alias("customer-7")
+    report = inbox_project.drain(
+        ann.post("/v1/identify", alias="customer-7", signature=tokens.decode(right).hex()),
+        ann.post("/v1/identify", alias="customer-8", signature=right),
+    )
+    assert dict(report.refused) == {
+        "alias with a wrong signature: as hex; it has to be base64url": 1,
+        "alias with a wrong signature: it belongs to another alias or to another secret": 1,
+    }
+    assert len(shares.load_left_out(inbox_project.store, NOON)) == 2, "for `check`"
+    decomposed = "mu\u0308ller"
+    inbox_project.drain(
+        ann.post("/v1/identify", alias=decomposed, signature=sign_alias(decomposed))
+    )
+    found = inbox_project.get(ann)
+    assert found is not None
+    assert (found.alias, found.alias_trusted) == ("m\u00fcller", True)

@@ -8,8 +8,8 @@ from pushctl import status
 from pushctl.config import UnprovedConfig
 from pushctl.jobs.ingest import shares
 from pushctl.jobs.subscribers import forget
+from pushctl.model import SubscriptionState
 from pushctl.rules import limits
-from pushctl.store.health import Answered
 from tests.support import DAY, NOON
 from tests.support.posting import SECRET, Browser, Project
 
@@ -83,7 +83,7 @@ def test_a_made_up_subscription_that_is_gone_frees_its_names(project: Project) -
     project.drain(Browser(1, project.key).tag(names("a", 2), "two"))
     found = project.get(Browser(0, project.key))
     assert found is not None
-    project.store.health.mark_gone([Answered(found.id, found.endpoint, "410")], NOON)
+    project.store.subscriptions.mark([found.id], SubscriptionState.GONE, "410", NOON)
     project.store.pruning.run(NOON - 400 * DAY)
     assert project.store.tags.count_names() == 2
     assert held(project, 1) == 2
@@ -125,7 +125,7 @@ def test_one_address_does_not_use_up_the_rows_of_invitations(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "MAX_PROMPT_ROWS", 30)
-    monkeypatch.setattr(limits, "MAX_PROMPT_ROWS_BY_ADDRESS", 10)
+    monkeypatch.setattr(limits, "MAX_ADDRESS_PROMPT_ROWS", 10)
     browser = Browser(0, project.key)
 
     def seen(variant: str, sender: str) -> object:

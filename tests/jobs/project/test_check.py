@@ -11,10 +11,12 @@ import pytest
 from pushctl.inbox import usage_files
 from pushctl.jobs.ingest import shares
 from pushctl.jobs.project import check
+from pushctl.rules.limits import MANY_BROWSERS
 from pushctl.rules.units import DAY
 from pushctl.store import Store
 from tests import support
 from tests.support import project
+from tests.support.people import Human, settle
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
 
@@ -308,3 +310,15 @@ def test_settings_with_a_secret_address_are_for_their_owner(folder: Path) -> Non
     assert (note["level"], "can be read by others" in note["text"]) == ("note", True)
     (folder / "pushctl.toml").chmod(0o600)
     (_,) = (each for each in findings(folder, 0) if each["area"] == "rights")
+
+
+def test_an_alias_of_very_many_browsers_is_said(folder: Path) -> None:
+    with Store(folder / "pushctl.db") as store:
+        store.sites.sync({"shop": "https://shop.example"})
+        guests = [Human(fields={"alias": "guest"}) for _ in range(MANY_BROWSERS)]
+        claims = [Human(fields={"alias": "me"}, signed=False) for _ in range(MANY_BROWSERS)]
+        settle(store, [*guests, *claims, Human(fields={"alias": "ann"})])
+    found = [each for each in findings(folder) if each["area"] == "aliases"]
+    assert [(each["level"], each["text"]) for each in found] == [
+        ("note", "100 browsers of shop share the signed alias 'guest'")
+    ]

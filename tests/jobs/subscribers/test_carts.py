@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from pushctl.config import Config, Site
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Json
@@ -140,3 +142,17 @@ def test_a_purchase_leaves_nothing_for_the_next_event(store: Store) -> None:
 
     before = carts.load_before(store, [last]).get(last.id)
     assert cart.at(last.name, last.properties, before, ()) is None
+
+
+def test_a_cart_that_cannot_be_read_costs_no_other(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ann, eve = person(store, 1), person(store, 2)
+    for who in (ann, eve):
+        did(store, who, "cart_updated", NOON, LAMP)
+    store.connection.execute(
+        "UPDATE events SET properties = '[]' WHERE subscription_id = ?", (eve,)
+    )
+    assert names(store, tmp_path, ann) == ["Brass lamp"]
+    assert names(store, tmp_path, eve) is None
+    assert "cart left out" in caplog.text

@@ -236,6 +236,40 @@ def test_who_was_imported_as_active_before_leaves_now(inbox_project: Project) ->
     assert [(one["kind"], one["reason"]) for one in changes] == [("unsubscribed", "imported")]
 
 
+def test_whole_exports_of_other_tools(inbox_project: Project) -> None:
+    # The columns as they are; the values are ours.
+    one, two, three = flat(1), flat(2), flat(3)
+    onesignal = {
+        "id": "9a8b", "identifier": one["endpoint"], "session_count": "5", "language": "tr",
+        "timezone": "10800", "game_version": "", "device_os": "124", "device_type": "5",
+        "device_model": "Linux", "ad_id": "", "tags": '{"plan":"gold"}', "playtime": "0",
+        "last_active": "2025-01-02 03:04:05", "amount_spent": "0", "badge_count": "0",
+        "created_at": "2025-01-02 03:04:05", "invalid_identifier": "f", "ip": "192.0.2.1",
+        "external_user_id": "NULL", "country": "TR", "rooted": "f", "location": "",
+        "web_auth": one["auth"], "web_p256": one["p256dh"], "notification_types": "-2",
+        "timezone_id": "Europe/Istanbul",
+    }  # fmt: skip
+    perfecty = {
+        "id": "1", "uuid": "5f", "endpoint": two["endpoint"], "key_auth": two["auth"],
+        "key_p256dh": two["p256dh"], "remote_ip": "", "is_active": "1",
+        "created_at": "2024-05-01 10:00:00",
+    }  # fmt: skip
+    older = {
+        "endpoint": three["endpoint"], "key_auth": three["auth"], "key_p256dh": three["p256dh"],
+        "disabled": "1", "creation_time": "2024-05-01 10:00:00",
+    }  # fmt: skip
+    for number, row in enumerate((onesignal, perfecty, older)):
+        path = inbox_project.config.folder / f"{number}.csv"
+        path.write_text(as_csv(row))
+        report = bring(inbox_project, path, site="shop")
+        assert (report.added, report.fields_left_out) == (1, {})
+    people = all_of(inbox_project)
+    assert [one.state for one in people] == ["unsubscribed", "active", "unsubscribed"]
+    assert (people[0].timezone, people[0].alias) == ("Europe/Istanbul", None)
+    assert people[0].attributes == {"plan": "gold"}
+    assert {one.subscribed_at for one in people[1:]} == {1_714_557_600_000}
+
+
 # --- what stands for nothing, and columns of one meaning -------------------------------------
 
 

@@ -1,5 +1,6 @@
 """One person, several devices: one enrolment of a trigger at a time, where they were last."""
 
+from pushctl.rules.triggers.trigger import held_out
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.shop import BASKET, Shop
 
@@ -132,3 +133,44 @@ steps = [{ after = "1h", template = "one" }, { after = "2h", template = "two" }]
         ("drip/1", NOON + 5 * HOUR),
         ("drip/2", NOON + 5 * HOUR + 5 * MINUTE),
     ]
+
+
+def test_all_devices_of_a_held_out_person_are_held_out(swept_shop: Shop) -> None:
+    swept_shop.declare(BASKET.replace("steps", "holdout = 0.5\nsteps"))
+    pairs = [(swept_shop.person(), swept_shop.person()) for _ in range(30)]
+    singles = [swept_shop.person() for _ in range(30)]
+    for number, pair in enumerate(pairs):
+        for device in pair:
+            swept_shop.store.subscriptions.set_alias(device, f"c{number}", True)
+    trigger = swept_shop.config.triggers["basket"]
+
+    def lot(device: int) -> bool:
+        return held_out(trigger, swept_shop.store.subscriptions.get(str(device)).public_id)
+
+    for at, device in enumerate([each for pair in pairs for each in pair] + singles):
+        swept_shop.fill(device, NOON + at)
+    live(swept_shop, 10)
+    for first, second in pairs:
+        assert bool(swept_shop.got(first) or swept_shop.got(second)) is not lot(first)
+    assert {lot(first) for first, _ in pairs} == {True, False}
+    assert any(lot(first) != lot(second) for first, second in pairs)
+    # Whoever has one device keeps the lot of before.
+    assert [not swept_shop.got(one) for one in singles] == [lot(one) for one in singles]
+
+
+def test_all_devices_of_a_person_get_the_same_variant(swept_shop: Shop) -> None:
+    swept_shop.declare("""
+[triggers.offer]
+on      = "offer_viewed"
+reentry = "0s"
+steps   = [{ templates = ["one", "two"] }]
+""")
+    for number in range(12):
+        for device in (pair := (swept_shop.person(), swept_shop.person())):
+            swept_shop.store.subscriptions.set_alias(device, f"c{number}", True)
+        for minute, device in enumerate(pair):
+            swept_shop.event(device, "offer_viewed", NOON + minute * HOUR)
+            swept_shop.sweep(NOON + minute * HOUR + MINUTE)
+        variants = {name for device in pair for name, _ in swept_shop.got(device)}
+        assert len(variants) == 1
+        assert all(len(swept_shop.got(device)) == 1 for device in pair)

@@ -144,6 +144,12 @@ def test_prices_that_name_another_currency_do_not_get_the_site_s(
             "cart_updated with items without id, name and price, they have sku",
         ),
         ("cart_emptied", {"items": [{"id": 1}]}, "cart_emptied with items"),
+        ("cart_updated", {"x" * 200: [1]}, f"cart_updated without items, it has {'x' * 40}"),
+        (
+            "cart_updated",
+            {"items": [{}]},
+            "cart_updated with items without id, name and price, they have nothing",
+        ),
     ],
 )
 def test_a_basket_that_cannot_be_meant(name: str, properties: Any, said: str) -> None:

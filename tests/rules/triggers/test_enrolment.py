@@ -74,9 +74,7 @@ def come(
     context: dict[str, Any] | None = None,
     **more: Any,
 ) -> Any:
-    return enter(
-        declared, what, latest, public_id="ann", zone=BERLIN, context=context or {}, **more
-    )
+    return enter(declared, what, latest, lot="ann", zone=BERLIN, context=context or {}, **more)
 
 
 def sent(declared: Trigger = BASKET, **context: Any) -> Enrolment:
@@ -357,7 +355,7 @@ def test_a_sequence_needs_its_order_and_its_time() -> None:
 def test_the_control_group_is_watched_and_never_written_to() -> None:
     half = trigger(holdout=0.5)
     entries = [
-        enter(half, event(), None, public_id=str(n), zone=BERLIN, context={}) for n in range(40)
+        enter(half, event(), None, lot=str(n), zone=BERLIN, context={}) for n in range(40)
     ]
     held = [one.enrolment for one in entries if one.enrolment.state is State.HOLDOUT]
     assert 8 < len(held) < 32

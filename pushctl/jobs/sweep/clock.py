@@ -1,0 +1,62 @@
+"""Refuses to sweep by a clock that is wrong: messages would go out too early, or expire."""
+
+import statistics
+from pathlib import Path
+
+from pushctl.config import Config
+from pushctl.errors import ConfigError
+from pushctl.jobs.delivery.postbox import open_postbox
+from pushctl.model import Millis
+from pushctl.rules import timing, units
+from pushctl.store import Store, clocks
+from pushctl.store.clocks import Boot, Verdict
+
+MOST_ASKED = 5
+# Of a push service's clock and ours; more is a wrong zone at least.
+TOLERANCE: Millis = 10 * units.MINUTE
+
+_ACCEPT = "If the time is right, say so once: pushctl sweep --accept-clock"
+
+
+def check(store: Store, config: Config, path: Path, now: Millis, boot: Boot) -> None:
+    """
+    Raise ConfigError where *now* can't be the time; *path* is the sweep's lock.
+
+    A machine that slept is known by its own clock. One that was started anew after more than
+    a day, or with a clock that went back, asks the push services: a few plain requests, no
+    message. While none answers, nothing is sent.
+    """
+    verdict = clocks.judge(path, now, boot)
+    if verdict in (None, Verdict.PLAUSIBLE):
+        return
+    before = clocks.read_last_sweep(path) or 0
+    leap = _describe(now - before, "the last sweep")
+    if verdict is Verdict.LEAPT:
+        raise ConfigError(f"the clock is {leap}. Nothing was sent. {_ACCEPT}")
+    dates = _ask_services(store, config)
+    if not dates:
+        raise ConfigError(
+            f"the machine was started anew, and its clock is {leap}. No push service could "
+            f"be asked for the time, so nothing was sent; the next sweep asks again. {_ACCEPT}"
+        )
+    # One of them may be wrong itself.
+    off = now - int(statistics.median_low(dates))
+    if abs(off) > TOLERANCE:
+        raise ConfigError(
+            f"the clock is {_describe(off, 'that of the push services')}. Nothing was sent. "
+            f"{_ACCEPT}"
+        )
+
+
+def _describe(leap: Millis, what: str) -> str:
+    way = "behind" if leap < 0 else "ahead of"
+    return f"{timing.say(abs(leap) // units.MINUTE * units.MINUTE)} {way} {what}"
+
+
+def _ask_services(store: Store, config: Config) -> list[Millis]:
+    from pushctl.push import dates
+
+    names = [name for name in config.push.allowed_hosts if not name.startswith(".")]
+    origins = [*sorted(store.origins.list_proved()), *(f"https://{name}" for name in names)]
+    asked = list(dict.fromkeys(origins))[:MOST_ASKED]
+    return dates.ask(asked, open_postbox(config, "clock"))
