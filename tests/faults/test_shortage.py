@@ -70,7 +70,7 @@ def run_limited(script: str, limit: int, folder: Path, *words: str) -> Run:
     return Run(done.returncode, done.stdout, done.stderr)
 
 
-@pytest.mark.parametrize("threads", [0, 1, 2])
+@pytest.mark.parametrize("threads", [0, 1])
 def test_a_sender_without_threads_says_so_and_the_next_sends_all(
     field: Field, service: PushService, threads: int
 ) -> None:
@@ -78,14 +78,12 @@ def test_a_sender_without_threads_says_so_and_the_next_sends_all(
     words = ("send", "--everyone", "--template", "sale", "--yes", "--name", "sale")
     run = run_limited(FEW_THREADS, threads, field.config.folder, *words)
     campaign = field.store.campaigns.get("sale")
-    if threads < 2:
-        assert run.code == 3, run.err
-        assert "no more threads" in run.err
-        assert field.counts(campaign) == {"planned": 30}
+    assert (run.code, "no more threads" in run.err) == (3, True), run.err
+    assert field.counts(campaign) == {"planned": 30}
     with lock.hold(deliver.lock_path(field.store, campaign.id)):
         pass  # nobody holds it any more
     again = pushctl("campaigns", "resume", "sale", cwd=field.config.folder)
-    assert again.code in (0, 2), again.err
+    assert again.code == 0, again.err
     assert field.counts(campaign) == {"accepted": 30}
     assert len(service.receipts()) == 30
 
@@ -109,9 +107,8 @@ def test_a_receiver_without_threads_ends(field: Field, threads: int) -> None:
     assert (run.code, "no more threads" in run.err) == (3, True), run.err
 
 
-@pytest.mark.parametrize("more", [1_000_000, 6_000_000])
-def test_memory_that_runs_out_is_named(field: Field, more: int) -> None:
+def test_memory_that_runs_out_is_named(field: Field) -> None:
     field.people(50)
     words = ("campaigns", "list")
-    run = run_limited(LITTLE_MEMORY, more, field.config.folder, *words)
+    run = run_limited(LITTLE_MEMORY, 1_000_000, field.config.folder, *words)
     assert (run.code, "memory" in run.err, "bug" in run.err) == (3, True, False), run.err
