@@ -4,7 +4,7 @@
 // As in pushctl/rules/limits.py; with an event's id, name and time it stays below 6,000 bytes.
 const [TEXT, ENTRIES, LEVELS, BYTES] = [1024, 64, 4, 5800];
 // What is read of a basket's items, and of how many.
-const [USED, ITEMS] = ["id name price quantity url image line".split(" "), 20];
+const [USED, ITEMS] = ["id name price currency quantity url image line".split(" "), 20];
 // An object may lead through half the page: no more than that is looked at.
 const ROOM = 2000;
 
@@ -14,16 +14,27 @@ export function fit(properties, name) {
   const copy = { ...read(Object(properties), LEVELS, { left: ROOM }) };
   if (name === "cart_updated") copy.items = Object.values(Object(copy.items)).slice(0, ITEMS).map(used);
   const names = Object.keys(copy);
-  const { items } = copy;
+  const items = Array.isArray(copy.items) ? copy.items : [];
   while (bytes(copy) > BYTES && names.length) {
-    if (Array.isArray(items) && items.length > 1) items.pop();
+    if (items.length > 1) items.pop();
     else delete copy[names.pop()];
   }
+  // Nobody must take the rest for all of them, where the page could not count them.
+  if (items.length && items.length < count(properties) && typeof copy.count !== "number")
+    items[items.length - 1] = { ...items[items.length - 1], quantity: "?" };
   console.warn(`pushctl: not all of ${name} is told (at most 6,000 bytes of JSON)`);
   return copy;
 }
 
 const used = (item) => Object.fromEntries(USED.map((name) => [name, Object(item)[name]]));
+
+function count({ items }) {
+  try {
+    return Object.keys(items).length;
+  } catch {
+    return 0;
+  }
+}
 
 const bytes = (value) => new TextEncoder().encode(JSON.stringify(value)).length;
 

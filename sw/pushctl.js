@@ -63,16 +63,17 @@
 
     // cart({ items: [{ id, name, price, quantity }], total, currency, url }), or cart() when emptied
     cart(content) {
-      const { items } = content || { items: [] };
+      const { items, currency } = content || { items: [] };
       const all = Object.values(Object(items));
       // A name that is misspelt must not empty somebody's basket.
       if (!all.length && !Array.isArray(items)) throw new TypeError("pushctl.cart(): no items");
-      // NaN (in JSON: null) where one of them is no number: the text "1.249" may mean two.
+      // NaN (in JSON: null) where one of them is no number, as the text "1.249" may mean two,
+      // or in another currency.
       let count = 0, total = 0;
-      for (const { price, quantity = 1 } of all.map(Object)) {
+      for (const { price, quantity = 1, currency: own = currency } of all.map(Object)) {
         const known = quantity?.toFixed && quantity;
         count += known;
-        total += (price?.toFixed && price) * known;
+        total += own === currency && price?.toFixed ? price * known : NaN;
       }
       return count === 0 ? api.track("cart_emptied")
         : api.track("cart_updated", { count, total: +total.toFixed(4), ...content });

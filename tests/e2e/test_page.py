@@ -42,7 +42,19 @@ BODY = """<h1>The shop</h1><button id="ask">Ask me</button>
     pushctl.prompt({ again: true }).then((answer) => (window.asked = answer));
   };
 </script></html>"""
-OLD_SAFARI = "delete Crypto.prototype.randomUUID; delete Array.prototype.at;"
+# What a page is before the script comes.
+EARLY = {
+    "/old-safari": "delete Crypto.prototype.randomUUID; delete Array.prototype.at;",
+    "/no-workers": "delete Navigator.prototype.serviceWorker;",
+    # As with cookies that are refused.
+    "/no-storage": """for (const name of ["localStorage", "indexedDB"]) {
+      const get = () => { throw new DOMException("refused", "SecurityError"); };
+      Object.defineProperty(window, name, { get });
+    }""",
+    "/called-before": """window.pushctl = [["track", "early"], null, ["nope"], [Symbol("x")], 7,
+      ["prompt", null], () => { throw null; }, ["cart", { itms: [] }]];""",
+    "/import": "window.pushctl = []; pushctl.options = { worker: '/import.js' };",
+}
 STRICT = (
     '<meta http-equiv="Content-Security-Policy" content="default-src \'unsafe-inline\' SELF">'
 )
@@ -85,7 +97,7 @@ class PageShop(Shop):
             return super().page(path)
         if name == "/frame":
             return "text/html", (HEAD + FRAME).encode()
-        early = {"/old": OLD_SAFARI, "/import": IMPORTED}.get(name, "")
+        early = EARLY.get(name, "")
         strict = (
             STRICT.replace("SELF", f"{self.origin}/pushctl.js") if name == "/strict" else ""
         )
@@ -93,7 +105,6 @@ class PageShop(Shop):
         return "text/html", (strict + HEAD.replace("EARLY", early) + inner).encode()
 
 
-IMPORTED = "window.pushctl = []; pushctl.options = { worker: '/import.js' };"
 INNER = f"""<script>
   {CALLS}.then((told) => parent.postMessage(JSON.stringify(told), "*"));
 </script>"""
@@ -105,7 +116,7 @@ class PageWorld(World):
     granted = False
 
     def _open(self, stack: ExitStack) -> None:
-        self._shops = [PageShop() for _ in range(8)]
+        self._shops = [PageShop() for _ in range(9)]
         for shop in self._shops:
             stack.callback(shop.close)
         self.shop = self._shops[0]
@@ -172,14 +183,25 @@ def world(everywhere: PageWorld) -> Iterator[PageWorld]:
 
 
 def test_no_call_hurts_a_page(world: PageWorld) -> None:
-    for path in ("/old", "/strict"):
+    for path in (*EARLY, "/strict"):
         world.go(path)
         told = world.js(CALLS)
         assert told.pop("faults") == []
         assert {told[name] for name in ("track", "cart", "identify", "tag")} == {False}
         assert told["prompt"] == "skipped"
-    if world.kind == "chromium":  # clicks alone let it ask
-        assert told["subscribe"] == "default"
+        # Nobody is asked without a click.
+        assert told["subscribe"] == ("unsupported" if path == "/no-workers" else "default")
+
+
+def test_no_call_hurts_a_page_on_plain_http(world: PageWorld) -> None:
+    port = world.shop.origin.rpartition(":")[2]
+    world.browser.open(f"http://plain.test:{port}/")
+    world.wait("Boolean(window.pushctl?.ready)")
+    assert world.js("[isSecureContext, typeof crypto.randomUUID]") == [False, "undefined"]
+    told = world.js(CALLS)
+    assert told["faults"] == []
+    assert {told[name] for name in ("track", "cart", "identify", "tag")} == {False}
+    assert (told["subscribe"], told["prompt"]) == ("unsupported", "skipped")
 
 
 def test_no_call_hurts_a_frame_without_an_origin(world: PageWorld) -> None:

@@ -110,7 +110,7 @@ test("what the shop says of its basket counts", async () => {
 test("a total that can't be known is none", async () => {
   for (const items of [
     [{ price: 5 }, { price: "1.249" }], [{ price: 5 }, {}], [{ price: 5, quantity: "2" }], [{ price: 5, quantity: null }],
-    [null], [{ price: 5n }],
+    [null], [{ price: 5n }], [{ price: 5, currency: "EUR" }, { price: 5 }],
   ]) {
     assert.equal((await cart({ items })).properties.total ?? null, null, JSON.stringify(items.length));
   }

@@ -22,6 +22,7 @@ export function oddities() {
     "a huge text": { total: 5, text: "x".repeat(100_000) },
     "half a letter": { total: 5, text: `${"x".repeat(1023)}😀` },
     "a thousand items": { total: 5, items },
+    "amounts as text": { items: Array(100).fill({ id: "a", price: "10,00", quantity: "2" }) },
     "frozen": Object.freeze({ total: 5, list: Object.freeze([1, 2]) }),
     "all of a page": { total: 5, endless },
     "dates and amounts of a library": { total: 5, at: new Date(0), sum: { toJSON: () => "49.90" } },

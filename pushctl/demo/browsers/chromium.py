@@ -30,7 +30,9 @@ _SWITCHES = (
     "--disable-quic",
     "--disable-sync",
     "--password-store=basic",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE localhost , EXCLUDE 127.0.0.1",
+    # plain.test: this machine under a name whose pages are no secure context.
+    "--host-resolver-rules=MAP plain.test 127.0.0.1 , MAP * ~NOTFOUND , EXCLUDE localhost"
+    " , EXCLUDE 127.0.0.1",
 )
 
 

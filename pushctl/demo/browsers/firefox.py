@@ -28,6 +28,9 @@ _QUIET: Mapping[str, str | int | bool] = {
     "network.proxy.ssl_port": 9,
     "network.proxy.failover_direct": False,
     "network.proxy.allow_bypass": False,
+    # This machine under a name whose pages are no secure context.
+    "network.proxy.no_proxies_on": "plain.test",
+    "network.dns.localDomains": "plain.test",
     "app.normandy.enabled": False,
     "app.update.auto": False,
     "browser.aboutwelcome.enabled": False,
