@@ -89,7 +89,7 @@ def main() -> None:
 def run(milliseconds: float, connections: list[int], seconds: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), r.free_port()
-        receiver = r.start(folder, port, added_fsync_ms=milliseconds)
+        receiver = r.start(folder, port, added_fsync_ms=milliseconds, unproved=r.UNBOUNDED)
         try:
             lua = script(folder)
             for count in connections:

@@ -66,7 +66,9 @@ function act({ label, stored, store, now }, { tag, expires, remove = false }) {
   const pause = expires ? Math.min(DAY, expires * 500) : DAY;
   if (last === !remove && Date.now() - at < pause) return;
   store({ ruled: { ...said, [tag]: [!remove, Date.now()] } });
-  label([tag], remove ? false : expires ? now() + expires * 1000 : true, true);
+  const value = remove ? false : expires ? now() + expires * 1000 : true;
+  // What takes too long is told later.
+  Promise.resolve(label([tag], value, true)).catch(() => {});
 }
 
 // Seconds on this page while it is in sight.

@@ -52,7 +52,7 @@
 
     track(name, properties) {
       const id = encode(crypto.getRandomValues(new Uint8Array(16)));
-      const event = { id, name: `${name}`, at: now() };
+      const event = { id, name: `${name}`.slice(0, 99), at: now() };
       const add = (told) => keep({
         events: (stored().events ?? []).concat({ ...event, properties: told }).slice(-50),
       });

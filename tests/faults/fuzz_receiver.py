@@ -232,7 +232,7 @@ def fuzz(folder: Path, count: int, seed: int) -> dict[str, Any]:
     """Return the figures of *count* requests; "faults" must be empty."""
     port = r.free_port()
     # The disk is not what is tried here, and a million good ones would fill it.
-    receiver = r.start(folder, port)
+    receiver = r.start(folder, port, unproved=r.UNBOUNDED)
     begin = time.monotonic()
     try:
         run = Fuzz(port, seed, count)

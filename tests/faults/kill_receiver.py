@@ -69,7 +69,7 @@ def kill_often(folder: Path, kills: int, clients: int, seed: int) -> dict[str, A
     """Return the figures of *kills* kills under *clients* clients."""
     chance = random.Random(seed)
     port = r.free_port()
-    process = r.start(folder, port)
+    process = r.start(folder, port, unproved=r.UNBOUNDED)
     # Forked before anything else runs here; each client is told to stop by its pipe.
     context = multiprocessing.get_context("fork")
     pipes, workers = [], []
@@ -84,7 +84,7 @@ def kill_often(folder: Path, kills: int, clients: int, seed: int) -> dict[str, A
         time.sleep(chance.uniform(0.05, 0.4))  # a kill at any moment, not when it suits us
         process.kill()
         process.wait()
-        process = r.start(folder, port)
+        process = r.start(folder, port, unproved=r.UNBOUNDED)
     for pipe in pipes:
         pipe.send("stop")
     acknowledged = [name for pipe in pipes for name in pipe.recv()]

@@ -55,7 +55,7 @@ def memory(pid: int) -> float:
 
 def soak(folder: Path, seconds: int, connections: int, added: float) -> dict[str, Any]:
     port = r.free_port()
-    receiver = r.start(folder, port, added_fsync_ms=added)
+    receiver = r.start(folder, port, added_fsync_ms=added, unproved=r.UNBOUNDED)
     lua = script(folder)
     lua.write_text(lua.read_text() + COUNTING)
     command = [

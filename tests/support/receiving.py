@@ -22,6 +22,8 @@ from tests.support import ROOT, auth, endpoint, p256dh
 
 ORIGIN = "https://shop.example"
 KEY = tokens.encode(p256dh(999))
+# Strangers' share would end a long measurement: nobody in it was ever shown a message.
+UNBOUNDED = {"inbox_mb_per_address": 0, "inbox_mb": 0}
 
 
 def config(folder: Path, port: int = 0, **receiver: Any) -> Config:

@@ -299,6 +299,14 @@ test("what the receiver refuses is not told", async () => {
   assert.equal(await browser.pushctl.tag("lamps"), true);
 });
 
+test("a name longer than any request is no event, and holds up no other", async () => {
+  const browser = page();
+  browser.pushctl.track("x".repeat(20_000));
+  browser.pushctl.track("later");
+  await browser.pushctl.subscribe();
+  assert.deepEqual(told(browser).map(({ name }) => name.length), [99, 5]);
+});
+
 test("of an event that the receiver refuses the name is told", async () => {
   const browser = await subscribed();
   browser.answers.push({ status: 400, body: { error: "No." } });

@@ -97,6 +97,17 @@ test("a page puts its tag on, with its end", () => {
   assert.ok(Math.abs(until - Date.now() - 3_600_000) < 5000);
 });
 
+test("a tag that can't be told in time is no fault of the page", async () => {
+  const faults = [];
+  const hear = (error) => faults.push(error);
+  process.on("unhandledRejection", hear);
+  const inner = { ...core(), label: async () => { throw new Error("pushctl: no answer"); } };
+  watch(inner, [{ tag: "Lamps" }]);
+  await settled();
+  process.off("unhandledRejection", hear);
+  assert.deepEqual(faults, []);
+});
+
 test("the same is said once a day, its opposite at once", () => {
   const inner = core();
   const on = [{ tag: "Lamps", page: "/lamps/*" }];
