@@ -22,7 +22,7 @@ from typer.exceptions import TyperException
 
 from pushctl import __version__
 from pushctl.commands.context import Context
-from pushctl.errors import ConfigError, PushctlError
+from pushctl.errors import ConfigError, PushctlError, name_shortage
 
 
 class Command(NamedTuple):
@@ -133,7 +133,7 @@ class Root(_Branch):
 
             output.say("\nStopped. Finished work is kept.")
             raise typer.Exit(130) from None
-        except (TyperException, PushctlError, OSError, typer.Exit, typer.Abort):
+        except (TyperException, PushctlError, OSError, MemoryError, typer.Exit, typer.Abort):
             raise
         except Exception as error:
             # Values that no program wrote look like a bug: their page may be damaged.
@@ -280,6 +280,9 @@ def _handle_unforeseen(error: BaseException, debug: bool) -> int:
         place = f"{error.filename}: " if error.filename else ""
         output.error(f"{place}{error.strerror}. {_OUTSIDE[error.errno]}")
         return ConfigError.exit_code
+    if (shortage := name_shortage(error)) is not None and not debug:
+        output.error(str(shortage))
+        return shortage.exit_code
     return _report_bug(error, debug)
 
 
@@ -298,6 +301,8 @@ _OUTSIDE = {
     errno.ENOSPC: _ROOM,
     errno.EDQUOT: _ROOM,
     errno.EIO: "The disk has a fault: read the system's log.",
+    errno.EAGAIN: "Allow more processes (ulimit -u, TasksMax of a unit) or end others.",
+    errno.ENOMEM: "Free some memory, or allow more (ulimit -v, MemoryMax of a unit).",
     errno.EMFILE: "Allow more open files: ulimit -n.",
     errno.ENFILE: "Allow more open files on this machine (fs.file-max).",
 }

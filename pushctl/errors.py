@@ -79,3 +79,20 @@ class RefusedError(PushctlError):
     """A key or a push service refuses us (EX_NOPERM); no subscription was deleted."""
 
     exit_code = 77
+
+
+def name_shortage(error: BaseException) -> ConfigError | None:
+    """Return what to say where the machine refuses memory or threads; None: it is not that."""
+    # A library that can't be loaded: glibc's words.
+    unloaded = isinstance(error, ImportError) and "failed to map segment" in str(error)
+    if isinstance(error, MemoryError) or unloaded:
+        return ConfigError(
+            "memory ran out. Free some, or allow pushctl more (ulimit -v, MemoryMax of its "
+            "unit), then run the command again."
+        )
+    if isinstance(error, RuntimeError) and str(error).startswith("can't start new thread"):
+        return ConfigError(
+            "no more threads can be started. Allow pushctl more (ulimit -u, TasksMax of its "
+            "unit) or end other programs, then run the command again."
+        )
+    return None

@@ -14,7 +14,7 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -347,7 +347,11 @@ def progress(label: str, total: int | None = None) -> Iterator[Progress]:
     from pushctl import terminal
 
     where = terminal.console(sys.stderr, has_colours(sys.stderr))
-    with terminal.bar(where, clean(label), total) as bar:
+    with ExitStack() as stack:
+        try:
+            bar: Progress = stack.enter_context(terminal.bar(where, clean(label), total))
+        except RuntimeError:  # no thread can be started to redraw it
+            bar = _Quiet()
         yield bar
 
 

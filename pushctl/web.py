@@ -55,7 +55,19 @@ def request(
         if target is None or policy.method not in _FOLLOWS_REDIRECTS:
             return answer
         url, headers, body = target, (), None
-    raise WebError(f"{url} can't be asked: more than {policy.redirects} redirects")
+    raise WebError(f"{name_host(url)} can't be asked: more than {policy.redirects} redirects")
+
+
+def name_host(url: str) -> str:
+    """Return *url* for warnings, which cron mails: without a password, path and query."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+    except ValueError:
+        return "that address"
+    if not (parts.scheme and host):
+        return "that address"
+    return f"{parts.scheme}://{host}" + ("/…" if parts.path.strip("/") or parts.query else "")
 
 
 def _ask(
@@ -85,8 +97,8 @@ def _ask(
         return bytes(answer), handle.getinfo(pycurl.REDIRECT_URL)
     except (pycurl.error, UnicodeError) as error:
         if most is not None and len(answer) > most:
-            raise WebError(f"{url} answers more than {most:,} bytes") from None
-        raise WebError(f"{url} can't be asked: {error.args[-1]}") from None
+            raise WebError(f"{name_host(url)} answers more than {most:,} bytes") from None
+        raise WebError(f"{name_host(url)} can't be asked: {error.args[-1]}") from None
     finally:
         handle.close()
 
@@ -95,9 +107,11 @@ def _check_host(url: str, policy: Policy) -> None:
     try:
         host = urlsplit(url).hostname
     except ValueError as error:
-        raise WebError(f"{url} can't be asked: {error}") from None
+        raise WebError(f"{name_host(url)} can't be asked: {error}") from None
     if policy.hosts is not None and host not in policy.hosts:
-        raise WebError(f"{url} can't be asked: {host} is none of the hosts allowed here")
+        raise WebError(
+            f"{name_host(url)} can't be asked: {host} is none of the hosts allowed here"
+        )
 
 
 def _prepare(handle: Any, url: str, policy: Policy, seconds: float) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from pushctl import web
 from pushctl.jobs.sweep import ping
+from pushctl.jobs.triggers import feeds
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 READS = web.Policy(
@@ -150,6 +151,32 @@ def test_a_ping_says_whether_it_went_well() -> None:
 def test_a_ping_that_fails_is_told_and_raises_nothing() -> None:
     assert "no web address" in str(ping.send("hook", good=True))
     assert "can't be asked" in str(ping.send("http://127.0.0.1:9/x", good=True))
+
+
+@pytest.mark.parametrize(
+    ("url", "named"),
+    [
+        ("https://ping.example/0b1c-secret?x=1", "https://ping.example/…"),
+        ("https://me:secret@shop.example/feed.xml", "https://shop.example/…"),
+        ("https://me:secret@shop.example:81", "https://shop.example:81"),
+        ("http://shop.example/", "http://shop.example"),
+        ("secret", "that address"),
+        ("http://[secret", "that address"),
+    ],
+)
+def test_warnings_name_the_host_alone(url: str, named: str) -> None:
+    assert web.name_host(url) == named
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 404 Gone\r\n\r\n", redirect("/secret")])
+def test_no_error_has_the_secret_of_an_address(answer: bytes) -> None:
+    with answering(lambda peer: peer.sendall(answer)) as (url, _):
+        whole = url.replace("://", "://me:secret@") + "/secret?secret"
+        for told in (ping.send(whole, good=True), ping.send("secret", good=True)):
+            assert told is not None and "secret" not in told
+        with pytest.raises(web.WebError) as error:
+            feeds.fetch(whole)
+        assert "secret" not in str(error.value) and "127.0.0.1" in str(error.value)
 
 
 def test_a_body_and_headers_go_to_the_first_address_alone() -> None:

@@ -32,7 +32,7 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
     \b
     pushctl check
 
-    It checks settings, keys, contact, templates, segments, database, inbox, disk and
+    It checks settings, keys, rights, contact, templates, segments, database, inbox, disk and
     encoder, and changes nothing. The exit code is 3 when there is a problem.
     """
     from pushctl import config

@@ -38,7 +38,7 @@ def command(
     message: Annotated[Text, typer.Option(help="Send this text instead of a template.")] = None,
     title: Annotated[Text, typer.Option(help="Title for --message.")] = None,
     at: Annotated[
-        Text, typer.Option(help="Send later: 'tomorrow 09:00', 'friday 18:00'.")
+        Text, typer.Option(help="Send later: '18:00 tomorrow', 'in 2 hours'.")
     ] = None,
     every: Annotated[
         Text, typer.Option(help="Send repeatedly: 'monday 09:00' or an RRULE.")

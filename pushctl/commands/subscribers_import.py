@@ -121,5 +121,9 @@ def _show(report: "ImportReport", format: output.Format) -> None:
         output.warn(f"{name} left out {counted(count, 'time')}: it {reason}")
     for reason, count in report.rejected.most_common(5):
         output.warn(f"{count} refused: {reason}")
+    if report.rejects_left_out:
+        output.warn(
+            f"{report.rejects_left_out:,} more refused lines are not in that file: it is full"
+        )
     if report.lines and not report.added + report.updated:
         raise UsageError("no line could be imported; see the reasons above")

@@ -55,8 +55,14 @@ def start_executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
         initargs=(os.getpid(), postbox),
     )
     # The pool starts a process for each task: these start all of them.
-    for _ in range(workers):
-        pool.submit(int)
+    try:
+        for _ in range(workers):
+            pool.submit(int)
+    except BaseException:
+        # No thread is there to end those that have begun (a private attribute).
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        raise
     return pool
 
 

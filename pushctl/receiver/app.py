@@ -59,6 +59,9 @@ class Receiver:
         writing = asyncio.create_task(self.committer.run())
         counting = [asyncio.create_task(it.run()) for it in (self.tally, self.shares)]
         try:
+            await asyncio.sleep(0)
+            if writing.done():
+                await writing  # no thread could be started: its error
             yield
         finally:
             self.committer.close()

@@ -44,6 +44,7 @@ PROVED_BYTES = 8  # of an endpoint's hash, in the list that imports publish
 MAX_INBOX_LINE_BYTES = 2 * MIB + 4 * KIB  # a body of 1 MiB, each quote escaped; and its head
 # Strangers can send what only the import refuses: beyond it lines are counted, not kept.
 MAX_QUARANTINE_BYTES = 64 * MIB
+MAX_REJECTS_BYTES = 100_000_000  # of refused lines kept by one import; the rest is counted
 MAX_SCRIPTS_BYTES = 7_168  # pushctl.js and pushctl-sw.js together, compressed as served
 
 # --- room on the disk ----------------------------------------------------------------------

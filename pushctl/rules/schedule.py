@@ -1,11 +1,13 @@
 """
-The times of campaigns: "tomorrow 09:00" on the site's clock, or on each person's own, and
-"monday 09:00" every week.
+The times of campaigns: when a local time comes for whom, and "monday 09:00" every week.
 """
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from calendar import isleap, monthrange
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pushctl.errors import InputError
@@ -15,12 +17,20 @@ from pushctl.rules import timing
 if TYPE_CHECKING:
     from dateutil.rrule import rrule, rruleset
 
-_DAYS = {"today": 0, "tomorrow": 1}
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_WEEKDAY = re.compile(r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\b", re.IGNORECASE)
+_WEEK_CODES = tuple(name[:2].upper() for name in _WEEK)
+_FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
+_NUMBERS = (
+    "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYHOUR", "BYMINUTE", "BYSECOND",
+    "BYSETPOS",
+)  # fmt: skip
+_PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", *_NUMBERS}
+_BYDAY = re.compile(r"([+-]?[1-9][0-9]?)?(MO|TU|WE|TH|FR|SA|SU)")
+_UNTIL = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z)?)?")
+_LEAST = timedelta(hours=1)  # between two occurrences
 
-# 03.04.2026 is a day in April or in March, depending on who reads it.
-_NUMBERS = re.compile(r"(?<![\d./-])(\d{1,2})[./-](\d{1,2})(?:[./-]\d{2,4})?(?![\d./-])")
+# Every date has come with every day of the week by then, 29 February across a year 2100 too.
+_YEARS = 40
 
 # Where every day begins first, and where it ends last.
 FIRST = timing.zone("Pacific/Kiritimati")
@@ -33,52 +43,6 @@ class Passed(StrEnum):
     NOW = "now"
     TOMORROW = "tomorrow"
     SKIP = "skip"
-
-
-def parse_local_time(text: str, now: Millis, zone: tzinfo) -> datetime:
-    """
-    Return the local time that *text* means, seen from *now* in *zone*.
-
-    "18:00", "today 18:00", "tomorrow 09:00", "friday 18:00", "2026-12-24 18:00" and
-    everything else that dateutil reads. InputError for all others, and for an offset.
-    """
-    from dateutil import parser
-
-    here = timing.local(now, zone).replace(tzinfo=None)
-    word, _, rest = text.strip().partition(" ")
-    midnight = here.replace(hour=0, minute=0, second=0, microsecond=0)
-    said = text
-    if word.casefold() in _DAYS:
-        midnight += timedelta(days=_DAYS[word.casefold()])
-        said = rest or "today"
-    if (date := _NUMBERS.search(said)) and max(map(int, date.groups())) <= 12:
-        raise InputError(
-            f"{text!r}: which is the day, which the month? Write 2026-12-24 18:00."
-        )
-    try:
-        found = parser.parse(said, default=midnight)
-        # Parts that are left open come from the default: the hour must not.
-        open_hour = found != parser.parse(said, default=midnight + timedelta(hours=1))
-    except (ValueError, OverflowError) as error:
-        if said == "today":
-            raise _no_hour(text) from None
-        raise InputError(
-            f"{text!r} is no time. Write 18:00, tomorrow 09:00, friday 18:00 or "
-            "2026-12-24 18:00."
-        ) from error
-    if open_hour:
-        raise _no_hour(text)
-    if found.tzinfo is not None:
-        raise InputError(
-            f"{text!r} names a zone. Leave it out: the time is the site's, or with --local "
-            "each person's own."
-        )
-    # On a Friday evening "friday 09:00" is the next one.
-    return found + timedelta(days=7 if found < here and _WEEKDAY.match(text.strip()) else 0)
-
-
-def _no_hour(text: str) -> InputError:
-    return InputError(f"{text!r} has no hour. Write it, too: tomorrow 09:00, friday 18:00.")
 
 
 def over_everywhere(moment: datetime, now: Millis) -> bool:
@@ -100,16 +64,17 @@ def due(
     return timing.next_local(now, moment.time(), zone)
 
 
-def rule(text: str) -> str:
+def rule(text: str, starts: datetime = datetime(2026, 1, 1), zone: tzinfo = UTC) -> str:
     """
     Return the RRULE (RFC 5545) of "day 09:00", "weekday 18:00", "monday,friday 09:00", or
-    of an RRULE: "FREQ=MONTHLY;BYDAY=1MO;BYHOUR=9". InputError for anything else.
+    of an RRULE: "FREQ=MONTHLY;BYDAY=1MO;BYHOUR=9", seen from *starts* in *zone*.
+
+    Raises InputError for anything else, for what never comes, and for what comes more than
+    hourly.
     """
     raw = text.strip().upper().removeprefix("RRULE:")
-    if raw.startswith("FREQ="):
-        if raw.startswith(("FREQ=MINUTELY", "FREQ=SECONDLY")):
-            raise InputError(f"{text!r} is too often: nobody wants it more than hourly")
-        found = raw
+    if "FREQ=" in raw:
+        found = _read_parts(raw, zone, text)
     else:
         days, _, hour = text.strip().rpartition(" ")
         at = timing.clock(hour) if days else None
@@ -117,8 +82,112 @@ def rule(text: str) -> str:
         if at is None:
             raise _no_rule(text)
         found = f"{_frequency(names, text)};BYHOUR={at.hour};BYMINUTE={at.minute};BYSECOND=0"
-    _read(found, datetime(2026, 1, 1), text)
+    _check_occurrences(found, starts, text)
     return found
+
+
+def _read_parts(raw: str, zone: tzinfo, text: str) -> str:
+    """Return an RRULE with all that this module relies on; raises InputError."""
+    pairs = [part.partition("=")[::2] for part in raw.strip(";").split(";")]
+    parts = dict(pairs)
+    for name, value in pairs:
+        if name not in _PARTS or not value:
+            raise InputError(f"{text!r}: {name or value!r} is no part of an RRULE (RFC 5545).")
+    if len(parts) < len(pairs):
+        raise InputError(f"{text!r} has a part twice.")
+    often = parts["FREQ"]
+    if often in ("MINUTELY", "SECONDLY"):
+        raise _too_often(text)
+    if often not in _FREQUENCIES:
+        raise InputError(f"{text!r}: FREQ is one of {', '.join(_FREQUENCIES)}.")
+    for name in ("INTERVAL", "COUNT"):
+        if name in parts and not re.fullmatch(r"0*[1-9][0-9]{0,4}", parts[name]):
+            raise InputError(f"{text!r}: {name} is a number from 1 to 99999.")
+    if "BYSETPOS" in parts and often in ("DAILY", "HOURLY"):
+        raise InputError(f"{text!r}: BYSETPOS goes with WEEKLY, MONTHLY or YEARLY.")
+    if "BYHOUR" in parts:
+        parts.setdefault("BYMINUTE", "0")
+    parts.setdefault("BYSECOND", "0")
+    if "UNTIL" in parts:
+        parts["UNTIL"] = _read_until(parts["UNTIL"], zone, text)
+    return ";".join(f"{name}={value}" for name, value in parts.items())
+
+
+def _read_until(value: str, zone: tzinfo, text: str) -> str:
+    """Return UNTIL on the clock of *zone*; a day alone is meant to its end."""
+    match = _UNTIL.fullmatch(value)
+    try:
+        if match is None:
+            raise ValueError(value)
+        at = datetime.strptime(match[1] + (match[2] or "235959"), "%Y%m%d%H%M%S")
+    except ValueError:
+        raise InputError(
+            f"{text!r}: write UNTIL=20261231, or UNTIL=20261231T180000Z."
+        ) from None
+    if match[3]:
+        at = at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    return f"{at:%Y%m%dT%H%M%S}"
+
+
+def _check_occurrences(rule: str, starts: datetime, text: str) -> None:
+    """Raise InputError where *rule* never comes, or more than hourly."""
+    found = _read(rule, starts, text)
+    if not _has_day(dict(part.partition("=")[::2] for part in rule.split(";")), starts):
+        raise _never(text)
+    first = last = None
+    for moment in islice(found, 50):
+        if last is not None and moment - last < _LEAST:
+            raise _too_often(text)
+        first, last = first or moment, moment
+        if moment - first > timedelta(days=62):
+            break
+    if last is None:
+        raise _never(text)
+
+
+def _has_day(parts: Mapping[str, str], starts: datetime) -> bool:
+    """
+    Return whether any day can fit *parts*: dateutil would look for one to the year 9999.
+
+    The days' own properties alone: what they have to do with each other is for dateutil.
+    """
+    numbers = {
+        name: {int(value) for value in parts[name].split(",")}
+        for name in _NUMBERS
+        if name in parts
+    }
+    ordinals = [_BYDAY.fullmatch(value) for value in parts.get("BYDAY", "").split(",")]
+    days = {(int(it[1] or 0), _WEEK_CODES.index(it[2])) for it in ordinals if it is not None}
+    yearly = parts["FREQ"] == "YEARLY" and "BYMONTH" not in parts
+    if parts["FREQ"] not in ("YEARLY", "MONTHLY"):
+        days = {(0, weekday) for _, weekday in days}
+
+    def fits(day: date) -> bool:
+        months = monthrange(day.year, day.month)[1]
+        of_year, length = day.timetuple().tm_yday, 366 if isleap(day.year) else 365
+        place, size = (of_year, length) if yearly else (day.day, months)
+        nth = {0, (place - 1) // 7 + 1, -((size - place) // 7 + 1)}
+        week, weeks = day.isocalendar().week, date(day.year, 12, 28).isocalendar().week
+        own = {
+            "BYMONTH": {day.month},
+            "BYMONTHDAY": {day.day, day.day - months - 1},
+            "BYYEARDAY": {of_year, of_year - length - 1},
+            "BYWEEKNO": {week, week - weeks - 1},
+        }
+        return all(
+            name not in numbers or numbers[name] & values for name, values in own.items()
+        ) and (not days or any((it, day.weekday()) in days for it in nth))
+
+    start = starts.date()
+    return any(fits(start + timedelta(days=number)) for number in range(_YEARS * 366))
+
+
+def _too_often(text: str) -> InputError:
+    return InputError(f"{text!r} is too often: nobody wants it more than hourly")
+
+
+def _never(text: str) -> InputError:
+    return InputError(f"{text!r} never comes: no day and hour fit all of its parts.")
 
 
 def following(

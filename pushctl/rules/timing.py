@@ -40,8 +40,10 @@ def duration(text: str) -> Millis:
     """
     plain = text.strip().replace(" ", "")
     if not _DURATION.fullmatch(plain):
+        unit = f" Did you mean {plain}m or {plain}h?" if plain.isdecimal() else ""
         raise InputError(
-            f"{text!r} is no duration. Write a number and a unit: 45s, 3m, 24h, 30d, 2w, 1h30m."
+            f"{text!r} is no duration.{unit} Write a number and a unit: 45s, 3m, 24h, 30d, 2w, "
+            "1h30m."
         )
     length = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(plain))
     if length > _LONGEST:
@@ -160,6 +162,25 @@ class QuietHours:
             for fold in (0, 1)
         }
         return min(end for end in ends if end >= at and not self.holds(end, where))
+
+    @property
+    def length(self) -> Millis:
+        """How long they last, on a day without a change of the clocks."""
+        begin, end = (at.hour * HOUR + at.minute * MINUTE for at in (self.start, self.end))
+        return (end - begin) % DAY
+
+    def add_awake(self, at: Millis, length: Millis, where: tzinfo) -> Millis:
+        """Return when *length* has passed since *at*, the quiet hours not counted."""
+        while True:
+            at = self.find_end(at, where)
+            begin = next_local(at, self.start, where)
+            # Where the clocks go back, the same quiet hours may begin twice in a night.
+            while begin <= at or not self.holds(begin, where):
+                begin = next_local(begin + MINUTE, self.start, where)
+            if at + length <= begin:
+                return at + length
+            length -= begin - at
+            at = begin
 
 
 def window(text: str) -> QuietHours:

@@ -60,7 +60,7 @@ class _Known(NamedTuple):
 class Imports(Noun):
     def __init__(self, store: "Store") -> None:
         super().__init__(store)
-        self._tags: dict[str, int] = {}  # as spelled in the file -> row
+        self._tags: dict[str, int] = {}  # as spelled in the file -> row, in one transaction
 
     def upsert(self, rows: Sequence[Row], now: Millis) -> Upserted:
         """
@@ -72,6 +72,8 @@ class Imports(Noun):
         since: then the file is older than what they wish.
         """
         with self._store.write() as connection:
+            # Another process may have deleted a tag since the last batch.
+            self._tags.clear()
             known = self._load_known(connection, rows)
             last = self._read_value(
                 "SELECT seq FROM sqlite_sequence WHERE name = 'subscriptions'"

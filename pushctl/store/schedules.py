@@ -70,13 +70,24 @@ class Schedules(Noun):
         return [Waiting._make(row) for row in self._read(sql, campaign=campaign, now=now)]
 
     def postpone(self, rows: Iterable[tuple[Millis, str, Millis, int]]) -> None:
-        """Postpone planned messages to the end of quiet hours: (when, reason, now, row)."""
+        """
+        Postpone planned messages to the end of quiet hours: (when, reason, now, row).
+
+        Their lives are longer by the wait, which is not their fault.
+        """
         sql = """
             UPDATE deliveries
-               SET next_attempt_at = ?, reason = ?, cause = 'quiet_hours', changed_at = ?
-             WHERE id = ? AND status = 'planned'
+               SET next_attempt_at = :at, reason = :reason, cause = 'quiet_hours',
+                   changed_at = :now, expires_at = expires_at + :at - :now
+             WHERE id = :row AND status = 'planned'
         """
-        self._write_each(sql, rows)
+        self._write_each(
+            sql,
+            (
+                {"at": at, "reason": reason, "now": now, "row": row}
+                for at, reason, now, row in rows
+            ),
+        )
 
     def count_due(self, campaign: int, now: Millis) -> int:
         """Return how many of a campaign's messages would go out at *now*."""

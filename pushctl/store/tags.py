@@ -122,20 +122,23 @@ class Tags(Noun):
                 return 0
             tag = self.ensure(name)
             had = self._count_holders(tag, rows, now)
-            self.put(tag, rows, now, expires_at)
-        return len(rows) - had
+            return self.put(tag, rows, now, expires_at) - had
 
     def put(
         self, tag: int, subscriptions: Iterable[int], now: Millis, expires_at: Millis | None
-    ) -> None:
-        """Add the tag of a row to subscriptions; set time and expiry of those that have it."""
+    ) -> int:
+        """
+        Add the tag of a row to subscriptions; set time and expiry of those that have it.
+
+        Leaves out who was erased since they were looked up; returns how many have it now.
+        """
         sql = """
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at, expires_at)
-            VALUES (?, ?, ?, ?)
+            SELECT ?, s.id, ?, ? FROM subscriptions AS s WHERE s.id = ?
             ON CONFLICT DO UPDATE SET set_at = excluded.set_at,
                                       expires_at = excluded.expires_at
         """
-        self._write_each(sql, ((tag, row, now, expires_at) for row in subscriptions))
+        return self._write_each(sql, ((tag, now, expires_at, row) for row in subscriptions))
 
     def remove(self, subscriptions: Iterable[int], name: str) -> int:
         """Remove a tag; return from how many."""

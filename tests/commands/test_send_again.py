@@ -10,7 +10,7 @@ from pushctl import lock
 from pushctl.errors import ConfigError
 from pushctl.jobs.delivery import deliver, recovery
 from pushctl.store import Store
-from tests.support import sending
+from tests.support import project, sending
 from tests.support.program import PROGRAM, on_terminal, pushctl
 from tests.support.sending import Field, soon
 
@@ -106,3 +106,17 @@ def test_a_database_of_somebody_else_is_no_bug(tmp_path: Path) -> None:
     (tmp_path / "pushctl.db").mkdir()
     with pytest.raises(ConfigError, match="unable to open database file"):
         Store(tmp_path / "pushctl.db")
+
+
+def test_nothing_is_frozen_where_the_secret_is_missing(field: Field) -> None:
+    (field.config.keys / "secret").unlink()
+    for more in ((), ("--at", "tomorrow 09:00")):
+        run = pushctl(*SEND, *more, cwd=field.config.folder)
+        assert (run.code, "keys/secret can't be read" in run.err) == (3, True), run
+    assert field.store.campaigns.list_newest() == []
+
+
+def test_nothing_is_frozen_where_messages_are_led_to_no_loopback_address(field: Field) -> None:
+    project.add(field.config.folder, '[push.loopback.hosts]\n"a.example" = "example.com:443"')
+    run = pushctl(*SEND, cwd=field.config.folder)
+    assert (run.code, field.store.campaigns.list_newest()) == (3, []), run

@@ -10,12 +10,17 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database, Migrations
 
+from pushctl import cli
 from pushctl import store as store_module
-from pushctl.errors import BusyError, ConfigError, InputError
+from pushctl.errors import BusyError, ConfigError, DatabaseBusyError, InputError
 from pushctl.model import Cause
 from pushctl.rules.messages.content import hash_content
 from pushctl.store import KNOWN_MIGRATIONS, Store
+from pushctl.store import connection as connection_module
 from pushctl.store.schema import migrations
+from tests.support import project
+
+Capture = pytest.CaptureFixture[str]
 
 ADD = "INSERT INTO meta (key, value) VALUES (?, 'x')"
 
@@ -373,3 +378,61 @@ def test_opening_a_database_loads_no_sqlite_utils(store: Store) -> None:
         [sys.executable, "-c", code, str(store.path)], capture_output=True, text=True
     )
     assert done.stdout == "False\n"
+
+
+def find_patience(store: Store) -> int:
+    """Return the milliseconds that the store's statements wait for other programs."""
+    return int(store.connection.execute("PRAGMA busy_timeout").fetchone()[0])
+
+
+def test_who_has_waited_for_a_foreign_program_waits_no_second_time(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0.05)
+    foreign = sqlite3.connect(store.path, isolation_level=None)
+    foreign.execute("BEGIN EXCLUSIVE")
+    waits = []
+    for _ in range(3):
+        with pytest.raises(DatabaseBusyError, match="another program holds"), store.write():
+            pass
+        waits.append(find_patience(store))
+    assert waits == [0, 0, 0]
+    foreign.close()
+    for _ in range(2):
+        with store.write() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('a', 'x')")
+    assert find_patience(store) == 50, "it was free: the next one may wait again"
+
+
+def test_waiting_for_our_own_writers_counts_too(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0.05)
+    process = writer(store.path)
+    asked = []
+    try:
+        for _ in range(2):
+            with pytest.raises(DatabaseBusyError, match="another run has been"), store.write():
+                pass
+            asked.append(store._blocked)
+    finally:
+        process.communicate(b"\n")
+    assert asked == [True, True]
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+def test_a_sweep_that_finds_the_database_held_says_so(
+    tmp_path: Path, exclusive: bool, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    project.make(tmp_path / "p")
+    monkeypatch.setattr(store_module, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(connection_module, "BUSY_SECONDS", 0.05)
+    foreign = sqlite3.connect(tmp_path / "p/pushctl.db", isolation_level=None)
+    if exclusive:  # not even readers come in
+        foreign.execute("PRAGMA locking_mode = EXCLUSIVE")
+        foreign.execute("CREATE TABLE theirs (x)")
+        foreign.execute("DROP TABLE theirs")
+    foreign.execute("BEGIN EXCLUSIVE")
+    assert cli.run(["--project", str(tmp_path / "p"), "sweep"]) == 75
+    assert "another program holds" in capsys.readouterr().err
+    foreign.close()

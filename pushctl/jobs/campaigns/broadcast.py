@@ -27,7 +27,7 @@ from pushctl.model import (
     Subscription,
     SubscriptionState,
 )
-from pushctl.rules import folding, limits, schedule, timing, units
+from pushctl.rules import folding, limits, moments, schedule, timing, units
 from pushctl.rules.messages.content import hash_content
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
@@ -222,13 +222,18 @@ def _schedule(
         return receivers, ()
     if draft.over:
         raise UsageError("--at and --over don't go together")
-    moment = schedule.parse_local_time(draft.at, now, config.zone)
+    moment, typed = moments.parse(draft.at, now, config.zone)
     if not draft.local:
-        at = schedule.due(moment, config.zone, now)
+        at = schedule.due(moment, typed or config.zone, now)
         if at is None or at <= now:
-            clock = f"{timing.local(now, config.zone):%H:%M %Z}"
+            clock = f"{timing.local(now, config.zone):%H:%M} ({config.zone})"
             raise UsageError(f"--at {draft.at!r} has passed; it is {clock}")
         return receivers, [at] * len(receivers)
+    if typed is not None:
+        raise UsageError(
+            f"--at {draft.at!r} is one moment for all, and --local means each person's own "
+            "clock: leave one of them out"
+        )
     if schedule.over_everywhere(moment, now):
         raise UsageError(f"--at {draft.at!r} has passed wherever people live")
     zones = {name: site.timezone for name, site in config.sites.items()}
@@ -309,8 +314,7 @@ def _read_options(draft: Draft) -> dict[str, Json]:
     if draft.limit is not None and draft.limit < 1:
         raise InputError("--limit is at least 1")
     if draft.ttl is not None:
-        seconds = draft.ttl.isdecimal()
-        ttl = int(draft.ttl) * units.SECOND if seconds else timing.duration(draft.ttl)
+        ttl = timing.duration(draft.ttl)
         if ttl > limits.MAX_TTL_SECONDS * units.SECOND:
             raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
         options["ttl"] = ttl // units.SECOND

@@ -31,8 +31,9 @@ def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Serie
     if draft.local and draft.over:
         raise UsageError("--local and --over don't go together")
     every = draft.every or ""
-    rule, zone = schedule.rule(every), config.zone
+    zone = config.zone
     starts = timing.local(now, zone).replace(tzinfo=None, second=0, microsecond=0)
+    rule = schedule.rule(every, starts, zone)
     found = schedule.following(rule, starts, zone, now, local=draft.local)
     if found is None:
         raise InputError(f"{every!r} never comes again")
@@ -46,8 +47,9 @@ def find_next_times(
     config: Config, draft: Draft, now: Millis, count: int = 3
 ) -> list[datetime]:
     """Return the next local times of *draft*, at most *count*."""
-    rule, zone = schedule.rule(draft.every or ""), config.zone
+    zone = config.zone
     starts = timing.local(now, zone).replace(tzinfo=None, second=0, microsecond=0)
+    rule = schedule.rule(draft.every or "", starts, zone)
     times: list[datetime] = []
     while len(times) < count and (
         found := schedule.following(rule, starts, zone, now, local=draft.local)

@@ -18,6 +18,7 @@ from pushctl.jobs.delivery.run import Sending
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import Options, Report
 from pushctl.model import Campaign, Millis
+from pushctl.push import dial, encoder
 from pushctl.store import Store
 
 __all__ = ["Options", "Report", "check_ready", "lock_path", "run", "run_due"]
@@ -35,7 +36,11 @@ def check_ready(store: Store, config: Config) -> None:
     after the fault is mended would send twice.
     """
     restore_guard.check(store, config)
-    recovery.check_room(open_postbox(config, "ready").journal)
+    config.secret()
+    postbox = open_postbox(config, "ready")
+    dial.parse_targets(postbox.loopback)
+    encoder.choose(postbox.encoder)
+    recovery.check_room(postbox.journal)
 
 
 def run(

@@ -14,7 +14,7 @@ One thread opens a pool as a context manager and makes all calls. What holds for
 No call raises for what a push service, the network or the death of a worker does. Each
 letter comes back from ``poll`` once: with an outcome, or as unsent, where nothing of it was
 begun and it may be submitted again. Where nothing more can be sent (no journal can be
-written, workers die one after another), the reason comes back as ``fault`` and ``free`` is 0.
+written, workers die one after another, no thread can be started), the reason comes back as ``fault`` and ``free`` is 0.
 Anything raised is a bug in the sender, or KeyboardInterrupt; the journals hold the outcomes
 of what was under way, and the next run reads them (``recovery``).
 """  # noqa: E501
@@ -34,7 +34,7 @@ from typing import Self
 
 from pushctl import log, push
 from pushctl.config import Config
-from pushctl.errors import ConfigError
+from pushctl.errors import ConfigError, name_shortage
 from pushctl.jobs.delivery.clock import read_boot_clock
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push import Postbox, journal
@@ -184,6 +184,7 @@ class ProcessPool(Pool):
         self._executor: Executor | None = None
         self._broken = False  # a worker has died
         self._deaths = 0
+        self._shortage: ConfigError | None = None  # the machine refuses threads or memory
         self._last = read_boot_clock()  # when a chunk was submitted or came back
 
     def submit(self, letters: Sequence[Letter]) -> None:
@@ -202,6 +203,12 @@ class ProcessPool(Pool):
             self._back.unsent += letters
         except ConfigError as error:
             self._refuse(letters, error, self._back)
+        except (RuntimeError, MemoryError) as error:
+            if (shortage := name_shortage(error)) is None:
+                raise
+            # The executor may have some of its parts only.
+            self._back.unsent += letters
+            self._broken, self._shortage = True, shortage
         else:
             self._under_way[future], self._last = letters, read_boot_clock()
 
@@ -222,7 +229,7 @@ class ProcessPool(Pool):
 
     def _take(self, future: "Future[list[Outcome]]", returned: Returned) -> None:
         error = None if future.cancelled() else future.exception()
-        if isinstance(error, BrokenExecutor):
+        if isinstance(error, BrokenExecutor | MemoryError):
             self._broken = True  # the journals have its outcomes
             return
         letters = self._under_way.pop(future)
@@ -241,6 +248,9 @@ class ProcessPool(Pool):
         A worker hangs; or one died in the middle of its answer, and the pool waits for the
         rest of it.
         """
+        manager = _manager(self._executor)
+        if manager is None or not manager.is_alive():
+            return True  # the executor's own thread could start nothing more
         return silent > SILENT_TIMEOUTS * self._postbox.timeout or (
             silent > NOTICE_SECONDS
             and any(not one.is_alive() for one in _processes(self._executor))
@@ -251,6 +261,8 @@ class ProcessPool(Pool):
         self._end(self._postbox.timeout + END_SECONDS)
         self._broken = False
         self._deaths += 1
+        if self._shortage is not None:
+            returned.fault, self._closed = self._shortage, True
         letters = list(chain.from_iterable(self._under_way.values()))
         log.note("send", "worker died", level=logging.WARNING, under_way=len(letters))
         returned.recover(letters, self._postbox)
@@ -271,26 +283,40 @@ class ProcessPool(Pool):
         self._end(self._postbox.timeout + END_SECONDS)
 
     def _end(self, patience: float) -> None:
-        """End all processes, those by force that have not ended after *patience* seconds."""
+        """
+        End all processes, those by force that have not ended after *patience* seconds.
+
+        It starts no thread of its own: where none can be started it would never end.
+        """
         if self._executor is None:
             return
         executor, self._executor = self._executor, None
         processes, answers = _processes(executor), getattr(executor, "_result_queue", None)
-
-        def kill() -> None:
+        manager = _manager(executor)
+        if manager is None or not manager.is_alive():
+            patience = 0.0
             for process in processes:
                 process.kill()
+        executor.shutdown(wait=False, cancel_futures=True)
+        if manager is not None:
+            # It ends the processes, and waits for them.
+            manager.join(patience)
+        for process in processes:
+            process.kill()
+        if answers is not None:
             # Ours is the last open end of the pipe for answers: a pool that waits for the
             # rest of one would never end.
-            if answers is not None:
-                with suppress(OSError):  # the pool has closed it at this moment
-                    answers._writer.close()
+            with suppress(OSError):  # the pool has closed it at this moment
+                answers._writer.close()
+        if manager is not None:
+            manager.join()
 
-        last = threading.Timer(patience, kill)
-        last.daemon = True
-        last.start()
-        executor.shutdown(wait=True, cancel_futures=True)
-        last.cancel()
+
+def _manager(executor: Executor | None) -> threading.Thread | None:
+    """Return the pool's own thread, which hands out work; None: it never began."""
+    # A private attribute, which is None once the executor is shut down.
+    thread: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
+    return thread if thread is not None and thread.ident is not None else None
 
 
 def _processes(executor: Executor | None) -> list[BaseProcess]:

@@ -114,6 +114,7 @@ def _clear(ctx: Context, config: Config) -> None:
         hashes=frozenset().union(*(one.endpoints for one in ctx.forgotten)),
         deliveries=frozenset().union(*(one.deliveries for one in ctx.forgotten)),
         secret=ctx.secret,
+        tombstones=ctx.store.tombstones.list_names(),
     )
     traces.clear_files(config, person)
     ctx.store.checkpoint()

@@ -1,7 +1,7 @@
 """Find and remove a person's lines in the files of the inbox and of its quarantine."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import orjson
@@ -23,6 +23,8 @@ class Person:
     hashes: Collection[bytes] = field(repr=False)  # of the endpoints, former ones too
     deliveries: Collection[int]
     secret: bytes = field(repr=False)
+    # Tombstones: of people erased before, by an erasure that may have been killed.
+    tombstones: Collection[str] = field(default=(), repr=False)
 
     def is_in(self, item: InboxRecord | BadLine | Finished) -> bool:
         if isinstance(item, Finished):
@@ -36,11 +38,13 @@ class Person:
         return isinstance(body, dict) and self._is_in_body(body)
 
     def is_in_text(self, text: str) -> bool:
-        plain = text.replace("\\", "")  # JSON may write / as \/
-        return any(
-            tokens.endpoint_hash(one) in self.hashes
-            for found in _ADDRESS.findall(plain)
-            for one in (found, found.rstrip(".,;:)]}"))
+        return any(found in self.hashes for found in _find_hashes(text))
+
+    def was_in_text(self, text: str) -> bool:
+        """Whether *text* names anybody who is erased already."""
+        return bool(self.tombstones) and any(
+            tokens.tombstone(self.secret, found) in self.tombstones
+            for found in _find_hashes(text)
         )
 
     def _is_in_body(self, body: dict[str, Json]) -> bool:
@@ -55,6 +59,14 @@ class Person:
             isinstance(token, str)
             and tokens.read_message_token(self.secret, token) in self.deliveries
         )
+
+
+def _find_hashes(text: str) -> Iterator[bytes]:
+    """Yield the hash of each endpoint that may stand in *text*."""
+    plain = text.replace("\\", "")  # JSON may write / as \/
+    for found in _ADDRESS.findall(plain):
+        for one in {found, found.rstrip(".,;:)]}")}:
+            yield tokens.endpoint_hash(one)
 
 
 def clear_files(config: Config, person: Person, *, dry_run: bool = False) -> tuple[int, int]:
@@ -99,4 +111,4 @@ def _is_about(line: bytes, person: Person) -> bool:
     except (ValueError, TypeError, KeyError):
         return person.is_in_text(line.decode("utf-8", "replace"))
     item = inbox.decode(text.encode() + b"\n")
-    return person.is_in(item) or person.is_in_text(text)
+    return person.is_in(item) or person.is_in_text(text) or person.was_in_text(text)

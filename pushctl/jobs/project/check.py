@@ -17,7 +17,7 @@ from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import check_events, check_shares, scripts, sweep_state
+from pushctl.jobs.project import check_events, check_rights, check_shares, scripts, sweep_state
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
@@ -155,6 +155,13 @@ def _private(area: str, path: Path) -> Iterator[Finding]:
         yield Finding(area, Level.PROBLEM, str(path), text, f"Run: chmod {right} {path}")
 
 
+def _rights(config: Config) -> Iterator[Finding]:
+    found = [_problem("rights", each) for each in check_rights.find_problems(config)]
+    yield from found or [_fine("rights", config.folder, "only you can change what is sent")]
+    for note in check_rights.find_readable(config):
+        yield Finding("rights", Level.NOTE, note.place, note.fault, note.remedy)
+
+
 def _templates(config: Config) -> Iterator[Finding]:
     from pushctl import templates
 
@@ -280,6 +287,7 @@ _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "contact": _contact,
     "receiver": _receiver,
     "keys": _keys,
+    "rights": _rights,
     "templates": _templates,
     "segments": _segments,
     "triggers": _triggers,

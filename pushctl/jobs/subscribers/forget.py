@@ -41,6 +41,7 @@ def forget(
         hashes=store.erasure.list_endpoints(ids),
         deliveries=store.erasure.list_deliveries(ids),
         secret=secret,
+        tombstones=store.tombstones.list_names(),
     )
     rows = store.erasure.count_traces(ids)
     config.inbox.mkdir(mode=0o700, parents=True, exist_ok=True)

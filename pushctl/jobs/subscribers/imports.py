@@ -21,7 +21,7 @@ from pushctl.jobs.subscribers.files import Line
 from pushctl.jobs.subscribers.questions import Ask, find_answers
 from pushctl.jobs.subscribers.rows import LeftOut, Rules, read_row
 from pushctl.model import Millis
-from pushctl.rules import tokens
+from pushctl.rules import limits, tokens
 from pushctl.rules.web.opt_out import Answers
 from pushctl.store import Store
 from pushctl.store.imports import Row
@@ -45,6 +45,7 @@ class ImportReport:
     rejected: Counter[str] = field(default_factory=Counter)  # by reason
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # by field and reason
     rejects: Path | None = None  # the file of refused lines
+    rejects_left_out: int = 0  # lines that it had no room for
     ignored: tuple[str, ...] = ()  # unknown columns
 
     @property
@@ -117,17 +118,18 @@ def _import_lines(
     progress: "Bar | None",
 ) -> None:
     rejects = _Rejects(path)
-    forgotten = store.tombstones.list_names()
     # There are no cycles here; the search for them would take a third of the time.
     collects = gc.isenabled()
     gc.disable()
     try:
         while batch := list(islice(source.lines, BATCH)):
+            # Anew for each batch: somebody may be erased meanwhile.
+            forgotten = store.tombstones.list_names()
             _import_batch(store, rules, batch, report, rejects, (secret, forgotten))
             if progress is not None:
                 progress.advance(len(batch))
     finally:
-        report.rejects = rejects.close()
+        report.rejects, report.rejects_left_out = rejects.close(), rejects.left_out
         if collects:
             gc.enable()
 
@@ -211,22 +213,33 @@ def _check(
 
 
 class _Rejects:
-    """The file of refused lines, created with the first of them."""
+    """
+    The file of refused lines, created with the first of them.
+
+    It is bounded: a gzip file of a megabyte may unfold to gigabytes of them.
+    """
 
     def __init__(self, path: Path) -> None:
         name = "stdin" if str(path) == "-" else path.name
         self._path = path.with_name(f"{name}.rejects.jsonl")
         self._file: io.BufferedWriter | None = None
+        self._left = limits.MAX_REJECTS_BYTES
+        self.left_out = 0  # lines beyond it
         # An earlier run's file has lines that may be correct now.
         self._path.unlink(missing_ok=True)
 
     def add(self, line: Line, reason: str) -> None:
+        row = {"line": line.number, "reason": reason, "original": line.raw.rstrip("\r\n")}
+        text = orjson.dumps(row) + b"\n"
+        self._left -= len(text)
+        if self._left < 0:
+            self.left_out += 1
+            return
         if self._file is None:
             # The lines hold endpoints and keys: for the owner only.
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
             self._file = os.fdopen(os.open(self._path, flags, 0o600), "wb")
-        row = {"line": line.number, "reason": reason, "original": line.raw.rstrip("\r\n")}
-        self._file.write(orjson.dumps(row) + b"\n")
+        self._file.write(text)
 
     def close(self) -> Path | None:
         if self._file is None:

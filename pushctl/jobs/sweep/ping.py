@@ -14,7 +14,7 @@ def send(url: str, *, good: bool) -> str | None:
 
     try:
         if not url.startswith(("https://", "http://")):
-            return f"{url} is no web address"
+            return "the address to ping is no web address"
         policy = web.Policy(
             method="GET",
             hosts=None,
@@ -24,8 +24,10 @@ def send(url: str, *, good: bool) -> str | None:
             seconds=SECONDS,
         )
         web.request(url if good else failed(url), policy)
-    except (web.WebError, ValueError) as error:
+    except web.WebError as error:
         return str(error)
+    except ValueError:
+        return "the address to ping can't be read"
     return None
 
 

@@ -1,5 +1,6 @@
 """Lists triggers, describes one in words, and rehearses it for one subscriber."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import tzinfo
@@ -10,6 +11,7 @@ from pushctl.jobs.triggers.load_facts import load_device, load_settings
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import timing, units
+from pushctl.rules.timing import QuietHours
 from pushctl.rules.triggers import entry
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.rules.triggers.rehearsal import Happening, Rehearsal, play
@@ -19,6 +21,8 @@ from pushctl.store.idle import NEXT_SCAN_KEY
 
 # A rehearsal ends here: the longest drip is shorter.
 REHEARSED: Millis = 400 * units.DAY
+
+_PASSWORD = re.compile(r"//[^/?#]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def describe_start(trigger: Trigger) -> str:
     if trigger.inactive is not None:
         return f"not seen for {timing.say(trigger.inactive)}"
     if trigger.feed is not None:
-        return f"a new item of {trigger.feed}"
+        return f"a new item of {_PASSWORD.sub('//', trigger.feed)}"
     words = ", then ".join(trigger.on)
     if trigger.where:
         words += " where " + " and ".join(map(str, trigger.where))
@@ -92,8 +96,9 @@ def describe_start(trigger: Trigger) -> str:
     return words + (f", within {timing.say(trigger.within)}" if trigger.within else "")
 
 
-def describe_step(step: Step) -> str:
-    """Return in words when a step's message goes out."""
+def describe_step(step: Step, quiet: QuietHours | None = None) -> str:
+    """Return in words when a step's message goes out, under its trigger's *quiet* hours."""
+    night = ", quiet hours not counted" if quiet else ""
     tiers = [
         timing.say(tier.after) + (f" below {tier.below:g}" if tier.below is not None else "")
         for tier in step.after
@@ -106,7 +111,7 @@ def describe_step(step: Step) -> str:
         words += f", at {step.at:%H:%M} there"
     if step.when:
         words += ", if " + " and ".join(map(str, step.when))
-    return f"{words}; not more than {timing.say(step.max_late)} late"
+    return f"{words}; not more than {timing.say(step.max_late)} late{night}"
 
 
 def describe_trigger(trigger: Trigger, state: str) -> Iterator[tuple[str, str]]:
@@ -115,7 +120,8 @@ def describe_trigger(trigger: Trigger, state: str) -> Iterator[tuple[str, str]]:
     yield "Begins with", describe_start(trigger)
     for number, step in enumerate(trigger.steps, 1):
         promo = f", code {step.promo}" if step.promo else ""
-        yield f"Step {number}", f"{' or '.join(step.templates)}{promo}: {describe_step(step)}"
+        when = describe_step(step, trigger.quiet)
+        yield f"Step {number}", f"{' or '.join(step.templates)}{promo}: {when}"
     if trigger.stops:
         yield "Stopped by", ", ".join(sorted(trigger.stops))
     if trigger.goal:

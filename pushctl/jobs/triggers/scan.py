@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 
+from pushctl.errors import name_shortage
 from pushctl.jobs.triggers import feed_items, feeds, load_facts
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.guard import do_each
@@ -51,8 +52,13 @@ def fetch_feeds(run: Run) -> Answers:
     if not wanted:
         return {}
     # All at once: one slow server must not keep the minute's reminders waiting for each.
-    with ThreadPoolExecutor(max_workers=8) as pool:
-        return dict(zip(wanted, pool.map(_fetch, wanted.values()), strict=True))
+    try:
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            return dict(zip(wanted, pool.map(_fetch, wanted.values()), strict=True))
+    except RuntimeError as error:
+        if (shortage := name_shortage(error)) is None:
+            raise
+        return dict.fromkeys(wanted, WebError(str(shortage)))
 
 
 def _fetch(url: str) -> bytes | Exception:

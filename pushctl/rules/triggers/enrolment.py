@@ -211,7 +211,9 @@ def choose(
             chosen.append(Cancel(intent.enrolment, "another device of theirs gets it"))
             continue
         until, why = now + max(frequency.spacing, units.MINUTE), f"{winner} goes first"
-        chosen.append(_hold(trigger.steps[intent.step - 1], intent, until, why))
+        step = trigger.steps[intent.step - 1]
+        latest = _find_latest(trigger, step, intent.due, person)
+        chosen.append(_hold(step, intent, until, latest, why))
     return chosen
 
 
@@ -268,7 +270,9 @@ def watched_for(trigger: Trigger) -> Millis:
     if trigger.goal is not None:
         return trigger.goal.within
     # A message may still wait for its second try when somebody cancels.
-    return trigger.steps[-1].max_late if trigger.stops else 0
+    if not trigger.stops:
+        return 0
+    return trigger.steps[-1].max_late + (trigger.quiet.length if trigger.quiet else 0)
 
 
 def _schedule(trigger: Trigger, enrolment: Enrolment, now: Millis, zone: tzinfo) -> Enrolment:
@@ -313,7 +317,8 @@ def _decide_step(
     failed = unmet(step.when, enrolment.context)
     if failed is not None:
         return Skip(enrolment.id, number, f"when: not {failed}")
-    if now - due > step.max_late:
+    latest = _find_latest(trigger, step, due, person)
+    if now > latest:
         late = timing.say((now - due) // units.SECOND * units.SECOND)
         why = f"{late} late, more than {timing.say(step.max_late)}"
         return Expire(enrolment.id, number, why)
@@ -322,23 +327,28 @@ def _decide_step(
     if person.refusal and not trigger.transactional:
         return Skip(enrolment.id, number, person.refusal)
     template = template_for(trigger, number, person.lot)
-    expires_at = due + step.max_late
-    if step.ttl:
-        expires_at = min(expires_at, now + step.ttl)
+    expires_at = latest if not step.ttl else min(latest, now + step.ttl)
     why = f"step {number} was due"
     intent = Deliver(enrolment.id, number, template, due, why, expires_at)
     if trigger.quiet is not None and trigger.quiet.holds(now, person.zone):
         until = trigger.quiet.find_end(now, person.zone)
-        return _hold(step, intent, until, f"quiet hours {trigger.quiet}")
+        return _hold(step, intent, until, latest, f"quiet hours {trigger.quiet}")
     free = capped_until(person.sent, frequency, now)
     if free is not None and not trigger.transactional:
         cap = f"{frequency.messages} messages in {timing.say(frequency.within)}"
-        return _hold(step, intent, free, f"frequency cap: {cap}")
+        return _hold(step, intent, free, latest, f"frequency cap: {cap}")
     apart = person.written_at + frequency.spacing
     if now < apart and not trigger.transactional:
         apart = max(apart, now + units.MINUTE)
-        return _hold(step, intent, apart, "another message went out just before")
+        return _hold(step, intent, apart, latest, "another message went out just before")
     return intent
+
+
+def _find_latest(trigger: Trigger, step: Step, due: Millis, person: Person) -> Millis:
+    """Return the last moment of a step that is *due*: waiting in quiet hours is not late."""
+    if trigger.quiet is None:
+        return due + step.max_late
+    return trigger.quiet.add_awake(due, step.max_late, person.zone)
 
 
 def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> Millis | None:
@@ -351,8 +361,10 @@ def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> M
     return max(recent[-frequency.messages] + frequency.within, now + units.MINUTE)
 
 
-def _hold(step: Step, intent: Deliver, until: Millis, why: str) -> Hold | Expire:
-    if until - intent.due > step.max_late:
+def _hold(
+    step: Step, intent: Deliver, until: Millis, latest: Millis, why: str
+) -> Hold | Expire:
+    if until > latest:
         why += f"; later than {timing.say(step.max_late)} it is of no use"
         return Expire(intent.enrolment, intent.step, why)
     return Hold(intent.enrolment, intent.step, until, why)

@@ -1,6 +1,7 @@
 """Campaigns for later: on the site's clock, and on each person's own."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,8 @@ from pushctl.errors import InputError, UsageError
 from pushctl.jobs.campaigns import broadcast, recurring
 from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
-from pushctl.rules import timing
-from pushctl.rules.schedule import Passed, due, following, parse_local_time, rule
+from pushctl.rules import moments, timing
+from pushctl.rules.schedule import Passed, due, following, rule
 from pushctl.rules.units import MINUTE
 from pushctl.store import KNOWN_MIGRATIONS, idle
 from tests.support import DAY, HOUR, NOON, sending
@@ -44,23 +45,23 @@ def field(tmp_path: Path) -> Iterator[Field]:
     ],
 )
 def test_times_as_people_say_them(text: str, expected: str) -> None:
-    assert f"{parse_local_time(text, NOON, BERLIN):%Y-%m-%d %H:%M}" == expected
+    assert f"{moments.parse(text, NOON, BERLIN).local:%Y-%m-%d %H:%M}" == expected
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "soon", "tomorrow noonish", "25:00", "18:00 UTC", "03.04.2026 09:00", "3/4 09:00",
+        "soon", "tomorrow noonish", "25:00", "18:00 CET", "03.04.2026 09:00", "3/4 09:00",
         "tomorrow", "friday", "2026-12-24",
     ],
 )  # fmt: skip
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(InputError):
-        parse_local_time(text, NOON, BERLIN)
+        moments.parse(text, NOON, BERLIN)
 
 
 def test_where_the_time_has_passed() -> None:
-    noon_there = parse_local_time("12:00", NOON, BERLIN)  # in Kathmandu it is 13:45
+    noon_there = moments.parse("12:00", NOON, BERLIN).local  # in Kathmandu it is 13:45
     assert due(noon_there, BERLIN, NOON) == NOON + 2 * HOUR
     assert due(noon_there, KATHMANDU, NOON, Passed.NOW) == NOON
     assert due(noon_there, KATHMANDU, NOON, Passed.SKIP) is None
@@ -315,3 +316,73 @@ def test_what_is_sent_once_is_listed_and_called_off_too(field: Field) -> None:
     assert (row["name"], row["when"]) == ("x", "once")
     assert pushctl("schedules", "cancel", "x", "--yes", cwd=folder).code == 0
     assert field.store.campaigns.get("x").status is CampaignStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=30",
+        "FREQ=MONTHLY;BYMONTH=4;BYMONTHDAY=31;BYHOUR=9",
+        "FREQ=YEARLY;BYYEARDAY=1;BYMONTH=3",
+        "FREQ=MONTHLY;BYDAY=6MO;BYHOUR=9",
+        "FREQ=HOURLY;BYWEEKNO=53;BYMONTH=6",
+        "FREQ=DAILY;UNTIL=20250101;BYHOUR=9",
+    ],
+)
+def test_what_never_comes_is_said_at_once(said: str) -> None:
+    before = time.process_time()
+    with pytest.raises(InputError, match="never comes"):
+        rule(said)
+    assert time.process_time() - before < 5  # it took for ever
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("FREQ=DAILY;INTERVAL=0", "INTERVAL is a number from 1"),
+        ("FREQ=DAILY;INTERVAL=-1", "INTERVAL is a number from 1"),
+        ("FREQ=DAILY;COUNT=0", "COUNT is a number from 1"),
+        ("FREQ=DAILY;BYHOUR=9;BYMINUTE=0,30", "too often"),
+        ("FREQ=HOURLY;BYMINUTE=" + ",".join(map(str, range(60))), "too often"),
+        ("FREQ=DAILY;BYHOUR=9;BYSECOND=0,1", "too often"),
+        ("BYMINUTE=0,59;FREQ=WEEKLY;BYDAY=MO;BYHOUR=9", "too often"),
+        ("FREQ=DAILY;BYSETPOS=2;BYHOUR=9", "BYSETPOS"),
+        ("FREQ=DAILY;UNTIL=soon", "UNTIL=20261231"),
+        ("FREQ=DAILY;DTSTART=20260101", "DTSTART"),
+        ("FREQ=DAILY;FREQ=HOURLY", "twice"),
+    ],
+)
+def test_an_rrule_that_cannot_be_meant_says_why(said: str, why: str) -> None:
+    with pytest.raises(InputError, match=why):
+        rule(said)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        # The hour alone is its beginning, not the minute at which somebody typed it.
+        ("FREQ=DAILY;BYHOUR=9", ["04-28 07:00", "04-29 07:00", "04-30 07:00"]),
+        ("BYHOUR=9;FREQ=DAILY;UNTIL=20260429T070000Z", ["04-28 07:00", "04-29 07:00"]),
+        ("FREQ=DAILY;BYHOUR=9;UNTIL=20260429", ["04-28 07:00", "04-29 07:00"]),
+        ("FREQ=DAILY;BYHOUR=9,10", ["04-28 07:00", "04-28 08:00", "04-29 07:00"]),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29;BYHOUR=9", ["02-29 08:00"] * 3),
+    ],
+)
+def test_rrules_are_read_as_they_are_meant(said: str, expected: list[str]) -> None:
+    since, zone = "2026-04-27T12:34:00+02:00", BERLIN
+    starts = timing.local(timing.moment(since), zone).replace(tzinfo=None)
+    read = rule(said, starts, zone)
+    assert times(read, "Europe/Berlin", since, 3) == expected
+
+
+def test_one_moment_is_not_everybodys_own_clock(field: Field) -> None:
+    field.people(1)
+    with pytest.raises(UsageError, match="--local"):
+        field.freeze(at="in 2 hours", local=True)
+
+
+def test_a_time_to_live_needs_its_unit(field: Field) -> None:
+    field.people(1)
+    with pytest.raises(InputError, match="Did you mean 5m or 5h"):
+        field.freeze(ttl="5")

@@ -1,6 +1,7 @@
 """``pushctl check``: everything that is wrong, at once, each with its place and remedy."""
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -295,6 +296,36 @@ def test_one_malformed_database_is_one_problem(folder: Path) -> None:
     (folder / "pushctl.db").write_bytes(b"no database" * 1000)
     (found,) = problems(folder)
     assert found["area"] == "database"
+
+
+def test_what_others_could_change_is_named(folder: Path) -> None:
+    (folder / "templates").chmod(0o777)
+    next((folder / "templates").iterdir()).chmod(0o702)
+    (folder / "pushctl.toml").chmod(0o666)
+    folder.chmod(0o757)
+    found = [each for each in problems(folder) if each["area"] == "rights"]
+    assert [each["place"] for each in found] == [
+        str(folder), str(folder / "pushctl.toml"), str(folder / "templates"),
+    ]  # fmt: skip
+    assert "and 1 more" in found[-1]["text"]
+    assert f"chmod -R go-w {folder}/templates" in found[-1]["remedy"]
+
+
+def test_a_group_of_ones_own_is_nobody_else(folder: Path, monkeypatch: Any) -> None:
+    folder.chmod(0o770)
+    assert not [each for each in findings(folder, 0) if each["area"] == "rights"][1:]
+    os.chown(folder, os.getuid(), 54_321)
+    (found,) = (each for each in problems(folder) if each["area"] == "rights")
+    assert "mode 770" in found["text"]
+
+
+def test_settings_with_a_secret_address_are_for_their_owner(folder: Path) -> None:
+    project.add(folder, '[sweep]\nping_url = "https://ping.example/0b1c"')
+    (folder / "pushctl.toml").chmod(0o644)
+    _, note = (each for each in findings(folder, 0) if each["area"] == "rights")
+    assert (note["level"], "can be read by others" in note["text"]) == ("note", True)
+    (folder / "pushctl.toml").chmod(0o600)
+    (_,) = (each for each in findings(folder, 0) if each["area"] == "rights")
 
 
 def test_an_alias_of_very_many_browsers_is_said(folder: Path) -> None:

@@ -82,6 +82,22 @@ def test_what_a_killed_erasure_left_behind_goes_with_the_next_one(
     assert list(aside.iterdir()) == [kept]
 
 
+def test_a_line_that_a_killed_erasure_left_goes_with_the_next_one(
+    inbox_project: Project,
+) -> None:
+    """It was killed after the database had forgotten the person, before the quarantine."""
+    writer = Writer(inbox_project.config.inbox)
+    secrets = settled(inbox_project, writer)
+    aside = inbox_project.config.inbox / inbox.QUARANTINE
+    (kept,) = aside.glob("*.jsonl")
+    before = kept.read_bytes()
+    forget(inbox_project, "alias:ann-the-customer")
+    kept.write_bytes(before)
+    bob = inbox_project.store.subscriptions.find("alias:bob-the-customer")[0]
+    forget(inbox_project, bob.public_id)
+    assert [secret for secret in secrets if secret in everything(inbox_project)] == []
+
+
 def test_a_rehearsal_of_forgetting_changes_nothing(inbox_project: Project) -> None:
     writer = Writer(inbox_project.config.inbox)
     settled(inbox_project, writer)

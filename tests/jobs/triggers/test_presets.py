@@ -291,3 +291,12 @@ def test_buying_ends_every_reminder(shop: Shop, name: str) -> None:
     shop.happens("purchase", NOON + 2 * MINUTE, total=20)
     shop.live(NOON + 2 * MINUTE, NOON + 3 * HOUR, MINUTE)
     assert shop.read == {}
+
+
+def test_a_basket_that_is_left_in_the_night_is_kept_until_the_morning(shop: Shop) -> None:
+    """Its reminder may be 15 minutes late: the quiet hours of the preset do not count."""
+    evening = NOON + 11 * HOUR + 30 * MINUTE  # 21:30 in Berlin
+    morning = NOON + 22 * HOUR
+    shop.happens("cart_updated", evening, **BASKET)
+    shop.live(evening, morning + 10 * MINUTE)
+    assert shop.at["abandoned_basket_1/1"] == morning

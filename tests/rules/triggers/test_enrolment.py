@@ -27,6 +27,7 @@ from pushctl.rules.triggers.enrolment import (
     decide,
     due_at,
     observe,
+    watched_for,
 )
 from pushctl.rules.triggers.entry import Enter, Refuse, Restart, date_occurrence, enter
 from pushctl.rules.triggers.trigger import DateRule, Frequency, Trigger
@@ -186,13 +187,37 @@ def test_quiet_hours_hold_to_their_end() -> None:
     assert isinstance(morning, Deliver)
 
 
-def test_a_night_too_long_for_the_message_expires_it_at_once() -> None:
+def test_waiting_in_quiet_hours_is_not_late() -> None:
+    """The first step may be 15 minutes late, and the night is eleven hours long."""
     night = trigger(quiet="21:00-08:00")
-    intent = decide(
-        night, entered(night, at=NOON + 14 * HOUR), [], NOON + 14 * HOUR + 3 * MINUTE, ANN
-    )
-    assert isinstance(intent, Expire)
-    assert "quiet hours" in intent.reason
+    morning = NOON + 22 * HOUR
+    for begun in range(NOON + 10 * HOUR, morning, 7 * MINUTE):  # 20:00 to 08:00 in Berlin
+        enrolled, now = entered(night, at=begun), begun + 3 * MINUTE
+        intent = decide(night, enrolled, [], now, ANN)
+        if night.quiet is not None and not night.quiet.holds(now, BERLIN):
+            assert isinstance(intent, Deliver)
+            continue
+        assert intent == Hold(7, 1, morning, "quiet hours 21:00-08:00")
+        sent = decide(night, enrolled, [], morning, ANN)
+        assert isinstance(sent, Deliver)
+        assert sent.expires_at == morning + 15 * MINUTE
+        assert isinstance(decide(night, enrolled, [], morning + 15 * MINUTE, ANN), Deliver)
+        assert isinstance(decide(night, enrolled, [], morning + 16 * MINUTE, ANN), Expire)
+
+
+def test_what_was_late_before_the_night_is_late_after_it() -> None:
+    night = trigger(quiet="21:00-08:00")
+    enrolled = entered(night, at=NOON + 10 * HOUR + 47 * MINUTE)  # due at 20:50
+    morning = NOON + 22 * HOUR
+    assert isinstance(decide(night, enrolled, [], morning + 5 * MINUTE, ANN), Deliver)
+    late = decide(night, enrolled, [], morning + 6 * MINUTE, ANN)
+    assert isinstance(late, Expire)
+    assert "more than 15m" in late.reason
+
+
+def test_a_stop_counts_while_the_last_message_may_wait_for_the_morning() -> None:
+    declared = {"steps": [{"template": "a", "max_late": "15m"}], "goal": ""}
+    assert watched_for(trigger(quiet="21:00-08:00", **declared)) == 11 * HOUR + 15 * MINUTE
 
 
 def test_quiet_hours_are_those_of_the_person() -> None:
@@ -200,7 +225,7 @@ def test_quiet_hours_are_those_of_the_person() -> None:
     katmandu = replace(ANN, zone=timing.zone("Asia/Kathmandu"))  # 13:45 there
     assert isinstance(decide(night, entered(night), [], NOON + 3 * MINUTE, katmandu), Deliver)
     honolulu = replace(ANN, zone=timing.zone("Pacific/Honolulu"))  # 22:00 there
-    assert isinstance(decide(night, entered(night), [], NOON + 3 * MINUTE, honolulu), Expire)
+    assert isinstance(decide(night, entered(night), [], NOON + 3 * MINUTE, honolulu), Hold)
 
 
 def test_the_frequency_cap_holds_until_the_window_has_room() -> None:
