@@ -127,7 +127,7 @@ def moment_without_zone(value: Millis) -> str:
 
 
 def find_common_zone(times: Iterable[object]) -> str | None:
-    """Return what this machine's zone is called at all of *times*: CET, +03; None: it differs."""
+    """Return this machine's zone at all of *times*: CET, +03; None where it differs."""
     zones = {f"{_local(it, None):%Z}" for it in times if isinstance(it, int)}
     return zones.pop() if len(zones) == 1 else None
 
