@@ -27,8 +27,8 @@ def list_waiting(store: "Store", now: Millis) -> Iterator[Mapping[str, Json]]:
     """
     Yield each campaign with messages that are not sent: ``name``, ``set_aside``, ``to_come``.
 
-    The first are those that may have gone out, the second the others, due after *now*, the first
-    of them at ``next_at``.
+    The first are those that may have gone out, the second the others, due after *now*, the
+    first of them at ``next_at``.
     """
     sql = f"""
         SELECT name, sum({_MAY_HAVE_GONE}) AS set_aside, sum(NOT {_MAY_HAVE_GONE}) AS to_come,
@@ -48,9 +48,10 @@ def hold_back(store: "Store", now: Millis) -> int:
     """
     Mark every message that was due by *now* as in doubt; return how many.
 
-    So is what waited for the network at the backup. What else is due later stays planned. Events that no sweep has read start nothing: a sweep
-    after the backup may have read them. Numbers given after the backup are not given
-    again: browsers hold tokens with them.
+    So is what waited for the network at the backup. What else is due later stays planned.
+    Events that no sweep has read start nothing: a sweep after the backup may have read
+    them. Numbers given after the backup are not given again: browsers hold tokens with
+    them.
     """
     # By campaign: the index on states begins with it.
     messages = f"""
