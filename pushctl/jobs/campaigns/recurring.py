@@ -17,7 +17,7 @@ from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import schedule, timing, units
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
-from pushctl.store.faults import concerns_one
+from pushctl.store.faults import DATABASE_FAULTS, concerns_one
 from pushctl.store.recurring import Series
 
 # After a longer outage the next occurrence is sent, not this one late.
@@ -70,10 +70,16 @@ def _never_again(draft: Draft) -> InputError:
 
 
 def carry_out(store: Store, config: Config, now: Millis) -> Iterator[str]:
-    """Freeze a campaign for each series that is due; yield errors."""
+    """
+    Freeze a campaign for each series that is due; yield errors.
+
+    Raises what concerns all of them, such as DatabaseBusyError and DamagedError.
+    """
     for series in store.schedules.recurring.list_due(now):
         try:
             _freeze_occurrence(store, config, series, now)
+        except DATABASE_FAULTS:
+            raise  # the occurrence is still due when the database is free again
         except Exception as error:
             if not (isinstance(error, PushctlError) or concerns_one(error)):
                 raise
@@ -135,6 +141,8 @@ def skip_due(store: Store, config: Config, now: Millis) -> None:
         try:
             if series.wish.get("local"):
                 _freeze(store, config, series, now, Passed.SKIP)
+        except DATABASE_FAULTS:
+            raise
         except PushctlError:
             pass  # its template or audience is broken
         _move_on(store, config, series, now, "left out: the database was restored")
