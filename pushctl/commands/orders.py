@@ -9,6 +9,7 @@ from pushctl.commands import context
 from pushctl.commands.options import FormatOption, Text
 from pushctl.jobs.figures import orders as figures
 from pushctl.output import Column, Format, Kind
+from pushctl.rules import wording
 
 app = typer.Typer(no_args_is_help=True, help="List and show orders.")
 
@@ -23,7 +24,7 @@ _HEAD = (
 )
 _EXACT = (Column("minor", "Minor units"), Column("exponent", "Exponent"))
 _ITEMS = Column("items", "Items", kind=Kind.NUMBER, spare=True)
-_REASON = Column("unmatched", "Reason", usual=None)
+_REASON = Column("unmatched", "Unmatched", usual=None)
 _LIST = (*_HEAD, _ITEMS, Column("subscriber", "Subscriber"), _REASON)
 _UNMATCHED = (*_HEAD, Column("alias", "Alias", usual=None), _REASON)
 _ONE = (*_LIST, Column("campaign", "Campaign", usual=None))
@@ -109,6 +110,8 @@ def show(
     here = context.of(ctx)
     found = figures.find(here.config, here.store, number, site)
     if format is not Format.TABLE:
+        if format is Format.CSV:
+            found = [{**one, "lines": wording.json_text(one["lines"])} for one in found]
         output.rows(found, (*_add_exact(_ONE, format), Column("lines", "Lines")), format)
         return
     for order in found:

@@ -23,7 +23,8 @@ def load(
     """
     Return orders, newest first; raises NotFoundError for an unknown *site*.
 
-    Besides their columns they have ``amount`` ("19.99") and ``items``, the number of lines.
+    Besides their columns they have ``amount`` ("19.99") and ``items``, the number of lines,
+    None where the source told of none.
     """
     _check_site(config, site)
     found = store.orders.list(site=site, since=since, last=last, unmatched=unmatched)
@@ -69,7 +70,7 @@ def _read_money(values: Mapping[str, Json]) -> Money | None:
 def _describe(row: Mapping[str, Json]) -> Shown:
     lines: Sequence[Shown] = orjson.loads(row["lines"])
     described = [_write_amount(line, "price") for line in lines]
-    return {**_write_amount(row, "amount"), "lines": described, "items": len(lines)}
+    return {**_write_amount(row, "amount"), "lines": described, "items": len(lines) or None}
 
 
 def _write_amount(values: Mapping[str, Json], name: str) -> Shown:

@@ -250,6 +250,9 @@ def test_commands_list_and_show_orders(
     assert capsys.readouterr().out.count("alias unknown") == 3
     assert cli.run(["orders", "show", "7", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["lines"][0]["price"] == "4.50"
+    assert cli.run(["orders", "show", "7", "--csv"]) == 0
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert json.loads(row["lines"])[0]["name"] == "Tea"
     assert cli.run(["orders", "show", "7"]) == 0
     assert "Tea" in capsys.readouterr().out
     assert cli.run(["orders", "show", "70"]) == 4
