@@ -95,8 +95,8 @@ def find_changes(
 
 
 def _name_currency(product: StoredProduct) -> Json:
-    """Return the currency as the product's list wrote it, else that of its stored price."""
-    return product.about.get("currency") or (product.price and product.price.currency)
+    """Return the currency of the price, else the word that the list has for it."""
+    return (product.price and product.price.currency) or product.about.get("currency")
 
 
 def _safe(about: Mapping[str, Json], origins: tuple[str, ...]) -> dict[str, Json]:

@@ -246,6 +246,30 @@ def test_the_site_s_currency_is_that_of_prices_without_one(
     assert [event.properties["was"] for event in told(field, ann)] == [1299]
 
 
+def test_a_price_keeps_its_currency_when_the_site_or_the_column_changes(
+    field: Field, tmp_path: Path
+) -> None:
+    (ann,) = field.people(1)
+    for product in ("lamp", "rug"):
+        happens(field, ann, "stock_awaited", id=product)
+    decide(field)
+    file = field.config.folder / "pushctl.toml"
+    text = file.read_text()
+    for currency, prices in (("JPY", "lamp,8000"), ("EUR", "lamp,70")):
+        site = f'[sites.shop]\ncurrency = "{currency}"'
+        file.write_text(text.replace("[sites.shop]", site, 1))
+        imported(tmp_path, f"id,price\n{prices}\n")
+    imported(
+        tmp_path,
+        "id,price,currency\nrug,8000,JPY\n",
+        "id,currency\nrug,EUR\n",
+        "id,price,currency\nrug,70,EUR\n",
+    )
+    assert told(field, ann) == []
+    imported(tmp_path, "id,price\nlamp,60\n")
+    assert [event.properties["was"] for event in told(field, ann)] == [70]
+
+
 def test_a_price_in_another_currency_than_its_column_is_refused(
     field: Field, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
