@@ -93,8 +93,7 @@ def columns(tables: Sequence[Table]) -> str:
     pairs = [(one, table) for table in tables for one in table.dimensions]
     pairs += [(one, table) for table in tables for one in table.figures]
     for one, table in pairs:
-        where = " as CSV and JSON" if one in table.unlisted else ""
-        found.setdefault(one, {})[f"`{table.command}`{where}"] = None
+        found.setdefault(one, {})[f"`{table.command}`"] = None
     several = len({table.command for table in tables}) > 1
     rows = [["figure", "column", "unit", "what is counted", "in"], ["---"] * 5]
     for one, commands in found.items():

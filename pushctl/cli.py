@@ -47,7 +47,7 @@ COMMANDS = {
     "schedules": Command("pushctl.commands.schedules", "List and cancel scheduled messages."),
     "sweep": Command("pushctl.commands.sweep", "Do all due work. Cron runs it every minute."),
     "triggers": Command("pushctl.commands.triggers", "Show, pause and test triggers."),
-    "explain": Command("pushctl.commands.explain", "Show a person's history and next steps."),
+    "explain": Command("pushctl.commands.explain", "Tell who got what, when and why."),
     "leads": Command("pushctl.commands.leads", "List people who reached a step of a trigger."),
     "replay": Command("pushctl.commands.replay", "Test triggers with past events."),
     "catalogue": Command("pushctl.commands.catalogue", "Import products: prices and stock."),

@@ -15,17 +15,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
 from typing import IO, Protocol
 
 from pushctl.errors import UsageError
 from pushctl.rules import wording
-from pushctl.rules.figures.figure import Unit
-from pushctl.rules.wording import duration, moment, number, share
-
-Row = Mapping[str, object] | object
+from pushctl.rules.columns import Column as Column
+from pushctl.rules.columns import Kind as Kind
+from pushctl.rules.columns import Row as Row
+from pushctl.rules.columns import format_value, read_raw, read_value
+from pushctl.rules.wording import number
 
 clean = wording.clean
 
@@ -34,36 +34,6 @@ class Format(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
-
-
-class Kind(StrEnum):  # of a declared figure: its unit
-    TEXT = Unit.TEXT
-    NUMBER = Unit.COUNT
-    SHARE = Unit.SHARE
-    TIME = Unit.MOMENT
-    DURATION = Unit.MILLISECONDS
-    LIST = "list"  # a sequence of texts
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """
-    A column of an answer. *key* is its name in CSV and JSON: a public interface.
-
-    A table on a terminal leaves a column out where all rows have its *usual* value, and a
-    *spare* one where there is no room for it.
-    """
-
-    key: str
-    title: str
-    kind: Kind = Kind.TEXT
-    spare: bool = False
-    whole: bool = False  # never over several lines
-    usual: object = ...  # there is none
-
-    @property
-    def right(self) -> bool:
-        return self.kind in (Kind.NUMBER, Kind.SHARE, Kind.DURATION)
 
 
 def say(text: str, style: str | None = None) -> None:
@@ -167,12 +137,14 @@ def record(row: Row, columns: Sequence[Column], format: Format = Format.TABLE) -
         _write_csv([row], columns)
     elif not sys.stdout.isatty():
         for column in columns:
-            print(column.title, wording.cell(_read_raw(row, column)), sep="\t")
+            print(column.title, wording.cell(read_raw(row, column)), sep="\t")
     else:
         width = max(len(column.title) for column in columns)
         for column in columns:
             label = paint(column.title.ljust(width), "dim", sys.stdout)
-            text = fit(f"{' ' * width}  {clean(_format(row, column))}", sys.stdout, width + 2)
+            text = fit(
+                f"{' ' * width}  {clean(format_value(row, column))}", sys.stdout, width + 2
+            )
             print(f"{label}{text[width:]}")
 
 
@@ -187,42 +159,11 @@ def gap() -> None:
         print()
 
 
-def _read_value(row: Row, column: Column) -> object:
-    return row.get(column.key) if isinstance(row, Mapping) else getattr(row, column.key)
-
-
-def _read_raw(row: Row, column: Column) -> object:
-    """Return the value for programs: times as ISO 8601, the rest unchanged."""
-    value = _read_value(row, column)
-    return wording.iso(value) if column.kind == Kind.TIME and isinstance(value, int) else value
-
-
-def _format(row: Row, column: Column) -> str:
-    """Return the value for people on a terminal."""
-    match column.kind, _read_value(row, column):
-        case _, None | []:
-            return "-"
-        case _, bool(value):
-            return "yes" if value else "no"
-        case _, Mapping() as value:
-            return ", ".join(f"{name}: {one}" for name, one in value.items()) or "-"
-        case Kind.NUMBER | Kind.SHARE as kind, int() | float() as value:
-            return share(value) if kind == Kind.SHARE else number(value)
-        case Kind.TIME, int(value):
-            return moment(value)
-        case Kind.DURATION, int(value):
-            return duration(value)
-        case Kind.LIST, Iterable() as value:
-            return ", ".join(value)
-        case _, value:
-            return str(value)
-
-
 def _write_csv(rows: Iterable[Row], columns: Sequence[Column]) -> None:
     writer = csv.writer(sys.stdout, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow([column.key for column in columns])
     for row in rows:
-        writer.writerow([wording.csv_cell(_read_raw(row, column)) for column in columns])
+        writer.writerow([wording.csv_cell(read_raw(row, column)) for column in columns])
 
 
 def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> None:
@@ -230,13 +171,13 @@ def _write_tabs(rows: Iterable[Row], columns: Sequence[Column], empty: str) -> N
     for count, row in enumerate(rows, 1):
         if count == 1:
             print(*(column.title for column in columns), sep="\t")
-        print(*(wording.cell(_read_raw(row, column)) for column in columns), sep="\t")
+        print(*(wording.cell(read_raw(row, column)) for column in columns), sep="\t")
     if not count:
         say(empty)
 
 
 def _read_values(row: Row, columns: Sequence[Column]) -> dict[str, object]:
-    return {column.key: _read_raw(row, column) for column in columns}
+    return {column.key: read_raw(row, column) for column in columns}
 
 
 def _write_json(rows: Iterable[Row], columns: Sequence[Column]) -> None:
@@ -267,15 +208,28 @@ def _write_table(
 
     def foot(column: Column) -> str:
         known = total is not None and (not isinstance(total, Mapping) or column.key in total)
-        return clean(_format(total, column)) if known else ""
+        return clean(format_value(total, column)) if known else ""
 
     some = [
-        each for each in columns if any(_read_value(row, each) != each.usual for row in shown)
+        each for each in columns if any(read_value(row, each) != each.usual for row in shown)
     ]
     console = terminal.console(sys.stdout, has_colours(sys.stdout))
+    zones = {
+        it.key: wording.find_common_zone(read_value(row, it) for row in shown)
+        for it in some
+        if it.kind is Kind.TIME
+    }
+
+    def head(column: Column) -> str:
+        zone = zones.get(column.key)
+        return f"{column.title} ({zone})" if zone else column.title
+
     table = terminal.table(
-        [terminal.Heading(it.title, it.right, foot(it), it.spare, it.whole) for it in some],
-        [[clean(_format(row, each)) for each in some] for row in shown],
+        [terminal.Heading(head(it), it.right, foot(it), it.spare, it.whole) for it in some],
+        [
+            [clean(format_value(row, each, zone=not zones.get(each.key))) for each in some]
+            for row in shown
+        ],
         console.width,
         clean(title or ""),
     )

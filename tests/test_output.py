@@ -269,3 +269,25 @@ def test_what_is_said_breaks_between_words_below_where_it_began() -> None:
     assert wording.wrapped(address, 20).split() == address.split()
     assert wording.wrapped("a b", 80) == "a b"
     assert wording.wrapped(f"    {'x' * 40}", 20) == f"    {'x' * 40}"
+
+
+def look(code: str) -> str:
+    code = f"from pushctl.output import *\n{code}"
+    return on_terminal([sys.executable, "-c", code], NO_COLOR="1").out
+
+
+def test_times_say_their_zone_in_the_head_where_all_have_the_same() -> None:
+    columns = "[Column('name', 'Name'), Column('at', 'When', kind=Kind.TIME)]"
+    rows = f"[{{'name': 'a', 'at': {NOON}}}, {{'name': 'b', 'at': {NOON + 60_000}}}]"
+    shown = look(f"rows({rows}, {columns}, Format.TABLE)")
+    assert "When (CEST)" in shown and "2026-04-28 10:00" in shown
+    assert "10:00 CEST" not in shown
+    # Later the clock is put back: one head can't speak for both.
+    rows = f"[{{'name': 'a', 'at': {NOON}}}, {{'name': 'b', 'at': 1795000000000}}]"
+    shown = look(f"rows({rows}, {columns}, Format.TABLE)")
+    assert "2026-04-28 10:00 CEST" in shown and "2026-11-18 12:06 CET" in shown
+
+
+def test_a_record_says_the_zone_of_each_time() -> None:
+    shown = look(f"record({{'at': {NOON}}}, [Column('at', 'When', kind=Kind.TIME)])")
+    assert "2026-04-28 10:00 CEST" in shown

@@ -1,6 +1,7 @@
 """Show, pause, resume, cancel and recall campaigns."""
 
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +12,19 @@ from pushctl.errors import DeliveryError
 from pushctl.rules.figures.campaigns import LIST
 from pushctl.rules.wording import counted
 
-app = typer.Typer(no_args_is_help=True, help="Show, pause and cancel campaigns.")
+if TYPE_CHECKING:
+    from pushctl.model import Campaign
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    Show, pause and cancel campaigns.
+
+    \b
+    pushctl campaigns list
+    pushctl campaigns show "sale 2026-11-22"
+    """,
+)
 
 NameArgument = Annotated[str, typer.Argument(help="The campaign's name.")]
 
@@ -25,6 +38,8 @@ _ABOUT = (
     output.Column("started_at", "Started", kind=output.Kind.TIME),
     output.Column("finished_at", "Ended", kind=output.Kind.TIME),
     output.Column("expires_at", "Of use until", kind=output.Kind.TIME),
+    output.Column("next_at", "Next is due", kind=output.Kind.TIME, usual=None),
+    output.Column("sweeps", "Sweeps", usual=None),
 )
 
 
@@ -39,7 +54,7 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     from pushctl.jobs.figures import report
 
     rows = report.load_funnel(context.of(ctx).store, table=LIST)
-    shown = columns.of(LIST, format)
+    shown = columns.of(LIST)
     output.rows(rows, shown, format, empty="No campaign yet: `pushctl send` creates one.")
 
 
@@ -62,9 +77,23 @@ def show(
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
     if format is output.Format.TABLE:
-        output.record(campaign, _ABOUT)
+        about = asdict(campaign) | describe_sweeps(here, campaign)
+        output.record(about, [each for each in _ABOUT if about[each.key] != each.usual])
         output.gap()
     results.show_states(here, campaign, format)
+
+
+def describe_sweeps(here: context.Context, campaign: "Campaign") -> dict[str, object]:
+    """Say how a campaign goes on that waits for sweeps; a paused one waits for a person."""
+    from pushctl.jobs.project import sweep_state
+
+    waiting, due = here.store.deliveries.count_waiting(campaign.id, here.now)
+    if campaign.status not in ("scheduled", "running") or not waiting:
+        return {"next_at": None, "sweeps": None}
+    state = sweep_state.load(here.config, here.store, here.now)
+    remedy = sweep_state.find_remedy(state, here.now)
+    said = sweep_state.describe(state, here.now)
+    return {"next_at": due, "sweeps": f"{said}. {remedy}".rstrip()}
 
 
 @app.command()

@@ -11,7 +11,15 @@ from pushctl.commands.options import Text
 from pushctl.errors import InputError
 from pushctl.jobs.triggers import catalogue, product_files
 
-app = typer.Typer(no_args_is_help=True, help="Import products: prices and stock.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    Import products: prices and stock.
+
+    \b
+    pushctl catalogue import products.csv --site shop
+    """,
+)
 
 
 @app.callback()

@@ -9,7 +9,16 @@ from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 from pushctl.jobs.project import cron
 
-app = typer.Typer(no_args_is_help=True, help="Let cron or systemd run the sweep.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    Let cron or systemd run the sweep.
+
+    \b
+    pushctl cron install
+    pushctl cron runs
+    """,
+)
 
 SystemdOption = Annotated[
     bool, typer.Option("--systemd", help="Use a systemd user timer, not the crontab.")

@@ -10,7 +10,15 @@ from pushctl.commands.options import DryRunOption, FormatOption, Text, YesOption
 from pushctl.model import Millis
 from pushctl.rules.wording import counted, moment
 
-app = typer.Typer(no_args_is_help=True, help="List and resolve messages in doubt.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List and resolve messages in doubt.
+
+    \b
+    pushctl in-doubt list
+    """,
+)
 
 CampaignOption = Annotated[Text, typer.Option("--campaign", "-c", help="Only this campaign.")]
 

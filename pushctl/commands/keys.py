@@ -13,7 +13,15 @@ from pushctl.commands.options import FormatOption, YesOption
 from pushctl.errors import InputError, UsageError
 from pushctl.jobs.project import scripts
 
-app = typer.Typer(no_args_is_help=True, help="Show, create, add and choose VAPID keys.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    Show, create, add and choose VAPID keys.
+
+    \b
+    pushctl keys show
+    """,
+)
 
 _COLUMNS = (
     output.Column("id", "Key"),

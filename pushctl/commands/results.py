@@ -150,7 +150,7 @@ def _show_rows(
     rows: Sequence[manage.State], format: output.Format, title: str | None = None
 ) -> None:
     total = {"status": "all", "count": sum(row.count for row in rows)}
-    shown = columns.of(STATES, format)
+    shown = columns.of(STATES)
     output.rows(
         rows, shown, format, title=title, total=total, empty="This campaign has no messages."
     )

@@ -8,7 +8,15 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption, YesOption
 
-app = typer.Typer(no_args_is_help=True, help="List and cancel scheduled messages.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List and cancel scheduled messages.
+
+    \b
+    pushctl schedules list
+    """,
+)
 
 _LIST = (
     output.Column("name", "Name"),

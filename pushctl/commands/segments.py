@@ -5,11 +5,20 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import audiences, context
 from pushctl.commands.options import FormatOption, Names
 from pushctl.jobs.subscribers import audience
 
-app = typer.Typer(no_args_is_help=True, help="List and count saved audiences.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List and count saved audiences.
+
+    \b
+    pushctl segments list
+    pushctl segments count --where "country = 'TR'"
+    """,
+)
 
 _COLUMNS = (
     output.Column("name", "Segment"),
@@ -73,5 +82,6 @@ def count(
     typed, expression = audience.build(
         here.config, tags=tag or (), segments=names or (), where=where or ()
     )
+    audiences.warn_of_tags(here, tag or (), where or ())
     output.say(typed, "dim")
     output.answer(str(here.store.audience.count(expression, here.now)))

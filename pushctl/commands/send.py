@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import context, options
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
 from pushctl.errors import PushctlError
 from pushctl.rules.schedule import Passed
@@ -83,14 +83,22 @@ def command(
     draft = broadcast.Draft(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
         urgency, rate, over, message, title, at, local, passed, every, again,
+        by=options.find_login(),
     )  # fmt: skip
-    if not dry_run:
-        broadcast.retry_refused(here.store, here.now)
-    plan = broadcast.plan(here.store, here.config, draft, here.now)
-    plan = _show(here, plan, dry_run)
+    plan = _show(here, _plan(here, draft, dry_run), dry_run)
     if every is None and not dry_run and _is_confirmed(plan, yes, format):
         _send(here, plan, format)
     _repeat(here, draft, yes, dry_run)
+
+
+def _plan(here: context.Context, draft: "Draft", dry_run: bool) -> "Plan":
+    from pushctl.commands import audiences
+    from pushctl.jobs.campaigns import broadcast
+
+    audiences.warn_of_tags(here, draft.tags, draft.where, strict=draft.every is None)
+    if not dry_run:
+        broadcast.retry_refused(here.store, here.now)
+    return broadcast.plan(here.store, here.config, draft, here.now)
 
 
 def _show(here: context.Context, plan: "Plan", dry_run: bool) -> "Plan":
@@ -117,6 +125,7 @@ def _show(here: context.Context, plan: "Plan", dry_run: bool) -> "Plan":
 
 
 def _show_plan(here: context.Context, plan: "Plan", dry_run: bool) -> None:
+    from pushctl.commands import audiences
     from pushctl.rules import timing
 
     tell = output.answer if dry_run else output.say
@@ -133,6 +142,8 @@ def _show_plan(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     if plan.at:
         tell(f"  goes out {_format_times(here, plan)}")
     tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
+    if waiting := audiences.describe_inbox(here):
+        tell(f"  {waiting}")
     if plan.left_out.count:
         tell(f"  left out: {plan.left_out.describe()}; --again sends to them, too")
     if not plan.count and not plan.left_out.count:

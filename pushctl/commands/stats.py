@@ -16,11 +16,18 @@ app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
-def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
+def stats(
+    ctx: typer.Context,
+    last: Annotated[
+        Text, typer.Option(help="Only the last 10, or those of the last 7d.")
+    ] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
     """
     Count accepted, shown and clicked messages.
 
     \b
+    pushctl stats --last 7d
     pushctl stats --csv
     pushctl stats campaign "sale 2026-11-22"
     pushctl stats subscribers --every week
@@ -30,9 +37,14 @@ def stats(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     accepted messages and of shown messages. docs/figures.md explains each figure.
     """
     if ctx.invoked_subcommand is None:
-        rows = report.load_funnel(context.of(ctx).store)
+        here = context.of(ctx)
+        rows = (
+            report.load_latest(here.store, last, here.now)
+            if last
+            else report.load_funnel(here.store)
+        )
         total = report.sum_rows(rows) if len(rows) > 1 else None
-        shown = columns.of(campaigns.STATS, format)
+        shown = columns.of(campaigns.STATS)
         output.rows(rows, shown, format, total=total, empty="No campaign yet.")
 
 
@@ -50,11 +62,9 @@ def campaign(
     """
     store = context.of(ctx).store
     if format is output.Format.TABLE:
-        output.rows(
-            report.load_funnel(store, name), columns.of(campaigns.STATS, format), format
-        )
+        output.rows(report.load_funnel(store, name), columns.of(campaigns.STATS), format)
         output.gap()
-    output.rows(report.load_details(store, name), columns.of(campaigns.DETAILS, format), format)
+    output.rows(report.load_details(store, name), columns.of(campaigns.DETAILS), format)
 
 
 @app.command()
@@ -78,7 +88,7 @@ def subscribers(
     here = context.of(ctx)
     zone = report.find_zone(here.config, site)
     rows = report.load_growth(here.store, here.now, zone, every=every, last=last, site=site)
-    output.rows(rows, columns.of(GROWTH, format), format)
+    output.rows(rows, columns.of(GROWTH), format)
 
 
 @app.command()
@@ -102,5 +112,5 @@ def prompts(
     """
     here = context.of(ctx)
     rows = report.load_prompts(here.store, here.now, by, last=last, site=site)
-    shown = columns.of(PROMPTS[by], format)
+    shown = columns.of(PROMPTS[by])
     output.rows(rows, shown, format, empty="No invitation was seen yet.")

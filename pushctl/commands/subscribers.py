@@ -19,7 +19,16 @@ from pushctl.rules.wording import counted, iso, moment
 if TYPE_CHECKING:
     from pushctl.rules.audience.expression import Expression
 
-app = typer.Typer(no_args_is_help=True, help="List, import, tag, erase people.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List, import, tag, erase people.
+
+    \b
+    pushctl subscribers import people.csv --site shop
+    pushctl subscribers list --tag VIP
+    """,
+)
 
 
 class FileFormat(StrEnum):
@@ -87,10 +96,12 @@ _FORGOTTEN = (
 def _build_audience(
     here: context.Context, tag: Names, segment: Names, where: Names
 ) -> "Expression":
+    from pushctl.commands import audiences
 
     _, asked = audience.build(
         here.config, tags=tag or (), segments=segment or (), where=where or ()
     )
+    audiences.warn_of_tags(here, tag or (), where or ())
     return asked
 
 

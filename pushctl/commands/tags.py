@@ -6,7 +6,15 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption
 
-app = typer.Typer(no_args_is_help=True, help="List tags and count their subscribers.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List tags and count their subscribers.
+
+    \b
+    pushctl tags list
+    """,
+)
 
 _COLUMNS = (
     output.Column("name", "Tag"),

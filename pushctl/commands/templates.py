@@ -12,7 +12,15 @@ from pushctl.commands.options import FormatOption, Text
 if TYPE_CHECKING:
     from pushctl.jobs.messages.preview import Preview, Summary
 
-app = typer.Typer(no_args_is_help=True, help="List and preview message templates.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    List and preview message templates.
+
+    \b
+    pushctl templates preview abandoned_basket_1 --language ar
+    """,
+)
 
 _LIST = (
     output.Column("name", "Template"),

@@ -14,7 +14,16 @@ from pushctl.errors import InputError
 if TYPE_CHECKING:
     from pushctl.jobs.triggers.trial import Tried
 
-app = typer.Typer(no_args_is_help=True, help="Show, pause and test triggers.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="""
+    Show, pause and test triggers.
+
+    \b
+    pushctl triggers list
+    pushctl triggers pause abandoned_basket_1
+    """,
+)
 
 _LIST = (
     output.Column("name", "Trigger"),

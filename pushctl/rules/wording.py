@@ -6,8 +6,8 @@ Text from outside may hold escape sequences, bidi overrides and formulas.
 
 import json
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
 
 from pushctl.model import Millis
 from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND
@@ -112,9 +112,28 @@ def share(value: float) -> str:
     return f"{value * 100:.1f}{_NARROW}%"
 
 
-def moment(value: Millis) -> str:
-    """Return a time in this machine's zone, to the minute: 2026-04-28 10:00."""
-    return datetime.fromtimestamp(value / SECOND, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+def moment(value: Millis, zone: tzinfo | None = None) -> str:
+    """
+    Return a time to the minute, with its zone: 2026-04-28 10:00 CEST.
+
+    *zone*: whose clock; None is this machine's.
+    """
+    return f"{_local(value, zone):%Y-%m-%d %H:%M %Z}"
+
+
+def moment_without_zone(value: Millis) -> str:
+    """Return a time of this machine's zone for a column whose head names the zone."""
+    return f"{_local(value, None):%Y-%m-%d %H:%M}"
+
+
+def find_common_zone(times: Iterable[object]) -> str | None:
+    """Return this machine's zone at all of *times*: CET, +03; None where it differs."""
+    zones = {f"{_local(it, None):%Z}" for it in times if isinstance(it, int)}
+    return zones.pop() if len(zones) == 1 else None
+
+
+def _local(value: Millis, zone: tzinfo | None) -> datetime:
+    return datetime.fromtimestamp(value / SECOND, UTC).astimezone(zone)
 
 
 def iso(value: Millis) -> str:

@@ -79,6 +79,10 @@ class Campaigns(Noun):
             raise NotFoundError(f"no campaign is called {name!r}. {self._list_names()}")
         return _build_campaign(row)
 
+    def exists(self, name: str) -> bool:
+        """Return whether a campaign is called *name*."""
+        return bool(self._read_value("SELECT 1 FROM campaigns WHERE name = :name", name=name))
+
     def get_by_id(self, campaign: int) -> Campaign:
         sql = f"SELECT {_COLUMNS} FROM campaigns WHERE id = :id"  # noqa: S608
         row = self._read(sql, id=campaign).fetchone()
@@ -93,6 +97,15 @@ class Campaigns(Noun):
             _build_campaign(row)
             for row in self._read(sql, limit=-1 if limit is None else limit)
         ]
+
+    def list_latest(self, last: int | None = None, since: Millis = 0) -> list[int]:
+        """Return the numbers of the *last* campaigns that began *since* then."""
+        sql = """
+            SELECT id FROM campaigns WHERE coalesce(started_at, created_at) >= :since
+             ORDER BY id DESC LIMIT :last
+        """
+        rows = self._read(sql, since=since, last=-1 if last is None else last)
+        return [number for (number,) in rows]
 
     def find_unfinished(self, template: str, audience: str) -> str | None:
         """Return the newest unfinished broadcast of this template to this audience."""
@@ -134,9 +147,8 @@ class Campaigns(Noun):
 
     def find_free_name(self, wanted: str) -> str:
         """Return *wanted*, or ``wanted 2``, ``wanted 3``, ... where that exists."""
-        sql = "SELECT 1 FROM campaigns WHERE name = :name"
         name, number = wanted, 1
-        while self._read(sql, name=name).fetchone():
+        while self.exists(name):
             number += 1
             name = f"{wanted} {number}"
         return name

@@ -1,6 +1,7 @@
 """Histories: past decisions, messages and events, for reports to people."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import orjson
 
@@ -10,6 +11,19 @@ from pushctl.rules.triggers.enrolment import Event
 from pushctl.rules.triggers.facts import Sent
 from pushctl.store.enrolments import build_event
 from pushctl.store.noun import Noun, as_json
+
+
+class LedgerRow(NamedTuple):
+    """A message of one subscription."""
+
+    campaign: int
+    name: str  # the campaign's
+    trigger: str | None
+    status: str
+    reason: str | None
+    language: str | None  # of the text; None: not rendered yet
+    at: Millis  # of its last change
+    due_at: Millis | None  # of the next try
 
 
 class Histories(Noun):
@@ -27,16 +41,15 @@ class Histories(Noun):
         rows = self._read(sql, subscription=subscription, trigger=trigger)
         yield from map(Decision._make, rows)
 
-    def list_ledger(
-        self, subscription: int, limit: int
-    ) -> list[tuple[str, str | None, str, str | None, Millis]]:
-        """Return (campaign, trigger, status, reason, time) of a subscription's messages."""
+    def list_ledger(self, subscription: int, limit: int) -> list[LedgerRow]:
+        """Return a subscription's messages, the newest first."""
         sql = """
-            SELECT c.name, c.trigger, d.status, d.reason, d.changed_at
+            SELECT c.id, c.name, c.trigger, d.status, d.reason, d.language, d.changed_at,
+                   d.next_attempt_at
               FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
              WHERE d.subscription_id = :id ORDER BY d.id DESC LIMIT :limit
         """
-        return self._read(sql, id=subscription, limit=limit).fetchall()
+        return list(map(LedgerRow._make, self._read(sql, id=subscription, limit=limit)))
 
     def load_step_messages(self) -> dict[int, str]:
         """Return the campaign of every message that a trigger has sent, by delivery."""

@@ -6,6 +6,8 @@ not be applied once more.
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
 
 from pushctl.model import Millis
 from pushctl.store.noun import Noun
@@ -23,6 +25,14 @@ class InboxCursors(Noun):
             ON CONFLICT (segment) DO UPDATE SET offset = excluded.offset
         """
         self._write_each(sql, cursors.items())
+
+    def count_unread(self, inbox: Path) -> int:
+        """Return how many segments of *inbox* have lines that no drain has read."""
+        read, unread = self.load(), 0
+        for segment in inbox.glob("*.seg"):
+            with suppress(FileNotFoundError):  # drained meanwhile
+                unread += segment.stat().st_size > read.get(segment.name, 0)
+        return unread
 
     def prune(self, before: Millis, keep: Collection[str]) -> int:
         """

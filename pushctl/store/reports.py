@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from pushctl.model import DeliveryStatus, Millis
 from pushctl.rules.figures.figure import Row
-from pushctl.store.noun import Noun
+from pushctl.store.noun import Noun, as_json
 
 # What a campaign's figures can be split by.
 SPLITS = {
@@ -41,47 +41,52 @@ _REACTIONS = {
 
 
 class Reports(Noun):
-    def load_funnel(self, names: Collection[str], campaign: int | None = None) -> list[Row]:
+    def load_funnel(
+        self, names: Collection[str], campaigns: Sequence[int] | None = None
+    ) -> list[Row]:
         """
         Return a row of name, status, at and the counts *names* a campaign, newest first.
 
-        Raises KeyError for a name that has no SQL here.
+        *campaigns*: only these. Raises KeyError for a name that has no SQL here.
         """
-        given, counts = _build_counts(names, "d.campaign_id", one=campaign is not None)
+        given, counts = _build_counts(names, "d.campaign_id", some=campaigns is not None)
         sql = f"""
             {given}
             SELECT c.name, c.status, coalesce(c.started_at, c.created_at), {counts}
               FROM campaigns AS c
               LEFT JOIN ledger AS l ON l.part = c.id
               LEFT JOIN reactions AS r ON r.part = c.id
-             WHERE :campaign IS NULL OR c.id = :campaign
+             WHERE :campaigns IS NULL OR c.id IN (SELECT value FROM json_each(:campaigns))
              ORDER BY c.id DESC
         """  # noqa: S608 - no text of others
-        return self._list_rows(sql, ("name", "status", "at", *names), campaign)
+        return self._list_rows(sql, ("name", "status", "at", *names), campaigns)
 
     def split(self, names: Collection[str], campaign: int, by: str) -> list[Row]:
         """Return value and the counts *names* by *by* (see SPLITS), largest group first."""
-        given, counts = _build_counts(names, SPLITS[by], _PEOPLE, one=True)
+        given, counts = _build_counts(names, SPLITS[by], _PEOPLE, some=True)
         sql = f"""
             {given}
             SELECT l.part, {counts}
               FROM ledger AS l LEFT JOIN reactions AS r ON r.part IS l.part
              ORDER BY l.planned DESC, l.part
         """  # noqa: S608 - one of our own column names
-        return self._list_rows(sql, ("value", *names), campaign)
+        return self._list_rows(sql, ("value", *names), [campaign])
 
     def count_actions(self, campaign: int) -> list[Row]:
         """Return clicked and clicks by value, the button; None is the notification itself."""
         sql = """
             SELECT i.action, count(DISTINCT i.delivery_id), count(*)
               FROM deliveries AS d JOIN interactions AS i ON i.delivery_id = d.id
-             WHERE d.campaign_id = :campaign AND i.kind = 'clicked'
+             WHERE d.campaign_id IN (SELECT value FROM json_each(:campaigns))
+               AND i.kind = 'clicked'
              GROUP BY i.action ORDER BY 2 DESC
         """
-        return self._list_rows(sql, ("value", "clicked", "clicks"), campaign)
+        return self._list_rows(sql, ("value", "clicked", "clicks"), [campaign])
 
-    def _list_rows(self, sql: str, names: Sequence[str], campaign: int | None) -> list[Row]:
-        found = self._read(sql, campaign=campaign)
+    def _list_rows(
+        self, sql: str, names: Sequence[str], campaigns: Sequence[int] | None
+    ) -> list[Row]:
+        found = self._read(sql, campaigns=None if campaigns is None else as_json(campaigns))
         return [dict(zip(names, row, strict=True)) for row in found]
 
     def count_languages(
@@ -154,20 +159,21 @@ class Reports(Noun):
 
 
 def _build_counts(
-    names: Collection[str], part: str, more: str = "", *, one: bool
+    names: Collection[str], part: str, more: str = "", *, some: bool
 ) -> tuple[str, str]:
     """
     Return a WITH clause of ledger (l) and reactions (r), and the counts *names* of them.
 
-    Both are grouped by *part*, which *more* joins; *one*: only the campaign :campaign.
+    Both are grouped by *part*, which *more* joins; *some*: only the campaigns :campaigns.
     """
-    where = "WHERE d.campaign_id = :campaign" if one else ""
+    listed = "SELECT value FROM json_each(:campaigns)"
+    where = f"WHERE d.campaign_id IN ({listed})" if some else ""
     ledger = {name: _LEDGER[name] for name in ("planned", *names) if name not in _REACTIONS}
     reactions = {name: _REACTIONS[name] for name in names if name in _REACTIONS}
-    # One campaign's interactions are found from its deliveries, all of them from the
+    # Some campaigns' interactions are found from their deliveries, all of them from the
     # interactions, whose index gives them in order of delivery.
     both = ("deliveries AS d", "interactions AS i")
-    joined = " CROSS JOIN ".join(both) if one else " JOIN ".join(reversed(both))
+    joined = " CROSS JOIN ".join(both) if some else " JOIN ".join(reversed(both))
 
     def select(counts: Mapping[str, str], tables: str) -> str:
         columns = ", ".join(f"{sql} AS {name}" for name, sql in counts.items())

@@ -99,6 +99,26 @@ class Schedules(Noun):
         """
         return int(self._read_value(sql, campaign=campaign, now=now))
 
+    def count_overdue(self, before: Millis) -> int:
+        """
+        Return how many messages and enrolments were due *before*, and still wait.
+
+        Paused campaigns and triggers wait for a person, and what a process is sending now
+        isn't late.
+        """
+        sql = """
+            SELECT (SELECT count(*) FROM campaigns AS c
+                      JOIN deliveries AS d INDEXED BY deliveries_due ON d.campaign_id = c.id
+                     WHERE c.status IN ('running', 'scheduled') AND d.status = 'planned'
+                       AND d.next_attempt_at IS NOT NULL AND d.next_attempt_at <= :before
+                       AND (d.expires_at IS NULL OR d.expires_at > :before))
+                 + (SELECT count(*) FROM enrolments
+                     WHERE state = 'active' AND next_at <= :before
+                       AND trigger NOT IN (SELECT name FROM trigger_states
+                                            WHERE paused_at IS NOT NULL))
+        """
+        return int(self._read_value(sql, before=before))
+
     def list_due(self, now: Millis) -> list[int]:
         """Return the scheduled campaigns whose first message is due."""
         return [row for (row,) in self._read(SCHEDULED_DUE, now=now)]

@@ -1,5 +1,6 @@
 """Tags: free labels. The first spelling is kept; case and spacing do not matter."""
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -86,6 +87,12 @@ class Tags(Noun):
     def count_unproved_names(self) -> int:
         """Return how many names only unproved subscribers have brought."""
         return int(self._read_value("SELECT count(*) FROM tags WHERE sender IS NOT NULL"))
+
+    def find_nearest(self, name: str, most: int = 3) -> list[str]:
+        """Return the names most like *name*, as they are written, the nearest first."""
+        names = dict(self._read("SELECT folded, name FROM tags"))
+        near = difflib.get_close_matches(fields.fold(name), names, most, cutoff=0.6)
+        return [names[folded] for folded in near]
 
     def count_names(self) -> int:
         """Return how many tags exist, unused ones included."""

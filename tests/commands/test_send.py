@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from tests.support import program, sending
+from tests.support import program, project, sending
 from tests.support.program import pushctl
 from tests.support.sending import MOZILLA, Field, soon
 
@@ -82,10 +82,44 @@ def test_the_table_alone_stands_on_stdout(field: Field) -> None:
 
 def test_nobody_meant_is_nothing_done(field: Field) -> None:
     run = pushctl(
-        "send", "--tag", "Nope", "--template", "sale", "--yes", cwd=field.config.folder
-    )
+        "send", "--where", "country = 'IS'", "--template", "sale", "--yes",
+        cwd=field.config.folder,
+    )  # fmt: skip
     assert (run.code, "0 people" in run.err) == (0, True)
     assert field.store.campaigns.list_newest() == []
+
+
+def test_a_tag_that_nobody_ever_had_is_a_mistake(field: Field) -> None:
+    folder = field.config.folder
+    words = ("send", "--template", "sale", "--yes")
+    run = pushctl(*words, "--tag", "Salle", cwd=folder)
+    assert run.code == 4 and "nobody ever had the tag 'Salle'. Did you mean 'Sale'?" in run.err
+    run = pushctl(*words, "--where", "seen within 30d and tag('sal')", cwd=folder)
+    assert run.code == 4 and "Did you mean 'Sale'?" in run.err
+    # Behind "not" it means everybody, perhaps rightly: it is said, and sent.
+    run = pushctl(*words, "--where", "not tag('Salle')", "--dry-run", cwd=folder)
+    assert run.code == 0 and "nobody ever had" in run.err and "5 people" in run.out
+    # Counting is no mistake.
+    run = pushctl("segments", "count", "--tag", "Salle", cwd=folder)
+    assert (run.code, run.out) == (0, "0\n") and "Did you mean 'Sale'?" in run.err
+
+
+def test_a_tag_that_pushctl_toml_sets_is_no_mistake(field: Field) -> None:
+    rule = '[[tag_rules]]\ntag = "Saw lamps"\nwhen = { page = "/lamps/*" }'
+    project.add(field.config.folder, rule)
+    words = ("send", "--template", "sale", "--yes", "--tag", "saw LAMPS")
+    run = pushctl(*words, cwd=field.config.folder)
+    assert run.code == 0 and "No subscriber matches" in run.err
+
+
+def test_what_waits_in_the_inbox_is_said(field: Field) -> None:
+    (field.config.inbox / "1790000000000-abcd.seg").write_bytes(b"not read yet\n")
+    run = pushctl("send", "--tag", "Sale", "--dry-run", cwd=field.config.folder)
+    assert "1 file waits in the inbox: pushctl import" in run.out
+    run = pushctl(
+        "send", "--tag", "Nope", "--template", "sale", "--yes", cwd=field.config.folder
+    )
+    assert run.code == 4 and "1 file waits in the inbox: pushctl import" in run.err
 
 
 @pytest.mark.parametrize(

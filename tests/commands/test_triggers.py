@@ -155,7 +155,7 @@ def test_a_trigger_that_is_tried_shows_its_messages(
     assert second["title"] is None and "promo" in str(second["fault"])
     assert run(*words, "total=80") == 0
     told = capsys.readouterr()
-    assert "Step 1, Tue 2026-04-28 08:03 there: one/en.toml" in told.out
+    assert "Step 1, Tue 2026-04-28 08:03 UTC there: one/en.toml" in told.out
     assert "‹product› waits\n80" in told.out
     assert "can't be written" in told.err
 

@@ -61,6 +61,8 @@ class Draft:
     passed: Passed = Passed.NOW
     every: str | None = None  # "monday 09:00": see jobs/campaigns/recurring
     again: bool = False  # also to people who have the same message already
+    by: str = ""  # the login name of who asked
+    series: str = ""  # whose occurrence this is
 
 
 @dataclass(frozen=True)
@@ -326,7 +328,9 @@ def _read_options(draft: Draft) -> dict[str, Json]:
         if not 0 < timing.duration(draft.over) <= MAX_OVER:
             raise InputError("--over is more than nothing and at most 4 weeks")
         options["over"] = draft.over
-    return options
+    # What `pushctl explain` tells about it later.
+    asked = {"by": draft.by, "at": draft.at, "local": draft.local, "series": draft.series}
+    return options | {key: value for key, value in asked.items() if value}
 
 
 def parse_rate(text: str) -> float:

@@ -157,6 +157,7 @@ def _freeze(store: Store, config: Config, series: Series, now: Millis, passed: P
         "name": store.campaigns.find_free_name(f"{series.name} {moment}"),
         "at": moment if local else None,
         "again": True,
+        "series": series.name,
     }
     made = broadcast.plan(store, config, Draft(**options), now)
     with store.write():

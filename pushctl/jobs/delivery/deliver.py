@@ -17,6 +17,7 @@ from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.jobs.delivery.run import Sending
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import Options, Report
+from pushctl.jobs.ingest import erasures
 from pushctl.model import Campaign, Millis
 from pushctl.push import dial, encoder
 from pushctl.store import Store
@@ -62,6 +63,7 @@ def run(
         campaign = store.campaigns.get_by_id(campaign.id)
         sending = Sending(store, config, campaign, now, options or Options(), stop)
         restore_guard.check(store, config)
+        erasures.erase_returned(store, config, config.secret(), now)
         return sending.run()
 
 

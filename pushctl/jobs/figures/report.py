@@ -22,8 +22,23 @@ def load_funnel(
     store: Store, name: str | None = None, table: Table = campaigns.STATS
 ) -> list[Row]:
     """Return the campaigns' rows of *table*, newest first; or the campaign *name*'s."""
-    campaign = None if name is None else store.campaigns.get(name).id
-    return [table.fill(row) for row in store.reports.load_funnel(table.sources, campaign)]
+    campaigns = None if name is None else [store.campaigns.get(name).id]
+    return [table.fill(row) for row in store.reports.load_funnel(table.sources, campaigns)]
+
+
+def load_latest(
+    store: Store, last: str, now: Millis, table: Table = campaigns.STATS
+) -> list[Row]:
+    """
+    Return the rows of the latest campaigns: *last* "10" is how many, "7d" how long ago.
+
+    Raises InputError for what is neither.
+    """
+    if last.isdecimal():
+        found = store.campaigns.list_latest(last=int(last))
+    else:
+        found = store.campaigns.list_latest(since=now - timing.duration(last))
+    return [table.fill(row) for row in store.reports.load_funnel(table.sources, found)]
 
 
 def sum_rows(rows: Sequence[Row]) -> Row:

@@ -65,6 +65,7 @@ def drain(
     of lines done since its last call. Raises BusyError while another run drains.
     """
     report = IngestReport()
+    erasures.erase_returned(store, config, secret, now)
     if not inbox.list_segments(config.inbox):
         return report
     with lock.hold(config.inbox / "drain.lock", "another import"):
@@ -137,11 +138,10 @@ def _apply_batch(
         inbox.quarantine(config.inbox, aside)
         if ctx.proved and status.add_proved(config.status, ctx.proved):
             ctx.proved.clear()
-        erasures.record(
-            config,
-            ctx.secret,
-            ((one.public_id, one.endpoints, one.at) for one in ctx.forgotten[before:]),
-        )
+        if ctx.forgotten[before:]:
+            erased = ((one.public_id, one.endpoints, one.at) for one in ctx.forgotten[before:])
+            erasures.record(config, ctx.secret, erased)
+            erasures.note_carried_out(ctx.store, config)
     for entry in batch:
         if isinstance(entry.item, Finished):
             inbox.remove(config.inbox, entry.segment)

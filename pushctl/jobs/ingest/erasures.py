@@ -3,6 +3,9 @@ Erasures, recorded in a file beside the database: a backup does not have them.
 
 A line is the tombstone of an endpoint or of a public id, and its time; it names nobody
 (``rules.tokens.tombstone``). The public id is for endpoints changed since the backup.
+
+The database keeps how long the file was when it had carried all of it out: a longer file
+means a backup, which may hold people who were erased after it was made.
 """
 
 import re
@@ -15,6 +18,8 @@ from pushctl.jobs.ingest import shares
 from pushctl.model import Millis
 from pushctl.rules import tokens
 from pushctl.store import Store
+
+_CARRIED_OUT = "forgotten.bytes"
 
 
 def find_path(config: Config) -> Path:
@@ -34,12 +39,27 @@ def record(
         durable.append_durably(find_path(config), text.encode(), 0o600)
 
 
-def erase_again(store: Store, config: Config, now: Millis) -> int:
+def note_carried_out(store: Store, config: Config) -> None:
+    """Store that every line is carried out, in the caller's transaction and drain lock."""
+    store.meta.set(_CARRIED_OUT, str(_measure(config)))
+
+
+def erase_returned(store: Store, config: Config, secret: bytes, now: Millis) -> int:
+    """
+    Erase whom a backup brought back, before anything is sent; return how many.
+
+    Costs a look at one file where there is nobody.
+    """
+    if _measure(config) <= int(store.meta.get(_CARRIED_OUT) or 0):
+        return 0
+    return erase_again(store, config, secret, now)
+
+
+def erase_again(store: Store, config: Config, secret: bytes, now: Millis) -> int:
     """Erase people whom a backup brought back, not those subscribed anew; return how many."""
-    known = _read(find_path(config))
+    size, known = _measure(config), _read(find_path(config))
     if not known:
         return 0
-    secret = config.secret()
     ids = []
     for row, endpoint_hash, public_id, since in store.erasure.list_subscriptions():
         at = known.get(tokens.tombstone(secret, endpoint_hash))
@@ -49,9 +69,18 @@ def erase_again(store: Store, config: Config, now: Millis) -> int:
     with store.write():
         store.erasure.erase(ids, now)
         store.tombstones.merge(known)
+        store.meta.set(_CARRIED_OUT, str(size))
     shares.publish(store, config, anew=True)
     store.checkpoint()
     return len(ids)
+
+
+def _measure(config: Config) -> int:
+    """Return the length of the file in bytes, 0 where there is none."""
+    try:
+        return find_path(config).stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _read(file: Path) -> Mapping[str, Millis]:

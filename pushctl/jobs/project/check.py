@@ -7,7 +7,7 @@ Every area is checked although another one is broken. Nothing is changed.
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import check_events, check_rights, check_shares, scripts
+from pushctl.jobs.project import check_events, check_rights, check_shares, scripts, sweep_state
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.config.structure import line_of
@@ -49,16 +49,35 @@ def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
     if not problems:
         found.append(_fine("settings", file, counted(len(config.sites), "site")))
     for area, look in _AREAS.items():
-        try:
-            found += look(config)
-        except PushctlError as error:
-            found += _failure(area, area, error)
-        except OSError as error:
-            place = str(error.filename or config.folder)
-            text = f"can't be read: {error.strerror}"
-            remedy = "Check its owner and its permissions."
-            found.append(Finding(area, Level.PROBLEM, place, text, remedy))
+        for each in _look(area, look, config):
+            if not _is_told(each, found):
+                found.append(each)
     return found
+
+
+def _look(
+    area: str, look: Callable[[Config], Iterator[Finding]], config: Config
+) -> Iterator[Finding]:
+    """Yield what *look* finds, and as a finding what ended it."""
+    try:
+        yield from look(config)
+    except PushctlError as error:
+        yield from _failure(area, area, error)
+    except OSError as error:
+        place = str(error.filename or config.folder)
+        text = f"can't be read: {error.strerror}"
+        remedy = "Check its owner and its permissions."
+        yield Finding(area, Level.PROBLEM, place, text, remedy)
+
+
+def _is_told(new: Finding, found: Sequence[Finding]) -> bool:
+    """Whether the fault was found before: several areas read the same file."""
+    problems = (old for old in found if old.level is new.level is Level.PROBLEM)
+    return any(
+        (new.text == old.text and new.place == new.area)
+        or (new.remedy == old.remedy and new.remedy.startswith("Run: chmod"))
+        for old in problems
+    )
 
 
 def _fine(area: str, place: Path | str, text: str) -> Finding:
@@ -122,9 +141,10 @@ def _keys(config: Config) -> Iterator[Finding]:
         return
     yield _fine("keys", config.keys, f"{own} for new subscribers, {len(found)} in all")
     for script in scripts.stale_scripts(config):
+        # Most sites take them from the receiver, which fills them in by itself.
         text = "has another key, receiver URL or brand than pushctl.toml"
-        remedy = "Run `pushctl keys fill`, and put sw/ onto your web site."
-        yield Finding("scripts", Level.PROBLEM, str(script), text, remedy)
+        remedy = "If your web site serves this copy: run `pushctl keys fill`, and upload sw/."
+        yield Finding("scripts", Level.NOTE, str(script), text, remedy)
 
 
 def _private(area: str, path: Path) -> Iterator[Finding]:
@@ -204,9 +224,19 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding("database", Level.NOTE, config.database.name, text, remedy)
 
 
+def _sweeps(config: Config) -> Iterator[Finding]:
+    from pushctl.store import Store
+
+    now = time.time_ns() // 1_000_000
+    with Store(config.database) as store:
+        state = sweep_state.load(config, store, now)
+    text, remedy = sweep_state.describe(state, now), sweep_state.find_remedy(state, now)
+    level = Level.PROBLEM if remedy and state.overdue else Level.NOTE
+    yield Finding("sweeps", level if remedy else Level.FINE, "pushctl sweep", text, remedy)
+
+
 def _inbox(config: Config) -> Iterator[Finding]:
     yield from _private("inbox", config.inbox)
-    waiting = list(config.inbox.glob("*.seg"))
     aside = list((config.inbox / "quarantine").glob("*"))
     if aside:
         text = f"{counted(len(aside), 'file')} with lines that could not be read"
@@ -214,8 +244,8 @@ def _inbox(config: Config) -> Iterator[Finding]:
             text += "; there is no room for more of them"
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)
-    files = f"to be imported: {counted(len(waiting), 'file')}" if waiting else "empty"
-    yield _fine("inbox", config.inbox, files)
+    files = len(list(config.inbox.glob("*.seg")))
+    yield _fine("inbox", config.inbox, counted(files, "file") if files else "empty")
 
 
 def _shares(config: Config) -> Iterator[Finding]:
@@ -262,6 +292,7 @@ _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "segments": _segments,
     "triggers": _triggers,
     "database": _database,
+    "sweeps": _sweeps,
     "inbox": _inbox,
     "shares": _shares,
     "events": _events,

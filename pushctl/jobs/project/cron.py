@@ -119,6 +119,14 @@ def find_unit_folder() -> Path:
     return Path.home() / ".config" / "systemd" / "user"
 
 
+def read_crontab_if_any() -> str:
+    """Return this person's crontab; empty where there is none, or no cron."""
+    try:
+        return _read_crontab()
+    except ConfigError:
+        return ""
+
+
 def remove_lines(text: str, project: Path) -> str:
     """Return the crontab *text* without our lines for *project*."""
     kept, ours = [], False

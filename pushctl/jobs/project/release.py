@@ -65,7 +65,10 @@ def release(
             counts["messages"] = restoring.hold_back(store, now)
             store.enrolments.withdraw(((one.id, _ENDED) for one in ended), now)
         # The backup has brought back people who were erased after it was made.
-        counts["forgotten people"] = erasures.erase_again(store, config, now)
+        counts["forgotten people"] = 0
+        if erasures.find_path(config).exists():
+            secret = config.secret()
+            counts["forgotten people"] = erasures.erase_again(store, config, secret, now)
     restore_guard.accept(store, config)
     return counts
 

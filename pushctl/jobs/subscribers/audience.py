@@ -1,13 +1,16 @@
 """Audiences of a project: from command lines, and saved as segments."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from pushctl.config import Config
-from pushctl.errors import PushctlError
+from pushctl.errors import InputError, PushctlError
 from pushctl.model import Millis
+from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience import parse
 from pushctl.rules.audience.parse import Expression
+from pushctl.rules.web import fields
 from pushctl.store import Store
 
 
@@ -36,6 +39,32 @@ def build(
     """
     typed = parse.join(tags=tags, segments=segments, where=where)
     return parse.text(typed), parse.expand(typed, config.segments)
+
+
+def find_unknown_tags(
+    config: Config, store: Store, *, tags: Sequence[str] = (), where: Sequence[str] = ()
+) -> Iterator[tuple[str, bool]]:
+    """
+    Yield a sentence for each tag that nobody ever had, and whether the audience wants it.
+
+    Tags that pushctl.toml sets are no slips of the pen. Saved segments are not looked into:
+    one may be older than its first member.
+    """
+    typed = parse.join(tags=tags, where=where)
+    declared = _list_declared(config)
+    for name, wanted in tree.list_tags(typed):
+        with suppress(InputError):  # no tag can have this name
+            if store.tags.find(name) is None and fields.fold(name) not in declared:
+                near = ", ".join(map(repr, store.tags.find_nearest(name)))
+                remedy = f"Did you mean {near}?" if near else "See pushctl tags list."
+                yield f"nobody ever had the tag {name!r}. {remedy}", wanted
+
+
+def _list_declared(config: Config) -> set[str]:
+    """Return the tags, folded, that triggers and tag rules of pushctl.toml set."""
+    names = [trigger.tag for trigger in config.triggers.values() if trigger.tag]
+    names += [rule.tag for rule in config.tag_rules]
+    return set(map(fields.fold, names))
 
 
 def load_segment(config: Config, name: str) -> Expression:

@@ -64,6 +64,7 @@ def _erase(
             if one.alias is not None:
                 store.erasure.remove_alias(one.alias)
         store.erasure.erase([one.id for one in people], now)
+        erasures.note_carried_out(store, config)
     shares.publish(store, config, anew=True)
     # The deleted bytes are overwritten in the file only once the log is copied into it.
     store.checkpoint()

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from pushctl.config import Config
-from pushctl.model import Millis, Subscription
-from pushctl.rules import timing
+from pushctl.model import Campaign, Millis, Subscription
+from pushctl.rules import timing, wording
+from pushctl.rules.messages import frozen
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.entry import find_mismatch
 from pushctl.rules.triggers.trigger import Trigger, by_event
@@ -32,6 +34,7 @@ def timeline(
         *_list_events(config, store, who, trigger),
         *_list_decisions(store, who, trigger),
         *_list_messages(store, who, trigger),
+        *_list_reports(store, who, trigger),
         *_list_next(config, store, who, now, trigger),
     ]
     return sorted(found, key=lambda one: (one.at, _ORDER.index(one.what)))
@@ -67,16 +70,36 @@ def _list_decisions(store: Store, who: Subscription, trigger: str | None) -> Ite
         step = "" if one.step is None else f" step {one.step}"
         until = ""
         if one.until is not None:
-            until = f", until {timing.local(one.until, zone):%Y-%m-%d %H:%M %Z}"
+            until = f", until {wording.moment(one.until, zone)}"
         text = f"{one.kind}{step}: {one.reason}{until}"
         yield Moment(one.at, "decision", one.trigger, text)
 
 
 def _list_messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
-    for name, of_trigger, status, reason, at in store.histories.list_ledger(who.id, LIMIT):
-        if trigger is None or of_trigger == trigger:
-            why = f" ({reason})" if reason else ""
-            yield Moment(at, "message", of_trigger or "", f"{name}: {status}{why}")
+    zone = timing.zone(who.timezone)
+    origins: dict[int, Campaign] = {}
+    for row in store.histories.list_ledger(who.id, LIMIT):
+        if trigger not in (None, row.trigger):
+            continue
+        text = f"{row.name}: {row.status}{f' ({row.reason})' if row.reason else ''}"
+        if row.trigger is None:
+            if row.campaign not in origins:
+                origins[row.campaign] = store.campaigns.get_by_id(row.campaign)
+            text += _describe_broadcast(origins[row.campaign], row.language, zone)
+        if row.status == "planned" and row.due_at is not None:
+            yield Moment(row.due_at, "next", row.trigger or "", text)
+        else:
+            yield Moment(row.at, "message", row.trigger or "", text)
+
+
+def _describe_broadcast(campaign: Campaign, language: str | None, zone: tzinfo) -> str:
+    """Say to whom a broadcast went, who froze it when, and with which words."""
+    said = f"; to {campaign.audience}; {frozen.describe_origin(campaign, zone)}"
+    title = next(frozen.list_titles(campaign, language), None) if language else None
+    return f"{said}; {title[0]}: {title[1]}" if title else said
+
+
+def _list_reports(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
     for name, kind, action, at in store.interactions.list_newest(who.id, LIMIT):
         if trigger is None or name.startswith(f"{trigger}/"):
             button = f" ({action})" if action else ""

@@ -57,7 +57,7 @@ def render_all(
 
 def _describe(config: Config, who: Subscription, one: Happening, made: Preview) -> str:
     zone = timing.zone(who.timezone, config.sites[who.site].timezone)
-    when = f"{timing.local(one.at, zone):%a %Y-%m-%d %H:%M} there"
+    when = f"{timing.local(one.at, zone):%a %Y-%m-%d %H:%M %Z} there"
     return f"Step {one.step}, {when}: {made.template}/{made.file}"
 
 

@@ -188,6 +188,14 @@ def walk(expression: Expression) -> Iterator[Expression]:
         yield from walk(part)
 
 
+def list_tags(expression: Expression, wanted: bool = True) -> Iterator[tuple[str, bool]]:
+    """Yield each tag of *expression*, and whether it is wanted (False: behind ``not``)."""
+    if isinstance(expression, Tag):
+        yield expression.name, wanted
+    for part in parts(expression):
+        yield from list_tags(part, wanted is not isinstance(expression, Not))
+
+
 def text(expression: Expression) -> str:
     """Return *expression* as ``audience.parse`` reads it."""
     match expression:

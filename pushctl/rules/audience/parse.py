@@ -38,6 +38,13 @@ _SPELLED = (
     "within", "in", "is", "known", "unknown", "contains", "like", "true", "false",
 )  # fmt: skip
 
+# Here stands a value or a name, so an unknown word is a text that lacks its quotes.
+_BEFORE_VALUE = re.compile(
+    r"(?:[=<>,]|\b(?:contains|like)"
+    r"|\b(?:in|tag|segment|attribute|event|shown|clicked|closed|sent|accepted|rejected)\s*\()\s*$",
+    re.IGNORECASE,
+)
+
 
 def parse(text: str) -> Expression:
     """
@@ -130,18 +137,28 @@ def _explain_error(text: str, error: "UnexpectedInput") -> str:
         ended = token.type == "$END"
         at = len(text.rstrip()) if ended else at
         fault = "the audience ends too early" if ended else f"{str(token)!r} can't stand here"
-        return _point_at(text, at or 0, fault, _list_expected(error.accepts or error.expected))
+        expected = error.accepts or error.expected
+        if token.type == "TEXT" and set(expected) == {"LPAR"}:
+            return _point_at(text, at or 0, fault, f"Put it in brackets: ({token}).")
+        return _point_at(text, at or 0, fault, _list_expected(expected))
     if isinstance(error, UnexpectedCharacters):
         rest = text[at or 0 :]
         if rest[:1] in "'\"":
             return _point_at(text, at or 0, "this quote is never closed", "Close it: 'VIP'.")
         word = re.match(r"[^\W\d][\w-]*", rest)
         if word:
-            near = difflib.get_close_matches(word[0].lower(), _SPELLED, 1)
-            remedy = f"Did you mean {near[0]}?" if near else "Put texts in quotes: tag('VIP')."
+            remedy = _find_remedy(text[: at or 0], word[0])
             return _point_at(text, at or 0, f"{word[0]!r} is not a word of audiences", remedy)
         return _point_at(text, at or 0, f"{rest[:1]!r} can't stand here", "Remove it.")
     return _point_at(text, at or 0, "this is no audience", "See docs/audience.md.")
+
+
+def _find_remedy(before: str, word: str) -> str:
+    """Return what to write for an unknown *word* that stands behind *before*."""
+    if _BEFORE_VALUE.search(before):
+        return f"Put texts in quotes: '{word}'."
+    near = difflib.get_close_matches(word.lower(), _SPELLED, 1)
+    return f"Did you mean {near[0]}?" if near else "Put texts in quotes: tag('VIP')."
 
 
 def _list_expected(names: Iterable[str]) -> str:

@@ -4,8 +4,9 @@ from pushctl.model import CampaignStatus, DeliveryStatus
 from pushctl.rules.figures.figure import Figure, Rate, Table, Unit
 
 NAME = Figure("name", "the campaign's name", Unit.TEXT, "Campaign")
-# Not in the table of `stats`: it would not fit, and names begin or end with a date.
-STARTED = Figure("at", "when it started, or when it was frozen", Unit.MOMENT, "Started")
+STARTED = Figure(
+    "at", "when it started, or when it was frozen", Unit.MOMENT, "Started", spare=True
+)
 STATUS = Figure("status", ", ".join(CampaignStatus), Unit.TEXT)
 BY = Figure("by", "language, browser, country, site, variant, button or reason", Unit.TEXT)
 VALUE = Figure("value", "which of them", Unit.TEXT)
@@ -16,6 +17,7 @@ GONE = Figure(
     "gone", "messages whose subscription no longer exists (404, 410)", spare=True, usual=0
 )
 WAITING = Figure("waiting", "messages that are not sent yet", usual=0)
+REJECTED = Figure("rejected", "messages that failed for good", usual=0)
 IN_DOUBT = Figure("in_doubt", "messages that may or may not have left", usual=0)
 SHOWN = Figure("shown", "messages that the browser reported as shown, clicked or closed")
 CLICKED = Figure("clicked", "messages with at least one click: people, not clicks")
@@ -25,9 +27,13 @@ CTR = Rate("ctr", numerator=CLICKED, denominator=ACCEPTED, heading="CTR accepted
 CTR_SHOWN = Rate("ctr_shown", numerator=CLICKED, denominator=SHOWN, heading="CTR shown")
 
 _FIGURES = (PLANNED, ACCEPTED, GONE, SHOWN, CLICKED, CLICKS, CTR, CTR_SHOWN)
-STATS = Table("stats", (NAME, STARTED), _FIGURES, unlisted=(STARTED,))
+STATS = Table("stats", (NAME, STARTED), _FIGURES)
 DETAILS = Table("stats campaign", (BY, VALUE), _FIGURES)
-LIST = Table("campaigns list", (NAME, STATUS, STARTED), (PLANNED, WAITING, ACCEPTED, IN_DOUBT))
+LIST = Table(
+    "campaigns list",
+    (NAME, STATUS, STARTED),
+    (PLANNED, WAITING, ACCEPTED, REJECTED, IN_DOUBT),
+)
 
 STATE = Figure("status", f"{', '.join(DeliveryStatus)}, left_out", Unit.TEXT, "State")
 REASON = Figure("reason", "why; empty where the state says it all", Unit.TEXT)

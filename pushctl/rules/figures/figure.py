@@ -80,7 +80,6 @@ class Table:
     command: str
     dimensions: tuple[Figure, ...]
     figures: tuple[Figure, ...]
-    unlisted: tuple[Figure, ...] = ()  # of the dimensions: in CSV and JSON alone
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ def test_other_options_out_of_bounds_are_refused(field: Field, wish: dict[str, s
 
 def test_the_ttl_of_the_command_line_wins(field: Field) -> None:
     assert planned(field, ttl="2h").expires_after == 2 * HOUR
-    assert planned(field, ttl="90").expires_after == 90_000
+    assert planned(field, ttl="90s").expires_after == 90_000
 
 
 def test_a_site_without_a_text_in_its_language_is_said_before_sending(field: Field) -> None:

@@ -48,7 +48,7 @@ def field(tmp_path: Path) -> Field:
 def printed(
     rows: Sequence[Row], table: Table, format: Format, capsys: pytest.CaptureFixture[str]
 ) -> str:
-    output.rows(rows, columns.of(table, format), format)
+    output.rows(rows, columns.of(table), format)
     return capsys.readouterr().out
 
 
@@ -78,7 +78,7 @@ def test_each_unit_is_printed_as_it_demands(capsys: pytest.CaptureFixture[str]) 
     assert list(row) == [figure.name for figure in table.figures]
     (found,) = json.loads(printed([row], table, Format.JSON, capsys))
     assert found == row | {"moment": "2026-04-28T08:00:00Z"}
-    kinds = [column.kind for column in columns.of(table, Format.TABLE)]
+    kinds = [column.kind for column in columns.of(table)]
     assert kinds == [Kind.TEXT, Kind.NUMBER, Kind.SHARE, Kind.DURATION, Kind.TIME]
 
 

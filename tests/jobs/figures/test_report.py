@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from pushctl.errors import NotFoundError
+from pushctl.errors import InputError, NotFoundError
 from pushctl.jobs.figures import report
 from pushctl.model import InteractionKind, SubscriptionState
 from pushctl.rules.figures import campaigns
@@ -230,3 +230,32 @@ def test_growth_of_one_site(sender: Field) -> None:
     assert report.load_growth(sender.store, NOON, UTC, last=1, site="shop")[0]["new"] == 2
     with pytest.raises(NotFoundError, match="There are: shop"):
         report.load_growth(sender.store, NOON, UTC, site="other")
+
+
+def test_the_list_of_campaigns_has_what_failed_for_good(sender: Field) -> None:
+    sender.people(3)
+    made = sender.freeze(name="sale")
+    rows, _ = sender.store.deliveries.claim_fresh(made.id, 0, 1000, NOON)
+    failed = FinishedRow(rows[0].id, "rejected", http_status=400)
+    sender.store.deliveries.finish([failed], NOON)
+    (row,) = report.load_funnel(sender.store, table=campaigns.LIST)
+    assert row["rejected"] == 1
+
+
+def test_the_latest_campaigns_by_number_and_by_time(sender: Field) -> None:
+    sender.people(1)
+    for number in range(3):
+        sender.freeze(NOON + number * DAY, name=f"sale {number}")
+    now = NOON + 2 * DAY + HOUR
+
+    def names(last: str) -> list[object]:
+        return [row["name"] for row in report.load_latest(sender.store, last, now)]
+
+    assert names("2") == ["sale 2", "sale 1"]
+    assert names("25h") == ["sale 2", "sale 1"]
+    assert names("9") == ["sale 2", "sale 1", "sale 0"]
+    assert names("59m") == []
+    (row,) = report.load_latest(sender.store, "1", now)
+    assert row in report.load_funnel(sender.store), "with the same figures"
+    with pytest.raises(InputError, match="soon"):
+        names("soon")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import inbox
+from pushctl.demo.pushservice import PushService
 from pushctl.inbox import Writer
 from pushctl.jobs.ingest import erasures
 from pushctl.jobs.project.release import release
@@ -13,10 +14,10 @@ from pushctl.jobs.subscribers import forget as forgetting
 from pushctl.rules.tokens import encode
 from pushctl.store import Store
 from tests import support
-from tests.support import NOON
+from tests.support import NOON, sending
 from tests.support.files import all_of, load, person
 from tests.support.posting import SECRET, Browser, Project, sign_alias
-from tests.support.rows import counts_by_state, deliveries
+from tests.support.rows import counts_by_state, deliveries, everybody
 
 
 def forget(inbox_project: Project, ref: str, *, dry_run: bool = False) -> forgetting.Forgotten:
@@ -240,4 +241,49 @@ def test_no_line_of_a_former_endpoint_brings_somebody_back(
     report = inbox_project.drain(old.subscribe(NOON + 500), now=NOON + 900_000)
     assert not report.applied
     assert not any(counts_by_state(inbox_project.store).values())
-    assert erasures.erase_again(inbox_project.store, inbox_project.config, NOON + 900_000) == 0
+    assert (
+        erasures.erase_again(inbox_project.store, inbox_project.config, SECRET, NOON + 900_000)
+        == 0
+    )
+
+
+@pytest.mark.parametrize("by", ["the command", "the browser"])
+def test_a_backup_brings_nobody_back_though_nothing_was_sent_since(
+    inbox_project: Project, by: str
+) -> None:
+    store = inbox_project.store
+    (inbox_project.config.keys / "secret").write_bytes(SECRET)
+    ann, bob = Browser(71, inbox_project.key), Browser(72, inbox_project.key)
+    inbox_project.drain(
+        ann.subscribe(),
+        ann.post("/v1/identify", alias="ann-1", signature=sign_alias("ann-1")),
+        bob.subscribe(),
+    )
+    backup = sqlite3.connect(":memory:")
+    store.connection.backup(backup)
+    if by == "the command":
+        forget(inbox_project, "alias:ann-1")
+    else:
+        inbox_project.drain(ann.post("/v1/forget", NOON + 2_000), now=NOON + 60_000)
+    backup.backup(store.connection)  # restored
+    assert len(everybody(store)) == 2
+    inbox_project.drain(now=NOON + 900_000)
+    (left,) = everybody(store)
+    assert left.endpoint == bob.endpoint
+    assert erasures.erase_returned(store, inbox_project.config, SECRET, NOON + 900_000) == 0
+
+
+def test_a_campaign_reaches_nobody_whom_a_backup_brought_back(tmp_path: Path) -> None:
+    with PushService(checks=False) as service:
+        field = sending.field(tmp_path, service)
+        field.people(2)
+        backup = sqlite3.connect(":memory:")
+        field.store.connection.backup(backup)
+        ann, _ = everybody(field.store)
+        secret = field.config.secret()
+        forgetting.forget(field.store, field.config, secret, ann.public_id, NOON, dry_run=False)
+        backup.backup(field.store.connection)
+        report = field.send()
+        assert field.counts(report.campaign) == {"accepted": 1, "skipped": 1}
+        assert len(everybody(field.store)) == 1
+        field.store.close()

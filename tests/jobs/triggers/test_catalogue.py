@@ -112,21 +112,21 @@ def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "place"),
     [
-        "{nonsense}",
-        '{"name": "no id"}',
-        "id,price\nlamp,cheap\n",
-        "id,available\nlamp,perhaps\n",
+        ("{nonsense}", "line 1"),
+        ('{"name": "no id"}', "line 1"),
+        ("id,price\nlamp,cheap\n", "line 2"),
+        ("id,available\nlamp,perhaps\n", "line 2"),
     ],
 )
 def test_a_product_list_that_cannot_be_meant(
-    field: Field, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+    field: Field, tmp_path: Path, text: str, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "products"
     file.write_text(text)
     assert run("catalogue", "import", str(file)) == 2
-    assert "line " in capsys.readouterr().err
+    assert place in capsys.readouterr().err
 
 
 def test_who_has_bought_hears_of_no_lower_price(field: Field, tmp_path: Path) -> None:

@@ -604,3 +604,20 @@ def test_sql_means_what_the_words_mean(
             )
             assert store.audience.filter_ids(expression, rows, NOON) == meant
             assert store.audience.count(expression, NOON) == len(meant)
+
+
+@pytest.mark.parametrize(
+    ("typed", "remedy"),
+    [
+        ("language = tr", "Put texts in quotes: 'tr'."),
+        ("country in (DE, AT)", "Put texts in quotes: 'DE'."),
+        ("city contains Ber", "Put texts in quotes: 'Ber'."),
+        ("tag(VIP)", "Put texts in quotes: 'VIP'."),
+        ("not (laguage = 'tr')", "Did you mean language?"),
+        ("tag 'VIP'", "Put it in brackets: ('VIP')."),
+    ],
+)
+def test_the_remedy_is_what_was_meant(typed: str, remedy: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse.parse(typed)
+    assert str(caught.value).endswith(remedy)

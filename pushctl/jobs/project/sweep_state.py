@@ -1,0 +1,97 @@
+"""How sweeping stands: when the last sweep ended, who starts them, what waits for them."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pushctl.config import Config
+from pushctl.jobs.project import cron
+from pushctl.model import Millis
+from pushctl.rules import timing, units
+from pushctl.rules.wording import counted
+from pushctl.store import Store, clocks
+
+# Sweeps come every minute and may take one; later than this, something is wrong.
+LATE: Millis = 10 * units.MINUTE
+
+# Where an administrator may have written a line or a unit of their own.
+_SYSTEM_FILES = (
+    "/etc/crontab", "/etc/cron.d/*", "/etc/systemd/system/*.service",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SweepState:
+    last: Millis | None  # when the last sweep ended; None: there was none
+    starter: str  # cron, systemd; empty: none was found on this machine
+    overdue: int  # messages and enrolments that were due ten minutes ago or earlier
+    inbox_files: int  # with lines that no import has read
+
+    def is_late(self, now: Millis) -> bool:
+        return self.last is None or now - self.last > LATE
+
+
+def load(config: Config, store: Store, now: Millis) -> SweepState:
+    """Find out how the sweeps of a project stand at *now*."""
+    lock = store.path.with_name(f"{store.path.name}.sweep")
+    return SweepState(
+        last=clocks.read_last_sweep(lock),
+        starter=find_starter(config.folder),
+        overdue=store.schedules.count_overdue(now - LATE),
+        inbox_files=store.inbox_cursors.count_unread(config.inbox),
+    )
+
+
+def find_starter(project: Path) -> str:
+    """Return "cron" or "systemd" where one of them sweeps *project*, else an empty text."""
+    if (cron.find_unit_folder() / f"{cron.name_unit(project)}.timer").exists():
+        return "systemd"
+    texts = [cron.read_crontab_if_any()]
+    for pattern in _SYSTEM_FILES:
+        for file in sorted(Path("/").glob(pattern.removeprefix("/"))):
+            with suppress(OSError, UnicodeDecodeError):
+                texts.append(file.read_text("utf-8"))
+                if _is_sweep(texts[-1], project) and file.suffix == ".service":
+                    return "systemd"
+    return "cron" if any(_is_sweep(text, project) for text in texts) else ""
+
+
+def _is_sweep(text: str, project: Path) -> bool:
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return any(str(project) in line and "sweep" in line for line in lines)
+
+
+def describe(state: SweepState, now: Millis) -> str:
+    """Say in one sentence when the last sweep ended, who starts them and what waits."""
+    if state.last is None:
+        said = "no sweep has run yet"
+    else:
+        ago = timing.say(max(now - state.last, 0) // units.SECOND * units.SECOND)
+        said = f"the last sweep ended {ago} ago"
+    if state.starter:
+        said += f"; {state.starter} starts them"
+    elif state.is_late(now):
+        said += "; neither cron nor systemd starts them"
+    else:
+        said += ", started by hand or from elsewhere"
+    return "; ".join([said, *_describe_waiting(state)])
+
+
+def find_remedy(state: SweepState, now: Millis) -> str:
+    """Say what to do where sweeps don't come; empty where they do."""
+    if not state.is_late(now):
+        return ""
+    if not state.starter:
+        return "Run `pushctl cron install`: sweeps send what is due, every minute."
+    return (
+        f"{state.starter} should start one every minute: see `pushctl cron runs` and "
+        "its mail or log, or run `pushctl sweep` by hand."
+    )
+
+
+def _describe_waiting(state: SweepState) -> Iterator[str]:
+    if state.overdue:
+        yield f"{counted(state.overdue, 'message')} overdue"
+    if state.inbox_files:
+        yield f"{counted(state.inbox_files, 'file')} in the inbox"
