@@ -105,7 +105,8 @@ def test_half_of_a_letter_refuses_nobody(inbox_project: Project) -> None:
     [
         ("7200", "Etc/GMT-2"), (7200, "Etc/GMT-2"), ("-18000.0", "Etc/GMT+5"), ("0", "Etc/UTC"),
         ("19800", "Asia/Kolkata"), ("20700", "Asia/Kathmandu"), ("12600", "Asia/Tehran"),
-        ("34200", "Australia/Darwin"), ("UTC+3", None), ("-12600", None), ("45000", None),
+        ("34200", "Australia/Darwin"), ("-12600", None), ("45000", None),
+        ("UTC+3", "Etc/GMT-3"), ("+05:30", "Asia/Kolkata"), ("GMT-14:00", None),
         ("99999", None),
     ],
 )  # fmt: skip
@@ -388,3 +389,20 @@ def test_a_file_without_a_header_shows_nobodys_keys(inbox_project: Project) -> N
             load(inbox_project, text)
         assert flat(1)["auth"] not in str(caught.value)
         assert support.endpoint(1)[-20:] not in str(caught.value)
+
+
+def test_a_zones_name_is_better_than_an_offset_whatever_its_column(
+    inbox_project: Project,
+) -> None:
+    load(inbox_project, person(1, timezone="3600", time_zone="Asia/Dubai"))
+    assert all_of(inbox_project)[0].timezone == "Asia/Dubai"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("tur", "tr"), ("ARA", "ar"), ("ger-AT", "de-AT"), ("fil", "fil")]
+)
+def test_a_language_of_three_letters_gets_its_shorter_code(
+    inbox_project: Project, given: str, kept: str
+) -> None:
+    load(inbox_project, person(1, language=given))
+    assert all_of(inbox_project)[0].language == kept
