@@ -106,6 +106,11 @@ class Store:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if not create and not path.exists():
+            if path.with_name(f"{path.name}.generation").exists():
+                raise ConfigError(
+                    f"{path} is gone, though it has sent messages: its other files are there. "
+                    "Restore it from a backup; see docs/configuration.md."
+                )
             raise ConfigError(
                 f"{path} does not exist. Run `pushctl init` here, or name the project "
                 "folder with --project."

@@ -36,7 +36,7 @@ def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Serie
     rule = schedule.rule(every, starts, zone)
     found = schedule.following(rule, starts, zone, now, local=draft.local)
     if found is None:
-        raise InputError(f"{every!r} never comes again")
+        raise _never_again(draft)
     name = draft.name or f"{broadcast.find_template_name(draft)} every {every}"
     options = asdict(replace(draft, every=None, name=None))
     store.schedules.recurring.add(name, every, rule, starts, options, now=now, next_at=found[1])
@@ -46,7 +46,11 @@ def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Serie
 def find_next_times(
     config: Config, draft: Draft, now: Millis, count: int = 3
 ) -> list[datetime]:
-    """Return the next local times of *draft*, at most *count*."""
+    """
+    Return the next local times of *draft*, one to *count*.
+
+    Raises InputError for a bad rule, and for one that comes now and never again.
+    """
     zone = config.zone
     starts = timing.local(now, zone).replace(tzinfo=None, second=0, microsecond=0)
     rule = schedule.rule(draft.every or "", starts, zone)
@@ -56,7 +60,13 @@ def find_next_times(
     ):
         times.append(found[0])
         now = found[1]
+    if not times:
+        raise _never_again(draft)
     return times
+
+
+def _never_again(draft: Draft) -> InputError:
+    return InputError(f"{draft.every!r} never comes again: its only time is now.")
 
 
 def carry_out(store: Store, config: Config, now: Millis) -> Iterator[str]:

@@ -64,7 +64,7 @@ def drain(
     of lines done since its last call. Raises BusyError while another run drains.
     """
     report = IngestReport()
-    erasures.erase_returned(store, config, secret, now)
+    erasures.erase_returned(store, config, now, secret)
     if not inbox.list_segments(config.inbox):
         return report
     with lock.hold(config.inbox / "drain.lock", "another import"):
