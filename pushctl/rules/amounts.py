@@ -109,8 +109,14 @@ def read(value: Json, currency: str | None = None, decimal: str | None = None) -
 
 def read_currency(value: Json) -> str | None:
     """Return the code of a currency from a code or a sign, None where it may be several."""
+    found = list_currencies(value)
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def list_currencies(value: Json) -> frozenset[str]:
+    """Return the codes that a code or a sign may mean; none where it is neither."""
     found = _list_currencies(value) if isinstance(value, str) else None
-    return next(iter(found)) if found is not None and len(found) == 1 else None
+    return found or frozenset()
 
 
 def find_decimal(values: Json) -> str | None:

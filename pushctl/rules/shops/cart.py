@@ -87,7 +87,7 @@ def complete(properties: Mapping[str, Json], currency: str | None) -> Mapping[st
     items = properties.get("items")
     listed = items if isinstance(items, list) else []
     own = [one.get("currency") for one in listed if isinstance(one, Mapping)]
-    if any(amounts.read_currency(one) != currency for one in own if one):
+    if any(currency not in amounts.list_currencies(one) for one in own if one):
         return properties
     return {**properties, "currency": currency}
 
@@ -163,9 +163,10 @@ def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> fl
     None where it is unknown: also where the event names one that can't be read.
     """
     hints = _find_hints(properties)
-    found = _read_amount(_find_worth(properties), hints)
-    if found.number is not None and _fits(found, hints):
-        return found.number
+    worth = _find_worth(properties)
+    if worth not in (None, ""):
+        found = _read_amount(worth, hints)
+        return found.number if _fits(found, hints) else None
     return amounts.read_number(cart.get("total")) if cart else None
 
 
@@ -232,6 +233,8 @@ class _Hints(NamedTuple):
 
     currency: str | None
     decimal: str | None
+    named: Json  # the currency as the page wrote it
+    possible: frozenset[str] | None  # what that may mean; None: it names none
 
 
 class _Line(NamedTuple):
@@ -242,8 +245,10 @@ class _Line(NamedTuple):
 
 
 def _find_hints(properties: Mapping[str, Json]) -> _Hints:
-    currency = amounts.read_currency(properties.get("currency"))
-    return _Hints(currency, amounts.find_decimal(properties))
+    named = properties.get("currency")
+    possible = amounts.list_currencies(named) if named else None
+    currency = amounts.read_currency(named)
+    return _Hints(currency, amounts.find_decimal(properties), named, possible)
 
 
 def _read_amount(value: Json, hints: _Hints) -> Amount:
@@ -251,7 +256,9 @@ def _read_amount(value: Json, hints: _Hints) -> Amount:
 
 
 def _fits(amount: Amount, hints: _Hints) -> bool:
-    return hints.currency is None or amount.fits(hints.currency)
+    """Return whether *amount* may be one of the message's currency."""
+    possible = hints.possible
+    return possible is None or not amount.currencies or bool(amount.currencies & possible)
 
 
 def _list_lines(properties: Mapping[str, Json], hints: _Hints) -> list[tuple[Json, _Line]]:
@@ -263,9 +270,11 @@ def _read_line(one: Json, hints: _Hints) -> _Line:
     if not isinstance(one, Mapping):
         return _Line(Amount(None), 1.0)
     price = _read_amount(one.get("price"), hints)
-    own = amounts.read_currency(one.get("currency"))
-    if own is not None and not price.currencies:
-        price = price._replace(currencies=frozenset({own}))
+    own = one.get("currency")
+    if own and own != hints.named:
+        # "$" may be one of several; what can't be read is no currency of this basket.
+        possible = amounts.list_currencies(own) & (price.currencies or _ALL)
+        price = Amount(price.number, possible) if possible else Amount(None)
     told = one.get("quantity")
     quantity = 1.0 if told in (None, "") else amounts.read(told, None, hints.decimal).number
     if quantity is not None and not 0 <= quantity <= _MOST:
@@ -301,7 +310,7 @@ def _read_total(
     if not lines or count != _sum([line.quantity for line in lines]):
         return None  # items are missing: the page's script keeps what a request has room for
     common = frozenset.intersection(*(line.price.currencies or _ALL for line in lines))
-    if not common or not (hints.currency is None or hints.currency in common):
+    if not common or not all(_fits(line.price, hints) for line in lines):
         return None  # different currencies
     named = {bool(line.price.currencies) for line in lines}
     if hints.currency is None and len(named) > 1:
