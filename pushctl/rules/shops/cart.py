@@ -164,7 +164,7 @@ def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> fl
     """
     hints = _find_hints(properties)
     worth = _find_worth(properties)
-    if worth not in (None, ""):
+    if worth is not None:
         found = _read_amount(worth, hints)
         return found.number if _fits(found, hints) else None
     return amounts.read_number(cart.get("total")) if cart else None
