@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
     "m006_causes", "m007_numbers", "m008_content", "m010_event_names", "m011_shares",
-    "m013_outages", "m014_folding", "m015_failed_invitations",
+    "m013_outages", "m014_folding", "m015_failed_invitations", "m017_earlier_texts",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).

@@ -7,10 +7,10 @@ import pytest
 
 from pushctl.errors import InputError
 from pushctl.jobs.subscribers.questions import Answer, Question
-from pushctl.model import SubscriptionState
+from pushctl.model import Cause, SubscriptionState
 from pushctl.rules.web import opt_out
 from tests import support
-from tests.support import NOON
+from tests.support import DAY, NOON
 from tests.support.files import all_of, as_csv, bring, flat, load, person
 from tests.support.posting import Browser, Project
 
@@ -229,12 +229,40 @@ def test_who_was_imported_as_active_before_leaves_now(inbox_project: Project) ->
     inbox_project.store.subscriptions.mark(
         [3], SubscriptionState.ACTIVE, "subscribed again", NOON
     )
-    for _ in range(2):
-        assert load(inbox_project, lines).unsubscribed == 4
+    for changed in (2, 0):
+        assert load(inbox_project, lines).unsubscribed == changed
         states = [one.state for one in all_of(inbox_project)]
         assert states == ["unsubscribed", "active", "active", "unsubscribed"]
     changes = inbox_project.store.subscriptions.list_changes(1)
     assert [(one["kind"], one["reason"]) for one in changes] == [("unsubscribed", "imported")]
+
+
+@pytest.mark.parametrize("state", ["quarantined", "gone"])
+def test_a_no_counts_for_people_whom_nothing_reaches_now(
+    inbox_project: Project, state: str
+) -> None:
+    store = inbox_project.store
+    load(inbox_project, person(0), person(1))
+    store.subscriptions.mark([1], SubscriptionState(state), "test", NOON)
+    assert load(inbox_project, as_csv(flat(0, notification_types="-2"))).unsubscribed == 1
+    assert [one.state for one in all_of(inbox_project)] == ["unsubscribed", "active"]
+    assert store.health.reactivate(NOON + 2 * DAY) == 0
+    load(inbox_project, person(0))
+    assert [one.state for one in all_of(inbox_project)] == ["unsubscribed", "active"]
+
+
+def test_whom_we_revived_has_not_come_by_themselves(inbox_project: Project) -> None:
+    store = inbox_project.store
+    load(inbox_project, person(0), person(1))
+    store.subscriptions.mark([1], SubscriptionState.QUARANTINED, "test", NOON)
+    assert store.health.reactivate(NOON + 2 * DAY) == 1
+    store.subscriptions.mark([2], SubscriptionState.GONE, "410", NOON)
+    store.subscriptions.mark(
+        [2], SubscriptionState.ACTIVE, "too many were gone at once", NOON, Cause.MASS_GONE
+    )
+    lines = as_csv(*(flat(n, notification_types="-2") for n in range(2)))
+    assert load(inbox_project, lines).unsubscribed == 2
+    assert [one.state for one in all_of(inbox_project)] == ["unsubscribed"] * 2
 
 
 def test_whole_exports_of_other_tools(inbox_project: Project) -> None:
