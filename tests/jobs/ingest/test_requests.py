@@ -60,7 +60,7 @@ def key_id(inbox_project: Project) -> str:
     ("language", "timezone", "kept"),
     [
         ("<script>", "../../etc/passwd", (None, None)),
-        ("tr_TR", "UTC+03:00", ("tr-TR", None)),
+        ("tr_TR", "UTC+03:00", ("tr-TR", "Etc/GMT-3")),
         ("en-US@posix", "GMT+3 (Türkiye)", (None, None)),
         ("", "", (None, None)),
     ],
