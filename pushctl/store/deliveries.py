@@ -165,7 +165,9 @@ class Deliveries(Noun):
         # Bound by the range and by the same condition in the same transaction, so it
         # touches the rows that were read and no other.
         claim = """
-            UPDATE deliveries SET status = 'sending', attempts = attempts + 1, changed_at = :now
+            UPDATE deliveries
+               SET status = 'sending', attempts = attempts + 1, changed_at = :now,
+                   content_hash = NULL
              WHERE campaign_id = :campaign AND status = 'planned'
                AND id > :after AND id <= :last AND next_attempt_at IS NULL
         """
@@ -185,7 +187,9 @@ class Deliveries(Noun):
         none means that nothing is due.
         """
         claim = """
-            UPDATE deliveries SET status = 'sending', attempts = attempts + 1, changed_at = ?
+            UPDATE deliveries
+               SET status = 'sending', attempts = attempts + 1, changed_at = ?,
+                   content_hash = NULL
              WHERE id = ?
         """
         values = {"campaign": campaign, "limit": limit, "now": now}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pushctl.errors import InputError
-from pushctl.jobs.ingest import aliases, preferences, profile, tagging
+from pushctl.jobs.ingest import aliases, orders, preferences, profile, tagging
 from pushctl.jobs.ingest.verify import Body, Context, Refusal, authenticate, is_signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.rules import limits, tokens
@@ -241,9 +241,9 @@ def _add_events(
     faults = [cart.find_fault(one.name, one.properties) for one in read]
     # A fault in a page's script must not empty a basket, nor fill it with nothing.
     ctx.event_faults.update(fault for fault in faults if fault)
-    added = ctx.store.events.add(
-        one for one, fault in zip(read, faults, strict=True) if not fault
-    )
+    meant = [one for one, fault in zip(read, faults, strict=True) if not fault]
+    added = ctx.store.events.add(meant)
+    orders.write(ctx, record, meant)
     if added:  # known events prove no visit: somebody may have caught and repeated them
         ctx.store.subscriptions.refresh(subscription, {}, record.at)
     return added

@@ -248,3 +248,9 @@ def test_a_condition_on_a_field_inside_reads_what_stands_beside_it() -> None:
     where = conditions.parse({"event.price": ">= 50"})
     assert conditions.unmet(where, {"event": {"price": "1.249", "currency": "EUR"}}) is None
     assert conditions.unmet(where, {"event": {"price": "1.249"}, "currency": "EUR"})
+
+
+def test_a_total_of_many_items_is_exact() -> None:
+    """Added as floats, these are 999.499."""
+    items = [{"name": str(one), "price": 1.0005} for one in range(999)]
+    assert cart.read({"items": items}, ())["total"] == 999.5
