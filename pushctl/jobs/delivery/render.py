@@ -86,7 +86,8 @@ class Composer:
             self._mistakes.add(type(error))
             log.note_error("send", "message left out", error)
         what = f"a fault of pushctl, not of the template: {type(error).__name__}: {error}"
-        return f"{what[:130]}. Update it; `pushctl campaigns retry` reaches all but triggers' steps"
+        remedy = "`pushctl campaigns retry` reaches all but triggers' steps"
+        return f"{what[:130]}. Update it; {remedy}"
 
     def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
         key = (row.site, row.language, row.variant, segments)
