@@ -58,7 +58,7 @@ def load_settings(config: Config, store: Store) -> Settings:
                 raise
             except PushctlError as error:
                 unreadable[name] = error
-    tags = {rules.fold_tag(one.tag) for one in triggers.values() if one.tag} - {None}
+    tags = {rules.fold_tag_if_valid(one.tag) for one in triggers.values() if one.tag} - {None}
     parts: dict[str, Expression] = {}
     audiences = {name: rules.write_outline(one, tags, parts) for name, one in parsed.items()}
     sites = {

@@ -196,7 +196,7 @@ def test_answers_are_taken_and_asked_for(inbox_project: Project) -> None:
         asked.append(question)
         return "ignore" if question.column == "order_status" else "subscribed"
 
-    known = opt_out.Answers({opt_out.key("status", "PAUSED"): opt_out.LEFT})
+    known = opt_out.Answers({opt_out.make_key("status", "PAUSED"): opt_out.LEFT})
     report = bring(inbox_project, path, answers=known, ask=ask)
     assert asked == [
         Question("order_status", "paid", 4, 2),
