@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.ingest import erasures
 from pushctl.jobs.project.release import release
 from pushctl.jobs.subscribers.forget import forget
 from pushctl.model import SubscriptionState
@@ -62,6 +63,7 @@ class Lives(RuleBasedStateMachine):
         (self.folder / "keys" / "secret").write_bytes(SECRET)
         self.people = [self.newcomer(who) for who in range(3)]
         self.late: list[Sent] = []  # messages of people who were erased
+        self.erased: set[str] = set()  # their ids: nothing brings them back
         self.pruned = 0  # decisions before that are gone
         self.begun_before = 0  # the last enrolment that may lack some of its decisions
 
@@ -154,6 +156,7 @@ class Lives(RuleBasedStateMachine):
     def erase(self, who: int) -> None:
         """Somebody is erased, and a newcomer is there in their place."""
         person = self.people[who]
+        self.erased.add(self.store.subscriptions.find(str(person))[0].public_id)
         forget(self.store, self.shop.config, SECRET, str(person), self.now, dry_run=False)
         self.late += [one for one in self.shop.sent if one.person == person]
         self.people[who] = self.newcomer(who)
@@ -197,7 +200,9 @@ class Lives(RuleBasedStateMachine):
             self.before += self.shop.sent
             self.shop.sent = []
             self.known = self.last_of("events")
-        # Who was erased since then, too, where it was released.
+        # As the next import, sweep or `send` does first: who was erased since comes not back.
+        erasures.erase_returned(self.store, self.shop.config, self.now)
+        assert not self.erased & {one.public_id for one in everybody(self.store)}
         rows = {one.id for one in everybody(self.store)}
         self.people = [
             person if person in rows else self.newcomer(who)
