@@ -51,6 +51,7 @@ COMMANDS = {
     "leads": Command("pushctl.commands.leads", "List people who reached a step of a trigger."),
     "replay": Command("pushctl.commands.replay", "Test triggers with past events."),
     "catalogue": Command("pushctl.commands.catalogue", "Import products: prices and stock."),
+    "orders": Command("pushctl.commands.orders", "List and show orders."),
     "cron": Command("pushctl.commands.cron", "Let cron or systemd run the sweep."),
     "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
     "release": Command("pushctl.commands.release", "Let a restored or moved project send."),

@@ -84,6 +84,7 @@ class Cause(StrEnum):
     TIME_OVER = "time_over"
     NOT_ACTIVE = "not_active"  # the subscription ended meanwhile
     FORGOTTEN = "forgotten"
+    HAS_IT = "has_it"  # another campaign has the same message for the subscriber
     CANCELLED = "cancelled"
     PAUSED_BY_SUBSCRIBER = "paused_by_subscriber"
     ENROLMENT_ENDED = "enrolment_ended"

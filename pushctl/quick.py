@@ -55,6 +55,7 @@ def _sweep(file: Path) -> int | None:
     import tomllib
 
     from pushctl import lock
+    from pushctl.store import clocks
 
     try:
         table = tomllib.loads(file.read_bytes().decode("utf-8-sig"))
@@ -66,7 +67,7 @@ def _sweep(file: Path) -> int | None:
         now = time.time_ns() // 1_000_000
         if not _is_idle(database, inbox, file, now):
             # What a sweep needs takes half a second to load: first see whether it may.
-            free = lock.take_early(database.with_name(f"{database.name}.sweep"))
+            free = lock.take_early(clocks.name_lock(database))
             return None if free else BusyError.exit_code
     except (OSError, ValueError, TypeError, AttributeError):
         return None  # the whole program reports it better
@@ -81,7 +82,7 @@ def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:
     from pushctl.store import KNOWN_MIGRATIONS, clocks
     from pushctl.store.idle import is_idle
 
-    lock = database.with_name(f"{database.name}.sweep")
+    lock = clocks.name_lock(database)
     boot = clocks.read_boot()
     # The whole program reports a clock that leapt.
     if clocks.judge(lock, now, boot) is not clocks.Verdict.PLAUSIBLE:

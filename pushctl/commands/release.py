@@ -8,6 +8,8 @@ from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import YesOption
 from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.ingest import erasures
+from pushctl.rules.wording import counted
 
 _COLUMNS = (
     output.Column("name", "Name"),
@@ -44,6 +46,9 @@ def command(
     here = context.of(ctx)
     why = restore_guard.find_trouble(here.store, here.config)
     output.say(f"{why}." if why else "Nothing to release: this database may send.")
+    # Also where nothing was sent since the backup: who was erased since came back with it.
+    if erased := erasures.erase_returned(here.store, here.config, here.now):
+        output.say(f"{counted(erased, 'person', 'people')} erased anew.")
     if why and not moved:
         _show_waiting(here)
     if why and output.confirm("Allow it to send?", yes):

@@ -16,13 +16,17 @@ def show(here: Context, name: str, dry_run: bool) -> Retry:
     with output.progress("Rendering") as bar:
         made = retry.plan(here.store, here.config, name, here.now, bar.advance)
     tell = output.answer if dry_run else output.say
+    left_out = made.left_out.describe() if made.left_out.count else ""
     if not made.is_needed:
-        tell(f"{name}: no message to an active subscriber was rejected. Nothing was changed.")
+        why = left_out or "no message to an active subscriber was rejected"
+        tell(f"{name}: {why}. Nothing was changed.")
         return made
     count = len(made.receivers)
     tell(f"{name}: {counted(count, 'rejected message')} can be sent now", style="bold")
     state = "changed since then" if made.is_changed else "as it was then"
     tell(f"  template: {made.campaign.template}, {state}")
+    if left_out:
+        tell(f"  left out: {left_out}")
     if made.waiting:
         tell(f"  {counted(made.waiting, 'message')} wait and get it, too")
     if made.example is not None:

@@ -14,6 +14,8 @@ from pushctl.rules.wording import counted
 if TYPE_CHECKING:
     from pushctl.jobs.campaigns.broadcast import Draft, Plan
 
+_SHOWN_TIMES = 3  # of a message that is sent again and again
+
 
 def command(
     ctx: typer.Context,
@@ -185,11 +187,12 @@ def _repeat(here: context.Context, draft: "Draft", yes: bool, dry_run: bool) -> 
         return
     times = [
         f"{at:%a %Y-%m-%d %H:%M}"
-        for at in recurring.find_next_times(here.config, draft, here.now)
+        for at in recurring.find_next_times(here.config, draft, here.now, _SHOWN_TIMES + 1)
     ]
-    clock = "each person's own time" if draft.local else "the site's time"
+    more = ", ..." if len(times) > _SHOWN_TIMES else ""
+    clock = "each person's own time" if draft.local else f"the site's time, {here.config.zone}"
     tell = output.answer if dry_run else output.say
-    tell(f"  goes out {', '.join(times) or 'never'}, ... in {clock}")
+    tell(f"  goes out {', '.join(times[:_SHOWN_TIMES])}{more} ({clock})")
     if dry_run or not output.confirm(f"Send this every {draft.every}?", yes):
         return
     series = recurring.add_series(here.store, here.config, draft, here.later())

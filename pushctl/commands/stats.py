@@ -45,7 +45,13 @@ def stats(
         )
         total = report.sum_rows(rows) if len(rows) > 1 else None
         shown = columns.of(campaigns.STATS)
-        output.rows(rows, shown, format, total=total, empty="No campaign yet.")
+        output.rows(
+            rows,
+            shown,
+            format,
+            total=total,
+            empty="No campaign in that time." if last else "No campaign yet.",
+        )
 
 
 @app.command()

@@ -73,7 +73,7 @@ def _read_answers(yes: Names, no: Names, ignored: Names) -> "Answers":
     from pushctl.rules.web import opt_out
 
     said = {
-        opt_out.key(column(name), value): state
+        opt_out.make_key(column(name), value): state
         for given, state in ((yes, opt_out.ACTIVE), (no, opt_out.LEFT))
         for name, value in _split(given)
     }

@@ -117,11 +117,11 @@ def load_own(folder: Path, remedy: str | None = None) -> Key:
         raise ConfigError(f"there is no VAPID key in {folder}. {remedy or _FIRST}")
     own = load_register(folder).own
     if own is None or own not in found:
-        raise _lack(folder, own)
+        raise _explain_lack(folder, own)
     return found[own]
 
 
-def _lack(folder: Path, own: str | None) -> ConfigError:
+def _explain_lack(folder: Path, own: str | None) -> ConfigError:
     if own is None:
         return ConfigError(
             f"no key in {folder} is for new subscribers ({register.NAME}). `pushctl keys new` "
@@ -197,7 +197,7 @@ def load_public(folder: Path) -> str:
         )
     own = register.settle(folder, times).own
     if own is None or own not in times:
-        raise _lack(folder, own)
+        raise _explain_lack(folder, own)
     public = folder / f"vapid-{own}.pub"
     return _read_public(public) if public.exists() else load_own(folder).public
 

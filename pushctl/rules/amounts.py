@@ -23,11 +23,16 @@ GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY 
 KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK
 MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB RWF SAR
 SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS
-UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG
+UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
 """
 CURRENCIES = frozenset(_CODES.split())
 # Their smallest coin is a thousandth: "1.249" may be 1 and a bit.
 _THREE_DIGITS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+# They have no smaller coin by ISO 4217; CLDR counts fifteen more to them, HUF and IQD too.
+_NO_DIGITS = frozenset(
+    {"BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV",
+     "XAF", "XOF", "XPF"}
+)  # fmt: skip
 
 # What stands beside numbers instead of a code; some mean one of several currencies.
 _SIGNS: Mapping[str, str] = {
@@ -69,6 +74,13 @@ class Amount(NamedTuple):
 _UNKNOWN = Amount(None)
 
 
+def count_decimals(currency: str) -> int:
+    """Return ISO 4217's exponent of a currency: the digits of its minor unit."""
+    if currency in _NO_DIGITS:
+        return 0
+    return 3 if currency in _THREE_DIGITS else 2
+
+
 def read_number(value: Json) -> float | None:
     """Return the number that *value* is for itself, or None; the message may decide more."""
     return read(value).number
@@ -97,8 +109,14 @@ def read(value: Json, currency: str | None = None, decimal: str | None = None) -
 
 def read_currency(value: Json) -> str | None:
     """Return the code of a currency from a code or a sign, None where it may be several."""
+    found = list_currencies(value)
+    return next(iter(found)) if len(found) == 1 else None
+
+
+def list_currencies(value: Json) -> frozenset[str]:
+    """Return the codes that a code or a sign may mean; none where it is neither."""
     found = _list_currencies(value) if isinstance(value, str) else None
-    return next(iter(found)) if found is not None and len(found) == 1 else None
+    return found or frozenset()
 
 
 def find_decimal(values: Json) -> str | None:

@@ -64,7 +64,7 @@ def format_value(row: Row, column: Column, *, zone: bool = True) -> str:
         case Kind.NUMBER | Kind.SHARE as kind, int() | float() as value:
             return share(value) if kind == Kind.SHARE else number(value)
         case Kind.TIME, int(value):
-            return moment(value) if zone else wording.moment_without_zone(value)
+            return moment(value) if zone else wording.write_moment_without_zone(value)
         case Kind.DURATION, int(value):
             return duration(value)
         case Kind.LIST, Iterable() as value:

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _WEEK_CODES = tuple(name[:2].upper() for name in _WEEK)
 _FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
-_NUMBERS = (
-    "BYMONTH", "BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYHOUR", "BYMINUTE", "BYSECOND",
-    "BYSETPOS",
-)  # fmt: skip
+# Least and greatest number of each part.
+_NUMBERS = {
+    "BYMONTH": (1, 12), "BYMONTHDAY": (1, 31), "BYYEARDAY": (1, 366), "BYWEEKNO": (1, 53),
+    "BYHOUR": (0, 23), "BYMINUTE": (0, 59), "BYSECOND": (0, 59), "BYSETPOS": (1, 366),
+}  # fmt: skip
+_FROM_THE_END = {"BYMONTHDAY", "BYYEARDAY", "BYWEEKNO", "BYSETPOS"}  # -1 is the last one
 _PARTS = {"FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYDAY", *_NUMBERS}
 _BYDAY = re.compile(r"([+-]?[1-9][0-9]?)?(MO|TU|WE|TH|FR|SA|SU)")
 _UNTIL = re.compile(r"([0-9]{8})(?:T([0-9]{6})(Z)?)?")
@@ -103,6 +105,9 @@ def _read_parts(raw: str, zone: tzinfo, text: str) -> str:
     for name in ("INTERVAL", "COUNT"):
         if name in parts and not re.fullmatch(r"0*[1-9][0-9]{0,4}", parts[name]):
             raise InputError(f"{text!r}: {name} is a number from 1 to 99999.")
+    for name in _NUMBERS:
+        if name in parts:
+            _check_numbers(name, parts[name], text)
     if "BYSETPOS" in parts and often in ("DAILY", "HOURLY"):
         raise InputError(f"{text!r}: BYSETPOS goes with WEEKLY, MONTHLY or YEARLY.")
     if "BYHOUR" in parts:
@@ -113,6 +118,24 @@ def _read_parts(raw: str, zone: tzinfo, text: str) -> str:
     return ";".join(f"{name}={value}" for name, value in parts.items())
 
 
+def _check_numbers(name: str, value: str, text: str) -> None:
+    """Raise InputError for numbers of a part that no clock or calendar has."""
+    least, most = _NUMBERS[name]
+    from_the_end = name in _FROM_THE_END
+    for one in value.split(","):
+        found = re.fullmatch(r"([+-]?)0*([0-9]{1,3})", one)
+        if (
+            found is None
+            or (found[1] == "-" and not from_the_end)
+            or not least <= int(found[2]) <= most
+        ):
+            end = f", or from -{most} to -1" if from_the_end else ""
+            raise InputError(
+                f"{text!r}: {name} is numbers from {least} to {most}{end}, with commas between "
+                f"them; {one!r} is none."
+            )
+
+
 def _read_until(value: str, zone: tzinfo, text: str) -> str:
     """Return UNTIL on the clock of *zone*; a day alone is meant to its end."""
     match = _UNTIL.fullmatch(value)
@@ -120,12 +143,12 @@ def _read_until(value: str, zone: tzinfo, text: str) -> str:
         if match is None:
             raise ValueError(value)
         at = datetime.strptime(match[1] + (match[2] or "235959"), "%Y%m%d%H%M%S")
-    except ValueError:
+        if match[3]:
+            at = at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+    except (ValueError, OverflowError):  # the last hours of the year 9999
         raise InputError(
             f"{text!r}: write UNTIL=20261231, or UNTIL=20261231T180000Z."
         ) from None
-    if match[3]:
-        at = at.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
     return f"{at:%Y%m%dT%H%M%S}"
 
 

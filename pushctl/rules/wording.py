@@ -121,7 +121,7 @@ def moment(value: Millis, zone: tzinfo | None = None) -> str:
     return f"{_local(value, zone):%Y-%m-%d %H:%M %Z}"
 
 
-def moment_without_zone(value: Millis) -> str:
+def write_moment_without_zone(value: Millis) -> str:
     """Return a time of this machine's zone for a column whose head names the zone."""
     return f"{_local(value, None):%Y-%m-%d %H:%M}"
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pushctl.store.inbox_cursors import InboxCursors
     from pushctl.store.interactions import Interactions
     from pushctl.store.meta import Meta
+    from pushctl.store.orders import Orders
     from pushctl.store.origins import Origins
     from pushctl.store.products import Products
     from pushctl.store.prompts import Prompts
@@ -53,7 +54,8 @@ if TYPE_CHECKING:
 KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
     "m006_causes", "m007_numbers", "m008_content", "m010_event_names", "m011_shares",
-    "m013_outages", "m014_folding", "m015_failed_invitations",
+    "m013_outages", "m014_folding", "m015_failed_invitations", "m016_money",
+    "m017_earlier_texts",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
@@ -89,6 +91,7 @@ class Store:
     inbox_cursors: "InboxCursors"
     interactions: "Interactions"
     meta: "Meta"
+    orders: "Orders"
     origins: "Origins"
     products: "Products"
     prompts: "Prompts"
@@ -106,6 +109,11 @@ class Store:
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if not create and not path.exists():
+            if path.with_name(f"{path.name}.generation").exists():
+                raise ConfigError(
+                    f"{path} is gone, though it has sent messages: its other files are there. "
+                    "Restore it from a backup; see docs/configuration.md."
+                )
             raise ConfigError(
                 f"{path} does not exist. Run `pushctl init` here, or name the project "
                 "folder with --project."

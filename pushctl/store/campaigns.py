@@ -126,13 +126,21 @@ class Campaigns(Noun):
 
         As (subscription, whether it is still to come, campaign). A message in doubt may have
         arrived, so it counts; one that was rejected, skipped, expired or recalled does not.
+        What went out before a campaign's texts were replaced counts for the earlier ones.
         """
         # Without a hint the planner takes deliveries by status before the campaigns.
         sql = """
             SELECT d.subscription_id, 0, c.name
               FROM campaigns AS c CROSS JOIN deliveries AS d ON d.campaign_id = c.id
-             WHERE c.content_hash = :content
+             WHERE c.content_hash = :content AND d.content_hash IS NULL
                AND (c.finished_at IS NULL OR c.finished_at >= :since)
+               AND d.status IN ('accepted', 'in_doubt') AND d.changed_at >= :since
+               AND d.cause IS NOT 'recalled' AND d.subscription_id IS NOT NULL
+             UNION ALL
+            SELECT d.subscription_id, 0, c.name
+              FROM deliveries AS d INDEXED BY deliveries_content
+              JOIN campaigns AS c ON c.id = d.campaign_id
+             WHERE d.content_hash = :content
                AND d.status IN ('accepted', 'in_doubt') AND d.changed_at >= :since
                AND d.cause IS NOT 'recalled' AND d.subscription_id IS NOT NULL
              UNION ALL
@@ -184,7 +192,18 @@ class Campaigns(Noun):
     def replace_sources(
         self, campaign: int, sources: Mapping[str, str], expires_at: Millis
     ) -> None:
-        """Give a broadcast the texts as they are now, and a later end of its use."""
+        """
+        Give a broadcast the texts as they are now, and a later end of its use.
+
+        Messages that went out, or may have, keep the hash of the texts that they had.
+        """
+        keep = """
+            UPDATE deliveries AS d
+               SET content_hash = c.content_hash
+              FROM campaigns AS c
+             WHERE c.id = :id AND d.campaign_id = c.id AND c.content_hash <> :content
+               AND d.status IN ('accepted', 'in_doubt', 'sending') AND d.content_hash IS NULL
+        """
         sql = """
             UPDATE campaigns
                SET sources = :sources, content_hash = :content,
@@ -192,13 +211,16 @@ class Campaigns(Noun):
              WHERE id = :id AND trigger IS NULL
         """
         extra = self.get_by_id(campaign).options.get("extra", {})
-        self._write(
-            sql,
-            id=campaign,
-            sources=json.dumps(dict(sources), ensure_ascii=False),
-            content=hash_content(sources, extra),
-            expires_at=expires_at,
-        )
+        content = hash_content(sources, extra)
+        with self._store.write():
+            self._write(keep, id=campaign, content=content)
+            self._write(
+                sql,
+                id=campaign,
+                sources=json.dumps(dict(sources), ensure_ascii=False),
+                content=content,
+                expires_at=expires_at,
+            )
 
     def finish_if_done(self, campaign: int, now: Millis) -> bool:
         """

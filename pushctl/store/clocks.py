@@ -46,6 +46,11 @@ def read_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def name_lock(database: Path) -> Path:
+    """Return the file that a sweep of *database* locks, and that is as old as the last one."""
+    return database.with_name(f"{database.name}.sweep")
+
+
 def read_last_sweep(lock: Path) -> int | None:
     """Return when the last sweep ended: the time of its lock file."""
     try:

@@ -86,6 +86,9 @@ _row = cast("Callable[[tuple[Any, ...]], ClaimedRow]", partial(tuple.__new__, Cl
 
 PAGE = 20_000
 
+# Rows that a run may send before their time, because the network is back: see hasten.
+CAN_BE_HASTENED = "status = 'planned' AND cause = 'no_connection'"
+
 
 class Deliveries(Noun):
     def plan(
@@ -162,7 +165,9 @@ class Deliveries(Noun):
         # Bound by the range and by the same condition in the same transaction, so it
         # touches the rows that were read and no other.
         claim = """
-            UPDATE deliveries SET status = 'sending', attempts = attempts + 1, changed_at = :now
+            UPDATE deliveries
+               SET status = 'sending', attempts = attempts + 1, changed_at = :now,
+                   content_hash = NULL
              WHERE campaign_id = :campaign AND status = 'planned'
                AND id > :after AND id <= :last AND next_attempt_at IS NULL
         """
@@ -182,7 +187,9 @@ class Deliveries(Noun):
         none means that nothing is due.
         """
         claim = """
-            UPDATE deliveries SET status = 'sending', attempts = attempts + 1, changed_at = ?
+            UPDATE deliveries
+               SET status = 'sending', attempts = attempts + 1, changed_at = ?,
+                   content_hash = NULL
              WHERE id = ?
         """
         values = {"campaign": campaign, "limit": limit, "now": now}
@@ -257,11 +264,10 @@ class Deliveries(Noun):
 
     def hasten(self, campaign: int, now: Millis) -> int:
         """Have the rows that wait for the network become due at once; return how many."""
-        sql = """
+        sql = f"""
             UPDATE deliveries SET next_attempt_at = :now, changed_at = :now
-             WHERE campaign_id = :campaign AND status = 'planned'
-               AND cause = 'no_connection' AND next_attempt_at > :now
-        """
+             WHERE campaign_id = :campaign AND {CAN_BE_HASTENED} AND next_attempt_at > :now
+        """  # noqa: S608 - our own condition
         return self._write(sql, campaign=campaign, now=now)
 
     def load_claimed(self, campaign: int) -> dict[int, AbandonedRow]:

@@ -40,6 +40,11 @@ _SECTIONS = {
         SELECT name, at, received_at, properties FROM events
          WHERE subscription_id = :id ORDER BY at, id
     """,
+    "orders": """
+        SELECT number, source, state, minor, exponent, currency, lines, at, received_at, alias,
+               cart_key, lower(hex(email_hash)) AS email_hash FROM orders
+         WHERE subscription_id = :id ORDER BY at, id
+    """,
     "interests": """
         SELECT product, at FROM interests WHERE subscription_id = :id ORDER BY at, product
     """,

@@ -5,7 +5,16 @@ from dataclasses import dataclass
 
 from pushctl.model import Millis
 from pushctl.store.noun import Noun, as_json
+from pushctl.store.orders import ERASED
 from pushctl.store.tags import DROP_UNUSED
+
+# What an order keeps is its number, by which a second delivery or a refund finds it, its state,
+# amount, currency, time, source and campaign.
+_BLANK = """
+    UPDATE orders
+       SET subscription_id = NULL, unmatched = :erased, alias = NULL, cart_key = NULL,
+           email_hash = NULL, lines = '[]'
+"""
 
 _IN_IDS = "IN (SELECT value FROM json_each(:ids))"
 
@@ -56,7 +65,8 @@ class Erasure(Noun):
         Delete these subscriptions and all rows that belong to them.
 
         Deliveries stay for the figures, without subscription and location; planned ones are
-        skipped. A tag without other holders is deleted too: its name may identify a person.
+        skipped. Orders stay without all that names the person (``_BLANK``). A tag without other
+        holders is deleted: its name may identify a person.
         """
         skip = f"""
             UPDATE deliveries
@@ -74,16 +84,19 @@ class Erasure(Noun):
         with self._store.write():
             self._write(skip, ids=rows, now=now)
             self._write(unlink, ids=rows)
+            self._write(f"{_BLANK} WHERE subscription_id {_IN_IDS}", ids=rows, erased=ERASED)
             had = self._read(tags, ids=rows).fetchall()
             self._write(delete, ids=rows)
             self._write_each(DROP_UNUSED, had)
 
     def remove_alias(self, alias: str) -> None:
-        """Replace an alias in the stored audiences of campaigns."""
+        """Replace an alias in the stored audiences of campaigns, and remove it from orders."""
         sql = """
             UPDATE campaigns
                SET audience = replace(replace(audience, :single, '''forgotten'''),
                                       :double, '"forgotten"')
              WHERE instr(audience, 'alias') AND instr(audience, :alias)
         """
-        self._write(sql, alias=alias, single=f"'{alias}'", double=f'"{alias}"')
+        with self._store.write():
+            self._write(sql, alias=alias, single=f"'{alias}'", double=f'"{alias}"')
+            self._write(f"{_BLANK} WHERE alias = :alias", alias=alias, erased=ERASED)

@@ -2,7 +2,16 @@
 
 import sqlite3
 
-from pushctl.errors import InputError, PushctlError, TemplateError
+from pushctl.errors import (
+    DamagedError,
+    DatabaseBusyError,
+    InputError,
+    PushctlError,
+    TemplateError,
+)
+
+# Whatever was to be done: nothing says that the text, series or trigger at hand is at fault.
+DATABASE_FAULTS = (DatabaseBusyError, DamagedError)
 
 
 def concerns_one(error: Exception) -> bool:

@@ -45,7 +45,7 @@ class Upserted(NamedTuple):
 
     added: int
     updated: int
-    unsubscribed: int  # of those, people that the file calls unsubscribed
+    unsubscribed: int  # of those, people whom this batch made unsubscribed
     refused: list[tuple[int, str]]  # position in the batch, reason
 
 
@@ -67,9 +67,9 @@ class Imports(Noun):
         Add or update *rows* in one transaction.
 
         Refuses an endpoint that exists with other keys or for another site. Gone
-        subscriptions become active again, unsubscribed ones do not. Active ones that the
-        file calls unsubscribed are that from now on, unless their browser came by itself
-        since: then the file is older than what they wish.
+        subscriptions become active again, unsubscribed ones do not. Whom the file calls
+        unsubscribed is that from now on, also who is gone or in quarantine: both end. An
+        exception is who came by themselves since: the file is older than what they wish.
         """
         with self._store.write() as connection:
             # Another process may have deleted a tag since the last batch.
@@ -105,9 +105,9 @@ class Imports(Noun):
             connection.executemany(_UPDATE, (_build_update(i, row) for i, row in old))
             self._revive(connection, revived, now)
             leaving = [i for i, row in old if row.state == "unsubscribed"]
-            self._unsubscribe(connection, leaving, now)
+            left = self._unsubscribe(connection, leaving, now)
             self._store.tags.add_many(self._list_tags([*new, *old], now))
-        left = sum(row.state == "unsubscribed" for _, row in new) + len(leaving)
+        left += sum(row.state == "unsubscribed" for _, row in new)
         return Upserted(len(new), len(old), left, refused)
 
     def _load_known(
@@ -140,16 +140,19 @@ class Imports(Noun):
 
     def _unsubscribe(
         self, connection: sqlite3.Connection, ids: Sequence[int], now: Millis
-    ) -> None:
-        # What only a browser leaves behind: it came, agreed, did something or moved.
+    ) -> int:
+        """Unsubscribe whose browser never came by itself; return how many changed."""
+        # What only a browser leaves behind: it came, agreed, did something or moved. We
+        # ourselves revive people, too.
         silent = """
-            state = 'active'
+            state <> 'unsubscribed'
             AND NOT EXISTS (SELECT 1 FROM events AS e WHERE e.subscription_id = s.id)
             AND NOT EXISTS (SELECT 1 FROM consents AS c WHERE c.subscription_id = s.id)
             AND NOT EXISTS (SELECT 1 FROM subscription_changes AS h
                              WHERE h.subscription_id = s.id
                                AND h.kind IN ('moved', 'revived')
-                               AND h.reason IS NOT 'imported')
+                               AND h.cause IS NOT 'mass_gone'
+                               AND coalesce(h.reason, '') NOT IN ('imported', 'tried again'))
         """
         change = f"""
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
@@ -161,8 +164,9 @@ class Imports(Noun):
                SET state = 'unsubscribed', state_reason = 'imported', state_at = ?
              WHERE id = ? AND {silent}
         """  # noqa: S608
-        for statement in (change, sql):
-            connection.executemany(statement, ((now, i) for i in ids))
+        connection.executemany(change, ((now, i) for i in ids))
+        # No row at all leaves -1 as the count.
+        return max(0, connection.executemany(sql, ((now, i) for i in ids)).rowcount)
 
     def _list_tags(
         self, placed: Sequence[tuple[int, Row]], now: Millis

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import orjson
 
 from pushctl.model import Json, Millis
+from pushctl.rules.money import Money
 from pushctl.store.noun import Noun, as_json
 
 
 class StoredProduct(NamedTuple):
-    price: float | None
+    price: Money | None
     available: int | None
     about: Mapping[str, Json]  # name, url, image, line, currency
 
@@ -49,24 +50,33 @@ class Products(Noun):
         return [row for (row,) in self._read(sql, product=product, site=site_id, since=since)]
 
     def get(self, site_id: int, product: str) -> StoredProduct | None:
-        sql = "SELECT price, available, about FROM products WHERE site_id = :site AND id = :id"
+        sql = """
+            SELECT minor, exponent, currency, available, about FROM products
+             WHERE site_id = :site AND id = :id
+        """
         row = self._read(sql, site=site_id, id=product).fetchone()
-        return None if row is None else StoredProduct(row[0], row[1], orjson.loads(row[2]))
+        if row is None:
+            return None
+        price = None if row[0] is None else Money(*row[:3])
+        return StoredProduct(price, row[3], orjson.loads(row[4]))
 
     def save(
         self,
         site_id: int,
         product: str,
-        price: float | None,
+        price: Money | None,
         available: bool | None,
         about: Mapping[str, Json],
         now: Millis,
     ) -> None:
         sql = """
-            INSERT INTO products (site_id, id, price, available, about, changed_at)
-            VALUES (:site, :id, :price, :available, :about, :now)
+            INSERT INTO products (site_id, id, minor, exponent, currency, available, about,
+                                  changed_at)
+            VALUES (:site, :id, :minor, :exponent, :currency, :available, :about, :now)
             ON CONFLICT DO UPDATE
-               SET price = coalesce(excluded.price, price),
+               SET minor = coalesce(excluded.minor, minor),
+                   exponent = coalesce(excluded.exponent, exponent),
+                   currency = iif(excluded.minor IS NULL, currency, excluded.currency),
                    available = coalesce(excluded.available, available),
                    about = excluded.about, changed_at = excluded.changed_at
         """
@@ -74,7 +84,9 @@ class Products(Noun):
             sql,
             site=site_id,
             id=product,
-            price=price,
+            minor=price and price.minor,
+            exponent=price and price.exponent,
+            currency=price and price.currency,
             available=available,
             about=orjson.dumps(about).decode(),
             now=now,

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pushctl.model import Cause, Json, Millis
+from pushctl.store.deliveries import CAN_BE_HASTENED
 
 if TYPE_CHECKING:
     from pushctl.store import Store
@@ -14,10 +15,11 @@ SKIPPED_NUMBERS = 1_000_000_000
 
 REASON = "the database was restored: it may have gone out after the backup"
 
-# Nothing is sent before its time: what is due only now can't have gone out from a later
-# database either.
-_MAY_HAVE_GONE = """
-    (status = 'sending' OR status = 'planned' AND coalesce(next_attempt_at, 0) <= :now)
+# Nothing else is sent before its time: what is due only now can't have gone out from a later
+# database either. What waited for the network may have: its time is only the next try's.
+_MAY_HAVE_GONE = f"""
+    (status = 'sending' OR status = 'planned' AND coalesce(next_attempt_at, 0) <= :now
+     OR coalesce({CAN_BE_HASTENED}, 0))
 """
 
 
@@ -25,13 +27,13 @@ def list_waiting(store: "Store", now: Millis) -> Iterator[Mapping[str, Json]]:
     """
     Yield each campaign with messages that are not sent: ``name``, ``set_aside``, ``to_come``.
 
-    The first are those that may have gone out, the second those due after *now*, the first
-    of them at ``next_at``.
+    The first are those that may have gone out, the second the others, due after *now*, the
+    first of them at ``next_at``.
     """
     sql = f"""
         SELECT name, sum({_MAY_HAVE_GONE}) AS set_aside, sum(NOT {_MAY_HAVE_GONE}) AS to_come,
                min(next_attempt_at) FILTER (WHERE NOT {_MAY_HAVE_GONE}) AS next_at
-          FROM (SELECT c.id, c.name, d.status, d.next_attempt_at
+          FROM (SELECT c.id, c.name, d.status, d.cause, d.next_attempt_at
                   FROM campaigns AS c CROSS JOIN deliveries AS d
                  WHERE d.campaign_id = c.id AND d.status IN ('planned', 'sending'))
          GROUP BY id ORDER BY id
@@ -46,9 +48,10 @@ def hold_back(store: "Store", now: Millis) -> int:
     """
     Mark every message that was due by *now* as in doubt; return how many.
 
-    What is due later stays planned. Events that no sweep has read start nothing: a sweep
-    after the backup may have read them. Numbers given after the backup are not given
-    again: browsers hold tokens with them.
+    So is what waited for the network at the backup. What else is due later stays planned.
+    Events that no sweep has read start nothing: a sweep after the backup may have read
+    them. Numbers given after the backup are not given again: browsers hold tokens with
+    them.
     """
     # By campaign: the index on states begins with it.
     messages = f"""

@@ -218,12 +218,20 @@ class Subscriptions(Noun):
         values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription, "at": at}
         self._write(sql, **values)
 
-    def move(self, subscription: int, made: Registration, reason: str, at: Millis) -> None:
-        """Set a new endpoint and keys, and activate the subscription."""
-        revive = """
+    def move(
+        self,
+        subscription: int,
+        made: Registration,
+        reason: str,
+        at: Millis,
+        *,
+        revive: bool = True,
+    ) -> None:
+        """Set a new endpoint and keys; with *revive* activate the subscription."""
+        revived = """
             INSERT INTO subscription_changes (subscription_id, kind, reason, at)
             SELECT id, 'revived', 'moved', :at FROM subscriptions
-             WHERE id = :id AND state <> 'active'
+             WHERE id = :id AND state <> 'active' AND :revive
         """
         former = """
             INSERT OR REPLACE INTO former_endpoints (endpoint_hash, subscription_id)
@@ -233,8 +241,9 @@ class Subscriptions(Noun):
         sql = """
             UPDATE subscriptions
                SET endpoint_hash = :endpoint_hash, endpoint = :endpoint, p256dh = :p256dh,
-                   auth = :auth, key_id = :key_id, state = 'active', state_reason = NULL,
-                   state_at = CASE state WHEN 'active' THEN state_at ELSE :at END,
+                   auth = :auth, key_id = :key_id, state = iif(:revive, 'active', state),
+                   state_reason = iif(:revive, NULL, state_reason),
+                   state_at = iif(:revive AND state <> 'active', :at, state_at),
                    failures = 0, failing_since = NULL, small_payload = 0
              WHERE id = :id
         """
@@ -243,8 +252,9 @@ class Subscriptions(Noun):
             VALUES (:id, 'moved', :reason, :at)
         """
         values = made._asdict() | {"id": subscription, "reason": reason, "at": at}
+        values["revive"] = revive
         with self._store.write() as connection:
-            for statement in (revive, former, sql, change):
+            for statement in (revived, former, sql, change):
                 connection.execute(statement, values)
 
     def set_key_id(self, subscription: int, key_id: str) -> None:
@@ -323,14 +333,6 @@ class Subscriptions(Noun):
         with self._store.write():
             self._write_each(change, values)
             return self._write_each(update, values)
-
-    def was_unsubscribed_by_hand(self, subscription: int) -> bool:
-        """Return whether the shop has unsubscribed it, at the last time that anybody did."""
-        sql = """
-            SELECT cause FROM subscription_changes
-             WHERE subscription_id = :id AND kind = 'unsubscribed' ORDER BY id DESC LIMIT 1
-        """
-        return bool(self._read_value(sql, id=subscription) == Cause.BY_HAND)
 
     def list_changes(self, subscription: int) -> list[Mapping[str, Json]]:
         """Return the history of a subscription, oldest first: kind, reason, at."""

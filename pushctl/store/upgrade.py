@@ -99,11 +99,11 @@ def _check_room(connection: sqlite3.Connection, folder: Path, *, rewrites: bool)
     free = room.f_bavail * room.f_frsize
     if free < needed:
         raise ConfigError(
-            f"the upgrade needs {_megabytes(needed)} free in {folder}, for a copy of the "
-            f"database; {_megabytes(needed - free)} are missing. Make room there, then "
+            f"the upgrade needs {_say_megabytes(needed)} free in {folder}, for a copy of the "
+            f"database; {_say_megabytes(needed - free)} are missing. Make room there, then "
             "run this again. Nothing was changed."
         )
 
 
-def _megabytes(size: int) -> str:
+def _say_megabytes(size: int) -> str:
     return f"{-(-size // 1_000_000):,} MB"

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import random
 import shutil
 from collections.abc import Callable
@@ -72,6 +73,13 @@ def whole() -> Path:
 @pytest.fixture
 def folder(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "project"))
+
+
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the variables of the run of tests: `check` names what it doesn't know."""
+    for name in [each for each in os.environ if each.startswith("PUSHCTL_")]:
+        monkeypatch.delenv(name)
 
 
 def run_in(folder: Path, *words: str) -> Run:

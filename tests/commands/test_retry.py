@@ -5,19 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from pushctl import lock
+from pushctl import lock, templates
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, TemplateError, UsageError
 from pushctl.jobs.campaigns import manage, retry
 from pushctl.jobs.delivery import deliver
 from pushctl.model import CampaignStatus
+from pushctl.rules.messages.content import hash_content
 from pushctl.store.deliveries import FinishedRow
-from tests.support import DAY, sending
+from tests.support import DAY, MINUTE, sending
 from tests.support.program import pushctl
 from tests.support.sending import Field, soon
 
 SEND = ("send", "--everyone", "--template", "hello", "--name", "x", "--yes")
 RETRY = ("campaigns", "retry", "x")
+NEEDS_A_NAME = "Hi {{ attributes.first_name }}"
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +34,7 @@ def field(tmp_path: Path, service: PushService) -> Iterator[Field]:
     service.play([])
     made = sending.field(tmp_path)
     sending.lead_to(made.config.folder, service)
-    write(made, "Hi {{ attributes.first_name }}")
+    write(made, NEEDS_A_NAME)
     for row in made.people(5, now=soon())[2:]:
         made.store.subscriptions.set_attributes(row, {"first_name": "Ann"})
     yield made
@@ -173,3 +175,103 @@ def test_a_campaign_that_is_being_sent_is_left_alone(field: Field) -> None:
     with lock.hold(path, "a sweep"), pytest.raises(BusyError):
         retry.start(field.store, made, soon())
     assert field.counts(made.campaign) == {"accepted": 3, "rejected": 2}
+
+
+def test_who_has_the_mended_words_by_another_campaign_is_left_out(
+    field: Field, service: PushService
+) -> None:
+    folder, before = field.config.folder, len(service.receipts())
+    assert pushctl(*SEND, cwd=folder).code == 5
+    write(field, "Hi")
+    other = ("send", "--where", "rejected('x')", "--template", "hello", "--name", "y", "--yes")
+    assert pushctl(*other, cwd=folder).code == 0
+    for more in ("--dry-run", "--yes"):
+        run = pushctl(*RETRY, more, cwd=folder)
+        said = run.out if more == "--dry-run" else run.err
+        why = "x: 2 got this message within a day (campaign 'y'). Nothing was changed."
+        assert (run.code, why in said) == (0, True), said
+    paths = [one.path for one in service.receipts(before)]
+    assert (len(paths), len(set(paths))) == (5, 5)
+
+    made = retry.plan(field.store, field.config, "x", soon() + DAY + MINUTE)
+    assert (len(made.receivers), made.left_out.count) == (2, 0)
+
+
+def test_who_is_to_get_the_mended_words_meanwhile_is_left_out_too(field: Field) -> None:
+    assert pushctl(*SEND, cwd=field.config.folder).code == 5
+    write(field, "Hi")
+    made = retry.plan(field.store, field.config, "x", soon())
+    wish = {"everyone": False, "where": ["rejected('x')"], "template": "hello"}
+    field.freeze(soon(), **wish, limit=1, name="y")
+    (left,) = retry.plan(field.store, field.config, "x", soon()).receivers
+    run = pushctl(*RETRY, "--dry-run", cwd=field.config.folder)
+    assert "x: 1 rejected message can be sent now" in run.out
+    assert "left out: 1 is to get it (campaign 'y')" in run.out
+    campaign = retry.start(field.store, made, soon())
+    sql = "SELECT subscription_id FROM deliveries WHERE campaign_id = ? AND status = 'planned'"
+    assert field.store.connection.execute(sql, (campaign.id,)).fetchall() == [(left,)]
+
+
+def test_where_all_have_the_words_meanwhile_nothing_is_changed(field: Field) -> None:
+    assert pushctl(*SEND, cwd=field.config.folder).code == 5
+    old = field.store.campaigns.get("x")
+    write(field, "Hi")
+    made = retry.plan(field.store, field.config, "x", soon())
+    field.freeze(soon(), template="hello", name="y")
+    with pytest.raises(UsageError, match=r"Nothing was sent: 2 are to get it \(campaign 'y'\)"):
+        retry.start(field.store, made, soon())
+    assert field.store.campaigns.get("x") == old
+
+
+def test_a_message_that_waits_is_skipped_for_who_has_the_mended_words(field: Field) -> None:
+    field.people(40, first=100, tag="Late", now=soon())
+    wish = {"everyone": False, "tags": ["Late"], "template": "hello"}
+    campaign = field.freeze(soon(), **wish, name="x")
+    with pytest.raises(TemplateError):
+        deliver.run(field.store, field.config, campaign, soon())
+    write(field, "Hi")
+    field.freeze(soon(), **wish, limit=10, name="y")
+    done = pushctl(*RETRY, "--yes", cwd=field.config.folder)
+    assert (done.code, "30 messages wait and get it, too" in done.err) == (0, True), done.err
+    assert field.counts(campaign) == {"accepted": 30, "skipped": 10}
+    causes = "SELECT DISTINCT cause, reason FROM deliveries WHERE status = 'skipped'"
+    assert field.store.connection.execute(causes).fetchall() == [
+        ("has_it", "has this message by another campaign")
+    ]
+
+
+def test_what_went_out_before_a_retry_counts_for_the_words_that_it_had(field: Field) -> None:
+    assert pushctl(*SEND, cwd=field.config.folder).code == 5
+    first = list_having(field)
+    write(field, "Hi")
+    assert pushctl(*RETRY, "--yes", cwd=field.config.folder).code == 0
+    second = list_having(field)
+    assert (len(first), len(second), first & second) == (3, 2, set())
+    write(field, NEEDS_A_NAME)
+    assert list_having(field) == first
+
+
+def test_a_message_in_doubt_has_the_words_that_it_was_sent_with_last(field: Field) -> None:
+    assert pushctl(*SEND, cwd=field.config.folder).code == 5
+    campaign = field.store.campaigns.get("x")
+    first = list_having(field)
+    with field.store.write() as connection:
+        connection.execute(
+            "UPDATE deliveries SET status = 'in_doubt' WHERE status = 'accepted'"
+        )
+    write(field, "Hi")
+    retry.start(field.store, retry.plan(field.store, field.config, "x", soon()), soon())
+    write(field, NEEDS_A_NAME)
+    assert list_having(field) == first, "it may have arrived"
+    assert manage.send_again(field.store, "x", soon()) == 3
+    assert pushctl("campaigns", "resume", "x", cwd=field.config.folder).code == 0
+    assert (field.counts(campaign), list_having(field)) == ({"accepted": 5}, set())
+    write(field, "Hi")
+    assert len(list_having(field)) == 5
+
+
+def list_having(field: Field) -> set[int]:
+    """Return who has the words of the template as they are now."""
+    content = hash_content(templates.read(field.config.templates, "hello"), {})
+    found = field.store.campaigns.list_holders(content, soon() - DAY, soon())
+    return {row for row, later, _ in found if not later}

@@ -185,7 +185,7 @@ class Shop:
                 event = {"id": f"e{self.time}", "name": "page_view"}
                 records += [
                     browser.post("/v1/unsubscribe", at=self.time),
-                    browser.subscribe(at=self.time, events=[event]),
+                    browser.subscribe(at=self.time, events=[event], chosen=True),
                     browser.post("/v1/events", at=self.time, events="not a list"),
                 ]
             self.writer.append(records)

@@ -58,6 +58,7 @@ def command(project: Path, seconds: float, load: Load) -> list[str]:
 def drive(folder: Path, seconds: float, load: Load) -> None:
     """Send campaign after campaign for *seconds*; print what was sent."""
     from pushctl import config as configs
+    from pushctl.jobs.delivery import pool
     from pushctl.jobs.delivery import run as job
     from pushctl.jobs.delivery.postbox import open_postbox
     from pushctl.push import vapid, workers
@@ -69,6 +70,8 @@ def drive(folder: Path, seconds: float, load: Load) -> None:
     config = configs.load(folder / "pushctl.toml", wanted)
     (key,) = vapid.load(config.keys)
     workers.start_executor = _kept(workers.start_executor)
+    # A pool ends its processes itself, not by its executor alone: here they are to grow old.
+    pool.ProcessPool._end = lambda self, _: setattr(self, "_executor", None)  # type: ignore
     narrowed = _narrowed(open_postbox, load.window)
     job.open_postbox = narrowed  # type: ignore[attr-defined]
     told = Told()
@@ -96,7 +99,6 @@ def _kept(executor: Any) -> Any:
     def kept(workers: int, postbox: Any) -> Any:
         if not pools:
             pools.append(executor(workers, postbox))
-            pools[0].shutdown = lambda *_, **__: None
         return pools[0]
 
     return kept

@@ -13,7 +13,7 @@ from tests.support import ROOT
 NAMES = [name for name in vars(limits) if name.startswith(("MAX_", "MIN_"))]
 UNITS = (
     "BYTES", "CHARACTERS", "CONDITIONS", "ENTRIES", "EVENTS", "FILES", "ITEMS", "LEVELS",
-    "NAMES", "NUMBER", "ROWS", "RULES", "SECONDS", "TAGS", "TIMES",
+    "NAMES", "NUMBER", "ORDERS", "ROWS", "RULES", "SECONDS", "TAGS", "TIMES",
 )  # fmt: skip
 
 

@@ -146,6 +146,29 @@ def test_broadcasts_of_before_are_found_by_their_content(tmp_path: Path) -> None
         assert found.fetchall() == [("sale", hash_content(sources, {})), ("basket/1", None)]
 
 
+def test_messages_of_before_have_the_text_of_their_campaign(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m017_earlier_texts")
+    content = hash_content({}, {})
+    campaign = {"id": 1, "name": "sale", "template": "t", "audience": "x", "created_at": 1,
+                "status": "finished", "sources": "{}", "content_hash": content}  # fmt: skip
+    database["campaigns"].insert(campaign)
+    database["sites"].insert({"id": 1, "name": "shop", "origin": "https://shop.example"})
+    person = {"id": 7, "public_id": "ann", "site_id": 1, "state_at": 1, "endpoint": "x",
+              "endpoint_hash": bytes(16), "p256dh": bytes(65), "auth": bytes(16), "key_id": "k",
+              "subscribed_at": 1, "last_seen_at": 1}  # fmt: skip
+    database["subscriptions"].insert(person)
+    database["deliveries"].insert(
+        {"campaign_id": 1, "subscription_id": 7, "status": "accepted", "changed_at": 5}
+    )
+    database.close()
+    with Store(path) as store:
+        assert list(store.campaigns.list_holders(content, 5, 6)) == [(7, False, "sale")]
+        store.campaigns.replace_sources(1, {"en.toml": "title = 'Sale'"}, 9)
+        assert list(store.campaigns.list_holders(content, 5, 6)) == [(7, False, "sale")]
+
+
 def test_tags_that_are_one_now_are_merged_and_nobody_loses_one(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     database = Database(path)

@@ -81,7 +81,8 @@ def _read_columns() -> dict[str, str]:
     with closing(Database(memory=True)) as database:
         migrations.apply(database, stop_before="m007_numbers")
         return {
-            name: ", ".join(database[name].columns_dict)
+            # m016 turns prices into other columns, and has tests of its own.
+            name: ", ".join(one for one in database[name].columns_dict if one != "price")
             for name in database.table_names()
             if name != "_sqlite_migrations"
         }

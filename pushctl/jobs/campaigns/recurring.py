@@ -17,7 +17,7 @@ from pushctl.model import CampaignStatus, Json, Millis
 from pushctl.rules import schedule, timing, units
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
-from pushctl.store.faults import concerns_one
+from pushctl.store.faults import DATABASE_FAULTS, concerns_one
 from pushctl.store.recurring import Series
 
 # After a longer outage the next occurrence is sent, not this one late.
@@ -36,7 +36,7 @@ def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Serie
     rule = schedule.rule(every, starts, zone)
     found = schedule.following(rule, starts, zone, now, local=draft.local)
     if found is None:
-        raise InputError(f"{every!r} never comes again")
+        raise _never_again(draft)
     name = draft.name or f"{broadcast.find_template_name(draft)} every {every}"
     options = asdict(replace(draft, every=None, name=None))
     store.schedules.recurring.add(name, every, rule, starts, options, now=now, next_at=found[1])
@@ -46,7 +46,11 @@ def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Serie
 def find_next_times(
     config: Config, draft: Draft, now: Millis, count: int = 3
 ) -> list[datetime]:
-    """Return the next local times of *draft*, at most *count*."""
+    """
+    Return the next local times of *draft*, one to *count*.
+
+    Raises InputError for a bad rule, and for one that comes now and never again.
+    """
     zone = config.zone
     starts = timing.local(now, zone).replace(tzinfo=None, second=0, microsecond=0)
     rule = schedule.rule(draft.every or "", starts, zone)
@@ -56,14 +60,26 @@ def find_next_times(
     ):
         times.append(found[0])
         now = found[1]
+    if not times:
+        raise _never_again(draft)
     return times
 
 
+def _never_again(draft: Draft) -> InputError:
+    return InputError(f"{draft.every!r} never comes again: its only time is now.")
+
+
 def carry_out(store: Store, config: Config, now: Millis) -> Iterator[str]:
-    """Freeze a campaign for each series that is due; yield errors."""
+    """
+    Freeze a campaign for each series that is due; yield errors.
+
+    Raises what concerns all of them, such as DatabaseBusyError and DamagedError.
+    """
     for series in store.schedules.recurring.list_due(now):
         try:
             _freeze_occurrence(store, config, series, now)
+        except DATABASE_FAULTS:
+            raise  # the occurrence is still due when the database is free again
         except Exception as error:
             if not (isinstance(error, PushctlError) or concerns_one(error)):
                 raise
@@ -125,6 +141,8 @@ def skip_due(store: Store, config: Config, now: Millis) -> None:
         try:
             if series.wish.get("local"):
                 _freeze(store, config, series, now, Passed.SKIP)
+        except DATABASE_FAULTS:
+            raise
         except PushctlError:
             pass  # its template or audience is broken
         _move_on(store, config, series, now, "left out: the database was restored")

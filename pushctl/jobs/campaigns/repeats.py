@@ -3,7 +3,8 @@ Leaves out the people who have a broadcast's message already: `send` typed twice
 
 The same message is the same sources and values (rules/messages/content). It goes by the
 subscription, as a broadcast itself does, which goes to each of a person's devices.
-Triggers, `--every` and `campaigns retry` have their own rules and leave nobody out here.
+`campaigns retry` leaves out whom another campaign gave the mended text. Triggers and
+`--every` have their own rules and leave nobody out here.
 """
 
 from collections.abc import Collection, Sequence

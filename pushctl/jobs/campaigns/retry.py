@@ -2,10 +2,11 @@
 Reaches the people whose message of a campaign was rejected, once its cause is mended.
 
 Their rows are planned again, so each person has one row and gets the campaign at most once.
-The template is read anew and becomes the campaign's: what waits is sent with it, too.
+The template is read anew and becomes the campaign's: what waits is sent with it, too. Who
+has these words from another campaign, or is to get them, is left out as by `send` (repeats).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pushctl import lock, templates
@@ -14,13 +15,17 @@ from pushctl.errors import UsageError
 from pushctl.jobs.campaigns.broadcast import BY_HAND, find_life
 from pushctl.jobs.campaigns.manage import refuse_if_cancelled
 from pushctl.jobs.campaigns.rehearsal import refuse_if_none
+from pushctl.jobs.campaigns.repeats import LeftOut, leave_out
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.verdict import Verdict, judge
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers import carts
-from pushctl.model import Campaign, CampaignStatus, Millis
+from pushctl.model import Campaign, CampaignStatus, Cause, Millis
+from pushctl.rules.messages.content import hash_content
 from pushctl.store import Store
 from pushctl.templates import Template
+
+_HAS_IT = "has this message by another campaign"
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Retry:
 
     campaign: Campaign
     sources: Mapping[str, str]  # of the template, as it is now
+    left_out: LeftOut  # have the same words by another campaign, of both
     rejected: Sequence[int]  # active subscriptions whose message was rejected
     receivers: Sequence[int]  # those of them that get one now
     waiting: int  # messages that are planned anyway
@@ -76,7 +82,7 @@ def plan(
     if campaign.template != BY_HAND:
         sources = templates.read(config.templates, campaign.template)
     template = Template.from_sources(campaign.template, sources)
-    rejected, waiting = store.doubts.list_rejected(campaign.id)
+    rejected, waiting, _, left_out = _list_without(store, campaign, sources, now)
     found = judge(
         store,
         config,
@@ -93,6 +99,7 @@ def plan(
     return Retry(
         campaign=campaign,
         sources=sources,
+        left_out=left_out,
         rejected=rejected,
         receivers=[one for one in rejected if one not in found.without],
         waiting=len(waiting),
@@ -102,11 +109,32 @@ def plan(
     )
 
 
+def _list_without(
+    store: Store, campaign: Campaign, sources: Mapping[str, str], now: Millis
+) -> tuple[list[int], list[int], Collection[int], LeftOut]:
+    """
+    Return who was rejected and whose message waits, without those who have these words.
+
+    Then those of them who have the words or are to get them, by another campaign, and their
+    counts. What waits with the words that it had before stays: this decides nothing about it.
+    """
+    rejected, waiting = store.doubts.list_rejected(campaign.id)
+    asked = rejected if sources == campaign.sources else [*rejected, *waiting]
+    content = hash_content(sources, campaign.options.get("extra", {}))
+    having, left_out = leave_out(store, content, asked, now)
+    if having:
+        rejected = [one for one in rejected if one not in having]
+        waiting = [one for one in waiting if one not in having]
+    return rejected, waiting, having, left_out
+
+
 def start(store: Store, made: Retry, now: Millis) -> Campaign:
     """
     Plan the messages again and set the campaign running; return it.
 
-    Raises BusyError while another process sends it, with the older texts in its memory.
+    Who has got the words since *made* was planned is left out in the same transaction.
+    Messages that waited for those who have them are skipped. Raises UsageError where nobody
+    is left, BusyError while another process sends it, with the older texts in its memory.
     """
     number, name = made.campaign.id, made.campaign.name
     expires_at = now + made.expires_after
@@ -114,8 +142,15 @@ def start(store: Store, made: Retry, now: Millis) -> Campaign:
         lock.hold(deliver.lock_path(store, number), f"sending {name}", keep=False),
         store.write(),
     ):
-        refuse_if_cancelled(store.campaigns.get_by_id(number))
+        campaign = store.campaigns.get_by_id(number)
+        refuse_if_cancelled(campaign)
+        _, waiting, having, left_out = _list_without(store, campaign, made.sources, now)
+        receivers = [one for one in made.receivers if one not in having]
+        if not (receivers or waiting):
+            raise UsageError(f"Nothing was sent: {left_out.describe()}.")
+        ended = ((one, "skipped", _HAS_IT, Cause.HAS_IT) for one in having)
+        store.deliveries.reject(number, ended, now)
         store.campaigns.replace_sources(number, made.sources, expires_at)
-        store.doubts.send_rejected_again(number, made.receivers, now, expires_at)
+        store.doubts.send_rejected_again(number, receivers, now, expires_at)
         store.campaigns.change_status(number, CampaignStatus.RUNNING, now)
     return store.campaigns.get_by_id(number)

@@ -63,7 +63,7 @@ def run(
         campaign = store.campaigns.get_by_id(campaign.id)
         sending = Sending(store, config, campaign, now, options or Options(), stop)
         restore_guard.check(store, config)
-        erasures.erase_returned(store, config, config.secret(), now)
+        erasures.erase_returned(store, config, now)
         return sending.run()
 
 

@@ -35,10 +35,10 @@ from typing import Self
 from pushctl import log, push
 from pushctl.config import Config
 from pushctl.errors import ConfigError, name_shortage
-from pushctl.jobs.delivery.clock import read_boot_clock
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push import Postbox, journal
 from pushctl.rules.delivery import retry
+from pushctl.store.clocks import read_seconds
 
 # A pool of processes costs as much to start as some thousand letters cost to send.
 FEW = 2_000  # letters that need none
@@ -185,7 +185,7 @@ class ProcessPool(Pool):
         self._broken = False  # a worker has died
         self._deaths = 0
         self._shortage: ConfigError | None = None  # the machine refuses threads or memory
-        self._last = read_boot_clock()  # when a chunk was submitted or came back
+        self._last = read_seconds()  # when a chunk was submitted or came back
 
     def submit(self, letters: Sequence[Letter]) -> None:
         try:
@@ -210,7 +210,7 @@ class ProcessPool(Pool):
             self._back.unsent += letters
             self._broken, self._shortage = True, shortage
         else:
-            self._under_way[future], self._last = letters, read_boot_clock()
+            self._under_way[future], self._last = letters, read_seconds()
 
     def poll(self, seconds: float) -> Returned:
         returned = super().poll(seconds)
@@ -219,8 +219,8 @@ class ProcessPool(Pool):
         for future in done:
             self._take(future, returned)
         if done:
-            self._last = read_boot_clock()
-        elif self._under_way and self._is_gone(read_boot_clock() - self._last):
+            self._last = read_seconds()
+        elif self._under_way and self._is_gone(read_seconds() - self._last):
             self._end(patience=0.0)
             self._broken = True
         if self._broken:

@@ -9,6 +9,7 @@ from operator import attrgetter
 
 import orjson
 
+from pushctl import log
 from pushctl.config import Config
 from pushctl.errors import InputError, PushctlError
 from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
@@ -53,6 +54,7 @@ class Composer:
         self._segments = segments
         self._extras = extras
         self._groups: dict[tuple[Hashable, ...], _Group] = {}
+        self._mistakes: set[type[Exception]] = set()
 
     def compose(
         self, rows: Sequence[ClaimedRow]
@@ -71,11 +73,21 @@ class Composer:
             except Exception as error:
                 if not concerns_one(error):
                     raise
-                known = isinstance(error, PushctlError)
-                reason = (str(error) if known else f"{type(error).__name__}: {error}")[:200]
+                reason = self._explain(error)
                 yield UnrenderedRow(row.id, "rejected", reason, Cause.NO_MESSAGE)
                 continue
             yield row, frame, group.text.language
+
+    def _explain(self, error: Exception) -> str:
+        """Return why a row has no message; log the first mistake of ours of each kind."""
+        if isinstance(error, PushctlError):
+            return str(error)[:200]
+        if type(error) not in self._mistakes:
+            self._mistakes.add(type(error))
+            log.note_error("send", "message left out", error)
+        what = f"a fault of pushctl, not of the template: {type(error).__name__}: {error}"
+        remedy = "`pushctl campaigns retry` reaches all but triggers' steps"
+        return f"{what[:130]}. Update it; {remedy}"
 
     def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
         key = (row.site, row.language, row.variant, segments)
@@ -109,7 +121,7 @@ class Renderer(Composer):
         extras: Extras | None = None,
     ) -> None:
         settings, options = template.settings, campaign.options
-        shared = shared_values(campaign.name, options)
+        shared = collect_shared_values(campaign.name, options)
         super().__init__(template, config, keys, shared, segments=segments, extras=extras)
         self._secret = config.secret()
         self._ttl = int(options.get("ttl", settings.ttl))
@@ -158,7 +170,7 @@ class Renderer(Composer):
         return ttl
 
 
-def shared_values(name: str, options: Mapping[str, Json]) -> dict[str, Json]:
+def collect_shared_values(name: str, options: Mapping[str, Json]) -> dict[str, Json]:
     """Return the values that are a campaign's own, for all its receivers."""
     return {"campaign": {"name": name}, **options.get("extra", {})}
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pushctl import log
 from pushctl.config import Config
 from pushctl.jobs.delivery import context, recovery
-from pushctl.jobs.delivery.clock import Clock, read_boot_clock
+from pushctl.jobs.delivery.clock import Clock
 from pushctl.jobs.delivery.ledger import CLAIM, Ledger
 from pushctl.jobs.delivery.origin_health import OriginHealth
 from pushctl.jobs.delivery.outages import Outages
@@ -30,6 +30,7 @@ from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.rules import units
 from pushctl.store import Store
+from pushctl.store.clocks import read_seconds
 from pushctl.store.deliveries import ClaimedRow, ReleasedRow
 from pushctl.store.origins import Origin
 from pushctl.templates import Template
@@ -286,10 +287,10 @@ class Sending:
         if self._pool.busy:
             self._stop.halt()
         self._pool.close()
-        deadline = read_boot_clock() + GRACE
+        deadline = read_seconds() + GRACE
         # A second signal may come at any moment in here.
         with suppress(KeyboardInterrupt):
-            while self._pool.busy and read_boot_clock() < deadline and not self._stop.hurry:
+            while self._pool.busy and read_seconds() < deadline and not self._stop.hurry:
                 self._write_back(self._pool.poll(POLL))
         if self._pool.busy:
             self._pool.terminate()

@@ -14,10 +14,10 @@ from collections.abc import Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pushctl.jobs.delivery import clock
 from pushctl.model import Millis
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.units import SECOND
+from pushctl.store import clocks
 
 # A time later than now is from before a restart, with which the clock began anew.
 _APART: Millis = SECOND
@@ -80,7 +80,7 @@ class Shared:
 
 
 def _read_clock() -> Millis:
-    return int(clock.read_boot_clock() * 1000)
+    return int(clocks.read_seconds() * 1000)
 
 
 def _read(handle: int) -> _State:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pushctl.config import Config
-from pushctl.jobs.delivery.render import Composer, shared_values
+from pushctl.jobs.delivery.render import Composer, collect_shared_values
 from pushctl.jobs.delivery.types import UnrenderedRow
 from pushctl.jobs.subscribers import carts
 from pushctl.jobs.subscribers.segments import find_segments
@@ -61,7 +61,7 @@ def judge(
         config,
         # Without any key nothing is frozen: that has an error of its own.
         frozenset(vapid.load(config.keys)) or None,
-        shared_values(name, options),
+        collect_shared_values(name, options),
         segments=find_segments(store, config, segments, now) if segments else None,
         extras=(lambda rows: carts.load_extras(store, config, rows)) if has_cart else None,
     )

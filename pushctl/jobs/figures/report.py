@@ -6,7 +6,7 @@ from datetime import date, timedelta, tzinfo
 from datetime import time as Time
 
 from pushctl.config import Config
-from pushctl.errors import NotFoundError
+from pushctl.errors import InputError, NotFoundError
 from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.figures import campaigns, subscribers
@@ -35,6 +35,8 @@ def load_latest(
     Raises InputError for what is neither.
     """
     if last.isdecimal():
+        if int(last) < 1:
+            raise InputError("--last is at least 1, or a time such as 7d")
         found = store.campaigns.list_latest(last=int(last))
     else:
         found = store.campaigns.list_latest(since=now - timing.duration(last))

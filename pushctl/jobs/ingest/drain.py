@@ -36,6 +36,7 @@ class IngestReport:
     quarantined: Counter[str] = field(default_factory=Counter)
     left_out: Counter[str] = field(default_factory=Counter)  # counted under applied, too
     events_refused: Counter[str] = field(default_factory=Counter)  # single events, by reason
+    orders: Counter[str] = field(default_factory=Counter)  # purchases, by what became of them
 
     @property
     def lines(self) -> int:
@@ -64,7 +65,7 @@ def drain(
     of lines done since its last call. Raises BusyError while another run drains.
     """
     report = IngestReport()
-    erasures.erase_returned(store, config, secret, now)
+    erasures.erase_returned(store, config, now, secret)
     if not inbox.list_segments(config.inbox):
         return report
     with lock.hold(config.inbox / "drain.lock", "another import"):
@@ -79,6 +80,7 @@ def drain(
             store.signatures.prune(now)
             report.left_out += ctx.left_out
             report.events_refused += ctx.event_faults
+            report.orders += ctx.orders
             event_faults.record(store, ctx.event_faults, now)
             wrong = {why: n for why, n in report.refused.items() if aliases.WRONG in why}
             shares.record_left_out(store, {**ctx.left_out, **wrong}, now)
@@ -103,6 +105,7 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
         alias_secret=aliases.load_secret(config),
         sites=store.sites.sync(origins),
         origins=origins,
+        currencies={name: site.currency for name, site in config.sites.items()},
         hosts=config.push.allowed_hosts,
         unproved=config.unproved,
         keys=tuple(vapid.load_required(config.keys)),

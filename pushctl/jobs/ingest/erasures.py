@@ -44,7 +44,9 @@ def note_carried_out(store: Store, config: Config) -> None:
     store.meta.set(_CARRIED_OUT, str(_measure(config)))
 
 
-def erase_returned(store: Store, config: Config, secret: bytes, now: Millis) -> int:
+def erase_returned(
+    store: Store, config: Config, now: Millis, secret: bytes | None = None
+) -> int:
     """
     Erase whom a backup brought back, before anything is sent; return how many.
 
@@ -52,7 +54,7 @@ def erase_returned(store: Store, config: Config, secret: bytes, now: Millis) -> 
     """
     if _measure(config) <= int(store.meta.get(_CARRIED_OUT) or 0):
         return 0
-    return erase_again(store, config, secret, now)
+    return erase_again(store, config, secret or config.secret(), now)
 
 
 def erase_again(store: Store, config: Config, secret: bytes, now: Millis) -> int:

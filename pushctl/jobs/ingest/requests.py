@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pushctl.errors import InputError
-from pushctl.jobs.ingest import aliases, preferences, profile, tagging
+from pushctl.jobs.ingest import aliases, orders, preferences, profile, tagging
 from pushctl.jobs.ingest.verify import Body, Context, Refusal, authenticate, is_signed
-from pushctl.model import Cause, InboxRecord, InteractionKind, Json, Millis, SubscriptionState
+from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.events import name_event
@@ -153,23 +153,21 @@ def _update(
     # Quarantined ones stay: what the push service refuses, a visit doesn't mend. Nor does
     # a visit from before the push service said "gone": it was only read later.
     gone = known.state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED)
-    if not gone or record.at < known.state_at or _stays_away(ctx, body, known):
+    if not gone or record.at < known.state_at or _stays_away(record, body, known):
         return "seen again"
     subscriptions.mark([known.id], SubscriptionState.ACTIVE, "subscribed again", record.at)
     return "revived"
 
 
-def _stays_away(ctx: Context, body: Body, known: KnownSubscription) -> bool:
+def _stays_away(record: InboxRecord, body: Body, known: KnownSubscription) -> bool:
     """
     Return whether a subscription stays unsubscribed although its browser registers it.
 
-    Browsers do that at each visit. Whom the shop has unsubscribed, at their wish, comes back
-    only by asking for messages anew.
+    Browsers do that at each visit, and when their endpoint moves. Whoever has left, here, at
+    the shop or elsewhere, comes back only by asking for messages anew, later than that.
     """
-    return (
-        known.state is SubscriptionState.UNSUBSCRIBED
-        and body.get("chosen") is not True
-        and ctx.store.subscriptions.was_unsubscribed_by_hand(known.id)
+    return known.state is SubscriptionState.UNSUBSCRIBED and (
+        body.get("chosen") is not True or record.at < known.state_at
     )
 
 
@@ -184,11 +182,9 @@ def _add(
     store = ctx.store
     previous = _find_previous(ctx, record, body, made)
     if previous is not None:
-        store.subscriptions.move(previous.id, made, "new endpoint", record.at)
+        stays = _stays_away(record, body, previous)
+        store.subscriptions.move(previous.id, made, "new endpoint", record.at, revive=not stays)
         store.subscriptions.refresh(previous.id, about, record.at)
-        if _stays_away(ctx, body, previous):
-            left = SubscriptionState.UNSUBSCRIBED
-            store.subscriptions.mark([previous.id], left, "by hand", record.at, Cause.BY_HAND)
         if previous.proved:
             ctx.proved.append(made.endpoint_hash)
         return "moved", previous.id, previous.proved
@@ -245,9 +241,9 @@ def _add_events(
     faults = [cart.find_fault(one.name, one.properties) for one in read]
     # A fault in a page's script must not empty a basket, nor fill it with nothing.
     ctx.event_faults.update(fault for fault in faults if fault)
-    added = ctx.store.events.add(
-        one for one, fault in zip(read, faults, strict=True) if not fault
-    )
+    meant = [one for one, fault in zip(read, faults, strict=True) if not fault]
+    added = ctx.store.events.add(meant)
+    orders.write(ctx, record, meant)
     if added:  # known events prove no visit: somebody may have caught and repeated them
         ctx.store.subscriptions.refresh(subscription, {}, record.at)
     return added

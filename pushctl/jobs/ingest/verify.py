@@ -42,6 +42,7 @@ class Context:
     alias_secret: bytes | None = field(repr=False)
     sites: Mapping[str, int]  # name -> row
     origins: Mapping[str, str]  # name -> "https://shop.example"
+    currencies: Mapping[str, str | None]  # name -> that of amounts that name none
     hosts: Sequence[str]  # allowed push hosts
     keys: Collection[str]  # ids of our VAPID keys, newest first
     unproved: UnprovedConfig  # what people may add who were never shown a message
@@ -51,6 +52,8 @@ class Context:
     left_out: Counter[str] = field(default_factory=Counter)
     # events that can't be meant, by reason
     event_faults: Counter[str] = field(default_factory=Counter)
+    # purchases, by what became of them
+    orders: Counter[str] = field(default_factory=Counter)
     # erased by this drain, and not yet in the files of the inbox
     forgotten: list[Erased] = field(default_factory=list, repr=False)
 

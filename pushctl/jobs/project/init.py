@@ -18,6 +18,7 @@ from pushctl import config as configs
 from pushctl import durable, shipped
 from pushctl.config import Config
 from pushctl.errors import ConfigError, UsageError
+from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.project import scripts
 from pushctl.rules import tokens
 from pushctl.rules.config import checks
@@ -202,6 +203,12 @@ def _make_database(config: Config) -> Made:
     from pushctl.store import Store
 
     there = config.database.exists()
+    if not there and restore_guard.make_path(config).exists():
+        raise ConfigError(
+            f"{config.database} is gone, though it has sent messages. Restore it from a "
+            "backup; see docs/configuration.md. To begin without anybody, remove "
+            f"{restore_guard.make_path(config)}, too."
+        )
     with Store(config.database, create=True) as store:
         store.sites.sync({site.name: site.origin for site in config.sites.values()})
     return Made(config.database, there, "the database")

@@ -52,8 +52,8 @@ def release(
     Let this database send again; return counts of what was set aside, by kind.
 
     A *moved* database is the newest: it knows of every message. After a restore the messages
-    that were due by *now* may have gone out, so they are held back. What is due later goes
-    out at its own time.
+    that were due by *now* or waited for the network may have gone out, so they are held back.
+    What else is due later goes out at its own time.
     """
     counts: dict[str, int] = {}
     if not moved:

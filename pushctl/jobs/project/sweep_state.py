@@ -34,7 +34,7 @@ class SweepState:
 
 def load(config: Config, store: Store, now: Millis) -> SweepState:
     """Find out how the sweeps of a project stand at *now*."""
-    lock = store.path.with_name(f"{store.path.name}.sweep")
+    lock = clocks.name_lock(store.path)
     return SweepState(
         last=clocks.read_last_sweep(lock),
         starter=find_starter(config.folder),

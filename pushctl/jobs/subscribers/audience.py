@@ -12,6 +12,7 @@ from pushctl.rules.audience import parse
 from pushctl.rules.audience.parse import Expression
 from pushctl.rules.web import fields
 from pushctl.store import Store
+from pushctl.store.faults import DATABASE_FAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ def _count(config: Config, store: Store, name: str, everybody: int, now: Millis)
     try:
         expression = load_segment(config, name)
         count = store.audience.count(expression, now)
+    except DATABASE_FAULTS:
+        raise
     except PushctlError as error:
         return Segment(name, text, "", None, None, str(error))
     share = count / everybody if everybody else None

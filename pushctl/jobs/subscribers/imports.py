@@ -40,7 +40,7 @@ class ImportReport:
     lines: int = 0
     added: int = 0
     updated: int = 0
-    unsubscribed: int = 0  # of those: the file says that they left
+    unsubscribed: int = 0  # of those: they are unsubscribed since this file
     without_key: int = 0  # lines that got our own VAPID key although there are others
     rejected: Counter[str] = field(default_factory=Counter)  # by reason
     left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # by field and reason

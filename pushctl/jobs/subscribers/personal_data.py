@@ -17,7 +17,7 @@ from pushctl.store import Store
 from pushctl.store.dossiers import Dossiers
 
 _SECRET = ("endpoint", "p256dh", "auth")
-_HELD = ("attributes", "properties", "context")  # JSON inside a column
+_HELD = ("attributes", "properties", "context", "lines")  # JSON inside a column
 
 
 def find_people(

@@ -47,7 +47,7 @@ def find_answers(source: Source, name: str, answers: Answers, ask: Ask | None) -
             ignored.add(question.column)
         else:
             state = opt_out.ACTIVE if answer == "subscribed" else opt_out.LEFT
-            said[opt_out.key(question.column, question.value)] = state
+            said[opt_out.make_key(question.column, question.value)] = state
     return Answers(said, frozenset(ignored))
 
 
@@ -69,7 +69,7 @@ def _collect(source: Source, answers: Answers) -> list[Question]:
                     known[column, text] = unclear
             if not unclear:
                 continue
-            key = opt_out.key(column, value)
+            key = opt_out.make_key(column, value)
             if key in first or sum(one == column for one, _ in first) < _MOST_VALUES:
                 first.setdefault(key, line.number)
                 values.setdefault(key, text)

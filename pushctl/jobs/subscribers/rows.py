@@ -96,7 +96,10 @@ class _Optional:
             self._left.append((name, "is another one in each of two columns"))
             return None
         reason = ""
-        for one in value.values if isinstance(value, Several) else (value,):
+        values = value.values if isinstance(value, Several) else (value,)
+        if name == "timezone":  # a zone's name knows its summer; an offset doesn't
+            values = tuple(sorted(values, key=lambda one: "/" not in str(one)))
+        for one in values:
             try:
                 return check(_text(one))
             except InputError as error:

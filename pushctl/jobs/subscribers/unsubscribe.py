@@ -2,7 +2,7 @@
 Unsubscribe people by hand, who asked for it by mail or phone.
 
 Their browsers still hold the subscription and register it again at each visit: only a
-person who asks for messages anew is subscribed again (``was_unsubscribed_by_hand``).
+person who asks for messages anew is subscribed again (jobs/ingest/requests.py).
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.errors import BusyError, DamagedError, DatabaseBusyError, PushctlError
+from pushctl.errors import BusyError, PushctlError
 from pushctl.jobs.campaigns import recurring
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
@@ -16,7 +16,7 @@ from pushctl.model import CampaignStatus
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.trigger import From, Kind, Trigger
 from pushctl.store import clocks
-from pushctl.store.faults import concerns_one
+from pushctl.store.faults import DATABASE_FAULTS, concerns_one
 
 # A sweep that sends a long broadcast makes room for the next one, which is a minute
 # later: it has 15 s for what is still under way.
@@ -88,7 +88,7 @@ class Dispatch:
         now = self._run.now + int((clocks.read_seconds() - self._began) * 1000)
         try:
             report = deliver.run(self._store, self._config, campaign, now, options)
-        except (DatabaseBusyError, DamagedError):
+        except DATABASE_FAULTS:
             raise  # for all of them
         except BusyError:
             return  # another process is sending it

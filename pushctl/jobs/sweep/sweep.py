@@ -37,7 +37,7 @@ from pushctl.store.clocks import Boot
 from pushctl.store.faults import concerns_one
 from pushctl.store.idle import CONFIG_KEY, NEXT_SCAN_KEY
 
-__all__ = ["Options", "Summary", "lock_path", "run"]
+__all__ = ["Options", "Summary", "run"]
 
 _BATCH = 500
 
@@ -71,10 +71,6 @@ class _DryRunIsOver(Exception):
     """Takes back what a dry run wrote."""
 
 
-def lock_path(database: Path) -> Path:
-    return database.with_name(f"{database.name}.sweep")
-
-
 def run(config: Config, store: Store, now: Millis, options: Options | None = None) -> Summary:
     """
     Do everything that is due at *now*; return what that was.
@@ -82,7 +78,7 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     Raises BusyError when another sweep is at work, ConfigError when the clock leapt.
     """
     options = options or Options()
-    path = lock_path(store.path)
+    path = clocks.name_lock(store.path)
     before = clocks.read_last_sweep(path)
     boot = options.boot or clocks.read_boot()
     if not (options.rehearsal or options.accept_clock):

@@ -12,6 +12,8 @@ from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.jobs.triggers.product_files import Product
 from pushctl.model import Json, Millis
+from pushctl.rules import amounts, money
+from pushctl.rules.money import Money
 from pushctl.rules.shops import cart
 from pushctl.rules.units import DAY
 from pushctl.store import Store
@@ -43,10 +45,10 @@ def apply(
             known = store.products.get(site_id, product.id)
             # What a list doesn't mention stays: one of stock alone knows no names.
             about = {**(known.about if known else {}), **_safe(product.about, origins)}
-            store.products.save(
-                site_id, product.id, product.price, product.available, about, now
-            )
-            for name, properties in find_changes(known, product, about, currency):
+            price = _read_price(product, about, currency)
+            store.products.save(site_id, product.id, price, product.available, about, now)
+            changed = StoredProduct(price, product.available, about)
+            for name, properties in find_changes(known, product.id, changed, currency):
                 people = store.products.list_interested(
                     product.id, site_id, now - INTEREST_LASTS
                 )
@@ -58,29 +60,43 @@ def apply(
     return counts
 
 
+def _read_price(
+    product: Product, about: Mapping[str, Json], currency: str | None
+) -> Money | None:
+    """Return the price in the product's currency, or in that of the site: *currency*."""
+    code = amounts.read_currency(about["currency"]) if about.get("currency") else currency
+    return money.of(product.price, code, fine=True)
+
+
 def find_changes(
     known: StoredProduct | None,
-    product: Product,
-    about: Mapping[str, Json],
+    product: str,
+    now: StoredProduct,
     currency: str | None = None,
 ) -> Iterator[tuple[str, dict[str, Json]]]:
     """
     Yield the events of a product's new state, with their properties.
 
-    *currency* is that of prices that name none.
+    What *now* doesn't say is None. *currency* is that of prices that name none.
     """
     if known is None:
         return
-    told = {"id": product.id, **about}
-    here = product.available if product.available is not None else known.available != 0
-    price = product.price
-    before, after = (one.get("currency") or currency for one in (known.about, about))
+    told = {"id": product, **now.about}
+    here = now.available if now.available is not None else known.available != 0
+    price = now.price
+    before, after = (_name_currency(one) or currency for one in (known, now))
     was = known.price if before == after else None
-    if price is not None and was is not None and price < was and here:
-        share = round((was - price) / was, 4)
-        yield DROPPED, {**told, "price": price, "was": was, "drop": share}
-    if known.available == 0 and product.available:
-        yield BACK, {**told, "price": price if price is not None else known.price}
+    if price is not None and was is not None and price.exact < was.exact and here:
+        share = round(float((was.exact - price.exact) / was.exact), 4)
+        yield DROPPED, {**told, "price": price.number, "was": was.number, "drop": share}
+    if known.available == 0 and now.available:
+        stays = price or known.price
+        yield BACK, {**told, "price": stays and stays.number}
+
+
+def _name_currency(product: StoredProduct) -> Json:
+    """Return the currency of the price, else the word that the list has for it."""
+    return (product.price and product.price.currency) or product.about.get("currency")
 
 
 def _safe(about: Mapping[str, Json], origins: tuple[str, ...]) -> dict[str, Json]:

@@ -31,6 +31,7 @@ from pushctl.rules.triggers.trigger import (
 from pushctl.rules.web import reserved_tags
 from pushctl.store import Store
 from pushctl.store.enrolments import Cause
+from pushctl.store.faults import DATABASE_FAULTS
 
 # Which subscriptions of which trigger may have to be in its audience.
 Asked = Mapping[str, Collection[int]]
@@ -53,9 +54,11 @@ def load_settings(config: Config, store: Store) -> Settings:
                 audience = parse.expand(parse.parse(trigger.audience), config.segments)
                 store.audience.check(audience, to_come)
                 parsed[name] = audience
+            except DATABASE_FAULTS:
+                raise
             except PushctlError as error:
                 unreadable[name] = error
-    tags = {rules.fold_tag(one.tag) for one in triggers.values() if one.tag} - {None}
+    tags = {rules.fold_tag_if_valid(one.tag) for one in triggers.values() if one.tag} - {None}
     parts: dict[str, Expression] = {}
     audiences = {name: rules.write_outline(one, tags, parts) for name, one in parsed.items()}
     sites = {

@@ -14,6 +14,7 @@ from pushctl.rules import timing
 from pushctl.rules.triggers.rehearsal import Happening
 from pushctl.rules.triggers.trigger import Trigger, campaign_name
 from pushctl.store import Store
+from pushctl.store.faults import DATABASE_FAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def render_all(
         if one.kind == "deliver" and one.template is not None:
             try:
                 made = _render(config, store, trigger, who, one, now)
+            except DATABASE_FAULTS:
+                raise
             except PushctlError as error:
                 tried = replace(tried, fault=str(error))
             else:

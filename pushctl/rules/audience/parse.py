@@ -138,27 +138,47 @@ def _explain_error(text: str, error: "UnexpectedInput") -> str:
         at = len(text.rstrip()) if ended else at
         fault = "the audience ends too early" if ended else f"{str(token)!r} can't stand here"
         expected = error.accepts or error.expected
-        if token.type == "TEXT" and set(expected) == {"LPAR"}:
-            return _point_at(text, at or 0, fault, f"Put it in brackets: ({token}).")
-        return _point_at(text, at or 0, fault, _list_expected(expected))
+        remedy = _find_misplaced_remedy(text, at or 0, str(token), set(expected))
+        return _point_at(text, at or 0, fault, remedy or _list_expected(expected))
     if isinstance(error, UnexpectedCharacters):
         rest = text[at or 0 :]
         if rest[:1] in "'\"":
             return _point_at(text, at or 0, "this quote is never closed", "Close it: 'VIP'.")
         word = re.match(r"[^\W\d][\w-]*", rest)
         if word:
-            remedy = _find_remedy(text[: at or 0], word[0])
+            remedy = _find_remedy(text[: at or 0], word[0], rest[len(word[0]) :].lstrip())
             return _point_at(text, at or 0, f"{word[0]!r} is not a word of audiences", remedy)
-        return _point_at(text, at or 0, f"{rest[:1]!r} can't stand here", "Remove it.")
+        curly = rest[:1] in "‘’‚“”„«»‹›`´"
+        remedy = "Write straight quotes: 'VIP'." if curly else "Remove it."
+        return _point_at(text, at or 0, f"{rest[:1]!r} can't stand here", remedy)
     return _point_at(text, at or 0, "this is no audience", "See docs/audience.md.")
 
 
-def _find_remedy(before: str, word: str) -> str:
-    """Return what to write for an unknown *word* that stands behind *before*."""
+def _find_misplaced_remedy(text: str, at: int, found: str, expected: set[str]) -> str | None:
+    """Return what to write where *found* stands in the wrong place; None: no idea."""
+    before, after = text[:at].rstrip(), text[at + 1 :].strip()
+    if found == "=" and before.endswith("="):
+        return "Write one = alone."
+    if expected != {"LPAR"}:
+        return None
+    if found[:1] in "'\"":
+        return f"Put it in brackets: ({found})."
+    if found == "=":
+        value = re.match(r"'[^']*'|\"[^\"]*\"", after)
+        return f"Write {before.split()[-1]}({value[0] if value else '...'})."
+    return None
+
+
+def _find_remedy(before: str, word: str, after: str) -> str:
+    """Return what to write for an unknown *word* between *before* and *after*."""
     if _BEFORE_VALUE.search(before):
         return f"Put texts in quotes: '{word}'."
     near = difflib.get_close_matches(word.lower(), _SPELLED, 1)
-    return f"Did you mean {near[0]}?" if near else "Put texts in quotes: tag('VIP')."
+    if near:
+        return f"Did you mean {near[0]}?"
+    if re.match(r"[=<>!]|(?:in|is|contains|like)\b", after):
+        return f"Is it an attribute? attribute('{word}')"
+    return "Put texts in quotes: tag('VIP')."
 
 
 def _list_expected(names: Iterable[str]) -> str:

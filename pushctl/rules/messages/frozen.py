@@ -3,9 +3,12 @@
 import tomllib
 from collections.abc import Iterator
 from datetime import tzinfo
+from textwrap import shorten
 
 from pushctl.model import Campaign
 from pushctl.rules.wording import moment
+
+_BODY = 60  # characters of a body: enough to know it again
 
 
 def describe_origin(campaign: Campaign, zone: tzinfo | None = None) -> str:
@@ -27,12 +30,14 @@ def describe_origin(campaign: Campaign, zone: tzinfo | None = None) -> str:
 
 def list_titles(campaign: Campaign, language: str | None = None) -> Iterator[tuple[str, str]]:
     """
-    Yield (file, title) of each text as it was written, the general ones first.
+    Yield (file, title and beginning of the body) of each text, the general ones first.
 
-    *language*: only its texts.
+    As they were written, not rendered. *language*: only its texts.
     """
     for name in sorted(campaign.sources, key=lambda name: (name.count("/"), name)):
         stem = name.rpartition("/")[2].partition(".")[0]
         if name != "message.toml" and language in (None, stem):
-            title = tomllib.loads(campaign.sources[name]).get("title", "")
-            yield f"{campaign.template}/{name}", str(title)
+            text = tomllib.loads(campaign.sources[name])
+            body = shorten(str(text.get("body", "")), _BODY, placeholder=" ...")
+            said = " · ".join(filter(None, (str(text.get("title", "")), body)))
+            yield f"{campaign.template}/{name}", said

@@ -5,7 +5,8 @@ A page may send ``cart_updated`` with ``items`` (id, name, price, quantity, url,
 line), ``count``, ``total``, ``currency`` and ``url``, where the basket can be picked up again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -25,6 +26,16 @@ TELLING = (UPDATED, EMPTIED, PURCHASE, CHECKOUT)
 _TEXTS = ("id", "name", "url", "image", "line")
 _WORTH = ("value", "total", "price")
 _MOST = 10_000.0  # of one thing
+
+
+class Item(NamedTuple):
+    """An item with its figures; what is not known is None."""
+
+    id: str | None
+    name: str | None
+    quantity: float | None
+    price: float | None  # of one
+    currency: str | None
 
 
 def meaning(name: str, properties: Mapping[str, Json]) -> str:
@@ -79,7 +90,7 @@ def complete(properties: Mapping[str, Json], currency: str | None) -> Mapping[st
     items = properties.get("items")
     listed = items if isinstance(items, list) else []
     own = [one.get("currency") for one in listed if isinstance(one, Mapping)]
-    if any(amounts.read_currency(one) != currency for one in own if one):
+    if any(currency not in amounts.list_currencies(one) for one in own if one):
         return properties
     return {**properties, "currency": currency}
 
@@ -92,14 +103,12 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
     page's leads away from *origins*, the site's own). Count and total are of all items, and
     None where they are not known: an amount can't be read, or currencies differ.
     """
-    raw = properties.get("items")
-    listed = raw if isinstance(raw, list) else []
     hints = _find_hints(properties)
-    lines = [_read_line(one, hints) for one in listed]
-    kept = zip(listed, lines, strict=True)
+    listed = _list_lines(properties, hints)
+    lines = [line for _, line in listed]
     items = [
         _item(one, line, origins)
-        for one, line in list(kept)[:MAX_CART_ITEMS]
+        for one, line in listed[:MAX_CART_ITEMS]
         if isinstance(one, Mapping)
     ]
     count = _count(properties, lines)
@@ -157,13 +166,54 @@ def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> fl
     None where it is unknown: also where the event names one that can't be read.
     """
     hints = _find_hints(properties)
-    for key in _WORTH:
-        if properties.get(key) not in (None, ""):
-            found = _read_amount(properties[key], hints)
-            if found.number is not None and _fits(found, hints):
-                return found.number
-            break
+    worth = _find_worth(properties)
+    if worth is not None:
+        found = _read_amount(worth, hints)
+        return found.number if _fits(found, hints) else None
     return amounts.read_number(cart.get("total")) if cart else None
+
+
+def read_worth(properties: Mapping[str, Json]) -> tuple[float | None, str | None]:
+    """
+    Return the event's own worth, or that of its items, and the code of its currency.
+
+    Each is None where it is unknown; no basket of before stands in for it.
+    """
+    hints = _find_hints(properties)
+    lines = [line for _, line in _list_lines(properties, hints)]
+    listed = hints.currency or amounts.read_currency(_find_currency(properties, lines))
+    told = _find_worth(properties)
+    if told is None:
+        return _read_total(properties, lines, hints, _count(properties, lines)), listed
+    found = _read_amount(told, hints)
+    if not _fits(found, hints):
+        return None, listed
+    if len(found.currencies) == 1:
+        return found.number, next(iter(found.currencies))
+    return found.number, listed if found.fits(listed) else None
+
+
+def list_items(properties: Mapping[str, Json]) -> Iterator[Item]:
+    """Yield all items of an event."""
+    hints = _find_hints(properties)
+    for one, line in _list_lines(properties, hints):
+        if not isinstance(one, Mapping):
+            continue
+        codes = line.price.currencies
+        own = next(iter(codes)) if len(codes) == 1 else None
+        yield Item(
+            id=_text(one.get("id")),
+            name=_text(one.get("name")),
+            quantity=amounts.plain(line.quantity),
+            price=line.price.number,
+            currency=own or (None if codes else hints.currency),
+        )
+
+
+def _find_worth(properties: Mapping[str, Json]) -> Json:
+    return next(
+        (properties[key] for key in _WORTH if properties.get(key) not in (None, "")), None
+    )
 
 
 def own_url(url: Json, origins: Sequence[str]) -> str | None:
@@ -186,6 +236,8 @@ class _Hints(NamedTuple):
 
     currency: str | None
     decimal: str | None
+    named: Json  # the currency as the page wrote it
+    possible: frozenset[str] | None  # what that may mean; None: it names none
 
 
 class _Line(NamedTuple):
@@ -196,8 +248,10 @@ class _Line(NamedTuple):
 
 
 def _find_hints(properties: Mapping[str, Json]) -> _Hints:
-    currency = amounts.read_currency(properties.get("currency"))
-    return _Hints(currency, amounts.find_decimal(properties))
+    named = properties.get("currency")
+    possible = amounts.list_currencies(named) if named else None
+    currency = amounts.read_currency(named)
+    return _Hints(currency, amounts.find_decimal(properties), named, possible)
 
 
 def _read_amount(value: Json, hints: _Hints) -> Amount:
@@ -205,16 +259,25 @@ def _read_amount(value: Json, hints: _Hints) -> Amount:
 
 
 def _fits(amount: Amount, hints: _Hints) -> bool:
-    return hints.currency is None or amount.fits(hints.currency)
+    """Return whether *amount* may be one of the message's currency."""
+    possible = hints.possible
+    return possible is None or not amount.currencies or bool(amount.currencies & possible)
+
+
+def _list_lines(properties: Mapping[str, Json], hints: _Hints) -> list[tuple[Json, _Line]]:
+    raw = properties.get("items")
+    return [(one, _read_line(one, hints)) for one in (raw if isinstance(raw, list) else [])]
 
 
 def _read_line(one: Json, hints: _Hints) -> _Line:
     if not isinstance(one, Mapping):
         return _Line(Amount(None), 1.0)
     price = _read_amount(one.get("price"), hints)
-    own = amounts.read_currency(one.get("currency"))
-    if own is not None and not price.currencies:
-        price = price._replace(currencies=frozenset({own}))
+    own = one.get("currency")
+    if own and own != hints.named:
+        # "$" may be one of several; what can't be read is no currency of this basket.
+        possible = amounts.list_currencies(own) & (price.currencies or _ALL)
+        price = Amount(price.number, possible) if possible else Amount(None)
     told = one.get("quantity")
     quantity = 1.0 if told in (None, "") else amounts.read(told, None, hints.decimal).number
     if quantity is not None and not 0 <= quantity <= _MOST:
@@ -250,7 +313,7 @@ def _read_total(
     if not lines or count != _sum([line.quantity for line in lines]):
         return None  # items are missing: the page's script keeps what a request has room for
     common = frozenset.intersection(*(line.price.currencies or _ALL for line in lines))
-    if not common or not (hints.currency is None or hints.currency in common):
+    if not common or not all(_fits(line.price, hints) for line in lines):
         return None  # different currencies
     named = {bool(line.price.currencies) for line in lines}
     if hints.currency is None and len(named) > 1:
@@ -261,14 +324,21 @@ def _read_total(
 _ALL = amounts.CURRENCIES
 
 
-def _multiply(price: float | None, quantity: float | None) -> float | None:
-    return None if price is None or quantity is None else price * quantity
+def _multiply(price: float | None, quantity: float | None) -> Decimal | None:
+    return None if price is None or quantity is None else _exact(price) * _exact(quantity)
 
 
-def _sum(numbers: Sequence[float | None]) -> float | None:
+def _exact(number: float | Decimal) -> Decimal:
+    """Return the digits that were written: sums of floats miss a cent some time."""
+    return number if isinstance(number, Decimal) else Decimal(repr(number))
+
+
+def _sum(numbers: Sequence[float | Decimal | None]) -> float | None:
     """Return the sum, to a thousandth; None where one is not known."""
-    known = [one for one in numbers if one is not None]
-    return round(sum(known), 3) if len(known) == len(numbers) else None
+    known = [_exact(one) for one in numbers if one is not None]
+    if len(known) < len(numbers):
+        return None
+    return float(sum(known, Decimal()).quantize(Decimal("0.001"), ROUND_HALF_UP))
 
 
 def _item(one: Mapping[str, Json], line: _Line, origins: Sequence[str]) -> dict[str, Json]:

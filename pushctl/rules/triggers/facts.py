@@ -191,7 +191,8 @@ def write_outline(
     store answers the rest at once.
     """
     if not any(
-        isinstance(one, tree.Tag) and fold_tag(one.name) in tags for one in tree.walk(audience)
+        isinstance(one, tree.Tag) and fold_tag_if_valid(one.name) in tags
+        for one in tree.walk(audience)
     ):
         name = tree.text(audience)
         parts[name] = audience
@@ -199,7 +200,7 @@ def write_outline(
     return tree.rebuild(audience, lambda part: write_outline(part, tags, parts))
 
 
-def fold_tag(name: str) -> str | None:
+def fold_tag_if_valid(name: str) -> str | None:
     try:
         return fields.fold(name)
     except InputError:  # no tag can be called so

@@ -16,6 +16,16 @@ from pushctl.model import Json
 from pushctl.rules import folding, limits
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
+# BCP 47 wants the shorter code of ISO 639 where there is one.
+_SHORTER = {
+    "ara": "ar", "aze": "az", "bul": "bg", "ces": "cs", "cze": "cs", "chi": "zh", "zho": "zh",
+    "dan": "da", "deu": "de", "ger": "de", "dut": "nl", "nld": "nl", "ell": "el", "gre": "el",
+    "eng": "en", "fas": "fa", "per": "fa", "fin": "fi", "fra": "fr", "fre": "fr", "heb": "he",
+    "hin": "hi", "hun": "hu", "ind": "id", "ita": "it", "jpn": "ja", "kaz": "kk", "kor": "ko",
+    "nor": "no", "pol": "pl", "por": "pt", "ron": "ro", "rum": "ro", "rus": "ru", "spa": "es",
+    "swe": "sv", "tur": "tr", "ukr": "uk", "urd": "ur", "uzb": "uz", "vie": "vi",
+}  # fmt: skip
+_OFFSET = re.compile(r"(?:GMT|UTC)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 # What proxies say when they don't know, or for Tor.
 _NOWHERE = frozenset({"XX", "ZZ", "T1"})
@@ -78,7 +88,8 @@ def language(text: str) -> str:
     plain = text.strip().replace("_", "-")
     if not _LANGUAGE.fullmatch(plain):
         raise InputError("is no language tag such as en or pt-BR")
-    return plain
+    primary, dash, rest = plain.partition("-")
+    return _SHORTER.get(primary.lower(), primary) + dash + rest
 
 
 @lru_cache(maxsize=4096)
@@ -101,7 +112,7 @@ _HALF_HOURS = {
 
 @lru_cache(maxsize=4096)
 def timezone(text: str) -> str:
-    """Return an IANA name; an offset from UTC in seconds (7200) is taken too."""
+    """Return an IANA name; an offset from UTC is taken too: 7200 seconds, +02:00, GMT+2."""
     from zoneinfo import ZoneInfo
 
     plain = text.strip()
@@ -109,6 +120,9 @@ def timezone(text: str) -> str:
     # OneSignal exports seconds, pandas makes 7200.0 of them.
     if re.fullmatch(r"-?\d{1,5}(?:\.0)?", plain, re.ASCII):
         seconds = int(plain.removesuffix(".0"))
+    elif offset := _OFFSET.fullmatch(plain):
+        minutes = int(offset[2]) * 60 + int(offset[3] or 0)
+        seconds = minutes * 60 * (-1 if offset[1] == "-" else 1)
     if seconds is not None:
         # POSIX counts the other way round: Etc/GMT-2 is +02:00.
         hours, rest = divmod(seconds, 3600)

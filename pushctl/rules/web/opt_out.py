@@ -98,7 +98,7 @@ def recognise(column: str) -> tuple[Kind, bool] | None:
     return None
 
 
-def key(column: str, value: Json) -> tuple[str, str]:
+def make_key(column: str, value: Json) -> tuple[str, str]:
     """Return the key of ``Answers.said``."""
     return column, fold(str(value))
 
@@ -114,7 +114,7 @@ def read(said: Mapping[str, Json], answers: Answers) -> SubscriptionState | None
     for column, value in said.items():
         if column in answers.ignored:
             continue
-        asked = key(column, value)
+        asked = make_key(column, value)
         if len(asked[1]) > _MOST_CHARACTERS:
             raise LookupError(column, str(value))
         state = answers.said[asked] if asked in answers.said else _read(column, asked[1])

@@ -18,4 +18,6 @@ from pushctl.store.schema import m011_shares as m011_shares
 from pushctl.store.schema import m013_outages as m013_outages
 from pushctl.store.schema import m014_folding as m014_folding
 from pushctl.store.schema import m015_failed_invitations as m015_failed_invitations
+from pushctl.store.schema import m016_money as m016_money
+from pushctl.store.schema import m017_earlier_texts as m017_earlier_texts
 from pushctl.store.schema.migrations import migrations as migrations

@@ -41,7 +41,7 @@ def test_a_scheduled_campaign_tells_who_asked_and_when_it_goes_out(field: Field)
     assert asked == "frozen 2026-04-28 08:00 UTC by anna, for 'tomorrow 09:00'"
     assert lines["audience"][0] == "tag('Sale')"
     assert any("the next is due 2026-04-29 09:00 UTC" in line for line in lines["times"])
-    assert lines["text"] == ["sale/en.toml: Sale"]
+    assert lines["text"] == ["sale/en.toml: Sale · Everything must go"]
     assert lines["messages"] == ["3 planned (waits its turn)"]
 
 

@@ -17,7 +17,7 @@ from pushctl.rules.schedule import Passed, due, following, rule
 from pushctl.rules.units import MINUTE
 from pushctl.store import KNOWN_MIGRATIONS, idle
 from tests.support import DAY, HOUR, NOON, sending
-from tests.support.program import pushctl
+from tests.support.program import Run, pushctl
 from tests.support.sending import Field
 
 BERLIN, KATHMANDU = timing.zone("Europe/Berlin"), timing.zone("Asia/Kathmandu")
@@ -288,6 +288,37 @@ def test_the_idle_path_sees_a_series_that_is_due(field: Field) -> None:
     assert not idle.is_idle(*files, KNOWN_MIGRATIONS, NOON + HOUR)
 
 
+def test_the_last_hours_of_the_calendar_are_refused() -> None:
+    with pytest.raises(InputError, match="UNTIL=20261231"):
+        rule("FREQ=DAILY;BYHOUR=9;UNTIL=99991231T235959Z", zone=BERLIN)
+
+
+def rehearse(field: Field, every: str) -> Run:
+    words = ("--everyone", "--template", "sale", "--every", every, "--dry-run")
+    return pushctl("send", *words, cwd=field.config.folder)
+
+
+@pytest.mark.parametrize("every", ["FREQ=YEARLY;INTERVAL=9999", "FREQ=DAILY;COUNT=1"])
+def test_what_comes_now_and_never_again_is_refused_before_it_is_scheduled(
+    field: Field, every: str
+) -> None:
+    field.people(1)
+    run = rehearse(field, every)
+    assert run.code != 0
+    assert "never comes again" in run.err
+    assert "goes out" not in run.out
+
+
+def test_the_times_end_where_the_rule_ends_and_name_their_zone(field: Field) -> None:
+    field.people(1)
+    times = rehearse(field, "FREQ=DAILY;BYHOUR=9;COUNT=2").out
+    assert "..." not in times.split("goes out")[1].splitlines()[0]
+    assert "(the site's time, UTC)" in times
+    shown = rehearse(field, "day 09:00").out.split("goes out")[1].splitlines()[0]
+    assert shown.count("09:00") == 3
+    assert shown.endswith(", ... (the site's time, UTC)")
+
+
 def test_series_are_listed_and_ended(field: Field) -> None:
     field.people(1)
     folder = field.config.folder
@@ -351,6 +382,17 @@ def test_what_never_comes_is_said_at_once(said: str) -> None:
         ("FREQ=DAILY;UNTIL=soon", "UNTIL=20261231"),
         ("FREQ=DAILY;DTSTART=20260101", "DTSTART"),
         ("FREQ=DAILY;FREQ=HOURLY", "twice"),
+        ("FREQ=HOURLY;BYHOUR=25", "BYHOUR is numbers from 0 to 23,"),
+        ("FREQ=HOURLY;BYHOUR=-1", "BYHOUR is numbers from 0 to 23,"),
+        ("FREQ=DAILY;BYHOUR=9,", "BYHOUR is numbers"),
+        ("FREQ=HOURLY;BYMINUTE=60", "BYMINUTE is numbers from 0 to 59"),
+        ("FREQ=HOURLY;BYSECOND=60", "BYSECOND is numbers from 0 to 59"),
+        ("FREQ=DAILY;BYMONTH=13;BYHOUR=9", "BYMONTH is numbers from 1 to 12"),
+        ("FREQ=DAILY;BYMONTHDAY=0;BYHOUR=9", "BYMONTHDAY is numbers from 1 to 31, or from -31"),
+        ("FREQ=DAILY;BYMONTHDAY=-32;BYHOUR=9", "BYMONTHDAY is numbers"),
+        ("FREQ=YEARLY;BYYEARDAY=367;BYHOUR=9", "BYYEARDAY is numbers from 1 to 366"),
+        ("FREQ=YEARLY;BYWEEKNO=54;BYHOUR=9", "BYWEEKNO is numbers from 1 to 53"),
+        ("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=x;BYHOUR=9", "BYSETPOS is numbers from 1 to 366"),
     ],
 )
 def test_an_rrule_that_cannot_be_meant_says_why(said: str, why: str) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import orjson
+import pytest
 
 from pushctl.jobs.delivery.render import MAX_FRAMES, Renderer
 from pushctl.rules import tokens
@@ -75,6 +76,24 @@ def test_the_letter_asks_for_what_is_left_of_the_messages_life(sender: Field) ->
     renderer, rows = claimed(sender, 1, ttl="2h", urgency="high")
     (item,), _ = renderer.render(rows, NOON + HOUR)
     assert (item.letter.ttl, item.letter.urgency) == (3600, "high")
+
+
+def test_a_mistake_of_ours_is_told_as_one_and_logged_once_with_its_place(
+    sender: Field, caplog: pytest.LogCaptureFixture
+) -> None:
+    sending.template(sender.config.folder, "city", title="Hi {{ attributes.n }}", body="x")
+    row = sender.people(1)[0]
+    sender.store.subscriptions.set_attributes(row, {"n": 1})
+    renderer, (one,) = claimed(sender, 1, template="city")
+    damaged = [one._replace(attributes="{") for _ in range(3)]
+    items, without = renderer.render([*damaged, one], NOON)
+    assert len(items) == 1
+    assert {it.status for it in without} == {"rejected"}
+    assert all(it.reason.startswith("a fault of pushctl") for it in without)
+    assert all("JSONDecodeError" in it.reason for it in without)
+    assert all("campaigns retry" in it.reason for it in without)
+    (record,) = [it for it in caplog.records if it.getMessage() == "message left out"]
+    assert record.exc_info
 
 
 def test_an_unknown_key_and_an_unknown_site_are_told(sender: Field) -> None:

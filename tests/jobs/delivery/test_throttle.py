@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs.delivery import clock
 from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Cause, Millis
 from pushctl.rules.delivery.lane import allowance
+from pushctl.store import clocks
 from pushctl.store.origins import Origin
 from tests.support import HOUR, MINUTE, NOON, SECOND, sending
 
@@ -139,7 +139,7 @@ class Machine:
     def __init__(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._file = file
         self._ran = 500.0  # seconds
-        monkeypatch.setattr(clock, "read_boot_clock", lambda: self._ran)
+        monkeypatch.setattr(clocks, "read_seconds", lambda: self._ran)
 
     def send(self, *lags: int, seconds: float = 1.0, rate: float = 100.0) -> list[int]:
         """Have processes whose time *lags* so many ms send; return how many each sent."""

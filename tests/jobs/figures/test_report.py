@@ -259,3 +259,5 @@ def test_the_latest_campaigns_by_number_and_by_time(sender: Field) -> None:
     assert row in report.load_funnel(sender.store), "with the same figures"
     with pytest.raises(InputError, match="soon"):
         names("soon")
+    with pytest.raises(InputError, match="at least 1"):
+        names("0")

@@ -13,6 +13,7 @@ from pushctl.model import InboxRecord, SubscriptionState
 from pushctl.rules import limits, tokens
 from tests import support
 from tests.support import DAY, HOUR, MINUTE, NOON
+from tests.support.files import load, person
 from tests.support.posting import SECRET, Browser, Project, events_of, sign_alias
 
 
@@ -59,7 +60,7 @@ def key_id(inbox_project: Project) -> str:
     ("language", "timezone", "kept"),
     [
         ("<script>", "../../etc/passwd", (None, None)),
-        ("tr_TR", "UTC+03:00", ("tr-TR", None)),
+        ("tr_TR", "UTC+03:00", ("tr-TR", "Etc/GMT-3")),
         ("en-US@posix", "GMT+3 (Türkiye)", (None, None)),
         ("", "", (None, None)),
     ],
@@ -107,16 +108,16 @@ def test_nor_when_it_is_not_active(inbox_project: Project, ann: Browser, state: 
     assert state_of(inbox_project, ann) == state
 
 
-@pytest.mark.parametrize("state", ["unsubscribed", "gone"])
+@pytest.mark.parametrize(("state", "wish"), [("unsubscribed", {"chosen": True}), ("gone", {})])
 def test_the_same_keys_revive_who_had_left(
-    inbox_project: Project, ann: Browser, state: str
+    inbox_project: Project, ann: Browser, state: str, wish: dict[str, bool]
 ) -> None:
     found = inbox_project.get(ann)
     assert found is not None
     inbox_project.store.subscriptions.mark(
         [found.id], SubscriptionState(state), "test", NOON - 1
     )
-    report = inbox_project.drain(ann.subscribe())
+    report = inbox_project.drain(ann.subscribe(**wish))
     assert dict(report.applied) == {"revived": 1}
     assert state_of(inbox_project, ann) == "active"
     kinds = [
@@ -518,7 +519,33 @@ def test_whom_the_shop_has_unsubscribed_comes_back_only_by_asking(
     assert state_of(inbox_project, moved) == "active"
     inbox_project.drain(moved.post("/v1/unsubscribe", at=NOON + 4))
     inbox_project.drain(moved.subscribe(at=NOON + 5))
-    assert state_of(inbox_project, moved) == "active", "as before, where the browser asked"
+    assert state_of(inbox_project, moved) == "unsubscribed", "nor where the browser asked"
+    inbox_project.drain(moved.subscribe(at=NOON + 6, chosen=True))
+    assert state_of(inbox_project, moved) == "active"
+
+
+@pytest.mark.parametrize("known_before", [False, True])
+def test_who_left_elsewhere_comes_back_only_by_asking(
+    inbox_project: Project, known_before: bool
+) -> None:
+    """Imported as unsubscribed: at once, as an export of ours is, or after they were active."""
+    if known_before:
+        load(inbox_project, person(1))
+    load(inbox_project, person(1, state="unsubscribed"))
+    old, new = (Browser(n, inbox_project.key) for n in (1, 8))
+    inbox_project.drain(old.subscribe(at=NOON + 1))
+    assert state_of(inbox_project, old) == "unsubscribed", "a visit is no wish"
+    asked_before = new.subscribe(at=NOON - 1, previous=old, chosen=True)
+    inbox_project.drain(asked_before)
+    assert state_of(inbox_project, new) == "unsubscribed", "nor is what was wished before"
+    newest = Browser(9, inbox_project.key)
+    inbox_project.drain(newest.subscribe(at=NOON + 2000, previous=new))
+    assert state_of(inbox_project, newest) == "unsubscribed", "nor is a new endpoint"
+    kinds = [one["kind"] for one in inbox_project.store.subscriptions.list_changes(1)]
+    assert (kinds.count("moved"), kinds.count("revived")) == (2, 0)
+    last = Browser(10, inbox_project.key)
+    inbox_project.drain(last.subscribe(at=NOON + 4000, previous=newest, chosen=True))
+    assert state_of(inbox_project, last) == "active"
 
 
 def test_a_wrong_signature_is_named_by_its_mistake(

@@ -14,6 +14,7 @@ from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending
 from tests.support.program import pushctl
+from tests.support.rows import everybody
 from tests.support.sending import Field
 from tests.support.shop import BASKET
 
@@ -198,3 +199,29 @@ def test_check_says_that_nothing_is_sent(field: Field) -> None:
 def test_there_is_nothing_to_release_in_a_project_that_may_send(field: Field) -> None:
     run = pushctl("release", "--yes", cwd=field.config.folder)
     assert (run.code, "Nothing to release" in run.err) == (0, True)
+
+
+def test_a_database_that_is_gone_is_not_begun_anew_by_itself(tmp_path: Path) -> None:
+    folder = project.make(tmp_path)
+    (folder / "pushctl.db.generation").write_text("it has sent something")
+    (folder / "pushctl.db").unlink()
+    for words in (("tags", "list"), ("init",), ("send", "--everyone", "--message", "Hello")):
+        run = pushctl(*words, cwd=folder)
+        assert run.code == 3 and "Restore it from a backup" in run.err, words
+        assert not (folder / "pushctl.db").exists()
+    (folder / "pushctl.db.generation").unlink()
+    assert pushctl("init", cwd=folder).code == 0
+
+
+def test_release_erases_anew_where_nothing_was_sent_since(tmp_path: Path) -> None:
+    field = sending.field(tmp_path)
+    field.people(2)
+    backup = sqlite3.connect(":memory:")
+    field.store.connection.backup(backup)
+    ann, _ = everybody(field.store)
+    assert pushctl("subscribers", "forget", ann.public_id, "--yes", cwd=tmp_path).code == 0
+    backup.backup(field.store.connection)
+    run = pushctl("release", "--yes", cwd=tmp_path)
+    assert run.code == 0 and "1 person erased anew" in run.err
+    assert len(everybody(field.store)) == 1
+    field.store.close()

@@ -1,6 +1,8 @@
 """After a restore, only what was due before may have gone out; the rest keeps its time."""
 
+import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from pushctl.jobs.delivery import deliver, restore_guard
 from pushctl.jobs.project.release import list_waiting, release
 from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus, Millis
+from pushctl.push import chunk
 from pushctl.rules import timing
-from pushctl.store import restoring
+from pushctl.store import Store, restoring
 from pushctl.store.deliveries import FinishedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, sending
 from tests.support.program import pushctl
@@ -238,3 +241,33 @@ def test_a_project_without_triggers_in_its_file_ends_what_it_does_not_know(
     swept_shop.sweep(NOON + MINUTE)
     swept_shop.declare("")
     assert release(swept_shop.store, swept_shop.config, NOON + HOUR)["enrolments"] == 1
+
+
+def test_what_waited_for_the_network_may_have_gone_out_before_its_time(field: Field) -> None:
+    """A run that finds the network back sends it early: see Deliveries.hasten."""
+    field.people(3)
+    loopback, campaign = field.config.push.loopback, field.freeze()
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{silent.getsockname()[1]}"
+        hosts = {**loopback.hosts, sending.MOZILLA: place}
+        cut = replace(field.config.push, loopback=replace(loopback, hosts=hosts))
+        options = deliver.Options(patience=0.0, unattended=True)
+        deliver.run(field.store, replace(field.config, push=cut), campaign, NOON, options)
+    chunk.close_sender()
+    ((status, due), *_) = list_due(field, campaign.id)
+    assert (status, due > NOON) == ("planned", True)
+    copy = field.config.folder / "backup.db"
+    field.store.connection.execute("VACUUM INTO ?", (str(copy),))
+    deliver.run(field.store, field.config, campaign, NOON + 1, deliver.Options(patience=0.0))
+    assert field.counts(campaign) == {"accepted": 3}, "before its time"
+
+    field.store.close()
+    copy.replace(field.config.database)
+    field.store = Store(field.config.database)
+    ((_, due), *_) = list_due(field, campaign.id)
+    (row,) = list_waiting(field.store, field.config, NOON + 2)
+    assert (row.set_aside, row.to_come, row.next_at) == (3, 0, None)
+    assert release(field.store, field.config, NOON + 2)["messages"] == 3
+    sweep.run(field.config, field.store, due + MINUTE)
+    assert field.counts(campaign) == {"in_doubt": 3}

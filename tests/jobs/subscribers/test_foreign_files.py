@@ -7,10 +7,10 @@ import pytest
 
 from pushctl.errors import InputError
 from pushctl.jobs.subscribers.questions import Answer, Question
-from pushctl.model import SubscriptionState
+from pushctl.model import Cause, SubscriptionState
 from pushctl.rules.web import opt_out
 from tests import support
-from tests.support import NOON
+from tests.support import DAY, NOON
 from tests.support.files import all_of, as_csv, bring, flat, load, person
 from tests.support.posting import Browser, Project
 
@@ -105,7 +105,8 @@ def test_half_of_a_letter_refuses_nobody(inbox_project: Project) -> None:
     [
         ("7200", "Etc/GMT-2"), (7200, "Etc/GMT-2"), ("-18000.0", "Etc/GMT+5"), ("0", "Etc/UTC"),
         ("19800", "Asia/Kolkata"), ("20700", "Asia/Kathmandu"), ("12600", "Asia/Tehran"),
-        ("34200", "Australia/Darwin"), ("UTC+3", None), ("-12600", None), ("45000", None),
+        ("34200", "Australia/Darwin"), ("-12600", None), ("45000", None),
+        ("UTC+3", "Etc/GMT-3"), ("+05:30", "Asia/Kolkata"), ("GMT-14:00", None),
         ("99999", None),
     ],
 )  # fmt: skip
@@ -195,7 +196,7 @@ def test_answers_are_taken_and_asked_for(inbox_project: Project) -> None:
         asked.append(question)
         return "ignore" if question.column == "order_status" else "subscribed"
 
-    known = opt_out.Answers({opt_out.key("status", "PAUSED"): opt_out.LEFT})
+    known = opt_out.Answers({opt_out.make_key("status", "PAUSED"): opt_out.LEFT})
     report = bring(inbox_project, path, answers=known, ask=ask)
     assert asked == [
         Question("order_status", "paid", 4, 2),
@@ -228,12 +229,40 @@ def test_who_was_imported_as_active_before_leaves_now(inbox_project: Project) ->
     inbox_project.store.subscriptions.mark(
         [3], SubscriptionState.ACTIVE, "subscribed again", NOON
     )
-    for _ in range(2):
-        assert load(inbox_project, lines).unsubscribed == 4
+    for changed in (2, 0):
+        assert load(inbox_project, lines).unsubscribed == changed
         states = [one.state for one in all_of(inbox_project)]
         assert states == ["unsubscribed", "active", "active", "unsubscribed"]
     changes = inbox_project.store.subscriptions.list_changes(1)
     assert [(one["kind"], one["reason"]) for one in changes] == [("unsubscribed", "imported")]
+
+
+@pytest.mark.parametrize("state", ["quarantined", "gone"])
+def test_a_no_counts_for_people_whom_nothing_reaches_now(
+    inbox_project: Project, state: str
+) -> None:
+    store = inbox_project.store
+    load(inbox_project, person(0), person(1))
+    store.subscriptions.mark([1], SubscriptionState(state), "test", NOON)
+    assert load(inbox_project, as_csv(flat(0, notification_types="-2"))).unsubscribed == 1
+    assert [one.state for one in all_of(inbox_project)] == ["unsubscribed", "active"]
+    assert store.health.reactivate(NOON + 2 * DAY) == 0
+    load(inbox_project, person(0))
+    assert [one.state for one in all_of(inbox_project)] == ["unsubscribed", "active"]
+
+
+def test_whom_we_revived_has_not_come_by_themselves(inbox_project: Project) -> None:
+    store = inbox_project.store
+    load(inbox_project, person(0), person(1))
+    store.subscriptions.mark([1], SubscriptionState.QUARANTINED, "test", NOON)
+    assert store.health.reactivate(NOON + 2 * DAY) == 1
+    store.subscriptions.mark([2], SubscriptionState.GONE, "410", NOON)
+    store.subscriptions.mark(
+        [2], SubscriptionState.ACTIVE, "too many were gone at once", NOON, Cause.MASS_GONE
+    )
+    lines = as_csv(*(flat(n, notification_types="-2") for n in range(2)))
+    assert load(inbox_project, lines).unsubscribed == 2
+    assert [one.state for one in all_of(inbox_project)] == ["unsubscribed"] * 2
 
 
 def test_whole_exports_of_other_tools(inbox_project: Project) -> None:
@@ -360,3 +389,20 @@ def test_a_file_without_a_header_shows_nobodys_keys(inbox_project: Project) -> N
             load(inbox_project, text)
         assert flat(1)["auth"] not in str(caught.value)
         assert support.endpoint(1)[-20:] not in str(caught.value)
+
+
+def test_a_zones_name_is_better_than_an_offset_whatever_its_column(
+    inbox_project: Project,
+) -> None:
+    load(inbox_project, person(1, timezone="3600", time_zone="Asia/Dubai"))
+    assert all_of(inbox_project)[0].timezone == "Asia/Dubai"
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [("tur", "tr"), ("ARA", "ar"), ("ger-AT", "de-AT"), ("fil", "fil")]
+)
+def test_a_language_of_three_letters_gets_its_shorter_code(
+    inbox_project: Project, given: str, kept: str
+) -> None:
+    load(inbox_project, person(1, language=given))
+    assert all_of(inbox_project)[0].language == kept

@@ -270,7 +270,7 @@ def test_a_backup_brings_nobody_back_though_nothing_was_sent_since(
     inbox_project.drain(now=NOON + 900_000)
     (left,) = everybody(store)
     assert left.endpoint == bob.endpoint
-    assert erasures.erase_returned(store, inbox_project.config, SECRET, NOON + 900_000) == 0
+    assert erasures.erase_returned(store, inbox_project.config, NOON + 900_000, SECRET) == 0
 
 
 def test_a_campaign_reaches_nobody_whom_a_backup_brought_back(tmp_path: Path) -> None:

@@ -15,9 +15,8 @@ import pytest
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.delivery import deliver
-from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
-from pushctl.store import Store
+from pushctl.store import Store, clocks
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending
 from tests.support.program import PROGRAM, pushctl
@@ -102,7 +101,7 @@ def test_what_sweeps_did_is_told_after_a_bad_night(field: Field) -> None:
 
 def test_a_sweep_leaves_at_once_while_another_is_at_work(field: Field) -> None:
     folder = field.config.folder
-    with lock.hold(sweep.lock_path(field.config.database), "the test"):
+    with lock.hold(clocks.name_lock(field.config.database), "the test"):
         code, out, error = swept(folder)
         assert (code, out, error) == (75, "", "")
         assert swept(folder, "--max-seconds", "5")[0] == 75
@@ -151,7 +150,7 @@ def test_a_killed_sweep_sends_nobody_twice_and_loses_nobody(
 def test_a_clock_that_leapt_is_asked_about(field: Field) -> None:
     folder = field.config.folder
     assert swept(folder)[0] == 0
-    path = sweep.lock_path(field.config.database)
+    path = clocks.name_lock(field.config.database)
     ahead = time.time() + 40 * 86_400
     os.utime(path, (ahead, ahead))
     code, _, error = swept(folder)
@@ -172,7 +171,7 @@ def test_a_rehearsal_tells_and_sends_nothing(field: Field) -> None:
 
 
 def test_a_rehearsal_leaves_the_real_schedule_alone(field: Field) -> None:
-    folder, lock_file = field.config.folder, sweep.lock_path(field.config.database)
+    folder, lock_file = field.config.folder, clocks.name_lock(field.config.database)
     assert swept(folder)[0] == 0
     fill(field.store, field.people(3), sending.soon())
     before, stamped = list(field.store.connection.iterdump()), lock_file.stat().st_mtime_ns

@@ -220,7 +220,11 @@ def test_a_price_as_people_write_it(
 ) -> None:
     imported(tmp_path, f'id;price\nlamp;"{price}"\n')
     stored = field.store.products.get(1, "lamp")
-    assert stored is not None and stored.price == number
+    assert stored is not None and stored.price is not None
+    assert (stored.price.number, stored.price.currency) == (
+        number,
+        stored.about.get("currency"),
+    )
     assert stored.about == ({"currency": "EUR"} if "EUR" in price else {})
 
 
@@ -240,6 +244,30 @@ def test_the_site_s_currency_is_that_of_prices_without_one(
     decide(field, NOON + MINUTE)
     imported(tmp_path, "id,price\nsofa,1.299\n", "id,price\nsofa,999 EUR\n")
     assert [event.properties["was"] for event in told(field, ann)] == [1299]
+
+
+def test_a_price_keeps_its_currency_when_the_site_or_the_column_changes(
+    field: Field, tmp_path: Path
+) -> None:
+    (ann,) = field.people(1)
+    for product in ("lamp", "rug"):
+        happens(field, ann, "stock_awaited", id=product)
+    decide(field)
+    file = field.config.folder / "pushctl.toml"
+    text = file.read_text()
+    for currency, prices in (("JPY", "lamp,8000"), ("EUR", "lamp,70")):
+        site = f'[sites.shop]\ncurrency = "{currency}"'
+        file.write_text(text.replace("[sites.shop]", site, 1))
+        imported(tmp_path, f"id,price\n{prices}\n")
+    imported(
+        tmp_path,
+        "id,price,currency\nrug,8000,JPY\n",
+        "id,currency\nrug,EUR\n",
+        "id,price,currency\nrug,70,EUR\n",
+    )
+    assert told(field, ann) == []
+    imported(tmp_path, "id,price\nlamp,60\n")
+    assert [event.properties["was"] for event in told(field, ann)] == [70]
 
 
 def test_a_price_in_another_currency_than_its_column_is_refused(

@@ -615,6 +615,10 @@ def test_sql_means_what_the_words_mean(
         ("tag(VIP)", "Put texts in quotes: 'VIP'."),
         ("not (laguage = 'tr')", "Did you mean language?"),
         ("tag 'VIP'", "Put it in brackets: ('VIP')."),
+        ("tag = 'VIP'", "Write tag('VIP')."),
+        ("language == 'tr'", "Write one = alone."),
+        ("tag(‘VIP’)", "Write straight quotes: 'VIP'."),
+        ("first_name = 'Zeynep'", "Is it an attribute? attribute('first_name')"),
     ],
 )
 def test_the_remedy_is_what_was_meant(typed: str, remedy: str) -> None:

@@ -88,7 +88,10 @@ def test_the_own_value_of_an_event_that_cannot_be_read_is_unknown_not_another_on
     assert cart.value({"value": "1.249", "price": 5}, None) is None
     assert cart.value({"value": "1.249", "price": "5,50"}, None) == 1249
     assert cart.value({"value": "", "total": "5,50"}, None) == 5.5
-    assert cart.value({"value": "soon"}, {"total": 7}) == 7
+    assert cart.value({"value": "soon"}, {"total": 7}) is None
+    assert cart.value({"value": "abc", "price": 2}, {"total": 5}) is None
+    assert cart.value({"total": "20 USD", "currency": "EUR"}, {"total": 5}) is None
+    assert cart.value({"value": None, "total": ""}, {"total": 5}) == 5
 
 
 def test_the_currency_of_the_site_is_that_of_amounts_without_one() -> None:
@@ -108,6 +111,48 @@ def test_items_may_name_their_currencies_apart() -> None:
     assert (mixed["currency"], mixed["total"]) == (None, None)
     same = cart.complete({"items": [{"price": 2, "currency": "EUR"}, {"price": 1}]}, "EUR")
     assert cart.read(same, ())["total"] == 3
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "more", "total"),
+    [
+        ("$", "EUR", {}, None),
+        ("kr", "EUR", {}, None),
+        ("RM", "EUR", {}, None),
+        ("XBT", "EUR", {}, None),
+        (7, "EUR", {}, None),
+        ("XBT", "XBT", {}, None),
+        ("XBT", "XBT", {"currency": "XBT"}, 10),
+        ("XBT", None, {"currency": "EUR"}, None),
+        ("EUR", None, {"currency": "XBT"}, None),
+        ("EUR", None, {"currency": "$"}, None),
+        ("USD", "USD", {"currency": "$"}, 10),
+        ("kr", "kr", {}, 10),
+        ("kr", "NOK", {}, 10),
+        ("$", None, {"currency": "USD"}, 10),
+        (None, None, {"currency": "RM"}, 10),
+        (None, None, {}, 10),
+    ],
+)
+def test_items_of_currencies_that_may_differ_have_no_total(
+    one: Any, other: Any, more: dict[str, Any], total: float | None
+) -> None:
+    items = [{"price": 5, "currency": one}, {"price": 5, "currency": other}]
+    assert cart.read({"items": items, **more}, ())["total"] == total
+
+
+def test_a_price_and_its_item_that_name_different_currencies_are_unknown() -> None:
+    items = [{"price": "5 €", "currency": "USD"}]
+    found = cart.read({"items": items}, ())
+    assert (found["total"], found["items"][0]["price"]) == (None, None)
+
+
+@pytest.mark.parametrize("own", ["RM", "kr"])
+def test_the_site_s_currency_is_not_that_of_items_in_another_one(own: str) -> None:
+    told = {"items": [{"price": 5, "currency": own}, {"price": 5}]}
+    assert cart.read(cart.complete(told, "EUR"), ())["total"] is None
+    same = {"items": [{"price": 5, "currency": "kr"}, {"price": 5}]}
+    assert cart.read(cart.complete(same, "SEK"), ())["total"] == 10
 
 
 @pytest.mark.parametrize(
@@ -205,3 +250,9 @@ def test_a_condition_on_a_field_inside_reads_what_stands_beside_it() -> None:
     where = conditions.parse({"event.price": ">= 50"})
     assert conditions.unmet(where, {"event": {"price": "1.249", "currency": "EUR"}}) is None
     assert conditions.unmet(where, {"event": {"price": "1.249"}, "currency": "EUR"})
+
+
+def test_a_total_of_many_items_is_exact() -> None:
+    """Added as floats, these are 999.499."""
+    items = [{"name": str(one), "price": 1.0005} for one in range(999)]
+    assert cart.read({"items": items}, ())["total"] == 999.5

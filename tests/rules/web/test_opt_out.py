@@ -68,7 +68,7 @@ def test_one_no_is_enough() -> None:
 
 
 def test_answers_of_the_owner_count() -> None:
-    answers = Answers({opt_out.key("status", "Paused"): LEFT}, frozenset({"order_status"}))
+    answers = Answers({opt_out.make_key("status", "Paused"): LEFT}, frozenset({"order_status"}))
     assert opt_out.read({"status": "PAUSED", "order_status": "paid"}, answers) is LEFT
     assert opt_out.list_unclear({"status": "x", "order_status": "y"}, answers) == [
         ("status", "x")
