@@ -236,7 +236,8 @@ def test_whatever_a_shop_tells_arrives(world: PageWorld) -> None:
     assert world.js(f"pushctl.cart({lamp})") is True
     later = "SELECT properties FROM events WHERE name LIKE 'cart_%' ORDER BY rowid DESC"
     item = json.loads(world.table(later)[0][0])["items"][0]
-    assert (item["name"], item["price"], item["id"]) == ("Brass lamp \ufffd", 49, "1152921504606847000")
+    assert (item["name"], item["price"]) == ("Brass lamp \ufffd", 49)
+    assert item["id"] == "1152921504606847000"
     assert world.table("SELECT name FROM tags WHERE name IN ('x', 'z')") == [("x",)]
     assert world.table("SELECT alias FROM subscriptions WHERE alias IS NOT NULL") == []
 
