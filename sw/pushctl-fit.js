@@ -2,7 +2,7 @@
 // Loaded for what is no JSON or too large, and for nothing else.
 
 // As in pushctl/rules/limits.py; with an event's id, name and time it stays below 6,000 bytes.
-const [TEXT, ENTRIES, LEVELS, BYTES] = [1024, 64, 4, 5800];
+const [TEXT, NAME, ENTRIES, LEVELS, BYTES] = [1024, 255, 64, 4, 5800];
 // What is read of a basket's items, and of how many.
 const [USED, ITEMS] = ["id name price currency quantity url image line".split(" "), 20];
 // An object may lead through half the page: no more than that is looked at.
@@ -11,7 +11,8 @@ const ROOM = 2000;
 // A copy without what can't be read or told: a circle ends at the last level. Where it is too
 // large the items go first, which a purchase does without; then what was named last.
 export function fit(properties, name) {
-  const copy = { ...read(Object(properties), LEVELS, { left: ROOM }) };
+  const levels = name === "subscribe" ? LEVELS + 1 : LEVELS;
+  const copy = { ...read(Object(properties), levels, { left: ROOM }) };
   if (name === "cart_updated") copy.items = Object.values(Object(copy.items)).slice(0, ITEMS).map(used);
   const names = Object.keys(copy);
   const items = Array.isArray(copy.items) ? copy.items : [];
@@ -50,7 +51,7 @@ function read(value, levels, room) {
   for (const name of Object.keys(value).slice(0, ENTRIES)) {
     if ((room.left -= 1) < 0) break;
     try {
-      copy[name] = read(value[name], levels - 1, room);
+      if (name) copy[text(name, NAME)] = read(value[name], levels - 1, room);
     } catch {
       // a getter that throws
     }
@@ -58,8 +59,7 @@ function read(value, levels, room) {
   return copy;
 }
 
-// A letter that is cut in two is none.
-function text(value) {
-  const short = value.slice(0, TEXT);
-  return short.toWellFormed?.() ?? short;
+// A letter that is cut in two is none; NUL ends a text for some programs.
+function text(value, most = TEXT) {
+  return value.slice(0, most).replace(/[\0\ud800-\udfff]/gu, "\ufffd");
 }

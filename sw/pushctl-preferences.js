@@ -47,11 +47,11 @@ const STYLE = `
 `;
 
 // consent({ text, tracking }): what somebody agreed to, when and on which page. An answer
-// about tracking alone leaves that as it was.
+// about tracking alone leaves that as it was; only true is a yes ("no", 0 and null are none).
 export async function agree({ stored, store, now, silent, sync }, given) {
-  const { text, tracking } = given;
+  const { text, tracking } = Object(given) === given ? given : { tracking: given };
   const agreed = text && { text: `${text}`.slice(0, 255), at: now(), page: here() };
-  const said = tracking === undefined ? {} : { tracking };
+  const said = tracking === undefined ? {} : { tracking: tracking === true };
   store({ consent: { ...stored().consent, ...agreed, ...said } });
   if (silent()) store({ events: [], landing: undefined, ...lessening(stored()) });
   await sync(text);

@@ -32,11 +32,14 @@
       }
       const permission = await Notification.requestPermission();
       if (permission !== "granted") return permission;
+      const { language, source, tags, attributes } = Object(options);
+      const wish = { language, source, tags: tags?.trim ? [tags] : tags, attributes };
       // Kept until it is told.
-      store({ pending: { ...plain(options), chosen: true } });
+      store({ pending: { ...(plain(wish, 5) ?? (await fitted(wish, "subscribe"))), chosen: true } });
       await flush();
-      // The browser may allow it, and have no push service that works (Brave).
-      return (await current()) ? permission : "failed";
+      // The browser may allow it, and have no push service that works (Brave); or the receiver
+      // takes nobody.
+      return (await current()) && (stored().pending || (await update())?.at) ? permission : "failed";
     },
 
     async unsubscribe() {
@@ -51,14 +54,15 @@
     },
 
     track(name, properties) {
+      if (!name?.trim) throw TypeError("no name");
       const id = encode(crypto.getRandomValues(new Uint8Array(16)));
-      const event = { id, name: `${name}`.slice(0, 99), at: now() };
+      const event = { id, name: name.slice(0, 99), at: now() };
       const add = (told) => keep({
-        events: (stored().events ?? []).concat({ ...event, properties: told }).slice(-50),
+        events: (stored().events ?? []).concat({ ...event, properties: told ?? {} }).slice(-50),
       });
       heard.push(name);
       const told = plain(properties);
-      return told ? add(told) : more("fit").then(({ fit }) => fit(properties, name), () => ({})).then(add);
+      return told ? add(told) : fitted(properties, name).then(add);
     },
 
     // cart({ items: [{ id, name, price, quantity }], total, currency, url }), or cart() when emptied
@@ -66,7 +70,8 @@
       const { items, currency } = content || { items: [] };
       const all = Object.values(Object(items));
       // A name that is misspelt must not empty somebody's basket.
-      if (!all.length && !Array.isArray(items)) throw new TypeError("pushctl.cart(): no items");
+      if (!all.length && !Array.isArray(items)) throw TypeError("no items");
+      if (!all.every((one) => one?.id ?? one?.name)) warn("pushctl.cart(): items need id or name");
       // NaN (in JSON: null) where one of them is no number, as the text "1.249" may mean two,
       // or in another currency.
       let count = 0, total = 0;
@@ -76,7 +81,7 @@
         total += own === currency && price?.toFixed ? price * known : NaN;
       }
       return count === 0 ? api.track("cart_emptied")
-        : api.track("cart_updated", { count, total: +total.toFixed(4), ...content });
+        : api.track("cart_updated", { count, total: +total.toFixed(4), ...content, items: all });
     },
 
     // tag("lamps", "sofas"), tag("lamps", { days: 30 }); chosen: true where the person ticked it
@@ -88,12 +93,17 @@
     untag: (...names) => label(names, false),
 
     // `signature` comes from the shop's server; without it the alias is a mere label.
-    identify: (alias, signature) =>
-      keep({ alias: { alias: alias ? `${alias}` : null, signature: signature && `${signature}` } }, alias),
+    identify(alias, signature) {
+      if (alias && !/^([\w-]{43}|undefined|null)$/.test(signature))
+        throw TypeError("signature: 43 characters of base64url");
+      return keep({
+        alias: { alias: alias ? `${alias}` : null, signature: (alias && signature) || undefined },
+      }, alias);
+    },
 
     // consent({ text: "2026-11", tracking: true }): what somebody agreed to, and how far.
     consent: async (given) =>
-      given ? (await more("preferences")).agree(inner, given) : stored().consent,
+      given !== undefined ? (await more("preferences")).agree(inner, given) : stored().consent,
 
     // Shows our own question; the browser's follows only when it is answered with yes, and
     // where it is still to be answered. Resolves to what subscribe() gives, "later", or
@@ -129,7 +139,7 @@
       try {
         return await work(...given);
       } catch (error) {
-        warn(error);
+        console.warn(`pushctl.${name}():`, error?.message ?? error);
         return failed[name] ?? false;
       }
     };
@@ -198,6 +208,10 @@
       await update((kept) =>
         kept && { endpoint, auth, at: Date.now(), skew: stored().skew, key: CONFIG.key, home: HOME });
       store({ language: pending.language ?? stored().language });
+    } else if (size(pending) > 15) {
+      // More than {"chosen":true}: who subscribes must not be lost over what else was said.
+      store({ pending: { chosen } });
+      return announce();
     }
     store({ pending: undefined });
   }
@@ -243,7 +257,8 @@
 
   // Global Privacy Control, or a no to tracking: then nothing is told but what people do
   // themselves: subscribing, choosing, leaving.
-  const silent = () => navigator.globalPrivacyControl || stored().consent?.tracking === false;
+  const silent = () =>
+    navigator.globalPrivacyControl || (stored().consent?.tracking ?? true) !== true;
 
   // What only takes away (`more` false) is kept in any case.
   const keep = async (change, more = true) =>
@@ -286,7 +301,8 @@
       // may say that somebody has bought.
       if (!done && events[1]) most = 1;
       else store({ events: stored().events.flatMap((one) =>
-        one.id === id && !done && size(properties) > 2 ? { ...one, properties: {} }
+        // A basket of which nothing is known would take the place of one that is.
+        one.id === id && !done && size(properties) > 2 && one.name !== "cart_updated" ? { ...one, properties: {} }
           : events.some((told) => told.id === one.id) ? [] : one) });
     }
     for (let names, most = 32; (names = Object.keys(stored().tags ?? {}).slice(0, most)).length; ) {
@@ -322,18 +338,27 @@
     return keep({ tags }, more);
   }
 
-  // A copy, where it is of JSON and no larger than the receiver takes it.
-  function plain(value) {
+  // Whether the receiver takes what was read from JSON (pushctl/receiver/shapes.py).
+  const sound = (one, levels, all = Object.values(one ?? 0)) => one?.trim ? all.length <= 1024
+    : (levels || Object(one) !== one) && all.length <= 64 && !(Math.abs(one) >= 2 ** 53) &&
+      all.every((each) => sound(each, levels - 1));
+
+  // A copy, where it is of JSON, sound, and not too large; JSON writes half a letter as \ud83d.
+  function plain(value, levels = 4) {
     try {
-      const text = JSON.stringify({ ...value }, (name, one) => {
-        if (one?.length > (one.map ? 64 : 1024)) throw one;
-        return one;
-      });
-      if (bytes(text).length < 6000) return JSON.parse(text);
+      const text = JSON.stringify({ ...value });
+      const copy = JSON.parse(text);
+      if (bytes(text).length < 6000 && !/\\u/.test(text) && sound(copy, levels)) return copy;
     } catch {
       // a circle, a BigInt, a getter that throws
     }
   }
+
+  // As much of it as can be told; where even that fails a purchase is still one.
+  const fitted = (value, name) => more("fit").then(({ fit }) => fit(value, name)).catch((error) => {
+    if (name === "cart_updated") throw error;
+    warn(error);
+  });
 
   const fitting = (events = []) =>
     size(events) > 7000 ? fitting(events.slice(0, events.length >> 1)) : events;
@@ -370,7 +395,7 @@
       store({ skew: now - Math.round(Date.now() / 1000) });
       return post(path, fields, { auth }, false);
     }
-    throw Object.assign(new Error(`pushctl: ${error} ${remedy}`), {
+    throw Object.assign(new Error(`pushctl ${path}: ${error} ${remedy}`), {
       final: status < 500 && !/408|429/.test(status),
       after: response.headers.get("Retry-After"),
     });

@@ -217,7 +217,7 @@ def test_no_call_hurts_a_frame_without_an_origin(world: PageWorld) -> None:
 
 def test_whatever_a_shop_tells_arrives(world: PageWorld) -> None:
     world.allow()
-    world.js("pushctl.subscribe()")
+    world.js(r"pushctl.subscribe({ tags: 'x', tag: 'z', attributes: { note: '\ud83d' } })")
     world.wait("pushctl.tag()")
     odd = "Object.entries((await import('/odd.mjs')).oddities())"
     calls = f"for (const [what, one] of {odd}) told.push(await pushctl.track('purchase', one))"
@@ -232,6 +232,13 @@ def test_whatever_a_shop_tells_arrives(world: PageWorld) -> None:
     (basket,) = world.table("SELECT properties FROM events WHERE name LIKE 'cart_%'")
     properties = json.loads(basket[0])
     assert (properties["count"], properties["total"]) == (2000, 200)
+    lamp = r"{ items: [{ id: 2 ** 60, name: 'Brass lamp \ud83d', price: 49, quantity: 2 }] }"
+    assert world.js(f"pushctl.cart({lamp})") is True
+    later = "SELECT properties FROM events WHERE name LIKE 'cart_%' ORDER BY rowid DESC"
+    item = json.loads(world.table(later)[0][0])["items"][0]
+    assert (item["name"], item["price"]) == ("Brass lamp \ufffd", 49)
+    assert item["id"] == "1152921504606847000"
+    assert world.table("SELECT name FROM tags WHERE name IN ('x', 'z')") == [("x",)]
     assert world.table("SELECT alias FROM subscriptions WHERE alias IS NOT NULL") == []
 
 

@@ -125,11 +125,80 @@ test("only an empty basket empties it, not a name that is misspelt", async () =>
   assert.match(browser.warnings[0], /no items/);
   for (const empty of [undefined, null, { items: [] }, { items: [{ id: 1, quantity: 0 }] }])
     await browser.pushctl.cart(empty);
-  // PHP writes a list with holes as an object.
+  assert.ok(!browser.warnings.some((text) => text.includes("need id")));
+  // PHP writes a list with holes as an object; the receiver's side takes lists alone.
   await browser.pushctl.cart({ items: { 1: { id: "a", price: 5 }, 4: { id: "b", price: 6 } } });
   const names = told(browser).map(({ name }) => name);
   assert.deepEqual(names, [...Array(4).fill("cart_emptied"), "cart_updated"]);
-  assert.equal(told(browser).at(-1).properties.total, 11);
+  const { total, items } = told(browser).at(-1).properties;
+  assert.deepEqual([total, items.map(({ id }) => id)], [11, ["a", "b"]]);
+});
+
+test("items that no message can name are said in the console", async () => {
+  for (const items of [["lamp"], [{ sku: 1, title: "Lamp", cost: 5 }], { id: "lamp", price: 5 }, [{ id: 1 }, null]]) {
+    const browser = await subscribed();
+    await browser.pushctl.cart({ items });
+    assert.match(browser.warnings[0], /pushctl\.cart.*id or name/);
+  }
+});
+
+const deep = { a: { b: { c: { d: 1 } } } };
+const wide = Object.fromEntries(Array.from({ length: 80 }, (_, number) => [`key ${number}`, number]));
+for (const [what, oddity] of Object.entries({
+  "a name cut inside a letter": { name: "Brass lamp \ud83d" },
+  "options of many levels": { options: deep },
+  "a number beyond all": { id: 2 ** 60 },
+  "eighty keys": wide,
+  "the end of a text for C": { name: "Brass\0lamp" },
+})) {
+  test(`${what} leaves the rest of a basket and of a purchase`, async () => {
+    const browser = await subscribed();
+    const items = [{ id: "lamp", name: "Brass lamp", price: 49, quantity: 2, ...oddity }, { id: "sofa", price: 1 }];
+    assert.equal(await browser.pushctl.cart({ items }), true);
+    assert.equal(await browser.pushctl.track("purchase", { total: 12, order: "A1", meta: oddity }), true);
+    const [basket, purchase] = told(browser).map(({ properties }) => properties);
+    assert.deepEqual([basket.items[0].price, basket.items[1].id, basket.total], [49, "sofa", 99]);
+    assert.deepEqual([purchase.total, purchase.order], [12, "A1"]);
+    assert.equal(browser.loaded.length, 2);
+  });
+}
+
+test("what the receiver takes is told as it is", async () => {
+  const browser = await subscribed();
+  const properties = {
+    a: { b: { c: 1 } }, text: "😀 \"x\"", order: "12345678901234567890", none: null, yes: true, list: [[1], {}],
+    wide: Object.fromEntries(Object.entries(wide).slice(0, 64)), much: 2 ** 53 - 1,
+  };
+  await browser.pushctl.track("purchase", properties);
+  assert.deepEqual(told(browser)[0].properties, properties);
+  assert.deepEqual([browser.loaded, browser.warnings], [[], []]);
+});
+
+test("a basket that can't be told empties none", async () => {
+  const broken = { get fit() { throw new Error("theirs"); } };
+  const browser = await subscribed({ modules: { fit: broken } });
+  assert.equal(await browser.pushctl.cart({ items: [{ id: 2 ** 60 }] }), false);
+  assert.equal(await browser.pushctl.track("purchase", { total: 2 ** 60 }), true);
+  assert.match(browser.warnings.join(), /pushctl\.track.*theirs/);
+  browser.answers.push({ status: 400, body: { error: "No." } });
+  assert.equal(await browser.pushctl.cart({ items: [{ id: "lamp" }] }), false);
+  await browser.pushctl.track("later");
+  assert.deepEqual(told(browser).map(({ name, properties }) => [name, Object.keys(properties).length]),
+    [["purchase", 0], ["cart_updated", 3], ["later", 0]]);
+});
+
+test("an event without a name is none, and an alias's signature has its form", async () => {
+  const browser = page();
+  for (const name of [undefined, null, { event: "purchase" }, 7])
+    assert.equal(await browser.pushctl.track(name), false);
+  for (const signature of ["zz", "", "ab".repeat(32), `${"A".repeat(42)}=`])
+    assert.equal(await browser.pushctl.identify("customer-7", signature), false);
+  assert.equal(browser.warnings.length, 8);
+  assert.match(browser.warnings[0], /pushctl\.track\(\)/);
+  assert.match(browser.warnings[7], /pushctl\.identify\(\).*43/);
+  await browser.pushctl.identify("customer-7", "A".repeat(43));
+  await browser.pushctl.subscribe();
+  assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/identify"]);
 });
 
 // --- an outage --------------------------------------------------------------------
@@ -292,7 +361,7 @@ test("another tab that has told the subscription meanwhile keeps it", async () =
 
 test("what the receiver refuses is not told", async () => {
   const browser = await subscribed();
-  for (const call of [["identify", "customer-7", "wrong"], ["tag", "lamps"], ["track", "page_view"]]) {
+  for (const call of [["identify", "customer-7", "A".repeat(43)], ["tag", "lamps"], ["track", "page_view"]]) {
     browser.answers.push({ status: 400, body: { error: "No." } });
     assert.equal(await browser.pushctl[call[0]](...call.slice(1)), false, call[0]);
   }

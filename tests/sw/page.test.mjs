@@ -96,14 +96,14 @@ test("what happened before the subscription is told after it", async () => {
   const browser = page();
   assert.equal(await browser.pushctl.track("page_view", { page: "/lamps" }), false);
   assert.equal(await browser.pushctl.tag("Abandoned basket 1", "lamps"), false);
-  assert.equal(await browser.pushctl.identify("customer-7", "signed"), false);
+  assert.equal(await browser.pushctl.identify("customer-7", "A".repeat(43)), false);
   await browser.pushctl.subscribe();
   assert.deepEqual(paths(browser), ["/v1/subscribe", "/v1/events", "/v1/tags", "/v1/identify"]);
   const [, events, tags, alias] = browser.asked.map(({ json }) => json);
   assert.equal(events.events[0].name, "page_view");
   assert.deepEqual(events.events[0].properties, { page: "/lamps" });
   assert.deepEqual(tags.add, ["Abandoned basket 1", "lamps"]);
-  assert.deepEqual([alias.alias, alias.signature], ["customer-7", "signed"]);
+  assert.deepEqual([alias.alias, alias.signature], ["customer-7", "A".repeat(43)]);
 });
 
 test("tracking, tagging and the cart are told at once and signed", async () => {
@@ -369,7 +369,7 @@ test("a call that is wrong stops no other, nor the page", async () => {
 
 test("a number may be an alias; none, empty or null, means that nobody is logged in", async () => {
   const browser = await subscribed();
-  for (const alias of [7, "", null]) await browser.pushctl.identify(alias, "signed");
+  for (const alias of [7, "", null]) await browser.pushctl.identify(alias, "A".repeat(43));
   const [seven, ...none] = browser.asked.slice(1).map(({ json }) => json.alias);
   assert.equal(seven, "7");
   assert.deepEqual(none, [null, null]);
@@ -377,7 +377,7 @@ test("a number may be an alias; none, empty or null, means that nobody is logged
 
 test("who logs out while the alias is on its way is logged out", async () => {
   const browser = await subscribed();
-  browser.pushctl.identify("customer-7", "signed");
+  browser.pushctl.identify("customer-7", "A".repeat(43));
   await browser.pushctl.identify(null);
   assert.equal(browser.asked.at(-1).json.alias, null);
 });
@@ -460,15 +460,44 @@ test("who leaves before it could be told stays out", async () => {
   assert.deepEqual([next.asked, next.registered], [[], []]);
 });
 
-test("a subscription refused for good is told without what was refused, at the next visit", async () => {
+test("a subscription refused for good is told at once without what was asked", async () => {
   const browser = page();
   browser.answers.push({ status: 400, body: { error: "No." } });
-  await browser.pushctl.subscribe(asked);
+  assert.equal(await browser.pushctl.subscribe(asked), "granted");
   await browser.pass();
-  assert.equal(browser.asked.length, 1);
-  assert.match(browser.warnings[0], /No\./);
-  const next = await again(browser);
-  assert.deepEqual(next.asked.map(({ json }) => json.tags), [undefined]);
+  const [first, second, ...more] = browser.asked;
+  assert.deepEqual(more, []);
+  assert.ok(first.json.tags);
+  const { tags, attributes, chosen } = second.json;
+  assert.deepEqual([tags, attributes, chosen], [undefined, undefined, true]);
+  assert.match(browser.warnings[0], /subscribe.*No\./);
+  assert.deepEqual((await again(browser)).asked, []);
+});
+
+test("who is refused with nothing but the subscription is not subscribed", async () => {
+  const browser = page();
+  const no = { status: 400, body: { error: "No." } };
+  browser.answers.push(no, no);
+  assert.equal(await browser.pushctl.subscribe(asked), "failed");
+  assert.equal(browser.asked.length, 2);
+  assert.equal((await again(browser)).asked.length, 1);
+});
+
+test("of what a page says when somebody subscribes the receiver gets what it takes", async () => {
+  const told = async (options) => {
+    const browser = page();
+    assert.equal(await browser.pushctl.subscribe(options), "granted");
+    const [{ json: { tags, attributes, lang, tag, language } }, ...more] = browser.asked;
+    assert.deepEqual(more, []);
+    return { tags, attributes, lang, tag, language };
+  };
+  assert.deepEqual((await told({ tags: "lamps" })).tags, ["lamps"]);
+  const { lang, tag, language } = await told({ lang: "tr", tag: "lamps" });
+  assert.deepEqual([lang, tag, language], [undefined, undefined, "en-GB"]);
+  mock.method(console, "warn", () => {});
+  const cut = await told({ tags: ["lamps"], attributes: { note: "\ud83d", at: { b: { c: { d: 1 } } } } });
+  mock.restoreAll();
+  assert.deepEqual([cut.tags, cut.attributes], [["lamps"], { note: "\ufffd", at: { b: { c: { d: 1 } } } }]);
 });
 
 test("who is known already can tell the rest where the subscription can't be told", async () => {
@@ -517,6 +546,6 @@ test("a language that was refused is not told again", async () => {
   const browser = page();
   browser.answers.push({ status: 400, body: { error: "No." } });
   await browser.pushctl.subscribe({ language: "tr_TR" });
-  const next = await again(browser);
-  assert.equal(next.asked[0].json.language, "en-GB");
+  const next = await again(browser, { after: DAY + 1000 });
+  assert.deepEqual([browser.asked[1], next.asked[0]].map(({ json }) => json.language), ["en-GB", "en-GB"]);
 });

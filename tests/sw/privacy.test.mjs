@@ -15,7 +15,7 @@ test("Global Privacy Control: nothing is tracked, not even kept", async () => {
   assert.equal(await browser.pushctl.track("page_view"), false);
   assert.equal(await browser.pushctl.cart({ items: [{ id: "lamp" }], total: 1, currency: "EUR" }), false);
   assert.equal(await browser.pushctl.tag("Abandoned basket 1"), false);
-  assert.equal(await browser.pushctl.identify("customer-7", "signed"), false);
+  assert.equal(await browser.pushctl.identify("customer-7", "A".repeat(43)), false);
   assert.deepEqual(kept(browser), {});
   await browser.pushctl.subscribe();
   const [{ path, json }] = browser.asked;
@@ -80,6 +80,25 @@ test("a no to tracking stops it, and drops what was not yet told", async () => {
   assert.equal(await browser.pushctl.track("page_view"), true);
 });
 
+test("only a yes to tracking is one", async () => {
+  for (const said of ["no", "false", "true", 0, 1, null, {}]) {
+    const browser = page();
+    await browser.pushctl.consent({ tracking: said });
+    assert.equal(await browser.pushctl.track("page_view"), false);
+    assert.equal(kept(browser).events?.length ?? 0, 0, `${said}`);
+  }
+  for (const said of [false, null, "no"]) {
+    const browser = page();
+    await browser.pushctl.consent(said);
+    await browser.pushctl.track("page_view");
+    assert.equal(kept(browser).events?.length ?? 0, 0, `${said}`);
+  }
+  const browser = page();
+  await browser.pushctl.consent({ text: "2026-11" });
+  await browser.pushctl.track("page_view");
+  assert.equal(kept(browser).events.length, 1);
+});
+
 test("a tag with an end says how long it still lives when it is told", async () => {
   const browser = page();
   browser.pushctl.tag("lamps", { days: 30 });
@@ -142,7 +161,7 @@ test("a tag that has ended before it could be told is not told", async () => {
 test("a no to tracking does not keep what takes away from being told", async () => {
   const browser = page();
   await browser.pushctl.subscribe();
-  await browser.pushctl.identify("customer-7", "signed");
+  await browser.pushctl.identify("customer-7", "A".repeat(43));
   browser.answers.push("offline", "offline", "offline");
   await browser.pushctl.tag("lamps");
   await browser.pushctl.untag("sofas");
@@ -155,7 +174,7 @@ test("a no to tracking does not keep what takes away from being told", async () 
 
 test("who was to be called by a name is not, after a no to tracking", async () => {
   const browser = page();
-  await browser.pushctl.identify("customer-7", "signed");
+  await browser.pushctl.identify("customer-7", "A".repeat(43));
   await browser.pushctl.consent({ tracking: false });
   assert.equal(kept(browser).alias, undefined);
 });

@@ -282,7 +282,7 @@ export function page({ permission = "default", answer = "granted", early, settin
     document: { referrer: given.referrer ?? "https://search.example/", currentScript: null, documentElement: {} },
     fetch: net.fetch, crypto: given.crypto ?? webcrypto, AbortSignal: given.AbortSignal ?? AbortSignal,
     URL, URLSearchParams, TextEncoder, btoa, atob, Intl,
-    console: { warn: (text) => warnings.push(text) }, Uint8Array,
+    console: { warn: (...all) => warnings.push(all.join(" ")) }, Uint8Array,
     setTimeout: (call, pause) => (pauses.push(pause), timers.push(call)),
     clearTimeout: (number) => number && delete timers[number - 1],
     load: async ({ href }) => {

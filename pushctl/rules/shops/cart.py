@@ -52,7 +52,8 @@ def find_fault(name: str, properties: Mapping[str, Json]) -> str | None:
     """
     Return why a basket's event can't be meant as it is, or None.
 
-    ``cart({ itms: [...] })`` must not empty a basket, nor fill it with nothing.
+    ``cart({ itms: [...] })`` must not empty a basket, nor fill it with nothing; nor must an
+    update that says nothing of its content take the place of one that did.
     """
     items = properties.get("items")
     if name == EMPTIED:
@@ -61,9 +62,11 @@ def find_fault(name: str, properties: Mapping[str, Json]) -> str | None:
         return None
     if items is None:
         lists = sorted(key for key, one in properties.items() if one and isinstance(one, list))
-        if not lists or amounts.read_number(properties.get("total")) is not None:
-            return None
-        return f"{name} without items, it has {_list_names(lists)}"
+        if lists and amounts.read_number(properties.get("total")) is None:
+            return f"{name} without items, it has {_list_names(lists)}"
+        if not properties.keys() & {"count", *_WORTH}:
+            return f"{name} without items, count and total"
+        return None
     if not isinstance(items, list):
         return f"{name} with items that are no list"
     if not all(isinstance(one, Mapping) for one in items):

@@ -449,7 +449,8 @@ def test_no_alias_is_trusted_where_the_shop_has_no_key(
 def test_events_come_in_once_whatever_is_sent_again(
     inbox_project: Project, ann: Browser
 ) -> None:
-    events = [{"id": "a", "name": "cart_updated"}, {"id": "b", "name": "purchase"}]
+    basket = {"id": "a", "name": "cart_updated", "properties": {"count": 1}}
+    events = [basket, {"id": "b", "name": "purchase"}]
     inbox_project.drain(ann.post("/v1/events", events=events))
     report = inbox_project.drain(ann.post("/v1/events", events=events))
     assert dict(report.applied) == {"events known already": 1}
@@ -470,7 +471,8 @@ def test_a_browsers_clock_that_is_off_by_minutes_is_put_right(
     inbox_project: Project, ann: Browser, wrong: int
 ) -> None:
     """Ten seconds ago, says a clock that is *wrong*, and signs by it."""
-    event = {"id": "e", "name": "cart_updated", "at": NOON + wrong - 10_000}
+    event: dict[str, Any] = {"id": "e", "name": "cart_updated", "at": NOON + wrong - 10_000}
+    event["properties"] = {"count": 1}
     body = orjson.dumps({"endpoint": ann.endpoint, "events": [event]}).decode()
     record = ann.record("/v1/events", body)
     signature = tokens.sign_request(

@@ -181,6 +181,8 @@ def test_prices_that_name_another_currency_do_not_get_the_site_s(
             {"products": [{}], "url": "/"},
             "cart_updated without items, it has products",
         ),
+        ("cart_updated", {}, "cart_updated without items, count and total"),
+        ("cart_updated", {"url": "/cart"}, "cart_updated without items, count and total"),
         ("cart_updated", {"items": "lamp"}, "cart_updated with items that are no list"),
         ("cart_updated", {"items": ["lamp"]}, "cart_updated with items that are no objects"),
         (
@@ -208,7 +210,7 @@ def test_a_basket_that_cannot_be_meant(name: str, properties: Any, said: str) ->
         ("cart_updated", {"items": []}),
         ("cart_updated", {"total": "49,90"}),
         ("cart_updated", {"total": 0}),
-        ("cart_updated", {}),
+        ("cart_updated", {"count": 2}),
         ("cart_updated", {"url": "/cart", "value": 49}),
         ("cart_updated", {"total": 80, "products": [1]}),
         ("cart_emptied", {}),
