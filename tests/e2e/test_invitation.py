@@ -319,7 +319,7 @@ def test_whoever_asks_twice_gets_one(world: InvitationWorld) -> None:
     for _ in range(2):
         world.js("pushctl.preferences({ into: 'main' })")
     assert world.js(count.format("preferences")) == 1
-    world.js("(console.warn = (text) => (window.warned = text), 0)")
+    world.js("(console.warn = (...all) => (window.warned = all.join(' ')), 0)")
     world.js("pushctl.preferences({ into: '#nowhere' })")
     assert "#nowhere" in world.js("window.warned")
     assert world.js(count.format("preferences")) == 1
