@@ -15,7 +15,7 @@ from pushctl.jobs.campaigns.repeats import LeftOut
 from pushctl.jobs.delivery import deliver, postbox
 from pushctl.jobs.delivery.verdict import Verdict
 from pushctl.jobs.messages.preview import Preview
-from pushctl.model import Campaign
+from pushctl.model import Campaign, Millis
 from pushctl.rules.figures.campaigns import STATES
 from pushctl.rules.wording import counted, moment
 
@@ -89,6 +89,19 @@ def has_nothing_to_resume(here: Context, campaign: Campaign, format: output.Form
     output.say(why)
     show_states(here, campaign, format)
     return True
+
+
+def deliver_frozen(here: Context, campaign: Campaign, now: Millis) -> deliver.Report:
+    """Send a *campaign* that was just frozen; say, after an error, how it continues."""
+    try:
+        return deliver_with_progress(
+            here,
+            campaign,
+            lambda options: deliver.run(here.store, here.config, campaign, now, options),
+        )
+    except (PushctlError, OSError):
+        say_saved(here, campaign)
+        raise
 
 
 def conclude(here: Context, report: deliver.Report, format: output.Format) -> None:

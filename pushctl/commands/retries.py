@@ -3,7 +3,6 @@
 from pushctl import output
 from pushctl.commands import results
 from pushctl.commands.context import Context
-from pushctl.errors import PushctlError
 from pushctl.jobs.campaigns import retry
 from pushctl.jobs.campaigns.retry import Retry
 from pushctl.jobs.delivery import deliver
@@ -49,13 +48,5 @@ def send(here: Context, made: Retry, format: output.Format) -> None:
     deliver.check_ready(here.store, here.config)
     now = here.later()
     campaign = retry.start(here.store, made, now)
-    try:
-        report = results.deliver_with_progress(
-            here,
-            campaign,
-            lambda options: deliver.run(here.store, here.config, campaign, now, options),
-        )
-    except (PushctlError, OSError):
-        results.say_saved(here, campaign)
-        raise
+    report = results.deliver_frozen(here, campaign, now)
     results.conclude(here, report, format)

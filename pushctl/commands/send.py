@@ -7,7 +7,6 @@ import typer
 from pushctl import output
 from pushctl.commands import context, options
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
-from pushctl.errors import PushctlError
 from pushctl.rules.schedule import Passed
 from pushctl.rules.wording import counted
 
@@ -215,15 +214,7 @@ def _send(here: context.Context, plan: "Plan", format: output.Format) -> None:
     if plan.at:
         output.say(f"{campaign.name} is scheduled; the sweep sends it (pushctl cron install).")
         return
-    try:
-        report = results.deliver_with_progress(
-            here,
-            campaign,
-            lambda options: deliver.run(here.store, here.config, campaign, now, options),
-        )
-    except (PushctlError, OSError):
-        results.say_saved(here, campaign)
-        raise
+    report = results.deliver_frozen(here, campaign, now)
     if plan.verdict is not None and not plan.over:
         report.sent.update(plan.verdict.list_statuses())
     results.conclude(here, report, format)
