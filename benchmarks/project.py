@@ -60,12 +60,12 @@ class Project:
         file.write_text(json.dumps(job))
         return file
 
-    def send(self, sink: Sink, encoder: str) -> dict:
-        """Run one campaign of everybody; return its figures."""
+    def send(self, sink: Sink, encoder: str, *more: str) -> dict:
+        """Run one campaign of everybody, of a template and a pool; return its figures."""
         self._number += 1
         command = [sys.executable, str(Path(__file__).parent / "send_run.py")]
         command += [str(self.folder), str(sink.port), str(sink.ca), encoder]
-        command += [f"run-{self._number}-{os.getpid()}"]
+        command += [f"run-{self._number}-{os.getpid()}", *more]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
         if done.returncode:
             raise SystemExit(f"send_run failed:\n{done.stderr[-3000:]}")

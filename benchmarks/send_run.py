@@ -1,10 +1,11 @@
 """
 One measured campaign of benchmarks/send.py, in a process of its own.
 
-    python benchmarks/send_run.py PROJECT PORT CA ENCODER NAME
+    python benchmarks/send_run.py PROJECT PORT CA ENCODER NAME [TEMPLATE [POOL]]
 
 The clock runs from the frozen campaign to the last outcome on disk; starting the
-workers is part of it. Prints {"seconds", "cpu_seconds", "sent", "failed", ...}.
+workers is part of it. Prints {"seconds", "cpu_seconds", "sent", "failed", ...};
+"cpu_seconds_before" is planning and freezing, "left" what was not sent, and why.
 """
 
 import json
@@ -25,31 +26,39 @@ def main() -> None:
     from benchmarks.sink import HOST
     from pushctl import config as configuration
     from pushctl.jobs.campaigns import broadcast
+    from pushctl.jobs.campaigns.draft import Draft
     from pushctl.jobs.delivery import deliver
     from pushctl.store import Store
     from tests.support.rows import deliveries
 
-    folder, port, ca, encoder, name = sys.argv[1:]
+    folder, port, ca, encoder, name, *more = sys.argv[1:]
+    template, pool = [*more, *("bench", None)[len(more) :]]
     config = configuration.load(Path(folder) / "pushctl.toml", os.environ)
     loopback = configuration.LoopbackConfig({HOST: f"127.0.0.1:{port}"}, Path(ca))
     config = replace(config, push=replace(config.push, encoder=encoder, loopback=loopback))
     with Store(config.database) as store:
         now = time.time_ns() // 1_000_000
-        wish = broadcast.Draft(everyone=True, template="bench", name=name, again=True)
+        wish = Draft(everyone=True, template=template, name=name, again=True, promo=pool)
+        cpu = _cpu()
         campaign = broadcast.freeze(store, broadcast.plan(store, config, wish, now), now)
+        before = _cpu() - cpu
         started, cpu = time.perf_counter(), _cpu()
         with Watch() as watch:
-            deliver.run(store, config, campaign, now)
+            report = deliver.run(store, config, campaign, now)
         seconds = time.perf_counter() - started
         counts = deliveries(store, campaign.id)
+        reasons = store.deliveries.count_reasons(campaign.id)
     figures = {
         "seconds": seconds,
         "cpu_seconds": _cpu() - cpu + watch.cpu_seconds(),
+        "cpu_seconds_before": before,
         "sent": counts.get("accepted", 0),
         "failed": sum(counts.values()) - counts.get("accepted", 0),
         "parent_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "worker_mb": watch.megabytes,
         "counts": counts,
+        "left": [row for row in reasons if row[0] != "accepted"],
+        "notes": report.notes,
     }
     print(json.dumps(figures))
 

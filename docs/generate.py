@@ -1,8 +1,9 @@
 """
-Write docs/commands.md from the program's help, the example into configuration.md, and the
-declared figures into figures.md.
+Write docs/commands.md from the program's help, the example into configuration.md, the
+declared figures into figures.md, and openapi.json from the table of the server API.
+Limits of pages go into embedding.md, views into sql.md.
 
-Run after changing a command or a figure: ./run python docs/generate.py
+Run after changing a command, a figure or a limit: ./run python docs/generate.py
 """
 
 import os
@@ -14,8 +15,26 @@ from typing import Any
 import typer
 
 from pushctl import cli, shipped
-from pushctl.rules.figures import campaigns, prompts, subscribers
-from pushctl.rules.figures.figure import Figure, Rate, Table
+from pushctl.rules import limits, units
+from pushctl.rules.columns import Part
+from pushctl.rules.figures import (
+    arm_table,
+    arms,
+    basket_table,
+    best_time,
+    campaigns,
+    holdout_table,
+    leaving,
+    performance,
+    promo,
+    prompts,
+    replay_table,
+    segments,
+    subscribers,
+    triggers,
+)
+from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
+from pushctl.rules.figures.views import VIEWS, View
 
 DOCS = Path(__file__).parent
 
@@ -24,8 +43,8 @@ HEAD = """\
 
 Written by `docs/generate.py` from the program's own help; a test keeps it so.
 
-Results go to stdout, all other texts to stderr. Lists take `--format table|csv|json`
-(short: `--csv` and `--json`). When stdout is not a terminal, a table is written as
+Results go to stdout, all other texts to stderr. Lists take `--format table|csv|excel|json`
+(short: `--csv`, `--excel` and `--json`). When stdout is not a terminal, a table is written as
 tab-separated lines, never broken, with raw numbers and times in UTC. `--dry-run` shows
 the messages that would be sent, or the data that would be deleted. Commands ask
 questions on a terminal only; elsewhere, give `--yes`.
@@ -48,10 +67,33 @@ END = "```\n<!-- end -->"
 
 
 TABLES = {
-    "campaigns": (campaigns.STATS, campaigns.DETAILS, campaigns.LIST),
+    "campaigns": (campaigns.STATS, campaigns.LIST),
+    "performance": (
+        performance.CAMPAIGNS,
+        performance.GROUPS,
+        performance.DETAILS,
+        performance.TIMES,
+        performance.SITES,
+    ),
+    "arms": (arm_table.STATS,),
+    "promo": (promo.PROMO,),
     "states": (campaigns.STATES,),
-    "subscribers": (subscribers.GROWTH,),
+    "tests": (arms.LIST, arms.SHOW, arms.SHOW_EXACT),
+    "subscribers": (
+        subscribers.GROWTH,
+        subscribers.SPLIT,
+        subscribers.COHORTS,
+        subscribers.REACH,
+    ),
     "prompts": tuple(prompts.PROMPTS.values()),
+    "segments": (segments.SEGMENTS,),
+    "optin": tuple(prompts.OPTIN.values()),
+    "best time": (best_time.BEST_TIME,),
+    "replays": (replay_table.OUTCOME,),
+    "holdout": (holdout_table.HOLDOUT, holdout_table.PLAN),
+    "triggers": (triggers.TRIGGERS, triggers.STEPS),
+    "baskets": (basket_table.BASKET,),
+    "leaving": (leaving.LEAVING, leaving.PENALTIES),
 }
 
 
@@ -97,8 +139,19 @@ def columns(tables: Sequence[Table]) -> str:
     several = len({table.command for table in tables}) > 1
     rows = [["figure", "column", "unit", "what is counted", "in"], ["---"] * 5]
     for one, commands in found.items():
-        rows.append([one.title, f"`{one.name}`", one.unit, meaning(one), ", ".join(commands)])
+        rows.append([one.title, list_columns(one), one.unit, meaning(one), ", ".join(commands)])
     return "\n".join(f"| {' | '.join(row if several else row[:-1])} |" for row in rows)
+
+
+def list_columns(figure: Figure) -> str:
+    """Return the columns that *figure* has in CSV and JSON."""
+    bounds = figure.bound_names if figure.bounds is not Bounds.NONE else ()
+    names = (
+        [figure.name]
+        if figure.unit is not Unit.MONEY
+        else [f"{figure.name}_{part}" for part in Part]
+    )
+    return ", ".join(f"`{name}`" for name in (*names, *bounds))
 
 
 def meaning(figure: Figure) -> str:
@@ -119,10 +172,90 @@ def figures() -> str:
     return page
 
 
+def openapi() -> str:
+    """Return docs/openapi.json, the server API as a receiver serves it."""
+    from pushctl.receiver.api import openapi
+
+    return openapi.render("https://push.shop.example").decode()
+
+
+# What pages meet: what, how much, and what becomes of more.
+REFUSED = "refused; the console says so"
+LESS = "as much is sent as goes; the console says so"
+ASIDE = "the import puts the request with more aside, and counts it"
+LIMITS = (
+    ("a tag, an alias", f"{limits.MAX_LABEL_CHARACTERS:,} characters on one line", REFUSED),
+    ("the name of an event", f"{limits.MAX_ID_CHARACTERS:,} characters on one line", REFUSED),
+    ("a text in properties", f"{limits.MAX_TEXT_CHARACTERS:,} characters", LESS),
+    ("an object or list in properties", f"{limits.MAX_LEVEL_ENTRIES:,} entries", LESS),
+    ("their depth", f"{limits.MAX_RECEIVED_LEVELS} levels", LESS),
+    ("a number in properties", f"below {limits.MAX_NUMBER:,}", "sent as a text"),
+    ("the items of a basket", f"{limits.MAX_CART_ITEMS:,}", "counted, but not kept"),
+    ("a text of an item", f"{limits.MAX_CART_TEXT_CHARACTERS:,} characters", "cut"),
+    ("the tags of `subscribe()`", f"{limits.MAX_RECEIVED_TAGS:,}", "subscribed without them"),
+    ("the tags of one subscriber", f"{limits.MAX_SUBSCRIPTION_TAGS:,}", ASIDE),
+    ("all names of tags from browsers", f"{limits.MAX_TAG_NAMES:,}", "not kept"),
+    (
+        "the life of a tag",
+        f"{limits.MIN_TAG_SECONDS} seconds to "
+        f"{limits.MAX_TAG_SECONDS * units.SECOND // units.DAY:,} days",
+        "shorter ones live that long; longer ones are refused",
+    ),
+    (
+        "the attributes of one subscriber",
+        f"{limits.MAX_ATTRIBUTES_CHARACTERS:,} characters of JSON together",
+        ASIDE,
+    ),
+    (
+        "orders that a page reports",
+        f"{limits.MAX_DAILY_PAGE_ORDERS:,} a subscriber and day",
+        "not kept",
+    ),
+    ("`[[tag_rules]]` of a site", f"{limits.MAX_TAG_RULES:,}", "`pushctl check` says so"),
+    ("one request", f"{limits.MAX_BODY_BYTES:,} bytes", "the page sends several"),
+    (
+        "`pushctl.js` and the worker",
+        f"{limits.MAX_SCRIPTS_BYTES:,} bytes together, compressed",
+        "`pushctl sw --check` says so",
+    ),
+)
+
+
+def embedding() -> str:
+    """Return docs/embedding.md with the limits as they are declared."""
+    page = (DOCS / "embedding.md").read_text("utf-8")
+    rows = [("what", "at most", "what is beyond it"), ("---",) * 3, *LIMITS]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    head, begin, rest = page.partition("<!-- limits, by docs/generate.py -->\n")
+    _, end, tail = rest.partition("<!-- end -->")
+    return head + begin + table + "\n" + end + tail
+
+
+def describe_view(view: View) -> str:
+    """Return a chapter about *view*, with its columns as a table in Markdown."""
+    rows = [["column", "type", "meaning"], ["---"] * 3]
+    for field in view.fields:
+        people = " (`--people`)" if field.personal else ""
+        rows.append([f"`{field.name}`", field.type, f"{field.meaning}{people}"])
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return f"### {view.name}\n\nA row is {view.meaning}.\n\n{table}\n"
+
+
+def sql() -> str:
+    """Return docs/sql.md with the views as they are declared."""
+    page = (DOCS / "sql.md").read_text("utf-8")
+    head, begin, rest = page.partition("<!-- views, by docs/generate.py -->\n")
+    _, end, tail = rest.partition("<!-- end -->")
+    return head + begin + "\n".join(map(describe_view, VIEWS.values())) + end + tail
+
+
 def main() -> None:
     (DOCS / "commands.md").write_text(commands(), "utf-8")
     (DOCS / "configuration.md").write_text(configuration(), "utf-8")
     (DOCS / "figures.md").write_text(figures(), "utf-8")
+    (DOCS / "openapi.json").write_text(openapi(), "utf-8")
+    (DOCS / "embedding.md").write_text(embedding(), "utf-8")
+    (DOCS / "sql.md").write_text(sql(), "utf-8")
 
 
 if __name__ == "__main__":

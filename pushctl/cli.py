@@ -14,7 +14,7 @@ from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, NoReturn, get_args
+from typing import Annotated, Any, NoReturn, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
@@ -22,43 +22,9 @@ from typer.exceptions import TyperException
 
 from pushctl import __version__
 from pushctl.commands.context import Context
+from pushctl.commands.names import COMMANDS as COMMANDS
+from pushctl.commands.names import Command as Command
 from pushctl.errors import ConfigError, PushctlError, name_shortage
-
-
-class Command(NamedTuple):
-    module: str  # with ``app`` (a noun) or ``command`` (a verb)
-    help: str  # the first line of its help
-
-
-COMMANDS = {
-    "init": Command("pushctl.commands.init", "Create a project: settings, keys, database."),
-    "check": Command("pushctl.commands.check", "Check the project and list every problem."),
-    "keys": Command("pushctl.commands.keys", "Show, create, add and choose VAPID keys."),
-    "receive": Command("pushctl.commands.receive", "Run the web receiver."),
-    "sw": Command("pushctl.commands.sw", "Show the scripts for your pages."),
-    "import": Command("pushctl.commands.import_", "Load the inbox into the database."),
-    "subscribers": Command("pushctl.commands.subscribers", "List, import, tag, erase people."),
-    "alias": Command("pushctl.commands.alias", "Sign a customer's id, or verify a signature."),
-    "tags": Command("pushctl.commands.tags", "List tags and count their subscribers."),
-    "segments": Command("pushctl.commands.segments", "List and count saved audiences."),
-    "templates": Command("pushctl.commands.templates", "List and preview message templates."),
-    "send": Command("pushctl.commands.send", "Send a message to an audience."),
-    "campaigns": Command("pushctl.commands.campaigns", "Show, pause and cancel campaigns."),
-    "schedules": Command("pushctl.commands.schedules", "List and cancel scheduled messages."),
-    "sweep": Command("pushctl.commands.sweep", "Do all due work. Cron runs it every minute."),
-    "triggers": Command("pushctl.commands.triggers", "Show, pause and test triggers."),
-    "explain": Command("pushctl.commands.explain", "Tell who got what, when and why."),
-    "leads": Command("pushctl.commands.leads", "List people who reached a step of a trigger."),
-    "replay": Command("pushctl.commands.replay", "Test triggers with past events."),
-    "catalogue": Command("pushctl.commands.catalogue", "Import products: prices and stock."),
-    "orders": Command("pushctl.commands.orders", "List and show orders."),
-    "cron": Command("pushctl.commands.cron", "Let cron or systemd run the sweep."),
-    "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
-    "release": Command("pushctl.commands.release", "Let a restored or moved project send."),
-    "stats": Command("pushctl.commands.stats", "Count accepted, shown and clicked messages."),
-    "demo": Command("pushctl.commands.demo", "Try everything on this computer."),
-}
-
 
 _HEADING = re.compile(r"^(Usage|[A-Z]\w+):", re.MULTILINE)
 _NAME = re.compile(r"^  (-\S+|[a-z][a-z-]+)(?=,? {2,}| --| <|$)", re.MULTILINE)
@@ -80,11 +46,11 @@ def _paint(text: str) -> str:
     return _NAME.sub("  \x1b[36m\\1\x1b[0m", text)
 
 
-_SHORT = {"--csv": "--format=csv", "--json": "--format=json"}
+_SHORT = {f"--{name}": f"--format={name}" for name in ("csv", "excel", "json")}
 
 
 def _expand(command: Any, args: list[str]) -> list[str]:
-    """Return *args* with --csv and --json as --format, where *command* has that."""
+    """Return *args* with --csv, --excel and --json as --format, where *command* has that."""
     if not any(param.name == "format" for param in command.params):
         return args
     # Words after "--" are no options.
@@ -93,7 +59,7 @@ def _expand(command: Any, args: list[str]) -> list[str]:
 
 
 class _Ours:
-    """Our help, and --csv and --json for --format."""
+    """Our help, and --csv, --excel and --json for --format."""
 
     def get_help(self, ctx: Any) -> str:
         return _paint(super().get_help(ctx))  # type: ignore[misc]
@@ -212,6 +178,10 @@ def root(
     ] = Path(),
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show more detail.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show a bug's traceback.")] = False,
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", envvar="PUSHCTL_PLAIN", help="For screen readers."),
+    ] = False,
     version: Annotated[
         bool,
         typer.Option("--version", callback=_version, is_eager=True, help="Show the version."),
@@ -223,6 +193,10 @@ def root(
     Start with `pushctl demo`, or with `pushctl init` in a new folder.
     """
     ctx.obj = Context(project, verbose=verbose, debug=debug)
+    if plain:
+        from pushctl import output
+
+        output.set_plain()
     ctx.call_on_close(ctx.obj.close)
 
 

@@ -7,12 +7,16 @@ All raise OSError that names the file. A process that is killed leaves at most a
 ``NAME.<random>.new``, with the same mode, that is never read.
 """
 
+import errno
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 def write_new(path: Path, data: bytes, mode: int) -> None:
@@ -23,12 +27,24 @@ def write_new(path: Path, data: bytes, mode: int) -> None:
 
 def replace(path: Path, data: bytes | Iterable[bytes], mode: int) -> None:
     """
-    Write a file in the place of *path*, whatever stood there.
+    Write a file in the place of *path*.
 
     The old file's mode and owner are not kept. A symbolic link is replaced, not followed.
+    OSError where a pipe or a device stands: a name such as /dev/stdout stays what it is.
     """
+    if path.absolute().parent in _DEVICES or not _is_plain(path):
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
     with _write_beside(path, data, mode) as young:
         young.replace(path)
+
+
+def _is_plain(path: Path) -> bool:
+    """Return whether a file may be put in the place of *path*; rename() refuses a folder."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return True  # nothing is there, or a link that leads nowhere
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
 @contextmanager

@@ -33,6 +33,13 @@ def take_early(path: Path) -> bool:
     return True
 
 
+def give_back(path: Path) -> None:
+    """Release a lock of ``take_early`` before its process ends; nothing where it has none."""
+    handle = _early.pop(path.resolve(), None)
+    if handle is not None:
+        os.close(handle)
+
+
 @contextlib.contextmanager
 def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[None]:
     """
@@ -57,6 +64,22 @@ def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[
         # Closing gives the lock back, unless a child inherited the file: then it
         # lasts until the child ends too, and O_CLOEXEC sees to it that none does.
         os.close(handle)
+
+
+def is_held(path: Path) -> bool:
+    """Return whether somebody holds the lock at *path* at this moment."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared, so that two who ask do not meet each other.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _take(path: Path) -> int:

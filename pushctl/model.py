@@ -21,6 +21,20 @@ class SubscriptionState(StrEnum):
     QUARANTINED = "quarantined"  # refused for a reason that may be ours or pass
 
 
+class NoTracking(StrEnum):
+    """Why somebody must not be tracked."""
+
+    CONSENT = "consent"  # they said no; it stands until they say yes
+    GPC = "gpc"  # their browser sends Global Privacy Control
+
+
+class Worker(StrEnum):
+    """Another service's worker, which a browser runs until its next visit of our pages."""
+
+    ONESIGNAL = "onesignal"  # gets messages in OneSignal's form
+    UNKNOWN = "unknown"  # gets none: nobody knows what it can show
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """One browser's push subscription, through all its endpoint changes."""
@@ -45,6 +59,8 @@ class Subscription:
     attributes: Mapping[str, Json]
     subscribed_at: Millis
     last_seen_at: Millis
+    no_tracking: NoTracking | None = None  # why nothing that the person does is kept
+    worker: Worker | None = None  # None: ours
     tags: tuple[str, ...] = ()
 
 
@@ -76,22 +92,37 @@ class Cause(StrEnum):
     HOST_NOT_ALLOWED = "host_not_allowed"  # by push.allowed_hosts
     ADDRESS_NOT_ALLOWED = "address_not_allowed"  # the host's, as it was dialled
     KEY_MISSING = "key_missing"
+    OTHER_WORKER = "other_worker"  # the browser runs a worker that can't show our messages
     BAD_SUBSCRIPTION_KEY = "bad_subscription_key"
     NO_MESSAGE = "no_message"  # the template gives none for this subscriber
     SERVICE_WAITS = "service_waits"  # nothing goes out to its push service now
     RATE_LIMIT = "rate_limit"
     QUIET_HOURS = "quiet_hours"
+    AWAITS_WINNER = "awaits_winner"  # it goes out once its test is decided
     TIME_OVER = "time_over"
     NOT_ACTIVE = "not_active"  # the subscription ended meanwhile
     FORGOTTEN = "forgotten"
     HAS_IT = "has_it"  # another campaign has the same message for the subscriber
+    FREQUENCY = "frequency"  # the person had enough, or another message just before
+    HOLDOUT = "holdout"  # in the control group over all marketing
+    SUNSET = "sunset"  # the browser shows no message any more
     CANCELLED = "cancelled"
+    TEST_STOPPED = "test_stopped"  # its test was stopped, or nobody won it
     PAUSED_BY_SUBSCRIBER = "paused_by_subscriber"
     ENROLMENT_ENDED = "enrolment_ended"
+    NO_CONSENT = "no_consent"  # to a step's channel, any more
+    CALL_REFUSED = "call_refused"  # by a step's program or webhook
+    CALL_NOT_BEGUN = "call_not_begun"  # nothing was started, nothing was written
+    LARGE_AUDIENCE = "large_audience"  # of an API message: a person has to agree
+    NEEDS_APPROVAL = "needs_approval"  # of a campaign: somebody else has to look at it
+    NO_CODES = "no_codes"  # the pool of promo codes is empty, or has lapsed
+    CODE_USED = "code_used"  # nothing is left to remind of
+    GOAL_REACHED = "goal_reached"  # bought, say, between the decision and the sending
     # A person decided so, or the subscriber's browser reported it.
     BY_HAND = "by_hand"
     RECALLED = "recalled"
     SHOWN = "shown"
+    THANKED = "thanked"  # it was there, and the person had bought meanwhile
     # Of subscriptions: gone with too many others, or active again because of that.
     MASS_GONE = "mass_gone"
     OTHER = "other"
@@ -122,6 +153,7 @@ class Campaign:
     expires_at: Millis | None
     note: str | None  # why it is paused or cancelled, for people
     cause: Cause | None = None  # the same, for the program
+    topic: str | None = None  # what it is about, in a word: figures are grouped by it
 
 
 class DeliveryStatus(StrEnum):
@@ -218,6 +250,7 @@ class InteractionKind(StrEnum):
     SHOWN = "shown"
     CLICKED = "clicked"
     CLOSED = "closed"
+    BOUGHT = "bought"  # instead of shown: the person had bought meanwhile, and was thanked
 
 
 @dataclass(frozen=True, slots=True)

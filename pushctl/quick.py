@@ -72,7 +72,7 @@ def _sweep(file: Path) -> int | None:
     except (OSError, ValueError, TypeError, AttributeError):
         return None  # the whole program reports it better
     if ping_url:
-        from pushctl.jobs.sweep import ping
+        from pushctl.jobs.webhooks import ping
 
         ping.send(str(ping_url), good=True)
     return 0

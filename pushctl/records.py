@@ -70,7 +70,7 @@ def open_seekable(path: Path) -> IO[bytes]:
 
 def read(file: IO[bytes], name: str) -> Records:
     """Read the records of *file* from its beginning; *name* is for errors (InputError)."""
-    stream = _unpack(file, name)
+    stream = unpack(file, name)
     number, head = 1, _next_line(stream).removeprefix(b"\xef\xbb\xbf")
     while head and not head.strip():
         number, head = number + 1, _next_line(stream)
@@ -83,7 +83,7 @@ def read(file: IO[bytes], name: str) -> Records:
         )
     text = head.strip()
     if text.startswith(b"[") or (text.startswith(b"{") and _is_unfinished(head)):
-        chunks = chain([head], iter(lambda: _guard(stream.read, _BUFFER), b""))
+        chunks = chain([head], iter(lambda: guard(stream.read, _BUFFER), b""))
         return Records(None, _scan_objects(chunks, number, name))
     if text.startswith(b"{"):
         return Records(None, _json_lines(stream, head, number))
@@ -95,14 +95,15 @@ def count_lines(path: Path) -> int | None:
     if str(path) == "-" or not path.is_file():
         return None
     with open_seekable(path) as file:
-        stream = _unpack(file, str(path))
+        stream = unpack(file, str(path))
         head = stream.peek(1)[:1024].lstrip()
         if isinstance(stream.raw, gzip.GzipFile) or head[:1] == b"[" or head[:2] == b"{\n":
             return None
         return sum(chunk.count(b"\n") for chunk in iter(lambda: stream.read(_BUFFER), b""))
 
 
-def _unpack(file: IO[bytes], name: str) -> "io.BufferedReader[Any]":
+def unpack(file: IO[bytes], name: str) -> "io.BufferedReader[Any]":
+    """Return the bytes of *file* from its beginning, unzipped; raises InputError."""
     try:
         file.seek(0)
         # A copy of the handle: a reader closes its own when it goes.
@@ -112,7 +113,7 @@ def _unpack(file: IO[bytes], name: str) -> "io.BufferedReader[Any]":
             stream = io.BufferedReader(gzip.GzipFile(fileobj=stream), _BUFFER)
     except OSError as error:
         raise InputError(f"{name} can't be read: {error.strerror}") from error
-    start = _guard(stream.peek, 1)
+    start = guard(stream.peek, 1)
     if b"\r" in start[:-1] and b"\n" not in start:
         return io.BufferedReader(_LineFeeds(stream), _BUFFER)
     return stream
@@ -133,7 +134,8 @@ class _LineFeeds(io.RawIOBase):
         return len(data)
 
 
-def _guard(read: Any, size: int) -> bytes:
+def guard(read: Any, size: int) -> bytes:
+    """Return ``read(size)`` of an unpacked file; InputError where it can't be read."""
     try:
         data: bytes = read(size)
     except EOFError as error:
@@ -144,7 +146,7 @@ def _guard(read: Any, size: int) -> bytes:
 
 
 def _next_line(stream: "io.BufferedReader[Any]") -> bytes:
-    return _guard(stream.readline, MAX_RECORD)
+    return guard(stream.readline, MAX_RECORD)
 
 
 def _lines(stream: "io.BufferedReader[Any]", head: bytes) -> Iterator[bytes]:
@@ -200,8 +202,11 @@ def _parse_loosely(data: bytes) -> Json:
 
 def _scan_objects(chunks: Iterator[bytes], number: int, name: str) -> Iterator[Record]:
     """Yield the outermost objects of a text; *number* is that of its first line."""
-    buffer, at, depth, start = b"", 0, 0, 0
+    buffer, at, depth, start, first = b"", 0, 0, 0, number
+    is_list = None
     for chunk in chunks:
+        if is_list is None:
+            is_list = chunk.lstrip().startswith(b"[")
         buffer, at, start = buffer[start:] + chunk, at - start, 0
         for token in _TOKEN.finditer(buffer, at):
             at = token.end()
@@ -228,7 +233,11 @@ def _scan_objects(chunks: Iterator[bytes], number: int, name: str) -> Iterator[R
                 f"{name}: what begins in line {number} is longer than 1 MB. Where it is a list "
                 f"inside an object, give one subscriber a line: jq -c '.NAME[]' {name}"
             )
-    yield from _junk(buffer[start:], number)
+    rest = buffer[start:]
+    yield from _junk(rest, number)
+    if is_list and not rest.strip(_BETWEEN) and b"]" not in rest:
+        why = f"the list that begins in line {first} has no end: the file was cut off"
+        yield Record(number + rest.count(b"\n"), _decode(rest.strip()), InputError(why))
 
 
 def _junk(data: bytes, number: int) -> Iterator[Record]:

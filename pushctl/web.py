@@ -6,10 +6,11 @@ a whole: a server that sends a byte every few seconds must not hold a sweep for 
 """
 
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from pushctl.errors import PushctlError
@@ -18,7 +19,11 @@ _FOLLOWS_REDIRECTS = ("GET", "HEAD")
 
 
 class WebError(PushctlError):
-    """A request failed, or its policy forbids it."""
+    """A request failed, or its policy forbids it; *begun*: some of it may have arrived."""
+
+    def __init__(self, message: str, *, begun: bool = False) -> None:
+        super().__init__(message)
+        self.begun = begun
 
 
 class Addresses(Enum):
@@ -38,6 +43,19 @@ class Policy:
     addresses: Addresses
     most_bytes: int | None  # of the answer's body; None: it is thrown away
     seconds: float  # for everything together, redirects too
+    secure: bool = False  # https alone
+    # "name[:port]" -> "127.0.0.1:port" that is asked instead, whatever *addresses* says, and
+    # the PEM of its authority: for the demo and for tests
+    loopback: Mapping[str, str] = field(default_factory=dict)
+    loopback_ca: Path | None = None
+
+
+class Answer(NamedTuple):
+    """What came back: any status; the body as far as *most_bytes* allow."""
+
+    status: int
+    body: bytes
+    retry_after: float | None  # seconds
 
 
 def request(
@@ -77,22 +95,12 @@ def _ask(
     import pycurl
 
     _check_host(url, policy)
-    answer = bytearray()
-    most = policy.most_bytes
-
-    def take(part: bytes) -> int:
-        if most is not None:
-            answer.extend(part)
-        return len(part) if most is None or len(answer) <= most else 0
-
+    answer, most = bytearray(), policy.most_bytes
     handle = pycurl.Curl()
     try:
         _prepare(handle, url, policy, end - time.monotonic())
-        if body is not None:
-            handle.setopt(pycurl.POSTFIELDS, body)
-        handle.setopt(pycurl.CUSTOMREQUEST, policy.method)
-        handle.setopt(pycurl.HTTPHEADER, list(headers))
-        handle.setopt(pycurl.WRITEFUNCTION, take)
+        handle.setopt(pycurl.FAILONERROR, 1)
+        _fill(handle, policy, body, headers, answer)
         handle.perform()
         return bytes(answer), handle.getinfo(pycurl.REDIRECT_URL)
     except (pycurl.error, UnicodeError) as error:
@@ -103,11 +111,69 @@ def _ask(
         handle.close()
 
 
+class Client:
+    """
+    Makes requests one after the other, over connections that are kept; for one thread.
+
+    Redirects are answers like any other: none is followed.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def call(
+        self, url: str, policy: Policy, *, body: bytes | None, headers: Sequence[str] = ()
+    ) -> Answer:
+        """
+        Return the answer of *url*, whatever its status.
+
+        What is beyond *most_bytes* is not read, and the status counts all the same. Raises
+        WebError when there is no answer in time, or *policy* forbids the request.
+        """
+        import pycurl
+
+        _check_host(url, policy)
+        answer, most = bytearray(), policy.most_bytes
+        self._handle = handle = self._handle or pycurl.Curl()
+        try:
+            handle.reset()  # its connections stay
+            _prepare(handle, url, policy, policy.seconds)
+            _fill(handle, policy, body, ["Expect:", *headers], answer)
+            wait: list[float] = []
+            handle.setopt(pycurl.HEADERFUNCTION, lambda line: _note_wait(line, wait))
+            try:
+                handle.perform()
+            except pycurl.error:
+                if most is None or len(answer) <= most:
+                    raise
+            status = handle.getinfo(pycurl.RESPONSE_CODE)
+            return Answer(status, bytes(answer[:most]), wait[-1] if wait else None)
+        except (pycurl.error, UnicodeError) as error:
+            begun = handle.getinfo(pycurl.REQUEST_SIZE) > 0
+            self.close()
+            why = f"{name_host(url)} can't be asked: {error.args[-1]}"
+            raise WebError(why, begun=begun) from None
+
+    def close(self) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+
+def _note_wait(line: bytes, wait: list[float]) -> None:
+    name, _, value = line.partition(b":")
+    if name.strip().lower() == b"retry-after" and value.strip().isdigit():
+        wait.append(float(value))
+
+
 def _check_host(url: str, policy: Policy) -> None:
     try:
-        host = urlsplit(url).hostname
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # a redirect's port may be anything
     except ValueError as error:
         raise WebError(f"{name_host(url)} can't be asked: {error}") from None
+    if policy.secure and parts.scheme != "https":
+        raise WebError(f"{name_host(url)} can't be asked: it is not https")
     if policy.hosts is not None and host not in policy.hosts:
         raise WebError(
             f"{name_host(url)} can't be asked: {host} is none of the hosts allowed here"
@@ -124,18 +190,47 @@ def _prepare(handle: Any, url: str, policy: Policy, seconds: float) -> None:
         pycurl.USERAGENT: "pushctl",
         pycurl.TIMEOUT_MS: max(1, int(seconds * 1000)),
         pycurl.NOSIGNAL: 1,
-        pycurl.FAILONERROR: 1,
         pycurl.FOLLOWLOCATION: 0,
         pycurl.NOBODY: int(policy.method == "HEAD"),
         pycurl.PROTOCOLS: pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS,
     }
     if urlsplit(url).scheme == "https" and (file := authorities.find_file()):
         options[pycurl.CAINFO] = file
-    if policy.addresses is Addresses.PUBLIC:
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    target = policy.loopback.get(f"{parts.hostname}:{port}") or policy.loopback.get(
+        parts.hostname or ""
+    )
+    if target is not None:
+        options[pycurl.CONNECT_TO] = [f"{parts.hostname}:{port}:{target}"]
+        options[pycurl.PROXY] = ""
+        if policy.loopback_ca is not None:
+            options[pycurl.CAINFO] = str(policy.loopback_ca)
+    elif policy.addresses is Addresses.PUBLIC:
         options[pycurl.OPENSOCKETFUNCTION] = _open_public
         options[pycurl.PROXY] = ""  # else the proxy's address would be checked
     for option, value in options.items():
         handle.setopt(option, value)
+
+
+def _fill(
+    handle: Any, policy: Policy, body: bytes | None, headers: Sequence[str], answer: bytearray
+) -> None:
+    """Give *handle* what it sends, and *answer* for what comes back."""
+    import pycurl
+
+    most = policy.most_bytes
+
+    def take(part: bytes) -> int:
+        if most is not None:
+            answer.extend(part)
+        return len(part) if most is None or len(answer) <= most else 0
+
+    if body is not None:
+        handle.setopt(pycurl.POSTFIELDS, body)
+    handle.setopt(pycurl.CUSTOMREQUEST, policy.method)
+    handle.setopt(pycurl.HTTPHEADER, list(headers))
+    handle.setopt(pycurl.WRITEFUNCTION, take)
 
 
 def _open_public(purpose: int, address: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import { TEXTS } from "./pushctl-texts.js";
 
-// The site's name, icon and colour, as far as it has them.
+// The site's name, icon and colours, as far as it has them.
 export const BRAND = /*pushctl*/{}/*end*/;
 
 const RIGHT_TO_LEFT = /^(ar|ckb|dv|fa|he|ps|sd|ug|ur|yi)\b/;
@@ -74,24 +74,26 @@ export function words(options, spoken) {
 
 // An element with a shadow tree in the brand's colours. A <style> would have to be allowed
 // by the page's CSP; a sheet made here need not.
-export function host(name, style, { color }) {
+export function host(name, style, { color, background }) {
   const element = document.createElement(name);
   const root = element.attachShadow({ mode: "open" });
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(STYLE + style);
   root.adoptedStyleSheets = [sheet];
-  if (/^#([0-9a-f]{3}){1,2}$/i.test(color)) paint(element.style, color);
+  paint(element.style, "accent", "on-accent", color);
+  paint(element.style, "background", "text", background);
   return element;
 }
 
 // The page's own variables go first; else the brand's colour, with what can be read on it.
-function paint(style, color) {
+function paint(style, what, over, color) {
+  if (!/^#([0-9a-f]{3}){1,2}$/i.test(color)) return;
   const set = getComputedStyle(document.documentElement);
   const on = light(color) > 0.18 ? "#000" : "#fff";
   for (const mode of ["", "-dark"]) {
-    if (set.getPropertyValue(`--pushctl-accent${mode}`)) continue;
-    style.setProperty(`--pushctl-accent${mode}`, color);
-    style.setProperty(`--pushctl-on-accent${mode}`, on);
+    if (set.getPropertyValue(`--pushctl-${what}${mode}`)) continue;
+    style.setProperty(`--pushctl-${what}${mode}`, color);
+    style.setProperty(`--pushctl-${over}${mode}`, on);
   }
 }
 

@@ -48,20 +48,24 @@ const STYLE = `
 
 // consent({ text, tracking }): what somebody agreed to, when and on which page. An answer
 // about tracking alone leaves that as it was; only true is a yes ("no", 0 and null are none).
+// It is told when it changes: what asks for consent may say the same on each page.
 export async function agree({ stored, store, now, silent, sync }, given) {
   const { text, tracking } = Object(given) === given ? given : { tracking: given };
   const agreed = text && { text: `${text}`.slice(0, 255), at: now(), page: here() };
   const said = tracking === undefined ? {} : { tracking: tracking === true };
-  store({ consent: { ...stored().consent, ...agreed, ...said } });
-  if (silent()) store({ events: [], landing: undefined, ...lessening(stored()) });
-  await sync(text);
+  const before = stored().consent;
+  store({ consent: { ...before, ...agreed, ...said } });
+  if (silent()) store({ events: [], landing: undefined, cart: undefined, ...lessening(stored()) });
+  await sync(text || permits(before) !== permits(stored().consent));
   return stored().consent;
 }
+
+const permits = (consent) => consent?.tracking ?? true;
 
 // What takes away is told although nothing else is: logging out, too.
 function lessening({ tags = {}, alias }) {
   const off = Object.entries(tags).filter(([, on]) => !on);
-  return { tags: Object.fromEntries(off), alias: alias?.alias ? undefined : alias };
+  return { tags: Object.fromEntries(off), alias: alias?.alias === null ? { alias: null } : undefined };
 }
 
 // The dialog that stands open: whoever clicks twice needs no second one.

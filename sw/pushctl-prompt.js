@@ -80,7 +80,7 @@ async function welcome({ update, stored }, { again }) {
 // --- when -------------------------------------------------------------------------
 
 async function moment(inner, options, one) {
-  const number = visit(inner);
+  const number = visit(inner, options);
   if (!matches(options.pages, location)) return false;
   if (number < (options.visits ?? 1)) return false;
   await new Promise((done) => setTimeout(done, options.delay ?? 0));
@@ -92,11 +92,17 @@ async function moment(inner, options, one) {
   return !one.left;
 }
 
-// Counts this visit, and says which one it is.
-function visit({ stored, store }) {
-  const { count = 0, last = 0 } = stored().visits ?? {};
-  const number = Date.now() - last > PAUSE ? count + 1 : count;
+// Counts this visit, and says which one it is. The first is told, once a browser: of the new
+// visitors who could be asked, how many agree? Not where nothing can be kept: each page would be
+// a first visit.
+function visit(inner, options) {
+  const { stored, store } = inner;
+  const { count: before = 0, last = 0 } = stored().visits ?? {};
+  const number = Date.now() - last > PAUSE ? before + 1 : before;
   store({ visits: { count: number, last: Date.now() } });
+  // What is counted keeps nobody from being asked.
+  if (!before && stored().visits)
+    Promise.resolve().then(() => count(inner, options, language(options), "visit")).catch(() => {});
   return number;
 }
 

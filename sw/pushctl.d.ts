@@ -57,6 +57,8 @@ export interface LookOptions {
   icon?: string;
   /** "#0a7": the brand's; CSS variables of the page go first. */
   color?: string;
+  /** "#fffaf5": behind the texts, in light and in dark; CSS variables of the page go first. */
+  background?: string;
   /** A place on the page: a selector or an element. */
   into?: string | Element;
 }
@@ -92,6 +94,14 @@ export interface Consent {
   text?: string;
   /** False: nothing is told but what people do themselves. */
   tracking?: boolean;
+}
+
+/** All of it made by the shop's server; an alias that is left out stays as it is. */
+export interface Person {
+  alias?: string | number | null;
+  signature?: string;
+  /** 64 digits of hex. */
+  emailHash?: string;
 }
 
 export interface Item {
@@ -131,25 +141,38 @@ export type Call =
  * Calls that tell something resolve to whether everything has been told, after 5 s at the latest.
  * No call throws or rejects: what is wrong with one stands in the console.
  */
+export interface AdoptOptions {
+  /** Where the former service's worker lies, or several such addresses. */
+  old: string | string[];
+  /** Our invitation first, perhaps with options of its own. */
+  ask?: boolean | PromptOptions;
+}
+
 export interface Pushctl {
   /** Call it in a click's handler; outside of one nobody is asked ("default"). */
   subscribe(options?: SubscribeOptions): Promise<Permission>;
   unsubscribe(): Promise<void>;
-  /** The last one may be { days, chosen }: for how long; whether the person ticked it. */
+  /** The last one may be { days, chosen }: for how long (above 0); whether the person ticked it. */
   tag(...names: [...string[], string | { days?: number; chosen?: boolean }]): Promise<boolean>;
   untag(...names: string[]): Promise<boolean>;
   /** `signature` comes from the shop's server; without it the alias is a mere label. Null: logged out. */
-  identify(alias: string | number | null, signature?: string): Promise<boolean>;
+  identify(alias: string | number | null | Person, signature?: string): Promise<boolean>;
+  /** 22 characters that name this browser in the shop's cart; null where nothing is tracked. */
+  cartKey(): Promise<string | null>;
   /** Of more than 6,000 bytes of JSON as much is told as goes. */
   track(name: string, properties?: Record<string, unknown>): Promise<boolean>;
   /** Tracks cart_updated, or cart_emptied where it is called without or with an empty list. */
   cart(content?: Cart): Promise<boolean>;
   /** With an argument: keeps it, a text with time and page, and tells it. */
   consent(given?: Consent): Promise<(Consent & { at?: number; page?: string }) | undefined>;
+  /** Who allowed notifications to a former service of this site comes along. */
+  adopt(options: AdoptOptions): Promise<"adopted" | Permission | "later" | "skipped">;
   prompt(options?: PromptOptions): Promise<Permission | "later" | "skipped">;
   /** Pause, fewer, stop, erase: a dialog (settles when it is closed), or a part of the page. */
   preferences(options?: LookOptions): Promise<void>;
   state(): Promise<State>;
+  /** Says in the console what is told and answered, as ?pushctl_debug in the page's address does. */
+  debug(): Promise<boolean>;
   /** Calls by name or function: what window.pushctl takes before the script has come. */
   push(...calls: Call[]): void;
   /** Settles when the subscription has been looked after at page load. */

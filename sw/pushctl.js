@@ -55,12 +55,14 @@
 
     track(name, properties) {
       if (!name?.trim) throw TypeError("no name");
-      const id = encode(crypto.getRandomValues(new Uint8Array(16)));
-      const event = { id, name: name.slice(0, 99), at: now() };
+      const event = { id: draw(), name: name.slice(0, 99), at: now() };
       const add = (told) => keep({
         events: (stored().events ?? []).concat({ ...event, properties: told ?? {} }).slice(-50),
       });
       heard.push(name);
+      // For a reminder that is on its way: the worker can't read localStorage.
+      if (name === "purchase" && allowed() && !silent())
+        update((kept) => kept && { ...kept, bought: now() }).catch(warn);
       const told = plain(properties);
       return told ? add(told) : fitted(properties, name).then(add);
     },
@@ -87,18 +89,41 @@
     // tag("lamps", "sofas"), tag("lamps", { days: 30 }); chosen: true where the person ticked it
     tag(...names) {
       const { days, chosen } = Object(names[names.length - 1]);
+      if (!((days ?? 1) > 0)) throw TypeError("days: above 0");
+      if ((days ?? chosen) !== undefined) names.pop();
       return label(names, days ? now() + days * DAY : true, !chosen);
     },
 
     untag: (...names) => label(names, false),
 
-    // `signature` comes from the shop's server; without it the alias is a mere label.
-    identify(alias, signature) {
+    // identify(alias, signature), or identify({ alias, signature, emailHash }): signature and
+    // hash come from the shop's server; without its signature an alias is a mere label.
+    identify(given, sealed) {
+      const { alias, signature, emailHash } = Object(given) === given ? given
+        : { alias: given ?? null, signature: sealed };
       if (alias && !/^([\w-]{43}|undefined|null)$/.test(signature))
         throw TypeError("signature: 43 characters of base64url");
+      if (emailHash ? !/^[\da-f]{64}$/.test(emailHash) : alias === undefined)
+        throw TypeError("emailHash: 64 digits of hex");
       return keep({
-        alias: { alias: alias ? `${alias}` : null, signature: (alias && signature) || undefined },
-      }, alias);
+        alias: {
+          alias: alias ? `${alias}` : alias === undefined ? alias : null,
+          signature: (alias && signature) || undefined,
+          email_hash: emailHash || undefined,
+        },
+      }, alias || emailHash || 0);
+    },
+
+    // Goes into the shop's cart, and comes back with the order; null where nothing is tracked.
+    async cartKey() {
+      if (silent()) return null;
+      if (!stored().cart) {
+        store({ cart: draw() });
+        // Who has no subscription needs no database: the next page would wait for one that
+        // this page was making as it went away (Chromium, back/forward cache).
+        if (allowed()) current().then((found) => found && sync(true)).catch(warn);
+      }
+      return stored().cart;
     },
 
     // consent({ text: "2026-11", tracking: true }): what somebody agreed to, and how far.
@@ -116,8 +141,14 @@
         ? (await more("prompt")).prompt(inner, options) : "skipped";
     },
 
+    // adopt({ old: "/OneSignalSDKWorker.js", ask: false }): who allowed it to a former service.
+    adopt: async (options) => allowed() ? (await more("adopt")).adopt(inner, options) : "skipped",
+
     // Pause, fewer, stop, erase me: a dialog, or into: "#place" on a page of its own.
     preferences: async (options) => (await more("preferences")).open(inner, options),
+
+    // Says in the console what is told and answered, as ?pushctl_debug in the address does.
+    debug: async () => (await more("debug")).watch(inner),
 
     state: async () => ({
       supported: SUPPORTED,
@@ -132,7 +163,7 @@
   const call = async (one) => one.call ? one(api) : api[one[0]](...one.slice(1));
 
   // What fails here must not fail the page: the console says it.
-  const failed = { subscribe: "failed", prompt: "skipped" };
+  const failed = { subscribe: "failed", prompt: "skipped", adopt: "failed" };
   for (const name in api) {
     const work = api[name];
     if (work.call) api[name] = async (...given) => {
@@ -168,6 +199,8 @@
     return found;
   }
 
+  const draw = () => encode(crypto.getRandomValues(new Uint8Array(16)));
+
   const ours = ({ options: { applicationServerKey: key } }) => !key || encode(key) === CONFIG.key;
 
   async function attach() {
@@ -188,16 +221,18 @@
     const { endpoint } = subscription;
     const auth = subscription.getKey("auth");
     const last = await update((kept) => kept ?? { endpoint, auth });
-    const { text, at, page } = consent ?? {};
-    const { language = before, tags, chosen } = pending;
+    const { text, at, page, tracking } = consent ?? {};
+    const { language = before, tags, chosen, adopted } = pending;
     const fields = {
       // The utm_source of the first page is the source where nothing else is said.
-      ...(silent() ? { tags, chosen } : { ...landing, ...pending }),
+      ...(silent() ? { tags, chosen, adopted } : { ...landing, ...pending }),
+      cart: cart(),
       language,
       timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       subscription: subscription.toJSON(),
       key: CONFIG.key,
       consent: text && { text, at, page },
+      tracking,
       ...(last.endpoint !== endpoint && {
         previous: last.endpoint,
         previous_signature: await sign(last.auth, "/v1/subscribe#previous", endpoint),
@@ -206,7 +241,7 @@
     if (await tell("/v1/subscribe", fields, { auth })) {
       // What the worker must know, too. Who has left meanwhile stays out.
       await update((kept) =>
-        kept && { endpoint, auth, at: Date.now(), skew: stored().skew, key: CONFIG.key, home: HOME });
+        kept && { ...kept, endpoint, auth, at: Date.now(), skew: stored().skew, key: CONFIG.key, home: HOME });
       store({ language: pending.language ?? stored().language });
     } else if (size(pending) > 15) {
       // More than {"chosen":true}: who subscribes must not be lost over what else was said.
@@ -260,6 +295,8 @@
   const silent = () =>
     navigator.globalPrivacyControl || (stored().consent?.tracking ?? true) !== true;
 
+  const cart = () => silent() ? undefined : stored().cart;
+
   // What only takes away (`more` false) is kept in any case.
   const keep = async (change, more = true) =>
     !(more && silent()) && (store(change), within(5, flush()));
@@ -290,12 +327,13 @@
 
   async function tellAll() {
     taken = true;
-    const last = SUPPORTED && (await update());
-    // Nobody knows this browser yet: kept until it subscribes.
+    // Nobody knows this browser yet: kept until it subscribes. Who was never asked needs no
+    // database for that (see cartKey).
+    const last = SUPPORTED && Notification.permission !== "default" && (await update());
     if (!last?.at) return stored().pending && allowed() ? announce().then(tellAll) : false;
     const { endpoint } = last;
     for (let events, most; (events = fitting(stored().events).slice(0, most)).length; ) {
-      const done = await tell("/v1/events", { endpoint, events }, last);
+      const done = await tell("/v1/events", { endpoint, cart: cart(), events }, last);
       const [{ id, properties }] = events;
       // One of them is not of its form: the others need not go with it, nor its name, which
       // may say that somebody has bought.
@@ -322,8 +360,8 @@
     }
     const { alias } = stored();
     if (alias) {
-      await tell("/v1/identify", { endpoint, ...alias }, last);
-      if (stored().alias?.alias === alias.alias) store({ alias: undefined });
+      await tell("/v1/identify", { endpoint, cart: cart(), ...alias }, last);
+      if (JSON.stringify(stored().alias) === JSON.stringify(alias)) store({ alias: undefined });
     }
     // Last: who could not tell this may tell the rest.
     if (stored().pending && allowed()) await announce();
@@ -334,7 +372,10 @@
   // `value`: true, false, or until when it is on.
   function label(names, value, more = value) {
     const tags = { ...stored().tags };
-    for (const name of names.flat()) if (name?.trim) tags[name] = value;
+    const known = names.flat().filter((name) => name?.trim?.());
+    if (known.length < (names.flat().length || 1))
+      warn("pushctl.tag(): texts only, then { days, chosen }");
+    for (const name of known) tags[name] = value;
     return keep({ tags }, more);
   }
 
@@ -455,6 +496,7 @@
   // Where somebody came in.
   stored().landing || silent() ||
     store({ landing: { page: location.href.slice(0, 512), referrer: document.referrer.slice(0, 256) } });
+  if (/[?&]pushctl_debug/.test(location.search)) flushing = api.debug();
   // Called before we were here.
   early?.forEach?.((one) => api.push(one));
   api.ready = sync().catch(warn);

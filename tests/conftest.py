@@ -16,6 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from pushctl.demo.pushservice import PushService
 from pushctl.store import Store
 from tests.support import ROOT, database, posting, sending, shop
 
@@ -67,6 +68,13 @@ def sender(tmp_path: Path) -> Iterator[sending.Field]:
 
 
 @pytest.fixture
+def service(tmp_path: Path) -> Iterator[PushService]:
+    """A push service on loopback that believes each message, unread."""
+    with PushService(tmp_path / "service", checks=False) as running:
+        yield running
+
+
+@pytest.fixture
 def inbox_project(tmp_path: Path, store: Store) -> posting.Project:
     """A project whose inbox browsers post to (``posting.Browser``)."""
     return posting.make_project(tmp_path, store)
@@ -89,14 +97,22 @@ def generate() -> ModuleType:
 
 
 # What takes longest begins first, so that no process has it left at the end.
-_LONGEST_FIRST = ("tests/e2e", "tests/demo", "tests/push", "tests/jobs/delivery")
+_LONGEST_FIRST = (
+    "tests/e2e/",
+    "tests/demo/",
+    "tests/faults/",
+    "tests/jobs/triggers/test_virtual_time",
+    "tests/jobs/sweep/",
+    "tests/push/",
+    "tests/jobs/delivery/",
+    "tests/sw/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     def rank(item: pytest.Item) -> int:
-        folder = item.path.parent.relative_to(ROOT).as_posix()
-        longest = folder in _LONGEST_FIRST
-        return _LONGEST_FIRST.index(folder) if longest else len(_LONGEST_FIRST)
+        ranks = (at for at, it in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(it))
+        return next(ranks, len(_LONGEST_FIRST))
 
     items.sort(key=rank)
 

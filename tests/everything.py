@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.support import ROOT
 
 MOST_SECONDS = 360
-PROCESSES = 3  # on two cores: for half of their time tests wait
+PROCESSES = 4  # on two cores: for half of their time tests wait
 _NONE_RAN = 5  # pytest's exit code where no test was selected
 
 _BIN = Path(sys.executable).parent
@@ -34,24 +34,44 @@ def main() -> int:
     """Run everything; return 0 when all of it passed."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        seconds = Path(folder) / "seconds"
-        types = Path(folder) / "mypy"
-        with types.open("wb") as output:
-            mypy = subprocess.Popen([_BIN / "mypy"], cwd=ROOT, stdout=output, stderr=output)
-        codes = [subprocess.call(check, cwd=ROOT) for check in _CHECKS]
+        seconds, types, collected = (Path(folder) / it for it in ("seconds", "mypy", "alone"))
         variables = {**os.environ, "PUSHCTL_TEST_SECONDS": str(seconds)}
+        # The collection compiles the tests for all processes to come: 8 seconds for each.
+        variables.pop("PYTHONDONTWRITEBYTECODE", None)
+        mypy = _begin([_BIN / "mypy"], types, variables)
+        collection = _begin([*_PYTEST, "--collect-only", "-m", "alone"], collected, variables)
+        codes = [subprocess.call(check, cwd=ROOT) for check in _CHECKS]
+        codes.append(_judge(collection.wait()))
         together = ["-n", str(PROCESSES), "--no-loadscope-reorder", "-m", "not alone"]
         codes.append(_pytest(together, variables))
         codes.append(mypy.wait())
         print(types.read_text(), end="", flush=True)
-        codes.append(_pytest(["-m", "alone"], variables))
+        # By their names, so that nothing else is collected again.
+        alone = [line for line in collected.read_text().splitlines() if "::" in line]
+        if alone:
+            codes.append(_pytest(alone, variables))
         _report(seconds, time.monotonic() - began)
     return int(any(codes))
 
 
+def _begin(
+    command: Sequence[str | Path], output: Path, variables: Mapping[str, str]
+) -> "subprocess.Popen[bytes]":
+    """Start *command* beside others; what it says goes to the file *output*."""
+    with output.open("wb") as file:
+        return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file)
+
+
+# The plugin of schemathesis isn't used, and takes half a second to load.
+_PYTEST = (sys.executable, "-m", "pytest", "-p", "no:schemathesis")
+
+
 def _pytest(options: Sequence[str], variables: Mapping[str, str]) -> int:
-    command = [sys.executable, "-m", "pytest", "--durations=10", "--durations-min=3", *options]
-    code = subprocess.call(command, cwd=ROOT, env=variables)
+    command = [*_PYTEST, "--durations=10", "--durations-min=3", *options]
+    return _judge(subprocess.call(command, cwd=ROOT, env=variables))
+
+
+def _judge(code: int) -> int:
     return 0 if code == _NONE_RAN else code
 
 

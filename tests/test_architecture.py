@@ -92,7 +92,8 @@ def test_no_command_loads_what_its_help_does_not_need() -> None:
 import sys
 from pushctl import cli
 heavy = {"sqlite_utils", "pywebpush", "jinja2", "lark", "rich", "pycurl", "cryptography",
-         "requests", "aiohttp", "granian", "starlette", "feedparser", "pydantic"}
+         "requests", "aiohttp", "granian", "starlette", "feedparser", "pydantic",
+         "babel", "regex"}
 for name in cli.COMMANDS:
     cli.load(name)
     loaded = heavy & set(sys.modules)
@@ -165,7 +166,7 @@ def test_only_output_prints() -> None:
     """ruff's T20 knows print(); a stream's write() says as much."""
     prints = re.compile(r"\bprint\(|sys\.std(out|err)\.write|typer\.(echo|secho)\(")
     found = [name(path) for path in SOURCES if prints.search(path.read_text("utf-8"))]
-    assert found == ["pushctl/output.py"]
+    assert {str(Path(it).parent) for it in found} == {"pushctl/output"}
 
 
 def test_typer_brings_its_own_click() -> None:

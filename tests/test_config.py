@@ -63,6 +63,7 @@ inbox = "/var/lib/inbox"
 [sites.shop]
 origin = "https://shop.example"
 language = "pt-BR"
+languages = ["en", "pt-BR", "es"]
 timezone = "America/Sao_Paulo"
 origins = ["http://localhost:8080", "https://www.shop.example"]
 
@@ -105,6 +106,8 @@ steps = [{ after = "3m", template = "basket" }]
     assert found.inbox == Path("/var/lib/inbox")
     assert found.sites["blog"].origin == "https://blog.example:8443"
     assert found.sites["shop"].origins[0] == "http://localhost:8080"
+    assert found.sites["shop"].written_languages == ("pt-BR", "en", "es")
+    assert found.sites["blog"].written_languages == ("en",)
     assert found.push.rate == 500.0
     assert found.push.loopback.ca == tmp_path / "ca.pem"
     assert found.segments == {"vip": "tag('VIP')"}
@@ -182,6 +185,17 @@ def test_what_is_missing_is_shown_as_it_should_be_written(tmp_path: Path) -> Non
 )
 def test_a_wrong_value_is_named(tmp_path: Path, line: str, fault: str) -> None:
     assert only(problems(tmp_path, f"{GOOD}[push]\n{line}\n")).fault.startswith(fault)
+
+
+def test_a_sites_languages_have_its_own_among_them(tmp_path: Path) -> None:
+    found = only(problems(tmp_path, f"{GOOD}languages = ['ar', 'tr']\n"))
+    assert (found.place, found.fault) == (
+        "pushctl.toml:5: sites.shop.languages",
+        "lacks 'en', the site's language",
+    )
+    assert "language = 'ar'" in found.remedy
+    wrong = only(problems(tmp_path, f"{GOOD}languages = ['en', 'turkish']\n"))
+    assert wrong.fault == "is 'turkish', not a language tag"
 
 
 def test_a_proxys_password_is_not_repeated(tmp_path: Path) -> None:

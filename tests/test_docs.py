@@ -20,10 +20,15 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("page", ["commands", "configuration", "figures"])
+@pytest.mark.parametrize("page", ["commands", "configuration", "figures", "embedding", "sql"])
 def test_a_generated_page_is_up_to_date(generate: ModuleType, page: str) -> None:
     written = (ROOT / f"docs/{page}.md").read_text("utf-8")
     assert written == getattr(generate, page)(), "run: ./run python docs/generate.py"
+
+
+def test_the_api_document_is_up_to_date(generate: ModuleType) -> None:
+    written = (ROOT / "docs/openapi.json").read_text("utf-8")
+    assert written == generate.openapi(), "run: ./run python docs/generate.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
@@ -62,7 +67,7 @@ def options(command: Any) -> set[str]:
     for parameter in command.params:
         every |= {*parameter.opts, *parameter.secondary_opts}
         if parameter.name == "format":
-            every |= {"--csv", "--json"}
+            every |= {"--csv", "--excel", "--json"}
     return every
 
 
@@ -111,7 +116,7 @@ def test_check_says_what_its_page_shows(tmp_path: Path) -> None:
 
 def test_a_preview_looks_as_its_page_shows(tmp_path: Path) -> None:
     folder = project.make(tmp_path)
-    command = "templates preview abandoned_basket_1"
+    command = "templates preview abandoned_basket_1 --platform windows-chrome --platform ios"
     said = on_terminal([*PROGRAM, *command.split()], cwd=folder, NO_COLOR="1")
     assert said.out == shown("templates.md", f"pushctl {command}")
 

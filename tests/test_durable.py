@@ -214,3 +214,15 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, act: Act) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert (path.read_bytes() if path.exists() else None) == (None if act is write_new else OLD)
     assert {one.name for one in tmp_path.iterdir()} <= {"file"}
+
+
+def test_a_pipe_or_a_device_is_never_replaced(tmp_path: Path) -> None:
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    # /dev/stdout may lead to a file, and is a link that all programs share.
+    for path in (pipe, link, Path("/dev/stdout-of-a-test"), Path("/dev/fd/1")):
+        with pytest.raises(OSError, match="no plain file"):
+            durable.replace(path, NEW, 0o600)
+    assert stat.S_ISFIFO(pipe.stat().st_mode) and link.is_symlink()
+    assert sorted(it.name for it in tmp_path.iterdir()) == ["link", "pipe"]

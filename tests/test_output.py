@@ -214,6 +214,23 @@ def test_progress_is_silent_off_a_terminal_and_a_bar_on_one(
     assert "Sending [x]" in shown and "2,000/2,000" in shown
 
 
+def test_a_bar_ends_with_what_was_done() -> None:
+    code = (
+        "from pushctl import output\n"
+        "with output.progress('Importing', 6, estimated=True) as bar:\n"
+        "    bar.advance(5)\n"
+        "with output.progress('Sending', 9) as bar:\n"
+        "    bar.advance(7)\n"  # stopped: two are left
+        "with output.progress('Nothing') as bar:\n"
+        "    pass\n"
+    )
+    shown = on_terminal([sys.executable, "-c", code]).out
+    last = shown.replace("\r", "\n").splitlines()
+    assert [line for line in last if "Importing" in line][-1].count("5/5")
+    assert [line for line in last if "Sending" in line][-1].count("7/9")
+    assert "0/0" not in shown
+
+
 def test_a_panel_is_plain_lines_off_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     output.panel("one\ntwo\x1b", "Next")
     assert capsys.readouterr().err == "Next\none\ntwo\ufffd\n"

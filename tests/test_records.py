@@ -132,3 +132,10 @@ def test_lines_are_counted_where_they_are_records(
     path = tmp_path / "people"
     path.write_bytes(content)
     assert records.count_lines(path) == lines
+
+
+@pytest.mark.parametrize("content", ["[", '[{"id": 1},', '[\n{"id": 1}\n'])
+def test_a_list_that_was_cut_off_has_a_fault(tmp_path: Path, content: str) -> None:
+    _, rows = read(tmp_path, content.encode())
+    assert rows[-1][1] == "the list that begins in line 1 has no end: the file was cut off"
+    assert read(tmp_path, f"{content}]".replace(",]", "]").encode())[1] == rows[:-1]

@@ -65,3 +65,44 @@ def test_what_is_to_be_copied_stays_whole() -> None:
 
 def test_a_table_that_cannot_fit_is_none() -> None:
     assert laid_out(30) is None
+
+
+RATES = [
+    terminal.Heading("Campaign", right=False),
+    terminal.Heading("Accepted", right=True),
+    terminal.Heading("Clicks", right=True, spare=True),
+    terminal.Heading("CTR", right=True, foot="9.0 %", bounded=True),
+    terminal.Heading("Revenue", right=True),
+]
+SALE = ["sale 2026-11-22", "1,000", "99", "7.1 %\n(5.6-8.8)", "1,240.50 EUR +\n300.00 USD"]
+
+
+def lay_out_rates(room: int) -> list[str]:
+    table = terminal.table(RATES, [SALE], room)
+    if table is None:
+        return []
+    console = Console(width=room, file=io.StringIO(), color_system=None)
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    lines = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert all(cell_len(line) <= room for line in lines)
+    return lines
+
+
+def test_an_interval_stands_beside_its_rate_then_below_it_then_gives_way() -> None:
+    beside = "sale 2026-11-22      1,000       99   7.1 % (5.6-8.8)   1,240.50 EUR + 300.00 USD"
+    assert beside in lay_out_rates(82)
+    assert lay_out_rates(70)[2:4] == [
+        "sale 2026-11-22     1,000      99      7.1 %  1,240.50 EUR +",
+        "                                   (5.6-8.8)      300.00 USD",
+    ]
+    # The spare column goes before the interval.
+    assert lay_out_rates(55)[2:4] == [
+        "sale 2026-11-22     1,000      7.1 %  1,240.50 EUR +",
+        "                           (5.6-8.8)      300.00 USD",
+    ]
+    assert lay_out_rates(49)[2:4] == [
+        "sale 2026-11-22     1,000  7.1 %  1,240.50 EUR +",
+        "                                      300.00 USD",
+    ]
+    assert lay_out_rates(30) == []

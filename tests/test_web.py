@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from pushctl import web
-from pushctl.jobs.sweep import ping
 from pushctl.jobs.triggers import feeds
+from pushctl.jobs.webhooks import ping
 
 OK = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
 READS = web.Policy(
@@ -55,6 +55,15 @@ def drip(peer: socket.socket) -> None:
     while time.monotonic() < end:
         peer.sendall(b"x")
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("to", ["http://127.0.0.1:99999/", "http://127.0.0.1:abc/", "//x:-1"])
+def test_a_redirect_to_a_port_that_is_none_is_a_failed_request(to: str) -> None:
+    with (
+        answering(lambda peer: peer.sendall(redirect(to))) as (url, _),
+        pytest.raises(web.WebError, match="Port"),
+    ):
+        web.request(url, READS)
 
 
 def test_an_answer_is_read() -> None:

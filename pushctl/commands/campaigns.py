@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import campaigns_watch, columns, context
 from pushctl.commands.options import DryRunOption, FormatOption, YesOption
 from pushctl.errors import DeliveryError
 from pushctl.rules.figures.campaigns import LIST
+from pushctl.rules.manners import describe_exempt
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
     from pushctl.model import Campaign
+    from pushctl.store import Store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -33,6 +37,8 @@ _ABOUT = (
     output.Column("status", "Status"),
     output.Column("note", "Note"),
     output.Column("template", "Template"),
+    output.Column("topic", "Topic", usual=None),
+    output.Column("manners", "Manners", usual=None),
     output.Column("audience", "Audience"),
     output.Column("created_at", "Frozen", kind=output.Kind.TIME),
     output.Column("started_at", "Started", kind=output.Kind.TIME),
@@ -40,7 +46,13 @@ _ABOUT = (
     output.Column("expires_at", "Of use until", kind=output.Kind.TIME),
     output.Column("next_at", "Next is due", kind=output.Kind.TIME, usual=None),
     output.Column("sweeps", "Sweeps", usual=None),
+    output.Column("test", "Test", usual=None),
+    output.Column("approval", "Approval", usual=None),
+    output.Column("file", "File", usual=None),
 )
+
+
+app.command("watch")(campaigns_watch.watch)
 
 
 @app.command("list")
@@ -51,11 +63,32 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     \b
     pushctl campaigns list --json
     """
+    from pushctl.commands.stats_check import show_counting
     from pushctl.jobs.figures import report
 
-    rows = report.load_funnel(context.of(ctx).store, table=LIST)
-    shown = columns.of(LIST)
-    output.rows(rows, shown, format, empty="No campaign yet: `pushctl send` creates one.")
+    rows = report.load_funnel(context.of(ctx).store, table=LIST, progress=show_counting)
+    more = (
+        output.Column("test", "Test", usual=None),
+        output.Column("file", "File", usual=None, spare=True),
+    )
+    output.rows(
+        _add_origins(context.of(ctx).store, rows),
+        (*columns.of(LIST), *more),
+        format,
+        empty="No campaign yet: `pushctl send` creates one.",
+    )
+
+
+def _add_origins(
+    store: "Store", rows: "Iterable[Mapping[str, object]]"
+) -> "Iterator[dict[str, object]]":
+    """Yield *rows* with each campaign's test and file."""
+    tests = {one.name: one.state.value for one in reversed(store.experiments.list_all())}
+    from_files = store.applied.map_campaigns()
+    for row in rows:
+        name = str(row["name"])  # "basket/1/one" is an arm of basket/1
+        test = tests.get(name) or tests.get(name.rpartition("/")[0])
+        yield {**row, "test": test, "file": from_files.get(name)}
 
 
 @app.command()
@@ -73,14 +106,27 @@ def show(
     message already.
     """
     from pushctl.commands import results
+    from pushctl.jobs.campaigns import files
+    from pushctl.jobs.delivery import approval_gate
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)
     if format is output.Format.TABLE:
-        about = asdict(campaign) | describe_sweeps(here, campaign)
+        about = asdict(campaign) | describe_sweeps(here, campaign) | _say_test(here, campaign)
+        about["manners"] = describe_exempt(campaign.options)
+        about["approval"] = approval_gate.describe(here.store, campaign)
+        about["file"] = files.describe(here.store, campaign)
         output.record(about, [each for each in _ABOUT if about[each.key] != each.usual])
         output.gap()
     results.show_states(here, campaign, format)
+
+
+def _say_test(here: context.Context, campaign: "Campaign") -> dict[str, object]:
+    from pushctl.jobs.campaigns import experiments
+
+    test = here.store.experiments.find_by_campaign(campaign.id)
+    said = experiments.describe_state(test, here.config.zone) if test else None
+    return {"test": said}
 
 
 def describe_sweeps(here: context.Context, campaign: "Campaign") -> dict[str, object]:
@@ -155,7 +201,7 @@ def retry(
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
-    Send a campaign's rejected messages again, with the template as it is now.
+    Send a campaign's rejected messages again, as they are now.
 
     \b
     pushctl campaigns retry "sale 2026-11-22" --dry-run

@@ -9,6 +9,7 @@ from pushctl import output, records
 from pushctl.commands import context
 from pushctl.commands.options import Text
 from pushctl.errors import InputError
+from pushctl.jobs.ingest import products
 from pushctl.jobs.triggers import catalogue, product_files
 
 app = typer.Typer(
@@ -30,7 +31,7 @@ def _group() -> None:
 @app.command("import")
 def import_(
     ctx: typer.Context,
-    file: Annotated[str, typer.Argument(help="CSV or JSON; - for standard input.")],
+    file: Annotated[str, typer.Argument(help="CSV, JSON or XML; - for standard input.")],
     site: Annotated[
         Text, typer.Option(help="Site of the products; needed with several sites.")
     ] = None,
@@ -42,8 +43,10 @@ def import_(
     pushctl catalogue import products.csv
     shop-export | pushctl catalogue import - --site shop
 
-    Columns: id, price, available, name, url, image, line, currency. Missing values stay
-    unchanged. A price is 1249, 1.249,00 or "49.00 EUR". A lower price causes the event
+    Columns: id, price, available, name, url, image, line, category, brand, family, was,
+    currency; or those of Google Merchant, also as XML. Missing values stay unchanged. A
+    price is 1249, 1.249,00 or "49.00 EUR"; was is the price before a reduction. Templates
+    propose products of the same line, category or brand. A lower price causes the event
     price_dropped; new stock causes back_in_stock. They are for people who looked at the
     product, or put it into the basket, within 90 days and did not buy it. Triggers can
     start with these events.
@@ -55,9 +58,9 @@ def import_(
     home = here.config.sites.get(name)
     currency = home.currency if home else None
     with records.open_seekable(Path(file)) as stream:
-        products = product_files.read(stream, file, currency)
-        counts = catalogue.apply(here.config, here.store, name, products, here.now)
+        listed = product_files.read(stream, file, currency, here.now)
+        counts = catalogue.apply(here.config, here.store, name, listed, here.now)
     output.say(
         f"Products: {counts['products']:,}. Events for subscribers: price_dropped "
-        f"{counts[catalogue.DROPPED]:,}, back_in_stock {counts[catalogue.BACK]:,}."
+        f"{counts[products.DROPPED]:,}, back_in_stock {counts[products.BACK]:,}."
     )

@@ -36,7 +36,7 @@ _STOP = "systemctl --user stop {}.timer; systemctl --user daemon-reload"
 @app.command("print")
 def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     """
-    Print the crontab line or the systemd units, to install them yourself.
+    Print the crontab line or the systemd units.
 
     \b
     pushctl cron print
@@ -71,7 +71,7 @@ def runs(
 @app.command()
 def install(ctx: typer.Context, systemd: SystemdOption = False) -> None:
     """
-    Run the sweep every minute, by your crontab or a systemd user timer.
+    Run the sweep every minute, by crontab or a systemd timer.
 
     \b
     pushctl cron install

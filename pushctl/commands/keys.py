@@ -88,7 +88,7 @@ def add(
     ],
 ) -> None:
     """
-    Add the key of another service for the subscribers that came with it.
+    Add another service's key, for the subscribers that it has.
 
     \b
     pushctl keys add onesignal.pem

@@ -2,19 +2,21 @@
 
 import getpass
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from pushctl import output
+from pushctl.errors import UsageError
 
 Text = str | None
 Names = list[str] | None
 
 FormatOption = Annotated[
     output.Format,
-    typer.Option("--format", "-f", help="Output format; short: --csv, --json."),
+    typer.Option("--format", "-f", help="Output format; short: --csv, --excel, --json."),
 ]
 
 YesOption = Annotated[
@@ -25,6 +27,39 @@ YesOption = Annotated[
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Show the plan and change nothing.")
 ]
+
+PeopleOption = Annotated[
+    bool, typer.Option("--people", help="Show alias and city, too; this is logged.")
+]
+
+SiteOption = Annotated[Text, typer.Option("--site", help="Only this site.")]
+
+SinceOption = Annotated[
+    Text, typer.Option("--since", help="Only from then on: 30d, 2026-11-01.")
+]
+
+UntilOption = Annotated[
+    Text, typer.Option("--until", help="Only until then; of a day to its end.")
+]
+
+TopicOption = Annotated[
+    Text, typer.Option("--topic", help="Only campaigns about this, by their topic.")
+]
+
+LastOption = Annotated[
+    Text, typer.Option("--last", help="Only the last 10 campaigns, or those of the last 7d.")
+]
+
+# Each command has its own words: see ``check_word``.
+ByOption = Annotated[Text, typer.Option("--by", help="Group by this; see above.")]
+
+
+def check_word(option: str, word: Text, words: Iterable[str]) -> Text:
+    """Return *word*; raises UsageError, which lists *words*, where it is none of them."""
+    known = list(words)
+    if word is not None and word not in known:
+        raise UsageError(f"{option} {word!r} is not known. Write one of: {', '.join(known)}.")
+    return word
 
 
 def find_login() -> str:

@@ -1,5 +1,6 @@
 """List and show orders."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -21,13 +22,31 @@ _HEAD = (
     Column("state", "State", usual="paid"),
     Column("amount", "Amount", kind=Kind.NUMBER),
     Column("currency", "Currency"),
+    Column("refunded", "Given back", kind=Kind.NUMBER, usual=None),
+    Column("test", "Test", spare=True, usual=False),
 )
-_EXACT = (Column("minor", "Minor units"), Column("exponent", "Exponent"))
+_EXACT = (
+    Column("minor", "Minor units"),
+    Column("exponent", "Exponent"),
+    Column("refunded_minor", "Minor units given back"),
+)
 _ITEMS = Column("items", "Items", kind=Kind.NUMBER, spare=True)
 _REASON = Column("unmatched", "Unmatched", usual=None)
-_LIST = (*_HEAD, _ITEMS, Column("subscriber", "Subscriber"), _REASON)
+_CAMPAIGN = Column("campaign", "Campaign", usual=None)
+_BECAUSE = (
+    Column("credit", "Credit", spare=True, usual=None),
+    Column("because", "Because", spare=True, usual=None),
+)
+_SUBSCRIBER = Column("subscriber", "Subscriber", spare=True)
+_LIST = (
+    *_HEAD, _ITEMS, _CAMPAIGN, _SUBSCRIBER, replace(_REASON, spare=True), *_BECAUSE
+)  # fmt: skip
 _UNMATCHED = (*_HEAD, Column("alias", "Alias", usual=None), _REASON)
-_ONE = (*_LIST, Column("campaign", "Campaign", usual=None))
+_ONE = (
+    *_LIST,
+    Column("found_by", "Found by", usual=None),
+    Column("codes", "Promo codes", kind=Kind.LIST, usual=[]),
+)
 _LINES = (
     Column("id", "Product"),
     Column("name", "Name"),
@@ -56,7 +75,9 @@ def list_(
     pushctl orders list --since 30d
     pushctl orders list --site shop --csv
 
-    In CSV and JSON, amount is minor divided by 10 to the power of exponent.
+    Campaign is the one whose message has brought the order about, by a click or a promo
+    code ("direct"), or that was only shown ("influenced"): docs/attribution.md. In CSV and
+    JSON, amount is minor divided by 10 to the power of exponent.
     """
     found = _load(ctx, site, since, last)
     output.rows(found, _add_exact(_LIST, format), format, empty="No order yet.")
@@ -83,8 +104,9 @@ def unmatched(
     \b
     pushctl orders unmatched --since 7d
 
-    Orders of pages always belong to the subscriber whose browser sent them. Orders of
-    erased people are not listed.
+    Somebody who subscribes or logs in within 60 days still gets theirs. Orders of pages
+    always belong to the subscriber whose browser sent them. Orders of people who are
+    erased or asked not to be tracked are not listed.
     """
     found = _load(ctx, site, since, last, unmatched=True)
     shown = _add_exact(_UNMATCHED, format)
@@ -110,7 +132,7 @@ def show(
     here = context.of(ctx)
     found = figures.find(here.config, here.store, number, site)
     if format is not Format.TABLE:
-        if format is Format.CSV:
+        if format in (Format.CSV, Format.EXCEL):
             found = [{**one, "lines": wording.json_text(one["lines"])} for one in found]
         output.rows(found, (*_add_exact(_ONE, format), Column("lines", "Lines")), format)
         return

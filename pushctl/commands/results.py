@@ -10,13 +10,14 @@ from pushctl import output
 from pushctl.commands import columns
 from pushctl.commands.context import Context
 from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedError
-from pushctl.jobs.campaigns import manage
+from pushctl.jobs.campaigns import experiments, manage
 from pushctl.jobs.campaigns.repeats import LeftOut
 from pushctl.jobs.delivery import deliver, postbox
 from pushctl.jobs.delivery.verdict import Verdict
 from pushctl.jobs.messages.preview import Preview
-from pushctl.model import Campaign, Millis
+from pushctl.model import Campaign, Cause, Millis
 from pushctl.rules.figures.campaigns import STATES
+from pushctl.rules.manners import CAUSES
 from pushctl.rules.wording import counted, moment
 
 REASONS = 5  # shown, of why people get no message
@@ -42,12 +43,12 @@ def show_example(template: str, example: Preview, dry_run: bool) -> None:
 
 
 def show_verdict(verdict: Verdict, count: int, dry_run: bool) -> None:
-    """Print how many of *count* receivers get no message, by the cause."""
-    reasons = verdict.count_reasons()
+    """Print how many of *count* receivers the template gives no message, by the cause."""
+    reasons = verdict.count_reasons(CAUSES)
     if not reasons:
         return
-    tell = output.answer if dry_run else output.say
-    without = len(verdict.without)
+    tell = output.propose if dry_run else output.say
+    without = sum(people for _, people in reasons)
     tell(f"{without:,} of {counted(count, 'person', 'people')} would get none:")
     width = len(f"{reasons[0][1]:,}")
     for reason, people in reasons[:REASONS]:
@@ -125,7 +126,7 @@ def conclude(here: Context, report: deliver.Report, format: output.Format) -> No
             f"{counted(report.settled, 'message')} in doubt: an earlier process died "
             f"while it sent them. See pushctl in-doubt list --campaign {campaign.name!r}"
         )
-    _say_waiting(report)
+    _say_waiting(here, report)
     if report.refused:
         raise RefusedError(f"{campaign.name}: {report.refused}")
     failed = report.sent["rejected"] + report.sent["in_doubt"]
@@ -182,9 +183,26 @@ def say_saved(here: Context, campaign: Campaign) -> None:
         )
 
 
-def _say_waiting(report: deliver.Report) -> None:
+def say_needs_approval(campaign: Campaign) -> None:
+    """Say that a frozen campaign goes out once somebody else has agreed."""
+    output.say(
+        f"{campaign.name} waits for approval: {campaign.note}. The next sweep after that "
+        "sends it."
+    )
+
+
+def _say_waiting(here: Context, report: deliver.Report) -> None:
     name = report.campaign.name
+    if report.campaign.cause is Cause.NEEDS_APPROVAL:
+        say_needs_approval(report.campaign)
+        return
     if not report.waiting:
+        return
+    if report.waiting == experiments.count_waiting(here.store, report.campaign):
+        output.say(
+            f"{report.waiting:,} wait for the winner of the test, which goes out by the sweep. "
+            f"To choose it now: pushctl ab pick {name!r} a"
+        )
         return
     go_on = f"pushctl campaigns resume {name!r}"
     if report.interrupted:

@@ -14,7 +14,7 @@ def show(here: Context, name: str, dry_run: bool) -> Retry:
     results.warn_of_loopback(here)
     with output.progress("Rendering") as bar:
         made = retry.plan(here.store, here.config, name, here.now, bar.advance)
-    tell = output.answer if dry_run else output.say
+    tell = output.propose if dry_run else output.say
     left_out = made.left_out.describe() if made.left_out.count else ""
     if not made.is_needed:
         why = left_out or "no message to an active subscriber was rejected"

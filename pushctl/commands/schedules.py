@@ -31,15 +31,15 @@ _LIST = (
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List scheduled messages (`send --at`, `send --every`).
+    List scheduled messages and reports.
 
     \b
     pushctl schedules list
     """
-    from pushctl.jobs.campaigns import recurring
+    from pushctl.jobs.reports import schedule
 
     here = context.of(ctx)
-    rows = recurring.list_scheduled(here.store, here.config)
+    rows = schedule.list_all(here.store, here.config)
     output.rows(rows, _LIST, format, empty="Nothing is scheduled.")
 
 
@@ -58,17 +58,29 @@ def cancel(
     Messages that a series has already sent stay. To stop one of its campaigns while it is
     being sent, use `pushctl campaigns cancel`.
     """
-    from pushctl.jobs.campaigns import manage, recurring
-
     here = context.of(ctx)
-    rows = recurring.list_scheduled(here.store, here.config)
-    known = {row["name"]: row["when"] for row in rows}
-    if name not in known:
-        here.store.schedules.recurring.get(name)  # raises NotFoundError
+    when = _find(here, name)
     if not output.confirm(f"Cancel {name!r}?", yes):
         return
-    if known.get(name) == "once":
+    _cancel(here, name, when)
+    output.say(f"{name} is cancelled.")
+
+
+def _find(here: context.Context, name: str) -> str:
+    """Return when *name* is due, in words; raises NotFoundError."""
+    from pushctl.jobs.reports import schedule
+
+    for row in schedule.list_all(here.store, here.config):
+        if row["name"] == name:
+            return str(row["when"])
+    here.store.schedules.recurring.get(name)  # raises NotFoundError
+    return ""
+
+
+def _cancel(here: context.Context, name: str, when: str) -> None:
+    from pushctl.jobs.campaigns import manage, recurring
+
+    if when == "once":
         manage.cancel(here.store, here.config, name, here.now)
     else:
         recurring.cancel(here.store, name)
-    output.say(f"{name} is cancelled.")

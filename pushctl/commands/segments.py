@@ -72,7 +72,7 @@ def count(
     where: Annotated[Names, typer.Option(help="Filter by an expression.")] = None,
 ) -> None:
     """
-    Count subscribers who match all given segments, tags and expressions.
+    Count who matches all given segments, tags and expressions.
 
     \b
     pushctl segments count vip --tag "Abandoned basket 1"

@@ -7,11 +7,13 @@ import typer
 from pushctl import output
 from pushctl.commands import context, options
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
+from pushctl.model import Cause
 from pushctl.rules.schedule import Passed
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
-    from pushctl.jobs.campaigns.broadcast import Draft, Plan
+    from pushctl.jobs.campaigns.broadcast import Plan
+    from pushctl.jobs.campaigns.draft import Draft
 
 _SHOWN_TIMES = 3  # of a message that is sent again and again
 
@@ -38,8 +40,11 @@ def command(
     over: Annotated[Text, typer.Option(help="Spread the messages over this time: 2h.")] = None,
     message: Annotated[Text, typer.Option(help="Send this text instead of a template.")] = None,
     title: Annotated[Text, typer.Option(help="Title for --message.")] = None,
+    language: Annotated[
+        Text, typer.Option(help="Language of --message. Default: the site's.")
+    ] = None,
     at: Annotated[
-        Text, typer.Option(help="Send later: '18:00 tomorrow', 'in 2 hours'.")
+        Text, typer.Option(help="Send later: '18:00 tomorrow', 'in 2 hours', best.")
     ] = None,
     every: Annotated[
         Text, typer.Option(help="Send repeatedly: 'monday 09:00' or an RRULE.")
@@ -47,12 +52,48 @@ def command(
     local: Annotated[
         bool, typer.Option("--local", help="Use each subscriber's own time zone.")
     ] = False,
+    explore: Annotated[
+        Text, typer.Option(help="Send to this share at other hours, to compare hours: 10%.")
+    ] = None,
+    explore_days: Annotated[
+        int, typer.Option(help="Take these hours from so many days, 1 to 7.")
+    ] = 1,
     passed: Annotated[
         Passed, typer.Option(help="With --local: action if the time has passed.")
     ] = Passed.NOW,
     again: Annotated[
         bool, typer.Option("--again", help="Also to people who have this message already.")
     ] = False,
+    ignore_cap: Annotated[
+        bool, typer.Option("--ignore-cap", help="Also to people who had enough messages.")
+    ] = False,
+    priority: Annotated[
+        int, typer.Option(help="A broadcast waits for triggers whose priority is not lower.")
+    ] = 0,
+    promo: Annotated[
+        Text, typer.Option(help="Give each person a code of this pool: pushctl promo.")
+    ] = None,
+    variants: Annotated[
+        Text,
+        typer.Option(help="Test variants a,b, templates sale,sale_short, times 9:00,18:00."),
+    ] = None,
+    weights: Annotated[Text, typer.Option(help="The variants' shares: 80,20.")] = None,
+    test_share: Annotated[
+        Text, typer.Option(help="Test on this share, the rest gets the winner: 20%.")
+    ] = None,
+    decide_after: Annotated[
+        Text, typer.Option(help="Decide the test after this time: 4h.")
+    ] = None,
+    decide_at: Annotated[
+        Text, typer.Option(help="Decide the test at this time: 'tomorrow 14:00'.")
+    ] = None,
+    on_tie: Annotated[Text, typer.Option(help="If no arm wins: best, first or stop.")] = None,
+    daily_look: Annotated[
+        bool, typer.Option("--daily-look", help="Look for a winner every day.")
+    ] = False,
+    topic: Annotated[
+        Text, typer.Option(help="What it is about, for figures: promotion.")
+    ] = None,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     format: FormatOption = output.Format.TABLE,
@@ -66,27 +107,31 @@ def command(
     pushctl send --to alias:customer-17 --message "Your sofa is ready"
     pushctl send --everyone --template sale --at "tomorrow 09:00" --local
     pushctl send --segment readers --template news --every "monday 09:00"
+    pushctl send --everyone --template sale --variants a,b --test-share 20%
 
     It shows the number of people and one message, then asks. The audience and the texts
     are fixed before the first message is sent. Ctrl-C stops the sending safely;
     `pushctl campaigns resume` continues it.
 
     People who got the same texts within a day, or are to get them, are left out, also
-    with --yes. --again sends to them, too.
+    with --yes. --again sends to them, too. Quiet hours, frequency cap, control group and
+    sunset rule of pushctl.toml hold for all but --to.
 
-    Exit codes: 0 done, 3 template or configuration, 5 some failed, are in
-    doubt or wait for the network, 75 another process is sending it, 77 a push service
-    refuses our key or messages.
+    Exit codes: 0 done, planned or waiting for approval, 3 template or configuration, 5
+    some failed, are in doubt or wait for the network, 75 another process is sending it,
+    77 a push service refuses our key or messages.
     """
-    from pushctl.jobs.campaigns import broadcast
+    from pushctl.jobs.campaigns.draft import Draft
 
     here = context.of(ctx)
-    draft = broadcast.Draft(
+    draft = Draft(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
         urgency, rate, over, message, title, at, local, passed, every, again,
-        by=options.find_login(),
-    )  # fmt: skip
-    plan = _show(here, _plan(here, draft, dry_run), dry_run)
+        by=options.find_login(), topic=topic, language=language, variants=variants,
+        weights=weights, test_share=test_share, decide_after=decide_after, promo=promo,
+        decide_at=decide_at, on_tie=on_tie, daily_look=daily_look, ignore_cap=ignore_cap,
+        priority=priority, explore=explore, explore_days=explore_days)  # fmt: skip
+    plan = show(here, _plan(here, draft, dry_run), dry_run, format)
     if every is None and not dry_run and _is_confirmed(plan, yes, format):
         _send(here, plan, format)
     _repeat(here, draft, yes, dry_run)
@@ -102,34 +147,58 @@ def _plan(here: context.Context, draft: "Draft", dry_run: bool) -> "Plan":
     return broadcast.plan(here.store, here.config, draft, here.now)
 
 
-def _show(here: context.Context, plan: "Plan", dry_run: bool) -> "Plan":
+def show(here: context.Context, plan: "Plan", dry_run: bool, format: output.Format) -> "Plan":
     """
     Print the plan and one message, then who gets none; on stdout for a dry run.
 
-    Return the plan with that verdict.
+    A dry run as CSV or JSON is a table of who gets it now, later and not at all. Return the
+    plan with that verdict.
     """
-    from pushctl.commands import results
-    from pushctl.jobs.campaigns.rehearsal import rehearse
+    from pushctl.commands import forecasts, manners, results, template_lint
+    from pushctl.jobs.campaigns.rehearsal import list_examples, rehearse
 
     results.warn_of_loopback(here)
+    is_table = dry_run and format is not output.Format.TABLE
+    dry_run = dry_run and not is_table
     _show_plan(here, plan, dry_run)
     shown = plan.example
     if shown is not None:
         results.show_example(plan.template, shown, dry_run)
-    with output.progress("Rendering", plan.count) as bar:
+    for name, other in list_examples(here.store, here.config, plan, here.now):
+        results.show_example(name, other, dry_run)
+    with output.progress("Rendering", plan.count - plan.without) as bar:
         plan = rehearse(here.store, here.config, plan, here.now, bar.advance)
     if shown is None and plan.example is not None:
         results.show_example(plan.template, plan.example, dry_run)
     if plan.verdict is not None:
         results.show_verdict(plan.verdict, plan.count, dry_run)
+    template_lint.warn(here, plan.template, plan.sources)
+    _show_codes(here, plan, dry_run)
+    plan = forecasts.foresee(here, plan, dry_run)
+    manners.show(plan, dry_run)
+    manners.show_approval(here, plan, dry_run)
+    if is_table:
+        manners.list_parts(plan, format)
     return plan
 
 
+def _show_codes(here: context.Context, plan: "Plan", dry_run: bool) -> None:
+    """Print how many promo codes it needs and how many are left."""
+    from pushctl.jobs.delivery.promo_codes import describe_need
+
+    gets = plan.verdict.without if plan.verdict else {}
+    people = [one for one in plan.receivers if one not in gets]
+    at = max(plan.at, default=here.now)
+    if said := describe_need(here.store, plan.options, people, at):
+        (output.propose if dry_run else output.say)(f"  {said}")
+
+
 def _show_plan(here: context.Context, plan: "Plan", dry_run: bool) -> None:
-    from pushctl.commands import audiences
+    from pushctl.commands import audiences, variants
+    from pushctl.jobs.campaigns import exploring
     from pushctl.rules import timing
 
-    tell = output.answer if dry_run else output.say
+    tell = output.propose if dry_run else output.say
     other = here.store.campaigns.find_unfinished(plan.template, plan.audience)
     if other is not None:
         output.warn(
@@ -138,17 +207,31 @@ def _show_plan(here: context.Context, plan: "Plan", dry_run: bool) -> None:
         )
     tell(f"{plan.name}: {counted(plan.count, 'person', 'people')}", style="bold")
     tell(f"  audience: {plan.audience}")
-    tell("  texts: " + (", ".join(f"{k} {v:,}" for k, v in plan.languages.items()) or "none"))
+    tell(f"  texts: {_format_texts(plan)}")
     spread = f", spread over {timing.say(plan.over)}" if plan.over else ""
+    if plan.best:
+        tell(f"  best time: {plan.best}")
     if plan.at:
         tell(f"  goes out {_format_times(here, plan)}")
     tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
+    if said := exploring.describe(plan.hours):
+        tell(f"  {said}")
+    if plan.assignment is not None:
+        variants.show_plan(here, plan, plan.assignment, tell)
     if waiting := audiences.describe_inbox(here):
         tell(f"  {waiting}")
     if plan.left_out.count:
         tell(f"  left out: {plan.left_out.describe()}; --again sends to them, too")
     if not plan.count and not plan.left_out.count:
         tell("  No subscriber matches.")
+    for missing in plan.readers.missing:
+        output.warn(f"{missing}: {plan.template} has no text in {missing.reads}")
+
+
+def _format_texts(plan: "Plan") -> str:
+    texts = ", ".join(f"{tag} {people:,}" for tag, people in plan.readers.texts.items())
+    unknown = plan.readers.unknown
+    return (texts or "none") + (f" ({unknown:,} of unknown language)" if unknown else "")
 
 
 def _format_times(here: context.Context, plan: "Plan") -> str:
@@ -171,6 +254,8 @@ def _is_confirmed(plan: "Plan", yes: bool, format: output.Format) -> bool:
     whom = counted(plan.count - plan.without, "person", "people")
     if plan.left_out.count:
         whom += f", without {plan.left_out.count:,} who have it already"
+    if later := plan.later:
+        whom += f", {later:,} of them later"
     none = f" {plan.without:,} get none." if plan.without else ""
     if output.confirm(f"Send this to {whom}?{none}", yes):
         return True
@@ -190,7 +275,7 @@ def _repeat(here: context.Context, draft: "Draft", yes: bool, dry_run: bool) -> 
     ]
     more = ", ..." if len(times) > _SHOWN_TIMES else ""
     clock = "each person's own time" if draft.local else f"the site's time, {here.config.zone}"
-    tell = output.answer if dry_run else output.say
+    tell = output.propose if dry_run else output.say
     tell(f"  goes out {', '.join(times[:_SHOWN_TIMES])}{more} ({clock})")
     if dry_run or not output.confirm(f"Send this every {draft.every}?", yes):
         return
@@ -207,14 +292,17 @@ def _send(here: context.Context, plan: "Plan", format: output.Format) -> None:
     deliver.check_ready(here.store, here.config)
     now = here.later()
     try:
-        campaign = broadcast.freeze(here.store, plan, now)
+        campaign = broadcast.freeze(here.store, broadcast.attend(plan), now)
     except NobodyLeftError as error:  # from another terminal, a moment ago
         results.show_left_out(error.left_out, format)
+        return
+    if campaign.cause is Cause.NEEDS_APPROVAL:
+        results.show_states(here, campaign, format, title=campaign.name)
+        results.say_needs_approval(campaign)
         return
     if plan.at:
         output.say(f"{campaign.name} is scheduled; the sweep sends it (pushctl cron install).")
         return
     report = results.deliver_frozen(here, campaign, now)
-    if plan.verdict is not None and not plan.over:
-        report.sent.update(plan.verdict.list_statuses())
+    report.sent.update(status for status, *_ in plan.ended.values())
     results.conclude(here, report, format)

@@ -1,16 +1,32 @@
 """Show the figures of campaigns, subscribers and invitations."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import (
+    columns,
+    context,
+    stats_ab,
+    stats_basket,
+    stats_campaign,
+    stats_campaigns,
+    stats_check,
+    stats_holdout,
+    stats_leaving,
+    stats_optin,
+    stats_promo,
+    stats_prompts,
+    stats_segments,
+    stats_sites,
+    stats_subscribers,
+    stats_times,
+    stats_triggers,
+)
 from pushctl.commands.options import FormatOption, Text
 from pushctl.jobs.figures import report
 from pushctl.rules.figures import campaigns
-from pushctl.rules.figures.prompts import PROMPTS
-from pushctl.rules.figures.subscribers import GROWTH
 
 app = typer.Typer()
 
@@ -21,6 +37,10 @@ def stats(
     last: Annotated[
         Text, typer.Option(help="Only the last 10, or those of the last 7d.")
     ] = None,
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Count all rows again, slowly, and compare what is kept."),
+    ] = False,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -38,85 +58,35 @@ def stats(
     """
     if ctx.invoked_subcommand is None:
         here = context.of(ctx)
-        rows = (
-            report.load_latest(here.store, last, here.now)
-            if last
-            else report.load_funnel(here.store)
-        )
-        total = report.sum_rows(rows) if len(rows) > 1 else None
-        shown = columns.of(campaigns.STATS)
-        output.rows(
-            rows,
-            shown,
-            format,
-            total=total,
-            empty="No campaign in that time." if last else "No campaign yet.",
-        )
+        if check:
+            stats_check.run(here.store)
+        else:
+            _show(here, last, format)
 
 
-@app.command()
-def campaign(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="The campaign's name.")],
-    format: FormatOption = output.Format.TABLE,
-) -> None:
-    """
-    Show one campaign by language, browser, country, button and reason.
-
-    \b
-    pushctl stats campaign "sale 2026-11-22" --csv
-    """
-    store = context.of(ctx).store
-    if format is output.Format.TABLE:
-        output.rows(report.load_funnel(store, name), columns.of(campaigns.STATS), format)
-        output.gap()
-    output.rows(report.load_details(store, name), columns.of(campaigns.DETAILS), format)
+def _show(here: context.Context, last: str | None, format: output.Format) -> None:
+    progress = stats_check.show_counting
+    rows = (
+        report.load_latest(here.store, last, here.now, progress=progress)
+        if last
+        else report.load_funnel(here.store, progress=progress)
+    )
+    total = report.sum_rows(rows) if len(rows) > 1 else None
+    empty = "No campaign in that time." if last else "No campaign yet."
+    output.rows(rows, columns.of(campaigns.STATS), format, total=total, empty=empty)
 
 
-@app.command()
-def subscribers(
-    ctx: typer.Context,
-    every: Annotated[
-        Literal["day", "week", "month"], typer.Option(help="Length of one period.")
-    ] = "day",
-    last: Annotated[int | None, typer.Option(help="Show this many.", min=1)] = None,
-    site: Annotated[Text, typer.Option(help="Only this site.")] = None,
-    format: FormatOption = output.Format.TABLE,
-) -> None:
-    """
-    Count new and lost subscribers by day, week or month.
-
-    \b
-    pushctl stats subscribers --every month --last 6
-
-    Active is counted at the start of a period. Churn is the lost share of the active.
-    """
-    here = context.of(ctx)
-    zone = report.find_zone(here.config, site)
-    rows = report.load_growth(here.store, here.now, zone, every=every, last=last, site=site)
-    output.rows(rows, columns.of(GROWTH), format)
-
-
-@app.command()
-def prompts(
-    ctx: typer.Context,
-    by: Annotated[
-        Literal["variant", "language", "browser"], typer.Option(help="Group by this.")
-    ] = "variant",
-    last: Annotated[int | None, typer.Option(help="Number of days.", min=1)] = None,
-    site: Annotated[Text, typer.Option(help="Only this site.")] = None,
-    format: FormatOption = output.Format.TABLE,
-) -> None:
-    """
-    Count how many people saw, accepted or refused the invitation.
-
-    \b
-    pushctl stats prompts --by language --last 30
-
-    Accepted is an answer to our invitation. Allowed and denied are answers to the
-    browser's question. The counts are anonymous, so anybody could send false ones.
-    """
-    here = context.of(ctx)
-    rows = report.load_prompts(here.store, here.now, by, last=last, site=site)
-    shown = columns.of(PROMPTS[by])
-    output.rows(rows, shown, format, empty="No invitation was seen yet.")
+app.command("campaigns")(stats_campaigns.command)
+app.command("campaign")(stats_campaign.command)
+app.command("times")(stats_times.command)
+app.command("ab")(stats_ab.command)
+app.command("promo")(stats_promo.command)
+app.command("sites")(stats_sites.command)
+app.command("subscribers")(stats_subscribers.command)
+app.command("segments")(stats_segments.command)
+app.command("prompts")(stats_prompts.command)
+app.command("optin")(stats_optin.command)
+app.command("triggers")(stats_triggers.command)
+app.command("holdout")(stats_holdout.command)
+app.command("basket")(stats_basket.command)
+app.command("leaving")(stats_leaving.command)

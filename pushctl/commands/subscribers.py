@@ -75,6 +75,8 @@ _SHOW = (
     *_LIST[6:9],
     output.Column("source", "Source"),
     output.Column("attributes", "Attributes"),
+    output.Column("no_tracking", "No tracking", usual=None),
+    output.Column("worker", "Worker", usual=None),
     *_LIST[9:],
     output.Column("push_service", "Push service"),
     output.Column("key_id", "VAPID key"),
@@ -340,8 +342,7 @@ def forget(
     from pushctl.jobs.subscribers import forget
 
     here = context.of(ctx)
-    found = len(here.store.subscriptions.find(subscriber))
-    question = f"{counted(found, 'browser')} will be erased for good. Continue?"
+    question = f"{forget.describe(here.store, subscriber)}. Continue?"
     if dry_run or output.confirm(question, yes):
         done = forget.forget(
             here.store, here.config, here.config.secret(), subscriber, here.now, dry_run=dry_run

@@ -8,12 +8,14 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption, Names, Text
+from pushctl.commands.options import DryRunOption, FormatOption, Names, Text
 from pushctl.errors import UsageError
+from pushctl.model import Worker
+from pushctl.rules.vendors.exports import Vendor
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
-    from pushctl.jobs.subscribers.imports import ImportReport
+    from pushctl.jobs.subscribers.known_people import ImportReport
     from pushctl.jobs.subscribers.questions import Question
     from pushctl.rules.web.opt_out import Answers
 
@@ -21,6 +23,7 @@ _COLUMNS = (
     output.Column("lines", "Lines", kind=output.Kind.NUMBER),
     output.Column("added", "Added", kind=output.Kind.NUMBER),
     output.Column("updated", "Updated", kind=output.Kind.NUMBER),
+    output.Column("unknown", "Unknown", kind=output.Kind.NUMBER),
     output.Column("unsubscribed", "Unsubscribed", kind=output.Kind.NUMBER),
     output.Column("refused", "Refused", kind=output.Kind.NUMBER),
     output.Column("fields_left_out", "Fields left out"),
@@ -42,6 +45,14 @@ def command(
     ignore: Annotated[
         Names, typer.Option(metavar="COLUMN", help="This column does not say who left.")
     ] = None,
+    vendor: Annotated[
+        Vendor | None, typer.Option("--from", help="The service that wrote the file.")
+    ] = None,
+    our_worker: Annotated[
+        bool,
+        typer.Option("--our-worker", help="The former worker now imports pushctl-sw.js."),
+    ] = False,
+    dry_run: DryRunOption = False,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -49,10 +60,12 @@ def command(
 
     \b
     pushctl subscribers import subscribers.jsonl
-    pushctl subscribers import onesignal.csv.gz --site shop --key Jv2xY0aB
+    pushctl subscribers import export.csv.gz --from onesignal --key Jv2xY0aB
     pushctl subscribers import users.csv --unsubscribed "status=paused"
+    pushctl subscribers import points.csv --dry-run
 
-    Known endpoints are updated, but their keys never change. Refused lines are written to
+    Known endpoints are updated, but their keys never change. A file without endpoints changes
+    known people by alias: other columns are their attributes. Refused lines are written to
     a file beside it, with the reasons. You can import a file again without harm.
     """
     from pushctl import records
@@ -63,9 +76,12 @@ def command(
         here.store, here.config, file, here.now, site=site, key=key,
         secret=here.config.secret(), answers=_read_answers(subscribed, unsubscribed, ignore),
         ask=_ask if output.is_interactive() and str(file) != "-" else None,
-        bar=output.progress("Importing", records.count_lines(file)),
+        bar=output.progress("Importing", records.count_lines(file), estimated=True),
+        dry_run=dry_run, vendor=vendor, our_worker=our_worker,
     )  # fmt: skip
     _show(report, format)
+    if dry_run:
+        output.say("Nothing was written.")
 
 
 def _read_answers(yes: Names, no: Names, ignored: Names) -> "Answers":
@@ -112,6 +128,18 @@ def _show(report: "ImportReport", format: output.Format) -> None:
     output.record(report, _COLUMNS, format)
     if report.ignored:
         output.warn(f"ignored columns: {', '.join(report.ignored)}")
+    if report.origin.strange:
+        names = ", ".join(output.clean(each) for each in report.origin.strange)
+        output.warn(f"columns that no export of {report.origin.title} has: {names}")
+    _show_workers(report)
+    if report.unknown:
+        people = counted(report.updated, "person", "people")
+        output.say(f"{people} updated, {report.unknown:,} unknown.")
+    if report.untracked:
+        output.warn(
+            f"{counted(report.untracked, 'person', 'people')} asked not to be tracked: "
+            "alias, city, source, attributes and tags were not taken"
+        )
     if report.without_key:
         output.warn(
             f"{counted(report.without_key, 'line')} named no VAPID key, and got your own. "
@@ -127,3 +155,15 @@ def _show(report: "ImportReport", format: output.Format) -> None:
         )
     if report.lines and not report.added + report.updated:
         raise UsageError("no line could be imported; see the reasons above")
+
+
+def _show_workers(report: "ImportReport") -> None:
+    bridged, waiting = report.workers[Worker.ONESIGNAL], report.workers[Worker.UNKNOWN]
+    if bridged:
+        they = counted(bridged, "person gets", "people get")
+        output.say(f"{they} messages in OneSignal's form until their next visit.")
+    if waiting:
+        they = counted(waiting, "person waits", "people wait")
+        output.say(
+            f"{they} for their next visit: only then can a message reach them (docs/moving.md)."
+        )

@@ -1,13 +1,14 @@
 """Do all due work; cron runs it every minute."""
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import DryRunOption, Text
-from pushctl.errors import BusyError, DatabaseBusyError
+from pushctl.errors import BusyError, DatabaseBusyError, UsageError
 from pushctl.model import Millis
 from pushctl.rules import timing
 
@@ -31,6 +32,9 @@ def command(
     ping_url: Annotated[
         Text, typer.Option(help="Address to call at the end. Default: sweep.ping_url.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Stay, and do at once what comes in or is due.")
+    ] = False,
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="The clock jumped, and it is correct.")
     ] = False,
@@ -42,9 +46,14 @@ def command(
     pushctl sweep
     pushctl sweep --dry-run --now 2026-12-24T18:00:00+01:00
     pushctl cron install
+    pushctl sweep --watch
 
     It prints one line when it has done something, else nothing. While another sweep is
     running, it ends at once with exit code 75.
+
+    --watch stays until Ctrl-C or SIGTERM: who buys or leaves a basket is heard at once, and
+    messages of the server API are on their way within two seconds. Let cron's sweeps go on
+    beside it: they leave the sending to it, and take over when it has ended.
 
     --dry-run lists the messages that the sweep would send. Nothing is sent, and nothing
     changes; the inbox is not read. --now is a dry run too, as if no sweep ran before that
@@ -53,16 +62,43 @@ def command(
     from pushctl.jobs.sweep import sweep
 
     here = context.of(ctx)
+    if watch:
+        _watch(here, ping_url, dry_run or now or max_seconds or accept_clock)
     dry_run = dry_run or now is not None
     options = sweep.Options(dry_run, max_seconds, accept_clock, bool(now) or here.rehearsed)
     if here.rehearsed and not dry_run:
         output.warn("PUSHCTL_NOW sets the clock, but this sweep really sends messages")
     at = here.now if now is None else timing.moment(now)
     url = None if dry_run else ping_url or here.config.sweep.ping_url
-    summary = _run(here, at, options, url)
+    _conclude(_run(here, at, options, url), dry_run, url)
+
+
+def _conclude(summary: "Summary", dry_run: bool, ping_url: str | None) -> NoReturn:
     _show(summary, dry_run)
-    _ping(url, good=summary.exit_code == 0)
+    _ping(ping_url, good=summary.exit_code == 0)
     raise typer.Exit(summary.exit_code)
+
+
+def _watch(here: context.Context, ping_url: str | None, other: object) -> NoReturn:
+    """Sweep until a signal comes; *other* options are refused."""
+    import os
+
+    from pushctl import config
+    from pushctl.commands import results
+    from pushctl.jobs.sweep import watch
+
+    if other or here.rehearsed:
+        raise UsageError("--watch goes by the clock, as long as it runs: leave out the rest")
+    results.warn_of_loopback(here)
+    file = here.config.file
+    front = watch.Front(
+        load=lambda: config.load(file, os.environ),
+        show=lambda summary: _show(summary, dry_run=False),
+        ping_url=ping_url,
+    )
+    output.say("Watching the inbox. Ctrl-C ends it.")
+    watch.run(here.config, front)
+    raise typer.Exit
 
 
 def _run(
@@ -84,7 +120,7 @@ def _run(
 
 
 def _ping(url: str | None, *, good: bool) -> None:
-    from pushctl.jobs.sweep import ping
+    from pushctl.jobs.webhooks import ping
 
     trouble = ping.send(url, good=good) if url else None
     if trouble:
@@ -98,8 +134,12 @@ def _show(summary: "Summary", dry_run: bool) -> None:
         if str(summary):
             output.say(f"The sweep would do: {summary}.")
     elif str(summary):
-        output.answer(f"sweep: {summary} ({summary.seconds:.1f} s)")
-    for note in (*summary.notes, *summary.remarks):
+        took = f" ({summary.seconds:.1f} s)" if summary.seconds else ""  # a watch never ends
+        output.answer(f"sweep: {summary}{took}")
+        sys.stdout.flush()
+    for note in summary.notes:
         output.warn(note)
+    for news in summary.remarks:
+        output.say(news)
     if summary.refused:
         output.error(summary.refused)

@@ -1,21 +1,21 @@
-"""List and preview message templates."""
+"""Make, preview and check message templates."""
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from pushctl import output
-from pushctl.commands import context
-from pushctl.commands.options import FormatOption, Text
+from pushctl.commands import context, template_files, template_lint, template_previews
+from pushctl.commands.options import FormatOption
 
 if TYPE_CHECKING:
-    from pushctl.jobs.messages.preview import Preview, Summary
+    from pushctl.jobs.messages.overview import Summary
 
 app = typer.Typer(
     no_args_is_help=True,
     help="""
-    List and preview message templates.
+    Make, preview and check message templates.
 
     \b
     pushctl templates preview abandoned_basket_1 --language ar
@@ -25,33 +25,33 @@ app = typer.Typer(
 _LIST = (
     output.Column("name", "Template"),
     output.Column("languages", "Languages", kind=output.Kind.LIST),
+    output.Column("missing", "Missing", kind=output.Kind.LIST, usual=()),
+    output.Column("outdated", "Outdated", kind=output.Kind.LIST, usual=()),
+    output.Column("copied", "Not translated", kind=output.Kind.LIST, usual=()),
+    output.Column("unreviewed", "Not reviewed", kind=output.Kind.LIST, usual=()),
     output.Column("variants", "Variants", kind=output.Kind.LIST, usual=()),
     output.Column("segments", "Segments", kind=output.Kind.LIST, usual=()),
     output.Column("bytes", "Bytes", kind=output.Kind.NUMBER),
     output.Column("problems", "Problems", kind=output.Kind.NUMBER, usual=0),
 )
-_PREVIEW = tuple(
-    output.Column(key, key.capitalize())
-    for key in (
-        "template", "file", "language", "variant", "segment", "bytes", "title", "body", "url",
-        "dir", "icon", "image", "badge", "actions",
-    )
-)  # fmt: skip
 
 
 @app.command("list")
 def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None:
     """
-    List templates with languages, variants and the size of the largest message.
+    List templates with languages, variants and sizes.
 
     \b
     pushctl templates list
 
+    Missing: languages of the site without a text. Outdated: the text that it translates has
+    changed. Not reviewed: nobody who speaks the language well has read it; see `templates
+    reviewed`.
     A push message holds 3,993 bytes. Firefox on Android may not get more than 2,640.
     """
-    from pushctl.jobs.messages import preview
+    from pushctl.jobs.messages import overview
 
-    found = preview.list_templates(context.of(ctx).config)
+    found = list(overview.list_templates(context.of(ctx).config))
     rows = map(_build_summary, found)
     output.rows(rows, _LIST, format, empty="No template yet: `pushctl init` creates some.")
     for problem in (problem for one in found for problem in one.problems):
@@ -63,56 +63,13 @@ def _build_summary(one: "Summary") -> dict[str, Any]:
     return asdict(one) | {"variants": variants, "problems": len(one.problems)}
 
 
-@app.command()
-def preview(
-    ctx: typer.Context,
-    name: Annotated[str, typer.Argument(help="A template: a folder in templates/.")],
-    subscriber: Annotated[
-        str | None,
-        typer.Option("--for", help="Show it for this subscriber: an id or alias:NAME."),
-    ] = None,
-    language: Annotated[Text, typer.Option(help="Show it in this language.")] = None,
-    variant: Annotated[Text, typer.Option(help="Show this variant of an A/B test.")] = None,
-    format: FormatOption = output.Format.TABLE,
-) -> None:
-    """
-    Show a message as a subscriber will see it, and its size.
-
-    \b
-    pushctl templates preview abandoned_basket_1 --for alias:customer-17
-
-    Without --for, a value is shown by its name.
-    """
-    from pushctl.jobs.messages import preview
-
-    here = context.of(ctx)
-    store = here.store if subscriber else None
-    options = {"subscriber": subscriber, "language": language, "variant": variant}
-    made = preview.preview(here.config, store, name, here.now, **options)
-    if format is output.Format.TABLE:
-        show(made)
-    else:
-        output.record(_build_row(made), _PREVIEW, format)
-
-
-def show(made: "Preview") -> None:
-    """Print a message in a frame, with its links and its size below."""
-    message = made.message
-    buttons = "   ".join(f"[ {action.title} ]" for action in message.actions)
-    text = "\n".join([message.title, "", message.body, *(["", buttons] if buttons else [])])
-    rtl = message.dir == "rtl"
-    output.panel(text, f"{made.template}/{made.file}", stdout=True, right_to_left=rtl)
-    links = [("opens", message.url), ("icon", message.icon), ("image", message.image)]
-    links += [(action.action, action.url) for action in message.actions]
-    for what, url in links:
-        if url:
-            output.answer(f"  {what}: {url}")
-    output.answer(f"  {made.language}, {message.dir}, {made.bytes:,} of 3,993 bytes")
-    if made.warning:
-        output.warn(made.warning)
-
-
-def _build_row(made: "Preview") -> dict[str, object]:
-    keys = ("action", "title", "url")
-    actions = [{key: getattr(it, key) for key in keys} for it in made.message.actions]
-    return asdict(made.message) | asdict(made) | {"actions": actions}
+for _command in (
+    template_lint.lint,
+    template_previews.preview,
+    template_files.themes,
+    template_files.new,
+    template_files.copy,
+    template_files.translated,
+    template_files.reviewed,
+):
+    app.command()(_command)

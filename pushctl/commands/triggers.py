@@ -34,6 +34,7 @@ _LIST = (
     output.Column("finished", "Finished", kind=output.Kind.NUMBER, usual=0),
     output.Column("cancelled", "Cancelled", kind=output.Kind.NUMBER, usual=0),
     output.Column("messages", "Accepted", kind=output.Kind.NUMBER),
+    output.Column("calls", "Calls", kind=output.Kind.NUMBER, usual=0),
 )
 _SHOW = (output.Column("what", "What"), output.Column("how", "How"))
 _TEST = (
@@ -81,7 +82,12 @@ def show(
 
     here = context.of(ctx)
     trigger = describe.get_trigger(here.config, name)
-    lines = describe.describe_trigger(trigger, describe.find_states(here.store).get(name, "on"))
+    state = describe.find_states(here.store).get(name, "on")
+    pools = [one.name for one in here.store.promo_codes.list_pools()]
+    lines = [
+        *describe.describe_trigger(here.config, trigger, state, pools),
+        *describe.describe_news(here.store, trigger, here.config.zone),
+    ]
     output.rows(({"what": what, "how": how} for what, how in lines), _SHOW, format)
 
 
@@ -126,6 +132,10 @@ def test(
         list[str] | None,
         typer.Option("--set", help="A value of the event: total=80 (JSON or text)."),
     ] = None,
+    clicked: Annotated[
+        list[int] | None,
+        typer.Option("--clicked", help="A step whose message they click: 1."),
+    ] = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -133,20 +143,22 @@ def test(
 
     \b
     pushctl triggers test abandoned_basket_1 --for alias:ann --set total=80
+    pushctl triggers test abandoned_basket_1 --for alias:ann --clicked 1
 
     It shows each step with its time, and each message as this person would read it. A
     value that the event does not have is shown as ‹its name›. Each message counts as
     shown in the minute that it is sent. Everything else is decided as in a sweep, with
-    quiet hours and the person's own time zone. A paused trigger is tested as if it were
-    on.
+    quiet hours, [holdout], [sunset] and the person's own time zone. A paused trigger is
+    tested as if it were on.
     """
     from pushctl.jobs.triggers import describe, trial
 
     here = context.of(ctx)
     trigger = describe.get_trigger(here.config, name)
     who = here.store.subscriptions.get(to, here.now)
+    event = dict(map(_parse_property, given or ()))
     happened = describe.rehearse(
-        here.config, here.store, name, who, here.now, dict(map(_parse_property, given or ()))
+        here.config, here.store, name, who, here.now, event, clicked or ()
     )
     steps = list(trial.render_all(here.config, here.store, trigger, who, happened, here.now))
     _show_trial(steps, format)

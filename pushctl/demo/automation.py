@@ -1,9 +1,9 @@
 """
 The demo's last chapter: messages sent by triggers, a month in seconds.
 
-It switches on every trigger of pushctl.toml.example, lets visitors do what enters each,
-and sweeps through the following 32 days. Then it compares what ``pushctl stats`` counts
-with what the visitors' browsers decrypted.
+It switches on the triggers of pushctl.toml.example that a demo can play, lets visitors do what
+enters each, and sweeps through the following 32 days. Then it compares what ``pushctl stats``
+counts with what the visitors' browsers decrypted.
 """
 
 import json
@@ -46,7 +46,7 @@ def run(setup: Setup, crowd: Crowd, real: int) -> None:
     )
     processes.read_output(setup.folder, "sweep")  # triggers ignore the events before it
     names = presets.switch_on(setup)
-    output.say(f"  All {len(names)} triggers of pushctl.toml.example are on.")
+    output.say(f"  {len(names)} triggers of pushctl.toml.example are on.")
     players = presets.assign_scenarios(crowd.members)
     newcomers = crowd.add_newcomers(
         max(len(crowd.members) // 12, 1),

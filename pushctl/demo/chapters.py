@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
+from typing import Any
 
 from pushctl import output
 from pushctl.demo.crowd import Crowd
@@ -27,16 +28,13 @@ def print_chapter(title: str, line: str) -> None:
 @contextmanager
 def answer_messages(setup: Setup, crowd: Crowd) -> Iterator["Count"]:
     """Let visitors decrypt and answer messages within the block; yield the count so far."""
-    deliveries = setup.service.deliveries()
+    deliveries: queue.SimpleQueue[Any] = setup.service.deliveries()  # None ends a listener
     answered = Count()
-    ended = threading.Event()
 
     def receive() -> None:
-        while not ended.is_set():
-            try:
-                message = deliveries.get(timeout=0.2)
-            except queue.Empty:
-                continue
+        # Without a timeout: where several wait with one, get() may wait for ever. It goes on
+        # with the time that is left, and takes less than nothing for no bound (CPython 3.11).
+        while message := deliveries.get():
             crowd.receive(message.endpoint, message.body)
             answered.add()
 
@@ -45,7 +43,8 @@ def answer_messages(setup: Setup, crowd: Crowd) -> Iterator["Count"]:
         try:
             yield answered
         finally:
-            ended.set()
+            for _ in working:
+                deliveries.put(None)
             for one in working:
                 one.result()
 

@@ -7,11 +7,7 @@ from pathlib import Path
 from pushctl import output
 from pushctl.demo import extra
 from pushctl.errors import UsageError
-
-_NAMES = {
-    "firefox": ("firefox-esr", "firefox"),
-    "chromium": ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome"),
-}
+from pushctl.jobs.messages.screenshots import PROGRAMS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +19,7 @@ class Found:
 def find_browsers() -> tuple[Found, ...]:
     """Return the installed browsers that we can drive, Firefox first."""
     found = []
-    for kind, names in _NAMES.items():
+    for kind, names in PROGRAMS.items():
         program = next(filter(None, map(shutil.which, names)), None)
         if program:
             found.append(Found(kind, Path(program)))

@@ -49,10 +49,12 @@ _BROWSERS = (
 )
 
 _PLACES = (
-    (0.30, "ar", "Asia/Riyadh", "Riyadh", "SA"),
+    (0.20, "ar", "Asia/Riyadh", "Riyadh", "SA"),
     (0.15, "ar", "Asia/Dubai", "Dubai", "AE"),
-    (0.30, "tr", "Europe/Istanbul", "Istanbul", "TR"),
-    (0.25, "en", "Europe/London", "London", "GB"),
+    (0.25, "tr", "Europe/Istanbul", "Istanbul", "TR"),
+    (0.20, "en", "Europe/London", "London", "GB"),
+    (0.10, "ru", "Asia/Almaty", "Almaty", "KZ"),
+    (0.10, "nl", "Europe/Amsterdam", "Amsterdam", "NL"),
 )
 
 Goods = tuple[str, str, float]  # id, name, price

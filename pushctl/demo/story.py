@@ -76,7 +76,7 @@ def _build(options: Options, stack: ExitStack) -> Setup:
     receiver = f"http://localhost:{receiver_port}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     init = ["init", "--site", f"shop={shop}", "--contact", "mailto:demo@shop.example"]
-    init += ["--languages", "en,ar,tr", "--timezone", "Europe/Istanbul"]
+    init += ["--languages", "en,ar,tr,ru,nl", "--timezone", "Europe/Istanbul"]
     processes.run(folder, *init, "--receiver-url", receiver)
     service = stack.enter_context(PushService(folder / "push-service"))
     _configure_loopback(service, folder / "pushctl.toml")

@@ -8,6 +8,7 @@ process adds to it, and a complete line never changes.
 """
 
 from pushctl.inbox.lines import BadLine, decode, encode
+from pushctl.inbox.peek import Glance, Peek
 from pushctl.inbox.quarantine_files import QUARANTINE, blank, count_free_bytes, quarantine
 from pushctl.inbox.reader import Entry, Finished, list_segments, read, remove
 from pushctl.inbox.writer import InboxFullError, Writer
@@ -17,7 +18,9 @@ __all__ = [
     "BadLine",
     "Entry",
     "Finished",
+    "Glance",
     "InboxFullError",
+    "Peek",
     "Writer",
     "blank",
     "count_free_bytes",

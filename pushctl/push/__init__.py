@@ -4,7 +4,7 @@ Push services: VAPID, encryption, transport, and what their answers mean.
 Jobs call ``send_chunk``, which needs no database and runs in this process or a worker's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pushctl.push.postbox import Postbox
@@ -15,9 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["Postbox", "send_chunk"]
 
 
-def send_chunk(letters: Sequence["Letter"], postbox: Postbox) -> list["Outcome"]:
+def send_chunk(
+    letters: Sequence["Letter"], postbox: Postbox, look: Callable[[], None] | None = None
+) -> list["Outcome"]:
     """
     Send *letters*; return one Outcome for each, in any order.
+
+    *look* is called before ``postbox.withheld`` is read, twenty times a second; it must not
+    raise.
 
     Raises ConfigError when the journal can't be written and nothing was begun. The journal
     in ``postbox.journal`` keeps started and answered letters until ``journal.discard``, which
@@ -25,4 +30,4 @@ def send_chunk(letters: Sequence["Letter"], postbox: Postbox) -> list["Outcome"]
     """
     from pushctl.push import chunk
 
-    return chunk.send(letters, postbox)
+    return chunk.send(letters, postbox, look)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pushctl.errors import ConfigError, InputError
@@ -40,7 +40,7 @@ class _Sender:
 
     def matches(self, postbox: Postbox) -> bool:
         """Return whether all fields of *postbox* that this was made of are the same."""
-        same = {name: getattr(postbox, name) for name in ("journal", "run", "stop")}
+        same = {name: getattr(postbox, name) for name in ("journal", "run", "stop", "withheld")}
         return replace(self.postbox, allowed_hosts=postbox.allowed_hosts, **same) == postbox
 
 
@@ -49,7 +49,9 @@ _sender: _Sender | None = None
 stopping = threading.Event()  # set by a worker that was told to end
 
 
-def send(letters: Sequence[Letter], postbox: Postbox) -> list[Outcome]:
+def send(
+    letters: Sequence[Letter], postbox: Postbox, look: Callable[[], None] | None = None
+) -> list[Outcome]:
     """Send *letters*; see ``pushctl.push.send_chunk``."""
     if not letters:
         return []
@@ -60,7 +62,7 @@ def send(letters: Sequence[Letter], postbox: Postbox) -> list[Outcome]:
             raise _unwritable(postbox, error) from error
         try:
             with journal:
-                return _Chunk(open_sender(postbox), postbox, journal).run(letters)
+                return _Chunk(open_sender(postbox), postbox, journal, look).run(letters)
         except BaseException:
             close_sender()  # the answers to requests in flight would be the next chunk's
             raise
@@ -116,14 +118,21 @@ class _Queue:
 
 
 class _Chunk:
-    def __init__(self, sender: _Sender, postbox: Postbox, journal: Journal) -> None:
-        self.sender, self.postbox, self.journal = sender, postbox, journal
+    def __init__(
+        self,
+        sender: _Sender,
+        postbox: Postbox,
+        journal: Journal,
+        look: Callable[[], None] | None,
+    ) -> None:
+        self.sender, self.postbox, self.journal, self.look = sender, postbox, journal, look
         self.transport = sender.transport
         self.now: Millis = int(time.time() * 1000)
         self.queues: dict[str, _Queue] = {}
         self.outcomes: list[Outcome] = []
         self.refusals: Counter[int] = Counter()  # by delivery
         self._stop_checked = 0.0  # monotonic
+        self._withheld = 0  # bytes of the file that are read
         self._unwritable: OSError | None = None  # the error of the journal
 
     def run(self, letters: Sequence[Letter]) -> list[Outcome]:
@@ -285,12 +294,31 @@ class _Chunk:
     def _check_stop(self) -> None:
         if stopping.is_set():
             self._hold_all()
-        elif self.postbox.stop is not None:
-            now = time.monotonic()
-            if now - self._stop_checked > _STOP_CHECK_SECONDS:
-                self._stop_checked = now
-                if self.postbox.stop.exists():
-                    self._hold_all()
+            return
+        now = time.monotonic()
+        if now - self._stop_checked > _STOP_CHECK_SECONDS:
+            self._stop_checked = now
+            if self.postbox.stop is not None and self.postbox.stop.exists():
+                self._hold_all()
+            if self.look is not None:
+                self.look()
+            self._hold_withheld()
+
+    def _hold_withheld(self) -> None:
+        """Hold back the letters that ``postbox.withheld`` names, where they wait."""
+        file = self.postbox.withheld
+        try:
+            if file is None or file.stat().st_size <= self._withheld:
+                return
+            text = file.read_text("ascii")
+        except FileNotFoundError:
+            return
+        self._withheld = len(text)
+        named = {int(line) for line in text.split("\n")[:-1]}
+        for queue in self.queues.values():
+            for letter in [it for it in queue.waiting if it.delivery in named]:
+                queue.waiting.remove(letter)
+                self._refuse(letter, Answer.RETRY, Cause.HELD_BACK, "held back")
 
     def _hold_all(self) -> None:
         for queue in self.queues.values():

@@ -26,4 +26,6 @@ class Postbox:
     loopback: Mapping[str, str] = field(default_factory=dict)
     loopback_ca: Path | None = None
     stop: Path | None = None  # once this file exists, nothing more is started
+    # Numbers of deliveries, a line each: those not begun are held back. It only grows.
+    withheld: Path | None = None
     window: int = 1000  # most requests in flight in one process

@@ -71,6 +71,14 @@ class Proxies:
         return False
 
 
+def is_loopback(address: str) -> bool:
+    """Return whether *address* is this machine's own."""
+    try:
+        return _parse(address).is_loopback
+    except ValueError:
+        return False
+
+
 def _strip_port(hop: str) -> str:
     """Return the address of "1.2.3.4:5678" or "[2001:db8::1]:5678", as some proxies do."""
     if hop.startswith("["):

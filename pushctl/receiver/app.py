@@ -1,24 +1,35 @@
 """The ASGI app: the table of routes."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
+from pushctl import source_secrets
 from pushctl.config import Config
 from pushctl.inbox import Writer
-from pushctl.receiver import geo, scripts, shapes
-from pushctl.receiver.answers import JSON_HEADERS, Refusal, refuse, send_answer
+from pushctl.receiver import geo, scripts, shapes, vendors
+from pushctl.receiver.answers import JSON_HEADERS, Refusal, refuse, send_answer, send_complete
+from pushctl.receiver.api import problems
+from pushctl.receiver.api.setup import Api
 from pushctl.receiver.commit import WRITERS, Committer
 from pushctl.receiver.intake import Intake
 from pushctl.receiver.rates import RateLimits
+from pushctl.receiver.reading import Room
 from pushctl.receiver.server.connection import App
 from pushctl.receiver.server.request import Reply
 from pushctl.receiver.shares import Shares
 from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor
+from pushctl.receiver.webhooks import Webhooks
+from pushctl.rules import tokens
+from pushctl.rules.limits import MAX_HOOK_BYTES, MAX_HOOKS_BYTES
 from pushctl.status import Proved
+
+log = logging.getLogger("pushctl.receiver")
 
 
 class Receiver:
@@ -31,15 +42,27 @@ class Receiver:
         tally: Tally,
         shares: Shares,
         nothing: App,
+        api: Api,
+        bodies: Mapping[str, int],
     ) -> None:
         self._apps = apps
+        self._api = api
         self._nothing = nothing
+        # The paths whose bodies may be larger than those of pages.
+        self.bodies = {
+            path: MAX_HOOK_BYTES for path, app in apps.items() if isinstance(app, Webhooks)
+        } | dict(bodies)
         self.committer = committer
         self.tally = tally
         self.shares = shares
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await self._apps.get(scope["path"], self._nothing)(scope, receive, send)
+        await self._find(scope["path"])(scope, receive, send)
+
+    def _find(self, path: str) -> App:
+        # Some paths end in an id.
+        prefix = path[: path.rfind("/") + 1]
+        return self._apps.get(path) or self._apps.get(prefix) or self._nothing
 
     def serve_now(self, scope: Any, reply: Reply, late: bool) -> bool:
         """
@@ -57,13 +80,15 @@ class Receiver:
     async def lifespan(self) -> AsyncIterator[None]:
         """Write the inbox and the log within the block; finish both at its end."""
         writing = asyncio.create_task(self.committer.run())
-        counting = [asyncio.create_task(it.run()) for it in (self.tally, self.shares)]
+        counted = (self.tally, self.shares, self._api.calls)
+        counting = [asyncio.create_task(it.run()) for it in counted]
         try:
             await asyncio.sleep(0)
             if writing.done():
                 await writing  # no thread could be started: its error
             yield
         finally:
+            self._api.calls.write()
             self.committer.close()
             await writing
             for each in counting:
@@ -93,8 +118,32 @@ def build(config: Config, public_key: str, port: int = 0) -> Receiver:
     for name in {name for name, _ in served}:
         apps[f"/{name}"] = _limit("scripts", scripts.Script(name, served, first), rates, tally)
     apps["/healthz"] = _limit("healthz", _make_health(committer), rates, tally)
+    api = Api(config, committer, tally, rates)
+    apps |= api.apps
+    apps |= _make_webhooks(config, committer, tally)
+    drop_in, bodies = vendors.make_apps(api.parts, config)
+    apps |= drop_in
     nothing = _limit("nothing", _answer_nothing, rates, tally)
-    return Receiver(apps, committer, tally, shares, nothing)
+    return Receiver(apps, committer, tally, shares, nothing, api, {**api.bodies, **bodies})
+
+
+def _make_webhooks(config: Config, committer: Committer, tally: Tally) -> dict[str, App]:
+    if not config.sources:
+        return {}
+    own, room = config.receiver, Room(MAX_HOOKS_BYTES)
+    reader = source_secrets.Reader(config.keys, log.warning)
+    secret = config.email_secret()
+    hash_email = partial(tokens.hash_email, secret) if secret else _hash_nothing
+    made: dict[str, App] = {}
+    for one in config.sources.values():
+        # A bucket of each address and source: a shop's server has one address.
+        rates = RateLimits(own.rate_per_source, 0, own.trusted_proxies)
+        made[one.path] = Webhooks(one, reader.find, hash_email, committer, tally, rates, room)
+    return made
+
+
+def _hash_nothing(_: str) -> None:
+    """Without keys/email_secret no address is recognised."""
 
 
 def _count_shares(config: Config, rates: RateLimits, port: int) -> Shares:
@@ -131,8 +180,14 @@ def _make_health(committer: Committer) -> App:
 
 
 async def _answer_nothing(scope: Any, receive: Any, send: Any) -> None:
-    nothing = Refusal(404, "nothing", "There is nothing here.", "See docs/receiver.md.")
-    await refuse(send, nothing)
+    # A program of a shop reads problem details alone.
+    api = scope["path"].startswith("/v1/server/")
+    page = "docs/api.md" if api else "docs/receiver.md"
+    nothing = Refusal(404, "nothing", "There is nothing here.", f"See {page}.")
+    if api:
+        await send_complete(send, *problems.render(nothing))
+    else:
+        await refuse(send, nothing)
 
 
 def _map_origins(config: Config) -> dict[bytes, str]:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import queue
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,8 @@ from typing import NamedTuple
 from pushctl.inbox import InboxFullError, Writer, encode
 from pushctl.model import InboxRecord, Millis
 from pushctl.receiver.answers import Refusal, retry_later
-from pushctl.rules.limits import MIN_FREE_TO_RECEIVE_BYTES
+from pushctl.rules import tokens
+from pushctl.rules.limits import MAX_WAITING_BYTES, MIN_FREE_TO_RECEIVE_BYTES
 
 log = logging.getLogger("pushctl.receiver")
 
@@ -55,6 +57,7 @@ class WriterThread:
     def __init__(self, writer: Writer) -> None:
         self.writer = writer
         self.taken = 0  # records
+        self.taken_bytes = 0
         self.since = 0.0  # begin of the write under way, monotonic; 0: none
 
 
@@ -62,7 +65,7 @@ class Committer:
     """
     Writes the inbox. ``run`` it as a task; ``close`` ends it after the last write.
 
-    At most MAX_WAITING records of 8 KiB wait, and as many are being written.
+    At most MAX_WAITING records and MAX_WAITING_BYTES wait, and as many are being written.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Committer:
         self._pending: list[Pending] = []  # in this turn of the loop
         self._groups: queue.SimpleQueue[list[Pending] | None] = queue.SimpleQueue()
         self._put = 0
+        self._put_bytes = 0
         self._floor: Millis = 0
         self._flushed = 0.0  # time of the last flush, monotonic
         self._scheduled = False  # the next flush
@@ -109,7 +113,8 @@ class Committer:
         if self._closing:
             raise retry_later("stopping", "The receiver is being restarted.", 5)
         now = time.monotonic()
-        if self.waiting >= self._most or self._is_stalled(now):
+        much = self.waiting_bytes >= MAX_WAITING_BYTES
+        if much or self.waiting >= self._most or self._is_stalled(now):
             raise retry_later("queue", "Too much is coming in at once.", 5)
         if now - self._room_checked > CHECK_SECONDS:
             self._room_checked, self._little_room = now, self._has_little_room()
@@ -122,9 +127,33 @@ class Committer:
         line = encode(record)
         self._pending.append(Pending(line, record.at, now, done))
         self._put += 1
+        self._put_bytes += len(line)
         if len(self._pending) >= FLUSH_RECORDS and now - self._flushed >= FLUSH_SECONDS:
             self._flush()
         return len(line)
+
+    async def write(self, path: str, site: str, body: str) -> None:
+        """Return when a line of ours is on disk; raises Refusal where it can't be written."""
+        written: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
+
+        def done(refusal: Refusal | None) -> None:
+            if not written.done():  # who waited may be gone
+                written.set_result(refusal)
+
+        self.put(self.make_record(path, site, body), done)
+        refusal = await written
+        if refusal is not None:
+            raise refusal
+
+    def make_record(self, path: str, site: str, body: str) -> InboxRecord:
+        """Return a line that the receiver's own code writes, and no page has signed."""
+        return InboxRecord(
+            id=tokens.encode(secrets.token_bytes(16)),
+            at=self.next_stamp(time.time_ns() // 1_000_000),
+            path=path,
+            site=site,
+            body=body,
+        )
 
     async def run(self) -> None:
         """Write until ``close``, and then all that waits."""
@@ -148,6 +177,11 @@ class Committer:
     def waiting(self) -> int:
         """Number of records that no thread has taken yet."""
         return self._put - sum(thread.taken for thread in self._writer_threads)
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What those records have together."""
+        return self._put_bytes - sum(thread.taken_bytes for thread in self._writer_threads)
 
     def _is_stalled(self, now: float) -> bool:
         allowed = STALLED_SECONDS_FOR_MANY if self.waiting >= MANY else STALLED_SECONDS
@@ -195,6 +229,7 @@ class Committer:
                 group += more or ()
             if group:
                 thread.taken += len(group)
+                thread.taken_bytes += sum(len(each.line) for each in group)
                 loop.call_soon_threadsafe(self._notify, group, self._write(thread, group))
             if closed:
                 thread.writer.close()

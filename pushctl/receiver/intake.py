@@ -20,6 +20,7 @@ from pushctl.receiver.answers import (
 )
 from pushctl.receiver.commit import Committer
 from pushctl.receiver.rates import RateLimits
+from pushctl.receiver.reading import is_within, read, refuse_size
 from pushctl.receiver.server.request import Reply
 from pushctl.receiver.shapes import Shape
 from pushctl.receiver.shares import Shares
@@ -28,7 +29,6 @@ from pushctl.receiver.visitor import Visitor, asks_for_privacy, remove_private
 from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
 from pushctl.rules.units import SECOND
 
-BODY_SECONDS = 5.0
 _PREFLIGHT: Headers = [
     (b"access-control-allow-methods", b"POST"),
     (b"access-control-allow-headers", b"content-type, x-pushctl-signature"),
@@ -83,7 +83,7 @@ class Intake:
         visit = Visit(scope, self._sites)
         try:
             if self._admit(visit, False, reply):
-                self._take(visit, await _read(receive, self._shape.limit), reply)
+                self._take(visit, await read(receive, self._shape.limit), reply)
         except Refusal as refusal:
             self._refuse(visit, refusal, reply)
         await send_complete(send, *await answered)
@@ -113,7 +113,7 @@ class Intake:
     def _take(self, visit: "Visit", body: bytes, reply: Reply) -> None:
         """Check *body* and queue it for the disk; call *reply* when it is written."""
         if len(body) > self._shape.limit:
-            raise _refuse_size(self._shape.limit)
+            raise refuse_size(self._shape.limit)
         fields = shapes.check(self._shape, body)
         # What Global Privacy Control forbids to keep is never written.
         if asks_for_privacy(visit.heads):
@@ -190,14 +190,8 @@ def _check_heads(method: str, heads: Mapping[bytes, bytes], shape: Shape) -> Non
         raise Refusal(
             415, "encoding", "Compressed bodies are not taken.", "Send it without encoding."
         )
-    length = heads.get(b"content-length")
-    if length is not None and not (length.isdigit() and int(length) <= shape.limit):
-        raise _refuse_size(shape.limit)
-
-
-def _refuse_size(limit: int) -> Refusal:
-    remedy = "Send fewer events at once, or shorter texts."
-    return Refusal(413, "size", f"The body has more than {limit} bytes.", remedy)
+    if not is_within(heads.get(b"content-length"), shape.limit):
+        raise refuse_size(shape.limit)
 
 
 def _check_signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) -> str | None:
@@ -220,22 +214,3 @@ def _check_signature(heads: Mapping[bytes, bytes], shape: Shape, now: Millis) ->
         remedy, right = "Sign again with the time given here.", {"now": now // SECOND}
         raise Refusal(401, "clock", error, remedy, extra=right)
     return text
-
-
-async def _read(receive: Any, limit: int) -> bytes:
-    """Return the body; raise Refusal as soon as it is too long or too slow."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise Refusal(400, "gone", "The client went away.", "Send it again.")
-                body += message.get("body", b"")
-                if len(body) > limit:
-                    raise _refuse_size(limit)
-                if not message.get("more_body", False):
-                    return bytes(body)
-    except TimeoutError:
-        error = "The body took more than five seconds."
-        raise Refusal(408, "slow", error, "Send it again.") from None

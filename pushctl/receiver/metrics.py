@@ -49,6 +49,11 @@ class Figures:
         )
         for path, count in tally.taken_total.items():
             taken.add_metric([path], count)
+        ignored = CounterMetricFamily(
+            "pushctl_requests_ignored", "Requests without an effect.", labels=["route"]
+        )
+        for path, count in tally.ignored_total.items():
+            ignored.add_metric([path], count)
         refused = CounterMetricFamily(
             "pushctl_requests_refused", "Requests refused.", labels=["route", "reason"]
         )
@@ -58,7 +63,7 @@ class Figures:
         closed = CounterMetricFamily("pushctl_connections_refused", text, labels=["reason"])
         for reason, count in tally.closed_total.items():
             closed.add_metric([reason], count)
-        yield from (taken, refused, closed)
+        yield from (taken, ignored, refused, closed)
         waits = HistogramMetricFamily(
             "pushctl_commit_seconds", "From a request's check to its being on disk."
         )

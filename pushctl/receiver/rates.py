@@ -17,17 +17,18 @@ MOST_BUCKETS = 100_000  # about 25 MB
 
 
 class Buckets:
-    """Token buckets by name: *rate* a second, bursts of ten seconds' worth; 0: no limit."""
+    """Token buckets by name: *rate* a second, bursts of *burst_seconds*' worth; 0: no limit."""
 
     def __init__(
         self,
         rate: float,
         *,
         most: int = MOST_BUCKETS,
+        burst_seconds: float = BURST_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._rate = rate
-        self._burst = max(1.0, rate * BURST_SECONDS)
+        self._burst = max(1.0, rate * burst_seconds)
         self._most = most
         self._clock = clock
         self._buckets: OrderedDict[str | bytes, tuple[float, float]] = OrderedDict()

@@ -39,7 +39,7 @@ def prepare(config: Config, public_key: str) -> Mapping[tuple[str, str], File]:
     """Return the files by (name, site); read, filled and compressed once."""
     made: dict[tuple[str, str], File] = {}
     for name, cache in _NAMES.items():
-        text = scripts.slim((shipped.find("sw") / name).read_text("utf-8"))
+        text = scripts.minify(name, (shipped.find("sw") / name).read_text("utf-8"))
         for site in config.sites.values():
             rules = tag_rules.list_for_site(config.tag_rules, site.name)
             filled = scripts.render(name, text, make_settings(config, site, public_key), rules)

@@ -70,6 +70,7 @@ async def _run(
         tls=certificate.context if certificate else None,
         exempt=Proxies(own.trusted_proxies).trusts,
         note=receiver.tally.count_closed,
+        bodies=receiver.bodies,
     )
     async with receiver.lifespan(), AsyncExitStack() as stack:
         if certificate is not None:

@@ -198,11 +198,13 @@ SIGNATURE = r"[0-9]{1,11}\.[A-Za-z0-9_-]{43}"
 # Whether it is the right one only the import can say: no secret is here. Of another form it
 # is certainly wrong, and its page learns it at once.
 ALIAS_SIGNATURE = matching(r"[A-Za-z0-9_-]{43}", "43 characters of base64url, without =")
+EMAIL_HASH = optional(_from_rule(fields.email_hash))
 EVENT = record(
     {"id": ID, "name": _EVENT_NAME, "at": milliseconds, "properties": any_object},
     frozenset({"id", "name", "at"}),
 )
 CONSENT = record({"text": _NAME, "at": milliseconds, "page": _TEXT}, frozenset({"text", "at"}))
+CART = _from_rule(fields.cart_key)
 KEYS = record(
     {"p256dh": _from_rule(keys.p256dh), "auth": _from_rule(keys.auth)},
     frozenset({"p256dh", "auth"}),
@@ -215,7 +217,36 @@ def make_table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
     known = {"endpoint": endpoint}
     events = each(EVENT, limits.MAX_RECEIVED_EVENTS)
     timed, plain = (each(one, limits.MAX_RECEIVED_TAGS) for one in (timed_tag, _NAME))
-    subscribe: dict[str, Check] = {
+    pause = integer(0, limits.MAX_PAUSE_SECONDS)
+    preferences = {**known, "pause": pause, "fewer": boolean, "tracking": boolean}
+    tags = {**known, "add": timed, "remove": plain}
+    about = {"alias": optional(_NAME), "email_hash": EMAIL_HASH}
+    identify = {**known, **about, "signature": ALIAS_SIGNATURE, "cart": CART}
+    return {
+        "/v1/subscribe": Shape(
+            4 * units.KIB,
+            _list_subscribe_fields(endpoint, timed, events),
+            frozenset(("subscription", "key")),
+            signed=False,
+            # Each adds a subscription, perhaps a made-up one; a browser sends one a day.
+            cost=10,
+        ),
+        "/v1/unsubscribe": Shape(4 * units.KIB, known, frozenset(known)),
+        "/v1/tags": Shape(8 * units.KIB, tags, frozenset(known)),
+        "/v1/identify": Shape(4 * units.KIB, identify, frozenset(known)),
+        "/v1/events": Shape(
+            8 * units.KIB,
+            {**known, "events": events, "cart": CART},
+            frozenset({"endpoint", "events"}),
+        ),
+        "/v1/preferences": Shape(4 * units.KIB, preferences, frozenset(known)),
+        "/v1/forget": Shape(4 * units.KIB, known, frozenset(known)),
+        **_make_beacons(),
+    }
+
+
+def _list_subscribe_fields(endpoint: Check, tags: Check, events: Check) -> Mapping[str, Check]:
+    return {
         "subscription": record(
             {"endpoint": endpoint, "keys": KEYS, "expirationTime": number_or_null},
             frozenset({"endpoint", "keys"}),
@@ -230,33 +261,14 @@ def make_table(allowed_hosts: Sequence[str]) -> Mapping[str, Shape]:
         "page": _TEXT,
         "referrer": _TEXT,
         "source": _WORD,
-        "tags": timed,
+        "tags": tags,
         "attributes": any_object,
         "events": events,
         "consent": CONSENT,
         "chosen": boolean,
-    }
-    preferences = {**known, "pause": integer(0, limits.MAX_PAUSE_SECONDS), "fewer": boolean}
-    tags = {**known, "add": timed, "remove": plain}
-    identify = {**known, "alias": optional(_NAME), "signature": ALIAS_SIGNATURE}
-    return {
-        "/v1/subscribe": Shape(
-            4 * units.KIB,
-            subscribe,
-            frozenset({"subscription", "key"}),
-            signed=False,
-            # Each adds a subscription, perhaps a made-up one; a browser sends one a day.
-            cost=10,
-        ),
-        "/v1/unsubscribe": Shape(4 * units.KIB, known, frozenset(known)),
-        "/v1/tags": Shape(8 * units.KIB, tags, frozenset(known)),
-        "/v1/identify": Shape(4 * units.KIB, identify, frozenset({"endpoint", "alias"})),
-        "/v1/events": Shape(
-            8 * units.KIB, {**known, "events": events}, frozenset({"endpoint", "events"})
-        ),
-        "/v1/preferences": Shape(4 * units.KIB, preferences, frozenset(known)),
-        "/v1/forget": Shape(4 * units.KIB, known, frozenset(known)),
-        **_make_beacons(),
+        "adopted": boolean,
+        "tracking": boolean,
+        "cart": CART,
     }
 
 
@@ -264,12 +276,12 @@ def _make_beacons() -> Mapping[str, Shape]:
     """Return the shapes of routes without a signature, for sendBeacon too."""
     report: dict[str, Check] = {
         "message": matching(r"[0-9]{1,18}\.[A-Za-z0-9_-]{22}", "a message's token"),
-        "kind": matching("shown|clicked|closed", "shown, clicked or closed"),
+        "kind": matching("shown|clicked|closed|bought", "shown, clicked, closed or bought"),
         "action": optional(lambda value: value == "" or _NAME(value)),
         "at": milliseconds,
         "id": ID,
     }
-    known = "seen|accepted|allowed|denied|dismissed|failed"
+    known = "visit|seen|accepted|allowed|denied|dismissed|failed"
     stages = matching(known, "a stage of the invitation")
     prompt = {"variant": ID, "stage": stages, "language": _WORD}
     beacon = partial(Shape, signed=False, plain=True)

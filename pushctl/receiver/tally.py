@@ -20,6 +20,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.taken_total: Counter[str] = Counter()
+        self.ignored_total: Counter[str] = Counter()
         self.refused_total: Counter[tuple[str, str]] = Counter()
         self.closed_total: Counter[str] = Counter()
         self.waits: Counter[float] = Counter()  # by edge; inf beyond the last
@@ -28,6 +29,10 @@ class Tally:
 
     def count_taken(self, path: str) -> None:
         self.taken_total[path] += 1
+
+    def count_ignored(self, path: str) -> None:
+        """Count a request that was answered well and has no effect."""
+        self.ignored_total[path] += 1
 
     def count_refused(self, path: str, word: str) -> None:
         self.refused_total[path, word] += 1
@@ -43,6 +48,7 @@ class Tally:
     def take_new(self) -> dict[str, int]:
         """Return what was counted since the last call, by the log's names."""
         now: Counter[str] = Counter(self.taken_total)
+        now.update({f"ignored:{path}": count for path, count in self.ignored_total.items()})
         now.update(
             {f"refused:{path}:{word}": n for (path, word), n in self.refused_total.items()}
         )

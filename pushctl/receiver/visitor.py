@@ -38,9 +38,13 @@ class Visitor:
         self._keep_address = keep_address
 
     def describe(self, path: str, heads: Mapping[bytes, bytes], address: str) -> dict[str, Any]:
-        """Return user_agent and hints for the inbox, of subscriptions and prompts alone."""
+        """
+        Return user_agent and hints for the inbox, of subscriptions and prompts alone.
+
+        Of other requests, Global Privacy Control: it is a state of the subscription.
+        """
         if path not in ("/v1/subscribe", "/v1/prompts"):
-            return {}
+            return {"hints": {"gpc": "1"}} if asks_for_privacy(heads) else {}
         is_subscription = path == "/v1/subscribe"
         hints = {
             name.decode(): text

@@ -1,14 +1,16 @@
 """A column of an answer, and how its values are written for people and for programs."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pushctl.rules import wording
 from pushctl.rules.figures.figure import Unit
+from pushctl.rules.money import Money
 from pushctl.rules.wording import duration, moment, number, share
 
 Row = Mapping[str, object] | object
+_MOST_AMOUNTS = 3  # currencies of one cell on a terminal
 
 
 class Kind(StrEnum):  # of a declared figure: its unit
@@ -17,7 +19,17 @@ class Kind(StrEnum):  # of a declared figure: its unit
     SHARE = Unit.SHARE
     TIME = Unit.MOMENT
     DURATION = Unit.MILLISECONDS
+    MONEY = Unit.MONEY  # a sequence of amounts
     LIST = "list"  # a sequence of texts
+
+
+class Part(StrEnum):
+    """What a program's column has of an amount in several currencies."""
+
+    MINOR = "minor"  # of the first
+    EXPONENT = "exponent"
+    CURRENCY = "currency"
+    MORE = "more"  # the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,8 @@ class Column:
     A column of an answer. *key* is its name in CSV and JSON: a public interface.
 
     A table on a terminal leaves a column out where all rows have its *usual* value, and a
-    *spare* one where there is no room for it.
+    *spare* one where there is no room for it. A *bounded* one has its interval in the rows'
+    KEY_low, KEY_high and KEY_n.
     """
 
     key: str
@@ -35,10 +48,41 @@ class Column:
     spare: bool = False
     whole: bool = False  # never over several lines
     usual: object = ...  # there is none
+    bounded: bool = False
+    part: Part | None = None  # of the amount under ``key``
 
     @property
     def right(self) -> bool:
-        return self.kind in (Kind.NUMBER, Kind.SHARE, Kind.DURATION)
+        return self.kind in (Kind.NUMBER, Kind.SHARE, Kind.DURATION, Kind.MONEY)
+
+    @property
+    def name(self) -> str:
+        """Its name in CSV and JSON."""
+        return f"{self.key}_{self.part}" if self.part else self.key
+
+
+def expand(columns: Iterable[Column]) -> list[Column]:
+    """
+    Return *columns* as programs get them.
+
+    Money is NAME_minor, NAME_exponent, NAME_currency (of the first amount) and NAME_more; an
+    interval follows as NAME_low, NAME_high and NAME_n.
+    """
+    found: list[Column] = []
+    for each in columns:
+        plain = replace(each, bounded=False)
+        if each.kind is Kind.MONEY:
+            found += [replace(plain, title=f"{each.title} {it}", part=it) for it in Part]
+        else:
+            found.append(plain)
+        if each.bounded:
+            kind = Kind.NUMBER if each.kind is Kind.MONEY else each.kind
+            found += [
+                Column(f"{each.key}_low", f"{each.title} low", kind),
+                Column(f"{each.key}_high", f"{each.title} high", kind),
+                Column(f"{each.key}_n", f"{each.title} n", Kind.NUMBER),
+            ]
+    return found
 
 
 def read_value(row: Row, column: Column) -> object:
@@ -49,12 +93,75 @@ def read_value(row: Row, column: Column) -> object:
 def read_raw(row: Row, column: Column) -> object:
     """Return the value for programs: times as ISO 8601, the rest unchanged."""
     value = read_value(row, column)
+    if column.part is not None:
+        return _read_part(value, column.part)
     return wording.iso(value) if column.kind == Kind.TIME and isinstance(value, int) else value
+
+
+def _read_part(value: object, part: Part) -> object:
+    if not isinstance(value, tuple | list):
+        return None
+    if part is Part.MORE:
+        return [str(each) for each in value[1:]]
+    return getattr(value[0], part.value) if value else None
 
 
 def format_value(row: Row, column: Column, *, zone: bool = True) -> str:
     """Return the value for people on a terminal; *zone*: times say theirs."""
-    match column.kind, read_value(row, column):
+    return " ".join(split_value(row, column, zone=zone))
+
+
+def split_value(row: Row, column: Column, *, zone: bool = True) -> list[str]:
+    """
+    Return the value for people in parts that may stand below each other.
+
+    The interval of a *bounded* column is the last part: "7.1 %", "(5.6-8.8)".
+    """
+    value = read_value(row, column)
+    if column.kind is Kind.MONEY and isinstance(value, tuple | list):
+        amounts = [write_money(each) for each in value]
+        if len(amounts) > _MOST_AMOUNTS:
+            rest = len(amounts) - _MOST_AMOUNTS + 1
+            amounts[_MOST_AMOUNTS - 1 :] = [f"{rest} more"]
+        parts = [f"{each} +" for each in amounts[:-1]] + (amounts[-1:] or ["-"])
+    else:
+        parts = [_format(column.kind, value, zone=zone)]
+    bounds = _write_bounds(row, column, value) if column.bounded else ""
+    return [*parts, bounds] if bounds else parts
+
+
+def write_cell(row: Row, column: Column, *, zone: bool = True) -> str:
+    """Return the cleaned value for people, line breaks between its parts."""
+    return "\n".join(map(wording.clean, split_value(row, column, zone=zone)))
+
+
+def write_money(amount: Money) -> str:
+    """Return "1,240.50 EUR": for people, with the currency's code, which is never ambiguous."""
+    return f"{amount.exact:,f} {amount.currency or '?'}"
+
+
+def _write_bounds(row: Row, column: Column, value: object) -> str:
+    low, high = (
+        read_value(row, replace(column, key=f"{column.key}_{end}")) for end in ("low", "high")
+    )
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return ""
+    if column.kind is Kind.SHARE:
+        return _join_bounds(f"{100 * low:.1f}", f"{100 * high:.1f}")
+    if column.kind is Kind.MONEY and isinstance(value, tuple | list) and value:
+        first: Money = value[0]
+        ends = (f"{first._replace(minor=int(end)).exact:,f}" for end in (low, high))
+        return _join_bounds(*ends)
+    return _join_bounds(number(low), number(high))
+
+
+def _join_bounds(low: str, high: str) -> str:
+    """Return "(5.6-8.8)", with "to" where a minus sign would be lost among hyphens."""
+    return f"({low} to {high})" if "-" in low + high else f"({low}-{high})"
+
+
+def _format(kind: Kind, value: object, *, zone: bool) -> str:
+    match kind, value:
         case _, None | []:
             return "-"
         case _, bool(value):

@@ -7,7 +7,7 @@ guesses loses a zone, or takes a month for a day.
 
 import re
 from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import MAXYEAR, UTC, date, datetime, timedelta, timezone, tzinfo
 from datetime import time as Time
 from typing import NamedTuple
 
@@ -29,6 +29,8 @@ class At(NamedTuple):
     local: datetime
     zone: tzinfo | None
 
+
+BEST = "best"  # the hour that brought most: `pushctl best-time`
 
 _IN = re.compile(r"in\s+(.+)", re.IGNORECASE)
 _LENGTH = re.compile(
@@ -58,6 +60,14 @@ _DAY = re.compile(r"(\d\d?)(?:st|nd|rd|th)?\.?")
 _MAX_OFFSET = timedelta(hours=14)
 
 
+def split_best(text: str | None) -> str | None:
+    """Return the day of "2026-12-24 best", "" of "best" alone, None of any other time."""
+    words = (text or "").split()
+    if not words or words[-1].casefold() != BEST:
+        return None
+    return " ".join(words[:-1])
+
+
 def parse(text: str, now: Millis, zone: tzinfo) -> At:
     """
     Return the time that *text* means, seen from *now* in *zone*.
@@ -81,6 +91,8 @@ def parse(text: str, now: Millis, zone: tzinfo) -> At:
     day = _find_day([word.casefold() for word in words], here, hour, text)
     if not times:
         raise InputError(f"{text!r} has no hour. Write it, too: tomorrow 09:00, friday 18:00.")
+    if day.year == MAXYEAR:  # what follows it, such as the end of its night, has no date
+        raise InputError(f"{text!r} is too far away: the year {MAXYEAR} has no next one.")
     return At(datetime.combine(day, hour), typed)
 
 

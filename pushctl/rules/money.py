@@ -52,7 +52,12 @@ def of(number: float | None, currency: str | None, *, fine: bool = False) -> Mon
     if number is None or not -LARGEST < number < LARGEST:
         return None
     # The shortest text of a float is what was written.
-    exact = Decimal(repr(number)).quantize(_FINEST, ROUND_HALF_UP).normalize()
+    return of_exact(Decimal(repr(number)), currency, fine=fine)
+
+
+def of_exact(number: Decimal, currency: str | None, *, fine: bool = False) -> Money:
+    """Return *number*, below ``LARGEST``, as ``of`` does."""
+    exact = number.quantize(_FINEST, ROUND_HALF_UP).normalize()
     written = max(0, -int(exact.as_tuple().exponent))
     exponent = written
     if currency is not None:

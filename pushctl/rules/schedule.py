@@ -4,8 +4,9 @@ The times of campaigns: when a local time comes for whom, and "monday 09:00" eve
 
 import re
 from calendar import isleap, monthrange
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import time as Time
 from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING
 from pushctl.errors import InputError
 from pushctl.model import Millis
 from pushctl.rules import timing
+from pushctl.rules.units import MINUTE
 
 if TYPE_CHECKING:
     from dateutil.rrule import rrule, rruleset
 
-_WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_WEEK_CODES = tuple(name[:2].upper() for name in _WEEK)
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_WEEK_CODES = tuple(name[:2].upper() for name in WEEKDAYS)
 _FREQUENCIES = ("YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY")
 # Least and greatest number of each part.
 _NUMBERS = {
@@ -37,6 +39,8 @@ _YEARS = 40
 # Where every day begins first, and where it ends last.
 FIRST = timing.zone("Pacific/Kiritimati")
 LAST = timing.zone("Etc/GMT+12")
+
+_MOST_TIMES = 400  # of one rule, in a list of what is to come: one each hour fills no calendar
 
 
 class Passed(StrEnum):
@@ -64,6 +68,17 @@ def due(
     if passed is Passed.NOW:
         return now
     return timing.next_local(now, moment.time(), zone)
+
+
+def due_on(weekdays: Collection[int], hour: Time, zone: tzinfo, now: Millis) -> Millis:
+    """Return the first instant from *now* at which it is *hour* on one of *weekdays* there."""
+    at = now
+    for _ in range(2 * len(WEEKDAYS)):
+        at = timing.next_local(at, hour, zone)
+        if timing.local(at, zone).weekday() in weekdays:
+            break
+        at += MINUTE
+    return at
 
 
 def rule(text: str, starts: datetime = datetime(2026, 1, 1), zone: tzinfo = UTC) -> str:
@@ -232,12 +247,25 @@ def following(
     return None
 
 
+def iterate_following(
+    rule: str, starts: datetime, zone: tzinfo, now: Millis, until: Millis, *, local: bool
+) -> Iterator[Millis]:
+    """Yield the times of *rule* after *now* and before *until*, as ``following`` has them."""
+    at = now
+    for _ in range(_MOST_TIMES):
+        found = following(rule, starts, zone, at, local=local)
+        if found is None or found[1] >= until:
+            return
+        at = found[1]
+        yield at
+
+
 def _frequency(names: list[str], text: str) -> str:
     if names == ["day"]:
         return "FREQ=DAILY"
     if names == ["weekday"]:
-        names = list(_WEEK[:5])
-    if not all(name in _WEEK for name in names):
+        names = list(WEEKDAYS[:5])
+    if not all(name in WEEKDAYS for name in names):
         raise _no_rule(text)
     return "FREQ=WEEKLY;BYDAY=" + ",".join(name[:2].upper() for name in names)
 

@@ -9,6 +9,7 @@ import binascii
 import hashlib
 import hmac
 import re
+import unicodedata
 
 from pushctl.model import Millis
 from pushctl.rules.units import SECOND
@@ -55,6 +56,17 @@ def tombstone(secret: bytes, endpoint_hash: bytes) -> str:
     return hmac.digest(secret, b"forgotten\n" + endpoint_hash, "sha256").hex()
 
 
+def hash_email(secret: bytes, address: str) -> str:
+    """
+    Return the 64 digits of hex that stand for an e-mail address.
+
+    *secret* is the text of keys/email_secret, which the shop has too. Spaces around the
+    address, its case and its form in Unicode (NFKC) make no difference.
+    """
+    plain = unicodedata.normalize("NFKC", address.strip()).lower()
+    return hmac.new(secret, plain.encode(), "sha256").hexdigest()
+
+
 def message_token(secret: bytes, delivery: int) -> str:
     """
     Return the name by which a notification reports about *delivery*; unforgeable.
@@ -85,6 +97,11 @@ def topic(secret: bytes, campaign: int) -> str:
     Apple decodes it and refuses lengths that are no whole number of bytes.
     """
     return encode(hmac.digest(secret, b"topic\n%d" % campaign, "sha256")[:24])
+
+
+def named_topic(secret: bytes, name: str) -> str:
+    """Return the Topic header of messages that a program gave the topic *name*."""
+    return encode(hmac.digest(secret, f"named topic\n{name}".encode(), "sha256")[:24])
 
 
 def sign_request(auth: bytes, path: str, seconds: int, body: bytes) -> str:

@@ -16,7 +16,7 @@ from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND
 # lone surrogates: what moves a cursor, reverses a line or can't be encoded.
 _HOSTILE = "\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff"
 _HOSTILE_PATTERN = re.compile(f"[{_HOSTILE}]")
-_HOSTILE_BUT_LINES = re.compile(f"(?!\n)[{_HOSTILE}]")
+_HOSTILE_BUT_LINES = re.compile(f"[{_HOSTILE}]".replace("\x00-\x1f", "\x00-\x09\x0b-\x1f"))
 
 # What makes a spreadsheet take a cell for a formula, full-width forms included.
 _FORMULA = tuple("=+-@\t\r\n＝＋－＠")
@@ -88,8 +88,11 @@ def csv_cell(value: object) -> str | float:
 
 def json_text(value: object, indent: int | None = None) -> str:
     """Return *value* as JSON that loses nothing and commands no terminal."""
-    text = json.dumps(value, ensure_ascii=False, default=_plain, indent=indent)
-    # json escapes C0 alone; C1 and bidi controls would pass as they are.
+    return escape_hostile(json.dumps(value, ensure_ascii=False, default=_plain, indent=indent))
+
+
+def escape_hostile(text: str) -> str:
+    """Return *text*, JSON, with C1 and bidi controls escaped: JSON itself escapes C0 alone."""
     return _HOSTILE_BUT_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

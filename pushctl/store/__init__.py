@@ -19,35 +19,67 @@ from pushctl.errors import ConfigError, DamagedError, DatabaseBusyError, InputEr
 from pushctl.store.connection import BUSY_SECONDS, connect, explain, name_damage
 
 if TYPE_CHECKING:
+    from pushctl.store.addressees import Addressees
+    from pushctl.store.alerts import Alerts
+    from pushctl.store.api_requests import ApiRequests
+    from pushctl.store.applied import Applied
+    from pushctl.store.approvals import Approvals
+    from pushctl.store.attributions import Attributions
     from pushctl.store.audience import Audience
+    from pushctl.store.base_rates import BaseRates
+    from pushctl.store.baskets import Baskets
     from pushctl.store.campaigns import Campaigns
+    from pushctl.store.changes import Changes
+    from pushctl.store.channel_consents import ChannelConsents
     from pushctl.store.consents import Consents
     from pushctl.store.deliveries import Deliveries
     from pushctl.store.doubts import Doubts
+    from pushctl.store.draws import Draws
     from pushctl.store.enrolments import Enrolments
     from pushctl.store.erasure import Erasure
     from pushctl.store.events import Events
+    from pushctl.store.experiments import Experiments
+    from pushctl.store.feed_news import FeedNews
+    from pushctl.store.forecasts import Forecasts
     from pushctl.store.health import Health
     from pushctl.store.histories import Histories
+    from pushctl.store.holdouts import Holdouts
+    from pushctl.store.holidays import Holidays
     from pushctl.store.imports import Imports
     from pushctl.store.inbox_cursors import InboxCursors
     from pushctl.store.interactions import Interactions
+    from pushctl.store.kept_columns import KeptColumns
+    from pushctl.store.kept_pages import KeptPages
+    from pushctl.store.losses import Losses
+    from pushctl.store.matches import Matches
+    from pushctl.store.message_rows import MessageRows
+    from pushctl.store.messages import Messages
     from pushctl.store.meta import Meta
     from pushctl.store.orders import Orders
     from pushctl.store.origins import Origins
+    from pushctl.store.plans import Plans
     from pushctl.store.products import Products
+    from pushctl.store.promo_bindings import PromoBindings
+    from pushctl.store.promo_codes import PromoCodes
+    from pushctl.store.promo_uses import PromoUses
     from pushctl.store.prompts import Prompts
     from pushctl.store.pruning import Pruning
+    from pushctl.store.recents import Recents
+    from pushctl.store.recounts import Recounts
     from pushctl.store.reports import Reports
     from pushctl.store.runs import Runs
     from pushctl.store.schedules import Schedules
+    from pushctl.store.segment_sizes import SegmentSizes
+    from pushctl.store.shop_deliveries import ShopDeliveries
     from pushctl.store.signatures import Signatures
     from pushctl.store.sites import Sites
     from pushctl.store.soundness import Soundness
     from pushctl.store.subscriptions import Subscriptions
     from pushctl.store.tags import Tags
     from pushctl.store.tombstones import Tombstones
+    from pushctl.store.tracking import Tracking
     from pushctl.store.triggers import Triggers
+    from pushctl.store.webhooks import Webhooks
 
 # Names of the migrations this build knows, in order: lets a run find out from
 # sqlite3 alone that nothing is pending, without loading sqlite-utils (0.1 s).
@@ -55,7 +87,12 @@ KNOWN_MIGRATIONS = (
     "m001_spine", "m002_triggers", "m003_receiver", "m004_recurring", "m005_known",
     "m006_causes", "m007_numbers", "m008_content", "m010_event_names", "m011_shares",
     "m013_outages", "m014_folding", "m015_failed_invitations", "m016_money",
-    "m017_earlier_texts",
+    "m017_earlier_texts", "m018_matching", "m019_requests", "m020_messages", "m021_tracking",
+    "m022_outbox", "m023_adopted", "m026_open_campaigns", "m027_experiments",
+    "m028_promo_codes", "m029_manners", "m030_steps", "m031_approvals", "m032_bought",
+    "m033_tests", "m035_shelves", "m036_accepted", "m037_applied", "m038_times",
+    "m039_attributions",
+    "m042_forecasts", "m043_alerts", "m044_optin", "m045_segment_sizes", "m047_kept_pages",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
@@ -77,35 +114,67 @@ class Store:
     Writing happens inside ``with store.write():``, never across a network call.
     """
 
+    addressees: "Addressees"
+    alerts: "Alerts"
+    api_requests: "ApiRequests"
+    approvals: "Approvals"
+    applied: "Applied"
+    attributions: "Attributions"
     audience: "Audience"
+    base_rates: "BaseRates"
+    baskets: "Baskets"
     campaigns: "Campaigns"
+    changes: "Changes"
+    channel_consents: "ChannelConsents"
     consents: "Consents"
     deliveries: "Deliveries"
     doubts: "Doubts"
+    draws: "Draws"
     enrolments: "Enrolments"
     erasure: "Erasure"
     events: "Events"
+    experiments: "Experiments"
+    feed_news: "FeedNews"
+    forecasts: "Forecasts"
     health: "Health"
     histories: "Histories"
+    holdouts: "Holdouts"
+    holidays: "Holidays"
     imports: "Imports"
     inbox_cursors: "InboxCursors"
     interactions: "Interactions"
+    kept_columns: "KeptColumns"
+    kept_pages: "KeptPages"
+    losses: "Losses"
+    matches: "Matches"
+    message_rows: "MessageRows"
+    messages: "Messages"
     meta: "Meta"
     orders: "Orders"
     origins: "Origins"
+    plans: "Plans"
     products: "Products"
+    promo_bindings: "PromoBindings"
+    promo_codes: "PromoCodes"
+    promo_uses: "PromoUses"
     prompts: "Prompts"
     pruning: "Pruning"
+    recents: "Recents"
+    recounts: "Recounts"
     reports: "Reports"
     runs: "Runs"
     schedules: "Schedules"
+    segment_sizes: "SegmentSizes"
+    shop_deliveries: "ShopDeliveries"
     signatures: "Signatures"
     sites: "Sites"
     soundness: "Soundness"
     subscriptions: "Subscriptions"
     tags: "Tags"
     tombstones: "Tombstones"
+    tracking: "Tracking"
     triggers: "Triggers"
+    webhooks: "Webhooks"
 
     def __init__(self, path: Path, *, create: bool = False) -> None:
         if not create and not path.exists():
@@ -190,6 +259,28 @@ class Store:
                 if self.connection.in_transaction:
                     self.connection.rollback()
                 raise
+
+    @contextmanager
+    def write_if_free(self) -> Iterator[sqlite3.Connection]:
+        """As ``write``, but raise DatabaseBusyError at once where another process writes."""
+        before, self._blocked = self._blocked, True
+        try:
+            with self.write() as connection:
+                yield connection
+        finally:
+            self._blocked = before
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Have all reads of this block see the database as it is at the first of them."""
+        if self.connection.in_transaction:
+            yield
+            return
+        self.connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self.connection.rollback()
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

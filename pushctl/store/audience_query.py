@@ -25,7 +25,7 @@ _COLUMNS = {
 _EXACT = frozenset({"id", "alias", "site"})
 _OPERATORS = {op: op for op in ("=", "!=", "<", "<=", ">", ">=")}
 # What went out: a message that is rejected for its template has no answer of a service.
-_OUTCOMES = {
+OUTCOMES = {
     "sent": """(d.status IN ('accepted', 'gone', 'in_doubt', 'sending')
                 OR d.status = 'rejected' AND d.http_status IS NOT NULL)""",
     "accepted": "d.status = 'accepted'",
@@ -91,6 +91,8 @@ class Query:
                 return self._render_reaction(expression)
             case tree.Outcome():
                 return self._render_outcome(expression)
+            case tree.OfStep():
+                raise ValueError(f"{tree.text(expression)} asks about an enrolment")
             case tree.Segment(name):
                 raise ValueError(f"segment {name!r} was not resolved (rules.audience.resolved)")
 
@@ -188,7 +190,7 @@ class Query:
     def _render_outcome(self, outcome: tree.Outcome) -> str:
         rows = f"""SELECT d.subscription_id FROM deliveries AS d
              WHERE d.campaign_id = {self._render_campaign(outcome.campaign)}
-               AND {_OUTCOMES[outcome.kind]}"""
+               AND {OUTCOMES[outcome.kind]}"""
         if outcome.within is not None:
             rows += f" AND d.changed_at >= {self._bind_start(outcome.within)}"
         if self._few:

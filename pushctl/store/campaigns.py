@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from difflib import get_close_matches
+from typing import NamedTuple
 
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.model import Campaign, CampaignStatus, Cause, Json, Millis
@@ -18,10 +19,21 @@ _COLUMNS = ", ".join(_FIELDS)
 # (rows in doubt that are to be sent again), a cancelled one never.
 _BEFORE = {
     CampaignStatus.RUNNING: ("scheduled", "paused", "running", "finished"),
+    CampaignStatus.SCHEDULED: ("paused",),  # approved before its time
     CampaignStatus.PAUSED: ("scheduled", "running", "paused"),
     CampaignStatus.CANCELLED: ("scheduled", "running", "paused"),
     CampaignStatus.FINISHED: ("running",),
 }
+
+
+class Described(NamedTuple):
+    """What a table of figures says of a campaign."""
+
+    id: int
+    name: str
+    topic: str | None
+    trigger: str | None
+    at: Millis  # when it started, or was frozen
 
 
 class Campaigns(Noun):
@@ -38,13 +50,15 @@ class Campaigns(Noun):
         status: CampaignStatus = CampaignStatus.RUNNING,
         trigger: str | None = None,
         step: int | None = None,
+        topic: str | None = None,
     ) -> Campaign:
         """Write a campaign and return it; UsageError when the name is taken."""
         sql = """
             INSERT INTO campaigns (name, status, template, audience, sources, options,
-                                   trigger, step, created_at, expires_at, content_hash)
+                                   trigger, step, topic, created_at, expires_at,
+                                   content_hash, is_test)
             VALUES (:name, :status, :template, :audience, :sources, :options,
-                    :trigger, :step, :now, :expires_at, :content)
+                    :trigger, :step, :topic, :now, :expires_at, :content, :is_test)
         """
         with self._store.write():
             try:
@@ -58,11 +72,11 @@ class Campaigns(Noun):
                     options=json.dumps(dict(options), ensure_ascii=False),
                     trigger=trigger,
                     step=step,
+                    topic=topic,
                     now=now,
                     expires_at=expires_at,
-                    content=hash_content(sources, options.get("extra", {}))
-                    if trigger is None
-                    else None,
+                    is_test=1 if options.get("test") else None,
+                    content=_hash_broadcast(sources, options, trigger),
                 )
             except sqlite3.IntegrityError:
                 raise UsageError(
@@ -99,13 +113,41 @@ class Campaigns(Noun):
         ]
 
     def list_latest(self, last: int | None = None, since: Millis = 0) -> list[int]:
-        """Return the numbers of the *last* campaigns that began *since* then."""
+        """Return the *last* campaigns of push that began *since* then, but tests."""
         sql = """
-            SELECT id FROM campaigns WHERE coalesce(started_at, created_at) >= :since
+            SELECT id FROM campaigns
+             WHERE coalesce(started_at, created_at) >= :since
+               AND options ->> '$.channel' IS NULL AND is_test IS NULL
              ORDER BY id DESC LIMIT :last
         """
         rows = self._read(sql, since=since, last=-1 if last is None else last)
         return [number for (number,) in rows]
+
+    def list_described(
+        self, topic: str | None = None, last: int | None = None
+    ) -> list[Described]:
+        """Return all campaigns of push but tests, or those about *topic*, newest first."""
+        sql = """
+            SELECT id, name, topic, trigger, coalesce(started_at, created_at) FROM campaigns
+             WHERE options ->> '$.channel' IS NULL AND is_test IS NULL
+               AND (:topic IS NULL OR topic = :topic)
+             ORDER BY id DESC LIMIT :last
+        """
+        rows = self._read(sql, topic=topic, last=-1 if last is None else last)
+        return [Described._make(row) for row in rows]
+
+    def describe(self, name: str) -> Described:
+        """Return the campaign called *name*, whatever it is; raises NotFoundError."""
+        sql = """
+            SELECT id, name, topic, trigger, coalesce(started_at, created_at) FROM campaigns
+             WHERE id = :id
+        """
+        return Described._make(self._read(sql, id=self.get(name).id).fetchone())
+
+    def list_topics(self) -> list[str]:
+        """Return the topics of all campaigns, in order of the alphabet."""
+        sql = "SELECT DISTINCT topic FROM campaigns WHERE topic IS NOT NULL ORDER BY 1"
+        return [topic for (topic,) in self._read(sql)]
 
     def find_unfinished(self, template: str, audience: str) -> str | None:
         """Return the newest unfinished broadcast of this template to this audience."""
@@ -160,6 +202,22 @@ class Campaigns(Noun):
             number += 1
             name = f"{wanted} {number}"
         return name
+
+    def list_urgent(self) -> list[int]:
+        """Return the running campaigns for whose messages somebody waits, oldest first."""
+        sql = """
+            SELECT id FROM campaigns
+             WHERE status = 'running' AND options ->> '$.urgent' ORDER BY id
+        """
+        return [number for (number,) in self._read(sql)]
+
+    def list_out_of_codes(self) -> list[str]:
+        """Return the campaigns that are paused because no promo code was left."""
+        sql = """
+            SELECT name FROM campaigns
+             WHERE status = 'paused' AND cause = 'no_codes' ORDER BY id
+        """
+        return [name for (name,) in self._read(sql)]
 
     def get_status(self, campaign: int) -> CampaignStatus:
         """Return the status now: another process may have changed it."""
@@ -226,12 +284,14 @@ class Campaigns(Noun):
         """
         Finish a running broadcast that has no row left to send; return whether it did.
 
-        A trigger's campaign never ends: its next row may come at any time.
+        A trigger's campaign never ends, and one that messages of the API share ends with its
+        day: their next row may come at any time.
         """
         sql = """
             UPDATE campaigns SET status = 'finished', finished_at = :now, note = NULL,
                    cause = NULL
              WHERE id = :id AND status = 'running' AND trigger IS NULL
+               AND options ->> '$.grouped' IS NULL
                AND NOT EXISTS (SELECT 1 FROM deliveries
                                 WHERE campaign_id = :id AND status IN ('planned', 'sending'))
         """
@@ -259,6 +319,10 @@ class Campaigns(Noun):
                 "more who got it. Leave it out of the audience."
             )
 
+    def list_steps(self) -> set[str]:
+        """Return the campaigns of triggers' steps that have begun."""
+        return {name for (name,) in self._read("SELECT name FROM campaigns WHERE step > 0")}
+
     def _is_step(self, name: str) -> bool:
         sql = "SELECT EXISTS (SELECT 1 FROM trigger_states WHERE name = :trigger)"
         return bool(self._read_value(sql, trigger=name.partition("/")[0]) and "/" in name)
@@ -280,6 +344,16 @@ class Campaigns(Noun):
         if not names:
             return "There is none yet; `pushctl send` makes one."
         return "The latest: " + ", ".join(names) + " (pushctl campaigns list shows all)."
+
+
+def _hash_broadcast(
+    sources: Mapping[str, str], options: Mapping[str, Json], trigger: str | None
+) -> bytes | None:
+    """Return what a broadcast is known again by; None for what is no broadcast."""
+    # Steps and grouped messages of the API are each person's own, and a test is no broadcast.
+    if trigger is not None or options.keys() & {"grouped", "test"}:
+        return None
+    return hash_content(sources, options.get("extra", {}))
 
 
 def _build_campaign(row: tuple[Json, ...]) -> Campaign:

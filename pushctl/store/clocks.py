@@ -46,6 +46,16 @@ def read_seconds() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
+def read_now() -> int:
+    """Return the time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def name_watch(database: Path) -> Path:
+    """Return the file that `sweep --watch` locks; it is as old as its last sign of life."""
+    return database.with_name(f"{database.name}.watch")
+
+
 def name_lock(database: Path) -> Path:
     """Return the file that a sweep of *database* locks, and that is as old as the last one."""
     return database.with_name(f"{database.name}.sweep")

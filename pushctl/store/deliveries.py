@@ -10,76 +10,13 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from pushctl.model import Cause, Millis
+from pushctl.rules.delivery.retry import NEVER_SENT
 from pushctl.store.idle import RUNNING_DUE
+from pushctl.store.ledger_rows import AbandonedRow, ClaimedRow, FinishedRow, ReleasedRow
 from pushctl.store.noun import Noun, as_json
-
-
-class ClaimedRow(NamedTuple):
-    """A claimed row with all that its message needs."""
-
-    id: int
-    subscription: int
-    enrolment: int
-    tries: int  # this one counted
-    expires_at: Millis | None
-    variant: str | None
-    endpoint: str
-    p256dh: bytes
-    auth: bytes
-    key_id: str
-    failures: int  # of the subscription, so far
-    small_payload: int
-    site: str
-    public_id: str
-    language: str | None
-    timezone: str | None
-    country: str | None
-    city: str | None
-    browser: str | None
-    os: str | None
-    alias: str | None  # one that the shop signed
-    source: str | None
-    attributes: str  # JSON
-    subscribed_at: Millis
-    last_seen_at: Millis
-    state: str | None  # of the subscription; None once the person was forgotten
-
-
-class AbandonedRow(NamedTuple):
-    """A row that a dead process had claimed."""
-
-    tries: int
-    expires_at: Millis | None
-    subscription: int | None  # None once the person was forgotten
-    endpoint: str | None
-    key_id: str | None
-
-
-class ReleasedRow(NamedTuple):
-    """A claimed row that was not sent: its try does not count."""
-
-    id: int
-    next_attempt_at: Millis | None = None  # None: as soon as it is claimed
-    reason: str | None = None
-    cause: Cause | None = None
-
-
-class FinishedRow(NamedTuple):
-    """The outcome of a claimed row, or its next try."""
-
-    id: int
-    status: str  # a DeliveryStatus
-    reason: str | None = None
-    cause: Cause | None = None
-    http_status: int | None = None
-    location: str | None = None
-    next_attempt_at: Millis | None = None
-    language: str | None = None
-    given_back: int = 0  # 1: the try doesn't count
-
 
 # A ClaimedRow from a row, without a call of Python's own for each (as _make has).
 _row = cast("Callable[[tuple[Any, ...]], ClaimedRow]", partial(tuple.__new__, ClaimedRow))
@@ -99,19 +36,21 @@ class Deliveries(Noun):
         now: Millis,
         expires_after: Millis | None,
         over: Millis = 0,
+        holdout: float | None = None,
     ) -> int:
         """
         Write one row for each of *subscriptions*; return how many.
 
         Those that were erased since they were chosen get none. With *over* the rows become due
         evenly spread over that time, and each message's life of *expires_after* begins when it
-        is due.
+        is due. *holdout* is the probability with which they are not in the control group.
         """
         sql = """
             INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at, expires_at,
-                                    changed_at)
+                                    changed_at, holdout_probability)
             SELECT :campaign, value, iif(:over, :now + :over * (:start + key) / :count, NULL),
-                   :now + :over * (:start + key) / :count + :life, :now
+                   :now + :over * (:start + key) / :count + :life, :now,
+                   :holdout
               FROM json_each(:page)
              WHERE EXISTS (SELECT 1 FROM subscriptions AS s WHERE s.id = value)
         """
@@ -123,34 +62,31 @@ class Deliveries(Noun):
             # reserves 200 bytes a row meanwhile.
             for start in range(0, count, PAGE):
                 page = json.dumps(list(subscriptions[start : start + PAGE]))
-                all_values = values | {"start": start, "count": count, "page": page}
+                all_values = values | {
+                    "holdout": holdout,
+                    "start": start,
+                    "count": count,
+                    "page": page,
+                }
                 planned += connection.execute(sql, all_values).rowcount
         return planned
 
-    def load_unplanned(self, subscriptions: Sequence[int]) -> list[ClaimedRow]:
+    def load_unplanned(
+        self, subscriptions: Sequence[int], variant: str | None = None
+    ) -> list[ClaimedRow]:
         """
         Return rows for subscriptions without a delivery, to see what their message would be.
 
-        Their ids are the subscriptions'; endpoints and keys are empty.
+        All are of the arm *variant*. Their ids are the subscriptions'; endpoints and keys are
+        empty.
         """
         sql = f"""
-            SELECT s.id, s.id, 0, 1, NULL, NULL, '', x'', x'', s.key_id, 0, {_PERSON}
+            SELECT s.id, s.id, 0, 1, NULL, :variant, '', x'', x'', s.key_id, 0, {_PERSON}
               FROM json_each(:page) AS j CROSS JOIN subscriptions AS s ON s.id = j.value
               JOIN sites AS t ON t.id = s.site_id
         """  # noqa: S608 - our own columns
-        return [_row(row) for row in self._read(sql, page=as_json(subscriptions))]
-
-    def reject(
-        self, campaign: int, rows: Iterable[tuple[int, str, str, Cause]], now: Millis
-    ) -> None:
-        """End planned rows that get no message: (subscription, status, reason, cause)."""
-        sql = """
-            UPDATE deliveries
-               SET status = ?, reason = ?, cause = ?, changed_at = ?, next_attempt_at = NULL
-             WHERE campaign_id = ? AND subscription_id = ? AND enrolment_id = 0
-               AND status = 'planned'
-        """
-        self._write_each(sql, ((*row[1:], now, campaign, row[0]) for row in rows))
+        rows = self._read(sql, page=as_json(subscriptions), variant=variant)
+        return [_row(row) for row in rows]
 
     def claim_fresh(
         self, campaign: int, after: int, limit: int, now: Millis
@@ -220,21 +156,53 @@ class Deliveries(Noun):
              WHERE id = ?
         """
         connection.executemany(sql, ended)
+        if ended:
+            self._store.promo_bindings.give_back(row[-1] for row in ended)
         return kept
 
-    def finish(self, rows: Iterable[FinishedRow], now: Millis) -> None:
-        """Write outcomes of claimed rows; a row that isn't ``sending`` stays as it is."""
+    def finish(self, rows: Iterable[FinishedRow], now: Millis, *, late: bool = False) -> None:
+        """
+        Write outcomes of claimed rows; a row that isn't ``sending`` stays as it is.
+
+        *late*: a dead process got the answers, some time after it had claimed the rows.
+        """
         sql = """
             UPDATE deliveries
                SET status = ?, reason = ?, cause = ?, http_status = ?, location = ?,
                    next_attempt_at = ?, language = coalesce(?, language),
-                   attempts = attempts - ?, changed_at = ?
+                   attempts = attempts - ?, changed_at = ?,
+                   sent_at = CASE ? WHEN 'answered' THEN ? WHEN 'left' THEN changed_at END
              WHERE id = ? AND status = 'sending'
         """
-        self._write_each(sql, ((*row[1:], now, row.id) for row in rows))
+        finished = list(rows)
+        with self._store.write():
+            self._write_each(
+                sql,
+                ((*row[1:], now, row.find_sent(late), now, row.id) for row in finished),
+            )
+            self._sort_codes(finished)
+
+    def _sort_codes(self, rows: Sequence[FinishedRow]) -> None:
+        """Keep the promo codes of rows that were on the wire; return the others to the pool."""
+        never = [row.id for row in rows if row.cause in NEVER_SENT]
+        tried = [
+            row.id
+            for row in rows
+            if row.cause not in NEVER_SENT and row.status != "accepted"  # that says it
+        ]
+        if never:
+            self._store.promo_bindings.give_back(never)
+        if tried:
+            self._store.promo_bindings.mark_tried(tried)
 
     def accept(
-        self, rows: Sequence[int], http_status: int | None, language: str | None, now: Millis
+        self,
+        rows: Sequence[int],
+        http_status: int | None,
+        language: str | None,
+        now: Millis,
+        *,
+        late: bool = False,
     ) -> None:
         """
         Write that these claimed rows were accepted; as ``finish``, for many alike.
@@ -245,30 +213,47 @@ class Deliveries(Noun):
             UPDATE deliveries
                SET status = 'accepted', reason = NULL, cause = NULL, http_status = :http_status,
                    next_attempt_at = NULL, language = coalesce(:language, language),
-                   changed_at = :now
+                   changed_at = :now, sent_at = iif(:late, changed_at, :now)
              WHERE id IN (SELECT value FROM json_each(:rows)) AND status = 'sending'
         """
-        self._write(
-            sql, rows=as_json(rows), http_status=http_status, language=language, now=now
-        )
+        values = {"http_status": http_status, "language": language, "now": now, "late": late}
+        self._write(sql, rows=as_json(rows), **values)
+
+    def note_foreign(self, rows: Sequence[int]) -> None:
+        """Note that these go out in another service's form: who shows them reports nothing."""
+        sql = """
+            INSERT OR IGNORE INTO foreign_deliveries (delivery_id)
+            SELECT value FROM json_each(:rows)
+        """
+        self._write(sql, rows=as_json(rows))
 
     def release(self, rows: Iterable[ReleasedRow], now: Millis) -> None:
-        """Return claimed rows that were not sent to the plan."""
+        """Return claimed rows that were not sent to the plan: without code and drawn hour."""
         sql = """
             UPDATE deliveries
                SET status = 'planned', attempts = attempts - 1, next_attempt_at = ?,
-                   reason = ?, cause = ?, changed_at = ?
+                   reason = ?, cause = ?, changed_at = ?, hour_probability = NULL
              WHERE id = ? AND status = 'sending'
         """
-        self._write_each(sql, ((*row[1:], now, row.id) for row in rows))
+        released = list(rows)
+        with self._store.write():
+            self._write_each(sql, ((*row[1:], now, row.id) for row in released))
+            if released:
+                self._store.promo_bindings.give_back(row.id for row in released)
 
-    def hasten(self, campaign: int, now: Millis) -> int:
-        """Have the rows that wait for the network become due at once; return how many."""
+    def hasten(self, campaign: int, origin: str | None, now: Millis) -> int:
+        """Make the rows due that wait for a connection (to *origin*); return how many."""
         sql = f"""
             UPDATE deliveries SET next_attempt_at = :now, changed_at = :now
              WHERE campaign_id = :campaign AND {CAN_BE_HASTENED} AND next_attempt_at > :now
+               AND (:first IS NULL OR EXISTS (
+                   SELECT 1 FROM subscriptions AS s
+                    WHERE s.id = subscription_id
+                      AND s.endpoint >= :first AND s.endpoint < :beyond))
         """  # noqa: S608 - our own condition
-        return self._write(sql, campaign=campaign, now=now)
+        # "0" follows "/".
+        first, beyond = (f"{origin}/", f"{origin}0") if origin else (None, None)
+        return self._write(sql, campaign=campaign, first=first, beyond=beyond, now=now)
 
     def load_claimed(self, campaign: int) -> dict[int, AbandonedRow]:
         """Return the rows in ``sending``, by their ids."""
@@ -293,9 +278,18 @@ class Deliveries(Noun):
         Return the campaigns that have due rows or may have lost their process.
 
         A lost process leaves planned rows without a date, or rows in ``sending``, also in a
-        cancelled campaign. The campaign's lock shows whether a process is alive.
+        cancelled campaign. The campaign's lock shows whether a process is alive. Calls on
+        other channels are not among them.
         """
-        return [campaign for (campaign,) in self._read(f"{RUNNING_DUE} ORDER BY c.id", now=now)]
+        return self._list_due(now, "c.options ->> '$.channel' IS NULL")
+
+    def list_due_calls(self, now: Millis) -> list[int]:
+        """Return the campaigns with due calls on other channels, as ``list_due_campaigns``."""
+        return self._list_due(now, "c.options ->> '$.channel' IS NOT NULL")
+
+    def _list_due(self, now: Millis, which: str) -> list[int]:
+        sql = f"{RUNNING_DUE} AND {which} ORDER BY c.id"
+        return [campaign for (campaign,) in self._read(sql, now=now)]
 
     def count_reasons(self, campaign: int) -> list[tuple[str, str | None, int]]:
         """Return (status, reason, count), the largest first within each status."""
@@ -323,7 +317,7 @@ _COLUMNS = """
 _PERSON = """
            s.small_payload, t.name, s.public_id, s.language, s.timezone, s.country, s.city,
            s.browser, s.os, iif(s.alias_trusted, s.alias, NULL) AS alias, s.source,
-           s.attributes, s.subscribed_at, s.last_seen_at, s.state
+           s.attributes, s.subscribed_at, s.last_seen_at, s.state, s.worker
 """
 _PEOPLE = """
       LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
@@ -339,8 +333,10 @@ _FRESH = f"""
 
 # Without a hint the planner reads every planned row of the campaign.
 _IS_DUE = "deliveries AS d INDEXED BY deliveries_due"
+# What waits for a test's winner has no text yet, also where its time has come.
 _WHEN_DUE = """
      WHERE d.campaign_id = :campaign AND d.status = 'planned' AND d.next_attempt_at <= :now
+       AND d.cause IS NOT 'awaits_winner'
 """
 _DUE = f"""
     {_COLUMNS} {_PERSON} FROM {_IS_DUE} {_PEOPLE} {_WHEN_DUE}

@@ -41,12 +41,20 @@ class Doubts(Noun):
         Plan a campaign's rows in doubt again, by hand; return how many.
 
         One that is due later keeps its time. Expired ones stay in doubt: they may have arrived.
+        One that waited for a test's winner gets it, or waits for it.
         """
         sql = """
             UPDATE deliveries
-               SET status = 'planned', reason = 'sent again by hand', cause = 'by_hand',
-                   attempts = 0, changed_at = :now,
-                   next_attempt_at = max(coalesce(next_attempt_at, :now), :now)
+               SET status = 'planned', attempts = 0, changed_at = :now, sent_at = NULL,
+                   next_attempt_at = max(coalesce(next_attempt_at, :now), :now),
+                   reason = 'sent again by hand',
+                   cause = iif(variant IS NULL AND test.state = 'testing', 'awaits_winner',
+                               'by_hand'),
+                   variant = coalesce(variant, test.winner),
+                   variant_probability = iif(variant IS NULL AND test.winner IS NOT NULL, 1,
+                                             variant_probability)
+              FROM (SELECT max(state) AS state, max(winner) AS winner
+                      FROM experiments WHERE campaign_id = :campaign) AS test
              WHERE campaign_id = :campaign AND status = 'in_doubt'
                AND (expires_at IS NULL OR expires_at > :now)
         """
@@ -88,7 +96,7 @@ class Doubts(Noun):
             UPDATE deliveries AS d
                SET status = 'planned', reason = 'sent again by hand', cause = 'by_hand',
                    attempts = 0, next_attempt_at = :now, expires_at = :expires_at,
-                   http_status = NULL, location = NULL, changed_at = :now
+                   http_status = NULL, location = NULL, changed_at = :now, sent_at = NULL
              WHERE campaign_id = :campaign AND {_REJECTED}
                AND subscription_id IN (SELECT value FROM json_each(:subscriptions))
         """  # noqa: S608 - our own condition

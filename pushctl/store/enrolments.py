@@ -6,7 +6,7 @@ change in one transaction.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import orjson
 
@@ -20,9 +20,23 @@ from pushctl.store.noun import Noun, as_json
 _FIELDS = tuple(field.name for field in fields(Enrolment))
 # In the order of _FIELDS.
 _COLUMNS = """e.id, e.trigger, e.subscription_id, e.occurrence, e.entered_at, e.state, e.step,
-    e.sent, e.accepted_at, e.shown_at, e.next_at, e.context"""
+    e.sent, e.accepted_at, e.shown_at, e.next_at, e.context, e.reached"""
 
 Cause = tuple[str, int, str]  # trigger, subscription, occurrence
+
+
+# campaign, subscription, enrolment, expires at, variant and the probabilities of its arm and
+# of the control groups; None: no such choice was made. At last: why it is skipped
+PlannedMessage = tuple[
+    int,
+    int,
+    int,
+    Millis | None,
+    str | None,
+    float | None,
+    float | None,
+    tuple[str, str] | None,
+]
 
 
 class Enrolments(Noun):
@@ -96,20 +110,51 @@ class Enrolments(Noun):
         return self._list(sql, {"names": as_json(triggers)})
 
     def list_devices(self, subscriptions: Iterable[int]) -> list[Device]:
-        """Return these subscriptions, and all others of the same persons."""
-        sql = """
+        """
+        Return these subscriptions, and all others of the same persons.
+
+        A person is a signed alias; who has none, and the hash of an address, is the person of
+        the alias with that hash, else all who have it.
+        """
+        alias = """
+            coalesce(iif({0}.alias_trusted, {0}.alias, NULL),
+                     (SELECT min(q.alias) FROM subscriptions AS q
+                       WHERE q.email_hash = {0}.email_hash AND q.site_id = {0}.site_id
+                         AND q.alias_trusted))
+        """
+        sql = f"""
+            WITH asked AS (
+                SELECT p.id, p.site_id, {alias.format("p")} AS alias
+                  FROM json_each(:ids) AS a JOIN subscriptions AS p ON p.id = a.value
+            ), signed AS (
+                SELECT id FROM asked
+                 UNION
+                SELECT o.id FROM asked AS p
+                  JOIN subscriptions AS o ON o.alias = p.alias AND o.site_id = p.site_id
+                 WHERE o.alias_trusted
+            )
             SELECT s.id, s.public_id, t.name, s.timezone, s.state = 'active', s.last_seen_at,
-                   iif(s.alias_trusted, s.alias, NULL), s.site_id
+                   coalesce({alias.format("s")}, nullif('@' || lower(hex(s.email_hash)), '@')),
+                   s.site_id
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
              WHERE s.id IN (
-                   SELECT value FROM json_each(:ids)
+                   SELECT id FROM signed
                     UNION
-                   SELECT o.id FROM json_each(:ids) AS a
-                     JOIN subscriptions AS p ON p.id = a.value AND p.alias_trusted
-                     JOIN subscriptions AS o ON o.alias = p.alias AND o.site_id = p.site_id
-                    WHERE o.alias_trusted)
-        """
+                   SELECT o.id FROM signed CROSS JOIN subscriptions AS p ON p.id = signed.id
+                     JOIN subscriptions AS o
+                       ON o.email_hash = p.email_hash AND o.site_id = p.site_id
+                    WHERE NOT o.alias_trusted)
+        """  # noqa: S608
         return [Device(*row) for row in self._read(sql, ids=as_json(subscriptions))]
+
+    def load_public_ids(self, subscriptions: Iterable[int]) -> dict[int, tuple[str, bool]]:
+        """Return the public id of each, and whether it may have other devices of its person."""
+        sql = """
+            SELECT s.id, s.public_id, s.alias_trusted OR s.email_hash IS NOT NULL
+              FROM json_each(:ids) AS j JOIN subscriptions AS s ON s.id = j.value
+        """
+        rows = self._read(sql, ids=as_json(subscriptions))
+        return {row: (public_id, bool(several)) for row, public_id, several in rows}
 
     def list_events(self, wanted: Iterable[tuple[int, str, Millis]]) -> Iterator[Event]:
         """
@@ -126,13 +171,69 @@ class Enrolments(Noun):
         """
         return map(build_event, self._read(sql, wanted=as_json(wanted), updated=cart.UPDATED))
 
-    def list_new_events(self, after: int, limit: int) -> list[Event]:
-        """Return up to *limit* events behind row *after*, in the order they were received."""
+    def list_new_events(
+        self, after: int, limit: int, late: Millis, stops: Collection[str]
+    ) -> tuple[list[Event], int]:
+        """
+        Return up to *limit* events behind row *after*, in the order they were received, and
+        the last row that was read for them.
+
+        Events that were told *late* only end something: others than *stops* are left out.
+        """
+        sql = """
+            SELECT id, subscription_id, name, min(at, received_at), properties,
+                   received_at - at > :late
+              FROM events
+             WHERE id > :after
+               AND (received_at - at <= :late
+                    OR name IN (SELECT value FROM json_each(:stops)))
+             ORDER BY id LIMIT :limit
+        """
+        rows = self._read(
+            sql, after=after, limit=limit, late=late, stops=as_json(stops)
+        ).fetchall()
+        events = [replace(build_event(row), late=bool(row[5])) for row in rows]
+        if len(events) == limit:
+            return events, events[-1].id
+        last = self._read_value("SELECT max(:after, max(id)) FROM events", after=after)
+        return events, last or after
+
+    def get_last_taken(self) -> int:
+        """Return the row of the last event that a sweep has taken."""
+        known = self._read_value("SELECT value FROM meta WHERE key = 'sweep.events'")
+        return int(known or 0)
+
+    def list_ends(
+        self, after: int, names: Collection[str]
+    ) -> tuple[int, list[tuple[int, str, Millis]]]:
+        """
+        Return the newest event's row, and the events called one of *names* behind *after*.
+
+        The latter as (subscription, name, time).
+        """
+        last = self._read_value("SELECT coalesce(max(id), 0) FROM events")
+        if last <= after:
+            return after, []
         sql = """
             SELECT id, subscription_id, name, min(at, received_at), properties FROM events
-             WHERE id > :after ORDER BY id LIMIT :limit
+             WHERE id > :after AND id <= :last
+               AND name IN (SELECT value FROM json_each(:names))
         """
-        return [build_event(row) for row in self._read(sql, after=after, limit=limit)]
+        # An emptied basket may come as an update of it.
+        asked = {*names, *((cart.UPDATED,) if cart.EMPTIED in names else ())}
+        events = map(build_event, self._read(sql, after=after, last=last, names=as_json(asked)))
+        named = ((one, cart.meaning(one.name, one.properties)) for one in events)
+        return last, [(one.subscription, name, one.at) for one, name in named if name in names]
+
+    def list_entries(self, deliveries: Iterable[int]) -> dict[int, Millis]:
+        """Return when the enrolment of each of *deliveries* began, where there is one."""
+        sql = """
+            SELECT d.id, e.entered_at
+              FROM json_each(:ids) AS a CROSS JOIN deliveries AS d ON d.id = a.value
+              JOIN enrolments AS e ON e.id = d.enrolment_id
+                                  AND e.subscription_id = d.subscription_id
+        """
+        return dict(self._read(sql, ids=as_json(deliveries)).fetchall())
 
     def list_shown(self, after: int) -> tuple[int, list[tuple[int, int, Millis]]]:
         """
@@ -226,7 +327,7 @@ class Enrolments(Noun):
                SET occurrence = :occurrence, state = :state, step = :step, sent = :sent,
                    entered_at = :entered_at, accepted_at = :accepted_at,
                    shown_at = :shown_at, next_at = :next_at, context = :context,
-                   changed_at = :now, reason = :reason
+                   reached = :reached, changed_at = :now, reason = :reason
              WHERE id = :id
         """
         rows = (_to_values(one) | {"now": now, "reason": reason} for one, reason in enrolments)
@@ -240,19 +341,24 @@ class Enrolments(Noun):
         """
         self._write_each(sql, decisions)
 
-    def plan(self, messages: Iterable[tuple[int, int, int, Millis]], now: Millis) -> None:
+    def plan(self, messages: Iterable[PlannedMessage], now: Millis) -> None:
         """
-        Put due messages into the ledger: (campaign, subscription, enrolment, expires at).
+        Put due messages into the ledger.
 
         There is at most one a campaign, person and enrolment.
         """
         sql = """
             INSERT INTO deliveries (campaign_id, subscription_id, enrolment_id, expires_at,
-                                    changed_at)
-            VALUES (?, ?, ?, ?, ?)
+                                    variant, variant_probability, holdout_probability,
+                                    status, reason, cause, changed_at)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO NOTHING
         """
-        self._write_each(sql, ((*message, now) for message in messages))
+        rows = (
+            (*row, "skipped" if ended else "planned", *(ended or (None, None)), now)
+            for *row, ended in messages
+        )
+        self._write_each(sql, rows)
 
     def withdraw(self, rows: Iterable[tuple[int, str]], now: Millis) -> None:
         """Skip the planned messages of (enrolment, reason)."""
@@ -270,7 +376,7 @@ class Enrolments(Noun):
 
 
 def _build_enrolment(row: Sequence[Json]) -> Enrolment:
-    values = [*row[:5], State(row[5]), *row[6:11], orjson.loads(row[11])]
+    values = [*row[:5], State(row[5]), *row[6:11], orjson.loads(row[11]), row[12]]
     return Enrolment(*values)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import orjson
 
 from pushctl.model import Json, Millis
+from pushctl.rules.shops import cart, promo_codes
 from pushctl.store.noun import Noun, as_json
 
 # The dedupe key of a subscription's first event ends so, if it came through the receiver.
@@ -26,19 +27,31 @@ class Event(NamedTuple):
 class Events(Noun):
     def add(self, events: Iterable[Event]) -> int:
         """Write *events*; return how many are new."""
+        rows = list(events)
+        with self._store.write():
+            known = self.find_known(row.dedupe_key for row in rows)
+            return self.add_new(row for row in rows if row.dedupe_key not in known)
+
+    def add_new(self, events: Iterable[Event]) -> int:
+        """Write *events*, none of which is ``find_known``; return how many they were."""
         sql = """
             INSERT INTO events (subscription_id, name, at, received_at, properties, dedupe_key)
             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (dedupe_key) DO NOTHING
         """
-        rows = [
-            event._replace(properties=orjson.dumps(event.properties).decode())  # type: ignore[arg-type]
-            for event in events
-        ]
-        with self._store.write():
-            known = self._find_known(row.dedupe_key for row in rows)
-            return self._write_each(sql, (row for row in rows if row.dedupe_key not in known))
+        rows = (
+            (*event[:4], orjson.dumps(event.properties).decode(), event.dedupe_key)
+            for event in map(self._hide_codes, events)
+        )
+        return self._write_each(sql, rows)
 
-    def _find_known(self, keys: Iterable[str]) -> set[str]:
+    def _hide_codes(self, event: Event) -> Event:
+        """Mask our promo codes in a purchase: the order has redeemed them, nobody else may."""
+        codes = promo_codes.list_told(event.properties) if event.name == cart.PURCHASE else ()
+        if not codes or not (ours := self._store.promo_codes.find_ours(codes)):
+            return event
+        return event._replace(properties=promo_codes.hide_told(event.properties, ours))
+
+    def find_known(self, keys: Iterable[str]) -> set[str]:
         """Return which of *keys* are there: an INSERT of those would use up a number each."""
         sql = """
             SELECT dedupe_key FROM events
@@ -64,6 +77,19 @@ class Events(Noun):
              GROUP BY name ORDER BY 2 DESC, 1
         """
         return self._read(sql).fetchall()
+
+    def list_basket_links(self, names: Iterable[str]) -> list[tuple[str, str, int]]:
+        """Return site, url and count among the last 10,000 events, of those called *names*."""
+        sql = """
+            SELECT t.name, e.properties ->> '$.url', count(*)
+              FROM events AS e JOIN subscriptions AS s ON s.id = e.subscription_id
+              JOIN sites AS t ON t.id = s.site_id
+             WHERE e.id > (SELECT coalesce(max(id), 0) FROM events) - 10000
+               AND e.name IN (SELECT value FROM json_each(:names))
+               AND e.properties ->> '$.url' LIKE 'http%'
+             GROUP BY 1, 2
+        """
+        return self._read(sql, names=as_json(names)).fetchall()
 
     def find_latest(
         self,

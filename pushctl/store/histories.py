@@ -9,6 +9,9 @@ from pushctl.model import Json, Millis
 from pushctl.rules.triggers.changes import Decision
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.rules.triggers.facts import Sent
+from pushctl.rules.triggers.only import Reacted
+from pushctl.rules.triggers.rehearsal import PastReaction
+from pushctl.store.audience_query import OUTCOMES
 from pushctl.store.enrolments import build_event
 from pushctl.store.noun import Noun, as_json
 
@@ -24,6 +27,9 @@ class LedgerRow(NamedTuple):
     language: str | None  # of the text; None: not rendered yet
     at: Millis  # of its last change
     due_at: Millis | None  # of the next try
+    variant: str | None  # of a test
+    probability: float | None  # with which it fell to that; None: there was no choice
+    delivery: int
 
 
 class Histories(Noun):
@@ -45,7 +51,7 @@ class Histories(Noun):
         """Return a subscription's messages, the newest first."""
         sql = """
             SELECT c.id, c.name, c.trigger, d.status, d.reason, d.language, d.changed_at,
-                   d.next_attempt_at
+                   d.next_attempt_at, d.variant, d.variant_probability, d.id
               FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
              WHERE d.subscription_id = :id ORDER BY d.id DESC LIMIT :limit
         """
@@ -75,13 +81,17 @@ class Histories(Noun):
         """
         Return the messages of *subscriptions* that went out, or were about to, after *since*.
 
-        What is planned for a time of its own, next Friday's campaign, isn't one yet.
+        What is planned for a time of its own, next Friday's campaign, isn't one yet; a test
+        never is.
         """
         sql = """
-            SELECT subscription_id, enrolment_id, changed_at, status = 'planned'
+            SELECT subscription_id, enrolment_id, changed_at, status = 'planned', campaign_id
               FROM deliveries
              WHERE subscription_id IN (SELECT value FROM json_each(:ids))
                AND changed_at > :since
+               AND campaign_id NOT IN (SELECT id FROM campaigns WHERE is_test)
+               AND NOT EXISTS (SELECT 1 FROM campaigns AS c
+                                WHERE c.id = campaign_id AND c.options ->> '$.transactional')
                AND (status IN ('accepted', 'in_doubt', 'sending')
                     OR status = 'planned' AND (next_attempt_at IS NULL OR attempts > 0
                                                OR enrolment_id <> 0))
@@ -102,10 +112,10 @@ class Histories(Noun):
                    iif(d.status = 'planned',
                        max(coalesce(d.next_attempt_at, d.changed_at), :since + 1),
                        d.changed_at),
-                   d.status = 'planned'
+                   d.status = 'planned', 0
               FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
              WHERE d.subscription_id IN (SELECT value FROM json_each(:ids))
-               AND d.enrolment_id <> 0
+               AND d.enrolment_id > 0
                AND (d.status IN ('accepted', 'in_doubt', 'sending') AND d.changed_at > :since
                     OR d.status = 'planned' AND c.status = 'running'
                        AND coalesce(d.next_attempt_at, 0) <= :until
@@ -114,6 +124,33 @@ class Histories(Noun):
         ids = as_json(subscriptions)
         return list(map(Sent._make, self._read(sql, ids=ids, since=since, until=until)))
 
+    def list_reactions(self, enrolments: Iterable[int]) -> dict[int, list[Reacted]]:
+        """Return what became of the messages of *enrolments*, by their rows."""
+        sql = f"""
+            WITH messages AS MATERIALIZED (
+                SELECT d.id, d.enrolment_id AS enrolment, c.step, c.name, d.status,
+                       d.http_status
+                  FROM json_each(:ids) AS j
+                  JOIN enrolments AS e ON e.id = j.value
+                  JOIN campaigns AS c ON c.trigger = e.trigger
+                  JOIN deliveries AS d ON d.campaign_id = c.id
+                                      AND d.subscription_id = e.subscription_id
+                                      AND d.enrolment_id = e.id)
+            SELECT m.enrolment, m.step, m.name, i.kind, count(*)
+              FROM messages AS m JOIN interactions AS i ON i.delivery_id = m.id
+             GROUP BY 1, 2, 3, 4
+             UNION ALL
+            SELECT d.enrolment, d.step, d.name, 'sent', 1
+              FROM messages AS d WHERE {OUTCOMES["sent"]}
+             UNION ALL
+            SELECT d.enrolment, d.step, d.name, d.status, 1
+              FROM messages AS d WHERE d.status IN ('accepted', 'rejected')
+        """  # noqa: S608 - our own condition
+        found: dict[int, list[Reacted]] = {}
+        for enrolment, *reacted in self._read(sql, ids=as_json(enrolments)):
+            found.setdefault(enrolment, []).append(Reacted(*reacted))
+        return found
+
     def list_past_events(self, since: Millis) -> Iterator[Event]:
         """Yield all events since then, each subscription's together, in order of time."""
         sql = """
@@ -121,6 +158,20 @@ class Histories(Noun):
              WHERE at >= :since ORDER BY subscription_id, at, id
         """
         yield from map(build_event, self._read(sql, since=since))
+
+    def list_past_reactions(self, since: Millis) -> dict[int, list[PastReaction]]:
+        """Return the reports about messages of triggers' steps, by subscription."""
+        sql = """
+            SELECT d.subscription_id, c.trigger, c.step, i.kind, i.at
+              FROM interactions AS i JOIN deliveries AS d ON d.id = i.delivery_id
+              JOIN campaigns AS c ON c.id = d.campaign_id
+             WHERE c.trigger IS NOT NULL AND i.at >= :since AND i.kind <> 'shown'
+               AND d.subscription_id IS NOT NULL
+        """
+        found: dict[int, list[PastReaction]] = {}
+        for subscription, *reacted in self._read(sql, since=since):
+            found.setdefault(subscription, []).append(PastReaction(*reacted))
+        return found
 
     def count_sent(self, since: Millis, until: Millis) -> dict[str, int]:
         """Return how many messages of each trigger's step went out between two times."""

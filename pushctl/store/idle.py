@@ -12,6 +12,7 @@ from pathlib import Path
 
 CONFIG_KEY = "sweep.config"
 NEXT_SCAN_KEY = "sweep.next_scan"
+ALERTS_KEY = "alerts.next"  # when to look at them; no row: there are none
 
 # The scheduled campaigns whose first message is due.
 SCHEDULED_DUE = """
@@ -38,13 +39,30 @@ RUNNING_DUE = """
                                         AND d.next_attempt_at IS NULL)))))
 """
 
-# True where a sweep has something to do. Enrolments of paused triggers wait without end, so
-# they are read one by one only when something is paused.
-_BUSY = f"""
-    SELECT NOT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep.config' AND value = :config)
+# The experiments to look at; while its campaign is paused, none is decided.
+EXPERIMENT_DUE = """
+    e.look_at <= :now AND e.state = 'testing'
+       AND NOT EXISTS (SELECT 1 FROM campaigns AS c
+                        WHERE c.id = e.campaign_id AND c.status = 'paused')
+"""
+
+# What a sweep has to do besides taking in and deciding.
+_PLANNED = f"""
+    NOT EXISTS (SELECT 1 FROM meta WHERE key = 'sweep.config' AND value = :config)
         OR NOT EXISTS (SELECT 1 FROM meta
                         WHERE key = 'sweep.next_scan' AND CAST(value AS INTEGER) > :now)
-        OR (SELECT coalesce(max(id), 0) FROM events)
+        OR EXISTS (SELECT 1 FROM recurring WHERE next_at <= :now)
+        OR EXISTS ({SCHEDULED_DUE})
+        OR EXISTS (SELECT 1 FROM experiments AS e WHERE {EXPERIMENT_DUE})
+        OR EXISTS (SELECT 1 FROM orders
+                    WHERE state = 'pending' AND failed_at IS NULL AND at <= :now - 1800000)
+        OR EXISTS (SELECT 1 FROM messages
+                    WHERE own AND campaign_id IS NULL AND state = 'received')
+"""  # noqa: S608
+# What is to be taken in and decided. Enrolments of paused triggers wait without end, so they
+# are read one by one only when something is paused.
+_NEW = """
+    (SELECT coalesce(max(id), 0) FROM events)
            > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'sweep.events'), -1)
         OR (SELECT coalesce(max(id), 0) FROM interactions)
            > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'sweep.shown'), 0)
@@ -52,10 +70,37 @@ _BUSY = f"""
                     WHERE state = 'active' AND next_at <= :now
                       AND trigger NOT IN (SELECT name FROM trigger_states
                                            WHERE paused_at IS NOT NULL))
-        OR EXISTS (SELECT 1 FROM recurring WHERE next_at <= :now)
-        OR EXISTS ({SCHEDULED_DUE})
-        OR EXISTS ({RUNNING_DUE})
+        OR EXISTS (SELECT 1 FROM stops)
+        OR EXISTS (SELECT 1 FROM promo_pools
+                    WHERE remind_at <= :now AND reminded_at IS NULL AND expires_at > :now)
+        OR EXISTS (SELECT 1 FROM meta WHERE key = 'erasure.pending')
+        OR EXISTS (SELECT 1 FROM messages
+                    WHERE look_at <= :now AND NOT (own AND state = 'received'))
+"""
+# Calls to programs and webhooks: those of steps are campaigns, too.
+_CALLS = f"""
+    EXISTS (SELECT 1 FROM webhook_sources)
+        OR EXISTS (SELECT 1 FROM meta AS m
+                    WHERE m.key = 'webhooks.events'
+                      AND CAST(m.value AS INTEGER) < (SELECT max(id) FROM events))
+        OR EXISTS (SELECT 1 FROM meta AS m
+                    WHERE m.key = 'webhooks.interactions'
+                      AND CAST(m.value AS INTEGER) < (SELECT max(id) FROM interactions))
+        OR EXISTS (SELECT 1 FROM webhooks AS w JOIN webhook_calls AS c ON c.webhook = w.name
+                    WHERE coalesce(w.open_until, 0) <= :now AND c.state = 'waiting'
+                      AND c.next_at <= :now)
+        OR EXISTS ({RUNNING_DUE} AND c.options ->> '$.channel' IS NOT NULL)
+        OR EXISTS (SELECT 1 FROM meta
+                    WHERE key = 'alerts.next' AND CAST(value AS INTEGER) <= :now)
 """  # noqa: S608
+_MESSAGES = f"EXISTS ({RUNNING_DUE} AND c.options ->> '$.channel' IS NULL)"
+# What a watch asks each second.
+FIND_WORK = f"SELECT {_PLANNED}, {_NEW}, {_MESSAGES}, {_CALLS}"
+# A file may have come meanwhile; a watch looks each minute.
+_WAITS = """
+    EXISTS (SELECT 1 FROM campaigns WHERE cause = 'needs_approval' AND status = 'paused')
+"""
+_BUSY = f"SELECT {_PLANNED} OR {_WAITS} OR {_NEW} OR {_MESSAGES} OR {_CALLS}"
 
 
 def compute_fingerprint(file: Path) -> str:
@@ -95,7 +140,12 @@ def _is_migrated(connection: sqlite3.Connection, migrations: Iterable[str]) -> b
 
 def is_drained(connection: sqlite3.Connection, inbox: Path) -> bool:
     """Return whether every segment was read to its end."""
-    read = dict(connection.execute("SELECT segment, offset FROM inbox_cursors").fetchall())
-    return all(
-        segment.stat().st_size <= read.get(segment.name, 0) for segment in inbox.glob("*.seg")
-    )
+    sql = "SELECT offset FROM inbox_cursors WHERE segment = ?"
+    for segment in inbox.glob("*.seg"):
+        read = connection.execute(sql, (segment.name,)).fetchone()
+        try:
+            if segment.stat().st_size > (read[0] if read else 0):
+                return False
+        except FileNotFoundError:  # drained meanwhile
+            continue
+    return True

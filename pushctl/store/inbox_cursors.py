@@ -10,14 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 
 from pushctl.model import Millis
-from pushctl.store.noun import Noun
+from pushctl.store.noun import Noun, as_json
 
 
 class InboxCursors(Noun):
-    def load(self) -> dict[str, int]:
-        """Return how many bytes of each segment are read."""
-        sql = "SELECT segment, offset FROM inbox_cursors"
-        return dict(self._read(sql))
+    def load(self, segments: Collection[str]) -> dict[str, int]:
+        """Return how many bytes of each of *segments* are read, where that is known."""
+        # By name: a year of segments that are gone has half a million cursors.
+        sql = """
+            SELECT segment, offset FROM inbox_cursors
+             WHERE segment IN (SELECT value FROM json_each(:segments))
+        """
+        return dict(self._read(sql, segments=as_json(segments)))
 
     def save(self, cursors: Mapping[str, int]) -> None:
         sql = """
@@ -28,8 +32,9 @@ class InboxCursors(Noun):
 
     def count_unread(self, inbox: Path) -> int:
         """Return how many segments of *inbox* have lines that no drain has read."""
-        read, unread = self.load(), 0
-        for segment in inbox.glob("*.seg"):
+        segments, unread = list(inbox.glob("*.seg")), 0
+        read = self.load([one.name for one in segments])
+        for segment in segments:
             with suppress(FileNotFoundError):  # drained meanwhile
                 unread += segment.stat().st_size > read.get(segment.name, 0)
         return unread

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pushctl.model import InteractionKind, Millis
+from pushctl.model import Cause, InteractionKind, Millis
 from pushctl.store.noun import Noun
 
 
@@ -33,25 +33,51 @@ class Interactions(Noun):
         Write a report; return whether it is new.
 
         A report proves that the message arrived. So the delivery becomes accepted, if it was
-        in doubt, in sending (its process died) or planned (it waited for another try).
+        in doubt, in sending (its process died) or planned (it waited for another try). Its
+        times follow the report by SQL's trigger (m038).
         """
         sql = """
             INSERT INTO interactions (delivery_id, kind, action, at, dedupe_key)
             VALUES (:delivery, :kind, :action, :at, :dedupe_key)
         """
-        known = "SELECT 1 FROM interactions WHERE dedupe_key = :key"
-        settle = """
-            UPDATE deliveries
-               SET status = 'accepted', reason = 'shown', cause = 'shown',
-                   next_attempt_at = NULL, changed_at = :at
-             WHERE id = :delivery AND status IN ('in_doubt', 'sending', 'planned')
+        # Nearly all are accepted already: to look is cheaper than to update nothing.
+        known = """
+            SELECT EXISTS (SELECT 1 FROM interactions WHERE dedupe_key = :key),
+                   EXISTS (SELECT 1 FROM deliveries
+                            WHERE id = :delivery
+                              AND status IN ('in_doubt', 'sending', 'planned'))
         """
         with self._store.write():
-            new = self._read_value(known, key=one.dedupe_key) is None
-            if new:
+            found = self._read(known, key=one.dedupe_key, delivery=one.delivery)
+            ((is_known, is_open),) = found.fetchall()
+            if not is_known:
                 self._write(sql, **one._asdict())
-                self._write(settle, at=one.at, delivery=one.delivery)
+            if is_open and not is_known:
+                self._settle(one.delivery, one.at, "shown", Cause.SHOWN)
+            return not is_known
+
+    def add_thanks(self, delivery: int, at: Millis) -> bool:
+        """
+        Write that the browser thanked for a purchase in place of a message; as ``add``.
+
+        The message arrived, but nobody has seen it: it counts as neither shown nor clicked.
+        """
+        sql = "INSERT OR IGNORE INTO thanked (delivery_id, at) VALUES (:delivery, :at)"
+        with self._store.write():
+            new = self._write(sql, delivery=delivery, at=at) > 0
+            if new:
+                self._settle(delivery, at, "bought meanwhile, and was thanked", Cause.THANKED)
             return new
+
+    def _settle(self, delivery: int, at: Millis, reason: str, cause: Cause) -> None:
+        sql = """
+            UPDATE deliveries
+               SET status = 'accepted', reason = :reason, cause = :cause,
+                   next_attempt_at = NULL, changed_at = :at,
+                   sent_at = iif(status = 'sending', changed_at, sent_at)
+             WHERE id = :delivery AND status IN ('in_doubt', 'sending', 'planned')
+        """
+        self._write(sql, delivery=delivery, at=at, reason=reason, cause=cause)
 
     def list_newest(
         self, subscription: int, limit: int = 100

@@ -5,7 +5,7 @@ Anybody can send such counts, so their rows are bounded: what exceeds MAX_PROMPT
 site and day, or one address's part of them, is counted under "other".
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pushctl.model import Json, Millis
 from pushctl.rules import limits, units
@@ -14,7 +14,9 @@ from pushctl.store.noun import Noun
 
 OTHER = "other"
 
+# Of the invitation itself; before them all comes a visit.
 STAGES = ("seen", "accepted", "allowed", "denied", "dismissed", "failed")
+VISIT = "visit"
 
 
 class Prompts(Noun):
@@ -91,3 +93,13 @@ class Prompts(Noun):
         """  # noqa: S608
         rows = self._read(sql, since=since, site=site)
         return [dict(zip((by, *STAGES), row, strict=True)) for row in rows]
+
+    def list_counts(self, by: str) -> Iterator[tuple[str, Millis, str, str, int]]:
+        """Yield (site, UTC's day, value, stage, count) by variant, language or browser."""
+        column = {"variant": "variant", "language": "language", "browser": "browser"}[by]
+        sql = f"""
+            SELECT s.name, p.day, p.{column}, p.stage, sum(p.count)
+              FROM prompt_counts AS p JOIN sites AS s ON s.id = p.site_id
+             GROUP BY 1, 2, 3, 4
+        """  # noqa: S608
+        yield from self._read(sql)

@@ -39,8 +39,29 @@ _STATEMENTS = (
         "DELETE FROM interests WHERE product = ? AND subscription_id = ? AND at = ?",
     ),
     (
+        "SELECT site_id, key, subscription_id, at FROM cart_keys WHERE at < :before",
+        """
+        DELETE FROM cart_keys
+         WHERE site_id = ? AND key = ? AND subscription_id = ? AND at = ?
+        """,
+    ),
+    (
         "SELECT trigger, item, at FROM feed_items WHERE at < :before",
         "DELETE FROM feed_items WHERE trigger = ? AND item = ? AND at = ?",
+    ),
+    (
+        "SELECT trigger, feed, item FROM feed_news WHERE coalesce(told_at, found_at) < :before",
+        "DELETE FROM feed_news WHERE trigger = ? AND feed = ? AND item = ?",
+    ),
+    # Of a bandit the newest version is what it draws by; rows keep their probabilities.
+    (
+        """
+        SELECT p.experiment_id, p.version FROM propensities AS p
+         WHERE p.at < :before
+           AND p.version < (SELECT max(n.version) FROM propensities AS n
+                             WHERE n.experiment_id = p.experiment_id)
+        """,
+        "DELETE FROM propensities WHERE experiment_id = ? AND version = ?",
     ),
     # Made-up subscriptions are gone after their first message: they free strangers' names.
     (

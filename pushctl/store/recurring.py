@@ -10,6 +10,8 @@ from pushctl.errors import NotFoundError, UsageError
 from pushctl.model import Json, Millis
 from pushctl.store.noun import Noun
 
+# The wish of a report's series has no template; see jobs/reports/schedule.py.
+_OF_MESSAGES = "wish ->> '$.report' IS NULL"
 _COLUMNS = "id, name, said, rule, starts, wish, created_at, next_at, note"
 
 
@@ -64,11 +66,16 @@ class Recurring(Noun):
             )
 
     def list_all(self) -> list[Series]:
-        """Return the series that go on, the next due first."""
-        return self._list("next_at IS NOT NULL")
+        """Return the series of messages that go on, the next due first."""
+        return self._list(f"next_at IS NOT NULL AND {_OF_MESSAGES}")
 
     def list_due(self, now: Millis) -> list[Series]:
-        return self._list("next_at <= :now", now=now)
+        return self._list(f"next_at <= :now AND {_OF_MESSAGES}", now=now)
+
+    def list_reports(self, due: Millis | None = None) -> list[Series]:
+        """Return the series of reports that go on, or those that are *due*."""
+        condition = "next_at IS NOT NULL AND (:due IS NULL OR next_at <= :due)"
+        return self._list(f"{condition} AND NOT {_OF_MESSAGES}", due=due)
 
     def get(self, name: str) -> Series:
         found = self._list("name = :name AND next_at IS NOT NULL", name=name)

@@ -1,29 +1,27 @@
 """
-Figures: each is a query over rows, none a stored counter.
+Figures by queries over rows; those of all messages come from jobs/figures/counting.py.
 
 Counts are requested by the names of the figures (rules/figures); others are not read.
 """
 
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from pushctl.model import DeliveryStatus, Millis
 from pushctl.rules.figures.figure import Row
 from pushctl.store.noun import Noun, as_json
 
-# What a campaign's figures can be split by.
-SPLITS = {
-    "language": "d.language",
-    "browser": "s.browser",
-    "country": "s.country",
-    "site": "t.name",
-    "variant": "d.variant",
+# What a template reads of a subscriber; what everybody has is "'x'".
+_FIELDS = {
+    **{
+        name: f"s.{name}"
+        for name in ("language", "country", "city", "browser", "os", "timezone", "source")
+    },
+    "alias": "iif(s.alias_trusted, s.alias, NULL)",
+    "id": "'x'",
+    "subscribed_at": "'x'",
 }
-_PEOPLE = """
-    LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
-    LEFT JOIN sites AS t ON t.id = s.site_id
-"""
 
 # Counts of messages, over deliveries.
 _LEDGER = {
@@ -31,6 +29,13 @@ _LEDGER = {
     "planned": "count(*)",
     "waiting": "sum(d.status IN ('planned', 'sending'))",
 }
+# Of messages in the form of another service's worker, over foreign_deliveries.
+_FOREIGN = {
+    "unreported": "sum(d.status = 'accepted' AND NOT EXISTS "
+    "(SELECT 1 FROM interactions AS x WHERE x.delivery_id = d.id))"
+}
+# Of messages in whose place the browser thanked for a purchase, over thanked.
+_THANKED = {"bought": "count(*)"}
 # Counts of reports, over interactions. A click or a closing proves that the message was
 # shown, also where its "shown" got lost.
 _REACTIONS = {
@@ -41,47 +46,38 @@ _REACTIONS = {
 
 
 class Reports(Noun):
+    def list_campaigns(self, campaigns: Sequence[int]) -> list[tuple[int, str, str, Millis]]:
+        """Return number, name, status and beginning of *campaigns*, newest first."""
+        sql = """
+            SELECT id, name, status, coalesce(started_at, created_at) FROM campaigns
+             WHERE id IN (SELECT value FROM json_each(:ids)) ORDER BY id DESC
+        """
+        return self._read(sql, ids=as_json(campaigns)).fetchall()
+
     def load_funnel(
         self, names: Collection[str], campaigns: Sequence[int] | None = None
     ) -> list[Row]:
         """
         Return a row of name, status, at and the counts *names* a campaign, newest first.
 
-        *campaigns*: only these. Raises KeyError for a name that has no SQL here.
+        *campaigns*: only these; else all of push but tests: calls on other channels are never
+        shown and would spoil the rates. Raises KeyError for a name that has no SQL here.
         """
-        given, counts = _build_counts(names, "d.campaign_id", some=campaigns is not None)
+        given, counts = _build_counts(names, some=campaigns is not None)
         sql = f"""
             {given}
             SELECT c.name, c.status, coalesce(c.started_at, c.created_at), {counts}
               FROM campaigns AS c
               LEFT JOIN ledger AS l ON l.part = c.id
               LEFT JOIN reactions AS r ON r.part = c.id
-             WHERE :campaigns IS NULL OR c.id IN (SELECT value FROM json_each(:campaigns))
+              LEFT JOIN foreigners AS f ON f.part = c.id
+              LEFT JOIN thanks AS k ON k.part = c.id
+             WHERE :campaigns IS NULL AND c.options ->> '$.channel' IS NULL
+                   AND c.is_test IS NULL
+                OR c.id IN (SELECT value FROM json_each(:campaigns))
              ORDER BY c.id DESC
         """  # noqa: S608 - no text of others
         return self._list_rows(sql, ("name", "status", "at", *names), campaigns)
-
-    def split(self, names: Collection[str], campaign: int, by: str) -> list[Row]:
-        """Return value and the counts *names* by *by* (see SPLITS), largest group first."""
-        given, counts = _build_counts(names, SPLITS[by], _PEOPLE, some=True)
-        sql = f"""
-            {given}
-            SELECT l.part, {counts}
-              FROM ledger AS l LEFT JOIN reactions AS r ON r.part IS l.part
-             ORDER BY l.planned DESC, l.part
-        """  # noqa: S608 - one of our own column names
-        return self._list_rows(sql, ("value", *names), [campaign])
-
-    def count_actions(self, campaign: int) -> list[Row]:
-        """Return clicked and clicks by value, the button; None is the notification itself."""
-        sql = """
-            SELECT i.action, count(DISTINCT i.delivery_id), count(*)
-              FROM deliveries AS d JOIN interactions AS i ON i.delivery_id = d.id
-             WHERE d.campaign_id IN (SELECT value FROM json_each(:campaigns))
-               AND i.kind = 'clicked'
-             GROUP BY i.action ORDER BY 2 DESC
-        """
-        return self._list_rows(sql, ("value", "clicked", "clicks"), [campaign])
 
     def _list_rows(
         self, sql: str, names: Sequence[str], campaigns: Sequence[int] | None
@@ -108,46 +104,37 @@ class Reports(Noun):
                 found[site, language] += count
         return [(site, language, count) for (site, language), count in found.items()]
 
-    def count_changes(
-        self, since: Millis, site: int | None = None
-    ) -> Iterator[tuple[Millis, str, int]]:
-        """
-        Yield (quarter of an hour, figure, count) of subscriptions won and lost.
-
-        The figure is new, shown (new ones that have shown a message since), back,
-        unsubscribed, gone or quarantined. Only a loss of an active subscription counts, and
-        who came here inactive (imported after leaving elsewhere) is not new, but may be back.
-        Time zones differ by whole quarters: the caller adds these up to local days.
-        """
+    def count_all_languages(self) -> list[tuple[str, str | None, int]]:
+        """Return (site, language, count) of all active subscriptions."""
         sql = """
-            WITH steps AS (
-                SELECT c.subscription_id, c.kind, c.at,
-                       lag(c.kind) OVER (PARTITION BY c.subscription_id
-                                             ORDER BY c.at, c.id) AS before
-                  FROM subscription_changes AS c
-                 WHERE c.kind IN ('revived', 'unsubscribed', 'gone', 'quarantined')
-            ), inactive AS (
-                SELECT subscription_id FROM steps WHERE before IS NULL AND kind = 'revived'
-                 UNION ALL
-                SELECT id FROM subscriptions
-                 WHERE state <> 'active' AND id NOT IN (SELECT subscription_id FROM steps)
-            ), joined AS (
-                SELECT id AS subscription_id, verified_at, subscribed_at AS at
-                  FROM subscriptions WHERE id NOT IN (SELECT subscription_id FROM inactive)
-            ), happened AS (
-                SELECT subscription_id, 'new' AS kind, at FROM joined
-                 UNION ALL
-                SELECT subscription_id, 'shown', at FROM joined WHERE verified_at IS NOT NULL
-                 UNION ALL
-                SELECT subscription_id, kind, at FROM steps
-                 WHERE before IS NULL OR (before = 'revived') <> (kind = 'revived')
-            )
-            SELECT h.at / 900000 * 900000, iif(h.kind = 'revived', 'back', h.kind), count(*)
-              FROM happened AS h JOIN subscriptions AS s ON s.id = h.subscription_id
-             WHERE h.at >= :since AND (:site IS NULL OR s.site_id = :site)
-             GROUP BY 1, 2 ORDER BY 1
+            SELECT t.name, s.language, s.count
+              FROM (SELECT site_id, language, count(*) AS count FROM subscriptions
+                     WHERE state = 'active' GROUP BY 1, 2) AS s
+              JOIN sites AS t ON t.id = s.site_id
         """
-        yield from self._read(sql, since=since, site=site)
+        return list(self._read(sql))
+
+    def count_lacking(self, paths: Sequence[str]) -> tuple[list[int], int]:
+        """
+        Return how many active people lack each value of *paths*, and how many people there are.
+
+        A path is "subscriber.city" or "attributes.first_name", as templates write it.
+        Raises KeyError for a field that a subscriber has not.
+        """
+        lacking, values = [], {}
+        for number, path in enumerate(paths):
+            root, _, rest = path.partition(".")
+            column = _FIELDS[rest] if root == "subscriber" else f"s.attributes ->> :p{number}"
+            if root != "subscriber":
+                values[f"p{number}"] = "".join(f'."{key}"' for key in rest.split("."))
+                values[f"p{number}"] = "$" + values[f"p{number}"]
+            lacking.append(f"sum(coalesce({column}, '') = '')")
+        sql = f"""
+            SELECT count(*), {", ".join(lacking) or "0"} FROM subscriptions AS s
+             WHERE s.state = 'active'
+        """  # noqa: S608 - our own columns
+        people, *counts = self._read(sql, **values).fetchone()
+        return [count or 0 for count in counts[: len(paths)]], people
 
     def count_active(self, site: int | None = None) -> int:
         """Return how many subscriptions are active now."""
@@ -158,17 +145,17 @@ class Reports(Noun):
         return int(self._read_value(sql, site=site))
 
 
-def _build_counts(
-    names: Collection[str], part: str, more: str = "", *, some: bool
-) -> tuple[str, str]:
+def _build_counts(names: Collection[str], *, some: bool) -> tuple[str, str]:
     """
-    Return a WITH clause of ledger (l) and reactions (r), and the counts *names* of them.
+    Return a WITH clause of ledger (l), reactions (r), foreigners (f), thanks (k); counts.
 
-    Both are grouped by *part*, which *more* joins; *some*: only the campaigns :campaigns.
+    All are grouped by campaign; *some*: only the campaigns :campaigns.
     """
     listed = "SELECT value FROM json_each(:campaigns)"
     where = f"WHERE d.campaign_id IN ({listed})" if some else ""
-    ledger = {name: _LEDGER[name] for name in ("planned", *names) if name not in _REACTIONS}
+    elsewhere = {**_REACTIONS, **_FOREIGN, **_THANKED, "reported": ""}
+    needed = ("planned", "accepted", *names) if "reported" in names else ("planned", *names)
+    ledger = {name: _LEDGER[name] for name in needed if name not in elsewhere}
     reactions = {name: _REACTIONS[name] for name in names if name in _REACTIONS}
     # Some campaigns' interactions are found from their deliveries, all of them from the
     # interactions, whose index gives them in order of delivery.
@@ -177,10 +164,24 @@ def _build_counts(
 
     def select(counts: Mapping[str, str], tables: str) -> str:
         columns = ", ".join(f"{sql} AS {name}" for name, sql in counts.items())
-        return f"SELECT {part} AS part, {columns} FROM {tables} {more} {where} GROUP BY 1"  # noqa: S608
+        return f"SELECT d.campaign_id AS part, {columns} FROM {tables} {where} GROUP BY 1"  # noqa: S608
 
     first, second = select(ledger, both[0]), "SELECT 0 AS part"
     if reactions:
         second = select(reactions, f"{joined} ON d.id = i.delivery_id")
-    counts = (f"coalesce({'r' if name in reactions else 'l'}.{name}, 0)" for name in names)
-    return f"WITH ledger AS ({first}), reactions AS ({second})", ", ".join(counts)
+    # Few: their own table comes first.
+    third = select(
+        _FOREIGN, "foreign_deliveries AS o JOIN deliveries AS d ON d.id = o.delivery_id"
+    )
+    fourth = select(_THANKED, "thanked AS o JOIN deliveries AS d ON d.id = o.delivery_id")
+    given = {"ledger": first, "reactions": second, "foreigners": third, "thanks": fourth}
+    tables = "WITH " + ", ".join(f"{name} AS ({sql})" for name, sql in given.items())
+    return tables, ", ".join(map(_read_count, names))
+
+
+def _read_count(name: str) -> str:
+    if name == "reported":
+        return "coalesce(l.accepted, 0) - coalesce(f.unreported, 0)"
+    homes = (("r", _REACTIONS), ("f", _FOREIGN), ("k", _THANKED))
+    table = next((letter for letter, counts in homes if name in counts), "l")
+    return f"coalesce({table}.{name}, 0)"

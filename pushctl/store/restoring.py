@@ -16,10 +16,11 @@ SKIPPED_NUMBERS = 1_000_000_000
 REASON = "the database was restored: it may have gone out after the backup"
 
 # Nothing else is sent before its time: what is due only now can't have gone out from a later
-# database either. What waited for the network may have: its time is only the next try's.
+# database either. What waited for the network may have: its time is only the next try's. So may
+# what waited for a test's winner: a person can pick it early.
 _MAY_HAVE_GONE = f"""
     (status = 'sending' OR status = 'planned' AND coalesce(next_attempt_at, 0) <= :now
-     OR coalesce({CAN_BE_HASTENED}, 0))
+     OR status = 'planned' AND cause IS 'awaits_winner' OR coalesce({CAN_BE_HASTENED}, 0))
 """
 
 
@@ -56,7 +57,8 @@ def hold_back(store: "Store", now: Millis) -> int:
     # By campaign: the index on states begins with it.
     messages = f"""
         UPDATE deliveries
-           SET status = 'in_doubt', reason = :why, cause = :cause, changed_at = :now
+           SET status = 'in_doubt', reason = :why, cause = :cause, changed_at = :now,
+               sent_at = iif(status = 'sending', changed_at, NULL)
          WHERE campaign_id IN (SELECT id FROM campaigns)
            AND status IN ('planned', 'sending') AND {_MAY_HAVE_GONE}
     """  # noqa: S608

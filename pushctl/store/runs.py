@@ -28,11 +28,28 @@ class Runs(Noun):
             summary=json.dumps(dict(summary), ensure_ascii=False),
         )
 
+    def note_look(self, command: str, by: str, now: Millis) -> int:
+        """Note that somebody reads data that names people; return the run's number."""
+        about = json.dumps({"command": command, "by": by}, ensure_ascii=False)
+        sql = """
+            INSERT INTO runs (command, started_at, summary) VALUES ('people', :now, :about)
+            RETURNING id
+        """
+        return self._insert(sql, now=now, about=about)
+
+    def finish_look(self, look: int, now: Millis, rows: int) -> None:
+        sql = """
+            UPDATE runs SET finished_at = :now, exit_code = 0,
+                   summary = json_set(summary, '$.rows', :rows)
+             WHERE id = :look
+        """
+        self._write(sql, look=look, now=now, rows=rows)
+
     def list_latest(self, limit: int = 20) -> Iterator[Mapping[str, Json]]:
-        """Yield the last runs, newest first; *finished_at* is None for one that died."""
+        """Yield the last sweeps, newest first; *finished_at* is None for one that died."""
         sql = """
             SELECT id, command, started_at, finished_at, exit_code, summary FROM runs
-             ORDER BY id DESC LIMIT :limit
+             WHERE command = 'sweep' ORDER BY id DESC LIMIT :limit
         """
         for row in self._read_dicts(sql, limit=limit):
             yield row | {"summary": json.loads(row["summary"])}

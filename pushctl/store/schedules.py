@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
-from pushctl.store.idle import SCHEDULED_DUE
+from pushctl.store.idle import FIND_WORK, SCHEDULED_DUE
 from pushctl.store.noun import Noun, as_json
 from pushctl.store.recurring import Recurring
 
@@ -23,10 +23,24 @@ class Waiting(NamedTuple):
     step: int
 
 
+class Work(NamedTuple):
+    """What there is to do."""
+
+    planned: bool  # a scan, a series, a campaign that was planned for now
+    new: bool  # events, reports, enrolments that are due
+    due: bool  # messages
+    calls: bool  # to programs and webhooks
+
+
 class Schedules(Noun):
     def __init__(self, store: "Store") -> None:
         super().__init__(store)
         self.recurring = Recurring(store)
+
+    def find_work(self, fingerprint: str, now: Millis) -> Work:
+        """Return what a sweep would find; *fingerprint* is that of pushctl.toml."""
+        row = self._read(FIND_WORK, config=fingerprint, now=now).fetchone()
+        return Work(*map(bool, row))
 
     def withhold(self, subscription: int, until: Millis, reason: str, now: Millis) -> int:
         """Skip a subscription's planned broadcasts before *until*; return how many."""
@@ -34,8 +48,10 @@ class Schedules(Noun):
             UPDATE deliveries
                SET status = 'skipped', reason = :reason, cause = 'paused_by_subscriber',
                    changed_at = :now
-             WHERE subscription_id = :id AND status = 'planned' AND enrolment_id = 0
+             WHERE subscription_id = :id AND status = 'planned' AND enrolment_id <= 0
                AND coalesce(next_attempt_at, 0) < :until
+               AND NOT EXISTS (SELECT 1 FROM campaigns AS c
+                                WHERE c.id = campaign_id AND c.options ->> '$.transactional')
         """
         return self._write(sql, id=subscription, until=until, reason=reason, now=now)
 
@@ -46,15 +62,20 @@ class Schedules(Noun):
         *,
         now: Millis,
         expires_after: Millis,
+        holdout: float | None = None,
     ) -> None:
-        """Write one row for each (subscription, when it is due) that was not erased since."""
+        """
+        Write one row for each (subscription, when it is due) that was not erased since.
+
+        *holdout* is the probability with which they are not in the control group.
+        """
         sql = """
             INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at,
-                                    expires_at, changed_at)
-            SELECT ?, s.id, ?, ?, ? FROM subscriptions AS s WHERE s.id = ?
+                                    expires_at, changed_at, holdout_probability)
+            SELECT ?, s.id, ?, ?, ?, ? FROM subscriptions AS s WHERE s.id = ?
         """
         self._write_each(
-            sql, ((campaign, due, due + expires_after, now, row) for row, due in rows)
+            sql, ((campaign, due, due + expires_after, now, holdout, row) for row, due in rows)
         )
 
     def list_waiting(self, campaign: int, now: Millis) -> list[Waiting]:
@@ -122,6 +143,17 @@ class Schedules(Noun):
     def list_due(self, now: Millis) -> list[int]:
         """Return the scheduled campaigns whose first message is due."""
         return [row for (row,) in self._read(SCHEDULED_DUE, now=now)]
+
+    def load_languages(self, subscriptions: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+        """Return site and language of each of these subscriptions."""
+        sql = """
+            SELECT s.id, t.name, s.language
+              FROM json_each(:ids) AS j JOIN subscriptions AS s ON s.id = j.value
+              JOIN sites AS t ON t.id = s.site_id
+        """
+        return {
+            row: (site, it) for row, site, it in self._read(sql, ids=as_json(subscriptions))
+        }
 
     def list_zones(self, subscriptions: Sequence[int]) -> Iterator[tuple[int, str | None, str]]:
         """Yield (row, time zone, site) of these subscriptions."""

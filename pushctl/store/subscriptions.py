@@ -13,7 +13,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from pushctl.errors import InputError, NotFoundError, UsageError
-from pushctl.model import Cause, Json, Millis, Subscription, SubscriptionState
+from pushctl.model import (
+    Cause,
+    Json,
+    Millis,
+    NoTracking,
+    Subscription,
+    SubscriptionState,
+    Worker,
+)
 from pushctl.rules import tokens
 from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
@@ -25,6 +33,8 @@ _SELECT = """
     SELECT s.id, s.public_id, t.name AS site, s.endpoint, s.p256dh, s.auth, s.key_id,
            s.state, s.language, s.timezone, s.country, s.city, s.browser, s.os, s.alias,
            s.alias_trusted, s.source, s.attributes, s.subscribed_at, s.last_seen_at,
+           CASE WHEN s.tracking_refused_at IS NOT NULL THEN 'consent'
+                WHEN s.gpc_at IS NOT NULL THEN 'gpc' END AS no_tracking, s.worker,
            (SELECT json_group_array(g.name)
               FROM subscription_tags AS st JOIN tags AS g ON g.id = st.tag_id
              WHERE st.subscription_id = s.id
@@ -53,6 +63,9 @@ class KnownSubscription(NamedTuple):
     alias: str | None
     alias_trusted: bool
     proved: bool  # a message was shown there
+    gpc_at: Millis | None  # since when it sends Global Privacy Control
+    tracking_refused_at: Millis | None
+    worker: str | None = None  # another service's
 
 
 class Registration(NamedTuple):
@@ -174,7 +187,8 @@ class Subscriptions(Noun):
     def find_by_endpoint(self, endpoint_hash: bytes) -> KnownSubscription | None:
         sql = """
             SELECT s.id, s.public_id, t.name, s.p256dh, s.auth, s.key_id, s.state, s.state_at,
-                   s.alias, s.alias_trusted, s.verified_at IS NOT NULL
+                   s.alias, s.alias_trusted, s.verified_at IS NOT NULL, s.gpc_at,
+                   s.tracking_refused_at, s.worker
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
              WHERE s.endpoint_hash = :hash
         """
@@ -244,7 +258,8 @@ class Subscriptions(Noun):
                    auth = :auth, key_id = :key_id, state = iif(:revive, 'active', state),
                    state_reason = iif(:revive, NULL, state_reason),
                    state_at = iif(:revive AND state <> 'active', :at, state_at),
-                   failures = 0, failing_since = NULL, small_payload = 0
+                   failures = 0, failing_since = NULL, small_payload = 0,
+                   worker = NULL
              WHERE id = :id
         """
         change = """
@@ -261,6 +276,10 @@ class Subscriptions(Noun):
         """Note which VAPID key the browser subscribed with."""
         sql = "UPDATE subscriptions SET key_id = :key_id WHERE id = :id"
         self._write(sql, id=subscription, key_id=key_id)
+
+    def own(self, subscription: int) -> None:
+        """Note that the browser runs our worker now."""
+        self._write("UPDATE subscriptions SET worker = NULL WHERE id = :id", id=subscription)
 
     def set_attributes(self, subscription: int, attributes: Mapping[str, Json]) -> None:
         """
@@ -355,6 +374,10 @@ def _build_subscription(row: tuple[Any, ...]) -> Subscription:
     values = dict(zip(_FIELDS, row, strict=True))
     values["state"] = SubscriptionState(values["state"])
     values["alias_trusted"] = bool(values["alias_trusted"])
+    if values["no_tracking"] is not None:
+        values["no_tracking"] = NoTracking(values["no_tracking"])
+    if values["worker"] is not None:
+        values["worker"] = Worker(values["worker"])
     values["attributes"] = orjson.loads(values["attributes"])
     values["tags"] = tuple(sorted(orjson.loads(values["tags"]), key=fold))
     return Subscription(**values)

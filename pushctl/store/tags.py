@@ -170,6 +170,20 @@ class Tags(Noun):
         folded = as_json(map(fields.fold, names))
         return set(self._read(sql, names=folded, ids=as_json(subscriptions), now=now))
 
+    def list_names(self, subscriptions: Iterable[int], now: Millis) -> dict[int, list[str]]:
+        """Return the names of the tags that each of *subscriptions* has."""
+        sql = """
+            SELECT st.subscription_id, g.name
+              FROM subscription_tags AS st JOIN tags AS g ON g.id = st.tag_id
+             WHERE st.subscription_id IN (SELECT value FROM json_each(:ids))
+               AND (st.expires_at IS NULL OR st.expires_at > :now)
+             ORDER BY g.folded
+        """
+        found: dict[int, list[str]] = {}
+        for subscription, name in self._read(sql, ids=as_json(subscriptions), now=now):
+            found.setdefault(subscription, []).append(name)
+        return found
+
     def count_held(self, subscription: int) -> int:
         """Return how many tags a subscription has, expired ones included."""
         sql = "SELECT count(*) FROM subscription_tags WHERE subscription_id = :id"

@@ -18,7 +18,7 @@ class TriggerState(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """A subscription that a scan reads: *value* is the attribute, or last seen."""
+    """A subscription that a scan reads: *value* is the attribute, last seen or language."""
 
     subscription: int
     public_id: str
@@ -45,18 +45,20 @@ class Triggers(Noun):
         return {name for name, one in self.load_states().items() if one.paused_at is not None}
 
     def load_counts(self) -> dict[str, dict[str, int]]:
-        """Return enrolments by state, and ``messages`` accepted, for each trigger."""
+        """Return enrolments by state, accepted ``messages`` and ``calls``, for each trigger."""
         found: dict[str, dict[str, int]] = {}
         sql = "SELECT trigger, state, count(*) FROM enrolments GROUP BY trigger, state"
         for trigger, state, count in self._read(sql):
             found.setdefault(trigger, {})[state] = count
         sql = """
-            SELECT c.trigger, count(*) FROM campaigns AS c
+            SELECT c.trigger, iif(c.options ->> '$.channel' IS NULL, 'messages', 'calls'),
+                   count(*)
+              FROM campaigns AS c
               JOIN deliveries AS d ON d.campaign_id = c.id AND d.status = 'accepted'
-             WHERE c.trigger IS NOT NULL GROUP BY c.trigger
+             WHERE c.trigger IS NOT NULL GROUP BY 1, 2
         """
-        for trigger, count in self._read(sql):
-            found.setdefault(trigger, {})["messages"] = count
+        for trigger, kind, count in self._read(sql):
+            found.setdefault(trigger, {})[kind] = count
         return found
 
     def save_tags(self, tags: Mapping[str, str | None]) -> None:
@@ -107,7 +109,11 @@ class Triggers(Noun):
         return at
 
     def open_campaign(
-        self, campaign: StepCampaign, sources: Mapping[str, str], now: Millis
+        self,
+        campaign: StepCampaign,
+        sources: Mapping[str, str],
+        now: Millis,
+        topic: str | None = None,
     ) -> OpenedCampaign:
         """
         Create or update the campaign of a step, and return it.
@@ -116,12 +122,13 @@ class Triggers(Noun):
         """
         sql = """
             INSERT INTO campaigns (name, status, template, audience, sources, options,
-                                   trigger, step, created_at, started_at)
+                                   trigger, step, topic, created_at, started_at)
             VALUES (:name, 'running', :template, :audience, :sources, :options,
-                    :trigger, :step, :now, :now)
+                    :trigger, :step, :topic, :now, :now)
             ON CONFLICT (name) DO UPDATE
                SET template = excluded.template, audience = excluded.audience,
                    sources = excluded.sources, options = excluded.options,
+                   topic = excluded.topic,
                    status = iif(status = 'finished', 'running', status), finished_at = NULL
             RETURNING id, status, note, cause
         """
@@ -129,6 +136,7 @@ class Triggers(Noun):
             "sources": orjson.dumps(sources).decode(),
             "options": orjson.dumps(campaign.options).decode(),
             "now": now,
+            "topic": topic,
         }
         with self._store.write() as connection:
             row, status, note, cause = connection.execute(sql, values).fetchone()
@@ -181,7 +189,7 @@ class Triggers(Noun):
 
     def list_active(self) -> Iterator[Candidate]:
         sql = """
-            SELECT s.id, s.public_id, t.name, s.timezone, NULL
+            SELECT s.id, s.public_id, t.name, s.timezone, s.language
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
              WHERE s.state = 'active' AND s.id > :after ORDER BY s.id LIMIT 5000
         """

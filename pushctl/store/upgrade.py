@@ -17,7 +17,7 @@ from pushctl.rules.limits import MIN_FREE_AFTER_UPGRADE_BYTES
 from pushctl.store.connection import name_damage
 
 # These write all rows of large tables anew: the write-ahead log gets as large as the database.
-_REWRITING = frozenset({"m006_causes"})
+_REWRITING = frozenset({"m006_causes", "m038_times"})
 
 
 def is_due(

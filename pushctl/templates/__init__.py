@@ -13,11 +13,23 @@ from pathlib import Path
 
 from pushctl.errors import Problem, TemplateError
 from pushctl.rules.messages import languages
-from pushctl.templates.files import list_names, read
-from pushctl.templates.parse import Settings, parse
+from pushctl.rules.messages.arms import unpack
+from pushctl.templates.files import is_name, list_names, read
+from pushctl.templates.parse import parse
+from pushctl.templates.parts import Settings
 from pushctl.templates.text import Text, find_size_problem
 
-__all__ = ["Settings", "Template", "Text", "check", "find_problems", "list_names", "read"]
+__all__ = [
+    "Settings",
+    "Template",
+    "Text",
+    "check",
+    "examine",
+    "find_problems",
+    "is_name",
+    "list_names",
+    "read",
+]
 
 
 @dataclass(frozen=True)
@@ -27,32 +39,48 @@ class Template:
     name: str
     settings: Settings
     texts: tuple[Text, ...]
+    # of an experiment between whole templates: the other arms', by variant
+    arms: Mapping[str, "Template"] = field(default_factory=dict)
     _chosen: dict[object, Text] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_sources(cls, name: str, sources: Mapping[str, str]) -> "Template":
         """
-        Return the template of *sources* (relative file -> text).
+        Return the template of *sources* (relative file -> text), with its other arms.
 
         Raises TemplateError with every problem of every file.
         """
-        parsed = parse(name, sources)
+        own, others = unpack(sources)
+        arms = {
+            variant: cls.from_sources(template, files)
+            for variant, (template, files) in others.items()
+        }
+        parsed = parse(name, own)
         texts = tuple(Text(parsed, parts) for parts in parsed.texts)
         if not parsed.problems:
             parsed.problems.extend(filter(None, map(find_size_problem, texts)))
         if parsed.problems:
             raise TemplateError(f"template {name!r} can't be used", parsed.problems)
-        return cls(name, parsed.settings, texts)
+        return cls(name, parsed.settings, texts, arms)
+
+    @property
+    def all_texts(self) -> tuple[Text, ...]:
+        """The texts of this template and of the other arms'."""
+        return sum((each.texts for each in self.arms.values()), self.texts)
 
     @property
     def languages(self) -> tuple[str, ...]:
         """The languages that have a text for all segments."""
         return tuple(sorted({text.language for text in self.texts if text.segment is None}))
 
+    def has_language(self, tag: str) -> bool:
+        """Return whether readers of *tag* have a text of their own."""
+        return not set(languages.list_own(tag)).isdisjoint(self.languages)
+
     @property
     def segments(self) -> tuple[str, ...]:
         """The segments that have texts of their own."""
-        return tuple(sorted({text.segment for text in self.texts if text.segment}))
+        return tuple(sorted({text.segment for text in self.all_texts if text.segment}))
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -74,6 +102,8 @@ class Template:
         one. A file is taken whole. Raises TemplateError when even the site's language
         has no text: look once per site before sending.
         """
+        if variant is not None and variant in self.arms:
+            return self.arms[variant].choose(language, segments, default_language)
         key = (language, tuple(segments), default_language, variant)
         found = self._chosen.get(key)
         if found is None:
@@ -117,20 +147,23 @@ def find_problems(
     folder: Path, name: str, default_languages: Sequence[str] = ()
 ) -> list[Problem]:
     """Return every problem of one template; a site's language without text is one."""
+    return examine(folder, name, default_languages)[1]
+
+
+def examine(
+    folder: Path, name: str, default_languages: Sequence[str] = ()
+) -> tuple[Template | None, list[Problem]]:
+    """Return the template, None where it can't be used, with every problem of it."""
     try:
         template = Template.from_sources(name, read(folder, name))
     except TemplateError as error:
-        return list(error.problems)
-    lacking = [
-        language
-        for language in dict.fromkeys(default_languages)
-        if not set(languages.list_own(language)) & set(template.languages)
-    ]
-    return [
+        return None, list(error.problems)
+    return template, [
         Problem(
             f"templates/{name}",
             f"no text in {language!r}, which is a site's language",
             f"Write {language}.toml.",
         )
-        for language in lacking
+        for language in dict.fromkeys(default_languages)
+        if not template.has_language(language)
     ]

@@ -5,8 +5,14 @@ from pathlib import Path
 
 from pushctl.errors import NotFoundError, Problem, TemplateError
 from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
+from pushctl.templates import phrases
 
 _NAME = re.compile(r"\w[\w-]{0,99}")
+
+
+def is_name(name: str) -> bool:
+    """Return whether a template may be called *name*."""
+    return _NAME.fullmatch(name) is not None
 
 
 def list_names(folder: Path) -> list[str]:
@@ -23,6 +29,8 @@ def list_names(folder: Path) -> list[str]:
 def read(folder: Path, name: str) -> dict[str, str]:
     """
     Return the sources of template *name*: relative file -> text.
+
+    The shared phrases that it uses are among them, as ``phrases.toml``.
 
     Raises NotFoundError when there is none, TemplateError when a file can't be read.
     """
@@ -41,11 +49,17 @@ def read(folder: Path, name: str) -> dict[str, str]:
         except (OSError, ValueError) as error:
             place = f"templates/{name}/{relative}"
             problems.append(Problem(place, f"can't be read: {error}", "Save it as UTF-8 text."))
+    if phrases.NAME in sources:
+        place = f"templates/{name}/{phrases.NAME}"
+        remedy = f"Move it to templates/{phrases.NAME}: all templates share it."
+        problems.append(Problem(place, "phrases stand in no template's folder", remedy))
+    shared, wrong = phrases.read(folder, sources.values())
+    problems += wrong
     if problems:
         raise TemplateError(f"template {name!r} can't be read", problems)
     if not sources:
         raise NotFoundError(_describe_unknown(folder, name))
-    return sources
+    return sources | phrases.pack(shared)
 
 
 def _read_text(path: Path) -> str:

@@ -11,26 +11,32 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, nodes, pass_context
+from jinja2 import TemplateSyntaxError, Undefined, nodes, pass_context
 from jinja2.exceptions import SecurityError
 from jinja2.exceptions import TemplateError as JinjaError
-from jinja2.meta import find_undeclared_variables
+from jinja2.meta import TrackingCodeGenerator
 from jinja2.runtime import Context, LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from pushctl.templates import filters
+from pushctl.rules.limits import MAX_PROPOSAL_TIMES
+from pushctl.rules.messages.localized import PLURAL_FORMS
+from pushctl.templates import filters, goods, plain, spoken
+from pushctl.templates.isolates import ISOLATE, JOINED, OWN, Isolates, wrap
+from pushctl.templates.phrases import Inliner, Phrases, Unknown
+from pushctl.templates.plain import Missing
 
 MAX_SOURCE = 4_000  # characters of one field
 MAX_NODES = 600  # of one field
-MAX_STEPS = 3_000  # nodes evaluated inside loops, in one message
+MAX_ALL_NODES = 3_000  # of all fields of a text
+MAX_STEPS = 3_000  # nodes evaluated inside loops, and filters, in one message
 MAX_LOOP = 50  # items of one loop
 
 SEPARATOR = "\x1f"  # unit separator: no value and no source can hold it
 
 # Names with a character that no source can spell.
 _BUDGET = "steps left"
-_EACH, _JOIN, _BOUND, _TEXT, _PART = "~each", "~join", "~bound", "~text", "~part"
+_EACH, _JOIN, _TEXT, _PART = "~each", "~join", "~text", "~part"
 
 _ALLOWED = (
     nodes.Add, nodes.And, nodes.Assign, nodes.Compare, nodes.Concat, nodes.CondExpr,
@@ -41,7 +47,8 @@ _ALLOWED = (
 )  # fmt: skip
 
 _REASONS = {
-    nodes.Call: "templates can't call functions; use a filter: {{ name|upper }}",
+    nodes.Call: "templates call only alternatives(item), better(item) and promotion(line); "
+    "use a filter: {{ name|upper }}",
     nodes.Mod: "% is not allowed here",
     nodes.Pow: "** is not allowed here",
     nodes.Include: "a template can't include another file",
@@ -63,19 +70,6 @@ class Refused(Exception):
         super().__init__(fault)
         self.fault = fault
         self.line = line
-
-
-class Missing(StrictUndefined):
-    """
-    An unknown value: false in ``if``, and an error where it is written.
-
-    Its fields are unknown too: ``cart.names`` without a cart.
-    """
-
-    __slots__ = ()
-
-    def __bool__(self) -> bool:  # type: ignore[override]
-        return False
 
 
 class Environment(ImmutableSandboxedEnvironment):
@@ -142,15 +136,21 @@ def _take_items(context: Context, value: Any, weight: int) -> Sequence[Any]:
 
 
 def _build_environment() -> Environment:
-    made = Environment(undefined=Missing, autoescape=False, keep_trailing_newline=True)
+    # Jinja's optimizer looks at each filter of a chain as often as filters follow it.
+    made = Environment(
+        undefined=Missing, autoescape=False, keep_trailing_newline=True, optimized=False
+    )
     made.globals.clear()
     made.filters = {
         **filters.OFFERED,
         _EACH: _take_items,
         _JOIN: filters.concatenate,
-        _BOUND: filters.cut,
-        _TEXT: filters.clean,
+        _TEXT: plain.clean,
         _PART: filters.encode_part,
+        ISOLATE: plain.isolate,
+        OWN: plain.mark_own,
+        JOINED: plain.join_isolated,
+        **goods.PROPOSING,
     }
     made.tests = {name: made.tests[name] for name in _TESTS}
     return made
@@ -166,28 +166,78 @@ class Field:
     name: str
     tree: nodes.Template
     variables: frozenset[str]
+    proposes: bool  # it calls for products
+    steps: int  # what its filters take, each once
+    nodes: int = 0  # its parts
 
 
-def parse(name: str, source: str, *, url: bool = False) -> Field:
-    """Return *source* checked; raises Refused with the fault and its line."""
+def is_bare(tree: nodes.Template, variable: str) -> bool:
+    """Return whether *variable* is only ever written out: in no condition, filter or loop."""
+    bare = 0
+    for out in tree.find_all(nodes.Output):
+        for part in out.nodes:
+            shown: nodes.Node | None = part
+            # The bounds that each value gets.
+            if isinstance(part, nodes.Filter) and part.name in (_TEXT, _PART, ISOLATE):
+                shown = part.node
+            bare += isinstance(shown, nodes.Name) and shown.name == variable
+    return bare == sum(one.name == variable for one in tree.find_all(nodes.Name))
+
+
+def parse(
+    name: str,
+    source: str,
+    *,
+    url: bool = False,
+    language: str = "",
+    rtl: bool = False,
+    phrases: Phrases | None = None,
+) -> Field:
+    """
+    Return *source* checked; raises Refused with the fault and its line.
+
+    *language* is that of the text, "" where it has none; with *rtl* its values get isolates.
+    """
     if len(source) > MAX_SOURCE:
         raise Refused(f"{len(source):,} characters, more than {MAX_SOURCE:,}")
     try:
-        tree = _ENVIRONMENT.parse(source)
+        return _read(name, _ENVIRONMENT.parse(source), url, language, rtl, phrases or {})
     except TemplateSyntaxError as error:
         raise Refused(error.message or "not a template", error.lineno) from error
     except RecursionError as error:
         raise Refused("too deeply nested") from error
-    _check(tree)
-    variables = frozenset(_find_paths(tree, find_undeclared_variables(tree)))
-    _Bounds(url=url).visit(tree)
-    return Field(name, tree, variables)
+
+
+def _read(
+    name: str, tree: nodes.Template, url: bool, language: str, rtl: bool, phrases: Phrases
+) -> Field:
+    try:
+        Inliner(phrases, language).visit(tree)
+    except Unknown as error:
+        raise Refused(str(error), error.line) from error
+    count = _check(tree)
+    steps = sum(map(_count_steps, tree.find_all(nodes.Filter)))
+    calls = goods.Calls()
+    calls.visit(tree)
+    variables = frozenset(_find_paths(tree, _find_names(tree)))
+    if any(it.name == "date" for it in tree.find_all(nodes.Filter)):
+        variables |= {"subscriber.timezone"}  # a moment is another day elsewhere
+    if rtl:
+        Isolates().visit(tree)
+    _Bounds(_PART if url else ISOLATE if rtl else _TEXT, language).visit(tree)
+    return Field(name, tree, variables, calls.found, steps, count)
 
 
 class Renderer:
     """Some fields compiled into one template: one pass a message instead of one a field."""
 
     def __init__(self, fields: Sequence[Field]) -> None:
+        self._left = MAX_STEPS - sum(field.steps for field in fields)
+        if self._left < 0:
+            raise Refused("the filters take too many steps")
+        count = sum(field.nodes for field in fields)
+        if count > MAX_ALL_NODES:
+            raise Refused(f"{count:,} parts together, more than {MAX_ALL_NODES:,}")
         body: list[nodes.Node] = []
         for field in fields:
             if body:
@@ -200,11 +250,14 @@ class Renderer:
         except (JinjaError, RecursionError, SyntaxError) as error:
             raise Refused(f"not a template: {error}") from error
         self._loops = any(field.tree.find(nodes.For) for field in fields)
+        self._proposes = any(field.proposes for field in fields)
 
     def render(self, values: Mapping[str, Any]) -> list[str]:
         """Return the fields' texts, in order; raises Refused for missing values."""
         if self._loops:
-            values = {**values, _BUDGET: [MAX_STEPS]}
+            values = {**values, _BUDGET: [self._left]}
+        if self._proposes:
+            values = {**values, goods.LEFT: [MAX_PROPOSAL_TIMES]}
         template = self._template
         try:
             context = Context(_ENVIRONMENT, values, None, template.blocks)  # type: ignore[arg-type]
@@ -215,11 +268,14 @@ class Renderer:
             raise Refused(f"can't be rendered: {error}") from error
 
 
-def _check(tree: nodes.Template) -> None:
+def _check(tree: nodes.Template) -> int:
+    """Return how many parts there are; raises Refused."""
     count = 0
     for node in tree.find_all(nodes.Node):
         count += 1
         line = node.lineno
+        if goods.is_call(node):
+            continue
         if not isinstance(node, (*_ALLOWED, nodes.Helper)) or type(node) in _REASONS:
             name = type(node).__name__.lower()
             raise Refused(_REASONS.get(type(node), f"{name!r} is not allowed here"), line)
@@ -227,6 +283,8 @@ def _check(tree: nodes.Template) -> None:
             node.node is None or node.name not in filters.OFFERED
         ):
             raise Refused(f"there is no filter {node.name!r}", line)
+        if isinstance(node, nodes.Filter) and node.name == "plural":
+            _check_plural(node)
         if isinstance(node, nodes.Test) and node.name not in _TESTS:
             raise Refused(f"there is no test {node.name!r}", line)
         if isinstance(node, nodes.For) and node.recursive:
@@ -238,6 +296,30 @@ def _check(tree: nodes.Template) -> None:
             raise Refused("set takes one value, not a list", line)
     if count > MAX_NODES:
         raise Refused(f"{count} parts, more than {MAX_NODES}")
+    return count
+
+
+def _count_steps(node: nodes.Node) -> int:
+    """Return what a filter takes; other nodes take nothing of note."""
+    if not isinstance(node, nodes.Filter) or node.name not in filters.OFFERED:
+        return 0
+    return filters.STEPS.get(node.name, filters.COMMON_STEPS)
+
+
+def _check_plural(node: nodes.Filter) -> None:
+    given = [it.key for it in node.kwargs]
+    unknown = set(given) - set(PLURAL_FORMS)
+    if node.args or unknown or "other" not in given:
+        example = "{{ cart.count|plural(one='# item', other='# items') }}"
+        raise Refused(f"plural takes {', '.join(PLURAL_FORMS)}: {example}", node.lineno)
+
+
+def _find_names(tree: nodes.Template) -> set[str]:
+    """Return the names that come from outside, as ``jinja2.meta`` does."""
+    tracking = TrackingCodeGenerator(_ENVIRONMENT)
+    tracking.optimizer = None  # as above
+    tracking.visit(tree)
+    return tracking.undeclared_identifiers
 
 
 def _find_paths(tree: nodes.Node, roots: Iterable[str]) -> Iterator[str]:
@@ -270,30 +352,33 @@ def _build_path(node: nodes.Node) -> tuple[str, ...] | None:
 class _Bounds(NodeTransformer):
     """Put a bound around whatever could grow, and the output's cleaning around outputs."""
 
-    def __init__(self, *, url: bool) -> None:
-        self._outlet = _PART if url else _TEXT
+    def __init__(self, outlet: str, language: str) -> None:
+        self._outlet = outlet
+        self._language = language
+
+    def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
+        self.generic_visit(node)
+        if node.name in spoken.SPOKEN:
+            node.args = [nodes.Const(self._language, lineno=node.lineno), *node.args]
+        return node
 
     def visit_Output(self, node: nodes.Output) -> nodes.Node:
         self.generic_visit(node)
         node.nodes = [
-            child if isinstance(child, nodes.TemplateData) else _wrap(child, self._outlet)
+            child if isinstance(child, nodes.TemplateData) else wrap(child, self._outlet)
             for child in node.nodes
         ]
         return node
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:
         self.generic_visit(node)
-        return _wrap(nodes.List(node.nodes, lineno=node.lineno), _JOIN)
+        return wrap(nodes.List(node.nodes, lineno=node.lineno), _JOIN)
 
     def visit_Const(self, node: nodes.Const) -> nodes.Node:
-        return nodes.Const(filters.cut(node.value), lineno=node.lineno)
+        return nodes.Const(plain.cut(node.value), lineno=node.lineno)
 
     def visit_For(self, node: nodes.For) -> nodes.Node:
-        weight = sum(1 for _ in node.find_all(nodes.Node))
+        weight = sum(1 + _count_steps(it) for it in node.find_all(nodes.Node))
         self.generic_visit(node)
-        node.iter = _wrap(node.iter, _EACH, nodes.Const(weight, lineno=node.lineno))
+        node.iter = wrap(node.iter, _EACH, nodes.Const(weight, lineno=node.lineno))
         return node
-
-
-def _wrap(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
-    return nodes.Filter(node, name, list(arguments), [], None, None, lineno=node.lineno)

@@ -4,7 +4,6 @@ import re
 import secrets
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
 
 import orjson
 
@@ -12,13 +11,21 @@ from pushctl.errors import InputError, Problem, TemplateError
 from pushctl.model import Action, Json, Message
 from pushctl.rules.messages import payload, values
 from pushctl.rules.messages.payload import Frame
-from pushctl.templates.parse import Parsed, TextParts
-from pushctl.templates.sandbox import Refused, Renderer
+from pushctl.templates import goods
+from pushctl.templates.filters import link
+from pushctl.templates.links import Added, Links, make_absolute
+from pushctl.templates.parts import Parsed, TextParts
+from pushctl.templates.sandbox import Field, Refused, Renderer, is_bare
 
 _SLOTS = ("title", "body", "url", "icon", "image", "badge", "tag")
+_IMAGE = _SLOTS.index("image")
 _ACTION_SLOTS = ("title", "url", "icon")
+_BOUGHT_SLOTS = ("bought:title", "bought:body", "bought:url", "bought:image")
 _LINKS = frozenset({"url", "icon", "image", "badge"})
 _SHARED = frozenset({"site", "campaign"})
+# Values called so are links, in samples.
+_LINK_NAMES = ("url", "link", "image", "icon")
+
 
 # Stands in a skeleton where a rendered value goes; new in each process, so that no
 # text can hold it.
@@ -32,7 +39,8 @@ class _Skeleton(NamedTuple):
 
     head: bytes  # with %b for each gap
     gaps: tuple[int, ...]  # which rendered value goes where
-    tail: bytes
+    tail: bytes  # likewise, where it has gaps
+    tail_gaps: tuple[int, ...]
 
 
 class Text:
@@ -46,28 +54,54 @@ class Text:
         self.segment = text.segment
         self.variant = text.variant or "a"
         self.dir = text.dir
+        self.reviewed, self.of, self.words = text.reviewed, text.of, text.words
         self._require_interaction = parsed.require_interaction
         self._silent = parsed.silent
+        self._links = Links(parsed.name, parsed.utm, self.language, self.variant)
         by_slot = {part.slot: part for part in text.parts}
-        self._actions = [it.split(":")[1] for it in by_slot if it.endswith(":title")]
+        self._actions = [
+            slot.split(":")[1]
+            for slot in by_slot
+            if slot.startswith("action:") and slot.endswith(":title")
+        ]
         slots = [*_SLOTS]
         for name in self._actions:
             slots += [f"action:{name}:{key}" for key in _ACTION_SLOTS]
+        # What who has bought while it was in the air sees in its place; None: the same.
+        self.thanks = text.thanks
+        slots += _BOUGHT_SLOTS if self.thanks else ()
+        self._slots = slots
         self._kinds = [slot.rpartition(":")[2] for slot in slots]
         parts = [by_slot.get(slot) for slot in slots]
         self._constants = [part.constant if part else None for part in parts]
+        # image = "": no large picture, not even the brand's.
+        self._takes_image = by_slot.get("image") is None or self._constants[_IMAGE] != ""
         self._dynamic = [at for at, part in enumerate(parts) if part and part.source]
         sources = [part.source for part in parts if part and part.source]
-        self._renderer = Renderer(sources) if sources else None
+        self._renderer = self._compile(parsed, sources)
         paths = {path for source in sources for path in source.variables}
         roots = {path.partition(".")[0] for path in paths}
         # The template's own [values], as far as this text reads them.
-        self.own = {key: it for key, it in parsed.values.items() if key in roots}
+        self._restores = "restore_url" in roots
+        read = roots | {"promo"} if self._restores else roots
+        self.own = {key: it for key, it in parsed.values.items() if key in read}
         # What this text reads: {"subscriber.city", "attributes.points"}.
         self.variables = frozenset(it for it in paths if it.partition(".")[0] in values.KNOWN)
+        self.proposes = any(source.proposes for source in sources)
+        # Whether the promo code is shown as it is: any other can take its place.
+        self.shows_code = all(is_bare(source.tree, "promo") for source in sources)
         # Whether two receivers on one site may get different messages.
-        self.personal = any(it.partition(".")[0] not in _SHARED for it in self.variables)
+        self.personal = self.proposes or any(
+            it.partition(".")[0] not in _SHARED for it in self.variables
+        )
         self._skeletons: dict[Hashable, _Skeleton] = {}
+
+    def _compile(self, parsed: Parsed, sources: Sequence[Field]) -> Renderer | None:
+        try:
+            return Renderer(sources) if sources else None
+        except Refused as error:  # all together; each by itself was checked
+            parsed.problems.append(Problem(self.place, error.fault, "Write less in it."))
+            return None
 
     def render(self, context: Mapping[str, Json]) -> Message:
         """
@@ -87,7 +121,13 @@ class Text:
         written, site = self._render_values(context), context["site"]
         if None in written:  # an optional link came out empty
             return payload.frame(self._build_message(written, site))
-        key = (site["origin"], site.get("icon"), site.get("badge"))
+        key = (
+            site["origin"],
+            site.get("icon"),
+            site.get("badge"),
+            site.get("image"),
+            self._links.find(site),
+        )
         skeleton = self._skeletons.get(key)
         if skeleton is None:
             skeleton = self._skeletons[key] = self._build_skeleton(site)
@@ -96,28 +136,66 @@ class Text:
         except TypeError as error:
             raise InputError(f"the message can't be written as JSON: {error}") from error
         head = skeleton.head % tuple([encoded[at] for at in skeleton.gaps])
-        return payload.check_size(Frame(head, skeleton.tail))
+        tail = skeleton.tail
+        if skeleton.tail_gaps:
+            tail %= tuple([encoded[at] for at in skeleton.tail_gaps])
+        return payload.check_size(Frame(head, tail, self.thanks is not None))
 
     def _render_values(self, context: Mapping[str, Json]) -> list[str | None]:
         """Return the rendered values, in the order of ``_dynamic``."""
         if self._renderer is None:
             return []
-        origin = context["site"]["origin"]
+        site = context["site"]
+        origin, added = site["origin"], self._links.find(site)
         try:
-            rendered = self._renderer.render({**self.own, **context} if self.own else context)
+            given = context.get(values.GIVEN)
+            rendered: Sequence[str]
+            if given is None:
+                rendered = self._renderer.render(self._complete(context))
+            else:
+                rendered = [self._take_given(self._slots[at], given) for at in self._dynamic]
+                added = None  # a program's links stay as it wrote them
             return [
-                _tidy(self._kinds[at], text, origin)
+                _tidy(self._kinds[at], text, origin, added)
                 for at, text in zip(self._dynamic, rendered, strict=True)
             ]
         except (Refused, ValueError) as error:
             raise TemplateError(f"{self.place}: {error}") from error
 
+    def _take_given(self, slot: str, given: Mapping[str, Json]) -> str:
+        """
+        Return a string as a program gave it: its lines, its length, and no template.
+
+        *given* has ``texts`` by language, ``actions`` by name, and links. Raises Refused.
+        """
+        kind, *rest = slot.split(":")
+        try:
+            if rest:
+                found = given["actions"][rest[0]][rest[1]]
+            elif kind in ("title", "body"):
+                found = given["texts"][self.language][kind]
+            else:
+                found = given[kind]
+        except (LookupError, TypeError):
+            raise Refused(f"no {slot} was given") from None
+        return str(found)
+
+    def _complete(self, context: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Return *context* with the template's own values and the link to the basket."""
+        if not self.own and not self._restores:
+            return context
+        found = {**self.own, **context}
+        restore = found.pop(values.RESTORE, None)
+        url = restore(found.get("promo")) if restore else found.get("restore_url")
+        return {**found, "restore_url": link(url)} if url else found
+
     def _build_message(
         self, written: Sequence[str | None], site: Mapping[str, Json]
     ) -> Message:
+        origin, added = site["origin"], self._links.find(site)
         try:
             texts = [
-                None if text is None else _tidy(kind, text, site["origin"])
+                None if text is None else _tidy(kind, text, origin, added)
                 for kind, text in zip(self._kinds, self._constants, strict=True)
             ]
         except ValueError as error:
@@ -125,14 +203,16 @@ class Text:
         for at, value in zip(self._dynamic, written, strict=True):
             texts[at] = value
         title, body, url, icon, image, badge, tag, *rest = texts
+        rest, thanks = (rest[:-4], rest[-4:]) if self.thanks else (rest, [])
+        start = _tidy("url", "/", origin, added) or origin
         return Message(
             title=title or "",
             body=body or "",
-            url=url or f"{site['origin']}/",
+            url=url or start,
             language=self.language,
             dir=self.dir,
             icon=icon or site.get("icon"),
-            image=image,
+            image=image or (site.get("image") if self._takes_image else None),
             badge=badge or site.get("badge"),
             actions=tuple(
                 Action(name, rest[at] or name, rest[at + 1], rest[at + 2])
@@ -141,7 +221,23 @@ class Text:
             tag=tag,
             require_interaction=self._require_interaction,
             silent=self._silent,
+            data=self._build_thanks(thanks, tag, start) if thanks else {},
         )
+
+    def _build_thanks(
+        self, texts: Sequence[str | None], tag: str | None, start: str
+    ) -> dict[str, Json]:
+        title, body, url, image = texts
+        shown = {
+            "title": title,
+            "body": body,
+            "navigate": url or start,
+            "lang": self.language,
+            "dir": self.dir,
+            "image": image,
+            "tag": tag,
+        }
+        return {payload.BOUGHT: {name: it for name, it in shown.items() if it is not None}}
 
     def _build_skeleton(self, site: Mapping[str, Json]) -> _Skeleton:
         marks = [
@@ -149,10 +245,19 @@ class Text:
             for order, at in enumerate(self._dynamic)
         ]
         made = payload.frame(self._build_message(marks, site))
-        # Literal text and gaps in turn; gaps are filled by "%".
-        pieces = _GAPS.split(made.head)
-        literal = [piece.replace(b"%", b"%%") for piece in pieces[::2]]
-        return _Skeleton(b"%b".join(literal), tuple(map(int, pieces[1::2])), made.tail)
+        head, tail = map(_GAPS.split, (made.head, made.tail))
+        gaps = tuple(map(int, tail[1::2]))
+        return _Skeleton(
+            _join_gaps(head),
+            tuple(map(int, head[1::2])),
+            _join_gaps(tail) if gaps else made.tail,
+            gaps,
+        )
+
+
+def _join_gaps(pieces: Sequence[bytes]) -> bytes:
+    """Return literal text and gaps, in turn in *pieces*, as a text for "%"."""
+    return b"%b".join(piece.replace(b"%", b"%%") for piece in pieces[::2])
 
 
 def find_size_problem(text: Text) -> Problem | None:
@@ -168,20 +273,35 @@ def find_size_problem(text: Text) -> Problem | None:
     return None
 
 
-def build_sample(text: Text, write: Callable[[str], str] = lambda name: "x") -> dict[str, Json]:
+def build_sample(
+    text: Text, write: Callable[[str], Json] = lambda name: "x"
+) -> dict[str, Json]:
     """Return a context with ``write(name)`` for every variable that *text* reads."""
     context: dict[str, Json] = {"site": values.site("shop", "https://shop.example")}
+    if text.proposes:
+        context[values.GOODS] = goods.Sample(write)
     for path in sorted(text.variables):
         root, *rest = path.split(".")
         if root == "cart":
             context["cart"] = _build_cart(write)
+        elif root == "restore_url":
+            context[root] = link("/cart")
         elif root == "site" or root in text.own:
             continue
+        elif path in _DIGEST:
+            context.setdefault(root, {})[rest[0]] = _DIGEST[path](write)
         elif not rest:
             context.setdefault(root, write(root))
         else:
             _put(context, [root, *rest], write)
     return context
+
+
+# What a digest of a feed has beside texts.
+_DIGEST: Mapping[str, Callable[[Callable[[str], str]], Json]] = {
+    "event.count": lambda write: 3,
+    "event.news": lambda write: [{"title": write("title"), "url": "/"}] * 3,
+}
 
 
 def _put(table: dict[str, Json], path: list[str], write: Callable[[str], str]) -> None:
@@ -190,10 +310,10 @@ def _put(table: dict[str, Json], path: list[str], write: Callable[[str], str]) -
         if not isinstance(table.get(key), dict):
             table[key] = {}
         table = table[key]
-    table.setdefault(name, "/" if name.endswith(("url", "link")) else write(name))
+    table.setdefault(name, "/" if name.endswith(_LINK_NAMES) else write(name))
 
 
-def _build_cart(write: Callable[[str], str]) -> dict[str, Json]:
+def _build_cart(write: Callable[[str], Json]) -> dict[str, Json]:
     # The keys of rules/shops/cart.read.
     name = write("product")
     item = {"id": "1", "name": name, "url": "/", "price": 49, "quantity": 1, "line": "1"}
@@ -203,9 +323,11 @@ def _build_cart(write: Callable[[str], str]) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def _tidy(kind: str, text: str, origin: str) -> str | None:
+def _tidy(kind: str, text: str, origin: str, added: Added | None) -> str | None:
     """
     Return one string as a message holds it; None for an optional one that is empty.
+
+    *added* are the parameters of the site's links.
 
     Raises ValueError for an empty title or label and for what is no http(s) URL.
     """
@@ -213,24 +335,9 @@ def _tidy(kind: str, text: str, origin: str) -> str | None:
         text = text.strip()
         return "\n".join(map(str.strip, text.split("\n"))) if "\n" in text else text
     if kind in _LINKS:
-        return _make_absolute(text.strip(), origin) if text and not text.isspace() else None
+        found = make_absolute(text.strip(), origin) if text and not text.isspace() else None
+        return added.extend(found) if added and found and kind == "url" else found
     text = " ".join(text.split())
     if not text and kind == "title":
         raise ValueError("the title, or an action's, is empty")
     return text or None
-
-
-def _make_absolute(link: str, origin: str) -> str:
-    """Return *link* as an absolute http(s) URL; ValueError when it is none."""
-    if link[0] == "/" and link[1:2] not in ("/", "\\"):
-        link = origin + link
-    if not link.isascii() or " " in link:
-        parts = urlsplit(link)
-        host = parts.netloc.encode("idna").decode("ascii") if parts.netloc else ""
-        rest = quote(link.partition(parts.netloc)[2], safe="%/:?#[]@!$&'()*+,;=~")
-        link = f"{parts.scheme}://{host}{rest}"
-    if not payload.is_link(link):
-        raise ValueError(
-            f"{link[:200]!r} is no http or https URL, nor a path that starts with /"
-        )
-    return link

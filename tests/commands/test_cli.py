@@ -62,7 +62,7 @@ def test_help_loads_no_command_and_nothing_heavy() -> None:
     loaded = set(done.stderr.splitlines())
     assert "pushctl.cli" in loaded
     ours = {each for each in loaded if each.startswith("pushctl.commands.")}
-    assert ours <= {"pushctl.commands.context"}
+    assert ours <= {"pushctl.commands.context", "pushctl.commands.names"}
     heavy = {"rich", "sqlite_utils", "pywebpush", "jinja2", "lark", "cryptography", "pycurl"}
     assert not loaded & (heavy | {"requests", "aiohttp", "pydantic", "pushctl.config"})
 
@@ -98,6 +98,17 @@ def test_every_commands_help_has_an_example(name: str, capsys: Capture) -> None:
         assert cli.run([*words, "--help"]) == 0
         _, _, text = capsys.readouterr().out.partition("Usage:")
         assert f"  pushctl {' '.join(words)}" in text.partition("\n")[2], words
+
+
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_no_verbs_line_is_cut_at_80_columns(
+    name: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if getattr(cli.load(name), "commands", None):
+        monkeypatch.setenv("COLUMNS", "80")
+        assert cli.run([name, "--help"]) == 0
+        _, _, verbs = capsys.readouterr().out.rpartition("Commands:")
+        assert [line for line in verbs.splitlines() if line.endswith("...")] == []
 
 
 def test_the_version_is_an_answer() -> None:
@@ -247,7 +258,10 @@ def test_the_console_script_is_this_program() -> None:
     [
         ("send --limit x", "Invalid value for '--limit': it must be a number."),
         ("sweep --max-seconds x", "Invalid value for '--max-seconds': it must be a number."),
-        ("stats subscribers --every year", "'year' is not one of 'day', 'week', 'month'."),
+        (
+            "stats subscribers --every year",
+            "'year' is not one of 'hour', 'day', 'week', 'month'.",
+        ),
         ("demo --visitors 3", "it must be greater than or equal to 12."),
     ],
 )
@@ -262,7 +276,8 @@ def test_an_old_locale_costs_no_letter_in_a_pipe_and_no_answer_on_a_terminal(
 ) -> None:
     folder = project.make(tmp_path)
     words = ("templates", "preview", "welcome", "--language", "en")
-    (folder / "templates/welcome/en.toml").write_text('title = "مرحبا"\nbody = "✓"\n')
+    text = 'title = "مرحبا"\nbody = "✓"\n[actions]\nlook = "→"\n'
+    (folder / "templates/welcome/en.toml").write_text(text)
     piped = pushctl(*words, cwd=folder, PYTHONIOENCODING="latin-1")
     assert (piped.code, "مرحبا" in piped.out) == (0, True)
     shown = on_terminal([*PROGRAM, *words], cwd=folder, PYTHONIOENCODING="latin-1")

@@ -12,8 +12,8 @@ import pytest
 
 from pushctl import cli
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow
 from pushctl.store.events import Event
+from pushctl.store.ledger_rows import FinishedRow
 from tests.support import NOON, keep_folder, project, sending
 from tests.support.program import Run
 from tests.support.shop import BASKET

@@ -244,7 +244,7 @@ def test_a_lost_key_says_whom_it_leaves_out_of_reach(
     key = lose_key(tmp_path, 3)
     saved = (tmp_path / f"keys/vapid-{key}.pem").read_bytes()
     for file in (tmp_path / "keys").glob("*" if with_register else "vapid-*"):
-        if file.name not in ("secret", "alias_secret", "keys.toml"):
+        if file.name not in ("secret", "alias_secret", "email_secret", "keys.toml"):
             file.unlink()
     (fault,) = [one for one in find_problems(tmp_path) if one.area == "keys"]
     assert f"3 active subscribers came with the key {key}" in fault.text

@@ -12,7 +12,7 @@ from pushctl.jobs.campaigns import manage, retry
 from pushctl.jobs.delivery import deliver
 from pushctl.model import CampaignStatus
 from pushctl.rules.messages.content import hash_content
-from pushctl.store.deliveries import FinishedRow
+from pushctl.store.ledger_rows import FinishedRow
 from tests.support import DAY, MINUTE, sending
 from tests.support.program import pushctl
 from tests.support.sending import Field, soon

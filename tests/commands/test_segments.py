@@ -139,9 +139,9 @@ def test_a_preview_shows_what_this_subscriber_will_get(project: Path) -> None:
         "templates", "preview", "hello", "--for", "alias:c-1", "--json", cwd=project, **NOW
     )
     shown = json.loads(run.out)
-    # In the segment, in Arabic; the stranger's escape sequence is gone.
+    # In the segment, in Arabic, the name in isolates; the stranger's escape sequence is gone.
     assert shown["file"] == "sleeping/ar.toml"
-    assert shown["title"] == "أهلا ليلى [2J"
+    assert shown["title"] == "أهلا \u2068ليلى [2J\u2069"
     assert (shown["dir"], shown["segment"]) == ("rtl", "sleeping")
     assert "\x1b" not in run.out
 

@@ -325,3 +325,18 @@ def test_who_workers_are_forked_from_may_be_killed_before_the_first(field: Field
     _, said = process.communicate(timeout=60)
     assert process.returncode == 0, said
     assert field.counts(field.store.campaigns.get("x")) == {"accepted": 2_605}
+
+
+def test_the_question_says_who_gets_it_now_later_and_not_at_all(field: Field) -> None:
+    folder = field.config.folder
+    begin, end = (time.strftime("%H:00", time.gmtime(time.time() + d)) for d in (-7200, 7200))
+    quiet = f'[quiet]\nhours = "{begin}-{end}"\n'
+    project.add(folder, quiet + "[frequency]\nmessages = 1\n")
+    command = [*program.PROGRAM, "send", "--everyone", "--template", "sale", "--ignore-cap"]
+    run = program.on_terminal(command, answers=["n"], cwd=folder)
+    assert "the frequency cap is ignored (--ignore-cap)" in run.out
+    assert "after quiet hours 5" in run.out
+    assert "Send this to 5 people, 5 of them later?" in run.out
+    asked = pushctl(*command[len(program.PROGRAM) :], "--dry-run", "--json", cwd=folder)
+    found = {row["what"]: row["people"] for row in json.loads(asked.out)}
+    assert (found["now"], found["after quiet hours"], sum(found.values())) == (0, 5, 5)

@@ -82,7 +82,7 @@ def test_all_that_a_site_s_pages_load_is_that_site_s(tmp_path: Path) -> None:
         for (_, site), file in served.items()
         for part in re.findall(r'(?:from|import) ?\(?"\./([^"]+)"', file.plain.decode())
     ]
-    assert len(loaded) == 2 * 6
+    assert len(loaded) == 2 * 7
     for site, name, query in loaded:
         assert (name, site) in served
         assert query == f"site={site}"

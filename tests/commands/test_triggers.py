@@ -158,6 +158,11 @@ def test_a_trigger_that_is_tried_shows_its_messages(
     assert "Step 1, Tue 2026-04-28 08:03 UTC there: one/en.toml" in told.out
     assert "‹product› waits\n80" in told.out
     assert "can't be written" in told.err
+    file = home / "pushctl.toml"
+    file.write_text(file.read_text().replace('"two",', '"two", promo = "GOLD-0001",'))
+    assert run(*words, "total=80", "--json") == 0
+    found = [row for row in rows(capsys) if row["kind"] == "deliver"]
+    assert found[1]["title"] == "PROMOCODE"  # a sample of its length
 
 
 def test_explain_tells_what_was_what_is_and_what_comes(

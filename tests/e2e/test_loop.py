@@ -1,11 +1,15 @@
 """From a real browser's subscription to a counted click, and everything on the way."""
 
+import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from pywebpush import WebPusher
 
 from pushctl.demo.browsers import processes
@@ -110,7 +114,7 @@ def test_a_click_is_followed_and_counted(world: World, subscriber: str) -> None:
 
 def test_the_browser_itself_decrypted_what_it_shows(world: World, subscriber: str) -> None:
     send(world, "held")
-    world.desktop.wait("Your basket waits")
+    shown = world.desktop.wait("Your basket waits")
     held = world.worker(
         "registration.getNotifications().then((all) => all.map("
         "({ title, body, lang, dir, tag, actions }) => ({ title, body, lang, dir, tag,"
@@ -128,6 +132,7 @@ def test_the_browser_itself_decrypted_what_it_shows(world: World, subscriber: st
     ]
     if world.kind == "firefox":
         assert world.push.acknowledged()[-1].code == 100
+    world.desktop.dismiss(shown)  # or the next test clicks on it in place of its own
 
 
 def test_an_action_button_leads_elsewhere(world: World, subscriber: str) -> None:
@@ -144,6 +149,27 @@ def test_a_dismissal_is_reported(world: World, subscriber: str) -> None:
     until(world, "waved away", accepted=1, shown=1, clicked=0)
 
 
+def test_who_bought_while_the_push_was_in_the_air_is_thanked(
+    world: World, subscriber: str
+) -> None:
+    thanks = 'title = "Thank you"\nbody = "Your order is being packed."\nurl = "/orders"\n'
+    world.template("in_the_air", {"en": TEXTS["en"], "en.bought": thanks}, MESSAGE)
+    with world.push.holding():
+        send(world, "in the air", "--template", "in_the_air")
+        assert world.js(
+            "pushctl.track('purchase', { order: 'A1', total: 49, currency: 'EUR' })"
+        )
+    shown = world.desktop.wait("Thank you")
+    assert shown.body.endswith("Your order is being packed.")
+    world.desktop.click(shown)
+    world.browser.switch(f"{world.shop.origin}/orders")
+    until(world, "in the air", accepted=1, bought=1, shown=0, clicked=0)
+    # What is sent after the purchase is shown as it is.
+    send(world, "the next", "--template", "in_the_air")
+    world.desktop.dismiss(world.desktop.wait("Your basket waits"))
+    until(world, "the next", accepted=1, bought=0, shown=1)
+
+
 def test_arabic_runs_from_right_to_left(world: World, subscriber: str) -> None:
     world.subscribe(language="ar-EG")
     world.pushctl("import")
@@ -157,6 +183,52 @@ def test_arabic_runs_from_right_to_left(world: World, subscriber: str) -> None:
     world.desktop.dismiss(shown)
     world.subscribe(language="en")
     world.pushctl("import")
+
+
+def test_variant_b_arrives_and_is_counted_under_b(world: World, subscriber: str) -> None:
+    other = TEXTS["en"].replace("Your basket waits", "Still in your basket")
+    world.template("two_texts", {"en": TEXTS["en"], "en.b": other}, MESSAGE)
+    # Who gets a is drawn; with these weights it is nobody in ten thousand million.
+    send(world, "versus", "--template", "two_texts", "--weights", "1e-5,1e5")
+    world.desktop.click(world.desktop.wait("Still in your basket"))
+    world.browser.switch(f"{world.shop.origin}/cart?from=push")
+    until(world, "versus", accepted=1, shown=1, clicked=1)
+    plain, second = world.rows("ab", "show", "versus")["figures"]
+    assert (second["arm"], second["accepted"], second["clicked"]) == ("b", 1, 1)
+    assert (plain["arm"], plain["accepted"], plain["clicked"]) == ("a", 0, 0)
+
+
+def test_isolates_set_a_latin_name_right_and_do_not_show(
+    world: World, subscriber: str, tmp_path: Path
+) -> None:
+    name = "Lamp 40W!"
+    text = 'title = "لك"\nbody = "«{{ product }}» بسعر {{ 49|money(\'EUR\') }}."\n'
+    texts = {"en": TEXTS["en"].partition("[")[0], "ar": text}
+    world.template("isolated", texts, f'[values]\nproduct = "{name}"\n')
+    send_test = ("send-test", "isolated", "--to", subscriber, "--language", "ar")
+    world.pushctl(*send_test)
+    shown = world.desktop.wait("لك")
+    body = world.worker("registration.getNotifications().then(([one]) => one.body)")
+    assert shown.body.endswith(body)
+    assert body == f"«\u2066{name}\u2069» بسعر \u2068\u200f49.00\xa0€\u2069."
+    world.desktop.dismiss(shown)
+
+    def draw(inner: str) -> bytes:
+        """Return the pixels of *inner*, right to left."""
+        markup = json.dumps(f'<p dir="rtl" lang="ar" style="font-size:24px">{inner}</p>')
+        world.js(f"void (document.body.innerHTML = {markup})")
+        world.browser.screenshot(file := tmp_path / "drawn.png")
+        with Image.open(file) as picture:
+            return picture.convert("RGB").tobytes()
+
+    world.browser.open(world.shop.origin + world.silent)
+    drawn = draw(body)
+    # The same words in elements that isolate, without a character that could show.
+    plain = name.join(["«<bdi dir=ltr>", "</bdi>» بسعر <bdi dir=rtl>49.00\xa0€</bdi>."])
+    assert drawn == draw(plain)
+    # The comparison sees what it is for: words out of order, and a box.
+    assert drawn != draw(re.sub("[\u2066-\u2069]", "", body))
+    assert drawn != draw(body.replace("\u2069", "\ue000\u2069"))
 
 
 def test_the_largest_template_arrives_whole(world: World, subscriber: str) -> None:

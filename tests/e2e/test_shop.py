@@ -31,7 +31,7 @@ class ShopWorld(World):
         port = free_port()
         self.shop = SimpleNamespace(origin=f"http://127.0.0.1:{port}")
         self._make_project()
-        stack.callback(processes.end, self._receive(), 0)
+        stack.callback(self._receive().end)
         words = ["-m", "pushctl.demo.shop", f"--port={port}"]
         words.append(f"--receiver=http://{self._listen}")
         log = self.folder / "shop.log"

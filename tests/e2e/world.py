@@ -9,8 +9,6 @@ service are those of the whole run (``machine``).
 import json
 import os
 import shutil
-import subprocess
-import sys
 import threading
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +19,7 @@ from typing import Any, Self
 from pushctl.demo.browsers import processes
 from tests.e2e.machine import Machine
 from tests.support import ROOT, program
+from tests.support.running import Running
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The shop</title>
 <link rel="icon" href="data:,">
@@ -46,6 +45,7 @@ class Shop:
 
     def __init__(self) -> None:
         self.scripts: Path | None = None  # sw/ of the project
+        self.posted: list[tuple[str, bytes]] = []  # path and body of what pages posted to it
         shop = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,6 +57,12 @@ class Shop:
                 self.send_header("Cache-Control", "no-store")
                 self.end_headers()
                 self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"])
+                shop.posted.append((self.path, self.rfile.read(length)))
+                self.send_response(204)
+                self.end_headers()
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -83,6 +89,7 @@ class Shop:
 class World:
     """``with World(machine, folder) as world:``"""
 
+    server: type[Any] = Shop
     silent = "/landing"  # a page of the shop without pushctl
     granted = True  # the browser was asked for notifications before, and a person said yes
 
@@ -159,10 +166,10 @@ class World:
         return [one.title for one in self.desktop.history[self._before :]]
 
     def _open(self, stack: ExitStack) -> None:
-        self.shop: Any = Shop()
+        self.shop: Any = self.server()
         stack.callback(self.shop.close)
         self._make_project()
-        stack.callback(processes.end, self._receive(), 0)
+        stack.callback(self._receive().end)
         self.shop.scripts = self.folder / "sw"
 
     def _make_project(self) -> None:
@@ -179,10 +186,16 @@ class World:
         shutil.rmtree(self.folder / "templates")
         (self.folder / "templates").mkdir()
 
-    def _receive(self) -> "subprocess.Popen[bytes]":
+    def _receive(self) -> Running:
         log = self.folder / "receive.log"
-        command = [sys.executable, "-m", "pushctl", "receive", "--listen", self._listen]
-        process = processes.spawn(command, log, _environment(), folder=self.folder)
+        with log.open("ab") as output:
+            process = Running(
+                ["receive", "--listen", self._listen],
+                program.environment(),
+                cwd=self.folder,
+                stdout=output,
+                stderr=output,
+            )
 
         def listening() -> bool:
             assert process.poll() is None, log.read_text()

@@ -11,6 +11,7 @@ row of its own, so a line that is applied twice shows, whatever the keys of even
 
 import argparse
 import json
+import os
 import random
 import signal
 import subprocess
@@ -28,30 +29,34 @@ sys.path.insert(0, str(ROOT))
 
 from pushctl import inbox  # noqa: E402
 from pushctl.inbox import Writer  # noqa: E402
+from pushctl.jobs.ingest import drain  # noqa: E402
+from pushctl.jobs.subscribers import imports  # noqa: E402
 from pushctl.rules.tokens import encode  # noqa: E402
 from pushctl.store import Store  # noqa: E402
 from tests import support  # noqa: E402
 from tests.support import NOON, database  # noqa: E402
-from tests.support.posting import Browser, Project, make_project  # noqa: E402
+from tests.support.posting import (  # noqa: E402
+    SECRET,
+    Browser,
+    Project,
+    config_of,
+    make_project,
+)
+from tests.support.running import PIPE, Running  # noqa: E402
 
-# Small batches: many commits to be killed between.
-WORKER = """
-import sys
-from pathlib import Path
-from pushctl.jobs.ingest import drain
-from pushctl.jobs.subscribers import imports
-from pushctl.store import Store
-from tests.support.posting import SECRET, config_of
-drain.BATCH, imports.BATCH = 40, 300
-folder, what, now = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-config = config_of(folder)
-with Store(config.database) as store:
-    print("begun", flush=True)
-    if what == "drain":
-        drain.drain(store, config, SECRET, now)
-    else:
-        imports.import_file(store, config, Path(what), now, site="shop", secret=SECRET)
-"""
+
+def main_of_work() -> None:
+    """Import a file, or drain: what is killed, in a process of its own."""
+    folder, what, now = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    # Small batches: many commits to be killed between.
+    drain.BATCH, imports.BATCH = 40, 300
+    config = config_of(folder)
+    with Store(config.database) as store:
+        print("begun", flush=True)
+        if what == "drain":
+            drain.drain(store, config, SECRET, now)
+        else:
+            imports.import_file(store, config, Path(what), now, site="shop", secret=SECRET)
 
 
 @dataclass
@@ -65,18 +70,20 @@ class Found:
     broken: list[str] = field(default_factory=list)
 
 
-def work(folder: Path, what: str, now: int = NOON + 10**9) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        [sys.executable, "-c", WORKER, str(folder), what, str(now)],
-        stdout=subprocess.PIPE,
+def work(folder: Path, what: str, now: int = NOON + 10**9) -> Running:
+    process = Running(
+        [str(folder), what, str(now)],
+        os.environ,
+        stdout=PIPE,
         cwd=ROOT,
+        entry="tests.faults.kill_ingest:main_of_work",
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"begun\n"
     return process
 
 
-def kill(process: "subprocess.Popen[bytes]", after: float, found: Found) -> None:
+def kill(process: Running, after: float, found: Found) -> None:
     """Kill *process* after some seconds, unless it has ended well by then."""
     try:
         process.wait(after)

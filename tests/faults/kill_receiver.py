@@ -4,8 +4,10 @@ Kill the receiver under load, again and again: is anything missing that it ackno
     python tests/faults/kill_receiver.py --kills 20 --json
 
 Clients in processes of their own post events and write down each that was answered
-with 204. After the last kill the inbox is read: every one of them must stand in it
-(G3). What was written without an answer reaching anybody is allowed.
+with 204; every fourth is a shop's server and posts 50 events at once to the API (202), again
+under the same Idempotency-Key where no answer came. After the last kill the inbox is read:
+every one of them must stand in it (G3). What was written without an answer reaching anybody
+is allowed; the lines of one Idempotency-Key must all have one id.
 """
 
 import argparse
@@ -25,37 +27,40 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pushctl import inbox
+from pushctl import apikeys, inbox
 from pushctl.model import InboxRecord
 from pushctl.rules import tokens
 from tests.support import auth
 from tests.support import receiving as r
 
-PATH = "/v1/events"
+PATH, API = "/v1/events", "/v1/server/events"
+UNBOUNDED = {
+    "unproved": r.UNBOUNDED,
+    "api": {"requests_per_minute": 0, "events_per_second": 0},
+}
 
 
-def client(port: int, number: int, results: Connection) -> None:
+Request = tuple[str, bytes, dict[str, str], list[str]]  # path, body, headers, ids of events
+
+
+def client(port: int, number: int, secret: str, results: Connection) -> None:
     """Post until told to stop; send back the ids of all that were acknowledged."""
     acknowledged: list[str] = []
     connection: http.client.HTTPConnection | None = None
+    made: Request | None = None
     while not results.poll():
-        fields = r.events(number, name="cart_updated", total=49.5)
-        body = json.dumps(fields).encode()
-        headers = {
-            "Origin": r.ORIGIN,
-            "Content-Type": "application/json",
-            "X-Pushctl-Signature": tokens.sign_request(
-                auth(number), PATH, int(time.time()), body
-            ),
-        }
+        if made is None or number % 4 != 3:  # what a page sends is made anew
+            made = make_batch(secret) if number % 4 == 3 else make_event(number)
+        path, body, headers, ids = made
         try:
             if connection is None:
                 connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-            connection.request("POST", PATH, body, headers)
+            connection.request("POST", path, body, headers)
             response = connection.getresponse()
             response.read()
-            if response.status == 204:
-                acknowledged.append(fields["events"][0]["id"])
+            if response.status in (202, 204):
+                acknowledged += ids
+                made = None
         except (OSError, http.client.HTTPException):
             if connection is not None:
                 connection.close()
@@ -65,17 +70,46 @@ def client(port: int, number: int, results: Connection) -> None:
     results.send(acknowledged)
 
 
+def make_event(number: int) -> Request:
+    """Return a page's request, with one event."""
+    fields = r.events(number, name="cart_updated", total=49.5)
+    body = json.dumps(fields).encode()
+    signature = tokens.sign_request(auth(number), PATH, int(time.time()), body)
+    headers = {
+        "Origin": r.ORIGIN,
+        "Content-Type": "application/json",
+        "X-Pushctl-Signature": signature,
+    }
+    return PATH, body, headers, [fields["events"][0]["id"]]
+
+
+def make_batch(secret: str) -> Request:
+    """Return a server's request, with 50 events."""
+    name = tokens.encode(os.urandom(12))
+    ids = [f"{name}-{number}" for number in range(50)]
+    items = [{"alias": "customer-7", "name": "visited", "id": one} for one in ids]
+    headers = {
+        "Authorization": f"Bearer {secret}",
+        "Content-Type": "application/json",
+        "Idempotency-Key": name,
+    }
+    return API, json.dumps({"items": items}).encode(), headers, ids
+
+
 def kill_often(folder: Path, kills: int, clients: int, seed: int) -> dict[str, Any]:
     """Return the figures of *kills* kills under *clients* clients."""
     chance = random.Random(seed)
+    _, secret = apikeys.create(folder / "keys", "shop", ["events"], "shop", 1)
     port = r.free_port()
-    process = r.start(folder, port, unproved=r.UNBOUNDED)
+    process = r.start(folder, port, **UNBOUNDED)
     # Forked before anything else runs here; each client is told to stop by its pipe.
     context = multiprocessing.get_context("fork")
     pipes, workers = [], []
     for number in range(clients):
         ours, theirs = context.Pipe()
-        worker = context.Process(target=client, args=(port, number, theirs), daemon=True)
+        worker = context.Process(
+            target=client, args=(port, number, secret, theirs), daemon=True
+        )
         worker.start()
         pipes.append(ours)
         workers.append(worker)
@@ -84,7 +118,7 @@ def kill_often(folder: Path, kills: int, clients: int, seed: int) -> dict[str, A
         time.sleep(chance.uniform(0.05, 0.4))  # a kill at any moment, not when it suits us
         process.kill()
         process.wait()
-        process = r.start(folder, port, unproved=r.UNBOUNDED)
+        process = r.start(folder, port, **UNBOUNDED)
     for pipe in pipes:
         pipe.send("stop")
     acknowledged = [name for pipe in pipes for name in pipe.recv()]
@@ -97,17 +131,23 @@ def kill_often(folder: Path, kills: int, clients: int, seed: int) -> dict[str, A
 
 def _compare(folder: Path, acknowledged: Sequence[str]) -> dict[str, int]:
     found: set[str] = set()
+    requests: dict[str, set[str]] = {}  # by the first event: the ids of its requests
     records = torn = 0
     for entry in inbox.read(folder / "inbox", {}):
         if isinstance(entry.item, InboxRecord):
-            records += 1
-            found.add(json.loads(entry.item.body)["events"][0]["id"])
+            body = json.loads(entry.item.body)
+            events = body.get("items" if entry.item.path == API else "events", [])
+            records += len(events)
+            found |= {one["id"] for one in events}
+            if entry.item.path == API:
+                requests.setdefault(events[0]["id"], set()).add(body["request"])
         elif isinstance(entry.item, inbox.BadLine):
             torn += 1
     return {
         "acknowledged": len(acknowledged),
         "in_inbox": records,
         "missing": len(set(acknowledged) - found),
+        "with_two_ids": sum(len(names) > 1 for names in requests.values()),
         "torn_lines": torn,
     }
 
@@ -127,7 +167,7 @@ def main() -> int:
         print(json.dumps(figures))
     else:
         print("\n".join(f"{name:>14} {value}" for name, value in figures.items()))
-    return 1 if figures["missing"] else 0
+    return 1 if figures["missing"] or figures["with_two_ids"] else 0
 
 
 if __name__ == "__main__":

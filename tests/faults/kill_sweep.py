@@ -2,12 +2,13 @@
 Kill sweeps in the middle of their work: is anybody reminded twice, or never?
 
     python tests/faults/kill_sweep.py --kills 200 --json
+    python tests/faults/kill_sweep.py --kills 200 --watch
 
 Before each sweep some baskets are left behind long enough ago for their reminder. The
 sweep gets a SIGKILL at a random moment: while it drains, decides, claims or sends. In the
 end sweeps run until there is nothing to do. A duplicate is a body that the push service
 read twice for one person and step; lost is an enrolment whose reminder is neither accepted nor
-in doubt (G1, G2).
+in doubt (G1, G2). With --watch it is `sweep --watch` that is killed each time.
 """
 
 import argparse
@@ -39,13 +40,15 @@ PATIENCE = 300.0  # seconds for the sweeps after the last kill
 
 
 class Scene:
+    trigger = TRIGGER
+
     def __init__(self, folder: Path, service: PushService) -> None:
         self.folder, self.service = folder / "project", service
         self.field = sending.field(self.folder, service)
         sending.template(self.folder, "one", title="one", body="Your basket waits")
         hosts = "\n".join(f'"{name}" = "{at}"' for name, at in service.loopback_hosts.items())
         loopback = f'[push.loopback]\nca = "{service.ca}"\n[push.loopback.hosts]\n{hosts}\n'
-        project.add(self.folder, TRIGGER + loopback)
+        project.add(self.folder, self.trigger + loopback)
         self.people = 0
 
     def fill(self) -> None:
@@ -57,17 +60,17 @@ class Scene:
             for row in rows
         )
 
-    def sweep(self) -> "subprocess.Popen[bytes]":
+    def sweep(self, *options: str) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [*program.PROGRAM, "--project", str(self.folder), "sweep"],
+            [*program.PROGRAM, "--project", str(self.folder), "sweep", *options],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env={k: v for k, v in os.environ.items() if not k.startswith("PUSHCTL_")},
         )
 
-    def kill(self, chance: random.Random) -> None:
-        process = self.sweep()
-        time.sleep(chance.uniform(0.05, 2.0))
+    def kill(self, chance: random.Random, *, watch: bool = False) -> None:
+        process = self.sweep(*(("--watch",) if watch else ()))
+        time.sleep(chance.uniform(0.05, 3.0 if watch else 2.0))
         process.send_signal(signal.SIGKILL)
         process.wait()
 
@@ -104,13 +107,13 @@ class Scene:
         }
 
 
-def run(kills: int, seed: int) -> dict[str, object]:
+def run(kills: int, seed: int, *, watch: bool = False) -> dict[str, object]:
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, PushService(checks=False) as service:
         scene = Scene(Path(folder), service)
         for _ in range(kills):
             scene.fill()
-            scene.kill(chance)
+            scene.kill(chance, watch=watch)
         scene.settle()
         figures = scene.figures(kills)
         scene.field.store.close()
@@ -121,9 +124,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--watch", action="store_true")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    figures = run(given.kills, given.seed)
+    figures = run(given.kills, given.seed, watch=given.watch)
     print(json.dumps(figures) if given.json else figures)
     good = not (figures["duplicates"] or figures["lost"] or figures["unread"])
     return 0 if good and figures["integrity"] == "ok" else 1

@@ -10,7 +10,7 @@ import pytest
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.delivery import deliver
-from tests.support import project, sending
+from tests.support import project, receiving, sending
 from tests.support.program import Run, environment, pushctl
 from tests.support.sending import Field
 
@@ -44,12 +44,6 @@ most = pages * resource.getpagesize() + int(sys.argv.pop(1))
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
 cli.main()
 """
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[PushService]:
-    with PushService(tmp_path / "service", checks=False) as running:
-        yield running
 
 
 @pytest.fixture
@@ -102,7 +96,7 @@ def test_a_sweep_without_threads_leaves_feeds_to_the_next(field: Field) -> None:
 
 @pytest.mark.parametrize("threads", [0, 1])
 def test_a_receiver_without_threads_ends(field: Field, threads: int) -> None:
-    words = ("receive", "--listen", "127.0.0.1:28473")
+    words = ("receive", "--listen", f"127.0.0.1:{receiving.free_port()}")
     run = run_limited(FEW_THREADS, threads, field.config.folder, *words)
     assert (run.code, "no more threads" in run.err) == (3, True), run.err
 

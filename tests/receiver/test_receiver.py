@@ -232,7 +232,7 @@ def test_an_odd_language_zone_or_source_costs_nobody(
 @pytest.mark.parametrize(
     "body",
     [
-        report(kind="bought"),
+        report(kind="sold"),
         report(message="7"),
         report(message="7." + "A" * 23),
         report(message="x." + "A" * 22),

@@ -1,6 +1,7 @@
 """rules/limits: one home, names that say their unit, and the rules that stand side by side."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,10 @@ from tests.support import ROOT
 
 NAMES = [name for name in vars(limits) if name.startswith(("MAX_", "MIN_"))]
 UNITS = (
-    "BYTES", "CHARACTERS", "CONDITIONS", "ENTRIES", "EVENTS", "FILES", "ITEMS", "LEVELS",
-    "NAMES", "NUMBER", "ORDERS", "ROWS", "RULES", "SECONDS", "TAGS", "TIMES",
+    "BYTES", "CHARACTERS", "CODES", "CONDITIONS", "CONNECTIONS", "ENTRIES", "EVENTS",
+    "FAULTS", "FILES",
+    "ITEMS", "KEYS", "LEVELS", "LINES", "NAMES", "NUMBER", "ORDERS", "PARTS", "ROWS", "RULES",
+    "SECONDS", "TAGS", "TIMES",
 )  # fmt: skip
 
 
@@ -25,13 +28,18 @@ def test_a_limit_ends_in_its_unit(name: str) -> None:
 
 def test_a_limit_is_defined_once_and_used() -> None:
     home = ROOT / "pushctl/rules/limits.py"
-    texts = {path: path.read_text("utf-8") for path in (ROOT / "pushctl").rglob("*.py")}
+    assigned = re.compile(r"^((?:MAX|MIN)_\w+).*=", re.MULTILINE)
+    homes: dict[str, set[Path]] = {name: set() for name in NAMES}
+    used: set[str] = set()
+    for path in (ROOT / "pushctl").rglob("*.py"):
+        text = path.read_text("utf-8")
+        for name in homes.keys() & set(assigned.findall(text)):
+            homes[name].add(path)
+        if path != home:
+            used |= set(re.findall(r"\w+", text))
     for name in NAMES:
-        assigned = re.compile(rf"^{name}\b.*=", re.MULTILINE)
-        homes = [path for path, text in texts.items() if assigned.search(text)]
-        others = [text for path, text in texts.items() if path != home]
-        assert homes in ([home], []), name  # [] for the second of a pair
-        assert any(re.search(rf"\b{name}\b", text) for text in others), name
+        assert homes[name] <= {home}, name  # none for the second of a pair
+        assert name in used, name
 
 
 def nested(levels: int) -> dict[str, object]:

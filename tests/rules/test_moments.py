@@ -75,6 +75,7 @@ def test_a_zone_counts_or_is_refused(text: str, instant: str | None) -> None:
         ("03.04.2026 09:00", "which is the day, which the month"),
         ("3/4 09:00", "which is the day, which the month"),
         ("2026-02-30 09:00", "no such day"),
+        ("9999-12-31 23:59", "the year 9999 has no next one"),
         ("fri 2026-12-24 18:00", "2026-12-24 is a thursday"),
         ("25:00", "no 25:00"),
         ("13pm", "no 13pm"),

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from pushctl.model import Campaign, CampaignStatus
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow, ReleasedRow
+from pushctl.store.ledger_rows import FinishedRow, ReleasedRow
 from pushctl.store.subscriptions import Registration
 from tests.support import (
     HOUR,

@@ -11,7 +11,7 @@ from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.model import Answer, Cause, Letter, Outcome
 from pushctl.store import Store, restoring
-from pushctl.store.deliveries import ClaimedRow
+from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.store.subscriptions import Registration
 from tests import support
 from tests.support import DAY, MINUTE, NOON, sending
@@ -211,12 +211,13 @@ def test_who_is_erased_before_a_campaign_is_frozen_gets_none_and_stops_none(
     sender: sending.Field, wish: dict[str, str]
 ) -> None:
     from pushctl.jobs.campaigns import broadcast
+    from pushctl.jobs.campaigns.draft import Draft
 
     people = sender.people(3)
     made = broadcast.plan(
         sender.store,
         sender.config,
-        broadcast.Draft(everyone=True, template="sale", **wish),  # type: ignore[arg-type]
+        Draft(everyone=True, template="sale", **wish),  # type: ignore[arg-type]
         NOON,
     )
     erase(sender.store, people[2])

@@ -90,3 +90,12 @@ def test_names_of_tags_that_nobody_has_go_and_a_shops_own_stay(shop: Shop) -> No
     assert len(left) < before
     assert {"tag 0", "tag 500", "tag 1400"} <= left
     assert not {"tag 1300", "tag 1499"} & left
+
+
+def test_keys_of_old_baskets_go(shop: Shop) -> None:
+    ann = shop.person()
+    for number, at in (("1" * 22, NOON), ("2" * 22, NOON + 9 * DAY)):
+        shop.store.matches.learn_cart_key(1, number, ann, at)
+    shop.store.pruning.run(NOON + 5 * DAY)
+    (kept,) = shop.store.connection.execute("SELECT key FROM cart_keys").fetchall()
+    assert kept == ("2" * 22,)

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from sqlite_utils import Database
 
 from pushctl.errors import ConfigError
 from pushctl.store import KNOWN_MIGRATIONS, Store, upgrade
-from pushctl.store.schema import m007_numbers, migrations
+from pushctl.store.schema import m007_numbers, m038_times, migrations
 from tests.support import database, killed, older
 
 TRACED = killed.files_of(upgrade, m007_numbers, sqlite_utils.migrations)
@@ -79,6 +80,34 @@ def test_a_kill_at_any_line_leaves_the_old_database_or_the_new_one(
         assert older.read_state(path) == "new"
         assert list(path.parent.glob("*.new*")) == []
     assert set(seen) == {"old", "new"}
+
+
+def test_a_kill_while_times_are_written_leaves_none_or_all(tmp_path: Path) -> None:
+    """m038 writes all messages anew: killed in between, the next start does it as a whole."""
+    (tmp_path / "old").mkdir()
+    old = older.make(tmp_path / "old" / "pushctl.db")
+    with closing(Database(old)) as earlier:
+        migrations.apply(earlier, stop_before="m038_times")
+    statements = sys.modules["pushctl.store.schema.migrations"]  # which runs them one by one
+    traced = killed.files_of(m038_times, statements)
+    whole = killed.copy_database(old, tmp_path / "whole" / "a.db")
+    open_and_close(whole)
+    seen = set()
+    for at in range(2, 50, 6):
+        path = killed.copy_database(old, tmp_path / f"{at}" / "pushctl.db")
+        assert killed.run(lambda path=path: open_and_close(path), at, traced)  # type: ignore[misc]
+        with closing(sqlite3.connect(path)) as killed_one:
+            columns = {row[1] for row in killed_one.execute("PRAGMA table_info(deliveries)")}
+            sql = "SELECT 1 FROM _sqlite_migrations WHERE name = 'm038_times'"
+            noted = killed_one.execute(sql).fetchone() is not None
+        assert ("sent_at" in columns) == noted
+        seen.add(noted)
+        open_and_close(path)
+        with closing(sqlite3.connect(path)) as upgraded:
+            sql = "SELECT id, sent_at, shown_at FROM deliveries ORDER BY id"
+            assert upgraded.execute(sql).fetchall() == [(40, 1, 1), (41, 1, None)]
+        assert older.read_schema(path) == older.read_schema(whole)
+    assert False in seen
 
 
 def test_too_little_room_is_said_before_anything_is_written(

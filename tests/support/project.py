@@ -11,6 +11,8 @@ from tests.support import keep_folder
 
 ORIGIN = "https://shop.example"
 CONTACT = "push@shop.example.org"
+# What send says of a project as init makes it.
+NO_ICON = "Warning: pushctl.toml: sites.shop.brand: no icon (icon)\n"
 
 
 def make(folder: Path, *options: str) -> Path:

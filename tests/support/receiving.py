@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,11 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from pushctl import inbox
-from pushctl.config import Config, ReceiverConfig, Site, UnprovedConfig
+from pushctl.config import ApiConfig, Config, ReceiverConfig, Site, UnprovedConfig
 from pushctl.model import InboxRecord
 from pushctl.receiver import serve
 from pushctl.rules import tokens
+from pushctl.rules.shops import sources
 from tests.support import ROOT, auth, endpoint, p256dh
+from tests.support.running import PIPE, Running
+
+Process = subprocess.Popen[bytes] | Running
 
 ORIGIN = "https://shop.example"
 KEY = tokens.encode(p256dh(999))
@@ -27,8 +32,11 @@ UNBOUNDED = {"inbox_mb_per_address": 0, "inbox_mb": 0}
 
 
 def config(folder: Path, port: int = 0, **receiver: Any) -> Config:
-    """Return a project's config; *receiver* are its settings, *unproved* those of its own."""
-    unproved = receiver.pop("unproved", {})
+    """Return a project's config; *receiver* are its settings, but for three tables."""
+    unproved, tables = receiver.pop("unproved", {}), receiver.pop("sources", {})
+    api = receiver.pop("api", {})
+    known, faults = sources.parse_all(tables, ["shop"])
+    assert faults == []
     return Config(
         file=folder / "pushctl.toml",
         contact="mailto:push@shop.example",
@@ -39,16 +47,26 @@ def config(folder: Path, port: int = 0, **receiver: Any) -> Config:
         keys=folder / "keys",
         journal=folder / "journal",
         unproved=UnprovedConfig(**unproved),
+        api=ApiConfig(**api),
+        sources=known,
         receiver=ReceiverConfig(
             url=f"http://127.0.0.1:{port}", listen=f"127.0.0.1:{port}", **receiver
         ),
     )
 
 
+# Below those that a system hands out by itself (Linux: from 32768): what was free a moment
+# ago, or is between two receivers of one test, no other test gets by chance.
+_PORTS = (20_000, 32_000)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port of loopback that nothing has, and nothing gets unasked."""
+    while True:
+        port = random.SystemRandom().randrange(*_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def launch(folder: Path, port: int, **receiver: Any) -> subprocess.Popen[bytes]:
@@ -78,6 +96,24 @@ def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
 def start(folder: Path, port: int, **receiver: Any) -> subprocess.Popen[bytes]:
     """Start a receiver for *folder* and return when it answers."""
     process = launch(folder, port, **receiver)
+    _await_answer(process, port)
+    return process
+
+
+@contextlib.contextmanager
+def running(folder: Path, **receiver: Any) -> Iterator[int]:
+    """A receiver until the end of the block, forked (``forked``); gives its port."""
+    port = free_port()
+    arguments = [str(folder), str(port), json.dumps(receiver, default=str)]
+    process = Running(arguments, os.environ, cwd=ROOT, stderr=PIPE, entry=f"{__name__}:main")
+    _await_answer(process, port)
+    try:
+        yield port
+    finally:
+        stop(process)
+
+
+def _await_answer(process: Process, port: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -85,25 +121,14 @@ def start(folder: Path, port: int, **receiver: Any) -> subprocess.Popen[bytes]:
             raise AssertionError(process.stderr.read().decode())
         try:
             if get(port, "/healthz").status == 200:
-                return process
+                return
         except OSError:
             time.sleep(0.02)
     process.kill()
     raise AssertionError("the receiver did not answer within 20 s")
 
 
-@contextlib.contextmanager
-def running(folder: Path, **receiver: Any) -> Iterator[int]:
-    """A receiver until the end of the block; gives its port."""
-    port = free_port()
-    process = start(folder, port, **receiver)
-    try:
-        yield port
-    finally:
-        stop(process)
-
-
-def stop(process: subprocess.Popen[bytes]) -> str:
+def stop(process: Process) -> str:
     """End a receiver as an init system does; return what it logged."""
     process.send_signal(signal.SIGTERM)
     try:
@@ -155,6 +180,18 @@ def post(
     return request(port, "POST", path, body, heads)
 
 
+def call(
+    port: int, path: str, fields: Any = None, *, secret: str, method: str = "", **headers: str
+) -> Answered:
+    """Call the server API as a shop's server would: POST *fields*, or GET without any."""
+    body = fields if isinstance(fields, bytes) else json.dumps(fields).encode()
+    heads = {"Authorization": f"Bearer {secret}", "Content-Type": "application/json"}
+    heads |= {name.replace("_", "-"): value for name, value in headers.items()}
+    if fields is None:
+        return request(port, method or "GET", path, None, heads)
+    return request(port, method or "POST", path, body, heads)
+
+
 def subscription(number: int = 0, **more: Any) -> dict[str, Any]:
     """The body of a subscribe request of browser *number*."""
     keys = {"p256dh": tokens.encode(p256dh(number)), "auth": tokens.encode(auth(number))}
@@ -197,7 +234,8 @@ def slow_disk(milliseconds: float) -> None:
     os.fdatasync = slow  # type: ignore[assignment]
 
 
-def main(folder: Path, port: int, settings: dict[str, Any]) -> None:
+def main() -> None:
+    folder, port, settings = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
     slow_disk(settings.pop("added_fsync_ms", 0))
     for name in ("certificate", "certificate_key", "geoip"):
         if name in settings:
@@ -208,4 +246,4 @@ def main(folder: Path, port: int, settings: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
+    main()

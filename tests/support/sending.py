@@ -8,6 +8,7 @@ from pushctl import config as configs
 from pushctl.config import Config, LoopbackConfig
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.campaigns import broadcast
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.delivery import deliver
 from pushctl.model import Campaign, Letter, Millis
 from pushctl.push import vapid
@@ -80,7 +81,7 @@ class Field:
     def freeze(self, now: Millis = NOON, **wish: object) -> Campaign:
         """Plan and freeze a campaign; everyone gets "sale" (again), unless told otherwise."""
         wish = {"everyone": True, "template": "sale", "again": True} | wish
-        made = broadcast.plan(self.store, self.config, broadcast.Draft(**wish), now)  # type: ignore[arg-type]
+        made = broadcast.plan(self.store, self.config, Draft(**wish), now)  # type: ignore[arg-type]
         return broadcast.freeze(self.store, made, now)
 
     def send(

@@ -16,9 +16,9 @@ from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.sweep import sweep
 from pushctl.model import InteractionKind, Millis
 from pushctl.store import Store
-from pushctl.store.deliveries import ClaimedRow, FinishedRow
 from pushctl.store.events import Event
 from pushctl.store.interactions import Interaction
+from pushctl.store.ledger_rows import ClaimedRow, FinishedRow
 from pushctl.store.subscriptions import Registration
 from tests import support
 from tests.support import NOON

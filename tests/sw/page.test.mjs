@@ -523,13 +523,13 @@ test("pauses grow only until something got through", async () => {
 
 test("a tag that is refused takes no other with it", async () => {
   const browser = page();
-  for (const name of ["Looked at lamps", "", "Sofa"]) browser.pushctl.tag(name);
+  for (const name of ["Looked at lamps", "a\nb", "Sofa"]) browser.pushctl.tag(name);
   const refused = { status: 400, body: { error: "No." } };
   browser.answers.push(204, refused, 204, refused);
   await browser.pushctl.subscribe();
   const told = browser.asked.filter(({ path }) => path === "/v1/tags");
   assert.deepEqual(told.map(({ json }) => json.add.join("+")),
-    ["Looked at lamps++Sofa", "Looked at lamps", "", "Sofa"]);
+    ["Looked at lamps+a\nb+Sofa", "Looked at lamps", "a\nb", "Sofa"]);
   assert.equal(await browser.pushctl.untag("Sofa"), true);
   assert.equal(browser.asked.length, 6);
 });

@@ -179,6 +179,37 @@ test("who was to be called by a name is not, after a no to tracking", async () =
   assert.equal(kept(browser).alias, undefined);
 });
 
+test("a no to tracking is told once, and a yes takes it back", async () => {
+  const browser = page();
+  await browser.pushctl.subscribe();
+  assert.equal(browser.asked[0].json.tracking, undefined);
+  for (const tracking of [true, false, false, "no", null, true, true]) await browser.pushctl.consent({ tracking });
+  const told = browser.asked.slice(1).map(({ path, json }) => [path, json.tracking, json.chosen]);
+  assert.deepEqual(told, [["/v1/subscribe", false, undefined], ["/v1/subscribe", true, undefined]]);
+});
+
+test("a no to tracking is told by whoever subscribes later, and again when nobody heard it", async () => {
+  const browser = page();
+  await browser.pushctl.consent({ tracking: false });
+  await browser.pushctl.subscribe();
+  assert.equal(browser.asked[0].json.tracking, false);
+  browser.answers.push("offline");
+  await browser.pushctl.consent({ tracking: true });
+  await browser.pass();
+  assert.deepEqual(browser.asked.map(({ json }) => json.tracking), [false, true, true]);
+});
+
+test("a no that no receiver was told before is told within a day", async () => {
+  const browser = page();
+  await browser.pushctl.subscribe();
+  browser.localStorage.setItem("pushctl", JSON.stringify({ ...kept(browser), consent: { tracking: false } }));
+  const next = page({ permission: "granted", registered: true, ...browser, early: undefined });
+  next.clock.now += 2 * DAY;
+  await next.pushctl.consent({ tracking: false });
+  await next.pushctl.ready;
+  assert.deepEqual(next.asked.map(({ json }) => json.tracking), [false]);
+});
+
 test("a no to tracking is no new consent", async () => {
   const browser = page();
   const { at, page: where } = await browser.pushctl.consent({ text: "2026-11" });

@@ -105,6 +105,31 @@ test("nobody is asked on other pages, nor before the visit that was set", async 
   assert.equal(inner.stored().visits.count, 2);
 });
 
+test("the first visit of a browser is told, once, and only of who may be counted", async () => {
+  at("/sofas");
+  globalThis.document = { documentElement: { lang: "tr" } };
+  const told = [];
+  const real = globalThis.fetch;
+  globalThis.fetch = async (url, { body }) => (told.push([url, JSON.parse(body)]), {});
+  try {
+    const elsewhere = { pages: "/lamps/*", variants: { offer: { kind: "bar" } } };
+    const inner = core({ HOME: "https://push.example" });
+    await prompt(inner, elsewhere);
+    const visit = { stage: "visit", variant: "offer", language: "tr" };
+    assert.deepEqual(told, [["https://push.example/v1/prompts", visit]]);
+    await prompt(inner, elsewhere);
+    inner.store({ visits: { count: 1, last: Date.now() - 1_900_000 } });
+    await prompt(inner, elsewhere);
+    assert.equal(told.length, 1);
+    await prompt(core({ silent: () => true }), elsewhere); // Global Privacy Control, or a no
+    await prompt(core({ store: () => {} }), elsewhere); // nothing can be kept
+    await prompt(core({ update: async () => null }), elsewhere); // turned off here
+    assert.equal(told.length, 1);
+  } finally {
+    globalThis.fetch = real;
+  }
+});
+
 test("one invitation at a time, but for somebody who rings for it", async () => {
   at("/");
   mock.timers.enable({ apis: ["setTimeout"] });

@@ -6,7 +6,9 @@ const first = page({ manager: pushManager(subscription(1)) });
 await first.pushctl.subscribe({ language: "ar", tags: ["lamps"], attributes: { plan: "gold" } });
 await first.pushctl.cart({ items: [{ id: "lamp", name: "مصباح", price: 49 }], total: 49, currency: "EUR" });
 await first.pushctl.tag("Abandoned basket 1");
-await first.pushctl.identify("customer-7", "A".repeat(43));
+await first.pushctl.cartKey();
+while (first.asked.at(-1).path !== "/v1/subscribe") await new Promise((done) => setImmediate(done));
+await first.pushctl.identify({ alias: "customer-7", signature: "A".repeat(43), emailHash: "0f".repeat(32) });
 
 const { database, localStorage } = first;
 const next = page({

@@ -32,7 +32,7 @@ function source(name, settings) {
 const modules = mkdtempSync(`${tmpdir()}/pushctl-sw-`);
 for (const name of readdirSync(FOLDER).filter((one) => /^pushctl-(?!sw).*\.js$/.test(one))) {
   const text = readFileSync(`${FOLDER}/${name}`, "utf8");
-  writeFileSync(`${modules}/${name.replace(/js$/, "mjs")}`, text.replace(/(from ?"\.\/[\w-]+)\.js(?:\?site=\w+)?"/g, '$1.mjs"'));
+  writeFileSync(`${modules}/${name.replace(/js$/, "mjs")}`, text.replace(/((?:from|import\() ?"\.\/[\w-]+)\.js(?:\?site=\w+)?"/g, '$1.mjs"'));
 }
 process.on("exit", () => rmSync(modules, { recursive: true }));
 

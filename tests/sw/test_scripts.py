@@ -17,7 +17,7 @@ from pushctl import shipped
 from pushctl.receiver import shapes
 from pushctl.rules import limits, tokens
 from pushctl.rules.shops import cart
-from pushctl.rules.web import scripts
+from pushctl.rules.web import scripts, slimming
 from tests.support import npm, p256dh
 from tests.support.receiving import ROOT
 
@@ -31,6 +31,7 @@ BRANDED = SETTINGS | {
     "icon": "https://shop.example/static/icon-192.png",
     "badge": "https://shop.example/static/badge-96.png",
     "color": "#b04a26",
+    "background": "#fffaf5",
     "rules": True,
 }
 
@@ -55,7 +56,7 @@ def node(*arguments: str, **environment: str) -> str:
 
 
 def served(name: str, settings: Mapping[str, Any] = SETTINGS) -> str:
-    text = scripts.slim((SW / name).read_text("utf-8"))
+    text = scripts.minify(name, (SW / name).read_text("utf-8"))
     return scripts.render(name, text, settings, RULES)
 
 
@@ -113,11 +114,25 @@ TYPESCRIPT = "typescript@5.9.3"
 
 def test_types_are_those_of_the_page(tmp_path: Path) -> None:
     compiler = npm.installed(TYPESCRIPT, tmp_path) / "bin/tsc"
+    assert_all_names_are_known(compiler, tmp_path)
     node(
         *(str(compiler), "--noEmit", "--strict", "--target", "es2022"),
         *("--module", "esnext", "--moduleResolution", "bundler", "--lib", "es2022,dom"),
         str(ROOT / "tests/sw/types.ts"),
     )
+
+
+def assert_all_names_are_known(compiler: Path, folder: Path) -> None:
+    """A short name for what is the browser's, too, would leave one that nobody knows."""
+    for name in ("pushctl.js", "pushctl-sw.js"):
+        (folder / name).write_text(served(name) + "export {};\n", "utf-8")
+    options = ["--noEmit", "--allowJs", "--checkJs", "--target", "esnext", "--module", "esnext"]
+    files = [str(folder / "pushctl.js"), str(folder / "pushctl-sw.js")]
+    program = [str(shutil.which("node")), str(compiler), *options, "--types", "", *files]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    assert "error TS" in done.stdout  # it has read them: untyped code has other faults
+    assert "Cannot find name" not in done.stdout
+    assert "used before" not in done.stdout
 
 
 def test_types_name_what_there_is() -> None:
@@ -137,6 +152,7 @@ def test_what_the_page_signs_holds_and_is_taken() -> None:
         "/v1/subscribe",
         "/v1/events",
         "/v1/tags",
+        "/v1/subscribe",
         "/v1/identify",
         "/v1/subscribe",
         "/v1/unsubscribe",
@@ -167,9 +183,23 @@ def test_the_receiver_takes_whatever_was_made_fit() -> None:
         assert len(json.dumps(line["event"], ensure_ascii=False).encode()) <= 6000
 
 
+def test_the_page_goes_by_the_limits_of_the_receiver() -> None:
+    fit, page = ((SW / name).read_text("utf-8") for name in ("pushctl-fit.js", "pushctl.js"))
+    text, name, entries, levels, most = map(
+        int, re.findall(r"\d+", fit.partition("BYTES] = ")[2].partition("]")[0])
+    )
+    assert (text, name) == (limits.MAX_TEXT_CHARACTERS, limits.MAX_LABEL_CHARACTERS)
+    assert (entries, levels) == (limits.MAX_LEVEL_ENTRIES, limits.MAX_RECEIVED_LEVELS)
+    assert most < limits.MAX_BODY_BYTES
+    assert f'"), {limits.MAX_CART_ITEMS}];' in fit
+    sound = page.partition("const sound")[2].partition("const plain")[0].partition(";")[0]
+    assert re.findall(r"<= (\d+)", sound) == [f"{text}", f"{entries}"]
+    assert f"most = {limits.MAX_RECEIVED_TAGS};" in page
+
+
 def test_a_new_endpoint_is_vouched_for_by_the_old_secret() -> None:
     requests = [json.loads(line) for line in node("tests/sw/requests.mjs").splitlines()]
-    first, moved = (each for each in requests if each["path"] == "/v1/subscribe")
+    first, _, moved = (each for each in requests if each["path"] == "/v1/subscribe")
     body = json.loads(moved["body"])
     assert body["previous"] == json.loads(first["body"])["subscription"]["endpoint"]
     assert tokens.is_signed(
@@ -216,7 +246,7 @@ def test_a_file_without_settings_is_not_filled() -> None:
 
 def test_slimming_drops_comments_and_nothing_else() -> None:
     text = "// why\nconst a = 1; // not\n\n  // more\n  go('https://x /* y */', [1, 2,],);\n"
-    assert scripts.slim(text) == "const a=1;go('https://x /* y */',[1,2]);\n"
+    assert slimming.slim(text) == "const a=1;go('https://x /* y */',[1,2]);\n"
 
 
 @pytest.mark.parametrize(
@@ -247,7 +277,63 @@ def test_slimming_drops_comments_and_nothing_else() -> None:
     ],
 )
 def test_slimming_keeps_what_a_script_means(text: str, slim: str) -> None:
-    assert scripts.slim(text) == slim
+    assert slimming.slim(text) == slim
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("const first = 1; go(first);", "const a = 1; go(a);"),
+        (
+            "function add(one, two = one) { return one + two }",
+            "function a(b, c = b) { return b + c }",
+        ),
+        ("let a = 1; const first = a;", "let a = 1; const b = a;"),
+        ("const first = (one, ...more) => more;", "const a = (c, ...b) => b;"),
+        ("try { go() } catch (error) { say(error) }", "try { go() } catch (a) { say(a) }"),
+        # A statement may have the letter of a name that it does not know.
+        (
+            "const f = (one) => one; const g = (two) => two;",
+            "const f = (a) => a; const g = (a) => a;",
+        ),
+        (
+            "const one = 1; const g = (two) => two; h(one);",
+            "const a = 1; const g = (a) => a; h(a);",
+        ),
+        (
+            "const one = 1; const g = (two) => two + one;",
+            "const a = 1; const g = (b) => b + a;",
+        ),
+        ("let one, two = 1; f((two) => two, one);", "let b, a = 1; f((a) => a, b);"),
+        (
+            "(() => { const one = 1; f((two) => two); g(one); })();",
+            "(() => { const a = 1; f((a) => a); g(a); })();",
+        ),
+        # Names of properties stay.
+        ("const name = one.name;", "const a = one.name;"),
+        ("const name = { name }; go(name);", "const a = { name: a }; go(a);"),
+        ("const { name } = one; go(name);", "const { name } = one; go(name);"),
+        ("const name = 1; go({ name } = name);", "const a = 1; go({ name: a } = a);"),
+        ("const name = 1, all = { name: name };", "const a = 1, b = { name: a };"),
+        ("const name = 1; go({ name() {} });", "const a = 1; go({ name() {} });"),
+        (
+            "const name = 1; go({ one, async name() {} });",
+            "const a = 1; go({ one, async name() {} });",
+        ),
+        (
+            "const f = ({ name = 1 }) => { name = 2, go(name) };",
+            "const f = ({ name = 1 }) => { name = 2, go(name) };",
+        ),
+        ("let name; if (f) { name = 2 }", "let a; if (f) { a = 2 }"),
+        ("const name = f ? name : { name };", "const a = f ? a : { name: a };"),
+        # What stands in a template, too.
+        ("const name = 1; go(`${name}`);", "const name = 1; go(`${name}`);"),
+        ("export const first = 1;", "export const first = 1;"),
+        ("class One { two = 1 }; const two = 2;", "class One { two = 1 }; const two = 2;"),
+    ],
+)
+def test_a_short_name_stands_for_one_of_our_own(text: str, short: str) -> None:
+    assert slimming.shorten(text) == short
 
 
 def test_settings_leave_out_what_a_site_has_not() -> None:

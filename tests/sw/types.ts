@@ -24,8 +24,13 @@ export async function use(): Promise<State> {
   await pushctl.identify("customer-7", told ? "signed" : undefined);
   await pushctl.identify(7, "signed");
   await pushctl.identify(null);
+  await pushctl.identify({ alias: "customer-7", signature: "signed", emailHash: "0f" });
+  const key: string | null = await pushctl.cartKey();
+  await pushctl.identify({ emailHash: key ?? undefined });
   await pushctl.consent({ text: "2026-11", tracking: true });
   const when: number | undefined = (await pushctl.consent({ tracking: false }))?.at;
+  const moved: string = await pushctl.adopt({ old: ["/OneSignalSDKWorker.js"], ask: { delay: 5000 } });
+  if (moved === "adopted") await pushctl.adopt({ old: "/sw.js", ask: true });
   await pushctl.preferences({ into: "#preferences" });
   window.pushctl.push(["track", "page_view", {}], (loaded) => loaded.prompt());
   await pushctl.subscribe({ language: "ar", tags: ["lamps"], attributes: { plan: "gold" } });
@@ -42,5 +47,7 @@ pushctl.cart({ items: [{ id: "lamp", name: "Lamp", price: "49" }], total: 49, cu
 window.pushctl.push(["tagg", "lamps"]);
 // @ts-expect-error: a tag with a life has a name
 pushctl.subscribe({ tags: [{ seconds: 3600 }] });
+// @ts-expect-error: a hash is a text
+pushctl.identify({ emailHash: 7 });
 // @ts-expect-error: an event has a name
 pushctl.track({ total: 49 });

@@ -22,14 +22,23 @@ Delivery = Callable[[Message], bool]  # False: the browser is not there now
 class Broker:
     """Judges requests; delivers their messages or keeps them."""
 
-    def __init__(self, secret: bytes, simulated: Simulated, *, checks: bool = True) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        simulated: Simulated,
+        *,
+        checks: bool = True,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._secret = secret
         self._simulated = simulated
         self._checks = checks
+        self._clock = clock
         self._gone: set[Address] = set()
         self._ended: set[tuple[str, str]] = set()  # device and channel
         self._waiting: dict[str, dict[str, Message]] = {}  # by device, then by message id
         self._browsers: dict[str, Delivery] = {}  # by device
+        self._held = False
 
     def take(self, request: Request) -> Answer:
         """Judge *request*, deliver or keep its message, return the answer."""
@@ -55,6 +64,16 @@ class Broker:
         """Remove a message that the browser acknowledged."""
         self._waiting.get(device, {}).pop(message_id, None)
 
+    def hold(self) -> None:
+        """Keep messages for browsers in the air until ``let_go``; they need a TTL."""
+        self._held = True
+
+    def let_go(self) -> None:
+        """Deliver what was held, and what comes."""
+        self._held = False
+        for device, deliver in list(self._browsers.items()):
+            self.connect(device, deliver)
+
     def end(self, address: Address) -> None:
         """End a subscription: its endpoint is answered with 410 from now on."""
         self._gone.add(address)
@@ -73,7 +92,7 @@ class Broker:
         if address and address.service != service:
             address = None
         gone = address is not None and self._is_gone(address)
-        case = Case(request, address, gone, time.time(), message_id)
+        case = Case(request, address, gone, self._clock(), message_id)
         match service:
             case "mozilla":
                 return mozilla.judge(case)
@@ -96,7 +115,7 @@ class Broker:
         deliver = self._browsers.get(device)
         if message.ttl > 0:
             self._keep(message)
-        if deliver:
+        if deliver and not self._held:
             deliver(message)
 
     def _keep(self, message: Message) -> None:
@@ -111,7 +130,7 @@ class Broker:
         waiting[message.id] = message
 
     def _list_living(self, device: str) -> Iterator[Message]:
-        now = time.time()
+        now = self._clock()
         for message in self._waiting.get(device, {}).values():
             if message.expires > now and not self._is_gone(message.address):
                 yield message

@@ -13,8 +13,10 @@ import queue
 import secrets
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,7 +45,8 @@ class PushService:
     outlive a restart, and with *log* the list of all bodies read (``sink.log``).
     *script* and *seed* are for faults.FaultPicker; *checks* off answers 201 to everything,
     for speed; *receipts* off keeps no list of what was read, so that an hour of messages
-    fits into memory; *streams* is how many HTTP/2 streams a connection may have open.
+    fits into memory; *streams* is how many HTTP/2 streams a connection may have open,
+    *clock* tells the seconds since 1970.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class PushService:
         log: bool = False,
         receipts: bool = True,
         streams: int = 100,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._temporary = None
         if folder is None:
@@ -68,7 +72,7 @@ class PushService:
         self.spki = ""  # of the certificate, for Chromium's switch; known once started
         self._secret = _secret(folder / "secret")
         self._simulated = simulated.Simulated()
-        self._broker = Broker(self._secret, self._simulated, checks=checks)
+        self._broker = Broker(self._secret, self._simulated, checks=checks, clock=clock)
         self._sink = Sink(folder / "sink.log" if log else None, keep=receipts)
         self._handler = ScriptedHandler(
             self._broker, self._sink, FaultPicker(read(script), seed)
@@ -153,6 +157,15 @@ class PushService:
         if address is None:
             raise ValueError("this endpoint is not one of this service's")
         self._loop.call_soon_threadsafe(self._broker.end, address)
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Take messages and deliver none to browsers until the end of the block."""
+        self._loop.call_soon_threadsafe(self._broker.hold)
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self._broker.let_go)
 
     def play(self, script: Sequence[Mapping[str, Any]], seed: int = 0) -> None:
         """Replace the script of faults; an empty one ends all trouble."""

@@ -5,64 +5,35 @@ Plan and freeze a broadcast.
 receiver in one transaction; later subscribers and tags don't change it.
 """
 
-import json
 from array import array
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
 
-from pushctl import templates
 from pushctl.config import Config
-from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
+from pushctl.jobs.campaigns import best, experiments, manners, variants
+from pushctl.jobs.campaigns.assignment import Assignment, NobodyComparedError, assign
+from pushctl.jobs.campaigns.draft import Draft, load_sources, read_options
+from pushctl.jobs.campaigns.receivers import Times, find_receivers, set_times
 from pushctl.jobs.campaigns.repeats import LEFT_OUT, LeftOut, NobodyLeftError, leave_out
+from pushctl.jobs.campaigns.variants import Design
+from pushctl.jobs.delivery.approval_gate import Gate
+from pushctl.jobs.delivery.promo_codes import collect_samples, name_pool
 from pushctl.jobs.delivery.verdict import Verdict
+from pushctl.jobs.figures.forecast import Forecast, keep
 from pushctl.jobs.messages.preview import Preview, find_example
-from pushctl.jobs.subscribers import audience, suppression
+from pushctl.jobs.messages.readers import Readers, count_readers
+from pushctl.jobs.subscribers.manners import Ended, Judged
 from pushctl.model import (
     Campaign,
     CampaignStatus,
+    Cause,
     Json,
     Millis,
-    Subscription,
-    SubscriptionState,
 )
-from pushctl.rules import folding, limits, moments, schedule, timing, units
+from pushctl.rules import timing, topics, units
 from pushctl.rules.messages.content import hash_content
-from pushctl.rules.schedule import Passed
 from pushctl.store import Store
 from pushctl.templates import Template
-
-BY_HAND = "by_hand"  # the template of a message from the command line
-URGENCIES = ("very-low", "low", "normal", "high")
-MAX_OVER: Millis = 28 * units.DAY
-
-
-@dataclass(frozen=True)
-class Draft:
-    """The options of `pushctl send`."""
-
-    tags: Sequence[str] = ()
-    segments: Sequence[str] = ()
-    where: Sequence[str] = ()
-    to: Sequence[str] = ()  # subscribers by name, instead of an audience
-    everyone: bool = False
-    template: str | None = None
-    name: str | None = None
-    limit: int | None = None
-    ttl: str | None = None
-    urgency: str | None = None
-    rate: str | None = None
-    over: str | None = None
-    message: str | None = None  # a text instead of a template
-    title: str | None = None
-    at: str | None = None  # "tomorrow 09:00"
-    local: bool = False  # on each person's own clock
-    passed: Passed = Passed.NOW
-    every: str | None = None  # "monday 09:00": see jobs/campaigns/recurring
-    again: bool = False  # also to people who have the same message already
-    by: str = ""  # the login name of who asked
-    series: str = ""  # whose occurrence this is
 
 
 @dataclass(frozen=True)
@@ -74,16 +45,23 @@ class Plan:
     sources: Mapping[str, str]
     audience: str  # as typed
     receivers: Sequence[int]  # rows of subscriptions
-    languages: Mapping[str, int]  # language of the text -> receivers
+    readers: Readers  # by the language of their text
     example: Preview | None
     options: Mapping[str, Json]
     expires_after: Millis
     over: Millis = 0
     at: Sequence[Millis] = ()  # when each receiver's message is due; none: at once
+    best: str | None = None  # why it goes out at that time; None: somebody chose it
+    hours: Sequence[float] = ()  # the probability of that hour; none: nothing was drawn
     left_out: LeftOut = field(default_factory=LeftOut)  # have the same message already
     again: bool = False  # nobody is left out for that
     verdict: Verdict | None = None  # who gets no message; None: not rehearsed
     named: bool = True  # by a person; else the name gives way to one that is taken
+    assignment: Assignment | None = None  # of an experiment: who falls to which arm
+    topic: str | None = None  # what it is about, for figures
+    judged: Judged | None = None  # by the manners of sending; None: none hold
+    gate: Gate | None = None  # by which it may need approval
+    forecast: Forecast | None = None  # what it will bring
 
     @property
     def count(self) -> int:
@@ -92,7 +70,31 @@ class Plan:
     @property
     def without(self) -> int:
         """How many receivers get no message, as far as was rehearsed."""
-        return len(self.verdict.without) if self.verdict else 0
+        return len(self.list_without())
+
+    @property
+    def later(self) -> int:
+        """How many receivers wait for the end of quiet hours or for a trigger's message."""
+        found = self.judged
+        return 0 if found is None else len(manners.list_waiting(found, self.list_without()))
+
+    def list_without(self) -> Mapping[int, Ended]:
+        """Return who gets no message: status, reason and cause, by subscription."""
+        if self.verdict is not None:
+            return self.verdict.without
+        return self.judged.without if self.judged is not None else {}
+
+    @property
+    def ended(self) -> Mapping[int, tuple[str, str, Cause]]:
+        """Whose message ends when it is frozen, and why; another arm may suit who is held."""
+        without = self.list_without()
+        final = manners.list_final(without)
+        if self.at or self.over:
+            return final
+        if self.assignment is None:
+            return without
+        held = self.assignment.list_held(self.receivers)
+        return {one: why for one, why in without.items() if one not in held or one in final}
 
 
 def retry_refused(store: Store, now: Millis) -> None:
@@ -108,34 +110,117 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
     segment or subscriber, TemplateError for a template that can't be used.
     """
     store.shrink_caches()
-    options = _read_options(draft)
-    name, sources = _load_sources(config, draft)
+    options, draft, why = _read_draft(store, config, draft, now)
+    name, sources = load_sources(config, draft)
     template = Template.from_sources(name, sources)
-    typed, receivers = _find_receivers(store, config, draft, now)
+    options |= name_pool(store, draft.promo or template.settings.promo)
+    design = variants.make_design(config, draft, template, now)
+    if design is not None:
+        sources = variants.complete_sources(config, draft, design, sources)
+        template = Template.from_sources(name, sources)
+    typed, receivers = find_receivers(store, config, draft, now)
     left_out = LeftOut()
     if not (draft.again or draft.every):
         content = hash_content(sources, options.get("extra", {}))
-        having, left_out = leave_out(store, content, receivers, now)
+        having, left_out = leave_out(store, content, receivers, now, draft.replaces)
         receivers = _without(receivers, having)
-    receivers, at = _schedule(store, config, draft, receivers, now)
     day = timing.local(now, config.zone).date()
     title = draft.name or store.campaigns.find_free_name(f"{name} {day}")
-    return Plan(
+    times, assignment = _assign(store, config, draft, design, template, receivers, title, now)
+    receivers = times.receivers
+    samples = collect_samples(store, options)
+    made = Plan(
         name=title,
         template=name,
         sources=sources,
         audience=typed,
         receivers=receivers,
-        languages=_count_languages(store, config, template, receivers),
-        example=find_example(store, config, template, receivers, title, now),
+        readers=count_readers(config, template, store.reports.count_languages(receivers)),
+        example=find_example(store, config, template, receivers, title, now, samples=samples),
         options=options,
         expires_after=find_life(options, template),
         over=timing.duration(draft.over) if draft.over else 0,
-        at=at,
+        at=times.at,
+        best=why,
+        hours=times.hours,
         left_out=left_out,
         again=draft.again or draft.every is not None,
         named=draft.name is not None,
+        topic=choose_topic(config, draft, template),
+        assignment=assignment,
     )
+    return judge(store, config, made, now)
+
+
+def _read_draft(
+    store: Store, config: Config, draft: Draft, now: Millis
+) -> tuple[dict[str, Json], Draft, str | None]:
+    """Return a draft's options, the draft with its time, and why at that if it said "best"."""
+    options = read_options(draft)
+    draft, why = best.resolve(store, config, draft, now)
+    if why is not None:
+        options["local"] = True
+    return options, draft, why
+
+
+def judge(store: Store, config: Config, made: Plan, now: Millis) -> Plan:
+    """Return *made* with what the manners of sending say of its receivers."""
+    judged = manners.judge(
+        store,
+        config,
+        made.options,
+        made.receivers,
+        now,
+        at=made.at,
+        over=made.over,
+        life=made.expires_after,
+    )
+    if judged is not None and made.verdict is not None:
+        made.verdict.without.update(judged.without)
+    return replace(made, judged=judged, gate=Gate(config))
+
+
+def foresee_approval(store: Store, made: Plan, now: Millis) -> str | None:
+    """Return why *made* will need approval, as things stand; None where it will not."""
+    if made.gate is None:
+        return None
+    people = made.count - len(made.ended)
+    times = min(made.at, default=now), _find_last(made, now) + made.over
+    return made.gate.foresee(store, made.options, made.topic, people, times, now)
+
+
+def attend(made: Plan) -> Plan:
+    """Return *made* for ``freeze`` to fail where approval is needed and can't be asked for."""
+    return replace(made, gate=made.gate and replace(made.gate, attended=True))
+
+
+def _assign(
+    store: Store,
+    config: Config,
+    draft: Draft,
+    design: Design | None,
+    template: Template,
+    receivers: Sequence[int],
+    title: str,
+    now: Millis,
+) -> tuple[Times, Assignment | None]:
+    """Return receivers with due times, and who falls to which arm of an experiment."""
+    if design is not None and receivers:
+        try:
+            return assign(
+                store, config, draft, design, template, receivers, seed=title, now=now
+            )
+        except NobodyComparedError:
+            if design.asked:
+                raise
+    return set_times(store, config, draft, receivers, now, seed=title), None
+
+
+def choose_topic(config: Config, draft: Draft, template: Template) -> str | None:
+    """Return what a broadcast is about: as its draft, its template or the project says."""
+    if draft.topic is not None:
+        return topics.check(draft.topic)
+    return template.settings.topic or config.messages.topic
 
 
 def find_life(options: Mapping[str, Json], template: Template) -> Millis:
@@ -154,6 +239,7 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
     store.shrink_caches()
     with store.write():
         made = _leave_out_late(store, made, now)
+        judged = _renew(made, now)
         if made.left_out.count and not made.count:
             raise NobodyLeftError(made.left_out)
         campaign = store.campaigns.create(
@@ -163,24 +249,69 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
             sources=made.sources,
             options=_note_left_out(made),
             now=now,
-            expires_at=max(made.at, default=now) + made.over + made.expires_after,
+            expires_at=_find_last(made, now) + made.over + made.expires_after,
             status=CampaignStatus.SCHEDULED if made.at else CampaignStatus.RUNNING,
+            topic=made.topic,
         )
-        if made.at:
-            due = zip(made.receivers, made.at, strict=True)
-            store.schedules.plan(campaign.id, due, now=now, expires_after=made.expires_after)
-        else:
-            store.deliveries.plan(
-                campaign.id,
-                made.receivers,
-                now=now,
-                expires_after=made.expires_after,
-                over=made.over,
-            )
-        if made.verdict and not made.at and not made.over:
-            without = ((one, *why) for one, why in made.verdict.without.items())
-            store.deliveries.reject(campaign.id, without, now)
+        _write_rows(store, campaign, made, now)
+        if made.forecast is not None:
+            keep(store, campaign.id, made.forecast, now)
+        if judged is not None:
+            manners.write_held(store, campaign.id, judged, now)
+            if len(made.ended) == made.count:  # nobody waits for a sweep or a claim
+                store.campaigns.change_status(campaign.id, CampaignStatus.RUNNING, now)
+                store.campaigns.finish_if_done(campaign.id, now)
+        if made.gate is not None and made.gate.judge(store, campaign, now, timed=bool(made.at)):
+            return store.campaigns.get_by_id(campaign.id)
     return campaign
+
+
+def _find_last(made: Plan, now: Millis) -> Millis:
+    """Return when the last message is due; who waits for a winner is due at the decision."""
+    last = max(made.at, default=now)
+    held = made.assignment is not None and made.assignment.design.has_rest
+    return max(last, made.assignment.decide_at) if held and made.assignment else last
+
+
+def _write_rows(store: Store, campaign: Campaign, made: Plan, now: Millis) -> None:
+    kept = made.judged.kept if made.judged is not None else None
+    if made.assignment is not None:
+        experiments.begin(
+            store,
+            campaign,
+            made.assignment,
+            made.receivers,
+            _list_due(made, now),
+            now=now,
+            expires_after=made.expires_after,
+        )
+        if kept is not None:
+            store.plans.note_holdout(campaign.id, kept)
+    elif made.at:
+        due = zip(made.receivers, made.at, strict=True)
+        store.schedules.plan(
+            campaign.id, due, now=now, expires_after=made.expires_after, holdout=kept
+        )
+    else:
+        store.deliveries.plan(
+            campaign.id,
+            made.receivers,
+            now=now,
+            expires_after=made.expires_after,
+            over=made.over,
+            holdout=kept,
+        )
+    if made.hours:
+        store.plans.note_hours(campaign.id, zip(made.receivers, made.hours, strict=True))
+    if ended := made.ended:
+        store.plans.reject(campaign.id, ((one, *why) for one, why in ended.items()), now)
+
+
+def _list_due(made: Plan, now: Millis) -> Sequence[Millis]:
+    """Return when each receiver's message is due; none: all at once."""
+    if made.at or not made.over:
+        return made.at
+    return [now + made.over * number // made.count for number in range(made.count)]
 
 
 def _leave_out_late(store: Store, made: Plan, now: Millis) -> Plan:
@@ -192,12 +323,27 @@ def _leave_out_late(store: Store, made: Plan, now: Millis) -> Plan:
         return made
     due = made.at or [0] * made.count
     kept = [(one, at) for one, at in zip(made.receivers, due, strict=True) if one not in having]
+    stays = [one not in having for one in made.receivers]
+    hours = [each for each, stay in zip(made.hours, stays, strict=False) if stay]
     return replace(
         made,
         receivers=[one for one, _ in kept],
         at=[at for _, at in kept] if made.at else (),
+        hours=hours,
         left_out=made.left_out.add(late),
+        assignment=made.assignment and made.assignment.keep(stays),
     )
+
+
+def _renew(made: Plan, now: Millis) -> Judged | None:
+    """Judge by what has gone out since *made* was planned; add it to the verdict, too."""
+    judged = made.judged
+    if judged is None or judged.judge is None or made.at or made.over:
+        return judged
+    judged.judge.renew(made.receivers, judged, now)
+    if made.verdict is not None:
+        made.verdict.without.update(judged.without)
+    return judged
 
 
 def _note_left_out(made: Plan) -> Mapping[str, Json]:
@@ -210,155 +356,3 @@ def _without(receivers: Sequence[int], having: Collection[int]) -> Sequence[int]
     if not having:
         return receivers
     return array("q", (one for one in receivers if one not in having))
-
-
-def _schedule(
-    store: Store, config: Config, draft: Draft, receivers: Sequence[int], now: Millis
-) -> tuple[Sequence[int], Sequence[Millis]]:
-    """Return receivers and their due times: one time for all, or each in their time zone."""
-    if draft.at is None:
-        if draft.local:
-            raise UsageError("--local needs --at: which time on each person's clock?")
-        return receivers, ()
-    if draft.over:
-        raise UsageError("--at and --over don't go together")
-    moment, typed = moments.parse(draft.at, now, config.zone)
-    if not draft.local:
-        at = schedule.due(moment, typed or config.zone, now)
-        if at is None or at <= now:
-            clock = f"{timing.local(now, config.zone):%H:%M} ({config.zone})"
-            raise UsageError(f"--at {draft.at!r} has passed; it is {clock}")
-        return receivers, [at] * len(receivers)
-    if typed is not None:
-        raise UsageError(
-            f"--at {draft.at!r} is one moment for all, and --local means each person's own "
-            "clock: leave one of them out"
-        )
-    if schedule.over_everywhere(moment, now):
-        raise UsageError(f"--at {draft.at!r} has passed wherever people live")
-    zones = {name: site.timezone for name, site in config.sites.items()}
-    found: dict[int, Millis] = {}
-    for row, zone, site in store.schedules.list_zones(receivers):
-        local = timing.zone(zone, zones.get(site, "UTC"))
-        if due := schedule.due(moment, local, now, draft.passed):
-            found[row] = due
-    return list(found), list(found.values())
-
-
-def _load_sources(config: Config, draft: Draft) -> tuple[str, dict[str, str]]:
-    name = find_template_name(draft)
-    if draft.message is None:
-        return name, templates.read(config.templates, name)
-    if draft.template:
-        raise UsageError("--message and --template don't go together")
-    site = config.first_site
-    title = draft.title or site.brand.name or site.origin.partition("//")[2]
-    # JSON's strings are TOML's, too.
-    text = f"title = {json.dumps(title)}\nbody = {json.dumps(draft.message)}\n"
-    languages = {each.language for each in config.sites.values()}
-    return name, {"message.toml": 'url = "/"\n'} | {f"{one}.toml": text for one in languages}
-
-
-def find_template_name(draft: Draft) -> str:
-    if draft.message is not None:
-        return BY_HAND
-    if draft.template:
-        return draft.template
-    if not draft.tags:
-        raise UsageError(
-            "which message? Name it with --template, or a --tag whose template has the "
-            "same name: --tag 'Abandoned basket 1' sends abandoned_basket_1."
-        )
-    return folding.slug(draft.tags[0])
-
-
-def _find_receivers(
-    store: Store, config: Config, draft: Draft, now: Millis
-) -> tuple[str, Sequence[int]]:
-    if draft.to:
-        found = {it.id: it for ref in draft.to for it in _find_people(store, ref, now)}
-        names = ", ".join(f"'{it.public_id}'" for it in found.values())
-        return f"id in ({names})", list(found)[: draft.limit]
-    if not (draft.tags or draft.segments or draft.where or draft.everyone):
-        raise UsageError(
-            "to whom? Name an audience with --tag, --segment or --where, single people "
-            "with --to, or say --everyone."
-        )
-    typed, expression = audience.build(
-        config, tags=draft.tags, segments=draft.segments, where=draft.where
-    )
-    without = suppression.find_suppressed(store, expression, now)
-    if not without:
-        return typed, store.audience.list_ids(expression, now, limit=draft.limit)
-    wanted = (one for one in store.audience.list_ids(expression, now) if one not in without)
-    return typed, array("q", islice(wanted, draft.limit))
-
-
-def _find_people(store: Store, ref: str, now: Millis) -> list[Subscription]:
-    """Return the active subscriptions of one --to: an id, or a signed alias."""
-    try:
-        found = store.subscriptions.find(ref, now)
-    except NotFoundError as error:
-        try:
-            found = store.subscriptions.find(f"alias:{ref}", now)
-        except NotFoundError:
-            raise error from None
-    active = [one for one in found if one.state is SubscriptionState.ACTIVE]
-    if not active:
-        raise UsageError(f"{ref} can't be reached: {found[0].state.value}")
-    return active
-
-
-def _read_options(draft: Draft) -> dict[str, Json]:
-    options: dict[str, Json] = {}
-    if draft.limit is not None and draft.limit < 1:
-        raise InputError("--limit is at least 1")
-    if draft.ttl is not None:
-        ttl = timing.duration(draft.ttl)
-        if ttl > limits.MAX_TTL_SECONDS * units.SECOND:
-            raise InputError("--ttl is at most 4 weeks: push services keep nothing longer")
-        options["ttl"] = ttl // units.SECOND
-    if draft.urgency is not None:
-        if draft.urgency not in URGENCIES:
-            raise InputError(f"--urgency is one of {', '.join(URGENCIES)}")
-        options["urgency"] = draft.urgency
-    if draft.rate is not None:
-        options["rate"] = parse_rate(draft.rate)
-    if draft.over is not None:
-        if not 0 < timing.duration(draft.over) <= MAX_OVER:
-            raise InputError("--over is more than nothing and at most 4 weeks")
-        options["over"] = draft.over
-    # What `pushctl explain` tells about it later.
-    asked = {"by": draft.by, "at": draft.at, "local": draft.local, "series": draft.series}
-    return options | {key: value for key, value in asked.items() if value}
-
-
-def parse_rate(text: str) -> float:
-    """Return messages a second of "50", "50/s", "600/m" or "9000/h"; raises InputError."""
-    number, _, unit = text.replace(" ", "").partition("/")
-    per = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3600}.get(unit)
-    try:
-        value = float(number)
-    except ValueError:
-        value = 0.0
-    if per is None or not 0 < value < 1e6:
-        raise InputError(
-            f"{text!r} is no rate. Write messages a second or minute: 50/s, 600/m."
-        )
-    return value / per
-
-
-def _count_languages(
-    store: Store, config: Config, template: Template, receivers: Sequence[int]
-) -> Mapping[str, int]:
-    """Count receivers by the language of their text; raises TemplateError."""
-    found: Counter[str] = Counter()
-    for site, language, count in store.reports.count_languages(receivers):
-        if site not in config.sites:
-            raise TemplateError(
-                f"{count:,} receivers belong to the site {site!r}, which isn't in "
-                f"{config.file.name}. Add it, or leave them out: --where \"site = 'shop'\""
-            )
-        text = template.choose(language, (), config.sites[site].language)
-        found[text.language] += count
-    return dict(found.most_common())

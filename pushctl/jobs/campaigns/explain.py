@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
-from pushctl.jobs.campaigns import manage
+from pushctl.jobs.campaigns import experiments, files, manage
+from pushctl.jobs.delivery import approval_gate
 from pushctl.model import Campaign, Json, Millis
 from pushctl.rules.audience import parse
+from pushctl.rules.manners import describe_exempt
 from pushctl.rules.messages.frozen import describe_origin, list_titles
+from pushctl.rules.shops.promo_codes import POOL
 from pushctl.rules.wording import moment
 from pushctl.store import Store
 
@@ -17,7 +20,7 @@ from pushctl.store import Store
 class Line:
     """One line of an explanation."""
 
-    what: str  # status, asked, audience, times, text, option, messages
+    what: str  # status, asked, audience, times, text, option, test, approval, messages
     text: str
 
 
@@ -26,10 +29,13 @@ def explain(config: Config, store: Store, campaign: Campaign, now: Millis) -> Se
     return [
         Line("status", f"{campaign.status}{f': {campaign.note}' if campaign.note else ''}"),
         Line("asked", describe_origin(campaign)),
+        *(Line("asked", said) for said in (files.describe(store, campaign),) if said),
         *_list_audience(config, campaign),
         *_list_times(config, store, campaign, now),
         *(Line("text", f"{file}: {title}") for file, title in list_titles(campaign)),
         *_list_options(campaign),
+        *_list_test(config, store, campaign),
+        *_list_approval(store, campaign),
         *_list_messages(store, campaign),
     ]
 
@@ -64,12 +70,29 @@ def _list_times(
 
 
 def _list_options(campaign: Campaign) -> Iterator[Line]:
-    names = ("ttl", "urgency", "rate", "over", "limit")
+    names = ("ttl", "urgency", "rate", "over", "limit", "language")
     units: dict[str, str] = {"ttl": " s", "rate": " a second"}
+    if said := describe_exempt(campaign.options):
+        yield Line("option", f"manners: {said}")
+    if campaign.topic:
+        yield Line("option", f"topic {campaign.topic}")
     for name in names:
         value: Json = campaign.options.get(name)
         if value is not None:
             yield Line("option", f"{name} {value}{units.get(name, '')}")
+    if POOL in campaign.options:
+        yield Line("option", f"promo codes of {campaign.options[POOL]}")
+
+
+def _list_test(config: Config, store: Store, campaign: Campaign) -> Iterator[Line]:
+    test = store.experiments.find_by_campaign(campaign.id)
+    if test is not None:
+        yield Line("test", experiments.describe_state(test, config.zone))
+
+
+def _list_approval(store: Store, campaign: Campaign) -> Iterator[Line]:
+    if said := approval_gate.describe(store, campaign):
+        yield Line("approval", said)
 
 
 def _list_messages(store: Store, campaign: Campaign) -> Iterator[Line]:

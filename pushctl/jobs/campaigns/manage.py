@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, UsageError
-from pushctl.jobs.campaigns import repeats
+from pushctl.jobs.campaigns import experiments, repeats
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, Cause, DeliveryStatus, Json, Millis
@@ -29,15 +29,16 @@ def count_states(store: Store, campaign: int) -> list[State]:
     Those that were left out when it was frozen have no delivery; they come last.
     """
     order = [status.value for status in DeliveryStatus]
+    about = store.campaigns.get_by_id(campaign)
     waits = {"planned": "waits its turn", "sending": "under way"}
+    if about.cause is Cause.NEEDS_APPROVAL:
+        waits["planned"] = "waits for approval"
     rows = [
         State(status, waits.get(status, "") if reason is None else reason, count)
         for status, reason, count in store.deliveries.count_reasons(campaign)
     ]
     rows.sort(key=lambda row: (order.index(row.status), -row.count, row.reason))
-    return rows + list_left_out(
-        repeats.read_left_out(store.campaigns.get_by_id(campaign).options)
-    )
+    return rows + list_left_out(repeats.read_left_out(about.options))
 
 
 def list_left_out(left_out: repeats.LeftOut) -> list[State]:
@@ -69,6 +70,7 @@ def cancel(store: Store, config: Config, name: str, now: Millis) -> tuple[Campai
         if not store.campaigns.change_status(campaign.id, CampaignStatus.CANCELLED, now):
             raise UsageError(f"{name} is {campaign.status.value}, there is nothing to cancel")
         dropped = store.deliveries.cancel(campaign.id, now)
+        experiments.end_cancelled(store, campaign.id, now)
     if store.deliveries.load_claimed(campaign.id):
         with suppress(BusyError, ConfigError):
             deliver.run(store, config, campaign, now)
@@ -96,6 +98,10 @@ def resume(
     """Continue a campaign; raises UsageError for a cancelled one, BusyError as ``run``."""
     campaign = store.campaigns.get(name)
     refuse_if_cancelled(campaign)
+    if "channel" in campaign.options:
+        store.campaigns.change_status(campaign.id, CampaignStatus.RUNNING, now)
+    if campaign.status is CampaignStatus.PAUSED:
+        experiments.go_on(store, campaign, now)
     return deliver.run(store, config, campaign, now, options)
 
 

@@ -9,11 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 
+from pushctl.approval_files import list_own_uids
 from pushctl.config import Config
 from pushctl.errors import InputError, PushctlError, UsageError
 from pushctl.jobs.campaigns import broadcast
-from pushctl.jobs.campaigns.broadcast import Draft
-from pushctl.model import CampaignStatus, Json, Millis
+from pushctl.jobs.campaigns.draft import Draft, find_template_name
+from pushctl.jobs.campaigns.foresee import foresee
+from pushctl.model import CampaignStatus, Cause, Json, Millis
 from pushctl.rules import schedule, timing, units
 from pushctl.rules.schedule import Passed
 from pushctl.store import Store
@@ -37,8 +39,9 @@ def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Serie
     found = schedule.following(rule, starts, zone, now, local=draft.local)
     if found is None:
         raise _never_again(draft)
-    name = draft.name or f"{broadcast.find_template_name(draft)} every {every}"
-    options = asdict(replace(draft, every=None, name=None))
+    name = draft.name or f"{find_template_name(draft)} every {every}"
+    uids = sorted(list_own_uids())  # the sweeps of another user may carry it out
+    options = asdict(replace(draft, every=None, name=None, uids=uids))
     store.schedules.recurring.add(name, every, rule, starts, options, now=now, next_at=found[1])
     return store.schedules.recurring.get(name)
 
@@ -116,6 +119,7 @@ def list_scheduled(store: Store, config: Config) -> list[dict[str, Json]]:
         }
         for campaign in store.campaigns.list_newest()
         if campaign.status is CampaignStatus.SCHEDULED
+        or (campaign.cause is Cause.NEEDS_APPROVAL and "at" in campaign.options)
     ]
     for row in found:
         at = row["next_at"]
@@ -178,6 +182,7 @@ def _freeze(store: Store, config: Config, series: Series, now: Millis, passed: P
         "series": series.name,
     }
     made = broadcast.plan(store, config, Draft(**options), now)
+    made, _ = foresee(store, config, made, now)
     with store.write():
         if not store.schedules.recurring.is_current(series):
             return  # cancelled while this was planned

@@ -6,16 +6,18 @@ message of a broadcast that goes out now is frozen as rejected, and never render
 for later leaves its receivers planned: the values that are missing may come until then.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pushctl.config import Config
 from pushctl.errors import TemplateError
 from pushctl.jobs.campaigns.broadcast import Plan
-from pushctl.jobs.delivery.verdict import Verdict, judge
-from pushctl.jobs.messages.preview import find_example
+from pushctl.jobs.delivery.promo_codes import collect_samples
+from pushctl.jobs.delivery.verdict import Verdict, judge_arms
+from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Millis
+from pushctl.rules.messages.arms import Differ
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.templates import Template
@@ -34,22 +36,53 @@ def rehearse(
     Raises TemplateError where none of its messages can be rendered.
     """
     template = Template.from_sources(made.template, made.sources)
-    found = judge(
+    groups: Mapping[str | None, Sequence[int]] = {None: made.receivers}
+    if made.assignment is not None:
+        groups = made.assignment.group(made.receivers)
+    without = made.judged.without if made.judged is not None else {}
+    if without:
+        groups = {
+            variant: [one for one in some if one not in without]
+            for variant, some in groups.items()
+        }
+    found = judge_arms(
         store,
         config,
         template,
-        made.receivers,
+        groups,
         now,
         name=made.name,
         options=made.options,
         has_cart=carts.is_used(made.sources),
         progress=progress,
     )
-    refuse_if_none(found, len(made.receivers))
+    refuse_if_none(found, sum(map(len, groups.values())))
     example = made.example
     if example is None and found.first is not None:
-        example = find_example(store, config, template, [found.first], made.name, now)
+        example = find_example(
+            store, config, template, [found.first], made.name, now,
+            samples=collect_samples(store, made.options),
+        )  # fmt: skip
+    found.without.update(without)
     return replace(made, verdict=found, example=example)
+
+
+def list_examples(
+    store: Store, config: Config, made: Plan, now: Millis
+) -> Iterator[tuple[str, Preview]]:
+    """Yield the template and one message of each further arm of an experiment."""
+    if made.assignment is None or made.assignment.design.differ is Differ.TIME:
+        return
+    template = Template.from_sources(made.template, made.sources)
+    groups = made.assignment.group(made.receivers)
+    for arm in made.assignment.design.arms[1:]:
+        whole = template.arms.get(arm.variant)
+        shown = find_example(
+            store, config, whole or template, groups.get(arm.variant, ()), made.name, now,
+            None if whole else arm.variant, collect_samples(store, made.options),
+        )  # fmt: skip
+        if shown is not None:
+            yield arm.template or made.template, shown
 
 
 def refuse_if_none(found: Verdict, count: int) -> None:

@@ -74,9 +74,13 @@ def read_left_out(options: Json) -> LeftOut:
 
 
 def leave_out(
-    store: Store, content: bytes, receivers: Sequence[int], now: Millis
+    store: Store, content: bytes, receivers: Sequence[int], now: Millis, besides: str = ""
 ) -> tuple[Collection[int], LeftOut]:
-    """Return which of *receivers* have a message's content already, and their counts."""
+    """
+    Return which of *receivers* have a message's content already, and their counts.
+
+    What is to come of the campaign called *besides* doesn't count: it gives way.
+    """
     received: set[int] = set()
     scheduled: set[int] = set()
     wanted: set[int] = set()
@@ -84,7 +88,7 @@ def leave_out(
     for subscription, later, name in store.campaigns.list_holders(content, now - WITHIN, now):
         # Most broadcasts are nobody's second one: the set is made at the first holder.
         wanted = wanted or set(receivers)
-        if subscription in wanted:
+        if subscription in wanted and not (later and name == besides):
             (scheduled if later else received).add(subscription)
             newest = name
     received -= scheduled

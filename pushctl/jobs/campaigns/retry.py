@@ -9,15 +9,18 @@ has these words from another campaign, or is to get them, is left out as by `sen
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pushctl import lock, templates
+from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import UsageError
-from pushctl.jobs.campaigns.broadcast import BY_HAND, find_life
+from pushctl.jobs.campaigns import variants
+from pushctl.jobs.campaigns.broadcast import find_life
+from pushctl.jobs.campaigns.draft import BY_HAND
 from pushctl.jobs.campaigns.manage import refuse_if_cancelled
 from pushctl.jobs.campaigns.rehearsal import refuse_if_none
 from pushctl.jobs.campaigns.repeats import LeftOut, leave_out
 from pushctl.jobs.delivery import deliver
-from pushctl.jobs.delivery.verdict import Verdict, judge
+from pushctl.jobs.delivery.promo_codes import collect_samples
+from pushctl.jobs.delivery.verdict import Verdict, judge_arms
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Campaign, CampaignStatus, Cause, Millis
@@ -71,23 +74,17 @@ def plan(
     Raises UsageError for a cancelled campaign and for a step of a trigger, TemplateError
     where nobody would get a message.
     """
-    campaign = store.campaigns.get(name)
-    refuse_if_cancelled(campaign)
-    if store.triggers.get_trigger(campaign.id) is not None:
-        raise UsageError(
-            f"{name} is a step of a trigger: its messages were of use at their time. The next "
-            "ones are made with the mended template."
-        )
+    campaign = _get_campaign(store, name)
     sources = campaign.sources
     if campaign.template != BY_HAND:
-        sources = templates.read(config.templates, campaign.template)
+        sources = variants.read_sources(config, campaign)
     template = Template.from_sources(campaign.template, sources)
     rejected, waiting, _, left_out = _list_without(store, campaign, sources, now)
-    found = judge(
+    found = judge_arms(
         store,
         config,
         template,
-        [*rejected, *waiting],
+        _group_by_arm(store, campaign, [*rejected, *waiting]),
         now,
         name=name,
         options=campaign.options,
@@ -96,6 +93,7 @@ def plan(
     )
     refuse_if_none(found, len(rejected) + len(waiting))
     first = [] if found.first is None else [found.first]
+    samples = collect_samples(store, campaign.options)
     return Retry(
         campaign=campaign,
         sources=sources,
@@ -104,9 +102,36 @@ def plan(
         receivers=[one for one in rejected if one not in found.without],
         waiting=len(waiting),
         verdict=found,
-        example=find_example(store, config, template, first, name, now) if first else None,
+        example=find_example(store, config, template, first, name, now, samples=samples),
         expires_after=find_life(campaign.options, template),
     )
+
+
+def _group_by_arm(
+    store: Store, campaign: Campaign, people: Sequence[int]
+) -> Mapping[str | None, Sequence[int]]:
+    fell = store.experiments.load_variants(campaign.id)
+    found: dict[str | None, list[int]] = {}
+    for one in people:
+        found.setdefault(fell.get(one), []).append(one)
+    return found
+
+
+def _get_campaign(store: Store, name: str) -> Campaign:
+    """Return a campaign that can be tried again; raises UsageError."""
+    campaign = store.campaigns.get(name)
+    refuse_if_cancelled(campaign)
+    if "grouped" in campaign.options:
+        raise UsageError(
+            f"{name} has single messages that a server asked for: what was rejected, its "
+            "program asks for anew."
+        )
+    if store.triggers.get_trigger(campaign.id) is not None:
+        raise UsageError(
+            f"{name} is a step of a trigger: its messages were of use at their time. The next "
+            "ones are made with the mended template."
+        )
+    return campaign
 
 
 def _list_without(
@@ -149,7 +174,7 @@ def start(store: Store, made: Retry, now: Millis) -> Campaign:
         if not (receivers or waiting):
             raise UsageError(f"Nothing was sent: {left_out.describe()}.")
         ended = ((one, "skipped", _HAS_IT, Cause.HAS_IT) for one in having)
-        store.deliveries.reject(number, ended, now)
+        store.plans.reject(number, ended, now)
         store.campaigns.replace_sources(number, made.sources, expires_at)
         store.doubts.send_rejected_again(number, receivers, now, expires_at)
         store.campaigns.change_status(number, CampaignStatus.RUNNING, now)

@@ -13,6 +13,7 @@ from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import BusyError
 from pushctl.jobs.delivery import recovery, restore_guard
+from pushctl.jobs.delivery.approval_gate import Gate
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.jobs.delivery.run import Sending
 from pushctl.jobs.delivery.signals import Stop
@@ -61,9 +62,17 @@ def run(
     with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
         # It may have changed before we had the lock.
         campaign = store.campaigns.get_by_id(campaign.id)
+        if "channel" in campaign.options:
+            # The sweep makes these (jobs/webhooks/channels.py); here nothing is encrypted.
+            note = f"{campaign.name} is no push: the next sweep makes its calls."
+            return Report(campaign, notes=[note])
         sending = Sending(store, config, campaign, now, options or Options(), stop)
         restore_guard.check(store, config)
         erasures.erase_returned(store, config, now)
+        if not Gate(config).admit(store, campaign, now):
+            waiting, due = store.deliveries.count_waiting(campaign.id, now)
+            campaign = store.campaigns.get_by_id(campaign.id)
+            return Report(campaign, waiting=waiting, next_due=due)
         return sending.run()
 
 

@@ -4,23 +4,29 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pushctl.config import Config
-from pushctl.jobs.delivery import recovery, restore_guard
-from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
-from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
+from pushctl.jobs.delivery import promo_codes, recovery, restore_guard
+from pushctl.jobs.delivery.courtesy import Courtesy
+from pushctl.jobs.delivery.types import CLAIM, RenderedRow, UnrenderedRow
+from pushctl.model import Campaign, CampaignStatus, Cause, Millis, Outcome
 from pushctl.push import Postbox
 from pushctl.store import Store
-from pushctl.store.deliveries import ClaimedRow, FinishedRow, ReleasedRow
-
-CLAIM = 2_000  # rows in one transaction
+from pushctl.store.ledger_rows import ClaimedRow, FinishedRow, ReleasedRow
 
 
 class Ledger:
-    def __init__(self, store: Store, config: Config, campaign: Campaign) -> None:
+    def __init__(
+        self, store: Store, config: Config, campaign: Campaign, manners: Courtesy | None = None
+    ) -> None:
         self._store, self._config, self._campaign = store, config, campaign
+        self._manners = manners
+        self._left_out: list[UnrenderedRow] = []  # of this claim
         self.rows: dict[int, RenderedRow] = {}  # claimed and without an outcome yet
         self._after = 0  # the last fresh row that was claimed
         self._fresh = True  # whether there may be more after it
+        self.has_more = False  # whether the last claim took rows: there may be others
         self._generation: int | None = None  # of the claim in this transaction
+        self._promo = promo_codes.make_binder(store, campaign)
+        self.ran_out: str | None = None  # why nobody gets a promo code any more
 
     def settle(self, postbox: Postbox, now: Millis) -> int:
         """Settle the rows of a dead process; return how many are now in doubt."""
@@ -37,9 +43,10 @@ class Ledger:
             self._store.shrink_caches()
         return count
 
-    def hasten(self, now: Millis) -> None:
-        """Have the rows that wait for the network become due at once."""
-        self._store.deliveries.hasten(self._campaign.id, now)
+    def hasten(self, origins: Iterable[str | None], now: Millis) -> None:
+        """Have the rows that wait for a connection to *origins* become due; None: to any."""
+        for origin in origins:
+            self._store.deliveries.hasten(self._campaign.id, origin, now)
 
     def is_running(self) -> bool:
         """Return whether the campaign is still running; another process may have changed it."""
@@ -73,18 +80,70 @@ class Ledger:
             restore_guard.write_generation(self._config, self._generation)
 
     def claim(self, room: int, now: Millis) -> list[ClaimedRow]:
-        """Claim up to *room* rows, those with a date first."""
+        """
+        Claim up to *room* rows, those with a date first.
+
+        Those that the manners of sending hold back or leave out are not among them.
+        """
         campaign, deliveries = self._campaign.id, self._store.deliveries
         limit = min(room, CLAIM)
         rows, taken = deliveries.claim_due(campaign, limit, now)
+        self.has_more = taken > 0
+        rows = self._keep(rows, now, dated=True)
         if self._fresh and taken < limit:
             more, last = deliveries.claim_fresh(campaign, self._after, limit - taken, now)
-            rows += more
+            rows += self._keep(more, now, dated=False)
             self._fresh = last is not None
             self._after = last or self._after
+            self.has_more = self.has_more or self._fresh
+        if rows and self._promo is not None:
+            rows = self._bind(self._promo, rows, now)
         if rows:
             self._generation = restore_guard.count_up(self._store, self._config)
         return rows
+
+    def _keep(self, rows: list[ClaimedRow], now: Millis, *, dated: bool) -> list[ClaimedRow]:
+        """Return those of *rows* that may go out now; hold back or end the others."""
+        if self._manners is None or not rows:
+            return rows
+        found = self._manners.sort(rows, now, dated=dated)
+        if found.held:
+            self._store.deliveries.release(found.held, now)
+        if found.ended:
+            self.reject(found.ended, now)
+            self._left_out += found.ended
+        return found.kept
+
+    def take_left_out(self) -> list[UnrenderedRow]:
+        """Return the rows that claims have ended since the last call."""
+        ended, self._left_out = self._left_out, []
+        return ended
+
+    def _bind(
+        self, promo: promo_codes.Binder, rows: list[ClaimedRow], now: Millis
+    ) -> list[ClaimedRow]:
+        """Return the rows that have a promo code; without one the campaign pauses."""
+        kept, without = promo.bind(rows, now)
+        if without and promo.reminds:
+            reason = "has used the promo code meanwhile"
+            self._store.deliveries.finish(
+                (FinishedRow(row.id, "skipped", reason, Cause.CODE_USED, given_back=1)
+                 for row in without), now,
+            )  # fmt: skip
+        elif without:
+            self.ran_out = promo.explain_end(now)
+            undated = recovery.choose_due(self._campaign, now)
+            self.release((ReleasedRow(row.id, undated) for row in without), now)
+            number, paused = self._campaign.id, CampaignStatus.PAUSED
+            self._store.campaigns.change_status(
+                number, paused, now, self.ran_out, Cause.NO_CODES
+            )
+        return kept
+
+    def find_shortage(self, now: Millis) -> list[str]:
+        """Return what the owner has to know of the promo codes that are left."""
+        why = self._promo.find_shortage(now) if self._promo is not None else None
+        return [] if why is None else [f"{why[0].upper()}{why[1:]}."]
 
     def add(self, rows: Iterable[RenderedRow]) -> None:
         self.rows.update((row.letter.delivery, row) for row in rows)
@@ -104,7 +163,10 @@ class Ledger:
             del self.rows[outcome.delivery]
 
     def reject(self, rows: Sequence[UnrenderedRow], now: Millis) -> None:
+        """End claimed rows that get no message."""
         self._store.deliveries.finish(
             (FinishedRow(it.id, it.status, it.reason, it.cause, given_back=1) for it in rows),
             now,
         )
+        for row in rows:
+            self.rows.pop(row.id, None)

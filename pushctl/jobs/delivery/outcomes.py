@@ -13,8 +13,8 @@ from pushctl.jobs.delivery.types import LaneKey, RenderedRow
 from pushctl.model import Answer, Cause, DeliveryStatus, Millis, Outcome
 from pushctl.rules.delivery import answers, lane, retry
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow
 from pushctl.store.health import Answered
+from pushctl.store.ledger_rows import FinishedRow
 
 _ACCEPTED = DeliveryStatus.ACCEPTED.value
 _PLANNED = DeliveryStatus.PLANNED.value
@@ -66,7 +66,10 @@ class OutcomeBatch:
         self._failed: list[Answered] = []
         self._worked: list[Answered] = []
         self._small: list[Answered] = []
-        self.found_again = False  # whether a service answers that was out of reach
+        # Services that answer for the first time in this run, or after an outage. What an
+        # earlier run put off for want of a connection to them need wait no longer: it may
+        # have been another campaign's run that met the outage's end, or nobody's for long.
+        self.reached: set[str] = set()
 
     def add(
         self, outcomes: Iterable[Outcome], rows: dict[int, RenderedRow], throttle: Throttle
@@ -150,15 +153,20 @@ class OutcomeBatch:
                 after = throttle.add_answers(key, codes, self.now, wait, reason)
                 if _state(after) != _state(before):
                     changed.append(key)
-                if before.unreached_since and not after.unreached_since:
-                    self.found_again = True
+                was_away = before.unreached_since or not before.answered
+                if was_away and after.answered and not after.unreached_since:
+                    self.reached.add(key[0])
         return changed
 
-    def write_rows(self, store: Store) -> None:
-        """Write the rows' outcomes, in the caller's transaction."""
+    def write_rows(self, store: Store, *, late: bool = False) -> None:
+        """
+        Write the rows' outcomes, in the caller's transaction.
+
+        *late*: they are a dead process's, and nobody knows when the answers came.
+        """
         for (status, language), rows in self._accepted.items():
-            store.deliveries.accept(rows, status, language, self.now)
-        store.deliveries.finish(self._finished, self.now)
+            store.deliveries.accept(rows, status, language, self.now, late=late)
+        store.deliveries.finish(self._finished, self.now, late=late)
 
     def write_subscriptions(self, store: Store, spared: Collection[str] = ()) -> None:
         """Update the subscriptions; none of an origin in *spared* is made gone."""

@@ -142,10 +142,16 @@ class Pool(ABC):
         back.fault, self._closed = fault, True
 
 
-def open_pool(config: Config, postbox: Postbox, count: int) -> Pool:
-    """Return a pool for a run of *count* letters."""
+def open_pool(
+    config: Config, postbox: Postbox, count: int, look: Callable[[], None] | None = None
+) -> Pool:
+    """
+    Return a pool for a run of *count* letters.
+
+    *look* is called many times a second while ``submit`` blocks; it must not raise.
+    """
     if count <= FEW:
-        return OwnProcess(postbox)
+        return OwnProcess(postbox, look)
     return ProcessPool(config.push.workers or 2 * (os.cpu_count() or 1), postbox)
 
 
@@ -154,9 +160,13 @@ class OwnProcess(Pool):
 
     window, careful, _slots = 3 * CHUNK, CHUNK, 1
 
+    def __init__(self, postbox: Postbox, look: Callable[[], None] | None = None) -> None:
+        super().__init__(postbox)
+        self._look = look
+
     def submit(self, letters: Sequence[Letter]) -> None:
         try:
-            outcomes = push.send_chunk(letters, self._postbox)
+            outcomes = push.send_chunk(letters, self._postbox, self._look)
         except ConfigError as error:
             self._refuse(letters, error, self._back)
         else:

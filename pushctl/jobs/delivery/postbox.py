@@ -37,6 +37,7 @@ def open_postbox(config: Config, run: str) -> Postbox:
         loopback=dict(push.loopback.hosts),
         loopback_ca=push.loopback.ca,
         stop=config.journal / f"{run}.stop",
+        withheld=config.journal / f"{run}.withheld",
     )
 
 

@@ -21,7 +21,7 @@ from pushctl.push import journal
 from pushctl.rules.delivery import retry
 from pushctl.rules.limits import MIN_FREE_TO_SEND_BYTES
 from pushctl.store import Store
-from pushctl.store.deliveries import AbandonedRow, ReleasedRow
+from pushctl.store.ledger_rows import AbandonedRow, ReleasedRow
 
 
 def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis) -> int:
@@ -49,7 +49,7 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
         with store.write():
             # No subscription is made gone: the check for mass gone ended with the process.
             # The next message finds those that are.
-            batch.write_rows(store)
+            batch.write_rows(store, late=True)
             batch.write_subscriptions(store, {origin for origin, _ in batch.gone})
             at, never = choose_due(campaign, now), sorted(unanswered - doubted)
             store.deliveries.release((ReleasedRow(row, at) for row in never), now)

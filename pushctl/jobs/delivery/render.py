@@ -4,6 +4,7 @@ Claimed rows -> letters: each text is rendered once for all who get the same.
 Rows with equal values of the text's variables share a rendering; only their tokens differ.
 """
 
+import secrets
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
@@ -14,15 +15,20 @@ from pushctl.config import Config
 from pushctl.errors import InputError, PushctlError
 from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
-from pushctl.model import Campaign, Cause, Json, Letter, Millis
+from pushctl.model import Campaign, Cause, Json, Letter, Millis, Worker
 from pushctl.rules import tokens
 from pushctl.rules.delivery import retry
-from pushctl.rules.messages import payload, values
+from pushctl.rules.messages import packs, payload, values
 from pushctl.rules.messages.payload import Frame
-from pushctl.store.deliveries import ClaimedRow
+from pushctl.rules.shops.promo_codes import hide
+from pushctl.rules.vendors import onesignal_worker
 from pushctl.store.faults import concerns_one
+from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template, Text
 
+WAITS = "waits for the next visit: the browser runs another service's worker"
+# Stands for the promo code where the rest is the same for many; new in each process.
+_STAND_IN = f"c{secrets.token_hex(15)}"
 MAX_FRAMES = 5_000  # kept for one text: where all differ they would fill the memory
 
 # Loads the further variables of claimed rows, by delivery: {"cart": {...}}.
@@ -46,10 +52,16 @@ class Composer:
         *,
         segments: Segments | None = None,
         extras: Extras | None = None,
+        options: Mapping[str, Json] | None = None,
     ) -> None:
         self._template = template
         self._keys = keys
         self._shared = shared
+        # In place of each person's language, and of the site's where there is no text in it.
+        self._language = (options or {}).get("language")
+        self._default_language = (options or {}).get("default_language")
+        self._variant = (options or {}).get("variant")  # of a test; else the row's
+        self._given: Mapping[int, Mapping[str, Json]] = {}  # extras of this batch
         self._sites = config.sites
         self._segments = segments
         self._extras = extras
@@ -61,11 +73,14 @@ class Composer:
     ) -> Iterator[tuple[ClaimedRow, Frame, str] | UnrenderedRow]:
         """Yield each of *rows* with its message and language, or why it has none."""
         segments = self._segments([row.subscription for row in rows]) if self._segments else {}
-        extras = self._extras(rows) if self._extras else {}
+        extras = self._given = self._extras(rows) if self._extras else {}
         for row in rows:
             if self._keys is not None and row.key_id not in self._keys:
                 reason = f"made with the key {row.key_id}, which is not in keys/"
                 yield UnrenderedRow(row.id, "skipped", reason, Cause.KEY_MISSING)
+                continue
+            if row.worker == Worker.UNKNOWN:
+                yield UnrenderedRow(row.id, "skipped", WAITS, Cause.OTHER_WORKER)
                 continue
             try:
                 group = self._group(row, segments.get(row.subscription, ()))
@@ -73,7 +88,8 @@ class Composer:
             except Exception as error:
                 if not concerns_one(error):
                     raise
-                reason = self._explain(error)
+                code = {**self._shared, **(extras.get(row.id) or {})}.get("promo")
+                reason = hide(self._explain(error), code if isinstance(code, str) else "")
                 yield UnrenderedRow(row.id, "rejected", reason, Cause.NO_MESSAGE)
                 continue
             yield row, frame, group.text.language
@@ -96,12 +112,14 @@ class Composer:
         site = self._sites.get(row.site)
         if site is None:
             raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
-        text = self._template.choose(row.language, segments, site.language, row.variant)
+        default = self._language or self._default_language or site.language
+        language = self._language or row.language
+        text = self._template.choose(language, segments, default, row.variant or self._variant)
         # Many languages lead to the same text: they share its renderings.
         shared = (id(text), row.site)
         if shared not in self._groups:
-            images = {"icon": site.brand.icon, "badge": site.brand.badge}
-            known = values.site(site.name, site.origin, site.brand.name, **images)
+            name = self._shared.get("campaign", {}).get("name", "")
+            known = packs.collect_values(site, name)
             self._groups[shared] = _Group(text, known, self._shared)
         group = self._groups[key] = self._groups[shared]
         return group
@@ -122,11 +140,18 @@ class Renderer(Composer):
     ) -> None:
         settings, options = template.settings, campaign.options
         shared = collect_shared_values(campaign.name, options)
-        super().__init__(template, config, keys, shared, segments=segments, extras=extras)
+        super().__init__(
+            template, config, keys, shared, segments=segments, extras=extras, options=options
+        )
         self._secret = config.secret()
         self._ttl = int(options.get("ttl", settings.ttl))
         self._urgency = str(options.get("urgency", settings.urgency))
-        self._topic = tokens.topic(self._secret, campaign.id) if settings.topic else None
+        self._topic = None
+        if named := options.get("topic"):
+            self._topic = tokens.named_topic(self._secret, named)
+        elif settings.replace_waiting and "grouped" not in options:
+            # Messages that share a campaign are about different things.
+            self._topic = tokens.topic(self._secret, campaign.id)
         self._lives: dict[Millis | None, int] = {}  # end of life -> TTL, in this batch
 
     def render(
@@ -152,15 +177,27 @@ class Renderer(Composer):
             row.p256dh,
             row.auth,
             row.key_id,
-            frame.with_token(tokens.message_token(self._secret, row.id)),
+            frame.with_token(tokens.message_token(self._secret, row.id), now),
             self._seconds(row.expires_at, now),
             self._urgency,
-            self._topic,
+            self._find_topic(row),
         )
         lane = (cut_origin(row.endpoint), row.key_id)
         return RenderedRow(
-            letter, lane, row.tries, row.expires_at, row.subscription, language, row.failures
+            letter,
+            lane,
+            row.tries,
+            row.expires_at,
+            row.subscription,
+            language,
+            row.failures,
+            row.worker is not None,
         )
+
+    def _find_topic(self, row: ClaimedRow) -> str | None:
+        """Return the topic of the message's own, else the campaign's."""
+        named = self._given[row.id].get("topic") if row.id in self._given else None
+        return tokens.named_topic(self._secret, named) if named else self._topic
 
     def _seconds(self, expires_at: Millis | None, now: Millis) -> int:
         ttl = self._lives.get(expires_at)
@@ -210,9 +247,29 @@ class _Group:
     def frame(self, row: ClaimedRow, extra: Mapping[str, Json] | None) -> Frame:
         """Return the message for *row*, rendered before where possible."""
         if extra is not None:
-            return self._render(row, {**self._shared, **extra})
+            code = extra.get("promo")
+            if code is None or len(extra) > 1 or not self._takes_code(row, code):
+                return self._render(row, {**self._shared, **extra})
+            return self._put_in(row, code)
+        return self._find_frame(row, self._shared)
+
+    def _put_in(self, row: ClaimedRow, code: str) -> Frame:
+        """Return the message with *code* where another's stood, in its thanks too."""
+        try:
+            made = self._find_frame(row, {**self._shared, "promo": _STAND_IN})
+        except InputError:  # it is longer than most codes
+            return self._render(row, {**self._shared, "promo": code})
+        head, tail = (it.replace(_STAND_IN.encode(), code.encode()) for it in made[:2])
+        return payload.check_size(made._replace(head=head, tail=tail))
+
+    def _takes_code(self, row: ClaimedRow, code: Json) -> bool:
+        """Return whether a code can be put into a message that was rendered for another."""
+        plain = isinstance(code, str) and code.isascii() and code.isalnum()
+        return plain and self.text.shows_code and not row.small_payload and row.worker is None
+
+    def _find_frame(self, row: ClaimedRow, shared: Mapping[str, Json]) -> Frame:
         if self._asked > MAX_FRAMES and self._known * 20 < self._asked:
-            return self._render(row, self._shared)  # hardly any two are equal
+            return self._render(row, shared)  # hardly any two are equal
         key = self._key(row)
         frame = self._frames.get(key)
         self._asked += 1
@@ -221,13 +278,13 @@ class _Group:
             return frame
         if len(self._frames) >= MAX_FRAMES:
             self._frames.clear()
-        frame = self._frames[key] = self._render(row, self._shared)
+        frame = self._frames[key] = self._render(row, shared)
         return frame
 
     def _key(self, row: ClaimedRow) -> Hashable:
         if not self._personal:
-            return row.small_payload
-        key: list[Hashable] = [row.small_payload, self._plain(row)]
+            return row.small_payload, row.worker
+        key: list[Hashable] = [row.small_payload, row.worker, self._plain(row)]
         if self._attributes:
             known = orjson.loads(row.attributes)
             for path in self._attributes:
@@ -240,6 +297,8 @@ class _Group:
 
     def _render(self, row: ClaimedRow, extra: Mapping[str, Json]) -> Frame:
         context = values.context(row, self._site, self._used, extra)
+        if row.worker == Worker.ONESIGNAL:
+            return onesignal_worker.frame(self.text.render(context), small=row.small_payload)
         if row.small_payload:
             return payload.frame(payload.fit(self.text.render(context)))
         return self.text.render_frame(context)

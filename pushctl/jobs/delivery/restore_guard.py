@@ -56,6 +56,20 @@ def find_trouble(store: Store, config: Config) -> str | None:
     return None
 
 
+def count_lost(store: Store, config: Config) -> int | None:
+    """
+    Return how many batches were claimed here since this database was backed up.
+
+    None: it is not known, for the file that counts them is missing, copied or restored, too.
+    """
+    kept = _read(make_path(config))
+    if kept is None or kept["machine"] != _hash_machine_id():
+        return None
+    if kept["inode"] != make_path(config).stat().st_ino:
+        return None
+    return max(int(kept[GENERATION]) - load_generation(store), 0)
+
+
 def check(store: Store, config: Config) -> None:
     """Raise ConfigError where this database must not send before `pushctl release`."""
     if why := find_trouble(store, config):

@@ -8,14 +8,15 @@ is bounded.
 
 import gc
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.jobs.delivery import context, recovery
+from pushctl.jobs.delivery import context, courtesy, goals, recovery
 from pushctl.jobs.delivery.clock import Clock
-from pushctl.jobs.delivery.ledger import CLAIM, Ledger
+from pushctl.jobs.delivery.ledger import Ledger
 from pushctl.jobs.delivery.origin_health import OriginHealth
 from pushctl.jobs.delivery.outages import Outages
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
@@ -25,13 +26,13 @@ from pushctl.jobs.delivery.render import Renderer
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.stop_rules import StopRules
 from pushctl.jobs.delivery.throttle import Throttle
-from pushctl.jobs.delivery.types import Options, Report
+from pushctl.jobs.delivery.types import CLAIM, Options, RenderedRow, Report, UnrenderedRow
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
 from pushctl.rules import units
 from pushctl.store import Store
 from pushctl.store.clocks import read_seconds
-from pushctl.store.deliveries import ClaimedRow, ReleasedRow
+from pushctl.store.ledger_rows import ClaimedRow, ReleasedRow
 from pushctl.store.origins import Origin
 from pushctl.templates import Template
 
@@ -81,7 +82,9 @@ class Sending:
             segments=find_segments(store, config, names, now) if names else None,
             extras=context.make_loader(store, config, campaign),
         )
-        self._ledger = Ledger(store, config, campaign)
+        manners = courtesy.watch(store, config, campaign, now)
+        self._ledger = Ledger(store, config, campaign, manners)
+        self._goals = goals.watch(store, config, campaign, self._postbox.withheld)
         # A trigger's messages and those of hours go on with the other services.
         is_step = store.triggers.get_trigger(campaign.id) is not None
         lasts = is_step or "over" in campaign.options
@@ -118,12 +121,12 @@ class Sending:
         self._report.sent.update({"in_doubt": settled} if settled else {})
         count = self._ledger.begin(now)
         if not self._options.unattended:
-            self._ledger.hasten(now)
+            self._ledger.hasten([None], now)
         log.note("send", "started", campaign=self._report.campaign.name, waiting=count)
         self._health.begin(now)
         if count:
             recovery.write_marker(postbox.journal, postbox.run)
-            with collect_rarely(), open_pool(self._config, postbox, count) as self._pool:
+            with collect_rarely(), self._open_pool(count) as self._pool:
                 try:
                     while self._turn():
                         pass
@@ -135,24 +138,74 @@ class Sending:
         recovery.remove_marker(postbox.journal, postbox.run)
         return self._finish()
 
+    def _open_pool(self, count: int) -> Pool:
+        watched, look = self._goals, None
+        if watched is not None:
+            look = partial(watched.look_while_sending, self._ledger.rows)
+        return open_pool(self._config, self._postbox, count, look)
+
     def _turn(self) -> bool:
         """Do all that can be done now; return whether there is more to do."""
         if not self._may_go_on():
             return False
         now = self._clock.now()
-        self._submit(now)
-        self._exchange(Returned(), now)
-        self._submit(now)
+        informed = self._knows_goals(now)
+        if informed:
+            self._submit(now)
+            self._exchange(Returned(), now)
+            self._submit(now)
         if self._pool.busy:
             returned = self._pool.poll(self._patience(now))
             self._exchange(returned, self._clock.now())
             if returned.fault is not None:
                 raise returned.fault
             return True
+        if not informed:
+            return True
         if self._throttle.waiting:
             self._stop.wait(self._throttle.seconds_to_wait(now))
             return True
-        return not self._throttle.has_stopped_all() and self._await_next(now)
+        if self._throttle.has_stopped_all():
+            return False
+        # Of a claim nobody may be left to send to; behind it there are others.
+        return self._ledger.has_more or self._await_next(now)
+
+    def _knows_goals(self, now: Millis) -> bool:
+        """
+        Take out what waits here for people who got there meanwhile.
+
+        Return whether all that came was read: else nothing is begun yet.
+        """
+        if self._goals is None:
+            return True
+        self._goals.look(self._ledger.rows)
+        if new := self._goals.take_new():
+            self._leave_out_reached(self._throttle.leave_out(new), self._goals.reached, now)
+        return self._goals.whole
+
+    def _leave_out_reached(
+        self, rows: Sequence[RenderedRow], reached: Mapping[int, str], now: Millis
+    ) -> Sequence[RenderedRow]:
+        """End those of *rows* that are *reached*, each with its reason; return the others."""
+        numbers = (row.letter.delivery for row in rows)
+        ended = [
+            UnrenderedRow(it, "skipped", reached[it], goals.find_cause(reached[it]))
+            for it in numbers
+            if it in reached
+        ]
+        if not ended:
+            return rows
+        self._end(ended, now)
+        return [row for row in rows if row.letter.delivery not in reached]
+
+    def _end(self, rows: Sequence[UnrenderedRow], now: Millis) -> None:
+        """End claimed rows that get no message."""
+        self._ledger.reject(rows, now)
+        self._tell_ended(rows)
+
+    def _tell_ended(self, rows: Sequence[UnrenderedRow]) -> None:
+        self._report.sent.update(row.status for row in rows)
+        self._options.progress(len(rows))
 
     def _may_go_on(self) -> bool:
         limit = self._options.seconds
@@ -176,7 +229,7 @@ class Sending:
 
     def _finish(self) -> Report:
         now, report = self._clock.now(), self._report
-        report.notes += self._health.conclude(now)
+        report.notes += [*self._health.conclude(now), *self._ledger.find_shortage(now)]
         report.refused = report.refused or self._health.refused
         report.interrupted = self._stop.asked
         waiting, first = self._ledger.count_waiting(now)
@@ -213,9 +266,11 @@ class Sending:
     def _exchange(self, returned: Returned, now: Millis, *, claims: bool = True) -> None:
         """Write what came back and claim the next rows, in one transaction."""
         rows, outcomes = self._ledger.rows, returned.outcomes
-        unsent = [rows[letter.delivery] for letter in returned.unsent]
+        unsent: Sequence[RenderedRow] = [rows[it.delivery] for it in returned.unsent]
         self._throttle.take_back(rows[outcome.delivery] for outcome in outcomes)
         self._throttle.take_back(unsent)
+        if self._goals is not None:
+            unsent = self._leave_out_reached(unsent, self._goals.reached, now)
         self._throttle.add(unsent, now)
         room = self._room(len(outcomes)) if claims else 0
         if outcomes or room > 0 or self._throttle.has_to_release(now):
@@ -242,11 +297,15 @@ class Sending:
             self._health.review(changed, batch.gone, now)
             batch.write_subscriptions(store, self._health.spared)
             self._ledger.release(self._throttle.release(now), now)
-            if batch.found_again:
-                self._ledger.hasten(now)
+            if batch.reached:
+                self._ledger.hasten(batch.reached, now)
             self._apply_stop_rules(batch, now)
             rows = self._ledger.claim(room, now) if room > 0 and self._may_go_on() else []
+        if self._ledger.ran_out is not None:
+            self._report.notes.append(f"Paused: {self._ledger.ran_out}.")
+            self._ledger.ran_out = None
         self._ledger.forget(outcomes)
+        self._tell_ended(self._ledger.take_left_out())
         self._report.sent.update(batch.tally)
         self._options.progress(batch.ended)
         return rows
@@ -269,8 +328,14 @@ class Sending:
         if not claimed:
             return
         rows, unrendered = self._renderer.render(claimed, now)
-        self._throttle.add(rows, now)
-        self._ledger.add(rows)
+        if foreign := [row.letter.delivery for row in rows if row.foreign]:
+            with self._ledger.transaction() as store:  # before they leave: a crash keeps it
+                store.deliveries.note_foreign(foreign)
+        ready: Sequence[RenderedRow] = rows
+        if self._goals is not None:
+            ready = self._leave_out_reached(rows, self._goals.find(rows), now)
+        self._throttle.add(ready, now)
+        self._ledger.add(ready)
         fault = self._stop_rules.judge_rendering(len(rows), unrendered)
         if fault is not None:
             with self._ledger.transaction():
@@ -278,9 +343,7 @@ class Sending:
                 self._pause(unrendered[0].reason, now)
             raise fault
         if unrendered:
-            self._ledger.reject(unrendered, now)
-            self._report.sent.update(row.status for row in unrendered)
-            self._options.progress(len(unrendered))
+            self._end(unrendered, now)
 
     def _empty_pool(self) -> None:
         """Begin nothing more; write what still comes back, and release all other rows."""
@@ -296,6 +359,8 @@ class Sending:
             self._pool.terminate()
         self._write_back(self._pool.poll(0.0))
         self._stop.withdraw()
+        if self._goals is not None:
+            self._goals.withdraw()
         if self._stop.hurry:
             # Only the journal has the outcomes of what this process itself sent.
             now = self._clock.now()

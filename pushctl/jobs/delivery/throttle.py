@@ -8,7 +8,7 @@ under way. Rows of a service that holds us for longer than PATIENCE return to th
 import logging
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.bucket import Bucket
 from pushctl.rules.delivery.lane import Lane, add_answers, allowance, pace, slow_down
 from pushctl.rules.units import DAY, HOUR, SECOND
-from pushctl.store.deliveries import ReleasedRow
+from pushctl.store.ledger_rows import ReleasedRow
 from pushctl.store.origins import Origin
 
 PATIENCE: Millis = 3 * SECOND
@@ -252,6 +252,17 @@ class Throttle:
             self.waiting -= 1
             at = now + int(position / rate * SECOND)
             yield _make_released(queue.pop(), at, "its turn comes later", Cause.RATE_LIMIT)
+
+    def leave_out(self, deliveries: Collection[int]) -> list[RenderedRow]:
+        """Take the rows of *deliveries* out of the queues; return those that were there."""
+        left_out: list[RenderedRow] = []
+        for queue in self._queues.values():
+            rows = list(queue)
+            queue.clear()
+            for row in rows:
+                (left_out if row.letter.delivery in deliveries else queue).append(row)
+        self.waiting -= len(left_out)
+        return left_out
 
     def drain(self) -> list[ReleasedRow]:
         """Empty the queues; return their rows."""

@@ -21,6 +21,8 @@ from pushctl.rules.units import SECOND
 # Rows that a rate limit permits within this time wait here; the others in the ledger.
 PACED: Millis = 2 * SECOND
 
+CLAIM = 2_000  # rows in one transaction
+
 LaneKey = tuple[str, str]  # origin, key id
 
 
@@ -34,6 +36,7 @@ class RenderedRow(NamedTuple):
     subscription: int
     language: str | None
     failures: int
+    foreign: bool = False  # in the form of another service's worker, which reports nothing
 
 
 class UnrenderedRow(NamedTuple):

@@ -6,7 +6,7 @@ leaves both to be done again, a crash after it leaves at most a drained segment.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -14,10 +14,20 @@ from pushctl import inbox, lock, log, status
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.inbox import BadLine, Entry, Finished
-from pushctl.jobs.ingest import aliases, erasures, event_faults, shares, traces
+from pushctl.jobs.ingest import (
+    aliases,
+    erasures,
+    event_faults,
+    publishing,
+    server_requests,
+    shares,
+    shop_orders,
+    traces,
+)
 from pushctl.jobs.ingest.requests import apply
 from pushctl.jobs.ingest.verify import Context
-from pushctl.model import Millis
+from pushctl.model import InboxRecord, Millis
+from pushctl.rules.limits import MAX_BATCH_BYTES
 from pushctl.rules.units import DAY
 from pushctl.store import Store
 
@@ -66,18 +76,50 @@ def drain(
     """
     report = IngestReport()
     erasures.erase_returned(store, config, now, secret)
-    if not inbox.list_segments(config.inbox):
-        return report
+    _catch_up(store, config, now)
+    if inbox.list_segments(config.inbox) or traces.is_pending(store):
+        _drain_inbox(store, config, secret, now, report, progress)
+    # The inbox goes first: what waits there may be the payment.
+    shop_orders.tell_failed_payments(store, now)
+    if report.lines:
+        log.note("import", "inbox drained", **vars(report))
+    return report
+
+
+def _catch_up(store: Store, config: Config, now: Millis) -> None:
+    """Publish what could not be, if that is possible again."""
+    since = publishing.get_missed(store)
+    if since is None:
+        return
+    try:
+        status.publish_proved(config.status, store.subscriptions.list_proved())
+        with store.write():
+            server_requests.publish_again(store, config, since, now)
+            publishing.forget_missed(store)
+    except OSError as error:
+        publishing.log_failure(error)
+
+
+def _drain_inbox(
+    store: Store,
+    config: Config,
+    secret: bytes,
+    now: Millis,
+    report: IngestReport,
+    progress: Callable[[int], None] | None,
+) -> None:
     with lock.hold(config.inbox / "drain.lock", "another import"):
-        entries = inbox.read(config.inbox, store.inbox_cursors.load(), now)
+        cursors = store.inbox_cursors.load(inbox.list_segments(config.inbox))
+        entries = inbox.read(config.inbox, cursors, now)
         ctx: Context | None = None
-        while batch := list(islice(entries, BATCH)):
+        while batch := _take_batch(entries):
             ctx = ctx or open_context(store, config, secret)
             _apply_batch(ctx, config, batch, report)
             if progress is not None:
                 progress(len(batch))
         if ctx is not None:
             store.signatures.prune(now)
+            store.shop_deliveries.prune(now)
             report.left_out += ctx.left_out
             report.events_refused += ctx.event_faults
             report.orders += ctx.orders
@@ -85,13 +127,24 @@ def drain(
             wrong = {why: n for why, n in report.refused.items() if aliases.WRONG in why}
             shares.record_left_out(store, {**ctx.left_out, **wrong}, now)
             shares.publish(store, config, anew=bool(ctx.forgotten or ctx.proved))
-            if ctx.forgotten:
-                _clear(ctx, config)
+        if traces.is_pending(store):
+            traces.clear_files(store, config, _find_erased(store, secret, ctx))
+            # The write-ahead log has them, too.
+            store.checkpoint()
         segments = inbox.list_segments(config.inbox)
         store.inbox_cursors.prune(now - CURSORS_KEPT, segments)
-    if report.lines:
-        log.note("import", "inbox drained", **vars(report))
-    return report
+
+
+def _take_batch(entries: Iterator[Entry]) -> list[Entry]:
+    """Return the next lines, as many as one transaction applies in a second or two."""
+    batch: list[Entry] = []
+    size = 0
+    for entry in islice(entries, BATCH):
+        batch.append(entry)
+        size += len(entry.item.body) if isinstance(entry.item, InboxRecord) else 0
+        if size >= MAX_BATCH_BYTES:
+            break
+    return batch
 
 
 def open_context(store: Store, config: Config, secret: bytes) -> Context:
@@ -105,6 +158,7 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
         alias_secret=aliases.load_secret(config),
         sites=store.sites.sync(origins),
         origins=origins,
+        links={name: (site.origin, *site.origins) for name, site in config.sites.items()},
         currencies={name: site.currency for name, site in config.sites.items()},
         hosts=config.push.allowed_hosts,
         unproved=config.unproved,
@@ -112,16 +166,16 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
     )
 
 
-def _clear(ctx: Context, config: Config) -> None:
-    """Remove the erased people from the inbox's files and the write-ahead log."""
-    person = traces.Person(
-        hashes=frozenset().union(*(one.endpoints for one in ctx.forgotten)),
-        deliveries=frozenset().union(*(one.deliveries for one in ctx.forgotten)),
-        secret=ctx.secret,
-        tombstones=ctx.store.tombstones.list_names(),
+def _find_erased(store: Store, secret: bytes, ctx: Context | None) -> traces.Person:
+    """Return what files have of those whom this drain has erased."""
+    forgotten = ctx.forgotten if ctx else []
+    return traces.Person(
+        hashes=frozenset().union(*(one.endpoints for one in forgotten)),
+        deliveries=frozenset().union(*(one.deliveries for one in forgotten)),
+        secret=secret,
+        tombstones=store.tombstones.list_names(),
+        names=ctx.erased_names if ctx else (),
     )
-    traces.clear_files(config, person)
-    ctx.store.checkpoint()
 
 
 def _apply_batch(
@@ -129,18 +183,24 @@ def _apply_batch(
 ) -> None:
     counts = IngestReport()
     aside: list[tuple[str, int, str, bytes]] = []
-    before = len(ctx.forgotten)
+    before, names = len(ctx.forgotten), len(ctx.erased_names)
     with ctx.store.write():
         for entry in batch:
             _apply_entry(ctx, entry, counts, aside)
         ctx.store.inbox_cursors.save({entry.segment: entry.offset for entry in batch})
         # Before the commit: after a crash the lines come once more, and stand there.
         inbox.quarantine(config.inbox, aside)
-        if ctx.proved and status.add_proved(config.status, ctx.proved):
-            ctx.proved.clear()
-        if ctx.forgotten[before:]:
+        server_requests.publish(ctx, config)
+        with publishing.tolerate(ctx.store):
+            if ctx.proved and status.add_proved(config.status, ctx.proved):
+                ctx.proved.clear()
+        if ctx.forgotten[before:] or len(ctx.erased_names) > names:
+            traces.note_pending(ctx.store, _find_erased(ctx.store, ctx.secret, ctx))
+        if ctx.forgotten[before:] or ctx.erased_buyers:
             erased = ((one.public_id, one.endpoints, one.at) for one in ctx.forgotten[before:])
             erasures.record(config, ctx.secret, erased)
+            erasures.record_keys(config, ctx.secret, ctx.erased_buyers)
+            ctx.erased_buyers.clear()
             erasures.note_carried_out(ctx.store, config)
     for entry in batch:
         if isinstance(entry.item, Finished):

@@ -10,12 +10,10 @@ from pushctl.rules.web import agents, bodies, fields
 _CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 
 
-def asks_for_privacy(record: InboxRecord) -> bool:
-    return record.hints.get("gpc") == "1"
-
-
-def describe_browser(ctx: Context, record: InboxRecord, body: Body) -> Mapping[str, str | None]:
-    """Return the columns of store.subscriptions.ABOUT."""
+def describe_browser(
+    ctx: Context, record: InboxRecord, body: Body, *, private: bool
+) -> Mapping[str, str | None]:
+    """Return the columns of store.subscriptions.ABOUT; without city and source if *private*."""
     browser, system = agents.recognise(record.user_agent, record.hints)
     hints = record.hints
     known = {
@@ -25,20 +23,24 @@ def describe_browser(ctx: Context, record: InboxRecord, body: Body) -> Mapping[s
         "browser": browser,
         "os": system,
     }
-    if asks_for_privacy(record):
+    if private:
         return known
     city = bodies.perhaps(fields.label, hints.get("city"))
     source = _find_source(ctx.origins.get(record.site, ""), body)
     return known | {"city": city, "source": source}
 
 
-def describe_landing(record: InboxRecord, body: Body) -> Mapping[str, Json]:
-    """Return a new subscription's attributes: device, landing page, campaign, address."""
+def describe_landing(record: InboxRecord, body: Body, *, private: bool) -> Mapping[str, Json]:
+    """
+    Return a new subscription's attributes: device, landing page, campaign, address.
+
+    Of *private* people only the device is kept.
+    """
     found: dict[str, Json] = {}
     device = agents.device(record.user_agent, record.hints)
     if device is not None:
         found["device"] = device
-    if asks_for_privacy(record):
+    if private:
         return found
     address = bodies.perhaps(fields.label, record.hints.get("address"))
     if address is not None:  # written by the receiver only where the settings ask for it

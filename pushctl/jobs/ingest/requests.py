@@ -11,13 +11,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from pushctl.errors import InputError
-from pushctl.jobs.ingest import aliases, orders, preferences, profile, tagging
+from pushctl.jobs.ingest import (
+    aliases,
+    orders,
+    preferences,
+    profile,
+    server_messages,
+    server_requests,
+    shop,
+    shop_orders,
+    tagging,
+    tracking,
+)
 from pushctl.jobs.ingest.verify import Body, Context, Refusal, authenticate, is_signed
 from pushctl.model import InboxRecord, InteractionKind, Json, Millis, SubscriptionState
 from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.events import name_event
-from pushctl.rules.shops import cart
+from pushctl.rules.shops import cart, order, told
 from pushctl.rules.web import bodies, keys, reserved_attributes
 from pushctl.store.events import ARRIVAL, Event
 from pushctl.store.interactions import Interaction
@@ -48,32 +59,39 @@ def apply(ctx: Context, record: InboxRecord) -> Verdict:
 
 
 def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
-    made = _read_registration(ctx, record, body)
-    about = profile.describe_browser(ctx, record, body)
+    made = read_registration(ctx, record, body)
     # Read before anything is written: what is wrong in them refuses the whole.
     tags, events = bodies.timed_tags(body, "tags"), bodies.several(body, "events")
     given = bodies.properties(body.get("attributes"), "attributes")
     attributes = reserved_attributes.list_allowed(given)
     left_out = len(attributes) < len(given)
-    if profile.asks_for_privacy(record):
-        events, attributes = [], {}
+    wish = tracking.read_wish(body)
 
     known = ctx.store.subscriptions.find_by_endpoint(made.endpoint_hash)
     _refuse_erased(ctx, record, body, made, known)
+    before = known or find_previous(ctx, record, body, made)
+    private = tracking.is_private(record, wish, before)
+    about = profile.describe_browser(ctx, record, body, private=private)
+    if private:
+        attributes = {}
     if known is not None:
         outcome, subscription = _update(ctx, record, body, known, made, about), known.id
-        proved = known.proved
+    elif before is not None:
+        outcome, subscription = _move(ctx, record, body, before, made, about), before.id
     else:
-        outcome, subscription, proved = _add(ctx, record, body, made, about)
-    if outcome == "subscribed":
-        attributes = dict(profile.describe_landing(record, body)) | attributes
+        outcome, subscription = _add(ctx, record, body, made, about)
+        attributes = {**profile.describe_landing(record, body, private=private), **attributes}
+    proved = before is not None and before.proved
+    tracking.note(ctx.store, record, wish, subscription, before)
     if attributes:
         ctx.store.subscriptions.set_attributes(subscription, attributes)
     preferences.keep_consent(ctx, record, subscription, body)
     tagging.set_tags(ctx, record, subscription, tags, proved=proved)
     if left_out:
         ctx.left_out[reserved_attributes.LEFT_OUT] += 1
-    _add_events(ctx, record, subscription, events)
+    if not private:
+        shop_orders.learn_cart_key(ctx, record, subscription, body)
+    _add_events(ctx, record, subscription, events, private=private)
     return outcome
 
 
@@ -106,7 +124,7 @@ def _refuse_erased(
         raise Refusal("the person was forgotten")
 
 
-def _read_registration(ctx: Context, record: InboxRecord, body: Body) -> Registration:
+def read_registration(ctx: Context, record: InboxRecord, body: Body) -> Registration:
     given = bodies.table(body, "subscription")
     secrets = bodies.table(given, "keys")
     endpoint = bodies.text(given, "endpoint")
@@ -136,8 +154,26 @@ def _update(
     made: Registration,
     about: _About,
 ) -> str:
+    """Update a known endpoint; raises Refusal for other keys, in any state."""
+    check_keys(record, known, made)
+    subscriptions = ctx.store.subscriptions
+    subscriptions.refresh(known.id, about, record.at)
+    if known.key_id != made.key_id:
+        subscriptions.set_key_id(known.id, made.key_id)
+    if known.worker is not None:
+        subscriptions.own(known.id)
+    # Quarantined ones stay: what the push service refuses, a visit doesn't mend. Nor does
+    # a visit from before the push service said "gone": it was only read later.
+    gone = known.state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED)
+    if not gone or record.at < known.state_at or _stays_away(record, body, known):
+        return "seen again"
+    subscriptions.mark([known.id], SubscriptionState.ACTIVE, "subscribed again", record.at)
+    return "revived"
+
+
+def check_keys(record: InboxRecord, known: KnownSubscription, made: Registration) -> None:
     """
-    Update a known endpoint; raises Refusal for other keys, in any state.
+    Raise Refusal where a registration has other keys than its endpoint is known with.
 
     Browsers make a new endpoint with new keys. A sender with other keys has only seen the
     endpoint: they would cut the person off or hand over alias, tags and history.
@@ -146,17 +182,6 @@ def _update(
         raise Refusal("subscription of another site")
     if not hmac.compare_digest(known.auth, made.auth) or known.p256dh != made.p256dh:
         raise Refusal("other keys for a known endpoint")
-    subscriptions = ctx.store.subscriptions
-    subscriptions.refresh(known.id, about, record.at)
-    if known.key_id != made.key_id:
-        subscriptions.set_key_id(known.id, made.key_id)
-    # Quarantined ones stay: what the push service refuses, a visit doesn't mend. Nor does
-    # a visit from before the push service said "gone": it was only read later.
-    gone = known.state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED)
-    if not gone or record.at < known.state_at or _stays_away(record, body, known):
-        return "seen again"
-    subscriptions.mark([known.id], SubscriptionState.ACTIVE, "subscribed again", record.at)
-    return "revived"
 
 
 def _stays_away(record: InboxRecord, body: Body, known: KnownSubscription) -> bool:
@@ -171,31 +196,37 @@ def _stays_away(record: InboxRecord, body: Body, known: KnownSubscription) -> bo
     )
 
 
+def _move(
+    ctx: Context,
+    record: InboxRecord,
+    body: Body,
+    previous: KnownSubscription,
+    made: Registration,
+    about: _About,
+) -> str:
+    """Move a subscription to its new endpoint, as its browser has proved."""
+    subscriptions, stays = ctx.store.subscriptions, _stays_away(record, body, previous)
+    subscriptions.move(previous.id, made, "new endpoint", record.at, revive=not stays)
+    subscriptions.refresh(previous.id, about, record.at)
+    if previous.proved:
+        ctx.proved.append(made.endpoint_hash)
+    return "moved"
+
+
 def _add(
     ctx: Context, record: InboxRecord, body: Body, made: Registration, about: _About
-) -> tuple[str, int, bool]:
-    """
-    Move a subscription to its new endpoint if the browser proves it, else add one.
-
-    Returns the outcome, the row, and whether a message was ever shown there.
-    """
-    store = ctx.store
-    previous = _find_previous(ctx, record, body, made)
-    if previous is not None:
-        stays = _stays_away(record, body, previous)
-        store.subscriptions.move(previous.id, made, "new endpoint", record.at, revive=not stays)
-        store.subscriptions.refresh(previous.id, about, record.at)
-        if previous.proved:
-            ctx.proved.append(made.endpoint_hash)
-        return "moved", previous.id, previous.proved
-    subscription = store.subscriptions.add(made, about, record.at)
+) -> tuple[str, int]:
+    """Add a subscription; return the outcome and the row."""
+    subscription = ctx.store.subscriptions.add(made, about, record.at)
+    if body.get("adopted") is True:  # they subscribed long ago, elsewhere: nothing begins
+        return "adopted", subscription
     # Welcome messages and drips begin with it (docs/triggers.md).
     key = f"{subscription}{ARRIVAL}"
-    store.events.add([Event(subscription, "subscribed", record.at, record.at, {}, key)])
-    return "subscribed", subscription, False
+    ctx.store.events.add([Event(subscription, "subscribed", record.at, record.at, {}, key)])
+    return "subscribed", subscription
 
 
-def _find_previous(
+def find_previous(
     ctx: Context, record: InboxRecord, body: Body, made: Registration
 ) -> KnownSubscription | None:
     if not isinstance(body.get("previous"), str):
@@ -223,21 +254,32 @@ def _unsubscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
 def _take_events(ctx: Context, record: InboxRecord, body: Body) -> str:
     events = bodies.several(body, "events")
     known = authenticate(ctx, record, body, repeatable=True)  # each event has an id of its own
-    if profile.asks_for_privacy(record):
-        return "events not kept: privacy asked for"
+    private = tracking.is_private(record, None, known)
+    if not private:
+        shop_orders.learn_cart_key(ctx, record, known.id, body)
     faults = sum(ctx.event_faults.values())
-    added = _add_events(ctx, record, known.id, events)
+    added = _add_events(ctx, record, known.id, events, private=private)
+    if private:
+        return f"events {tracking.NOT_KEPT}"
     if not added and sum(ctx.event_faults.values()) - faults == len(events) > 0:
         raise Refusal("events that can't be meant")
     return "events" if added else "events known already"
 
 
 def _add_events(
-    ctx: Context, record: InboxRecord, subscription: int, events: Sequence[Json]
+    ctx: Context,
+    record: InboxRecord,
+    subscription: int,
+    events: Sequence[Json],
+    *,
+    private: bool,
 ) -> int:
     if not events:
         return 0
-    read = [_read_event(record, subscription, number, one) for number, one in enumerate(events)]
+    read = [read_event(record, subscription, number, one) for number, one in enumerate(events)]
+    if private:
+        tracking.end_reminders(ctx.store, read)
+        return 0
     faults = [cart.find_fault(one.name, one.properties) for one in read]
     # A fault in a page's script must not empty a basket, nor fill it with nothing.
     ctx.event_faults.update(fault for fault in faults if fault)
@@ -249,19 +291,25 @@ def _add_events(
     return added
 
 
-def _read_event(record: InboxRecord, subscription: int, number: int, given: Json) -> Event:
+def read_event(record: InboxRecord, subscription: int, number: int, given: Json) -> Event:
     if not isinstance(given, dict):
         raise InputError("an event is no object")
     name = bodies.label(given.get("name"), "an event's name", limits.MAX_ID_CHARACTERS)
-    key = _read_id(given, "an event's id", f"{record.id}:{number}")
+    name = name_event(name)
+    # Within the subscription: nobody can use up another's ids.
+    own = _read_id(given, "an event's id", f"{record.id}:{number}")
+    key = f"{subscription}:{own}"
+    properties = bodies.properties(given.get("properties"), "an event's properties")
+    bought = order.read_number(properties) if name == cart.PURCHASE else None
+    if bought is not None:  # the shop's server may tell of it, too
+        key = shop_orders.make_key(name, subscription, bought)
     return Event(
         subscription=subscription,
-        name=name_event(name),
+        name=name,
         at=bodies.moment(_correct_clock(given.get("at"), record), record.at),
         received_at=record.at,
-        properties=bodies.properties(given.get("properties"), "an event's properties"),
-        # Within the subscription: nobody can use up another's ids.
-        dedupe_key=f"{subscription}:{key}",
+        properties=properties,
+        dedupe_key=key,
     )
 
 
@@ -286,7 +334,7 @@ def _take_report(ctx: Context, record: InboxRecord, body: Body) -> str:
     try:
         kind = InteractionKind(bodies.text(body, "kind"))
     except ValueError as error:
-        raise InputError("kind is none of shown, clicked, closed") from error
+        raise InputError("kind is none of shown, clicked, closed, bought") from error
     action = body.get("action")
     label = bodies.label(action, "action") if action else None
     own = _read_id(body, "id", record.id)
@@ -297,13 +345,20 @@ def _take_report(ctx: Context, record: InboxRecord, body: Body) -> str:
     subject = ctx.store.interactions.get_subject(delivery)
     if subject is None:
         raise Refusal("unknown message")
-    once = kind is not InteractionKind.CLICKED  # many clicks, one display
     # A visitor's clock may be wrong: steps that count from a display must not be.
     sent = min(subject.sent_at, record.at)
     at = max(bodies.moment(body.get("at"), record.at), sent)
-    key = f"{delivery}:{kind.value}" if once else f"{delivery}:{kind.value}:{own}"
-    new = ctx.store.interactions.add(Interaction(delivery, kind, label, at, key))
+    if kind is InteractionKind.BOUGHT:
+        new = ctx.store.interactions.add_thanks(delivery, at)
+    else:
+        once = kind is not InteractionKind.CLICKED  # many clicks, one display
+        key = f"{delivery}:{kind.value}" if once else f"{delivery}:{kind.value}:{own}"
+        new = ctx.store.interactions.add(Interaction(delivery, kind, label, at, key))
+    if new:
+        ctx.store.messages.look_again(delivery, record.at)
     if subject.subscription is not None:
+        if tracking.asks_for_privacy(record):
+            ctx.store.tracking.find_gpc(subject.subscription, record.at)
         _prove(ctx, subject.subscription, at)
     return kind.value if new else "report known already"
 
@@ -326,4 +381,7 @@ _HANDLERS: Mapping[str, Callable[[Context, InboxRecord, Body], str]] = {
     "/v1/preferences": preferences.set_preferences,
     "/v1/forget": preferences.erase,
     "/v1/prompts": preferences.count_prompt,
+    told.PATH: shop.apply,
+    **server_requests.HANDLERS,
+    **server_messages.HANDLERS,
 }

@@ -12,6 +12,7 @@ import orjson
 
 from pushctl import status
 from pushctl.config import Config
+from pushctl.jobs.ingest import publishing
 from pushctl.model import Millis
 from pushctl.rules.units import DAY
 from pushctl.store import Store
@@ -22,7 +23,8 @@ _LEFT_OUT = "ingest.left_out"
 def publish(store: Store, config: Config, *, anew: bool = False) -> None:
     """Write the list of proved subscriptions where there is none, or *anew*."""
     if anew or not status.is_published(config.status):
-        status.publish_proved(config.status, store.subscriptions.list_proved())
+        with publishing.tolerate(store):
+            status.publish_proved(config.status, store.subscriptions.list_proved())
 
 
 def record_left_out(store: Store, counts: Mapping[str, int], now: Millis) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pushctl.config import UnprovedConfig
+from pushctl.jobs.ingest import tracking
 from pushctl.model import InboxRecord, Json, Millis
 from pushctl.rules import tokens
 from pushctl.rules.web import bodies
@@ -18,6 +19,7 @@ from pushctl.store import Store
 from pushctl.store.subscriptions import KnownSubscription
 
 Body = Mapping[str, Json]
+_ONCE_MORE = "sent once more"
 
 
 class Refusal(Exception):
@@ -42,6 +44,7 @@ class Context:
     alias_secret: bytes | None = field(repr=False)
     sites: Mapping[str, int]  # name -> row
     origins: Mapping[str, str]  # name -> "https://shop.example"
+    links: Mapping[str, Sequence[str]]  # name -> origins where links may lead
     currencies: Mapping[str, str | None]  # name -> that of amounts that name none
     hosts: Sequence[str]  # allowed push hosts
     keys: Collection[str]  # ids of our VAPID keys, newest first
@@ -54,8 +57,14 @@ class Context:
     event_faults: Counter[str] = field(default_factory=Counter)
     # purchases, by what became of them
     orders: Counter[str] = field(default_factory=Counter)
+    # results of API requests, by id, that are not published yet
+    results: dict[str, Mapping[str, Json]] = field(default_factory=dict)
     # erased by this drain, and not yet in the files of the inbox
     forgotten: list[Erased] = field(default_factory=list, repr=False)
+    # buyers erased by this drain, who may have no browser here: keys of ``erasures``
+    erased_buyers: list[tuple[bytes, Millis]] = field(default_factory=list, repr=False)
+    # what shops and servers call them: alias, e-mail hash, basket keys, public id
+    erased_names: set[str] = field(default_factory=set, repr=False)
 
 
 def authenticate(
@@ -66,7 +75,19 @@ def authenticate(
 
     A *repeatable* request may come twice: what it brings has ids of its own.
     """
-    endpoint_hash = tokens.endpoint_hash(bodies.text(body, "endpoint"))
+    known = find_signer(ctx, record, body)
+    endpoint_hash, signature = _get_proof(record, body)
+    if not repeatable and not ctx.store.signatures.take(endpoint_hash, signature, record.at):
+        raise Refusal(_ONCE_MORE)
+    tracking.note_gpc(ctx.store, record, known)
+    return known
+
+
+def find_signer(
+    ctx: Context, record: InboxRecord, body: Body, *, repeatable: bool = True
+) -> KnownSubscription:
+    """Return what ``authenticate`` would, and write nothing; raises Refusal."""
+    endpoint_hash, signature = _get_proof(record, body)
     known = ctx.store.subscriptions.find_by_endpoint(endpoint_hash)
     if known is None:
         raise Refusal("unknown subscription")
@@ -74,12 +95,14 @@ def authenticate(
         raise Refusal("subscription of another site")
     if not is_signed(record, known.auth):
         raise Refusal("signature missing or wrong")
-    assert record.signature is not None
-    if not repeatable and not ctx.store.signatures.take(
-        endpoint_hash, record.signature, record.at
-    ):
-        raise Refusal("sent once more")
+    if not repeatable and ctx.store.signatures.was_taken(endpoint_hash, signature, record.at):
+        raise Refusal(_ONCE_MORE)
     return known
+
+
+def _get_proof(record: InboxRecord, body: Body) -> tuple[bytes, str]:
+    """Return the hash of the endpoint that a request names, and its signature, if any."""
+    return tokens.endpoint_hash(bodies.text(body, "endpoint")), record.signature or ""
 
 
 def is_signed(record: InboxRecord, auth: bytes) -> bool:

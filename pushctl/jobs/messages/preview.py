@@ -1,31 +1,23 @@
-"""List templates with their sizes, and render one message before it is sent."""
+"""Render one message before it is sent."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pushctl import templates
 from pushctl.config import Config
-from pushctl.errors import InputError, NotFoundError, Problem, TemplateError
+from pushctl.errors import InputError, NotFoundError, TemplateError
 from pushctl.jobs.subscribers import audience, carts
+from pushctl.jobs.subscribers.goods import Goods
+from pushctl.jobs.subscribers.restore_links import RestoreLinks
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Json, Message, Millis, Subscription
 from pushctl.rules import limits
-from pushctl.rules.messages import payload, values
+from pushctl.rules.messages import packs, payload, values
 from pushctl.store import Store
-from pushctl.templates import Template, Text
+from pushctl.templates import Template
 from pushctl.templates.text import build_sample
 
 TRIED = 20  # receivers, for an example that is shown at once
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    name: str
-    languages: tuple[str, ...]
-    variants: tuple[str, ...]
-    segments: tuple[str, ...]
-    bytes: int | None  # of the largest message; None: it can't be used
-    problems: tuple[Problem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +29,7 @@ class Preview:
     segment: str | None
     message: Message
     bytes: int
+    site: str
 
     @property
     def warning(self) -> str | None:
@@ -46,31 +39,6 @@ class Preview:
             f"{self.bytes:,} bytes: above {limits.MAX_ANDROID_PAYLOAD_BYTES:,}, and Firefox on "
             "Android may not get it."
         )
-
-
-def list_templates(config: Config) -> list[Summary]:
-    defaults = [site.language for site in config.sites.values()]
-    return [
-        _summarise(config, name, defaults) for name in templates.list_names(config.templates)
-    ]
-
-
-def _summarise(config: Config, name: str, defaults: list[str]) -> Summary:
-    problems = tuple(templates.find_problems(config.templates, name, defaults))
-    try:
-        template = load(config, name)
-    except TemplateError:
-        return Summary(name, (), (), (), None, problems)
-    largest = max(filter(None, map(_measure, template.texts)), default=None)
-    languages, variants = template.languages, template.variants
-    return Summary(name, languages, variants, template.segments, largest, problems)
-
-
-def _measure(text: Text) -> int | None:
-    try:
-        return payload.frame(text.render(build_sample(text))).size
-    except (TemplateError, InputError):
-        return None  # it reads lists or numbers, which a sample has not
 
 
 def load(config: Config, name: str) -> Template:
@@ -113,6 +81,38 @@ def preview(
     )
 
 
+def preview_all(
+    config: Config,
+    store: Store | None,
+    name: str,
+    now: Millis,
+    *,
+    languages: Sequence[str] = (),
+    variant: str | None = None,
+    subscriber: str | None = None,
+) -> list[Preview]:
+    """
+    Return ``preview`` of each of *languages* (none: all) and variants (None: all), each once.
+
+    Where a language has no file for a variant, its plain one stands for both.
+    """
+    template = load(config, name)
+    made: dict[str, Preview] = {}
+    for language in languages or template.languages:
+        for letter in template.variants if variant is None else [variant]:
+            one = preview(
+                config,
+                store,
+                name,
+                now,
+                subscriber=subscriber,
+                language=language,
+                variant=letter,
+            )
+            made.setdefault(one.file, one)
+    return list(made.values())
+
+
 def render(
     config: Config,
     template: Template,
@@ -132,11 +132,12 @@ def render(
     """
     if variant is not None and variant not in template.variants:
         there = ", ".join(template.variants)
-        raise NotFoundError(f"template {template.name!r} has no variant {variant!r}: {there}.")
+        said = f"template {template.name!r} has no variant {variant!r}; it has {there}"
+        raise NotFoundError(f"{said}. A variant is a file like en.b.toml beside en.toml.")
     site = config.sites.get(receiver.site if receiver else "", config.first_site)
     text = template.choose(language, segments, site.language, variant)
-    brand = site.brand
-    shared = values.site(site.name, site.origin, brand.name, icon=brand.icon, badge=brand.badge)
+    campaign = (extra or {}).get("campaign", {}).get("name", template.name)
+    shared = packs.collect_values(site, campaign)
     stand_in = build_sample(text, "‹{}›".format)
     if receiver is None:
         context = {**stand_in, "site": shared}
@@ -145,11 +146,20 @@ def render(
             extra = {key: stand_in[key] for key in stand_in if key not in _PERSON}
         elif fill:
             extra = _fill({key: stand_in[key] for key in stand_in if key in fill}, extra)
+        if text.proposes:
+            extra = {values.GOODS: stand_in[values.GOODS], **extra}
         context = values.context(receiver, shared, text.variables, extra)
     message = text.render(context)
     frame = payload.frame(message)
     return Preview(
-        template.name, text.file, text.language, text.variant, text.segment, message, frame.size
+        template.name,
+        text.file,
+        text.language,
+        text.variant,
+        text.segment,
+        message,
+        frame.size,
+        site.name,
     )
 
 
@@ -160,25 +170,35 @@ def find_example(
     receivers: Sequence[int],
     title: str,
     now: Millis,
+    variant: str | None = None,
+    samples: Mapping[str, Json] | None = None,
+    language: str | None = None,
 ) -> Preview | None:
     """
     Render the message of the first receiver who gets one; None: not one of the first few.
 
-    Raises NotFoundError for unknown segments.
+    *samples* stands for what is known only when it is sent, *language* in place of each
+    person's own. Raises NotFoundError for unknown segments.
     """
     few = store.subscriptions.get_many(receivers[:TRIED], now)
     segments = find_segments(store, config, template.segments, now)([one.id for one in few])
     held = carts.load(store, config, {one.id: one.site for one in few})
+    links, shop = RestoreLinks(store, config), None
+    if any(text.proposes for text in template.all_texts):
+        shop = Goods(store, config)
     for receiver in few:
-        extra: dict[str, Json] = {"campaign": {"name": title}}
+        extra: dict[str, Json] = {"campaign": {"name": title}, **(samples or {})}
         if cart := held.get(receiver.id):
-            extra["cart"] = cart
+            extra |= {"cart": cart, values.RESTORE: links.make_for(receiver, cart)}
+        if shop:
+            extra[values.GOODS] = shop.load_for(receiver.id, receiver.site)
         try:
             return render(
                 config,
                 template,
                 receiver,
-                language=receiver.language,
+                language=language or receiver.language,
+                variant=variant,
                 segments=segments[receiver.id],
                 extra=extra,
             )

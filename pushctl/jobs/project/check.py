@@ -11,18 +11,35 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from pushctl import apikeys, inbox
 from pushctl import config as configs
-from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, Problem, PushctlError
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.project import check_events, check_rights, check_shares, scripts, sweep_state
+from pushctl.jobs.project import (
+    check_api,
+    check_approval,
+    check_campaigns,
+    check_events,
+    check_holidays,
+    check_manners,
+    check_promo,
+    check_rights,
+    check_segments,
+    check_shares,
+    check_twocheckout,
+    scripts,
+    sweep_state,
+)
 from pushctl.jobs.triggers import lint
 from pushctl.jobs.triggers.lint import Level
-from pushctl.rules.config.structure import line_of
 from pushctl.rules.limits import MAX_INBOX_LINE_BYTES, MIN_FREE_TO_CHECK_BYTES
 from pushctl.rules.wording import counted
+
+if TYPE_CHECKING:
+    from pushctl.store import Store
 
 __all__ = ["Finding", "Level", "run"]
 
@@ -125,11 +142,11 @@ def _receiver(config: Config) -> Iterator[Finding]:
 
 def _keys(config: Config) -> Iterator[Finding]:
     from pushctl.jobs.project import keys
-    from pushctl.push import vapid
+    from pushctl.push import register, vapid
 
     yield from _private("keys", config.keys)
     for file in sorted(config.keys.glob("*")):
-        if file.suffix not in (".pub", ".toml"):  # no secrets
+        if file.suffix != ".pub" and file.name != register.NAME:  # no secrets
             yield from _private("keys", file)
     config.secret()
     found = vapid.load(config.keys)
@@ -137,6 +154,8 @@ def _keys(config: Config) -> Iterator[Finding]:
     with suppress(PushctlError):  # the database has an area of its own
         for text, remedy in keys.find_problems(config, keys.count_lost(config)):
             yield Finding("keys", Level.PROBLEM, str(config.keys), text, remedy)
+        for place, text, remedy in keys.find_lost_email_secret(config):
+            yield Finding("keys", Level.PROBLEM, place, text, remedy)
     if own not in found:
         return
     yield _fine("keys", config.keys, f"{own} for new subscribers, {len(found)} in all")
@@ -162,31 +181,41 @@ def _rights(config: Config) -> Iterator[Finding]:
         yield Finding("rights", Level.NOTE, note.place, note.fault, note.remedy)
 
 
-def _templates(config: Config) -> Iterator[Finding]:
-    from pushctl import templates
+def _sources(config: Config) -> Iterator[Finding]:
+    from pushctl.jobs.project import sources
 
-    languages = [site.language for site in config.sites.values()]
-    problems = templates.check(config.templates, languages)
-    yield from (_problem("templates", each) for each in problems)
-    count = len(templates.list_names(config.templates))
-    if not problems:
-        yield _fine("templates", config.templates, counted(count, "template"))
+    found = [_problem("sources", each) for each in sources.find_problems(config)]
+    if found or config.sources:
+        fine = _fine("sources", config.file, counted(len(config.sources), "source"))
+        yield from found or [fine]
+    for place, text, remedy in check_twocheckout.find_notes(config):
+        yield Finding("sources", Level.NOTE, place, text, remedy)
+
+
+def _templates(config: Config) -> Iterator[Finding]:
+    from pushctl.jobs.project import check_templates
+
+    looked = check_templates.look(config)
+    yield from (_problem("templates", each) for each in looked.problems)
+    for note in looked.notes:
+        yield Finding("templates", Level.NOTE, note.place, note.fault, note.remedy)
+    if not looked.problems:
+        yield _fine("templates", config.templates, looked.fine)
 
 
 def _segments(config: Config) -> Iterator[Finding]:
-    from pushctl.rules.audience import parse
+    found = [_problem("segments", each) for each in check_segments.find(config)]
+    yield from found or [
+        _fine("segments", config.file, counted(len(config.segments), "segment"))
+    ]
 
-    good, file = 0, config.file.read_text("utf-8-sig")
-    for name, text in config.segments.items():
-        try:
-            parse.expand(parse.parse(text), config.segments)
-            good += 1
-        except PushctlError as error:
-            line = line_of(("segments", name), file)
-            place = f"{config.file.name}:{line}: segments.{name}"
-            yield Finding("segments", Level.PROBLEM, place, str(error), "See docs/audience.md.")
-    if good == len(config.segments):
-        yield _fine("segments", config.file, counted(good, "segment"))
+
+def _campaigns(config: Config) -> Iterator[Finding]:
+    found = check_campaigns.find(config, time.time_ns() // 1_000_000)
+    if problems := [_problem("campaigns", each) for each in found]:
+        yield from problems
+    elif count := check_campaigns.count(config):
+        yield _fine("campaigns", "campaigns", counted(count, "file"))
 
 
 def _triggers(config: Config) -> Iterator[Finding]:
@@ -216,6 +245,8 @@ def _database(config: Config) -> Iterator[Finding]:
         subscribers = sum(store.soundness.count_keys().values())
         text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
         yield _fine("database", config.database, text)
+        for level, problem in check_holidays.find(config, store):
+            yield Finding("holidays", level, problem.place, problem.fault, problem.remedy)
     version = soundness.SQLITE_VERSION
     if version < soundness.WAL_RESET_FIXED:
         number = ".".join(map(str, version))
@@ -224,11 +255,15 @@ def _database(config: Config) -> Iterator[Finding]:
         yield Finding("database", Level.NOTE, config.database.name, text, remedy)
 
 
-def _sweeps(config: Config) -> Iterator[Finding]:
+def _open_store(config: Config) -> "Store":
     from pushctl.store import Store
 
+    return Store(config.database)
+
+
+def _sweeps(config: Config) -> Iterator[Finding]:
     now = time.time_ns() // 1_000_000
-    with Store(config.database) as store:
+    with _open_store(config) as store:
         state = sweep_state.load(config, store, now)
     text, remedy = sweep_state.describe(state, now), sweep_state.find_remedy(state, now)
     level = Level.PROBLEM if remedy and state.overdue else Level.NOTE
@@ -249,21 +284,49 @@ def _inbox(config: Config) -> Iterator[Finding]:
 
 
 def _shares(config: Config) -> Iterator[Finding]:
-    from pushctl.store import Store
-
     now = time.time_ns() // 1_000_000
-    with Store(config.database) as store:
+    with _open_store(config) as store:
         for area, place, text, remedy in check_shares.find_notes(config, store, now):
             yield Finding(area, Level.NOTE, place, text, remedy)
+        for area, text, remedy in check_manners.find_notes(config, store, now):
+            yield Finding(area, Level.NOTE, config.file.name, text, remedy)
+        for level, place, text, remedy in check_approval.find_notes(config, store):
+            yield Finding("approval", level, place, text, remedy)
 
 
 def _events(config: Config) -> Iterator[Finding]:
-    from pushctl.store import Store
-
     now = time.time_ns() // 1_000_000
-    with Store(config.database) as store:
+    with _open_store(config) as store:
         for place, text, remedy in check_events.find_notes(config, store, now):
             yield Finding("events", Level.NOTE, place, text, remedy)
+        for place, text, remedy in check_twocheckout.find_missing_fields(config, store):
+            yield Finding("sources", Level.NOTE, place, text, remedy)
+
+
+def _api(config: Config) -> Iterator[Finding]:
+    if not (keys := apikeys.load(config.keys)):
+        return
+    now = time.time_ns() // 1_000_000
+    with _open_store(config) as store:
+        for place, text, remedy in check_api.find_notes(config, store, now):
+            yield Finding("API", Level.NOTE, place, text, remedy)
+    valid = sum(key.find_end(now) is None for key in keys.values())
+    yield _fine("API", config.keys / apikeys.NAME, counted(valid, "valid key"))
+
+
+def _webhooks(config: Config) -> Iterator[Finding]:
+    from pushctl.jobs.webhooks import overview, secrets
+
+    if secrets.load(config):
+        yield from _private("webhooks", secrets.find_file(config))
+    yield from (_problem("webhooks", each) for each in overview.find_body_faults(config))
+    yield from (_problem("webhooks", each) for each in overview.find_program_faults(config))
+    now = time.time_ns() // 1_000_000
+    with _open_store(config) as store:
+        for each in overview.find_troubles(store, now):
+            yield Finding("webhooks", Level.NOTE, each.place, each.fault, each.remedy)
+    if config.webhooks:
+        yield _fine("webhooks", config.file, counted(len(config.webhooks), "webhook"))
 
 
 def _disk(config: Config) -> Iterator[Finding]:
@@ -283,19 +346,44 @@ def _encoder(config: Config) -> Iterator[Finding]:
     yield _fine("encoder", name, why)
 
 
+def _push(config: Config) -> Iterator[Finding]:
+    # A trial's table that stayed: sweeps would reach nobody, and say nothing.
+    if hosts := config.push.loopback.hosts:
+        text = (
+            f"[push.loopback]: what is for {counted(len(hosts), 'host')} goes to this machine"
+        )
+        remedy = "Remove the table to send for real."
+        yield Finding("push", Level.NOTE, config.file.name, text, remedy)
+
+
+def _promo(config: Config) -> Iterator[Finding]:
+    now = time.time_ns() // 1_000_000
+    with _open_store(config) as store:
+        for place, text, remedy in check_promo.find_unknown_pools(config, store):
+            yield Finding("promo codes", Level.PROBLEM, place, text, remedy)
+        for place, text, remedy in check_promo.find_notes(config, store, now):
+            yield Finding("promo codes", Level.NOTE, place, text, remedy)
+
+
 _AREAS: Mapping[str, Callable[[Config], Iterator[Finding]]] = {
     "contact": _contact,
     "receiver": _receiver,
     "keys": _keys,
     "rights": _rights,
+    "sources": _sources,
     "templates": _templates,
     "segments": _segments,
     "triggers": _triggers,
     "database": _database,
+    "campaigns": _campaigns,
     "sweeps": _sweeps,
     "inbox": _inbox,
     "shares": _shares,
     "events": _events,
+    "promo codes": _promo,
+    "API": _api,
+    "webhooks": _webhooks,
     "disk": _disk,
     "encoder": _encoder,
+    "push": _push,
 }

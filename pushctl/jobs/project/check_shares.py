@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pushctl.config import Config
 from pushctl.inbox import usage_files
-from pushctl.jobs.ingest import aliases, shares
+from pushctl.jobs.ingest import aliases, publishing, shares
 from pushctl.model import Millis
 from pushctl.rules.limits import MANY_BROWSERS
 from pushctl.rules.units import DAY
@@ -19,6 +19,10 @@ def find_notes(config: Config, store: Store, now: Millis) -> Iterator[Note]:
     """Yield what was refused or left out since midnight UTC, and aliases of very many."""
     yield from _find_refused(config, now)
     yield from _find_left_out(config, store, now)
+    if publishing.get_missed(store) is not None:
+        text = "it could not be written: the receiver lacks results of its API, who is proved"
+        remedy = "Make it a folder of pushctl's own user. The next import publishes it anew."
+        yield "status", str(config.status), text, remedy
     for site, alias, browsers in store.subscriptions.list_shared_aliases(MANY_BROWSERS):
         text = f"{number(browsers)} browsers of {site} share the signed alias {alias!r}"
         remedy = "They count as one person. Sign an id that belongs to one person only."

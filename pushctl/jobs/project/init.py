@@ -4,8 +4,8 @@ Create a project: pushctl.toml, keys, database, templates/, sw/ and the folders.
 Existing files stay unchanged, so a second run completes a first one.
 """
 
+import json
 import os
-import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -26,6 +26,7 @@ from pushctl.rules.config import checks
 # The site of pushctl.toml.example begins with the one, the part after it with the other.
 _SITE = "[sites.shop"
 _AFTER_SITES = "# The small web service"
+_LANGUAGES = '# languages = ["en", "ar", "tr"]'
 
 # receiver.listen's default, for browsers on this machine.
 _LOCAL_RECEIVER = "http://localhost:8750"
@@ -123,7 +124,7 @@ def create(folder: Path, answers: Answers | None, environment: Mapping[str, str]
         folder.mkdir(parents=True, exist_ok=True)
         durable.write_new(file, render_toml(answers).encode(), 0o644)
     config = configs.load(file, environment)
-    languages = answers.languages if answers else [config.first_site.language]
+    languages = answers.languages if answers else config.first_site.written_languages
     return [
         Made(file, there, "the project's settings"),
         *_make_secrets(config),
@@ -142,6 +143,8 @@ def render_toml(answers: Answers) -> str:
     text = shipped.find("pushctl.toml.example").read_text("utf-8")
     start, end = text.index(_SITE), text.index(_AFTER_SITES)
     block = text[start:end]
+    if len(answers.languages) > 1:
+        block = block.replace(_LANGUAGES, f"languages = {json.dumps(list(answers.languages))}")
     blocks = (block.replace(_SITE, f"[sites.{name}", 2) for name in answers.sites)
     document: Any = tomlkit.parse(text[:start] + "".join(blocks) + text[end:])
     document["contact"] = answers.contact
@@ -164,11 +167,14 @@ def _make_secrets(config: Config) -> Iterator[Made]:
     for key in vapid.load(config.keys).values():
         vapid.write_public(key, config.keys)
     yield Made(config.keys, there, "your VAPID key: keep a copy in a safe place")
-    # Text, not bytes: it is pasted into the shop's own settings.
-    alias_secret = f"{tokens.encode(os.urandom(32))}\n".encode()
+    # Text, not bytes: they are pasted into the shop's own settings.
+    alias_secret, email_secret = (
+        f"{tokens.encode(os.urandom(32))}\n".encode() for _ in range(2)
+    )
     for name, content, note in (
         ("secret", os.urandom(configs.SECRET_BYTES), "the key that signs message ids"),
         ("alias_secret", alias_secret, "the key for your shop to sign customers' ids"),
+        ("email_secret", email_secret, "the key for your shop to hash customers' e-mails"),
     ):
         file = config.keys / name
         there = file.exists()
@@ -217,14 +223,13 @@ def _make_database(config: Config) -> Made:
 def _make_templates(config: Config, languages: Sequence[str]) -> Made:
     there = config.templates.exists()
     if not there:
-        source = shipped.find("templates")
-        for file in sorted(source.rglob("*")):
-            relative = file.relative_to(source)
-            if file.is_file() and _find_language(relative) in (None, *languages):
-                target = config.templates / relative
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
-        _fill_in(config.templates, languages[0])
+        # Not needed for --help: it loads Jinja.
+        from pushctl import templates
+        from pushctl.jobs.messages import themes
+
+        for theme in templates.list_names(shipped.find("templates")):
+            folder = config.templates / theme
+            themes.copy_theme(theme, folder, languages, {languages[0]})
     written = {_find_language(file) for file in config.templates.rglob("*.toml")}
     lacking = ", ".join(each for each in languages if each not in written)
     note = f"; none in {lacking} yet, so write them" if lacking else ""
@@ -234,17 +239,6 @@ def _make_templates(config: Config, languages: Sequence[str]) -> Made:
 def _find_language(file: Path) -> str | None:
     name = file.name.split(".")[0]
     return name if file.suffix == ".toml" and checks.language(name) is None else None
-
-
-def _fill_in(templates: Path, language: str) -> None:
-    """Copy the English text, to be translated, to templates without one in *language*."""
-    source = shipped.find("templates")
-    for message in sorted(templates.glob("*/message.toml")):
-        target = message.with_name(f"{language}.toml")
-        english = source / message.parent.name / "en.toml"
-        if not target.exists() and english.exists():
-            note = f"# Still English: write it in {language!r}.\n"
-            target.write_text(note + english.read_text("utf-8"), "utf-8")
 
 
 def _make_scripts(config: Config) -> Made:

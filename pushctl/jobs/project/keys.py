@@ -128,3 +128,19 @@ def find_problems(config: Config, lost: Mapping[str, int]) -> Iterator[tuple[str
     elif there and own in lost:
         remedy = "If it is lost for good, `pushctl keys use ID` takes another one for them."
         yield f"new subscribers get the key {own}, which is lost", remedy
+
+
+def find_lost_email_secret(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Yield (place, fault, remedy) where people are known by hashes of a lost secret."""
+    if config.email_secret():
+        return
+    from pushctl.store import Store
+
+    with Store(config.database) as store:
+        hashes = store.matches.count_email_hashes()
+    if hashes:
+        yield (
+            str(config.keys / "email_secret"),
+            f"is missing; {counted(hashes, 'subscriber')} can't be found by e-mail any more",
+            "Restore it from a backup, or run `pushctl init` for a new one.",
+        )

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pushctl.config import Config
-from pushctl.jobs.campaigns import recurring
+from pushctl.jobs.campaigns import approvals, recurring
 from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.ingest import erasures
-from pushctl.model import Millis
+from pushctl.jobs.delivery.types import CLAIM
+from pushctl.jobs.ingest import erasures, revocations
+from pushctl.model import Cause, Millis
 from pushctl.rules.triggers import restored
 from pushctl.rules.triggers.changes import Decision
 from pushctl.rules.triggers.enrolment import Enrolment, State
@@ -21,7 +22,7 @@ _ENDED = "the database was restored: what came after the backup is not known"
 class Waiting:
     """What waits in a restored database, for one campaign, trigger or series."""
 
-    kind: str  # "campaign": messages, "trigger": people, "series": times
+    kind: str  # "campaign" and "message": messages, "trigger": people, "series": times
     name: str
     set_aside: int  # it may have gone out after the backup
     to_come: int  # it goes out at its own time
@@ -31,6 +32,8 @@ class Waiting:
 def list_waiting(store: Store, config: Config, now: Millis) -> list[Waiting]:
     """Return what ``release`` after a restore sets aside, and what is still to come."""
     found = [Waiting("campaign", **row) for row in restoring.list_waiting(store, now)]
+    if unplanned := store.messages.count_unplanned():
+        found.append(Waiting("message", "of the server API", unplanned, 0, None))
     ended, kept = _sort_enrolments(store, config, now)
     gone, going = Counter(one.trigger for one in ended), Counter(one.trigger for one in kept)
     for name in sorted(gone.keys() | going.keys()):
@@ -63,14 +66,25 @@ def release(
             ended, _ = _sort_enrolments(store, config, now)
             counts["enrolments"] = _end_enrolments(store, ended, now)
             counts["messages"] = restoring.hold_back(store, now)
+            counts["messages of the API"] = store.messages.hold_back(restoring.REASON, now)
             store.enrolments.withdraw(((one.id, _ENDED) for one in ended), now)
+            counts["promo codes"] = _set_codes_aside(store, config)
+            counts["approvals"] = approvals.void_all(store, config, now)
         # The backup has brought back people who were erased after it was made.
         counts["forgotten people"] = 0
         if erasures.find_path(config).exists():
             secret = config.secret()
             counts["forgotten people"] = erasures.erase_again(store, config, secret, now)
+        counts["consents that were revoked since"] = revocations.revoke_returned(store)
     restore_guard.accept(store, config)
     return counts
+
+
+def _set_codes_aside(store: Store, config: Config) -> int:
+    """Set aside what may have been given out after the backup; return how many."""
+    store.promo_bindings.hold_back(Cause.DATABASE_RESTORED)
+    lost = restore_guard.count_lost(store, config)
+    return store.promo_codes.set_aside(None if lost is None else lost * CLAIM)
 
 
 def _sort_enrolments(

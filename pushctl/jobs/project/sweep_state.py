@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.jobs.project import cron
+from pushctl.jobs.sweep.admission import is_watched
 from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.wording import counted
@@ -14,6 +15,8 @@ from pushctl.store import Store, clocks
 
 # Sweeps come every minute and may take one; later than this, something is wrong.
 LATE: Millis = 10 * units.MINUTE
+
+WATCH = "sweep --watch"
 
 # Where an administrator may have written a line or a unit of their own.
 _SYSTEM_FILES = (
@@ -24,9 +27,13 @@ _SYSTEM_FILES = (
 @dataclass(frozen=True, slots=True)
 class SweepState:
     last: Millis | None  # when the last sweep ended; None: there was none
-    starter: str  # cron, systemd; empty: none was found on this machine
+    starter: str  # cron, systemd, sweep --watch; empty: none was found on this machine
     overdue: int  # messages and enrolments that were due ten minutes ago or earlier
     inbox_files: int  # with lines that no import has read
+
+    @property
+    def watched(self) -> bool:
+        return self.starter == WATCH
 
     def is_late(self, now: Millis) -> bool:
         return self.last is None or now - self.last > LATE
@@ -37,7 +44,7 @@ def load(config: Config, store: Store, now: Millis) -> SweepState:
     lock = clocks.name_lock(store.path)
     return SweepState(
         last=clocks.read_last_sweep(lock),
-        starter=find_starter(config.folder),
+        starter=WATCH if is_watched(store.path, now) else find_starter(config.folder),
         overdue=store.schedules.count_overdue(now - LATE),
         inbox_files=store.inbox_cursors.count_unread(config.inbox),
     )
@@ -70,7 +77,7 @@ def describe(state: SweepState, now: Millis) -> str:
         ago = timing.say(max(now - state.last, 0) // units.SECOND * units.SECOND)
         said = f"the last sweep ended {ago} ago"
     if state.starter:
-        said += f"; {state.starter} starts them"
+        said += f"; {state.starter} {'does' if state.watched else 'starts'} them"
     elif state.is_late(now):
         said += "; neither cron nor systemd starts them"
     else:

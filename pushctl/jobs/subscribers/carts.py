@@ -4,17 +4,20 @@ from collections.abc import Iterable, Mapping
 
 from pushctl import log
 from pushctl.config import Config, Site
+from pushctl.jobs.subscribers import restore_links
+from pushctl.jobs.subscribers.restore_links import Holder, RestoreLinks
 from pushctl.model import Json
+from pushctl.rules.messages.values import RESTORE
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.enrolment import Event
 from pushctl.store import Store
-from pushctl.store.deliveries import ClaimedRow
 from pushctl.store.events import EVER
 from pushctl.store.faults import concerns_one
+from pushctl.store.ledger_rows import ClaimedRow
 
 
 def is_used(sources: Mapping[str, str]) -> bool:
-    return any("cart" in text for text in sources.values())
+    return restore_links.is_used(sources) or any("cart" in text for text in sources.values())
 
 
 def load(
@@ -40,7 +43,8 @@ def _read(site: Site, name: str, properties: Mapping[str, Json]) -> Mapping[str,
     """Return an event's cart; one that can't be read must not stop the others' messages."""
     try:
         properties = cart.complete(properties, site.currency)
-        return cart.after(None, name, properties, (site.origin, *site.origins))
+        origins = site.origin, *site.origins
+        return cart.after(None, name, properties, origins, site.checkouts)
     except Exception as error:
         if not concerns_one(error):
             raise
@@ -57,11 +61,25 @@ def load_before(
 
 
 def load_extras(
-    store: Store, config: Config, rows: Iterable[ClaimedRow]
-) -> Mapping[int, Mapping[str, Json]]:
-    """Return, by delivery, the cart for messages to *rows*."""
+    store: Store, config: Config, rows: Iterable[ClaimedRow], links: RestoreLinks | None
+) -> dict[int, Mapping[str, Json]]:
+    """Return, by delivery, the cart for messages to *rows*, with its link where asked."""
     rows = list(rows)
     carts = load(store, config, {row.subscription: row.site for row in rows})
-    return {
+    extras: dict[int, Mapping[str, Json]] = {
         row.id: {"cart": carts[row.subscription]} for row in rows if row.subscription in carts
     }
+    return add_links(links, rows, extras) if links else extras
+
+
+def add_links(
+    links: RestoreLinks, rows: Iterable[ClaimedRow], extras: Mapping[int, Mapping[str, Json]]
+) -> dict[int, Mapping[str, Json]]:
+    """Return *extras*, by delivery, with the link of each cart in them."""
+    held = {
+        row.id: Holder(row.subscription, row.site, row.public_id, row.alias, cart)
+        for row in rows
+        if (cart := extras.get(row.id, {}).get("cart"))
+    }
+    made = zip(held, links.make([*held.values()]), strict=True)
+    return {**extras, **{row: {**extras[row], RESTORE: make} for row, make in made}}

@@ -2,7 +2,7 @@
 
 import csv
 import errno
-import io
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from pushctl.errors import InputError
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import tokens, wording
 from pushctl.rules.audience.expression import Expression
+from pushctl.rules.csv_lines import Lines
 from pushctl.rules.delivery import endpoints
 from pushctl.store import Store
 
 _EXPORTED = (
     "public_id", "site", "endpoint", "p256dh", "auth", "key_id", "state", "alias",
     "alias_trusted", "tags", "language", "timezone", "country", "city", "browser", "os",
-    "source", "attributes", "subscribed_at", "last_seen_at",
+    "source", "attributes", "subscribed_at", "last_seen_at", "no_tracking", "worker",
 )  # fmt: skip
 _SECRET = frozenset({"endpoint", "p256dh", "auth"})
 _DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})  # no fault of the path
@@ -63,15 +64,10 @@ def _build_json(person: Subscription, names: Sequence[str]) -> dict[str, Json]:
 
 
 def _render_csv(people: Iterator[Subscription], names: Sequence[str]) -> Iterator[str]:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    lines = Lines(quoting=csv.QUOTE_ALL)
 
     def line(cells: Sequence[Any]) -> str:
-        writer.writerow(cells)
-        text = buffer.getvalue().removesuffix("\n")
-        buffer.seek(0)
-        buffer.truncate()
-        return text
+        return lines.render([cells]).removesuffix("\n")
 
     yield line(names)
     for person in people:
@@ -90,8 +86,6 @@ def _join(tags: Sequence[str]) -> str:
 
 def write(path: Path, lines: Iterable[str]) -> int:
     """Write *path* atomically, readable by its owner only; return the number of lines."""
-    if path.is_dir():
-        raise InputError(f"{path} is a folder. Name a file in it.")
     count = 0
 
     def encoded() -> Iterator[bytes]:
@@ -100,13 +94,20 @@ def write(path: Path, lines: Iterable[str]) -> int:
             count += 1
             yield f"{line}\n".encode()
 
+    write_pieces(path, encoded())
+    return count
+
+
+def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
+    """Write *path* atomically, as it comes, readable by its owner only."""
+    if path.is_dir():
+        raise InputError(f"{path} is a folder. Name a file in it.")
     try:
-        durable.replace(path, encoded(), 0o600)
+        durable.replace(path, pieces, 0o600)
     except OSError as error:
         if error.errno in _DISK:
             raise
         raise InputError(f"{path} can't be written: {error.strerror}") from error
-    return count
 
 
 def describe(
@@ -121,7 +122,8 @@ def describe(
     about = {name: values[name] for name in _EXPORTED if name not in _SECRET}
     about["push_service"] = endpoints.short(person.endpoint)
     about["subscribed_at"], about["last_seen_at"] = person.subscribed_at, person.last_seen_at
-    about["attributes"] = orjson.dumps(person.attributes).decode()
+    # With spaces, where a terminal can break the line.
+    about["attributes"] = json.dumps(person.attributes, ensure_ascii=False)
     about["history"] = [
         f"{clock(one['at'])} {one['kind']}" + (f" ({one['reason']})" if one["reason"] else "")
         for one in store.subscriptions.list_changes(person.id)

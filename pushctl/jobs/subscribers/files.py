@@ -49,6 +49,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "subscribed_at": ("subscribed_at", "created_at", "creation_time"),
     "last_seen_at": ("last_seen_at", "last_active", "last_seen"),
     "tags": ("tags",),
+    "no_tracking": ("no_tracking",), "worker": ("worker",),
 }  # fmt: skip
 _PLACES = {
     column: (field, place)
@@ -56,11 +57,13 @@ _PLACES = {
     for place, column in enumerate(columns)
 }
 # Columns that hold a whole subscription as JSON.
-_WHOLE = frozenset(
+WHOLE = frozenset(
     {"subscription", "subscription_info", "subscription_json", "push_subscription",
      "subscription_data", "web_push_subscription"}
 )  # fmt: skip
 _GUARDED = re.compile(r"'[=+\-@\t\r\n＝＋－＠]")
+# Not 007, which is a code.
+_NUMBER = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,9})?", re.ASCII)
 _NAME = re.compile(r"[\w .-]{1,40}")
 
 
@@ -97,6 +100,31 @@ def read(file: IO[bytes], name: str) -> Source:
     if not found.columns:
         return Source(iter(()), ())
     return _read_table(found.columns, found.rows, name)
+
+
+def read_known(file: IO[bytes], name: str, clues: Collection[str]) -> Source | None:
+    """
+    Read the lines of a file about people who are known; None where it is none.
+
+    It names people by columns among *clues* alone, and no endpoints. Columns that are no
+    fields of ours are attributes.
+    """
+    found = records.read(file, name)
+    if found.columns is not None:
+        plan = _plan_known(tuple(found.columns), frozenset(clues))
+        if plan is None:
+            return None
+        steps, ignored = plan
+        return Source(
+            (_type_attributes(_read_cells(one, steps)) for one in found.rows), ignored
+        )
+    first = next(found.rows, None)
+    if first is None or not isinstance(first.found, Mapping):
+        return None
+    if _plan_known(tuple(first.found), frozenset(clues)) is None:
+        return None
+    rows = chain([first], found.rows)
+    return Source((_read_known(one, frozenset(clues)) for one in rows), ())
 
 
 @lru_cache(maxsize=4096)
@@ -142,7 +170,7 @@ def _plan(columns: Iterable[tuple[Any, str]], whole: Collection[str] = ()) -> tu
 
 
 def _choose_step(given: Any, name: str, whole: Collection[str]) -> _Step | None:
-    if name in whole or name in _WHOLE:
+    if name in whole or name in WHOLE:
         return _Step(given, _Mode.WHOLE, name)
     if name in _PLACES:
         field, place = _PLACES[name]
@@ -221,6 +249,59 @@ class _Record:
                 self.fill((step._replace(several=True) for step in inner), value)
 
 
+# Fields of one browser, or of a state that nobody's list of customers decides.
+_NOT_OF_PEOPLE = frozenset(
+    {"key_id", "alias_trusted", "browser", "os", "source", "subscribed_at", "last_seen_at",
+     "no_tracking", "worker", "state"}
+)  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def _plan_known(
+    names: tuple[str, ...], clues: frozenset[str]
+) -> tuple[tuple[_Step, ...], tuple[str, ...]] | None:
+    """Return the steps of a record of somebody known, by place, and its ignored columns."""
+    steps, ignored = [], []
+    plain = [column(each) for each in names]
+    for place, each in enumerate(plain):
+        field, rank = _PLACES.get(each, (each, 0))
+        if field in REQUIRED or each in WHOLE or each == "keys":
+            return None
+        if each in clues:
+            steps.append(_Step(place, _Mode.FIELD, each))
+        elif field in _NOT_OF_PEOPLE:
+            ignored.append(each)
+        elif each in _PLACES:
+            steps.append(_Step(place, _Mode.FIELD, field, rank, several=True))
+        elif each:
+            # The shop's own words keep their case.
+            own = names[place].strip()
+            steps.append(_Step(place, _Mode.ATTRIBUTE, own[5:] if own[:5] == "attr." else own))
+    return (tuple(steps), tuple(ignored)) if clues.intersection(plain) else None
+
+
+def _type_attributes(line: Line) -> Line:
+    """Make numbers of a table's attributes: an audience asks for points above 100."""
+    if not isinstance(line.fields, InputError) and (told := line.fields.get("attr")):
+        for name, value in told.items():
+            if isinstance(value, str) and _NUMBER.fullmatch(value):
+                told[name] = orjson.loads(value)
+    return line
+
+
+def _read_known(record: Record, clues: frozenset[str]) -> Line:
+    number, raw, found = record
+    if not isinstance(found, Mapping):
+        fault = found if isinstance(found, InputError) else InputError("no JSON object")
+        return Line(number, raw, fault)
+    plan = _plan_known(tuple(found), clues)
+    if plan is None:
+        return Line(number, raw, InputError("an endpoint among lines about known people"))
+    one = _Record()
+    one.fill(plan[0], list(found.values()))
+    return Line(number, raw, one.fields)
+
+
 def _parse_cell(cell: str) -> Json:
     try:
         return orjson.loads(cell)
@@ -259,7 +340,7 @@ def _read_table(header: Sequence[str], rows: Iterator[Record], name: str) -> Sou
         "attr." + each.strip()[5:] if each.strip().lower().startswith("attr.") else column(each)
         for each in header
     ]
-    whole = {each for each in columns if each in _WHOLE}
+    whole = {each for each in columns if each in WHOLE}
     there = {_PLACES[each][0] for each in columns if each in _PLACES}
     missing = [each for each in REQUIRED if each not in there]
     if missing and not whole:
@@ -284,13 +365,13 @@ def _read_cells(record: Record, steps: Sequence[_Step]) -> Line:
     if isinstance(found, InputError):
         return Line(number, raw, found)
     one = _Record()
-    # Exports put an apostrophe before a cell that spreadsheets take for a formula.
-    one.fill(steps, [cell[1:] if _is_guarded(cell) else cell for cell in found])
+    one.fill(steps, [unguard(cell) for cell in found])
     return Line(number, raw, one.fields)
 
 
-def _is_guarded(cell: str) -> bool:
-    return cell[:1] == "'" and _GUARDED.match(cell) is not None
+def unguard(cell: str) -> str:
+    """Return a cell without the apostrophe that exports put before a seeming formula."""
+    return cell[1:] if cell[:1] == "'" and _GUARDED.match(cell) else cell
 
 
 def _find_whole(columns: Sequence[str], first: Record | None) -> set[str]:

@@ -1,64 +1,35 @@
 """Import a file of subscribers into the database."""
 
-import gc
-import io
-import os
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
-
-import orjson
 
 from pushctl import log, records
 from pushctl.config import Config
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs.subscribers import files
+from pushctl.jobs.subscribers import files, known_people
 from pushctl.jobs.subscribers.files import Line
+from pushctl.jobs.subscribers.known_people import (
+    Bar,
+    ImportReport,
+    choose_site,
+    without_gc,
+    write_or_rehearse,
+)
 from pushctl.jobs.subscribers.questions import Ask, find_answers
+from pushctl.jobs.subscribers.rejects import Rejects
 from pushctl.jobs.subscribers.rows import LeftOut, Rules, read_row
-from pushctl.model import Millis
-from pushctl.rules import limits, tokens
+from pushctl.jobs.subscribers.vendor_imports import choose_worker, find_origin
+from pushctl.model import Millis, Worker
+from pushctl.rules import tokens
+from pushctl.rules.vendors.exports import Vendor
 from pushctl.rules.web.opt_out import Answers
 from pushctl.store import Store
 from pushctl.store.imports import Row
 
 BATCH = 10_000
-
-
-class Bar(Protocol):
-    """What shows how far the work is."""
-
-    def advance(self, count: int = 1) -> None: ...
-
-
-@dataclass
-class ImportReport:
-    lines: int = 0
-    added: int = 0
-    updated: int = 0
-    unsubscribed: int = 0  # of those: they are unsubscribed since this file
-    without_key: int = 0  # lines that got our own VAPID key although there are others
-    rejected: Counter[str] = field(default_factory=Counter)  # by reason
-    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)  # by field and reason
-    rejects: Path | None = None  # the file of refused lines
-    rejects_left_out: int = 0  # lines that it had no room for
-    ignored: tuple[str, ...] = ()  # unknown columns
-
-    @property
-    def refused(self) -> int:
-        return self.rejected.total()
-
-    @property
-    def fields_left_out(self) -> Mapping[str, int]:
-        """How many people each field was left out of."""
-        counts: Counter[str] = Counter()
-        for (name, _), count in self.left_out.items():
-            counts[name] += count
-        return dict(counts.most_common())
 
 
 def import_file(
@@ -72,40 +43,73 @@ def import_file(
     secret: bytes = b"",
     answers: Answers | None = None,
     ask: Ask | None = None,
-    bar: AbstractContextManager["Bar"] | None = None,
+    bar: AbstractContextManager[Bar] | None = None,
+    dry_run: bool = False,
+    vendor: Vendor | None = None,
+    our_worker: bool = False,
 ) -> ImportReport:
     """
     Add or update the subscribers in *path* ("-": standard input), JSON or CSV.
+
+    A file without endpoints, that names people by what the shop calls them, changes those who
+    are known and adds nobody (``known_people.py``). With *dry_run* all is only counted.
 
     *site* and *key* are for records without one (default: the only site, the own VAPID
     key). *secret* recognises erased people. Refused lines go to ``<path>.rejects.jsonl``;
     fields that can't be read are left out and counted. A repeated import, after a crash
     too, changes nothing.
 
+    *vendor* wrote the file (default: who plainly did). Its people run its worker until their
+    next visit, unless that one has become ours (*our_worker*).
+
     What may say that somebody left, and is not understood, is looked for first: *answers*
     has what is known of it, *ask* is called for the rest; without it InputError is raised.
-    *bar* is entered after the questions.
     """
-    rules = _load_rules(store, config, site, key, now)
     with closing(records.open_seekable(path)) as file:
+        known = files.read_known(file, str(path), known_people.CLUES)
+        if known is not None:
+            return known_people.change(
+                store, config, known, path, now, bar, site=site, dry_run=dry_run
+            )
+        origin = find_origin(file, str(path), vendor)
+        worker = choose_worker(origin, ours=our_worker)
+        rules = _load_rules(store, config, site, key, now, worker)
         found = find_answers(files.read(file, str(path)), str(path), answers or Answers(), ask)
         rules = replace(rules, answers=found)
         source = files.read(file, str(path))
-        report = ImportReport(ignored=tuple(set(source.ignored) - found.ignored))
-        with bar or nullcontext() as progress:
-            _import_lines(store, rules, source, report, path, secret, progress)
-    log.note(
-        "import",
-        "subscribers imported",
-        file=path.name,
-        lines=report.lines,
-        added=report.added,
-        updated=report.updated,
-        unsubscribed=report.unsubscribed,
-        rejected=report.rejected,
-        left_out=report.fields_left_out,
-    )
+        report = ImportReport.begin(source.ignored, found.ignored, origin)
+        _import_source(store, rules, source, report, path, secret, bar, dry_run=dry_run)
+    _log(path, report)
     return report
+
+
+def _import_source(
+    store: Store,
+    rules: Rules,
+    source: files.Source,
+    report: ImportReport,
+    path: Path,
+    secret: bytes,
+    bar: AbstractContextManager[Bar] | None,
+    *,
+    dry_run: bool,
+) -> None:
+    rejects = Rejects(path, dry_run=dry_run)
+    try:
+        with bar or nullcontext() as progress, without_gc():
+            _import_lines(
+                store, rules, source, report, rejects, secret, progress, dry_run=dry_run
+            )
+    finally:
+        report.rejects, report.rejects_left_out = rejects.close(), rejects.left_out
+
+
+def _log(path: Path, report: ImportReport) -> None:
+    log.note(
+        "import", "subscribers imported", file=path.name, lines=report.lines,
+        added=report.added, updated=report.updated, unsubscribed=report.unsubscribed,
+        rejected=report.rejected, left_out=report.fields_left_out,
+    )  # fmt: skip
 
 
 def _import_lines(
@@ -113,29 +117,28 @@ def _import_lines(
     rules: Rules,
     source: files.Source,
     report: ImportReport,
-    path: Path,
+    rejects: Rejects,
     secret: bytes,
-    progress: "Bar | None",
+    progress: Bar | None,
+    *,
+    dry_run: bool,
 ) -> None:
-    rejects = _Rejects(path)
-    # There are no cycles here; the search for them would take a third of the time.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
-        while batch := list(islice(source.lines, BATCH)):
-            # Anew for each batch: somebody may be erased meanwhile.
-            forgotten = store.tombstones.list_names()
-            _import_batch(store, rules, batch, report, rejects, (secret, forgotten))
-            if progress is not None:
-                progress.advance(len(batch))
-    finally:
-        report.rejects, report.rejects_left_out = rejects.close(), rejects.left_out
-        if collects:
-            gc.enable()
+    while batch := list(islice(source.lines, BATCH)):
+        # Anew for each batch: somebody may be erased meanwhile.
+        forgotten = store.tombstones.list_names()
+        erased = secret, forgotten
+        _import_batch(store, rules, batch, report, rejects, erased, dry_run=dry_run)
+        if progress is not None:
+            progress.advance(len(batch))
 
 
 def _load_rules(
-    store: Store, config: Config, site: str | None, key: str | None, now: Millis
+    store: Store,
+    config: Config,
+    site: str | None,
+    key: str | None,
+    now: Millis,
+    worker: str | None,
 ) -> Rules:
     from pushctl.push import vapid
 
@@ -143,18 +146,15 @@ def _load_rules(
     keys = tuple(vapid.load_required(config.keys, remedy))
     if key is not None and key not in keys:
         raise UsageError(f"there is no VAPID key {key} in {config.keys}: {', '.join(keys)}")
-    if site is not None and site not in config.sites:
-        raise UsageError(f"no site is called {site!r} in {config.file}")
-    if site is None and len(config.sites) == 1:
-        site = next(iter(config.sites))
     return Rules(
         hosts=config.push.allowed_hosts,
         sites=store.sites.sync({name: one.origin for name, one in config.sites.items()}),
-        site=site,
+        site=choose_site(config, site),
         keys=keys,
         key=key or vapid.load_register(config.keys).own,
-        doubt_key=key is None and len(keys) > 1,
+        doubt_key=key is None and (len(keys) > 1 or worker in tuple(Worker)),
         now=now,
+        worker=worker,
     )
 
 
@@ -163,8 +163,10 @@ def _import_batch(
     rules: Rules,
     batch: Sequence[Line],
     report: ImportReport,
-    rejects: "_Rejects",
+    rejects: Rejects,
     erased: tuple[bytes, frozenset[str]],
+    *,
+    dry_run: bool,
 ) -> None:
     rows: list[Row] = []
     lines: list[Line] = []
@@ -181,15 +183,18 @@ def _import_batch(
                 report.without_key += not _names_key(line)
             # Each reason once a person, however many tags are wrong.
             report.left_out.update(set(left_out))
-    done = store.imports.upsert(rows, rules.now)
+    with write_or_rehearse(store, dry_run):
+        done = store.imports.upsert(rows, rules.now)
     refused += ((lines[position], reason) for position, reason in done.refused)
     report.lines += len(batch)
     report.added += done.added
     report.updated += done.updated
     report.unsubscribed += done.unsubscribed
+    report.untracked += done.untracked
+    report.workers.update(done.workers)
     for line, reason in sorted(refused, key=lambda one: one[0].number):
         report.rejected[reason] += 1
-        rejects.add(line, reason)
+        rejects.add(line.number, line.raw, reason)
 
 
 def _names_key(line: Line) -> bool:
@@ -210,39 +215,3 @@ def _check(
     if names and tokens.tombstone(secret, row.endpoint_hash) in names:
         return "the person was forgotten"
     return row, left_out
-
-
-class _Rejects:
-    """
-    The file of refused lines, created with the first of them.
-
-    It is bounded: a gzip file of a megabyte may unfold to gigabytes of them.
-    """
-
-    def __init__(self, path: Path) -> None:
-        name = "stdin" if str(path) == "-" else path.name
-        self._path = path.with_name(f"{name}.rejects.jsonl")
-        self._file: io.BufferedWriter | None = None
-        self._left = limits.MAX_REJECTS_BYTES
-        self.left_out = 0  # lines beyond it
-        # An earlier run's file has lines that may be correct now.
-        self._path.unlink(missing_ok=True)
-
-    def add(self, line: Line, reason: str) -> None:
-        row = {"line": line.number, "reason": reason, "original": line.raw.rstrip("\r\n")}
-        text = orjson.dumps(row) + b"\n"
-        self._left -= len(text)
-        if self._left < 0:
-            self.left_out += 1
-            return
-        if self._file is None:
-            # The lines hold endpoints and keys: for the owner only.
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-            self._file = os.fdopen(os.open(self._path, flags, 0o600), "wb")
-        self._file.write(text)
-
-    def close(self) -> Path | None:
-        if self._file is None:
-            return None
-        self._file.close()
-        return self._path

@@ -13,11 +13,14 @@ from pushctl.errors import UsageError
 from pushctl.model import Json, Millis, Subscription
 from pushctl.rules import tokens, wording
 from pushctl.rules.delivery import endpoints
+from pushctl.rules.shops import promo_codes
 from pushctl.store import Store
 from pushctl.store.dossiers import Dossiers
 
 _SECRET = ("endpoint", "p256dh", "auth")
-_HELD = ("attributes", "properties", "context", "lines")  # JSON inside a column
+_HELD = (  # JSON in a column
+    "attributes", "properties", "context", "lines", "codes", "payload", "content",
+)  # fmt: skip
 
 
 def find_people(
@@ -62,6 +65,10 @@ def _make_readable(row: Mapping[str, Json], *, keys: bool = True) -> Mapping[str
             continue
         if name in _HELD:
             value = orjson.loads(value)
+            if name == "codes":
+                value = [promo_codes.mask(one) for one in value]
+        elif name == "code":
+            value = promo_codes.mask(value)
         elif name in ("at", "until") or name.endswith(("_at", "_since")):
             value = wording.iso(value)
         readable[name] = value

@@ -1,29 +1,23 @@
 """Check one record of a file of subscribers and return its row."""
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import orjson
 
 from pushctl.errors import InputError
 from pushctl.jobs.subscribers.files import Several, Unreadable
-from pushctl.model import Json, Millis
-from pushctl.rules import limits, tokens, units
+from pushctl.model import Json, Millis, NoTracking, Worker
+from pushctl.rules import limits, tokens
 from pushctl.rules.delivery import endpoints
 from pushctl.rules.web import fields, keys, opt_out
-from pushctl.store.imports import Row
+from pushctl.store.imports import OURS, Change, Row
 
 _T = TypeVar("_T")
 
 _TRUE = frozenset({"1", "true", "t", "yes"})
 _FALSE = frozenset({"0", "false", "f", "no", ""})
-# Seconds below this are before 2001, when nobody could subscribe: a spreadsheet's day
-# number (45123.5), a year, a date without marks (20241231).
-_LEAST_SECONDS = 1e9
-_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(.*)", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -36,6 +30,7 @@ class Rules:
     now: Millis
     doubt_key: bool = False  # whether they may have come with another key
     answers: opt_out.Answers = field(default_factory=opt_out.Answers)
+    worker: str | None = None  # of records without one; None: nothing is known of it
 
 
 LeftOut = list[tuple[str, str]]  # (field, reason)
@@ -74,11 +69,28 @@ def read_row(given: Mapping[str, Json], rules: Rules) -> tuple[Row, LeftOut]:
         about.read("os", fields.label),
         about.read("source", fields.label),
         _attributes(given, left),
-        about.read("subscribed_at", lambda value: _moment(value, rules.now)),
-        about.read("last_seen_at", lambda value: _moment(value, rules.now)),
+        about.read("subscribed_at", lambda value: fields.moment(value, rules.now)),
+        about.read("last_seen_at", lambda value: fields.moment(value, rules.now)),
         _tags(given, left),
+        about.read("no_tracking", _no_tracking),
+        _worker(given, rules, about),
     )
     return row, left
+
+
+def read_change(given: Mapping[str, Json]) -> tuple[Change, LeftOut]:
+    """Return what a record changes of somebody known, and the fields that it can't."""
+    left: LeftOut = []
+    about = _Optional(given, left)
+    change = Change(
+        about.read("language", fields.language),
+        about.read("timezone", fields.timezone),
+        about.read("country", fields.country),
+        about.read("city", fields.label),
+        _attributes(given, left),
+        _tags(given, left),
+    )
+    return change, left
 
 
 class _Optional:
@@ -166,6 +178,29 @@ def _truth(value: str) -> bool:
     return text in _TRUE
 
 
+def _no_tracking(value: str) -> NoTracking | None:
+    """Return why somebody must not be tracked; any other word for yes is their own no."""
+    text = value.strip().lower()
+    if text in _FALSE:
+        return None
+    return NoTracking.GPC if text == NoTracking.GPC else NoTracking.CONSENT
+
+
+def _worker(given: Mapping[str, Json], rules: Rules, about: _Optional) -> str | None:
+    if told := about.read("worker", _worker_name):
+        return told
+    if rules.worker == Worker.ONESIGNAL and rules.doubt_key and "key_id" not in given:
+        return Worker.UNKNOWN  # without the other service's key nothing reaches them
+    return rules.worker
+
+
+def _worker_name(value: str) -> str:
+    text = value.strip().lower()
+    if text not in (*Worker, OURS):
+        raise InputError(f"is none of {', '.join((*Worker, OURS))}")
+    return text
+
+
 def _attributes(given: Mapping[str, Json], left: LeftOut) -> str | None:
     # Columns called attr.NAME; and OneSignal's tags, which have values.
     parts = [_object(given, "attributes", left), given.get("attr"), _valued_tags(given, left)]
@@ -246,32 +281,3 @@ def _split(cell: str) -> Json:
     # "a|b", else "a;b", else "a,b": a name may hold what comes later in this list.
     mark = next((one for one in "|;," if one in cell), "|")
     return [part for part in cell.split(mark) if part.strip()]
-
-
-def _moment(value: str, now: Millis) -> Millis:
-    """Return a time of ISO 8601, of "31.12.2024 13:45", or of (milli)seconds since 1970."""
-    text = value.strip()
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if abs(number) > 1e11:
-        moment = number
-    elif abs(number) >= _LEAST_SECONDS:
-        moment = number * units.SECOND
-    else:
-        moment = _iso(text)
-    if not 0 <= moment <= now + units.DAY:
-        raise InputError("is not between 1970 and now")
-    return min(int(moment), now)
-
-
-def _iso(text: str) -> float:
-    if found := _DAY_FIRST.fullmatch(text):
-        day, month, year, rest = found.groups()
-        text = f"{year}-{month:0>2}-{day:0>2}{rest}"
-    try:
-        moment = datetime.fromisoformat(text.removesuffix(" UTC"))
-    except ValueError as error:
-        raise InputError("is no time such as 2026-04-28T08:00:00Z") from error
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * units.SECOND

@@ -1,8 +1,10 @@
-"""The campaigns that a dry run of a sweep lists beside its triggers' messages."""
+"""The campaigns and webhooks that a dry run of a sweep lists beside its triggers' messages."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pushctl.model import Millis
+from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.store.idle import is_drained
 
@@ -10,7 +12,7 @@ from pushctl.store.idle import is_drained
 def list_campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
     """Return the campaigns that would go out at *now*, as (to how many, what)."""
     found = []
-    for number in (*store.schedules.list_due(now), *store.deliveries.list_due_campaigns(now)):
+    for number in _list_due(store, now):
         campaign = store.campaigns.get_by_id(number)
         if count := store.schedules.count_due(number, now):
             people = "1 person" if count == 1 else f"{count:,} people"
@@ -20,6 +22,18 @@ def list_campaigns(store: Store, now: Millis) -> list[tuple[str, str]]:
         for series in store.schedules.recurring.list_due(now)
     ]
     return found
+
+
+def _list_due(store: Store, now: Millis) -> Iterator[int]:
+    yield from store.schedules.list_due(now)
+    yield from store.deliveries.list_due_campaigns(now)
+    yield from store.deliveries.list_due_calls(now)
+
+
+def list_calls(store: Store, now: Millis) -> list[tuple[str, str]]:
+    """Return the webhooks that would be called at *now*, as (which, of how much)."""
+    due = store.webhooks.count_due(now)
+    return [(f"webhook {name}", counted(count, "event")) for name, count in due.items()]
 
 
 def has_waiting(store: Store, inbox: Path) -> bool:

@@ -38,6 +38,13 @@ _WORDS = {
     "finish": "finished",
     "expire": "too late",
     "skip": "left out",
+    "call accepted": "taken by other channels",
+    "call rejected": "refused by other channels",
+    "call not_begun": "not begun on other channels",
+    "call skipped": "left out on other channels",
+    "digests without news": "without news for a digest",
+    "told": "told to webhooks",
+    "untold": "not taken by webhooks",
 }
 
 

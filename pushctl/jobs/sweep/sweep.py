@@ -9,31 +9,34 @@ finished for itself, so a kill between any two of them costs nothing but a minut
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import NamedTuple
 
 from pushctl import lock, log
 from pushctl.config import Config
-from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.ingest import drain
-from pushctl.jobs.sweep import clock, dry_run
+from pushctl.jobs.campaigns import api_messages
+from pushctl.jobs.ingest import api_log, drain
+from pushctl.jobs.reports import schedule
+from pushctl.jobs.subscribers import segment_sizes
+from pushctl.jobs.sweep import calling, dry_run
+from pushctl.jobs.sweep.admission import Options, admit, is_watched
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
-from pushctl.jobs.triggers import enrol, load_facts, scan
+from pushctl.jobs.triggers import enrol, load_facts, promo_reminders, scan, step_tests
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.guard import do_each
 from pushctl.jobs.triggers.types import Run, describe_error
+from pushctl.jobs.webhooks import events
 from pushctl.model import Millis
-from pushctl.rules import units
+from pushctl.rules import limits, units
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
 from pushctl.rules.triggers.enrolment import Enrolment, State
-from pushctl.rules.triggers.trigger import Kind
-from pushctl.rules.wording import number
+from pushctl.rules.triggers.trigger import Kind, Trigger
+from pushctl.rules.wording import counted, number
 from pushctl.store import Store, clocks, idle
-from pushctl.store.clocks import Boot
 from pushctl.store.faults import concerns_one
 from pushctl.store.idle import CONFIG_KEY, NEXT_SCAN_KEY
 
@@ -46,25 +49,20 @@ _BATCH = 500
 _EVENTS = 20.0
 _DECIDING = 30.0
 
+# Of a watch, which has others to serve in between.
+_TURN = 1.0
+
+
 # What can't be decided is tried again so often, and for so long.
 _TRY_AGAIN: Millis = units.HOUR
 _MAX_FAULTY: Millis = units.DAY
 
 
-@dataclass(frozen=True)
-class Options:
-    """
-    How one sweep is to behave.
+class Turn(NamedTuple):
+    """What one turn of a watch knows of what is due."""
 
-    *dry_run*: decide, and take everything back. *rehearsal*: *now* is not the clock's, in a
-    project made for trying out; it really sends.
-    """
-
-    dry_run: bool = False
-    max_seconds: float | None = None
-    accept_clock: bool = False
-    rehearsal: bool = False
-    boot: Boot | None = None  # the machine's own clock at *now*; None: as it is
+    dispatch: Dispatch
+    triggers: Mapping[str, Trigger]
 
 
 class _DryRunIsOver(Exception):
@@ -78,34 +76,30 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     Raises BusyError when another sweep is at work, ConfigError when the clock leapt.
     """
     options = options or Options()
-    path = clocks.name_lock(store.path)
-    before = clocks.read_last_sweep(path)
-    boot = options.boot or clocks.read_boot()
-    if not (options.rehearsal or options.accept_clock):
-        clock.check(store, config, path, now, boot)
-    if not options.dry_run:
-        restore_guard.check(store, config)
-    with lock.hold(path, "pushctl sweep"), _stamp_end(path, before, now, options, boot):
+    if is_watched(store.path, now):
+        options = replace(options, sends=False)
+    with admit(config, store, now, options):
+        one = _Sweep(config, store, now, options)
         if options.dry_run:
-            return _Sweep(config, store, now, options).run_dry()
+            return one.run_dry()
         log.note("sweep", "started")
-        return _Sweep(config, store, now, options).run_whole()
+        one.run_whole()
+    # The next sweep need not wait for this.
+    lock.give_back(clocks.name_lock(store.path))
+    return one.call_out()
 
 
-@contextmanager
-def _stamp_end(
-    path: Path, before: Millis | None, now: Millis, options: Options, boot: Boot
-) -> Iterator[None]:
-    """Store when a real sweep ended; others leave the time of the last one as it is."""
-    if not (options.rehearsal or options.dry_run):
-        yield
-        clocks.record_sweep(path, now, boot)
-        return
-    try:
-        yield
-    finally:
-        if before is not None:
-            clocks.restore(path, before)
+def take_turn(
+    config: Config, store: Store, now: Millis, leave: Callable[[Turn], None]
+) -> Summary:
+    """
+    Take in what came and decide what is due, for a second or so; send nothing.
+
+    *leave* is called under the lock with what a watch needs to have it sent. Raises as ``run``.
+    """
+    options = Options(sends=False)
+    with admit(config, store, now, options):
+        return _Sweep(config, store, now, options).run_turn(leave)
 
 
 class _Sweep:
@@ -125,15 +119,31 @@ class _Sweep:
         self._first: dict[str, tuple[str, int]] = {}
         self._answers: scan.Answers | None = None  # of feeds, where they were asked before
         self._stopped = False  # by a signal
+        self._sends = options.sends
+
+    def run_turn(self, leave: Callable[[Turn], None]) -> Summary:
+        """Take in what came and decide what is due; the scan and tidying are for sweeps."""
+        enough = self._make_limit(_TURN)
+        step_tests.sync(self._run)
+        promo_reminders.tell_due(self._store, self._config, self._now)
+        self._summary.counts["events"] += enrol.take_events(self._run, enough)
+        enrol.take_reports(self._run)
+        self._decide_due((), enough)
+        dispatch = Dispatch(self._run, self._config, self._began, self._deadline)
+        leave(Turn(dispatch, self._settings.triggers))
+        return self._sum_up()
 
     def run_whole(self) -> Summary:
         run, code = self._store.runs.start("sweep", self._now), 1
         seconds: dict[str, float] = {}
         stages = {
             "drain": self._drain,
+            "messages": self._plan_messages,
+            "urgent": self._send_urgent,
             "events": self._take_in,
             "reminders": self._remind,
             "rest": self._send_rest,
+            "webhooks": self._sync_webhooks,
             "tidy": self._tidy,
         }
         try:
@@ -167,8 +177,13 @@ class _Sweep:
             self._answers = scan.fetch_feeds(self._run)
         with suppress(_DryRunIsOver), self._store.write():
             self._decide()
+            self._sync_webhooks()
+            events.find(self._store, self._config, self._now, self._make_limit(_EVENTS))
+            self._summary.messages += dry_run.list_calls(self._store, self._now)
             raise _DryRunIsOver
         self._summary.messages += dry_run.list_campaigns(self._store, self._now)
+        if asked := self._store.messages.count_unplanned():
+            self._summary.messages.append((counted(asked, "message"), "asked for by servers"))
         if dry_run.has_waiting(self._store, self._config.inbox):
             self._summary.remarks.append(
                 "What waits in the inbox was not looked at: pushctl import takes it in."
@@ -192,8 +207,18 @@ class _Sweep:
         report = drain.drain(self._store, self._config, self._config.secret(), self._now)
         self._summary.counts["lines"] += report.lines
 
+    def _plan_messages(self) -> None:
+        """Plan the messages that servers asked for, and tell what became of earlier ones."""
+        api_messages.work_off(self._store, self._config, self._now)
+
+    def _send_urgent(self) -> None:
+        if self._sends and self._store.campaigns.list_urgent():
+            self._send(Dispatch.send_urgent)
+
     def _take_in(self) -> None:
         self._follow_file()
+        step_tests.sync(self._run)
+        promo_reminders.tell_due(self._store, self._config, self._now)
         taken = enrol.take_events(self._run, self._make_limit(_EVENTS))
         self._summary.counts["events"] += taken
         enrol.take_reports(self._run)
@@ -239,10 +264,12 @@ class _Sweep:
         tomorrow = self._now + units.DAY
         self._store.meta.set(NEXT_SCAN_KEY, str(min(again or tomorrow, tomorrow)))
 
-    def _decide_due(self, besides: Collection[str]) -> None:
+    def _decide_due(
+        self, besides: Collection[str], enough: Callable[[], bool] | None = None
+    ) -> None:
         """Decide what is due of all triggers but those paused and *besides*."""
         skip = self._store.triggers.list_paused().union(besides, self._settings.unreadable)
-        over = self._make_limit(_DECIDING)
+        over = enough or self._make_limit(_DECIDING)
         while True:
             with self._store.write():
                 count = self._decide_batch(skip)
@@ -307,19 +334,45 @@ class _Sweep:
 
     def _send(self, send: Callable[[Dispatch], None]) -> None:
         dispatch = Dispatch(self._run, self._config, self._began, self._deadline)
+        if not self._sends:
+            dispatch.begin_planned()
+            self._summary.remarks += dispatch.remarks
+            return
         send(dispatch)
+        self._summary.remarks += dispatch.remarks
         self._summary.counts.update(dispatch.sent)
         self._summary.refused = self._summary.refused or dispatch.refused
         self._stopped = dispatch.stopped
         if self._stopped:
             self._summary.remarks.append("stopped by a signal: the next sweep goes on")
 
+    def _sync_webhooks(self) -> None:
+        events.sync(self._store, self._config, self._now)
+        names = [one.name for one in self._config.alerts]
+        self._store.alerts.sync(names, self._now)
+
+    def call_out(self) -> Summary:
+        """Make the calls that are due; a watch has a process of its own for them."""
+        if self._sends and not self._stopped:
+            took = int((clocks.read_seconds() - self._began) * 1000)
+            made = calling.run(self._config, self._store, self._now + took, self._deadline)
+            self._summary.counts.update(made.counts)
+            self._summary.notes += made.notes
+        return self._summary
+
     def _tidy(self) -> None:
-        """Try quarantined subscriptions again once an hour; prune once a day."""
+        """Write due reports, count segments, try the quarantined again, prune: each in time."""
+        passed = int((clocks.read_seconds() - self._began) * 1000)
+        api_messages.work_off(self._store, self._config, self._now + passed)
+        for error in schedule.carry_out(self._store, self._config, self._now):
+            self._run.warn(error)
         tried = int(self._store.meta.get("sweep.tried") or 0)
         if self._now - tried >= units.HOUR:
             self._store.health.reactivate(self._now)
             self._store.meta.set("sweep.tried", str(self._now))
+        late = self._deadline
+        for error in segment_sizes.note_sizes(self._config, self._store, self._now, late):
+            self._run.warn(error)
         last = int(self._store.meta.get("sweep.pruned") or 0)
         if self._now - last < units.DAY or clocks.read_seconds() > self._deadline:
             return
@@ -331,5 +384,9 @@ class _Sweep:
         ]
         self._store.tags.expire(self._now)
         self._store.pruning.run(self._now - kept, once)
+        self._store.attributions.prune(limits.MAX_ATTRIBUTION_ROWS)
+        api_messages.prune(self._store, self._now)
+        api_log.prune(self._config, self._store, self._now)
+        self._store.webhooks.prune(self._now - units.DAY, self._now - 30 * units.DAY)
         self._store.meta.set("sweep.pruned", str(self._now))
         self._store.checkpoint()

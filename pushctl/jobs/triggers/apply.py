@@ -1,8 +1,11 @@
 """Writes the decisions about a batch in one transaction; nothing else writes them."""
 
 from pushctl.errors import PushctlError
+from pushctl.jobs.delivery.promo_codes import choose_pool, read_pool
+from pushctl.jobs.ingest import revocations
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus, Cause
+from pushctl.rules import topics
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.facts import Templates
 from pushctl.store import Store
@@ -28,6 +31,7 @@ def apply(run: Run, changes: Changes, templates: Templates | None = None) -> Non
         withdrawn = (one for one in changes.withdrawn.items() if one[0] not in rows)
         store.enrolments.withdraw(withdrawn, changes.now)
         _set_tags(store, changes)
+        revocations.note(store, changes.consents)
         for one in changes.interests:
             products = store.products
             write = products.remove_interest if one.bought else products.add_interest
@@ -48,17 +52,19 @@ def describe_paused(campaign: str, note: str | None) -> str:
 def _plan_messages(run: Run, changes: Changes, templates: Templates) -> None:
     rows = {}
     for campaign in changes.campaigns.values():
-        sources = templates[campaign.template]
+        # Calls on other channels have no texts.
+        is_call = "channel" in campaign.options
+        sources = {} if is_call else templates[campaign.template]
         assert not isinstance(sources, PushctlError)
-        opened = run.store.triggers.open_campaign(campaign, sources, changes.now)
+        options = choose_pool(run.store, campaign.options, read_pool(sources))
+        campaign = campaign._replace(options=options)
+        topic = topics.read_topic(sources) or run.settings.topic
+        opened = run.store.triggers.open_campaign(campaign, sources, changes.now, topic)
         rows[campaign.name] = opened.id
         # A person who paused it knows that it waits.
         if opened.status == CampaignStatus.PAUSED and opened.cause is not Cause.BY_HAND:
             run.warn(describe_paused(campaign.name, opened.note))
-    planned = (
-        (rows[one.campaign], one.subscription, one.enrolment, one.expires_at)
-        for one in changes.messages
-    )
+    planned = ((rows[one.campaign], *one[1:]) for one in changes.messages)
     run.store.enrolments.plan(planned, changes.now)
 
 

@@ -23,6 +23,9 @@ _EVENTS, _SHOWN = "sweep.events", "sweep.shown"
 # A first sweep begins here: what is older would be late for everything anyway.
 _FIRST_LOOK_BACK: Millis = DAY
 
+# What was told so long after it happened begins nothing: an import of last year's events.
+MAX_LATE: Millis = DAY
+
 
 def take_events(run: Run, enough: Callable[[], bool]) -> int:
     """Take the events since the last sweep until it is *enough*; return how many."""
@@ -30,19 +33,49 @@ def take_events(run: Run, enough: Callable[[], bool]) -> int:
     if known is None:
         known = str(run.store.triggers.find_first_event(run.now - _FIRST_LOOK_BACK))
         run.store.meta.set(_EVENTS, known)
-    taken, position = 0, int(known)
+    taken, position, stops = 0, int(known), run.settings.list_stops()
     while True:
         with run.store.write():
-            events = run.store.enrolments.list_new_events(position, _BATCH)
-            if not events:
+            events, last = run.store.enrolments.list_new_events(
+                position, _BATCH, MAX_LATE, stops
+            )
+            if last == position:
                 break
             _take(run, events)
-            position = events[-1].id
+            position = last
             run.store.meta.set(_EVENTS, str(position))
         taken += len(events)
         if enough():
-            break
+            return taken
+    take_stops(run)
     return taken
+
+
+def take_stops(run: Run) -> None:
+    """
+    End reminders of people who bought something and must not be tracked.
+
+    Once all events are taken: what those before it began ends, too. Then nothing is left of it.
+    """
+    stops = run.store.tracking.list_stops()
+    for start in range(0, len(stops), _BATCH):
+        with run.store.write():
+            some = stops[start : start + _BATCH]
+            events = [Event(0, one.subscription, one.name, one.at) for one in some]
+            do_each(
+                run.store,
+                events,
+                lambda them: _stop(run, them),
+                lambda one, error: run.leave_out("a purchase that ends reminders", error),
+            )
+            run.store.tracking.delete_stops(some)
+
+
+def _stop(run: Run, events: Sequence[Event]) -> None:
+    enrolling = Enrolling(load_facts.load_stops(run, events))
+    for event in events:
+        enrolling.stop(event)
+    apply(run, enrolling.changes)
 
 
 def take_reports(run: Run) -> None:

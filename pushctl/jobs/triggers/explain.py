@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from datetime import tzinfo
 
 from pushctl.config import Config
-from pushctl.model import Campaign, Millis, Subscription
+from pushctl.jobs.triggers.describe import describe_only
+from pushctl.model import Campaign, CampaignStatus, Cause, Millis, Subscription
 from pushctl.rules import timing, wording
 from pushctl.rules.messages import frozen
 from pushctl.rules.shops import cart
+from pushctl.rules.shops.promo_codes import mask
 from pushctl.rules.triggers.entry import find_mismatch
 from pushctl.rules.triggers.trigger import Trigger, by_event
 from pushctl.store import Store
+from pushctl.store.histories import LedgerRow
 
 LIMIT = 500
 
@@ -78,24 +81,64 @@ def _list_decisions(store: Store, who: Subscription, trigger: str | None) -> Ite
 def _list_messages(store: Store, who: Subscription, trigger: str | None) -> Iterator[Moment]:
     zone = timing.zone(who.timezone)
     origins: dict[int, Campaign] = {}
-    for row in store.histories.list_ledger(who.id, LIMIT):
+    counts: dict[int, int] = {}  # of arms
+    rows = store.histories.list_ledger(who.id, LIMIT)
+    codes = store.promo_bindings.find_pools(row.delivery for row in rows)
+    for row in rows:
         if trigger not in (None, row.trigger):
             continue
         text = f"{row.name}: {row.status}{f' ({row.reason})' if row.reason else ''}"
+        if row.variant is not None:
+            if row.campaign not in counts:
+                counts[row.campaign] = _count_arms(store, row.campaign)
+            text += _describe_arm(row, counts[row.campaign])
         if row.trigger is None:
             if row.campaign not in origins:
                 origins[row.campaign] = store.campaigns.get_by_id(row.campaign)
-            text += _describe_broadcast(origins[row.campaign], row.language, zone)
+            text += _describe_broadcast(origins[row.campaign], row, zone)
+            if row.status == "planned":
+                text += _say_paused(origins[row.campaign])
+        if row.delivery in codes:
+            text += f"; {_describe_code(*codes[row.delivery])}"
         if row.status == "planned" and row.due_at is not None:
             yield Moment(row.due_at, "next", row.trigger or "", text)
         else:
             yield Moment(row.at, "message", row.trigger or "", text)
 
 
-def _describe_broadcast(campaign: Campaign, language: str | None, zone: tzinfo) -> str:
+def _say_paused(campaign: Campaign) -> str:
+    """Say why a planned message won't go out in its time."""
+    if campaign.status is not CampaignStatus.PAUSED:
+        return ""
+    needs = campaign.cause is Cause.NEEDS_APPROVAL
+    return "; waits for approval" if needs else "; its campaign is paused"
+
+
+def _count_arms(store: Store, campaign: int) -> int:
+    test = store.experiments.find_by_campaign(campaign)
+    return len(test.arms) if test else 0
+
+
+def _describe_arm(row: LedgerRow, arms: int) -> str:
+    """Say which arm of a test somebody got, and how probable that was."""
+    if row.probability is None:
+        return f"; variant {row.variant}, not compared: no choice was there"
+    if row.probability == 1:
+        return f"; variant {row.variant}, the winner"
+    of = f", 1 of {arms}" if arms else ""
+    return f"; variant {row.variant}{of}, p {row.probability:.3g}"
+
+
+def _describe_code(pool: str, code: str, used_at: Millis | None) -> str:
+    used = "" if used_at is None else f", redeemed {wording.moment(used_at)}"
+    return f"code {mask(code)} of {pool}{used}"
+
+
+def _describe_broadcast(campaign: Campaign, row: LedgerRow, zone: tzinfo) -> str:
     """Say to whom a broadcast went, who froze it when, and with which words."""
     said = f"; to {campaign.audience}; {frozen.describe_origin(campaign, zone)}"
-    title = next(frozen.list_titles(campaign, language), None) if language else None
+    variant = row.variant or str(campaign.options.get("variant") or "")  # of a test to oneself
+    title = frozen.find_title(campaign, row.language, variant) if row.language else None
     return f"{said}; {title[0]}: {title[1]}" if title else said
 
 
@@ -119,6 +162,7 @@ def _list_next(
         else:
             step = declared.steps[one.step - 1]
             text = f"step {one.step} of {len(declared.steps)}: {' or '.join(step.templates)}"
+            text += describe_only(config, declared, one.step)
             if one.sent and one.shown_at is None and step.since == "shown":
                 text = f"waits until step {one.sent} is shown, at most until then; {text}"
         if one.trigger in paused:

@@ -17,12 +17,14 @@ from typing import Any
 
 from pushctl.model import Json, Millis
 from pushctl.rules.limits import (
+    MAX_CART_TEXT_CHARACTERS,
     MAX_FEED_ATTRIBUTE_NAMES,
     MAX_FEED_ITEM_TAGS,
     MAX_FEED_ITEMS,
     MAX_FEED_NAMESPACE_NAMES,
     MAX_FEED_TAGS,
 )
+from pushctl.rules.messages import values as message_values
 from pushctl.rules.shops import cart
 from pushctl.rules.units import SECOND
 from pushctl.rules.web import markup
@@ -229,7 +231,31 @@ def _read_item(entry: Any, origins: tuple[str, ...]) -> Item | None:
     values = {"title": title, "url": link}
     if summary := _read_words(entry.get("summary")):
         values["summary"] = summary
+    if picture := _find_picture(entry):
+        values["image"] = picture
     return Item(key, values, _read_date(entry))
+
+
+def _find_picture(entry: Any) -> str | None:
+    """Return the address of an item's picture: Media RSS, or what is enclosed."""
+    listed = [*_list(entry.get("media_content")), *_list(entry.get("media_thumbnail"))]
+    for one in (*listed, *_list(entry.get("enclosures"))):
+        address = one.get("url") or one.get("href")
+        kind = str(one.get("type") or one.get("medium") or "image")
+        if kind.partition("/")[0] == "image" and _is_secure(address):
+            return str(address)
+    return None
+
+
+def _list(value: object) -> Sequence[Any]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _is_secure(address: object) -> bool:
+    """Return whether browsers load a picture from there, and a message has room for it."""
+    if not isinstance(address, str) or len(address) > MAX_CART_TEXT_CHARACTERS:
+        return False
+    return re.fullmatch(r"https://[^\s\\<>\"']+", address) is not None
 
 
 def _hash(identity: bytes) -> str:
@@ -237,7 +263,10 @@ def _hash(identity: bytes) -> str:
 
 
 def _read_words(text: object) -> str:
-    return markup.read_words(text, _MAX_TEXT) if isinstance(text, str) else ""
+    if not isinstance(text, str):
+        return ""
+    # Decoded here; messages decode the values of events once more.
+    return message_values.encode(markup.read_words(text, _MAX_TEXT))
 
 
 def _read_date(entry: Any) -> Millis | None:

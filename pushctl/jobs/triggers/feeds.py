@@ -16,8 +16,6 @@ _POLICY = web.Policy(
     most_bytes=MAX_FEED_BYTES,
     seconds=10.0,
 )
-# A republished archive is one message, not two hundred.
-_MOST_AT_ONCE = 1
 NEWS_LAST: Millis = WEEK
 
 
@@ -30,7 +28,7 @@ def choose_new(
     items: Sequence[Item], known: Collection[str], *, since: Millis | None, now: Millis
 ) -> Sequence[Item]:
     """
-    Return the newest of a feed's *items* that is not *known*, if there is one.
+    Return those of a feed's *items* that are not *known*, newest first.
 
     *since* is the time of the last look; at the first (None) all items are old. After a day
     or more without a look, items dated more than a week ago are old, too.
@@ -39,4 +37,4 @@ def choose_new(
         return ()
     oldest = now - NEWS_LAST if now - since > DAY else 0
     fresh = (item for item in items if item.dated is None or item.dated >= oldest)
-    return [item for item in fresh if item.key not in known][:_MOST_AT_ONCE]
+    return [item for item in fresh if item.key not in known]

@@ -13,12 +13,15 @@ from pathlib import Path
 from pushctl.config import Config
 from pushctl.errors import PushctlError
 from pushctl.jobs.subscribers import carts
+from pushctl.jobs.subscribers.manners import find_sunset, load_unshown
+from pushctl.jobs.triggers import step_tests
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
-from pushctl.rules.audience import expression, parse
+from pushctl.rules.audience import expression
 from pushctl.rules.audience.expression import Expression
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers import facts as rules
+from pushctl.rules.triggers import only
 from pushctl.rules.triggers.enrolment import Enrolment, Event
 from pushctl.rules.triggers.facts import Device, Facts, People, Sent, Settings, Site
 from pushctl.rules.triggers.trigger import (
@@ -26,7 +29,6 @@ from pushctl.rules.triggers.trigger import (
     Trigger,
     by_event,
     list_campaigns,
-    template_for,
 )
 from pushctl.rules.web import reserved_tags
 from pushctl.store import Store
@@ -49,24 +51,41 @@ def load_settings(config: Config, store: Store) -> Settings:
     unreadable: dict[str, PushctlError] = {}
     to_come = list_campaigns(triggers.values())
     for name, trigger in triggers.items():
-        if trigger.audience:
-            try:
-                audience = parse.expand(parse.parse(trigger.audience), config.segments)
+        try:
+            for _, key, read in only.list_audiences(trigger, config.segments):
+                audience = read()
                 store.audience.check(audience, to_come)
-                parsed[name] = audience
-            except DATABASE_FAULTS:
-                raise
-            except PushctlError as error:
-                unreadable[name] = error
+                parsed[key] = audience
+        except DATABASE_FAULTS:
+            raise
+        except PushctlError as error:
+            unreadable[name] = error
     tags = {rules.fold_tag_if_valid(one.tag) for one in triggers.values() if one.tag} - {None}
     parts: dict[str, Expression] = {}
     audiences = {name: rules.write_outline(one, tags, parts) for name, one in parsed.items()}
     sites = {
-        name: Site(site.timezone, (site.origin, *site.origins), site.currency)
+        name: Site(
+            site.timezone,
+            (site.origin, *site.origins),
+            site.checkouts,
+            site.currency,
+            site.country,
+            site.language,
+        )
         for name, site in config.sites.items()
     }
     frequency = config.frequency or Frequency()
-    return Settings(triggers, frequency, sites, audiences, parts, unreadable)
+    topic = config.messages.topic
+    manners = config.manners
+    by_site = {
+        (one.name, site): replace(one, quiet=quiet)
+        for one in triggers.values()
+        for site, quiet in manners.quiet.items()
+        if one.quiet is None and not (one.awake or one.transactional)
+    }
+    return Settings(
+        triggers, frequency, sites, audiences, parts, unreadable, topic, manners, by_site
+    )
 
 
 def load_due(run: Run, due: Sequence[Enrolment], templates: Path) -> Facts:
@@ -75,21 +94,32 @@ def load_due(run: Run, due: Sequence[Enrolment], templates: Path) -> Facts:
     asked: dict[str, set[int]] = defaultdict(set)
     wanted: dict[tuple[int, str], Millis] = {}
     names: set[str] = set()
-    limited: set[int] = set()  # the devices of those whose messages are limited
+    # devices: messages are limited, a purchase ends something, a step needs a consent
+    limited, buyers, agreeing = set[int](), set[int](), set[int]()
+    depending: list[int] = []  # enrolments whose step depends on the ones before
     for one in due:
         trigger = run.settings.triggers[one.trigger]
         device = people.devices[one.subscription]
         devices = people.same(device)
         asked[one.trigger].add(one.subscription)
+        if (name := only.name_step(one.trigger, one.step)) in run.settings.audiences:
+            asked[name].add(one.subscription)
+            if expression.list_steps(run.settings.audiences[name]):
+                depending.append(one.id)
+        if one.step <= len(trigger.steps) and trigger.steps[one.step - 1].consent:
+            agreeing.update(devices)
         _want(wanted, devices, rules.list_stopping(trigger), one.entered_at)
-        if one.step <= len(trigger.steps):
-            names.add(template_for(trigger, one.step, device.lot))
+        if one.step <= len(trigger.steps) and trigger.steps[one.step - 1].channel is None:
+            names.update(trigger.steps[one.step - 1].templates)
         if not trigger.transactional:
             limited.update(devices)
+        if cart.PURCHASE in trigger.stops:
+            buyers.update(devices)
     spacing = run.settings.frequency.spacing
     around = run.now - spacing, run.now + spacing
     past, emptied = _load_events(run, wanted)
     members, tags = _load_audiences(run, asked, preferences=limited)
+    sources = _read_templates(templates, names)
     return Facts(
         run.settings,
         run.now,
@@ -100,7 +130,12 @@ def load_due(run: Run, due: Sequence[Enrolment], templates: Path) -> Facts:
         tags=tags,
         sent=_group(_load_sent(run, tags, limited)),
         written=_group(run.store.histories.list_enrolment_messages(limited, *around)),
-        templates=_read_templates(templates, names),
+        templates=sources,
+        falls=step_tests.find_falls(run, due, people, sources),
+        paying=run.store.orders.list_pending(buyers, run.now) if buyers else {},
+        sunset=_load_sunset(run, limited),
+        reactions=run.store.histories.list_reactions(depending) if depending else {},
+        consents=run.store.channel_consents.find_open(agreeing) if agreeing else {},
     )
 
 
@@ -135,6 +170,11 @@ def load_events(run: Run, events: Sequence[Event]) -> Facts:
     )
 
 
+def load_stops(run: Run, events: Sequence[Event]) -> Facts:
+    """Return the facts about what *events* end, and only end."""
+    return _load_entries(run, load_people(run, (one.subscription for one in events)), {}, ())
+
+
 def load_candidates(run: Run, trigger: Trigger, occurrences: Mapping[int, str]) -> Facts:
     """Return the facts about subscriptions for each of which *trigger* has an occurrence."""
     people = load_people(run, occurrences)
@@ -159,7 +199,7 @@ def load_device(run: Run, subscription: int) -> tuple[Device, Facts] | None:
     if device is None:
         return None
     device = replace(device, active=True)
-    asked = {name: {subscription} for name in run.settings.triggers}
+    asked = {name: {subscription} for name in run.settings.audiences}
     alone = People({subscription: device}, {device.key: (subscription,)})
     members, tags = _load_audiences(run, asked)
     return device, Facts(run.settings, run.now, alone, members=members, tags=tags)
@@ -238,6 +278,18 @@ def _load_sent(
     if run.settings.frequency.messages is not None:
         fewer, within = set(limited), max(within, run.settings.frequency.within)
     return run.store.histories.list_messages(fewer, run.now - within) if fewer else ()
+
+
+def load_unshown_of(run: Run, subscription: int) -> Sequence[Millis]:
+    """Return when the messages went out by which the sunset rule judges somebody."""
+    sunset = run.settings.manners.sunset
+    if sunset is None:
+        return ()
+    return load_unshown(run.store, sunset, [subscription])[0].get(subscription, ())
+
+
+def _load_sunset(run: Run, limited: Collection[int]) -> Mapping[int, str]:
+    return find_sunset(run.store, run.settings.manners, sorted(limited), run.now)[0]
 
 
 def _group(messages: Iterable[Sent]) -> rules.Messages:

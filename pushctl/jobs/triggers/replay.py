@@ -8,13 +8,12 @@ from itertools import groupby
 from pathlib import Path
 
 from pushctl.config import Config
-from pushctl.errors import ConfigError, InputError, Problem
-from pushctl.jobs.triggers.load_facts import load_device, load_settings
+from pushctl.errors import ConfigError, InputError, NotFoundError, Problem
+from pushctl.jobs.triggers.load_facts import load_device, load_settings, load_unshown_of
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
-from pushctl.rules.audience import parse
 from pushctl.rules.config.structure import Fault, line_of
-from pushctl.rules.triggers import declaration
+from pushctl.rules.triggers import declaration, only
 from pushctl.rules.triggers.rehearsal import Rehearsal, play
 from pushctl.rules.triggers.trigger import Frequency, Kind, Trigger, campaign_name
 from pushctl.store import Store
@@ -81,11 +80,14 @@ def read_triggers(file: Path) -> tuple[dict[str, Trigger], Frequency]:
     frequency, wrong = declaration.parse_frequency(tables.get("frequency", {}))
     faults += wrong
     for name, trigger in triggers.items():
-        try:
-            parse.parse(trigger.audience or "everyone")
-        except InputError as error:
-            path = "triggers", name, "audience"
-            faults.append(Fault(path, str(error), "See docs/audience.md."))
+        for path, _, read in only.list_audiences(trigger, {}):
+            try:
+                read()
+            except NotFoundError:
+                continue  # a segment: pushctl.toml has it
+            except InputError as error:
+                path = "triggers", name, *path
+                faults.append(Fault(path, str(error), "See docs/audience.md."))
     if faults:
         problems = [
             Problem(f"{file.name}:{line_of(one.path, text)}", one.text, one.remedy)
@@ -102,22 +104,29 @@ def replay_events(
     Yield the messages that *rules* would have sent for the events since *since*.
 
     Only triggers that events begin are replayed. Audiences are those of *now*, and messages
-    count as shown at once.
+    count as shown at once. A message counts as clicked where the person did click that step's
+    message after the time at which it would have gone out. Site-wide manners hold as in a
+    sweep; the sunset rule holds for those who have neither visited nor shown anything since.
     """
     chosen = {name: one for name, one in rules.triggers.items() if one.kind is Kind.EVENT}
     settings = load_settings(replace(config, triggers=chosen, frequency=rules.frequency), store)
     run = Run(store, settings, now)
     events = store.histories.list_past_events(since)
+    depends = any(step.only for one in chosen.values() for step in one.steps)
+    reacted = store.histories.list_past_reactions(since) if depends else {}
     for subscription, group in groupby(events, key=lambda event: event.subscription):
         found = load_device(run, subscription)
         if found is None:
             continue
         device, known = found
-        rehearsal = Rehearsal(device, known, rules.paused if rules.held else {})
+        paused = rules.paused if rules.held else {}
+        mine = reacted.get(subscription, ())
+        unshown = load_unshown_of(run, subscription)
+        rehearsal = Rehearsal(device, known, paused, reacted=mine, unshown=unshown)
         for one in play(rehearsal, list(group), now):
             if one.kind == "deliver" and one.step and one.template:
-                templates = chosen[one.trigger].steps[one.step - 1].templates
-                name = campaign_name(one.trigger, one.step, one.template, templates)
+                step = chosen[one.trigger].steps[one.step - 1]
+                name = campaign_name(one.trigger, one.step, step, one.template)
                 yield Message(device.public_id, one.at, name, one.template)
 
 

@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import islice
 
-from pushctl.errors import name_shortage
-from pushctl.jobs.triggers import feed_items, feeds, load_facts
+from pushctl.errors import ConfigError, name_shortage
+from pushctl.jobs.triggers import feeds, holidays, load_facts, news
 from pushctl.jobs.triggers.apply import apply
 from pushctl.jobs.triggers.guard import do_each
+from pushctl.jobs.triggers.news import Answers as Answers
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis
 from pushctl.rules import timing, units
@@ -29,6 +30,8 @@ from pushctl.web import WebError
 DATES_EVERY: Millis = 6 * units.HOUR
 OFTEN: Millis = 15 * units.MINUTE
 
+_BY_DAY = (Kind.DATE, Kind.HOLIDAY)
+
 # The first scan of a new trigger looks back this far, so that it greets today's people
 # and not everybody who has stayed away for years.
 _FIRST_LOOK_BACK: Millis = units.DAY
@@ -37,18 +40,10 @@ _BATCH = 2_000
 # A candidate, the occurrence, its time, and the values for its messages.
 Found = tuple[Candidate, str, Millis, Mapping[str, Json]]
 
-# Each feed's text, or why there is none, by trigger.
-Answers = Mapping[str, bytes | Exception]
-
 
 def fetch_feeds(run: Run) -> Answers:
     """Fetch the feeds for ``scan``, before its transactions: networks are slow."""
-    paused = run.store.triggers.list_paused()
-    wanted = {
-        trigger.name: trigger.feed
-        for trigger in run.settings.triggers.values()
-        if trigger.feed is not None and trigger.name not in paused
-    }
+    wanted = news.list_wanted(run)
     if not wanted:
         return {}
     # All at once: one slow server must not keep the minute's reminders waiting for each.
@@ -82,9 +77,10 @@ def scan(run: Run, answers: Answers) -> Millis | None:
             continue
         if trigger.name in run.settings.unreadable:
             continue
-        wanted.append(run.now + (DATES_EVERY if trigger.kind is Kind.DATE else OFTEN))
+        often = DATES_EVERY if trigger.kind in _BY_DAY else OFTEN
+        wanted.append(news.find_next(run, trigger, often))
         try:
-            _scan_trigger(run, trigger, standing, answers.get(trigger.name))
+            _scan_trigger(run, trigger, standing, answers)
         except Exception as error:
             if not concerns_one(error):
                 raise
@@ -92,47 +88,17 @@ def scan(run: Run, answers: Answers) -> Millis | None:
     return min(wanted, default=None)
 
 
-def _scan_trigger(
-    run: Run, trigger: Trigger, standing: TriggerState, answer: bytes | Exception | None
-) -> None:
+def _scan_trigger(run: Run, trigger: Trigger, standing: TriggerState, answers: Answers) -> None:
     if trigger.kind is Kind.FEED:
-        _announce(run, trigger, standing, answer)
+        news.announce(run, trigger, standing, answers, _begin_all)
         return
-    find = _find_dates if trigger.kind is Kind.DATE else _find_absent
-    _begin_all(run, trigger, find(run, trigger, standing))
-    run.store.triggers.mark_scanned(trigger.name, run.now)
-
-
-def _announce(
-    run: Run, trigger: Trigger, standing: TriggerState, answer: bytes | Exception | None
-) -> None:
-    """Begin the enrolments of a feed's new item; only then is it old."""
-    if answer is None:
-        return
+    find = _FINDERS[trigger.kind]
     try:
-        if isinstance(answer, Exception):
-            raise answer
-        origins = tuple(one for site in run.settings.sites.values() for one in site.origins)
-        reading = feed_items.read(answer, origins)
-    except WebError as error:
-        note = f"{trigger.name}: {error}. The next scan tries again."
-        run.warn(note, "feed failed", trigger=trigger.name)
+        _begin_all(run, trigger, find(run, trigger, standing))
+    except ConfigError as error:  # a package is missing
+        run.warn(f"{trigger.name}: {error}", "scan failed", trigger=trigger.name)
         return
-    keys = [*(item.key for item in reading.items), *reading.left_out]
-    known = run.store.triggers.find_known_items(trigger.name, keys)
-    for key, why in reading.left_out.items():
-        if key not in known:  # said once
-            run.leave_out(f"an item of the feed of {trigger.name}", why)
-    for item in feeds.choose_new(reading.items, known, since=standing.scanned_at, now=run.now):
-        everybody = (
-            (candidate, f"item:{item.key}", run.now, {"event": item.values})
-            for candidate in run.store.triggers.list_active()
-        )
-        _begin_all(run, trigger, everybody)
-    with run.store.write():
-        # As long as an item stands in the feed it is nothing new.
-        run.store.triggers.save_items(trigger.name, keys, run.now)
-        run.store.triggers.mark_scanned(trigger.name, run.now)
+    run.store.triggers.mark_scanned(trigger.name, run.now)
 
 
 def _begin_all(run: Run, trigger: Trigger, found: Iterator[Found]) -> None:
@@ -165,8 +131,7 @@ def _begin_batch(run: Run, trigger: Trigger, found: Sequence[Found]) -> None:
 def _find_dates(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[Found]:
     rule = trigger.date
     assert rule is not None
-    since = min(standing.scanned_at or run.now, run.now) - trigger.steps[0].max_late
-    until = run.now + DATES_EVERY + units.HOUR
+    since, until = _find_stretch(run, trigger, standing)
     days = _list_days(since, until, rule.days)
     for candidate in run.store.triggers.list_with_date(rule.attribute, days):
         zone = run.settings.zone(candidate.timezone, candidate.site)
@@ -174,6 +139,28 @@ def _find_dates(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[
         if found is not None:
             occurrence, at = found
             yield candidate, occurrence, at, {"event": {"date": candidate.value}}
+
+
+def _find_holidays(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[Found]:
+    yield from holidays.find_people(run, trigger, *_find_stretch(run, trigger, standing))
+
+
+def _find_stretch(run: Run, trigger: Trigger, standing: TriggerState) -> tuple[Millis, Millis]:
+    """Return the time in which days are looked for, up to after the next scan."""
+    since = min(standing.scanned_at or run.now, run.now) - trigger.steps[0].max_late
+    since = max(since, _find_earliest(run, trigger))
+    return since, run.now + DATES_EVERY + units.HOUR
+
+
+def _find_earliest(run: Run, trigger: Trigger) -> Millis:
+    """
+    Return the time of the first enrolments that may still bring a message.
+
+    Nothing scans while cron stands still: what is past then begins nothing. Quiet hours are
+    no part of being late, so it is twice that and a little more.
+    """
+    step = trigger.steps[0]
+    return run.now - trigger.wait - step.delay(None) - 2 * step.max_late - 2 * units.DAY
 
 
 def _list_days(since: Millis, until: Millis, shift: int) -> set[str] | None:
@@ -192,7 +179,15 @@ def _list_days(since: Millis, until: Millis, shift: int) -> set[str] | None:
 def _find_absent(run: Run, trigger: Trigger, standing: TriggerState) -> Iterator[Found]:
     length = trigger.inactive or 0
     first = run.now - _FIRST_LOOK_BACK
-    since = min(standing.scanned_at or first, run.now) - length
+    since = min(standing.scanned_at or first, run.now)
+    since = max(since, _find_earliest(run, trigger)) - length
     for candidate in run.store.triggers.list_last_seen(since, run.now - length):
         context = {"event": {"days": length // units.DAY}}
         yield candidate, f"seen:{candidate.value}", candidate.value + length, context
+
+
+_FINDERS = {
+    Kind.DATE: _find_dates,
+    Kind.HOLIDAY: _find_holidays,
+    Kind.INACTIVE: _find_absent,
+}

@@ -2,7 +2,7 @@
 One connection: llhttp parses its requests, the app serves them, answers keep their order.
 
 Every state has a deadline. The memory for a client is bounded: a head of 16 KiB, the largest
-body of any route, a few pipelined requests. A client that exceeds a bound is refused and its
+body of its path, a few pipelined requests. A client that exceeds a bound is refused and its
 connection closed.
 """
 
@@ -53,7 +53,7 @@ class Limits:
     idle: float = 15.0
     answer: float = 30.0
     max_head: int = 16 * KIB
-    max_body: int = MAX_BODY_BYTES
+    max_body: int = MAX_BODY_BYTES  # of a path that has no bound of its own
 
 
 class _LimitError(Exception):
@@ -83,6 +83,7 @@ class Owner(Protocol):
     stopping: bool
     note: Callable[[str], None]
 
+    def find_max_body(self, path: str) -> int: ...
     def update_state(self, connection: "Connection", state: State) -> None: ...
     def remove(self, connection: "Connection", address: str) -> None: ...
     def delay(self, callback: Callable[[], None]) -> None: ...
@@ -95,8 +96,6 @@ class Connection(asyncio.Protocol):
     def __init__(self, listener: Owner, peer: tuple[str, int]) -> None:
         self._listener = listener
         self._peer = peer
-        limits = listener.limits
-        self._most = limits.max_head + MAX_WRAPPING * limits.max_body  # of one request
         self._transport: asyncio.Transport | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
         self._requests: deque[Request] = deque()
@@ -203,6 +202,7 @@ class Connection(asyncio.Protocol):
             name == b"expect" and value.strip().lower() == b"100-continue"
             for name, value in request.headers
         )
+        request.limit = self._listener.find_max_body(request.path)
         request.begun = True
         # RFC 9112, section 3.2.
         if (
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
     def on_body(self, part: bytes) -> None:
         assert self._incoming is not None
         self._incoming.add(part)
-        if self._incoming.size > self._listener.limits.max_body:
+        if self._incoming.size > self._incoming.limit:
             self._stop_parsing("body")
 
     def on_message_complete(self) -> None:
@@ -249,11 +249,14 @@ class Connection(asyncio.Protocol):
             return
         if self._exceeded == "body":
             self._set_reading(False)  # the app refuses it: it has more than the route takes
-        elif incoming is not None and self._received > self._most:
+        elif incoming is not None and self._received > self._count_allowed(incoming):
             self._listener.note("wrapping")
             self.abort()
             return
         self._begin_next()
+
+    def _count_allowed(self, request: Request) -> int:
+        return self._listener.limits.max_head + MAX_WRAPPING * request.limit
 
     def _begin_next(self) -> None:
         """Begin to serve the first request; its body may be incomplete."""

@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from pushctl.receiver.addresses import make_rate_key
@@ -36,6 +36,7 @@ class Listener:
 
     *serve_now* serves a complete request without a task, or returns False. *exempt* returns
     whether an address has no bound, such as a proxy's. *note* counts an event by its name.
+    *bodies* are the bytes that the bodies of single paths may have.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         exempt: Callable[[str], bool] = lambda _: False,
         note: Callable[[str], None] = lambda _: None,
+        bodies: Mapping[str, int] | None = None,
     ) -> None:
         self.app = app
         self.serve_now = serve_now
@@ -55,6 +57,7 @@ class Listener:
         self.stopping = False
         self.queue = RequestQueue()
         self.note = note
+        self._bodies = bodies or {}
         self.seconds = {
             State.IDLE: limits.idle,
             State.HEAD: limits.head,
@@ -110,6 +113,9 @@ class Listener:
             one.abort()
         if self._deadline_timer is not None:
             self._deadline_timer.cancel()
+
+    def find_max_body(self, path: str) -> int:
+        return self._bodies.get(path, self.limits.max_body)
 
     def _resume(self) -> None:
         if self._socket is not None:

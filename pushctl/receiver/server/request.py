@@ -40,6 +40,7 @@ class Request:
         self.complete = False
         self.answered = False
         self.size = 0
+        self.limit = 0  # bytes that its body may have
         self.head = 0  # bytes of its header lines
         # One buffer: a body may come in thousands of parts, each an object.
         self._received_body = bytearray()
@@ -49,10 +50,16 @@ class Request:
         self._heads: Headers = []
         self._body: list[bytes] = []
 
-    def make_scope(self, peer: tuple[str, int], scheme: str) -> dict[str, Any]:
+    @property
+    def path(self) -> str:
+        return self._split_target()[0].decode("latin-1")
+
+    def _split_target(self) -> tuple[bytes, bytes]:
         path, _, query = _cut_authority(self.target).partition(b"?")
-        if b"%" in path:
-            path = unquote_to_bytes(path)
+        return (unquote_to_bytes(path) if b"%" in path else path), query
+
+    def make_scope(self, peer: tuple[str, int], scheme: str) -> dict[str, Any]:
+        path, query = self._split_target()
         return {
             "type": "http",
             "asgi": _ASGI,

@@ -65,18 +65,30 @@ class Builder(Transformer[Token, Expression]):
     def reaction(
         self,
         kind: Token,
-        campaign: str | None,
+        campaign: str | int | None,
         window: int | None,
         times: tuple[str, int] | None,
         within: int | None,
     ) -> Expression:
         count = tree.Count(*(times or (">=", 1)), _choose_window(kind, window, within))
+        if isinstance(campaign, int):
+            return _choose_step(kind, campaign, count)
         return tree.Reaction(kind.lower(), campaign, count)
 
     def outcome(
-        self, kind: Token, campaign: str, window: int | None, within: int | None
+        self, kind: Token, campaign: str | int, window: int | None, within: int | None
     ) -> Expression:
-        return tree.Outcome(kind.lower(), campaign, _choose_window(kind, window, within))
+        length = _choose_window(kind, window, within)
+        if isinstance(campaign, int):
+            return _choose_step(kind, campaign, tree.Count(within=length))
+        return tree.Outcome(kind.lower(), campaign, length)
+
+    def step(self, which: Token) -> int:
+        if which.type == "BEFORE":
+            return tree.BEFORE
+        if not which.isdecimal() or len(which) > 4 or not int(which):
+            raise Fault(which, "steps are counted from 1", "Write step 1, or step before.")
+        return int(which)
 
     def is_(self, op: Token, operand: Any = ()) -> tuple[str, tuple[Any, ...]]:
         return _compare(op, operand)
@@ -140,6 +152,13 @@ def _choose_window(kind: Token, window: int | None, within: int | None) -> int |
     if window is not None and within is not None:
         raise Fault(kind, "this has two times", f"Write one: {kind.lower()}('sale', 30d).")
     return within if window is None else window
+
+
+def _choose_step(kind: Token, step: int, count: tree.Count) -> Expression:
+    if count.within is not None:
+        fault = "a step's message has no time of its own"
+        raise Fault(kind, fault, "Leave the time out: it is that of this enrolment.")
+    return tree.OfStep(kind.lower(), step, None, count)
 
 
 def _compare(op: Token, operand: Any) -> tuple[str, tuple[Any, ...]]:

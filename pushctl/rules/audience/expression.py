@@ -105,6 +105,23 @@ class Reaction:
 
 
 @dataclass(frozen=True, slots=True)
+class OfStep:
+    """
+    A reaction to, or the outcome of, an earlier message of a person's own enrolment.
+
+    It is asked in ``only`` of a trigger's step alone, where one enrolment is looked at.
+    """
+
+    kind: str  # of a Reaction or an Outcome
+    step: int  # from 1; BEFORE: the last one that went out
+    campaign: str | None = None  # only that template's, of a step that tests several
+    count: Count = Count()
+
+
+BEFORE = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a campaign's message, ever or within a time before now."""
 
@@ -125,6 +142,7 @@ Expression = (
     | Age
     | Event
     | Reaction
+    | OfStep
     | Outcome
 )
 
@@ -182,6 +200,11 @@ def list_campaigns(expression: Expression) -> set[str]:
     }
 
 
+def list_steps(expression: Expression) -> list[OfStep]:
+    """Return the parts of *expression* that only one enrolment can be asked about."""
+    return [part for part in walk(expression) if isinstance(part, OfStep)]
+
+
 def walk(expression: Expression) -> Iterator[Expression]:
     yield expression
     for part in parts(expression):
@@ -214,6 +237,9 @@ def text(expression: Expression) -> str:
         case Reaction(kind, campaign, count):
             of = "" if campaign is None else f"({quoted(campaign)})"
             return f"{kind}{of}{_count(count)}"
+        case OfStep(kind, step, campaign, count):
+            of = quoted(campaign) if campaign else f"step {step or 'before'}"
+            return f"{kind}({of}){_count(count)}"
         case Outcome(kind, campaign, within):
             return f"{kind}({quoted(campaign)}){_count(Count(within=within))}"
         case _:
@@ -249,6 +275,10 @@ def explain(expression: Expression) -> str:
         case Reaction(kind, campaign, count):
             of = "any message" if campaign is None else f"a message of {campaign!r}"
             return f"{_REACTIONS[kind]} {of}{_often(count)}"
+        case OfStep(kind, step, campaign, count):
+            of = f"message {campaign!r}" if campaign else f"message of step {step}"
+            said = {**_REACTIONS, **_OF_STEP}[kind]
+            return f"{said} the {of if step else 'message before'}{_often(count)}"
         case Outcome(kind, campaign, within):
             often = _often(Count(within=within))
             return f"{_OUTCOMES[kind]} message of {campaign!r}{often}"
@@ -263,6 +293,7 @@ _OUTCOMES = {
     "accepted": "has an accepted",
     "rejected": "has a rejected",
 }
+_OF_STEP = {"sent": "was sent", "accepted": "has accepted", "rejected": "has rejected"}
 _OPS = {
     "=": "is ", "!=": "is not ", "in": "is one of ", "contains": "contains ",
     "like": "is like ", "known": "is known", "unknown": "is not known", "<": "is less than ",

@@ -30,12 +30,14 @@ _WORDS = {
     "_AND": "and", "_OR": "or", "_NOT": "not", "_WITHIN": "within", "$END": "the end",
     "FIELD": "a field", "AGE": "subscribed or seen",
     "REACTION": "shown, clicked or closed", "OUTCOME": "sent, accepted or rejected",
+    "_STEP": "step", "BEFORE": "before",
 }  # fmt: skip
 _CONDITION = ("TAG", "FIELD", "EVENT", "ATTRIBUTE")
 _SPELLED = (
     *tree.FIELDS, "tag", "segment", "attribute", "event", "subscribed", "seen", "shown",
     "clicked", "closed", "sent", "accepted", "rejected", "everyone", "and", "or", "not",
-    "within", "in", "is", "known", "unknown", "contains", "like", "true", "false",
+    "within", "in", "is", "known", "unknown", "contains", "like", "true", "false", "step",
+    "before",
 )  # fmt: skip
 
 # Here stands a value or a name, so an unknown word is a text that lacks its quotes.
@@ -46,9 +48,9 @@ _BEFORE_VALUE = re.compile(
 )
 
 
-def parse(text: str) -> Expression:
+def parse(text: str, *, steps: bool = False) -> Expression:
     """
-    Return the audience that *text* describes.
+    Return the audience that *text* describes; *steps*: ``clicked(step 1)`` has a meaning.
 
     Raises InputError with the text, a caret below the fault and what was expected.
     """
@@ -67,6 +69,11 @@ def parse(text: str) -> Expression:
         raise InputError(_explain_error(text, error)) from error
     except Fault as error:
         raise InputError(_point_at(text, error.at, error.fault, error.remedy)) from error
+    if not steps and (asked := tree.list_steps(found)):
+        raise InputError(
+            f'{tree.text(asked[0])} asks about one enrolment: write it in only = "..." of a '
+            "trigger's step, or name the campaign: clicked('basket/1')"
+        )
     return found  # type: ignore[no-any-return]
 
 
@@ -171,6 +178,8 @@ def _find_misplaced_remedy(text: str, at: int, found: str, expected: set[str]) -
 
 def _find_remedy(before: str, word: str, after: str) -> str:
     """Return what to write for an unknown *word* between *before* and *after*."""
+    if re.search(r"\bstep\s*$", before, re.IGNORECASE):
+        return "Write step 1, or step before."
     if _BEFORE_VALUE.search(before):
         return f"Put texts in quotes: '{word}'."
     near = difflib.get_close_matches(word.lower(), _SPELLED, 1)

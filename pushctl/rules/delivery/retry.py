@@ -15,6 +15,17 @@ FIRST_PAUSE: Millis = 2 * SECOND
 LONGEST_PAUSE: Millis = 5 * MINUTE
 LONGEST_UNPROVED_PAUSE: Millis = 6 * HOUR
 
+# Of outcomes: nothing of the message has left this machine.
+NEVER_SENT = frozenset((
+    Cause.NO_CONNECTION, Cause.HELD_BACK, Cause.HOST_NOT_ALLOWED, Cause.ADDRESS_NOT_ALLOWED,
+    Cause.KEY_MISSING, Cause.OTHER_WORKER, Cause.BAD_SUBSCRIPTION_KEY, Cause.NO_MESSAGE,
+    Cause.SERVICE_WAITS, Cause.RATE_LIMIT, Cause.QUIET_HOURS, Cause.AWAITS_WINNER,
+    Cause.TIME_OVER, Cause.NOT_ACTIVE, Cause.FORGOTTEN, Cause.HAS_IT, Cause.FREQUENCY,
+    Cause.HOLDOUT, Cause.SUNSET, Cause.CANCELLED, Cause.TEST_STOPPED,
+    Cause.PAUSED_BY_SUBSCRIBER, Cause.ENROLMENT_ENDED, Cause.NO_CONSENT, Cause.CALL_NOT_BEGUN,
+    Cause.NO_CODES, Cause.CODE_USED, Cause.GOAL_REACHED,
+))  # fmt: skip
+
 # Of letters whose sending process died.
 _DOUBTS = {
     Cause.SENDER_STOPPED: "the sender was stopped",

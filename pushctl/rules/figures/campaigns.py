@@ -1,15 +1,13 @@
 """Figures of campaigns and of their messages; their SQL stands in store/reports.py."""
 
 from pushctl.model import CampaignStatus, DeliveryStatus
-from pushctl.rules.figures.figure import Figure, Rate, Table, Unit
+from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
 
 NAME = Figure("name", "the campaign's name", Unit.TEXT, "Campaign")
 STARTED = Figure(
     "at", "when it started, or when it was frozen", Unit.MOMENT, "Started", spare=True
 )
 STATUS = Figure("status", ", ".join(CampaignStatus), Unit.TEXT)
-BY = Figure("by", "language, browser, country, site, variant, button or reason", Unit.TEXT)
-VALUE = Figure("value", "which of them", Unit.TEXT)
 
 PLANNED = Figure("planned", "receivers that were frozen, one message each")
 ACCEPTED = Figure("accepted", "messages that a push service took")
@@ -22,18 +20,44 @@ IN_DOUBT = Figure("in_doubt", "messages that may or may not have left", usual=0)
 SHOWN = Figure("shown", "messages that the browser reported as shown, clicked or closed")
 CLICKED = Figure("clicked", "messages with at least one click: people, not clicks")
 CLICKS = Figure("clicks", "all clicks, buttons included", spare=True)
+UNREPORTED = Figure(
+    "unreported",
+    "accepted messages in the form of another service's worker, which reports to nobody here: "
+    "whether they were shown or clicked is unknown",
+    spare=True,
+    usual=0,
+)
+REPORTED = Figure(
+    "reported",
+    "accepted messages but for the unreported ones",
+    heading="(accepted - unreported)",
+)
+BOUGHT = Figure(
+    "bought",
+    "accepted messages in whose place the browser thanked: the person had bought meanwhile. "
+    "They are neither shown nor clicked",
+    spare=True,
+    usual=0,
+)
 # Two rates that are never mixed: accepted is all that a push service reports.
-CTR = Rate("ctr", numerator=CLICKED, denominator=ACCEPTED, heading="CTR accepted")
+CTR = Rate("ctr", numerator=CLICKED, denominator=REPORTED, heading="CTR accepted")
 CTR_SHOWN = Rate("ctr_shown", numerator=CLICKED, denominator=SHOWN, heading="CTR shown")
 
-_FIGURES = (PLANNED, ACCEPTED, GONE, SHOWN, CLICKED, CLICKS, CTR, CTR_SHOWN)
+_FIGURES = (PLANNED, ACCEPTED, GONE, UNREPORTED, BOUGHT, SHOWN, CLICKED, CLICKS, CTR, CTR_SHOWN)
 STATS = Table("stats", (NAME, STARTED), _FIGURES)
-DETAILS = Table("stats campaign", (BY, VALUE), _FIGURES)
 LIST = Table(
     "campaigns list",
     (NAME, STATUS, STARTED),
     (PLANNED, WAITING, ACCEPTED, REJECTED, IN_DOUBT),
 )
+
+
+def hide_unknown(row: Row) -> Row:
+    """Return *row* without zeros of reports where no message could be reported."""
+    if row.get("unreported") and not row.get("reported") and not row.get("shown"):
+        return {**row, **dict.fromkeys(("shown", "clicked", "clicks"))}
+    return row
+
 
 STATE = Figure("status", f"{', '.join(DeliveryStatus)}, left_out", Unit.TEXT, "State")
 REASON = Figure("reason", "why; empty where the state says it all", Unit.TEXT)

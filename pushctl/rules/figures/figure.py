@@ -12,8 +12,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-Value = str | int | float | None  # None is unknown: "-" on a terminal, empty in CSV
+from pushctl.rules.figures.intervals import measure_share
+from pushctl.rules.money import Money
+
+# None is unknown: "-" on a terminal, empty in CSV. Money has an amount for each currency.
+Value = str | int | float | tuple[Money, ...] | None
 Row = Mapping[str, Value]  # values by their figures' names
+
+
+def read_count(row: Row, name: str) -> int:
+    """Return a count of *row*; 0 where it is unknown."""
+    value = row.get(name)
+    return value if isinstance(value, int) else 0
 
 
 class Unit(StrEnum):
@@ -22,6 +32,15 @@ class Unit(StrEnum):
     SHARE = "share"  # a fraction: 0.123 is 12.3 %
     MILLISECONDS = "milliseconds"  # how long something takes
     MOMENT = "moment"  # Millis; in CSV and JSON ISO 8601 in UTC
+    MONEY = "money"  # one amount for each currency; in CSV and JSON minor units
+
+
+class Bounds(StrEnum):
+    """Where a figure's interval comes from: NAME_low, NAME_high, and NAME_n, its people."""
+
+    NONE = "none"
+    GIVEN = "given"  # with the counts; the bounds of money are minor units of its first amount
+    WILSON = "Wilson"  # from the counts: all of the denominator are different people
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +49,7 @@ class Figure:
     One figure: *name* is its column in CSV and JSON (a public interface) and its SQL's key.
 
     *meaning* is its cell in docs/figures.md; *heading* the table's, else the name in words.
-    For *spare* and *usual* see output.Column.
+    For *spare* and *usual* see output.Column. With *bounds* it has an interval of 95 %.
     """
 
     name: str
@@ -39,6 +58,7 @@ class Figure:
     heading: str = ""
     spare: bool = False
     usual: object = ...  # there is none
+    bounds: Bounds = Bounds.NONE
 
     @property
     def title(self) -> str:
@@ -51,6 +71,18 @@ class Figure:
 
     def compute(self, counts: Row) -> Value:
         return counts.get(self.name)
+
+    @property
+    def bound_names(self) -> tuple[str, str, str]:
+        """The columns of its interval: lower and upper bound, and how many people."""
+        return f"{self.name}_low", f"{self.name}_high", f"{self.name}_n"
+
+    def bound(self, counts: Row) -> Row:
+        """Return its interval by ``bound_names``; nothing where it has none."""
+        if self.bounds is Bounds.NONE:
+            return {}
+        known = self.compute(counts) is not None
+        return {name: counts.get(name) if known else None for name in self.bound_names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +104,18 @@ class Rate(Figure):
             return None
         return part / whole if whole else None
 
+    def bound(self, counts: Row) -> Row:
+        if self.bounds is not Bounds.WILSON:
+            return Figure.bound(self, counts)
+        part, whole = self.numerator.compute(counts), self.denominator.compute(counts)
+        # More than all: strangers' counts, or a part of them is of earlier.
+        if not isinstance(part, int) or not isinstance(whole, int) or not 0 <= part <= whole:
+            return dict.fromkeys(self.bound_names)
+        if not whole:
+            return dict.fromkeys(self.bound_names)
+        found = measure_share(part, whole)
+        return dict(zip(self.bound_names, (found.low, found.high, whole), strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -87,8 +131,11 @@ class Table:
         return tuple(dict.fromkeys(name for each in self.figures for name in each.sources))
 
     def fill(self, counts: Row) -> Row:
-        """Return *counts* with every figure beside them."""
-        return {**counts, **{each.name: each.compute(counts) for each in self.figures}}
+        """Return *counts* with every figure beside them, and its interval."""
+        filled = dict(counts)
+        for each in self.figures:
+            filled |= {each.name: each.compute(counts), **each.bound(counts)}
+        return filled
 
     def total(self, rows: Sequence[Row]) -> Row:
         """Return the sums of the counts; the rates are computed from the sums."""

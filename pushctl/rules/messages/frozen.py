@@ -6,8 +6,10 @@ from datetime import tzinfo
 from textwrap import shorten
 
 from pushctl.model import Campaign
+from pushctl.rules.messages import arms
 from pushctl.rules.wording import moment
 
+_WITHOUT_TEXT = ("message.toml", "phrases.toml")
 _BODY = 60  # characters of a body: enough to know it again
 
 
@@ -36,8 +38,22 @@ def list_titles(campaign: Campaign, language: str | None = None) -> Iterator[tup
     """
     for name in sorted(campaign.sources, key=lambda name: (name.count("/"), name)):
         stem = name.rpartition("/")[2].partition(".")[0]
-        if name != "message.toml" and language in (None, stem):
-            text = tomllib.loads(campaign.sources[name])
-            body = shorten(str(text.get("body", "")), _BODY, placeholder=" ...")
-            said = " · ".join(filter(None, (str(text.get("title", "")), body)))
-            yield f"{campaign.template}/{name}", said
+        if not name.endswith(_WITHOUT_TEXT) and language in (None, stem):
+            yield arms.name_file(campaign.template, name), _begin(campaign.sources[name])
+
+
+def find_title(campaign: Campaign, language: str, variant: str) -> tuple[str, str] | None:
+    """Return (file, beginning) of the general text of *variant*, else of the plain one."""
+    own, others = arms.unpack(campaign.sources)
+    template, sources = others.get(variant, (campaign.template, own))
+    for name in (f"{language}.{variant}.toml", f"{language}.toml"):
+        if name in sources:
+            return arms.name_file(template, name), _begin(sources[name])
+    return next(list_titles(campaign, language), None)
+
+
+def _begin(source: str) -> str:
+    """Return the title and the beginning of the body of a text's file."""
+    text = tomllib.loads(source)
+    body = shorten(str(text.get("body", "")), _BODY, placeholder=" ...")
+    return " · ".join(filter(None, (str(text.get("title", "")), body)))

@@ -6,6 +6,7 @@ are taken too.
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 _TAG = re.compile(
@@ -75,6 +76,20 @@ def direction(tag: str | None) -> str:
     if name in _RTL_PLACES:
         return "rtl"
     return "rtl" if language in _RTL_LANGUAGES and name not in _LTR_PLACES else "ltr"
+
+
+def find_direction(text: str) -> str | None:
+    """
+    Return the way that the letters of *text* run, None where they don't agree.
+
+    It is that of the first letter (UAX #9, P2), but "Acme" may begin an Arabic sentence.
+    """
+    kinds = [kind for kind in map(unicodedata.bidirectional, text) if kind in ("L", "R", "AL")]
+    if not kinds:
+        return None
+    if kinds[0] != "L":
+        return "rtl"
+    return "ltr" if set(kinds) == {"L"} else None
 
 
 @lru_cache(maxsize=4096)

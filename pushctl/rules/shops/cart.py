@@ -20,11 +20,16 @@ UPDATED, EMPTIED, PURCHASE = "cart_updated", "cart_emptied", "purchase"
 # Payment is reached: the basket moves from "Abandoned basket 1" to 2.
 CHECKOUT = "checkout_started"
 
+# An order was placed, and not paid within half an hour.
+FAILED = "payment_failed"
+
 # What a basket is known by; the payment only where it brings the items along.
 TELLING = (UPDATED, EMPTIED, PURCHASE, CHECKOUT)
 
 _TEXTS = ("id", "name", "url", "image", "line")
 _WORTH = ("value", "total", "price")
+# Where an amount may stand.
+AMOUNTS = (*_WORTH, "items")
 _MOST = 10_000.0  # of one thing
 
 
@@ -95,12 +100,15 @@ def complete(properties: Mapping[str, Json], currency: str | None) -> Mapping[st
     return {**properties, "currency": currency}
 
 
-def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Json]:
+def read(
+    properties: Mapping[str, Json], origins: Sequence[str], checkouts: Sequence[str] = ()
+) -> dict[str, Json]:
     """
     Return the basket that templates know as ``cart``.
 
     Keys: items (the first 20), count, several, names, total, currency, url (None where the
-    page's leads away from *origins*, the site's own). Count and total are of all items, and
+    page's leads away from *origins*, the site's own, and *checkouts*, where its baskets may
+    be picked up, too). Count and total are of all items, and
     None where they are not known: an amount can't be read, or currencies differ.
     """
     hints = _find_hints(properties)
@@ -119,13 +127,13 @@ def read(properties: Mapping[str, Json], origins: Sequence[str]) -> dict[str, Js
         "names": [item["name"] for item in items],
         "total": amounts.plain(_read_total(properties, lines, hints, count)),
         "currency": _find_currency(properties, lines),
-        "url": own_url(properties.get("url"), origins),
+        "url": own_url(properties.get("url"), (*origins, *checkouts)),
     }
 
 
 def has_basket(name: str, properties: Mapping[str, Json]) -> bool:
     """Return whether an event has the content of the basket, or empties it."""
-    if name == CHECKOUT:
+    if name in (CHECKOUT, FAILED):
         return bool(properties.get("items"))
     return name in TELLING
 
@@ -135,12 +143,13 @@ def after(
     name: str,
     properties: Mapping[str, Json],
     origins: Sequence[str],
+    checkouts: Sequence[str] = (),
 ) -> Mapping[str, Json] | None:
     """Return the basket once an event has come, *basket* being what it was before."""
     if not has_basket(name, properties):
         return basket
-    filled = meaning(name, properties) in (UPDATED, CHECKOUT)
-    return read(properties, origins) if filled else None
+    filled = meaning(name, properties) in (UPDATED, CHECKOUT, FAILED)
+    return read(properties, origins, checkouts) if filled else None
 
 
 def at(
@@ -148,15 +157,17 @@ def at(
     properties: Mapping[str, Json],
     before: tuple[str, Mapping[str, Json]] | None,
     origins: Sequence[str],
+    checkouts: Sequence[str] = (),
 ) -> Mapping[str, Json] | None:
     """
     Return the basket that an event carries, else that of *before*, the event before it among
     TELLING: a purchase still knows what was bought.
     """
-    basket = after(None, name, properties, origins)
-    if basket is None and before is not None:
-        return after(None, *before, origins)
-    return basket
+    own = after(None, name, properties, origins, checkouts)
+    if before is None or (own is not None and name != FAILED):
+        return own
+    # A basket from before a failed payment knows where it can be picked up.
+    return after(None, *before, origins, checkouts) or own
 
 
 def value(properties: Mapping[str, Json], cart: Mapping[str, Json] | None) -> float | None:

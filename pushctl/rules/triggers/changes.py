@@ -6,14 +6,16 @@ from dataclasses import dataclass, field, replace
 from datetime import tzinfo
 from typing import NamedTuple
 
-from pushctl.model import Json, Millis
-from pushctl.rules import units
+from pushctl.model import Cause, Json, Millis
+from pushctl.rules import events, units
+from pushctl.rules.triggers.consents import ChannelConsent, Revocation
 from pushctl.rules.triggers.enrolment import (
     Cancel,
     Deliver,
     Enrolment,
     Finish,
     Intent,
+    Skip,
     State,
     after,
 )
@@ -47,7 +49,11 @@ class Message(NamedTuple):
     campaign: str
     subscription: int
     enrolment: int
-    expires_at: Millis
+    expires_at: Millis | None
+    variant: str | None = None  # of a test
+    probability: float | None = None
+    holdout: float | None = None  # the probability of not being held out
+    left_out: tuple[str, Cause] | None = None  # why it is skipped; None: it goes out
 
 
 class Interest(NamedTuple):
@@ -62,6 +68,7 @@ class Changes:
     """The changes to write at *now*; they grow while a batch is decided."""
 
     now: Millis
+    share: float = 0.0  # of the control group over all marketing
     # by row: what it becomes, and why; the rows of new ones are below 0
     enrolments: dict[int, tuple[Enrolment, str]] = field(default_factory=dict)
     decisions: list[Decision] = field(default_factory=list)
@@ -71,6 +78,7 @@ class Changes:
     tags: dict[tuple[int, str], str | None] = field(default_factory=dict)
     withdrawn: dict[int, str] = field(default_factory=dict)  # enrolment, why
     interests: list[Interest] = field(default_factory=list)
+    consents: list[ChannelConsent | Revocation] = field(default_factory=list)
     tally: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)  # for the owner of the shop
 
@@ -103,7 +111,17 @@ class Changes:
         row, subscription, reason = enrolment.id, enrolment.subscription, intent.reason
         if isinstance(intent, Deliver):
             campaign = self.open_campaign(trigger, intent)
-            self.messages.append(Message(campaign, subscription, row, intent.expires_at))
+            chances = *intent.arm, self._find_chance(trigger, held_out=False)
+            self.messages.append(
+                Message(campaign, subscription, row, intent.expires_at, *chances)
+            )
+        elif isinstance(intent, Skip) and intent.cause is not None:
+            campaign = self.open_campaign(trigger, intent)
+            chance = self._find_chance(trigger, held_out=intent.cause is Cause.HOLDOUT)
+            ended = (reason, intent.cause)
+            self.messages.append(
+                Message(campaign, subscription, row, None, holdout=chance, left_out=ended)
+            )
         self.save(changed, reason)
         kind = type(intent).__name__.lower()
         self.tally[kind] += 1
@@ -115,15 +133,35 @@ class Changes:
             self.withdrawn[row] = reason
         return changed
 
-    def open_campaign(self, trigger: Trigger, intent: Deliver) -> str:
+    def _find_chance(self, trigger: Trigger, *, held_out: bool) -> float | None:
+        """
+        Return the probability of both draws: the trigger's control group, and that over all.
+
+        None: nothing is drawn.
+        """
+        share = 0.0 if trigger.transactional else self.share
+        if not (share or trigger.holdout):
+            return None
+        return round((1 - trigger.holdout) * (share if held_out else 1 - share), 9)
+
+    def open_campaign(self, trigger: Trigger, intent: Deliver | Skip) -> str:
         """Add the campaign that a step's messages are counted under; return its name."""
         step = trigger.steps[intent.step - 1]
-        name = campaign_name(trigger.name, intent.step, intent.template, step.templates)
+        name = campaign_name(trigger.name, intent.step, step, intent.template)
         options: dict[str, Json] = {}
+        if step.channel is not None:
+            called = list(step.exec) or step.webhook
+            options |= {"channel": step.channel.value, step.channel.value: called}
+        if trigger.transactional:
+            options["transactional"] = True  # nobody counts it
         if step.ttl is not None:
             options["ttl"] = step.ttl // units.SECOND
+        if step.consent:
+            options["consent"] = step.consent
         if step.promo:
             options["extra"] = {"promo": step.promo}
+        if events.PROMO_EXPIRING in {*trigger.on, *trigger.also_on}:
+            options["reminds"] = True
         audience = trigger.audience or "everyone"
         self.campaigns[name] = StepCampaign(
             name, trigger.name, intent.step, intent.template, audience, options

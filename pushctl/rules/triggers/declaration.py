@@ -4,65 +4,45 @@ Reads [triggers.NAME] and [frequency] of pushctl.toml: tables in, values and fau
 Nothing is guessed: an unknown key is a fault with the key that was probably suggest.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import Literal
 
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
 from pushctl.rules import conditions, limits, timing, units
 from pushctl.rules.config import checks
-from pushctl.rules.config.structure import Fault, Path, suggest
+from pushctl.rules.config.structure import Fault
 from pushctl.rules.events import name_event
+from pushctl.rules.timing import QuietHours
+from pushctl.rules.triggers import testing
+from pushctl.rules.triggers.starts import read_date, read_feed, read_holiday, read_kind
+from pushctl.rules.triggers.tables import (
+    Table,
+    read_duration,
+    read_flag,
+    read_names,
+    read_share,
+    read_text,
+    read_whole,
+)
 from pushctl.rules.triggers.trigger import (
     DEFAULT_MAX_LATE,
-    DateRule,
     Frequency,
     From,
     Goal,
-    Kind,
     Step,
     Tier,
     Trigger,
 )
 
-T = TypeVar("T")
-D = TypeVar("D")
-
 _KEYS = frozenset(field.name for field in fields(Trigger) if field.name not in ("name", "kind"))
+_KEYS |= {"digest", "most_a_day"}
 _STEP_KEYS = frozenset(
-    {*(field.name for field in fields(Step) if field.name != "since"), "from", "template"}
-)
+    {*(field.name for field in fields(Step)), "from", "template", *testing.KEYS}
+) - {"since", "test"}
 _DEFAULT_GOAL_WITHIN = 7 * units.DAY
-
-
-class _Table:
-    """One TOML table being read; its faults go to *faults*."""
-
-    def __init__(self, values: Mapping[str, Json], path: Path, faults: list[Fault]) -> None:
-        self.values, self.path, self.faults = values, path, faults
-
-    def blame(self, key: str, text: str, remedy: str) -> None:
-        path = (*self.path, key) if key else self.path
-        self.faults.append(Fault(path, text, remedy))
-
-    def inner(self, key: str, values: Mapping[str, Json]) -> "_Table":
-        return _Table(values, (*self.path, key), self.faults)
-
-    def only(self, known: Collection[str]) -> None:
-        for key in self.values:
-            if key not in known:
-                self.blame(key, "no setting is called that", suggest(key, sorted(known)))
-
-    def read(self, key: str, how: Callable[[Any], T], default: D) -> T | D:
-        """Return what *how* returns for the value; *default* and a fault if it can't."""
-        if key not in self.values:
-            return default
-        try:
-            return how(self.values[key])
-        except InputError as error:
-            self.blame(key, f"is {self.values[key]!r}", str(error))
-            return default
 
 
 def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fault]]:
@@ -72,7 +52,7 @@ def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fa
     jobs/triggers/lint checks templates, audiences and sites.
     """
     faults: list[Fault] = []
-    read = _Table(table, ("triggers", name), faults)
+    read = Table(table, ("triggers", name), faults)
     if not isinstance(table, Mapping):
         read.blame("", "is not a table", f"Write [triggers.{name}] and its keys below.")
         return None, faults
@@ -80,33 +60,43 @@ def parse(name: str, table: Mapping[str, Json]) -> tuple[Trigger | None, list[Fa
     if fault := checks.named((name, table)):
         read.blame("", *fault)
     read.only(_KEYS)
-    kind = _kind(read)
+    kind = read_kind(read)
     steps = _steps(read)
+    quiet = read.read("quiet", _quiet, None)
     trigger = Trigger(
         name=name,
         steps=steps,
         kind=kind,
         on=read.read("on", _events, ()),
+        also_on=frozenset(read.read("also_on", _events, ())),
         where=read.read("where", _conditions, ()),
         unless=frozenset(read.read("unless", _events, ())),
-        within=read.read("within", _duration, None),
+        within=read.read("within", read_duration, None),
         cancel_on=frozenset(read.read("cancel_on", _events, ())),
-        restart=read.read("restart", _flag, True),
+        restart=read.read("restart", read_flag, True),
         reentry=read.read("reentry", _reentry, 0),
-        audience=read.read("audience", _text, None),
-        sites=frozenset(read.read("sites", _names, ())),
-        tag=read.read("tag", _text, None),
+        audience=read.read("audience", read_text, None),
+        sites=frozenset(read.read("sites", read_names, ())),
+        tag=read.read("tag", read_text, None),
         goal=_goal(read),
-        holdout=read.read("holdout", _share, 0.0),
-        priority=read.read("priority", _whole, 0),
-        quiet=read.read("quiet", lambda value: timing.window(_text(value)), None),
-        transactional=read.read("transactional", _flag, False),
-        date=_date(read),
-        inactive=read.read("inactive", _duration, None),
-        feed=read.read("feed", _text, None),
+        holdout=read.read("holdout", read_share, 0.0),
+        priority=read.read("priority", read_whole, 0),
+        quiet=quiet or None,
+        awake=quiet is False,
+        transactional=read.read("transactional", read_flag, False),
+        date=read_date(read),
+        holiday=read_holiday(read),
+        inactive=read.read("inactive", read_duration, None),
+        feed=read_feed(read),
     )
     _check_trigger(trigger, read)
     return (None if faults else trigger), faults
+
+
+def _quiet(value: Json) -> QuietHours | Literal[False]:
+    """Return the quiet hours of "21:00-08:00"; False of "none": not the site's either."""
+    text = read_text(value)
+    return False if text == "none" else timing.window(text)
 
 
 def parse_all(tables: Mapping[str, Json]) -> tuple[dict[str, Trigger], list[Fault]]:
@@ -123,30 +113,19 @@ def parse_all(tables: Mapping[str, Json]) -> tuple[dict[str, Trigger], list[Faul
 
 def parse_frequency(table: Mapping[str, Json]) -> tuple[Frequency, list[Fault]]:
     faults: list[Fault] = []
-    read = _Table(table, ("frequency",), faults)
+    read = Table(table, ("frequency",), faults)
     read.only([field.name for field in fields(Frequency)])
     plain = Frequency()
-    messages = read.read("messages", _whole, None)
+    messages = read.read("messages", read_whole, None)
     if messages is not None and messages < 1:
         read.blame("messages", "is below 1", "Leave it out for no cap, or pause the triggers.")
-    within = read.read("within", _duration, plain.within)
-    return Frequency(messages, within, read.read("spacing", _duration, plain.spacing)), faults
+    within = read.read("within", read_duration, plain.within)
+    return Frequency(
+        messages, within, read.read("spacing", read_duration, plain.spacing)
+    ), faults
 
 
-def _kind(read: _Table) -> Kind:
-    starts = [key for key in ("on", "date", "inactive", "feed") if key in read.values]
-    if len(starts) != 1:
-        said = " and ".join(starts) or "nothing"
-        read.blame(
-            "",
-            f"{said} starts it",
-            'Give exactly one of: on = "event", date = {...}, inactive = "30d", feed = "url".',
-        )
-        return Kind.EVENT
-    return Kind.EVENT if starts[0] == "on" else Kind(starts[0])
-
-
-def _steps(read: _Table) -> tuple[Step, ...]:
+def _steps(read: Table) -> tuple[Step, ...]:
     steps = read.values.get("steps")
     if not isinstance(steps, list) or not steps:
         read.blame(
@@ -159,24 +138,37 @@ def _steps(read: _Table) -> tuple[Step, ...]:
     return tuple(_step(number, step, inner) for number, step in enumerate(steps, 1))
 
 
-def _step(number: int, values: Json, above: _Table) -> Step:
+def _step(number: int, values: Json, above: Table) -> Step:
     if not isinstance(values, Mapping):
         above.blame(str(number), "is not a table", 'Write { after = "3m", template = "name" }.')
         return Step((Tier(0),), ("",))
     read = above.inner(str(number), values)
     read.only(_STEP_KEYS)
-    if ("template" in values) == ("templates" in values):
-        read.blame("template", "is missing or there twice", 'Give template = "name".')
-    names = read.read("templates", _names, ()) or read.read("template", _names, ())
+    said = [key for key in ("template", "templates", "exec", "webhook") if key in values]
+    if len(said) != 1:
+        read.blame(
+            "template",
+            "is missing" if not said else f"stands beside {said[1]}",
+            'Give one of: template = "name", exec = ["./sms.py"], webhook = "crm".',
+        )
+    program, webhook = read.read("exec", _program, ()), read.read("webhook", read_text, None)
+    names = read.read("templates", read_names, ()) or read.read("template", read_names, ())
+    if program or webhook:
+        names = (f"exec {program[0].rpartition('/')[2]}" if program else f"webhook {webhook}",)
     step = Step(
         after=read.read("after", _tiers, (Tier(0),)),
         templates=names,
         since=read.read("from", _since, From.ENTERED),
-        at=read.read("at", lambda value: timing.clock(_text(value)), None),
-        promo=read.read("promo", _text, None),
-        ttl=read.read("ttl", _duration, None),
-        max_late=read.read("max_late", _duration, DEFAULT_MAX_LATE),
+        at=read.read("at", lambda value: timing.clock(read_text(value)), None),
+        promo=read.read("promo", read_text, None),
+        ttl=read.read("ttl", read_duration, None),
+        max_late=read.read("max_late", read_duration, DEFAULT_MAX_LATE),
         when=read.read("when", _conditions, ()),
+        only=read.read("only", read_text, None),
+        consent=read.read("consent", read_text, None),
+        exec=program,
+        webhook=webhook,
+        test=testing.read_test(read, 0 if program or webhook else len(names)),
     )
     if number == 1 and step.since is not From.ENTERED:
         read.blame("from", "counts from a message before the first", "Leave it out in step 1.")
@@ -189,24 +181,27 @@ def _step(number: int, values: Json, above: _Table) -> Step:
     return step
 
 
-def _check_trigger(trigger: Trigger, read: _Table) -> None:
+def _check_trigger(trigger: Trigger, read: Table) -> None:
+    for before, step in pairwise(trigger.steps):
+        if before.channel and step.since is From.SHOWN:
+            text = f"counts from a message that {before.templates[0]} never shows"
+            read.blame("steps", text, 'Write from = "accepted".')
     if len(trigger.on) > 1 and trigger.within is None:
         read.blame("within", "is missing", 'A sequence needs a time: within = "2h".')
     if trigger.unless and trigger.within is None:
         read.blame("within", "is missing", 'How long to watch for "unless": within = "2h".')
     if trigger.within is not None and not trigger.unless and len(trigger.on) < 2:
         read.blame("within", "has no use here", 'It goes with "unless" or several "on".')
-    for event in sorted(trigger.stops & {trigger.on[-1] if trigger.on else ""}):
+    if trigger.also_on and not trigger.on:
+        read.blame("also_on", "has no use here", 'It goes with "on".')
+    begins = {trigger.on[-1] if trigger.on else "", *trigger.also_on}
+    for event in sorted(trigger.stops & begins):
         read.blame("cancel_on", f'"{event}" both starts and stops it', "Take one away.")
     if trigger.where and not trigger.on:
         read.blame("where", "has no event to look at", 'It goes with "on".')
-    if trigger.kind is Kind.FEED and not (trigger.feed or "").startswith(
-        ("https://", "http://")
-    ):
-        read.blame("feed", "is no web address", 'Write feed = "https://shop.example/feed.xml".')
 
 
-def _goal(read: _Table) -> Goal | None:
+def _goal(read: Table) -> Goal | None:
     values = read.values.get("goal")
     if values is None:
         return None
@@ -219,69 +214,21 @@ def _goal(read: _Table) -> Goal | None:
         return None
     inner = read.inner("goal", values)
     inner.only(("event", "within"))
-    within = inner.read("within", _duration, _DEFAULT_GOAL_WITHIN)
-    return Goal(name_event(inner.read("event", _text, "")), within)
+    within = inner.read("within", read_duration, _DEFAULT_GOAL_WITHIN)
+    return Goal(name_event(inner.read("event", read_text, "")), within)
 
 
-def _date(read: _Table) -> DateRule | None:
-    values = read.values.get("date")
-    if values is None:
-        return None
-    if not isinstance(values, Mapping) or "attribute" not in values:
-        read.blame("date", "has no attribute", 'Write date = { attribute = "birthday" }.')
-        return None
-    inner = read.inner("date", values)
-    inner.only(("attribute", "days", "at", "yearly"))
-    plain = DateRule("")
-    days = inner.read("days", _whole, 0)
-    if abs(days) > 366:
-        inner.blame("days", "is more than a year away", "Choose from -366 to 366.")
-    return DateRule(
-        inner.read("attribute", _text, ""),
-        days,
-        inner.read("at", lambda value: timing.clock(_text(value)), plain.at),
-        inner.read("yearly", _flag, plain.yearly),
-    )
-
-
-def _text(value: Json) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"Write a text in quotes, not {value!r}.")
-    return value.strip()
-
-
-def _names(value: Json) -> tuple[str, ...]:
-    if isinstance(value, str):
-        return (_text(value),)
-    if not isinstance(value, list) or not value:
-        raise InputError('Write one name, or several: ["one", "two"].')
-    return tuple(_text(one) for one in value)
+def _program(value: Json) -> tuple[str, ...]:
+    """Read a program and its arguments; no shell ever sees them."""
+    if not isinstance(value, list) or not value or not all(isinstance(it, str) for it in value):
+        raise InputError('Write the program and its arguments: ["./sms.py", "--from", "shop"].')
+    if not value[0].strip() or any("\0" in it for it in value):
+        raise InputError("Write the program's path first.")
+    return tuple(value)
 
 
 def _events(value: Json) -> tuple[str, ...]:
-    return tuple(map(name_event, _names(value)))
-
-
-def _flag(value: Json) -> bool:
-    if not isinstance(value, bool):
-        raise InputError("Write true or false.")
-    return value
-
-
-def _whole(value: Json) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError("Write a whole number.")
-    return value
-
-
-def _share(value: Json) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 0.5:
-        raise InputError("Write a share from 0 to 0.5: 0.05 holds back 5 %.")
-    return float(value)
-
-
-def _duration(value: Json) -> Millis:
-    return timing.duration(_text(value))
+    return tuple(map(name_event, read_names(value)))
 
 
 def _reentry(value: Json) -> Millis | None:
@@ -290,7 +237,7 @@ def _reentry(value: Json) -> Millis | None:
     if value == "never":
         return None
     try:
-        return _duration(value)
+        return read_duration(value)
     except InputError:
         raise InputError('Write "always", "never", or a time such as "1d".') from None
 
@@ -310,7 +257,7 @@ def _since(value: Json) -> From:
 
 def _tiers(value: Json) -> tuple[Tier, ...]:
     if isinstance(value, str):
-        return (Tier(_duration(value)),)
+        return (Tier(read_duration(value)),)
     if not isinstance(value, list) or not value:
         raise InputError('Write "3m", or [{ below = 50, after = "10m" }, { after = "1d" }].')
     tiers = tuple(_tier(one) for one in value)
@@ -331,4 +278,4 @@ def _tier(value: Json) -> Tier:
     below = value.get("below")
     if below is not None and (isinstance(below, bool) or not isinstance(below, int | float)):
         raise InputError('"below" is a number.')
-    return Tier(_duration(value["after"]), None if below is None else float(below))
+    return Tier(read_duration(value["after"]), None if below is None else float(below))

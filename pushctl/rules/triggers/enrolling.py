@@ -8,6 +8,7 @@ from pushctl.model import Json, Millis
 from pushctl.rules import timing
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.changes import Changes, Interest
+from pushctl.rules.triggers.consents import read_consent, read_revocation
 from pushctl.rules.triggers.enrolment import Enrolment, Event, State, decide
 from pushctl.rules.triggers.entry import Enter, Entry, Refuse, Restart, begin, enter, join
 from pushctl.rules.triggers.facts import Device, Facts
@@ -44,14 +45,22 @@ class Enrolling:
             name=cart.meaning(event.name, event.properties),
             properties=self._settings.complete(event.properties, device.site),
         )
-        self._note_interest(event, device)
+        if not event.late or event.name == cart.PURCHASE:
+            self._note_interest(event, device)
+        self._note_consent(event, device)
         if event.name in self._stops:
             self._stop(event, device)
         begins = self._begins.get(event.name)
-        if begins and device.active:
+        if begins and device.active and not event.late:
             basket = self._find_basket(event, device)
             for trigger in begins:
                 self._enter(trigger, event, device, basket)
+
+    def stop(self, event: Event) -> None:
+        """End what *event* ends; it begins nothing, and nothing of it is remembered."""
+        device = self._facts.people.devices.get(event.subscription)
+        if device is not None and event.name in self._stops:
+            self._stop(event, device)
 
     def begin(
         self,
@@ -99,13 +108,21 @@ class Enrolling:
             people = self._facts.people.same(device) if bought else (device.subscription,)
             self.changes.interests.append(Interest(texts, people, event.at, bought))
 
+    def _note_consent(self, event: Event, device: Device) -> None:
+        """Add the consent that a form gave, or took back."""
+        devices = self._facts.people.same(device)
+        told = read_consent(event) or read_revocation(event, devices)
+        if told is not None:
+            self.changes.consents.append(told)
+
     def _find_basket(self, event: Event, device: Device) -> Mapping[str, Json] | None:
         """Return the basket that *event* carries, else the one before it."""
         before = self._facts.baskets.get(event.id)
         if before is not None:
             before = before[0], self._settings.complete(before[1], device.site)
         origins = self._settings.origins(device.site)
-        return cart.at(event.name, event.properties, before, origins)
+        checkouts = self._settings.checkouts(device.site)
+        return cart.at(event.name, event.properties, before, origins, checkouts)
 
     def _stop(self, event: Event, device: Device) -> None:
         for enrolment in self._list_active(self._facts.people.same(device)):
@@ -251,8 +268,12 @@ def _list_products(basket: Mapping[str, Json]) -> list[Json]:
 def _name_occurrence(trigger: Trigger, occurrence: str, context: Mapping[str, Json]) -> str:
     if trigger.inactive is not None:
         return f"an absence of {timing.say(trigger.inactive)}"
+    if trigger.feed is not None and trigger.feed.digest is not None:
+        return f"the digest of {context['event']['count']} new"
     if trigger.feed is not None:
         return f"the article “{context['event']['title']}”"
+    if trigger.holiday is not None:
+        return f"the holiday {context['event']['holiday']}"
     return f"the day {occurrence.removeprefix('date:')}"
 
 

@@ -6,15 +6,17 @@ Decides about one enrolment of a person in a trigger: wait, send, end.
 decide with these functions.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from enum import StrEnum
 
-from pushctl.model import Json, Millis
+from pushctl.model import Cause, Json, Millis
 from pushctl.rules import timing, units
 from pushctl.rules.amounts import read_number
 from pushctl.rules.conditions import unmet
+from pushctl.rules.shops.cart import PURCHASE
+from pushctl.rules.triggers.arms import Fall, find_fall
 from pushctl.rules.triggers.trigger import (
     DEFAULT_SHOWN_WITHIN,
     Frequency,
@@ -22,7 +24,6 @@ from pushctl.rules.triggers.trigger import (
     Kind,
     Step,
     Trigger,
-    template_for,
 )
 
 # A report of "shown" may be late by what a browser keeps it for, offline.
@@ -48,6 +49,7 @@ class Event:
     name: str  # as rules/shops/cart.meaning() reads it
     at: Millis
     properties: Mapping[str, Json] = field(default_factory=dict)
+    late: bool = False  # told long after it happened: it begins nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,16 @@ class Person:
     zone: tzinfo = UTC
     active: bool = True
     in_audience: bool = True
+    meant: bool = True  # by ``only`` of the step that is due
+    only: str = ""  # what that asks, in words; where they are not meant: why not
     last_seen_at: Millis = 0
     sent: tuple[Millis, ...] = ()  # recent messages, all subscriptions of the person
     written_at: Millis = 0  # when another enrolment of theirs wrote to them last
     refusal: str = ""  # why they want no message now: a pause, or fewer
+    paying_until: Millis = 0  # until then a payment of theirs may be on its way
+    # why marketing leaves them out: the control group, the sunset rule
+    withheld: tuple[str, Cause] | None = None
+    fall: Fall | None = None  # the arm of this step; None: by their lot alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,7 @@ class Enrolment:
     shown_at: Millis | None = None
     next_at: Millis | None = None  # when to look again
     context: Mapping[str, Json] = field(default_factory=dict)
+    reached: str | None = None  # the event that was its goal, once it came
 
     @property
     def active(self) -> bool:
@@ -92,6 +101,8 @@ class Deliver:
     due: Millis
     reason: str
     expires_at: Millis
+    # of a test: the variant, and the probability with which it fell to that
+    arm: tuple[str | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,7 @@ class Finish:
     enrolment: int
     reason: str
     state: State = State.FINISHED
+    goal: str | None = None  # the event, where it ends because that came
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,9 @@ class Skip:
     enrolment: int
     step: int
     reason: str
+    # of a message that all others would get: it is a row of the ledger, with its cause
+    cause: Cause | None = None
+    template: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +240,7 @@ def after(
         case Cancel():
             return replace(enrolment, state=State.CANCELLED, next_at=None)
         case Finish():
-            return replace(enrolment, state=intent.state, next_at=None)
+            return replace(enrolment, state=intent.state, next_at=None, reached=intent.goal)
         case Hold():
             return replace(enrolment, next_at=intent.until)
         case Expire() if _hangs_on_it(trigger, enrolment):
@@ -293,7 +308,8 @@ def _find_end(
     trigger: Trigger, enrolment: Enrolment, seen: Collection[str], person: Person
 ) -> Cancel | Finish | None:
     if trigger.goal is not None and trigger.goal.event in seen:
-        return Finish(enrolment.id, f"goal reached: {trigger.goal.event}")
+        event = trigger.goal.event
+        return Finish(enrolment.id, f"goal reached: {event}", goal=event)
     stopped = sorted(trigger.stops.intersection(seen))
     if stopped:
         return Cancel(enrolment.id, f"{stopped[0]} came")
@@ -317,6 +333,8 @@ def _decide_step(
     failed = unmet(step.when, enrolment.context)
     if failed is not None:
         return Skip(enrolment.id, number, f"when: not {failed}")
+    if not person.meant:
+        return Skip(enrolment.id, number, person.only)
     latest = _find_latest(trigger, step, due, person)
     if now > latest:
         late = timing.say((now - due) // units.SECOND * units.SECOND)
@@ -326,17 +344,22 @@ def _decide_step(
         return Cancel(enrolment.id, "not in the audience any more")
     if person.refusal and not trigger.transactional:
         return Skip(enrolment.id, number, person.refusal)
-    template = template_for(trigger, number, person.lot)
+    fall = person.fall or find_fall(trigger, number, person.lot, enrolment.occurrence)
+    if person.withheld is not None:
+        return Skip(enrolment.id, number, *person.withheld, fall.template)
     expires_at = latest if not step.ttl else min(latest, now + step.ttl)
-    why = f"step {number} was due"
-    intent = Deliver(enrolment.id, number, template, due, why, expires_at)
+    why = f"step {number} was due" + (f", {person.only}" if person.only else "")
+    arm = fall.variant, fall.probability
+    intent = Deliver(enrolment.id, number, fall.template, due, why, expires_at, arm)
+    if now < person.paying_until and PURCHASE in trigger.stops:
+        # Not _hold: if it fails, payment_failed begins the clock anew.
+        return Hold(enrolment.id, number, person.paying_until, "their payment is on its way")
     if trigger.quiet is not None and trigger.quiet.holds(now, person.zone):
         until = trigger.quiet.find_end(now, person.zone)
         return _hold(step, intent, until, latest, f"quiet hours {trigger.quiet}")
-    free = capped_until(person.sent, frequency, now)
+    free = frequency.find_free(person.sent, now)
     if free is not None and not trigger.transactional:
-        cap = f"{frequency.messages} messages in {timing.say(frequency.within)}"
-        return _hold(step, intent, free, latest, f"frequency cap: {cap}")
+        return _hold(step, intent, free, latest, frequency.describe())
     apart = person.written_at + frequency.spacing
     if now < apart and not trigger.transactional:
         apart = max(apart, now + units.MINUTE)
@@ -349,16 +372,6 @@ def _find_latest(trigger: Trigger, step: Step, due: Millis, person: Person) -> M
     if trigger.quiet is None:
         return due + step.max_late
     return trigger.quiet.add_awake(due, step.max_late, person.zone)
-
-
-def capped_until(sent: Sequence[Millis], frequency: Frequency, now: Millis) -> Millis | None:
-    """Return when the cap allows the next message, or None when it does at *now*."""
-    if frequency.messages is None:
-        return None
-    recent = sorted(at for at in sent if at > now - frequency.within)
-    if len(recent) < frequency.messages:
-        return None
-    return max(recent[-frequency.messages] + frequency.within, now + units.MINUTE)
 
 
 def _hold(

@@ -57,7 +57,8 @@ def enter(
     """
     if find_mismatch(trigger, event.properties, context.get("value"), site):
         return None
-    if len(trigger.on) > 1 and not in_sequence(trigger, event, history):
+    alone = len(trigger.on) < 2 or event.name in trigger.also_on
+    if not alone and not in_sequence(trigger, event, history):
         return None
     stopped = sorted(trigger.stops.intersection(seen))
     if stopped:

@@ -6,9 +6,9 @@ count as accepted and shown in the minute in which they are sent.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pushctl.model import Json, Millis
 from pushctl.rules import units
@@ -19,7 +19,17 @@ from pushctl.rules.triggers.enrolling import Enrolling
 from pushctl.rules.triggers.enrolment import Enrolment, Event, observe
 from pushctl.rules.triggers.entry import find_mismatch
 from pushctl.rules.triggers.facts import Device, Facts, Sent
+from pushctl.rules.triggers.only import Reacted
 from pushctl.rules.triggers.trigger import Trigger, by_event
+
+
+class PastReaction(NamedTuple):
+    """Somebody clicked or closed a step's message."""
+
+    trigger: str
+    step: int
+    kind: str
+    at: Millis
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +51,22 @@ class Rehearsal:
 
     *facts* hold the device and its audiences. *paused* holds since when triggers are: events
     begin and end enrolments all the same, but from then on nothing of theirs is decided.
+    *clicked* are the steps whose messages are clicked as they come, *reacted* says what is
+    known otherwise: when which message was clicked or closed. *unshown* is when messages went
+    out that their browser has not shown, for the sunset rule.
     """
 
     device: Device
     facts: Facts
     paused: Mapping[str, Millis] = field(default_factory=dict)
+    clicked: Collection[int] = ()
+    reacted: Sequence[PastReaction] = ()
+    unshown: Sequence[Millis] = ()
     enrolments: dict[str, Enrolment] = field(default_factory=dict)  # the latest of each trigger
     events: list[Event] = field(default_factory=list)
     _basket: tuple[str, Mapping[str, Json]] | None = None  # the last event that has it
     _sent: list[Sent] = field(default_factory=list)
+    _messages: list[tuple[Enrolment, str, Millis]] = field(default_factory=list)
     _number: int = 0
 
     def take(self, event: Event, now: Millis) -> list[Happening]:
@@ -97,8 +114,37 @@ class Rehearsal:
             if now < self._end(name)
         ]
         sent = {self.device.subscription: self._sent}
-        facts = self._load_facts(now, sent=sent, written=sent)
+        reactions = {one.id: self._list_reactions(one, now) for one in due}
+        sunset = self._find_sunset(now)
+        facts = self._load_facts(
+            now, sent=sent, written=sent, reactions=reactions, sunset=sunset
+        )
         return self._keep(decide_due(facts, due, {}))
+
+    def _find_sunset(self, now: Millis) -> dict[int, str]:
+        """Return why the sunset rule leaves the device out; empty: it does not."""
+        sunset = self.facts.settings.manners.sunset
+        if sunset is None or self._sent:
+            return {}  # what was shown has ended it
+        why = sunset.refuse([at for at in self.unshown if at <= now], now)
+        return {self.device.subscription: why} if why else {}
+
+    def _list_reactions(self, enrolment: Enrolment, now: Millis) -> list[Reacted]:
+        """Return what became of an enrolment's messages by *now*."""
+        found = []
+        for sent, campaign, at in self._messages:
+            if sent.id != enrolment.id:
+                continue
+            kinds = ["sent", "accepted", "shown"]
+            if sent.sent in self.clicked:
+                kinds.append("clicked")
+            kinds += [
+                one.kind
+                for one in self.reacted
+                if (one.trigger, one.step) == (sent.trigger, sent.sent) and at <= one.at <= now
+            ]
+            found += [Reacted(sent.sent, campaign, kind) for kind in kinds]
+        return found
 
     def _load_facts(self, now: Millis, **more: Any) -> Facts:
         events = {self.device.subscription: self.events}
@@ -108,9 +154,11 @@ class Rehearsal:
     def _keep(self, changes: Changes) -> list[Happening]:
         """Carry out *changes* and return them. Messages are shown at once."""
         zone = self.facts.zone(self.device)
-        templates: dict[int | None, str] = {
-            one.enrolment: changes.campaigns[one.campaign].template for one in changes.messages
+        # Who is left out has a row, and no message.
+        campaigns: dict[int | None, str] = {
+            one.enrolment: one.campaign for one in changes.messages if one.left_out is None
         }
+        templates = {row: changes.campaigns[name].template for row, name in campaigns.items()}
         found = []
         for one in changes.decisions:
             happened = Happening(one.at, one.trigger, one.kind, one.reason, one.step)
@@ -123,6 +171,7 @@ class Rehearsal:
                 times = {"accepted_at": now, "shown_at": now}
                 enrolment = observe(trigger, enrolment, enrolment.sent, zone, **times)
                 self._sent.append(Sent(enrolment.subscription, row, now, planned=False))
+                self._messages.append((enrolment, campaigns[row], now))
             if row < 0:
                 self.begin(trigger, enrolment)
             else:

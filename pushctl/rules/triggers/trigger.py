@@ -4,7 +4,6 @@ A trigger: a declared reaction to what people do, as frozen values.
 declaration.py reads it from pushctl.toml, enrolment.py decides with it.
 """
 
-import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import time as Time
@@ -12,8 +11,13 @@ from enum import StrEnum
 
 from pushctl.model import Millis
 from pushctl.rules.conditions import Condition
+from pushctl.rules.figures.experiments import OnTie
+from pushctl.rules.holidays import HolidayRule
+from pushctl.rules.lots import lot
+from pushctl.rules.manners import Frequency as Frequency
 from pushctl.rules.timing import QuietHours
-from pushctl.rules.units import DAY, HOUR, MINUTE
+from pushctl.rules.triggers.feed import Feed
+from pushctl.rules.units import DAY, HOUR
 
 # A step without max_late: a quiet night passes, a weekend does not.
 DEFAULT_MAX_LATE: Millis = 12 * HOUR
@@ -25,6 +29,7 @@ DEFAULT_SHOWN_WITHIN: Millis = DAY
 class Kind(StrEnum):
     EVENT = "event"
     DATE = "date"
+    HOLIDAY = "holiday"
     INACTIVE = "inactive"
     FEED = "feed"
 
@@ -35,6 +40,13 @@ class From(StrEnum):
     ENTERED = "entered"  # the event itself
     ACCEPTED = "accepted"  # when the push service took the step before
     SHOWN = "shown"  # when the browser showed the step before
+
+
+class Channel(StrEnum):
+    """The other ways to reach people: a shop's own SMS, e-mail or chat."""
+
+    EXEC = "exec"
+    WEBHOOK = "webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +74,46 @@ class DateRule:
 
 
 @dataclass(frozen=True, slots=True)
+class StepTest:
+    """
+    How a step's arms are tested.
+
+    *variants* are files of its one template ("a", "b"); a step with several templates has
+    those as arms. *weights* make 1; none: equal ones. Without *decide_after* it goes on.
+    """
+
+    variants: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+    bandit: bool = False  # the better an arm does, the more people get it
+    decide_after: Millis | None = None
+    on_tie: OnTie = OnTie.BEST
+    daily_look: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     after: tuple[Tier, ...]
-    templates: tuple[str, ...]  # several: a test, each person always gets the same one
+    # several: a test, each person always gets the same one; of a channel: what it calls
+    templates: tuple[str, ...]
     since: From = From.ENTERED
     at: Time | None = None
     promo: str | None = None
     ttl: Millis | None = None
     max_late: Millis = DEFAULT_MAX_LATE
     when: tuple[Condition, ...] = ()
+    only: str | None = None  # an audience; rules/triggers/only.py reads it
+    consent: str | None = None  # the channel that the person has agreed to in a form
+    # instead of a message: a program with its arguments, or a webhook by its name
+    exec: tuple[str, ...] = ()
+    webhook: str | None = None
+    test: StepTest = StepTest()
+
+    @property
+    def channel(self) -> Channel | None:
+        """Return how the step reaches people; None: by a message of a template."""
+        if self.exec:
+            return Channel.EXEC
+        return Channel.WEBHOOK if self.webhook else None
 
     def delay(self, value: float | None) -> Millis:
         """Return *after* for a basket worth *value*; unknown counts as the dearest."""
@@ -86,6 +129,7 @@ class Trigger:
     steps: tuple[Step, ...]
     kind: Kind = Kind.EVENT
     on: tuple[str, ...] = ()  # several: all of them, in this order, within *within*
+    also_on: frozenset[str] = frozenset()  # each of these begins it, too, by itself
     where: tuple[Condition, ...] = ()  # of the last of them
     unless: frozenset[str] = frozenset()
     within: Millis | None = None
@@ -99,10 +143,12 @@ class Trigger:
     holdout: float = 0.0
     priority: int = 0  # the higher goes first
     quiet: QuietHours | None = None
+    awake: bool = False  # the site's quiet hours don't hold either
     transactional: bool = False  # outside the frequency cap
     date: DateRule | None = None
+    holiday: HolidayRule | None = None
     inactive: Millis | None = None
-    feed: str | None = None
+    feed: Feed | None = None
 
     @property
     def stops(self) -> frozenset[str]:
@@ -113,21 +159,6 @@ class Trigger:
     def wait(self) -> Millis:
         """Return how long "and not" watches before an enrolment begins."""
         return (self.within or 0) if self.unless else 0
-
-
-@dataclass(frozen=True, slots=True)
-class Frequency:
-    """At most *messages* in any stretch of *within*, per person and site; *spacing* apart."""
-
-    messages: int | None = None
-    within: Millis = DAY
-    spacing: Millis = 5 * MINUTE
-
-
-def lot(*words: str) -> float:
-    """Return a number in [0, 1) that is always the same for the same words."""
-    digest = hashlib.sha256("\n".join(words).encode()).digest()
-    return int.from_bytes(digest[:7], "big") / (1 << 56)
 
 
 def held_out(trigger: Trigger, person: str) -> bool:
@@ -148,15 +179,21 @@ def template_for(trigger: Trigger, step: int, person: str) -> str:
     return templates[int(lot("template", trigger.name, str(step), person) * len(templates))]
 
 
-def campaign_name(trigger: str, step: int, template: str, templates: Collection[str]) -> str:
-    """Return the campaign of a step's deliveries: "basket/1", "basket/1/b"."""
-    return f"{trigger}/{step}" if len(templates) == 1 else f"{trigger}/{step}/{template}"
+def campaign_name(trigger: str, number: int, step: Step, template: str) -> str:
+    """
+    Return the campaign of a step's deliveries: "basket/1", "basket/1/b", "basket/1:exec".
+
+    A step that changes its channel goes on under another name: no campaign mixes them.
+    """
+    if step.channel is not None:
+        return f"{trigger}/{number}:{step.channel}"
+    return f"{trigger}/{number}" + (f"/{template}" if len(step.templates) > 1 else "")
 
 
 def list_campaigns(triggers: Iterable[Trigger]) -> set[str]:
     """Return the campaigns of all steps; each begins with its first message."""
     return {
-        campaign_name(one.name, number, template, step.templates)
+        campaign_name(one.name, number, step, template)
         for one in triggers
         for number, step in enumerate(one.steps, 1)
         for template in step.templates
@@ -168,5 +205,6 @@ def by_event(triggers: Collection[Trigger]) -> dict[str, list[Trigger]]:
     begins: dict[str, list[Trigger]] = {}
     for trigger in triggers:
         if trigger.on:
-            begins.setdefault(trigger.on[-1], []).append(trigger)
+            for name in {trigger.on[-1], *trigger.also_on}:
+                begins.setdefault(name, []).append(trigger)
     return begins

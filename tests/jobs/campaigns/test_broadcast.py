@@ -2,13 +2,16 @@
 
 import time
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pushctl.config import MessagesConfig
 from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
 from pushctl.jobs.campaigns import broadcast
-from pushctl.jobs.campaigns.broadcast import Draft, Plan, plan
+from pushctl.jobs.campaigns.broadcast import Plan, plan
+from pushctl.jobs.campaigns.draft import Draft, parse_rate
 from pushctl.model import SubscriptionState
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.rows import answers_about
@@ -29,7 +32,7 @@ def planned(field: Field, **wish: object) -> Plan:
 
 def test_a_plan_tells_whom_what_and_how_long_and_writes_nothing(field: Field) -> None:
     made = planned(field)
-    assert (made.count, made.audience, made.languages) == (3, "everyone", {"en": 3})
+    assert (made.count, made.audience, made.readers.texts) == (3, "everyone", {"en": 3})
     assert made.example is not None
     assert made.example.message.title == "Sale"
     assert made.expires_after == DAY
@@ -87,13 +90,13 @@ def test_a_limit_takes_the_first(field: Field) -> None:
     ("text", "rate"), [("50", 50.0), ("50/s", 50.0), ("600/m", 10.0), ("9000/h", 2.5)]
 )
 def test_rates_are_read(text: str, rate: float) -> None:
-    assert broadcast.parse_rate(text) == rate
+    assert parse_rate(text) == rate
 
 
 @pytest.mark.parametrize("text", ["", "0", "-1", "fast", "5/fortnight", "nan", "inf"])
 def test_other_rates_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="no rate"):
-        broadcast.parse_rate(text)
+        parse_rate(text)
 
 
 @pytest.mark.parametrize(
@@ -159,3 +162,12 @@ def test_freezing_many_is_quick_and_takes_little_memory(field: Field) -> None:
     tracemalloc.stop()
     assert peak < 1_000_000, "rows are written as they are made"
     assert spent < 2.0
+
+
+def test_a_campaign_keeps_the_topic_of_command_line_template_or_settings(field: Field) -> None:
+    field.config = replace(field.config, messages=MessagesConfig(topic="news"))
+    assert broadcast.freeze(field.store, planned(field), NOON).topic == "news"
+    asked = planned(field, topic="promotion", again=True)
+    assert broadcast.freeze(field.store, asked, NOON).topic == "promotion"
+    with pytest.raises(InputError, match="'Big sale' is no topic"):
+        planned(field, topic="Big sale")

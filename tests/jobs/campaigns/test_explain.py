@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.jobs.campaigns import recurring
-from pushctl.jobs.campaigns.broadcast import Draft
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.campaigns.explain import explain
 from pushctl.jobs.triggers.explain import timeline
 from pushctl.rules.units import DAY, HOUR

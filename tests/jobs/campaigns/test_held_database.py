@@ -11,7 +11,8 @@ import pytest
 from pushctl import store as store_module
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import DatabaseBusyError
-from pushctl.jobs.campaigns import broadcast, recurring
+from pushctl.jobs.campaigns import recurring
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.rules.schedule import Passed
 from tests.support import HOUR, NOON, sending
 from tests.support.sending import Field
@@ -26,7 +27,7 @@ def field(tmp_path: Path) -> Iterator[Field]:
 
 
 def add_series(field: Field, **wish: Any) -> None:
-    draft = broadcast.Draft(everyone=True, template="sale", every="day 09:00", **wish)
+    draft = Draft(everyone=True, template="sale", every="day 09:00", **wish)
     recurring.add_series(field.store, field.config, draft, NOON)
 
 

@@ -9,7 +9,7 @@ from pushctl.jobs.campaigns import manage
 from pushctl.jobs.delivery import deliver
 from pushctl.model import Campaign, CampaignStatus
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow
+from pushctl.store.ledger_rows import FinishedRow
 from tests.support import HOUR, NOON, program, sending
 from tests.support.sending import Field, soon
 

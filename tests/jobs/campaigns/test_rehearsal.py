@@ -8,13 +8,14 @@ import pytest
 
 from pushctl.errors import TemplateError
 from pushctl.jobs.campaigns import broadcast, rehearsal
-from pushctl.jobs.campaigns.broadcast import Draft, Plan
+from pushctl.jobs.campaigns.broadcast import Plan
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.delivery import verdict
 from pushctl.jobs.delivery.render import Renderer
 from pushctl.jobs.messages import preview
 from pushctl.model import Cause
 from pushctl.templates import Template
-from tests.support import NOON, sending
+from tests.support import NOON, project, sending
 from tests.support.program import PROGRAM, on_terminal, pushctl
 from tests.support.sending import Field, soon
 
@@ -143,7 +144,7 @@ def test_the_texts_of_segments_and_baskets_are_rehearsed_as_they_are_sent(
 def test_the_dry_run_and_the_question_say_it(field: Field) -> None:
     folder = field.config.folder
     dry = pushctl("send", "--everyone", "--template", "hello", "--dry-run", cwd=folder)
-    assert (dry.code, dry.err) == (0, "")
+    assert (dry.code, dry.err) == (0, project.NO_ICON)
     assert f"11 of 30 people would get none:\n  11  {UNKNOWN}" in dry.out
     assert "Hi Ann 0" in dry.out
     command = [*PROGRAM, "send", "--everyone", "--template", "hello"]

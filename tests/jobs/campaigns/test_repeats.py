@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from pushctl.jobs.campaigns import broadcast, manage, recurring
-from pushctl.jobs.campaigns.broadcast import Draft, Plan
+from pushctl.jobs.campaigns.broadcast import Plan
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.campaigns.repeats import LeftOut, NobodyLeftError, leave_out
 from pushctl.model import Campaign, Cause
 from pushctl.rules.messages.content import hash_content
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow
+from pushctl.store.ledger_rows import FinishedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, sending
 from tests.support.sending import Field
 

@@ -9,7 +9,8 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs.campaigns import broadcast, recurring
+from pushctl.jobs.campaigns import recurring
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus
 from pushctl.rules import moments, timing
@@ -188,7 +189,7 @@ def test_what_says_nothing_that_comes_again(said: str) -> None:
 
 def series(field: Field, now: int = NOON, **wish: object) -> str:
     wish = {"everyone": True, "template": "sale", "every": "day 09:00"} | wish
-    made = recurring.add_series(field.store, field.config, broadcast.Draft(**wish), now)  # type: ignore[arg-type]
+    made = recurring.add_series(field.store, field.config, Draft(**wish), now)  # type: ignore[arg-type]
     return made.name
 
 

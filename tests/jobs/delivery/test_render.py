@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
+from pushctl.errors import InputError, UsageError
 from pushctl.jobs.delivery.render import MAX_FRAMES, Renderer
 from pushctl.rules import tokens
-from pushctl.store.deliveries import ClaimedRow
+from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template
 from tests.support import HOUR, NOON, sending
 from tests.support.sending import Field
@@ -106,3 +107,47 @@ def test_an_unknown_key_and_an_unknown_site_are_told(sender: Field) -> None:
         ("skipped", True),
         ("rejected", True),
     ]
+
+
+@pytest.mark.parametrize(
+    ("wish", "spoken"),
+    [
+        ({"message": "سلتك محفوظة", "language": "ar_EG"}, ("ar-EG", "rtl")),
+        ({"message": "سلتك محفوظة"}, ("en", "rtl")),
+        ({"message": "{{ site.name }}: سلتك"}, ("en", "rtl")),
+        ({"message": "Acme: سلتك"}, ("en", "ltr")),
+        ({"message": "Your basket"}, ("en", "ltr")),
+        ({"message": "Acme!", "language": "he"}, ("he", "rtl")),
+    ],
+)
+def test_a_message_by_hand_runs_as_its_words_do(
+    sender: Field, wish: dict[str, str], spoken: tuple[str, str]
+) -> None:
+    sender.people(1, language="tr")
+    renderer, rows = claimed(sender, 1, template=None, **wish)
+    (item,), _ = renderer.render(rows, NOON)
+    shown = orjson.loads(item.letter.payload)["notification"]
+    assert (shown["lang"], shown["dir"]) == spoken
+
+
+@pytest.mark.parametrize(
+    "wish", [{"language": "ar"}, {"template": None, "message": "x", "language": "not a tag"}]
+)
+def test_a_language_belongs_to_a_message_by_hand(sender: Field, wish: dict[str, str]) -> None:
+    sender.people(1)
+    with pytest.raises((UsageError, InputError), match="language"):
+        sender.freeze(**wish)
+
+
+def test_days_are_rendered_for_each_time_zone(sender: Field) -> None:
+    title = "{{ attributes.until|date('short') }}"
+    sending.template(sender.config.folder, "until", title=title, body="x")
+    for row, zone in zip(sender.people(3), ("Asia/Tokyo", "UTC", "Asia/Tokyo"), strict=True):
+        sender.store.subscriptions.set_attributes(row, {"until": "2026-12-24T20:00:00Z"})
+        with sender.store.write() as db:
+            db.execute("UPDATE subscriptions SET timezone = ? WHERE id = ?", (zone, row))
+    renderer, rows = claimed(sender, 3, template="until")
+    items, _ = renderer.render(rows, NOON)
+    titles = [orjson.loads(it.letter.payload)["notification"]["title"] for it in items]
+    assert titles == ["12/25/26", "12/24/26", "12/25/26"]
+    assert rendered(renderer) == 2

@@ -15,6 +15,7 @@ from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError, InputError, UsageError
 from pushctl.jobs.campaigns import broadcast, manage
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.delivery import deliver, pool, recovery
 from pushctl.jobs.delivery import run as job
 from pushctl.jobs.sweep import sweep
@@ -208,7 +209,7 @@ def test_the_times_of_a_campaign_begin_when_it_is_agreed_to(sender: Field) -> No
     sender.people(20)
     here = Context(sender.config.folder)
     here.__dict__.update(config=sender.config, store=sender.store, now=soon() - HOUR)
-    wish = broadcast.Draft(everyone=True, template="sale", over="2h", ttl="30m")
+    wish = Draft(everyone=True, template="sale", over="2h", ttl="30m")
     plan = broadcast.plan(sender.store, sender.config, wish, here.now)
     before = soon()
     send._send(here, plan, Format.JSON)
@@ -389,7 +390,7 @@ def test_a_worker_that_dies_in_the_middle_of_its_answer_is_noticed(
                 self._executor.submit(halfway.die)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(job, "open_pool", lambda _, postbox, count: Doomed(4, postbox))
+        patch.setattr(job, "open_pool", lambda _, postbox, *more: Doomed(4, postbox))
         report = sender.send(soon())
     assert died
     counts = sender.counts(report.campaign)
@@ -438,3 +439,19 @@ def test_a_signal_for_all_processes_at_once_leaves_nothing_in_doubt(
     ended = time.monotonic() + 10
     while program.workers_of(process.pid) and time.monotonic() < ended:
         pass
+
+
+# --- rows of a claim that get no message ----------------------------------------------
+
+
+def test_a_run_goes_on_behind_people_who_left_meanwhile(
+    sender: Field, push_service: PushService
+) -> None:
+    """A slow campaign claims ten rows at a time: nobody is left of the first twenty."""
+    rows = sender.people(25, APPLE)
+    campaign = sender.freeze(now := soon(), rate="5/s")
+    for one in answers_about(sender.store, rows[:20], "left"):
+        sender.store.health.mark_gone([one], now)
+    report = deliver.run(sender.store, sender.config, campaign, now)
+    assert sender.counts(campaign) == {"skipped": 20, "accepted": 5}
+    assert report.campaign.status is CampaignStatus.FINISHED

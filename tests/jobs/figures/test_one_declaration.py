@@ -14,10 +14,12 @@ import pytest
 from pushctl import output
 from pushctl.commands import columns
 from pushctl.jobs.figures import report
+from pushctl.jobs.figures.subscribers import load_growth
 from pushctl.output import Format, Kind
 from pushctl.rules.figures import campaigns, prompts, subscribers
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
-from pushctl.store.deliveries import FinishedRow
+from pushctl.rules.money import Money
+from pushctl.store.ledger_rows import FinishedRow
 from pushctl.store.prompts import STAGES
 from tests.support import NOON, sending
 from tests.support.sending import Field
@@ -74,24 +76,36 @@ def test_a_declared_figure_is_in_the_docs(generate: ModuleType) -> None:
 
 def test_each_unit_is_printed_as_it_demands(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table("units", (), tuple(Figure(unit, "", unit) for unit in Unit))
-    row = {"text": "=1+1", "count": 1234, "share": 0.5, "milliseconds": 90_000, "moment": NOON}
-    assert list(row) == [figure.name for figure in table.figures]
-    (found,) = json.loads(printed([row], table, Format.JSON, capsys))
-    assert found == row | {"moment": "2026-04-28T08:00:00Z"}
+    row = {
+        "text": "=1+1",
+        "count": 1234,
+        "share": 0.5,
+        "milliseconds": 90_000,
+        "moment": NOON,
+    }
+    amounts = {"money": (Money(1250, 2, "EUR"), Money(3, 0, "JPY"))}
+    assert [*row, *amounts] == [figure.name for figure in table.figures]
+    (found,) = json.loads(printed([row | amounts], table, Format.JSON, capsys))
+    euros = {"money_minor": 1250, "money_exponent": 2, "money_currency": "EUR"}
+    assert found == row | {
+        "moment": "2026-04-28T08:00:00Z",
+        **euros,
+        "money_more": ["3 JPY"],
+    }
     kinds = [column.kind for column in columns.of(table)]
-    assert kinds == [Kind.TEXT, Kind.NUMBER, Kind.SHARE, Kind.DURATION, Kind.TIME]
+    assert kinds == [Kind.TEXT, Kind.NUMBER, Kind.SHARE, Kind.DURATION, Kind.TIME, Kind.MONEY]
 
 
 def test_every_declared_count_is_counted(field: Field) -> None:
     store = field.store
-    every = {*campaigns.STATS.sources, *campaigns.DETAILS.sources, *campaigns.LIST.sources}
+    every = {*campaigns.STATS.sources, *campaigns.LIST.sources}
     (row,) = store.reports.load_funnel(every)
     assert row.keys() == {"name", "status", "at", *every}
     assert set(row.values()) - {0}, "each of them has a value"
     assert None not in row.values()
     for table in prompts.PROMPTS.values():
         assert set(table.sources) == set(STAGES)
-    (growth,) = report.load_growth(store, NOON, ZoneInfo("UTC"), last=1)
+    (growth,) = load_growth(store, NOON, ZoneInfo("UTC"), last=1)
     assert growth.keys() >= {figure.name for figure in subscribers.GROWTH.figures}
 
 

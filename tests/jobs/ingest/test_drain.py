@@ -8,6 +8,7 @@ import pytest
 from pushctl import inbox, lock
 from pushctl.errors import BusyError
 from pushctl.inbox import Writer
+from pushctl.jobs.figures import report
 from pushctl.jobs.ingest.drain import MOST_REASONS
 from pushctl.model import SubscriptionState
 from pushctl.rules import tokens
@@ -74,6 +75,29 @@ def test_a_display_settles_what_was_in_doubt(
     inbox_project.drain(ann.report(delivery, "shown", id="1"))
     sql = "SELECT status, reason FROM deliveries"
     assert inbox_project.store.connection.execute(sql).fetchone() == after
+
+
+@pytest.mark.parametrize(
+    ("status", "after"),
+    [
+        ("in_doubt", ("accepted", "bought meanwhile, and was thanked", "thanked")),
+        ("accepted", ("accepted", "201", None)),
+    ],
+)
+def test_who_bought_meanwhile_was_thanked_and_saw_no_message(
+    inbox_project: Project, ann: Browser, delivery: int, status: str, after: tuple[str, ...]
+) -> None:
+    with inbox_project.store.write() as connection:
+        connection.execute("UPDATE deliveries SET status = ?, reason = '201'", [status])
+    inbox_project.drain(
+        ann.report(delivery, "bought", id="1"), ann.report(delivery, "bought", id="2")
+    )
+    assert interactions(inbox_project) == []
+    query = inbox_project.store.connection.execute
+    assert query("SELECT delivery_id FROM thanked").fetchall() == [(delivery,)]
+    assert query("SELECT status, reason, cause FROM deliveries").fetchone() == after
+    (row,) = report.load_funnel(inbox_project.store)
+    assert (row["bought"], row["shown"], row["clicked"]) == (1, 0, 0)
 
 
 def test_a_forged_token_counts_nothing(

@@ -89,9 +89,9 @@ def test_check_names_events_that_nothing_knows(inbox_project: Project, ann: Brow
     assert notes == [
         "today 1 event could not be meant: cart_updated without items, it has itms: "
         "The basket stays as it was. Send cart({ items: [{ id, name, price }] }).",
-        "pages send 'Purchased' (1 of the last events), no trigger knows it: "
+        "'Purchased' comes in (1 of the last events), no trigger knows it: "
         "Did you mean purchase?",
-        "pages send 'x' (1 of the last events), no trigger knows it: Fine, if nothing follows.",
+        "'x' comes in (1 of the last events), no trigger knows it: Fine, if nothing follows.",
     ]
 
 

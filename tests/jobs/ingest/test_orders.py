@@ -15,10 +15,15 @@ from pushctl.jobs.figures import orders as figures
 from pushctl.jobs.ingest import orders as ingested
 from pushctl.jobs.subscribers import forget
 from pushctl.rules.limits import MAX_DAILY_PAGE_ORDERS
+from pushctl.rules.money import Money
+from pushctl.rules.shops.history import History
+from pushctl.rules.shops.told import Clues
 from pushctl.store import Store
+from pushctl.store.orders import Found, StoredOrder
 from pushctl.store.schema import m016_money, migrations
 from tests.support import DAY, NOON, killed, project
 from tests.support.posting import SECRET, Browser, Project, sign_alias
+from tests.support.telling import tell_order
 
 LAMP = {"id": "lamp", "name": "Brass lamp of Ann", "price": 19.99, "quantity": 2}
 
@@ -257,3 +262,79 @@ def test_commands_list_and_show_orders(
     assert "Tea" in capsys.readouterr().out
     assert cli.run(["orders", "show", "70"]) == 4
     assert cli.run(["orders", "list", "--site", "other"]) == 4
+
+
+def test_refunds_tests_and_the_beginning_of_codes_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = project.make(tmp_path / "project")
+    monkeypatch.setenv("PUSHCTL_PROJECT", str(folder))
+    with Store(folder / "pushctl.db") as store:
+        site = store.sites.sync({"shop": "https://shop.example"})["shop"]
+        for number, back, test in (("7", 150, False), ("8", None, True)):
+            told = tell_order(
+                number, "paid", NOON, total=900, test=test,
+                refunded=Money(back, 2, "EUR") if back else None,
+            )  # fmt: skip
+            history = History().add(told)
+            codes = ("SPRING15", "AB")
+            store.orders.save(
+                StoredOrder(
+                    None,
+                    site,
+                    "shopify",
+                    number,
+                    history,
+                    "[]",
+                    codes,
+                    test,
+                    NOON,
+                    Found(None, "nobody has its alias"),
+                    Clues(alias="ann-7"),
+                )
+            )
+    assert cli.run(["orders", "list"]) == 0
+    shown = capsys.readouterr()
+    assert "Paid: 9.00 EUR. Of that given back: 1.50 EUR. Besides 1 test order." in shown.err
+    assert cli.run(["orders", "show", "7", "--json"]) == 0
+    (one,) = json.loads(capsys.readouterr().out)
+    assert (one["refunded"], one["refunded_minor"], one["test"]) == ("1.50", 150, False)
+    assert (one["codes"], one["found_by"]) == (["SPR...", "A..."], None)
+    for form in ([], ["--csv"], ["--json"]):
+        assert cli.run(["orders", "show", "8", *form]) == 0
+        out = capsys.readouterr().out
+        assert "SPR..." in out and "SPRING15" not in out
+    assert cli.run(["orders", "unmatched"]) == 0
+    assert capsys.readouterr().out.count("nobody has its alias") == 2
+
+
+def test_orders_of_pages_from_before_are_read_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "pushctl.db"
+    database = Database(path)
+    migrations.apply(database, stop_before="m018_matching")
+    with database.atomic():
+        database.execute("INSERT INTO sites (id, name, origin) VALUES (1, 'shop', 'https://x')")
+        for number, minor, exponent, currency in (
+            ("1", 900, 2, "EUR"), ("2", 20, 0, None), ("3", None, None, None),
+        ):  # fmt: skip
+            database.execute(
+                "INSERT INTO orders (site_id, source, number, state, minor, exponent, currency,"
+                " at, received_at) VALUES (1, 'page', ?, 'paid', ?, ?, ?, 70, 80)",
+                (number, minor, exponent, currency),
+            )
+    database.close()
+    with Store(path) as store:
+        sql = "SELECT state, minor, exponent, currency, refunded_minor, at, matched FROM orders"
+        before = store.connection.execute(sql).fetchall()
+        for number, total in (
+            ("1", Money(900, 2, "EUR")),
+            ("2", Money(20, 0, None)),
+            ("3", None),
+        ):
+            one = store.orders.find_same(1, "page", number)
+            assert one is not None and one.found == Found(None, None, "page")
+            history = one.history
+            assert (history.state, history.at, history.total) == ("paid", 70, total)
+            assert history.refunded_minor == (0 if total else None)
+            store.orders.save(one)
+        assert store.connection.execute(sql).fetchall() == before

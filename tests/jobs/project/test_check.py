@@ -14,6 +14,7 @@ from pushctl.jobs.project import check
 from pushctl.rules.limits import MANY_BROWSERS
 from pushctl.rules.units import DAY
 from pushctl.store import Store
+from pushctl.store.events import Event
 from tests import support
 from tests.support import project
 from tests.support.people import Human, settle
@@ -50,6 +51,13 @@ def test_the_encoder_in_use_is_told_with_the_reason(folder: Path) -> None:
     project.add(folder, "")
     (found,) = (each for each in findings(folder, 0) if each["area"] == "encoder")
     assert found["place"] in ("turbo", "direct", "pywebpush") and found["text"]
+
+
+def test_a_trial_that_was_left_on_is_named(folder: Path) -> None:
+    assert not [each for each in findings(folder, 0) if each["area"] == "push"]
+    project.add(folder, '[push.loopback.hosts]\n"a.example" = "127.0.0.1:443"')
+    (found,) = (each for each in findings(folder, 0) if each["area"] == "push")
+    assert "what is for 1 host goes to this machine" in found["text"]
 
 
 def test_problems_of_every_area_are_told_together(folder: Path) -> None:
@@ -221,6 +229,16 @@ def test_subscribers_of_a_lost_key_are_counted(folder: Path) -> None:
     assert "vapid-lostlost.pem" in found["remedy"]
 
 
+def test_a_lost_secret_for_hashes_is_named_where_it_is_needed(folder: Path) -> None:
+    (folder / "keys/email_secret").unlink()
+    assert not any("email" in one["place"] for one in findings(folder, 0))
+    with Store(folder / "pushctl.db") as store:
+        (one,) = settle(store, [Human()])
+        store.matches.set_email_hash(one, "ab" * 32)
+    found = next(one for one in problems(folder) if one["place"].endswith("email_secret"))
+    assert "1 subscriber" in found["text"]
+
+
 def test_scripts_with_another_key_are_stale(folder: Path) -> None:
     (key,) = (folder / "keys").glob("*.pem")
     key.unlink()
@@ -328,6 +346,14 @@ def test_settings_with_a_secret_address_are_for_their_owner(folder: Path) -> Non
     (_,) = (each for each in findings(folder, 0) if each["area"] == "rights")
 
 
+def test_a_feed_with_a_password_makes_the_settings_secret(folder: Path) -> None:
+    feed = 'feed = { en = "https://shop.example/feed.xml", tr = "https://me:pw@shop.example/" }'
+    project.add(folder, f'[triggers.news]\n{feed}\nsteps = [{{ template = "welcome" }}]')
+    (folder / "pushctl.toml").chmod(0o644)
+    _, note = (each for each in findings(folder, 0) if each["area"] == "rights")
+    assert "can be read by others" in note["text"]
+
+
 def test_an_alias_of_very_many_browsers_is_said(folder: Path) -> None:
     with Store(folder / "pushctl.db") as store:
         store.sites.sync({"shop": "https://shop.example"})
@@ -338,3 +364,21 @@ def test_an_alias_of_very_many_browsers_is_said(folder: Path) -> None:
     assert [(each["level"], each["text"]) for each in found] == [
         ("note", "100 browsers of shop share the signed alias 'guest'")
     ]
+
+
+def test_baskets_that_lead_to_an_unknown_checkout_are_said(folder: Path) -> None:
+    with Store(folder / "pushctl.db") as store:
+        store.sites.sync({"shop": "https://shop.example"})
+        (one,) = settle(store, [Human()])
+        links = [
+            "https://shop.example/c",
+            "/c",
+            "https://pay.example/1",
+            "https://pay.example/2",
+        ]
+        store.events.add(
+            Event(one, "cart_updated", 1, 1, {"url": url}, url) for url in [*links, "https://["]
+        )
+    (found,) = (each for each in findings(folder) if "picked up" in each["text"])
+    assert found["text"].startswith("2 baskets") and found["level"] == "note"
+    assert found["remedy"].endswith('checkout_origins = ["https://pay.example"]')

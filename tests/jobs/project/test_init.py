@@ -44,6 +44,7 @@ def test_options_make_a_whole_project(tmp_path: Path) -> None:
     site = found["sites"]["shop"]
     assert site["origin"] == "https://www.shop.example"
     assert (site["language"], site["timezone"]) == ("de", "Europe/Vienna")
+    assert site["languages"] == ["de", "pt-BR"]
     assert found["receiver"]["url"] == "https://push.shop.example"
     with Store(folder / "pushctl.db") as store:
         assert list(store.sites.load_ids()) == ["shop"]
@@ -287,4 +288,4 @@ def test_the_next_steps_are_commands_that_work(tmp_path: Path) -> None:
     steps = [line.partition("pushctl ")[2] for line in shown.err.splitlines()]
     (send,) = (step for step in steps if step.startswith("send "))
     done = pushctl(*send.split(), cwd=tmp_path / "my shop")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err) == (0, project.NO_ICON)

@@ -20,12 +20,6 @@ from tests.support.shop import BASKET
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[PushService]:
-    with PushService(tmp_path / "service", checks=False) as running:
-        yield running
-
-
-@pytest.fixture
 def field(tmp_path: Path, service: PushService) -> Iterator[Field]:
     folder = tmp_path / "project"
     made = sending.field(folder, service)
@@ -92,6 +86,31 @@ def test_an_old_backup_reminds_nobody_a_second_time(field: Field, service: PushS
     assert (run.code, "older than what was sent" in run.err) == (0, True)
     assert sweep(field)[0] == 0
     assert len(service.receipts()) == 1
+
+
+def test_codes_that_a_backup_does_not_know_as_given_out_are_set_aside(
+    field: Field, service: PushService
+) -> None:
+    sending.template(field.config.folder, "code", title="{{ promo }}", body="-")
+    field.people(5)
+    pool = field.store.promo_codes.create("b15", 1, sending.soon())
+    field.store.promo_codes.add(pool.id, [f"code-{number}" for number in range(4_500)])
+    before = backup(field)
+    field.freeze(sending.soon(), template="code", promo="b15")
+    assert sweep(field)[0] == 0
+    assert field.store.promo_codes.count_free(pool.id) == 4_495
+    restore(field, before)
+    run = pushctl("release", "--yes", cwd=field.config.folder)
+    assert (run.code, "2,000 promo codes" in run.err) == (0, True), run.err
+    # One batch was lost, of 2,000 codes at most: the first ones.
+    counts = field.store.promo_codes.count_states(pool.id)
+    assert (counts["set_aside"], counts["free"]) == (2_000, 2_500)
+    # Where nobody knows how much was lost, all of them.
+    restore(field, before)
+    restore_guard.make_path(field.config).unlink()
+    field.store.meta.set("generation", "7")
+    assert pushctl("release", "--yes", cwd=field.config.folder).code == 0
+    assert field.store.promo_codes.count_free(pool.id) == 0
 
 
 def test_a_campaign_that_ran_when_the_backup_was_made_is_in_doubt_not_sent_again(

@@ -10,7 +10,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.campaigns import manage, recurring
-from pushctl.jobs.campaigns.broadcast import Draft
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.delivery import deliver, restore_guard
 from pushctl.jobs.project.release import list_waiting, release
 from pushctl.jobs.sweep import sweep
@@ -18,7 +18,7 @@ from pushctl.model import CampaignStatus, Millis
 from pushctl.push import chunk
 from pushctl.rules import timing
 from pushctl.store import Store, restoring
-from pushctl.store.deliveries import FinishedRow
+from pushctl.store.ledger_rows import FinishedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, sending
 from tests.support.program import pushctl
 from tests.support.sending import Field

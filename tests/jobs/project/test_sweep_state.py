@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from pushctl import lock
 from pushctl.jobs.project import cron, sweep_state
 from pushctl.jobs.project.sweep_state import LATE, SweepState
 from pushctl.rules.units import HOUR, MINUTE
@@ -38,6 +39,18 @@ def test_nothing_has_run_and_nothing_waits(field: Field) -> None:
     assert state == SweepState(None, "", 0, 0)
     assert "no sweep has run yet" in sweep_state.describe(state, NOON)
     assert "pushctl cron install" in sweep_state.find_remedy(state, NOON)
+
+
+def test_a_watch_is_named_while_it_gives_signs_of_life(field: Field) -> None:
+    record_sweep(field, NOON - MINUTE)
+    path = clocks.name_watch(field.config.database)
+    with lock.hold(path, "pushctl sweep --watch"):
+        clocks.restore(path, NOON - MINUTE)
+        said = sweep_state.describe(load(field), NOON)
+        assert said == "the last sweep ended 1m ago; sweep --watch does them"
+        # One that is stuck counts for nothing: cron's sweeps send again.
+        assert not load(field, NOON + 5 * MINUTE).watched
+    assert not load(field).watched
 
 
 def test_a_minute_ago_is_fine_whoever_started_it(field: Field) -> None:

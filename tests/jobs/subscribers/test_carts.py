@@ -10,7 +10,7 @@ from pushctl.model import Json
 from pushctl.rules.shops import cart
 from pushctl.store import Store
 from pushctl.store.events import Event
-from tests.support import MINUTE, NOON, auth, endpoint, p256dh
+from tests.support import DAY, MINUTE, NOON, auth, endpoint, p256dh
 
 LAMP = {"items": [{"name": "Brass lamp", "price": 49}], "total": 49, "currency": "EUR"}
 
@@ -121,7 +121,7 @@ def test_an_enrolment_speaks_of_the_basket_as_its_event_found_it(store: Store) -
     did(store, who, "purchase", NOON + MINUTE)
     did(store, who, "cart_updated", NOON + 2 * MINUTE, LAMP)
 
-    events = store.enrolments.list_new_events(0, 10)
+    events, _ = store.enrolments.list_new_events(0, 10, DAY, ())
     before = carts.load_before(store, events)
     origins = ("https://shop.example",)
     found = [
@@ -138,7 +138,7 @@ def test_a_purchase_leaves_nothing_for_the_next_event(store: Store) -> None:
     did(store, who, "purchase", NOON + MINUTE)
     did(store, who, "checkout_started", NOON + 2 * MINUTE)
 
-    *_, last = store.enrolments.list_new_events(0, 10)
+    (*_, last), _ = store.enrolments.list_new_events(0, 10, DAY, ())
 
     before = carts.load_before(store, [last]).get(last.id)
     assert cart.at(last.name, last.properties, before, ()) is None

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pushctl.errors import NotFoundError, UsageError
-from pushctl.jobs.figures import report
+from pushctl.jobs.figures.subscribers import load_growth
 from pushctl.jobs.subscribers import exports
 from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules.audience import parse
@@ -132,7 +132,7 @@ def test_growth_is_counted_by_the_days_of_the_wall_clock(inbox_project: Project)
     load(inbox_project, person(1, subscribed_at=NOON - DAY), person(2, subscribed_at=NOON))
     inbox_project.store.subscriptions.mark([1], SubscriptionState.GONE, "410", NOON)
     zone = ZoneInfo("Etc/GMT-2")  # two hours ahead of UTC
-    growth = report.load_growth(inbox_project.store, NOON, zone, last=7)
+    growth = load_growth(inbox_project.store, NOON, zone, last=7)
     assert [(one["new"], one["gone"]) for one in growth] == [(1, 1), (1, 0), *[(0, 0)] * 5]
     assert [one["start"] for one in growth[:2]] == ["2026-04-28", "2026-04-27"]
     changes = [

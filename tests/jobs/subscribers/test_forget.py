@@ -1,22 +1,28 @@
 """jobs.forget: nothing of a forgotten person is left, the figures are."""
 
+import itertools
+import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pushctl import inbox
 from pushctl.demo.pushservice import PushService
-from pushctl.inbox import Writer
-from pushctl.jobs.ingest import erasures
+from pushctl.errors import NotFoundError
+from pushctl.inbox import Writer, quarantine_files
+from pushctl.jobs.ingest import erasures, traces
 from pushctl.jobs.project.release import release
 from pushctl.jobs.subscribers import forget as forgetting
+from pushctl.model import InboxRecord
+from pushctl.rules.shops.told import Clues, ToldErasure
 from pushctl.rules.tokens import encode
 from pushctl.store import Store
 from tests import support
-from tests.support import NOON, sending
+from tests.support import DAY, NOON, killed, sending, telling
 from tests.support.files import all_of, load, person
-from tests.support.posting import SECRET, Browser, Project, sign_alias
+from tests.support.posting import SECRET, Browser, Project, events_of, sign_alias
 from tests.support.rows import counts_by_state, deliveries, everybody
 
 
@@ -191,6 +197,42 @@ def test_a_backup_brings_no_forgotten_person_back(
         assert release(store, inbox_project.config, NOON + 8)["forgotten people"] == 0
 
 
+def test_a_backup_brings_no_buyer_back_who_has_no_browser_here(
+    inbox_project: Project, tmp_path: Path
+) -> None:
+    (inbox_project.config.keys / "secret").write_bytes(SECRET)
+    told = {
+        "by webhook": Clues(alias="guest-1"),
+        "by number": Clues(cart_key=KEY),
+        "by server": Clues(email_hash=HASH),
+        "by command": Clues(alias="guest-3"),
+        "stays": Clues(alias="guest-4"),
+    }
+    orders = [telling.tell_order(it, "paid", clues=one) for it, one in told.items()]
+    elsewhere = telling.tell_order("of another site", "paid", clues=Clues(alias="guest-1"))
+    inbox_project.drain(telling.record(*orders), telling.record(elsewhere, site="blog"))
+    backup = copy_of(inbox_project, tmp_path / "backup.db")
+    named = ToldErasure(told["by webhook"], ("by number",))
+    body = {"request": "r" * 22, "key": "abcdefgh", "items": [{"email_hash": HASH}]}
+    inbox_project.drain(
+        telling.record(erasures=(named,), at=NOON + 1),
+        InboxRecord("i" * 22, NOON + 1, "/v1/server/erase", "shop", json.dumps(body)),
+    )
+    forget(inbox_project, "alias:guest-3")
+    noted = erasures.find_path(inbox_project.config).read_text()
+    assert "guest" not in noted
+
+    with Store(backup) as store:
+        old = Project(inbox_project.config, store, inbox_project.key)
+        later = telling.tell_order("later", "paid", clues=Clues(alias="guest-1"))
+        old.post(telling.record(later, at=NOON + 2))
+        release(store, inbox_project.config, NOON + DAY)
+        old.drain(now=NOON + DAY)
+        sql = "SELECT number FROM orders WHERE unmatched IS NOT 'erased' ORDER BY number"
+        kept = [number for (number,) in store.connection.execute(sql)]
+        assert kept == ["later", "of another site", "stays"]
+
+
 # --- browsers whose endpoint has changed --------------------------------------------------
 
 
@@ -287,3 +329,188 @@ def test_a_campaign_reaches_nobody_whom_a_backup_brought_back(tmp_path: Path) ->
         assert field.counts(report.campaign) == {"accepted": 1, "skipped": 1}
         assert len(everybody(field.store)) == 1
         field.store.close()
+
+
+HASH = "ab" * 32
+KEY = "k" * 22
+
+
+def server_lines(project: Project) -> tuple[list[InboxRecord], list[bytes]]:
+    """Return what shops and servers say of ann, and the names that they have for her."""
+    clues = [Clues(alias="ann-the-customer"), Clues(email_hash=HASH), Clues(cart_key=KEY)]
+    lines = [
+        telling.record(telling.tell_order(f"10{n}", "paid", clues=it))
+        for n, it in enumerate(clues)
+    ]
+    refused = [replace(one, body=one.body.replace('"source"', '"sourse"')) for one in lines]
+    items = [
+        {"alias": "ann-the-customer", "name": "bonus"},
+        {"alias": "bob-the-customer", "name": "bonus"},
+    ]
+    body = {"request": "r" * 22, "key": "abcdefgh", "items": items}
+    api = InboxRecord("i" * 22, NOON, "/v1/server/events", "shop", json.dumps(body))
+    broken = replace(api, body=json.dumps({**body, "items": {"alias": "ann-the-customer"}}))
+    return [*lines, *refused, api, broken], [b"ann-the-customer", HASH.encode(), KEY.encode()]
+
+
+def identified(project: Project, writer: Writer) -> None:
+    settled(project, writer)
+    ann = Browser(987_654_321, project.key)
+    named = {"alias": "ann-the-customer", "signature": sign_alias("ann-the-customer")}
+    project.drain(ann.post("/v1/identify", **named, email_hash=HASH, cart=KEY))
+
+
+def test_nothing_that_shops_and_servers_said_of_a_person_is_left(
+    inbox_project: Project,
+) -> None:
+    writer = Writer(inbox_project.config.inbox)
+    identified(inbox_project, writer)
+    lines, names = server_lines(inbox_project)
+    writer.append(lines)
+    inbox_project.drain()
+    before = everything(inbox_project)
+    assert all(name in before for name in names)
+    forget(inbox_project, "alias:ann-the-customer")
+    after = everything(inbox_project)
+    assert [name for name in names if name in after] == []
+
+
+@pytest.mark.parametrize("by", ["browser", "server", "hand"])
+def test_the_next_drain_clears_what_a_killed_erasure_left(
+    inbox_project: Project, by: str
+) -> None:
+    """It is killed as it begins to clear the files, when the database has forgotten ann."""
+    writer = Writer(inbox_project.config.inbox)
+    identified(inbox_project, writer)
+    lines, names = server_lines(inbox_project)
+    writer.append(lines)
+    inbox_project.drain()
+    item = {"alias": "ann-the-customer"}
+    body = {"request": "e" * 22, "key": "abcdefgh", "items": [item]}
+    asked = {
+        "browser": Browser(987_654_321, inbox_project.key).post("/v1/forget"),
+        "server": InboxRecord("j" * 22, NOON, "/v1/server/erase", "shop", json.dumps(body)),
+    }
+    if by in asked:
+        writer.append([asked[by]])
+
+    def erase() -> None:
+        with Store(inbox_project.config.database) as store:
+            project = replace(inbox_project, store=store)
+            if by == "hand":
+                forget(project, "alias:ann-the-customer")
+            else:
+                project.drain()
+
+    store = inbox_project.store
+    files = killed.files_of(quarantine_files if by == "hand" else traces)
+    for line in itertools.count(1, 3):
+        assert killed.run(erase, line, files)
+        if len(everybody(store)) == 1:
+            break
+    left = everything(inbox_project)
+    assert [name for name in names if name in left] == names
+    assert traces.is_pending(store)
+    inbox_project.drain()
+    after = everything(inbox_project)
+    assert [name for name in names if name in after] == []
+    assert b"bob-the-customer" in after
+    assert not traces.is_pending(store)
+
+
+def test_a_name_that_a_server_wrote_otherwise_is_found(inbox_project: Project) -> None:
+    """Its import takes spaces off and composes letters; the line has the server's own text."""
+    writer = Writer(inbox_project.config.inbox)
+    identified(inbox_project, writer)
+    ann = Browser(987_654_321, inbox_project.key)
+    signed = {"alias": "anné", "signature": sign_alias("anné")}
+    inbox_project.drain(ann.post("/v1/identify", **signed))
+    item = {"alias": " anne\u0301 ", "name": "bonus", "properties": {"secret": "of-ann"}}
+    body = {"request": "r" * 22, "key": "abcdefgh", "items": [item]}
+    writer.append([InboxRecord("i" * 22, NOON, "/v1/server/events", "shop", json.dumps(body))])
+    inbox_project.drain()
+    assert "bonus" in events_of(inbox_project, ann)
+    assert b"of-ann" in everything(inbox_project)
+    forget(inbox_project, "alias:anné")
+    assert b"of-ann" not in everything(inbox_project)
+
+
+def test_a_line_about_many_is_applied_before_it_is_blanked(inbox_project: Project) -> None:
+    """It is newer than the erasure's own drain: bob's part of it must not be lost."""
+    writer = Writer(inbox_project.config.inbox)
+    identified(inbox_project, writer)
+    lines, _ = server_lines(inbox_project)
+    writer.append([replace(lines[-2], at=NOON + 125_000)])
+    forget(inbox_project, "alias:ann-the-customer")
+    bob = Browser(72, inbox_project.key)
+    assert "bonus" not in events_of(inbox_project, bob)
+    inbox_project.drain(now=NOON + 200_000)
+    assert "bonus" in events_of(inbox_project, bob)
+
+
+def test_a_shop_s_erasure_clears_lines_of_somebody_without_a_browser_here(
+    inbox_project: Project,
+) -> None:
+    writer = Writer(inbox_project.config.inbox)
+    clues = Clues(alias="stranger-9", email_hash="cd" * 32)
+    order = telling.record(telling.tell_order("77", "paid", clues=clues))
+    broken = replace(order, body=order.body.replace('"source"', '"sourse"'))
+    writer.append([order, broken])
+    inbox_project.drain()
+    assert b"stranger-9" in everything(inbox_project)
+    erasure = ToldErasure(Clues(alias="stranger-9", email_hash="cd" * 32), ("77",))
+    inbox_project.drain(telling.record(erasures=(erasure,)))
+    after = everything(inbox_project)
+    assert b"stranger-9" not in after
+    assert b"cd" * 32 not in after
+
+
+def test_a_claimed_name_clears_no_line_of_another_person(inbox_project: Project) -> None:
+    writer = Writer(inbox_project.config.inbox)
+    identified(inbox_project, writer)
+    thief = Browser(73, inbox_project.key)
+    order = telling.record(
+        telling.tell_order("1", "paid", clues=Clues(alias="ann-the-customer"))
+    )
+    broken = replace(order, body=order.body.replace('"source"', '"sourse"'))
+    writer.append(
+        [thief.subscribe(), thief.post("/v1/identify", alias="ann-the-customer"), broken]
+    )
+    inbox_project.drain()
+    inbox_project.drain(thief.post("/v1/forget"))
+    aside = b"".join(one.read_bytes() for one in inbox_project.config.inbox.rglob("*.jsonl"))
+    assert b"ann-the-customer" in aside
+
+
+def test_a_buyer_without_a_browser_here_can_be_erased(inbox_project: Project) -> None:
+    writer = Writer(inbox_project.config.inbox)
+    clues = Clues(alias="stranger-9")
+    writer.append([telling.record(telling.tell_order("77", "paid", clues=clues))])
+    inbox_project.drain()
+    assert forgetting.describe(inbox_project.store, "alias:stranger-9") == (
+        "No browser here; the buyer of 1 order will be erased for good"
+    )
+    assert forget(inbox_project, "alias:stranger-9").subscriptions == 0
+    assert b"stranger-9" not in everything(inbox_project)
+    with pytest.raises(NotFoundError):
+        forget(inbox_project, "alias:stranger-9")
+
+
+def test_who_claims_a_buyer_s_name_takes_none_of_the_orders_along(
+    inbox_project: Project,
+) -> None:
+    identified(inbox_project, Writer(inbox_project.config.inbox))
+    thief = Browser(73, inbox_project.key)
+    clues = Clues(alias="ann-the-customer")
+    inbox_project.drain(
+        telling.record(telling.tell_order("1", "paid", clues=clues, codes=("SAVE5",))),
+        thief.subscribe(),
+        thief.post("/v1/identify", alias="ann-the-customer"),
+    )
+    found = inbox_project.get(thief)
+    assert found is not None
+    assert (found.alias, found.alias_trusted) == ("ann-the-customer", False)
+    forget(inbox_project, found.public_id)
+    sql = "SELECT alias, codes, unmatched FROM orders"
+    rows = inbox_project.store.connection.execute(sql).fetchall()
+    assert rows == [("ann-the-customer", '["SAVE5"]', None)]

@@ -228,6 +228,7 @@ def test_a_missing_file_and_a_broken_archive_are_told(inbox_project: Project) ->
 
 def test_a_site_and_a_key_that_do_not_exist_are_refused(inbox_project: Project) -> None:
     path = inbox_project.config.folder / "x"
+    path.touch()
     with pytest.raises(UsageError, match="no site"):
         bring(inbox_project, path, site="nowhere")
     with pytest.raises(UsageError, match="no VAPID key"):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.jobs.campaigns import broadcast
-from pushctl.jobs.campaigns.broadcast import Draft, plan
+from pushctl.jobs.campaigns.broadcast import plan
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.rules.units import WEEK
 from pushctl.rules.web import reserved_tags
 from pushctl.rules.web.reserved_tags import (

@@ -16,7 +16,7 @@ from pushctl.jobs.triggers import feeds, load_facts
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus
 from pushctl.store import Store
-from pushctl.store.deliveries import ReleasedRow
+from pushctl.store.ledger_rows import ReleasedRow
 from tests.jobs.sweep.test_sweep_processes import fill, start, swept
 from tests.support import DAY, HOUR, MINUTE, NOON, project, sending
 from tests.support.rows import deliveries
@@ -51,7 +51,7 @@ def hold(shop: Shop, at: int) -> None:
     sender = Dispatch(run, shop.config, 0.0, math.inf)
     for number in shop.store.deliveries.list_due_campaigns(at):
         trigger = shop.store.triggers.get_trigger(number)
-        sender._postpone_in_quiet_hours(number, shop.config.triggers.get(trigger or ""))
+        sender.postpone_in_quiet_hours(number, shop.config.triggers.get(trigger or ""))
 
 
 def test_a_second_try_does_not_go_out_at_night(shop: Shop) -> None:

@@ -75,7 +75,8 @@ def test_a_night_can_be_read_back(
     assert ended["code"] == summary.exit_code == 5
     assert ended["counts"] == dict(summary.counts)
     assert ended["seconds"] >= sum(ended["stages"].values()) - 0.01
-    assert list(ended["stages"]) == ["drain", "events", "reminders", "rest", "tidy"]
+    stages = ["drain", "messages", "urgent", "events", "reminders", "rest", "webhooks", "tidy"]
+    assert list(ended["stages"]) == stages
     text = file.read_text("utf-8")
     assert len(secrets) == 3
     for endpoint, *keys in secrets:

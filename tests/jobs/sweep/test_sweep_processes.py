@@ -19,16 +19,11 @@ from pushctl.model import CampaignStatus
 from pushctl.store import Store, clocks
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending
-from tests.support.program import PROGRAM, pushctl
+from tests.support.program import pushctl
 from tests.support.rows import deliveries
+from tests.support.running import PIPE, Running
 from tests.support.sending import Field
 from tests.support.shop import BASKET
-
-
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[PushService]:
-    with PushService(tmp_path / "service", checks=False) as running:
-        yield running
 
 
 @pytest.fixture
@@ -58,14 +53,9 @@ def plain_environment() -> dict[str, str]:
     return {k: v for k, v in os.environ.items() if not k.startswith("PUSHCTL_")}
 
 
-def start(folder: Path, *options: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [*PROGRAM, "--project", str(folder), "sweep", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=plain_environment(),
-    )
+def start(folder: Path, *options: str) -> Running:
+    words = ["--project", str(folder), "sweep", *options]
+    return Running(words, plain_environment(), stdout=PIPE, stderr=PIPE, text=True)
 
 
 def swept(folder: Path, *options: str) -> tuple[int, str, str]:

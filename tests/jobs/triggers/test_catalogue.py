@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import cli
-from pushctl.jobs.triggers import catalogue
+from pushctl.jobs.ingest import products
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, NOON, project, sending
@@ -58,7 +58,7 @@ def decide(field: Field, at: int = NOON) -> None:
 
 
 def told(field: Field, person: int) -> list[Event]:
-    names = (catalogue.DROPPED, catalogue.BACK)
+    names = (products.DROPPED, products.BACK)
     return [event for event in field.store.events.list_newest(person) if event.name in names]
 
 
@@ -85,7 +85,7 @@ def test_a_lower_price_is_told_to_who_looked_at_it(field: Field, tmp_path: Path)
     assert run("catalogue", "import", str(file)) == 0
     told = {
         person: [
-            e for e in field.store.events.list_newest(person) if e.name == catalogue.DROPPED
+            e for e in field.store.events.list_newest(person) if e.name == products.DROPPED
         ]
         for person in (ann, bob, eve)
     }
@@ -108,7 +108,7 @@ def test_what_was_gone_and_is_back_is_told(field: Field, tmp_path: Path) -> None
         file.write_text(f'{{"id": "lamp", "available": {available}}}\n')
         assert run("catalogue", "import", str(file)) == 0
     names = [event.name for event in field.store.events.list_newest(ann)]
-    assert names.count(catalogue.BACK) == 1
+    assert names.count(products.BACK) == 1
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_list_of_stock_alone_keeps_names_and_links(field: Field, tmp_path: Pat
         "id,available\nlamp,yes\n",
     )
     (event,) = told(field, ann)
-    assert event.name == catalogue.BACK
+    assert event.name == products.BACK
     assert event.properties == {"id": "lamp", "name": "Brass lamp", "url": "/lamp", "price": 80}
 
 
@@ -294,6 +294,7 @@ def test_a_price_in_another_currency_than_its_column_is_refused(
         ("id,price\nlamp,19,90\n", "line 2: 3 cells where the header has 2"),
         ("id,price,price\nlamp,1,2\n", "two columns are called price"),
         ("sku,price\nlamp,1\n", "no column called id"),
+        (f"{','.join(f'c{n}' for n in range(50_000))}\n", "no column called id"),  # at once
         ('{"id": "lamp", "x": ' + "[" * 5_000 + "]" * 5_000 + "}\n", "line 1: no JSON"),
         ('{"id": "lamp", "price": [[1]]}', "line 1 has a price that is no number"),
         (b"id,name\nlamp,\xff\n", "is not in UTF-8"),

@@ -23,7 +23,7 @@ from pushctl.jobs.subscribers.forget import forget
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import endpoint_hash
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow
+from pushctl.store.ledger_rows import FinishedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, database
 from tests.support.posting import SECRET
 from tests.support.rows import everybody

@@ -1,6 +1,6 @@
 """
 Every trigger of pushctl.toml.example, as shipped: what begins it, when each step is due,
-and what people read in English, Turkish and Arabic.
+and what people read in English, Turkish, Arabic, Russian and Dutch.
 """
 
 import json
@@ -20,14 +20,14 @@ from pushctl.jobs.delivery.render import Renderer
 from pushctl.jobs.triggers import catalogue, product_files
 from pushctl.model import InteractionKind, Json, Millis
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow
 from pushctl.store.events import Event
 from pushctl.store.interactions import Interaction
+from pushctl.store.ledger_rows import FinishedRow
 from pushctl.templates import Template
 from tests.support import DAY, HOUR, MINUTE, NOON, presets, project, sending
 from tests.support.shop import decide_all
 
-LANGUAGES = ("en", "tr", "ar")
+LANGUAGES = ("en", "tr", "ar", "ru", "nl")
 LAMP = {"id": "lamp", "name": "Lamp", "price": 20, "quantity": 1}
 BASKET = {"items": [LAMP], "total": 20, "currency": "EUR", "url": "/basket?items=lamp.1"}
 
@@ -51,7 +51,7 @@ class Feed:
 
 @dataclass
 class Shop:
-    """The presets at work: three people, one for each language."""
+    """The presets at work: five people, one for each language."""
 
     config: Config
     store: Store
@@ -126,7 +126,7 @@ def feed() -> Iterator[Feed]:
 
 @pytest.fixture
 def shop(tmp_path: Path, feed: Feed) -> Iterator[Shop]:
-    options = ("--languages", "en,tr,ar", "--timezone", "Europe/Berlin")
+    options = ("--languages", "en,tr,ar,ru,nl", "--timezone", "Europe/Berlin")
     folder = project.make(tmp_path, *options)
     text = presets.text()
     # "holdout" leaves 5 % out, the same ones every time: these names are not among them.
@@ -134,7 +134,7 @@ def shop(tmp_path: Path, feed: Feed) -> Iterator[Shop]:
     config = configs.load(folder / "pushctl.toml", {})
     with Store(config.database) as store:
         made = sending.Field(config, store, "k")
-        people = made.people(3, tag=None, now=NOON - DAY)
+        people = made.people(len(LANGUAGES), tag=None, now=NOON - DAY)
         with store.write() as connection:
             for person, language in zip(people, LANGUAGES, strict=True):
                 sql = "UPDATE subscriptions SET language = ?, public_id = ? WHERE id = ?"
@@ -217,6 +217,29 @@ def article(shop: Shop) -> None:
     shop.live(NOON + 15 * MINUTE, NOON + 9 * HOUR, 15 * MINUTE)
 
 
+def digest(shop: Shop) -> None:
+    shop.live(NOON, NOON)
+    shop.feed.titles += ["On lamps", "On rugs"]
+    shop.live(NOON + HOUR, NOON + 6 * DAY, HOUR)  # to Monday
+
+
+def holiday(shop: Shop) -> None:
+    with shop.store.write() as connection:
+        connection.execute("UPDATE subscriptions SET country = 'DE'")
+    shop.live(NOON + 2 * DAY, NOON + 3 * DAY, HOUR)
+
+
+def invited(shop: Shop) -> None:
+    shop.happens("subscribed", NOON)
+    shop.live(NOON, NOON + 3 * DAY, HOUR)
+
+
+def filled(shop: Shop) -> None:
+    words = "I agree to messages by SMS."
+    shop.happens("form_filled", NOON, channel="sms", consent=words)
+    shop.live(NOON, NOON + 2 * MINUTE)
+
+
 # What happens, and when each step's message goes out: minutes after NOON, 10:00 in Berlin.
 STORIES: dict[str, tuple[Callable[[Shop], None], dict[str, int]]] = {
     "abandoned_basket_1": (basket, {"/1": 3, "/2": 93}),
@@ -230,6 +253,10 @@ STORIES: dict[str, tuple[Callable[[Shop], None], dict[str, int]]] = {
     "price_drop": (cheaper, {"/1": 2}),
     "back_in_stock": (back, {"/1": 2}),
     "win_back": (away, {"/1": 8 * 60}),
+    "weekly_digest": (digest, {"/1": 6 * 24 * 60 - 60}),
+    "public_holiday": (holiday, {"/1": 3 * 24 * 60}),
+    "form_invitation": (invited, {"/1": 3 * 24 * 60}),
+    "second_channel": (filled, {"/1": 0}),
     "new_article": (article, {"/1": 8 * 60}),
 }
 
@@ -246,6 +273,8 @@ FILLED = {
     "price_drop/1": "39",
     "back_in_stock/1": "Lamp",
     "win_back/1": "WELCOMEBACK",
+    "second_channel/1": "FORM10",
+    "weekly_digest/1": "On lamps",
     "new_article/1": "On lamps",
 }
 
@@ -253,7 +282,8 @@ FILLED = {
 def test_every_preset_has_its_story(shop: Shop) -> None:
     assert list(shop.config.triggers) == list(STORIES)
     for name, (_, due) in STORIES.items():
-        assert len(shop.config.triggers[name].steps) == len(due)
+        steps = shop.config.triggers[name].steps
+        assert len([one for one in steps if one.channel is None]) == len(due)
 
 
 @pytest.mark.parametrize("name", STORIES)
@@ -265,9 +295,9 @@ def test_a_preset_reaches_everybody_in_their_language(shop: Shop, name: str) -> 
         campaign = name + step
         texts = shop.read[campaign]
         assert set(texts) == set(LANGUAGES)
-        assert [texts[each]["dir"] for each in LANGUAGES] == ["ltr", "ltr", "rtl"]
+        assert {each for each in LANGUAGES if texts[each]["dir"] == "rtl"} == {"ar"}
         assert len({texts[each]["title"] for each in LANGUAGES}) >= (
-            1 if "article" in name else 3
+            1 if "article" in name else 5
         )
         for each in LANGUAGES:
             said = f"{texts[each]['title']} {texts[each]['body']}"
@@ -281,6 +311,27 @@ def test_the_baskets_link_restores_it(shop: Shop) -> None:
     for step in ("/1", "/2"):
         shown = shop.read["abandoned_basket_1" + step]["en"]
         assert shown["navigate"].startswith("https://shop.example/basket?items=lamp.1")
+
+
+def test_the_second_kind_of_basket_offers_something_similar(shop: Shop) -> None:
+    file = shop.config.folder / "products.csv"
+    lines = "lamp,Lamp,20,true,lights\ndesk,Desk lamp,25,true,lights\n"
+    file.write_text(f"id,name,price,available,line\n{lines}")
+    with file.open("rb") as stream:
+        products = product_files.read(stream, "products.csv")
+        catalogue.apply(shop.config, shop.store, "shop", products, NOON - HOUR)
+    payment(shop)
+    for each in LANGUAGES:
+        told = shop.read["abandoned_basket_2/1"][each]
+        assert "Desk lamp" in told["body"]
+        assert len(told["actions"]) == 2
+
+
+def test_without_a_catalogue_it_only_reminds(shop: Shop) -> None:
+    payment(shop)
+    told = shop.read["abandoned_basket_2/1"]["en"]
+    assert "suit you" not in told["body"]
+    assert told["actions"][1]["navigate"] == "https://shop.example/"
 
 
 @pytest.mark.parametrize("name", ["abandoned_basket_1", "abandoned_basket_2"])

@@ -20,7 +20,7 @@ from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.triggers import feeds
 from pushctl.rules import timing
 from pushctl.store import Store
-from pushctl.store.deliveries import FinishedRow, ReleasedRow
+from pushctl.store.ledger_rows import FinishedRow, ReleasedRow
 from tests.support import DAY, HOUR, MINUTE, NOON
 from tests.support.shop import Sent, Shop
 
@@ -126,8 +126,8 @@ class Life:
 
     def post(self, one: sweep._Sweep, now: int) -> None:
         sender = Dispatch(one._run, self.shop.config, 0.0, math.inf)
-        for number, trigger in sender._find_leaders().items():
-            sender._postpone_in_quiet_hours(number, self.shop.config.triggers[trigger or ""])
+        for number, trigger in sender.find_leaders().items():
+            sender.postpone_in_quiet_hours(number, self.shop.config.triggers[trigger or ""])
         for number in self.store.deliveries.list_due_campaigns(now):
             name = self.store.campaigns.get_by_id(number).name
             with self.store.write():

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import orjson
 import pytest
 
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
@@ -25,7 +26,7 @@ from pushctl.model import Answer, Cause, InboxRecord, Letter, Outcome
 from pushctl.push import vapid
 from pushctl.rules import tokens
 from pushctl.store import Store
-from pushctl.store.deliveries import ClaimedRow
+from pushctl.store.ledger_rows import ClaimedRow
 from tests.support import DAY, HOUR, MINUTE, NOON, SECOND, database
 from tests.support.files import person as line_of
 from tests.support.posting import SECRET, Browser, Project
@@ -198,7 +199,7 @@ class World:
         browsers = [life.browser for life in young] + self.erased[-1:]
         file = self.folder / "people.jsonl"
         lines = (line_of(one.number) for one in browsers)
-        file.write_text("".join(f"{imports.orjson.dumps(line).decode()}\n" for line in lines))
+        file.write_text("".join(f"{orjson.dumps(line).decode()}\n" for line in lines))
         report = imports.import_file(
             self.store, self.shop.config, file, self.now, secret=SECRET
         )

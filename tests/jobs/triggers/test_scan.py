@@ -209,6 +209,26 @@ steps = [{ template = "one", max_late = "1h" }]
     assert shop.got(ann) == [("birthday/1", NOON + DAY)]
 
 
+def test_days_that_are_long_past_begin_nothing_after_weeks_without_a_sweep(shop: Shop) -> None:
+    shop.declare("""
+[triggers.birthday]
+date  = { attribute = "birthday", at = "10:00" }
+steps = [{ template = "one", max_late = "12h" }, { after = "30d", template = "two" }]
+
+[triggers.absent]
+inactive = "30d"
+steps = [{ template = "three" }]
+""")
+    ann, ben = shop.person(at=NOON - 50 * DAY), shop.person(at=NOON - DAY)
+    shop.store.subscriptions.set_attributes(ann, {"birthday": "1990-04-10"})
+    shop.store.subscriptions.set_attributes(ben, {"birthday": "1990-04-28"})
+    shop.sweep(NOON - 40 * DAY)
+    shop.sweep(NOON - HOUR)
+    shop.sweep(NOON)
+    assert shop.store.enrolments.list_all(ann) == []
+    assert shop.got(ben) == [("birthday/1", NOON)]
+
+
 def test_who_is_not_meant_on_their_birthday_is_told_why(shop: Shop) -> None:
     shop.declare("""
 [triggers.birthday]
@@ -255,4 +275,4 @@ def test_several_feeds_are_asked_at_once(shop: Shop, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(feeds, "fetch", meets)
     settings = load_facts.load_settings(shop.config, shop.store)
     answers = scan.fetch_feeds(Run(shop.store, settings, NOON))
-    assert answers == {"news": feed(), "blog": feed()}
+    assert answers == {("news", ""): feed(), ("blog", ""): feed()}

@@ -1,6 +1,10 @@
 """rules.figures: a rate of nothing is unknown, sums have rates of their own."""
 
-from pushctl.rules.figures.figure import Figure, Rate, Table, Unit
+from dataclasses import replace
+
+import pytest
+
+from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
 
 SENT, READ = Figure("sent", "messages"), Figure("was_read", "of them read")
 RATE = Rate("rate", numerator=READ, denominator=SENT, heading="Read of sent")
@@ -38,3 +42,30 @@ def test_a_total_adds_counts_and_not_rates() -> None:
 
 def test_a_heading_is_the_name_in_words_unless_it_is_given() -> None:
     assert [READ.title, RATE.title] == ["Was read", "Read of sent"]
+
+
+def test_the_interval_of_a_rate_of_people_is_wilsons() -> None:
+    rate = replace(RATE, bounds=Bounds.WILSON)
+    found = Table("letters", (), (rate,)).fill({"sent": 1000, "was_read": 70})
+    assert found["rate"] == 0.07
+    # methods: 70 of 1000.
+    assert found["rate_low"] == pytest.approx(0.0557764, abs=5e-8)
+    assert found["rate_high"] == pytest.approx(0.0875146, abs=5e-8)
+    assert found["rate_n"] == 1000
+
+
+def test_an_interval_of_nothing_is_unknown() -> None:
+    for bounds in (Bounds.WILSON, Bounds.GIVEN):
+        rate = replace(RATE, bounds=bounds)
+        given = {"sent": 0, "was_read": 0, "rate_low": 0.0, "rate_high": 1.0, "rate_n": 0}
+        found = Table("letters", (), (rate,)).fill(given)
+        assert [found[name] for name in ("rate", *rate.bound_names)] == [None] * 4
+
+
+def test_an_interval_that_came_with_the_counts_stays() -> None:
+    rate = replace(RATE, bounds=Bounds.GIVEN)
+    given = {"sent": 4, "was_read": 1, "rate_low": 0.1, "rate_high": 0.5, "rate_n": 3}
+    assert Table("letters", (), (rate,)).fill(given) == given | {"rate": 0.25}
+    # Of a sum nobody knows it.
+    total = Table("letters", (), (rate,)).total([given, given])
+    assert (total["rate"], total["rate_low"]) == (0.25, None)

@@ -37,7 +37,7 @@ FULL = replace(
 
 
 def build(message: Message, token: str) -> bytes:
-    return payload.frame(message).with_token(token)
+    return payload.frame(message).with_token(token, 0)
 
 
 def test_a_payload_is_declarative_web_push_json() -> None:
@@ -79,10 +79,19 @@ def test_what_a_message_lacks_takes_no_bytes() -> None:
 def test_one_frame_serves_a_group_and_differs_in_the_token_only() -> None:
     frame = payload.frame(FULL)
     other = "7.zzzzzzzzzzzzzzzzzzzzzz"
-    assert frame.with_token(TOKEN) == build(FULL, TOKEN)
-    assert frame.with_token(TOKEN).replace(TOKEN.encode(), other.encode()) == (
-        frame.with_token(other)
+    assert frame.with_token(TOKEN, 0) == build(FULL, TOKEN)
+    assert frame.with_token(TOKEN, 0).replace(TOKEN.encode(), other.encode()) == (
+        frame.with_token(other, 0)
     )
+
+
+def test_a_text_for_buyers_brings_the_time_of_sending_along_and_counts_it() -> None:
+    thanks = {"title": "Thank you", "body": "It is packed", "navigate": "https://shop.example/"}
+    made = payload.frame(replace(ASIDE, data={"bought": thanks}))
+    written = made.with_token(TOKEN, 1_764_000_000_000)
+    data = json.loads(written)["notification"]["data"]
+    assert data == {"pushctl": TOKEN, "at": 1_764_000_000_000, "bought": thanks}
+    assert made.size == len(written)
 
 
 def test_data_can_t_take_the_token_s_place() -> None:

@@ -256,3 +256,18 @@ def test_a_total_of_many_items_is_exact() -> None:
     """Added as floats, these are 999.499."""
     items = [{"name": str(one), "price": 1.0005} for one in range(999)]
     assert cart.read({"items": items}, ())["total"] == 999.5
+
+
+def test_a_basket_is_picked_up_at_the_site_or_at_its_checkout_alone() -> None:
+    places = ["https://shop.example"], ["https://secure.2checkout.com"]
+    for url, kept in (
+        ("/cart", True), ("https://shop.example/cart", True),
+        ("https://secure.2checkout.com/checkout/buy?merchant=X", True),
+        ("https://secure.2checkout.com.evil.example/", False),
+        ("https://secure.2checkout.com@evil.example/", False),
+        ("http://secure.2checkout.com/", False), ("https://evil.example/", False),
+    ):  # fmt: skip
+        found = cart.read({"url": url, "items": [{"id": "x", "url": url}]}, *places)
+        assert (found["url"] == url) is kept
+        (item,) = found["items"]
+        assert (item["url"] == url) is (kept and "2checkout" not in url)

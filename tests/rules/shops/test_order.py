@@ -17,6 +17,7 @@ CUP = {"id": "cup", "name": "Cup", "price": "12,00 €"}
         ({"order": "1007"}, "1007"),
         ({"order": 1007}, "1007"),
         ({"order_id": " A-7 "}, "A-7"),
+        ({"order_number": 1001}, "1001"),
         ({"transaction_id": "T1"}, "T1"),
         ({"order": "", "order_id": "B"}, "B"),
         ({"id": "lamp"}, None),  # a product's

@@ -108,7 +108,7 @@ def test_what_can_start_a_trigger(text: str, kind: Kind) -> None:
         ('on = "a"', "steps", "has no message"),
         (f'on = "a"\ncancel_onn = "b"\n{STEPS}', "cancel_onn", "cancel_on"),
         ('on = "a"\nsteps = [{ after = "soon", template = "b" }]', "steps.1.after", "3m, 24h"),
-        ('on = "a"\nsteps = [{ after = "3m" }]', "steps.1.template", "Give template"),
+        ('on = "a"\nsteps = [{ after = "3m" }]', "steps.1.template", "Give one of: template"),
         ('on = "a"\nsteps = ["b"]', "steps.1", "is not a table"),
         (
             'on = "a"\nsteps = [{ after = "3m", from = "shown", template = "b" }]',
@@ -129,6 +129,18 @@ def test_what_can_start_a_trigger(text: str, kind: Kind) -> None:
             'on = "a"\nsteps = [{ template = "b", after = [{ after = "1d", below = 5 }] }]',
             "steps.1.after",
             "Prices must rise",
+        ),
+        ('on = "a"\nsteps = [{ exec = "sms.py" }]', "steps.1.exec", "and its arguments"),
+        ('on = "a"\nsteps = [{ exec = [] }]', "steps.1.exec", "and its arguments"),
+        (
+            'on = "a"\nsteps = [{ template = "b", webhook = "c" }]',
+            "steps.1.template",
+            "beside webhook",
+        ),
+        (
+            'on = "a"\nsteps = [{ webhook = "c" }, { template = "b", from = "shown" }]',
+            "steps",
+            'from = "accepted"',
         ),
         (f'on = ["a", "b"]\n{STEPS}', "within", "A sequence needs a time"),
         (f'on = "a"\nunless = "b"\n{STEPS}', "within", "How long to watch"),
@@ -228,20 +240,31 @@ def test_a_test_of_templates_gives_each_person_the_same_one() -> None:
 
 
 def test_each_template_of_a_test_is_counted_apart() -> None:
-    assert campaign_name("basket", 1, "a", ("a",)) == "basket/1"
-    assert campaign_name("basket", 2, "b", ("a", "b")) == "basket/2/b"
+    alone = read('on = "a"\nsteps = [{ template = "a" }]').steps[0]
+    tested = read('on = "a"\nsteps = [{ templates = ["a", "b"] }]').steps[0]
+    assert campaign_name("basket", 1, alone, "a") == "basket/1"
+    assert campaign_name("basket", 2, tested, "b") == "basket/2/b"
+
+
+def test_a_step_on_another_channel_is_counted_apart() -> None:
+    steps = read('on = "a"\nsteps = [{ exec = ["bin/sms", "-x"] }, { webhook = "crm" }]').steps
+    assert [(one.channel, one.templates) for one in steps] == [
+        ("exec", ("exec sms",)), ("webhook", ("webhook crm",)),
+    ]  # fmt: skip
+    names = [campaign_name("basket", 1, one, one.templates[0]) for one in steps]
+    assert names == ["basket/1:exec", "basket/1:webhook"]
 
 
 def test_the_examples_of_the_shipped_file_work_with_the_shipped_templates() -> None:
     text = shipped.find("pushctl.toml.example").read_text("utf-8")
-    lines = text[text.index("# [sweep]") :].splitlines()
+    lines = text[text.index("# [frequency]") :].splitlines()
     code = re.compile(r"# (\[|[a-z_]+ *=|  \{|\])")
     tables = tomllib.loads("\n".join(line[2:] for line in lines if code.match(line)))
     triggers, wrong = parse_all(tables["triggers"])
     assert not wrong
     assert not parse_frequency(tables["frequency"])[1]
-    assert len(triggers) == 12
+    assert len(triggers) == 16
     for trigger in triggers.values():
         for step in trigger.steps:
-            for template in step.templates:
+            for template in () if step.channel else step.templates:
                 assert (shipped.find("templates") / template / "ar.toml").exists()

@@ -110,7 +110,7 @@ def test_the_reminder_comes_after_three_minutes() -> None:
 
 def test_goal_beats_a_due_step() -> None:
     intent = decide(BASKET, entered(), ["purchase"], NOON + 3 * MINUTE, ANN)
-    assert intent == Finish(7, "goal reached: purchase")
+    assert intent == Finish(7, "goal reached: purchase", goal="purchase")
 
 
 def test_emptying_the_basket_cancels() -> None:

@@ -1,0 +1,53 @@
+"""``pushctl sql``: one statement on the views, read-only."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import context
+from pushctl.commands.options import FormatOption, PeopleOption, Text, find_login
+from pushctl.output import Column
+
+_VIEWS = (
+    Column("view", "View"),
+    Column("column", "Column"),
+    Column("type", "Type"),
+    Column("meaning", "Meaning"),
+)
+
+
+def command(
+    ctx: typer.Context,
+    statement: Annotated[
+        Text, typer.Argument(help='One SELECT; "-": stdin. Without: lists what can be asked.')
+    ] = None,
+    people: PeopleOption = False,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Ask the database with one SELECT, read-only.
+
+    \b
+    pushctl sql
+    pushctl sql "SELECT status, count(*) FROM deliveries GROUP BY 1"
+    pushctl sql --csv - < question.sql
+
+    Only views can be asked, which have no endpoint, key, promo code or attribute. A
+    statement ends after 30 s; an answer has 100,000 rows at most. docs/sql.md has the views
+    and examples.
+    """
+    from pushctl.jobs.figures import looks, questions
+
+    if statement is None:
+        output.rows(questions.list_views(), _VIEWS, format)
+        return
+    text = sys.stdin.read() if statement == "-" else statement
+    here = context.of(ctx)
+    with looks.note(here.store, here.later, "sql", find_login(), people=people) as counts:
+        found = questions.ask(here.store, text, people=people)
+        counts.append(len(found.rows))
+    output.rows(found.rows, found.columns, format, empty="No row.")
+    if found.note:
+        output.warn(found.note)

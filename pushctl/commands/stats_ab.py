@@ -1,0 +1,48 @@
+"""Show all tests, arm by arm."""
+
+import typer
+
+from pushctl import output
+from pushctl.commands import attributing, columns, context
+from pushctl.commands.options import FormatOption, LastOption, SinceOption, UntilOption
+from pushctl.output import Format
+from pushctl.rules.figures.arm_table import STATS
+from pushctl.rules.wording import share
+
+
+def command(
+    ctx: typer.Context,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    last: LastOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Show all tests, arm by arm: clicks, orders, revenue.
+
+    \b
+    pushctl stats ab --last 5
+    pushctl stats ab --since 90d --csv
+
+    Best is the probability that an arm has the highest rate; loss is what choosing it costs
+    on average. `pushctl ab show` has one test with all that is to be said of it.
+    """
+    from pushctl.jobs.figures import arm_table, filters
+
+    here = context.of(ctx)
+    attributing.refresh(here)
+    asked = filters.read(here.config, here.store, here.now, since=since, until=until, last=last)
+    rows = arm_table.list_arms(here.store, here.config, asked)
+    output.rows(rows, columns.of(STATS), format, empty="No test in that time.")
+    if output.is_for_people(format) and rows:
+        _explain()
+
+
+def _explain() -> None:
+    from pushctl.rules.figures.experiments import SURE
+
+    output.gap()
+    output.say(
+        "Best: how likely it is that this text has the highest rate of its test. "
+        f"Up to {share(SURE)} it may be chance. All about one test: pushctl ab show TEST"
+    )

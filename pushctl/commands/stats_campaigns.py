@@ -1,0 +1,85 @@
+"""Compare campaigns, and messages by topic, country, hour and the like."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import columns, context, stats_check
+from pushctl.commands.options import (
+    ByOption,
+    FormatOption,
+    LastOption,
+    SinceOption,
+    SiteOption,
+    Text,
+    TopicOption,
+    UntilOption,
+    check_word,
+)
+from pushctl.output import Format
+from pushctl.rules.figures import performance
+from pushctl.rules.figures.figure import Table
+
+if TYPE_CHECKING:
+    from pushctl.jobs.figures.breakdowns import Answer
+
+SortOption = Annotated[
+    Text, typer.Option("--sort", help=f"Highest first: {', '.join(performance.SORTS)}.")
+]
+BestOption = Annotated[
+    bool, typer.Option("--best", help="Best first, by what the rate surely is.")
+]
+
+
+def command(
+    ctx: typer.Context,
+    by: ByOption = None,
+    sort: SortOption = None,
+    best: BestOption = False,
+    site: SiteOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    topic: TopicOption = None,
+    last: LastOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Compare campaigns: clicks, orders, revenue.
+
+    \b
+    pushctl stats campaigns --since 30d --best
+    pushctl stats campaigns --topic news --sort revenue
+    pushctl stats campaigns --by country --since 2026-11-01
+    pushctl stats campaigns --by month --csv
+
+    Grouped by campaign, topic, site, language, country, browser, os, device, variant, hour,
+    weekday, day, week, month, or age (how long the receiver had been a subscriber). Every
+    rate has its interval of 95 %, and the person is its unit. Orders are those that a click
+    or a promo code brought about; influenced ones stand apart.
+    """
+    from pushctl.jobs.figures import breakdowns, filters, grouping
+
+    here = context.of(ctx)
+    asked = filters.read(
+        here.config, here.store, here.now,
+        site=site, since=since, until=until, topic=topic, last=last,
+    )  # fmt: skip
+    check_word("--sort", sort, performance.SORTS)
+    check_word("--by", by, grouping.COMPARED)
+    stats_check.prepare(here.store)
+    found = breakdowns.compare(
+        here.store, here.config, asked, by or "campaign", sort=sort, best=best
+    )
+    show(found, performance.GROUPS if by else performance.CAMPAIGNS, format)
+
+
+def show(answer: "Answer", table: Table, format: Format) -> None:
+    """Print *answer*, and to people what is to be said of it."""
+    total = answer.total if len(answer.rows) > 1 else None
+    empty = "No message in that selection."
+    output.rows(answer.rows, columns.of(table), format, total=total, empty=empty)
+    if output.is_for_people(format) and answer.rows:
+        output.gap()
+        for remark in answer.remarks:
+            output.say(remark)

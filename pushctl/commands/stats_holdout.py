@@ -1,0 +1,45 @@
+"""Show what marketing brings, by the control group that gets none."""
+
+from typing import Annotated
+
+import typer
+
+from pushctl import output
+from pushctl.commands import columns, context
+from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
+
+
+def command(
+    ctx: typer.Context,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Show how long each share would take.")
+    ] = False,
+    site: SiteOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Compare people who get messages with the control group.
+
+    \b
+    pushctl stats holdout
+    pushctl stats holdout --plan
+    pushctl stats holdout --site shop --since 2026-11-01 --json
+
+    [holdout] in pushctl.toml keeps a share of people from all marketing. The lift may be
+    looked at any day; it is shown from 20 buyers in each group on.
+    """
+    from pushctl.jobs.figures import filters, holdout
+    from pushctl.rules.figures import holdout_table
+
+    here = context.of(ctx)
+    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
+    shown = holdout.load(here.store, here.config, asked)
+    if plan:
+        output.rows(shown.plan, columns.of(holdout_table.PLAN), format)
+    elif shown.rows or format is not output.Format.TABLE:
+        output.rows(shown.rows, columns.of(holdout_table.HOLDOUT), format)
+    if format is output.Format.TABLE:
+        for remark in shown.plan_remarks if plan else shown.remarks:
+            output.say(remark)

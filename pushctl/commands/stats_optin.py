@@ -1,0 +1,36 @@
+"""Count the way from a new visitor to a subscriber."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from pushctl import output
+from pushctl.commands import columns, context
+from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
+from pushctl.jobs.figures import filters, optin
+from pushctl.rules.figures.prompts import OPTIN
+
+
+def command(
+    ctx: typer.Context,
+    by: Annotated[
+        Literal["variant", "language", "browser"], typer.Option(help="Group by this.")
+    ] = "variant",
+    site: SiteOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Count how many new visitors see the invitation and agree.
+
+    \b
+    pushctl stats optin --since 30d
+
+    A visit is the first one of a browser that could be asked. Days before visits were counted
+    are left out of rates of visits. The counts are anonymous: anybody could send false ones.
+    """
+    here = context.of(ctx)
+    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
+    rows = optin.load_optin(here.store, asked, by)
+    output.rows(rows, columns.of(OPTIN[by]), format, empty="No invitation was seen yet.")

@@ -1,0 +1,35 @@
+"""Count the answers to the invitation."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from pushctl import output
+from pushctl.commands import columns, context
+from pushctl.commands.options import FormatOption, Text
+from pushctl.jobs.figures import report
+from pushctl.rules.figures.prompts import PROMPTS
+
+
+def command(
+    ctx: typer.Context,
+    by: Annotated[
+        Literal["variant", "language", "browser"], typer.Option(help="Group by this.")
+    ] = "variant",
+    last: Annotated[int | None, typer.Option(help="Number of days.", min=1)] = None,
+    site: Annotated[Text, typer.Option(help="Only this site.")] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Count who saw, accepted or refused the invitation.
+
+    \b
+    pushctl stats prompts --by language --last 30
+
+    Accepted is an answer to our invitation. Allowed and denied are answers to the
+    browser's question. The counts are anonymous, so anybody could send false ones.
+    """
+    here = context.of(ctx)
+    rows = report.load_prompts(here.store, here.now, by, last=last, site=site)
+    shown = columns.of(PROMPTS[by])
+    output.rows(rows, shown, format, empty="No invitation was seen yet.")

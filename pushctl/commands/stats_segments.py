@@ -1,0 +1,59 @@
+"""Show how large segments were."""
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from pushctl import output
+from pushctl.commands import columns, context
+from pushctl.commands.options import FormatOption, Names
+from pushctl.rules.figures.segments import SEGMENTS
+from pushctl.rules.wording import number
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pushctl.rules.figures.figure import Row
+
+_NONE = "No segment yet. Write one into pushctl.toml: [segments] vip = \"tag('VIP')\"."
+
+
+def command(
+    ctx: typer.Context,
+    names: Annotated[Names, typer.Argument(help="Only these segments.")] = None,
+    every: Annotated[
+        Literal["day", "week", "month"], typer.Option(help="Length of one period.")
+    ] = "day",
+    last: Annotated[int | None, typer.Option(help="Show this many.", min=1)] = None,
+    format: FormatOption = output.Format.TABLE,
+) -> None:
+    """
+    Show how segments grow, by day, week or month.
+
+    \b
+    pushctl stats segments --every week
+    pushctl stats segments vip --last 30 --csv
+
+    The sweep counts each segment once a day. Days without it, and those before pushctl
+    counted, are unknown. `pushctl segments list` counts now.
+    """
+    from pushctl.jobs.figures import segment_sizes
+
+    here = context.of(ctx)
+    rows = segment_sizes.load_sizes(
+        here.config, here.store, here.now, names=names or (), every=every, last=last
+    )
+    output.rows(rows, columns.of(SEGMENTS), format, empty=_NONE)
+    if format is output.Format.TABLE:
+        _draw(rows)
+
+
+def _draw(rows: "Sequence[Row]") -> None:
+    """Draw a line for each segment, the oldest period first."""
+    points: dict[str, list[tuple[str, float | None]]] = {}
+    for row in reversed(rows):
+        size = row["subscribers"]
+        known = size if isinstance(size, int) else None
+        points.setdefault(str(row["segment"]), []).append((str(row["start"]), known))
+    for name in reversed(points):
+        output.sparkline(name, points[name], lambda value: number(round(value)))

@@ -1,0 +1,42 @@
+"""Compare the sites."""
+
+import typer
+
+from pushctl.commands import context
+from pushctl.commands.options import (
+    FormatOption,
+    LastOption,
+    SinceOption,
+    SiteOption,
+    TopicOption,
+    UntilOption,
+)
+from pushctl.commands.stats_campaigns import show
+from pushctl.output import Format
+from pushctl.rules.figures.performance import SITES
+
+
+def command(
+    ctx: typer.Context,
+    site: SiteOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    topic: TopicOption = None,
+    last: LastOption = None,
+    format: FormatOption = Format.TABLE,
+) -> None:
+    """
+    Compare the sites: subscribers, clicks, orders, revenue.
+
+    \b
+    pushctl stats sites --since 30d
+    pushctl stats sites --csv
+    """
+    from pushctl.jobs.figures import breakdowns, filters
+
+    here = context.of(ctx)
+    asked = filters.read(
+        here.config, here.store, here.now,
+        site=site, since=since, until=until, topic=topic, last=last,
+    )  # fmt: skip
+    show(breakdowns.compare_sites(here.store, here.config, asked), SITES, format)

@@ -1,0 +1,220 @@
+"""
+Groups of all messages, a few campaigns at a time: millions need little memory.
+
+Counts, orders and money add up. Of a person who has messages of several campaigns sums are
+kept until all have been read.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushctl.config import Config
+from pushctl.jobs.figures import counting, performance, person_sums, worth
+from pushctl.jobs.figures.counting import Progress, no_progress
+from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.grouping import OF_CALENDAR, OF_CAMPAIGN, OF_PERSON, Codes
+from pushctl.jobs.figures.messages import People
+from pushctl.jobs.figures.performance import Counted, Loaded, Loader
+from pushctl.jobs.figures.person_sums import BySubscription, Ints, Sums
+from pushctl.jobs.figures.worth import Worth
+from pushctl.rules.figures.figure import Row
+from pushctl.store import Store
+
+Marks = NDArray[np.uint8]
+
+_BATCH = 400_000  # messages
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """
+    A row a group that has a message; *total*: all of them, None where there is none.
+
+    *untimed* messages were left out: their time is unknown.
+    """
+
+    rows: list[Row]
+    total: Row | None
+    untimed: int
+
+
+def add_up(
+    store: Store, config: Config, asked: Filter, by: str, progress: Progress = no_progress
+) -> Added:
+    """
+    Return what the messages that *asked* is about come to, by one of ``grouping.KINDS``.
+
+    Columns are those of ``performance.describe`` and ``worth.describe_worth``. *progress*: see
+    ``counting.load_counts``.
+    """
+    campaigns = store.campaigns.list_described(asked.topic, asked.last)
+    counts = counting.load_counts(store, [one.id for one in campaigns], progress)
+    sizes = {number: one["planned"] for number, one in counts.items()}
+    loader = Loader(store, config, asked, [by], campaigns)
+    # Of a campaign as a whole the order's own message need not be found.
+    whole = by in OF_CAMPAIGN and (asked.site, asked.since, asked.until) == (None,) * 3
+    credits = worth.load_by_campaign(store, config, sizes)
+    groups = _Groups(by, loader.people, sum(sizes.values()))
+    for numbers in _cut(sizes):
+        given = [one for number in numbers for one in credits.get(number, ())]
+        loaded = loader.load(numbers, with_numbers=bool(given) and not whole)
+        grouping = loader.grouper.group(by, loaded.messages)
+        if whole:
+            firsts = np.searchsorted(loaded.messages.campaign, [one.campaign for one in given])
+            placed = worth.Placed(given, firsts.tolist())
+        else:
+            placed = worth.place(given, loaded)
+        groups.add(loaded, grouping.codes, grouping.words, placed)
+    return groups.describe()
+
+
+def _cut(sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Yield campaigns, oldest first, of about as many messages as are read at a time."""
+    numbers: list[int] = []
+    left = _BATCH
+    for number, size in sorted(sizes.items()):
+        if numbers and size > left:
+            yield numbers
+            numbers, left = [], _BATCH
+        numbers.append(number)
+        left -= size
+    if numbers:
+        yield numbers
+
+
+class _Persons(Protocol):
+    """Sums of persons by group, as messages come."""
+
+    def add(self, codes: Codes, person: Ints, marks: Marks) -> None: ...
+    def sum_up(self, size: int) -> Sums: ...
+
+
+class _InCampaign:
+    """Each group's messages come at once: nothing of persons has to be kept."""
+
+    def __init__(self, width: int) -> None:
+        self._width, self._found = width, person_sums.make_sums(0)
+
+    def add(self, codes: Codes, person: Ints, marks: Marks) -> None:
+        size = int(codes.max(initial=-1)) + 1
+        packed = person_sums.pack(codes, person, marks, self._width)
+        self._found = _widen(self._found, size)
+        self._found += person_sums.sum_packed(packed, self._width, self._found.shape[1])
+
+    def sum_up(self, size: int) -> Sums:
+        return _widen(self._found, size)
+
+
+class _Packed:
+    """A number a message."""
+
+    def __init__(self, width: int, messages: int) -> None:
+        self._width, self._packed, self._count = width, np.empty(messages, np.int64), 0
+
+    def add(self, codes: Codes, person: Ints, marks: Marks) -> None:
+        packed = person_sums.pack(codes, person, marks, self._width)
+        end = self._count + len(packed)
+        if end > len(self._packed):  # more have come since the campaigns were counted
+            self._packed = np.concatenate([self._packed[: self._count], packed])
+        self._packed[self._count : end] = packed
+        self._count = end
+
+    def sum_up(self, size: int) -> Sums:
+        return person_sums.sum_packed(self._packed[: self._count], self._width, size)
+
+
+def _widen(sums: Sums, size: int) -> Sums:
+    lacking = size - sums.shape[1]
+    return np.pad(sums, ((0, 0), (0, lacking), (0, 0))) if lacking > 0 else sums
+
+
+class _Groups:
+    """What has been added so far: by each word, and of all messages."""
+
+    def __init__(self, by: str, people: People, messages: int) -> None:
+        self._by, self._people = by, people
+        self._words: dict[str | None, int] = {}
+        self._parts: list[tuple[Codes, Counted]] = []
+        self._worth: dict[str | None, Worth] = defaultdict(Worth)
+        self._each = BySubscription(len(people.person))
+        self._persons: _Persons | None = None
+        if by == "campaign":
+            self._persons = _InCampaign(len(people.person))
+        elif by not in OF_PERSON:
+            self._persons = _Packed(len(people.person), messages)
+        self._untimed = self._campaigns = 0
+
+    def add(
+        self,
+        loaded: Loaded,
+        codes: Codes,
+        words: Sequence[str | None],
+        placed: worth.Placed,
+    ) -> None:
+        self._untimed += loaded.untimed
+        renamed = np.array(
+            [self._words.setdefault(word, len(self._words)) for word in words], np.int64
+        )
+        groups = codes[placed.places].tolist() if placed.places else []
+        for code, credit in zip(groups, placed.credits, strict=True):
+            self._worth[words[code]].add(credit)
+        kept = slice(None) if loaded.kept.all() else loaded.kept
+        codes, marks = codes[kept], performance.mark(loaded.messages)[kept]
+        whose = loaded.messages.subscription[kept]
+        self._parts.append((renamed, performance.tally(loaded, codes, marks, len(words))))
+        campaign = loaded.messages.campaign[kept]  # each one's messages stand together
+        self._campaigns += int(np.count_nonzero(np.diff(campaign, prepend=-1)))
+        self._each.add(whose, marks)
+        if self._persons is not None:
+            self._persons.add(renamed[codes], self._people.person[whose], marks)
+
+    def describe(self) -> Added:
+        order = self._order_words()
+        size = len(self._words)
+        if not size:
+            return Added([], None, self._untimed)
+        found = performance.add_counted(self._parts, size)
+        if self._persons is None:
+            column, names = getattr(self._people, self._by), self._people.words[self._by]
+            codes = np.array([self._words[name] for name in names], np.int64)[column]
+            sums = self._each.sum_up(codes, self._people.person, size)
+        else:
+            sums = self._persons.sum_up(size)
+        rows = performance.describe(
+            [word for word, _ in order],
+            Counted(*(column[[code for _, code in order]] for column in found)),
+            sums[:, [code for _, code in order]],
+        )
+        everything = self._each.sum_up(
+            np.zeros(len(self._people.person), np.int64), self._people.person, 1
+        )
+        counts = Counted(
+            found.marks.sum(axis=0, keepdims=True),
+            found.clicks.sum(keepdims=True),
+            np.array([self._campaigns]),  # groups share them
+        )
+        total = performance.describe(["Total"], counts, everything)
+        together = Worth()
+        for one in self._worth.values():
+            together.merge(one)
+        return Added(
+            [worth.describe_worth(row, self._worth[_read_word(row)]) for row in rows],
+            worth.describe_worth(total[0], together) if total else None,
+            self._untimed,
+        )
+
+    def _order_words(self) -> list[tuple[str | None, int]]:
+        """Return words and codes in their order: that of days is that of time."""
+        if self._by in OF_CALENDAR:
+            return sorted(self._words.items(), key=lambda one: (one[0] is None, one[0] or ""))
+        return list(self._words.items())
+
+
+def _read_word(row: Row) -> str | None:
+    word = row["value"]
+    return None if word is None else str(word)

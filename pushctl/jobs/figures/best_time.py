@@ -1,0 +1,296 @@
+"""
+The best time to send: counts messages by the receiver's own clock.
+
+Where hours were drawn by lots (`send --explore`), those messages answer, each weighted by the
+inverse of its probability. Else all broadcasts do: then the answer is about campaigns.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pushctl.config import Config
+from pushctl.jobs.figures import local_times
+from pushctl.jobs.figures.filters import Filter
+from pushctl.model import DeliveryStatus
+from pushctl.rules.figures import best_hours, explored
+from pushctl.rules.figures.best_hours import BLOCKS, HOURS, Block, Count, Shrunk, Week
+from pushctl.rules.figures.explored import Measured
+from pushctl.store import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Whole = NDArray[np.integer]
+
+_CELLS = best_hours.DAYS * HOURS
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One comparison, of blocks or of single hours; *enough* sends for it or not."""
+
+    measured: Sequence[Measured]
+    shrunk: Shrunk | None
+    best: int | None  # None: no difference is seen, or too little was sent
+    have: int  # sends by lots as if spread evenly, or campaigns
+    need: int
+
+    @property
+    def enough(self) -> bool:
+        return self.have >= self.need
+
+
+@dataclass(frozen=True, slots=True)
+class BestTime:
+    """
+    What the sends say about times.
+
+    *cells* are rates by weekday and hour, None below 200 sends. *unknown* messages have no
+    time of sending, *erased* no clock. *busiest*: the hour of each block at which most went
+    out.
+    """
+
+    by_lots: bool
+    blocks: Part
+    hours: Part
+    cells: Sequence[Sequence[float | None]]
+    unknown: int
+    erased: int
+    busiest: dict[Block, int]
+
+
+@dataclass(slots=True)
+class _Sends:
+    """Arrays with an entry a message: its hour of the week, and what is known of it."""
+
+    hour: "Whole"
+    campaign: "Whole"
+    person: "Whole"
+    clicked: "NDArray[np.bool_]"
+    probability: "NDArray[np.float64] | None" = None
+
+
+def find_best_time(store: Store, config: Config, filter: Filter) -> BestTime:
+    """Return how blocks of the week and hours compare, by the messages of *filter*."""
+    import numpy as np
+
+    chosen = store.draws.list_broadcasts(filter.topic)
+    sends, unknown, erased = _load_sends(store, config, filter, chosen)
+    drawn = _load_drawn(store, config, filter, chosen)
+    week = config.best_time.week
+    block_of = _number_blocks(week)
+    cells = np.bincount(sends.hour, minlength=_CELLS)
+    used = sends if drawn is None else drawn
+    blocks = _compare(used, block_of[used.hour], len(BLOCKS))
+    hours = _compare(used, used.hour % HOURS, HOURS, single=True)
+    busy = cells if drawn is None else np.bincount(drawn.hour, minlength=_CELLS)
+    return BestTime(
+        drawn is not None,
+        blocks,
+        hours,
+        _rate_cells(sends),
+        unknown,
+        erased,
+        {block: _find_busiest(busy, week, block) for block in BLOCKS},
+    )
+
+
+def _load_sends(
+    store: Store, config: Config, filter: Filter, campaigns: Collection[int]
+) -> tuple[_Sends, int, int]:
+    """Return the broadcasts' messages, how many have no time, and how many no clock."""
+    from pushctl.jobs.figures.messages import STATUSES, load_messages
+
+    columns = ("subscription", "status", "sent", "clicked", "unreported")
+    found = load_messages(store, campaigns, columns)
+    taken = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & ~found.unreported
+    timed = taken & (found.sent >= 0) & _is_within(filter, found.sent)
+    kept = timed & (found.subscription > 0)
+    unknown, erased = int((taken & (found.sent < 0)).sum()), int((timed & ~kept).sum())
+    made = _place(
+        store,
+        config,
+        filter,
+        found.campaign[kept],
+        found.subscription[kept],
+        found.sent[kept],
+        found.clicked[kept],
+    )
+    return made, unknown, erased
+
+
+def _load_drawn(
+    store: Store, config: Config, filter: Filter, campaigns: Collection[int]
+) -> _Sends | None:
+    """Return the messages whose hour was drawn; None: there are none."""
+    import numpy as np
+
+    explored = [one for one in store.draws.list_explored() if one in set(campaigns)]
+    rows = store.draws.list_hours(explored) if explored else []
+    if not rows:
+        return None
+    _, campaign, subscription, sent, chance, clicked = zip(*rows, strict=True)
+    quarters = np.array(sent, np.int64) // local_times.QUARTER
+    within = _is_within(filter, quarters)
+    probability = np.array(chance, np.float64)[within]
+    made = _place(
+        store,
+        config,
+        filter,
+        np.array(campaign, np.int64)[within],
+        np.array(subscription, np.int64)[within],
+        quarters[within],
+        np.array(clicked, np.bool_)[within],
+        probability,
+    )
+    # Where nobody could get another hour, nothing can be compared.
+    return made if (probability < 1).any() else None
+
+
+def _is_within(filter: Filter, quarters: "Whole") -> "NDArray[np.bool_]":
+    import numpy as np
+
+    found = np.ones(len(quarters), np.bool_)
+    if filter.since is not None:
+        found &= quarters >= -(-filter.since // local_times.QUARTER)
+    if filter.until is not None:
+        found &= quarters < -(-filter.until // local_times.QUARTER)
+    return found
+
+
+def _place(
+    store: Store,
+    config: Config,
+    filter: Filter,
+    campaign: "Whole",
+    subscription: "Whole",
+    quarters: "Whole",
+    clicked: "NDArray[np.bool_]",
+    probability: "NDArray[np.float64] | None" = None,
+) -> _Sends:
+    """Return the sends by their receivers' clocks and persons."""
+    from pushctl.jobs.figures.messages import load_people
+
+    sites = {name: site.timezone for name, site in config.sites.items()}
+    clocks = store.draws.list_clocks(filter.site_id)
+    zone_of, zones = local_times.number_zones(clocks, sites)
+    person_of = load_people(store, ("person",)).person
+    zone_of = _stretch(zone_of, len(person_of))
+    kept = zone_of[subscription] >= 0  # of another site, or erased meanwhile
+    zone = zone_of[subscription[kept]]
+    hour = local_times.find_week_hours(quarters[kept], zone, zones)
+    person = person_of[subscription[kept]]
+    chance = None if probability is None else probability[kept]
+    return _Sends(hour, _renumber(campaign[kept]), person, clicked[kept], chance)
+
+
+def _stretch(places: "Whole", size: int) -> "Whole":
+    import numpy as np
+
+    missing = max(size - len(places), 0)
+    return np.concatenate([places, np.full(missing, -1, np.int64)])
+
+
+def _renumber(values: "Whole") -> "Whole":
+    import numpy as np
+
+    return np.unique(values, return_inverse=True)[1]
+
+
+def _number_blocks(week: Week) -> "Whole":
+    import numpy as np
+
+    return np.array(
+        [
+            BLOCKS.index(week.find_block(weekday, hour))
+            for weekday in range(best_hours.DAYS)
+            for hour in range(HOURS)
+        ]
+    )
+
+
+def _compare(sends: _Sends, slot: "Whole", slots: int, *, single: bool = False) -> Part:
+    if sends.probability is not None:
+        measured = explored.measure_slots(
+            slots, slot, sends.campaign, sends.person, sends.clicked, sends.probability
+        )
+        counts = [one.count for one in measured]
+        need = best_hours.SENDS_FOR_HOURS if single else best_hours.SENDS_FOR_BLOCKS
+        counts = [one if one.sends >= best_hours.LEAST_OF_CELL else _NONE for one in counts]
+        have = best_hours.balance([one.sends for one in counts if one.sends])
+    else:
+        measured = explored.measure_seen(
+            slots, slot, sends.campaign, sends.person, sends.clicked
+        )
+        counts = explored.measure_by_campaign(slots, slot, sends.campaign, sends.clicked)
+        need = best_hours.CAMPAIGNS_FOR_HOURS if single else best_hours.CAMPAIGNS_FOR_BLOCKS
+        known = [one.campaigns for one, two in zip(measured, counts, strict=True) if two.sends]
+        have = best_hours.balance(known)
+    shrunk = best_hours.shrink(counts)
+    tried = sum(one.sends > 0 for one in counts)
+    is_enough = have >= need and tried > 1
+    best = best_hours.choose(shrunk, counts) if is_enough else None
+    return Part(measured, shrunk, best, int(have) if tried > 1 else 0, need)
+
+
+_NONE = Count(0.0, 0.0)
+
+
+def _rate_cells(sends: _Sends) -> list[list[float | None]]:
+    import numpy as np
+
+    sent = np.bincount(sends.hour, minlength=_CELLS)
+    clicks = np.bincount(sends.hour[sends.clicked], minlength=_CELLS)
+    return [
+        [
+            float(clicks[cell] / sent[cell]) if sent[cell] >= best_hours.LEAST_OF_CELL else None
+            for cell in range(weekday * HOURS, (weekday + 1) * HOURS)
+        ]
+        for weekday in range(best_hours.DAYS)
+    ]
+
+
+def _find_busiest(sent: "Whole", week: Week, block: Block) -> int:
+    """Return the hour of *block* at which most was sent: what is known is about that one."""
+    totals = {hour: 0 for _, hour in week.list_hours(block)}
+    for weekday, hour in week.list_hours(block):
+        totals[hour] += int(sent[weekday * HOURS + hour])
+    return max(totals, key=lambda hour: (totals[hour], -hour))
+
+
+def describe(found: BestTime) -> list[str]:
+    """Return what has to be known to read the table, and what it comes to."""
+    said: list[str] = []
+    total = sum(one.sends for one in found.blocks.measured)
+    if not total:
+        return said
+    if not found.by_lots:
+        said.append(
+            "No hour was drawn by lots, so this compares campaigns, not hours: a good text at "
+            "a bad hour looks like a good hour. `pushctl send --explore 10%` changes that."
+        )
+    said.append(_conclude(found))
+    if found.unknown:
+        said.append(
+            f"Left out: {found.unknown:,} messages of before the upgrade, whose time of "
+            "sending is not known."
+        )
+    if found.erased:
+        said.append(f"Left out: {found.erased:,} messages to people who were erased since.")
+    return said
+
+
+def _conclude(found: BestTime) -> str:
+    for part, kind in ((found.hours, "hour"), (found.blocks, "block")):
+        if part.best is not None:
+            name = f"{part.best:02}:00" if kind == "hour" else str(BLOCKS[part.best])
+            return f"Best {kind}: {name}. `pushctl send --at best` takes it."
+    if found.blocks.enough:
+        return "No difference between the blocks is seen."
+    unit = "sends" if found.by_lots else "campaigns"
+    return (
+        f"Too little to name a block: as good as {found.blocks.have:,} {unit} spread evenly "
+        f"over the blocks, of the {found.blocks.need:,} that it takes."
+    )

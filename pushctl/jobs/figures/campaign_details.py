@@ -1,0 +1,84 @@
+"""One campaign: as a whole, and by language, country, hour of sending, button, reason."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from pushctl.config import Config
+from pushctl.jobs.figures import breakdowns, performance, worth
+from pushctl.jobs.figures.breakdowns import Answer
+from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.grouping import ORDERED, Grouping
+from pushctl.jobs.figures.messages import STATUSES
+from pushctl.jobs.figures.performance import Loaded
+from pushctl.rules.figures.figure import Row, read_count
+from pushctl.rules.figures.performance import CAMPAIGNS, DETAILS
+from pushctl.store import Store
+
+# Always there, and where there are several.
+_ALWAYS = ("language", "browser")
+_SPLITS = (*_ALWAYS, "country", "site", "os", "device", "variant", "hour", "age")
+
+
+def load_details(
+    store: Store, config: Config, name: str, asked: Filter | None = None
+) -> tuple[Answer, list[Row]]:
+    """
+    Return the campaign's own row of ``CAMPAIGNS``, and rows of ``DETAILS``.
+
+    Of *asked* count site and time. Raises NotFoundError for an unknown *name*.
+    """
+    one = store.campaigns.describe(name)
+    kinds = ("campaign", "reason", *_SPLITS)
+    loaded = performance.load(store, config, asked or Filter(), kinds, only=one)
+    given = worth.load_by_campaign(store, config, [one.id]).get(one.id, ())
+    credits = worth.place(given, loaded)
+
+    def split(grouping: Grouping) -> list[Row]:
+        rows = performance.count(loaded, grouping)
+        return worth.describe_all(rows, loaded, grouping, credits)
+
+    whole = split(loaded.grouper.group("campaign", loaded.messages))
+    rows: list[Row] = []
+    for by in _SPLITS:
+        part = split(loaded.grouper.group(by, loaded.messages))
+        if by not in ORDERED:
+            part.sort(key=lambda row: (-read_count(row, "planned"), row["value"] or ""))
+        if len(part) > 1 or by in _ALWAYS:
+            rows += [{"by": by, **row} for row in part]
+    rows += _count_buttons(store, loaded)
+    rows += _count_reasons(loaded)
+    summary = breakdowns.describe_campaigns(config, [one], whole)
+    details = [DETAILS.fill(row) for row in rows]
+    return summary._replace(rows=[CAMPAIGNS.fill(row) for row in summary.rows]), details
+
+
+def _count_buttons(store: Store, loaded: Loaded) -> Iterator[Row]:
+    """Yield clicks by button, the most first; without one it is the message itself."""
+    messages = loaded.messages
+    clicked = messages.delivery[loaded.kept & messages.clicked].tolist()
+    clicks: Counter[str] = Counter()
+    people: dict[str, set[int]] = {}
+    for delivery, action in store.message_rows.read_clicks(clicked):
+        button = action or "the message"
+        clicks[button] += 1
+        people.setdefault(button, set()).add(delivery)
+    for button in sorted(people, key=lambda it: (-len(people[it]), it)):
+        row: Row = {"value": button, "clicked": len(people[button]), "clicks": clicks[button]}
+        yield {"by": "button", **row}
+
+
+def _count_reasons(loaded: Loaded) -> Iterator[Row]:
+    """Yield how many messages have which state for which reason, the most first."""
+    messages, kept = loaded.messages, loaded.kept
+    width = len(messages.reasons)
+    codes = messages.status[kept].astype(np.int64) * width + messages.reason[kept]
+    counts = np.bincount(codes, minlength=len(STATUSES) * width)
+    found: list[tuple[int, str]] = []
+    for code in np.flatnonzero(counts).tolist():
+        status, reason = STATUSES[code // width].value, messages.reasons[code % width]
+        value = status if reason is None else f"{status}: {reason}"
+        found.append((-int(counts[code]), value))
+    for count, value in sorted(found):
+        yield {"by": "reason", "value": value, "planned": -count}

@@ -1,0 +1,101 @@
+"""
+Lives of subscriptions: from when to when each was active, and what ended it (numpy).
+
+Only a loss of an active subscription counts. Who came here inactive (imported after leaving
+elsewhere) is not new, but may be back.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushctl.jobs.figures.messages import People, load_people
+from pushctl.model import Millis
+from pushctl.store import Store
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+KINDS = ("unsubscribed", "gone", "quarantined")  # what ends a life
+_FOREVER = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True, eq=False)
+class Lives:
+    """Columns, an entry for each time that a subscription was active."""
+
+    subscription: Ints
+    start: Ints  # Millis
+    end: Ints  # _FOREVER while it goes on
+    kind: NDArray[np.int8]  # an index into KINDS; -1 while it goes on
+    is_first: Bools  # it begins with the registration, not with a return
+
+    def choose(self, which: Bools) -> "Lives":
+        return Lives(
+            self.subscription[which], self.start[which], self.end[which], self.kind[which],
+            self.is_first[which],
+        )  # fmt: skip
+
+    def count_active(self, at: Millis) -> Bools:
+        """Return which of them go on at *at*; what happens then comes after it."""
+        found: Bools = (self.start < at) & (self.end >= at)
+        return found
+
+
+def load(store: Store, people: People) -> Lives:
+    """Return all lives; *people* has subscribed_at and state."""
+    steps = list(store.changes.list_steps())
+    who = np.array([one[0] for one in steps], np.int64)
+    at = np.array([one[2] for one in steps], np.int64)
+    codes = {name: code for code, name in enumerate(KINDS)}
+    kind = np.array([codes.get(one[1], -1) for one in steps], np.int8)
+    back = kind < 0
+    begins = np.ones(len(who), bool)
+    begins[1:] = who[1:] != who[:-1]
+    turns = begins.copy()
+    turns[1:] |= back[1:] != back[:-1]
+    joined = people.subscribed_at > 0
+    joined[who[begins & back]] = False
+    stepless = np.ones(len(joined), bool)
+    stepless[who] = False
+    joined &= ~(stepless & ~people.active)
+    return _pair(
+        np.flatnonzero(joined), people.subscribed_at, who[turns], at[turns], kind[turns]
+    )
+
+
+def _pair(joined: Ints, since: Ints, who: Ints, at: Ints, kind: NDArray[np.int8]) -> Lives:
+    """Return the lives that begin by joining or coming back, each with the loss after it."""
+    back = kind < 0
+    starters = np.concatenate([joined, who[back]])
+    starts = np.concatenate([since[joined], at[back]])
+    first = np.arange(len(starters)) < len(joined)
+    order = np.lexsort((~first, starters))  # returns are in order of time already
+    starters, starts, first = starters[order], starts[order], first[order]
+    losers, ends, ended = who[~back], at[~back], kind[~back]
+    size = int(max(starters.max(initial=0), losers.max(initial=0))) + 1
+    wide = max(len(starters), len(losers)) + 1
+    own = starters * wide + _rank(starters, size)
+    theirs = losers * wide + _rank(losers, size)
+    place = np.searchsorted(theirs, own)
+    known = place < len(theirs)
+    known[known] = theirs[place[known]] == own[known]
+    end = np.full(len(starters), _FOREVER)
+    kinds = np.full(len(starters), -1, np.int8)
+    end[known], kinds[known] = ends[place[known]], ended[place[known]]
+    return Lives(starters, starts, end, kinds, first)
+
+
+def _rank(values: Ints, size: int) -> Ints:
+    """Return the how manieth of its value each entry of sorted *values* is."""
+    counts = np.bincount(values, minlength=size)
+    before = np.cumsum(counts) - counts
+    found: Ints = np.arange(len(values)) - before[values]
+    return found
+
+
+def load_all(store: Store, columns: tuple[str, ...]) -> tuple[People, Lives]:
+    """Return people with *columns* and what lives need, and the lives."""
+    people = load_people(store, ("subscribed_at", "active", "site", "person", *columns))
+    return people, load(store, people)

@@ -1,0 +1,264 @@
+"""
+Messages and people as columns of numbers (numpy): what figures are counted from.
+
+``load_messages`` gives one entry a delivery, ``load_people`` one a subscription, indexed by
+its number: ``people.country[messages.subscription]`` is the country of each message's
+receiver. Words are codes: ``people.words["country"][code]``.
+"""
+
+from array import array
+from collections.abc import Collection, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushctl.jobs.figures import keeping, pages
+from pushctl.jobs.figures.keeping import STATUSES as STATUSES
+from pushctl.model import Json
+from pushctl.rules.figures.intervals import Interval, Z, measure_share
+from pushctl.store import Store
+
+STATES = ("active", "unsubscribed", "gone", "quarantined")
+QUARTER = 900_000  # milliseconds: what Messages.sent counts in
+
+COLUMNS = (
+    "campaign", "delivery", "subscription", "status", "sent", "shown", "clicked", "unreported",
+    "bought", "clicks", "language", "variant", "reason",
+)  # fmt: skip
+
+Ints = NDArray[np.integer]
+Bools = NDArray[np.bool_]
+Words = list[str | None]
+
+
+class Messages:
+    """
+    Columns of equal length, one entry a delivery, in the order of their numbers.
+
+    Those that were not asked for are no attributes.
+    """
+
+    campaign: NDArray[np.int32]  # campaigns.id
+    delivery: NDArray[np.int64]
+    subscription: NDArray[np.int32]  # 0: the person was erased
+    status: NDArray[np.uint8]  # an index into STATUSES
+    sent: NDArray[np.int32]  # sent_at // QUARTER; -1: not known, or never
+    shown: Bools
+    clicked: Bools
+    unreported: Bools  # accepted, in another service's form, and nothing was reported
+    bought: Bools  # the browser thanked in its place
+    clicks: NDArray[np.uint16]
+    language: NDArray[np.uint16]  # an index into languages; of the text that was sent
+    variant: NDArray[np.uint16]
+    reason: NDArray[np.uint16]
+    languages: Words
+    variants: Words
+    reasons: Words
+
+    def __len__(self) -> int:
+        return len(self.campaign)
+
+
+class People:
+    """
+    Columns indexed by the number of a subscription, 0 to the highest; 0 is who was erased.
+
+    Where no subscription has the number, words are unknown and ``active`` is false. Those
+    that were not asked for are no attributes.
+    """
+
+    person: NDArray[np.int32]  # the number of the person's first subscription on a site
+    site: NDArray[np.uint32]  # this and the next: indexes into words[name]
+    country: NDArray[np.uint32]
+    city: NDArray[np.uint32]
+    browser: NDArray[np.uint32]
+    os: NDArray[np.uint32]
+    device: NDArray[np.uint32]
+    language: NDArray[np.uint32]  # as their browser has it
+    source: NDArray[np.uint32]
+    landing: NDArray[np.uint32]
+    subscribed_at: NDArray[np.int64]  # milliseconds; 0: unknown
+    state: NDArray[np.uint8]  # an index into STATES; 255: unknown
+    active: Bools
+
+    def __init__(self) -> None:
+        self.words: dict[str, Words] = {}
+
+
+# What is kept, by the columns that are made of it; a name alone where it is the same.
+_SOURCES: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(keeping.FLAGS, ("flags",)),
+    "clicks": ("click_row", "status"),
+    "campaign": ("status",),
+}
+_TYPES: dict[str, type[np.generic]] = {
+    "delivery": np.int64,
+    "subscription": np.int32,
+    "status": np.uint8,
+    "sent": np.int32,
+    "clicks": np.uint16,
+}
+_WORDED = ("language", "variant", "reason")
+
+
+def load_messages(
+    store: Store,
+    campaigns: Collection[int] | None = None,
+    columns: Collection[str] | None = None,
+) -> Messages:
+    """
+    Return the messages of *campaigns*; else of all of push but tests.
+
+    *columns* are some of COLUMNS, else all; ``campaign`` is always there. What is not kept
+    takes some seconds a million: a command may call ``counting.load_counts`` first, which
+    keeps it, and tells how far it is.
+    """
+    asked = [name for name in COLUMNS if columns is None or name in columns]
+    chosen = None if campaigns is None else sorted(campaigns)
+    numbers = store.message_rows.list_campaigns(chosen)
+    needed = dict.fromkeys(
+        source for name in ("campaign", *asked) for source in _SOURCES.get(name, (name,))
+    )
+    parts = [part for _, part in keeping.load(store, numbers, list(needed))]
+    made = Messages()
+    counts = [len(part["status"]) for part in parts]
+    made.campaign = np.repeat(np.array(numbers, np.int32), counts)
+    for name in asked:
+        if name in _WORDED:
+            words, codes = _merge([part.pop(name) for part in parts])
+            setattr(made, name, codes)
+            setattr(made, f"{name}s", words)
+        elif name != "campaign":
+            setattr(made, name, _join(name, parts, sum(counts)))
+    return made
+
+
+def _join(name: str, parts: Sequence[keeping.Part], size: int) -> Ints | Bools:
+    """Return a column of all *parts*; what no other column is made of is taken from them."""
+    made: Ints | Bools = np.empty(size, _TYPES.get(name, np.bool_))
+    start = 0
+    for part in parts:
+        count = len(part["status"])
+        found = made[start : start + count]
+        if name in keeping.FLAGS:
+            np.not_equal(part["flags"].values & keeping.FLAGS[name], 0, out=found)
+        elif name == "clicks":
+            found[:] = np.bincount(part["click_row"].values, minlength=count)
+        else:
+            column = part[name] if name == "status" else part.pop(name)
+            found[:] = column.values
+        start += count
+    return made
+
+
+def _merge(parts: Sequence[keeping.Column]) -> tuple[Words, NDArray[np.uint16]]:
+    """Return one list of words, and the codes of all parts by it."""
+    known: dict[str | None, int] = {}
+    merged = [np.empty(0, np.uint16)]
+    for part in parts:
+        renamed = [known.setdefault(word, len(known)) for word in part.words or ()]
+        merged.append(np.array(renamed, np.uint16)[part.values])
+    return list(known), np.concatenate(merged)
+
+
+def load_people(store: Store, columns: Collection[str]) -> People:
+    """Return *columns* of all subscriptions; KeyError for one that People has not."""
+    made = People()
+    size = store.message_rows.find_last_subscription() + 1
+    if "person" in columns:
+        made.person = _load_persons(store, size)
+    read = ["state" if name == "active" else name for name in columns if name != "person"]
+    names = list(dict.fromkeys(read))
+    if not names:
+        return made
+
+    ids = array("q")
+    values = [array("q") for _ in names]
+    known: list[dict[Json, int]] = [{None: 0} for _ in names]
+    for page in store.message_rows.read_people(names):
+        rows, *read_values = zip(*page, strict=True)
+        ids.extend(rows)
+        for name, found, numbers, codes in zip(names, read_values, values, known, strict=True):
+            if name == "subscribed_at":
+                numbers.extend(found)
+            else:
+                numbers.extend([codes.setdefault(value, len(codes)) for value in found])
+    place = np.array(ids, np.int64)
+    for name, column, codes in zip(names, values, known, strict=True):
+        if name == "state":
+            all_states = np.full(size, 255, np.uint8)
+            order = [STATES.index(word) if word else 255 for word in codes]
+            all_states[place] = np.array(order, np.uint8)[np.array(column, np.int64)]
+            made.state = all_states
+            made.active = all_states == STATES.index("active")
+        else:
+            full = np.zeros(size, np.int64 if name == "subscribed_at" else np.uint32)
+            full[place] = column
+            setattr(made, name, full)
+            if name != "subscribed_at":
+                made.words[name] = list(codes)
+    return made
+
+
+def _load_persons(store: Store, size: int) -> NDArray[np.int32]:
+    """
+    Return the person of each subscription: a signed alias, else one address's hash.
+
+    As ``store.enrolments.list_devices``: who has a hash alone is the person of the alias with
+    that hash, on the same site.
+    """
+    known = pages.load_persons(store, lambda: _group_persons(store))
+    person = np.arange(size, dtype=np.int32)
+    person[: len(known)] = known[:size]
+    return person
+
+
+def _group_persons(store: Store) -> NDArray[np.int64]:
+    person = np.arange(store.message_rows.find_last_subscription() + 1)
+    rows = list(store.message_rows.read_persons())
+    aliases: dict[tuple[int, bytes], str] = {}
+    for _, site, alias, hashed in rows:
+        if alias is not None and hashed is not None:
+            aliases[site, hashed] = min(alias, aliases.get((site, hashed), alias))
+    firsts: dict[tuple[int, str | bytes], int] = {}
+    for row, site, alias, hashed in sorted(rows):
+        key = alias if alias is not None else hashed
+        if alias is None and hashed is not None:
+            key = aliases.get((site, hashed), hashed)
+        if key is not None:
+            person[row] = firsts.setdefault((site, key), row)
+    return person
+
+
+def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Interval:
+    """
+    Return all *events* over all *tries* (an entry a message), by *person* (an entry each).
+
+    Wilson's interval where each person has one try at most; else that of
+    ``intervals.measure_by_person``. Person 0 (erased) stands for a different one each. What
+    happened without a try is left out.
+    """
+    asked = np.asarray(tries, np.float64)
+    happened = np.asarray(events, np.float64)
+    kept = asked > 0
+    total, hits = asked.sum(), happened[kept].sum()
+    known = kept & (person > 0)
+    unknown = kept & (person <= 0)
+    size = int(person[known].max()) + 1 if known.any() else 0
+    sent = np.bincount(person[known], asked[known], size)
+    count = np.count_nonzero(sent) + np.count_nonzero(unknown)
+    if total <= 0:
+        return Interval(None, 0.0, 1.0)
+    if total == count:
+        return measure_share(int(hits), int(total))
+    if count < 2:
+        return Interval(float(hits / total), 0.0, 1.0)
+    if hits in (0, total):
+        return measure_share(int(count) if hits else 0, int(count))
+    rate = hits / total
+    off = np.bincount(person[known], happened[known], size) - rate * sent
+    alone = happened[unknown] - rate * asked[unknown]
+    squares = float(off @ off + alone @ alone)
+    error = float(np.sqrt(count / (count - 1) * squares) / total)
+    value = float(rate)
+    return Interval(value, max(0.0, value - Z * error), min(1.0, value + Z * error))

@@ -1,0 +1,1 @@
+"""What went out and what it brought, as one page for whoever does not type commands."""

@@ -1,0 +1,1 @@
+"""What goes out to others: events to webhooks, and trigger steps on other channels."""

@@ -1,0 +1,1 @@
+"""An assistant's door: figures and plans, and drafts of its own, by MCP."""

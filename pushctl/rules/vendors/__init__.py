@@ -1,0 +1,1 @@
+"""Other push services: their exports, payloads and interfaces."""

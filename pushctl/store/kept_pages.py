@@ -1,0 +1,152 @@
+"""
+Columns of rows by pages of their numbers, kept so that figures need not read every row again.
+
+A page is read and kept in one transaction of a writer, and deleted by SQL's triggers (m047)
+with the first of its rows that changes. New rows have numbers behind all others: a page is
+whole as long as it goes up to the last number there is. Deleting all of it changes no figure.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from pushctl.model import Json, Millis
+from pushctl.store.noun import Noun, as_json
+
+# How many bits of a row's number its page does not have: as the triggers of m047.
+BITS = {"events": 16, "orders": 14, "enrolments": 14, "subscriptions": 14}
+
+
+class KeptPage(NamedTuple):
+    name: str
+    page: int
+    upto: int
+    about: str  # JSON
+    data: bytes
+
+
+class KeptPages(Noun):
+    def find_last(self, source: str) -> int:
+        """Return the highest number that a row of the table *source* ever had."""
+        sql = "SELECT seq FROM sqlite_sequence WHERE name = :source"
+        return int(self._read_value(sql, source=source) or 0)
+
+    def read(self, source: str, names: Collection[str]) -> Iterator[KeptPage]:
+        """Yield what is kept of *names*, in the order of pages."""
+        sql = """
+            SELECT name, page, upto, about, data FROM kept_pages
+             WHERE source = :source AND name IN (SELECT value FROM json_each(:names))
+             ORDER BY page
+        """
+        rows = self._read(sql, source=source, names=as_json(names))
+        yield from map(KeptPage._make, rows)
+
+    def list_names(self, source: str) -> list[str]:
+        sql = "SELECT DISTINCT name FROM kept_pages WHERE source = :source ORDER BY name"
+        return [name for (name,) in self._read(sql, source=source)]
+
+    def is_free(self) -> bool:
+        """Return whether a transaction can begin here."""
+        return not self._store.connection.in_transaction
+
+    @contextmanager
+    def keep(self) -> Iterator[None]:
+        """Let what is read in this block be kept as it is; see ``Store.write_if_free``."""
+        with self._store.write_if_free():
+            yield
+
+    def write(self, source: str, pages: Iterable[KeptPage]) -> None:
+        sql = """
+            INSERT OR REPLACE INTO kept_pages (source, name, page, upto, about, data)
+            VALUES (?, ?, ?, ?, ?, ?)
+        """
+        self._write_each(sql, ((source, *one) for one in pages))
+
+    def drop(self, source: str | None = None) -> None:
+        """Delete what is kept of *source*, or all."""
+        self._write("DELETE FROM kept_pages WHERE :source IS NULL OR source = :source",
+                    source=source)  # fmt: skip
+
+    def read_events(
+        self, low: int, high: int, names: Sequence[str], telling: Sequence[str], updated: str
+    ) -> list[tuple[int, str, Millis, str | None]]:
+        """
+        Return (subscription, name, time, properties) of events called *names*, by numbers.
+
+        Properties are there only of those *telling* that may have emptied the basket (an
+        update, *updated*, without items) or may be a test.
+        """
+        sql = """
+            SELECT subscription_id, name, at,
+                   iif(name IN (SELECT value FROM json_each(:telling))
+                       AND (name = :updated AND instr(properties, '"items":[{') = 0
+                            OR instr(properties, '"test"') > 0), properties, NULL)
+              FROM events
+             WHERE id BETWEEN :low AND :high AND +name IN (SELECT value FROM json_each(:names))
+             ORDER BY id
+        """
+        return self._read(
+            sql,
+            low=low,
+            high=high,
+            names=as_json(names),
+            telling=as_json(telling),
+            updated=updated,
+        ).fetchall()
+
+    def read_orders(self, low: int, high: int) -> list[tuple[Json, ...]]:
+        """
+        Return (subscription, time, whether it counts, minor, exponent, currency) of orders.
+
+        One counts that was paid for and is no test; *minor* is less what was given back, and
+        the exponent -1 where the amount is unknown.
+        """
+        sql = """
+            SELECT subscription_id, at, state IN ('paid', 'refunded') AND NOT test,
+                   coalesce(iif(state = 'refunded', 0, minor - coalesce(refunded_minor, 0)), 0),
+                   coalesce(exponent, -1),
+                   currency
+              FROM orders
+             WHERE id BETWEEN :low AND :high AND subscription_id IS NOT NULL ORDER BY id
+        """
+        return self._read(sql, low=low, high=high).fetchall()
+
+    def read_enrolments(self, low: int, high: int) -> list[tuple[Json, ...]]:
+        """Return (subscription, time, whether it was held out, trigger) of enrolments."""
+        sql = """
+            SELECT subscription_id, entered_at, state = 'holdout', trigger FROM enrolments
+             WHERE id BETWEEN :low AND :high ORDER BY id
+        """
+        return self._read(sql, low=low, high=high).fetchall()
+
+    def read_subscriptions(self, low: int, high: int) -> list[tuple[Json, ...]]:
+        """Return (id, site, when it came, when it left or -1) of subscriptions."""
+        sql = """
+            SELECT id, site_id, subscribed_at, iif(state = 'active', -1, state_at)
+              FROM subscriptions WHERE id BETWEEN :low AND :high ORDER BY id
+        """
+        return self._read(sql, low=low, high=high).fetchall()
+
+    def read_public_ids(self, low: int, high: int) -> list[tuple[int, str]]:
+        """Return (id, public id) of subscriptions."""
+        sql = """
+            SELECT id, public_id FROM subscriptions
+             WHERE id BETWEEN :low AND :high ORDER BY id
+        """
+        return self._read(sql, low=low, high=high).fetchall()
+
+    def sum_rows(self, source: str, name: str, low: int, high: int) -> tuple[int, int, int]:
+        """Return how many rows a page is made of, and the sums of whose they are and when."""
+        columns = {
+            "events": ("subscription_id", "at", "name = :name"),
+            "orders": ("subscription_id", "at", "subscription_id IS NOT NULL"),
+            "enrolments": ("subscription_id", "entered_at", "true"),
+            "subscriptions": ("id", "subscribed_at", "true"),
+        }
+        who, when, where = columns[source]
+        sql = f"""
+            SELECT count(*), coalesce(sum({who}), 0), coalesce(sum({when}), 0) FROM {source}
+             WHERE id BETWEEN :low AND :high AND {where}
+        """  # noqa: S608
+        rows, people, times = self._read(sql, name=name, low=low, high=high).fetchone()
+        return rows, people, times

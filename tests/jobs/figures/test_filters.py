@@ -1,0 +1,100 @@
+"""jobs.figures.filters: what a user types becomes a site, a stretch of time, campaigns."""
+
+from dataclasses import replace
+
+import pytest
+
+from pushctl.errors import InputError, NotFoundError
+from pushctl.jobs.figures import filters
+from pushctl.jobs.figures.filters import Filter
+from pushctl.rules import timing, units
+from pushctl.rules.figures import rates
+from tests.support import sending
+from tests.support.sending import Field
+
+BERLIN = timing.zone("Europe/Berlin")
+# A Sunday on which Berlin's clocks went back at 3:00: it had 25 hours.
+NOW = timing.moment("2026-10-25T12:00:00+01:00")
+
+
+@pytest.fixture(scope="module")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Field:
+    made = sending.field(tmp_path_factory.mktemp("filters"))
+    site = replace(made.config.first_site, timezone="Europe/Berlin")
+    made.config = replace(made.config, sites={site.name: site})
+    made.people(1)
+    made.freeze(name="one", topic="sale")
+    return made
+
+
+def read(field: Field, **typed: str) -> Filter:
+    return filters.read(field.config, field.store, NOW, **typed)
+
+
+def at(text: str) -> int:
+    return timing.moment(text)
+
+
+@pytest.mark.parametrize(
+    ("typed", "since", "until"),
+    [
+        ("30d", NOW - 30 * units.DAY, NOW - 30 * units.DAY),
+        ("2h", NOW - 2 * units.HOUR, NOW - 2 * units.HOUR),
+        ("2026-10-25", at("2026-10-25T00:00:00+02:00"), at("2026-10-26T00:00:00+01:00")),
+        ("today", at("2026-10-25T00:00:00+02:00"), at("2026-10-26T00:00:00+01:00")),
+        ("Yesterday", at("2026-10-24T00:00:00+02:00"), at("2026-10-25T00:00:00+02:00")),
+        ("2026-10-24 18:00", at("2026-10-24T18:00:00+02:00"), at("2026-10-24T18:00:00+02:00")),
+        ("2026-10-24T18:00Z", at("2026-10-24T18:00:00Z"), at("2026-10-24T18:00:00Z")),
+        # It came twice: the first of them.
+        ("2026-10-25 02:30", at("2026-10-25T02:30:00+02:00"), at("2026-10-25T02:30:00+02:00")),
+    ],
+)
+def test_times_are_read_in_the_sites_zone(
+    field: Field, typed: str, since: int, until: int
+) -> None:
+    assert read(field, since=typed).since == since
+    assert read(field, until=typed).until == until
+
+
+@pytest.mark.parametrize("typed", ["", "soon", "2026-13-01", "25.10.2026", "-3d", "9999-12-31"])
+def test_what_is_no_time_is_refused_with_its_forms(field: Field, typed: str) -> None:
+    with pytest.raises(InputError, match=r"--until .* is no time\. Write 30d, yesterday"):
+        read(field, until=typed)
+
+
+def test_last_is_a_number_of_campaigns_or_a_time(field: Field) -> None:
+    assert read(field, last="10").last == 10
+    week = read(field, last="7d")
+    assert (week.last, week.since) == (None, NOW - 7 * units.DAY)
+    for wrong in ("0", "many", "7d 3"):
+        with pytest.raises(InputError):
+            read(field, last=wrong)
+    with pytest.raises(InputError, match="both say when to begin"):
+        read(field, last="7d", since="3d")
+
+
+def test_a_stretch_that_ends_before_it_begins_is_refused(field: Field) -> None:
+    with pytest.raises(InputError, match="--since today is not before --until 3d"):
+        read(field, since="today", until="3d")
+
+
+def test_a_site_and_a_topic_must_be_known(field: Field) -> None:
+    found = read(field, site="shop", topic="sale")
+    assert (found.site_id, found.zone, found.is_empty) == (1, BERLIN, False)
+    assert read(field).is_empty
+    with pytest.raises(NotFoundError, match="There are: shop"):
+        read(field, site="x")
+    with pytest.raises(NotFoundError, match="There are: sale"):
+        read(field, topic="sales")
+
+
+@pytest.mark.parametrize("last", ["0", "9" * 10, "9" * 5_000])
+def test_a_number_of_campaigns_that_nobody_has_is_refused(last: str) -> None:
+    with pytest.raises(InputError, match="--last is 1 to 999999999"):
+        filters.read_last(last, NOW)
+
+
+def test_a_line_of_rates_without_end_is_named() -> None:
+    lines = ["date,from,to,rate\n", f"2026-11-02,USD,EUR,{'1' * 200_000}\n"]
+    with pytest.raises(InputError, match=r"rates.csv:2: this is no line of CSV"):
+        rates.read(lines, "EUR", "rates.csv")
