@@ -19,6 +19,7 @@ from pushctl.model import Answer
 from pushctl.push import Postbox, journal, workers
 from tests.push.test_transport import letter, letters, postbox
 from tests.support import ROOT, wire
+from tests.support.program import is_running
 
 
 @pytest.fixture
@@ -106,14 +107,6 @@ if __name__ == "__main__":
 """
 
 
-def alive(process: int) -> bool:
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
 def test_workers_die_with_a_killed_parent(
     tmp_path: Path, server: wire.Wire, box: Postbox
 ) -> None:
@@ -137,7 +130,7 @@ def test_workers_die_with_a_killed_parent(
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    wire.wait_until(lambda: not any(map(alive, workers)))
+    wire.wait_until(lambda: not any(map(is_running, workers)))
     # And what was on the wire is known.
     left = journal.recover(box.journal, "7")
     assert left.outcomes == {}

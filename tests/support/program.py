@@ -128,6 +128,15 @@ def workers_of(parent: int) -> list[int]:
     return [worker for ancestor in ancestors for worker in _children(ancestor)]
 
 
+def is_running(process: int) -> bool:
+    """Return whether *process* runs: what has ended and waits to be buried does not."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or read
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
 def _children(parent: int) -> list[int]:
     found: list[int] = []
     for file in Path(f"/proc/{parent}/task").glob("*/children"):

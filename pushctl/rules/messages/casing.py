@@ -9,7 +9,7 @@ without ICU's own, which has to be installed beside Python.
 import re
 
 _DOTTED = frozenset({"tr", "az"})  # they have an i with a dot and one without
-_WORD = re.compile(r"\w\S*")
+_WORD = re.compile(r"(ij|\w)(\S*)", re.IGNORECASE)  # what Dutch writes as one letter, first
 _DIGRAPH = re.compile("ij", re.IGNORECASE)
 
 
@@ -34,7 +34,15 @@ def write_capital(text: str, language: str) -> str:
 
 def write_title(text: str, language: str) -> str:
     """Return *text* with each word as ``write_capital`` has it."""
-    return _WORD.sub(lambda word: write_capital(word[0], language), text)
+    capitals: dict[str, str] = {}  # a text has many words, and few different letters begin them
+
+    def write(word: re.Match[str]) -> str:
+        begin, rest = word.groups()
+        if begin not in capitals:
+            capitals[begin] = write_capital(begin, language)
+        return capitals[begin] + rest
+
+    return _WORD.sub(write, text)
 
 
 def _is_dotted(language: str) -> bool:

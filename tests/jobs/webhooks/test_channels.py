@@ -19,6 +19,7 @@ from pushctl.jobs.webhooks import channels, programs, secrets
 from pushctl.model import Millis
 from pushctl.store import Store
 from tests.support import HOUR, MINUTE, NOON, shop, webhooks
+from tests.support.program import is_running
 from tests.support.rows import deliveries
 from tests.support.webhooks import URL, Receiver
 
@@ -189,12 +190,9 @@ def test_a_program_that_hangs_is_killed_with_its_children_and_in_doubt(tmp_path:
     for name in ("pid", "child"):
         number = int((tmp_path / name).read_text())
         deadline = time.monotonic() + 5  # whoever adopts a child takes a moment to bury it
-        while Path(f"/proc/{number}").exists() and time.monotonic() < deadline:
-            if " Z " in Path(f"/proc/{number}/stat").read_text():
-                break
+        while is_running(number) and time.monotonic() < deadline:
             time.sleep(0.01)
-        else:
-            assert not Path(f"/proc/{number}").exists()
+        assert not is_running(number)
 
 
 def test_output_is_kept_up_to_a_bound(tmp_path: Path) -> None:
