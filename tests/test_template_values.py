@@ -280,10 +280,13 @@ def test_hostile_values_cost_little_in_any_filter() -> None:
     text = choose(source)
     person = replace(PERSON, attributes={"a": long, "b": marked})
     render(text, person)  # loads Babel
-    begun = time.process_time()
-    made = render(text, person)
+    best = 1.0
+    for _ in range(3):
+        begun = time.process_time()
+        made = render(text, person)
+        best = min(best, time.process_time() - begun)
 
-    assert time.process_time() - begun < 0.05
+    assert best < 0.05 * measure_slowness()
     assert len(made.body) < 4_096
     assert clusters.count_clusters(made.body) < 4_096
 

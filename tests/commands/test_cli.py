@@ -1,7 +1,6 @@
 """pushctl.cli: commands by name, errors as exit codes, nothing loaded in vain."""
 
 import os
-import resource
 import shlex
 import subprocess
 import sys
@@ -65,17 +64,8 @@ def test_help_loads_no_command_and_nothing_heavy() -> None:
     assert ours <= {"pushctl.commands.context", "pushctl.commands.names"}
     heavy = {"rich", "sqlite_utils", "pywebpush", "jinja2", "lark", "cryptography", "pycurl"}
     assert not loaded & (heavy | {"requests", "aiohttp", "pydantic", "pushctl.config"})
-
-
-def test_help_costs_less_than_a_quarter_of_a_second() -> None:
-    def seconds() -> float:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([*PROGRAM, "--help"], stdout=subprocess.DEVNULL, check=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    # Of the processor, and the best of some: what else the machine does is not counted.
-    assert min(seconds() for _ in range(5)) < 0.25
+    # Nearly all that help costs is loading: a count is the same on every machine.
+    assert len(loaded) < 220
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))

@@ -101,8 +101,8 @@ def test_it_takes_chunks_while_it_is_free(open_: Open, box: Postbox) -> None:
 def test_polling_an_idle_pool_returns_at_once(open_: Open, box: Postbox) -> None:
     with open_(box) as pool:
         began = time.monotonic()
-        assert pool.poll(10.0) == Returned()
-        assert time.monotonic() - began < 1
+        assert pool.poll(30.0) == Returned()
+        assert time.monotonic() - began < 15  # on a machine with much else to do, too
 
 
 def test_what_a_sender_held_back_is_unsent(open_: Open, box: Postbox) -> None:
