@@ -129,11 +129,12 @@ def _receiver(config: Config) -> Iterator[Finding]:
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    from pushctl.jobs.project import keys
-    from pushctl.push import register, vapid
+    from pushctl.jobs.project import key_ends, keys
+    from pushctl.push import register, retired, vapid
 
     yield from _private("keys", config.keys)
-    for file in sorted(config.keys.glob("*")):
+    waiting = retired.list_halves(config.keys)
+    for file in [*sorted(config.keys.glob("*")), *waiting]:
         if file.suffix != ".pub" and file.name != register.NAME:  # no secrets
             yield from _private("keys", file)
     config.secret()
@@ -144,6 +145,9 @@ def _keys(config: Config) -> Iterator[Finding]:
             yield Finding("keys", Level.PROBLEM, str(config.keys), text, remedy)
         for place, text, remedy in keys.find_lost_email_secret(config):
             yield Finding("keys", Level.PROBLEM, place, text, remedy)
+        with _open_store(config) as store:
+            for place, text, remedy in key_ends.find_notes(config, store):
+                yield Finding("keys", Level.NOTE, place, text, remedy)
     if own not in found:
         return
     yield fine("keys", config.keys, f"{own} for new subscribers, {len(found)} in all")

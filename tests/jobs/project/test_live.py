@@ -5,21 +5,26 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from pushctl import config as configs
+from pushctl import web
 from pushctl.errors import ConfigError
 from pushctl.jobs.project import scripts
 from pushctl.jobs.project.finding import Finding, Level
-from pushctl.jobs.project.live import run, state
+from pushctl.jobs.project.live import asking, certificates, run, state
 from pushctl.model import Cause, SubscriptionState
 from pushctl.push import vapid
 from pushctl.receiver.scripts import prepare
-from pushctl.rules.web import embeds
+from pushctl.rules.web import content_policy, embeds
 from pushctl.store import Store, soundness
 from pushctl.store.health import Answered
 from tests.support import live_scene, people, project, wire
@@ -395,3 +400,94 @@ def test_each_state_comes_with_the_command_that_mends_it(tmp_path: Path) -> None
     assert "gets nothing for 10m more: 429" in said["fcm.test"].text
     assert "exit code 5" in said["pushctl sweep"].text
     assert all(each.remedy for each in found if each.level is not Level.FINE)
+
+
+def test_a_policy_of_the_page_that_keeps_pushctl_out_is_named(scene: Scene) -> None:
+    page = b'<script src="https://push.shop.test/pushctl.js"></script>'
+    scene.set("/", "text/html", page, content_security_policy="default-src 'self'")
+    one = find(look(scene.folder), "pages")
+    assert one.text.endswith("keeps pushctl out: script-src, connect-src")
+    assert f"https://{RECEIVER}" in one.remedy
+
+
+@pytest.mark.parametrize(
+    ("policy", "blocked"),
+    [
+        ("", ""),
+        ("img-src 'none'", ""),
+        ("script-src 'self'", "script-src"),
+        ("script-src 'nonce-x'; connect-src https:; worker-src 'self'", ""),
+        ("default-src https://push.shop.test 'self'", ""),
+        ("default-src *.shop.test; worker-src 'self'", ""),
+        ("default-src *; worker-src 'none'", "worker-src"),
+        ("default-src *, connect-src http://push.shop.test:8080", "connect-src"),
+        ("script-src-elem 'none'; script-src *; CONNECT-SRC PUSH.shop.test", "script-src"),
+        ("child-src 'none'; script-src *; connect-src https://[", "connect-src worker-src"),
+    ],
+)
+def test_a_policy_is_read_as_browsers_read_it(policy: str, blocked: str) -> None:
+    page, receiver = f"https://{SHOP}", f"https://{RECEIVER}"
+    assert content_policy.find_blocks([policy], page, receiver) == blocked.split()
+
+
+def test_a_name_that_leads_into_this_network_is_noted(tmp_path: Path) -> None:
+    folder = project.make(tmp_path / "shop")
+    asker = asking.Asker(configs.load(folder / "pushctl.toml", {}))
+
+    def ask(address: str, url: str = "https://shop.example/") -> list[Finding]:
+        seen = web.Seen(200, (), b"", False, None, address, ())
+        return list(asker.find_private("pages", "shop", url, seen))
+
+    assert ["which others can't reach" in each.text for each in ask("10.0.0.7")] == [True]
+    assert ask("93.184.216.34") == [] and ask("127.0.0.1", "http://localhost:8000/") == []
+
+
+def sign(days: float, life: float, *, by_itself: bool = False) -> str:
+    """Return a certificate for shop.test that ends in *days*, of an authority or by itself."""
+    key, authority = ec.generate_private_key(ec.SECP256R1()), x509.NameOID.COMMON_NAME
+    subject = x509.Name([x509.NameAttribute(authority, SHOP)])
+    issuer = x509.Name([x509.NameAttribute(authority, "Test\x1b[31m CA")])
+    ends = datetime.now(UTC) + timedelta(days=days)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject if by_itself else issuer)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(ends - timedelta(days=life))
+        .not_valid_after(ends)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(f"*.{SHOP}")]), False)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(Encoding.PEM).decode()
+
+
+@pytest.mark.parametrize(
+    ("days", "life", "level"),
+    [
+        (60, 90, Level.FINE), (20, 90, Level.NOTE), (6, 90, Level.PROBLEM),
+        (3, 6, Level.FINE), (1.5, 6, Level.NOTE), (0.5, 6, Level.PROBLEM),
+    ],
+)  # fmt: skip
+def test_a_certificate_should_be_renewed_in_time(
+    days: float, life: float, level: Level
+) -> None:
+    now = time.time_ns() // 1_000_000
+    assert certificates.judge("https://shop.test", [sign(days, life)], now).level is level
+
+
+def test_a_chain_that_is_not_sent_or_not_trusted_is_told_apart() -> None:
+    now, leaf = time.time_ns() // 1_000_000, sign(60, 90)
+    origin = "https://www.shop.test"  # covered by *.shop.test
+    alone = certificates.diagnose(origin, [leaf], "refused", now)
+    assert "which signed it, is not sent with it" in alone.text and "\x1b" not in alone.text
+    assert "fullchain.pem" in alone.remedy
+    whole = certificates.diagnose(origin, [leaf, sign(60, 90)], "refused", now)
+    assert "this machine does not trust" in whole.text
+    own = certificates.diagnose(origin, [sign(60, 90, by_itself=True)], "refused", now)
+    assert "it is self-signed" in own.text
+    assert (
+        "not for a.b.shop.test"
+        in certificates.diagnose("https://a.b.shop.test", [leaf], "refused", now).text
+    )  # a wildcard is for one label
+    assert "refused: no TLS" in certificates.diagnose(origin, [], "no TLS", now).text

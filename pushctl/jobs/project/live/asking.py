@@ -4,16 +4,18 @@ Asks the addresses of pushctl.toml, and no others, with bounds of time and bytes
 Only GET, HEAD and OPTIONS go out: nothing is sent to anybody, and nothing is changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urljoin, urlsplit
 
 from pushctl import web
 from pushctl.config import Config
+from pushctl.jobs.project.finding import Finding, Level
 from pushctl.rules.limits import (
     CHECK_SECONDS,
     MAX_CHECKED_PAGE_BYTES,
     MAX_QUOTED_ANSWER_CHARACTERS,
 )
+from pushctl.rules.web import addresses
 from pushctl.rules.wording import clean
 
 _REDIRECTS = 3
@@ -51,6 +53,18 @@ class Asker:
     def read_chain(self, url: str) -> tuple[str, ...]:
         """Return the certificates that the server of *url* shows, trusted or not."""
         return web.read_chain(url, self._make_policy(url, "GET"))
+
+    def find_private(
+        self, area: str, place: str, url: str, seen: web.Seen
+    ) -> Iterator[Finding]:
+        """Yield a note where *url* leads to an address that nobody outside can reach."""
+        host = urlsplit(url).hostname or ""
+        redirected = any(name.partition(":")[0] == host for name in self._loopback.hosts)
+        if url.startswith("http:") or redirected or addresses.is_public(seen.address):
+            return
+        text = f"was asked at {seen.address} here, which others can't reach"
+        remedy = "Others may see something else: run the curl line below on another machine."
+        yield Finding(area, Level.NOTE, place, text, remedy)
 
     def _make_policy(self, url: str, method: str) -> web.Policy:
         if not self.is_configured(url):

@@ -18,7 +18,7 @@ from pushctl.jobs.project.live.asking import (
 from pushctl.jobs.project.live.served import Comparison
 from pushctl.model import Millis
 from pushctl.rules.limits import MAX_CHECKED_PAGE_BYTES
-from pushctl.rules.web import embeds
+from pushctl.rules.web import content_policy, embeds
 from pushctl.rules.web.embeds import Embed
 
 AREA = "pages"
@@ -51,6 +51,8 @@ def look(
     else:
         embed = embeds.read_page(seen.body.decode("utf-8", "replace"))
         yield from _look_at_embed(config, asker, comparison, site, url, seen, embed)
+        yield from _look_at_policy(asker, site, url, seen)
+        yield from asker.find_private(AREA, site.origin, url, seen)
     yield from workers.look(config, asker, comparison, site, embed)
 
 
@@ -119,6 +121,19 @@ def _describe_absence(site: Site, seen: web.Seen, embed: Embed) -> Finding:
     text = "its first page does not load pushctl's script: nobody can subscribe there"
     remedy = "Add the line that `pushctl receive` prints; see docs/embedding.md."
     return Finding(AREA, Level.PROBLEM, site.origin, text, remedy)
+
+
+def _look_at_policy(asker: Asker, site: Site, page: str, seen: web.Seen) -> Iterator[Finding]:
+    """Look whether the page's Content Security Policy blocks script, requests or worker."""
+    if asker.receiver is None:
+        return
+    receiver = cut_origin(asker.receiver)
+    policies = seen.list_values("content-security-policy")
+    if blocked := content_policy.find_blocks(policies, cut_origin(page), receiver):
+        names = ", ".join(blocked)
+        text = f"its Content-Security-Policy keeps pushctl out: {names}"
+        remedy = f"Add {receiver} to script-src and connect-src, and 'self' to worker-src."
+        yield Finding(AREA, Level.PROBLEM, site.origin, text, remedy)
 
 
 def _is_of_receiver(asker: Asker, address: str) -> bool:

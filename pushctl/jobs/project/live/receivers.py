@@ -43,6 +43,7 @@ def look(config: Config, asker: Asker, key: str | None, now: Millis) -> Iterator
         yield Finding(AREA, Level.PROBLEM, url, *fault)
         return
     yield fine(AREA, url, "takes requests")
+    yield from asker.find_private(AREA, url, url, seen)
     passed = int((clocks.read_seconds() - began) * units.SECOND)
     yield from _compare_clocks(url, seen, now + passed)
     if key is not None:
