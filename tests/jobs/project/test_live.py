@@ -304,6 +304,8 @@ def test_a_clock_that_is_wrong_is_named(scene: Scene) -> None:
     assert "ahead of 1 push service" in one.text and "NTP" in one.remedy
     scene.rules[SERVICE] = lambda _: wire.Act.SHUTDOWN
     assert "could be asked for the time" in find(look(scene.folder), "clock").text
+    scene.rules[SERVICE] = lambda _: wire.Act.HANG
+    assert find(look(scene.folder, seconds=0.5), "clock")
 
 
 def test_only_looking_can_write_nothing(scene: Scene) -> None:

@@ -3,6 +3,7 @@
 import os
 import statistics
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from pushctl.config import Config
@@ -21,12 +22,15 @@ _MIN_FREE_FILES = 1_000
 _NTP = "Let the machine take its time from NTP (chrony, systemd-timesyncd)."
 
 
-def look_at_clock(config: Config, proved: Iterable[str], now: Millis) -> Iterator[Finding]:
+def look_at_clock(
+    config: Config, proved: Iterable[str], now: Millis, seconds: float
+) -> Iterator[Finding]:
     """Compare this machine's clock with push services'; *proved* have taken a message."""
     from pushctl.push import dates
 
     began = clocks.read_seconds()
-    found = dates.ask(clock.list_origins(config, proved), open_keyless(config, "check"))
+    postbox = replace(open_keyless(config, "check"), timeout=seconds)
+    found = dates.ask(clock.list_origins(config, proved), postbox)
     place = "this machine"
     if not found:
         text = "no push service could be asked for the time"

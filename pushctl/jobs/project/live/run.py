@@ -43,7 +43,7 @@ def look(
     except PushctlError as error:
         found += explain("database", config.database.name, error)
     probes: list[Probe] = [
-        ("clock", partial(machine.look_at_clock, config, proved, now)),
+        ("clock", partial(machine.look_at_clock, config, proved, now, seconds)),
         ("receiver", partial(receivers.look, config, asker, key, now)),
         *(
             ("pages", partial(pages.look, config, asker, key, site, now))
