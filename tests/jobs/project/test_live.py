@@ -390,7 +390,9 @@ def test_each_state_comes_with_the_command_that_mends_it(tmp_path: Path) -> None
         run_number = store.runs.start("sweep", now)
         store.runs.finish(run_number, now, 5, {})
         config = configs.load(folder / "pushctl.toml", {})
+        store.soundness.forbid_writing()  # figures are counted, and not kept
         found = list(state.look(config, store, now))
+        assert store.connection.execute("SELECT count(*) FROM kept_columns").fetchone() == (0,)
     said = {each.place: each for each in found}
     assert "1 subscriber in quarantine" in said["quarantine"].text
     assert "403 forbidden" in said["quarantine"].text
@@ -400,6 +402,7 @@ def test_each_state_comes_with_the_command_that_mends_it(tmp_path: Path) -> None
     assert "campaigns resume 'news'" in said["news"].remedy
     assert said["queue"].text == "1 message to go out, 1 of them now"
     assert "gets nothing for 10m more: 429" in said["fcm.test"].text
+    assert said["penalties"].level is Level.FINE
     assert "exit code 5" in said["pushctl sweep"].text
     assert all(each.remedy for each in found if each.level is not Level.FINE)
 
