@@ -175,8 +175,8 @@ Work = Callable[[Path, vapid.Key], object]
     ids=["retire", "use", "remove"],
 )
 def test_a_kill_at_any_line_loses_no_key(tmp_path: Path, begin: Use | None, work: Work) -> None:
-    # Whatever changes a file is a line of these: between two of them a kill is as before them.
-    files = killed.files_of(durable, retired)
+    # Whatever changes a file is a line of this: between two of them a kill is as before them.
+    files = killed.files_of(durable)
     template = tmp_path / "template"
     old = vapid.write(template)
     new = vapid.write(template)
