@@ -65,6 +65,28 @@ def _write_beside(path: Path, data: bytes | Iterable[bytes], mode: int) -> Itera
     sync_folder(path.parent)
 
 
+def move(path: Path, target: Path) -> None:
+    """
+    Give *path* the name *target* in one step, in the place of what stands there.
+
+    After a power loss it has one of both names, on the same file system alone.
+    """
+    try:
+        path.replace(target)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+    sync_folder(target.parent)
+    if target.parent != path.parent:
+        sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove *path*, if it is there; a power loss does not bring it back."""
+    path.unlink(missing_ok=True)
+    sync_folder(path.parent)
+
+
 def append_durably(path: Path, data: bytes, mode: int) -> None:
     """
     Add whole lines to the end of *path*; make it where it is missing.

@@ -125,6 +125,7 @@ class Cause(StrEnum):
     THANKED = "thanked"  # it was there, and the person had bought meanwhile
     # Of subscriptions: gone with too many others, or active again because of that.
     MASS_GONE = "mass_gone"
+    KEY_LOST = "key_lost"  # gone with their VAPID key, or active again with it
     OTHER = "other"
 
 

@@ -6,7 +6,7 @@ a whole: a server that sends a byte every few seconds must not hold a sweep for 
 """
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -24,6 +24,10 @@ class WebError(PushctlError):
     def __init__(self, message: str, *, begun: bool = False) -> None:
         super().__init__(message)
         self.begun = begun
+
+
+class CertificateError(WebError):
+    """The server's certificate was refused: nothing was asked."""
 
 
 class Addresses(Enum):
@@ -56,6 +60,108 @@ class Answer(NamedTuple):
     status: int
     body: bytes
     retry_after: float | None  # seconds
+
+
+class Seen(NamedTuple):
+    """An answer with its head, as it came: a redirect is one, too."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]  # names in lower case
+    body: bytes
+    cut: bool  # there was more than *most_bytes*
+    location: str | None  # where it redirects to
+    address: str  # the IP address that was asked
+    chain: tuple[str, ...]  # the server's certificates as PEM, its own first
+
+    def list_values(self, name: str) -> list[str]:
+        """Return the values of the header *name*, one for each line."""
+        return [value for known, value in self.headers if known == name]
+
+    def find(self, name: str) -> str:
+        """Return the last value of the header *name*; empty where it is absent."""
+        return (self.list_values(name) or [""])[-1]
+
+
+def look(url: str, policy: Policy, headers: Sequence[str] = ()) -> Seen:
+    """
+    Return the answer of *url*, whatever its status; no redirect is followed.
+
+    Raises CertificateError where TLS trusts no certificate of the server, WebError when
+    there is no answer in time, or *policy* forbids the request.
+    """
+    import pycurl
+
+    _check_host(url, policy)
+    body, lines = bytearray(), list[bytes]()
+    handle, most = pycurl.Curl(), policy.most_bytes or 0
+    try:
+        _prepare(handle, url, policy, policy.seconds)
+        _fill(handle, policy, None, headers, body)
+        handle.setopt(pycurl.HEADERFUNCTION, lines.append)
+        handle.setopt(pycurl.OPT_CERTINFO, 1)
+        try:
+            handle.perform()
+        except pycurl.error:
+            if len(body) <= most:
+                raise
+        return Seen(
+            handle.getinfo(pycurl.RESPONSE_CODE),
+            tuple(_list_headers(lines)),
+            bytes(body[:most]),
+            len(body) > most,
+            handle.getinfo(pycurl.REDIRECT_URL),
+            handle.getinfo(pycurl.PRIMARY_IP),
+            _read_chain(handle),
+        )
+    except pycurl.error as error:
+        refused = error.args[0] == pycurl.E_PEER_FAILED_VERIFICATION
+        kind = CertificateError if refused else WebError
+        raise kind(f"{name_host(url)} can't be asked: {error.args[-1]}") from None
+    except UnicodeError as error:
+        raise WebError(f"{name_host(url)} can't be asked: {error.args[-1]}") from None
+    finally:
+        handle.close()
+
+
+def read_chain(url: str, policy: Policy) -> tuple[str, ...]:
+    """
+    Return the certificates (PEM, its own first) that the server of *url* shows.
+
+    Nobody trusts them and nothing is asked: it is for saying why ``look`` refused them.
+    Empty where there is no connection.
+    """
+    import pycurl
+
+    _check_host(url, policy)
+    handle = pycurl.Curl()
+    try:
+        _prepare(handle, url, policy, policy.seconds)
+        handle.setopt(pycurl.CONNECT_ONLY, 1)
+        handle.setopt(pycurl.OPT_CERTINFO, 1)
+        handle.setopt(pycurl.SSL_VERIFYPEER, 0)
+        handle.setopt(pycurl.SSL_VERIFYHOST, 0)
+        handle.perform()
+        return _read_chain(handle)
+    except (pycurl.error, UnicodeError):
+        return ()
+    finally:
+        handle.close()
+
+
+def _read_chain(handle: Any) -> tuple[str, ...]:
+    import pycurl
+
+    shown = handle.getinfo(pycurl.INFO_CERTINFO) or ()
+    return tuple(value for one in shown for name, value in one if name == "Cert")
+
+
+def _list_headers(lines: Sequence[bytes]) -> Iterator[tuple[str, str]]:
+    """Yield the headers of the last answer in *lines*; earlier ones are informational."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(b"HTTP/")]
+    for line in lines[starts[-1] + 1 if starts else 0 :]:
+        name, colon, value = line.decode("latin-1").partition(":")
+        if colon:
+            yield name.strip().lower(), value.strip()
 
 
 def request(

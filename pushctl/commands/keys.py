@@ -1,22 +1,30 @@
-"""Show, create, add and choose VAPID keys."""
+"""Show, create, add, choose and retire VAPID keys."""
 
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption, YesOption
+from pushctl.commands.options import DryRunOption, FormatOption, YesOption
 from pushctl.errors import InputError, UsageError
 from pushctl.jobs.project import scripts
+from pushctl.rules.wording import counted
+
+if TYPE_CHECKING:
+    from pushctl.jobs.project.key_ends import Loss
+
+KeyArgument = Annotated[
+    str, typer.Argument(metavar="KEY", help="A key's id as in keys show, or vapid-ID.")
+]
 
 app = typer.Typer(
     no_args_is_help=True,
     help="""
-    Show, create, add and choose VAPID keys.
+    Show, create, choose and retire VAPID keys.
 
     \b
     pushctl keys show
@@ -27,9 +35,16 @@ _COLUMNS = (
     output.Column("id", "Key"),
     output.Column("use", "Use"),
     output.Column("created", "Created", kind=output.Kind.TIME),
+    output.Column("until", "Kept until", kind=output.Kind.TIME, spare=True),
     output.Column("subscribers", "Active subscribers", kind=output.Kind.NUMBER),
     output.Column("public", "Public key (applicationServerKey)"),
     output.Column("file", "File"),
+)
+_HOLDERS = (
+    output.Column("site", "Site"),
+    output.Column("active", "Active subscribers", kind=output.Kind.NUMBER),
+    output.Column("quarantined", "In quarantine", kind=output.Kind.NUMBER),
+    output.Column("last_seen_at", "Last seen", kind=output.Kind.TIME),
 )
 # More than any form of a key has.
 _MOST_BYTES = 1 << 20
@@ -44,8 +59,9 @@ def show(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> None
     \b
     pushctl keys show --csv
 
-    New subscribers get the own key. Earlier keys are for people who came with them. A lost
-    key has no file: nothing reaches its subscribers until you bring the file back.
+    New subscribers get the own key. Earlier keys are for people who came with them. A retired
+    key had nobody left; its private half is kept for 90 days. A lost key has no file: nothing
+    reaches its subscribers until you bring the file back.
     """
     from pushctl.jobs.project import keys
 
@@ -99,12 +115,22 @@ def add(
     """
     from pushctl.jobs.project import keys
 
-    key, use = keys.add(context.of(ctx).config, _read_key(file))
+    here = context.of(ctx)
+    key, use = keys.add(here.config, _read_key(file))
     output.answer(key.id)
     output.say(f"Kept as {key.file}: use {use}.")
+    _take_up(here, key.id)
     output.say(f"Bring its people in with: pushctl subscribers import FILE --key {key.id}")
     if str(file) != "-":
         output.say(f"Delete {file}, or keep it in a safe place: who has it can send to them.")
+
+
+def _take_up(here: context.Context, key: str) -> None:
+    """Activate those who were given up with the key, where there is a database."""
+    from pushctl.jobs.project import key_ends
+
+    if here.config.database.exists() and (count := key_ends.take_up(here.store, key, here.now)):
+        output.say(f"{counted(count, 'subscriber')} of the lost key are active again.")
 
 
 def _read_key(file: Path) -> bytes:
@@ -131,9 +157,7 @@ def _read_key(file: Path) -> bytes:
 @app.command()
 def use(
     ctx: typer.Context,
-    key: Annotated[
-        str, typer.Argument(metavar="KEY", help="A key's id as in keys show, or vapid-ID.")
-    ],
+    key: KeyArgument,
     yes: YesOption = False,
 ) -> None:
     """
@@ -142,18 +166,93 @@ def use(
     \b
     pushctl keys use Jv2xY0aB --yes
 
-    The former one becomes a key of earlier subscribers, who move when they visit again.
+    The former one becomes a key of earlier subscribers, who move when they visit again. A
+    retired key comes back with it.
     """
     from pushctl.jobs.project import keys
 
-    # An id may begin like an option; the name of its file does not.
-    key = key.removeprefix("vapid-").removesuffix(".pem")
+    key = _read_id(key)
     config = context.of(ctx).config
     question = f"New subscribers get the key {key}; others move to it. Continue?"
     if output.confirm(question, yes):
         written = keys.choose(config, key)
         output.say(f"New subscribers get {key}. It is in {len(written)} files of sw/ now.")
         output.say("Put sw/ onto your web site again, and start `pushctl receive` anew.")
+
+
+def _read_id(given: str) -> str:
+    # An id may begin like an option; the name of its file does not.
+    return given.removeprefix("vapid-").removesuffix(".pem")
+
+
+@app.command()
+def retire(ctx: typer.Context, key: KeyArgument, yes: YesOption = False) -> None:
+    """
+    Retire a key that no subscriber has any more.
+
+    \b
+    pushctl keys retire Jv2xY0aB --yes
+
+    It refuses while one active subscriber has the key, and says when the last one was seen.
+    The private half goes to keys/retired/; a sweep removes it after 90 days, unless somebody
+    came late and has it. `pushctl keys use` brings it back. See docs/keys.md.
+    """
+    from pushctl.jobs.project import key_ends
+
+    here, name = context.of(ctx), _read_id(key)
+    if output.confirm(f"Retire the key {name}?", yes):
+        key_ends.retire(here.config, here.store, name, here.now)
+        output.say(f"{name} is retired: its private half is in {here.config.keys / 'retired'}.")
+        output.say("It is removed after 90 days. To bring it back: pushctl keys use " + name)
+
+
+@app.command()
+def lost(
+    ctx: typer.Context, key: KeyArgument, yes: YesOption = False, dry_run: DryRunOption = False
+) -> None:
+    """
+    Give up a key whose file is lost for good.
+
+    \b
+    pushctl keys lost Jv2xY0aB --dry-run
+
+    It says what is gone and whom it concerns, site by site. Then it makes a new key where new
+    subscribers would get the lost one, and marks those subscribers, so that nothing is tried
+    for them. They come back by themselves at their next visit. See docs/keys.md.
+    """
+    from pushctl.jobs.project import key_ends
+
+    here = context.of(ctx)
+    loss = key_ends.foresee_loss(here.config, here.store, _read_id(key))
+    _explain_loss(here, loss)
+    if not dry_run and output.confirm("Give this key up for good?", yes):
+        with output.progress("Marking", loss.people) as bar:
+            made, files = key_ends.give_up(here.config, here.store, loss, here.now, bar.advance)
+        _conclude_loss(here, loss, made, len(files))
+
+
+def _explain_loss(here: context.Context, loss: "Loss") -> None:
+    output.rows(loss.holders, _HOLDERS, empty="No subscriber has this key.")
+    output.say(
+        f"Nobody can make the private half of {loss.name} again, and no other key reaches "
+        f"these people. Look once more for vapid-{loss.name}.pem: in backups, on the former "
+        "machine, in a safe. With it: pushctl keys add FILE"
+    )
+    if loss.needs_own:
+        output.say("New subscribers would get it: a new key is made for them.")
+
+
+def _conclude_loss(here: context.Context, loss: "Loss", made: str | None, files: int) -> None:
+    if made:
+        output.answer(made)
+        output.say(f"New subscribers get {made}. It is in {files} files of sw/ now.")
+        output.say("Put sw/ onto your web site again, and start `pushctl receive` anew.")
+        output.say(f"Keep a copy of {here.config.keys} in a safe place.")
+    output.say(
+        f"{counted(loss.people, 'subscriber')} marked as gone: nothing is tried for them. At "
+        "their next visit your page subscribes them with the own key, without a question, and "
+        "they are back with tags, alias and history."
+    )
 
 
 @app.command()

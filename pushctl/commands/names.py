@@ -11,7 +11,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "init": Command("pushctl.commands.init", "Create a project: settings, keys, database."),
     "check": Command("pushctl.commands.check", "Check the project and list every problem."),
-    "keys": Command("pushctl.commands.keys", "Show, create, add and choose VAPID keys."),
+    "keys": Command("pushctl.commands.keys", "Show, create, choose and retire VAPID keys."),
     "receive": Command("pushctl.commands.receive", "Run the web receiver."),
     "sw": Command("pushctl.commands.sw", "Show the scripts for your pages."),
     "import": Command("pushctl.commands.import_", "Load the inbox into the database."),

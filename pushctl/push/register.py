@@ -2,8 +2,9 @@
 The register of VAPID keys, keys/keys.toml: since when each is there, and for whom.
 
 One key is ``own``: new subscribers get it. The others are ``earlier``: who came with them
-is still reached. Times of files say nothing once the register is there, because a copy, a
-restore and ``touch`` change them.
+is still reached. A ``retired`` one had nobody left; its private half waits in keys/retired/
+until it is removed. A ``lost`` one was given up: its private half is nowhere. Times of files
+say nothing once the register is there, because a copy, a restore and ``touch`` change them.
 """
 
 import re
@@ -25,7 +26,8 @@ _LOCK = "keys.lock"
 ID = re.compile(r"[A-Za-z0-9_-]{8}", re.ASCII)
 _HEAD = """\
 # The VAPID keys of this folder. "own": new subscribers get it; only one has it. "earlier":
-# who came with it is still reached. Change it with `pushctl keys use` and `keys new`.
+# who came with it is still reached. "retired": nobody had it any more. "lost": its private
+# half is gone. Change it with `pushctl keys new`, `use`, `retire` and `lost`.
 # No secret stands here; copy this file along with the vapid-* files.
 """
 
@@ -33,12 +35,18 @@ _HEAD = """\
 class Use(StrEnum):
     OWN = "own"
     EARLIER = "earlier"
+    RETIRED = "retired"
+    LOST = "lost"
+
+
+ENDED = (Use.RETIRED, Use.LOST)
 
 
 @dataclass(frozen=True)
 class Entry:
     created: Millis
     use: Use
+    ended: Millis | None = None  # since when it is retired or lost
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,21 @@ class Register:
     def own(self) -> str | None:
         return next((name for name, one in self.entries.items() if one.use is Use.OWN), None)
 
+    def is_retired(self, name: str) -> bool:
+        return name in self.entries and self.entries[name].use is Use.RETIRED
+
+    def list_ended(self) -> frozenset[str]:
+        """Return the ids of keys that are retired or lost."""
+        return frozenset(name for name, one in self.entries.items() if one.use in ENDED)
+
     def list_newest(self) -> list[str]:
-        """Return the key ids: the own one, then the others, the newest first."""
-        order = sorted(
-            self.entries,
-            key=lambda name: (self.entries[name].use is Use.OWN, self.entries[name].created),
-        )
-        return order[::-1]
+        """Return the key ids: the own one, the others, newest first, then ended ones."""
+
+        def rank(name: str) -> tuple[bool, bool, Millis]:
+            entry = self.entries[name]
+            return entry.use is Use.OWN, entry.use not in ENDED, entry.created
+
+        return sorted(self.entries, key=rank, reverse=True)
 
 
 def load(folder: Path, times: Mapping[str, Millis]) -> Register:
@@ -113,24 +129,52 @@ def enter(folder: Path, name: str, use: Use, now: Millis, times: Mapping[str, Mi
     """
     Enter the key *name* for *use*; the caller holds the folder.
 
-    One that is known keeps its time. A new own key makes the former one an earlier key.
+    One that is known keeps its time, and its use unless that has ended. A new own key makes
+    the former one an earlier key.
     """
     entries = dict(load(folder, times).entries)
     known = entries.get(name)
     if use is Use.OWN:
-        entries = {one: Entry(it.created, Use.EARLIER) for one, it in entries.items()}
-    if known is None or use is Use.OWN:
+        entries = {
+            one: Entry(it.created, Use.EARLIER) if it.use is Use.OWN else it
+            for one, it in entries.items()
+        }
+    if known is None or use is Use.OWN or known.use in ENDED:
         entries[name] = Entry(now if known is None else known.created, use)
     _write(folder, Register(entries))
+
+
+def end(folder: Path, name: str, use: Use, now: Millis, times: Mapping[str, Millis]) -> None:
+    """
+    Note that the key *name* is retired or lost; the caller holds the folder.
+
+    One that is so already keeps the time. Raises ConfigError for the own key.
+    """
+    entries = dict(load(folder, times).entries)
+    known = entries.get(name)
+    if known is not None and known.use is Use.OWN:
+        raise ConfigError(
+            f"{name} is the key of new subscribers ({folder / NAME}). Give them another one "
+            "first: `pushctl keys new`, or `pushctl keys use ID`."
+        )
+    if known is None or known.use is not use:
+        entries[name] = Entry(now if known is None else known.created, use, now)
+        _write(folder, Register(entries))
 
 
 def _write(folder: Path, register: Register) -> None:
     blocks = [_HEAD]
     for name, entry in register.entries.items():
-        at = datetime.fromtimestamp(entry.created / units.SECOND, UTC)
-        moment = at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        blocks.append(f'\n[{name}]\ncreated = {moment}\nuse = "{entry.use}"\n')
+        created = _write_time(entry.created)
+        blocks.append(f'\n[{name}]\ncreated = {created}\nuse = "{entry.use}"\n')
+        if entry.ended is not None:
+            blocks.append(f"ended = {_write_time(entry.ended)}\n")
     durable.replace(folder / NAME, "".join(blocks).encode(), 0o644)
+
+
+def _write_time(at: Millis) -> str:
+    text = datetime.fromtimestamp(at / units.SECOND, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")
 
 
 def _read(file: Path) -> dict[str, Entry] | None:
@@ -152,13 +196,20 @@ def _read(file: Path) -> dict[str, Entry] | None:
 def _read_entry(file: Path, name: str, about: object) -> Entry:
     if not ID.fullmatch(name) or not isinstance(about, dict):
         raise _fault(file, f"has {name[:40]!r}, which is no table of a key")
-    use, created = about.get("use"), about.get("created")
+    use, created, ended = about.get("use"), about.get("created"), about.get("ended")
     if use not in tuple(Use):
         raise _fault(file, f'has no use = "own" or "earlier" for {name}')
     if not isinstance(created, datetime):
         raise _fault(file, f"has no created = 2026-04-28T08:00:00Z for {name}")
-    at = created.replace(tzinfo=created.tzinfo or UTC)
-    return Entry(round(at.timestamp() * units.SECOND), Use(use))
+    if use not in ENDED:
+        return Entry(_read_time(created), Use(use))
+    if not isinstance(ended, datetime):
+        raise _fault(file, f"has no ended = 2026-04-28T08:00:00Z for {name}")
+    return Entry(_read_time(created), Use(use), _read_time(ended))
+
+
+def _read_time(at: datetime) -> Millis:
+    return round(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * units.SECOND)
 
 
 def _fault(file: Path, what: str) -> ConfigError:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
 from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
-from pushctl.push import register
+from pushctl.push import register, retired
 from pushctl.push.register import Register, Use
 from pushctl.rules import tokens, units
 from pushctl.rules.web import keys
@@ -69,13 +69,13 @@ def read(pem: bytes, file: Path | None = None) -> Key:
 def load(folder: Path) -> Mapping[str, Key]:
     """
     Return the keys of *folder* (vapid-<key id>.pem) by key id: the own one first, then the
-    newest. Nothing is written.
+    newest, retired ones last: those sign for who came late. Nothing is written.
 
     Raises ConfigError when other users can read one, its name is another key's, or its
     public half is; OSError when they can't be read.
     """
     found = {}
-    for file in _list_files(folder, ".pem"):
+    for file in [*retired.list_halves(folder), *_list_files(folder, ".pem")]:
         status = file.stat()
         if status.st_mode & 0o077:
             raise ConfigError(
@@ -90,7 +90,8 @@ def load(folder: Path) -> Mapping[str, Key]:
             _read_public(public)
         found[key.id] = key
     order = load_register(folder).list_newest() if found else ()
-    return {name: found[name] for name in order if name in found}
+    # A retired one is not in a register that was made anew.
+    return {name: found[name] for name in dict.fromkeys([*order, *found]) if name in found}
 
 
 def load_register(folder: Path) -> Register:
@@ -149,6 +150,7 @@ def keep(folder: Path, pem: bytes, use: Use) -> Key:
     file = folder / f"vapid-{key.id}.pem"
     with register.hold(folder):
         register.begin(folder, _read_times(folder))
+        retired.bring_back(folder, key.id)
         if not file.exists():
             durable.write_new(file, key.pem, 0o600)
         write_public(key, folder)
@@ -158,20 +160,62 @@ def keep(folder: Path, pem: bytes, use: Use) -> Key:
 
 
 def choose(folder: Path, name: str) -> None:
-    """Make the key *name* that of new subscribers; raises ConfigError when it isn't there."""
-    times = _read_times(folder)
-    if name not in times:
-        raise ConfigError(
-            f"there is no key {name} in {folder}: {', '.join(times) or 'it has none'}."
-        )
-    private = {file.stem for file in _list_files(folder, ".pem")}
-    if private and f"vapid-{name}" not in private:
-        raise ConfigError(
-            f"{folder / f'vapid-{name}.pem'} is not there: nobody who subscribed with this key "
-            "could be reached. Bring it back from a backup."
-        )
+    """
+    Make the key *name* that of new subscribers; a retired one comes back.
+
+    Raises ConfigError when it isn't there.
+    """
     with register.hold(folder):
+        if load_register(folder).is_retired(name):
+            retired.bring_back(folder, name)
+        times = _read_times(folder)
+        if name not in times:
+            raise ConfigError(
+                f"there is no key {name} in {folder}: {', '.join(times) or 'it has none'}."
+            )
+        private = {file.stem for file in _list_files(folder, ".pem")}
+        if private and f"vapid-{name}" not in private:
+            raise ConfigError(
+                f"{folder / f'vapid-{name}.pem'} is not there: nobody who subscribed with this "
+                "key could be reached. Bring it back from a backup."
+            )
         register.enter(folder, name, Use.OWN, time.time_ns() // 1_000_000, times)
+
+
+def retire(folder: Path, name: str, now: Millis) -> None:
+    """
+    Put the key *name* aside; it signs on until it is removed.
+
+    Raises ConfigError for the own key.
+    The register is written first: a kill leaves a key that is retired and still in *folder*,
+    which the next call or ``settle`` moves.
+    """
+    retired.check(folder, name)
+    with register.hold(folder):
+        register.end(folder, name, Use.RETIRED, now, _read_times(folder))
+        retired.put_aside(folder, name)
+
+
+def give_up(folder: Path, name: str, now: Millis) -> None:
+    """Note that the key *name* is lost; raises ConfigError where it is there, or is own."""
+    with register.hold(folder):
+        if name in load(folder):
+            raise ConfigError(f"the key {name} is not lost: its file is in {folder}.")
+        register.end(folder, name, Use.LOST, now, _read_times(folder))
+
+
+def settle(folder: Path) -> None:
+    """End moves of retired keys that a kill has cut short."""
+    if not retired.is_settled(folder, load_register(folder)):
+        with register.hold(folder):
+            retired.settle(folder, load_register(folder))
+
+
+def remove_retired(folder: Path, name: str) -> None:
+    """Remove the private half of a retired key for good; its name stays in the register."""
+    with register.hold(folder):
+        if load_register(folder).is_retired(name):
+            retired.remove(folder, name)
 
 
 def write_public(key: Key, folder: Path) -> Path:

@@ -76,6 +76,7 @@ MAX_HOST_CHARACTERS = 253  # in DNS (RFC 1035, section 2.3.4, without the root's
 MAX_PAYLOAD_BYTES = 3_993
 MAX_ANDROID_PAYLOAD_BYTES = 2_640  # Firefox's bridge to Android takes less (autopush's docs)
 MAX_TTL_SECONDS = 28 * DAY // SECOND  # of a message; FCM keeps none longer
+RETIRED_KEY_DAYS = 90  # the private half of a retired VAPID key stays so long
 MAX_ANSWER_BYTES = 4_096  # read of an answer's body, which names the reason
 
 # --- webhooks and other channels -------------------------------------------------------------
@@ -85,6 +86,10 @@ WEBHOOK_SECONDS = 10.0  # for one call as a whole
 CALL_SECONDS = 10.0  # for a step's program, which is killed then
 MAX_CALL_OUTPUT_BYTES = 4 * KIB  # kept of what it writes, as the reason
 MAX_WEBHOOK_ANSWER_BYTES = 64 * KIB  # read of an answer; its status counts
+
+CHECK_SECONDS = 10.0  # for one address that `check --live` looks at
+MAX_CHECKED_PAGE_BYTES = MIB  # read of such an answer
+MAX_QUOTED_ANSWER_CHARACTERS = 60  # of a stranger's header, in a finding
 
 # --- messages, baskets and audiences -------------------------------------------------------
 MAX_VALUE_CHARACTERS = 1_000  # of one value in a message

@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from pushctl.store.tombstones import Tombstones
     from pushctl.store.tracking import Tracking
     from pushctl.store.triggers import Triggers
+    from pushctl.store.troubles import Troubles
     from pushctl.store.webhooks import Webhooks
 
 # Names of the migrations this build knows, in order: lets a run find out from
@@ -174,6 +175,7 @@ class Store:
     tombstones: "Tombstones"
     tracking: "Tracking"
     triggers: "Triggers"
+    troubles: "Troubles"
     webhooks: "Webhooks"
 
     def __init__(self, path: Path, *, create: bool = False) -> None:

@@ -8,10 +8,10 @@ A refusal quarantines a subscription for a day. Three failures over a week or mo
 gone, which a new registration undoes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pushctl.model import Millis
+from pushctl.model import Cause, Millis, SubscriptionState
 from pushctl.rules.units import DAY
 from pushctl.store.events import ARRIVAL
 from pushctl.store.noun import Noun, as_json
@@ -215,6 +215,49 @@ class Health(Noun):
                                   AND c.cause IS NOT 'mass_gone')
         """
         return [row for (row,) in self._read(sql, campaign=campaign)]
+
+    def give_up_key(self, key: str, now: Millis, limit: int) -> int:
+        """
+        Mark up to *limit* subscribers of the lost key with this id as gone; return how many.
+
+        Nothing is tried for them any more. A visit subscribes them anew, with their history.
+        """
+        sql = """
+            SELECT id FROM subscriptions
+             WHERE key_id = :key AND state IN ('active', 'quarantined') LIMIT :limit
+        """
+        with self._store.write():
+            return self._mark_keyless(self._read(sql, key=key, limit=limit), now)
+
+    def give_up(self, subscription: int, now: Millis) -> None:
+        """Mark one subscriber so, unless they have left; see ``give_up_key``."""
+        sql = """
+            SELECT id FROM subscriptions
+             WHERE id = :id AND state IN ('active', 'quarantined')
+        """
+        with self._store.write():
+            self._mark_keyless(self._read(sql, id=subscription), now)
+
+    def _mark_keyless(self, found: Iterable[tuple[int]], now: Millis) -> int:
+        rows = [row for (row,) in found]
+        reason, gone = "its VAPID key has ended", SubscriptionState.GONE
+        return self._store.subscriptions.mark(rows, gone, reason, now, Cause.KEY_LOST)
+
+    def take_up_key(self, key: str, now: Millis, limit: int) -> int:
+        """Activate up to *limit* of those whom ``give_up_key`` marked; return how many."""
+        sql = """
+            SELECT s.id FROM subscriptions AS s
+             WHERE s.key_id = :key AND s.state = 'gone'
+               AND EXISTS (SELECT 1 FROM subscription_changes AS c
+                            WHERE c.subscription_id = s.id AND c.at = s.state_at
+                              AND c.cause = 'key_lost')
+             LIMIT :limit
+        """
+        with self._store.write():
+            rows = [row for (row,) in self._read(sql, key=key, limit=limit)]
+            reason = "its VAPID key is back"
+            active = SubscriptionState.ACTIVE
+            return self._store.subscriptions.mark(rows, active, reason, now, Cause.KEY_LOST)
 
 
 _ANSWERED = f"""

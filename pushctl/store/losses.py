@@ -8,9 +8,15 @@ from pushctl.store.noun import Noun
 
 class Losses(Noun):
     def list_changes(self) -> Iterator[tuple[int, str, Millis]]:
-        """Yield (subscription, revived, unsubscribed, gone or quarantined; when), in order."""
+        """
+        Yield (subscription, revived, unsubscribed, gone or quarantined; when), in order.
+
+        Who is gone because our VAPID key is lost counts as quarantined: no message is to blame.
+        """
         sql = """
-            SELECT subscription_id, kind, at FROM subscription_changes
+            SELECT subscription_id,
+                   iif(kind = 'gone' AND cause IS 'key_lost', 'quarantined', kind), at
+              FROM subscription_changes
              WHERE kind IN ('revived', 'unsubscribed', 'gone', 'quarantined')
              ORDER BY subscription_id, at, id
         """

@@ -3,19 +3,54 @@
 import sqlite3
 import time
 from collections.abc import Collection
+from typing import NamedTuple
 
 from pushctl.errors import DamagedError
+from pushctl.model import Millis
 from pushctl.store.connection import name_damage
 from pushctl.store.noun import Noun
+
+Version = tuple[int, int, int]
 
 SQLITE_VERSION = sqlite3.sqlite_version_info  # of the library that Python uses
 # Before this, resetting the write-ahead log beside a writer could lose a commit.
 WAL_RESET_FIXED = (3, 51, 3)
+_WAL_RESET_BACKPORTS = ((3, 50, 7), (3, 44, 6))  # sqlite.org/wal.html, "The WAL-Reset Bug"
+
+# (from, before, fault), besides that one
+_FAULTS: tuple[tuple[Version, Version, str], ...] = (
+    ((3, 35, 0), (3, 37, 2), "can damage the database, as its makers found in 3.37.2"),
+    ((3, 52, 0), (3, 52, 1), "was withdrawn by its makers"),
+)
 
 _SECONDS = 20.0  # for a look beside another error
 
 
+def has_wal_reset_fault(version: Version) -> bool:
+    """Return whether this SQLite can lose a commit when two programs write at once."""
+    fixed = any(version[:2] == one[:2] and version >= one for one in _WAL_RESET_BACKPORTS)
+    return version < WAL_RESET_FIXED and not fixed
+
+
+def find_faults(version: Version) -> list[str]:
+    """Return the other known faults of this SQLite that concern us, as clauses."""
+    return [fault for first, fixed, fault in _FAULTS if first <= version < fixed]
+
+
+class Holders(NamedTuple):
+    """Subscribers of one site who were subscribed with the same VAPID key."""
+
+    site: str
+    active: int
+    quarantined: int  # tried again after a day
+    last_seen_at: Millis
+
+
 class Soundness(Noun):
+    def forbid_writing(self) -> None:
+        """Let nothing more be written by this connection: for who only looks."""
+        self._store.connection.execute("PRAGMA query_only = ON")
+
     def find_damage(self) -> list[str]:
         """Return what SQLite finds damaged in the file, up to ten faults."""
         try:
@@ -63,3 +98,14 @@ class Soundness(Noun):
     def count_lost_keys(self, known: Collection[str]) -> dict[str, int]:
         """Return key id -> active subscriptions for keys that are not *known* any more."""
         return {key: count for key, count in self.count_keys().items() if key not in known}
+
+    def list_holders(self, key: str) -> list["Holders"]:
+        """Return who may still get messages by the key with this id, site by site."""
+        sql = """
+            SELECT t.name, sum(s.state = 'active'), sum(s.state = 'quarantined'),
+                   max(s.last_seen_at)
+              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+             WHERE s.key_id = :key AND s.state IN ('active', 'quarantined')
+             GROUP BY t.id ORDER BY 2 DESC, t.name
+        """
+        return [Holders._make(row) for row in self._read(sql, key=key)]

@@ -248,7 +248,7 @@ def test_a_lost_key_says_whom_it_leaves_out_of_reach(
             file.unlink()
     (fault,) = [one for one in find_problems(tmp_path) if one.area == "keys"]
     assert f"3 active subscribers came with the key {key}" in fault.text
-    assert fault.remedy.index(f"vapid-{key}.pem") < fault.remedy.index("keys new")
+    assert fault.remedy.index(f"vapid-{key}.pem") < fault.remedy.index(f"keys lost {key}")
     assert "3 active subscribers" in pushctl("init", cwd=tmp_path).err
     assert "lost" in read_keys(tmp_path)[key]
     asked = pushctl("keys", "new", "--yes", cwd=tmp_path)
@@ -278,3 +278,56 @@ def test_a_lost_own_key_stays_the_own_one_when_it_comes_back(tmp_path: Path) -> 
     (tmp_path / "found").write_bytes(saved)
     assert "use own" in pushctl("keys", "add", "found", cwd=tmp_path).err
     assert read_keys(tmp_path) == {key: "own", other: "earlier"}
+
+
+def test_a_key_is_retired_and_comes_back(tmp_path: Path) -> None:
+    project.make(tmp_path)
+    (old,) = vapid.load(tmp_path / "keys")
+    with Store(tmp_path / "pushctl.db") as store:
+        people.settle(store, [people.Human(last_seen_at=1_790_000_000_000)])
+        store.connection.execute("UPDATE subscriptions SET key_id = ?", (old,))
+    new = pushctl("keys", "new", "--yes", cwd=tmp_path).out.strip()
+    refused = pushctl("keys", "retire", old, "--yes", cwd=tmp_path)
+    assert refused.code == 3
+    assert f"1 active subscriber has the key {old}, last seen 2026-09-21" in refused.err
+    assert pushctl("keys", "retire", new, "--yes", cwd=tmp_path).code == 3
+    assert pushctl("keys", "retire", "nothing0", "--yes", cwd=tmp_path).code == 2
+    assert read_keys(tmp_path) == {new: "own", old: "earlier"}
+    with Store(tmp_path / "pushctl.db") as store:
+        store.connection.execute("UPDATE subscriptions SET key_id = ?", (new,))
+    assert pushctl("keys", "retire", old, cwd=tmp_path).code == 2  # it asks first
+    done = pushctl("keys", "retire", f"vapid-{old}.pem", "--yes", cwd=tmp_path)
+    assert done.code == 0 and f"pushctl keys use {old}" in done.err
+    shown = json.loads(pushctl("keys", "show", "--json", cwd=tmp_path).out)
+    assert [(each["id"], each["use"]) for each in shown] == [(new, "own"), (old, "retired")]
+    assert shown[1]["until"] and shown[1]["file"].endswith(f"retired/vapid-{old}.pem")
+    assert pushctl("check", cwd=tmp_path).code == 0
+    assert pushctl("keys", "use", old, "--yes", cwd=tmp_path).code == 0
+    assert read_keys(tmp_path) == {old: "own", new: "earlier"}
+    assert not list((tmp_path / "keys/retired").iterdir())
+
+
+def test_a_lost_key_is_explained_and_given_up(tmp_path: Path) -> None:
+    project.make(tmp_path)
+    (old,) = vapid.load(tmp_path / "keys").values()
+    with Store(tmp_path / "pushctl.db") as store:
+        people.settle(store, [people.Human(), people.Human(state="quarantined")])
+        store.connection.execute("UPDATE subscriptions SET key_id = ?", (old.id,))
+    assert pushctl("keys", "lost", old.id, "--yes", cwd=tmp_path).code == 2
+    file = tmp_path / f"keys/vapid-{old.id}.pem"
+    file.unlink()
+    told = pushctl("check", cwd=tmp_path)
+    assert told.code == 3 and f"`pushctl keys lost {old.id}`" in told.out
+    dry = pushctl("keys", "lost", old.id, "--dry-run", cwd=tmp_path)
+    assert dry.code == 0 and "shop\t1\t1\t" in dry.out and "a new key is made" in dry.err
+    assert read_keys(tmp_path) == {old.id: "own, lost"}
+    done = pushctl("keys", "lost", old.id, "--yes", cwd=tmp_path)
+    new = done.out.splitlines()[-1]
+    assert done.code == 0 and "2 subscribers marked as gone" in done.err
+    assert read_keys(tmp_path) == {new: "own", old.id: "lost"}
+    assert vapid.load_own(tmp_path / "keys").public in (tmp_path / "sw/pushctl.js").read_text()
+    assert pushctl("check", cwd=tmp_path).code == 0
+    (tmp_path / "found.pem").write_bytes(old.pem)
+    back = pushctl("keys", "add", "found.pem", cwd=tmp_path)
+    assert back.code == 0 and "2 subscribers of the lost key are active again" in back.err
+    assert read_keys(tmp_path) == {new: "own", old.id: "earlier"}

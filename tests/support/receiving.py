@@ -79,7 +79,7 @@ def launch(folder: Path, port: int, **receiver: Any) -> subprocess.Popen[bytes]:
     )
 
 
-def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_for_port(process: Process, port: int) -> None:
     """Return when something listens there; fail when the process ends."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:

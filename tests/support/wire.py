@@ -99,7 +99,9 @@ class Wire:
         return f"https://{HOST}/push/{number}"
 
 
-def certificate(folder: Path, *names: str) -> tuple[Path, Path]:
+def certificate(
+    folder: Path, *names: str, ends: datetime.timedelta = datetime.timedelta(days=2)
+) -> tuple[Path, Path]:
     """Write a self-signed certificate for *names*; return its file and its key's."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, names[0])])
@@ -111,7 +113,7 @@ def certificate(folder: Path, *names: str) -> tuple[Path, Path]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_after(now + ends)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(n) for n in names]), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
         .sign(key, hashes.SHA256())
@@ -129,9 +131,10 @@ def serve(
     *,
     alpn: tuple[str, ...] = ("h2", "http/1.1"),
     names: tuple[str, ...] = (HOST,),
+    ends: datetime.timedelta = datetime.timedelta(days=2),
 ) -> Iterator[Wire]:
     """Run a server on 127.0.0.1 for as long as the block lasts."""
-    cert, key = certificate(folder, *names)
+    cert, key = certificate(folder, *names, ends=ends)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)
     context.set_alpn_protocols(list(alpn))

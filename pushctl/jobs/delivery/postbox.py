@@ -1,5 +1,7 @@
 """Config -> Postbox: contact and keys, allowed hosts, the journal's folder."""
 
+from collections.abc import Mapping
+
 from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.push import Postbox, vapid
@@ -24,10 +26,19 @@ def open_postbox(config: Config, run: str) -> Postbox:
         raise ConfigError(
             f"{config.journal} is no folder. Remove what is in its place."
         ) from None
+    return _make_postbox(config, run, {name: key.pem for name, key in keys.items()})
+
+
+def open_keyless(config: Config, run: str) -> Postbox:
+    """Return a postbox that can ask push services and send nothing; nothing is written."""
+    return _make_postbox(config, run, {})
+
+
+def _make_postbox(config: Config, run: str, keys: Mapping[str, bytes]) -> Postbox:
     push = config.push
     return Postbox(
         contact=config.contact,
-        keys={name: key.pem for name, key in keys.items()},
+        keys=keys,
         journal=config.journal,
         run=run,
         allowed_hosts=tuple(push.allowed_hosts),

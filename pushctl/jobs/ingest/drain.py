@@ -152,6 +152,7 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
     from pushctl.push import vapid
 
     origins = {name: site.origin for name, site in config.sites.items()}
+    keys = vapid.load_required(config.keys)
     return Context(
         store=store,
         secret=secret,
@@ -162,7 +163,8 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
         currencies={name: site.currency for name, site in config.sites.items()},
         hosts=config.push.allowed_hosts,
         unproved=config.unproved,
-        keys=tuple(vapid.load_required(config.keys)),
+        keys=tuple(keys),
+        ended_keys=vapid.load_register(config.keys).list_ended().difference(keys),
     )
 
 

@@ -81,6 +81,8 @@ def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
     else:
         outcome, subscription = _add(ctx, record, body, made, about)
         attributes = {**profile.describe_landing(record, body, private=private), **attributes}
+    if made.key_id in ctx.ended_keys:
+        outcome = _set_aside(ctx, record, subscription, outcome)
     proved = before is not None and before.proved
     tracking.note(ctx.store, record, wish, subscription, before)
     if attributes:
@@ -141,7 +143,7 @@ def read_registration(ctx: Context, record: InboxRecord, body: Body) -> Registra
 
 def _read_key_id(ctx: Context, body: Body) -> str:
     name = keys.key_id(keys.server_key(bodies.text(body, "key")))
-    if name not in ctx.keys:
+    if name not in ctx.keys and name not in ctx.ended_keys:
         raise InputError(f"subscribed with the key {name}, which is not in the keys folder")
     return name
 
@@ -165,10 +167,17 @@ def _update(
     # Quarantined ones stay: what the push service refuses, a visit doesn't mend. Nor does
     # a visit from before the push service said "gone": it was only read later.
     gone = known.state in (SubscriptionState.GONE, SubscriptionState.UNSUBSCRIBED)
-    if not gone or record.at < known.state_at or _stays_away(record, body, known):
+    keyless = made.key_id in ctx.ended_keys
+    if not gone or keyless or record.at < known.state_at or _stays_away(record, body, known):
         return "seen again"
     subscriptions.mark([known.id], SubscriptionState.ACTIVE, "subscribed again", record.at)
     return "revived"
+
+
+def _set_aside(ctx: Context, record: InboxRecord, subscription: int, outcome: str) -> str:
+    """Keep who came with a key of ours that has ended: a visit brings them back whole."""
+    ctx.store.health.give_up(subscription, record.at)
+    return f"{outcome}, by a key that has ended"
 
 
 def check_keys(record: InboxRecord, known: KnownSubscription, made: Registration) -> None:

@@ -48,6 +48,8 @@ class Context:
     currencies: Mapping[str, str | None]  # name -> that of amounts that name none
     hosts: Sequence[str]  # allowed push hosts
     keys: Collection[str]  # ids of our VAPID keys, newest first
+    # of those whose private half is gone: retired and removed, or given up as lost
+    ended_keys: Collection[str]
     unproved: UnprovedConfig  # what people may add who were never shown a message
     # hashes of endpoints that this drain found to be real
     proved: list[bytes] = field(default_factory=list, repr=False)

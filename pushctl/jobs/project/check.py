@@ -9,14 +9,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pushctl import apikeys, inbox
 from pushctl import config as configs
 from pushctl.config import Config
-from pushctl.errors import ConfigError, Problem, PushctlError
+from pushctl.errors import ConfigError, PushctlError
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.project import (
     check_api,
@@ -33,8 +32,8 @@ from pushctl.jobs.project import (
     scripts,
     sweep_state,
 )
+from pushctl.jobs.project.finding import Finding, Level, explain, fine, take_problem
 from pushctl.jobs.triggers import lint
-from pushctl.jobs.triggers.lint import Level
 from pushctl.rules.limits import MAX_INBOX_LINE_BYTES, MIN_FREE_TO_CHECK_BYTES
 from pushctl.rules.wording import counted
 
@@ -44,31 +43,36 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Level", "run"]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    area: str
-    level: Level
-    place: str
-    text: str
-    remedy: str = ""  # empty: it is fine
+def run(
+    file: Path,
+    environment: Mapping[str, str],
+    tell_live: Callable[[int, int], None] | None = None,
+) -> list[Finding]:
+    """
+    Return what is right and wrong, area by area.
 
-
-def run(file: Path, environment: Mapping[str, str]) -> list[Finding]:
-    found = [_problem("variables", each) for each in configs.unknown_variables(environment)]
+    With *tell_live* also what only a look from here can find; it gets how many probes there
+    are, and how many have ended.
+    """
+    found = [take_problem("variables", each) for each in configs.unknown_variables(environment)]
     try:
         config, problems = configs.read(file, environment)
     except ConfigError as error:
-        return [*found, *_failure("settings", file.name, error)]
-    found += [_problem("settings", each) for each in problems]
+        return [*found, *explain("settings", file.name, error)]
+    found += [take_problem("settings", each) for each in problems]
     if config is None:
         note = "the rest is checked when the settings can be read"
         return [*found, Finding("settings", Level.NOTE, file.name, note)]
     if not problems:
-        found.append(_fine("settings", file, counted(len(config.sites), "site")))
+        found.append(fine("settings", file, counted(len(config.sites), "site")))
     for area, look in _AREAS.items():
         for each in _look(area, look, config):
             if not _is_told(each, found):
                 found.append(each)
+    if tell_live is not None:
+        from pushctl.jobs.project.live import run as live
+
+        found += [one for one in live.look(config, tell_live) if not _is_told(one, found)]
     return found
 
 
@@ -79,7 +83,7 @@ def _look(
     try:
         yield from look(config)
     except PushctlError as error:
-        yield from _failure(area, area, error)
+        yield from explain(area, area, error)
     except OSError as error:
         place = str(error.filename or config.folder)
         text = f"can't be read: {error.strerror}"
@@ -97,22 +101,6 @@ def _is_told(new: Finding, found: Sequence[Finding]) -> bool:
     )
 
 
-def _fine(area: str, place: Path | str, text: str) -> Finding:
-    return Finding(area, Level.FINE, getattr(place, "name", str(place)), text)
-
-
-def _problem(area: str, problem: Problem) -> Finding:
-    return Finding(area, Level.PROBLEM, problem.place, problem.fault, problem.remedy)
-
-
-def _failure(area: str, place: str, error: PushctlError) -> list[Finding]:
-    if isinstance(error, ConfigError) and error.problems:
-        return [_problem(area, each) for each in error.problems]
-    # Our messages are one or two sentences: the fault, the remedy.
-    text, _, remedy = str(error).partition(". ")
-    return [Finding(area, Level.PROBLEM, place, text, remedy)]
-
-
 def _contact(config: Config) -> Iterator[Finding]:
     from pushctl.push import vapid
 
@@ -126,13 +114,13 @@ def _contact(config: Config) -> Iterator[Finding]:
         remedy = "Write an address of yours: push services complain there."
         yield Finding("contact", Level.NOTE, place, text, remedy)
     elif not faults:
-        yield _fine("contact", config.file, config.contact)
+        yield fine("contact", config.file, config.contact)
 
 
 def _receiver(config: Config) -> Iterator[Finding]:
     url = config.receiver.url
     if url or all(site.origin.startswith("http:") for site in config.sites.values()):
-        yield _fine("receiver", config.file, url or f"http://{config.receiver.listen}")
+        yield fine("receiver", config.file, url or f"http://{config.receiver.listen}")
         return
     place = f"{config.file.name}: receiver.url"
     text = "is empty: browsers send requests to the address of pushctl.js"
@@ -141,11 +129,12 @@ def _receiver(config: Config) -> Iterator[Finding]:
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    from pushctl.jobs.project import keys
-    from pushctl.push import register, vapid
+    from pushctl.jobs.project import key_ends, keys
+    from pushctl.push import register, retired, vapid
 
     yield from _private("keys", config.keys)
-    for file in sorted(config.keys.glob("*")):
+    waiting = retired.list_halves(config.keys)
+    for file in [*sorted(config.keys.glob("*")), *waiting]:
         if file.suffix != ".pub" and file.name != register.NAME:  # no secrets
             yield from _private("keys", file)
     config.secret()
@@ -156,9 +145,12 @@ def _keys(config: Config) -> Iterator[Finding]:
             yield Finding("keys", Level.PROBLEM, str(config.keys), text, remedy)
         for place, text, remedy in keys.find_lost_email_secret(config):
             yield Finding("keys", Level.PROBLEM, place, text, remedy)
+        with _open_store(config) as store:
+            for place, text, remedy in key_ends.find_notes(config, store):
+                yield Finding("keys", Level.NOTE, place, text, remedy)
     if own not in found:
         return
-    yield _fine("keys", config.keys, f"{own} for new subscribers, {len(found)} in all")
+    yield fine("keys", config.keys, f"{own} for new subscribers, {len(found)} in all")
     for script in scripts.stale_scripts(config):
         # Most sites take them from the receiver, which fills them in by itself.
         text = "has another key, receiver URL or brand than pushctl.toml"
@@ -175,8 +167,8 @@ def _private(area: str, path: Path) -> Iterator[Finding]:
 
 
 def _rights(config: Config) -> Iterator[Finding]:
-    found = [_problem("rights", each) for each in check_rights.find_problems(config)]
-    yield from found or [_fine("rights", config.folder, "only you can change what is sent")]
+    found = [take_problem("rights", each) for each in check_rights.find_problems(config)]
+    yield from found or [fine("rights", config.folder, "only you can change what is sent")]
     for note in check_rights.find_readable(config):
         yield Finding("rights", Level.NOTE, note.place, note.fault, note.remedy)
 
@@ -184,10 +176,10 @@ def _rights(config: Config) -> Iterator[Finding]:
 def _sources(config: Config) -> Iterator[Finding]:
     from pushctl.jobs.project import sources
 
-    found = [_problem("sources", each) for each in sources.find_problems(config)]
+    found = [take_problem("sources", each) for each in sources.find_problems(config)]
     if found or config.sources:
-        fine = _fine("sources", config.file, counted(len(config.sources), "source"))
-        yield from found or [fine]
+        counts = counted(len(config.sources), "source")
+        yield from found or [fine("sources", config.file, counts)]
     for place, text, remedy in check_twocheckout.find_notes(config):
         yield Finding("sources", Level.NOTE, place, text, remedy)
 
@@ -196,26 +188,26 @@ def _templates(config: Config) -> Iterator[Finding]:
     from pushctl.jobs.project import check_templates
 
     looked = check_templates.look(config)
-    yield from (_problem("templates", each) for each in looked.problems)
+    yield from (take_problem("templates", each) for each in looked.problems)
     for note in looked.notes:
         yield Finding("templates", Level.NOTE, note.place, note.fault, note.remedy)
     if not looked.problems:
-        yield _fine("templates", config.templates, looked.fine)
+        yield fine("templates", config.templates, looked.fine)
 
 
 def _segments(config: Config) -> Iterator[Finding]:
-    found = [_problem("segments", each) for each in check_segments.find(config)]
+    found = [take_problem("segments", each) for each in check_segments.find(config)]
     yield from found or [
-        _fine("segments", config.file, counted(len(config.segments), "segment"))
+        fine("segments", config.file, counted(len(config.segments), "segment"))
     ]
 
 
 def _campaigns(config: Config) -> Iterator[Finding]:
     found = check_campaigns.find(config, time.time_ns() // 1_000_000)
-    if problems := [_problem("campaigns", each) for each in found]:
+    if problems := [take_problem("campaigns", each) for each in found]:
         yield from problems
     elif count := check_campaigns.count(config):
-        yield _fine("campaigns", "campaigns", counted(count, "file"))
+        yield fine("campaigns", "campaigns", counted(count, "file"))
 
 
 def _triggers(config: Config) -> Iterator[Finding]:
@@ -223,7 +215,7 @@ def _triggers(config: Config) -> Iterator[Finding]:
     for level, problem in found:
         yield Finding("triggers", level, problem.place, problem.fault, problem.remedy)
     if not any(level is Level.PROBLEM for level, _ in found):
-        yield _fine("triggers", config.file, counted(len(config.triggers), "trigger"))
+        yield fine("triggers", config.file, counted(len(config.triggers), "trigger"))
 
 
 def _database(config: Config) -> Iterator[Finding]:
@@ -241,18 +233,21 @@ def _database(config: Config) -> Iterator[Finding]:
             remedy = "Nothing is sent until `pushctl release`; see docs/sending.md."
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         for problem in lint.find_unknown_campaigns(config, store):
-            yield _problem("audiences", problem)
+            yield take_problem("audiences", problem)
         subscribers = sum(store.soundness.count_keys().values())
         text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
-        yield _fine("database", config.database, text)
+        yield fine("database", config.database, text)
         for level, problem in check_holidays.find(config, store):
             yield Finding("holidays", level, problem.place, problem.fault, problem.remedy)
-    version = soundness.SQLITE_VERSION
-    if version < soundness.WAL_RESET_FIXED:
-        number = ".".join(map(str, version))
+    number = ".".join(map(str, soundness.SQLITE_VERSION))
+    if soundness.has_wal_reset_fault(soundness.SQLITE_VERSION):
         text = f"SQLite {number} can lose a commit when two programs write at once"
         remedy = "pushctl locks the database. Let no other program write to it."
         yield Finding("database", Level.NOTE, config.database.name, text, remedy)
+    for fault in soundness.find_faults(soundness.SQLITE_VERSION):
+        remedy = "Install a Python whose SQLite is 3.51.3 or newer."
+        text = f"SQLite {number} {fault}"
+        yield Finding("database", Level.PROBLEM, config.database.name, text, remedy)
 
 
 def _open_store(config: Config) -> "Store":
@@ -280,7 +275,7 @@ def _inbox(config: Config) -> Iterator[Finding]:
         place, remedy = str(config.inbox / "quarantine"), "Look at them, then remove them."
         yield Finding("inbox", Level.NOTE, place, text, remedy)
     files = len(list(config.inbox.glob("*.seg")))
-    yield _fine("inbox", config.inbox, counted(files, "file") if files else "empty")
+    yield fine("inbox", config.inbox, counted(files, "file") if files else "empty")
 
 
 def _shares(config: Config) -> Iterator[Finding]:
@@ -311,7 +306,7 @@ def _api(config: Config) -> Iterator[Finding]:
         for place, text, remedy in check_api.find_notes(config, store, now):
             yield Finding("API", Level.NOTE, place, text, remedy)
     valid = sum(key.find_end(now) is None for key in keys.values())
-    yield _fine("API", config.keys / apikeys.NAME, counted(valid, "valid key"))
+    yield fine("API", config.keys / apikeys.NAME, counted(valid, "valid key"))
 
 
 def _webhooks(config: Config) -> Iterator[Finding]:
@@ -319,14 +314,14 @@ def _webhooks(config: Config) -> Iterator[Finding]:
 
     if secrets.load(config):
         yield from _private("webhooks", secrets.find_file(config))
-    yield from (_problem("webhooks", each) for each in overview.find_body_faults(config))
-    yield from (_problem("webhooks", each) for each in overview.find_program_faults(config))
+    yield from (take_problem("webhooks", each) for each in overview.find_body_faults(config))
+    yield from (take_problem("webhooks", each) for each in overview.find_program_faults(config))
     now = time.time_ns() // 1_000_000
     with _open_store(config) as store:
         for each in overview.find_troubles(store, now):
             yield Finding("webhooks", Level.NOTE, each.place, each.fault, each.remedy)
     if config.webhooks:
-        yield _fine("webhooks", config.file, counted(len(config.webhooks), "webhook"))
+        yield fine("webhooks", config.file, counted(len(config.webhooks), "webhook"))
 
 
 def _disk(config: Config) -> Iterator[Finding]:
@@ -336,14 +331,14 @@ def _disk(config: Config) -> Iterator[Finding]:
         remedy = "Make room: a full disk stops the receiver and every campaign."
         yield Finding("disk", Level.PROBLEM, str(config.folder), text, remedy)
     else:
-        yield _fine("disk", config.folder, f"{free / 1e9:.0f} GB free")
+        yield fine("disk", config.folder, f"{free / 1e9:.0f} GB free")
 
 
 def _encoder(config: Config) -> Iterator[Finding]:
     from pushctl.push import encoder
 
     name, why, _ = encoder.choose(config.push.encoder)
-    yield _fine("encoder", name, why)
+    yield fine("encoder", name, why)
 
 
 def _push(config: Config) -> Iterator[Finding]:

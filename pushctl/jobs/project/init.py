@@ -165,7 +165,7 @@ def _make_secrets(config: Config) -> Iterator[Made]:
         _guard_lost_keys(config)
         vapid.write(config.keys)
     for key in vapid.load(config.keys).values():
-        vapid.write_public(key, config.keys)
+        vapid.write_public(key, key.file.parent if key.file else config.keys)
     yield Made(config.keys, there, "your VAPID key: keep a copy in a safe place")
     # Text, not bytes: they are pasted into the shop's own settings.
     alias_secret, email_secret = (
@@ -191,7 +191,7 @@ def _guard_lost_keys(config: Config) -> None:
         files = ", ".join(f"vapid-{key}.pem" for key in lost)
         raise ConfigError(
             f"{keys.describe_lost(lost)}. Bring {files} back from a backup into {config.keys}. "
-            "Only if it is lost for good, make a new one: `pushctl keys new`."
+            f"Only if it is lost for good: `pushctl keys lost {next(iter(lost))}`."
         )
 
 

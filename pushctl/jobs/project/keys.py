@@ -1,25 +1,29 @@
-"""The project's VAPID keys: list them, make, add and choose one, find what is lost."""
+"""The project's VAPID keys: list them, make, add, choose and retire one, find what is lost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.jobs.project import scripts
-from pushctl.model import Json
+from pushctl.model import Json, Millis
 from pushctl.push import register, vapid
 from pushctl.push.register import Use
+from pushctl.rules import units
+from pushctl.rules.limits import RETIRED_KEY_DAYS
 from pushctl.rules.wording import counted
 
 LOST = "lost"
+REMOVED = "removed"
 
 
 def list_keys(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[str, Json]]:
     """
-    Return id, use, created, subscribers, public and file of every key: the own one first,
-    then the newest; then those whose file is lost.
+    Return id, use, created, until, subscribers, public and file of every key: the own one
+    first, then the newest; then those whose file is lost.
 
-    *in_use* counts active subscribers by key; None where there is no database.
+    *until*: when a retired key is removed. *in_use* counts active subscribers by key; None
+    where there is no database.
     """
     keys, publics = vapid.load(config.keys), vapid.load_publics(config.keys)
     listed = vapid.load_register(config.keys)
@@ -30,22 +34,35 @@ def list_keys(config: Config, in_use: Mapping[str, int] | None) -> list[Mapping[
             "id": name,
             "use": _describe_use(name, listed.entries, name in there),
             "created": listed.entries[name].created if name in listed.entries else None,
+            "until": _find_end(listed.entries.get(name), name in there),
             "subscribers": None if in_use is None else in_use.get(name, 0),
             "public": keys[name].public if name in keys else publics.get(name),
-            "file": _find_file(config, name, there),
+            "file": _find_file(config, name, keys, there),
         }
         for name in dict.fromkeys((*keys, *listed.list_newest(), *(in_use or ())))
     ]
 
 
-def _find_file(config: Config, name: str, there: Mapping[str, object]) -> str | None:
-    suffix = "pem" if isinstance(there.get(name), vapid.Key) else "pub"
-    return str(config.keys / f"vapid-{name}.{suffix}") if name in there else None
+def _find_file(
+    config: Config, name: str, keys: Mapping[str, vapid.Key], there: Collection[str]
+) -> str | None:
+    if name in keys:
+        return str(keys[name].file)
+    return str(config.keys / f"vapid-{name}.pub") if name in there else None
+
+
+def _find_end(entry: register.Entry | None, there: bool) -> Millis | None:
+    if entry is None or entry.ended is None or entry.use is not Use.RETIRED or not there:
+        return None
+    return entry.ended + RETIRED_KEY_DAYS * units.DAY
 
 
 def _describe_use(name: str, entries: Mapping[str, register.Entry], there: bool) -> str:
-    use = entries[name].use.value if name in entries else ""
-    return use if there else ", ".join(filter(None, (use, LOST)))
+    use = entries[name].use if name in entries else None
+    if there or use is Use.LOST:
+        return use.value if use else ""
+    gone = REMOVED if use is Use.RETIRED else LOST
+    return ", ".join(filter(None, (use and use.value, gone)))
 
 
 def renew(config: Config) -> tuple[vapid.Key, list[Path]]:
@@ -59,7 +76,7 @@ def add(config: Config, data: bytes) -> tuple[vapid.Key, Use]:
     Keep the private key in *data*, of any form, for earlier subscribers; return it with
     its use.
 
-    A key that is known keeps its use: a lost one may come back so.
+    A key that is known keeps its use, unless that has ended: a lost one may come back so.
     """
     from pushctl.push import foreign_keys
 
@@ -69,13 +86,19 @@ def add(config: Config, data: bytes) -> tuple[vapid.Key, Use]:
 
 def choose(config: Config, name: str) -> list[Path]:
     """Make the key *name* that of new subscribers; return the files of sw/ that have it."""
-    found = [one for one in vapid.load_register(config.keys).entries if one == name]
-    if not found:
-        known = ", ".join(vapid.load_register(config.keys).entries) or "none"
-        raise InputError(f"no key is called {name[:20]!r} in {config.keys}: {known}.")
+    require_known(config, name)
     vapid.choose(config.keys, name)
     # A receiver's machine has public keys alone, and no copy of sw/.
     return scripts.fill_scripts(config) if vapid.load(config.keys) else []
+
+
+def require_known(config: Config, name: str) -> register.Entry:
+    """Return what the register says of the key *name*; raises InputError for an unknown one."""
+    entries = vapid.load_register(config.keys).entries
+    if name not in entries:
+        known = ", ".join(entries) or "none"
+        raise InputError(f"no key is called {name[:20]!r} in {config.keys}: {known}.")
+    return entries[name]
 
 
 def count_lost(config: Config) -> Mapping[str, int]:
@@ -104,19 +127,18 @@ def find_problems(config: Config, lost: Mapping[str, int]) -> Iterator[tuple[str
     own = vapid.load_register(config.keys).own
     files = ", ".join(f"vapid-{key}.pem" for key in lost)
     if lost:
-        remedy = f"Bring {files} back from a backup into {config.keys}."
-        if not there:
-            remedy += (
-                " Only if it is lost for good, make one for new subscribers with `pushctl keys "
-                "new`; these people come back when they visit your site."
-            )
+        first = next(iter(lost))
+        remedy = (
+            f"Bring {files} back from a backup into {config.keys}. Only if it is lost for "
+            f"good: `pushctl keys lost {first}` says what to do; see docs/keys.md."
+        )
         yield describe_lost(lost), remedy
     elif not there and (known := vapid.load_register(config.keys).entries):
         # Without a database nobody knows how many they are: that is not none.
         yield (
             f"holds no private key; {', '.join(known)} had subscribers",
             "Bring it back from a backup. A machine that only receives needs none. Only if it "
-            "is lost for good, make one for new subscribers: `pushctl keys new`.",
+            f"is lost for good: `pushctl keys lost {next(iter(known))}`.",
         )
     elif not there:
         yield "holds no VAPID key", "Run `pushctl keys new`."
@@ -126,7 +148,7 @@ def find_problems(config: Config, lost: Mapping[str, int]) -> Iterator[tuple[str
             text = f"no key is for new subscribers ({register.NAME})"
         yield text, "`pushctl keys use ID` chooses one, `pushctl keys new` makes one."
     elif there and own in lost:
-        remedy = "If it is lost for good, `pushctl keys use ID` takes another one for them."
+        remedy = f"If it is lost for good: `pushctl keys lost {own}`."
         yield f"new subscribers get the key {own}, which is lost", remedy
 
 

@@ -1,6 +1,7 @@
 """Refuses to sweep by a clock that is wrong: messages would go out too early, or expire."""
 
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 from pushctl.config import Config
@@ -56,7 +57,12 @@ def _describe(leap: Millis, what: str) -> str:
 def _ask_services(store: Store, config: Config) -> list[Millis]:
     from pushctl.push import dates
 
-    names = [name for name in config.push.allowed_hosts if not name.startswith(".")]
-    origins = [*sorted(store.origins.list_proved()), *(f"https://{name}" for name in names)]
-    asked = list(dict.fromkeys(origins))[:MOST_ASKED]
+    asked = list_origins(config, sorted(store.origins.list_proved()))
     return dates.ask(asked, open_postbox(config, "clock"))
+
+
+def list_origins(config: Config, proved: Iterable[str]) -> list[str]:
+    """Return the push services that are asked for the time; *proved* have taken a message."""
+    names = [name for name in config.push.allowed_hosts if not name.startswith(".")]
+    origins = [*proved, *(f"https://{name}" for name in names)]
+    return list(dict.fromkeys(origins))[:MOST_ASKED]

@@ -20,7 +20,7 @@ from pushctl.jobs.campaigns import api_messages
 from pushctl.jobs.ingest import api_log, drain
 from pushctl.jobs.reports import schedule
 from pushctl.jobs.subscribers import segment_sizes
-from pushctl.jobs.sweep import calling, dry_run
+from pushctl.jobs.sweep import calling, dry_run, retired_keys
 from pushctl.jobs.sweep.admission import Options, admit, is_watched
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
@@ -388,5 +388,7 @@ class _Sweep:
         api_messages.prune(self._store, self._now)
         api_log.prune(self._config, self._store, self._now)
         self._store.webhooks.prune(self._now - units.DAY, self._now - 30 * units.DAY)
+        for error in retired_keys.remove(self._config, self._store, self._now):
+            self._run.warn(error)
         self._store.meta.set("sweep.pruned", str(self._now))
         self._store.checkpoint()

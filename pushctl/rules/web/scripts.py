@@ -37,7 +37,9 @@ _KNOWN = {
 _IMPORT = re.compile(r'((?:from|import) ?\(?"\./pushctl[\w-]*\.js)(?:\?site=[^"]*)?"')
 
 # In some of them: const CONFIG = /*pushctl*/{...}/*end*/;
-_SLOT = re.compile(r"/\*pushctl\*/.*?/\*end\*/", re.DOTALL)
+_BEGIN, _END = "/*pushctl*/", "/*end*/"
+_SLOT = re.compile(f"{re.escape(_BEGIN)}.*?{re.escape(_END)}", re.DOTALL)
+_MOST_SETTINGS_CHARACTERS = 20_000
 
 # A file may be pasted into a page, so nothing in it may end a script element or look
 # like the slot's own marks.
@@ -80,6 +82,19 @@ def fill(text: str, values: Json) -> str:
     if found != 1:
         raise ValueError(f"expected one /*pushctl*/{{...}}/*end*/, found {found}")
     return filled
+
+
+def read_settings(text: str) -> Mapping[str, Json] | None:
+    """Return the settings that ``fill`` has written into *text*; None where there are none."""
+    start = text.find(_BEGIN)
+    end = text.find(_END, start)
+    if start < 0 or end < 0 or end - start > _MOST_SETTINGS_CHARACTERS:
+        return None
+    try:
+        found = json.loads(text[start + len(_BEGIN) : end])
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def settings(

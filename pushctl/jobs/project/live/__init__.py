@@ -1,0 +1,1 @@
+"""``check --live``: the machine, the receiver and the pages as they are now."""
