@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.figures import FiguresConfig, Goal
+from pushctl.config.upkeep import BackupConfig as BackupConfig
 from pushctl.errors import ConfigError
 from pushctl.rules import limits
 from pushctl.rules.config import checks, goals
@@ -340,6 +341,7 @@ class Config:
     )
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     best_time: BestTimeConfig = field(default_factory=BestTimeConfig)
+    backup: BackupConfig = field(default_factory=BackupConfig)
 
     @property
     def folder(self) -> Path:

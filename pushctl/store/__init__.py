@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pushctl.store.approvals import Approvals
     from pushctl.store.attributions import Attributions
     from pushctl.store.audience import Audience
+    from pushctl.store.backups import Backups
     from pushctl.store.base_rates import BaseRates
     from pushctl.store.baskets import Baskets
     from pushctl.store.campaigns import Campaigns
@@ -121,6 +122,7 @@ class Store:
     applied: "Applied"
     attributions: "Attributions"
     audience: "Audience"
+    backups: "Backups"
     base_rates: "BaseRates"
     baskets: "Baskets"
     campaigns: "Campaigns"
