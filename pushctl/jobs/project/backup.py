@@ -37,6 +37,7 @@ SETTINGS = "pushctl.toml"
 _PIECE = 256 * KIB
 
 Tell = Callable[[int], None]  # gets bytes that were done
+Files = Iterator[tuple[Entry, Iterable[bytes]]]
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class _Collecting:
         self._hashes: dict[str, dict[str, str | int]] = {}
         self.report = Report()
 
-    def collect(self) -> Iterator[tuple[Entry, Iterable[bytes]]]:
+    def collect(self) -> Files:
         yield self._make(ABOUT, _render(self._describe()))
         for name, path in backup_files.list_inbox(self._config, self._plan):
             yield from self._open(name, path, whole_lines=True)

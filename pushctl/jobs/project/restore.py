@@ -78,9 +78,14 @@ def restore(
         result = _describe(read)
         config = _check_settings(staging)
         backups.check(config.database)
+        for path in (config.inbox, config.journal, config.keys):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.chmod(0o700)
         if former is not None:
             result.taken += former_project.take(former, config)
-        _finish(config, result.made_at)
+        # What imports had published for the receiver is not in a backup: they do it anew.
+        values = {restore_guard.RESTORED: str(result.made_at), publishing.MISSED: "0"}
+        backups.mark(config.database, values)
         _publish(staging, folder)
     return result
 
@@ -194,16 +199,6 @@ def _check_settings(staging: Path) -> Config:
     if not config.database.is_file():
         raise ConfigError("the backup has no database. pushctl writes no such backup.")
     return config
-
-
-def _finish(config: Config, made_at: Millis) -> None:
-    """Mark the database as restored; make the folders that a project has, and their rights."""
-    # What imports had published for the receiver is not in a backup: it is published anew.
-    values = {restore_guard.RESTORED: str(made_at), publishing.MISSED: "0"}
-    backups.mark(config.database, values)
-    for path in (config.inbox, config.journal, config.keys):
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
 
 
 def _publish(staging: Path, folder: Path) -> None:
