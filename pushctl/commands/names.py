@@ -55,6 +55,7 @@ COMMANDS = {
     "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
     "backup": Command("pushctl.commands.backup", "Write an encrypted backup of everything."),
     "restore": Command("pushctl.commands.restore", "Restore a backup into a new folder."),
+    "db": Command("pushctl.commands.db", "Check, prune and vacuum the database."),
     "release": Command("pushctl.commands.release", "Let a restored or moved project send."),
     "best-time": Command("pushctl.commands.best_time", "Show the best time to send."),
     "stats": Command("pushctl.commands.stats", "Count accepted, shown and clicked messages."),

@@ -11,6 +11,7 @@ from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.figures import FiguresConfig, Goal
 from pushctl.config.upkeep import BackupConfig as BackupConfig
+from pushctl.config.upkeep import RetentionConfig as RetentionConfig
 from pushctl.errors import ConfigError
 from pushctl.rules import limits
 from pushctl.rules.config import checks, goals
@@ -342,6 +343,7 @@ class Config:
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     best_time: BestTimeConfig = field(default_factory=BestTimeConfig)
     backup: BackupConfig = field(default_factory=BackupConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
 
     @property
     def folder(self) -> Path:

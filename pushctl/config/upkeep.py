@@ -1,7 +1,10 @@
-"""The section [backup] of pushctl.toml."""
+"""The sections [backup] and [retention] of pushctl.toml."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 
+from pushctl.model import Millis
+from pushctl.rules import retention
 from pushctl.rules.config import checks
 from pushctl.rules.limits import MAX_KEPT_FILES
 
@@ -14,3 +17,35 @@ class BackupConfig:
     recipients: tuple[str, ...] = field(default=(), metadata={"each": checks.recipient})
     # in a folder that backups are written to, the newest stay; 0: all
     keep: int = field(default=0, metadata={"check": checks.between(0, MAX_KEPT_FILES)})
+
+
+_LEAST = {kind.name: kind.least for kind in retention.KINDS}
+
+
+def _kept(name: str) -> str | None:
+    check = checks.at_least(_LEAST[name])
+    made: str | None = field(default=None, metadata={"check": check})
+    return made
+
+
+@dataclass(frozen=True)
+class RetentionConfig:
+    """How long rows are kept, by what they are; none: see ``rules.retention.KINDS``."""
+
+    events: str | None = _kept("events")
+    decisions: str | None = _kept("decisions")
+    enrolments: str | None = _kept("enrolments")
+    carts: str | None = _kept("carts")
+    feeds: str | None = _kept("feeds")
+    experiments: str | None = _kept("experiments")
+    invitations: str | None = _kept("invitations")
+    runs: str | None = _kept("runs")
+    api: str | None = _kept("api")
+    webhooks: str | None = _kept("webhooks")
+
+    def find_lengths(self, keep_days: int) -> Mapping[str, Millis]:
+        """Return how long each kind is kept; *keep_days* is that of [sweep]."""
+        given = asdict(self)
+        return {
+            kind.name: retention.find_length(kind, given, keep_days) for kind in retention.KINDS
+        }

@@ -330,6 +330,15 @@ class Store:
             self._wait_at_most(1.0)
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
+    def vacuum(self) -> None:
+        """Write the file anew without free pages; nothing else can write meanwhile."""
+        # In memory it would be as large as the database; another disk may be too small.
+        os.environ["SQLITE_TMPDIR"] = str(self.path.parent)
+        with self._lock():
+            self.connection.execute("PRAGMA temp_store = FILE")
+            self.connection.execute("VACUUM")
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     @contextmanager
     def _lock(self, *, begin: bool = False) -> Iterator[None]:
         """

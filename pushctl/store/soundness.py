@@ -3,6 +3,7 @@
 import sqlite3
 import time
 from collections.abc import Collection
+from typing import NamedTuple
 
 from pushctl.errors import DamagedError
 from pushctl.store.connection import name_damage
@@ -13,6 +14,14 @@ SQLITE_VERSION = sqlite3.sqlite_version_info  # of the library that Python uses
 WAL_RESET_FIXED = (3, 51, 3)
 
 _SECONDS = 20.0  # for a look beside another error
+
+
+class Sizes(NamedTuple):
+    """Bytes."""
+
+    file: int
+    free: int  # of the file: `pushctl db vacuum` gives it back
+    log: int  # the write-ahead log beside it
 
 
 class Soundness(Noun):
@@ -29,6 +38,23 @@ class Soundness(Noun):
         except DamagedError as error:
             return [str(error.__cause__ or error)]
         return broken
+
+    def find_all(self) -> list[str]:
+        """As ``find_damage``, and compare every index with its table: that takes long."""
+        broken = self.find_damage()
+        if not broken:
+            found = self._read("PRAGMA integrity_check(10)").fetchall()
+            broken = [" ".join(str(text).split()) for (text,) in found if text != "ok"]
+        return broken
+
+    def measure(self) -> Sizes:
+        """Return how large the file is, and how much of it is free."""
+        size, pages, free = (
+            int(self._read_value(f"PRAGMA {name}"))
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        log = self._store.path.with_name(f"{self._store.path.name}-wal")
+        return Sizes(size * pages, size * free, log.stat().st_size if log.exists() else 0)
 
     def find_first(self) -> DamagedError | None:
         """Return the first damage that is found within some seconds; it is remembered."""

@@ -195,6 +195,20 @@ def duration(value: str) -> Verdict:
     return _read(timing.duration, value)
 
 
+def at_least(least: int) -> Callable[[str], Verdict]:
+    """Return the check of a duration that is not shorter than *least* milliseconds."""
+    from pushctl.rules import timing
+
+    def check(value: str) -> Verdict:
+        if (fault := duration(value)) is not None:
+            return fault
+        if timing.duration(value) < least:
+            return f"is {value!r}", f"Write {timing.say(least)!r} or more."
+        return None
+
+    return check
+
+
 def _read(reader: Callable[[str], Any], value: str) -> Verdict:
     try:
         reader(value)
