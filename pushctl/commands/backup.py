@@ -8,7 +8,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context, passphrases
 from pushctl.commands.megabytes import Megabytes
-from pushctl.commands.options import Names
+from pushctl.commands.options import Names, Text
 from pushctl.errors import ConfigError, UsageError
 from pushctl.rules.wording import counted
 
@@ -45,6 +45,9 @@ def command(
     new_key: Annotated[
         Path | None, typer.Option(help="Make a key in this file, and no backup.")
     ] = None,
+    litestream: Annotated[
+        Text, typer.Option(metavar="URL", help="Print Litestream's settings, and no backup.")
+    ] = None,
 ) -> None:
     """
     Write an encrypted backup of everything.
@@ -62,18 +65,30 @@ def command(
     if new_key is not None:
         _make_key(new_key)
         return
+    here = context.of(ctx)
+    if litestream is not None:
+        _show_litestream(here, litestream)
+        return
     if target is None:
         raise UsageError("name a file or a folder for the backup: pushctl backup /backups/")
-    here = context.of(ctx)
     given = passphrases.read(passphrase_file, passphrase_fd)
     if sum([plain, passphrase, given is not None, bool(recipient)]) > 1:
         raise UsageError("--recipient, a passphrase and --plain exclude each other")
-    texts = recipient or ([] if passphrase or given else list(here.config.backup.recipients))
-    key = _choose_key(texts, given, plain=plain)
+    key = _choose_key(here, recipient or [], given, ask=passphrase, plain=plain)
     _write(here, target, key, here.config.backup.keep if keep is None else keep)
 
 
-def _choose_key(texts: list[str], given: str | None, *, plain: bool) -> "Key":
+def _show_litestream(here: context.Context, url: str) -> None:
+    from pushctl.jobs.project import litestream
+
+    for line in litestream.describe(here.config, url).splitlines():
+        output.answer(line)
+    output.say("Replicate with: litestream replicate -config FILE. See docs/backup.md.")
+
+
+def _choose_key(
+    here: context.Context, texts: list[str], given: str | None, *, ask: bool, plain: bool
+) -> "Key":
     from pushctl.archive import seal
     from pushctl.jobs.project.backup import Key
 
@@ -82,9 +97,9 @@ def _choose_key(texts: list[str], given: str | None, *, plain: bool) -> "Key":
         return Key()
     if given is not None:
         return Key(passphrase=passphrases.check_new(given))
-    if texts:
-        return Key(seal.read_recipients(texts))
-    if not output.is_interactive():
+    if not ask and (known := texts or here.config.backup.recipients):
+        return Key(seal.read_recipients(known))
+    if not ask and not output.is_interactive():
         raise UsageError(
             "nothing says how to encrypt the backup. Write recipients in [backup] of "
             "pushctl.toml (pushctl backup --new-key FILE makes one), or name one of "
