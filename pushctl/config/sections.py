@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.figures import FiguresConfig, Goal
-from pushctl.config.upkeep import BackupConfig as BackupConfig
-from pushctl.config.upkeep import RetentionConfig as RetentionConfig
+from pushctl.config.upkeep import BackupConfig, RetentionConfig
+from pushctl.config.upkeep import SweepConfig as SweepConfig
 from pushctl.errors import ConfigError
 from pushctl.rules import limits
 from pushctl.rules.config import checks, goals
@@ -256,14 +256,6 @@ class PushConfig:
     # seconds for one request as a whole
     timeout: float = _checked(30.0, checks.between(1, 300))
     loopback: LoopbackConfig = field(default_factory=LoopbackConfig)
-
-
-@dataclass(frozen=True)
-class SweepConfig:
-    # called after every sweep (with /fail after a bad one), for a dead man's switch
-    ping_url: str | None = _checked(None, checks.url)
-    # older data is deleted; repeated requests are recognised for as long
-    keep_days: int = _checked(400, checks.between(400, 36_500))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The sections [backup] and [retention] of pushctl.toml."""
+"""The sections [sweep], [backup] and [retention] of pushctl.toml."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -7,6 +7,14 @@ from pushctl.model import Millis
 from pushctl.rules import retention
 from pushctl.rules.config import checks
 from pushctl.rules.limits import MAX_KEPT_FILES
+
+
+@dataclass(frozen=True)
+class SweepConfig:
+    # called after every sweep (with /fail after a bad one), for a dead man's switch
+    ping_url: str | None = field(default=None, metadata={"check": checks.url})
+    # older data is deleted; repeated requests are recognised for as long
+    keep_days: int = field(default=400, metadata={"check": checks.between(400, 36_500)})
 
 
 @dataclass(frozen=True)

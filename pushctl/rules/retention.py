@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pushctl.model import Millis
-from pushctl.rules import timing
 from pushctl.rules.units import DAY
 
 
@@ -41,5 +40,7 @@ KINDS = (
 def find_length(kind: Kind, given: Mapping[str, str | None], keep_days: int) -> Millis:
     """Return how long rows of a kind are kept; *given* are the settings of [retention]."""
     if (text := given.get(kind.name)) is not None:
+        from pushctl.rules import timing  # time zones: not at every start
+
         return timing.duration(text)
     return keep_days * DAY if kind.usual is None else kind.usual

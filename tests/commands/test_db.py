@@ -100,7 +100,7 @@ def test_each_kind_has_its_own_time(tmp_path: Path) -> None:
 def test_every_kind_can_be_set_and_is_deleted() -> None:
     from dataclasses import fields
 
-    from pushctl.config.sections import RetentionConfig
+    from pushctl.config.upkeep import RetentionConfig
     from pushctl.store import pruning
 
     names = [kind.name for kind in retention.KINDS]

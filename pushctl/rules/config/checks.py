@@ -197,9 +197,10 @@ def duration(value: str) -> Verdict:
 
 def at_least(least: int) -> Callable[[str], Verdict]:
     """Return the check of a duration that is not shorter than *least* milliseconds."""
-    from pushctl.rules import timing
 
     def check(value: str) -> Verdict:
+        from pushctl.rules import timing
+
         if (fault := duration(value)) is not None:
             return fault
         if timing.duration(value) < least:

@@ -21,9 +21,13 @@ from pushctl.jobs.ingest.drain import drain
 from pushctl.jobs.project import backup, backup_files, release, restore
 from pushctl.jobs.subscribers import forget
 from pushctl.store import Store
-from tests.support import backups, killed, posting, sending
+from tests.support import MINUTE, backups, killed, posting, project, sending
+from tests.support.program import pushctl
 from tests.support.rows import everybody
 from tests.support.sending import Field
+from tests.support.shop import BASKET
+
+CART = {"items": [{"id": "lamp", "name": "Lamp", "price": 20}]}
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +153,43 @@ def test_a_line_that_is_drained_meanwhile_is_applied_once(field: Field, tmp_path
         assert import_all(new) == 0  # the segment is there again, and known
         assert len(everybody(new.store)) == 4
         assert not list(new.config.inbox.glob("*.seg"))
+
+
+def test_what_the_inbox_had_at_the_backup_reminds_nobody_a_second_time(
+    field: Field, tmp_path: Path
+) -> None:
+    """A sweep after the backup has drained it, and answered it by a message."""
+    folder = field.config.folder
+    project.add(folder, BASKET)
+    for name in ("one", "two"):
+        sending.template(folder, name, title=name, body="-")
+    assert pushctl("sweep", cwd=folder).code == 0
+    (one,) = [it for it in everybody(field.store) if it.endpoint.endswith("test-90")]
+    now = sending.soon()
+    told = {"name": "cart_updated", "at": now - 4 * MINUTE, "id": "cart", "properties": CART}
+    browser = posting.Browser(90, "")
+    writer = inbox.Writer(field.config.inbox)
+    writer.append([browser.post("/v1/events", at=now, events=[told])])
+    writer.close()
+    backups.write(field.store, field.config, tmp_path / "backup")
+    assert count_reminders(folder, one.public_id) == 1
+    backups.bring_back(tmp_path / "backup", tmp_path / "new")
+    released = pushctl("release", "--yes", cwd=tmp_path / "new")
+    assert released.code == 0, released.err
+    assert count_reminders(tmp_path / "new", one.public_id) == 0
+
+
+def count_reminders(folder: Path, public_id: str) -> int:
+    """Sweep; return how many messages of the basket somebody has, whatever became of them."""
+    pushctl("sweep", cwd=folder)
+    sql = """
+        SELECT count(*) FROM deliveries AS d JOIN campaigns AS c ON c.id = d.campaign_id
+          JOIN subscriptions AS s ON s.id = d.subscription_id
+         WHERE c.name = 'basket/1' AND s.public_id = ?
+    """
+    with reopen(folder) as found:
+        (count,) = found.store.connection.execute(sql, (public_id,)).fetchone()
+    return int(count)
 
 
 def test_a_line_that_is_being_written_is_left_to_the_next_backup(
