@@ -15,6 +15,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _DEVICES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
@@ -48,17 +49,58 @@ def _is_plain(path: Path) -> bool:
 
 
 @contextmanager
+def open_new(path: Path, mode: int) -> Iterator[BinaryIO]:
+    """
+    Yield a file to write what a new *path* holds; it is there once the block has ended well.
+
+    While it is written, flock holds ``NAME.<random>.new``: ``clear_abandoned`` leaves it alone.
+    FileExistsError where a file or link exists.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with _open_beside(path, mode) as (file, young):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield file
+        _sync(file)
+        try:
+            os.link(young, path)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP):
+                raise
+            # A disk without links, such as a stick's, has no way to refuse; it was free above.
+            young.rename(path)
+
+
+def clear_abandoned(folder: Path, begin: str) -> list[Path]:
+    """Remove what killed ``open_new`` left in *folder* for names that *begin* so; return it."""
+    gone: list[Path] = []
+    for young in folder.glob(f"{begin}*.new"):
+        with suppress(OSError), young.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            young.unlink()
+            gone.append(young)
+    return gone
+
+
+@contextmanager
 def _write_beside(path: Path, data: bytes | Iterable[bytes], mode: int) -> Iterator[Path]:
+    with _open_beside(path, mode) as (file, young):
+        file.writelines([data] if isinstance(data, bytes) else data)
+        _sync(file)
+        yield young
+
+
+@contextmanager
+def _open_beside(path: Path, mode: int) -> Iterator[tuple[BinaryIO, Path]]:
     young = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
     try:
         handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:
-            file.writelines([data] if isinstance(data, bytes) else data)
-            file.flush()
-            os.fsync(handle)
-        yield young
+            yield file, young
     except OSError as error:
-        error.filename, error.filename2 = str(path), None
+        # Whoever writes may have read another file.
+        if error.filename in (None, str(young)):
+            error.filename, error.filename2 = str(path), None
         raise
     finally:
         young.unlink(missing_ok=True)
@@ -85,6 +127,11 @@ def remove(path: Path) -> None:
     """Remove *path*, if it is there; a power loss does not bring it back."""
     path.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def append_durably(path: Path, data: bytes, mode: int) -> None:
@@ -126,6 +173,14 @@ def write_all(handle: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(handle, rest) :]
+
+
+def finish(handle: int) -> None:
+    """Close a file once all of it is on disk."""
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.figures import FiguresConfig, Goal
+from pushctl.config.upkeep import BackupConfig, RetentionConfig
+from pushctl.config.upkeep import SweepConfig as SweepConfig
 from pushctl.errors import ConfigError
 from pushctl.rules import limits
 from pushctl.rules.config import checks, goals
@@ -257,14 +259,6 @@ class PushConfig:
 
 
 @dataclass(frozen=True)
-class SweepConfig:
-    # called after every sweep (with /fail after a bad one), for a dead man's switch
-    ping_url: str | None = _checked(None, checks.url)
-    # older data is deleted; repeated requests are recognised for as long
-    keep_days: int = _checked(400, checks.between(400, 36_500))
-
-
-@dataclass(frozen=True)
 class MessagesConfig:
     """What all messages have that say nothing else."""
 
@@ -340,6 +334,8 @@ class Config:
     )
     figures: FiguresConfig = field(default_factory=FiguresConfig)
     best_time: BestTimeConfig = field(default_factory=BestTimeConfig)
+    backup: BackupConfig = field(default_factory=BackupConfig)
+    retention: RetentionConfig = field(default_factory=RetentionConfig)
 
     @property
     def folder(self) -> Path:

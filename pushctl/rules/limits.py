@@ -67,6 +67,15 @@ MIN_FREE_TO_RECEIVE_BYTES = 64 * MIB  # stays free for the import and the databa
 MIN_FREE_TO_SEND_BYTES = 64_000_000  # journals and write-ahead log of what is under way
 MIN_FREE_TO_CHECK_BYTES = 500_000_000  # a campaign to a million people, its log included
 MIN_FREE_AFTER_UPGRADE_BYTES = 64_000_000  # beside the copy that an upgrade makes first
+MIN_FREE_TO_RESTORE_BYTES = 64_000_000  # beside what a backup holds, and beside its copy
+
+# --- backups -------------------------------------------------------------------------------
+MAX_BACKUP_FILES = 200_000  # in one; an inbox has a few, templates some hundred
+MAX_BACKUP_NAME_CHARACTERS = 512  # of a file in it, folders included
+MAX_MANIFEST_BYTES = 128 * MIB  # the list of its files, which is read as a whole
+MAX_IDENTITY_BYTES = 64 * KIB  # a key file of age's, or a passphrase's
+MIN_PASSPHRASE_CHARACTERS = 12
+MAX_KEPT_FILES = 10_000  # backups that stay in a folder
 
 # --- push services -------------------------------------------------------------------------
 MAX_ENDPOINT_CHARACTERS = 2_048

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pushctl.store.approvals import Approvals
     from pushctl.store.attributions import Attributions
     from pushctl.store.audience import Audience
+    from pushctl.store.backups import Backups
     from pushctl.store.base_rates import BaseRates
     from pushctl.store.baskets import Baskets
     from pushctl.store.campaigns import Campaigns
@@ -122,6 +123,7 @@ class Store:
     applied: "Applied"
     attributions: "Attributions"
     audience: "Audience"
+    backups: "Backups"
     base_rates: "BaseRates"
     baskets: "Baskets"
     campaigns: "Campaigns"
@@ -328,6 +330,15 @@ class Store:
         with self._lock():
             # A reader would have all writers wait.
             self._wait_at_most(1.0)
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def vacuum(self) -> None:
+        """Write the file anew without free pages; nothing else can write meanwhile."""
+        # In memory it would be as large as the database; another disk may be too small.
+        os.environ["SQLITE_TMPDIR"] = str(self.path.parent)
+        with self._lock():
+            self.connection.execute("PRAGMA temp_store = FILE")
+            self.connection.execute("VACUUM")
             self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     @contextmanager

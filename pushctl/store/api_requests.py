@@ -12,8 +12,6 @@ import orjson
 from pushctl.model import Json, Millis
 from pushctl.store.noun import Noun
 
-_CHUNK = 5_000
-
 
 class ApiRequest(NamedTuple):
     id: str
@@ -125,14 +123,3 @@ class ApiRequests(Noun):
         for key, at in self._read(reads):
             uses[key] = max(at, uses.get(key, 0))
         return uses
-
-    def prune(self, before: Millis) -> int:
-        """Delete requests and calls that came before *before*, in small transactions."""
-        sql = """
-            DELETE FROM api_requests
-             WHERE id IN (SELECT id FROM api_requests WHERE at < :before LIMIT :most)
-        """
-        count = self._write("DELETE FROM api_calls WHERE at < :before", before=before)
-        while done := self._write(sql, before=before, most=_CHUNK):
-            count += done
-        return count

@@ -13,8 +13,6 @@ import orjson
 from pushctl.model import Json, Millis
 from pushctl.store.noun import Noun, as_json
 
-_CHUNK = 5_000
-
 
 class ApiMessage(NamedTuple):
     """One message as a request of the API asked for it."""
@@ -248,18 +246,6 @@ class Messages(Noun):
              WHERE c.status = 'paused' AND c.cause = 'large_audience' ORDER BY c.id
         """
         return self._read(sql).fetchall()
-
-    def prune(self, before: Millis) -> int:
-        """Delete messages that are over and came before *before*, in small transactions."""
-        sql = """
-            DELETE FROM messages
-             WHERE id IN (SELECT id FROM messages
-                           WHERE at < :before AND look_at IS NULL LIMIT :most)
-        """
-        count = 0
-        while done := self._write(sql, before=before, most=_CHUNK):
-            count += done
-        return count
 
 
 # The second condition is that of the index: the planner knows no value of the first.

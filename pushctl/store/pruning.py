@@ -14,55 +14,107 @@ from pushctl.store.tags import DROP_UNUSED, UNUSED
 
 _CHUNK = 5_000
 
-# A query for old rows, and the statement for each of them.
-_STATEMENTS = (
-    ("SELECT id FROM decisions WHERE at < :before", "DELETE FROM decisions WHERE id = ?"),
-    # A trigger that enrols each person once needs the enrolments for ever, without context.
-    (
-        """
-        SELECT id FROM enrolments
-         WHERE changed_at < :before AND state <> 'active' AND context <> '{}'
-           AND trigger IN (SELECT value FROM json_each(:once))
-        """,
-        "UPDATE enrolments SET context = '{}' WHERE id = ? AND state <> 'active'",
+# Of each kind of ``rules.retention``: a query for old rows, and the statement for each of them.
+_STATEMENTS: dict[str, tuple[tuple[str, str], ...]] = {
+    "decisions": (
+        ("SELECT id FROM decisions WHERE at < :before", "DELETE FROM decisions WHERE id = ?"),
     ),
-    (
-        """
-        SELECT id FROM enrolments
-         WHERE changed_at < :before AND state <> 'active'
-           AND trigger NOT IN (SELECT value FROM json_each(:once))
-        """,
-        "DELETE FROM enrolments WHERE id = ? AND state <> 'active'",
+    "enrolments": (
+        # A trigger that enrols each person once needs the enrolments for ever, without context.
+        (
+            """
+            SELECT id FROM enrolments
+             WHERE changed_at < :before AND state <> 'active' AND context <> '{}'
+               AND trigger IN (SELECT value FROM json_each(:once))
+            """,
+            "UPDATE enrolments SET context = '{}' WHERE id = ? AND state <> 'active'",
+        ),
+        (
+            """
+            SELECT id FROM enrolments
+             WHERE changed_at < :before AND state <> 'active'
+               AND trigger NOT IN (SELECT value FROM json_each(:once))
+            """,
+            "DELETE FROM enrolments WHERE id = ? AND state <> 'active'",
+        ),
     ),
-    (
-        "SELECT product, subscription_id, at FROM interests WHERE at < :before",
-        "DELETE FROM interests WHERE product = ? AND subscription_id = ? AND at = ?",
+    "carts": (
+        (
+            "SELECT product, subscription_id, at FROM interests WHERE at < :before",
+            "DELETE FROM interests WHERE product = ? AND subscription_id = ? AND at = ?",
+        ),
+        (
+            "SELECT site_id, key, subscription_id, at FROM cart_keys WHERE at < :before",
+            """
+            DELETE FROM cart_keys
+             WHERE site_id = ? AND key = ? AND subscription_id = ? AND at = ?
+            """,
+        ),
     ),
-    (
-        "SELECT site_id, key, subscription_id, at FROM cart_keys WHERE at < :before",
-        """
-        DELETE FROM cart_keys
-         WHERE site_id = ? AND key = ? AND subscription_id = ? AND at = ?
-        """,
+    "feeds": (
+        (
+            "SELECT trigger, item, at FROM feed_items WHERE at < :before",
+            "DELETE FROM feed_items WHERE trigger = ? AND item = ? AND at = ?",
+        ),
+        (
+            """
+            SELECT trigger, feed, item FROM feed_news
+             WHERE coalesce(told_at, found_at) < :before
+            """,
+            "DELETE FROM feed_news WHERE trigger = ? AND feed = ? AND item = ?",
+        ),
     ),
-    (
-        "SELECT trigger, item, at FROM feed_items WHERE at < :before",
-        "DELETE FROM feed_items WHERE trigger = ? AND item = ? AND at = ?",
+    "experiments": (
+        # Of a bandit the newest version is what it draws by; rows keep their probabilities.
+        (
+            """
+            SELECT p.experiment_id, p.version FROM propensities AS p
+             WHERE p.at < :before
+               AND p.version < (SELECT max(n.version) FROM propensities AS n
+                                 WHERE n.experiment_id = p.experiment_id)
+            """,
+            "DELETE FROM propensities WHERE experiment_id = ? AND version = ?",
+        ),
     ),
-    (
-        "SELECT trigger, feed, item FROM feed_news WHERE coalesce(told_at, found_at) < :before",
-        "DELETE FROM feed_news WHERE trigger = ? AND feed = ? AND item = ?",
+    "invitations": (
+        (
+            """
+            SELECT site_id, day, variant, language, browser, stage FROM prompt_counts
+             WHERE day < :before
+            """,
+            """
+            DELETE FROM prompt_counts
+             WHERE site_id = ? AND day = ? AND variant = ? AND language = ? AND browser = ?
+               AND stage = ?
+            """,
+        ),
     ),
-    # Of a bandit the newest version is what it draws by; rows keep their probabilities.
-    (
-        """
-        SELECT p.experiment_id, p.version FROM propensities AS p
-         WHERE p.at < :before
-           AND p.version < (SELECT max(n.version) FROM propensities AS n
-                             WHERE n.experiment_id = p.experiment_id)
-        """,
-        "DELETE FROM propensities WHERE experiment_id = ? AND version = ?",
+    "runs": (
+        ("SELECT id FROM runs WHERE started_at < :before", "DELETE FROM runs WHERE id = ?"),
     ),
+    "api": (
+        (
+            "SELECT id FROM messages WHERE at < :before AND look_at IS NULL",
+            "DELETE FROM messages WHERE id = ? AND look_at IS NULL",
+        ),
+        (
+            "SELECT id FROM api_requests WHERE at < :before",
+            "DELETE FROM api_requests WHERE id = ?",
+        ),
+        (
+            "SELECT at, key, route, what FROM api_calls WHERE at < :before",
+            "DELETE FROM api_calls WHERE at = ? AND key = ? AND route = ? AND what = ?",
+        ),
+    ),
+    "webhooks": (
+        (
+            "SELECT id FROM webhook_calls WHERE state = 'dead' AND changed_at < :before",
+            "DELETE FROM webhook_calls WHERE id = ? AND state = 'dead'",
+        ),
+    ),
+}
+# What nobody needs any more, however old.
+_UNUSED = (
     # Made-up subscriptions are gone after their first message: they free strangers' names.
     (
         """
@@ -79,24 +131,41 @@ _STATEMENTS = (
         f"SELECT id FROM tags WHERE {UNUSED} ORDER BY id LIMIT -1 OFFSET 1000",  # noqa: S608
         DROP_UNUSED,
     ),
-    ("SELECT id FROM runs WHERE started_at < :before", "DELETE FROM runs WHERE id = ?"),
 )
 
 
 class Pruning(Noun):
     def run(self, before: Millis, once: Collection[str] = ()) -> int:
+        """As ``prune`` for all kinds, and ``drop_unused``; return how many rows changed."""
+        kinds = ("events", *_STATEMENTS)
+        return sum(self.prune(kind, before, once) for kind in kinds) + self.drop_unused()
+
+    def prune(self, kind: str, before: Millis, once: Collection[str] = ()) -> int:
         """
-        Delete what ended before *before*; return how many rows changed.
+        Delete rows of a *kind* that ended before *before*; return how many changed.
 
         Enrolments in the triggers *once* stay, without their contexts.
         """
-        count = self._delete("DELETE FROM prompt_counts WHERE day < ?", [(before,)])
-        for wanted, each in _STATEMENTS:
-            rows = self._read(wanted, before=before, once=as_json(once)).fetchall()
-            count += self._delete(each, rows)
-        return count + self._delete(
-            "DELETE FROM events WHERE id = ?", self._list_old_events(before)
+        if kind == "events":
+            return self._delete(
+                "DELETE FROM events WHERE id = ?", self._list_old_events(before)
+            )
+        return sum(
+            self._delete(each, self._read(wanted, before=before, once=as_json(once)).fetchall())
+            for wanted, each in _STATEMENTS[kind]
         )
+
+    def count(self, kind: str, before: Millis, once: Collection[str] = ()) -> int:
+        """Return how many rows ``prune`` would change."""
+        if kind == "events":
+            return sum(1 for _ in self._list_old_events(before))
+        counts = (f"SELECT count(*) FROM ({wanted})" for wanted, _ in _STATEMENTS[kind])  # noqa: S608
+        values = {"before": before, "once": as_json(once)}
+        return sum(int(self._read_value(sql, **values)) for sql in counts)
+
+    def drop_unused(self) -> int:
+        """Delete tags that nobody has, and those of made-up subscriptions; return how many."""
+        return sum(self._delete(each, self._read(it).fetchall()) for it, each in _UNUSED)
 
     def _delete(self, sql: str, rows: Iterable[Sequence[object]]) -> int:
         count, left = 0, iter(rows)

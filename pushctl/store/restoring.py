@@ -78,6 +78,20 @@ def hold_back(store: "Store", now: Millis) -> int:
         for key, table in (("sweep.events", "events"), ("sweep.shown", "interactions")):
             newest = f"SELECT coalesce(max(id), 0) FROM {table}"  # noqa: S608
             store.meta.set(key, str(connection.execute(newest).fetchone()[0]))
-        skip = "UPDATE sqlite_sequence SET seq = seq + :skipped"
-        connection.execute(skip, {"skipped": SKIPPED_NUMBERS})
+        skip_numbers(store)
     return count
+
+
+def skip_numbers(store: "Store") -> None:
+    """Let new rows of every table get numbers that were never given out after the backup."""
+    # A table that was empty at the backup has no counter yet.
+    begin = """
+        INSERT INTO sqlite_sequence (name, seq)
+        SELECT name, 0 FROM sqlite_master
+         WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'
+           AND name NOT IN (SELECT name FROM sqlite_sequence)
+    """
+    skip = "UPDATE sqlite_sequence SET seq = seq + :skipped"
+    with store.write() as connection:
+        connection.execute(begin)
+        connection.execute(skip, {"skipped": SKIPPED_NUMBERS})

@@ -310,16 +310,15 @@ class Webhooks(Noun):
             self._write(wake, webhook=webhook)
         return count
 
-    def prune(self, delivered_before: Millis, dead_before: Millis) -> None:
-        """Delete calls that ended before then, in small transactions."""
+    def drop_delivered(self, before: Millis) -> None:
+        """Delete calls that were delivered before then, in small transactions."""
         sql = """
             DELETE FROM webhook_calls WHERE id IN (
                 SELECT id FROM webhook_calls
-                 WHERE state = :state AND changed_at < :before LIMIT 5000)
+                 WHERE state = 'delivered' AND changed_at < :before LIMIT 5000)
         """
-        for state, before in (("delivered", delivered_before), ("dead", dead_before)):
-            while self._write(sql, state=state, before=before):
-                pass
+        while self._write(sql, before=before):
+            pass
 
     def _find_last(self, table: str, after: int, limit: int) -> int:
         sql = f"""

@@ -19,7 +19,7 @@ from pushctl.jobs.campaigns.api_desk import Desk
 from pushctl.jobs.campaigns.repeats import NobodyLeftError
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.delivery.promo_codes import name_pool
-from pushctl.jobs.ingest import api_log, matching
+from pushctl.jobs.ingest import matching
 from pushctl.jobs.subscribers import audience, suppression
 from pushctl.model import Json, Millis
 from pushctl.rules import limits, topics, units
@@ -81,10 +81,9 @@ def work_off(store: Store, config: Config, now: Millis, *, all_sizes: bool = Tru
     return count
 
 
-def prune(store: Store, now: Millis) -> None:
-    """Delete messages with their requests; finish the campaigns of earlier days."""
+def close_old(store: Store, now: Millis) -> None:
+    """Finish the campaigns of earlier days."""
     store.messages.close_groups(now - _KEPT_OPEN, now)
-    store.messages.prune(now - api_log.KEPT)
 
 
 class _Planner:

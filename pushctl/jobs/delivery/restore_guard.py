@@ -4,7 +4,8 @@ The restore guard: a database that was restored or copied sends nothing by itsel
 A backup lacks the messages sent after it was made, and would send them twice. So each
 claimed batch counts ``generation`` up, first in the database, then in a file beside it. A
 count behind the file's means a restored database; a file that is missing, was copied
-(another inode) or names another machine means a copy. `pushctl release` lifts the refusal.
+(another inode) or names another machine means a copy. A database that `pushctl restore` wrote
+says so itself, even one that had sent nothing. `pushctl release` lifts the refusal.
 
 The file is made before the first count is committed: a kill at any point leaves a database
 that is even with its file or one ahead, and that goes on by itself.
@@ -18,6 +19,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ from pushctl.errors import ConfigError
 from pushctl.store import Store
 
 GENERATION = "generation"
+# When the backup was made that `pushctl restore` took this database from, in milliseconds.
+RESTORED = "restored"
 _MACHINE = Path("/etc/machine-id")
 
 
@@ -36,6 +40,9 @@ def make_path(config: Config) -> Path:
 
 def find_trouble(store: Store, config: Config) -> str | None:
     """Return why this database must not send; None: it may."""
+    if (made_at := store.meta.get(RESTORED)) is not None:
+        at = datetime.fromtimestamp(int(made_at) / 1000, UTC)
+        return f"the project was restored from the backup of {at:%Y-%m-%d %H:%M} UTC"
     # The file first: another process may count up meanwhile, the database before the file.
     kept = _read(make_path(config))
     ours = load_generation(store)
@@ -111,8 +118,25 @@ def accept(store: Store, config: Config) -> None:
         kept = _read(make_path(config))
         number = max(load_generation(store), kept["generation"] if kept else 0) + 1
         store.meta.set(GENERATION, str(number))
+        store.meta.remove(RESTORED)
     with _lock(make_path(config)) as handle:
         _write(handle, number)
+
+
+def carry_over(former: Path, file: Path) -> bool:
+    """
+    Let *file* say what the *former* one does of what was sent; return whether it can.
+
+    It can't where that one was copied, or comes from another machine.
+    """
+    kept = _read(former)
+    if kept is None or kept["machine"] != _hash_machine_id():
+        return False
+    if kept["inode"] != former.stat().st_ino:
+        return False
+    with _lock(file) as handle:
+        _write(handle, kept[GENERATION])
+    return True
 
 
 @contextmanager

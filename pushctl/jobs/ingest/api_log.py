@@ -9,7 +9,6 @@ from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.api_requests import ApiCall
 
-KEPT: Millis = 90 * DAY  # rows
 UNUSED: Millis = 90 * DAY  # after which `check` names a key
 
 Shown = dict[str, Json]
@@ -102,5 +101,6 @@ def list_unused(config: Config, store: Store, now: Millis) -> list[Shown]:
 
 def prune(config: Config, store: Store, now: Millis) -> None:
     """Delete what is kept no longer: rows, and the results that the receiver answers from."""
-    store.api_requests.prune(now - KEPT)
+    kept = config.retention.find_lengths(config.sweep.keep_days)["api"]
+    store.pruning.prune("api", now - kept)
     status.prune_requests(config.status, now - status.REQUESTS_KEPT)

@@ -13,7 +13,7 @@ from pushctl import log
 from pushctl.model import Millis
 from pushctl.store import Store
 
-_MISSED = "status.missed"
+MISSED = "status.missed"  # since when, in milliseconds
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def tolerate(store: Store, since: Millis | None = None) -> Iterator[None]:
         if known is None:
             log_failure(error)
         times = [at for at in (since, known) if at is not None]
-        store.meta.set(_MISSED, str(min(times, default=time.time_ns() // 1_000_000)))
+        store.meta.set(MISSED, str(min(times, default=time.time_ns() // 1_000_000)))
 
 
 def log_failure(error: OSError) -> None:
@@ -39,9 +39,9 @@ def log_failure(error: OSError) -> None:
 
 def get_missed(store: Store) -> Millis | None:
     """Return since when the receiver lacks news, None where it lacks none."""
-    since = store.meta.get(_MISSED)
+    since = store.meta.get(MISSED)
     return None if since is None else int(since)
 
 
 def forget_missed(store: Store) -> None:
-    store.meta.remove(_MISSED)
+    store.meta.remove(MISSED)

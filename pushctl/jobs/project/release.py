@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from pushctl import inbox
 from pushctl.config import Config
 from pushctl.jobs.campaigns import approvals, recurring
 from pushctl.jobs.delivery import restore_guard
 from pushctl.jobs.delivery.types import CLAIM
 from pushctl.jobs.ingest import erasures, revocations
+from pushctl.jobs.ingest.drain import drain
 from pushctl.model import Cause, Millis
 from pushctl.rules.triggers import restored
 from pushctl.rules.triggers.changes import Decision
@@ -56,10 +58,16 @@ def release(
 
     A *moved* database is the newest: it knows of every message. After a restore the messages
     that were due by *now* or waited for the network may have gone out, so they are held back.
-    What else is due later goes out at its own time.
+    What else is due later goes out at its own time. The inbox is drained first: what stands in
+    it may have been drained, and answered by a message, since the backup; so its events start
+    nothing either. Raises BusyError while another run drains it.
     """
     counts: dict[str, int] = {}
     if not moved:
+        # By their numbers calls of webhooks are known.
+        restoring.skip_numbers(store)
+        if inbox.list_segments(config.inbox):
+            drain(store, config, config.secret(), now)
         # It freezes campaigns: the texts are rendered outside the transaction.
         recurring.skip_due(store, config, now)
         with store.write():

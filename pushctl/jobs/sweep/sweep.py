@@ -17,10 +17,10 @@ from typing import NamedTuple
 from pushctl import lock, log
 from pushctl.config import Config
 from pushctl.jobs.campaigns import api_messages
-from pushctl.jobs.ingest import api_log, drain
+from pushctl.jobs.ingest import drain
 from pushctl.jobs.reports import schedule
 from pushctl.jobs.subscribers import segment_sizes
-from pushctl.jobs.sweep import calling, dry_run, retired_keys
+from pushctl.jobs.sweep import calling, dry_run, retention, retired_keys
 from pushctl.jobs.sweep.admission import Options, admit, is_watched
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
@@ -30,7 +30,7 @@ from pushctl.jobs.triggers.guard import do_each
 from pushctl.jobs.triggers.types import Run, describe_error
 from pushctl.jobs.webhooks import events
 from pushctl.model import Millis
-from pushctl.rules import limits, units
+from pushctl.rules import units
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
 from pushctl.rules.triggers.enrolment import Enrolment, State
@@ -376,18 +376,8 @@ class _Sweep:
         last = int(self._store.meta.get("sweep.pruned") or 0)
         if self._now - last < units.DAY or clocks.read_seconds() > self._deadline:
             return
-        kept = self._config.sweep.keep_days * units.DAY
-        once = [
-            one.name
-            for one in self._settings.triggers.values()
-            if one.reentry is None or one.reentry > kept
-        ]
-        self._store.tags.expire(self._now)
-        self._store.pruning.run(self._now - kept, once)
-        self._store.attributions.prune(limits.MAX_ATTRIBUTION_ROWS)
-        api_messages.prune(self._store, self._now)
-        api_log.prune(self._config, self._store, self._now)
-        self._store.webhooks.prune(self._now - units.DAY, self._now - 30 * units.DAY)
+        api_messages.close_old(self._store, self._now)
+        retention.prune(self._store, self._config, self._settings.triggers.values(), self._now)
         for error in retired_keys.remove(self._config, self._store, self._now):
             self._run.warn(error)
         self._store.meta.set("sweep.pruned", str(self._now))

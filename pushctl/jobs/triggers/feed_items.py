@@ -3,6 +3,7 @@ Reads the items of RSS and Atom: one that can't be read costs no other.
 
 A feed is a third party's text. What is known to stop feedparser is mended before, the work
 is bounded by counting tags, and where the whole can't be read, each item is read for itself.
+feedparser is the extra ``pushctl[feeds]``.
 """
 
 import codecs
@@ -12,6 +13,7 @@ import re
 from calendar import timegm
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
@@ -31,6 +33,9 @@ from pushctl.rules.web import markup
 from pushctl.web import WebError
 
 _MAX_TEXT = 300
+
+# Why no feed can be read, and what helps.
+NEEDED = ("needs the package feedparser", "pip install 'pushctl[feeds]'")
 
 _NO_FEED = "what its address answers is no RSS or Atom feed"
 _NAME = rb"(?:[A-Za-z][\w.-]*:)?"
@@ -65,12 +70,19 @@ class Reading:
     left_out: dict[str, str] = field(default_factory=dict)  # key -> why it can't be read
 
 
+def is_installed() -> bool:
+    return find_spec("feedparser") is not None
+
+
 def read(text: bytes, origins: tuple[str, ...]) -> Reading:
     """
     Return a feed's items without those that have no title or foreign links.
 
-    Only its first MAX_FEED_ITEMS count. Raises WebError for a text that is no feed.
+    Only its first MAX_FEED_ITEMS count. Raises WebError for a text that is no feed, and where
+    the package feedparser is missing.
     """
+    if not is_installed():
+        raise WebError(f"{NEEDED[0]}: {NEEDED[1]}")
     head, items, tail = _split(_mend(text))
     reading = Reading()
     entries = _parse_whole(head + b"".join(items) + tail)

@@ -11,6 +11,7 @@ from functools import partial
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, Problem, PushctlError, TemplateError
+from pushctl.jobs.triggers import feed_items
 from pushctl.model import Json
 from pushctl.rules import events
 from pushctl.rules.audience import parse
@@ -48,6 +49,8 @@ def check_triggers(config: Config) -> Found:
         yield from _check_templates(config, trigger, there, loaded, where)
         yield from _check_names(config, trigger, where)
         yield from _check_audience(config, trigger, where)
+        if trigger.feed is not None and not feed_items.is_installed():
+            yield Level.PROBLEM, Problem(where("feed"), *feed_items.NEEDED)
 
 
 def _load_templates(config: Config, there: Sequence[str]) -> Mapping[str, Template | None]:

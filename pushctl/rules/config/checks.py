@@ -45,6 +45,10 @@ _URL = re.compile(r"https?://[^\s\"'<>\\^`{|}\x00-\x20\x7f]+")
 _APP_ID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
 _MERCHANT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _RETURN = re.compile(r"https://[^\s\"'<>\\^`{|}\x00-\x20\x7f-\U0010ffff]{1,292}")
+# Bech32 of 32 bytes; a public key as OpenSSH writes it, its comment included.
+_RECIPIENT = re.compile(
+    r"age1[02-9ac-hj-np-z]{58}|ssh-(?:ed25519|rsa) [A-Za-z0-9+/=]{40,}(?: [^\r\n]*)?", re.ASCII
+)
 _COLOR = re.compile(r"#(?:[0-9a-f]{3}|[0-9a-f]{6})", re.ASCII | re.IGNORECASE)
 _MAIL = re.compile(r"mailto:[^@\s<>,;:\"]+@(?P<host>[^@\s<>,;:\"]+)", re.IGNORECASE)
 
@@ -191,6 +195,21 @@ def duration(value: str) -> Verdict:
     return _read(timing.duration, value)
 
 
+def at_least(least: int) -> Callable[[str], Verdict]:
+    """Return the check of a duration that is not shorter than *least* milliseconds."""
+
+    def check(value: str) -> Verdict:
+        from pushctl.rules import timing
+
+        if (fault := duration(value)) is not None:
+            return fault
+        if timing.duration(value) < least:
+            return f"is {value!r}", f"Write {timing.say(least)!r} or more."
+        return None
+
+    return check
+
+
 def _read(reader: Callable[[str], Any], value: str) -> Verdict:
     try:
         reader(value)
@@ -198,6 +217,21 @@ def _read(reader: Callable[[str], Any], value: str) -> Verdict:
         fault, _, remedy = str(error).partition(". ")
         return fault, remedy or "Write it like this: '30d'."
     return None
+
+
+def recipient(value: str) -> Verdict:
+    """Check whom a backup is encrypted to: a public key of age's or of SSH."""
+    if _RECIPIENT.fullmatch(value):
+        return None
+    if value.startswith("AGE-SECRET-KEY-"):
+        return (
+            "is a private key",
+            "Write the public one: `pushctl backup --new-key FILE` showed it.",
+        )
+    return (
+        f"is {value[:40]!r}, no public key",
+        "Write one that begins with age1 or ssh-ed25519.",
+    )
 
 
 def word(value: str) -> Verdict:
