@@ -51,7 +51,8 @@ COMMANDS = {
     "sources": Command(
         "pushctl.commands.sources", "List sources of webhooks; set their secrets."
     ),
-    "cron": Command("pushctl.commands.cron", "Let cron or systemd run the sweep."),
+    "cron": Command("pushctl.commands.cron", "Let cron run the sweep."),
+    "service": Command("pushctl.commands.service", "Run receiver, sweep and watch by systemd."),
     "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
     "release": Command("pushctl.commands.release", "Let a restored or moved project send."),
     "best-time": Command("pushctl.commands.best_time", "Show the best time to send."),
