@@ -62,5 +62,8 @@ COMMANDS = {
     "report": Command("pushctl.commands.report", "Write what it brought as one page."),
     "export": Command("pushctl.commands.export", "Write raw rows as CSV, JSON or Parquet."),
     "mcp": Command("pushctl.commands.mcp", "Answer an assistant: figures and plans."),
+    "completion": Command(
+        "pushctl.commands.completion", "Complete commands and names in your shell."
+    ),
     "demo": Command("pushctl.commands.demo", "Try everything on this computer."),
 }

@@ -123,7 +123,7 @@ def is_idle(
     try:
         values = {"config": compute_fingerprint(file), "now": now}
         return (
-            _is_migrated(connection, migrations)
+            is_migrated(connection, migrations)
             and not connection.execute(_BUSY, values).fetchone()[0]
             and is_drained(connection, inbox)
         )
@@ -133,7 +133,7 @@ def is_idle(
         connection.close()
 
 
-def _is_migrated(connection: sqlite3.Connection, migrations: Iterable[str]) -> bool:
+def is_migrated(connection: sqlite3.Connection, migrations: Iterable[str]) -> bool:
     sql = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl'"
     return {name for (name,) in connection.execute(sql)} == set(migrations)
 
