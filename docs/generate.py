@@ -96,7 +96,9 @@ ARGUMENT_NAMES = {
     "webhooks": "webhooks",
     "alerts": "alerts",
     "sources": "sources",
+    "docs page": "pages",
 }
+NAMED = ("name", "names", "source", "campaign", "trigger", "page")
 NEW_NAMES = {"templates new name", "templates copy name"}
 
 BEGIN = "<!-- pushctl.toml.example, by docs/generate.py -->\n```toml\n"
@@ -185,7 +187,14 @@ def describe_command(command: Any, words: str = "") -> dict[str, Any]:
         place = f"{words} {one.name}".strip()
         names = ARGUMENT_NAMES.get(place, ARGUMENT_NAMES.get(words.split(" ")[0]))
         values = find_values(one)
-        if values == "" and one.name in ("name", "names", "source", "campaign", "trigger"):
+        if values == "" and one.name in (
+            "name",
+            "names",
+            "source",
+            "campaign",
+            "trigger",
+            "page",
+        ):
             values = "" if place in NEW_NAMES else names or ""
         found.setdefault("arguments", []).append(values)
         if one.nargs == -1:

@@ -293,3 +293,22 @@ def bar(where: Console, label: str, total: int | None, estimated: bool) -> Itera
         drawn = Bar(bars, label, total, estimated)
         yield drawn
         drawn.end()
+
+
+def render_markdown(text: str, width: int, colours: bool) -> str:
+    """Return a page of Markdown as a terminal shows it, *width* columns wide."""
+    from io import StringIO
+
+    from rich.markdown import Markdown
+
+    page = StringIO()
+    drawn = Console(
+        file=page,
+        width=width,
+        force_terminal=colours,
+        color_system="standard" if colours else None,
+        emoji=False,
+    )
+    # A terminal's own link would show a path that leads nowhere.
+    drawn.print(Markdown(text, hyperlinks=False))
+    return page.getvalue()

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pushctl import shipped
+
 FILES = ":files"  # the shell completes a path itself
 _FOLDER = Path(__file__).parent / "completions"
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
@@ -172,6 +174,9 @@ def _find(line: _Line, kind: str, start: str) -> list[tuple[str, str]]:
 def _list_names(project: Path, kind: str) -> Iterator[str]:
     """Yield the names of one *kind* in the project; none where it can't be read."""
     try:
+        if kind == "pages":
+            yield from sorted(each.stem for each in shipped.find("docs").glob("*.md"))
+            return
         file = _find_settings(project)
         import tomllib
 

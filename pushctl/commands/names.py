@@ -62,6 +62,7 @@ COMMANDS = {
     "report": Command("pushctl.commands.report", "Write what it brought as one page."),
     "export": Command("pushctl.commands.export", "Write raw rows as CSV, JSON or Parquet."),
     "mcp": Command("pushctl.commands.mcp", "Answer an assistant: figures and plans."),
+    "docs": Command("pushctl.commands.docs", "Read the documentation, without internet."),
     "completion": Command(
         "pushctl.commands.completion", "Complete commands and names in your shell."
     ),
