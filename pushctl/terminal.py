@@ -7,7 +7,8 @@ come cleaned, and are never read as markup.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Literal, NamedTuple
+from io import StringIO
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 from rich import box, progress
 from rich.cells import cell_len
@@ -19,6 +20,9 @@ from rich.text import Text
 from rich.theme import Theme
 
 from pushctl.rules.wording import number
+
+if TYPE_CHECKING:
+    from rich.markdown import Markdown
 
 
 class Heading(NamedTuple):
@@ -295,20 +299,23 @@ def bar(where: Console, label: str, total: int | None, estimated: bool) -> Itera
         drawn.end()
 
 
-def render_markdown(text: str, width: int, colours: bool) -> str:
-    """Return a page of Markdown as a terminal shows it, *width* columns wide."""
-    from io import StringIO
+class Document(NamedTuple):
+    """A page of Markdown, and the console that draws it."""
 
-    from rich.markdown import Markdown
+    console: Console
+    markdown: "Markdown"
 
-    page = StringIO()
+
+def open_document(text: str, width: int, colours: bool) -> Document:
+    """Return a page of Markdown for the console's ``print``."""
+    from rich.markdown import Markdown  # as slow to load as all the rest of rich
+
     drawn = Console(
-        file=page,
+        file=StringIO(),
         width=width,
         force_terminal=colours,
         color_system="standard" if colours else None,
         emoji=False,
     )
     # A terminal's own link would show a path that leads nowhere.
-    drawn.print(Markdown(text, hyperlinks=False))
-    return page.getvalue()
+    return Document(drawn, Markdown(text, hyperlinks=False))

@@ -19,7 +19,10 @@ def page(markdown: str) -> None:
     from pushctl import terminal
 
     width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
-    text = terminal.render_markdown(markdown, width, streams.has_colours(sys.stdout))
+    drawn = terminal.open_document(markdown, width, streams.has_colours(sys.stdout))
+    with drawn.console.capture() as kept:
+        drawn.console.print(drawn.markdown)
+    text = kept.get()
     words = shlex.split(os.environ.get("PAGER", "less"))
     if not words or shutil.which(words[0]) is None:
         sys.stdout.write(text)

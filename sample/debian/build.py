@@ -56,7 +56,7 @@ def main(target: Path) -> Path:
         # No file is newer than the commit: the same checkout gives the same package.
         variables = {**os.environ, "SOURCE_DATE_EPOCH": find_epoch()}
         subprocess.run(
-            ["dpkg-deb", "--root-owner-group", "--build", stage, package],
+            ["dpkg-deb", "--root-owner-group", "-Zzstd", "--build", stage, package],
             check=True,
             env=variables,
             stdout=sys.stderr,

@@ -36,15 +36,15 @@ def test_words_are_found_with_their_chapter() -> None:
     assert {"sending", "triggers"} <= {row["page"] for row in rows}
     for row in rows:
         assert "quiet" in row["line"].casefold() and "hours" in row["line"].casefold()
-    found = json.loads(pushctl("docs", "--search", 'on "cart_updated" restarts', "--json").out)
-    assert [(row["page"], row["chapter"]) for row in found] == [("triggers", "Triggers")]
+    found = json.loads(pushctl("docs", "-s", "restarts cart_updated", "--json").out)
+    assert ("triggers", "Triggers") in [(row["page"], row["chapter"]) for row in found]
     assert "No page has" in pushctl("docs", "--search", "xyzzy").err
 
 
 def test_a_terminal_gets_a_drawn_page_in_a_pager(tmp_path: Path) -> None:
     drawn = on_terminal([*PROGRAM, "docs", "upgrading"], PAGER="sed s/^/|/", NO_COLOR="1")
     lines = drawn.out.splitlines()
-    assert all(line.startswith("|") for line in lines)
+    assert all(line.startswith("|") for line in lines), drawn.out
     assert any("Upgrading" in line for line in lines)
     assert "```" not in drawn.out and "](" not in drawn.out
     alone = on_terminal([*PROGRAM, "docs", "upgrading"], PAGER="/no/such/pager", NO_COLOR="1")

@@ -87,7 +87,7 @@ DEPENDS_ON_SYSTEMD = {("receive", "listen elsewhere")}
 def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("--release", default="bookworm")
-    options.add_argument("--mirror", default="http://deb.debian.org/debian")
+    options.add_argument("--mirror", help="default: the first of this machine's")
     options.add_argument("--package", type=Path, help="a package that is built already")
     given = options.parse_args()
     with tempfile.TemporaryDirectory(prefix="pushctl-server-") as folder:
@@ -96,7 +96,7 @@ def main() -> int:
         say("making a fresh root")
         include = "systemd,systemd-sysv,adduser,python3"
         make = ["debootstrap", "--variant=minbase", f"--include={include}"]
-        run([*make, given.release, str(root), given.mirror])
+        run([*make, given.release, str(root), given.mirror or find_mirror()])
         (root / "root" / "pushctl_0.1.0_amd64.deb").write_bytes(package.read_bytes())
         with boot(root) as inside:
             walk(inside)
@@ -109,6 +109,14 @@ def build(folder: Path) -> Path:
     say("building the package")
     run([sys.executable, str(ROOT / "sample/debian/build.py"), str(folder / "dist")])
     return next((folder / "dist").glob("*.deb"))
+
+
+def find_mirror() -> str:
+    found = run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian"]
+    ).split()
+    # Of security there is a mirror of its own.
+    return next(address for address in found if "security" not in address)
 
 
 def say(text: str) -> None:
@@ -239,7 +247,8 @@ cat > /srv/probe.py <<'PROBE'
 PROBE
 mkdir -p /run/systemd/system
 sed -e 's|^ExecStart=.*|ExecStart=/usr/bin/python3 /srv/probe.py|' \\
-    -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d' /etc/systemd/system/pushctl-{part}-*.service \\
+    -e 's/^Type=.*/Type=oneshot/' -e '/^Restart/d' \\
+    /etc/systemd/system/pushctl-{part}-*.service \\
     > /run/systemd/system/walls-{part}.service
 systemctl daemon-reload
 systemctl start walls-{part}
