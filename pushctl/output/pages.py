@@ -1,6 +1,7 @@
 """A page of documentation: drawn and in a pager on a terminal, as it is elsewhere."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -18,6 +19,8 @@ def page(markdown: str) -> None:
         return
     from pushctl import terminal
 
+    # Its neighbours are named by their links already, and pictures can't be shown.
+    markdown = re.sub(r"!?\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", markdown)
     width = min(shutil.get_terminal_size().columns, MOST_COLUMNS)
     drawn = terminal.open_document(markdown, width, streams.has_colours(sys.stdout))
     with drawn.console.capture() as kept:

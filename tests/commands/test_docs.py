@@ -47,6 +47,7 @@ def test_a_terminal_gets_a_drawn_page_in_a_pager(tmp_path: Path) -> None:
     assert all(line.startswith("|") for line in lines), drawn.out
     assert any("Upgrading" in line for line in lines)
     assert "```" not in drawn.out and "](" not in drawn.out
+    assert "uv, pipx, pip: see installing.md" in drawn.out
     alone = on_terminal([*PROGRAM, "docs", "upgrading"], PAGER="/no/such/pager", NO_COLOR="1")
     assert "Upgrading" in alone.out and alone.code == 0
 
