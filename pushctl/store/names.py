@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from pushctl.store.idle import is_migrated
+from pushctl.store.migrated import is_migrated
 
 _SQL = {
     "tags": "SELECT name FROM tags ORDER BY folded",
