@@ -1,16 +1,19 @@
 """
 Write docs/commands.md from the program's help, the example into configuration.md, the
 declared figures into figures.md, and openapi.json from the table of the server API.
+What shells complete goes into pushctl/commands/completions/tree.json.
 Limits of pages go into embedding.md, views into sql.md.
 
 Run after changing a command, a figure or a limit: ./run python docs/generate.py
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 
@@ -61,6 +64,42 @@ questions on a terminal only; elsewhere, give `--yes`.
 | 77 | a push service refuses our key or messages; no subscriber was deleted |
 | 130 | stopped with Ctrl-C |
 """
+
+# What a shell offers for an option or an argument: names of the project, or paths.
+OPTION_NAMES = {
+    "--project": "project",
+    "--tag": "tags",
+    "-t": "tags",
+    "--segment": "segments",
+    "--template": "templates",
+    "--campaign": "campaigns",
+    "-c": "campaigns",
+    "--site": "sites",
+}
+ARGUMENT_NAMES = {
+    "subscribers tag name": "tags",
+    "subscribers untag name": "tags",
+    "templates copy source": "templates",
+    "send-test name": "templates",
+    "explain trigger": "triggers",
+    "leads trigger": "triggers",
+    "forecast campaign": "campaigns",
+    "in-doubt resend campaign": "campaigns",
+    "stats campaign name": "campaigns",
+    "stats segments names": "segments",
+    "ab": "campaigns",
+    "campaigns": "campaigns",
+    "segments": "segments",
+    "templates": "templates",
+    "triggers": "triggers",
+    "promo": "pools",
+    "webhooks": "webhooks",
+    "alerts": "alerts",
+    "sources": "sources",
+    "docs page": "pages",
+}
+NAMED = ("name", "names", "source", "campaign", "trigger", "page")
+NEW_NAMES = {"templates new name", "templates copy name"}
 
 BEGIN = "<!-- pushctl.toml.example, by docs/generate.py -->\n```toml\n"
 END = "```\n<!-- end -->"
@@ -119,6 +158,64 @@ def commands() -> str:
     for name in cli.COMMANDS:
         sections += helps(cli.load(name), f"pushctl {name}")
     return "\n".join(sections)
+
+
+def find_values(parameter: Any) -> str | None:
+    """Return the kind of values of an option or argument; None: it takes none."""
+    if getattr(parameter, "is_flag", False):
+        return None
+    kind = cli._find_type(parameter)
+    if isinstance(kind, type) and issubclass(kind, Path):
+        return "path"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "|".join(each.value for each in kind)
+    if get_origin(kind) is Literal:
+        return "|".join(get_args(kind))
+    return ""
+
+
+def describe_command(command: Any, words: str = "") -> dict[str, Any]:
+    """Return *command* and its verbs as a shell's completion needs them."""
+    options: dict[str, Any] = {"--help": [None, "Show this message and exit."]}
+    found: dict[str, Any] = {"help": "", "options": options}
+    for one in command.params:
+        if one.param_type_name == "option":
+            for name in (*one.opts, *one.secondary_opts):
+                names = OPTION_NAMES.get(name)
+                options[name] = [names or find_values(one), getattr(one, "help", "") or ""]
+            continue
+        place = f"{words} {one.name}".strip()
+        names = ARGUMENT_NAMES.get(place, ARGUMENT_NAMES.get(words.split(" ")[0]))
+        values = find_values(one)
+        if values == "" and one.name in (
+            "name",
+            "names",
+            "source",
+            "campaign",
+            "trigger",
+            "page",
+        ):
+            values = "" if place in NEW_NAMES else names or ""
+        found.setdefault("arguments", []).append(values)
+        if one.nargs == -1:
+            found["many"] = True
+    if "--format" in options:
+        options |= {f"--{it}": [None, f"--format {it}"] for it in ("csv", "excel", "json")}
+    for name, verb in getattr(command, "commands", {}).items():
+        text = (verb.help or "").strip().splitlines()
+        entry = {**describe_command(verb, f"{words} {name}".strip()), "help": text[0]}
+        found.setdefault("commands", {})[name] = entry
+    return found
+
+
+def tree() -> str:
+    """Return pushctl/commands/completions/tree.json as it should be."""
+    root = describe_command(typer.main.get_command(cli.app))
+    root["commands"] = {
+        name: {**describe_command(cli.load(name), name), "help": entry.help}
+        for name, entry in cli.COMMANDS.items()
+    }
+    return json.dumps(root, separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def configuration() -> str:
@@ -250,6 +347,7 @@ def sql() -> str:
 
 
 def main() -> None:
+    (DOCS.parent / "pushctl/commands/completions/tree.json").write_text(tree(), "utf-8")
     (DOCS / "commands.md").write_text(commands(), "utf-8")
     (DOCS / "configuration.md").write_text(configuration(), "utf-8")
     (DOCS / "figures.md").write_text(figures(), "utf-8")

@@ -155,6 +155,7 @@ def _prepare(app: typer.Typer) -> typer.Typer:
 app = typer.Typer(
     cls=Root,
     no_args_is_help=True,
+    add_completion=False,  # `pushctl completion` has its own, which is fast
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -301,7 +302,8 @@ def _report_bug(error: BaseException, debug: bool) -> int:
     from pushctl import output
 
     text = "".join(traceback.format_exception(error))
-    if debug:
+    # A service's /tmp goes with it; what it says is kept in the journal.
+    if debug or "JOURNAL_STREAM" in os.environ:
         output.say(text)
         return 1
     with tempfile.NamedTemporaryFile(

@@ -6,7 +6,7 @@ and stays a traceback (``--debug`` shows it).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class PushctlError(Exception):
@@ -25,8 +25,8 @@ class InputError(UsageError):
     """A file, an expression or a key handed to a command is not of its form."""
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(NamedTuple):
+    # No dataclass: what ``quick`` loads must not load inspect.
     place: str  # "pushctl.toml: sites.shop.origin", "templates/welcome/ar.toml:3"
     fault: str
     remedy: str

@@ -1,13 +1,15 @@
 """
-The short path of `pushctl sweep`, for a minute in which there is nothing to do.
+The short path of `pushctl sweep`, for a minute in which there is nothing to do, and of a
+shell that completes a line.
 
-Cron runs it every minute. Only the standard library and store/idle are loaded here; in all
-other cases the whole program runs.
+Cron runs the one every minute, somebody waits for the other. Only the standard library and
+what these two need are loaded here; in all other cases the whole program runs.
 """
 
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pushctl.errors import BusyError
@@ -108,8 +110,23 @@ def _open_streams() -> None:
             setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
 
 
+def complete(shell: str, arguments: Sequence[str]) -> int:
+    """Print what a shell may complete; nothing where anything is wrong."""
+    from pushctl.commands import completing
+
+    with suppress(Exception):
+        text = completing.answer(shell, arguments)
+        # output/ would take as long to load as all of this; a shell reads it, no person.
+        with open(1, "wb", closefd=False) as answers:
+            answers.write(text.encode("utf-8", "surrogateescape"))
+    return 0
+
+
 def main() -> None:
     _open_streams()
+    shell = os.environ.get("_PUSHCTL_COMPLETE")
+    if shell:
+        sys.exit(complete(shell, sys.argv[1:]))
     code = answer(sys.argv[1:])
     if code is not None:
         sys.exit(code)

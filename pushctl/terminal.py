@@ -7,7 +7,8 @@ come cleaned, and are never read as markup.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import IO, Literal, NamedTuple
+from io import StringIO
+from typing import IO, TYPE_CHECKING, Literal, NamedTuple
 
 from rich import box, progress
 from rich.cells import cell_len
@@ -19,6 +20,9 @@ from rich.text import Text
 from rich.theme import Theme
 
 from pushctl.rules.wording import number
+
+if TYPE_CHECKING:
+    from rich.markdown import Markdown
 
 
 class Heading(NamedTuple):
@@ -293,3 +297,25 @@ def bar(where: Console, label: str, total: int | None, estimated: bool) -> Itera
         drawn = Bar(bars, label, total, estimated)
         yield drawn
         drawn.end()
+
+
+class Document(NamedTuple):
+    """A page of Markdown, and the console that draws it."""
+
+    console: Console
+    markdown: "Markdown"
+
+
+def open_document(text: str, width: int, colours: bool) -> Document:
+    """Return a page of Markdown for the console's ``print``."""
+    from rich.markdown import Markdown  # as slow to load as all the rest of rich
+
+    drawn = Console(
+        file=StringIO(),
+        width=width,
+        force_terminal=colours,
+        color_system="standard" if colours else None,
+        emoji=False,
+    )
+    # A terminal's own link would show a path that leads nowhere.
+    return Document(drawn, Markdown(text, hyperlinks=False))

@@ -38,6 +38,23 @@ def test_no_link_is_dead(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
+def list_anchors(page: Path) -> set[str]:
+    """The names by which a page's headings are reached, as GitHub and Sphinx make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {
+        re.sub(r"[^\w\- ]", "", each).strip().lower().replace(" ", "-") for each in headings
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_no_link_to_a_chapter_is_dead(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)]*)\)", page.read_text("utf-8")):
+        there = page.parent / target if target else page
+        if there.suffix == ".md":
+            assert anchor in list_anchors(there), f"{target}#{anchor}"
+
+
 def test_the_index_names_every_page() -> None:
     index = (ROOT / "docs/index.md").read_text("utf-8")
     missing = [

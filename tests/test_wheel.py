@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -76,8 +77,22 @@ def test_what_ships_is_in_the_wheel(wheel: Path) -> None:
         }
         assert here and here <= names
     assert "pushctl/_shipped/pushctl.toml.example" in names
+    pages = {file.name for file in (ROOT / "docs").glob("*.md")} | {"changelog.md"}
+    assert {f"pushctl/_shipped/docs/{page}" for page in pages} <= names
+    assert any(name.endswith(".data/data/share/man/man1/pushctl-send.1") for name in names)
+    scripts = {"bash", "zsh", "fish", "tree.json"}
+    assert {f"pushctl/commands/completions/{script}" for script in scripts} <= names
     assert "pushctl/py.typed" in names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
+
+
+def test_the_sdist_has_every_file_of_the_repository(wheel: Path) -> None:
+    (archive,) = wheel.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    there = {line for line in listed.stdout.splitlines() if (ROOT / line).exists()}
+    assert there <= names, sorted(there - names)
 
 
 def test_the_wheel_names_its_licence_and_its_one_program(wheel: Path) -> None:
@@ -105,6 +120,8 @@ def test_the_installed_program_makes_and_checks_a_project(
     folder = tmp_path / "shop"
     assert (folder / "sw/pushctl-sw.js").exists()
     assert any((folder / "templates").glob("*/message.toml"))
+    assert run(program, "docs", "sending", cwd=folder).stdout.startswith("# Sending\n")
+    assert (installed.parent / "share/man/man1/pushctl.1").exists()
     checked = run(program, "check", cwd=folder)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

@@ -51,7 +51,8 @@ COMMANDS = {
     "sources": Command(
         "pushctl.commands.sources", "List sources of webhooks; set their secrets."
     ),
-    "cron": Command("pushctl.commands.cron", "Let cron or systemd run the sweep."),
+    "cron": Command("pushctl.commands.cron", "Let cron run the sweep."),
+    "service": Command("pushctl.commands.service", "Run receiver, sweep and watch by systemd."),
     "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
     "backup": Command("pushctl.commands.backup", "Write an encrypted backup of everything."),
     "restore": Command("pushctl.commands.restore", "Restore a backup into a new folder."),
@@ -64,5 +65,9 @@ COMMANDS = {
     "report": Command("pushctl.commands.report", "Write what it brought as one page."),
     "export": Command("pushctl.commands.export", "Write raw rows as CSV, JSON or Parquet."),
     "mcp": Command("pushctl.commands.mcp", "Answer an assistant: figures and plans."),
+    "docs": Command("pushctl.commands.docs", "Read the documentation, without internet."),
+    "completion": Command(
+        "pushctl.commands.completion", "Complete commands and names in your shell."
+    ),
     "demo": Command("pushctl.commands.demo", "Try everything on this computer."),
 }

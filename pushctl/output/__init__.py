@@ -16,6 +16,7 @@ from pushctl.output.charts import heat as heat
 from pushctl.output.charts import sparkline as sparkline
 from pushctl.output.live import watch as watch
 from pushctl.output.locales import find_dialect as find_dialect
+from pushctl.output.pages import page as page
 from pushctl.output.panels import Frame as Frame
 from pushctl.output.panels import Line as Line
 from pushctl.output.panels import frames as frames

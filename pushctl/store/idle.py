@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from pushctl.store.migrated import is_migrated
+
 CONFIG_KEY = "sweep.config"
 NEXT_SCAN_KEY = "sweep.next_scan"
 ALERTS_KEY = "alerts.next"  # when to look at them; no row: there are none
@@ -123,7 +125,7 @@ def is_idle(
     try:
         values = {"config": compute_fingerprint(file), "now": now}
         return (
-            _is_migrated(connection, migrations)
+            is_migrated(connection, migrations)
             and not connection.execute(_BUSY, values).fetchone()[0]
             and is_drained(connection, inbox)
         )
@@ -131,11 +133,6 @@ def is_idle(
         return False
     finally:
         connection.close()
-
-
-def _is_migrated(connection: sqlite3.Connection, migrations: Iterable[str]) -> bool:
-    sql = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl'"
-    return {name for (name,) in connection.execute(sql)} == set(migrations)
 
 
 def is_drained(connection: sqlite3.Connection, inbox: Path) -> bool:

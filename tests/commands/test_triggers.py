@@ -389,25 +389,6 @@ def test_installing_twice_leaves_one_line(
     assert run("cron", "remove") == 0
 
 
-def test_systemd_units_are_written_and_removed(
-    field: Field, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert run("cron", "install", "--systemd") == 0
-    units = sorted(cron.find_unit_folder().iterdir())
-    name = cron.name_unit(field.config.folder)
-    assert [unit.name for unit in units] == [f"{name}.service", f"{name}.timer"]
-    assert name.startswith("pushctl-sweep-project-")
-    assert "sweep" in units[0].read_text()
-    # Another project's are another's.
-    other = tmp_path / "other" / "project"
-    cron.install_units(other, ["pushctl"], cron.find_unit_folder())
-    assert len(list(cron.find_unit_folder().iterdir())) == 4
-    assert run("cron", "remove", "--systemd") == 0
-    left = sorted(unit.name for unit in cron.find_unit_folder().iterdir())
-    assert left == [f"{cron.name_unit(other)}.service", f"{cron.name_unit(other)}.timer"]
-
-
 @pytest.mark.parametrize(
     "words",
     [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pushctl.config import Config
-from pushctl.jobs.project import cron
+from pushctl.jobs.project import cron, services, unit_files
 from pushctl.jobs.sweep.admission import is_watched
 from pushctl.model import Millis
 from pushctl.rules import timing, units
@@ -52,7 +52,8 @@ def load(config: Config, store: Store, now: Millis) -> SweepState:
 
 def find_starter(project: Path) -> str:
     """Return "cron" or "systemd" where one of them sweeps *project*, else an empty text."""
-    if (cron.find_unit_folder() / f"{cron.name_unit(project)}.timer").exists():
+    timer = f"{unit_files.name_unit(unit_files.Part.SWEEP, project)}.timer"
+    if any((folder / timer).exists() for folder in services.list_folders()):
         return "systemd"
     texts = [cron.read_crontab_if_any()]
     for pattern in _SYSTEM_FILES:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import lock
-from pushctl.jobs.project import cron, sweep_state
+from pushctl.jobs.project import cron, services, sweep_state, unit_files
 from pushctl.jobs.project.sweep_state import LATE, SweepState
 from pushctl.rules.units import HOUR, MINUTE
 from pushctl.store import clocks
@@ -17,7 +17,7 @@ from tests.support.sending import Field
 
 @pytest.fixture
 def field(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Field]:
-    monkeypatch.setattr(cron, "find_unit_folder", lambda: tmp_path / "units")
+    monkeypatch.setattr(services, "list_folders", lambda: [tmp_path / "units"])
     monkeypatch.setattr(cron, "read_crontab_if_any", str)
     made = sending.field(tmp_path / "shop")
     yield made
@@ -90,7 +90,8 @@ def test_who_starts_the_sweeps_is_found(field: Field, monkeypatch: pytest.Monkey
     off = "".join(f"# {each}\n" for each in line.splitlines())
     monkeypatch.setattr(cron, "read_crontab_if_any", lambda: off)
     assert sweep_state.find_starter(folder) == "", "that line is switched off"
-    cron.install_units(folder, ["/usr/bin/pushctl"], cron.find_unit_folder())
+    place = unit_files.Place(folder, ["/usr/bin/pushctl"], "shop")
+    services.write(services.plan(place, [unit_files.Part.SWEEP], services.list_folders()[0]))
     assert sweep_state.find_starter(folder) == "systemd"
     record_sweep(field, NOON - HOUR)
     assert "systemd should start one" in sweep_state.find_remedy(load(field), NOON)
