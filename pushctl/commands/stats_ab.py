@@ -3,7 +3,7 @@
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, columns, context
+from pushctl.commands import attributing, behind, columns, context, figures
 from pushctl.commands.options import FormatOption, LastOption, SinceOption, UntilOption
 from pushctl.output import Format
 from pushctl.rules.figures.arm_table import STATS
@@ -27,11 +27,13 @@ def command(
     Best is the probability that an arm has the highest rate; loss is what choosing it costs
     on average. `pushctl ab show` has one test with all that is to be said of it.
     """
-    from pushctl.jobs.figures import arm_table, filters
+    from pushctl.jobs.figures import arm_table
 
     here = context.of(ctx)
+    asked = figures.read(ctx, since=since, until=until, last=last)
+    if behind.answer(ctx, STATS, asked, format):
+        return
     attributing.refresh(here)
-    asked = filters.read(here.config, here.store, here.now, since=since, until=until, last=last)
     rows = arm_table.list_arms(here.store, here.config, asked)
     output.rows(rows, columns.of(STATS), format, empty="No test in that time.")
     if output.is_for_people(format) and rows:
