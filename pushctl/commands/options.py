@@ -74,8 +74,10 @@ def read_periods(last: Text) -> int | None:
         return None
     if last.isdecimal() and int(last[:_PERIOD_DIGITS]) > 0 and len(last) < _PERIOD_DIGITS:
         return int(last)
-    remedy = "Write --last 30, with --every day, week or month for how long one is"
-    raise UsageError(f"--last {last!r} is no number of periods. {remedy}.")
+    raise UsageError(
+        f"--last {last!r} is no number of periods. Write --last 30, with --every day, week or "
+        "month for how long one is."
+    )
 
 
 def find_login() -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pushctl.rules import money
+from pushctl.rules.columns import write_money
 from pushctl.rules.figures.basket import Funnel
 from pushctl.rules.figures.cases import CASES, TIMES_EMAIL
 from pushctl.rules.figures.figure import Bounds, Figure, Row, Table, Unit, Value
@@ -182,7 +183,9 @@ def list_remarks(
     """
     said = []
     if orders:
-        sums, averages = (", ".join(map(str, one(orders))) for one in (_sum_up, _average))
+        sums, averages = (
+            ", ".join(map(write_money, one(orders))) for one in (_sum_up, _average)
+        )
         said.append(
             f"Orders of baskets that were abandoned and bought: {sums}; {averages} on average."
         )

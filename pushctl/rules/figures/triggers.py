@@ -94,6 +94,10 @@ _LIFT = (LIFT, RELATIVE, MORE, MORE_REVENUE, P, SAMPLE_P, CAUSE)
 TRIGGERS = Table("stats triggers", (TRIGGER,), (ENTERED, *_MESSAGES, *_GROUPS, *_LIFT))
 STEPS = Table("stats triggers --by step", (TRIGGER, STEP), (*_MESSAGES, CTR))
 
+SAID_LIFT = (
+    "Lift is in points: of 100 people who entered since there is a control group, how many "
+    "more reach the goal than of 100 in it."
+)
 OVERLAP = (
     "Control groups of triggers overlap: one purchase may follow two triggers, so never add "
     "their lifts up. What all of them bring together: pushctl stats holdout."
@@ -151,6 +155,8 @@ def list_remarks(rows: Sequence[Row]) -> list[str]:
             f"The groups are not as large as they were drawn, so nothing is compared: "
             f"{', '.join(uneven)}. Was their share changed?"
         )
+    if any(row.get("increment") is not None for row in rows):
+        said.append(SAID_LIFT)
     if sum(row.get("control") is not None for row in rows) > 1:
         said.append(OVERLAP)
     return said

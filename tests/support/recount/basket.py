@@ -112,7 +112,12 @@ def count(
     *ends* gets person and time of those that were bought after they had been abandoned.
     """
     persons = name_persons(store)
-    steps = {one["id"] for one in read(store, "campaigns") if one["trigger"] in triggers}
+    # A step on another channel is no message that anybody could click.
+    steps = {
+        one["id"]
+        for one in read(store, "campaigns")
+        if one["trigger"] in triggers and "channel" not in json.loads(one["options"])
+    }
     # (time, rank of what happened, what)
     told: dict[Any, list[tuple[Millis, int, str]]] = defaultdict(list)
     for one in read(store, "events"):

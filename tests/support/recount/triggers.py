@@ -10,7 +10,14 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.model import Millis
 from pushctl.store import Store
 from tests.support.recount import attribution
-from tests.support.recount.holdout import gather, is_drawn, list_purchases, name_persons, read
+from tests.support.recount.holdout import (
+    FOREVER,
+    gather,
+    is_drawn,
+    list_purchases,
+    name_persons,
+    read,
+)
 
 if TYPE_CHECKING:
     from tests.support.histories import History
@@ -33,7 +40,7 @@ def check(history: "History") -> int:
         # Its last step is due 90 minutes after the entry, and the goal has a day after it.
         found = count_groups(
             store, str(name), 24 * HOUR + 90 * MINUTE, is_tested=name == "basket",
-            everything=(group.name, group.share),
+            everything=(group.name, group.share), now=history.now,
         )  # fmt: skip
         known = {"entered": found["entered"]}
         if name == "basket":
@@ -113,11 +120,13 @@ def count_groups(
     *,
     is_tested: bool,
     everything: tuple[str, float] | None,
+    now: Millis = FOREVER,
 ) -> dict[str, int]:
     """
     Return who entered and who reached a purchase in time, and the same of both groups.
 
     *everything*: name and share of the control group over all marketing, in neither group.
+    Nothing counts after *now*: a shop's clock may be ahead.
     """
     persons = name_persons(store)
     entries = defaultdict(list)
@@ -128,7 +137,7 @@ def count_groups(
     times = {who: [at for at, _ in own] for who, own in list_purchases(store).items()}
 
     def reached(who: Any, at: Millis) -> bool:
-        return any(at <= bought <= at + window for bought in times.get(who, ()))
+        return any(at <= bought <= min(at + window, now) for bought in times.get(who, ()))
 
     found = dict.fromkeys(
         ("entered", "goal", "control", "control_goal", "compared", "compared_goal"), 0
