@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -30,6 +31,14 @@ _OPTIONS = {
         Text, typer.Option("--of", metavar="ROW", help="With these: of one row of the table.")
     ],
 }
+
+
+# What a narrow terminal shows of a row; CSV and JSON have all columns.
+_FIRST = (
+    "id", "campaign", "name", "number", "subscriber_id", "status", "state", "kind", "amount",
+    "currency", "sent_at", "at", "entered_at", "began_at", "ended_by", "day", "stage", "count",
+    "segment", "subscribers", "code_id", "given_at",
+)  # fmt: skip
 
 
 class _Asked(NamedTuple):
@@ -89,7 +98,10 @@ def answer(
         return True
     attributing.refresh(here)
     shown = questions.ask(here.store, found.show(), people=False)
-    output.rows(shown.rows, shown.columns, format, empty="No row.")
+    columns = [
+        replace(each, spare=each.key not in _FIRST, usual=None) for each in shown.columns
+    ]
+    output.rows(shown.rows, columns, format, empty="No row.")
     if shown.note:
         output.warn(f"{shown.note} --sql {figure} counts all of them.")
     return True
