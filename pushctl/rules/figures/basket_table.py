@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pushctl.rules import money
-from pushctl.rules.columns import write_money
 from pushctl.rules.figures.basket import Funnel
 from pushctl.rules.figures.cases import CASES, TIMES_EMAIL
 from pushctl.rules.figures.figure import Bounds, Figure, Row, Table, Unit, Value
@@ -184,7 +183,7 @@ def list_remarks(
     said = []
     if orders:
         sums, averages = (
-            ", ".join(map(write_money, one(orders))) for one in (_sum_up, _average)
+            ", ".join(each.spoken for each in one(orders)) for one in (_sum_up, _average)
         )
         said.append(
             f"Orders of baskets that were abandoned and bought: {sums}; {averages} on average."
