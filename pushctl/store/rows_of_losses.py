@@ -1,5 +1,6 @@
 """What figures of leaving count: who unsubscribed after which message, or is near to it."""
 
+from pushctl.rules.figures.leaving import FREQUENCIES, HOURS
 from pushctl.store.rows_behind import Rows, Scope, match, within
 from pushctl.store.rows_of_messages import group
 
@@ -46,7 +47,31 @@ def _find_last(scope: Scope, by: str, loss: str, whose: str) -> Rows:
                    AS delivery_id
          FROM lives AS l WHERE {kept})"""  # noqa: S608
     tables = "lost AS l JOIN deliveries AS d ON d.id = l.delivery_id"
-    return Rows(tables, (), {"value": group(scope, by)}, "l.*", given=given)
+    return Rows(tables, (), {"value": _group(scope, by)}, "l.*", given=given)
+
+
+def _group(scope: Scope, by: str) -> str:
+    """Return the expression of *by*: three kinds of leaving's own, else as other tables."""
+    if by == "message":
+        return "'any message'"
+    if by == "hour":
+        hour = f"CAST({group(scope, 'hour')} AS INTEGER)"
+        ends = [*HOURS[1:], 24]
+        each = " ".join(
+            f"WHEN {hour} < {end} THEN '{start:02}-{end:02}'"
+            for start, end in zip(HOURS, ends, strict=True)
+        )
+        return f"CASE {each} END"
+    if by == "frequency":
+        quarter = f"d.sent_at / {_QUARTER}"
+        recent = (
+            "(SELECT count(*) FROM sent AS f WHERE f.person = person(d.subscriber_id) "  # noqa: S608
+            f"AND f.quarter > {quarter} - {7 * _DAY_QUARTERS} AND (f.quarter, f.campaign_id, "
+            f"f.id) <= ({quarter}, d.campaign_id, d.id))"
+        )
+        each = " ".join(f"WHEN {recent} <= {most} THEN '{word}'" for most, word in FREQUENCIES)
+        return f"CASE {each} END"
+    return group(scope, by)
 
 
 def count_penalties(scope: Scope, *, many: int, unshown: int) -> dict[str, Rows]:

@@ -21,7 +21,7 @@ from pushctl.store.rows_behind import Rows, Scope
 
 UNKNOWN = "-"
 # What no view shows: attributes, and what pushctl.toml or a text makes of people.
-_UNSEEN = ["device", "landing", "segment", "message", "form", "length", "frequency"]
+_UNSEEN = ("device", "landing", "segment", "form", "length")
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,10 +282,10 @@ def _count_leaving(world: World, by: str | None) -> dict[str, Rows]:
     from pushctl.rules.figures.leaving import WINDOW_DAYS
 
     kind = by or world.by
-    if kind is None or kind == "hour":
+    if kind is None:
         raise UsageError(
-            "Say of which kind the rows are: --by language, browser, country, os, site, "
-            "campaign, topic or variant."
+            "Say of which kind the rows are: --by message, frequency, hour, language, "
+            "browser, country, os, site, campaign, topic or variant."
         )
     return losses.count_leaving(world.scope, kind, WINDOW_DAYS)
 

@@ -298,6 +298,9 @@ SHOWN = (
     invited("variant"),
     invited("browser", site="shop", since="90d"),
     left("language", since="90d"),
+    left("message", since="90d"),
+    left("hour", site="souk"),
+    left("frequency", since="70d"),
     left("browser", site="shop"),
     left("campaign", since="60d", until="9d"),
     Shown(
