@@ -14,8 +14,8 @@ _LOSSES = ("unsubscribed", "gone", "quarantined")
 _FOREVER = 1 << 62
 # Orders first; a page's word alone counts where its person has no order within an hour.
 _BOUGHT = f"""WITH placed AS MATERIALIZED (
-       SELECT person(subscriber_id) AS person, at, {_PAID} AS paid FROM orders
-        WHERE person(subscriber_id) IS NOT NULL),
+       SELECT person(subscriber_id) AS person, at, {_PAID} AS paid
+         FROM orders WHERE person(subscriber_id) IS NOT NULL),
      bought AS MATERIALIZED (
        SELECT person, at FROM placed WHERE paid
         UNION ALL
@@ -54,17 +54,22 @@ class Group:
 
 def count_growth(scope: Scope, periods: Sequence[Period]) -> dict[str, Rows]:
     """Return what the table of growth counts, of each of *periods*."""
-    values = ", ".join(
-        f"({quote(one.start)}, {one.since}, {_FOREVER if one.until is None else one.until})"
-        for one in periods
-    )
-    given = f"WITH periods (start, since, until) AS (VALUES {values})"
+    given = _list_periods(periods)
     tables = "periods AS q JOIN lives AS d"
     return _count_lives(
         Rows(tables, (match("d.site", scope.site),), {"start": "q.start"}, given=given),
         "q.since",
         "q.until",
     )
+
+
+def _list_periods(periods: Sequence[Period]) -> str:
+    """Return *periods* as a table of that name."""
+    values = ", ".join(
+        f"({quote(one.start)}, {one.since}, {_FOREVER if one.until is None else one.until})"
+        for one in periods
+    )
+    return f"WITH periods (start, since, until) AS (VALUES {values})"
 
 
 def count_split(scope: Scope, by: str) -> dict[str, Rows]:
@@ -147,11 +152,7 @@ def count_prompts(
 
 def count_sizes(periods: Sequence[Period]) -> dict[str, Rows]:
     """Return the last size that was noted of each segment in each of *periods*."""
-    values = ", ".join(
-        f"({quote(one.start)}, {one.since}, {_FOREVER if one.until is None else one.until})"
-        for one in periods
-    )
-    given = f"WITH periods (start, since, until) AS (VALUES {values})"
+    given = _list_periods(periods)
     later = (
         "NOT EXISTS (SELECT 1 FROM segment_sizes AS n WHERE n.segment = d.segment "
         "AND n.at > d.at AND n.at < q.until)"

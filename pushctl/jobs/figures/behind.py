@@ -298,9 +298,9 @@ def _count_penalties(world: World, _: str | None) -> dict[str, Rows]:
 
 def _count_baskets(world: World, _: str | None) -> dict[str, Rows]:
     raise UsageError(
-        "A basket is no row: it is followed through what its person did. See that, and the "
-        "reminders: pushctl sql \"SELECT * FROM events WHERE name IN ('cart_updated', "
-        "'checkout_started', 'purchase') ORDER BY subscriber_id, at\""
+        "A basket is no row: it is followed through what its person did, and what lies in it "
+        "stands in the properties of events, which no view has. See what people did: "
+        'pushctl sql "SELECT * FROM events ORDER BY subscriber_id, at"'
     )
 
 

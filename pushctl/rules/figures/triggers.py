@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from pushctl.rules.figures.figure import Bounds, Figure, Rate, Row, Table, Unit, Value
 from pushctl.rules.figures.holdout import Cause, Group, Lift
-from pushctl.rules.figures.holdout_table import MORE_REVENUE, describe_lift, write_bounds
+from pushctl.rules.figures.holdout_table import (
+    CAUSE,
+    MORE_REVENUE,
+    SAMPLE_P,
+    describe_lift,
+    write_bounds,
+)
 from pushctl.rules.figures.intervals import measure_share
 
 TRIGGER = Figure("trigger", "the trigger's name", Unit.TEXT)
@@ -71,14 +77,6 @@ MORE = Figure(
     bounds=Bounds.GIVEN,
 )
 P = Figure("p", "how often chance alone makes such a lift", Unit.SHARE, "p", spare=True)
-SAMPLE_P = Figure(
-    "sample_p",
-    "how often chance alone makes groups so unequal; below 0.001 nothing is compared",
-    Unit.SHARE,
-    "Sample ratio p",
-    spare=True,
-)
-CAUSE = Figure("cause", ", ".join(Cause), Unit.TEXT, "State", spare=True)
 
 ORDERS = Figure(
     "orders",

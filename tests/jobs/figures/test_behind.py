@@ -296,6 +296,11 @@ SHOWN = (
     sizes("day", 7),
     sizes("week", 3),
     invited("variant"),
+    Shown(
+        prompts.PROMPTS["language"], _STAGES,
+        lambda at, asked: report.load_prompts(at.store, at.now, "language", site="shop"),
+        {"site": "shop"}, "language", name=of("language"),
+    ),
     invited("browser", site="shop", since="90d"),
     left("language", since="90d"),
     left("message", since="90d"),
