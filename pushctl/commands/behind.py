@@ -57,6 +57,8 @@ def with_rows(command: Any) -> Callable[..., None]:
             raise UsageError("--rows shows the rows, --sql how they are counted: keep one.")
         if asked.of is not None and not (asked.rows or asked.sql):
             raise UsageError("--of says of which row: add --rows FIGURE or --sql FIGURE.")
+        if given["ctx"].invoked_subcommand and any(asked):
+            raise UsageError("Write --rows, --sql and --of behind the name of the table.")
         given["ctx"].meta[_KEY] = asked
         command(**given)
 

@@ -62,6 +62,7 @@ def test_rows_on_a_terminal_fit(shop: Path) -> None:
     [
         (("campaigns", "--rows", "ctr"), "Ask for --rows clicked or --rows reported"),
         (("campaigns", "--rows", "clicked", "--sql", "clicked"), "keep one"),
+        (("--rows", "clicked", "campaigns"), "behind the name of the table"),
         (("campaigns", "--of", "sale"), "add --rows FIGURE or --sql FIGURE"),
         (("ab", "--rows", "clicked", "--of", "sale"), "Write it as TEST=ARM"),
         (("campaigns", "--by", "device", "--rows", "shown"), "such as --by site"),
