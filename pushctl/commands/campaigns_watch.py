@@ -7,6 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.errors import UsageError
+from pushctl.model import CampaignStatus
 from pushctl.rules.wording import number, share
 
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ def list_lines(shown: "Progress", said: str) -> list[Line]:
         text += f"   {number(one.refused)} refused" if one.refused else ""
         text += f"   {one.note}" if one.note else ""
         drawn.append((text, "yellow" if one.note else None))
-    return [*drawn, ("p pauses it, q ends watching", "dim")]
+    is_paused = shown.campaign.status is CampaignStatus.PAUSED
+    keys = "q ends watching" if is_paused else "p pauses it, q ends watching"
+    return [*drawn, (keys, "dim")]
 
 
 def say_rate(per_second: float) -> str:

@@ -1,12 +1,13 @@
 """``pushctl export``: raw rows as files for other programs."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import context, figures
 from pushctl.commands.options import (
     PeopleOption,
     SinceOption,
@@ -19,9 +20,12 @@ from pushctl.rules import csv_lines
 from pushctl.rules.figures.views import EXPORTED
 from pushctl.rules.wording import counted
 
+if TYPE_CHECKING:
+    from pushctl.jobs.figures.filters import Filter
+
 _What = Annotated[str, typer.Argument(metavar="ROWS", help=f"One of: {', '.join(EXPORTED)}.")]
 _Path = Path | None
-_Words = tuple[str | None, str | None, str | None]  # --site, --since, --until
+_STDOUT = Path("-")
 
 
 def command(
@@ -44,23 +48,23 @@ def command(
     \b
     pushctl export deliveries --parquet deliveries.parquet
     pushctl export orders --csv orders.csv --since 2026-11-01
+    pushctl export events --jsonl - | gzip > events.jsonl.gz
 
     The columns are those of the views of `pushctl sql`; docs/export.md opens the files in
-    DuckDB and pandas. A file is there whole, or not at all.
+    DuckDB and pandas. A file is there whole, or not at all; "-" is standard output.
     """
     form, path = _find_file(rows, csv=csv, excel=excel, jsonl=jsonl, parquet=parquet)
-    here = context.of(ctx)
-    count = _export(here, rows, form, path, (site, since, until), people=people)
-    output.say(f"{path}: {counted(count, 'row')}")
+    asked = figures.read(ctx, site=site, since=since, until=until)
+    count = _export(context.of(ctx), rows, form, path, asked, people=people)
+    output.say(counted(count, "row") if path == _STDOUT else f"{path}: {counted(count, 'row')}")
 
 
 def _export(
-    here: context.Context, rows: str, form: str, path: Path, words: _Words, *, people: bool
+    here: context.Context, rows: str, form: str, path: Path, asked: "Filter", *, people: bool
 ) -> int:
-    from pushctl.jobs.figures import exporting, filters, looks
+    from pushctl.jobs.figures import exporting, looks
 
-    site, since, until = words
-    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
+    stream = output.open_raw() if path == _STDOUT else None
     dialect = output.find_dialect() if form == "excel" else csv_lines.PLAIN
     with (
         output.progress("Exporting", estimated=True) as bar,
@@ -68,7 +72,7 @@ def _export(
     ):
         count = exporting.export(
             here.store, rows, path, exporting.Form(form), bar, asked=asked, people=people,
-            dialect=dialect,
+            dialect=dialect, stream=stream,
         )  # fmt: skip
         counts.append(count)
     return count
@@ -82,4 +86,6 @@ def _find_file(rows: str, **forms: Path | None) -> tuple[str, Path]:
     if len(given) != 1:
         known = ", ".join(f"--{form} FILE" for form in forms)
         raise UsageError(f"name one file: {known}")
+    if given[0] == ("parquet", _STDOUT) and sys.stdout.isatty():
+        raise UsageError("Parquet is no text for a terminal: name a file, or a pipe behind it")
     return given[0]

@@ -11,6 +11,8 @@ import typer
 from pushctl import output
 from pushctl.errors import UsageError
 
+_PERIOD_DIGITS = 6  # so many periods nobody has
+
 Text = str | None
 Names = list[str] | None
 
@@ -50,6 +52,10 @@ LastOption = Annotated[
     Text, typer.Option("--last", help="Only the last 10 campaigns, or those of the last 7d.")
 ]
 
+PeriodsOption = Annotated[
+    Text, typer.Option("--last", metavar="COUNT", help="Show this many periods.")
+]
+
 # Each command has its own words: see ``check_word``.
 ByOption = Annotated[Text, typer.Option("--by", help="Group by this; see above.")]
 
@@ -60,6 +66,18 @@ def check_word(option: str, word: Text, words: Iterable[str]) -> Text:
     if word is not None and word not in known:
         raise UsageError(f"{option} {word!r} is not known. Write one of: {', '.join(known)}.")
     return word
+
+
+def read_periods(last: Text) -> int | None:
+    """Return how many periods *last* means; raises UsageError for a time, and for no number."""
+    if last is None:
+        return None
+    if last.isdecimal() and int(last[:_PERIOD_DIGITS]) > 0 and len(last) < _PERIOD_DIGITS:
+        return int(last)
+    raise UsageError(
+        f"--last {last!r} is no number of periods. Write --last 30, with --every day, week or "
+        "month for how long one is."
+    )
 
 
 def find_login() -> str:

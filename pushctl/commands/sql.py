@@ -1,12 +1,13 @@
 """``pushctl sql``: one statement on the views, read-only."""
 
+import re
 import sys
 from typing import Annotated
 
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import attributing, context
 from pushctl.commands.options import FormatOption, PeopleOption, Text, find_login
 from pushctl.output import Column
 
@@ -45,9 +46,16 @@ def command(
         return
     text = sys.stdin.read() if statement == "-" else statement
     here = context.of(ctx)
+    _refresh(here, text)
     with looks.note(here.store, here.later, "sql", find_login(), people=people) as counts:
         found = questions.ask(here.store, text, people=people)
         counts.append(len(found.rows))
     output.rows(found.rows, found.columns, format, empty="No row.")
     if found.note:
         output.warn(found.note)
+
+
+def _refresh(here: context.Context, statement: str) -> None:
+    """Bring up to date what the view ``credits`` shows, where *statement* names it."""
+    if re.search(r"\bcredits\b", statement, re.IGNORECASE):
+        attributing.refresh(here)

@@ -6,6 +6,7 @@ import typer
 
 from pushctl import output
 from pushctl.commands import (
+    behind,
     columns,
     context,
     stats_ab,
@@ -25,13 +26,14 @@ from pushctl.commands import (
     stats_triggers,
 )
 from pushctl.commands.options import FormatOption, Text
-from pushctl.jobs.figures import report
+from pushctl.jobs.figures import filters, report
 from pushctl.rules.figures import campaigns
 
 app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
+@behind.with_rows
 def stats(
     ctx: typer.Context,
     last: Annotated[
@@ -61,10 +63,15 @@ def stats(
         if check:
             stats_check.run(here.store)
         else:
-            _show(here, last, format)
+            _show(ctx, last, format)
 
 
-def _show(here: context.Context, last: str | None, format: output.Format) -> None:
+def _show(ctx: typer.Context, last: str | None, format: output.Format) -> None:
+    here = context.of(ctx)
+    count, since = filters.read_last(last, here.now)
+    asked = filters.Filter(last=count, since=since, now=here.now)
+    if behind.answer(ctx, campaigns.STATS, asked, format):
+        return
     progress = stats_check.show_counting
     rows = (
         report.load_latest(here.store, last, here.now, progress=progress)
@@ -76,17 +83,20 @@ def _show(here: context.Context, last: str | None, format: output.Format) -> Non
     output.rows(rows, columns.of(campaigns.STATS), format, total=total, empty=empty)
 
 
-app.command("campaigns")(stats_campaigns.command)
-app.command("campaign")(stats_campaign.command)
-app.command("times")(stats_times.command)
-app.command("ab")(stats_ab.command)
-app.command("promo")(stats_promo.command)
-app.command("sites")(stats_sites.command)
-app.command("subscribers")(stats_subscribers.command)
-app.command("segments")(stats_segments.command)
-app.command("prompts")(stats_prompts.command)
-app.command("optin")(stats_optin.command)
-app.command("triggers")(stats_triggers.command)
-app.command("holdout")(stats_holdout.command)
-app.command("basket")(stats_basket.command)
-app.command("leaving")(stats_leaving.command)
+for _name, _command in {
+    "campaigns": stats_campaigns.command,
+    "campaign": stats_campaign.command,
+    "times": stats_times.command,
+    "ab": stats_ab.command,
+    "promo": stats_promo.command,
+    "sites": stats_sites.command,
+    "subscribers": stats_subscribers.command,
+    "segments": stats_segments.command,
+    "prompts": stats_prompts.command,
+    "optin": stats_optin.command,
+    "triggers": stats_triggers.command,
+    "holdout": stats_holdout.command,
+    "basket": stats_basket.command,
+    "leaving": stats_leaving.command,
+}.items():
+    app.command(_name)(behind.with_rows(_command))

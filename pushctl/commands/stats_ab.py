@@ -1,13 +1,20 @@
 """Show all tests, arm by arm."""
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, columns, context
+from pushctl.commands import attributing, behind, columns, context, figures
 from pushctl.commands.options import FormatOption, LastOption, SinceOption, UntilOption
 from pushctl.output import Format
 from pushctl.rules.figures.arm_table import STATS
 from pushctl.rules.wording import share
+
+if TYPE_CHECKING:
+    from pushctl.jobs.figures.filters import Filter
+
+_LAST = "10"  # tests: a year of them is no table that anybody reads
 
 
 def command(
@@ -18,27 +25,31 @@ def command(
     format: FormatOption = Format.TABLE,
 ) -> None:
     """
-    Show all tests, arm by arm: clicks, orders, revenue.
+    Show tests, arm by arm: clicks, orders, revenue.
 
     \b
     pushctl stats ab --last 5
     pushctl stats ab --since 90d --csv
 
+    The ten newest tests, unless --since, --until or --last says otherwise.
     Best is the probability that an arm has the highest rate; loss is what choosing it costs
     on average. `pushctl ab show` has one test with all that is to be said of it.
     """
-    from pushctl.jobs.figures import arm_table, filters
+    from pushctl.jobs.figures import arm_table
 
     here = context.of(ctx)
+    last = last if since or until or last else _LAST
+    asked = figures.read(ctx, since=since, until=until, last=last)
+    if behind.answer(ctx, STATS, asked, format):
+        return
     attributing.refresh(here)
-    asked = filters.read(here.config, here.store, here.now, since=since, until=until, last=last)
     rows = arm_table.list_arms(here.store, here.config, asked)
     output.rows(rows, columns.of(STATS), format, empty="No test in that time.")
     if output.is_for_people(format) and rows:
-        _explain()
+        _explain(here, asked)
 
 
-def _explain() -> None:
+def _explain(here: context.Context, asked: "Filter") -> None:
     from pushctl.rules.figures.experiments import SURE
 
     output.gap()
@@ -46,3 +57,6 @@ def _explain() -> None:
         "Best: how likely it is that this text has the highest rate of its test. "
         f"Up to {share(SURE)} it may be chance. All about one test: pushctl ab show TEST"
     )
+    known = len(here.store.experiments.list_all())
+    if asked.last is not None and asked.last < known:
+        output.say(f"These are the {asked.last} newest of {known} tests: --last {known}.")

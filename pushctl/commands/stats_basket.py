@@ -3,7 +3,7 @@
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
@@ -25,16 +25,14 @@ def command(
     Baskets of the last 30 days, unless --since says otherwise. One is abandoned once nobody
     has touched it for half an hour, or by its first reminder; then there is a day to return.
     """
-    from pushctl.jobs.figures import basket, filters
+    from pushctl.jobs.figures import basket
     from pushctl.rules.figures.basket_table import BASKET
 
+    asked = figures.read(ctx, site=site, since=since or "30d", until=until)
+    if behind.answer(ctx, BASKET, asked, format):
+        return
     here = context.of(ctx)
-    asked = filters.read(
-        here.config, here.store, here.now, site=site, since=since or "30d", until=until
-    )
     shown = basket.load(here.store, here.config, asked)
     empty = "No basket was abandoned or bought in that time."
     output.rows(shown.rows, columns.of(BASKET), format, empty=empty)
-    if format is output.Format.TABLE:
-        for remark in shown.remarks:
-            output.say(remark)
+    figures.say(shown.remarks, format)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, columns, context
+from pushctl.commands import attributing, behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.commands.stats_campaigns import show
 from pushctl.rules.figures.performance import CAMPAIGNS, DETAILS
@@ -30,11 +30,13 @@ def command(
     had been a subscriber), by button, and by state and reason: why messages were left out
     or failed.
     """
-    from pushctl.jobs.figures import campaign_details, filters
+    from pushctl.jobs.figures import campaign_details
 
     here = context.of(ctx)
+    asked = figures.read(ctx, site=site, since=since, until=until)
+    if behind.answer(ctx, DETAILS, asked, format, campaign=name):
+        return
     attributing.refresh(here)
-    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
     answer, details = campaign_details.load_details(here.store, here.config, name, asked)
     if format is output.Format.TABLE:
         show(answer, CAMPAIGNS, format)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context, stats_check
+from pushctl.commands import behind, columns, context, figures, stats_check
 from pushctl.commands.options import (
     ByOption,
     FormatOption,
@@ -58,20 +58,19 @@ def command(
     rate has its interval of 95 %, and the person is its unit. Orders are those that a click
     or a promo code brought about; influenced ones stand apart.
     """
-    from pushctl.jobs.figures import breakdowns, filters, grouping
+    from pushctl.jobs.figures import breakdowns, grouping
 
-    here = context.of(ctx)
-    asked = filters.read(
-        here.config, here.store, here.now,
-        site=site, since=since, until=until, topic=topic, last=last,
-    )  # fmt: skip
+    asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
     check_word("--sort", sort, performance.SORTS)
     check_word("--by", by, grouping.COMPARED)
+    table = performance.GROUPS if by else performance.CAMPAIGNS
+    if behind.answer(ctx, table, asked, format, by=by):
+        return
+    here = context.of(ctx)
     stats_check.prepare(here.store)
-    found = breakdowns.compare(
-        here.store, here.config, asked, by or "campaign", sort=sort, best=best
-    )
-    show(found, performance.GROUPS if by else performance.CAMPAIGNS, format)
+    by = by or "campaign"
+    found = breakdowns.compare(here.store, here.config, asked, by, sort=sort, best=best)
+    show(found, table, format)
 
 
 def show(answer: "Answer", table: Table, format: Format) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
@@ -30,16 +30,16 @@ def command(
     [holdout] in pushctl.toml keeps a share of people from all marketing. The lift may be
     looked at any day; it is shown from 20 buyers in each group on.
     """
-    from pushctl.jobs.figures import filters, holdout
+    from pushctl.jobs.figures import holdout
     from pushctl.rules.figures import holdout_table
 
+    asked = figures.read(ctx, site=site, since=since, until=until)
+    table = holdout_table.PLAN if plan else holdout_table.HOLDOUT
+    if behind.answer(ctx, table, asked, format):
+        return
     here = context.of(ctx)
-    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
     shown = holdout.load(here.store, here.config, asked)
-    if plan:
-        output.rows(shown.plan, columns.of(holdout_table.PLAN), format)
-    elif shown.rows or format is not output.Format.TABLE:
-        output.rows(shown.rows, columns.of(holdout_table.HOLDOUT), format)
-    if format is output.Format.TABLE:
-        for remark in shown.plan_remarks if plan else shown.remarks:
-            output.say(remark)
+    rows = shown.plan if plan else shown.rows
+    if rows or format is not output.Format.TABLE:
+        output.rows(rows, columns.of(table), format)
+    figures.say(shown.plan_remarks if plan else shown.remarks, format)

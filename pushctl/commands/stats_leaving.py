@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import (
     ByOption,
     FormatOption,
@@ -45,13 +45,12 @@ def command(
     the next one. By message, frequency, form, length, hour, language, browser, campaign,
     topic, segment, site, country, os, device or variant.
     """
-    from pushctl.jobs.figures import filters
-
-    here = context.of(ctx)
     check_word("--by", by, rules.KINDS)
-    asked = filters.read(
-        here.config, here.store, here.now, site=site, since=since or "90d", until=until
-    )
+    asked = figures.read(ctx, site=site, since=since or "90d", until=until)
+    table = rules.PENALTIES if browsers else rules.LEAVING
+    if behind.answer(ctx, table, asked, format, by=by):
+        return
+    here = context.of(ctx)
     if browsers:
         _show_penalties(here, asked, format)
     else:

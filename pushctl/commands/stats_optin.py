@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
-from pushctl.jobs.figures import filters, optin
+from pushctl.jobs.figures import optin
 from pushctl.rules.figures.prompts import OPTIN
 
 
@@ -30,7 +30,8 @@ def command(
     A visit is the first one of a browser that could be asked. Days before visits were counted
     are left out of rates of visits. The counts are anonymous: anybody could send false ones.
     """
-    here = context.of(ctx)
-    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
-    rows = optin.load_optin(here.store, asked, by)
+    asked = figures.read(ctx, site=site, since=since, until=until)
+    if behind.answer(ctx, OPTIN[by], asked, format, by=by, visits=True):
+        return
+    rows = optin.load_optin(context.of(ctx).store, asked, by)
     output.rows(rows, columns.of(OPTIN[by]), format, empty="No invitation was seen yet.")

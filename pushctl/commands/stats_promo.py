@@ -3,7 +3,7 @@
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.output import Format
 from pushctl.rules.figures.promo import PROMO
@@ -26,9 +26,11 @@ def command(
     Revenue is that of every order with a code of the pool, also where a later click of
     another message has the order (see `pushctl stats campaigns`).
     """
-    from pushctl.jobs.figures import filters, promo
+    from pushctl.jobs.figures import promo
 
+    asked = figures.read(ctx, site=site, since=since, until=until)
+    if behind.answer(ctx, PROMO, asked, format):
+        return
     here = context.of(ctx)
-    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
     rows = promo.load_pools(here.store, here.config, asked)
     output.rows(rows, columns.of(PROMO), format, empty="There is no pool of promo codes.")

@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import behind, columns, context
 from pushctl.commands.options import FormatOption, Text
-from pushctl.jobs.figures import report
+from pushctl.jobs.figures import filters, report
+from pushctl.rules import units
 from pushctl.rules.figures.prompts import PROMPTS
 
 
@@ -30,6 +31,9 @@ def command(
     browser's question. The counts are anonymous, so anybody could send false ones.
     """
     here = context.of(ctx)
+    since = None if last is None else here.now - (last - 1) * units.DAY
+    asked = filters.Filter(site=site, since=since, now=here.now)
+    if behind.answer(ctx, PROMPTS[by], asked, format, by=by):
+        return
     rows = report.load_prompts(here.store, here.now, by, last=last, site=site)
-    shown = columns.of(PROMPTS[by])
-    output.rows(rows, shown, format, empty="No invitation was seen yet.")
+    output.rows(rows, columns.of(PROMPTS[by]), format, empty="No invitation was seen yet.")

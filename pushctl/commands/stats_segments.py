@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
-from pushctl.commands.options import FormatOption, Names
+from pushctl.commands import behind, columns, context
+from pushctl.commands.options import FormatOption, Names, PeriodsOption, read_periods
 from pushctl.rules.figures.segments import SEGMENTS
 from pushctl.rules.wording import number
 
@@ -24,7 +24,7 @@ def command(
     every: Annotated[
         Literal["day", "week", "month"], typer.Option(help="Length of one period.")
     ] = "day",
-    last: Annotated[int | None, typer.Option(help="Show this many.", min=1)] = None,
+    last: PeriodsOption = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -37,11 +37,15 @@ def command(
     The sweep counts each segment once a day. Days without it, and those before pushctl
     counted, are unknown. `pushctl segments list` counts now.
     """
-    from pushctl.jobs.figures import segment_sizes
+    from pushctl.jobs.figures import filters, segment_sizes
 
     here = context.of(ctx)
+    asked = filters.Filter(zone=here.config.zone, now=here.now)
+    count = read_periods(last) or segment_sizes.PERIODS[every]
+    if behind.answer(ctx, SEGMENTS, asked, format, every=every, count=count):
+        return
     rows = segment_sizes.load_sizes(
-        here.config, here.store, here.now, names=names or (), every=every, last=last
+        here.config, here.store, here.now, names=names or (), every=every, last=count
     )
     output.rows(rows, columns.of(SEGMENTS), format, empty=_NONE)
     if format is output.Format.TABLE:

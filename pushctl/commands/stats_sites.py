@@ -2,7 +2,7 @@
 
 import typer
 
-from pushctl.commands import context
+from pushctl.commands import behind, context, figures
 from pushctl.commands.options import (
     FormatOption,
     LastOption,
@@ -32,11 +32,10 @@ def command(
     pushctl stats sites --since 30d
     pushctl stats sites --csv
     """
-    from pushctl.jobs.figures import breakdowns, filters
+    from pushctl.jobs.figures import breakdowns
 
+    asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
+    if behind.answer(ctx, SITES, asked, format):
+        return
     here = context.of(ctx)
-    asked = filters.read(
-        here.config, here.store, here.now,
-        site=site, since=since, until=until, topic=topic, last=last,
-    )  # fmt: skip
     show(breakdowns.compare_sites(here.store, here.config, asked), SITES, format)

@@ -1,24 +1,29 @@
 """Count new and lost subscribers, who is reached, and who stays."""
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pushctl import output
-from pushctl.commands import columns, context
+from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import (
     ByOption,
     FormatOption,
+    PeriodsOption,
     SinceOption,
     SiteOption,
     UntilOption,
     check_word,
+    read_periods,
 )
 from pushctl.errors import UsageError
 from pushctl.rules.figures import subscribers
 from pushctl.rules.figures.figure import Row, Table
 from pushctl.rules.wording import number
+
+if TYPE_CHECKING:
+    from pushctl.jobs.figures.filters import Filter
 
 EveryOption = Annotated[
     Literal["hour", "day", "week", "month"] | None, typer.Option(help="Length of one period.")
@@ -32,7 +37,7 @@ ShowOption = Annotated[
 def command(
     ctx: typer.Context,
     every: EveryOption = None,
-    last: Annotated[int | None, typer.Option(help="Show this many.", min=1)] = None,
+    last: PeriodsOption = None,
     show: ShowOption = "growth",
     by: ByOption = None,
     site: SiteOption = None,
@@ -54,45 +59,57 @@ def command(
     Active is counted at the start of a period. Churn is the share of them that was lost. With
     --by, growth is that of one time (--since, else the last 30 days); cohorts are by month.
     """
-    if (every or last) and (by or since or until or show != "growth"):
-        raise UsageError("--every and --last show growth by periods: leave out the others.")
-    if by and show == "reach":
-        raise UsageError("reach is by age alone: leave out --by.")
-    if show == "growth" and (since or until) and not by:
-        by = "site"
-    table, rows = _load(ctx, show, by, (site, since, until), every or "day", last)
+    by = _check(show, by, periods=bool(every or last), limited=bool(since or until))
+    length = every or "day"
+    count = read_periods(last) or subscribers.PERIODS[length]
+    table = _choose(show, by)
+    if table is subscribers.SPLIT and by != "month":
+        since = since or "30d"
+    asked = figures.read(ctx, site=site, since=since, until=until)
+    if behind.answer(ctx, table, asked, format, by=by, every=length, count=count):
+        return
+    rows = _load(context.of(ctx), table, asked, by, length, count)
     output.rows(rows, columns.of(table), format, empty="No subscriber yet.")
     if table is subscribers.GROWTH and rows and output.is_for_people(format):
         draw(rows, chart=chart)
 
 
+def _check(show: str, by: str | None, *, periods: bool, limited: bool) -> str | None:
+    """Return by what it is grouped; raises UsageError for options that don't go together."""
+    from pushctl.jobs.figures.subscribers import GROUPS
+
+    if periods and (by or limited or show != "growth"):
+        raise UsageError("--every and --last show growth by periods: leave out the others.")
+    if by and show == "reach":
+        raise UsageError("reach is by age alone: leave out --by.")
+    check_word("--by", by, GROUPS)
+    return "site" if show == "growth" and limited and not by else by
+
+
+def _choose(show: str, by: str | None) -> Table:
+    growth = subscribers.SPLIT if by else subscribers.GROWTH
+    return {"reach": subscribers.REACH, "cohorts": subscribers.COHORTS}.get(show, growth)
+
+
 def _load(
-    ctx: typer.Context,
-    show: str,
+    here: context.Context,
+    table: Table,
+    asked: "Filter",
     by: str | None,
-    limits: tuple[str | None, str | None, str | None],
     every: str,
-    last: int | None,
-) -> tuple[Table, list[Row]]:
-    from pushctl.jobs.figures import filters
+    count: int,
+) -> Sequence[Row]:
     from pushctl.jobs.figures import subscribers as job
 
-    here = context.of(ctx)
-    site, since, until = limits
-    if show == "growth" and by is None:
-        zone = filters.find_zone(here.config, site)
-        rows = job.load_growth(here.store, here.now, zone, every=every, last=last, site=site)
-        return subscribers.GROWTH, rows
-    if by is not None:
-        check_word("--by", by, job.GROUPS)
-    if show == "growth" and by != "month":
-        since = since or "30d"
-    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
-    if show == "reach":
-        return subscribers.REACH, job.load_reach(here.store, asked)
-    if show == "cohorts":
-        return subscribers.COHORTS, job.load_cohorts(here.store, asked, by or "month")
-    return subscribers.SPLIT, job.load_split(here.store, asked, by or "country")
+    if table is subscribers.REACH:
+        return job.load_reach(here.store, asked)
+    if table is subscribers.COHORTS:
+        return job.load_cohorts(here.store, asked, by or "month")
+    if table is subscribers.SPLIT:
+        return job.load_split(here.store, asked, by or "country")
+    return job.load_growth(
+        here.store, asked.now, asked.zone, every=every, last=count, site=asked.site
+    )
 
 
 def draw(rows: Sequence[Row], *, chart: bool) -> None:

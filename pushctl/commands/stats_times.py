@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import context, stats_check
+from pushctl.commands import behind, context, figures, stats_check
 from pushctl.commands.options import (
     FormatOption,
     LastOption,
@@ -53,13 +53,12 @@ def command(
     Hours are those on each receiver's own clock. They compare what was sent then, not the
     hours themselves: an hour that had the best campaign looks best.
     """
-    from pushctl.jobs.figures import breakdowns, filters
+    from pushctl.jobs.figures import breakdowns
 
+    asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
+    if behind.answer(ctx, TIMES, asked, format, by=by):
+        return
     here = context.of(ctx)
-    asked = filters.read(
-        here.config, here.store, here.now,
-        site=site, since=since, until=until, topic=topic, last=last,
-    )  # fmt: skip
     stats_check.prepare(here.store)
     found = breakdowns.compare_times(here.store, here.config, asked, by)
     show(found, TIMES, format)

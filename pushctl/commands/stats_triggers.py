@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, columns, context
+from pushctl.commands import attributing, behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
@@ -30,16 +30,16 @@ def command(
     The lift needs `holdout` and `goal` in the trigger: it is what people reach the goal more
     often than those who were watched and got nothing.
     """
-    from pushctl.jobs.figures import filters, triggers
+    from pushctl.jobs.figures import triggers
     from pushctl.rules.figures.triggers import STEPS, TRIGGERS
 
+    asked = figures.read(ctx, site=site, since=since, until=until)
+    table = STEPS if by == "step" else TRIGGERS
+    if behind.answer(ctx, table, asked, format, by=by):
+        return
     here = context.of(ctx)
     attributing.refresh(here)
-    asked = filters.read(here.config, here.store, here.now, site=site, since=since, until=until)
     load = triggers.load_steps if by == "step" else triggers.load
     shown = load(here.store, here.config, asked)
-    table = STEPS if by == "step" else TRIGGERS
     output.rows(shown.rows, columns.of(table), format, empty="Nobody entered a trigger yet.")
-    if format is output.Format.TABLE:
-        for remark in shown.remarks:
-            output.say(remark)
+    figures.say(shown.remarks, format)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pushctl.commands.context import Context
-from pushctl.jobs.campaigns import forecasts
+from pushctl.jobs.campaigns import sensitivity
 from pushctl.jobs.campaigns.assignment import HELD, OUTSIDE, Assignment
 from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.rules.figures.experiments import OnTie, Rule
@@ -20,7 +20,7 @@ def show_plan(here: Context, plan: Plan, made: Assignment, tell: Callable[[str],
     """Print arms, decision, who is not compared, and which difference can be seen."""
     design = made.design
     arms = zip(design.arms, made.count_arms(), strict=True)
-    forecast, base = forecasts.forecast(here.store, plan, made, here.now)
+    forecast, base = sensitivity.forecast(here.store, plan, made, here.now)
     said = ", ".join(f"{arm.title} {count:,}" for arm, count in arms)
     # Each device gets a message; what can be seen is counted by people.
     devices = (

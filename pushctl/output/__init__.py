@@ -35,6 +35,7 @@ from pushctl.output.streams import gap as gap
 from pushctl.output.streams import has_colours as has_colours
 from pushctl.output.streams import is_plain as is_plain
 from pushctl.output.streams import lines as lines
+from pushctl.output.streams import open_raw as open_raw
 from pushctl.output.streams import paint as paint
 from pushctl.output.streams import propose as propose
 from pushctl.output.streams import say as say

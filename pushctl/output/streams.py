@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
-from typing import IO
+from typing import IO, BinaryIO
 
 from pushctl.rules import wording
 
@@ -41,6 +41,12 @@ def answer(text: str, style: str | None = None, mark: str = "") -> None:
 def lines(texts: Iterable[str]) -> None:
     """Print lines to stdout as they come; they are clean already."""
     sys.stdout.writelines(f"{text}\n" for text in texts)
+
+
+def open_raw() -> BinaryIO:
+    """Return stdout for bytes that are no lines: a file's content."""
+    sys.stdout.flush()
+    return sys.stdout.buffer
 
 
 def warn(text: str) -> None:

@@ -119,7 +119,7 @@ def split_value(row: Row, column: Column, *, zone: bool = True) -> list[str]:
     """
     value = read_value(row, column)
     if column.kind is Kind.MONEY and isinstance(value, tuple | list):
-        amounts = [write_money(each) for each in value]
+        amounts = [each.spoken for each in value]
         if len(amounts) > _MOST_AMOUNTS:
             rest = len(amounts) - _MOST_AMOUNTS + 1
             amounts[_MOST_AMOUNTS - 1 :] = [f"{rest} more"]
@@ -133,11 +133,6 @@ def split_value(row: Row, column: Column, *, zone: bool = True) -> list[str]:
 def write_cell(row: Row, column: Column, *, zone: bool = True) -> str:
     """Return the cleaned value for people, line breaks between its parts."""
     return "\n".join(map(wording.clean, split_value(row, column, zone=zone)))
-
-
-def write_money(amount: Money) -> str:
-    """Return "1,240.50 EUR": for people, with the currency's code, which is never ambiguous."""
-    return f"{amount.exact:,f} {amount.currency or '?'}"
 
 
 def _write_bounds(row: Row, column: Column, value: object) -> str:

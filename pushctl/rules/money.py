@@ -38,6 +38,11 @@ class Money(NamedTuple):
         """Return "19.99", with all digits of the exponent."""
         return f"{self.exact:f}"
 
+    @property
+    def spoken(self) -> str:
+        """Return "1,240.50 EUR": for people, with the currency's code, never ambiguous."""
+        return f"{self.exact:,f} {self.currency or '?'}"
+
     def __str__(self) -> str:
         return f"{self.text} {self.currency or 'of unknown currency'}"
 

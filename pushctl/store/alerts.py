@@ -6,6 +6,8 @@ from pushctl.model import Millis
 from pushctl.store.idle import ALERTS_KEY
 from pushctl.store.noun import Noun, as_json
 
+_OF_SITE = "(SELECT s.site_id FROM subscriptions AS s WHERE s.id = d.subscription_id) = :site"
+
 
 class Known(NamedTuple):
     """What is known of an alert; *told*: whether the last that was told is that it began."""
@@ -86,14 +88,20 @@ class Alerts(Noun):
         return found
 
     def list_campaigns(
-        self, since: Millis, until: Millis, most: int, topics: list[str | None] | None = None
+        self,
+        since: Millis,
+        until: Millis,
+        most: int,
+        topics: list[str | None] | None = None,
+        *,
+        site: int | None = None,
     ) -> list[tuple[str, str | None, int, int]]:
         """
         Return (name, topic, accepted, clicked) of broadcasts begun in the time, newest first.
 
-        *topics*: only about one of these. Broadcasts with fewer than that are read whole.
+        *topics*: only about one of these; *site*: of its subscribers' messages alone.
         """
-        sql = """
+        sql = f"""
             SELECT c.name, c.topic, sum(d.status = 'accepted'), count(d.clicked_at)
               FROM (SELECT id, name, topic FROM campaigns
                      WHERE trigger IS NULL AND is_test IS NULL
@@ -101,12 +109,15 @@ class Alerts(Noun):
                        AND started_at >= :since AND started_at < :until
                        AND (:topics IS NULL OR EXISTS (SELECT 1 FROM json_each(:topics)
                                                         WHERE value IS topic))
+                       AND (:site IS NULL OR EXISTS (SELECT 1 FROM deliveries AS d
+                             WHERE d.campaign_id = campaigns.id AND {_OF_SITE}))
                      ORDER BY id DESC LIMIT :most) AS c
               JOIN deliveries AS d ON d.campaign_id = c.id
+             WHERE :site IS NULL OR {_OF_SITE}
              GROUP BY c.id ORDER BY c.id DESC
-        """
+        """  # noqa: S608 - our own words
         asked = None if topics is None else as_json(topics)
-        rows = self._read(sql, since=since, until=until, most=most, topics=asked)
+        rows = self._read(sql, since=since, until=until, most=most, topics=asked, site=site)
         return [
             (name, topic, int(taken or 0), int(clicks)) for name, topic, taken, clicks in rows
         ]
@@ -131,12 +142,17 @@ class Alerts(Noun):
         found: Millis | None = self._read_value(sql, site=site)
         return found
 
-    def count_waiting(self, before: Millis) -> int:
-        """Return how many messages of running campaigns should have gone out by *before*."""
-        sql = """
+    def count_waiting(self, before: Millis, site: int | None = None) -> int:
+        """
+        Return how many messages of running campaigns should have gone out by *before*.
+
+        *site*: only those to its subscribers.
+        """
+        sql = f"""
             SELECT count(*) FROM campaigns AS c JOIN deliveries AS d ON d.campaign_id = c.id
              WHERE c.status = 'running' AND c.options ->> '$.over' IS NULL
                AND d.status = 'planned'
                AND coalesce(d.next_attempt_at, c.started_at, c.created_at) <= :before
-        """
-        return int(self._read_value(sql, before=before))
+               AND (:site IS NULL OR {_OF_SITE})
+        """  # noqa: S608 - our own words
+        return int(self._read_value(sql, before=before, site=site))

@@ -14,9 +14,10 @@ import resource
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from pushctl.errors import InputError
@@ -75,11 +76,19 @@ class Answer(NamedTuple):
     cut: bool  # there are more rows than MAX_SQL_ROWS
 
 
+class Function(NamedTuple):
+    """A function that statements may call beside those of SQLite; it may not raise."""
+
+    arguments: int
+    call: Callable[..., Json]
+
+
 class _Judge:
     """Says which tables, columns and functions a statement may touch."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, functions: Collection[str]) -> None:
         self._file = file  # its secret name: only a view leads to its tables
+        self._functions = _FUNCTIONS.union(functions)
 
     def __call__(
         self, action: int, first: str | None, second: str | None, database: str | None,
@@ -89,7 +98,7 @@ class _Judge:
             case sqlite3.SQLITE_SELECT | sqlite3.SQLITE_RECURSIVE:
                 allowed = True
             case sqlite3.SQLITE_FUNCTION:
-                allowed = (second or "").lower() in _FUNCTIONS
+                allowed = (second or "").lower() in self._functions
             case sqlite3.SQLITE_READ:
                 allowed = self._may_read((first or "").lower(), second, database, context)
             case _:
@@ -109,10 +118,17 @@ class _Judge:
 
 
 def ask(
-    path: Path, statement: str, *, people: bool, seconds: float = MAX_SQL_SECONDS
+    path: Path,
+    statement: str,
+    *,
+    people: bool,
+    seconds: float = MAX_SQL_SECONDS,
+    functions: Mapping[str, Function] = MappingProxyType({}),
 ) -> Answer:
     """
     Run one SELECT on the views of *path*; raises InputError for all that it may not do.
+
+    *functions* are further ones, by their names in lower case.
 
     The transaction ends before this returns, and after *seconds* at the latest.
     """
@@ -125,7 +141,11 @@ def ask(
         connection.set_progress_handler(
             lambda: time.monotonic() > deadline, _OPERATIONS_BETWEEN_LOOKS
         )
-        connection.set_authorizer(_Judge(file))
+        for name, function in functions.items():
+            connection.create_function(
+                name, function.arguments, function.call, deterministic=True
+            )
+        connection.set_authorizer(_Judge(file, functions))
         try:
             return _fetch(connection, statement, deadline)
         except (sqlite3.Error, sqlite3.Warning, MemoryError, OverflowError) as error:

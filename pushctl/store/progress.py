@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from pushctl.model import Millis
+from pushctl.model import Cause, Millis
 from pushctl.store.noun import Noun
 
 SAMPLE = 2_000  # messages, for shares of push services; counting all would take a second
@@ -17,7 +17,11 @@ class Sent(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """*left* messages that are not sent, *due* of them now; *next_at* of the others."""
+    """
+    *left* messages that are not sent, *due* of them now; *next_at* of the others.
+
+    What waits for nothing but its turn in a rate is due, too.
+    """
 
     left: int
     due: int
@@ -34,11 +38,14 @@ class Progress(Noun):
 
     def count_waiting(self, campaign: int, now: Millis) -> Waiting:
         sql = """
-            SELECT count(*), sum(coalesce(next_attempt_at, 0) <= :now),
-                   min(iif(next_attempt_at > :now, next_attempt_at, NULL))
+            SELECT count(*), sum(coalesce(next_attempt_at, 0) <= :now OR cause IS :rate),
+                   min(next_attempt_at)
+                       FILTER (WHERE next_attempt_at > :now AND cause IS NOT :rate)
               FROM deliveries WHERE campaign_id = :campaign AND status = 'planned'
         """
-        count, due, next_at = self._read(sql, campaign=campaign, now=now).fetchone()
+        count, due, next_at = self._read(
+            sql, campaign=campaign, now=now, rate=Cause.RATE_LIMIT
+        ).fetchone()
         return Waiting(count, due or 0, next_at)
 
     def list_latest(self, campaign: int, since: Millis) -> list[Sent]:

@@ -24,6 +24,37 @@ _AMOUNT = (
     "WHEN 3 THEN 1e3 WHEN 4 THEN 1e4 WHEN 5 THEN 1e5 WHEN 6 THEN 1e6 END"
 )
 
+# Messages but tests' that carry a code or carried it.
+_BOUND = (
+    "FROM @.promo_bindings AS b JOIN @.deliveries AS e ON e.id = b.delivery_id "
+    "JOIN @.campaigns AS c ON c.id = e.campaign_id "
+    "LEFT JOIN @.subscriptions AS s ON s.id = b.subscription_id "
+    "LEFT JOIN @.sites AS t ON t.id = s.site_id "
+    "WHERE b.code_id = d.id AND c.is_test IS NULL"
+)
+# Registering begins a life, unless somebody came here inactive; of several losses in a row the
+# first one ended it.
+_CHANGED = "IN ('revived', 'unsubscribed', 'gone', 'quarantined')"
+_LIVES = f"""
+    (SELECT v.subscription_id, v.at AS began_at, v.kind, v.kind = 'subscribed' AS first,
+            lead(v.at) OVER own AS ended_at, lead(v.kind) OVER own AS ended_by
+       FROM (SELECT p.id AS subscription_id, 'subscribed' AS kind, p.subscribed_at AS at,
+                    0 AS number
+               FROM @.subscriptions AS p
+              WHERE p.subscribed_at > 0 AND coalesce(
+                    (SELECT h.kind <> 'revived' FROM @.subscription_changes AS h
+                      WHERE h.subscription_id = p.id AND h.kind {_CHANGED}
+                      ORDER BY h.at, h.id LIMIT 1), p.state = 'active')
+             UNION ALL
+             SELECT w.subscription_id, w.kind, w.at, w.id
+               FROM (SELECT h.subscription_id, h.kind, h.at, h.id, lag(h.kind = 'revived')
+                            OVER (PARTITION BY h.subscription_id ORDER BY h.at, h.id) AS before
+                       FROM @.subscription_changes AS h WHERE h.kind {_CHANGED}) AS w
+              WHERE w.before IS NULL OR w.before <> (w.kind = 'revived')) AS v
+     WINDOW own AS (PARTITION BY v.subscription_id ORDER BY v.number > 0, v.at, v.number)
+    ) AS d {_PERSON} d.subscription_id WHERE d.kind IN ('subscribed', 'revived')
+"""  # noqa: S608 - our own words
+
 # By view: the expressions of columns that are no column of their own name, and the tables.
 _SOURCES: dict[str, tuple[dict[str, str], str]] = {
     "deliveries": (
@@ -39,6 +70,9 @@ _SOURCES: dict[str, tuple[dict[str, str], str]] = {
             "country": "s.country",
             "browser": "s.browser",
             "os": "s.os",
+            "timezone": "s.timezone",
+            "subscribed_at": "s.subscribed_at",
+            "bridge": f"d.id IN ({_FOREIGN})",
             "unreported": f"d.status = 'accepted' AND d.id IN ({_FOREIGN}) "
             "AND d.shown_at IS NULL",
             "shown": "d.shown_at IS NOT NULL",
@@ -115,6 +149,29 @@ _SOURCES: dict[str, tuple[dict[str, str], str]] = {
         },
         "@.runs AS d WHERE d.command = 'people'",
     ),
+    "lives": ({"subscriber_id": "d.subscription_id", "site": _SITE}, _LIVES),
+    "credits": ({}, "@.attributions AS d"),
+    "codes": (
+        {
+            "pool": "(SELECT p.name FROM @.promo_pools AS p WHERE p.id = d.pool_id)",
+            "code_id": "d.id",
+            "site": f"(SELECT max(t.name) {_BOUND})",
+            "accepted": f"(SELECT max(e.status IN ('accepted', 'in_doubt')) {_BOUND}) IS 1",
+            "redeemed": "EXISTS (SELECT 1 FROM @.promo_redemptions AS r "
+            "JOIN @.orders AS o ON o.id = r.order_id WHERE r.code_id = d.id "
+            "AND o.state IN ('paid', 'refunded') AND NOT o.test)",
+            "given_at": f"(SELECT min(b.at) {_BOUND})",
+        },
+        "@.promo_codes AS d",
+    ),
+    "redemptions": (
+        {
+            "pool": "(SELECT p.name FROM @.promo_pools AS p WHERE p.id = k.pool_id)",
+            "shared": "k.for_all",
+        },
+        "@.promo_redemptions AS d JOIN @.promo_codes AS k ON k.id = d.code_id",
+    ),
+    "segment_sizes": ({}, "@.segment_sizes AS d"),
 }
 
 # Whatever a view says, these are never read for people.

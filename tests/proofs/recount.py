@@ -22,10 +22,16 @@ from tests.support.histories import History, make_random_history
 
 # Modules of tests/support/recount that have a ``check``, one a line.
 CHECKS: Sequence[str] = (
+    "ab",
+    "basket",
+    "holdout",
+    "leaving",
     "optin",
     "performance",
     "promo",
+    "sites",
     "subscribers",
+    "triggers",
 )
 
 

@@ -8,7 +8,7 @@ from tests.proofs import recount
 from tests.support.histories import make_random_history
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [2, 5])
 def test_every_cell_is_what_a_slow_count_says(seed: int, tmp_path: Path) -> None:
     history = make_random_history(seed, tmp_path / "history")
     found = recount.check(history)
@@ -17,7 +17,7 @@ def test_every_cell_is_what_a_slow_count_says(seed: int, tmp_path: Path) -> None
 
 
 def test_a_random_history_has_everything_odd_in_it(tmp_path: Path) -> None:
-    history = make_random_history(1, tmp_path / "history", people=80)
+    history = make_random_history(5, tmp_path / "history", people=80)
     odd = {
         "somebody was erased": "deliveries WHERE subscription_id IS NULL",
         "a test": "campaigns WHERE is_test",

@@ -49,7 +49,7 @@ def fill(store: Store) -> None:
         VALUES (1, 'woo', '1007', 'paid', 4999, 2, 'EUR', {NOON}, {NOON}, '{CANARY}',
                 '{CANARY}', CAST('{CANARY}' AS BLOB), '["{CANARY}"]', '{{"{CANARY}": 1}}',
                 '[{{"id": "{CANARY}"}}]');
-        INSERT INTO promo_pools (name, low, created_at) VALUES ('{CANARY}', 0, 0);
+        INSERT INTO promo_pools (name, low, created_at) VALUES ('summer', 0, 0);
         INSERT INTO promo_codes (pool_id, code) VALUES (1, '{CANARY}');
         INSERT INTO meta (key, value) VALUES ('{CANARY}', '{CANARY}');
         INSERT INTO prompt_counts VALUES (1, 0, 'a', 'de', 'Chrome', 'seen', 3, '{CANARY}');
@@ -206,7 +206,7 @@ def test_what_is_too_large_is_refused_at_once(path: Path, statement: str) -> Non
 def test_the_judge_alone_lets_nobody_at_the_file(path: Path) -> None:
     """Even who knew the file's secret name would read no column."""
     connection, file = open_views(path, people=False)
-    connection.set_authorizer(free_sql._Judge(file))
+    connection.set_authorizer(free_sql._Judge(file, ()))
     for column in ("endpoint", "alias", "id"):
         with pytest.raises(sqlite3.DatabaseError, match="prohibited"):
             connection.execute(f"SELECT {column} FROM {file}.subscriptions")

@@ -88,11 +88,14 @@ class _Writer:
     rows: list[int] = field(default_factory=list)  # of subscriptions that are there
     since: dict[int, Millis] = field(default_factory=dict)
     alias: dict[int, str | None] = field(default_factory=dict)
+    since_of: dict[int, Millis] = field(default_factory=dict)  # campaigns
     messages: list[tuple[int, int, int | None, Millis]] = field(default_factory=list)
     clicks: list[tuple[int | None, Millis]] = field(default_factory=list)
 
     def write(self) -> None:
         self.sites = self.store.sites.sync({name: f"https://{name}.example" for name in SITES})
+        # Since then somebody is held out of all marketing; before, nothing was drawn.
+        self.held_since = self._draw_time(NOON - SPAN, NOON - SPAN // 3)
         self._write_people()
         self._write_enrolments()
         for number in range(self.campaigns):
@@ -214,7 +217,7 @@ class _Writer:
         has_variants = self.chance.random() < 0.4
         sources = {
             "message.toml": 'url = "/"\nttl = "1d"\n',
-            "en.toml": f'title = "{self._pick("Seen it?", "Look")} {number}"\nbody = "B"\n',
+            "en.toml": f'title = "{number} {self._pick("seen it?", "look")}"\nbody = "B"\n',
         }
         campaign = self._add(
             "campaigns", name=full, trigger=name, step=step, template="t", audience="everyone",
@@ -223,10 +226,13 @@ class _Writer:
             started_at=self._pick(at, at, None), is_test=1 if is_test else None,
             topic=self._pick("promotion", "news", None),
         )  # fmt: skip
+        self.since_of[campaign] = at
         if has_variants and not is_step:
             self._write_experiment(campaign, full, at)
         if is_step:
-            own = [one for one in self.enrolments if one[2] == name]
+            own = sorted(
+                (one for one in self.enrolments if one[2] == name), key=lambda one: one[3]
+            )
             for enrolment, row, _, entered in own:
                 if self.chance.random() < 0.7:
                     self._write_message(campaign, row, enrolment, entered + HOUR, has_variants)
@@ -247,22 +253,28 @@ class _Writer:
     def _write_message(
         self, campaign: int, row: int, enrolment: int, at: Millis, has_variants: bool
     ) -> None:
-        at += self.chance.randrange(HOUR)
         status, cause, http = self._pick(*_STATUSES)
+        begun = at if enrolment else self.since_of[campaign]
+        is_drawn = begun >= self.held_since
+        if cause == "holdout" and not is_drawn:
+            cause = "frequency"
+        if cause != "holdout":  # those are written down when the campaign is frozen
+            at += self.chance.randrange(HOUR)
         erased = self.chance.random() < 0.06
         old = self.chance.random() < 0.15  # of before the upgrade: changed after it was sent
         went_out = status in ("accepted", "gone", "in_doubt") or http is not None
         held = cause == "holdout"
+        reason = "in the control group '2026'" if held else http and str(http)
         number = self._add(
             "deliveries", campaign_id=campaign, subscription_id=None if erased else row,
             enrolment_id=enrolment, status=status, cause=cause, http_status=http,
-            reason=None if http is None else str(http), changed_at=at,
+            reason=reason, changed_at=at,
             attempts=int(went_out),
             sent_at=at if went_out and not old else None,
             language=self._pick("en", "ar", "tr", None),
             variant=self._pick("a", "b") if has_variants and not held else None,
             variant_probability=0.5 if has_variants and not held else None,
-            holdout_probability=self._pick(None, 0.25 if held else 0.75),
+            holdout_probability=(0.25 if held else 0.75) if is_drawn else None,
             hour_probability=self._pick(None, None, 0.0625, 0.8125),
         )  # fmt: skip
         if status == "accepted":

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from pushctl.config import Config
 from pushctl.errors import InputError, TemplateError
-from pushctl.jobs.campaigns import files, forecasts, manners
+from pushctl.jobs.campaigns import files, manners, sensitivity
 from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.jobs.campaigns.draft import BY_HAND
 from pushctl.jobs.campaigns.foresee import foresee
@@ -109,7 +109,7 @@ def _list_test(store: Store, config: Config, plan: Plan, now: Millis) -> Iterato
     sizes = zip(made.design.arms, made.count_arms(), strict=True)
     said = ", ".join(f"{arm.title} {count:,}" for arm, count in sizes)
     yield f"- test: {escape(said)}; decided {escape(moment(made.decide_at, config.zone))}"
-    forecast, _ = forecasts.forecast(store, plan, made, now)
+    forecast, _ = sensitivity.forecast(store, plan, made, now)
     yield f"- {escape(forecast.sentence)}"
     if forecast.advice:
         yield f"- {escape(forecast.advice)}"

@@ -91,7 +91,7 @@ def load(store: Store, config: Config, asked: Filter) -> Shown:
     orders = _load_orders(store, devices, moments, since - DAY, last)
     owned = devices.list_all(moments)
     reminders = list_reminders(config)
-    _add_reminders(store, reminders, owned, moments, since - DAY)
+    _add_reminders(store, reminders, owned, moments, since - DAY, last)
     baskets = {
         person: [
             one
@@ -160,14 +160,16 @@ def _add_reminders(
     owned: Mapping[int, Sequence[int]],
     moments: Moments,
     since: Millis,
+    until: Millis,
 ) -> None:
     """Add to *moments* when people were reminded, and when they clicked on that."""
     steps = [one.id for one in store.holdouts.list_steps() if one.trigger in triggers]
     persons = {row: person for person, rows in owned.items() for row in rows}
     for one in store.baskets.list_reminders(steps, persons, since):
         own = moments[persons[one.subscription]]
-        own.append((one.sent_at, Kind.REMINDED))
-        if one.clicked_at is not None:
+        if one.sent_at < until:
+            own.append((one.sent_at, Kind.REMINDED))
+        if one.clicked_at is not None and one.clicked_at < until:
             own.append((one.clicked_at, Kind.VISITED))
 
 

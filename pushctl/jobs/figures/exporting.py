@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, BinaryIO, Protocol, TypeGuard
 
 import orjson
 
@@ -42,13 +42,14 @@ class Bar(Protocol):
 
 def export(
     store: Store, name: str, path: Path, form: Form, bar: Bar, *, asked: Filter,
-    people: bool = False, dialect: Dialect = csv_lines.PLAIN,
+    people: bool = False, dialect: Dialect = csv_lines.PLAIN, stream: BinaryIO | None = None,
 ) -> int:  # fmt: skip
     """
-    Write the view *name* to *path* in one step; return the number of rows.
+    Write the view *name* to *path* in one step, or to *stream*; return the number of rows.
 
-    The file is there whole, or as it was. *dialect* is that of EXCEL. Raises UsageError for
-    a site of what has none, ConfigError where pyarrow is missing.
+    The file is there whole, or as it was; a stream gets pages as they are read. *dialect* is
+    that of EXCEL. Raises UsageError for a site of what has none, ConfigError where pyarrow is
+    missing.
     """
     view = VIEWS[name]
     fields = view.list_fields(people=people)
@@ -75,7 +76,10 @@ def export(
             pieces = _render_jsonl(fields, read())
         case Form.PARQUET:
             pieces = _open_parquet(fields)(read())
-    exports.write_pieces(path, pieces)
+    if stream is None:
+        exports.write_pieces(path, pieces)
+    else:
+        exports.write_to_stream(stream, pieces)
     return count
 
 

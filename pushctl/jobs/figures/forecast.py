@@ -15,7 +15,7 @@ from pushctl.rules import units
 from pushctl.rules.figures import forecast as rules
 from pushctl.rules.figures.figure import Row, read_count
 from pushctl.rules.figures.forecast import Past, Range
-from pushctl.rules.figures.forecasts import choose_base
+from pushctl.rules.figures.sensitivity import choose_base
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.store.forecasts import PastCampaign

@@ -23,7 +23,7 @@ from pushctl.model import Json, Millis
 from pushctl.rules.figures import holdout as rule
 from pushctl.rules.figures import holdout_table as table
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.forecasts import say_share
+from pushctl.rules.figures.sensitivity import say_share
 from pushctl.rules.manners import Holdout, is_exempt
 from pushctl.rules.units import WEEK
 from pushctl.rules.wording import counted, moment
@@ -77,6 +77,7 @@ def load(store: Store, config: Config, asked: Filter) -> Shown:
     if holdout is not None and begin is not None:
         found = _compare(persons, bought, holdout, begin, asked)
         remarks.append(_say_begin(holdout, begin, since))
+        remarks += table.say_left(found.control, found.others)
     elif holdout is not None:
         remarks.append(
             f"[holdout] {holdout.name!r} begins with the next message: nobody was held out yet."

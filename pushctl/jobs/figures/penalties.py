@@ -30,8 +30,8 @@ Bools = NDArray[np.bool_]
 _ACCEPTED = STATUSES.index(DeliveryStatus.ACCEPTED)
 _MONTH = 30 * units.DAY // QUARTER
 _DAY = units.DAY // QUARTER
-_MANY = 4  # messages in 30 days: one a week
-_UNSHOWN = 3
+MANY = 4  # messages in 30 days: one a week
+UNSHOWN = 3
 _WARN = {"Chrome": 0.5, "Safari": 0.05}
 # A campaign that began earlier has hardly a message of the last 30 days.
 _LONGEST: Millis = 60 * units.DAY
@@ -57,7 +57,7 @@ def load(store: Store, asked: Filter) -> list[Row]:
     size = len(people.active)
     counts = np.bincount(messages.subscription[kept], minlength=size)
     marks = {
-        "Chrome": (counts >= _MANY) & ~_find_reacting(store, messages, kept, size),
+        "Chrome": (counts >= MANY) & ~_find_reacting(store, messages, kept, size),
         "Safari": _find_unshown(messages, kept & (messages.sent <= now - _DAY), size),
     }
     rows: list[Row] = []
@@ -93,10 +93,10 @@ def _find_unshown(messages: Messages, kept: Bools, size: int) -> Bools:
     order = np.lexsort((messages.delivery[places], messages.sent[places], whose))
     whose, shown = whose[order], messages.shown[places[order]]
     ends = np.searchsorted(whose, np.arange(size), side="right")
-    many = np.flatnonzero(np.bincount(whose, minlength=size) >= _UNSHOWN)
+    many = np.flatnonzero(np.bincount(whose, minlength=size) >= UNSHOWN)
     found = np.zeros(size, np.bool_)
     found[many] = True
-    for back in range(1, _UNSHOWN + 1):
+    for back in range(1, UNSHOWN + 1):
         found[many] &= ~shown[ends[many] - back]
     return found
 

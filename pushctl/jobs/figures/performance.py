@@ -119,11 +119,11 @@ class Loader:
         if self._is_timed:
             missing = kept & (messages.sent < 0)
             untimed = int(np.count_nonzero(missing & (messages.status == _ACCEPTED)))
-            kept &= _find_timed(messages, self._asked)
+            kept &= find_timed(messages, self._asked)
         return Loaded(messages, kept, people, self.grouper, self.campaigns, untimed)
 
 
-def _find_timed(messages: Messages, asked: Filter) -> Bools:
+def find_timed(messages: Messages, asked: Filter) -> Bools:
     """Return which messages left in the time, to a quarter of an hour."""
     found: Bools = messages.sent >= (0 if asked.since is None else asked.since // QUARTER)
     if asked.until is not None:

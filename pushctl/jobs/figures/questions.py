@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from pushctl.jobs.figures import sql_functions
 from pushctl.model import Json
 from pushctl.rules.columns import Column, Kind
 from pushctl.rules.figures.views import VIEWS
@@ -26,8 +27,11 @@ def ask(store: Store, statement: str, *, people: bool) -> Shown:
 
     A column called ``at``, ``day`` or ``..._at`` that holds milliseconds is shown as times.
     """
+    functions = sql_functions.make(store, statement)
     with free_sql.bound_process():
-        names, rows, cut = free_sql.ask(store.path, statement, people=people)
+        names, rows, cut = free_sql.ask(
+            store.path, statement, people=people, functions=functions
+        )
     keys = _make_keys(names)
     columns = [
         Column(key, key, kind=_find_kind(name, [row[place] for row in rows]))

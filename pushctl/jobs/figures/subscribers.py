@@ -27,7 +27,6 @@ from pushctl.rules.figures.intervals import Interval, measure_share
 from pushctl.rules.figures.survival import estimate
 from pushctl.store import Store
 
-PERIODS = {"hour": 24, "day": 14, "week": 8, "month": 12}  # and how many are shown
 # What people are grouped by; "month" is that of subscribing.
 GROUPS = (
     "site",
@@ -65,7 +64,7 @@ def load_growth(
     find_site(store, site)
     people, lives = _load(store, site, ())
     verified = np.array(store.changes.list_verified(), np.int64)
-    starts = list_starts(now, zone, every, last or PERIODS[every])
+    starts = list_starts(now, zone, every, last or subscribers.PERIODS[every])
     rows = []
     for place, (since, label) in enumerate(starts):
         until = starts[place - 1][0] if place else None

@@ -11,13 +11,13 @@ from pushctl.jobs.figures.attribution import load_credits, load_rates
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.lifts import compare_revenue
 from pushctl.jobs.figures.messages import (
-    QUARTER,
     STATUSES,
     load_messages,
     load_people,
     measure_rate,
 )
 from pushctl.jobs.figures.pages import load_enrolments, load_subscriptions
+from pushctl.jobs.figures.performance import find_timed
 from pushctl.jobs.figures.persons import Flags, Numbers, Persons, find_lots, load_persons
 from pushctl.jobs.figures.purchases import (
     PURCHASE,
@@ -245,10 +245,8 @@ def count_messages(store: Store, asked: Filter) -> dict[str, dict[str, dict[str,
     found = load_messages(store, [one.id for one in steps], columns)
     people = load_people(store, ("person",))
     kept = np.ones(len(found), np.bool_)
-    if asked.since is not None:
-        kept &= found.sent * QUARTER >= asked.since
-    if asked.until is not None:
-        kept &= (found.sent >= 0) & (found.sent * QUARTER < asked.until)
+    if asked.since is not None or asked.until is not None:
+        kept = find_timed(found, asked)
     if asked.site_id is not None:
         kept &= _list_sites(store, len(people.person))[found.subscription] == asked.site_id
     counted: dict[str, dict[str, dict[str, Value]]] = defaultdict(dict)

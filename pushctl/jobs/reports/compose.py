@@ -193,7 +193,7 @@ class _Composer:
             parts.append(words.say("per_thousand", value=words.money(worth[:1])))
         if refunded := sections.read_money(total, "refunded"):
             parts.append(words.say("refunded", value=words.money(refunded)))
-        return ", ".join(parts)
+        return words.join(parts)
 
     def _tell_people(self) -> Card:
         words = self._words

@@ -16,6 +16,7 @@ from pushctl.rules import colors, wording
 from pushctl.rules.limits import MAX_REPORT_LETTER_BYTES
 from pushctl.rules.reports import svg
 from pushctl.rules.reports.content import Report, Section, Table
+from pushctl.rules.reports.words import Words
 
 _PICTURE_WIDTHS = (960, 640)  # pixels of 640: sharp, or where that is too much, plain
 _INK, _DIM, _RULE, _LOSS = "#1c1f23", "#5b636d", "#dfe3e8", "#b3261e"
@@ -142,9 +143,9 @@ def _assemble(
 
 def _write_text(report: Report) -> str:
     """Return the report as plain lines."""
-    lines = [report.title, report.subtitle, ""]
+    lines, words = [report.title, report.subtitle, ""], Words(report.language)
     for card in report.cards:
-        detail = ", ".join(filter(None, (card.detail, card.before)))
+        detail = words.join(filter(None, (card.detail, card.before)))
         lines.append(f"{card.label}: {card.value}" + (f" ({detail})" if detail else ""))
     for section in report.sections:
         lines += ["", section.title, "-" * len(section.title)]

@@ -176,7 +176,7 @@ def tell_revenue(
     others = {other: count for (other, _), count in counts.items() if other != currency}
     notes = []
     if others:
-        named_others = ", ".join(sorted(str(one) for one in others))
+        named_others = words.join(sorted(str(one) for one in others))
         count = words.count(sum(others.values()))
         notes = [words.say("currencies", other=named_others, count=count)]
     return Section("revenue", title, words.say("revenue_intro"), [chart], notes=notes)

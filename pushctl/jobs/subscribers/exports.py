@@ -5,7 +5,7 @@ import errno
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -96,6 +96,13 @@ def write(path: Path, lines: Iterable[str]) -> int:
 
     write_pieces(path, encoded())
     return count
+
+
+def write_to_stream(stream: BinaryIO, pieces: Iterable[bytes]) -> None:
+    """Write *pieces* as they come: what reads *stream* gets them before the last is made."""
+    for piece in pieces:
+        stream.write(piece)
+    stream.flush()
 
 
 def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:

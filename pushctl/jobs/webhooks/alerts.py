@@ -102,13 +102,14 @@ def _look_at_ctr(
         return rules.LEARNING
     since, ripe = now - within - _RIPE, now - _RIPE
     latest = [
-        rules.Sent(*row) for row in store.alerts.list_campaigns(since, ripe, _MOST_CAMPAIGNS)
+        rules.Sent(*row)
+        for row in store.alerts.list_campaigns(since, ripe, _MOST_CAMPAIGNS, site=site)
     ]
     if not latest:
         return Verdict(State.QUIET, "no campaign in that time")
     earlier: list[rules.Sent] = []
     for topic in {it.topic for it in latest}:
-        rows = store.alerts.list_campaigns(0, since, _MOST_CAMPAIGNS, [topic])
+        rows = store.alerts.list_campaigns(0, since, _MOST_CAMPAIGNS, [topic], site=site)
         earlier += [rules.Sent(*row) for row in rows]
     return rules.judge_ctr(latest, earlier, one.factor or _FACTORS[Kind.CTR])
 
@@ -131,7 +132,7 @@ def _look_at_purchases(
 def _look_at_queue(
     store: Store, one: Alert, now: Millis, within: Millis, site: int | None
 ) -> Verdict:
-    waiting = store.alerts.count_waiting(now - within)
+    waiting = store.alerts.count_waiting(now - within, site)
     return rules.judge_queue(waiting, one.above, one.stretch)
 
 

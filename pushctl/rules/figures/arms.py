@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pushctl.rules.figures.experiments import Arm as Counted
 from pushctl.rules.figures.experiments import Finding
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
-from pushctl.rules.figures.forecasts import forecast_test
 from pushctl.rules.figures.intervals import Interval, compare_shares, divide_shares
 from pushctl.rules.figures.sample_ratio import ALARM
+from pushctl.rules.figures.sensitivity import forecast_test
 from pushctl.rules.wording import counted, share
 
 NAME = Figure("name", "the campaign's name, or trigger and step: basket/1", Unit.TEXT, "Test")

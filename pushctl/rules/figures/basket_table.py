@@ -182,7 +182,9 @@ def list_remarks(
     """
     said = []
     if orders:
-        sums, averages = (", ".join(map(str, one(orders))) for one in (_sum_up, _average))
+        sums, averages = (
+            ", ".join(each.spoken for each in one(orders)) for one in (_sum_up, _average)
+        )
         said.append(
             f"Orders of baskets that were abandoned and bought: {sums}; {averages} on average."
         )

@@ -7,7 +7,7 @@ They stand beside the figures of the same kind: a rate alone says nothing about 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from pushctl.rules.figures.forecasts import CASE_RATES, INFORMATION, say_share
+from pushctl.rules.figures.sensitivity import CASE_RATES, INFORMATION, say_share
 
 
 class Case(NamedTuple):

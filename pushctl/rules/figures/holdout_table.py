@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 from pushctl.rules.figures.figure import Bounds, Figure, Row, Table, Unit, Value
-from pushctl.rules.figures.forecasts import say_share
 from pushctl.rules.figures.holdout import (
     ADVISED,
     FEWEST_BUYERS,
@@ -18,7 +17,8 @@ from pushctl.rules.figures.holdout import (
 )
 from pushctl.rules.figures.intervals import Interval, measure_share
 from pushctl.rules.figures.revenue import MIN_COMPARED_BUYERS
-from pushctl.rules.wording import counted
+from pushctl.rules.figures.sensitivity import say_share
+from pushctl.rules.wording import counted, number
 
 GROUP = Figure("group", "messages, or control group", Unit.TEXT)
 PEOPLE = Figure("people", "who was drawn to it, whether a message reached them or not")
@@ -174,6 +174,20 @@ def say_lift(lift: Lift, control: Group, others: Group) -> list[str]:
                 f"{FEWEST_BUYERS} in each group on."
             ]
     return [_say_difference(lift)]
+
+
+def say_left(control: Group, others: Group) -> list[str]:
+    """Say whom nobody sees buying any more, and what that does to the comparison."""
+    if not control.left and not others.left:
+        return []
+    gone = (
+        f"{number(one.left)} of {number(one.people)} {name}"
+        for one, name in ((others, "with messages"), (control, "in the control group"))
+    )
+    return [
+        f"Left since: {' and '.join(gone)}. What they buy is known only where the shop itself "
+        "tells of its orders. Without that the group that more people left seems to buy less."
+    ]
 
 
 def say_no_revenue() -> str:

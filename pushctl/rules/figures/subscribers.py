@@ -2,6 +2,8 @@
 
 from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
 
+PERIODS = {"hour": 24, "day": 14, "week": 8, "month": 12}  # and how many are shown
+
 START = Figure("start", "the period's first day, or hour", Unit.TEXT, "From")
 
 ACTIVE = Figure("active", "subscribers that could be reached when the period began")

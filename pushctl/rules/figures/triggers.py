@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 
 from pushctl.rules.figures.figure import Bounds, Figure, Rate, Row, Table, Unit, Value
 from pushctl.rules.figures.holdout import Cause, Group, Lift
-from pushctl.rules.figures.holdout_table import MORE_REVENUE, describe_lift, write_bounds
+from pushctl.rules.figures.holdout_table import (
+    CAUSE,
+    MORE_REVENUE,
+    SAMPLE_P,
+    describe_lift,
+    write_bounds,
+)
 from pushctl.rules.figures.intervals import measure_share
 
 TRIGGER = Figure("trigger", "the trigger's name", Unit.TEXT)
@@ -71,14 +77,6 @@ MORE = Figure(
     bounds=Bounds.GIVEN,
 )
 P = Figure("p", "how often chance alone makes such a lift", Unit.SHARE, "p", spare=True)
-SAMPLE_P = Figure(
-    "sample_p",
-    "how often chance alone makes groups so unequal; below 0.001 nothing is compared",
-    Unit.SHARE,
-    "Sample ratio p",
-    spare=True,
-)
-CAUSE = Figure("cause", ", ".join(Cause), Unit.TEXT, "State", spare=True)
 
 ORDERS = Figure(
     "orders",
@@ -94,6 +92,10 @@ _LIFT = (LIFT, RELATIVE, MORE, MORE_REVENUE, P, SAMPLE_P, CAUSE)
 TRIGGERS = Table("stats triggers", (TRIGGER,), (ENTERED, *_MESSAGES, *_GROUPS, *_LIFT))
 STEPS = Table("stats triggers --by step", (TRIGGER, STEP), (*_MESSAGES, CTR))
 
+SAID_LIFT = (
+    "Lift is in points: of 100 people who entered since there is a control group, how many "
+    "more reach the goal than of 100 in it."
+)
 OVERLAP = (
     "Control groups of triggers overlap: one purchase may follow two triggers, so never add "
     "their lifts up. What all of them bring together: pushctl stats holdout."
@@ -151,6 +153,8 @@ def list_remarks(rows: Sequence[Row]) -> list[str]:
             f"The groups are not as large as they were drawn, so nothing is compared: "
             f"{', '.join(uneven)}. Was their share changed?"
         )
+    if any(row.get("increment") is not None for row in rows):
+        said.append(SAID_LIFT)
     if sum(row.get("control") is not None for row in rows) > 1:
         said.append(OVERLAP)
     return said

@@ -7,79 +7,22 @@ an attribute, the properties of an event, or a hash of an address. What names a 
 *personal*: it is there with --people only, which is logged.
 """
 
-from dataclasses import dataclass
-from enum import StrEnum
+from pushctl.rules.figures import counted_views
+from pushctl.rules.figures.view import Field as Field
+from pushctl.rules.figures.view import Type as Type
+from pushctl.rules.figures.view import View as View
+from pushctl.rules.figures.view import integer, real, time, yes
 
-
-class Type(StrEnum):
-    """The type of a column's values; each may be NULL: unknown, or there is none."""
-
-    TEXT = "text"
-    INTEGER = "integer"
-    REAL = "real"
-    BOOLEAN = "boolean"  # 0 or 1 in SQL
-    TIME = "time"  # in SQL milliseconds since 1970 in UTC
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One column of a view; *name* is a public interface."""
-
-    name: str
-    meaning: str
-    type: Type = Type.TEXT
-    personal: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """
-    One view; a row stands for *meaning*.
-
-    *moment* names the column that --since and --until look at. A view that can be exported
-    has a column ``id``, by which it is read in pages.
-    """
-
-    name: str
-    meaning: str
-    fields: tuple[Field, ...]
-    moment: str = "at"
-
-    @property
-    def is_exported(self) -> bool:
-        return self.fields[0].name == "id"
-
-    def list_fields(self, *, people: bool) -> tuple[Field, ...]:
-        """Return the columns; with *people* also those that name a person."""
-        return tuple(field for field in self.fields if people or not field.personal)
-
-
-def _integer(name: str, meaning: str) -> Field:
-    return Field(name, meaning, Type.INTEGER)
-
-
-def _real(name: str, meaning: str) -> Field:
-    return Field(name, meaning, Type.REAL)
-
-
-def _yes(name: str, meaning: str) -> Field:
-    return Field(name, meaning, Type.BOOLEAN)
-
-
-def _time(name: str, meaning: str) -> Field:
-    return Field(name, meaning, Type.TIME)
-
-
-_ID = _integer("id", "its number")
-_SUBSCRIBER = _integer("subscriber_id", "the id in `people`; empty once the person was erased")
-_CAMPAIGN = _integer("campaign_id", "the id in `campaigns`")
+_ID = integer("id", "its number")
+_SUBSCRIBER = integer("subscriber_id", "the id in `people`; empty once the person was erased")
+_CAMPAIGN = integer("campaign_id", "the id in `campaigns`")
 _NAME = Field("campaign", "the campaign's name")
 _SITE = Field("site", "the site's name; empty where the person was erased")
 _CURRENCY = (
-    _integer("minor", "the amount in minor units: minor / 10^exponent; empty: unknown"),
-    _integer("exponent", "decimals of the minor units"),
+    integer("minor", "the amount in minor units: minor / 10^exponent; empty: unknown"),
+    integer("exponent", "decimals of the minor units"),
     Field("currency", "ISO 4217, three letters; empty: unknown"),
-    _real("amount", "minor / 10^exponent"),
+    real("amount", "minor / 10^exponent"),
 )
 
 DELIVERIES = View(
@@ -91,9 +34,9 @@ DELIVERIES = View(
         _NAME,
         Field("topic", "the campaign's topic"),
         Field("trigger", "the trigger whose step it is; empty: a campaign"),
-        _integer("step", "the number of that step"),
+        integer("step", "the number of that step"),
         Field("channel", "exec or webhook; empty: push"),
-        _yes("test", "whether the campaign only tested a template"),
+        yes("test", "whether the campaign only tested a template"),
         _SUBSCRIBER,
         _SITE,
         Field(
@@ -101,26 +44,29 @@ DELIVERIES = View(
         ),
         Field("reason", "why, for people"),
         Field("cause", "why, in one word"),
-        _integer("http_status", "the push service's answer"),
-        _integer("attempts", "how often it was tried"),
+        integer("http_status", "the push service's answer"),
+        integer("attempts", "how often it was tried"),
         Field("variant", "the letter of its variant"),
         Field("language", "the language of its text"),
         Field("country", "the subscriber's country"),
         Field("browser", "the subscriber's browser"),
         Field("os", "the subscriber's system"),
-        _yes("unreported", "accepted, in a former service's form, and no report came"),
-        _yes("shown", "the browser reported it as shown, clicked or closed"),
-        _yes("clicked", "there is at least one click"),
-        _integer("clicks", "all clicks, buttons included"),
-        _yes("bought", "the browser thanked for a purchase in its place"),
-        _real("variant_probability", "how probable its variant was"),
-        _real("holdout_probability", "how probable the control group was"),
-        _real("hour_probability", "how probable its hour was"),
-        _time("sent_at", "when the push service answered, else when it left; empty: unknown"),
-        _time("shown_at", "when it was on a screen first"),
-        _time("clicked_at", "when it was clicked first"),
-        _time("changed_at", "when its state changed last"),
-        _time("expires_at", "until when it may be shown"),
+        Field("timezone", "the subscriber's time zone; empty: unknown"),
+        yes("bridge", "whether it went out in a former service's form"),
+        yes("unreported", "accepted, in a former service's form, and no report came"),
+        yes("shown", "the browser reported it as shown, clicked or closed"),
+        yes("clicked", "there is at least one click"),
+        integer("clicks", "all clicks, buttons included"),
+        yes("bought", "the browser thanked for a purchase in its place"),
+        real("variant_probability", "how probable its variant was"),
+        real("holdout_probability", "how probable the control group was"),
+        real("hour_probability", "how probable its hour was"),
+        time("sent_at", "when the push service answered, else when it left; empty: unknown"),
+        time("shown_at", "when it was on a screen first"),
+        time("clicked_at", "when it was clicked first"),
+        time("changed_at", "when its state changed last"),
+        time("expires_at", "until when it may be shown"),
+        time("subscribed_at", "when the subscriber subscribed"),
     ),
     moment="sent_at",
 )
@@ -130,14 +76,14 @@ INTERACTIONS = View(
     "one report of a browser about a message",
     (
         _ID,
-        _integer("delivery_id", "the id in `deliveries`"),
+        integer("delivery_id", "the id in `deliveries`"),
         _CAMPAIGN,
         _NAME,
         _SUBSCRIBER,
         _SITE,
         Field("kind", "shown, clicked or closed"),
         Field("action", "the button; empty: the message itself"),
-        _time("at", "when, by the browser's clock as far as that can be believed"),
+        time("at", "when, by the browser's clock as far as that can be believed"),
     ),
 )
 
@@ -146,11 +92,11 @@ EVENTS = View(
     "one thing that somebody did, without its properties",
     (
         _ID,
-        _integer("subscriber_id", "the id in `people`"),
+        integer("subscriber_id", "the id in `people`"),
         Field("site", "the site's name"),
         Field("name", "the event's name"),
-        _time("at", "when it happened"),
-        _time("received_at", "when it was told"),
+        time("at", "when it happened"),
+        time("received_at", "when it was told"),
     ),
 )
 
@@ -164,14 +110,14 @@ ORDERS = View(
         Field("number", "the shop's number"),
         Field("state", "pending, paid, refunded or cancelled"),
         *_CURRENCY,
-        _integer("refunded_minor", "what was given back, in minor units"),
-        _integer("items", "how many lines it has"),
-        _yes("test", "whether the shop calls it a test"),
-        _integer("subscriber_id", "the id in `people`; empty: nobody's, or erased"),
+        integer("refunded_minor", "what was given back, in minor units"),
+        integer("items", "how many lines it has"),
+        yes("test", "whether the shop calls it a test"),
+        integer("subscriber_id", "the id in `people`; empty: nobody's, or erased"),
         Field("matched", "by what its person was found"),
         Field("unmatched", "why no person was found"),
-        _time("at", "when it was placed"),
-        _time("received_at", "when it was told first"),
+        time("at", "when it was placed"),
+        time("received_at", "when it was told first"),
     ),
 )
 
@@ -185,7 +131,7 @@ PEOPLE = View(
         Field("state", "active, unsubscribed, gone or quarantined"),
         Field("reason", "why, for people"),
         Field("alias", "the shop's id of the person", personal=True),
-        _yes("alias_signed", "whether the shop signed an alias"),
+        yes("alias_signed", "whether the shop signed an alias"),
         Field("language", "BCP 47"),
         Field("timezone", "IANA"),
         Field("country", "ISO 3166"),
@@ -195,10 +141,10 @@ PEOPLE = View(
         Field("source", "where the person came from"),
         Field("no_tracking", "consent or gpc: events of the person are not kept"),
         Field("worker", "a former service's worker that the browser runs still"),
-        _time("subscribed_at", "when it subscribed"),
-        _time("state_at", "when its state changed last"),
-        _time("last_seen_at", "when it was seen last"),
-        _time("verified_at", "when it showed a message first"),
+        time("subscribed_at", "when it subscribed"),
+        time("state_at", "when its state changed last"),
+        time("last_seen_at", "when it was seen last"),
+        time("verified_at", "when it showed a message first"),
     ),
     moment="subscribed_at",
 )
@@ -208,12 +154,12 @@ CHANGES = View(
     "one change of a subscriber's state",
     (
         _ID,
-        _integer("subscriber_id", "the id in `people`"),
+        integer("subscriber_id", "the id in `people`"),
         Field("site", "the site's name"),
         Field("kind", "subscribed, revived, unsubscribed, gone, quarantined and others"),
         Field("reason", "why, for people"),
         Field("cause", "why, in one word"),
-        _time("at", "when"),
+        time("at", "when"),
     ),
 )
 
@@ -223,18 +169,18 @@ ENROLMENTS = View(
     (
         _ID,
         Field("trigger", "the trigger's name"),
-        _integer("subscriber_id", "the id in `people`"),
+        integer("subscriber_id", "the id in `people`"),
         Field("site", "the site's name"),
         Field("state", "active, finished, cancelled, expired, superseded or holdout"),
         Field("reason", "why, for people"),
         Field("reached", "the goal that was reached"),
-        _integer("step", "the next step"),
-        _integer("sent", "how many steps were sent"),
-        _time("entered_at", "when it began"),
-        _time("accepted_at", "when its last message was accepted"),
-        _time("shown_at", "when its last message was shown"),
-        _time("next_at", "when it is looked at next"),
-        _time("changed_at", "when it changed last"),
+        integer("step", "the next step"),
+        integer("sent", "how many steps were sent"),
+        time("entered_at", "when it began"),
+        time("accepted_at", "when its last message was accepted"),
+        time("shown_at", "when its last message was shown"),
+        time("next_at", "when it is looked at next"),
+        time("changed_at", "when it changed last"),
     ),
     moment="entered_at",
 )
@@ -250,13 +196,13 @@ CAMPAIGNS = View(
         Field("template", "the template's name"),
         Field("topic", "what it is about"),
         Field("trigger", "the trigger whose step it is"),
-        _integer("step", "the number of that step"),
+        integer("step", "the number of that step"),
         Field("channel", "exec or webhook; empty: push"),
-        _yes("test", "whether it only tested a template"),
-        _time("created_at", "when it was made"),
-        _time("started_at", "when it began to send"),
-        _time("finished_at", "when it ended"),
-        _time("expires_at", "until when it may be sent"),
+        yes("test", "whether it only tested a template"),
+        time("created_at", "when it was made"),
+        time("started_at", "when it began to send"),
+        time("finished_at", "when it ended"),
+        time("expires_at", "until when it may be sent"),
     ),
     moment="created_at",
 )
@@ -267,19 +213,20 @@ TESTS = View(
     (
         _ID,
         Field("name", "its name: that of the campaign, or trigger and step"),
-        _integer("campaign_id", "the id in `campaigns`; empty: a step's"),
+        integer("campaign_id", "the id in `campaigns`; empty: a step's"),
         Field("trigger", "the trigger whose step it is"),
-        _integer("step", "the number of that step"),
+        integer("step", "the number of that step"),
         Field("differ", "what its arms differ in"),
         Field("rule", "fixed, anytime or bandit"),
         Field("state", "testing, decided, stopped or replaced"),
         Field("winner", "the letter of the winner"),
         Field("cause", "why it ended, in one word"),
         Field("why", "the same, for people"),
-        _real("test_share", "share of people who take part"),
-        _time("created_at", "when it began"),
-        _time("decide_at", "when it is decided at the latest"),
-        _time("decided_at", "when it was decided"),
+        real("test_share", "share of people who take part"),
+        integer("after_delivery", "its messages have higher ids in `deliveries`"),
+        time("created_at", "when it began"),
+        time("decide_at", "when it is decided at the latest"),
+        time("decided_at", "when it was decided"),
     ),
     moment="created_at",
 )
@@ -290,9 +237,9 @@ TRIGGERS = View(
     (
         Field("name", "its name"),
         Field("tag", "the tag that shows who is in it"),
-        _time("paused_at", "since when it is paused"),
-        _time("scanned_at", "when it was looked at last"),
-        _integer("active", "how many people are in it"),
+        time("paused_at", "since when it is paused"),
+        time("scanned_at", "when it was looked at last"),
+        integer("active", "how many people are in it"),
     ),
 )
 
@@ -300,13 +247,13 @@ PROMPTS = View(
     "prompts",
     "a day's count of one stage of the invitation",
     (
-        _time("day", "the day's beginning in UTC"),
+        time("day", "the day's beginning in UTC"),
         Field("site", "the site's name"),
         Field("variant", "the invitation's variant"),
         Field("language", "its language"),
         Field("browser", "the visitor's browser"),
         Field("stage", "visit, seen, accepted, allowed, denied, dismissed or failed"),
-        _integer("count", "how often; anybody could send such a count"),
+        integer("count", "how often; anybody could send such a count"),
     ),
     moment="day",
 )
@@ -318,8 +265,8 @@ LOOKS = View(
         _ID,
         Field("command", "the command: sql, export and others"),
         Field("by", "the login of who typed it"),
-        _integer("rows", "how many rows it gave; empty: it did not end"),
-        _time("at", "when"),
+        integer("rows", "how many rows it gave; empty: it did not end"),
+        time("at", "when"),
     ),
 )
 
@@ -327,7 +274,7 @@ VIEWS: dict[str, View] = {
     view.name: view
     for view in (
         DELIVERIES, INTERACTIONS, EVENTS, ORDERS, PEOPLE, CHANGES, ENROLMENTS, CAMPAIGNS,
-        TESTS, TRIGGERS, PROMPTS, LOOKS,
+        TESTS, TRIGGERS, PROMPTS, LOOKS, *counted_views.ALL,
     )
 }  # fmt: skip
 EXPORTED: tuple[str, ...] = tuple(name for name, view in VIEWS.items() if view.is_exported)

@@ -1,7 +1,7 @@
 """Words of a report in the reader's language, and how figures are written in it."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import cache
 from importlib.resources import files
@@ -27,6 +27,10 @@ class Words:
     def say(self, key: str, **values: str) -> str:
         """Return the words of *key* with *values* filled in; KeyError for an unknown key."""
         return str(self._words[key]).format(**values)
+
+    def join(self, parts: Iterable[str]) -> str:
+        """Return *parts* with the language's comma between them."""
+        return self.say("comma").join(parts)
 
     @property
     def days(self) -> Sequence[str]:

@@ -72,6 +72,30 @@ def test_a_full_sample_does_not_make_the_rate_smaller(
     assert found.per_second == pytest.approx(10, rel=0.15)
 
 
+def test_what_waits_for_its_turn_in_a_rate_counts_for_the_time_left(
+    field: sending.Field,
+) -> None:
+    field.people(100, FCM)
+    now = soon()
+    campaign = field.freeze(now)
+    ids = [row for (row,) in field.store.connection.execute("SELECT id FROM deliveries")]
+    with field.store.write() as connection:
+        for place, number in enumerate(ids[:40]):
+            connection.execute(
+                "UPDATE deliveries SET status = 'accepted', sent_at = ? WHERE id = ?",
+                (now - (40 - place) * 100, number),
+            )
+        # As a run leaves them whose rate is used up: each at its own moment.
+        connection.execute(
+            "UPDATE deliveries SET cause = 'rate_limit', next_attempt_at = ? + 100 * id"
+            " WHERE status = 'planned'",
+            (now,),
+        )
+    found = progress.measure(field.store, campaign.name, now)
+    assert found.seconds_left == pytest.approx(6, rel=0.15) and found.next_at is None
+    assert progress.say_left(found, now, UTC) in ("about 6s left", "about 7s left")
+
+
 def test_messages_for_a_later_hour_do_not_count_for_the_time_left(
     field: sending.Field,
 ) -> None:

@@ -37,7 +37,7 @@ def compare_holdout(shop: Shop, asked: Filter) -> None:
     assert [row["group"] for row in rows] == list(slow)
     for row in rows:
         known = slow[str(row["group"])]
-        revenue = {one.currency: one.minor for one in row["revenue"] or ()}  # type: ignore[union-attr]
+        revenue = {one.currency: one.exact for one in row["revenue"] or ()}  # type: ignore[union-attr]
         assert revenue == known.pop("revenue")
         assert {name: row[name] for name in known} == known
 

@@ -211,6 +211,38 @@ def test_a_campaign_that_is_clicked_less_than_its_topic_is_told(shop: Shop) -> N
     assert shop.told[0][0][2] == found.text  # one argument, as it is
 
 
+def test_clicks_and_queues_are_looked_at_for_one_site_alone(shop: Shop) -> None:
+    ctr = QUEUE.replace('"queue"', '"ctr"').replace('above = 2\nwithin = "30m"\n', "")
+    (site,) = shop.field.config.sites
+    shop.declare(ctr.replace("exec", f'site  = "{site}"\nexec'))
+    (one,) = shop.config.alerts
+    sites = {site: f"https://{site}.example", "other": "https://other.example"}
+    known = shop.store.sites.sync(sites)
+    number, other = known[site], known["other"]
+    people = [shop.sales.person() for _ in range(150)]
+    strangers = [shop.sales.person() for _ in range(150)]
+    with shop.store.write() as connection:
+        for site_id, rows in ((number, people), (other, strangers)):
+            connection.executemany(
+                "UPDATE subscriptions SET site_id = ? WHERE id = ?",
+                [(site_id, row) for row in rows],
+            )
+        for day in (30, 20, 10):
+            send(shop, f"day {day}", NOON - day * DAY, 15, [*people, *strangers])
+        # The strangers click as ever, which hides nothing of the others.
+        send(shop, "today", NOON - 6 * HOUR, 1, people)
+        send(shop, "strange", NOON - 5 * HOUR, 100, strangers)
+    found = [name for name, *_ in shop.store.alerts.list_campaigns(0, NOON, 9, site=number)]
+    assert found == ["today", "day 10", "day 20", "day 30"]
+    assert "today: 0.7\u202f% clicked" in alerts.look(shop.store, shop.config, one, NOON).text
+    waiting = shop.wait(3)
+    of_site = "UPDATE subscriptions SET site_id = ? WHERE id > ?"
+    shop.sales.change(of_site, number, max(strangers))
+    assert shop.store.alerts.count_waiting(NOON, number) == 3
+    assert shop.store.alerts.count_waiting(NOON, other) == 0
+    shop.stop_waiting(waiting)
+
+
 def test_nobody_buying_is_told_only_where_people_buy_at_that_hour(shop: Shop) -> None:
     text = QUEUE.replace('"queue"', '"no_purchase"').replace('above = 2\nwithin = "30m"\n', "")
     shop.declare(text)

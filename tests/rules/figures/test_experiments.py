@@ -15,8 +15,8 @@ from pushctl.rules.figures.experiments import (
     decide,
     describe,
 )
-from pushctl.rules.figures.forecasts import TestForecast, choose_base, forecast_test
 from pushctl.rules.figures.intervals import measure_share
+from pushctl.rules.figures.sensitivity import TestForecast, choose_base, forecast_test
 
 FIXED, ANYTIME = Rule.FIXED, Rule.ANYTIME
 

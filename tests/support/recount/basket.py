@@ -2,11 +2,17 @@
 
 import json
 from collections import defaultdict
-from typing import Any
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING, Any
 
+from pushctl.jobs.figures import basket as product
+from pushctl.jobs.figures.filters import Filter
 from pushctl.model import Millis
 from pushctl.store import Store
 from tests.support.recount.holdout import name_persons, read
+
+if TYPE_CHECKING:
+    from tests.support.histories import History
 
 MINUTE, DAY = 60_000, 86_400_000
 TOUCH = ("cart_updated", "checkout_started", "payment_failed")
@@ -16,6 +22,76 @@ NO_VISIT = (
 )  # fmt: skip
 
 
+def check(history: "History") -> int:
+    """Compare every cell of ``stats basket`` that is counted; return how many."""
+    store, now, cells = history.store, history.now, 0
+    sites = {one["id"]: one["name"] for one in read(store, "sites")}
+    for site, name in ((None, None), *sites.items()):
+        for since in (now - 100 * DAY, now - 30 * DAY):
+            ends: list[tuple[Any, Millis]] = []
+            found = count(store, ("basket",), since, now, site, ends)
+            asked = Filter(site=name, site_id=site, since=since, now=now)
+            rows = product.load(store, history.config, asked).rows
+            whole = found["abandoned"] + found["bought"]
+            assert bool(rows) == bool(whole)
+            for row, (part, of) in zip(rows, STAGES, strict=False):
+                base = whole if of == "finished" else found[of]
+                assert (row["baskets"], row["whole"]) == (found[part], base), (part, of)
+                assert row["share"] == (found[part] / base if base else None), (part, of)
+                cells += 3
+            if rows:
+                cells += _compare_worth(rows[-1], find_worth(store, ends))
+    return cells
+
+
+STAGES = (
+    ("abandoned", "finished"), ("reminded", "abandoned"), ("returned", "abandoned"),
+    ("recovered", "returned"), ("recovered", "abandoned"),
+)  # fmt: skip
+
+
+def _compare_worth(row: Any, orders: list[dict[str, Any]]) -> int:
+    """Compare what the orders of baskets that came back are worth, and on average."""
+    sums: dict[str | None, list[Decimal]] = {}
+    digits: dict[str | None, int] = {}
+    for one in orders:
+        currency, exponent = one["currency"], one["exponent"]
+        left = Decimal(one["minor"] - (one["refunded_minor"] or 0)).scaleb(-exponent)
+        sums.setdefault(currency, []).append(left)
+        digits[currency] = max(exponent, digits.get(currency, 0))
+    assert {it.currency: it.exact for it in row["revenue"] or ()} == {
+        currency: sum(each) for currency, each in sums.items()
+    }
+    assert {it.currency: it.exact for it in row["average"] or ()} == {
+        currency: (sum(each) / Decimal(len(each))).quantize(
+            Decimal(1).scaleb(-digits[currency]), ROUND_HALF_EVEN
+        )
+        for currency, each in sums.items()
+    }
+    return 2
+
+
+def find_worth(store: Store, ends: list[tuple[Any, Millis]]) -> list[dict[str, Any]]:
+    """Return the order that ended each basket: its person's nearest one within an hour."""
+    persons, found = name_persons(store), []
+    paid = [
+        one
+        for one in sorted(read(store, "orders"), key=lambda one: one["at"])
+        if one["state"] in ("paid", "refunded") and not one["test"]
+        and one["subscription_id"] is not None
+    ]  # fmt: skip
+    for person, at in ends:
+        near = [
+            one for one in paid
+            if persons[one["subscription_id"]] == person and abs(one["at"] - at) <= 60 * MINUTE
+        ]  # fmt: skip
+        if near:
+            one = min(near, key=lambda one: abs(one["at"] - at))
+            if one["minor"] is not None:
+                found.append(one)
+    return found
+
+
 def is_emptied(event: dict[str, Any]) -> bool:
     known = json.loads(event["properties"])
     emptied = known.get("items") == [] or ("items" not in known and known.get("total") == 0)
@@ -23,11 +99,25 @@ def is_emptied(event: dict[str, Any]) -> bool:
 
 
 def count(
-    store: Store, triggers: tuple[str, ...], since: Millis, now: Millis, site: int | None = None
+    store: Store,
+    triggers: tuple[str, ...],
+    since: Millis,
+    now: Millis,
+    site: int | None = None,
+    ends: list[tuple[Any, Millis]] | None = None,
 ) -> dict[str, int]:
-    """Return how many baskets that began since then were abandoned, reminded of, ..."""
+    """
+    Return how many baskets that began since then were abandoned, reminded of, ...
+
+    *ends* gets person and time of those that were bought after they had been abandoned.
+    """
     persons = name_persons(store)
-    steps = {one["id"] for one in read(store, "campaigns") if one["trigger"] in triggers}
+    # A step on another channel is no message that anybody could click.
+    steps = {
+        one["id"]
+        for one in read(store, "campaigns")
+        if one["trigger"] in triggers and "channel" not in json.loads(one["options"])
+    }
     # (time, rank of what happened, what)
     told: dict[Any, list[tuple[Millis, int, str]]] = defaultdict(list)
     for one in read(store, "events"):
@@ -56,14 +146,17 @@ def count(
     for person, moments in told.items():
         if site is None or person[0] == site:
             early = [each for each in moments if since - DAY <= each[0] <= now]
-            follow(sorted(early), since, now, found)
+            for at in follow(sorted(early), since, now, found):
+                if ends is not None:
+                    ends.append((person, at))
     return found
 
 
 def follow(
     moments: list[tuple[Millis, int, str]], since: Millis, now: Millis, found: dict[str, int]
-) -> None:
-    place = 0
+) -> list[Millis]:
+    """Count one person's baskets into *found*; return when abandoned ones were bought."""
+    place, ends = 0, list[Millis]()
     while place < len(moments):
         at, _, what = moments[place]
         place += 1
@@ -96,5 +189,7 @@ def follow(
             found["reminded"] += "reminded" in seen
             found["returned"] += "returned" in seen
             found["recovered"] += "bought" in seen
+            ends += [at] if "bought" in seen else []
         elif "bought" in seen:
             found["bought"] += 1
+    return ends

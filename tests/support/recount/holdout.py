@@ -1,14 +1,49 @@
 """The control group over all marketing, counted person by person over raw rows."""
 
 import hashlib
+import json
 from collections import defaultdict
-from typing import Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
+from pushctl.jobs.figures import holdout as product
+from pushctl.jobs.figures.filters import Filter
 from pushctl.model import Millis
 from pushctl.store import Store
 
-HOUR = 3_600_000
+if TYPE_CHECKING:
+    from tests.support.histories import History
+
+HOUR, DAY = 3_600_000, 86_400_000
 FOREVER = 1 << 62
+
+
+def check(history: "History") -> int:
+    """Compare every cell of ``stats holdout`` that is counted; return how many."""
+    group, cells = history.config.manners.holdout, 0
+    assert group is not None
+    sites = {one["id"]: one["name"] for one in read(history.store, "sites")}
+    for site, name in ((None, None), *sites.items()):
+        for since in (None, history.now - 40 * DAY):
+            asked = Filter(site=name, site_id=site, since=since, now=history.now)
+            known = count(history.store, group.name, group.share, history.now, since or 0, site)
+            rows = product.load(history.store, history.config, asked).rows
+            if find_begin(history.store, group.name) is None:
+                assert rows == []
+                continue
+            assert [row["group"] for row in rows] == list(known)
+            for row in rows:
+                cells += _compare(row, known[str(row["group"])])
+    return cells
+
+
+def _compare(row: Any, known: dict[str, Any]) -> int:
+    worth = {it.currency: it.exact for it in row["revenue"] or ()}
+    assert worth == known["revenue"], (row["group"], worth, known["revenue"])
+    counts = {name: known[name] for name in ("people", "buyers", "left", "orders")}
+    assert {name: row[name] for name in counts} == counts, row["group"]
+    assert row["rate"] == (known["buyers"] / known["people"] if known["people"] else None)
+    return len(counts) + 2
 
 
 def read(store: Store, table: str) -> list[dict[str, Any]]:
@@ -77,11 +112,18 @@ def list_purchases(store: Store) -> dict[Any, list[tuple[Millis, dict[str, Any] 
 
 
 def find_begin(store: Store, name: str) -> Millis | None:
+    """Return when somebody was first held out; tests and other channels say nothing of it."""
     reason = f"in the control group {name!r}"
+    own = {
+        one["id"]
+        for one in read(store, "campaigns")
+        if not one["is_test"]
+        and (one["trigger"] is None or "channel" not in json.loads(one["options"]))
+    }
     held = [
         one["changed_at"]
         for one in read(store, "deliveries")
-        if one["cause"] == "holdout" and one["reason"] == reason
+        if one["cause"] == "holdout" and one["reason"] == reason and one["campaign_id"] in own
     ]
     return min(held, default=None)
 
@@ -117,8 +159,8 @@ def count(
                 continue
             group["orders"] += 1
             if one["minor"] is not None:
-                worth = one["minor"] - (one["refunded_minor"] or 0)
-                worth = 0 if one["state"] == "refunded" else worth
-                sums = group["revenue"]
-                sums[one["currency"]] = sums.get(one["currency"], 0) + worth
+                worth = Decimal(one["minor"] - (one["refunded_minor"] or 0))
+                worth = Decimal(0) if one["state"] == "refunded" else worth
+                sums, currency = group["revenue"], one["currency"]
+                sums[currency] = sums.get(currency, 0) + worth.scaleb(-one["exponent"])
     return found

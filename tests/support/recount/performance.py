@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -36,10 +37,10 @@ def check(history: "History") -> int:
     store, config = history.store, history.config
     zones = {name: site.timezone for name, site in config.sites.items()}
     asked = Filter(zone=timing.zone(config.first_site.timezone))
-    cells = 0
+    cells, world = 0, World(store, zones, next(iter(zones)))
     for by in (*grouping.COMPARED, "cell"):
         found = breakdowns.compare(store, config, asked, by)
-        cells += compare(found.rows, recount(store, zones, by))
+        cells += compare(found.rows, recount(store, zones, by, world=world))
     return cells
 
 
@@ -74,9 +75,14 @@ def recount(
     until: int | None = None,
     topic: str | None = None,
     last: int | None = None,
+    world: "World | None" = None,
 ) -> Answer:
-    """Return the figures of each group by its word; *zones* are those of the sites."""
-    world = _World(store, zones, site or next(iter(zones)))
+    """
+    Return the figures of each group by its word; *zones* are those of the sites.
+
+    *world* has all rows, where they have been read.
+    """
+    world = world or World(store, zones, site or next(iter(zones)))
     chosen = [
         one
         for one in sorted(world.campaigns.values(), key=lambda one: -one["id"])
@@ -98,11 +104,11 @@ def recount(
             if until is not None and sent // QUARTER >= math.ceil(until / QUARTER):
                 continue
         groups[world.find_word(message, by)].append(message)
-    credits = world.list_credits()
+    credits = world.credits
     return {word: _count(world, group, credits) for word, group in groups.items()}
 
 
-class _World:
+class World:
     def __init__(self, store: Store, zones: Mapping[str, str], home: str) -> None:
         self.store, self.zones, self.home = store, zones, home
         self.sites = read(store, "sites")
@@ -174,7 +180,8 @@ class _World:
             "month": day.replace(day=1).isoformat(),
         }[by]
 
-    def list_credits(self) -> dict[int, list[tuple[str, dict[str, Any]]]]:
+    @cached_property
+    def credits(self) -> dict[int, list[tuple[str, dict[str, Any]]]]:
         """Return (kind, order) by message."""
         found = defaultdict(list)
         for order, kind, delivery, *_ in attribution.recount(self.store):
@@ -183,7 +190,7 @@ class _World:
 
 
 def _count(
-    world: _World, group: list[dict[str, Any]], credits: dict[int, list[tuple[str, Any]]]
+    world: World, group: list[dict[str, Any]], credits: dict[int, list[tuple[str, Any]]]
 ) -> dict[str, Any]:
     counts: Counter[str] = Counter()
     rates: dict[str, dict[object, list[int]]] = {"ctr": {}, "ctr_shown": {}}

@@ -5,7 +5,7 @@ from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.model import Millis
 from pushctl.rules import units
 from pushctl.rules.figures.beta_binomial import Count
-from pushctl.rules.figures.forecasts import BaseRate, TestForecast, choose_base, forecast_test
+from pushctl.rules.figures.sensitivity import BaseRate, TestForecast, choose_base, forecast_test
 from pushctl.store import Store
 
 # Before that its clicks were not all in.
