@@ -6,7 +6,6 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption
 from pushctl.jobs.project import cron
 
 app = typer.Typer(
@@ -16,19 +15,13 @@ app = typer.Typer(
 
     \b
     pushctl cron install
-    pushctl cron runs
+    pushctl cron print
     """,
 )
 
 SystemdOption = Annotated[
     bool, typer.Option("--systemd", help="Use a systemd user timer, not the crontab.")
 ]
-_RUNS = (
-    output.Column("started_at", "Began", kind=output.Kind.TIME),
-    output.Column("took", "Took", kind=output.Kind.DURATION),
-    output.Column("exit_code", "Exit code", kind=output.Kind.NUMBER),
-    output.Column("what", "What"),
-)
 _ENABLE = "systemctl --user daemon-reload && systemctl --user enable --now {}.timer"
 _STOP = "systemctl --user stop {}.timer; systemctl --user daemon-reload"
 
@@ -48,24 +41,6 @@ def print_(ctx: typer.Context, systemd: SystemdOption = False) -> None:
         return
     for name, text in cron.render_units(folder, cron.find_program()).items():
         output.answer(f"# {name}\n{text}")
-
-
-@app.command()
-def runs(
-    ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
-    format: FormatOption = output.Format.TABLE,
-) -> None:
-    """
-    Show the last sweeps that had work, with their exit codes.
-
-    \b
-    pushctl cron runs
-
-    A sweep without work is not listed. A sweep without an exit code is running, or died.
-    """
-    found = cron.list_runs(context.of(ctx).store, limit)
-    output.rows(found, _RUNS, format, empty="No sweep has had any work yet.")
 
 
 @app.command()

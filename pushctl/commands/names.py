@@ -52,6 +52,7 @@ COMMANDS = {
         "pushctl.commands.sources", "List sources of webhooks; set their secrets."
     ),
     "cron": Command("pushctl.commands.cron", "Let cron or systemd run the sweep."),
+    "runs": Command("pushctl.commands.runs", "Show what sweeps, sends and imports did."),
     "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
     "release": Command("pushctl.commands.release", "Let a restored or moved project send."),
     "best-time": Command("pushctl.commands.best_time", "Show the best time to send."),

@@ -266,7 +266,8 @@ def _sweeps(config: Config) -> Iterator[Finding]:
     with _open_store(config) as store:
         state = sweep_state.load(config, store, now)
     text, remedy = sweep_state.describe(state, now), sweep_state.find_remedy(state, now)
-    level = Level.PROBLEM if remedy and state.overdue else Level.NOTE
+    is_problem = state.overdue or state.failed is not None
+    level = Level.PROBLEM if remedy and is_problem else Level.NOTE
     yield Finding("sweeps", level if remedy else Level.FINE, "pushctl sweep", text, remedy)
 
 

@@ -6,7 +6,6 @@ send it, go on with retries and scheduled campaigns, prune once a day. Each stag
 finished for itself, so a kill between any two of them costs nothing but a minute.
 """
 
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,10 +16,10 @@ from typing import NamedTuple
 from pushctl import lock, log
 from pushctl.config import Config
 from pushctl.jobs.campaigns import api_messages
-from pushctl.jobs.ingest import api_log, drain
+from pushctl.jobs.ingest import drain
 from pushctl.jobs.reports import schedule
 from pushctl.jobs.subscribers import segment_sizes
-from pushctl.jobs.sweep import calling, dry_run
+from pushctl.jobs.sweep import calling, dry_run, history, pruning
 from pushctl.jobs.sweep.admission import Options, admit, is_watched
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
@@ -30,7 +29,7 @@ from pushctl.jobs.triggers.guard import do_each
 from pushctl.jobs.triggers.types import Run, describe_error
 from pushctl.jobs.webhooks import events
 from pushctl.model import Millis
-from pushctl.rules import limits, units
+from pushctl.rules import units
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.due import decide_due
 from pushctl.rules.triggers.enrolment import Enrolment, State
@@ -78,7 +77,7 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     options = options or Options()
     if is_watched(store.path, now):
         options = replace(options, sends=False)
-    with admit(config, store, now, options):
+    with history.admit_noted(config, store, now, options):
         one = _Sweep(config, store, now, options)
         if options.dry_run:
             return one.run_dry()
@@ -134,8 +133,6 @@ class _Sweep:
         return self._sum_up()
 
     def run_whole(self) -> Summary:
-        run, code = self._store.runs.start("sweep", self._now), 1
-        seconds: dict[str, float] = {}
         stages = {
             "drain": self._drain,
             "messages": self._plan_messages,
@@ -146,20 +143,13 @@ class _Sweep:
             "webhooks": self._sync_webhooks,
             "tidy": self._tidy,
         }
-        try:
+        with history.record(self._store, self._now, self._began, self._summary) as seconds:
             for name, stage in stages.items():
                 if not self._stopped:
                     began = clocks.read_seconds()
                     self._run_stage(name, stage)
                     seconds[name] = round(clocks.read_seconds() - began, 3)
-            code = self._sum_up().exit_code
-        finally:
-            counts = dict(self._summary.counts)
-            took = clocks.read_seconds() - self._began
-            level = logging.WARNING if code else logging.INFO
-            figures = {"seconds": took, "counts": counts, "stages": seconds}
-            log.note("sweep", "ended", level=level, code=code, **figures)
-            self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
+            self._sum_up()
         return self._summary
 
     def _run_stage(self, name: str, stage: Callable[[], None]) -> None:
@@ -373,20 +363,7 @@ class _Sweep:
         late = self._deadline
         for error in segment_sizes.note_sizes(self._config, self._store, self._now, late):
             self._run.warn(error)
-        last = int(self._store.meta.get("sweep.pruned") or 0)
-        if self._now - last < units.DAY or clocks.read_seconds() > self._deadline:
-            return
-        kept = self._config.sweep.keep_days * units.DAY
-        once = [
-            one.name
-            for one in self._settings.triggers.values()
-            if one.reentry is None or one.reentry > kept
-        ]
-        self._store.tags.expire(self._now)
-        self._store.pruning.run(self._now - kept, once)
-        self._store.attributions.prune(limits.MAX_ATTRIBUTION_ROWS)
-        api_messages.prune(self._store, self._now)
-        api_log.prune(self._config, self._store, self._now)
-        self._store.webhooks.prune(self._now - units.DAY, self._now - 30 * units.DAY)
-        self._store.meta.set("sweep.pruned", str(self._now))
-        self._store.checkpoint()
+        if pruning.is_due(self._store, self._now) and clocks.read_seconds() <= late:
+            pruning.prune(
+                self._config, self._store, self._settings.triggers.values(), self._now
+            )
