@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.figures import FiguresConfig, Goal
+from pushctl.config.log import LogConfig
+from pushctl.config.metrics import MetricsConfig
 from pushctl.errors import ConfigError
 from pushctl.rules import limits
 from pushctl.rules.config import checks, goals
@@ -260,6 +262,8 @@ class PushConfig:
 class SweepConfig:
     # called after every sweep (with /fail after a bad one), for a dead man's switch
     ping_url: str | None = _checked(None, checks.url)
+    # whether /start is called before each sweep that has work
+    ping_start: bool = False
     # older data is deleted; repeated requests are recognised for as long
     keep_days: int = _checked(400, checks.between(400, 36_500))
 
@@ -277,13 +281,6 @@ class LintConfig:
     """Which advice about texts is not wanted: see rules/messages/lint."""
 
     off: tuple[str, ...] = field(default=(), metadata={"each": lint.check_name})
-
-
-@dataclass(frozen=True)
-class LogConfig:
-    # where sends, sweeps and imports are logged; none: nowhere
-    file: Path | None = None
-    format: str = _checked("text", checks.log_form)
 
 
 @dataclass(frozen=True)
@@ -327,6 +324,7 @@ class Config:
     messages: MessagesConfig = field(default_factory=MessagesConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     lint: LintConfig = field(default_factory=LintConfig)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     # rules.triggers.Frequency, or None where the file has no [frequency]

@@ -25,6 +25,7 @@ from pushctl.jobs.project import (
     check_events,
     check_holidays,
     check_manners,
+    check_metrics,
     check_promo,
     check_rights,
     check_segments,
@@ -269,6 +270,8 @@ def _sweeps(config: Config) -> Iterator[Finding]:
     is_problem = state.overdue or state.failed is not None
     level = Level.PROBLEM if remedy and is_problem else Level.NOTE
     yield Finding("sweeps", level if remedy else Level.FINE, "pushctl sweep", text, remedy)
+    for place, text, remedy in check_metrics.find_notes(config, state.last):
+        yield Finding("metrics", Level.NOTE, place, text, remedy)
 
 
 def _inbox(config: Config) -> Iterator[Finding]:

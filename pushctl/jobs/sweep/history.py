@@ -53,11 +53,10 @@ def admit_noted(config: Config, store: Store, now: Millis, options: Options) -> 
         try:
             held.enter_context(admit(config, store, now, options))
         except ConfigError as error:
-            if not options.dry_run:
-                with suppress(PushctlError):  # the database itself may be what is wrong
-                    run = store.runs.start("sweep", now)
-                    why = hide([str(error)])
-                    store.runs.finish(run, now, error.exit_code, {}, faults=why)
+            with suppress(PushctlError):  # the database itself may be what is wrong
+                run = store.runs.start("sweep", now)
+                why = hide([str(error)])
+                store.runs.finish(run, now, error.exit_code, {}, faults=why)
             raise
         yield
 

@@ -19,7 +19,7 @@ from pushctl.jobs.campaigns import api_messages
 from pushctl.jobs.ingest import drain
 from pushctl.jobs.reports import schedule
 from pushctl.jobs.subscribers import segment_sizes
-from pushctl.jobs.sweep import calling, dry_run, history, pruning
+from pushctl.jobs.sweep import calling, dry_run, history, metrics, pruning
 from pushctl.jobs.sweep.admission import Options, admit, is_watched
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
@@ -77,10 +77,14 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     options = options or Options()
     if is_watched(store.path, now):
         options = replace(options, sends=False)
-    with history.admit_noted(config, store, now, options):
+    if options.dry_run:
+        with admit(config, store, now, options):
+            return _Sweep(config, store, now, options).run_dry()
+    with (
+        metrics.publish_after(config, store, now),
+        history.admit_noted(config, store, now, options),
+    ):
         one = _Sweep(config, store, now, options)
-        if options.dry_run:
-            return one.run_dry()
         log.note("sweep", "started")
         one.run_whole()
     # The next sweep need not wait for this.
