@@ -86,6 +86,8 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     ):
         one = _Sweep(config, store, now, options)
         log.note("sweep", "started")
+        if options.begun is not None:
+            options.begun()
         one.run_whole()
     # The next sweep need not wait for this.
     lock.give_back(clocks.name_lock(store.path))
