@@ -55,7 +55,7 @@ def watcher() -> Iterator[Watcher]:
 def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     folder = tmp_path_factory.mktemp("pings") / "project"
     made = sending.field(folder)
-    project.add(folder, '[sweep]\nping_start = true')
+    project.add(folder, "[sweep]\nping_start = true")
     yield made
     made.store.close()
 
