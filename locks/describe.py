@@ -13,11 +13,13 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from license_expression import ExpressionError, ParseError, get_spdx_licensing
+from license_expression import ExpressionError, ParseError
+from license_expression import get_spdx_licensing as _build_licensing
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -52,6 +54,9 @@ _SAID = {
 _READ = {
     "click-default-group": "BSD-3-Clause", "ipp-crypto": "Apache-2.0", "resvg-py": "MIT",
 }  # fmt: skip
+
+
+get_spdx_licensing = cache(_build_licensing)  # it reads all of SPDX's licences
 
 
 @dataclass
