@@ -70,7 +70,11 @@ class _Ours:
 
 
 class _Leaf(_Ours, TyperCommand):
-    pass
+    def invoke(self, ctx: Any) -> Any:
+        from pushctl.commands import recording
+
+        with recording.follow(ctx):
+            return super().invoke(ctx)
 
 
 class _Branch(_Ours, TyperGroup):

@@ -39,6 +39,27 @@ def replace(path: Path, data: bytes | Iterable[bytes], mode: int) -> None:
         young.replace(path)
 
 
+def replace_volatile(path: Path, data: bytes, mode: int) -> None:
+    """
+    Write a file in the place of *path* for who reads it now: old content or new.
+
+    Not synced: after a power loss it may be empty. For what is written again in a minute.
+    """
+    young = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    try:
+        handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        try:
+            write_all(handle, data)
+        finally:
+            os.close(handle)
+        young.replace(path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None
+        raise
+    finally:
+        young.unlink(missing_ok=True)
+
+
 def _is_plain(path: Path) -> bool:
     """Return whether a file may be put in the place of *path*; rename() refuses a folder."""
     try:

@@ -23,7 +23,7 @@ def take_early(path: Path) -> bool:
 
     ``hold`` joins it later. Returns False when another process holds it.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    handle = _open(path)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -85,7 +85,7 @@ def is_held(path: Path) -> bool:
 def _take(path: Path) -> int:
     """Return a handle that holds the lock of the file at *path*."""
     while True:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = _open(path)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Its holder may have removed it since it was opened: then it locks nothing.
@@ -104,6 +104,17 @@ def _take(path: Path) -> int:
         os.close(handle)
 
 
+def _open(path: Path) -> int:
+    """Open a lock's file; a new one is as old as can be: its time is its owner's to set."""
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        handle = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return os.open(path, flags | os.O_CREAT, 0o600)
+    os.utime(handle, ns=(0, 0))
+    return handle
+
+
 def _is_current(handle: int, path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(handle), path.stat())
@@ -114,8 +125,11 @@ def _is_current(handle: int, path: Path) -> bool:
 def _sign(handle: int, what: str | None) -> None:
     # For people alone: on a full disk the lock holds without a name.
     with contextlib.suppress(OSError):
+        before = os.fstat(handle)
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{what or _describe_command()}, process {os.getpid()}\n".encode(), 0)
+        # A sweep's lock is as old as the last one that ended; this one may fail.
+        os.utime(handle, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
 def _read_holder(handle: int) -> str:

@@ -8,9 +8,10 @@ what these two need are loaded here; in all other cases the whole program runs.
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pushctl.errors import BusyError
 
@@ -66,6 +67,7 @@ def _sweep(file: Path) -> int | None:
         ping_url = table.get("sweep", {}).get("ping_url")
         if not database.exists():  # one in a home folder ("~"), perhaps
             return None
+        metrics = _list_metrics(table, file.parent)
         now = time.time_ns() // 1_000_000
         if not _is_idle(database, inbox, file, now):
             # What a sweep needs takes half a second to load: first see whether it may.
@@ -73,11 +75,26 @@ def _sweep(file: Path) -> int | None:
             return None if free else BusyError.exit_code
     except (OSError, ValueError, TypeError, AttributeError):
         return None  # the whole program reports it better
+    if metrics:
+        from pushctl import exposition
+
+        for each in metrics:
+            exposition.renew(each, now / 1000)
     if ping_url:
         from pushctl.jobs.webhooks import ping
 
         ping.send(str(ping_url), good=True)
     return 0
+
+
+def _list_metrics(table: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Return the files whose time a sweep without work renews, as the whole program does."""
+    found = []
+    if textfile := table.get("metrics", {}).get("textfile"):
+        found.append(folder / Path(textfile).expanduser())
+    if table.get("receiver", {}).get("metrics"):
+        found.append(folder / "status" / "metrics.prom")
+    return found
 
 
 def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:

@@ -20,8 +20,9 @@ def machine(tmp_path: Path) -> Path:
     """A checkout with nothing but the script, and a folder that is the whole PATH."""
     checkout = tmp_path / "checkout"
     checkout.mkdir()
-    for name in ("run", "pyproject.toml"):
-        shutil.copy(ROOT / name, checkout)
+    (checkout / "locks").mkdir()
+    for name in ("run", "pyproject.toml", "locks/dev.txt", "locks/base.txt"):
+        shutil.copy(ROOT / name, checkout / name)
     programs = tmp_path / "bin"
     programs.mkdir()
     for tool in TOOLS:
@@ -137,18 +138,25 @@ def test_the_second_run_installs_nothing_until_pyproject_changes(machine: Path) 
 def test_what_serves_testing_serves_using(machine: Path) -> None:
     environment_of(machine, 'echo "pip $*" >>"$LOG"')
     assert run(machine, "python", "-c", "").returncode == 0
-    assert ":dev" in log(machine)
+    assert "--require-hashes --requirement" in log(machine)
+    assert "/locks/dev.txt" in log(machine)
     count = log(machine).count("--editable")
     assert run(machine, "pushctl").returncode == 0
     assert log(machine).count("--editable") == count
 
 
-@pytest.mark.parametrize("command", ["demo", "pushctl", "python"])
-def test_the_demos_real_browsers_are_looked_after(machine: Path, command: str) -> None:
+@pytest.mark.parametrize(
+    ("command", "lock"), [("demo", "base"), ("pushctl", "base"), ("python", "dev")]
+)
+def test_the_demos_real_browsers_are_looked_after(
+    machine: Path, command: str, lock: str
+) -> None:
     environment_of(machine, 'echo "pip $*" >>"$LOG"')
     run(machine, command, "-c", "")
-    (installed,) = [line for line in log(machine).splitlines() if "--editable" in line]
-    assert f"{machine}[demo" in installed
+    (installed,) = [line for line in log(machine).splitlines() if "--requirement" in line]
+    assert installed.endswith(f"--require-hashes --requirement {machine}/locks/{lock}.txt")
+    text = (machine / f"locks/{lock}.txt").read_text()
+    assert "\njeepney==" in text and "\nwebsockets==" in text
 
 
 def test_a_failed_installation_is_tried_again(machine: Path) -> None:
@@ -159,7 +167,7 @@ def test_a_failed_installation_is_tried_again(machine: Path) -> None:
 
 
 def test_no_host_of_a_registry_is_named() -> None:
-    for name in ("run", ".ci/run", "pyproject.toml"):
+    for name in ("run", ".ci/run", "pyproject.toml", "locks/base.txt", "locks/dev.txt"):
         text = (ROOT / name).read_text()
         assert "--index-url" not in text and "://" not in text.replace("https://toml.io", "")
 

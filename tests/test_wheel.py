@@ -102,6 +102,8 @@ def test_the_wheel_names_its_licence_and_its_one_program(wheel: Path) -> None:
     text = archive.read(metadata).decode()
     assert "License-Expression: Apache-2.0" in text
     assert any(name.endswith("licenses/LICENSE") for name in archive.namelist())
+    (bill,) = (name for name in archive.namelist() if ".dist-info/sboms/" in name)
+    assert archive.read(bill) == (ROOT / "locks/sbom.cdx.json").read_bytes()
     assert "pushctl = pushctl." in archive.read(entries).decode()
 
 

@@ -14,6 +14,7 @@ from pushctl.errors import DamagedError, UsageError
 from pushctl.model import Millis
 
 if TYPE_CHECKING:
+    from pushctl.commands.recording import Recording
     from pushctl.config import Config
     from pushctl.store import Store
 
@@ -25,6 +26,7 @@ class Context:
     project: Path  # the folder of pushctl.toml, or one below it
     verbose: bool = False
     debug: bool = False
+    recording: "Recording | None" = None  # of a command that the run history has
 
     @cached_property
     def config(self) -> "Config":
@@ -44,7 +46,10 @@ class Context:
     def store(self) -> "Store":
         from pushctl.store import Store
 
-        return Store(self.config.database)
+        store = Store(self.config.database)
+        if self.recording is not None:
+            self.recording.begin(store)
+        return store
 
     @cached_property
     def now(self) -> Millis:

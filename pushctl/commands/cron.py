@@ -1,12 +1,10 @@
 """Run the sweep by cron."""
 
-from typing import Annotated
 
 import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import FormatOption
 from pushctl.jobs.project import cron
 from pushctl.jobs.project.services import find_program
 
@@ -17,15 +15,8 @@ app = typer.Typer(
 
     \b
     pushctl cron install
-    pushctl cron runs
+    pushctl cron print
     """,
-)
-
-_RUNS = (
-    output.Column("started_at", "Began", kind=output.Kind.TIME),
-    output.Column("took", "Took", kind=output.Kind.DURATION),
-    output.Column("exit_code", "Exit code", kind=output.Kind.NUMBER),
-    output.Column("what", "What"),
 )
 
 
@@ -39,24 +30,6 @@ def print_(ctx: typer.Context) -> None:
     """
     folder = context.of(ctx).config.folder
     output.answer(cron.render_crontab(folder, find_program()).rstrip())
-
-
-@app.command()
-def runs(
-    ctx: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="Show at most this many.")] = 20,
-    format: FormatOption = output.Format.TABLE,
-) -> None:
-    """
-    Show the last sweeps that had work, with their exit codes.
-
-    \b
-    pushctl cron runs
-
-    A sweep without work is not listed. A sweep without an exit code is running, or died.
-    """
-    found = cron.list_runs(context.of(ctx).store, limit)
-    output.rows(found, _RUNS, format, empty="No sweep has had any work yet.")
 
 
 @app.command()

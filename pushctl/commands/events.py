@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import context, recording
 from pushctl.commands.options import DryRunOption, FormatOption, Text
 from pushctl.errors import UsageError
 from pushctl.rules.wording import counted
@@ -72,6 +72,8 @@ def import_(
             here.store, here.config, file, here.now, bar, site=site, event=event,
             dry_run=dry_run,
         )  # fmt: skip
+    names = ("lines", "new", "known", "unknown", "orders", "refused")
+    recording.count(here, {name: getattr(report, name) for name in names})
     _show(report, format, dry_run)
 
 

@@ -3,7 +3,7 @@
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import context, recording
 from pushctl.commands.options import FormatOption
 from pushctl.jobs.ingest import drain
 
@@ -30,4 +30,5 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
         report = drain.drain(
             here.store, here.config, here.config.secret(), here.now, bar.advance
         )
+    recording.count(here, report.count())
     output.rows(report.rows(), _COLUMNS, format, empty="There was nothing to import.")

@@ -53,6 +53,7 @@ COMMANDS = {
     ),
     "cron": Command("pushctl.commands.cron", "Let cron run the sweep."),
     "service": Command("pushctl.commands.service", "Run receiver, sweep and watch by systemd."),
+    "runs": Command("pushctl.commands.runs", "Show what sweeps, sends and imports did."),
     "in-doubt": Command("pushctl.commands.in_doubt", "List and resolve messages in doubt."),
     "backup": Command("pushctl.commands.backup", "Write an encrypted backup of everything."),
     "restore": Command("pushctl.commands.restore", "Restore a backup into a new folder."),

@@ -7,7 +7,7 @@ from contextlib import suppress
 import typer
 
 from pushctl import output
-from pushctl.commands import columns
+from pushctl.commands import columns, recording
 from pushctl.commands.context import Context
 from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedError
 from pushctl.jobs.campaigns import experiments, manage
@@ -107,6 +107,7 @@ def deliver_frozen(here: Context, campaign: Campaign, now: Millis) -> deliver.Re
 
 def conclude(here: Context, report: deliver.Report, format: output.Format) -> None:
     """Print every state with its reason; raise the error of the exit code."""
+    recording.count(here, report.sent)
     campaign = report.campaign
     try:
         show_states(here, campaign, format, title=campaign.name)

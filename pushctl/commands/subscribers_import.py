@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import context
+from pushctl.commands import context, recording
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text
 from pushctl.errors import UsageError
 from pushctl.model import Worker
@@ -79,9 +79,12 @@ def command(
         bar=output.progress("Importing", records.count_lines(file), estimated=True),
         dry_run=dry_run, vendor=vendor, our_worker=our_worker,
     )  # fmt: skip
-    _show(report, format)
+    _show(here, report, format)
     if dry_run:
         output.say("Nothing was written.")
+
+
+_COUNTED = ("lines", "added", "updated", "unknown", "refused")
 
 
 def _read_answers(yes: Names, no: Names, ignored: Names) -> "Answers":
@@ -124,7 +127,8 @@ _ANSWERS: dict[str, Literal["subscribed", "unsubscribed", "ignore"]] = {
 }
 
 
-def _show(report: "ImportReport", format: output.Format) -> None:
+def _show(here: context.Context, report: "ImportReport", format: output.Format) -> None:
+    recording.count(here, {name: getattr(report, name) for name in _COUNTED})
     output.record(report, _COLUMNS, format)
     if report.ignored:
         output.warn(f"ignored columns: {', '.join(report.ignored)}")

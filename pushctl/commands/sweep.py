@@ -14,6 +14,7 @@ from pushctl.rules import timing
 
 if TYPE_CHECKING:
     from pushctl.jobs.sweep.sweep import Options, Summary
+    from pushctl.jobs.webhooks.ping import Start
 
 _COLUMNS = (output.Column("who", "Subscriber"), output.Column("what", "Message"))
 
@@ -65,17 +66,44 @@ def command(
     if watch:
         _watch(here, ping_url, dry_run or now or max_seconds or accept_clock)
     dry_run = dry_run or now is not None
-    options = sweep.Options(dry_run, max_seconds, accept_clock, bool(now) or here.rehearsed)
     if here.rehearsed and not dry_run:
         output.warn("PUSHCTL_NOW sets the clock, but this sweep really sends messages")
     at = here.now if now is None else timing.moment(now)
-    url = None if dry_run else ping_url or here.config.sweep.ping_url
-    _conclude(_run(here, at, options, url), dry_run, url)
+    pings = _Pings(None if dry_run else ping_url or here.config.sweep.ping_url, here)
+    begun = pings.begin if pings.start else None
+    rehearsal = bool(now) or here.rehearsed
+    options = sweep.Options(dry_run, max_seconds, accept_clock, rehearsal, begun=begun)
+    _conclude(_run(here, at, options, pings), dry_run, pings)
 
 
-def _conclude(summary: "Summary", dry_run: bool, ping_url: str | None) -> NoReturn:
+class _Pings:
+    """Calls to the address that watches over sweeps; there may be none."""
+
+    def __init__(self, url: str | None, here: context.Context) -> None:
+        self._url = url
+        self._begun: Start | None = None
+        self.start = url is not None and here.config.sweep.ping_start
+
+    def begin(self) -> None:
+        """Call /start, beside the sweep."""
+        from pushctl.jobs.webhooks import ping
+
+        if self._url:
+            self._begun = ping.Start(self._url)
+
+    def end(self, *, good: bool) -> None:
+        from pushctl.jobs.webhooks import ping
+
+        if self._begun is not None:
+            self._begun.wait()
+        trouble = ping.send(self._url, good=good) if self._url else None
+        if trouble:
+            output.warn(trouble)
+
+
+def _conclude(summary: "Summary", dry_run: bool, pings: _Pings) -> NoReturn:
     _show(summary, dry_run)
-    _ping(ping_url, good=summary.exit_code == 0)
+    pings.end(good=summary.exit_code == 0)
     raise typer.Exit(summary.exit_code)
 
 
@@ -101,10 +129,8 @@ def _watch(here: context.Context, ping_url: str | None, other: object) -> NoRetu
     raise typer.Exit
 
 
-def _run(
-    here: context.Context, now: Millis, options: "Options", ping_url: str | None
-) -> "Summary":
-    """Sweep; report a failed sweep to *ping_url*, too."""
+def _run(here: context.Context, now: Millis, options: "Options", pings: _Pings) -> "Summary":
+    """Sweep; report a failed sweep to who watches over them, too."""
     from pushctl.jobs.sweep import sweep
 
     try:
@@ -115,16 +141,8 @@ def _run(
             raise
         raise typer.Exit(BusyError.exit_code) from None
     except Exception:
-        _ping(ping_url, good=False)
+        pings.end(good=False)
         raise
-
-
-def _ping(url: str | None, *, good: bool) -> None:
-    from pushctl.jobs.webhooks import ping
-
-    trouble = ping.send(url, good=good) if url else None
-    if trouble:
-        output.warn(trouble)
 
 
 def _show(summary: "Summary", dry_run: bool) -> None:

@@ -252,7 +252,7 @@ def _resolve_paths(config: Config, file: Path) -> Config:
     moved: Config = resolve(config, "database", "inbox", "templates", "keys", "journal")
     return replace(
         moved, file=file, push=push, receiver=receiver, log=log, approval=approval,
-        figures=resolve(config.figures, "rates"),
+        figures=resolve(config.figures, "rates"), metrics=resolve(config.metrics, "textfile"),
     )  # fmt: skip
 
 

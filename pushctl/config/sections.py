@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.figures import FiguresConfig, Goal
+from pushctl.config.log import LogConfig
+from pushctl.config.metrics import MetricsConfig
 from pushctl.config.upkeep import BackupConfig, RetentionConfig
 from pushctl.config.upkeep import SweepConfig as SweepConfig
 from pushctl.errors import ConfigError
@@ -274,13 +276,6 @@ class LintConfig:
 
 
 @dataclass(frozen=True)
-class LogConfig:
-    # where sends, sweeps and imports are logged; none: nowhere
-    file: Path | None = None
-    format: str = _checked("text", checks.log_form)
-
-
-@dataclass(frozen=True)
 class Config:
     file: Path = field(metadata={"given": True})  # pushctl.toml itself
     # "mailto:..." or "https://...": the VAPID sub
@@ -321,6 +316,7 @@ class Config:
     messages: MessagesConfig = field(default_factory=MessagesConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
     log: LogConfig = field(default_factory=LogConfig)
+    metrics: MetricsConfig = field(default_factory=MetricsConfig)
     lint: LintConfig = field(default_factory=LintConfig)
     baseline: BaselineConfig = field(default_factory=BaselineConfig)
     # rules.triggers.Frequency, or None where the file has no [frequency]

@@ -13,6 +13,8 @@ from pushctl.rules.limits import MAX_KEPT_FILES
 class SweepConfig:
     # called after every sweep (with /fail after a bad one), for a dead man's switch
     ping_url: str | None = field(default=None, metadata={"check": checks.url})
+    # whether /start is called before each sweep that has work
+    ping_start: bool = False
     # older data is deleted; repeated requests are recognised for as long
     keep_days: int = field(default=400, metadata={"check": checks.between(400, 36_500)})
 

@@ -1,19 +1,23 @@
 """Metrics for Prometheus, on an address of their own, which visitors can't reach."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.process_collector import ProcessCollector
 
+from pushctl import exposition
 from pushctl.receiver.answers import send_answer
 from pushctl.receiver.tally import WAITS
 
@@ -25,7 +29,9 @@ if TYPE_CHECKING:
 class Figures:
     """The ASGI app of /metrics, and the collector of its values."""
 
-    def __init__(self, receiver: "Receiver", listener: "Listener") -> None:
+    def __init__(self, receiver: "Receiver", listener: "Listener", folder: Path) -> None:
+        """*folder* is ``status/``."""
+        self._folder = folder
         self._receiver = receiver
         self._listener = listener
         self._registry = CollectorRegistry()
@@ -36,11 +42,13 @@ class Figures:
         if scope["path"] == "/healthz":
             await self._receiver(scope, receive, send)
             return
-        kind = [(b"content-type", CONTENT_TYPE_LATEST.encode())]
         if scope["path"] != "/metrics" or scope["method"] not in ("GET", "HEAD"):
             await send_answer(send, 404, [], b"")
             return
-        await send_answer(send, 200, kind, generate_latest(self._registry))
+        accepted = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
+        encode, kind = choose_encoder(accepted)
+        head = [(b"content-type", kind.encode())]
+        await send_answer(send, 200, head, encode(self._registry))
 
     def collect(self) -> Iterator[Metric]:
         tally, committer = self._receiver.tally, self._receiver.committer
@@ -77,3 +85,16 @@ class Figures:
             ("pushctl_disk_full", "1 while the inbox can't be written.", committer.full),
         ):
             yield GaugeMetricFamily(name, text, value=float(value))
+        yield from self._read_sweeps()
+
+    def _read_sweeps(self) -> Iterator[Metric]:
+        """Yield what sweeps have published; the receiver itself knows no database."""
+        readable = 0.0
+        found: list[Metric] = []
+        with suppress(OSError, ValueError):
+            text = exposition.read(self._folder / exposition.NAME)
+            found = list(text_string_to_metric_families(text))
+            readable = 1.0
+        yield from found
+        text = "1 where the figures of sweeps could be read: they are among these then."
+        yield GaugeMetricFamily("pushctl_sweep_figures_readable", text, value=readable)

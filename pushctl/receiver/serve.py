@@ -80,7 +80,7 @@ async def _run(
         if own.metrics is not None:
             from pushctl.receiver.metrics import Figures
 
-            figures = Listener(Figures(receiver, listener), Limits(32, 32))
+            figures = Listener(Figures(receiver, listener, config.status), Limits(32, 32))
             await _listen(figures, *parse_address(own.metrics), _METRICS)
             stack.push_async_callback(figures.stop, 1.0)
         await _listen(listener, host, port, _RECEIVER)

@@ -155,3 +155,6 @@ MAX_SQL_RESULT_BYTES = 64 * MIB  # of its answer
 MAX_SQL_CELL_BYTES = MIB  # of one text in it
 MAX_SQL_HEAP_BYTES = 192 * MIB  # of SQLite, while it runs
 MAX_SQL_TEMPORARY_BYTES = 2_048 * MIB  # of one file that it sorts in
+MAX_SWEEP_ROWS = 5_000  # of the run history, with work to do; of a busy shop three days
+MAX_RUN_ROWS = 1_000  # of the run history, of all other commands together
+MAX_RUN_FAULTS = 20  # texts that are kept of one run

@@ -62,9 +62,9 @@ def name_lock(database: Path) -> Path:
 
 
 def read_last_sweep(lock: Path) -> int | None:
-    """Return when the last sweep ended: the time of its lock file."""
+    """Return when the last sweep ended: the time of its lock file; None before the first."""
     try:
-        return lock.stat().st_mtime_ns // 1_000_000
+        return lock.stat().st_mtime_ns // 1_000_000 or None  # 0: none has ended yet
     except OSError:
         return None
 

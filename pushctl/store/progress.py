@@ -28,6 +28,17 @@ class Waiting(NamedTuple):
     next_at: Millis | None
 
 
+class Unsettled(NamedTuple):
+    """An open campaign, and how many of its messages wait, are in doubt, were rejected."""
+
+    id: int
+    name: str
+    status: str
+    waiting: int
+    in_doubt: int
+    rejected: int
+
+
 class Progress(Noun):
     def count_states(self, campaign: int) -> dict[str, int]:
         """Return how many messages of *campaign* are in each state, by the index alone."""
@@ -35,6 +46,35 @@ class Progress(Noun):
             SELECT status, count(*) FROM deliveries WHERE campaign_id = :campaign GROUP BY 1
         """
         return dict(self._read(sql, campaign=campaign))
+
+    def count_campaigns(self) -> dict[str, int]:
+        """Return how many campaigns have each status."""
+        return dict(self._read("SELECT status, count(*) FROM campaigns GROUP BY status"))
+
+    def count_unsettled(self, limit: int) -> list[Unsettled]:
+        """Return the newest open campaigns, with what of them is not settled."""
+        sql = """
+            SELECT c.id, c.name, c.status,
+                   (SELECT count(*) FROM deliveries AS d WHERE d.campaign_id = c.id
+                       AND d.status IN ('planned', 'sending')),
+                   (SELECT count(*) FROM deliveries AS d WHERE d.campaign_id = c.id
+                       AND d.status = 'in_doubt'),
+                   (SELECT count(*) FROM deliveries AS d WHERE d.campaign_id = c.id
+                       AND d.status = 'rejected')
+              FROM campaigns AS c
+             WHERE c.status IN ('running', 'paused', 'scheduled') AND c.is_test IS NULL
+             ORDER BY c.id DESC LIMIT :limit
+        """
+        return [Unsettled._make(row) for row in self._read(sql, limit=limit)]
+
+    def count_in_doubt(self) -> int:
+        """Return how many messages of all campaigns are in doubt: a look-up for each."""
+        sql = """
+            SELECT coalesce(sum((SELECT count(*) FROM deliveries AS d
+                                  WHERE d.campaign_id = c.id AND d.status = 'in_doubt')), 0)
+              FROM campaigns AS c
+        """
+        return int(self._read_value(sql))
 
     def count_waiting(self, campaign: int, now: Millis) -> Waiting:
         sql = """

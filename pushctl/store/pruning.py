@@ -90,7 +90,11 @@ _STATEMENTS: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "runs": (
-        ("SELECT id FROM runs WHERE started_at < :before", "DELETE FROM runs WHERE id = ?"),
+        # Looks at personal data are no runs, and are kept.
+        (
+            "SELECT id FROM runs WHERE started_at < :before AND command <> 'people'",
+            "DELETE FROM runs WHERE id = ?",
+        ),
     ),
     "api": (
         (

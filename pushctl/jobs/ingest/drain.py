@@ -52,6 +52,10 @@ class IngestReport:
     def lines(self) -> int:
         return self.applied.total() + self.refused.total() + self.quarantined.total()
 
+    def count(self) -> dict[str, int]:
+        """Return the lines by outcome."""
+        return {name: counter.total() for name, counter in vars(self).items()}
+
     def rows(self) -> list[dict[str, str | int]]:
         """Return result, what and lines, most first."""
         return [

@@ -24,6 +24,7 @@ from pushctl.jobs.project import (
     check_events,
     check_holidays,
     check_manners,
+    check_metrics,
     check_promo,
     check_rights,
     check_segments,
@@ -261,8 +262,11 @@ def _sweeps(config: Config) -> Iterator[Finding]:
     with _open_store(config) as store:
         state = sweep_state.load(config, store, now)
     text, remedy = sweep_state.describe(state, now), sweep_state.find_remedy(state, now)
-    level = Level.PROBLEM if remedy and state.overdue else Level.NOTE
+    is_problem = state.overdue or state.failed is not None
+    level = Level.PROBLEM if remedy and is_problem else Level.NOTE
     yield Finding("sweeps", level if remedy else Level.FINE, "pushctl sweep", text, remedy)
+    for place, text, remedy in check_metrics.find_notes(config, state.last):
+        yield Finding("metrics", Level.NOTE, place, text, remedy)
 
 
 def _inbox(config: Config) -> Iterator[Finding]:

@@ -6,21 +6,10 @@ Our lines in a person's crontab stand between two marks; all other lines stay.
 
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pushctl.errors import ConfigError, InputError
-from pushctl.jobs.sweep.summary import describe_counts
-from pushctl.model import Json
-from pushctl.store import Store
-
-
-def list_runs(store: Store, limit: int) -> Iterator[dict[str, Json]]:
-    """Yield the last sweeps that had work, newest first."""
-    for run in store.runs.list_latest(limit):
-        ended = run["finished_at"]
-        took = None if ended is None else ended - run["started_at"]
-        yield {**run, "took": took, "what": describe_counts(run["summary"])}
 
 
 def render_crontab(project: Path, command: Sequence[str]) -> str:

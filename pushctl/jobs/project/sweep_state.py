@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pushctl.config import Config
-from pushctl.jobs.project import cron, services, unit_files
+from pushctl.jobs.project import cron, run_history, services, unit_files
+from pushctl.jobs.project.run_history import State
 from pushctl.jobs.sweep.admission import is_watched
 from pushctl.model import Millis
 from pushctl.rules import timing, units
@@ -30,6 +31,8 @@ class SweepState:
     starter: str  # cron, systemd, sweep --watch; empty: none was found on this machine
     overdue: int  # messages and enrolments that were due ten minutes ago or earlier
     inbox_files: int  # with lines that no import has read
+    failed: int | None = None  # the run that failed or died since the last one that ended
+    fault: str = ""  # why, where that is known
 
     @property
     def watched(self) -> bool:
@@ -41,13 +44,26 @@ class SweepState:
 
 def load(config: Config, store: Store, now: Millis) -> SweepState:
     """Find out how the sweeps of a project stand at *now*."""
-    lock = clocks.name_lock(store.path)
+    last = clocks.read_last_sweep(clocks.name_lock(store.path))
+    failed, fault = _find_failure(store, last)
     return SweepState(
-        last=clocks.read_last_sweep(lock),
+        last=last,
         starter=WATCH if is_watched(store.path, now) else find_starter(config.folder),
         overdue=store.schedules.count_overdue(now - LATE),
         inbox_files=store.inbox_cursors.count_unread(config.inbox),
+        failed=failed,
+        fault=fault,
     )
+
+
+def _find_failure(store: Store, last: Millis | None) -> tuple[int | None, str]:
+    """Return the newest sweep and its fault, where it failed after the *last* that ended."""
+    for run in store.runs.list_latest(1, "sweep"):
+        state = run_history.judge(run)
+        if state in (State.FAILED, State.DIED) and run.started_at > (last or -1):
+            died = "it was killed, or the machine lost power"
+            return run.id, run.faults[0] if run.faults else died
+    return None, ""
 
 
 def find_starter(project: Path) -> str:
@@ -83,17 +99,21 @@ def describe(state: SweepState, now: Millis) -> str:
         said += "; neither cron nor systemd starts them"
     else:
         said += ", started by hand or from elsewhere"
+    if state.failed is not None:
+        said += f"; the newest one failed: {state.fault}"
     return "; ".join([said, *_describe_waiting(state)])
 
 
 def find_remedy(state: SweepState, now: Millis) -> str:
     """Say what to do where sweeps don't come; empty where they do."""
+    if state.failed is not None:
+        return f"See `pushctl runs show {state.failed}`, then run `pushctl sweep` by hand."
     if not state.is_late(now):
         return ""
     if not state.starter:
         return "Run `pushctl cron install`: sweeps send what is due, every minute."
     return (
-        f"{state.starter} should start one every minute: see `pushctl cron runs` and "
+        f"{state.starter} should start one every minute: see `pushctl runs list` and "
         "its mail or log, or run `pushctl sweep` by hand."
     )
 

@@ -1,6 +1,6 @@
 """What holds before each sweep works: its lock, a right clock, a database that may send."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ class Options:
     rehearsal: bool = False
     sends: bool = True  # False: a watch sends what is decided here
     boot: Boot | None = None  # the machine's own clock at *now*; None: as it is
+    begun: Callable[[], None] | None = None  # called once it may work, and has the lock
 
 
 def is_watched(database: Path, now: Millis) -> bool:

@@ -39,6 +39,7 @@ def prune(
         for kind, kept, once in _list_kinds(config, triggers)
     ]
     store.pruning.drop_unused()
+    store.runs.drop_surplus()
     store.attributions.prune(limits.MAX_ATTRIBUTION_ROWS)
     api_log.prune(config, store, now)
     store.webhooks.drop_delivered(now - units.DAY)

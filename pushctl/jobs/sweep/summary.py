@@ -1,4 +1,4 @@
-"""The summary of a sweep, which it prints itself and `cron runs` prints later."""
+"""The summary of a sweep, which it prints itself and `runs` prints later."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -25,6 +25,10 @@ class Summary:
             return RefusedError.exit_code
         troubled = self.notes or self.counts["rejected"] or self.counts["in_doubt"]
         return 5 if troubled else 0
+
+    def list_faults(self) -> list[str]:
+        """Return what it stumbled over, most important first."""
+        return [*([self.refused] if self.refused else []), *self.notes]
 
     def __str__(self) -> str:
         return describe_counts(self.counts)

@@ -6,7 +6,6 @@ send it, go on with retries and scheduled campaigns, prune once a day. Each stag
 finished for itself, so a kill between any two of them costs nothing but a minute.
 """
 
-import logging
 import math
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -20,7 +19,7 @@ from pushctl.jobs.campaigns import api_messages
 from pushctl.jobs.ingest import drain
 from pushctl.jobs.reports import schedule
 from pushctl.jobs.subscribers import segment_sizes
-from pushctl.jobs.sweep import calling, dry_run, retention, retired_keys
+from pushctl.jobs.sweep import calling, dry_run, history, metrics, retention, retired_keys
 from pushctl.jobs.sweep.admission import Options, admit, is_watched
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
@@ -78,11 +77,17 @@ def run(config: Config, store: Store, now: Millis, options: Options | None = Non
     options = options or Options()
     if is_watched(store.path, now):
         options = replace(options, sends=False)
-    with admit(config, store, now, options):
+    if options.dry_run:
+        with admit(config, store, now, options):
+            return _Sweep(config, store, now, options).run_dry()
+    with (
+        metrics.publish_after(config, store, now),
+        history.admit_noted(config, store, now, options),
+    ):
         one = _Sweep(config, store, now, options)
-        if options.dry_run:
-            return one.run_dry()
         log.note("sweep", "started")
+        if options.begun is not None:
+            options.begun()
         one.run_whole()
     # The next sweep need not wait for this.
     lock.give_back(clocks.name_lock(store.path))
@@ -134,8 +139,6 @@ class _Sweep:
         return self._sum_up()
 
     def run_whole(self) -> Summary:
-        run, code = self._store.runs.start("sweep", self._now), 1
-        seconds: dict[str, float] = {}
         stages = {
             "drain": self._drain,
             "messages": self._plan_messages,
@@ -146,20 +149,13 @@ class _Sweep:
             "webhooks": self._sync_webhooks,
             "tidy": self._tidy,
         }
-        try:
+        with history.record(self._store, self._now, self._began, self._summary) as seconds:
             for name, stage in stages.items():
                 if not self._stopped:
                     began = clocks.read_seconds()
                     self._run_stage(name, stage)
                     seconds[name] = round(clocks.read_seconds() - began, 3)
-            code = self._sum_up().exit_code
-        finally:
-            counts = dict(self._summary.counts)
-            took = clocks.read_seconds() - self._began
-            level = logging.WARNING if code else logging.INFO
-            figures = {"seconds": took, "counts": counts, "stages": seconds}
-            log.note("sweep", "ended", level=level, code=code, **figures)
-            self._store.runs.finish(run, self._now + int(took * 1000), code, counts)
+            self._sum_up()
         return self._summary
 
     def _run_stage(self, name: str, stage: Callable[[], None]) -> None:
@@ -374,8 +370,10 @@ class _Sweep:
         for error in segment_sizes.note_sizes(self._config, self._store, self._now, late):
             self._run.warn(error)
         last = int(self._store.meta.get("sweep.pruned") or 0)
-        if self._now - last < units.DAY or clocks.read_seconds() > self._deadline:
-            return
+        if self._now - last >= units.DAY and clocks.read_seconds() <= late:
+            self._prune()
+
+    def _prune(self) -> None:
         api_messages.close_old(self._store, self._now)
         retention.prune(self._store, self._config, self._settings.triggers.values(), self._now)
         for error in retired_keys.remove(self._config, self._store, self._now):

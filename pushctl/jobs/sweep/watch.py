@@ -21,7 +21,7 @@ from pushctl.errors import BusyError, DamagedError, PushctlError
 from pushctl.jobs.campaigns import api_messages
 from pushctl.jobs.delivery import deliver, restore_guard
 from pushctl.jobs.ingest import drain
-from pushctl.jobs.sweep import clock, sweep
+from pushctl.jobs.sweep import clock, history, metrics, sweep
 from pushctl.jobs.sweep.job import ALL_CALLS, Answer, Job, Work
 from pushctl.jobs.sweep.senders import Senders
 from pushctl.jobs.sweep.summary import Summary
@@ -178,7 +178,10 @@ class _Watch:
         summary, self._minute = self._minute, Summary()
         if str(summary) or summary.notes:
             number = store.runs.start("sweep", now - int(EVERY * 1000))
-            store.runs.finish(number, now, summary.exit_code, dict(summary.counts))
+            faults = history.hide(summary.list_faults())
+            counts = dict(summary.counts)
+            store.runs.finish(number, now, summary.exit_code, counts, faults=faults)
+        metrics.publish(self._config, store, now)
         url = self._front.ping_url or self._config.sweep.ping_url
         if url:
             good = summary.exit_code == 0

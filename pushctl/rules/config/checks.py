@@ -262,6 +262,13 @@ def network(value: str) -> Verdict:
     return None
 
 
+def textfile(value: Any) -> Verdict:
+    if str(value).endswith(".prom"):
+        return None
+    # node_exporter's textfile collector reads no other files.
+    return f"is {str(value)!r}, which node_exporter won't read", "Let it end in .prom."
+
+
 def log_form(value: str) -> Verdict:
     if value in ("text", "json"):
         return None

@@ -81,10 +81,11 @@ def test_what_sweeps_did_is_told_after_a_bad_night(field: Field) -> None:
     folder = field.config.folder
     fill(field.store, field.people(3), sending.soon() - 4 * MINUTE)
     assert swept(folder)[0] == 0
-    field.store.runs.start("sweep", sending.soon())  # one that died
-    rows = json.loads(pushctl("cron", "runs", "--json", cwd=folder).out)
-    died, done = rows
-    assert (died["exit_code"], died["took"], died["what"]) == (None, None, "")
+    field.store.runs.start("sweep", sending.soon())  # by this process, which lives
+    rows = json.loads(pushctl("runs", "list", "--json", cwd=folder).out)
+    running, done = rows
+    assert (running["exit_code"], running["took"], running["what"]) == (None, None, "")
+    assert running["state"] == "running"
     assert done["exit_code"] == 0 and done["took"] > 0
     assert "3 accepted" in done["what"]
 

@@ -130,7 +130,7 @@ def _look_at_sweeps(config: Config, store: Store, now: Millis) -> Iterator[Findi
     if last is not None and last.exit_code:
         ago = timing.say(max(now - last.started_at, 0) // units.SECOND * units.SECOND)
         text = f"the newest one, {ago} ago, ended with exit code {last.exit_code}"
-        remedy = "See what it said: pushctl cron runs"
+        remedy = "See what it said: pushctl runs list"
         yield Finding("sweeps", Level.NOTE, "pushctl sweep", text, remedy)
     unread = store.inbox_cursors.count_unread(config.inbox)
     aside = sum(1 for _ in (config.inbox / "quarantine").glob("*"))
