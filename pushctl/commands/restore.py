@@ -55,14 +55,11 @@ def _run(
 ) -> None:
     from pushctl.jobs.project import restore
 
-    ask = passphrases.ask if given is None else lambda: given
-    opener = restore.Opener(_read(key) if key else None, ask)
-    try:
-        size = archive.stat().st_size
-    except OSError as error:
-        raise InputError(f"{archive} can't be read: {error.strerror}") from error
+    if restore.needs_passphrase(archive) and given is None:
+        given = passphrases.ask()
+    opener = restore.Opener(_read(key) if key else None, given)
     with output.progress("Reading, MB") as bar:
-        tell = Megabytes(bar, size)
+        tell = Megabytes(bar, archive.stat().st_size)
         if folder is None:
             done = restore.check(archive, opener, tell)
         else:

@@ -327,6 +327,7 @@ class World:
 
 
 def run(restores: int, seed: int) -> Figures:
+    forked.wait_long(PATIENCE)
     with tempfile.TemporaryDirectory() as folder, PushService(checks=False) as service:
         world = World(Path(folder), service, seed)
         for number in range(1, restores + 1):

@@ -9,7 +9,7 @@ the settings lead nowhere else, the folder gets its name, in one step. It sends 
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,10 +35,10 @@ _INSIDE = ".pushctl-restoring"
 
 @dataclass(frozen=True)
 class Opener:
-    """What opens a backup: a key file's text, or a passphrase that is asked for."""
+    """What opens a backup: a key file's text, or a passphrase."""
 
     identities: bytes | None = field(default=None, repr=False)
-    ask_passphrase: Callable[[], str] = field(default=str, repr=False)
+    passphrase: str | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -48,6 +48,17 @@ class Restored:
     files: int
     size: int  # bytes
     taken: list[str] = field(default_factory=list)  # from the former project, for people
+
+
+def needs_passphrase(archive: Path) -> bool:
+    """Return whether a passphrase opens *archive*; InputError where it is no backup."""
+    try:
+        with archive.open("rb") as file:
+            return seal.find_form(file) is Form.PASSPHRASE
+    except OSError as error:
+        raise InputError(f"{archive} can't be read: {error.strerror}") from error
+    except InputError as error:
+        raise type(error)(f"{archive}: {error}") from None
 
 
 def check(archive: Path, opener: Opener, tell: backup.Tell) -> Restored:
@@ -139,8 +150,9 @@ def _unpack(
         if form is Form.PLAIN:
             seal.copy(counted, reader)
         elif form is Form.PASSPHRASE:
-            identities = seal.open_lock(file, opener.ask_passphrase())
-            seal.unseal(counted, reader, identities)
+            if opener.passphrase is None:
+                raise InputError("it is encrypted with a passphrase. Give it.")
+            seal.unseal(counted, reader, seal.open_lock(file, opener.passphrase))
         else:
             if opener.identities is None:
                 raise InputError("it is encrypted for a key. Name its file with --key.")
