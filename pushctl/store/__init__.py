@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pushctl.store.base_rates import BaseRates
     from pushctl.store.baskets import Baskets
     from pushctl.store.campaigns import Campaigns
-    from pushctl.store.changes import Changes
     from pushctl.store.channel_consents import ChannelConsents
     from pushctl.store.consents import Consents
     from pushctl.store.deliveries import Deliveries
@@ -93,6 +92,7 @@ KNOWN_MIGRATIONS = (
     "m033_tests", "m035_shelves", "m036_accepted", "m037_applied", "m038_times",
     "m039_attributions",
     "m042_forecasts", "m043_alerts", "m044_optin", "m045_segment_sizes", "m047_kept_pages",
+    "m048_kept_people",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
@@ -124,7 +124,6 @@ class Store:
     base_rates: "BaseRates"
     baskets: "Baskets"
     campaigns: "Campaigns"
-    changes: "Changes"
     channel_consents: "ChannelConsents"
     consents: "Consents"
     deliveries: "Deliveries"

@@ -85,12 +85,3 @@ class Draws(Noun):
         """
         rows = self._read(sql, trigger=trigger, since=since, until=until)
         yield from map(DrawnArm._make, rows)
-
-    def list_clocks(self, site: int | None = None) -> list[tuple[int, str | None, str]]:
-        """Return every subscription's (row, time zone, site), or those of one *site*."""
-        sql = """
-            SELECT s.id, s.timezone, t.name
-              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
-             WHERE :site IS NULL OR s.site_id = :site
-        """
-        return self._read(sql, site=site).fetchall()

@@ -1,26 +1,9 @@
-"""Rows of messages and people as figures need them: read once each, and counted elsewhere."""
+"""Rows of messages and persons as figures need them: read once, and counted elsewhere."""
 
 from collections.abc import Iterator, Sequence
 
 from pushctl.model import Json
 from pushctl.store.noun import Noun, as_json
-
-# What figures ask of a subscription, by their names.
-PEOPLE = {
-    "site": "t.name",
-    "country": "s.country",
-    "city": "s.city",
-    "browser": "s.browser",
-    "os": "s.os",
-    "device": "s.attributes ->> '$.device'",
-    "language": "s.language",
-    "source": "s.source",
-    "landing": "s.attributes ->> '$.landing_page'",
-    "subscribed_at": "s.subscribed_at",
-    "state": "s.state",
-}
-
-_PAGE = 20_000
 
 
 class MessageRows(Noun):
@@ -72,14 +55,6 @@ class MessageRows(Noun):
               JOIN interactions AS i ON i.delivery_id = j.value AND i.kind = 'clicked'
         """
         yield from self._read(sql, ids=as_json(deliveries))
-
-    def read_people(self, names: Sequence[str]) -> Iterator[list[tuple[Json, ...]]]:
-        """Yield pages of (id, *names*) of all subscriptions; KeyError for what PEOPLE lacks."""
-        columns = "".join(f", {PEOPLE[name]}" for name in names)
-        joined = "JOIN sites AS t ON t.id = s.site_id" if "site" in names else ""
-        rows = self._read(f"SELECT s.id{columns} FROM subscriptions AS s {joined}")  # noqa: S608
-        while page := rows.fetchmany(_PAGE):
-            yield page
 
     def read_persons(self) -> Iterator[tuple[int, int, str | None, bytes | None]]:
         """Yield id, site, signed alias and address's hash of those who have one of these."""

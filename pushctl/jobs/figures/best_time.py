@@ -174,23 +174,14 @@ def _place(
     from pushctl.jobs.figures.messages import load_people
 
     sites = {name: site.timezone for name, site in config.sites.items()}
-    clocks = store.draws.list_clocks(filter.site_id)
-    zone_of, zones = local_times.number_zones(clocks, sites)
-    person_of = load_people(store, ("person",)).person
-    zone_of = _stretch(zone_of, len(person_of))
+    people = load_people(store, ("person", "timezone", "site"))
+    zone_of, zones = local_times.number_zones(people, sites, site=filter.site)
     kept = zone_of[subscription] >= 0  # of another site, or erased meanwhile
     zone = zone_of[subscription[kept]]
     hour = local_times.find_week_hours(quarters[kept], zone, zones)
-    person = person_of[subscription[kept]]
+    person = people.person[subscription[kept]]
     chance = None if probability is None else probability[kept]
     return _Sends(hour, _renumber(campaign[kept]), person, clicked[kept], chance)
-
-
-def _stretch(places: "Whole", size: int) -> "Whole":
-    import numpy as np
-
-    missing = max(size - len(places), 0)
-    return np.concatenate([places, np.full(missing, -1, np.int64)])
 
 
 def _renumber(values: "Whole") -> "Whole":

@@ -269,14 +269,17 @@ def estimate_hour(store: Store, config: Config, hour: int, since: Millis, until:
     """
     import numpy as np
 
+    from pushctl.jobs.figures.messages import load_people
+
     name = f"broadcasts at {hour:02}:00"
-    persons = _load_persons(store)
+    people = load_people(store, ("person", "timezone", "site"))
+    persons = people.person
     sites = {key: site.timezone for key, site in config.sites.items()}
-    zone_of, zones = local_times.number_zones(store.draws.list_clocks(), sites)
+    zone_of, zones = local_times.number_zones(people, sites)
     found = [
         row
         for row in store.draws.list_hours(store.draws.list_explored())
-        if since <= row.sent_at < until and row.subscription < min(len(zone_of), len(persons))
+        if since <= row.sent_at < until and row.subscription < len(persons)
     ]
     quarters = np.array([row.sent_at for row in found], np.int64) // local_times.QUARTER
     subscription = np.array([row.subscription for row in found], np.int64)
