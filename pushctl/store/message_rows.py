@@ -23,7 +23,8 @@ class MessageRows(Noun):
         Yield each message of *campaign*.
 
         (id, subscription or 0, sent_at / 15 minutes or -1, 1 shown + 2 clicked + 4 bought
-        + 8 unreported, status, language, variant, reason)
+        + 8 unreported, status, language, variant, reason, the probability of its hour where
+        that was drawn and clicks are known)
         """
         sql = """
             SELECT d.id, coalesce(d.subscription_id, 0), coalesce(d.sent_at / 900000, -1),
@@ -31,7 +32,9 @@ class MessageRows(Noun):
                    + 4 * (k.delivery_id IS NOT NULL)
                    + 8 * (f.delivery_id IS NOT NULL AND d.status = 'accepted'
                           AND d.shown_at IS NULL),
-                   d.status, d.language, d.variant, d.reason
+                   d.status, d.language, d.variant, d.reason,
+                   iif(d.hour_probability > 0 AND f.delivery_id IS NULL, d.hour_probability,
+                       NULL)
               FROM deliveries AS d
               LEFT JOIN thanked AS k ON k.delivery_id = d.id
               LEFT JOIN foreign_deliveries AS f ON f.delivery_id = d.id

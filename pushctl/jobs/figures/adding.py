@@ -5,7 +5,7 @@ Counts, orders and money add up. Of a person who has messages of several campaig
 kept until all have been read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from pushctl.jobs.figures import counting, performance, person_sums, worth
 from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.grouping import OF_CALENDAR, OF_CAMPAIGN, OF_PERSON, Codes
-from pushctl.jobs.figures.messages import People
+from pushctl.jobs.figures.messages import People, cut
 from pushctl.jobs.figures.performance import Counted, Loaded, Loader
 from pushctl.jobs.figures.person_sums import BySubscription, Ints, Sums
 from pushctl.jobs.figures.worth import Credits, Worth
@@ -25,8 +25,6 @@ from pushctl.rules.figures.figure import Row
 from pushctl.store import Store
 
 Marks = NDArray[np.uint8]
-
-_BATCH = 400_000  # messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,7 @@ def add_up(
     whole = by in OF_CAMPAIGN and (asked.site, asked.since, asked.until) == (None,) * 3
     credits = worth.load_credits(store, config, sizes)
     groups = _Groups(by, loader.people, sum(sizes.values()))
-    for numbers in _cut(sizes):
+    for numbers in cut(sizes):
         # Both stand by campaign.
         first, last = np.searchsorted(credits.campaign, [numbers[0], numbers[-1] + 1])
         given = credits.choose(slice(first, last))
@@ -72,20 +70,6 @@ def add_up(
             placed = worth.place(given, loaded)
         groups.add(loaded, grouping.codes, grouping.words, placed)
     return groups.describe()
-
-
-def _cut(sizes: Mapping[int, int]) -> Iterator[list[int]]:
-    """Yield campaigns, oldest first, of about as many messages as are read at a time."""
-    numbers: list[int] = []
-    left = _BATCH
-    for number, size in sorted(sizes.items()):
-        if numbers and size > left:
-            yield numbers
-            numbers, left = [], _BATCH
-        numbers.append(number)
-        left -= size
-    if numbers:
-        yield numbers
 
 
 class _Persons(Protocol):

@@ -6,7 +6,7 @@ its number: ``people.country[messages.subscription]`` is the country of each mes
 receiver. Words are codes: ``people.words["country"][code]``.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +18,12 @@ from pushctl.jobs.figures.people import load_people as load_people
 from pushctl.rules.figures.intervals import Interval, Z, measure_share
 from pushctl.store import Store
 
+_BATCH = 400_000  # messages that are read at a time, where all would take too much memory
 QUARTER = 900_000  # milliseconds: what Messages.sent counts in
 
 COLUMNS = (
     "campaign", "delivery", "subscription", "status", "sent", "shown", "clicked", "unreported",
-    "bought", "clicks", "language", "variant", "reason",
+    "bought", "clicks", "language", "variant", "reason", "chance",
 )  # fmt: skip
 
 Ints = NDArray[np.integer]
@@ -50,9 +51,11 @@ class Messages:
     language: NDArray[np.uint16]  # an index into languages; of the text that was sent
     variant: NDArray[np.uint16]
     reason: NDArray[np.uint16]
+    chance: NDArray[np.uint16]  # of its hour, where that was drawn (and clicks are known)
     languages: Words
     variants: Words
     reasons: Words
+    chances: Words  # numbers as text
 
     def __len__(self) -> int:
         return len(self.campaign)
@@ -71,7 +74,7 @@ _TYPES: dict[str, type[np.generic]] = {
     "sent": np.int32,
     "clicks": np.uint16,
 }
-_WORDED = ("language", "variant", "reason")
+_WORDED = ("language", "variant", "reason", "chance")
 
 
 def load_messages(
@@ -104,6 +107,20 @@ def load_messages(
         elif name != "campaign":
             setattr(made, name, _join(name, parts, sum(counts)))
     return made
+
+
+def cut(sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Yield campaigns, oldest first, of about as many messages as are read at a time."""
+    numbers: list[int] = []
+    left = _BATCH
+    for number, size in sorted(sizes.items()):
+        if numbers and size > left:
+            yield numbers
+            numbers, left = [], _BATCH
+        numbers.append(number)
+        left -= size
+    if numbers:
+        yield numbers
 
 
 def _join(name: str, parts: Sequence[keeping.Part], size: int) -> Ints | Bools:

@@ -148,12 +148,13 @@ def load_credits(store: Store, config: Config, campaigns: Collection[int]) -> Cr
         -1 if amount is None or digits is None else units.setdefault((code, digits), len(units))
         for amount, digits, code in zip(minor, exponents, currencies, strict=True)
     ]
+    influenced = Kind.INFLUENCED.value
     back = np.array([amount or 0 for amount in refunded], np.int64)
     return Credits(
         np.array(campaign, np.int64),
         np.array(delivery, np.int64),
         np.array(person, np.int64),
-        np.array([kind == Kind.INFLUENCED.value for kind in kinds], np.bool_),
+        np.array([kind == influenced for kind in kinds], np.bool_),
         np.array(unit, np.int64),
         np.array([amount or 0 for amount in minor], np.int64) - back,
         back,
@@ -283,7 +284,11 @@ def _bound(worth: Worth, accepted: int) -> Row:
     """
     if len({currency for currency, _ in worth.amounts.minor}) != 1:
         return {}
-    ((currency, bought),) = revenue.sum_by_person(worth.list_orders()).items()
+    if len(worth.amounts.minor) == 1:
+        (((currency, digits), _),) = worth.amounts.minor.items()
+        bought = [minor / 10**digits for minor in worth.bought.values() if minor > 0]
+    else:
+        ((currency, bought),) = revenue.sum_by_person(worth.list_orders()).items()
     found = revenue.measure_revenue(bought, accepted)
     if found is None:
         return {}
