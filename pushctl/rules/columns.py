@@ -87,6 +87,8 @@ def expand(columns: Iterable[Column]) -> list[Column]:
 
 def read_value(row: Row, column: Column) -> object:
     """Return the value of *column*, of a mapping or of an object."""
+    if type(row) is dict:  # to ask whether it is a mapping takes most of the time
+        return row.get(column.key)
     return row.get(column.key) if isinstance(row, Mapping) else getattr(row, column.key)
 
 
@@ -103,7 +105,7 @@ def _read_part(value: object, part: Part) -> object:
         return None
     if part is Part.MORE:
         return [str(each) for each in value[1:]]
-    return getattr(value[0], part.value) if value else None
+    return getattr(value[0], part) if value else None
 
 
 def format_value(row: Row, column: Column, *, zone: bool = True) -> str:

@@ -65,6 +65,8 @@ def cell(value: object) -> str:
     """Return *value* as one cell of plain text; None is empty, lists are joined."""
     if value is None:
         return ""
+    if type(value) is int or type(value) is float:
+        return str(value)
     if isinstance(value, (list, tuple, set, frozenset)):
         return clean(", ".join(map(str, value)))
     if isinstance(value, Mapping):

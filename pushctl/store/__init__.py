@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pushctl.store.base_rates import BaseRates
     from pushctl.store.baskets import Baskets
     from pushctl.store.campaigns import Campaigns
-    from pushctl.store.changes import Changes
     from pushctl.store.channel_consents import ChannelConsents
     from pushctl.store.consents import Consents
     from pushctl.store.deliveries import Deliveries
@@ -95,6 +94,7 @@ KNOWN_MIGRATIONS = (
     "m033_tests", "m035_shelves", "m036_accepted", "m037_applied", "m038_times",
     "m039_attributions",
     "m042_forecasts", "m043_alerts", "m044_optin", "m045_segment_sizes", "m047_kept_pages",
+    "m048_kept_people", "m049_drawn_hours",
     "m051_runs",
 )  # fmt: skip
 
@@ -128,7 +128,6 @@ class Store:
     base_rates: "BaseRates"
     baskets: "Baskets"
     campaigns: "Campaigns"
-    changes: "Changes"
     channel_consents: "ChannelConsents"
     consents: "Consents"
     deliveries: "Deliveries"

@@ -18,17 +18,21 @@ class DrawnHour(NamedTuple):
     clicked: int
 
 
-class DrawnArm(NamedTuple):
-    """A message of a trigger's step, with the arm that was drawn; none: it was no test."""
+class DrawnArms(NamedTuple):
+    """
+    Messages of a trigger's step that drew the same arm; none: it was no test.
 
-    delivery: int
-    subscription: int  # 0: the person was erased
+    The last three are lists of numbers, texts with commas between: of many thousands of rows
+    most of the time would go into handing them over one by one.
+    """
+
     step: int
     template: str
     variant: str | None
     probability: float | None  # None: there was no choice
-    enrolment: int
-    clicked: int
+    deliveries: str
+    subscriptions: str  # 0: the person was erased
+    enrolments: str  # 2 * the number, + 1 where it was clicked
 
 
 class Draws(Noun):
@@ -66,31 +70,28 @@ class Draws(Noun):
         """
         return [DrawnHour._make(row) for row in self._read(sql, ids=as_json(campaigns))]
 
-    def list_arms(self, trigger: str, since: Millis, until: Millis) -> Iterator[DrawnArm]:
+    def list_arms(self, trigger: str, since: Millis, until: Millis) -> Iterator[DrawnArms]:
         """
         Yield the messages of a trigger's steps from *since* to before *until*.
 
         Whoever was skipped got no arm; of a former service's worker no click is known.
         """
+        campaigns = """
+            SELECT id FROM campaigns
+             WHERE trigger = :trigger AND options ->> '$.channel' IS NULL ORDER BY id
+        """
         sql = """
-            SELECT d.id, coalesce(d.subscription_id, 0), c.step, c.template, d.variant,
-                   d.variant_probability, d.enrolment_id, d.clicked_at IS NOT NULL
-              FROM campaigns AS c JOIN deliveries AS d ON d.campaign_id = c.id
-             WHERE c.trigger = :trigger AND c.options ->> '$.channel' IS NULL
+            SELECT c.step, c.template, d.variant, d.variant_probability, group_concat(d.id),
+                   group_concat(coalesce(d.subscription_id, 0)),
+                   group_concat(2 * d.enrolment_id + (d.clicked_at IS NOT NULL))
+              FROM campaigns AS c CROSS JOIN deliveries AS d ON d.campaign_id = c.id
+             WHERE c.id = :campaign
                AND d.status IN ('accepted', 'gone', 'rejected', 'in_doubt', 'expired')
                AND coalesce(d.sent_at, d.changed_at) >= :since
                AND coalesce(d.sent_at, d.changed_at) < :until
                AND NOT EXISTS (SELECT 1 FROM foreign_deliveries AS f WHERE f.delivery_id = d.id)
-             ORDER BY d.id
+             GROUP BY c.step, c.template, d.variant, d.variant_probability
         """
-        rows = self._read(sql, trigger=trigger, since=since, until=until)
-        yield from map(DrawnArm._make, rows)
-
-    def list_clocks(self, site: int | None = None) -> list[tuple[int, str | None, str]]:
-        """Return every subscription's (row, time zone, site), or those of one *site*."""
-        sql = """
-            SELECT s.id, s.timezone, t.name
-              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
-             WHERE :site IS NULL OR s.site_id = :site
-        """
-        return self._read(sql, site=site).fetchall()
+        for (campaign,) in self._read(campaigns, trigger=trigger).fetchall():
+            rows = self._read(sql, campaign=campaign, since=since, until=until)
+            yield from map(DrawnArms._make, rows)

@@ -1,9 +1,10 @@
 """
 Columns of rows by pages of their numbers, kept so that figures need not read every row again.
 
-A page is read and kept in one transaction of a writer, and deleted by SQL's triggers (m047)
-with the first of its rows that changes. New rows have numbers behind all others: a page is
-whole as long as it goes up to the last number there is. Deleting all of it changes no figure.
+A page is read and kept in one transaction of a writer, and deleted by SQL's triggers (m047,
+m048) with the first of its rows that changes. New rows have numbers behind all others: a page
+is whole as long as it goes up to the last number there is. Deleting all of it changes no
+figure.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -13,8 +14,31 @@ from typing import NamedTuple
 from pushctl.model import Json, Millis
 from pushctl.store.noun import Noun, as_json
 
-# How many bits of a row's number its page does not have: as the triggers of m047.
-BITS = {"events": 16, "orders": 14, "enrolments": 14, "subscriptions": 14}
+# How many bits of a row's number its page does not have: as the triggers have it.
+BITS = {
+    "events": 16, "orders": 14, "enrolments": 14, "subscriptions": 14, "people": 14,
+    "changes": 14,
+}  # fmt: skip
+# The tables of those that are called otherwise.
+_TABLES = {"people": "subscriptions", "changes": "subscription_changes"}
+# What figures ask of a subscription, by their names.
+PEOPLE = {
+    "site": "t.name",
+    "country": "s.country",
+    "city": "s.city",
+    "browser": "s.browser",
+    "os": "s.os",
+    "device": "s.attributes ->> '$.device'",
+    "language": "s.language",
+    "source": "s.source",
+    "landing": "s.attributes ->> '$.landing_page'",
+    "timezone": "s.timezone",
+    "subscribed_at": "s.subscribed_at",
+    "state": "s.state",
+    "verified": "s.verified_at IS NOT NULL",
+}
+_OF_PEOPLE = "FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id"
+_LIVES = "kind IN ('revived', 'unsubscribed', 'gone', 'quarantined')"
 
 
 class KeptPage(NamedTuple):
@@ -27,9 +51,22 @@ class KeptPage(NamedTuple):
 
 class KeptPages(Noun):
     def find_last(self, source: str) -> int:
-        """Return the highest number that a row of the table *source* ever had."""
-        sql = "SELECT seq FROM sqlite_sequence WHERE name = :source"
-        return int(self._read_value(sql, source=source) or 0)
+        """Return the highest number that a row of *source* ever had."""
+        sql = "SELECT seq FROM sqlite_sequence WHERE name = :table"
+        return int(self._read_value(sql, table=_TABLES.get(source, source)) or 0)
+
+    def list_pages(self, source: str, bits: int) -> list[int]:
+        """Return the pages that have a row: after a restore, numbers go on far behind."""
+        sql = f"""
+            WITH RECURSIVE pages (page) AS (
+                SELECT min(id) >> :bits FROM {_TABLES.get(source, source)}
+                 UNION ALL
+                SELECT (SELECT min(id) >> :bits FROM {_TABLES.get(source, source)}
+                         WHERE id >= (pages.page + 1) << :bits)
+                  FROM pages WHERE pages.page IS NOT NULL
+            ) SELECT page FROM pages WHERE page IS NOT NULL
+        """  # noqa: S608
+        return [page for (page,) in self._read(sql, bits=bits)]
 
     def read(self, source: str, names: Collection[str]) -> Iterator[KeptPage]:
         """Yield what is kept of *names*, in the order of pages."""
@@ -127,6 +164,28 @@ class KeptPages(Noun):
         """
         return self._read(sql, low=low, high=high).fetchall()
 
+    def read_people(self, low: int, high: int, names: Sequence[str]) -> list[tuple[Json, ...]]:
+        """Return (id, *names*) of subscriptions; KeyError for what PEOPLE lacks."""
+        columns = ", ".join(PEOPLE[name] for name in names)
+        sql = f"""
+            SELECT s.id, {columns} {_OF_PEOPLE} WHERE s.id BETWEEN :low AND :high ORDER BY s.id
+        """
+        return self._read(sql, low=low, high=high).fetchall()
+
+    def read_changes(self, low: int, high: int) -> list[tuple[Json, ...]]:
+        """
+        Return (subscription, when, kind) of all that became active or were lost.
+
+        Who is gone because our VAPID key is lost has a kind of their own, "key_lost": no
+        message is to blame.
+        """
+        sql = f"""
+            SELECT subscription_id, at, iif(kind = 'gone' AND cause IS 'key_lost', cause, kind)
+              FROM subscription_changes
+             WHERE id BETWEEN :low AND :high AND {_LIVES} ORDER BY id
+        """  # noqa: S608
+        return self._read(sql, low=low, high=high).fetchall()
+
     def read_public_ids(self, low: int, high: int) -> list[tuple[int, str]]:
         """Return (id, public id) of subscriptions."""
         sql = """
@@ -142,11 +201,21 @@ class KeptPages(Noun):
             "orders": ("subscription_id", "at", "subscription_id IS NOT NULL"),
             "enrolments": ("subscription_id", "entered_at", "true"),
             "subscriptions": ("id", "subscribed_at", "true"),
+            "changes": ("subscription_id", "at", _LIVES),
         }
         who, when, where = columns[source]
         sql = f"""
-            SELECT count(*), coalesce(sum({who}), 0), coalesce(sum({when}), 0) FROM {source}
+            SELECT count(*), coalesce(sum({who}), 0), coalesce(sum({when}), 0)
+              FROM {_TABLES.get(source, source)}
              WHERE id BETWEEN :low AND :high AND {where}
         """  # noqa: S608
         rows, people, times = self._read(sql, name=name, low=low, high=high).fetchone()
         return rows, people, times
+
+    def sum_people(self, name: str, low: int, high: int) -> dict[Json, tuple[int, int]]:
+        """Return how many subscriptions have each value of *name*, and the sum of their ids."""
+        sql = f"""
+            SELECT {PEOPLE[name]}, count(*), sum(s.id) {_OF_PEOPLE}
+             WHERE s.id BETWEEN :low AND :high GROUP BY 1
+        """
+        return {value: (rows, ids) for value, rows, ids in self._read(sql, low=low, high=high)}

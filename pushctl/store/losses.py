@@ -1,4 +1,4 @@
-"""Losses: when subscriptions were left, and what their browsers closed, as figures need it."""
+"""Losses: what browsers closed, and how many subscriptions were left, as figures need it."""
 
 from collections.abc import Iterator
 
@@ -7,21 +7,6 @@ from pushctl.store.noun import Noun
 
 
 class Losses(Noun):
-    def list_changes(self) -> Iterator[tuple[int, str, Millis]]:
-        """
-        Yield (subscription, revived, unsubscribed, gone or quarantined; when), in order.
-
-        Who is gone because our VAPID key is lost counts as quarantined: no message is to blame.
-        """
-        sql = """
-            SELECT subscription_id,
-                   iif(kind = 'gone' AND cause IS 'key_lost', 'quarantined', kind), at
-              FROM subscription_changes
-             WHERE kind IN ('revived', 'unsubscribed', 'gone', 'quarantined')
-             ORDER BY subscription_id, at, id
-        """
-        yield from self._read(sql)
-
     def list_closed(self, first: int) -> Iterator[int]:
         """Yield the deliveries from number *first* on whose notification was closed by hand."""
         sql = """

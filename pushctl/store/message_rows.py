@@ -1,26 +1,9 @@
-"""Rows of messages and people as figures need them: read once each, and counted elsewhere."""
+"""Rows of messages and persons as figures need them: read once, and counted elsewhere."""
 
 from collections.abc import Iterator, Sequence
 
 from pushctl.model import Json
 from pushctl.store.noun import Noun, as_json
-
-# What figures ask of a subscription, by their names.
-PEOPLE = {
-    "site": "t.name",
-    "country": "s.country",
-    "city": "s.city",
-    "browser": "s.browser",
-    "os": "s.os",
-    "device": "s.attributes ->> '$.device'",
-    "language": "s.language",
-    "source": "s.source",
-    "landing": "s.attributes ->> '$.landing_page'",
-    "subscribed_at": "s.subscribed_at",
-    "state": "s.state",
-}
-
-_PAGE = 20_000
 
 
 class MessageRows(Noun):
@@ -40,7 +23,8 @@ class MessageRows(Noun):
         Yield each message of *campaign*.
 
         (id, subscription or 0, sent_at / 15 minutes or -1, 1 shown + 2 clicked + 4 bought
-        + 8 unreported, status, language, variant, reason)
+        + 8 unreported, status, language, variant, reason, the probability of its hour where
+        that was drawn and clicks are known)
         """
         sql = """
             SELECT d.id, coalesce(d.subscription_id, 0), coalesce(d.sent_at / 900000, -1),
@@ -48,7 +32,9 @@ class MessageRows(Noun):
                    + 4 * (k.delivery_id IS NOT NULL)
                    + 8 * (f.delivery_id IS NOT NULL AND d.status = 'accepted'
                           AND d.shown_at IS NULL),
-                   d.status, d.language, d.variant, d.reason
+                   d.status, d.language, d.variant, d.reason,
+                   iif(d.hour_probability > 0 AND f.delivery_id IS NULL, d.hour_probability,
+                       NULL)
               FROM deliveries AS d
               LEFT JOIN thanked AS k ON k.delivery_id = d.id
               LEFT JOIN foreign_deliveries AS f ON f.delivery_id = d.id
@@ -72,14 +58,6 @@ class MessageRows(Noun):
               JOIN interactions AS i ON i.delivery_id = j.value AND i.kind = 'clicked'
         """
         yield from self._read(sql, ids=as_json(deliveries))
-
-    def read_people(self, names: Sequence[str]) -> Iterator[list[tuple[Json, ...]]]:
-        """Yield pages of (id, *names*) of all subscriptions; KeyError for what PEOPLE lacks."""
-        columns = "".join(f", {PEOPLE[name]}" for name in names)
-        joined = "JOIN sites AS t ON t.id = s.site_id" if "site" in names else ""
-        rows = self._read(f"SELECT s.id{columns} FROM subscriptions AS s {joined}")  # noqa: S608
-        while page := rows.fetchmany(_PAGE):
-            yield page
 
     def read_persons(self) -> Iterator[tuple[int, int, str | None, bytes | None]]:
         """Yield id, site, signed alias and address's hash of those who have one of these."""

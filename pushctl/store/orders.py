@@ -57,6 +57,10 @@ class StoredOrder(NamedTuple):
     clues: Clues
 
 
+# Campaign, delivery, person, kind, minor (None: unknown), exponent, currency, refunded minor.
+Credited = tuple[int, int, int, str, int | None, int | None, str | None, int | None]
+
+
 class Orders(Noun):
     def add(
         self, site: int, source: str, bought: Purchase, state: State, at: Millis,
@@ -248,6 +252,19 @@ class Orders(Noun):
     def _find_one(self, where: str, **values: Json) -> StoredOrder | None:
         row = self._read(f"{_STORED} WHERE {where}", **values).fetchone()
         return None if row is None else _build(row)
+
+    def list_credited(self, campaigns: Collection[int]) -> Sequence[Credited]:
+        """
+        Return what messages of *campaigns* are known to have brought about, an order each.
+        """
+        sql = """
+            SELECT a.campaign_id, a.delivery_id, a.person, a.kind, o.minor, o.exponent,
+                   o.currency, o.refunded_minor
+              FROM attributions AS a CROSS JOIN orders AS o ON o.id = a.source_id
+             WHERE a.goal = 'purchase' AND o.state IN ('paid', 'refunded') AND NOT o.test
+               AND a.campaign_id IN (SELECT value FROM json_each(:campaigns))
+        """
+        return self._read(sql, campaigns=as_json(campaigns)).fetchall()
 
 
 def encode_lines(lines: Sequence[Line]) -> str:

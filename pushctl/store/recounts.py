@@ -10,11 +10,17 @@ from pushctl.store.noun import Noun
 
 
 class Recounts(Noun):
-    def count_rows(self, campaign: int) -> list[tuple[str | int | None, ...]]:
-        """Return (state, language, variant, reason, quarter hour of sending, messages)."""
+    def count_rows(self, campaign: int) -> list[tuple[str | int | float | None, ...]]:
+        """
+        Return (state, language, variant, reason, quarter hour of sending, chance, messages).
+
+        The chance is that of the hour, where it was drawn and the browser is ours.
+        """
         sql = """
-            SELECT status, language, variant, reason, sent_at / 900000, count(*)
-              FROM deliveries WHERE campaign_id = :campaign GROUP BY 1, 2, 3, 4, 5
+            SELECT status, language, variant, reason, sent_at / 900000,
+                   CASE WHEN id NOT IN (SELECT delivery_id FROM foreign_deliveries)
+                        THEN nullif(hour_probability, 0) END, count(*)
+              FROM deliveries WHERE campaign_id = :campaign GROUP BY 1, 2, 3, 4, 5, 6
         """
         return self._read(sql, campaign=campaign).fetchall()
 

@@ -5,8 +5,7 @@ Counts, orders and money add up. Of a person who has messages of several campaig
 kept until all have been read.
 """
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,16 +17,14 @@ from pushctl.jobs.figures import counting, performance, person_sums, worth
 from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.grouping import OF_CALENDAR, OF_CAMPAIGN, OF_PERSON, Codes
-from pushctl.jobs.figures.messages import People
+from pushctl.jobs.figures.messages import People, cut
 from pushctl.jobs.figures.performance import Counted, Loaded, Loader
 from pushctl.jobs.figures.person_sums import BySubscription, Ints, Sums
-from pushctl.jobs.figures.worth import Worth
+from pushctl.jobs.figures.worth import Credits, Worth
 from pushctl.rules.figures.figure import Row
 from pushctl.store import Store
 
 Marks = NDArray[np.uint8]
-
-_BATCH = 400_000  # messages
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,33 +55,21 @@ def add_up(
     loader = Loader(store, config, asked, [by], campaigns)
     # Of a campaign as a whole the order's own message need not be found.
     whole = by in OF_CAMPAIGN and (asked.site, asked.since, asked.until) == (None,) * 3
-    credits = worth.load_by_campaign(store, config, sizes)
+    credits = worth.load_credits(store, config, sizes)
     groups = _Groups(by, loader.people, sum(sizes.values()))
-    for numbers in _cut(sizes):
-        given = [one for number in numbers for one in credits.get(number, ())]
-        loaded = loader.load(numbers, with_numbers=bool(given) and not whole)
+    for numbers in cut(sizes):
+        # Both stand by campaign.
+        first, last = np.searchsorted(credits.campaign, [numbers[0], numbers[-1] + 1])
+        given = credits.choose(slice(first, last))
+        loaded = loader.load(numbers, with_numbers=len(given) > 0 and not whole)
         grouping = loader.grouper.group(by, loaded.messages)
         if whole:
-            firsts = np.searchsorted(loaded.messages.campaign, [one.campaign for one in given])
-            placed = worth.Placed(given, firsts.tolist())
+            firsts = np.searchsorted(loaded.messages.campaign, given.campaign)
+            placed = worth.Placed(given, firsts)
         else:
             placed = worth.place(given, loaded)
         groups.add(loaded, grouping.codes, grouping.words, placed)
     return groups.describe()
-
-
-def _cut(sizes: Mapping[int, int]) -> Iterator[list[int]]:
-    """Yield campaigns, oldest first, of about as many messages as are read at a time."""
-    numbers: list[int] = []
-    left = _BATCH
-    for number, size in sorted(sizes.items()):
-        if numbers and size > left:
-            yield numbers
-            numbers, left = [], _BATCH
-        numbers.append(number)
-        left -= size
-    if numbers:
-        yield numbers
 
 
 class _Persons(Protocol):
@@ -140,7 +125,8 @@ class _Groups:
         self._by, self._people = by, people
         self._words: dict[str | None, int] = {}
         self._parts: list[tuple[Codes, Counted]] = []
-        self._worth: dict[str | None, Worth] = defaultdict(Worth)
+        self._groups: list[Codes] = []  # of each credit
+        self._credits: list[Credits] = []
         self._each = BySubscription(len(people.person))
         self._persons: _Persons | None = None
         if by == "campaign":
@@ -160,9 +146,9 @@ class _Groups:
         renamed = np.array(
             [self._words.setdefault(word, len(self._words)) for word in words], np.int64
         )
-        groups = codes[placed.places].tolist() if placed.places else []
-        for code, credit in zip(groups, placed.credits, strict=True):
-            self._worth[words[code]].add(credit)
+        if len(placed.credits):
+            self._groups.append(renamed[codes[placed.places]])
+            self._credits.append(placed.credits)
         kept = slice(None) if loaded.kept.all() else loaded.kept
         codes, marks = codes[kept], performance.mark(loaded.messages)[kept]
         whose = loaded.messages.subscription[kept]
@@ -199,14 +185,20 @@ class _Groups:
             np.array([self._campaigns]),  # groups share them
         )
         total = performance.describe(["Total"], counts, everything)
-        together = Worth()
-        for one in self._worth.values():
-            together.merge(one)
+        each, together = self._sum_worth(size)
         return Added(
-            [worth.describe_worth(row, self._worth[_read_word(row)]) for row in rows],
+            [worth.describe_worth(row, each[self._words[_read_word(row)]]) for row in rows],
             worth.describe_worth(total[0], together) if total else None,
             self._untimed,
         )
+
+    def _sum_worth(self, size: int) -> tuple[list[Worth], Worth]:
+        """Return what each word's messages have brought, and all of them."""
+        if not self._credits:
+            return [Worth()] * size, Worth()
+        credits, groups = worth.join(self._credits), np.concatenate(self._groups)
+        (together,) = worth.sum_groups(credits, np.zeros_like(groups), 1)
+        return worth.sum_groups(credits, groups, size), together
 
     def _order_words(self) -> list[tuple[str | None, int]]:
         """Return words and codes in their order: that of days is that of time."""

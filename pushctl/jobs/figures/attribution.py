@@ -7,7 +7,7 @@ only that changes whose raw rows have: orders, codes and persons are noted by th
 triggers, reports and events have numbers behind the last one that was looked at.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -29,6 +29,7 @@ from pushctl.rules.figures.revenue import Order
 from pushctl.rules.money import Money
 from pushctl.store import Store
 from pushctl.store.attributions import Kept, State
+from pushctl.store.orders import Credited
 
 # Another number where the rule itself is another: what was kept by an earlier one is not used.
 _VERSION = 1
@@ -88,19 +89,42 @@ def load_credits(
         raise NotFoundError(f"no goal is called {goal!r}. In pushctl.toml: {', '.join(goals)}.")
     table = load_rates(config)
     found = _refresh(store, goals, no_progress)
-    with store.attributions.snapshot():
-        given = None if found is None else _overlay(store, goal, found[goal])
-        if goal == PURCHASE:
-            credits = _read_orders(store, given, table, campaigns)
-        else:
-            credits = _read_events(store, config, goals[goal], given, table)
     return [
         one
-        for one in credits
+        for one in _read(store, config, goals[goal], found, table, campaigns)
         if (campaigns is None or one.campaign in campaigns)
         and (since is None or one.at >= since)
         and (until is None or one.at < until)
     ]
+
+
+def load_brought(
+    store: Store, config: Config, campaigns: Collection[int]
+) -> Sequence[Credited]:
+    """Return what sums of the purchases of *campaigns* need: of many it is much faster."""
+    table = load_rates(config)
+    goals = list_goals(config)
+    found = _refresh(store, goals, no_progress)
+    if found is None and table is None:
+        return store.orders.list_credited(campaigns)
+    return [
+        (one.campaign, one.delivery, one.person_key, one.kind.value, one.minor, one.exponent,
+         one.currency, one.refunded_minor)
+        for one in _read(store, config, goals[PURCHASE], found, table, campaigns)
+        if one.campaign in campaigns
+    ]  # fmt: skip
+
+
+def _read(
+    store: Store, config: Config, goal: Goal, found: Mapping[str, Found] | None,
+    table: Rates | None, campaigns: Collection[int] | None,
+) -> list[Credit]:  # fmt: skip
+    """Return the credits of *goal*, with *found* where it could not be kept."""
+    with store.attributions.snapshot():
+        given = None if found is None else _overlay(store, goal.name, found[goal.name])
+        if goal.name == PURCHASE:
+            return _read_orders(store, given, table, campaigns)
+        return _read_events(store, config, goal, given, table)
 
 
 def load_rates(config: Config) -> Rates | None:

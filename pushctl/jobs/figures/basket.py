@@ -12,7 +12,7 @@ from pushctl.jobs.figures import pages
 from pushctl.jobs.figures.attribution import load_rates
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.messages import load_people
-from pushctl.jobs.figures.pages import Numbers
+from pushctl.jobs.figures.paging import Numbers
 from pushctl.jobs.figures.purchases import find_orders, price
 from pushctl.model import Millis
 from pushctl.rules import events

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pushctl.jobs.figures.messages import Messages
+
     Whole = NDArray[np.integer]
 
 _CELLS = best_hours.DAYS * HOURS
@@ -77,8 +79,9 @@ def find_best_time(store: Store, config: Config, filter: Filter) -> BestTime:
     import numpy as np
 
     chosen = store.draws.list_broadcasts(filter.topic)
-    sends, unknown, erased = _load_sends(store, config, filter, chosen)
-    drawn = _load_drawn(store, config, filter, chosen)
+    clocks = _Clocks(store, config, filter)
+    sends, unknown, erased = _load_sends(store, clocks, filter, chosen)
+    drawn = _load_drawn(store, clocks, filter, chosen)
     week = config.best_time.week
     block_of = _number_blocks(week)
     cells = np.bincount(sends.hour, minlength=_CELLS)
@@ -98,55 +101,69 @@ def find_best_time(store: Store, config: Config, filter: Filter) -> BestTime:
 
 
 def _load_sends(
-    store: Store, config: Config, filter: Filter, campaigns: Collection[int]
+    store: Store, clocks: "_Clocks", filter: Filter, campaigns: Collection[int]
 ) -> tuple[_Sends, int, int]:
     """Return the broadcasts' messages, how many have no time, and how many no clock."""
-    from pushctl.jobs.figures.messages import STATUSES, load_messages
+    import numpy as np
+
+    from pushctl.jobs.figures import counting
+    from pushctl.jobs.figures.messages import STATUSES, cut, load_messages
 
     columns = ("subscription", "status", "sent", "clicked", "unreported")
-    found = load_messages(store, campaigns, columns)
-    taken = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & ~found.unreported
-    timed = taken & (found.sent >= 0) & _is_within(filter, found.sent)
-    kept = timed & (found.subscription > 0)
-    unknown, erased = int((taken & (found.sent < 0)).sum()), int((timed & ~kept).sum())
-    made = _place(
-        store,
-        config,
-        filter,
-        found.campaign[kept],
-        found.subscription[kept],
-        found.sent[kept],
-        found.clicked[kept],
-    )
-    return made, unknown, erased
+    counts = counting.load_counts(store, sorted(campaigns))
+    parts, unknown, erased = [], 0, 0
+    for numbers in cut({number: one["planned"] for number, one in counts.items()}):
+        found = load_messages(store, numbers, columns)
+        taken = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & ~found.unreported
+        timed = taken & (found.sent >= 0) & _is_within(filter, found.sent)
+        kept = timed & (found.subscription > 0)
+        unknown += int(np.count_nonzero(taken & (found.sent < 0)))
+        erased += int(np.count_nonzero(timed & ~kept))
+        parts.append(clocks.place(found, kept))
+    return _join(parts), unknown, erased
 
 
 def _load_drawn(
-    store: Store, config: Config, filter: Filter, campaigns: Collection[int]
+    store: Store, clocks: "_Clocks", filter: Filter, campaigns: Collection[int]
 ) -> _Sends | None:
     """Return the messages whose hour was drawn; None: there are none."""
     import numpy as np
 
-    explored = [one for one in store.draws.list_explored() if one in set(campaigns)]
-    rows = store.draws.list_hours(explored) if explored else []
-    if not rows:
+    from pushctl.jobs.figures.messages import STATUSES, load_messages
+
+    explored = sorted(set(store.draws.list_explored()) & set(campaigns))
+    if not explored:
         return None
-    _, campaign, subscription, sent, chance, clicked = zip(*rows, strict=True)
-    quarters = np.array(sent, np.int64) // local_times.QUARTER
-    within = _is_within(filter, quarters)
-    probability = np.array(chance, np.float64)[within]
-    made = _place(
-        store,
-        config,
-        filter,
-        np.array(campaign, np.int64)[within],
-        np.array(subscription, np.int64)[within],
-        quarters[within],
-        np.array(clicked, np.bool_)[within],
-        probability,
+    found = load_messages(
+        store, explored, ("subscription", "status", "sent", "clicked", "chance")
     )
+    chances = np.array([float(word or 0) for word in found.chances])[found.chance]
+    kept = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & (chances > 0)
+    # Of who was erased the clock is unknown.
+    kept &= (found.sent >= 0) & (found.subscription > 0) & _is_within(filter, found.sent)
+    made = clocks.place(found, kept, chances)
     # Where nobody could get another hour, nothing can be compared.
-    return made if (probability < 1).any() else None
+    if made.probability is None or not (made.probability < 1).any():
+        return None
+    return _join([made])
+
+
+def _join(parts: "Sequence[_Sends]") -> _Sends:
+    """Return all sends of *parts*, their campaigns numbered from 0."""
+    import numpy as np
+
+    if not parts:
+        none = np.empty(0, np.int64)
+        return _Sends(none, none, none, none > 0)
+    hour, campaign, person = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("hour", "campaign", "person")
+    )
+    known = np.flatnonzero(np.bincount(campaign, minlength=1))
+    numbers = np.zeros(int(known.max(initial=0)) + 1, np.int32)
+    numbers[known] = np.arange(len(known))
+    clicked = np.concatenate([part.clicked for part in parts])
+    return _Sends(hour, numbers[campaign], person, clicked, parts[0].probability)
 
 
 def _is_within(filter: Filter, quarters: "Whole") -> "NDArray[np.bool_]":
@@ -160,43 +177,38 @@ def _is_within(filter: Filter, quarters: "Whole") -> "NDArray[np.bool_]":
     return found
 
 
-def _place(
-    store: Store,
-    config: Config,
-    filter: Filter,
-    campaign: "Whole",
-    subscription: "Whole",
-    quarters: "Whole",
-    clicked: "NDArray[np.bool_]",
-    probability: "NDArray[np.float64] | None" = None,
-) -> _Sends:
-    """Return the sends by their receivers' clocks and persons."""
-    from pushctl.jobs.figures.messages import load_people
+class _Clocks:
+    """Puts messages on their receivers' clocks."""
 
-    sites = {name: site.timezone for name, site in config.sites.items()}
-    clocks = store.draws.list_clocks(filter.site_id)
-    zone_of, zones = local_times.number_zones(clocks, sites)
-    person_of = load_people(store, ("person",)).person
-    zone_of = _stretch(zone_of, len(person_of))
-    kept = zone_of[subscription] >= 0  # of another site, or erased meanwhile
-    zone = zone_of[subscription[kept]]
-    hour = local_times.find_week_hours(quarters[kept], zone, zones)
-    person = person_of[subscription[kept]]
-    chance = None if probability is None else probability[kept]
-    return _Sends(hour, _renumber(campaign[kept]), person, clicked[kept], chance)
+    def __init__(self, store: Store, config: Config, filter: Filter) -> None:
+        from pushctl.jobs.figures.messages import load_people
 
+        sites = {name: site.timezone for name, site in config.sites.items()}
+        people = load_people(store, ("person", "timezone", "site"))
+        self._person = people.person
+        self._zone_of, self._zones = local_times.number_zones(people, sites, site=filter.site)
 
-def _stretch(places: "Whole", size: int) -> "Whole":
-    import numpy as np
+    def place(
+        self,
+        found: "Messages",
+        kept: "NDArray[np.bool_]",
+        chances: "NDArray[np.float64] | None" = None,
+    ) -> _Sends:
+        """Return those of *kept* whose clock is known, in small numbers: they are millions."""
+        import numpy as np
 
-    missing = max(size - len(places), 0)
-    return np.concatenate([places, np.full(missing, -1, np.int64)])
-
-
-def _renumber(values: "Whole") -> "Whole":
-    import numpy as np
-
-    return np.unique(values, return_inverse=True)[1]
+        rows = np.flatnonzero(kept)
+        rows = rows[found.subscription[rows] < len(self._person)]  # without who came since
+        zone = self._zone_of[found.subscription[rows]]
+        rows = rows[zone >= 0]  # of another site, or erased meanwhile
+        hour = local_times.find_week_hours(found.sent[rows], zone[zone >= 0], self._zones)
+        return _Sends(
+            hour.astype(np.int16),
+            found.campaign[rows],
+            self._person[found.subscription[rows]],
+            found.clicked[rows],
+            None if chances is None else chances[rows],
+        )
 
 
 def _number_blocks(week: Week) -> "Whole":

@@ -5,12 +5,15 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import NamedTuple
 
+import numpy as np
+
 from pushctl.config import Config
 from pushctl.errors import UsageError
 from pushctl.jobs.figures import adding, performance
 from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.grouping import ORDERED
+from pushctl.jobs.figures.people import load_people
 from pushctl.rules.figures import cases
 from pushctl.rules.figures.figure import Row, Table, read_count
 from pushctl.rules.figures.performance import CAMPAIGNS, GROUPS, RANKED, SITES, TIMES
@@ -113,14 +116,15 @@ def compare_sites(store: Store, config: Config, asked: Filter) -> Answer:
     """Return a row a site, those without a message among them."""
     answer = _compare(store, config, asked, "site", SITES)
     found = {row["value"]: row for row in answer.rows}
-    numbers = store.sites.load_ids()
+    people = load_people(store, ("site", "active"))
+    active = np.bincount(people.site[people.active], minlength=len(people.words["site"]))
+    subscribers = dict(zip(people.words["site"], active.tolist(), strict=True))
     nothing = SITES.fill(dict.fromkeys(performance.COUNTS, 0))
     rows: list[Row] = []
-    for name, number in numbers.items():
+    for name in store.sites.load_ids():
         if asked.site in (None, name):
             row = found.pop(name, nothing)
-            active = store.reports.count_active(number)
-            rows.append({**row, "site": name, "subscribers": active})
+            rows.append({**row, "site": name, "subscribers": subscribers.get(name, 0)})
     # Messages of people who were erased.
     rows += [{**row, "site": row["value"], "subscribers": None} for row in found.values()]
     total = answer.total and {**answer.total, "site": "Total"}

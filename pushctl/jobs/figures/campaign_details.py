@@ -32,8 +32,7 @@ def load_details(
     one = store.campaigns.describe(name)
     kinds = ("campaign", "reason", *_SPLITS)
     loaded = performance.load(store, config, asked or Filter(), kinds, only=one)
-    given = worth.load_by_campaign(store, config, [one.id]).get(one.id, ())
-    credits = worth.place(given, loaded)
+    credits = worth.place(worth.load_credits(store, config, [one.id]), loaded)
 
     def split(grouping: Grouping) -> list[Row]:
         rows = performance.count(loaded, grouping)

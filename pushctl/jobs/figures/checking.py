@@ -11,7 +11,7 @@ from pushctl.model import DeliveryStatus
 from pushctl.store import Store
 
 # Columns that are compared value by value, as ``store.recounts.count_rows`` has them.
-_COLUMNS = ("status", "language", "variant", "reason", "sent")
+_COLUMNS = ("status", "language", "variant", "reason", "sent", "chance")
 _FLAGS = ("shown", "clicked", "clicks", "bought", "unreported")
 
 Value = str | int | None
@@ -94,7 +94,7 @@ def _count_rows(store: Store, campaign: int) -> dict[str, Counter[Value]]:
     found: dict[str, Counter[Value]] = {name: Counter() for name in _COLUMNS}
     for *values, size in store.recounts.count_rows(campaign):
         for name, value in zip(_COLUMNS, values, strict=True):
-            found[name][value] += int(size or 0)
+            found[name][repr(value) if isinstance(value, float) else value] += int(size or 0)
     return found
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pushctl.config import Config
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.local_times import find_week_hours, number_zones
-from pushctl.jobs.figures.messages import QUARTER, Messages, People
+from pushctl.jobs.figures.messages import QUARTER, Messages, People, load_people
 from pushctl.rules import units
 from pushctl.store import Store
 from pushctl.store.campaigns import Described
@@ -129,11 +129,9 @@ class Grouper:
     def _load_zones(self, *, of_site: bool) -> tuple[NDArray[np.integer], list[tzinfo]]:
         """Return each subscription's place in a list of time zones, -1: unknown; the list."""
         if of_site not in self._zones:
-            clocks = self._store.draws.list_clocks()
-            if of_site:
-                clocks = [(row, None, site) for row, _, site in clocks]
+            people = load_people(self._store, ("timezone", "site"))
             sites = {name: site.timezone for name, site in self._config.sites.items()}
-            self._zones[of_site] = number_zones(clocks, sites)
+            self._zones[of_site] = number_zones(people, sites, of_site=of_site)
         return self._zones[of_site]
 
 

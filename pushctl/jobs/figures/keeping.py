@@ -23,11 +23,13 @@ from pushctl.store import Store
 from pushctl.store.kept_columns import KeptColumn
 
 STATUSES = tuple(DeliveryStatus)
+# chance: with which probability its hour was drawn; as text, so that no digit is lost.
 # click_row: the entry that each click belongs to; click_button: what was clicked.
 COLUMNS = (
     "delivery", "subscription", "sent", "flags", "status", "language", "variant", "reason",
-    "click_row", "click_button",
+    "chance", "click_row", "click_button",
 )  # fmt: skip
+_WORDED = ("language", "variant", "reason", "chance")
 _ROWS = frozenset(COLUMNS) - {"click_row", "click_button"}  # with an entry a message
 # How many bytes of columns one transaction writes: others wait for a moment only.
 _BATCH_BYTES = 4_000_000
@@ -213,7 +215,8 @@ def _build_rows(store: Store, campaign: int) -> dict[str, Column]:
     delivery = np.array(ids, np.int64)
     order = np.argsort(delivery)
     kind_of = np.array(kinds, np.int64)[order]
-    flags, statuses, *texts = zip(*known, strict=True) if known else ((),) * 5
+    flags, statuses, *texts, chances = zip(*known, strict=True) if known else ((),) * 6
+    texts = [*texts, [None if one is None else repr(one) for one in chances]]
     found = {
         "delivery": Column(delivery[order]),
         "subscription": Column(np.array(people, np.int64)[order]),
@@ -223,7 +226,7 @@ def _build_rows(store: Store, campaign: int) -> dict[str, Column]:
             np.array([STATUSES.index(one) for one in statuses], np.int64)[kind_of]
         ),
     }
-    for name, values in zip(("language", "variant", "reason"), texts, strict=True):
+    for name, values in zip(_WORDED, texts, strict=True):
         codes: dict[str | None, int] = {}
         numbers = [codes.setdefault(value, len(codes)) for value in values]
         found[name] = Column(np.array(numbers, np.int64)[kind_of], list(codes))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pushctl.jobs.figures import pages
 from pushctl.jobs.figures.messages import People, load_people
 from pushctl.model import Millis
 from pushctl.store import Store
@@ -45,11 +46,13 @@ class Lives:
 
 def load(store: Store, people: People) -> Lives:
     """Return all lives; *people* has subscribed_at and state."""
-    steps = list(store.changes.list_steps())
-    who = np.array([one[0] for one in steps], np.int64)
-    at = np.array([one[2] for one in steps], np.int64)
+    steps, words = pages.load_changes(store)
+    known = steps["subscription"] < len(people.subscribed_at)  # without who came since
+    who, at = steps["subscription"][known], steps["at"][known]
     codes = {name: code for code, name in enumerate(KINDS)}
-    kind = np.array([codes.get(one[1], -1) for one in steps], np.int8)
+    codes["key_lost"] = codes["gone"]
+    kinds = np.array([codes.get(word or "", -1) for word in words], np.int8)
+    kind = kinds[steps["kind"][known]]
     back = kind < 0
     begins = np.ones(len(who), bool)
     begins[1:] = who[1:] != who[:-1]
@@ -97,5 +100,7 @@ def _rank(values: Ints, size: int) -> Ints:
 
 def load_all(store: Store, columns: tuple[str, ...]) -> tuple[People, Lives]:
     """Return people with *columns* and what lives need, and the lives."""
-    people = load_people(store, ("subscribed_at", "active", "site", "person", *columns))
+    people = load_people(
+        store, ("subscribed_at", "active", "verified", "site", "person", *columns)
+    )
     return people, load(store, people)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pushctl.jobs.figures.people import People
+
     Whole = NDArray[np.integer]
 
 QUARTER: Millis = 15 * units.MINUTE
@@ -82,23 +84,29 @@ def _find_offset(zone: tzinfo, quarter: int) -> int:
 
 
 def number_zones(
-    people: Sequence[tuple[int, str | None, str]], sites: Mapping[str, str]
+    people: "People",
+    sites: Mapping[str, str],
+    *,
+    site: str | None = None,
+    of_site: bool = False,
 ) -> tuple["Whole", list[tzinfo]]:
     """
     Return each subscription's place in a list of time zones, and that list; -1: unknown.
 
-    *people* are (row, time zone, site); *sites* have the zones of those who have none.
+    *people* have timezone and site, *sites* the zones of those who have none. *site*: only
+    those who are there. *of_site*: the clock of their site.
     """
     import numpy as np
 
-    size = max((row for row, *_ in people), default=0) + 1
-    found = np.full(size, -1, np.int64)
-    places: dict[tuple[str | None, str], int] = {}
+    names, theirs = people.words["site"], people.words["timezone"]
+    pairs = people.site.astype(np.int64)
+    if not of_site:
+        pairs += people.timezone.astype(np.int64) * len(names)
+    places = np.full(len(names) * len(theirs), -1, np.int64)
     known: dict[tzinfo, int] = {}
-    for row, name, site in people:
-        place = places.get((name, site))
-        if place is None:
-            zone = timing.zone(name, sites.get(site, "UTC"))
-            place = places[name, site] = known.setdefault(zone, len(known))
-        found[row] = place
-    return found, list(known)
+    for pair in np.flatnonzero(np.bincount(pairs, minlength=1)).tolist():
+        name = names[pair % len(names)]
+        if name is not None and site in (None, name):
+            zone = timing.zone(theirs[pair // len(names)], sites.get(name, "UTC"))
+            places[pair] = known.setdefault(zone, len(known))
+    return places[pairs], list(known)

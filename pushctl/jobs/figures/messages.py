@@ -6,24 +6,24 @@ its number: ``people.country[messages.subscription]`` is the country of each mes
 receiver. Words are codes: ``people.words["country"][code]``.
 """
 
-from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pushctl.jobs.figures import keeping, pages
+from pushctl.jobs.figures import keeping
 from pushctl.jobs.figures.keeping import STATUSES as STATUSES
-from pushctl.model import Json
+from pushctl.jobs.figures.people import People as People
+from pushctl.jobs.figures.people import load_people as load_people
 from pushctl.rules.figures.intervals import Interval, Z, measure_share
 from pushctl.store import Store
 
-STATES = ("active", "unsubscribed", "gone", "quarantined")
+_BATCH = 400_000  # messages that are read at a time, where all would take too much memory
 QUARTER = 900_000  # milliseconds: what Messages.sent counts in
 
 COLUMNS = (
     "campaign", "delivery", "subscription", "status", "sent", "shown", "clicked", "unreported",
-    "bought", "clicks", "language", "variant", "reason",
+    "bought", "clicks", "language", "variant", "reason", "chance",
 )  # fmt: skip
 
 Ints = NDArray[np.integer]
@@ -51,38 +51,14 @@ class Messages:
     language: NDArray[np.uint16]  # an index into languages; of the text that was sent
     variant: NDArray[np.uint16]
     reason: NDArray[np.uint16]
+    chance: NDArray[np.uint16]  # of its hour, where that was drawn (and clicks are known)
     languages: Words
     variants: Words
     reasons: Words
+    chances: Words  # numbers as text
 
     def __len__(self) -> int:
         return len(self.campaign)
-
-
-class People:
-    """
-    Columns indexed by the number of a subscription, 0 to the highest; 0 is who was erased.
-
-    Where no subscription has the number, words are unknown and ``active`` is false. Those
-    that were not asked for are no attributes.
-    """
-
-    person: NDArray[np.int32]  # the number of the person's first subscription on a site
-    site: NDArray[np.uint32]  # this and the next: indexes into words[name]
-    country: NDArray[np.uint32]
-    city: NDArray[np.uint32]
-    browser: NDArray[np.uint32]
-    os: NDArray[np.uint32]
-    device: NDArray[np.uint32]
-    language: NDArray[np.uint32]  # as their browser has it
-    source: NDArray[np.uint32]
-    landing: NDArray[np.uint32]
-    subscribed_at: NDArray[np.int64]  # milliseconds; 0: unknown
-    state: NDArray[np.uint8]  # an index into STATES; 255: unknown
-    active: Bools
-
-    def __init__(self) -> None:
-        self.words: dict[str, Words] = {}
 
 
 # What is kept, by the columns that are made of it; a name alone where it is the same.
@@ -98,7 +74,7 @@ _TYPES: dict[str, type[np.generic]] = {
     "sent": np.int32,
     "clicks": np.uint16,
 }
-_WORDED = ("language", "variant", "reason")
+_WORDED = ("language", "variant", "reason", "chance")
 
 
 def load_messages(
@@ -133,6 +109,20 @@ def load_messages(
     return made
 
 
+def cut(sizes: Mapping[int, int]) -> Iterator[list[int]]:
+    """Yield campaigns, oldest first, of about as many messages as are read at a time."""
+    numbers: list[int] = []
+    left = _BATCH
+    for number, size in sorted(sizes.items()):
+        if numbers and size > left:
+            yield numbers
+            numbers, left = [], _BATCH
+        numbers.append(number)
+        left -= size
+    if numbers:
+        yield numbers
+
+
 def _join(name: str, parts: Sequence[keeping.Part], size: int) -> Ints | Bools:
     """Return a column of all *parts*; what no other column is made of is taken from them."""
     made: Ints | Bools = np.empty(size, _TYPES.get(name, np.bool_))
@@ -159,75 +149,6 @@ def _merge(parts: Sequence[keeping.Column]) -> tuple[Words, NDArray[np.uint16]]:
         renamed = [known.setdefault(word, len(known)) for word in part.words or ()]
         merged.append(np.array(renamed, np.uint16)[part.values])
     return list(known), np.concatenate(merged)
-
-
-def load_people(store: Store, columns: Collection[str]) -> People:
-    """Return *columns* of all subscriptions; KeyError for one that People has not."""
-    made = People()
-    size = store.message_rows.find_last_subscription() + 1
-    if "person" in columns:
-        made.person = _load_persons(store, size)
-    read = ["state" if name == "active" else name for name in columns if name != "person"]
-    names = list(dict.fromkeys(read))
-    if not names:
-        return made
-
-    ids = array("q")
-    values = [array("q") for _ in names]
-    known: list[dict[Json, int]] = [{None: 0} for _ in names]
-    for page in store.message_rows.read_people(names):
-        rows, *read_values = zip(*page, strict=True)
-        ids.extend(rows)
-        for name, found, numbers, codes in zip(names, read_values, values, known, strict=True):
-            if name == "subscribed_at":
-                numbers.extend(found)
-            else:
-                numbers.extend([codes.setdefault(value, len(codes)) for value in found])
-    place = np.array(ids, np.int64)
-    for name, column, codes in zip(names, values, known, strict=True):
-        if name == "state":
-            all_states = np.full(size, 255, np.uint8)
-            order = [STATES.index(word) if word else 255 for word in codes]
-            all_states[place] = np.array(order, np.uint8)[np.array(column, np.int64)]
-            made.state = all_states
-            made.active = all_states == STATES.index("active")
-        else:
-            full = np.zeros(size, np.int64 if name == "subscribed_at" else np.uint32)
-            full[place] = column
-            setattr(made, name, full)
-            if name != "subscribed_at":
-                made.words[name] = list(codes)
-    return made
-
-
-def _load_persons(store: Store, size: int) -> NDArray[np.int32]:
-    """
-    Return the person of each subscription: a signed alias, else one address's hash.
-
-    As ``store.enrolments.list_devices``: who has a hash alone is the person of the alias with
-    that hash, on the same site.
-    """
-    known = pages.load_persons(store, lambda: _group_persons(store))
-    person = np.arange(size, dtype=np.int32)
-    person[: len(known)] = known[:size]
-    return person
-
-
-def _group_persons(store: Store) -> NDArray[np.int64]:
-    person = np.arange(store.message_rows.find_last_subscription() + 1)
-    rows = list(store.message_rows.read_persons())
-    aliases: dict[tuple[int, bytes], str] = {}
-    for _, site, alias, hashed in rows:
-        if alias is not None and hashed is not None:
-            aliases[site, hashed] = min(alias, aliases.get((site, hashed), alias))
-    firsts: dict[tuple[int, str | bytes], int] = {}
-    for row, site, alias, hashed in sorted(rows):
-        key = alias if alias is not None else hashed
-        if alias is None and hashed is not None:
-            key = aliases.get((site, hashed), hashed)
-        if key is not None:
-            person[row] = firsts.setdefault((site, key), row)
-    return person
 
 
 def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Interval:

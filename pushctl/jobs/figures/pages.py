@@ -1,45 +1,37 @@
-"""
-Columns of events, orders, enrolments and subscriptions, from pages that are kept.
+"""Columns of events, orders, enrolments, subscriptions and their changes, from kept pages."""
 
-What is not kept is built from its rows, and kept where the database can be written to at once
-(``store/kept_pages.py`` says why nothing here is ever stale).
-"""
-
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import sha256
 
 import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from pushctl.errors import ConfigError, DatabaseBusyError
+from pushctl.jobs.figures.paging import (
+    Columns,
+    Numbers,
+    Page,
+    Words,
+    decode,
+    encode,
+    join,
+    load,
+    load_numbered,
+    transpose,
+)
 from pushctl.model import Json
 from pushctl.rules.figures.basket import Kind
 from pushctl.rules.shops import cart
 from pushctl.store import Store
-from pushctl.store.kept_pages import BITS, KeptPage
-
-Numbers = NDArray[np.int64]
-Columns = dict[str, Numbers]
+from pushctl.store.kept_pages import BITS
 
 TOUCHES = (cart.UPDATED, cart.CHECKOUT, cart.FAILED)
 # Read in one go, whichever of them is asked for.
 BASKET = (*TOUCHES, cart.EMPTIED, cart.PURCHASE)
-_VERSION = 1  # another where what is kept means something else
-_BATCH = 4  # pages in one transaction: others wait for some tenths of a second
 _PERSONS = "persons"
-
-
-class Page:
-    """The columns of a page; *words* has those of a column that is an index into them."""
-
-    def __init__(self, columns: Columns, words: Mapping[str, Sequence[str | None]]) -> None:
-        self.columns, self.words = columns, words
-
-
-# Builds the pages of names between two numbers.
-_Build = Callable[[int, int, Sequence[str]], dict[str, Page]]
+# Columns of people that are no words.
+NUMERIC = ("subscribed_at", "verified")
 
 
 def load_events(store: Store, names: Sequence[str]) -> Columns:
@@ -52,7 +44,7 @@ def load_events(store: Store, names: Sequence[str]) -> Columns:
     def build(low: int, high: int, asked: Sequence[str]) -> dict[str, Page]:
         return _build_events(store, low, high, [*dict.fromkeys((*asked, *BASKET))])
 
-    columns, _ = _join(_load(store, "events", names, build), _EVENT)
+    columns, _ = join(load(store, "events", names, build), _EVENT)
     return columns
 
 
@@ -64,9 +56,9 @@ def load_orders(store: Store) -> tuple[Columns, list[str | None]]:
     """
 
     def build(low: int, high: int, _: Sequence[str]) -> dict[str, Page]:
-        return {"": _transpose(store.kept_pages.read_orders(low, high), _ORDER, "currency")}
+        return {"": transpose(store.kept_pages.read_orders(low, high), _ORDER, "currency")}
 
-    found, words = _join(_load(store, "orders", [""], build), _ORDER, "currency")
+    found, words = join(load(store, "orders", [""], build), _ORDER, "currency")
     places = np.argsort(found["at"], kind="stable")
     return {name: column[places] for name, column in found.items()}, words
 
@@ -76,9 +68,9 @@ def load_enrolments(store: Store) -> tuple[Columns, list[str | None]]:
 
     def build(low: int, high: int, _: Sequence[str]) -> dict[str, Page]:
         rows = store.kept_pages.read_enrolments(low, high)
-        return {"": _transpose(rows, _ENROLMENT, "trigger")}
+        return {"": transpose(rows, _ENROLMENT, "trigger")}
 
-    return _join(_load(store, "enrolments", [""], build), _ENROLMENT, "trigger")
+    return join(load(store, "enrolments", [""], build), _ENROLMENT, "trigger")
 
 
 def load_subscriptions(store: Store) -> Columns:
@@ -86,9 +78,51 @@ def load_subscriptions(store: Store) -> Columns:
 
     def build(low: int, high: int, _: Sequence[str]) -> dict[str, Page]:
         rows = store.kept_pages.read_subscriptions(low, high)
-        return {"": _transpose(rows, _SUBSCRIPTION)}
+        return {"": transpose(rows, _SUBSCRIPTION)}
 
-    return _join(_load(store, "subscriptions", [""], build), _SUBSCRIPTION)[0]
+    return join(load(store, "subscriptions", [""], build), _SUBSCRIPTION)[0]
+
+
+def load_people(
+    store: Store, names: Sequence[str], size: int
+) -> dict[str, tuple[Numbers, Words]]:
+    """
+    Return the columns *names* (of ``store.kept_pages.PEOPLE``) of all subscriptions.
+
+    *size* entries, by the number of the subscription: an index into the words that stand
+    beside, of which the first is None (unknown, or nobody has the number). Of NUMERIC columns
+    it is the value itself, else 0. Raises KeyError for what PEOPLE lacks.
+    """
+
+    def build(low: int, high: int, asked: Sequence[str]) -> dict[str, Page]:
+        return _build_people(store, low, high, asked)
+
+    found = {name: np.zeros(size, np.int64) for name in names}
+    words: dict[str, dict[str | None, int]] = {name: {None: 0} for name in names}
+    for low, name, page in load_numbered(store, "people", names, build):
+        values = page.columns[name]
+        if name not in NUMERIC:
+            known = words[name]
+            codes = [known.setdefault(word, len(known)) for word in page.words[name]]
+            values = np.array(codes, np.int64)[values]
+        part = found[name][low:][: len(values)]
+        part[:] = values[: len(part)]  # without who came since
+    return {name: (found[name], list(words[name])) for name in names}
+
+
+def load_changes(store: Store) -> tuple[Columns, Words]:
+    """
+    Return all that became active or was lost: ``subscription``, ``at``, ``kind``; and words.
+
+    Those of a subscription stand together, in order of time; the kind indexes the words.
+    """
+
+    def build(low: int, high: int, _: Sequence[str]) -> dict[str, Page]:
+        return {"": transpose(store.kept_pages.read_changes(low, high), _CHANGE, "kind")}
+
+    found, words = join(load(store, "changes", [""], build), _CHANGE, "kind")
+    places = np.lexsort((found["at"], found["subscription"]))
+    return {name: column[places] for name, column in found.items()}, words
 
 
 def load_lots(store: Store, group: str) -> Columns:
@@ -105,33 +139,36 @@ def load_lots(store: Store, group: str) -> Columns:
             (row, int.from_bytes(sha256(start + word.encode()).digest()[:7], "big"))
             for row, word in rows
         ]
-        return {names[0]: _transpose(drawn, _LOT)}
+        return {names[0]: transpose(drawn, _LOT)}
 
-    return _join(_load(store, "subscriptions", [f"lots {group}"], build), _LOT)[0]
+    return join(load(store, "subscriptions", [f"lots {group}"], build), _LOT)[0]
 
 
 def load_persons(store: Store, build: Callable[[], Numbers]) -> Numbers:
     """Return the person of each subscription that there was when *build* was last asked."""
     for one in store.kept_pages.read(_PERSONS, [""]):
-        if (page := _decode(one)) is not None:
+        if (page := decode(one)) is not None:
             return page.columns["person"]
     if store.kept_pages.is_free():
         with suppress(DatabaseBusyError, ConfigError), store.kept_pages.keep():
             made = build()
             page = Page({"person": made}, {})
-            store.kept_pages.write(_PERSONS, [_encode("", 0, 0, page)])
+            store.kept_pages.write(_PERSONS, [encode("", 0, 0, page)])
             return made
     return build()
 
 
 def check(store: Store) -> Iterator[tuple[str, str, int, int]]:
     """Yield (source, what, kept, counted) where a page is not what its rows are."""
+    yield from _check_people(store)
     for source, bits in BITS.items():
+        if source == "people":
+            continue
         who, when = ("id", "joined") if source == "subscriptions" else ("subscription", "at")
         with store.snapshot():
             names = store.kept_pages.list_names(source)
             for one in store.kept_pages.read(source, names):
-                page = _decode(one)
+                page = decode(one)
                 if page is None or when not in page.columns:
                     continue
                 owners, times = page.columns[who], page.columns[when]
@@ -144,59 +181,61 @@ def check(store: Store) -> Iterator[tuple[str, str, int, int]]:
                         yield source, f"{one.name} {what} of page {one.page}".strip(), had, has
 
 
+def _check_people(store: Store) -> Iterator[tuple[str, str, int, int]]:
+    bits = BITS["people"]
+    with store.snapshot():
+        for one in store.kept_pages.read("people", store.kept_pages.list_names("people")):
+            page = decode(one)
+            if page is None:
+                continue
+            low = one.page << bits
+            counted = store.kept_pages.sum_people(one.name, low, one.upto)
+            kept = _sum_people(page, one.name, low)
+            for value in [*counted, *(each for each in kept if each not in counted)]:
+                had, has = kept.get(value, (0, 0)), counted.get(value, (0, 0))
+                what = f"{one.name} {'unknown' if value is None else value} of page {one.page}"
+                for place, said in enumerate((what, f"sum of numbers of {what}")):
+                    if had[place] != has[place] and value not in (None, 0):
+                        yield "people", said, had[place], has[place]
+
+
+def _sum_people(page: Page, name: str, low: int) -> dict[Json, tuple[int, int]]:
+    """Return how many subscriptions have each value, and the sum of their numbers."""
+    values, places = np.unique(page.columns[name], return_inverse=True)
+    counts = np.bincount(places)
+    sums = [0] * len(values)
+    numbers = np.arange(low, low + len(places))
+    order = np.argsort(places, kind="stable")
+    for place, part in enumerate(np.split(numbers[order], np.cumsum(counts)[:-1])):
+        sums[place] = int(part.sum())
+    words = [value if name in NUMERIC else page.words[name][value] for value in values.tolist()]
+    pairs = zip(counts.tolist(), sums, strict=True)
+    return dict(zip(words, pairs, strict=True))
+
+
 _SUMS = ("rows", "sum of people", "sum of times")
 _EVENT = ("subscription", "at", "kind")
 _ORDER = ("subscription", "at", "counts", "minor", "exponent", "currency")
 _ENROLMENT = ("subscription", "at", "held", "trigger")
 _SUBSCRIPTION = ("id", "site", "joined", "left")
+_CHANGE = ("subscription", "at", "kind")
 _LOT = ("id", "lot")
 
 
-def _load(store: Store, source: str, names: Sequence[str], build: _Build) -> list[Page]:
-    """Return all pages of *names*, in the order of their numbers."""
-    bits, last = BITS[source], store.kept_pages.find_last(source)
-    found: dict[tuple[int, str], Page] = {}
-    for one in store.kept_pages.read(source, names):
-        if one.upto == _find_end(one.page, bits, last) and (page := _decode(one)) is not None:
-            found[one.page, one.name] = page
-    wanted = range((last >> bits) + 1)
-    missing = [one for one in wanted if any((one, name) not in found for name in names)]
-    for start in range(0, len(missing), _BATCH):
-        batch = missing[start : start + _BATCH]
-        for number, name, page in _build_batch(store, source, batch, names, build):
-            found[number, name] = page
-    return [found[number, name] for number in wanted for name in names]
-
-
-def _find_end(page: int, bits: int, last: int) -> int:
-    return min(((page + 1) << bits) - 1, last)
-
-
-def _build_batch(
-    store: Store, source: str, batch: Sequence[int], names: Sequence[str], build: _Build
-) -> Iterator[tuple[int, str, Page]]:
-    kept = store.kept_pages
-    if kept.is_free():
-        # Somebody writes, or nobody can: the figures are counted all the same.
-        with suppress(DatabaseBusyError, ConfigError), kept.keep():
-            yield from _build_pages(store, source, batch, names, build, keep=True)
-            return
-    yield from _build_pages(store, source, batch, names, build, keep=False)
-
-
-def _build_pages(
-    store: Store, source: str, batch: Sequence[int], names: Sequence[str], build: _Build,
-    *, keep: bool,
-) -> list[tuple[int, str, Page]]:  # fmt: skip
-    bits, last = BITS[source], store.kept_pages.find_last(source)
-    found = []
-    for number in batch:
-        low, end = number << bits, _find_end(number, bits, last)
-        made = build(low, end, names)
-        if keep:
-            each = [_encode(name, number, end, page) for name, page in made.items()]
-            store.kept_pages.write(source, each)
-        found += [(number, name, page) for name, page in made.items()]
+def _build_people(store: Store, low: int, high: int, names: Sequence[str]) -> dict[str, Page]:
+    """Return a page a name, with an entry for each number from *low* to *high*."""
+    rows = store.kept_pages.read_people(low, high, names)
+    ids, *columns = zip(*rows, strict=True) if rows else [()] * (1 + len(names))
+    places = np.array(ids, np.int64) - low
+    found = {}
+    for name, values in zip(names, columns, strict=True):
+        codes: dict[str | None, int] = {None: 0}
+        numbers = values
+        if name not in NUMERIC:
+            numbers = tuple(codes.setdefault(value, len(codes)) for value in values)
+        entries = np.zeros(high - low + 1, np.int64)
+        entries[places] = numbers
+        found[name] = Page({name: entries}, {} if name in NUMERIC else {name: list(codes)})
     return found
 
 
@@ -206,7 +245,7 @@ def _build_events(store: Store, low: int, high: int, names: Sequence[str]) -> di
         low, high, names, BASKET, cart.UPDATED
     ):
         rows[name].append((subscription, at, int(read_kind(name, told))))
-    return {name: _transpose(own, _EVENT) for name, own in rows.items()}
+    return {name: transpose(own, _EVENT) for name, own in rows.items()}
 
 
 def read_kind(name: str, properties: str | None) -> Kind:
@@ -217,68 +256,3 @@ def read_kind(name: str, properties: str | None) -> Kind:
     if name == cart.EMPTIED or (known and cart.meaning(name, known) == cart.EMPTIED):
         return Kind.EMPTIED
     return Kind.TOUCHED
-
-
-def _transpose(
-    rows: Sequence[Sequence[Json]], names: Sequence[str], worded: str | None = None
-) -> Page:
-    """Return the columns *names* of *rows*; of *worded* the words stand apart."""
-    columns, words = dict[str, Numbers](), dict[str, Sequence[str | None]]()
-    for name, values in zip(names, zip(*rows, strict=True) if rows else [()] * len(names),
-                            strict=True):  # fmt: skip
-        numbers: Sequence[int] = values
-        if name == worded:
-            codes: dict[str | None, int] = {}
-            numbers = [codes.setdefault(value, len(codes)) for value in values]
-            words[name] = list(codes)
-        columns[name] = np.array(numbers, np.int64)
-    return Page(columns, words)
-
-
-def _join(
-    pages: Sequence[Page], names: Sequence[str], worded: str | None = None
-) -> tuple[Columns, list[str | None]]:
-    """Return the columns of all *pages* in one, and the words of *worded*."""
-    known: dict[str | None, int] = {}
-    none = np.empty(0, np.int64)
-    found = {
-        name: np.concatenate([none, *(page.columns[name] for page in pages)])
-        for name in names
-        if name != worded
-    }
-    if worded is not None:
-        parts = [none]
-        for page in pages:
-            codes = [known.setdefault(word, len(known)) for word in page.words.get(worded, ())]
-            parts.append(np.array(codes, np.int64)[page.columns[worded]])
-        found[worded] = np.concatenate(parts)
-    return found, list(known)
-
-
-def _encode(name: str, page: int, upto: int, made: Page) -> KeptPage:
-    """Return a page as it is kept: each column less its lowest value, in few bytes each."""
-    columns, data = list[tuple[str, int, str]](), []
-    count = 0
-    for word, values in made.columns.items():
-        count = len(values)
-        low = int(values.min()) if count else 0
-        span = int(values.max()) - low if count else 0
-        kind = f"<u{next(size for size in (1, 2, 4, 8) if span < 1 << 8 * size)}"
-        columns.append((word, low, kind))
-        data.append((values - low).astype(kind).tobytes())
-    about = {"version": _VERSION, "count": count, "columns": columns, "words": made.words}
-    return KeptPage(name, page, upto, orjson.dumps(about).decode(), b"".join(data))
-
-
-def _decode(one: KeptPage) -> Page | None:
-    """Return the columns of a page that is kept, None where they are of another version."""
-    about = orjson.loads(one.about)
-    if about.get("version") != _VERSION:
-        return None
-    columns, start = dict[str, Numbers](), 0
-    for word, low, kind in about["columns"]:
-        values = np.frombuffer(one.data, kind, about["count"], start)
-        start += values.nbytes
-        columns[word] = values.astype(np.int64)
-        columns[word] += low
-    return Page(columns, about["words"])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pushctl.jobs.figures import pages
 from pushctl.jobs.figures.messages import load_people
+from pushctl.jobs.figures.paging import Columns
 from pushctl.model import Millis
 from pushctl.store import Store
 
@@ -39,7 +40,7 @@ class Persons:
     site: Numbers
     joined: Numbers
     left: Numbers
-    load_lots: Callable[[str], pages.Columns]
+    load_lots: Callable[[str], Columns]
 
     def __len__(self) -> int:
         return len(self.first)

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import numpy as np
 
 from pushctl.jobs.figures import pages
-from pushctl.jobs.figures.pages import Columns, load_orders
+from pushctl.jobs.figures.pages import load_orders
+from pushctl.jobs.figures.paging import Columns
 from pushctl.jobs.figures.persons import Flags, Numbers, Persons
 from pushctl.model import Millis
 from pushctl.rules import money

@@ -63,12 +63,11 @@ def load_growth(
     """
     find_site(store, site)
     people, lives = _load(store, site, ())
-    verified = np.array(store.changes.list_verified(), np.int64)
     starts = list_starts(now, zone, every, last or subscribers.PERIODS[every])
     rows = []
     for place, (since, label) in enumerate(starts):
         until = starts[place - 1][0] if place else None
-        counts = _count(lives, people, verified, since, until)
+        counts = _count(lives, people, since, until)
         rows.append(subscribers.GROWTH.fill({"start": label, **counts}))
     return rows
 
@@ -76,12 +75,11 @@ def load_growth(
 def load_split(store: Store, asked: Filter, by: str) -> list[Row]:
     """Count the same over the filter's time for each value of *by*, the largest first."""
     people, lives = _load(store, asked.site, _name_columns(by))
-    verified = np.array(store.changes.list_verified(), np.int64)
     since = asked.since if asked.since is not None else 0
     rows = []
     for value, chosen in _group(people, lives, by, asked.zone):
         own = lives.choose(chosen)
-        counts = _count(own, people, verified, since, asked.until)
+        counts = _count(own, people, since, asked.until)
         reached = int(own.count_active(asked.now + 1).sum())
         row = {"value": value, "reached": reached, **counts}
         if asked.since is None:  # nobody was there before everything
@@ -102,7 +100,7 @@ def _load(store: Store, site: str | None, columns: tuple[str, ...]) -> tuple[Peo
 
 
 def _count(
-    lives: Lives, people: People, verified: Ints, since: Millis, until: Millis | None
+    lives: Lives, people: People, since: Millis, until: Millis | None
 ) -> dict[str, Value]:
     """Return the counts of growth in [since, until)."""
     end = np.iinfo(np.int64).max if until is None else until
@@ -115,7 +113,7 @@ def _count(
     counts: dict[str, Value] = {
         "active": int(active.sum()),
         "new": int(new.sum()),
-        "shown": int(np.isin(lives.subscription[new], verified).sum()),
+        "shown": int(people.verified[lives.subscription[new]].sum()),
         "back": int((begun & ~lives.is_first).sum()),
         **losses,
         "lost": sum(losses.values()),

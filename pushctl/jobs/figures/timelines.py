@@ -5,6 +5,7 @@ Times are quarters of an hour since 1970 (QUARTER), as ``Messages.sent``. A pers
 of leaving while one of their subscriptions is active.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -12,6 +13,7 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from pushctl.jobs.figures import pages
 from pushctl.jobs.figures.messages import QUARTER, Messages, People
 from pushctl.model import Millis
 from pushctl.rules import units
@@ -68,7 +70,9 @@ def load_life(
     always = (people.site > 0 if site is None else people.site == site) & people.active
     losses: dict[str, list[tuple[int, int]]] = {"unsubscribed": [], "gone": []}
     parts: list[tuple[int, int, int]] = []
-    for row, changes in groupby(store.losses.list_changes(), key=itemgetter(0)):
+    for row, changes in groupby(_list_changes(store), key=itemgetter(0)):
+        if row >= len(people.site):  # came since
+            continue
         if people.site[row] == 0 if site is None else people.site[row] != site:
             continue
         always[row] = False
@@ -100,6 +104,13 @@ def load_life(
         _make_keys(np.arange(len(people.person)), losses["gone"]),
         len(np.unique(joined[0] // _SPAN)),
     )
+
+
+def _list_changes(store: Store) -> Iterator[tuple[int, str | None, Millis]]:
+    """Yield (subscription, revived or what ended it, when) of all, in order."""
+    found, words = pages.load_changes(store)
+    kinds = (words[code] for code in found["kind"].tolist())
+    yield from zip(found["subscription"].tolist(), kinds, found["at"].tolist(), strict=True)
 
 
 def _make_keys(person: NDArray[np.integer], losses: list[tuple[int, int]]) -> Whole:

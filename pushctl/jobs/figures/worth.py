@@ -5,16 +5,17 @@ Who has brought about an order says ``attribution.load_credits``. It counts wher
 does, whenever it was.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from pushctl.config import Config
 from pushctl.jobs.figures.grouping import Codes, Grouping
-from pushctl.jobs.figures.messages import Messages
+from pushctl.jobs.figures.messages import Bools, Messages
 from pushctl.jobs.figures.performance import Loaded
 from pushctl.rules import money
 from pushctl.rules.figures import revenue
@@ -44,11 +45,6 @@ class Amounts:
     def add(self, unit: _Unit, minor: int) -> None:
         self.minor[unit] = self.minor.get(unit, 0) + minor
         self.counts[unit] = self.counts.get(unit, 0) + 1
-
-    def merge(self, other: "Amounts") -> None:
-        for mine, theirs in ((self.minor, other.minor), (self.counts, other.counts)):
-            for unit, number in theirs.items():
-                mine[unit] = mine.get(unit, 0) + number
 
     def sum_up(self) -> tuple[Money, ...]:
         """Return a sum for each currency, that of the most orders first."""
@@ -90,79 +86,165 @@ class Worth:
         if credit.refunded_minor:
             self.refunds.add(unit, credit.refunded_minor)
 
-    def merge(self, other: "Worth") -> None:
-        self.orders += other.orders
-        self.influenced += other.influenced
-        self.amounts.merge(other.amounts)
-        self.refunds.merge(other.refunds)
-        self.influenced_amounts.merge(other.influenced_amounts)
-        mine = self.bought
-        for buyer, minor in other.bought.items():
-            mine[buyer] = mine.get(buyer, 0) + minor
-
     def list_orders(self) -> Iterator[Order]:
         """Yield an order a buyer and unit, of the worth of all of theirs."""
         for ((currency, digits), person), minor in self.bought.items():
             yield Order(person, minor, digits, currency, 0)
 
 
-def find_messages(credits: Sequence["Credit"], messages: Messages) -> Codes:
-    """Return the place of each credit's message; -1 where it is none of *messages*."""
-    found = np.full(len(credits), -1, np.int64)
-    if not credits:
-        return found
-    wanted = np.array([one.delivery for one in credits], np.int64)
-    campaigns = np.array([one.campaign for one in credits], np.int64)
-    order = np.argsort(campaigns, kind="stable")
-    names, starts = np.unique(campaigns[order], return_index=True)
-    # Messages stand by campaign, and in a campaign by number.
-    firsts = np.searchsorted(messages.campaign, names)
-    lasts = np.searchsorted(messages.campaign, names, side="right")
-    for mine, first, last in zip(np.split(order, starts[1:]), firsts, lasts, strict=True):
-        known = messages.delivery[first:last]
-        places = np.searchsorted(known, wanted[mine])
-        inside = places < len(known)
-        same = np.zeros(len(mine), np.bool_)
-        same[inside] = known[places[inside]] == wanted[mine[inside]]
-        found[mine[same]] = first + places[same]
-    return found
+@dataclass(frozen=True, slots=True, eq=False)
+class Credits:
+    """Columns, an entry an order: what messages have brought about (``attribution.Credit``)."""
+
+    campaign: Codes
+    delivery: Codes
+    person: Codes
+    influenced: Bools
+    unit: Codes  # an index into units; -1: the amount is unknown
+    left: Codes  # the amount less what was given back
+    refunded: Codes
+    units: Sequence[_Unit]
+
+    def __len__(self) -> int:
+        return len(self.campaign)
+
+    def choose(self, which: Bools | Codes | slice) -> "Credits":
+        return Credits(
+            self.campaign[which], self.delivery[which], self.person[which],
+            self.influenced[which], self.unit[which], self.left[which], self.refunded[which],
+            self.units,
+        )  # fmt: skip
+
+
+def join(parts: Sequence[Credits]) -> Credits:
+    """Return all credits of *parts*, which share their units."""
+
+    def link(name: str) -> Codes:
+        joined: Codes = np.concatenate([getattr(part, name) for part in parts])
+        return joined
+
+    return Credits(
+        link("campaign"), link("delivery"), link("person"), link("influenced") > 0,
+        link("unit"), link("left"), link("refunded"), parts[0].units,
+    )  # fmt: skip
 
 
 class Placed(NamedTuple):
     """Credits whose message is asked for, and its place among all messages."""
 
-    credits: Sequence["Credit"]
-    places: Sequence[int]
+    credits: Credits
+    places: Codes
 
 
-def load_by_campaign(
-    store: Store, config: Config, campaigns: Collection[int]
-) -> dict[int, list["Credit"]]:
-    """Return who has brought about what of *campaigns*, by campaign."""
-    from pushctl.jobs.figures.attribution import load_credits
+def load_credits(store: Store, config: Config, campaigns: Collection[int]) -> Credits:
+    """Return who has brought about what of *campaigns*, in their order."""
+    from pushctl.jobs.figures.attribution import load_brought
 
-    found: dict[int, list[Credit]] = {}
-    for one in load_credits(store, config, campaigns=campaigns):
-        found.setdefault(one.campaign, []).append(one)
+    rows = sorted(load_brought(store, config, campaigns), key=itemgetter(0))
+    columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * 8
+    campaign, delivery, person, kinds, minor, exponents, currencies, refunded = columns
+    units: dict[_Unit, int] = {}
+    unit = [
+        -1 if amount is None or digits is None else units.setdefault((code, digits), len(units))
+        for amount, digits, code in zip(minor, exponents, currencies, strict=True)
+    ]
+    influenced = Kind.INFLUENCED.value
+    back = np.array([amount or 0 for amount in refunded], np.int64)
+    return Credits(
+        np.array(campaign, np.int64),
+        np.array(delivery, np.int64),
+        np.array(person, np.int64),
+        np.array([kind == influenced for kind in kinds], np.bool_),
+        np.array(unit, np.int64),
+        np.array([amount or 0 for amount in minor], np.int64) - back,
+        back,
+        list(units),
+    )
+
+
+def place(credits: Credits, loaded: Loaded) -> Placed:
+    """Return those of *credits* whose message is asked for."""
+    places = _find_messages(credits, loaded.messages)
+    kept = np.flatnonzero(places >= 0)
+    kept = kept[loaded.kept[places[kept]]]
+    return Placed(credits.choose(kept), places[kept])
+
+
+def _find_messages(credits: Credits, messages: Messages) -> Codes:
+    """Return the place of each credit's message; -1 where it is none of *messages*."""
+    found = np.full(len(credits), -1, np.int64)
+    if not len(credits):
+        return found
+    order = np.argsort(credits.campaign, kind="stable")
+    names, starts = np.unique(credits.campaign[order], return_index=True)
+    # Messages stand by campaign, and in a campaign by number.
+    firsts = np.searchsorted(messages.campaign, names)
+    lasts = np.searchsorted(messages.campaign, names, side="right")
+    for mine, first, last in zip(np.split(order, starts[1:]), firsts, lasts, strict=True):
+        known, wanted = messages.delivery[first:last], credits.delivery[mine]
+        places = np.searchsorted(known, wanted)
+        inside = places < len(known)
+        same = np.zeros(len(mine), np.bool_)
+        same[inside] = known[places[inside]] == wanted[inside]
+        found[mine[same]] = first + places[same]
     return found
 
 
-def place(credits: Sequence["Credit"], loaded: Loaded) -> Placed:
-    """Return those of *credits* whose message is asked for."""
-    places = find_messages(credits, loaded.messages)
-    kept = np.flatnonzero(places >= 0)
-    kept = kept[loaded.kept[places[kept]]]
-    return Placed([credits[one] for one in kept.tolist()], places[kept].tolist())
+def sum_groups(credits: Credits, groups: Codes, size: int) -> list[Worth]:
+    """Return what each of *size* groups has brought; *groups*: an entry a credit."""
+    found = [Worth() for _ in range(size)]
+    direct, other = ~credits.influenced, credits.influenced
+    orders = np.bincount(groups[direct], minlength=size).tolist()
+    influenced = np.bincount(groups[other], minlength=size).tolist()
+    for worth, count, more in zip(found, orders, influenced, strict=True):
+        worth.orders, worth.influenced = count, more
+    known = credits.unit >= 0
+    back = direct & (credits.refunded != 0)
+    for kind, which, values in (
+        ("amounts", direct & known, credits.left),
+        ("influenced_amounts", other & known, credits.left),
+        ("refunds", back & known, credits.refunded),
+    ):
+        _sum_amounts(found, kind, credits.choose(which), groups[which], values[which])
+    which = direct & known
+    _sum_buyers(found, credits.choose(which), groups[which])
+    return found
+
+
+def _sum_amounts(
+    found: Sequence[Worth], kind: str, credits: Credits, groups: Codes, values: Codes
+) -> None:
+    width = max(len(credits.units), 1)
+    cells, sums, counts = _sum_cells(groups * width + credits.unit, values)
+    for cell, minor, count in zip(cells, sums, counts, strict=True):
+        amounts: Amounts = getattr(found[cell // width], kind)
+        unit = credits.units[cell % width]
+        amounts.minor[unit], amounts.counts[unit] = minor, count
+
+
+def _sum_buyers(found: Sequence[Worth], credits: Credits, groups: Codes) -> None:
+    width, people = max(len(credits.units), 1), int(credits.person.max(initial=0)) + 1
+    keys = (groups * width + credits.unit) * people + credits.person
+    cells, sums, _ = _sum_cells(keys, credits.left)
+    for cell, minor in zip(cells, sums, strict=True):
+        place, person = divmod(cell, people)
+        found[place // width].bought[credits.units[place % width], person] = minor
+
+
+def _sum_cells(keys: Codes, values: Codes) -> tuple[list[int], list[int], list[int]]:
+    """Return the different *keys*, the sum of each one's values, and how many there are."""
+    cells, places = np.unique(keys, return_inverse=True)
+    sums = np.zeros(len(cells), np.int64)
+    np.add.at(sums, places, values)
+    return cells.tolist(), sums.tolist(), np.bincount(places).tolist()
 
 
 def describe_all(
     rows: Sequence[Row], loaded: Loaded, grouping: Grouping, placed: Placed
 ) -> list[Row]:
     """Return *rows* of *grouping*, which have ``value`` and ``accepted``, with their worth."""
-    found: dict[Value, Worth] = defaultdict(Worth)
-    codes = grouping.codes[placed.places].tolist() if placed.places else []
-    for code, credit in zip(codes, placed.credits, strict=True):
-        found[grouping.words[code]].add(credit)
+    sums = sum_groups(placed.credits, grouping.codes[placed.places], len(grouping.words))
+    found: dict[Value, Worth] = dict(zip(grouping.words, sums, strict=True))
     return [describe_worth(row, found[row["value"]]) for row in rows]
 
 
@@ -200,10 +282,13 @@ def _bound(worth: Worth, accepted: int) -> Row:
 
     Only in one currency, and only where enough people have bought.
     """
-    by_currency = revenue.sum_by_person(worth.list_orders())
-    if len(by_currency) != 1:
+    if len({currency for currency, _ in worth.amounts.minor}) != 1:
         return {}
-    ((currency, bought),) = by_currency.items()
+    if len(worth.amounts.minor) == 1:
+        (((currency, digits), _),) = worth.amounts.minor.items()
+        bought = [minor / 10**digits for minor in worth.bought.values() if minor > 0]
+    else:
+        ((currency, bought),) = revenue.sum_by_person(worth.list_orders()).items()
     found = revenue.measure_revenue(bought, accepted)
     if found is None:
         return {}

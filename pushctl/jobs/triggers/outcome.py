@@ -6,7 +6,6 @@ Whoever was drawn as the other rules would have drawn them stands for the others
 answer.
 """
 
-from array import array
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -106,23 +105,24 @@ def _load_log(
 ) -> Log:
     import numpy as np
 
-    ids, people, enrolments = array("q"), array("q"), array("q")
-    clicks, drawn = array("b"), array("q")
     kinds: dict[Drawn, int] = {}
-    for row in store.draws.list_arms(trigger, since, until):
-        ids.append(row.delivery)
-        people.append(row.subscription)
-        enrolments.append(row.enrolment)
-        clicks.append(row.clicked)
-        drawn.append(kinds.setdefault(row[2:6], len(kinds)))
-    delivery, subscription = np.array(ids, np.int64), np.array(people, np.int64)
+    parts = [np.empty((4, 0), np.int64)]
+    for arm in store.draws.list_arms(trigger, since, until):
+        rows = [np.fromstring(text, np.int64, sep=",") for text in arm[4:]]
+        kind = kinds.setdefault(arm[:4], len(kinds))
+        parts.append(np.stack([*rows, np.full(len(rows[0]), kind)]))
+    found = np.concatenate(parts, axis=1)
+    delivery, subscription, enrolment, drawn = found[:, np.argsort(found[0], kind="stable")]
+    # As they came.
+    _, first = np.unique(drawn, return_index=True)
+    order = np.argsort(first)
+    names = list(kinds)
     # Whoever came since is of nobody else.
     known = np.where(subscription < len(persons), subscription, 0)
     person_of = persons[known].astype(np.int64)
     return Log(
-        delivery, np.where(person_of > 0, person_of, -delivery),
-        np.array(enrolments, np.int64), np.array(clicks, np.bool_), np.array(drawn, np.int64),
-        list(kinds),
+        delivery, np.where(person_of > 0, person_of, -delivery), enrolment >> 1,
+        enrolment & 1 > 0, np.argsort(order)[drawn], [names[place] for place in order.tolist()],
     )  # fmt: skip
 
 
@@ -269,14 +269,17 @@ def estimate_hour(store: Store, config: Config, hour: int, since: Millis, until:
     """
     import numpy as np
 
+    from pushctl.jobs.figures.messages import load_people
+
     name = f"broadcasts at {hour:02}:00"
-    persons = _load_persons(store)
+    people = load_people(store, ("person", "timezone", "site"))
+    persons = people.person
     sites = {key: site.timezone for key, site in config.sites.items()}
-    zone_of, zones = local_times.number_zones(store.draws.list_clocks(), sites)
+    zone_of, zones = local_times.number_zones(people, sites)
     found = [
         row
         for row in store.draws.list_hours(store.draws.list_explored())
-        if since <= row.sent_at < until and row.subscription < min(len(zone_of), len(persons))
+        if since <= row.sent_at < until and row.subscription < len(persons)
     ]
     quarters = np.array([row.sent_at for row in found], np.int64) // local_times.QUARTER
     subscription = np.array([row.subscription for row in found], np.int64)

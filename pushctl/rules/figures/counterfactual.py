@@ -11,6 +11,7 @@ The unit is the person: what one person did is summed before.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import mul
 
 from pushctl.rules.figures.intervals import Interval, Z, measure_share
 
@@ -65,15 +66,15 @@ def estimate_sums(weights: Sequence[float], gains: Sequence[float], *, share: bo
     if whole <= 0:
         raise ValueError("nobody was drawn as the other rules would have drawn them")
     value = math.fsum(gains) / whole
-    pairs = zip(weights, gains, strict=True)
-    squares = math.fsum((gain - weight * value) ** 2 for weight, gain in pairs)
+    off = [gain - weight * value for weight, gain in zip(weights, gains, strict=True)]
+    squares = math.fsum(map(mul, off, off))
     return Estimate(value, math.sqrt(squares) / whole, count_effective(weights), share)
 
 
 def count_effective(weights: Iterable[float]) -> float:
     """Return how many equally weighted people say as much as these (Kish 1965)."""
     known = list(weights)
-    squares = math.fsum(weight * weight for weight in known)
+    squares = math.fsum(map(mul, known, known))
     return math.fsum(known) ** 2 / squares if squares else 0.0
 
 

@@ -44,5 +44,7 @@ from pushctl.store.schema import m043_alerts as m043_alerts
 from pushctl.store.schema import m044_optin as m044_optin
 from pushctl.store.schema import m045_segment_sizes as m045_segment_sizes
 from pushctl.store.schema import m047_kept_pages as m047_kept_pages
+from pushctl.store.schema import m048_kept_people as m048_kept_people
+from pushctl.store.schema import m049_drawn_hours as m049_drawn_hours
 from pushctl.store.schema import m051_runs as m051_runs
 from pushctl.store.schema.migrations import migrations as migrations

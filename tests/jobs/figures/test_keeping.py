@@ -47,7 +47,7 @@ def dump(store: Store, *, sound: bool = True) -> dict[str, list[object]]:
     """Return every column with its words, as lists; the rows of the database are *sound*."""
     found = load_messages(store)
     lists: dict[str, list[object]] = {name: getattr(found, name).tolist() for name in COLUMNS}
-    for name in ("language", "variant", "reason"):
+    for name in ("language", "variant", "reason", "chance"):
         words = getattr(found, f"{name}s")
         lists[name] = [words[code] for code in getattr(found, name)]
     # What SQL counts over the rows has to be the same.
@@ -90,6 +90,7 @@ _CHANGES = {
     "language": "UPDATE deliveries SET language = 'ar' WHERE id = 1",
     "sent_at": "UPDATE deliveries SET sent_at = 5 WHERE id = 1",
     "shown_at": "UPDATE deliveries SET shown_at = NULL WHERE id = 1",
+    "hour_probability": "UPDATE deliveries SET hour_probability = 0.1 WHERE id = 1",
     "clicked_at": "UPDATE deliveries SET clicked_at = NULL, shown_at = NULL WHERE id = 1",
     "subscription_id": "UPDATE deliveries SET subscription_id = NULL WHERE id = 1",
     "id": "UPDATE deliveries SET id = 900 WHERE id = 6",

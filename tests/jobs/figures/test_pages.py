@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs.figures import basket, checking, holdout, pages, triggers
+from pushctl.jobs.figures import basket, checking, holdout, pages, paging, triggers
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.messages import load_people
 from pushctl.store import kept_pages
@@ -61,8 +61,8 @@ def test_what_was_kept_is_read_and_gives_the_same(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = count(shop)
-    monkeypatch.setattr(pages, "_build_pages", None)
-    monkeypatch.setattr("pushctl.jobs.figures.messages._group_persons", None)
+    monkeypatch.setattr(paging, "_build_pages", None)
+    monkeypatch.setattr("pushctl.jobs.figures.people._group_persons", None)
     assert count(shop) == before
 
 
@@ -131,7 +131,7 @@ def test_rows_on_many_pages_are_read_in_their_order(
     before = dump(shop)
     shop.store.kept_pages.drop()
     # What triggers delete does not matter here: nothing changes.
-    monkeypatch.setattr(pages, "BITS", dict.fromkeys(kept_pages.BITS, 2))
+    monkeypatch.setattr(paging, "BITS", dict.fromkeys(kept_pages.BITS, 2))
     assert dump(shop) == before
     assert count_kept(shop) > 30
     assert dump(shop) == before

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushctl.config import Config
-from pushctl.jobs.figures import adding, breakdowns, grouping, person_sums, promo
+from pushctl.jobs.figures import breakdowns, grouping, messages, person_sums, promo
 from pushctl.jobs.figures.filters import Filter
 from pushctl.rules import timing
 from pushctl.store import Store
@@ -96,7 +96,7 @@ def test_messages_that_are_read_a_few_at_a_time_come_to_the_same(
     store, config = world
     asked = Filter(zone=timing.zone(ZONES["shop"]))
     at_once = breakdowns.compare(store, config, asked, by)
-    monkeypatch.setattr(adding, "_BATCH", 1)  # a campaign
+    monkeypatch.setattr(messages, "_BATCH", 1)  # a campaign
     monkeypatch.setattr(person_sums, "_SLICE", 3)
     assert breakdowns.compare(store, config, asked, by) == at_once
 

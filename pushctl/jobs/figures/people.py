@@ -1,0 +1,101 @@
+"""
+People as columns of numbers (numpy), from pages that are kept: an entry a subscription.
+
+Who is one person with whom is kept, too (``pages.load_persons``).
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pushctl.jobs.figures import pages
+from pushctl.store import Store
+
+STATES = ("active", "unsubscribed", "gone", "quarantined")
+
+Bools = NDArray[np.bool_]
+Words = list[str | None]
+
+
+class People:
+    """
+    Columns indexed by the number of a subscription, 0 to the highest; 0 is who was erased.
+
+    Where no subscription has the number, words are unknown and ``active`` is false. Those
+    that were not asked for are no attributes.
+    """
+
+    person: NDArray[np.int32]  # the number of the person's first subscription on a site
+    site: NDArray[np.uint32]  # this and the next: indexes into words[name]
+    country: NDArray[np.uint32]
+    city: NDArray[np.uint32]
+    browser: NDArray[np.uint32]
+    os: NDArray[np.uint32]
+    device: NDArray[np.uint32]
+    language: NDArray[np.uint32]  # as their browser has it
+    source: NDArray[np.uint32]
+    landing: NDArray[np.uint32]
+    timezone: NDArray[np.uint32]
+    subscribed_at: NDArray[np.int64]  # milliseconds; 0: unknown
+    state: NDArray[np.uint8]  # an index into STATES; 255: unknown
+    active: Bools
+    verified: Bools  # a message was shown there
+
+    def __init__(self) -> None:
+        self.words: dict[str, Words] = {}
+
+
+def load_people(store: Store, columns: Collection[str]) -> People:
+    """Return *columns* of all subscriptions; KeyError for one that People has not."""
+    made = People()
+    size = store.message_rows.find_last_subscription() + 1
+    if "person" in columns:
+        made.person = _load_persons(store, size)
+    read = ["state" if name == "active" else name for name in columns if name != "person"]
+    names = list(dict.fromkeys(read))
+    if not names:
+        return made
+    for name, (values, words) in pages.load_people(store, names, size).items():
+        if name == "state":
+            order = [255 if word is None else STATES.index(word) for word in words]
+            made.state = np.array(order, np.uint8)[values]
+            made.active = made.state == STATES.index("active")
+        elif name == "verified":
+            made.verified = values > 0
+        elif name == "subscribed_at":
+            made.subscribed_at = values
+        else:
+            setattr(made, name, values.astype(np.uint32))
+            made.words[name] = words
+    return made
+
+
+def _load_persons(store: Store, size: int) -> NDArray[np.int32]:
+    """
+    Return the person of each subscription: a signed alias, else one address's hash.
+
+    As ``store.enrolments.list_devices``: who has a hash alone is the person of the alias with
+    that hash, on the same site.
+    """
+    known = pages.load_persons(store, lambda: _group_persons(store))
+    person = np.arange(size, dtype=np.int32)
+    person[: len(known)] = known[:size]
+    return person
+
+
+def _group_persons(store: Store) -> NDArray[np.int64]:
+    person = np.arange(store.message_rows.find_last_subscription() + 1)
+    rows = list(store.message_rows.read_persons())
+    aliases: dict[tuple[int, bytes], str] = {}
+    for _, site, alias, hashed in rows:
+        if alias is not None and hashed is not None:
+            aliases[site, hashed] = min(alias, aliases.get((site, hashed), alias))
+    firsts: dict[tuple[int, str | bytes], int] = {}
+    for row, site, alias, hashed in sorted(rows):
+        key = alias if alias is not None else hashed
+        if alias is None and hashed is not None:
+            key = aliases.get((site, hashed), hashed)
+        if key is not None:
+            person[row] = firsts.setdefault((site, key), row)
+    return person
