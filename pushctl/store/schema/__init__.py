@@ -44,4 +44,5 @@ from pushctl.store.schema import m043_alerts as m043_alerts
 from pushctl.store.schema import m044_optin as m044_optin
 from pushctl.store.schema import m045_segment_sizes as m045_segment_sizes
 from pushctl.store.schema import m047_kept_pages as m047_kept_pages
+from pushctl.store.schema import m053_leases as m053_leases
 from pushctl.store.schema.migrations import migrations as migrations

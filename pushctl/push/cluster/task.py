@@ -1,0 +1,105 @@
+"""What a worker does for one ticket; Dask calls ``send_chunk`` by its name."""
+
+import threading
+from importlib import import_module
+from typing import Any
+
+import pushctl
+from pushctl.errors import ConfigError
+from pushctl.push import chunk
+from pushctl.push.cluster import clock, link, wire
+from pushctl.push.cluster.link import Lease, Link, RefusedError
+from pushctl.push.cluster.streamed import LeaseEndedError, StreamedChunk
+from pushctl.push.cluster.wire import Kind, Ticket
+
+# Keys and connections are kept from chunk to chunk, and for so long after the last.
+IDLE_SECONDS = 60.0
+
+_lock = threading.Lock()
+_link: tuple[Ticket, Link] | None = None
+_forgetting: threading.Timer | None = None
+
+
+def send_chunk(ticket: Ticket) -> str:
+    """
+    Send the chunk that *ticket* stands for, unless it was taken; return what came of it.
+
+    The result says nothing about letters: their outcomes went to the coordinator while the
+    chunk was sent. Whatever runs this again finds the chunk taken, and sends nothing.
+    """
+    if ticket.version != pushctl.__version__:
+        return f"refused: this worker has pushctl {pushctl.__version__}"
+    with _lock:  # a process sends one chunk at a time, however many threads it has
+        _keep()
+        try:
+            return _send(ticket)
+        except RefusedError as error:
+            return f"refused: {error}"
+        except (OSError, EOFError, wire.BrokenFrameError, ConfigError) as error:
+            _close()
+            return f"failed: {error}"
+        except BaseException:
+            _close()
+            raise
+        finally:
+            _forget_later()
+
+
+def _send(ticket: Ticket) -> str:
+    connection = _open(ticket)
+    lease, asked_at = Lease(), clock.read_seconds()
+    kind, body = connection.ask(Kind.TAKE, ticket.token.encode(), link.CONNECT_SECONDS)
+    if kind is not Kind.GRANTED:
+        return "taken"
+    lease.grant(asked_at, *wire.SECONDS.unpack(body))
+    try:
+        with chunk.sending(connection.postbox) as sender:
+            StreamedChunk(sender, connection, lease).send()
+            connection.send(Kind.END)
+            while not connection.flush() and not connection.lost and not lease.has_ended():
+                connection.wait(0.25)
+    except LeaseEndedError:
+        _close()
+        return "the lease ended"
+    finally:
+        lease.give_back()
+    return "sent"
+
+
+def _open(ticket: Ticket) -> Link:
+    """Return the connection to the coordinator of *ticket*."""
+    global _link
+    if _link is not None and _link[0].address == ticket.address and not _link[1].lost:
+        return _link[1]
+    _close()
+    worker: Any = import_module("distributed").get_worker()
+    context = worker.security.get_connection_args("worker")["ssl_context"]
+    made = Link(link.connect(ticket, context), str(worker.address))
+    _link = ticket, made
+    return made
+
+
+def _close() -> None:
+    """Forget keys, and close every connection."""
+    global _link
+    if _link is not None:
+        _link[1].close()
+        _link = None
+    chunk.close_sender()
+
+
+def _keep() -> None:
+    if _forgetting is not None:
+        _forgetting.cancel()
+
+
+def _forget_later() -> None:
+    global _forgetting
+    _forgetting = threading.Timer(IDLE_SECONDS, _forget)
+    _forgetting.daemon = True
+    _forgetting.start()
+
+
+def _forget() -> None:
+    with _lock:
+        _close()
