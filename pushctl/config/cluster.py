@@ -18,5 +18,7 @@ class ClusterConfig:
     certificate_key: Path | None = None
     # where workers reach this machine; none: any free port of the address towards the scheduler
     listen: str | None = field(default=None, metadata={"check": checks.listen})
+    # where they find it, if that differs: behind a router, in a container
+    address: str | None = field(default=None, metadata={"check": cluster.member})
     # seconds that a worker may go on without a word from us
     lease: float = field(default=30.0, metadata={"check": checks.between(2, 30)})

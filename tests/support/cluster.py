@@ -82,6 +82,7 @@ class Cluster:
     port: int = 0
     scheduler: "subprocess.Popen[bytes] | None" = None
     workers: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
+    more: str = ""  # lines of [cluster]
     variables: dict[str, str] = field(default_factory=dict)  # of new processes
     _count: int = 0
 
@@ -135,7 +136,7 @@ class Cluster:
             at = self.folder / "certificates"
             lines += [f'ca = "{at}/ca.pem"', f'certificate = "{at}/coordinator.pem"']
             lines += [f'certificate_key = "{at}/coordinator-key.pem"']
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, self.more, ""])
 
     def end(self) -> None:
         for process in [*self.workers, *([self.scheduler] if self.scheduler else [])]:
@@ -174,7 +175,7 @@ class Proxy:
     """Forwards connections to *target* until it is told to stall, without closing any."""
 
     def __init__(self, target: tuple[str, int]) -> None:
-        self._target = target
+        self.target = target
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self._flows = threading.Event()
@@ -196,7 +197,7 @@ class Proxy:
             while True:
                 ours, _ = self._listener.accept()
                 try:
-                    theirs = socket.create_connection(self._target)
+                    theirs = socket.create_connection(self.target)
                 except OSError:
                     ours.close()
                     continue

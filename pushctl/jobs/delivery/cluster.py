@@ -17,7 +17,7 @@ from pushctl.push import Postbox
 from pushctl.push.cluster.coordinator import Back, Coordinator
 from pushctl.push.cluster.identity import Identity, make_server_context
 from pushctl.push.cluster.scheduler import Scheduler, check, find_own_address, make_ticket
-from pushctl.rules.config.cluster import Address, is_loopback, parse
+from pushctl.rules.config.cluster import Address, is_loopback, parse, split
 from pushctl.store.clocks import read_seconds
 
 # Without a worker that takes a chunk, a run ends after so long: the next one goes on.
@@ -59,16 +59,16 @@ class ClusterPool(Pool):
         self._lost = 0
 
     def _listen(self, config: Config, scheduler: Address) -> tuple[str, int]:
-        listen = config.cluster.listen
-        host, _, port = (listen or "").rpartition(":")
-        host = host.strip("[]") if listen else find_own_address(scheduler)
+        listen, address = config.cluster.listen, config.cluster.address
+        host, port = split(listen) if listen else (find_own_address(scheduler), 0)
         if not scheduler.encrypted and not is_loopback(host):
             raise ConfigError(
                 f"cluster.listen is {listen!r}: without TLS workers are on this machine alone. "
                 "Write 127.0.0.1 and a port, or leave it out."
             )
         try:
-            return self._coordinator.start(host, int(port or 0))
+            found = self._coordinator.start(host, port)
+            return split(address) if address else found
         except OSError as error:
             raise ConfigError(
                 f"workers can't reach this machine at {host}:{port or 'any port'}: {error}. "

@@ -1,5 +1,6 @@
 """What a worker does for one ticket; Dask calls ``send_chunk`` by its name."""
 
+import ssl
 import threading
 from importlib import import_module
 from typing import Any
@@ -27,12 +28,19 @@ def send_chunk(ticket: Ticket) -> str:
     The result says nothing about letters: their outcomes went to the coordinator while the
     chunk was sent. Whatever runs this again finds the chunk taken, and sends nothing.
     """
+    worker: Any = import_module("distributed").get_worker()
+    context = worker.security.get_connection_args("worker")["ssl_context"]
+    return send_as(str(worker.address), context, ticket)
+
+
+def send_as(worker: str, context: ssl.SSLContext | None, ticket: Ticket) -> str:
+    """Do ``send_chunk`` as the member *worker* of a cluster."""
     if ticket.version != pushctl.__version__:
         return f"refused: this worker has pushctl {pushctl.__version__}"
     with _lock:  # a process sends one chunk at a time, however many threads it has
         _keep()
         try:
-            return _send(ticket)
+            return _send(_open(worker, context, ticket), ticket)
         except RefusedError as error:
             return f"refused: {error}"
         except (OSError, EOFError, wire.BrokenFrameError, ConfigError) as error:
@@ -45,8 +53,7 @@ def send_chunk(ticket: Ticket) -> str:
             _forget_later()
 
 
-def _send(ticket: Ticket) -> str:
-    connection = _open(ticket)
+def _send(connection: Link, ticket: Ticket) -> str:
     lease, asked_at = Lease(), clock.read_seconds()
     kind, body = connection.ask(Kind.TAKE, ticket.token.encode(), link.CONNECT_SECONDS)
     if kind is not Kind.GRANTED:
@@ -66,15 +73,13 @@ def _send(ticket: Ticket) -> str:
     return "sent"
 
 
-def _open(ticket: Ticket) -> Link:
+def _open(worker: str, context: ssl.SSLContext | None, ticket: Ticket) -> Link:
     """Return the connection to the coordinator of *ticket*."""
     global _link
     if _link is not None and _link[0].address == ticket.address and not _link[1].lost:
         return _link[1]
     _close()
-    worker: Any = import_module("distributed").get_worker()
-    context = worker.security.get_connection_args("worker")["ssl_context"]
-    made = Link(link.connect(ticket, context), str(worker.address))
+    made = Link(link.connect(ticket, context), worker)
     _link = ticket, made
     return made
 

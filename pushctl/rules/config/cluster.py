@@ -14,6 +14,9 @@ _ADDRESS = re.compile(
 )
 
 
+_MEMBER = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]{1,5})", re.ASCII)
+
+
 class Address(NamedTuple):
     host: str
     port: int
@@ -48,6 +51,20 @@ def scheduler(text: str) -> Verdict:
     """Check cluster.scheduler."""
     parsed = parse(text)
     return None if isinstance(parsed, Address) else parsed
+
+
+def member(text: str) -> Verdict:
+    """Check cluster.address."""
+    match = _MEMBER.fullmatch(text)
+    if match is not None and 0 < int(match["port"]) < 65536:
+        return None
+    return f"is {text!r}, not an address with a port", "Write it like 'sender.example:8787'."
+
+
+def split(text: str) -> tuple[str, int]:
+    """Return host and port of an address that ``member`` takes."""
+    host, _, port = text.rpartition(":")
+    return host.strip("[]"), int(port)
 
 
 def is_loopback(host: str) -> bool:
