@@ -25,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from typing import Any
 from pushctl.model import Outcome
 from pushctl.push import journal
 from tests.faults import kill
+from tests.support import cluster as cluster_support
 from tests.support.cluster import Cluster, Proxy, running
 
 TARGETS = ("coordinator",) * 5 + ("worker",) * 4 + ("scheduler",)
@@ -142,7 +144,10 @@ class Trial:
             code = self.scene.process.wait(60)
             assert code in (0, 3, 5), self.scene.errors()
             for worker in cluster.workers:
-                worker.wait(60)  # it ends by itself: without a scheduler it is of no use
+                # Without a scheduler it ends, unless it was starting just now.
+                with suppress(subprocess.TimeoutExpired):
+                    worker.wait(10)
+                cluster_support.kill(worker)
             cluster.start_scheduler()
         cluster.workers = [one for one in cluster.workers if one.poll() is None]
         cluster.start_workers(3 - len(cluster.workers))

@@ -62,6 +62,8 @@ class Session:
         if kind is not Kind.HELLO:
             raise BrokenFrameError(f"{kind.name} first")
         said = json.loads(body)
+        if not isinstance(said, dict):
+            raise BrokenFrameError("no object")
         self.worker = str(said.get("worker"))[:200]
         if (said.get("version"), said.get("protocol")) != (pushctl.__version__, wire.PROTOCOL):
             theirs = str(said.get("version"))[:40]
