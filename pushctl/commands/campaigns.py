@@ -7,7 +7,7 @@ import typer
 
 from pushctl import output
 from pushctl.commands import campaigns_watch, columns, context
-from pushctl.commands.options import DryRunOption, FormatOption, YesOption
+from pushctl.commands.options import ClusterOption, DryRunOption, FormatOption, YesOption
 from pushctl.errors import DeliveryError
 from pushctl.rules.figures.campaigns import LIST
 from pushctl.rules.manners import describe_exempt
@@ -165,6 +165,7 @@ def resume(
         bool,
         typer.Option("--accept-mass-gone", help="Accept that so many subscriptions are gone."),
     ] = False,
+    cluster: ClusterOption = None,
     format: FormatOption = output.Format.TABLE,
 ) -> None:
     """
@@ -180,6 +181,7 @@ def resume(
     from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)
+    here.use_cluster(cluster)
     campaign = here.store.campaigns.get(name)
     if results.has_nothing_to_resume(here, campaign, format):
         return

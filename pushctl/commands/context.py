@@ -27,13 +27,14 @@ class Context:
     verbose: bool = False
     debug: bool = False
     recording: "Recording | None" = None  # of a command that the run history has
+    cluster: str | None = None  # in place of cluster.scheduler
 
     @cached_property
     def config(self) -> "Config":
         """Raises ConfigError with every problem of pushctl.toml."""
         from pushctl import config
 
-        loaded = config.load(config.find(self.project), os.environ)
+        loaded = config.load(config.find(self.project), self.environment)
         if self.verbose or loaded.log.file is not None:
             from pushctl import log, output
 
@@ -41,6 +42,23 @@ class Context:
             if trouble is not None:
                 output.warn(trouble)
         return loaded
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that settings are read from; an option stands above its variable."""
+        given = {} if self.cluster is None else {"PUSHCTL_CLUSTER__SCHEDULER": self.cluster}
+        return {**os.environ, **given}
+
+    def use_cluster(self, address: str | None) -> None:
+        """Send by the cluster at *address*, if one is given; raises UsageError."""
+        if address is None:
+            return
+        from pushctl.rules.config import cluster
+
+        if fault := cluster.scheduler(address):
+            raise UsageError(f"--cluster {fault[0]}. {fault[1]}")
+        self.cluster = address
+        self.__dict__.pop("config", None)
 
     @cached_property
     def store(self) -> "Store":

@@ -1,6 +1,5 @@
 """Run the sweep by cron."""
 
-
 import typer
 
 from pushctl import output

@@ -34,6 +34,9 @@ PeopleOption = Annotated[
     bool, typer.Option("--people", help="Show alias and city, too; this is logged.")
 ]
 
+ClusterOption = Annotated[
+    Text, typer.Option("--cluster", help="Send by this cluster: tls://10.0.0.5:8786.")
+]
 SiteOption = Annotated[Text, typer.Option("--site", help="Only this site.")]
 
 SinceOption = Annotated[

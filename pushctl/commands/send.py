@@ -6,7 +6,14 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context, options
-from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
+from pushctl.commands.options import (
+    ClusterOption,
+    DryRunOption,
+    FormatOption,
+    Names,
+    Text,
+    YesOption,
+)
 from pushctl.model import Cause
 from pushctl.rules.schedule import Passed
 from pushctl.rules.wording import counted
@@ -94,6 +101,7 @@ def command(
     topic: Annotated[
         Text, typer.Option(help="What it is about, for figures: promotion.")
     ] = None,
+    cluster: ClusterOption = None,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     format: FormatOption = output.Format.TABLE,
@@ -124,6 +132,7 @@ def command(
     from pushctl.jobs.campaigns.draft import Draft
 
     here = context.of(ctx)
+    here.use_cluster(cluster)
     draft = Draft(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
         urgency, rate, over, message, title, at, local, passed, every, again,

@@ -7,7 +7,7 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context
-from pushctl.commands.options import DryRunOption, Text
+from pushctl.commands.options import ClusterOption, DryRunOption, Text
 from pushctl.errors import BusyError, DatabaseBusyError, UsageError
 from pushctl.model import Millis
 from pushctl.rules import timing
@@ -39,6 +39,7 @@ def command(
     accept_clock: Annotated[
         bool, typer.Option("--accept-clock", help="The clock jumped, and it is correct.")
     ] = False,
+    cluster: ClusterOption = None,
 ) -> None:
     """
     Do all due work. Cron runs it every minute.
@@ -63,6 +64,7 @@ def command(
     from pushctl.jobs.sweep import sweep
 
     here = context.of(ctx)
+    here.use_cluster(cluster)
     if watch:
         _watch(here, ping_url, dry_run or now or max_seconds or accept_clock)
     dry_run = dry_run or now is not None
@@ -109,8 +111,6 @@ def _conclude(summary: "Summary", dry_run: bool, pings: _Pings) -> NoReturn:
 
 def _watch(here: context.Context, ping_url: str | None, other: object) -> NoReturn:
     """Sweep until a signal comes; *other* options are refused."""
-    import os
-
     from pushctl import config
     from pushctl.commands import results
     from pushctl.jobs.sweep import watch
@@ -120,7 +120,7 @@ def _watch(here: context.Context, ping_url: str | None, other: object) -> NoRetu
     results.warn_of_loopback(here)
     file = here.config.file
     front = watch.Front(
-        load=lambda: config.load(file, os.environ),
+        load=lambda: config.load(file, here.environment),
         show=lambda summary: _show(summary, dry_run=False),
         ping_url=ping_url,
     )

@@ -248,11 +248,13 @@ def _resolve_paths(config: Config, file: Path) -> Config:
     push = replace(config.push, loopback=resolve(config.push.loopback, "ca"))
     receiver = resolve(config.receiver, "certificate", "certificate_key", "geoip")
     log = resolve(config.log, "file")
+    cluster = resolve(config.cluster, "ca", "certificate", "certificate_key")
     approval = config.approval and resolve(config.approval, "folder")
     moved: Config = resolve(config, "database", "inbox", "templates", "keys", "journal")
     return replace(
         moved, file=file, push=push, receiver=receiver, log=log, approval=approval,
         figures=resolve(config.figures, "rates"), metrics=resolve(config.metrics, "textfile"),
+        cluster=cluster,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
+from pushctl.config.cluster import ClusterConfig as ClusterConfig
 from pushctl.config.figures import FiguresConfig, Goal
 from pushctl.config.log import LogConfig
 from pushctl.config.metrics import MetricsConfig
@@ -233,11 +234,7 @@ class ApiConfig:
 
 @dataclass(frozen=True)
 class LoopbackConfig:
-    """
-    Host names redirected to this machine, for the demo and for tests.
-
-    Only loopback targets are allowed, and every command that sends warns of them.
-    """
+    """Hosts redirected to this machine, for tests; every command that sends warns of them."""
 
     # "name[:port]" -> "127.0.0.1:port"
     hosts: Mapping[str, str] = field(default_factory=dict, metadata={"each": checks.loopback})
@@ -301,6 +298,7 @@ class Config:
     unproved: UnprovedConfig = field(default_factory=UnprovedConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     push: PushConfig = field(default_factory=PushConfig)
+    cluster: ClusterConfig = field(default_factory=ClusterConfig)
     segments: Mapping[str, str] = field(default_factory=dict, metadata={"each": checks.named})
     # name -> rules.triggers.Trigger, in the file's order
     triggers: Mapping[str, Any] = field(default_factory=dict)

@@ -3,8 +3,10 @@
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Answer, Cause, Letter, Millis, Outcome
@@ -30,7 +32,7 @@ _NETWORK = ("no address", "no address of the proxy", "no connection", "timeout")
 
 
 @dataclass
-class _Sender:
+class Sender:
     """Connections, keys and encoder, which a process keeps from chunk to chunk."""
 
     postbox: Postbox
@@ -44,8 +46,8 @@ class _Sender:
         return replace(self.postbox, allowed_hosts=postbox.allowed_hosts, **same) == postbox
 
 
-_lock = threading.Lock()
-_sender: _Sender | None = None
+_lock = threading.RLock()
+_sender: Sender | None = None
 stopping = threading.Event()  # set by a worker that was told to end
 
 
@@ -60,9 +62,16 @@ def send(
             journal = Journal(postbox.journal, postbox.run, letters)
         except OSError as error:
             raise _unwritable(postbox, error) from error
+        with journal, sending(postbox) as sender:
+            return Chunk(sender, postbox, journal, look).run(letters)
+
+
+@contextmanager
+def sending(postbox: Postbox) -> Iterator[Sender]:
+    """Yield this process's connections and keys, for one chunk."""
+    with _lock:
         try:
-            with journal:
-                return _Chunk(open_sender(postbox), postbox, journal, look).run(letters)
+            yield open_sender(postbox)
         except BaseException:
             close_sender()  # the answers to requests in flight would be the next chunk's
             raise
@@ -76,14 +85,14 @@ def _unwritable(postbox: Postbox, error: OSError) -> ConfigError:
     )
 
 
-def open_sender(postbox: Postbox) -> _Sender:
+def open_sender(postbox: Postbox) -> Sender:
     """Return this process's connections and keys for *postbox*, made at first use."""
     global _sender
     if _sender is not None and _sender.matches(postbox):
         return _sender
     close_sender()
     keys = {name: vapid.read(pem) for name, pem in postbox.keys.items()}
-    _sender = _Sender(postbox, Transport(postbox), choose(postbox.encoder), keys)
+    _sender = Sender(postbox, Transport(postbox), choose(postbox.encoder), keys)
     return _sender
 
 
@@ -117,12 +126,20 @@ class _Queue:
         return 0 if self.held else min(len(self.waiting), self.line.limit - self.line.in_flight)
 
 
-class _Chunk:
+class Log(Protocol):
+    """A journal, or what stands for one; ``write_started`` raises OSError to end a chunk."""
+
+    def write_started(self, deliveries: Iterable[int], /) -> None: ...
+
+    def write_answered(self, outcomes: Sequence[Outcome], /) -> None: ...
+
+
+class Chunk:
     def __init__(
         self,
-        sender: _Sender,
+        sender: Sender,
         postbox: Postbox,
-        journal: Journal,
+        journal: Log,
         look: Callable[[], None] | None,
     ) -> None:
         self.sender, self.postbox, self.journal, self.look = sender, postbox, journal, look
@@ -314,7 +331,10 @@ class _Chunk:
         except FileNotFoundError:
             return
         self._withheld = len(text)
-        named = {int(line) for line in text.split("\n")[:-1]}
+        self._hold_back({int(line) for line in text.split("\n")[:-1]})
+
+    def _hold_back(self, named: Collection[int]) -> None:
+        """Hold back the deliveries *named*, where they wait."""
         for queue in self.queues.values():
             for letter in [it for it in queue.waiting if it.delivery in named]:
                 queue.waiting.remove(letter)

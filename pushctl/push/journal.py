@@ -25,7 +25,7 @@ _STARTED = struct.Struct("<BQ")
 # of reason and location (65535: none). Cause and NUL precede the reason, except in records
 # of the second kind, which earlier versions wrote.
 _ANSWERED = struct.Struct("<BQBHqIHH")
-_IS_STARTED, _IS_WITHOUT_CAUSE, _IS_ANSWERED = 1, 2, 3
+_IS_STARTED, _IS_WITHOUT_CAUSE, _IS_ANSWERED, _IS_SETTLED = 1, 2, 3, 4
 _NONE = 0xFFFF
 _ANSWERS = tuple(Answer)
 _CAUSES = frozenset(Cause)
@@ -57,7 +57,8 @@ class Journal:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"{run}-{letters[0].delivery}-{os.urandom(4).hex()}.journal"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        self._file = os.open(folder / name, flags, 0o600)
+        self.path = folder / name
+        self._file = os.open(self.path, flags, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         self._end = 0  # of the last whole record
 
@@ -67,7 +68,17 @@ class Journal:
         self._write(b"".join([pack(_IS_STARTED, delivery) for delivery in deliveries]))
 
     def write_answered(self, outcomes: Iterable[Outcome]) -> None:
-        self._write(b"".join([_pack(outcome) for outcome in outcomes]))
+        self._write(pack(outcomes))
+
+    def write_settled(self, deliveries: Iterable[int]) -> None:
+        """
+        Record that these concern this journal no more; raises OSError.
+
+        Their outcomes are committed while others of the chunk are under way, or a worker has
+        given them back unsent: the run may send them in another chunk.
+        """
+        pack = _STARTED.pack
+        self._write(b"".join([pack(_IS_SETTLED, delivery) for delivery in deliveries]))
 
     def _write(self, records: bytes) -> None:
         end = self._end + len(records)
@@ -84,7 +95,15 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         os.close(self._file)
+
+
+def pack(outcomes: Iterable[Outcome]) -> bytes:
+    """Return the records of answered letters, as ``read`` reads them."""
+    return b"".join([_pack(outcome) for outcome in outcomes])
 
 
 def _pack(outcome: Outcome) -> bytes:
@@ -103,13 +122,18 @@ def _pack(outcome: Outcome) -> bytes:
     return head + reason + (location or b"")
 
 
+class Settled(int):
+    """The number of a delivery that concerns the journal no more."""
+
+
 def read(records: bytes) -> Iterator[int | Outcome]:
-    """Yield a journal's records: a started delivery's number, or an Outcome."""
+    """Yield a journal's records: a started delivery's number, an Outcome, or a Settled."""
     at = 0
     while at < len(records):
         kind = records[at]
-        if kind == _IS_STARTED and at + _STARTED.size <= len(records):
-            yield _STARTED.unpack_from(records, at)[1]
+        if kind in (_IS_STARTED, _IS_SETTLED) and at + _STARTED.size <= len(records):
+            number = _STARTED.unpack_from(records, at)[1]
+            yield number if kind == _IS_STARTED else Settled(number)
             at += _STARTED.size
             continue
         known = kind in (_IS_ANSWERED, _IS_WITHOUT_CAUSE)
@@ -147,12 +171,25 @@ def recover(folder: Path, run: str, wait: float = 10.0) -> Recovered:
     started: set[int] = set()
     files = tuple(sorted(find_files(folder, run)))
     for file in files:
-        for record in read(_read_once_free(file, deadline)):
-            if isinstance(record, Outcome):
-                outcomes[record.delivery] = record
-            else:
-                started.add(record)
+        answered, begun = _sort(read(_read_once_free(file, deadline)))
+        outcomes |= answered
+        started |= begun
     return Recovered(outcomes, started - outcomes.keys(), files)
+
+
+def _sort(records: Iterable[int | Outcome]) -> tuple[dict[int, Outcome], set[int]]:
+    """Return the outcomes of one journal, and what was started in it."""
+    outcomes: dict[int, Outcome] = {}
+    started: set[int] = set()
+    for record in records:
+        if isinstance(record, Outcome):
+            outcomes[record.delivery] = record
+        elif isinstance(record, Settled):
+            outcomes.pop(record, None)
+            started.discard(record)
+        else:
+            started.add(record)
+    return outcomes, started
 
 
 def find_files(folder: Path, run: str) -> list[Path]:

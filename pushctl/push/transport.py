@@ -266,6 +266,16 @@ class Transport:
             replies = self._perform()
         return replies
 
+    def register(self, poll: "select.poll", seconds: float) -> float:
+        """Add libcurl's sockets to *poll*; return for how many milliseconds it may wait."""
+        readable, writable, _ = self._multi.fdset()
+        for number in readable:
+            poll.register(number, select.POLLIN)
+        for number in writable:
+            poll.register(number, select.POLLOUT | (select.POLLIN * (number in readable)))
+        due = self._multi.timeout()
+        return 1000 * seconds if due < 0 else min(1000 * seconds, due)
+
     def close(self) -> None:
         """Close all connections; requests in flight get no answer."""
         for transfer in self._transfers.values():

@@ -86,6 +86,8 @@ MAX_PAYLOAD_BYTES = 3_993
 MAX_ANDROID_PAYLOAD_BYTES = 2_640  # Firefox's bridge to Android takes less (autopush's docs)
 MAX_TTL_SECONDS = 28 * DAY // SECOND  # of a message; FCM keeps none longer
 RETIRED_KEY_DAYS = 90  # the private half of a retired VAPID key stays so long
+# A thousand letters with the longest endpoints and payloads have a third of it.
+MAX_CLUSTER_FRAME_BYTES = 16 * MIB  # of one frame between a coordinator and a worker
 MAX_ANSWER_BYTES = 4_096  # read of an answer's body, which names the reason
 
 # --- webhooks and other channels -------------------------------------------------------------

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from pushctl.store.interactions import Interactions
     from pushctl.store.kept_columns import KeptColumns
     from pushctl.store.kept_pages import KeptPages
+    from pushctl.store.leases import Leases
     from pushctl.store.losses import Losses
     from pushctl.store.matches import Matches
     from pushctl.store.message_rows import MessageRows
@@ -96,6 +97,7 @@ KNOWN_MIGRATIONS = (
     "m042_forecasts", "m043_alerts", "m044_optin", "m045_segment_sizes", "m047_kept_pages",
     "m048_kept_people", "m049_drawn_hours",
     "m051_runs",
+    "m053_leases",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
@@ -148,6 +150,7 @@ class Store:
     interactions: "Interactions"
     kept_columns: "KeptColumns"
     kept_pages: "KeptPages"
+    leases: "Leases"
     losses: "Losses"
     matches: "Matches"
     message_rows: "MessageRows"

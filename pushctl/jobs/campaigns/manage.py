@@ -11,6 +11,7 @@ from pushctl.jobs.campaigns import experiments, repeats
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, Cause, DeliveryStatus, Json, Millis
+from pushctl.rules.units import SECOND
 from pushctl.rules.wording import moment
 from pushctl.store import Store
 
@@ -167,6 +168,12 @@ def send_again(store: Store, name: str, now: Millis) -> int:
     refuse_if_cancelled(campaign)
     if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
         raise BusyError(f"{name} is being sent. Try again when it is done.")
+    if (end := store.leases.find_end(campaign.id, now)) is not None:
+        # The run has died, and a worker of its cluster may not know it yet.
+        seconds = -(-(end - now) // SECOND)
+        raise BusyError(
+            f"workers of the cluster may still be sending {name}. Try again in {seconds} s."
+        )
     return store.doubts.send_again(campaign.id, now)
 
 

@@ -43,6 +43,10 @@ def check_ready(store: Store, config: Config) -> None:
     dial.parse_targets(postbox.loopback)
     encoder.choose(postbox.encoder)
     recovery.check_room(postbox.journal)
+    if config.cluster.scheduler is not None:
+        from pushctl.jobs.delivery import cluster  # at need: most projects have none
+
+        cluster.check_ready(config)
 
 
 def run(

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from pushctl.config import Config
 from pushctl.jobs.delivery import promo_codes, recovery, restore_guard
 from pushctl.jobs.delivery.courtesy import Courtesy
+from pushctl.jobs.delivery.leases import Leases
 from pushctl.jobs.delivery.types import CLAIM, RenderedRow, UnrenderedRow
 from pushctl.model import Campaign, CampaignStatus, Cause, Millis, Outcome
 from pushctl.push import Postbox
 from pushctl.store import Store
+from pushctl.store.clocks import read_now
 from pushctl.store.ledger_rows import ClaimedRow, FinishedRow, ReleasedRow
 
 
@@ -31,6 +33,10 @@ class Ledger:
     def settle(self, postbox: Postbox, now: Millis) -> int:
         """Settle the rows of a dead process; return how many are now in doubt."""
         return recovery.settle(self._store, self._campaign, postbox.journal, postbox.run, now)
+
+    def open_leases(self, seconds: float) -> Leases:
+        """Return the leases of this run's chunks, each of *seconds*."""
+        return Leases(self._store, self._campaign, read_now, seconds)
 
     def begin(self, now: Millis) -> int:
         """Set the campaign running, unless it has ended; return how many rows wait."""

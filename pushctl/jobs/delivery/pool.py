@@ -35,6 +35,8 @@ from typing import Self
 from pushctl import log, push
 from pushctl.config import Config
 from pushctl.errors import ConfigError, name_shortage
+from pushctl.jobs.delivery.leases import Leases
+from pushctl.jobs.delivery.types import LaneKey
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push import Postbox, journal
 from pushctl.rules.delivery import retry
@@ -125,6 +127,9 @@ class Pool(ABC):
         returned, self._back = self._back, Returned()
         return returned
 
+    def hold(self, lanes: frozenset[LaneKey]) -> None:  # noqa: B027 - most have no use for it
+        """Begin no more letters of *lanes*, in chunks that are under way, too."""
+
     def close(self) -> None:
         self._closed = True
 
@@ -143,15 +148,24 @@ class Pool(ABC):
 
 
 def open_pool(
-    config: Config, postbox: Postbox, count: int, look: Callable[[], None] | None = None
+    config: Config,
+    postbox: Postbox,
+    count: int,
+    look: Callable[[], None] | None = None,
+    open_leases: Callable[[float], Leases] | None = None,
 ) -> Pool:
     """
     Return a pool for a run of *count* letters.
 
     *look* is called many times a second while ``submit`` blocks; it must not raise.
+    *open_leases* makes the leases of so many seconds that a cluster needs.
     """
     if count <= FEW:
         return OwnProcess(postbox, look)
+    if config.cluster.scheduler is not None and open_leases is not None:
+        from pushctl.jobs.delivery.cluster import ClusterPool  # it imports Dask
+
+        return ClusterPool(config, postbox, open_leases(config.cluster.lease))
     return ProcessPool(config.push.workers or 2 * (os.cpu_count() or 1), postbox)
 
 

@@ -12,13 +12,12 @@ import time
 from pathlib import Path
 
 from pushctl.errors import ConfigError
-from pushctl.jobs.delivery import render
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
 from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.push import journal
-from pushctl.rules.delivery import retry
+from pushctl.rules.delivery import endpoints, retry
 from pushctl.rules.limits import MIN_FREE_TO_SEND_BYTES
 from pushctl.store import Store
 from pushctl.store.ledger_rows import AbandonedRow, ReleasedRow
@@ -60,7 +59,7 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
 def _rendered(row: int, what: AbandonedRow) -> RenderedRow:
     # The letter was lost with its process; retry.decide needs the rest only.
     letter = Letter(row, what.endpoint or "", b"", b"", "", b"", 0, "", None)
-    lane = (render.cut_origin(what.endpoint or ""), what.key_id or "")
+    lane = (endpoints.cut_origin(what.endpoint or ""), what.key_id or "")
     subscription = what.subscription or 0
     return RenderedRow(letter, lane, what.tries, what.expires_at, subscription, None, 0)
 

@@ -18,6 +18,7 @@ from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Cause, Json, Letter, Millis, Worker
 from pushctl.rules import tokens
 from pushctl.rules.delivery import retry
+from pushctl.rules.delivery.endpoints import cut_origin
 from pushctl.rules.messages import packs, payload, values
 from pushctl.rules.messages.payload import Frame
 from pushctl.rules.shops.promo_codes import hide
@@ -210,13 +211,6 @@ class Renderer(Composer):
 def collect_shared_values(name: str, options: Mapping[str, Json]) -> dict[str, Json]:
     """Return the values that are a campaign's own, for all its receivers."""
     return {"campaign": {"name": name}, **options.get("extra", {})}
-
-
-def cut_origin(endpoint: str) -> str:
-    """Return the origin of a stored endpoint, without checking it anew."""
-    # push/ refuses one without a path, with the reason.
-    path = endpoint.find("/", 8)
-    return endpoint[:path] if path > 0 else endpoint
 
 
 class _Group:

@@ -142,7 +142,7 @@ class Sending:
         watched, look = self._goals, None
         if watched is not None:
             look = partial(watched.look_while_sending, self._ledger.rows)
-        return open_pool(self._config, self._postbox, count, look)
+        return open_pool(self._config, self._postbox, count, look, self._ledger.open_leases)
 
     def _turn(self) -> bool:
         """Do all that can be done now; return whether there is more to do."""
@@ -292,6 +292,7 @@ class Sending:
         batch = OutcomeBatch(now, self._health.is_about_one, self._outages)
         batch.add(outcomes, self._ledger.rows, self._throttle)
         changed = self._outages.leave_out_unproved(batch.update_lanes(self._throttle))
+        self._pool.hold(self._throttle.find_closed(now))
         with self._ledger.transaction() as store:
             batch.write_rows(store)
             self._health.review(changed, batch.gone, now)

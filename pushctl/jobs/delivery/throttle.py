@@ -271,6 +271,11 @@ class Throttle:
         self.waiting = 0
         return rows
 
+    def find_closed(self, now: Millis) -> frozenset[LaneKey]:
+        """Return the lanes that get nothing now: stopped, or held."""
+        lanes = self.lanes.items()
+        return frozenset(key for key, it in lanes if it.stopped or it.hold_until > now)
+
     def has_stopped_all(self) -> bool:
         """Return whether every lane met so far is stopped."""
         return bool(self.lanes) and all(lane.stopped for lane in self.lanes.values())

@@ -49,6 +49,13 @@ def origin(endpoint: str, allowed: Sequence[str]) -> str:
     raise InputError(f"{name} is not among the allowed push hosts (push.allowed_hosts)")
 
 
+def cut_origin(endpoint: str) -> str:
+    """Return the origin of a stored endpoint, without checking it anew."""
+    # push/ refuses one without a path, with the reason.
+    path = endpoint.find("/", 8)
+    return endpoint[:path] if path > 0 else endpoint
+
+
 def short(endpoint: str) -> str:
     """Return an endpoint as it may be shown: its host and 8 digits that tell it apart."""
     match = _ENDPOINT.match(endpoint)
