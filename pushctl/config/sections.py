@@ -11,8 +11,8 @@ from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.cluster import ClusterConfig as ClusterConfig
 from pushctl.config.figures import FiguresConfig, Goal
-from pushctl.config.log import LogConfig
-from pushctl.config.metrics import MetricsConfig
+from pushctl.config.log import LogConfig as LogConfig
+from pushctl.config.metrics import MetricsConfig as MetricsConfig
 from pushctl.config.upkeep import BackupConfig, RetentionConfig
 from pushctl.config.upkeep import SweepConfig as SweepConfig
 from pushctl.errors import ConfigError
