@@ -51,7 +51,7 @@ def show(shell: ShellArgument) -> None:
     Print the script for a shell.
 
     \b
-    eval "$(pushctl completion show bash)"
+    pushctl completion show bash
     """
     output.answer(read_script(shell).rstrip())
 

@@ -63,10 +63,10 @@ def install(
     dry_run: DryRunOption = False,
 ) -> None:
     """
-    Write the units, enable and start them.
+    Write the units, enable and start them; as root, or with --user.
 
     \b
-    sudo pushctl --project /srv/push service install
+    pushctl service install
     pushctl service install sweep --user
 
     A second run changes nothing. After `pushctl` or pushctl.toml has changed, it brings the
@@ -102,7 +102,7 @@ def uninstall(
     Stop the units and remove them.
 
     \b
-    sudo pushctl --project /srv/push service uninstall
+    pushctl service uninstall
     """
     manager = Manager(user)
     folder = into or manager.folder
