@@ -226,3 +226,35 @@ def test_a_pipe_or_a_device_is_never_replaced(tmp_path: Path) -> None:
             durable.replace(path, NEW, 0o600)
     assert stat.S_ISFIFO(pipe.stat().st_mode) and link.is_symlink()
     assert sorted(it.name for it in tmp_path.iterdir()) == ["link", "pipe"]
+
+
+def test_a_file_that_is_written_piece_by_piece_is_there_once_it_is_whole(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "backup"
+    with durable.open_new(path, 0o600) as file:
+        file.write(OLD)
+        assert not path.exists()
+        # A writer that lives is left alone.
+        assert durable.clear_abandoned(tmp_path, "backup") == []
+        file.write(NEW)
+    assert (path.read_bytes(), mode_of(path)) == (OLD + NEW, 0o600)
+    with pytest.raises(FileExistsError), durable.open_new(path, 0o600):
+        pytest.fail("it began")
+    with pytest.raises(ValueError, match="no more"), durable.open_new(tmp_path / "x", 0o600):
+        raise ValueError("no more")
+    assert [each.name for each in tmp_path.iterdir()] == ["backup"]
+
+
+def test_what_a_killed_writer_left_is_cleared(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        with durable.open_new(tmp_path / "backup", 0o600) as file:
+            file.write(OLD)
+            file.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    (left,) = tmp_path.iterdir()
+    assert durable.clear_abandoned(tmp_path, "other") == []
+    assert durable.clear_abandoned(tmp_path, "back") == [left]
+    assert list(tmp_path.iterdir()) == []

@@ -136,6 +136,52 @@ def test_nothing_is_sent_before_release_even_where_nothing_had_been_sent(
     assert restore_guard.find_trouble(field.store, field.config) is None
 
 
+def test_nothing_else_leaves_a_restored_project_either(field: Field, tmp_path: Path) -> None:
+    """No step's program, no webhook, no alert, no urgent message, no series: see release."""
+    folder, told = field.config.folder, tmp_path / "told"
+    tool = folder / "tool.sh"
+    tool.write_text(f"#!/bin/sh\necho $1 >> {told}\n")
+    tool.chmod(0o700)
+    project.add(
+        folder,
+        """
+[triggers.call]
+on = "subscribed"
+steps = [{ after = "1s", exec = ["./tool.sh", "step"] }]
+[[alerts]]
+name = "queue"
+kind = "queue"
+above = 1
+exec = ["./tool.sh", "alert"]
+[[webhooks]]
+name = "crm"
+url = "https://crm.example/pushctl"
+""",
+    )
+    assert pushctl("sweep", cwd=folder).code in (0, 5)
+    told.unlink(missing_ok=True)
+    visit(field.config, 93)
+    assert pushctl("import", cwd=folder).code == 0
+    with reopen(folder) as fresh:
+        backups.write(fresh.store, fresh.config, tmp_path / "backup")
+    backups.bring_back(tmp_path / "backup", tmp_path / "new")
+    assert (tmp_path / "new" / "tool.sh").stat().st_mode & 0o777 == 0o700
+    for words in (
+        ("sweep",), ("sweep", "--accept-clock"), ("webhooks", "test", "crm"),
+        ("campaigns", "resume", "planned"),
+        ("send", "--everyone", "--template", "sale", "--yes", "--name", "more"),
+    ):  # fmt: skip
+        run = pushctl(*words, cwd=tmp_path / "new")
+        assert (run.code, "pushctl release" in run.err) == (3, True), (words, run.err)
+    assert not told.exists()
+    with reopen(tmp_path / "new") as new:
+        assert new.counts(new.store.campaigns.get("planned")) == {"planned": 3}
+    assert pushctl("release", "--yes", cwd=tmp_path / "new").code == 0
+    pushctl("sweep", cwd=tmp_path / "new")
+    # What no sweep had read may have been answered since: it starts nothing.
+    assert not told.exists() or "step" not in told.read_text()
+
+
 def test_a_line_that_is_drained_meanwhile_is_applied_once(field: Field, tmp_path: Path) -> None:
     order: list[str] = []
 

@@ -2,12 +2,15 @@
 
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-from pushctl.jobs.triggers import feed_items
+from pushctl import config as configs
+from pushctl.jobs.triggers import feed_items, lint
 from pushctl.rules.limits import MAX_FEED_ITEMS
 from pushctl.web import WebError
+from tests.support import project
 
 SHOP = ("https://shop.example",)
 DATE = "<pubDate>Tue, 28 Apr 2026 10:00:00 GMT</pubDate>"
@@ -106,3 +109,18 @@ def test_atom_and_rdf_with_an_odd_element() -> None:
     for text in (atom, rdf):
         assert titles(text.encode()) == ["A"]
     assert feed_items.read(atom.encode(), SHOP).items[0].dated == 1_777_370_400_000
+
+
+def test_without_the_package_feeds_wait_and_check_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed_items, "is_installed", lambda: False)
+    with pytest.raises(WebError, match=r"pip install 'pushctl\[feeds\]'"):
+        feed_items.read(rss(item("A")), SHOP)
+    folder = project.make(tmp_path / "shop")
+    feed = 'feed = "https://shop.example/feed"\nsteps = [{ template = "new_article" }]'
+    project.add(folder, f"[triggers.news]\n{feed}")
+    config = configs.load(folder / "pushctl.toml", {})
+    (found,) = [each for _, each in lint.check_triggers(config) if "feedparser" in each.fault]
+    assert found.remedy == "pip install 'pushctl[feeds]'"
+    assert found.place.endswith("triggers.news.feed")
