@@ -52,7 +52,8 @@ _SAID = {
 }  # fmt: skip
 # Whose metadata says nothing, or contradicts itself: what their LICENSE files are, as read.
 _READ = {
-    "click-default-group": "BSD-3-Clause", "ipp-crypto": "Apache-2.0", "resvg-py": "MIT",
+    "click-default-group": "BSD-3-Clause", "ipp-crypto": "Apache-2.0", "pyrage": "MIT",
+    "resvg-py": "MIT",
 }  # fmt: skip
 
 
