@@ -170,7 +170,7 @@ JOINED = """
            count(i.delivery_id), sum(i.clicked)
       FROM deliveries AS d
       LEFT JOIN (SELECT delivery_id,
-                          max(CASE WHEN kind = 'clicked' THEN 1 ELSE 0 END) AS clicked
+                        max(CASE WHEN kind = 'clicked' THEN 1 ELSE 0 END) AS clicked
                    FROM interactions GROUP BY 1) AS i ON i.delivery_id = d.id
       LEFT JOIN subscriptions AS s ON s.id = d.subscription_id
      WHERE true GROUP BY 1

@@ -1,24 +1,45 @@
 """Kept pages: the same after any change of a row, whoever made it, and never needed."""
 
+import random
+import shutil
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from pushctl import config as configs
 from pushctl.jobs.figures import basket, checking, holdout, pages, paging, triggers
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.messages import load_people
-from pushctl.store import kept_pages
+from pushctl.store import Store, kept_pages
+from pushctl.store.kept_pages import PEOPLE
 from tests.support import effects
 from tests.support.effects import DAY, Shop
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    made = effects.build(tmp_path, 4, people=20)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shop of which all is kept."""
+    folder = tmp_path_factory.mktemp("shop")
+    made = effects.build(folder, 4, people=20)
+    with made.store.write() as connection:
+        connection.execute(
+            "INSERT INTO subscription_changes (subscription_id, kind, at)"
+            " VALUES (2, 'gone', 9), (1, 'revived', 8), (1, 'unsubscribed', 7)"
+        )
     count(made)
-    return made
+    made.store.close()
+    return folder
+
+
+@pytest.fixture
+def shop(built: Path, tmp_path: Path) -> Iterator[Shop]:
+    shutil.copytree(built, tmp_path / "shop")
+    config = configs.load(tmp_path / "shop" / "pushctl.toml", {})
+    with Store(config.database) as store:
+        yield Shop(config, store, random.Random(4))
 
 
 def dump(shop: Shop) -> dict[str, object]:
@@ -35,6 +56,14 @@ def dump(shop: Shop) -> dict[str, object]:
     ):
         found |= {f"{name} {word}": column.tolist() for word, column in columns.items()}
     events = pages.load_events(store, ["purchase", "cart_updated"])
+    people = load_people(store, list(PEOPLE))
+    for name in PEOPLE:
+        values = getattr(people, name).tolist()
+        words = people.words.get(name)
+        found[name] = values if words is None else [words[value] for value in values]
+    changes, kinds = pages.load_changes(store)
+    found |= {f"changes {word}": column.tolist() for word, column in changes.items()}
+    found["changes kind"] = [kinds[one] for one in changes["kind"]]
     # In no order: each name has its own pages.
     found["events"] = sorted(zip(*(one.tolist() for one in events.values()), strict=True))
     found["orders currency"] = [currencies[one] for one in orders["currency"]]
@@ -107,6 +136,30 @@ _CHANGES = {
     "alias": "UPDATE subscriptions SET alias = 'same', alias_trusted = 1 WHERE id IN (2, 5)",
     "address": "UPDATE subscriptions SET alias_trusted = 0, email_hash = zeroblob(16),"
     " site_id = 1 WHERE id IN (2, 5)",
+    "site's name": "UPDATE sites SET name = 'renamed' WHERE id = 1",
+    **{
+        name: f"UPDATE subscriptions SET {name} = 'xx' WHERE id = {_PERSON}"
+        for name in ("country", "city", "browser", "os", "language", "source")
+    },
+    "timezone": f"UPDATE subscriptions SET timezone = 'Asia/Riyadh' WHERE id = {_PERSON}",
+    "device": "UPDATE subscriptions SET attributes = '{\"device\": \"phone\"}'"
+    f" WHERE id = {_PERSON}",
+    "landing": "UPDATE subscriptions SET attributes = '{\"landing_page\": \"/a\"}'"
+    f" WHERE id = {_PERSON}",
+    "verified": f"UPDATE subscriptions SET verified_at = 7 WHERE id = {_PERSON}",
+    "new person": "INSERT INTO subscriptions (public_id, site_id, endpoint, endpoint_hash,"
+    " p256dh, auth, key_id, state_at, subscribed_at, last_seen_at) SELECT 'new', site_id,"
+    " endpoint, x'ff112233445566778899aabbccddeeff', p256dh, auth, key_id, 5, 5, 5 FROM subscriptions WHERE id = 1",
+    "imported person": "INSERT INTO subscriptions (id, public_id, site_id, endpoint,"
+    " endpoint_hash, p256dh, auth, key_id, state_at, subscribed_at, last_seen_at, country)"
+    " SELECT 21, 'new', site_id, endpoint, x'00112233445566778899aabbccddeeff', p256dh, auth,"
+    " key_id, 5, 5, 5, 'xx' FROM subscriptions WHERE id = 1",
+    "new change": "INSERT INTO subscription_changes (subscription_id, kind, at)"
+    " VALUES (1, 'gone', 3)",
+    "change": "UPDATE subscription_changes SET kind = 'gone' WHERE id = 2",
+    "change's time": "UPDATE subscription_changes SET at = at + 1 WHERE id = 1",
+    "change's person": "UPDATE subscription_changes SET subscription_id = 3 WHERE id = 1",
+    "change deleted": "DELETE FROM subscription_changes WHERE id = 1",
     "person deleted": "DELETE FROM subscriptions WHERE id ="
     " (SELECT min(subscription_id) FROM enrolments)",
 }  # fmt: skip
@@ -169,3 +222,44 @@ def test_check_finds_a_page_that_is_wrong_and_deletes_it(shop: Shop) -> None:
     (found,) = checking.check(shop.store)[1]
     assert str(found).startswith("orders: sum of people of page 0: ")
     assert dump(shop) == before
+
+
+def test_every_column_of_people_is_among_these_changes() -> None:
+    """One that a page has and no trigger knows would stay as it was for ever."""
+    others = {"site": "person's site", "subscribed_at": "person joined", "state": "person left"}
+    assert {others.get(name, name) for name in PEOPLE} <= _CHANGES.keys()
+
+
+def list_people_kept(shop: Shop) -> set[str]:
+    sql = "SELECT name FROM kept_pages WHERE source = 'people'"
+    return {name for (name,) in shop.store.connection.execute(sql)}
+
+
+def test_a_state_that_changes_leaves_the_other_columns(shop: Shop) -> None:
+    assert list_people_kept(shop) == set(PEOPLE)
+    with shop.store.write() as connection:
+        connection.execute(_CHANGES["person left"])
+        connection.execute("UPDATE subscriptions SET last_seen_at = 99, failures = 1")
+    assert list_people_kept(shop) == set(PEOPLE) - {"state"}
+
+
+@pytest.mark.parametrize("name", ["country", "state", "subscribed_at"])
+def test_check_finds_a_column_of_people_that_is_wrong(shop: Shop, name: str) -> None:
+    before = dump(shop)
+    value = {"country": "'xx'", "state": "'quarantined'", "subscribed_at": "77"}[name]
+    with shop.store.write() as connection:
+        for trigger in ("kept_people_changed", "kept_people_state"):
+            connection.execute(f"DROP TRIGGER {trigger}")
+        connection.execute(f"UPDATE subscriptions SET {name} = {value} WHERE id = 3")
+    assert dump(shop)[name] == before[name]
+    found = [str(one) for one in checking.check(shop.store)[1]]
+    assert any(one.startswith(f"people: {name} ") for one in found)
+    assert dump(shop)[name] != before[name]
+
+
+def test_after_a_restore_pages_without_rows_are_not_looked_for(shop: Shop) -> None:
+    before = dump(shop)
+    with shop.store.write() as connection:
+        connection.execute("UPDATE sqlite_sequence SET seq = seq + 1000000000")
+    assert dump(shop) == before
+    assert count_kept(shop) < 40
