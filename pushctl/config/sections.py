@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pushctl.config.baseline import BaselineConfig as BaselineConfig
 from pushctl.config.best_time import BestTimeConfig as BestTimeConfig
 from pushctl.config.figures import FiguresConfig, Goal
-from pushctl.config.log import LogConfig
+from pushctl.config.log import LogConfig as LogConfig
 from pushctl.config.metrics import MetricsConfig
 from pushctl.errors import ConfigError
 from pushctl.rules import limits
