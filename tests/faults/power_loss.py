@@ -13,6 +13,7 @@ must get none; what the receiver had answered with 204 must be in the database.
 """
 
 import argparse
+import copy
 import json
 import os
 import random
@@ -109,12 +110,18 @@ class Day:
 
 
 def recover(
-    folder: Path, service: PushService, seen: Counter[str], told: set[str]
+    folder: Path,
+    service: PushService,
+    seen: Counter[str],
+    told: set[str],
+    *,
+    later: bool = True,
 ) -> list[str]:
-    """Go on in *folder* after a power loss; return what is wrong."""
-    for marker in (folder / "journal").glob("*.boot"):
-        marker.write_text("another start of the machine")
-    _keep_inode(folder / "pushctl.db.generation")
+    """Go on in *folder* after a power loss (*later*), or a fault; return what is wrong."""
+    if later:
+        for marker in (folder / "journal").glob("*.boot"):
+            marker.write_text("another start of the machine")
+        _keep_inode(folder / "pushctl.db.generation")
     config, wrong = configs.load(folder / "pushctl.toml", {}), []
     now = sending.soon() + 20_000  # what came a moment ago waits
     with Store(config.database) as store:
@@ -159,38 +166,37 @@ def _keep_inode(path: Path) -> None:
     path.write_bytes(raw + b"\n")  # in place: with the same number
 
 
-def run(points: int, seed: int, home: Path, service: PushService) -> dict[str, object]:
-    chance = random.Random(seed)
-    day = Day(home, service)
-    steps, found = day.steps, Counter[str]()
-    cuts = sorted(chance.choices(range(1, len(steps) + 1), k=points))
-    seen: Counter[str] = Counter()
+def replay(
+    day: Day, points: int, seed: int, service: PushService, *, honest: bool = True
+) -> dict[str, object]:
+    """Lose power at *points* of a day; a disk that is not *honest* forgets to sync."""
+    chance, disk = random.Random(seed), copy.deepcopy(day.disk)
+    cuts = sorted(chance.choices(range(1, len(day.steps) + 1), k=points))
+    found, seen = Counter[str](), Counter[str]()
     told: set[str] = set()
     at, faults = 0, []
     for number, cut in enumerate(cuts):
-        for step in steps[at:cut]:
+        for step in day.steps[at:cut]:
             if step.kind == "M":
                 word, _, who = step.first.partition(" ")
                 seen[word] += 1
-                if word == "told":
-                    told.add(who)
-            else:
-                day.disk.replay(step)
+                told |= {who} if word == "told" else set()
+            elif honest or step.kind not in "FD":
+                disk.replay(step)
         at = cut
-        folder = home / f"cut-{number}"
-        day.disk.lose_power(folder, chance)
+        folder = day.folder.with_name(f"cut-{number}")
+        disk.lose_power(folder, chance)
         state: Counter[str] = Counter(taken=seen["taken"], asked=seen["asked"])
         try:
             wrong = recover(folder, service, state, told)
         except Exception as error:
             wrong = [f"{type(error).__name__}: {error}"]
-        found["in_doubt"] += state["in_doubt"]
-        found["accepted"] += state["accepted"]
+        found.update(in_doubt=state["in_doubt"], accepted=state["accepted"])
         found["faulty"] += bool(wrong)
         faults += [f"point {cut}: {each}" for each in wrong]
         shutil.rmtree(folder)
-    kinds = power.count_kinds(steps)
-    return {"points": points, "steps": len(steps), "kinds": kinds, "seed": seed,
+    kinds = power.count_kinds(day.steps)
+    return {"points": points, "steps": len(day.steps), "kinds": kinds, "seed": seed,
             **dict(found), "faults": faults[:20]}  # fmt: skip
 
 
@@ -204,7 +210,7 @@ def main() -> int:
         tempfile.TemporaryDirectory() as name,
         PushService(Path(name) / "service", checks=False) as service,
     ):
-        figures = run(given.points, given.seed, Path(name), service)
+        figures = replay(Day(Path(name), service), given.points, given.seed, service)
     print(json.dumps(figures, indent=1))
     return 1 if figures["faulty"] else 0
 

@@ -39,10 +39,19 @@ def compile_shim(folder: Path) -> Path:
     return shim
 
 
-def make_environment(shim: Path, root: Path, log: Path) -> dict[str, str]:
-    """Return the variables with which a program is recorded."""
+def make_environment(
+    shim: Path, root: Path, log: Path, error: int | None = None, after: int = 0
+) -> dict[str, str]:
+    """
+    Return the variables with which a program is recorded.
+
+    From its call number *after* on, those that *error* concerns fail with it (shim.c).
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PUSHCTL_")}
-    return kept | {"LD_PRELOAD": str(shim), "POWER_ROOT": str(root), "POWER_LOG": str(log)}
+    kept |= {"LD_PRELOAD": str(shim), "POWER_ROOT": str(root), "POWER_LOG": str(log)}
+    if error is not None:
+        kept |= {"POWER_ERROR": str(error), "POWER_AFTER": str(after)}
+    return kept
 
 
 class Step(NamedTuple):

@@ -4,6 +4,10 @@
  * Preloaded (LD_PRELOAD), it calls the C library and, once a call has succeeded, appends one
  * record to POWER_LOG in a single write: so the log has each call before anything that its
  * caller does next, also in another process. Format: tests/support/power/__init__.py.
+ *
+ * With POWER_ERROR, calls below the root fail with that number from the POWER_AFTER-th on: a
+ * full disk (ENOSPC: what needs room), a file system that became read-only (EROFS: all that
+ * changes it), too many open files (EMFILE: what opens, anywhere).
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,6 +26,8 @@
 static int log_fd = -1;
 static char root[PATH_MAX];
 static size_t root_length;
+static int error;
+static long after, calls;
 
 struct head {
     char kind;
@@ -35,10 +41,23 @@ __attribute__((constructor)) static void begin(void) {
     const char *place = getenv("POWER_ROOT"), *file = getenv("POWER_LOG");
     if (!place || !file || !realpath(place, root)) return;
     root_length = strlen(root);
+    if (getenv("POWER_ERROR")) error = atoi(getenv("POWER_ERROR"));
+    if (getenv("POWER_AFTER")) after = atol(getenv("POWER_AFTER"));
     int fd = syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     /* A high number: programs close and reuse the low ones. */
     log_fd = fcntl(fd, F_DUPFD_CLOEXEC, 900);
     syscall(SYS_close, fd);
+}
+
+/* Whether a call fails now; *kind* is w (writes), c (creates or opens to write), n (names), o. */
+static int fails(char kind) {
+    if (!error) return 0;
+    if (error == ENOSPC && kind != 'w' && kind != 'c') return 0;
+    if (error == EROFS && kind == 'o') return 0;
+    if (error == EMFILE && kind != 'o' && kind != 'c') return 0;
+    if (__atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST) < after) return 0;
+    errno = error;
+    return 1;
 }
 
 static int is_ours(const char *path) {
@@ -104,17 +123,44 @@ static int opened(int fd, int flags) {
     if ((flags) & (O_CREAT | O_TMPFILE)) { va_list list; va_start(list, flags); \
         mode = va_arg(list, mode_t); va_end(list); }
 
+/* Whether opening fails; a file that is there needs no room. */
+static int refuses(int folder, const char *name, int flags) {
+    char path[PATH_MAX];
+    if (!error || log_fd < 0) return 0;
+    if (error == EMFILE) return fails('o');
+    if (!(flags & (O_CREAT | O_WRONLY | O_RDWR)) || !resolve(folder, name, path)) return 0;
+    if (error == ENOSPC && (!(flags & O_CREAT) || !access(path, F_OK))) return 0;
+    return fails('c');
+}
+
 int open(const char *path, int flags, ...) {
-    MODE(flags) return opened(REAL(open)(path, flags, mode), flags);
+    MODE(flags) if (refuses(AT_FDCWD, path, flags)) return -1;
+    return opened(REAL(open)(path, flags, mode), flags);
 }
 int open64(const char *path, int flags, ...) {
-    MODE(flags) return opened(REAL(open64)(path, flags, mode), flags);
+    MODE(flags) if (refuses(AT_FDCWD, path, flags)) return -1;
+    return opened(REAL(open64)(path, flags, mode), flags);
 }
 int openat(int folder, const char *path, int flags, ...) {
-    MODE(flags) return opened(REAL(openat)(folder, path, flags, mode), flags);
+    MODE(flags) if (refuses(folder, path, flags)) return -1;
+    return opened(REAL(openat)(folder, path, flags, mode), flags);
 }
 int openat64(int folder, const char *path, int flags, ...) {
-    MODE(flags) return opened(REAL(openat64)(folder, path, flags, mode), flags);
+    MODE(flags) if (refuses(folder, path, flags)) return -1;
+    return opened(REAL(openat64)(folder, path, flags, mode), flags);
+}
+
+/* Whether a write to an open file fails. */
+static int full(int fd) {
+    char path[PATH_MAX];
+    struct stat about;
+    return error && error != EMFILE && fd != log_fd && find(fd, path, &about) && fails('w');
+}
+
+/* Whether a change of names fails. */
+static int kept(int folder, const char *name) {
+    char path[PATH_MAX];
+    return error == EROFS && resolve(folder, name, path) && fails('n');
 }
 
 static void wrote(int fd, const void *data, ssize_t length, int64_t offset) {
@@ -126,16 +172,19 @@ static void wrote(int fd, const void *data, ssize_t length, int64_t offset) {
     }
 }
 ssize_t write(int fd, const void *data, size_t length) {
+    if (full(fd)) return -1;
     ssize_t done = REAL(write)(fd, data, length);
     wrote(fd, data, done, -1);
     return done;
 }
 ssize_t pwrite(int fd, const void *data, size_t length, off_t offset) {
+    if (full(fd)) return -1;
     ssize_t done = REAL(pwrite)(fd, data, length, offset);
     wrote(fd, data, done, offset);
     return done;
 }
 ssize_t pwrite64(int fd, const void *data, size_t length, off64_t offset) {
+    if (full(fd)) return -1;
     ssize_t done = REAL(pwrite64)(fd, data, length, offset);
     wrote(fd, data, done, offset);
     return done;
@@ -164,20 +213,26 @@ static int named(int done, char kind, int from, const char *name, int to, const 
     return done;
 }
 int rename(const char *a, const char *b) {
+    if (kept(AT_FDCWD, b)) return -1;
     return named(REAL(rename)(a, b), 'R', AT_FDCWD, a, AT_FDCWD, b);
 }
 int renameat(int x, const char *a, int y, const char *b) {
+    if (kept(y, b)) return -1;
     return named(REAL(renameat)(x, a, y, b), 'R', x, a, y, b);
 }
 int link(const char *a, const char *b) {
+    if (kept(AT_FDCWD, b)) return -1;
     return named(REAL(link)(a, b), 'L', AT_FDCWD, a, AT_FDCWD, b);
 }
 int linkat(int x, const char *a, int y, const char *b, int flags) {
+    if (kept(y, b)) return -1;
     return named(REAL(linkat)(x, a, y, b, flags), 'L', x, a, y, b);
 }
 int unlink(const char *a) {
+    if (kept(AT_FDCWD, a)) return -1;
     return named(REAL(unlink)(a), 'U', AT_FDCWD, a, AT_FDCWD, NULL);
 }
 int unlinkat(int x, const char *a, int flags) {
+    if (kept(x, a)) return -1;
     return named(REAL(unlinkat)(x, a, flags), 'U', x, a, AT_FDCWD, NULL);
 }
