@@ -180,8 +180,7 @@ def resume(
     from pushctl.commands import results
     from pushctl.jobs.campaigns import manage
 
-    here = context.of(ctx)
-    here.use_cluster(cluster)
+    here = context.of(ctx, cluster)
     campaign = here.store.campaigns.get(name)
     if results.has_nothing_to_resume(here, campaign, format):
         return

@@ -112,8 +112,10 @@ class Context:
             raise self.store.damage
 
 
-def of(ctx: typer.Context) -> Context:
+def of(ctx: typer.Context, cluster: str | None = None) -> Context:
+    """Return the context of a command; *cluster* is its option --cluster."""
     context = ctx.obj
     if not isinstance(context, Context):
         raise TypeError("the command was started without pushctl's root command")
+    context.use_cluster(cluster)
     return context

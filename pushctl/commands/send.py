@@ -131,8 +131,7 @@ def command(
     """
     from pushctl.jobs.campaigns.draft import Draft
 
-    here = context.of(ctx)
-    here.use_cluster(cluster)
+    here = context.of(ctx, cluster)
     draft = Draft(
         tag or (), segment or (), where or (), to or (), everyone, template, name, limit, ttl,
         urgency, rate, over, message, title, at, local, passed, every, again,

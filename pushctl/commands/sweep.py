@@ -63,8 +63,7 @@ def command(
     """
     from pushctl.jobs.sweep import sweep
 
-    here = context.of(ctx)
-    here.use_cluster(cluster)
+    here = context.of(ctx, cluster)
     if watch:
         _watch(here, ping_url, dry_run or now or max_seconds or accept_clock)
     dry_run = dry_run or now is not None

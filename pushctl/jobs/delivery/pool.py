@@ -35,7 +35,6 @@ from typing import Self
 from pushctl import log, push
 from pushctl.config import Config
 from pushctl.errors import ConfigError, name_shortage
-from pushctl.jobs.delivery.leases import Leases
 from pushctl.jobs.delivery.types import LaneKey
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push import Postbox, journal
@@ -148,24 +147,15 @@ class Pool(ABC):
 
 
 def open_pool(
-    config: Config,
-    postbox: Postbox,
-    count: int,
-    look: Callable[[], None] | None = None,
-    open_leases: Callable[[float], Leases] | None = None,
+    config: Config, postbox: Postbox, count: int, look: Callable[[], None] | None = None
 ) -> Pool:
     """
-    Return a pool for a run of *count* letters.
+    Return a pool of this machine for a run of *count* letters.
 
     *look* is called many times a second while ``submit`` blocks; it must not raise.
-    *open_leases* makes the leases of so many seconds that a cluster needs.
     """
     if count <= FEW:
         return OwnProcess(postbox, look)
-    if config.cluster.scheduler is not None and open_leases is not None:
-        from pushctl.jobs.delivery.cluster import ClusterPool  # it imports Dask
-
-        return ClusterPool(config, postbox, open_leases(config.cluster.lease))
     return ProcessPool(config.push.workers or 2 * (os.cpu_count() or 1), postbox)
 
 

@@ -14,7 +14,7 @@ from functools import partial
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.jobs.delivery import context, courtesy, goals, recovery
+from pushctl.jobs.delivery import context, courtesy, goals, pool, recovery
 from pushctl.jobs.delivery.clock import Clock
 from pushctl.jobs.delivery.ledger import Ledger
 from pushctl.jobs.delivery.origin_health import OriginHealth
@@ -142,7 +142,12 @@ class Sending:
         watched, look = self._goals, None
         if watched is not None:
             look = partial(watched.look_while_sending, self._ledger.rows)
-        return open_pool(self._config, self._postbox, count, look, self._ledger.open_leases)
+        if self._config.cluster.scheduler is not None and count > pool.FEW:
+            from pushctl.jobs.delivery.cluster import ClusterPool  # at need: few have one
+
+            leases = self._ledger.open_leases(self._config.cluster.lease)
+            return ClusterPool(self._config, self._postbox, leases)
+        return open_pool(self._config, self._postbox, count, look)
 
     def _turn(self) -> bool:
         """Do all that can be done now; return whether there is more to do."""

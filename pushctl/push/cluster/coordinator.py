@@ -24,6 +24,7 @@ from typing import TypeVar
 from pushctl.errors import ConfigError
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push.cluster import clock
+from pushctl.push.cluster.offered import Chunk, Peer
 from pushctl.push.cluster.session import Session
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
@@ -34,20 +35,6 @@ _T = TypeVar("_T")
 
 LATE_SECONDS = 1.0  # after the end of a lease, until its chunk is given up
 _LOOK_SECONDS = 0.25  # between two looks for leases that have ended
-
-
-@dataclass(eq=False)
-class Chunk:
-    """Letters that were offered together."""
-
-    token: str
-    waiting: deque[Letter]  # not handed out
-    session: Session | None = None  # of the worker that has taken it
-    handed: dict[int, Letter] = field(default_factory=dict)  # without an answer yet
-    held: set[str] = field(default_factory=set)  # services that its worker sends no more to
-    journal: Journal | None = None
-    until: float = 0.0  # the end of the lease
-    unsettled: list[int] = field(default_factory=list)  # answers that are not committed
 
 
 @dataclass
@@ -209,7 +196,7 @@ class Coordinator:
 
     # --- the sessions, in the thread of the connections --------------------------------
 
-    def take(self, token: str, session: Session) -> tuple[Chunk, float] | None:
+    def take(self, token: str, session: Peer) -> tuple[Chunk, float] | None:
         """Give the lease of a chunk to a worker; return it with its seconds, None: taken."""
         with self._lock:
             chunk = self._chunks.get(token)
@@ -369,7 +356,7 @@ class Coordinator:
         for session in self._sessions:
             session.tell(withheld)
 
-    def _abort(self, sessions: Iterable[Session]) -> None:
+    def _abort(self, sessions: Iterable[Peer]) -> None:
         for session in sessions:
             session.abort()
 

@@ -8,17 +8,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pushctl
 from pushctl.model import Cause, Outcome
 from pushctl.push import journal
 from pushctl.push.cluster import wire
+from pushctl.push.cluster.offered import Chunk, Source
 from pushctl.push.cluster.wire import BrokenFrameError, Kind
 from pushctl.rules.delivery.endpoints import cut_origin
-
-if TYPE_CHECKING:
-    from pushctl.push.cluster.coordinator import Chunk, Coordinator
 
 HELLO_SECONDS = 20.0  # for the first frame, whose sender has shown a certificate
 _MOST = 2_048  # letters in one frame
@@ -27,7 +24,7 @@ _MOST = 2_048  # letters in one frame
 class Session:
     def __init__(
         self,
-        coordinator: "Coordinator",
+        coordinator: Source,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
@@ -104,14 +101,14 @@ class Session:
         self.chunk, seconds = granted
         return wire.pack(Kind.GRANTED, wire.SECONDS.pack(seconds))
 
-    def _hand_out(self, chunk: "Chunk", count: int) -> Iterator[bytes]:
+    def _hand_out(self, chunk: Chunk, count: int) -> Iterator[bytes]:
         letters, more = self._coordinator.hand_out(chunk, min(count, _MOST))
         if letters:
             yield wire.pack(Kind.LETTERS, wire.pack_letters(letters))
         if not more:
             yield wire.pack(Kind.LAST)
 
-    def _note(self, chunk: "Chunk", body: bytes) -> None:
+    def _note(self, chunk: Chunk, body: bytes) -> None:
         outcomes = [it for it in journal.read(body) if isinstance(it, Outcome)]
         for outcome in outcomes:
             letter = chunk.handed.get(outcome.delivery)
