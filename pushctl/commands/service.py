@@ -63,13 +63,13 @@ def install(
     dry_run: DryRunOption = False,
 ) -> None:
     """
-    Write the units, enable and start them; as root, or with --user.
+    Write the units; enable and start them.
 
     \b
     pushctl service install
     pushctl service install sweep --user
 
-    A second run changes nothing. After `pushctl` or pushctl.toml has changed, it brings the
+    The system's units need root, those of your account --user. A second run changes nothing. After `pushctl` or pushctl.toml has changed, it brings the
     units up to date. Units that were changed by hand stay, and it says so.
     """
     manager, config = Manager(user), context.of(ctx).config
