@@ -69,8 +69,9 @@ def install(
     pushctl service install
     pushctl service install sweep --user
 
-    The system's units need root, those of your account --user. A second run changes nothing. After `pushctl` or pushctl.toml has changed, it brings the
-    units up to date. Units that were changed by hand stay, and it says so.
+    The system's units need root, those of your account --user. A second run changes
+    nothing. After `pushctl` or pushctl.toml has changed, it brings the units up to date.
+    Units that were changed by hand stay, and it says so.
     """
     manager, config = Manager(user), context.of(ctx).config
     chosen = None if user else services.choose_account(config, account)
