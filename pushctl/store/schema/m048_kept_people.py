@@ -49,6 +49,8 @@ def m048_kept_people(db: Database) -> None:
             UNIQUE (source, page, name)
         ) STRICT;
 
+        INSERT INTO sqlite_sequence (name, seq) VALUES ('kept_pages', 0);
+
         -- An import gives numbers itself.
         CREATE TRIGGER kept_people_new AFTER INSERT ON subscriptions
         BEGIN {_drop("people", "NEW")}; END;
