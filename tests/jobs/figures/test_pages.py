@@ -149,7 +149,8 @@ _CHANGES = {
     "verified": f"UPDATE subscriptions SET verified_at = 7 WHERE id = {_PERSON}",
     "new person": "INSERT INTO subscriptions (public_id, site_id, endpoint, endpoint_hash,"
     " p256dh, auth, key_id, state_at, subscribed_at, last_seen_at) SELECT 'new', site_id,"
-    " endpoint, x'ff112233445566778899aabbccddeeff', p256dh, auth, key_id, 5, 5, 5 FROM subscriptions WHERE id = 1",
+    " endpoint, x'ff112233445566778899aabbccddeeff', p256dh, auth, key_id,"
+    " 5, 5, 5 FROM subscriptions WHERE id = 1",
     "imported person": "INSERT INTO subscriptions (id, public_id, site_id, endpoint,"
     " endpoint_hash, p256dh, auth, key_id, state_at, subscribed_at, last_seen_at, country)"
     " SELECT 21, 'new', site_id, endpoint, x'00112233445566778899aabbccddeeff', p256dh, auth,"
