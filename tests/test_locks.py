@@ -73,8 +73,11 @@ def test_the_locks_satisfy_what_is_required_and_agree() -> None:
     extras, groups = table["project"]["optional-dependencies"], table["dependency-groups"]
     required = table["project"]["dependencies"]
     for pins, lines in (
-        (base, [*required, *extras["demo"], *extras["mapped"], *extras["turbo"]]),
-        (dev, [*required, *chain(*extras.values(), *groups.values())]),
+        (
+            base,
+            [*required, *chain(*(extras[it] for it in ("demo", "feeds", "mapped", "turbo")))],
+        ),
+        (dev, [*required, *chain(*extras.values()), *groups["dev"], *groups["build"]]),
     ):
         for line in lines:
             one = Requirement(line)
