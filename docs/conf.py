@@ -22,7 +22,10 @@ suppress_warnings = ["misc.highlighting_failure"]
 # Chapters of the site's menu; what stands in none comes into the last.
 MENU = {
     "Begin": ["installing", "demo", "configuration", "commands", "embedding", "snippets"],
-    "Run": ["server", "receiver", "inbox", "upgrading", "staging", "moving"],
+    "Run": [
+        "server", "receiver", "inbox", "checking", "keys", "backup", "monitoring", "cluster",
+        "upgrading", "staging", "moving",
+    ],
     "People": ["subscribers", "audience", "events"],
     "Messages": [
         "templates", "messages", "sending", "campaigns", "triggers", "promo", "experiments",
