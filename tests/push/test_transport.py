@@ -731,7 +731,7 @@ class TestJournal:
         with service(lambda request: Act.HANG, alpn=HTTP2) as server:
             box = postbox(tmp_path, server)
             with monkeypatch.context() as patch:
-                patch.setattr(chunk._Chunk, "_take", crash)
+                patch.setattr(chunk.Chunk, "_take", crash)
                 with pytest.raises(RuntimeError):
                     send_chunk(letters(3), box)
             left = journal.recover(box.journal, "7")

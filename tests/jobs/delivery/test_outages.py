@@ -248,7 +248,7 @@ def test_send_ends_with_5_and_says_that_sweeps_go_on(field: Field, line: Line) -
     field.people(2)
     line.cut()
     report = field.send(soon())
-    here = cast(Context, SimpleNamespace(store=field.store))
+    here = cast(Context, SimpleNamespace(store=field.store, recording=None))
     shown = io.StringIO()
     with (
         contextlib.redirect_stdout(io.StringIO()),

@@ -105,7 +105,7 @@ def send(
 
 def exit_code(field: Field, report: deliver.Report) -> int:
     """Return what `pushctl send` leaves with, by the function that decides it there."""
-    here = cast(Context, SimpleNamespace(store=field.store))
+    here = cast(Context, SimpleNamespace(store=field.store, recording=None))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             results.conclude(here, report, output.Format.JSON)
