@@ -19,7 +19,7 @@ from pathlib import Path
 from tests.support import ROOT
 
 MOST_SECONDS = 360
-PROCESSES = 4  # on two cores: for half of their time tests wait
+PROCESSES = 3  # on two cores: for half of their time tests wait
 _NONE_RAN = 5  # pytest's exit code where no test was selected
 
 _BIN = Path(sys.executable).parent
