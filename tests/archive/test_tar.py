@@ -17,12 +17,12 @@ class Kept:
     """Keeps the files of an archive, and the length of the longest piece."""
 
     def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
+        self.files: dict[str, bytearray] = {}
         self.longest, self._name = 0, ""
 
     def begin(self, entry: Entry) -> None:
         self._name = entry.name
-        self.files[self._name] = b""
+        self.files[self._name] = bytearray()
 
     def take(self, piece: bytes) -> None:
         self.longest = max(self.longest, len(piece))
