@@ -91,14 +91,6 @@ class Attributions(Noun):
         last: tuple[int, int, int] = self._read(sql).fetchone()
         return last
 
-    def find_last_message(self) -> int:
-        """Return the highest number of a delivery, here or in a report; 0: there is none."""
-        sql = """
-            SELECT max(coalesce((SELECT max(id) FROM deliveries), 0),
-                       coalesce((SELECT max(delivery_id) FROM interactions), 0))
-        """
-        return int(self._read_value(sql))
-
     def list_changes(self, after: int) -> tuple[set[int], set[int]]:
         """Return the orders, and the subscriptions, that were noted since *after*."""
         sql = """

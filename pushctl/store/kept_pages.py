@@ -55,6 +55,11 @@ class KeptPages(Noun):
         sql = "SELECT seq FROM sqlite_sequence WHERE name = :table"
         return int(self._read_value(sql, table=_TABLES.get(source, source)) or 0)
 
+    def find_highest(self, source: str) -> int:
+        """Return the highest number of a row that *source* has now, 0 where it has none."""
+        sql = f"SELECT coalesce(max(id), 0) FROM {_TABLES.get(source, source)}"  # noqa: S608
+        return int(self._read_value(sql))
+
     def list_pages(self, source: str, bits: int) -> list[int]:
         """Return the pages that have a row: after a restore, numbers go on far behind."""
         sql = f"""

@@ -69,7 +69,3 @@ class MessageRows(Noun):
              WHERE email_hash IS NOT NULL AND NOT (alias IS NOT NULL AND alias_trusted)
         """
         yield from self._read(sql)
-
-    def find_last_subscription(self) -> int:
-        """Return the highest number of a subscription, 0 where there is none."""
-        return int(self._read_value("SELECT coalesce(max(id), 0) FROM subscriptions"))

@@ -16,7 +16,7 @@ from typing import Any
 from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.model import Millis
-from pushctl.store import Store
+from pushctl.store import Store, restoring
 from tests.support import DAY, HOUR, MINUTE, NOON, auth, endpoint, p256dh, project
 
 SITES = ("shop", "souk", "carsi")
@@ -67,15 +67,20 @@ class History:
 
 
 def make_random_history(
-    seed: int, folder: Path, *, people: int = 40, campaigns: int = 12
+    seed: int, folder: Path, *, people: int = 40, campaigns: int = 12, restored: bool = False
 ) -> History:
-    """Return a project in the new *folder* with *people* subscriptions that have a past."""
+    """
+    Return a project in the new *folder* with *people* subscriptions that have a past.
+
+    *restored*: in the midst of each kind of rows numbers go on as after a restore. All else is
+    the same.
+    """
     made = project.make(folder, *(f"--site={name}=https://{name}.example" for name in SITES))
     project.add(made, _SETTINGS)
     config = configs.load(made / configs.FILE, {})
     store = Store(config.database)
     with store.write():
-        _Writer(store, random.Random(seed), people, campaigns).write()
+        _Writer(store, random.Random(seed), people, campaigns, restored).write()
     return History(made, config, store, NOON, seed)
 
 
@@ -85,6 +90,7 @@ class _Writer:
     chance: random.Random
     people: int
     campaigns: int
+    restored: bool
     rows: list[int] = field(default_factory=list)  # of subscriptions that are there
     since: dict[int, Millis] = field(default_factory=dict)
     alias: dict[int, str | None] = field(default_factory=dict)
@@ -99,6 +105,7 @@ class _Writer:
         self._write_people()
         self._write_enrolments()
         for number in range(self.campaigns):
+            self._halve(number, self.campaigns)
             self._write_campaign(number)
         self._write_reports()
         self._write_events()
@@ -110,6 +117,11 @@ class _Writer:
         sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
         return self.store.connection.execute(sql, values).lastrowid or 0
 
+    def _halve(self, place: int, count: int) -> None:
+        """Skip numbers before the row *place*, where half of *count* rows are written."""
+        if self.restored and place == count // 2:
+            restoring.skip_numbers(self.store)
+
     def _draw_time(self, since: Millis = NOON - SPAN, until: Millis = NOON) -> Millis:
         """Return a moment; some are alike to the millisecond, some at a full hour."""
         at = self.chance.randrange(since, max(until, since + 1))
@@ -120,6 +132,7 @@ class _Writer:
 
     def _write_people(self) -> None:
         for number in range(self.people):
+            self._halve(number, self.people)
             twin = self.chance.randrange(number) if number and self.chance.random() < 0.3 else 0
             site = self.sites[self._pick(*SITES)]
             alias, trusted, mail = None, 0, None
@@ -180,6 +193,7 @@ class _Writer:
     def _write_enrolments(self) -> None:
         self.enrolments: list[tuple[int, int, str, Millis]] = []
         for place in range(self.people):
+            self._halve(place, self.people)
             row, trigger = self._pick(*self.rows), self._pick("basket", "basket", "welcome")
             at = self._draw_time(self.since[row])
             state = self._pick("finished", "finished", "cancelled", "expired", "superseded",
@@ -286,7 +300,8 @@ class _Writer:
                 self.messages.append((number, campaign, None if erased else row, at))
 
     def _write_reports(self) -> None:
-        for number, _, row, at in self.messages:
+        for told_of, (number, _, row, at) in enumerate(self.messages):
+            self._halve(told_of, len(self.messages))
             kinds: Sequence[str] = self._pick(
                 (), (), ("shown",), ("shown",), ("shown", "clicked"), ("clicked",),
                 ("shown", "closed"), ("closed",), ("shown", "clicked", "clicked"),
@@ -309,6 +324,7 @@ class _Writer:
         names = ("page_view", "product_viewed", "cart_updated", "checkout_started", "purchase",
                  "cart_emptied")  # fmt: skip
         for place in range(4 * self.people):
+            self._halve(place, 4 * self.people)
             row = self._pick(*self.rows)
             at = self._draw_time(self.since[row])
             self._add("events", subscription_id=row, name=self._pick(*names), at=at,
@@ -318,6 +334,7 @@ class _Writer:
     def _write_orders(self) -> None:
         pool = self._add("promo_pools", name="CODE", low=1, created_at=NOON - SPAN)
         for number in range(2 * self.people):
+            self._halve(number, 2 * self.people)
             row, at = self._find_buyer()
             currency, exponent = self._pick(*_CURRENCIES)
             minor = self._pick(None, self.chance.randrange(1, 100_000), 0)

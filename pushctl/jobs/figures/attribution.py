@@ -17,6 +17,7 @@ import orjson
 from pushctl.config import Config, Goal
 from pushctl.errors import ConfigError, DatabaseBusyError, InputError, NotFoundError
 from pushctl.jobs.figures import attribution_changes as changes
+from pushctl.jobs.figures.attribution_build import count_reports
 from pushctl.jobs.figures.attribution_changes import Found
 from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.model import Json, Millis
@@ -185,7 +186,7 @@ def _find(
 ) -> dict[str, Found]:  # fmt: skip
     """Return for each goal what is different since *seen*."""
     new = [one for one in goals if one not in seen or seen[one].rule != states[one].rule]
-    total = sum(states[one].interactions for one in new)
+    total = len(new) * count_reports(store) if new else 0
     with progress(total) if total else no_progress(0) as advance:
         return {
             name: changes.find(store, goal, states[name], seen.get(name), advance)

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pushctl.jobs.figures.folding import Folding
+    from pushctl.jobs.figures.people import People
+
     Numbers = NDArray[np.int64]
 
-_PAGE = 100_000  # reports that are read at once
+_BITS = 17  # of the numbers of reports that are read at once
 
 Advance = Callable[[int], object]
 
@@ -62,9 +65,9 @@ def compute_all(
     """
     if not sources:
         return []
-    from pushctl.jobs.figures.messages import load_people
+    from pushctl.jobs.figures.people import load_people
 
-    people = load_people(store, ("person",)).person.astype("int64")
+    people = load_people(store, ("person",))
     redeemed: dict[int, list[Code]] = defaultdict(list)
     for code in codes:
         redeemed[code.order].append(code)
@@ -72,8 +75,11 @@ def compute_all(
     clicks, shown = _read_touches(store, people, wanted, advance)
     clicked, seen = (_find_last(touches, wanted, window) for touches in (clicks, shown))
     chosen = []
-    places = (column.tolist() for column in (wanted.source, wanted.person, clicked, seen))
-    for place, person, click, show in zip(*places, strict=True):
+    whose = people.folding.unfold(wanted.person)
+    places = (
+        column.tolist() for column in (wanted.source, wanted.person, whose, clicked, seen)
+    )
+    for place, person, number, click, show in zip(*places, strict=True):
         one = sources[place]
         choice = None
         if click >= 0:
@@ -83,7 +89,7 @@ def compute_all(
         if choice is None and show >= 0:
             choice = _choose(shown, show, Kind.INFLUENCED, Basis.SHOWN)
         if choice is not None:
-            chosen.append((one.id, person, choice))
+            chosen.append((one.id, number, choice))
     return name_campaigns(store, chosen)
 
 
@@ -105,7 +111,7 @@ def name_campaigns(store: Store, chosen: Sequence[tuple[int, int, Choice]]) -> l
 
 
 def _find_persons(
-    sources: Sequence[Source], redeemed: Mapping[int, Collection[Code]], people: "Numbers",
+    sources: Sequence[Source], redeemed: Mapping[int, Collection[Code]], people: "People",
     window: Millis,
 ) -> _Wanted:  # fmt: skip
     import numpy as np
@@ -114,46 +120,65 @@ def _find_persons(
         [one.subscription or find_owner(one, redeemed.get(one.id, ())) or 0 for one in sources],
         np.int64,
     )
+    owners = people.person[people.folding.fold(owners)].astype(np.int64)
     place = np.flatnonzero(owners)
-    person = people[owners[place]]
+    person = owners[place]
     at = np.array([one.at for one in sources], np.int64)[place]
-    first = np.full(len(people), np.iinfo(np.int64).max)
-    last = np.full(len(people), np.iinfo(np.int64).min)
+    first = np.full(people.folding.size, np.iinfo(np.int64).max)
+    last = np.full(people.folding.size, np.iinfo(np.int64).min)
     np.minimum.at(first, person, at - window)
     np.maximum.at(last, person, at)
     return _Wanted(place, person, at, first, last)
 
 
 def _read_touches(
-    store: Store, people: "Numbers", wanted: _Wanted, advance: Advance
+    store: Store, people: "People", wanted: _Wanted, advance: Advance
 ) -> tuple[_Touches, _Touches]:
     """Return the clicks, and what else tells that a message was seen, of who is wanted."""
     import numpy as np
 
-    receivers = _read_receivers(store)
+    from pushctl.jobs.figures.folding import load_folding
+
+    messages = load_folding(store, "deliveries")
+    receivers = _read_receivers(store, messages, people)
     none = np.empty((3, 0), np.int64)
     clicks, shown = [none], [none]
-    end, *_ = store.attributions.find_last()
-    for start in range(1, end + 1, _PAGE):
-        message, at = map(_parse, store.attributions.read_reports(start, start + _PAGE - 1))
-        person = people[receivers[message >> 1]]
+    for start, end in _list_pages(store):
+        message, at = map(_parse, store.attributions.read_reports(start, end))
+        person = receivers[messages.fold(message >> 1)]
         near = (at >= wanted.first[person]) & (at <= wanted.last[person])
         found = np.stack([person, at, message])[:, near]
         is_click = found[2] & 1 == 1
         found[2] >>= 1
         clicks.append(found[:, is_click])
         shown.append(found[:, ~is_click])
-        advance(min(_PAGE, end + 1 - start))
+        advance(end + 1 - start)
     return _Touches(*np.hstack(clicks)), _Touches(*np.hstack(shown))
 
 
-def _read_receivers(store: Store) -> "NDArray[np.int32]":
-    """Return the subscription of each message by its number; 0: nobody's, or a test."""
+def count_reports(store: Store) -> int:
+    """Return how many numbers of reports ``compute_all`` tells that it has read."""
+    return sum(end + 1 - start for start, end in _list_pages(store))
+
+
+def _list_pages(store: Store) -> list[tuple[int, int]]:
+    """Return the first and the last number of reports of each page that has some."""
+    last, *_ = store.attributions.find_last()
+    return [
+        (max(page << _BITS, 1), min((page + 1 << _BITS) - 1, last))
+        for page in store.kept_pages.list_pages("interactions", _BITS)
+    ]
+
+
+def _read_receivers(store: Store, folding: "Folding", people: "People") -> "NDArray[np.int32]":
+    """Return the person of each message by its place; 0: nobody's, or a test."""
     import numpy as np
 
-    receivers = np.zeros(store.attributions.find_last_message() + 1, np.int32)
+    receivers = np.zeros(folding.size, np.int32)
     for messages, subscriptions in store.attributions.read_receivers():
-        receivers[_parse(messages)] = _parse(subscriptions)
+        whose = people.folding.fold(_parse(subscriptions))
+        receivers[folding.fold(_parse(messages))] = people.person[whose]
+    receivers[0] = 0
     return receivers
 
 
@@ -193,13 +218,17 @@ def _choose(touches: _Touches, place: int, kind: Kind, basis: Basis) -> Choice:
 
 
 def _choose_code(
-    order: Source, codes: Iterable[Code], person: int, people: "Numbers"
+    order: Source, codes: Iterable[Code], person: int, people: "People"
 ) -> Choice | None:
     """Return the message of *person* whose code the order redeems; of several the last."""
+    import numpy as np
+
+    earlier = [code for code in codes if code.at <= order.at]
+    owners = people.folding.fold(np.array([code.subscription for code in earlier], np.int64))
     own = [
         Touch(code.at, code.delivery)
-        for code in codes
-        if code.at <= order.at and people[code.subscription] == person
+        for code, owner in zip(earlier, people.person[owners].tolist(), strict=True)
+        if owner == person
     ]
     if not own:
         return None

@@ -52,30 +52,33 @@ class _Order(NamedTuple):
 
 
 class _Devices:
-    """The subscriptions of persons; a person is the number of their first one."""
+    """The subscriptions of persons; a person is the place of their first one."""
 
     def __init__(self, store: Store, site: int | None) -> None:
         people = load_people(store, ("person",))
-        # By subscription; 0 for who is not asked for.
+        self._folding = people.folding
+        # By the place of a subscription; 0 for who is not asked for.
         self._person = people.person.astype(np.int64)
         if site is not None:
             rows = pages.load_subscriptions(store)
-            own = np.zeros(max(len(self._person), int(rows["id"].max(initial=0)) + 1), np.bool_)
-            own[rows["id"]] = rows["site"] == site
-            self._person[~own[: len(self._person)]] = 0
+            own = np.zeros(len(self._person), np.bool_)
+            own[self._folding.fold(rows["id"])] = rows["site"] == site
+            own[0] = False
+            self._person[~own] = 0
         self._everybody = people.person
 
     def find(self, subscriptions: Numbers) -> Numbers:
         """Return the person of each of *subscriptions*, 0 for who is not asked for."""
-        known = (subscriptions > 0) & (subscriptions < len(self._person))
-        return np.where(known, self._person[np.where(known, subscriptions, 0)], 0)
+        found: Numbers = self._person[self._folding.fold(subscriptions)]
+        return found
 
     def list_all(self, persons: Iterable[int]) -> dict[int, list[int]]:
         """Return all subscriptions of each of *persons*."""
         found: dict[int, list[int]] = {one: [] for one in persons}
         rows = np.flatnonzero(np.isin(self._everybody, np.array(list(found), np.int64)))
         owners = self._everybody[rows].tolist()
-        for subscription, person in zip(rows.tolist(), owners, strict=True):
+        subscriptions = self._folding.unfold(rows).tolist()
+        for subscription, person in zip(subscriptions, owners, strict=True):
             if subscription:
                 found[person].append(subscription)
         return found

@@ -113,7 +113,7 @@ def _load_sends(
     counts = counting.load_counts(store, sorted(campaigns))
     parts, unknown, erased = [], 0, 0
     for numbers in cut({number: one["planned"] for number, one in counts.items()}):
-        found = load_messages(store, numbers, columns)
+        found = load_messages(store, numbers, columns, clocks.folding)
         taken = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & ~found.unreported
         timed = taken & (found.sent >= 0) & _is_within(filter, found.sent)
         kept = timed & (found.subscription > 0)
@@ -134,9 +134,8 @@ def _load_drawn(
     explored = sorted(set(store.draws.list_explored()) & set(campaigns))
     if not explored:
         return None
-    found = load_messages(
-        store, explored, ("subscription", "status", "sent", "clicked", "chance")
-    )
+    columns = ("subscription", "status", "sent", "clicked", "chance")
+    found = load_messages(store, explored, columns, clocks.folding)
     chances = np.array([float(word or 0) for word in found.chances])[found.chance]
     kept = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & (chances > 0)
     # Of who was erased the clock is unknown.
@@ -152,6 +151,8 @@ def _join(parts: "Sequence[_Sends]") -> _Sends:
     """Return all sends of *parts*, their campaigns numbered from 0."""
     import numpy as np
 
+    from pushctl.jobs.figures.folding import make_folding
+
     if not parts:
         none = np.empty(0, np.int64)
         return _Sends(none, none, none, none > 0)
@@ -159,11 +160,13 @@ def _join(parts: "Sequence[_Sends]") -> _Sends:
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("hour", "campaign", "person")
     )
-    known = np.flatnonzero(np.bincount(campaign, minlength=1))
-    numbers = np.zeros(int(known.max(initial=0)) + 1, np.int32)
-    numbers[known] = np.arange(len(known))
+    # Those of a campaign stand together.
+    known = np.unique(campaign[np.flatnonzero(np.diff(campaign, prepend=-1))])
+    folding = make_folding(known.tolist())
+    numbers = np.zeros(folding.size, np.int32)
+    numbers[folding.fold(known)] = np.arange(len(known))
     clicked = np.concatenate([part.clicked for part in parts])
-    return _Sends(hour, numbers[campaign], person, clicked, parts[0].probability)
+    return _Sends(hour, numbers[folding.fold(campaign)], person, clicked, parts[0].probability)
 
 
 def _is_within(filter: Filter, quarters: "Whole") -> "NDArray[np.bool_]":
@@ -185,7 +188,7 @@ class _Clocks:
 
         sites = {name: site.timezone for name, site in config.sites.items()}
         people = load_people(store, ("person", "timezone", "site"))
-        self._person = people.person
+        self.folding, self._person = people.folding, people.person
         self._zone_of, self._zones = local_times.number_zones(people, sites, site=filter.site)
 
     def place(
@@ -198,7 +201,6 @@ class _Clocks:
         import numpy as np
 
         rows = np.flatnonzero(kept)
-        rows = rows[found.subscription[rows] < len(self._person)]  # without who came since
         zone = self._zone_of[found.subscription[rows]]
         rows = rows[zone >= 0]  # of another site, or erased meanwhile
         hour = local_times.find_week_hours(found.sent[rows], zone[zone >= 0], self._zones)

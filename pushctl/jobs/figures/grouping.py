@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pushctl.config import Config
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.folding import make_folding
 from pushctl.jobs.figures.local_times import find_week_hours, number_zones
 from pushctl.jobs.figures.messages import QUARTER, Messages, People, load_people
 from pushctl.rules import units
@@ -99,13 +100,16 @@ class Grouper:
         )
 
     def _group_campaigns(self, by: str, messages: Messages) -> Grouping:
-        size = max((one.id for one in self._campaigns), default=0) + 1
-        places = np.zeros(size, np.int64)
+        folding = make_folding(one.id for one in self._campaigns)
+        codes: list[int] = []
         known: dict[str | None, int] = {None: 0}
         for one in self._campaigns:
             word = one.name if by == "campaign" else one.topic
-            places[one.id] = known.setdefault(word, len(known))
-        return Grouping(places[messages.campaign], list(known))
+            codes.append(known.setdefault(word, len(known)))
+        places = np.zeros(folding.size, np.int64)
+        numbers = np.array([one.id for one in self._campaigns], np.int64)
+        places[folding.fold(numbers)] = codes
+        return Grouping(places[folding.fold(messages.campaign)], list(known))
 
     def _find_local_hours(
         self, messages: Messages, *, of_site: bool
@@ -129,7 +133,7 @@ class Grouper:
     def _load_zones(self, *, of_site: bool) -> tuple[NDArray[np.integer], list[tzinfo]]:
         """Return each subscription's place in a list of time zones, -1: unknown; the list."""
         if of_site not in self._zones:
-            people = load_people(self._store, ("timezone", "site"))
+            people = load_people(self._store, ("timezone", "site"), self._people.folding)
             sites = {name: site.timezone for name, site in self._config.sites.items()}
             self._zones[of_site] = number_zones(people, sites, of_site=of_site)
         return self._zones[of_site]

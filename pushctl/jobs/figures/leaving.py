@@ -58,9 +58,9 @@ def load(store: Store, config: Config, asked: Filter, kinds: Collection[str]) ->
     happened in it.
     """
     campaigns = store.campaigns.list_described()
-    messages = load_messages(store, None, _COLUMNS)
     columns = [*_PEOPLE, *(kind for kind in kinds if kind in _OF_PEOPLE)]
     people = load_people(store, columns)
+    messages = load_messages(store, None, _COLUMNS, people.folding)
     site = None
     if asked.site is not None:
         words = people.words["site"]
@@ -101,7 +101,7 @@ def _fill_segments(world: _World) -> list[Row]:
         condition = parse.expand(expression.Segment(name), world.config.segments)
         ids = world.store.audience.list_ids(condition, world.asked.now, any_state=True)
         member = np.zeros(len(world.people.person), np.int64)
-        member[np.array(ids, np.int64)] = 1
+        member[world.people.folding.fold(np.array(ids, np.int64))] = 1
         rows += _count(world, "segment", member[chosen], [None, name])[-1:]
     return [row for row in rows if row["value"] is not None]
 
@@ -195,15 +195,16 @@ def _group_titles(world: _World, name: Callable[[str, str], str | None]) -> Grou
     if name is _name_form:
         words = [None, "question", "statement"]
     width, depth = len(messages.languages) or 1, len(messages.variants) or 1
-    table = np.zeros((int(messages.campaign.max(initial=0)) + 1, width, depth), np.int64)
-    for campaign in np.unique(messages.campaign).tolist():
+    campaigns, place = np.unique(messages.campaign, return_inverse=True)
+    table = np.zeros((len(campaigns), width, depth), np.int64)
+    for row, campaign in enumerate(campaigns.tolist()):
         titles = read_titles(world.store.campaigns.get_by_id(campaign).sources)
         for column, language in enumerate(messages.languages):
             for layer, variant in enumerate(messages.variants):
                 title = titles.get(f"{language}.{variant}") or titles.get(f"{language}")
                 if title is not None:
-                    table[campaign, column, layer] = words.index(name(title, str(language)))
-    return Grouping(table[messages.campaign, messages.language, messages.variant], words)
+                    table[row, column, layer] = words.index(name(title, str(language)))
+    return Grouping(table[place, messages.language, messages.variant], words)
 
 
 def read_titles(sources: object) -> dict[str, str]:

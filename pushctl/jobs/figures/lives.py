@@ -26,7 +26,7 @@ _FOREVER = np.iinfo(np.int64).max
 class Lives:
     """Columns, an entry for each time that a subscription was active."""
 
-    subscription: Ints
+    subscription: Ints  # its place in People
     start: Ints  # Millis
     end: Ints  # _FOREVER while it goes on
     kind: NDArray[np.int8]  # an index into KINDS; -1 while it goes on
@@ -47,8 +47,9 @@ class Lives:
 def load(store: Store, people: People) -> Lives:
     """Return all lives; *people* has subscribed_at and state."""
     steps, words = pages.load_changes(store)
-    known = steps["subscription"] < len(people.subscribed_at)  # without who came since
-    who, at = steps["subscription"][known], steps["at"][known]
+    whose: Ints = people.folding.fold(steps["subscription"]).astype(np.int64, copy=False)
+    known = whose > 0  # without who came since
+    who, at = whose[known], steps["at"][known]
     codes = {name: code for code, name in enumerate(KINDS)}
     codes["key_lost"] = codes["gone"]
     kinds = np.array([codes.get(word or "", -1) for word in words], np.int8)

@@ -2,7 +2,7 @@
 Messages and people as columns of numbers (numpy): what figures are counted from.
 
 ``load_messages`` gives one entry a delivery, ``load_people`` one a subscription, indexed by
-its number: ``people.country[messages.subscription]`` is the country of each message's
+its place: ``people.country[messages.subscription]`` is the country of each message's
 receiver. Words are codes: ``people.words["country"][code]``.
 """
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushctl.jobs.figures import keeping
+from pushctl.jobs.figures.folding import Folding, load_folding
 from pushctl.jobs.figures.keeping import STATUSES as STATUSES
 from pushctl.jobs.figures.people import People as People
 from pushctl.jobs.figures.people import load_people as load_people
@@ -38,9 +39,9 @@ class Messages:
     Those that were not asked for are no attributes.
     """
 
-    campaign: NDArray[np.int32]  # campaigns.id
+    campaign: NDArray[np.integer]  # campaigns.id
     delivery: NDArray[np.int64]
-    subscription: NDArray[np.int32]  # 0: the person was erased
+    subscription: NDArray[np.int32]  # the place in People; 0: erased, or came since
     status: NDArray[np.uint8]  # an index into STATUSES
     sent: NDArray[np.int32]  # sent_at // QUARTER; -1: not known, or never
     shown: Bools
@@ -69,7 +70,6 @@ _SOURCES: dict[str, tuple[str, ...]] = {
 }
 _TYPES: dict[str, type[np.generic]] = {
     "delivery": np.int64,
-    "subscription": np.int32,
     "status": np.uint8,
     "sent": np.int32,
     "clicks": np.uint16,
@@ -81,13 +81,15 @@ def load_messages(
     store: Store,
     campaigns: Collection[int] | None = None,
     columns: Collection[str] | None = None,
+    folding: Folding | None = None,
 ) -> Messages:
     """
     Return the messages of *campaigns*; else of all of push but tests.
 
-    *columns* are some of COLUMNS, else all; ``campaign`` is always there. What is not kept
-    takes some seconds a million: a command may call ``counting.load_counts`` first, which
-    keeps it, and tells how far it is.
+    *columns* are some of COLUMNS, else all; ``campaign`` is always there. *folding*: that of
+    the people that ``subscription`` is to index, for some may come while one loads. What is
+    not kept takes some seconds a million: a command may call ``counting.load_counts`` first,
+    which keeps it, and tells how far it is.
     """
     asked = [name for name in COLUMNS if columns is None or name in columns]
     chosen = None if campaigns is None else sorted(campaigns)
@@ -98,13 +100,17 @@ def load_messages(
     parts = [part for _, part in keeping.load(store, numbers, list(needed))]
     made = Messages()
     counts = [len(part["status"]) for part in parts]
-    made.campaign = np.repeat(np.array(numbers, np.int32), counts)
+    small = max(numbers, default=0) < 1 << 31  # as a rule: they are millions
+    made.campaign = np.repeat(np.array(numbers, np.int32 if small else np.int64), counts)
+    if "subscription" in asked:
+        folding = folding or load_folding(store)
+        made.subscription = _join_receivers(parts, sum(counts), folding)
     for name in asked:
         if name in _WORDED:
             words, codes = _merge([part.pop(name) for part in parts])
             setattr(made, name, codes)
             setattr(made, f"{name}s", words)
-        elif name != "campaign":
+        elif name not in ("campaign", "subscription"):
             setattr(made, name, _join(name, parts, sum(counts)))
     return made
 
@@ -138,6 +144,17 @@ def _join(name: str, parts: Sequence[keeping.Part], size: int) -> Ints | Bools:
             column = part[name] if name == "status" else part.pop(name)
             found[:] = column.values
         start += count
+    return made
+
+
+def _join_receivers(
+    parts: Sequence[keeping.Part], size: int, folding: Folding
+) -> NDArray[np.int32]:
+    made, start = np.empty(size, np.int32), 0
+    for part in parts:
+        whose = part.pop("subscription").values
+        made[start : start + len(whose)] = folding.fold(whose)
+        start += len(whose)
     return made
 
 
@@ -178,6 +195,7 @@ def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Int
         return measure_share(int(count) if hits else 0, int(count))
     rate = hits / total
     off = np.bincount(person[known], happened[known], size) - rate * sent
+    off = off[sent > 0]  # so that the sum does not depend on who else there is
     alone = happened[unknown] - rate * asked[unknown]
     squares = float(off @ off + alone @ alone)
     error = float(np.sqrt(count / (count - 1) * squares) / total)

@@ -8,6 +8,7 @@ import numpy as np
 import orjson
 
 from pushctl.errors import ConfigError, DatabaseBusyError
+from pushctl.jobs.figures.folding import Folding
 from pushctl.jobs.figures.paging import (
     Columns,
     Numbers,
@@ -30,6 +31,7 @@ TOUCHES = (cart.UPDATED, cart.CHECKOUT, cart.FAILED)
 # Read in one go, whichever of them is asked for.
 BASKET = (*TOUCHES, cart.EMPTIED, cart.PURCHASE)
 _PERSONS = "persons"
+_OTHERS = "others"  # than their person's first subscription
 # Columns of people that are no words.
 NUMERIC = ("subscribed_at", "verified")
 
@@ -84,20 +86,20 @@ def load_subscriptions(store: Store) -> Columns:
 
 
 def load_people(
-    store: Store, names: Sequence[str], size: int
+    store: Store, names: Sequence[str], folding: Folding
 ) -> dict[str, tuple[Numbers, Words]]:
     """
     Return the columns *names* (of ``store.kept_pages.PEOPLE``) of all subscriptions.
 
-    *size* entries, by the number of the subscription: an index into the words that stand
-    beside, of which the first is None (unknown, or nobody has the number). Of NUMERIC columns
+    By the place of the subscription: an index into the words that stand
+    beside, of which the first is None (unknown, or nobody has the place). Of NUMERIC columns
     it is the value itself, else 0. Raises KeyError for what PEOPLE lacks.
     """
 
     def build(low: int, high: int, asked: Sequence[str]) -> dict[str, Page]:
         return _build_people(store, low, high, asked)
 
-    found = {name: np.zeros(size, np.int64) for name in names}
+    found = {name: np.zeros(folding.size, np.int64) for name in names}
     words: dict[str, dict[str | None, int]] = {name: {None: 0} for name in names}
     for low, name, page in load_numbered(store, "people", names, build):
         values = page.columns[name]
@@ -105,8 +107,9 @@ def load_people(
             known = words[name]
             codes = [known.setdefault(word, len(known)) for word in page.words[name]]
             values = np.array(codes, np.int64)[values]
-        part = found[name][low:][: len(values)]
-        part[:] = values[: len(part)]  # without who came since
+        # Who came since falls on 0, as does nobody at all.
+        found[name][folding.fold(np.arange(low, low + len(values)))] = values
+        found[name][0] = 0
     return {name: (found[name], list(words[name])) for name in names}
 
 
@@ -144,16 +147,16 @@ def load_lots(store: Store, group: str) -> Columns:
     return join(load(store, "subscriptions", [f"lots {group}"], build), _LOT)[0]
 
 
-def load_persons(store: Store, build: Callable[[], Numbers]) -> Numbers:
-    """Return the person of each subscription that there was when *build* was last asked."""
-    for one in store.kept_pages.read(_PERSONS, [""]):
+def load_persons(store: Store, build: Callable[[], Columns]) -> Columns:
+    """Return what *build* does (``subscription`` and ``person``), or did when last asked."""
+    for one in store.kept_pages.read(_PERSONS, [_OTHERS]):
         if (page := decode(one)) is not None:
-            return page.columns["person"]
+            return page.columns
     if store.kept_pages.is_free():
         with suppress(DatabaseBusyError, ConfigError), store.kept_pages.keep():
             made = build()
-            page = Page({"person": made}, {})
-            store.kept_pages.write(_PERSONS, [encode("", 0, 0, page)])
+            page = Page(made, {})
+            store.kept_pages.write(_PERSONS, [encode(_OTHERS, 0, 0, page)])
             return made
     return build()
 

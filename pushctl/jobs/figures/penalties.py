@@ -45,8 +45,8 @@ def load(store: Store, asked: Filter) -> list[Row]:
         for one in store.campaigns.list_described()
         if one.trigger is not None or one.at > asked.now - _LONGEST
     ]
-    messages = load_messages(store, recent, _COLUMNS)
     people = load_people(store, ["browser", "active", "site"])
+    messages = load_messages(store, recent, _COLUMNS, people.folding)
     now = asked.now // QUARTER
     kept = (messages.status == _ACCEPTED) & (messages.sent >= now - _MONTH)
     kept &= people.active[messages.subscription] & ~messages.unreported

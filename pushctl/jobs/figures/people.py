@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushctl.jobs.figures import pages
+from pushctl.jobs.figures.folding import Folding, load_folding
+from pushctl.jobs.figures.paging import Columns
 from pushctl.store import Store
 
 STATES = ("active", "unsubscribed", "gone", "quarantined")
@@ -20,13 +22,13 @@ Words = list[str | None]
 
 class People:
     """
-    Columns indexed by the number of a subscription, 0 to the highest; 0 is who was erased.
+    Columns indexed by the place of a subscription (``folding``); 0 is who was erased.
 
-    Where no subscription has the number, words are unknown and ``active`` is false. Those
+    Where no subscription has the place, words are unknown and ``active`` is false. Those
     that were not asked for are no attributes.
     """
 
-    person: NDArray[np.int32]  # the number of the person's first subscription on a site
+    person: NDArray[np.int32]  # the place of the person's first subscription on a site
     site: NDArray[np.uint32]  # this and the next: indexes into words[name]
     country: NDArray[np.uint32]
     city: NDArray[np.uint32]
@@ -42,21 +44,27 @@ class People:
     active: Bools
     verified: Bools  # a message was shown there
 
-    def __init__(self) -> None:
+    def __init__(self, folding: Folding) -> None:
+        self.folding = folding
         self.words: dict[str, Words] = {}
 
 
-def load_people(store: Store, columns: Collection[str]) -> People:
-    """Return *columns* of all subscriptions; KeyError for one that People has not."""
-    made = People()
-    size = store.message_rows.find_last_subscription() + 1
+def load_people(
+    store: Store, columns: Collection[str], folding: Folding | None = None
+) -> People:
+    """
+    Return *columns* of all subscriptions; KeyError for one that People has not.
+
+    *folding*: that of others who were loaded before, to be indexed alike.
+    """
+    made = People(folding or load_folding(store))
     if "person" in columns:
-        made.person = _load_persons(store, size)
+        made.person = _load_persons(store, made.folding)
     read = ["state" if name == "active" else name for name in columns if name != "person"]
     names = list(dict.fromkeys(read))
     if not names:
         return made
-    for name, (values, words) in pages.load_people(store, names, size).items():
+    for name, (values, words) in pages.load_people(store, names, made.folding).items():
         if name == "state":
             order = [255 if word is None else STATES.index(word) for word in words]
             made.state = np.array(order, np.uint8)[values]
@@ -71,31 +79,35 @@ def load_people(store: Store, columns: Collection[str]) -> People:
     return made
 
 
-def _load_persons(store: Store, size: int) -> NDArray[np.int32]:
+def _load_persons(store: Store, folding: Folding) -> NDArray[np.int32]:
     """
     Return the person of each subscription: a signed alias, else one address's hash.
 
     As ``store.enrolments.list_devices``: who has a hash alone is the person of the alias with
     that hash, on the same site.
     """
-    known = pages.load_persons(store, lambda: _group_persons(store))
-    person = np.arange(size, dtype=np.int32)
-    person[: len(known)] = known[:size]
+    others = pages.load_persons(store, lambda: _group_persons(store))
+    person = np.arange(folding.size, dtype=np.int32)
+    # Of who came since both are 0.
+    person[folding.fold(others["subscription"])] = folding.fold(others["person"])
+    person[0] = 0
     return person
 
 
-def _group_persons(store: Store) -> NDArray[np.int64]:
-    person = np.arange(store.message_rows.find_last_subscription() + 1)
+def _group_persons(store: Store) -> Columns:
+    """Return the subscriptions that are not their person's first, and the first."""
     rows = list(store.message_rows.read_persons())
     aliases: dict[tuple[int, bytes], str] = {}
     for _, site, alias, hashed in rows:
         if alias is not None and hashed is not None:
             aliases[site, hashed] = min(alias, aliases.get((site, hashed), alias))
     firsts: dict[tuple[int, str | bytes], int] = {}
+    others: list[tuple[int, int]] = []
     for row, site, alias, hashed in sorted(rows):
         key = alias if alias is not None else hashed
         if alias is None and hashed is not None:
             key = aliases.get((site, hashed), hashed)
-        if key is not None:
-            person[row] = firsts.setdefault((site, key), row)
-    return person
+        if key is not None and (first := firsts.setdefault((site, key), row)) != row:
+            others.append((row, first))
+    found = np.array(others, np.int64).reshape(-1, 2)
+    return {"subscription": found[:, 0], "person": found[:, 1]}

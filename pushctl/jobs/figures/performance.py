@@ -106,10 +106,13 @@ class Loader:
         columns = {*_COLUMNS, *(name for by in kinds for name in list_message_columns(by))}
         self._columns = columns | ({"sent"} if self._is_timed else set())
 
+    def _read(self, numbers: Sequence[int], columns: Collection[str]) -> Messages:
+        return load_messages(self._store, numbers, columns, self.people.folding)
+
     def load(self, numbers: Sequence[int], *, with_numbers: bool = True) -> Loaded:
         """Return the messages of the campaigns *numbers*; *with_numbers*: and their own."""
         columns = self._columns | ({"delivery"} if with_numbers else set())
-        messages, people = load_messages(self._store, numbers, columns), self.people
+        messages, people = self._read(numbers, columns), self.people
         kept = np.ones(len(messages), np.bool_)
         if self._asked.site is not None:
             words = people.words["site"]
@@ -154,7 +157,7 @@ def tally(loaded: Loaded, codes: Codes, marks: NDArray[np.uint8], size: int) -> 
     return Counted(
         cells.reshape(size, _MARKS),
         _add_up(codes, messages.clicks[kept], size),
-        count_different(codes, messages.campaign[kept], size),
+        count_campaigns(codes, messages.campaign[kept], size),
     )
 
 
@@ -221,10 +224,11 @@ def _add_up(codes: Codes, values: NDArray[np.integer], size: int) -> Codes:
     return np.bincount(codes[some], values[some], size).astype(np.int64)
 
 
-def count_different(codes: Codes, others: NDArray[np.integer], size: int) -> Codes:
-    """Return how many different *others* each code has."""
-    width = int(others.max(initial=0)) + 1
-    pairs = np.flatnonzero(np.bincount(codes * width + others, minlength=1))
+def count_campaigns(codes: Codes, campaign: NDArray[np.integer], size: int) -> Codes:
+    """Return of how many campaigns each code has messages; those of one stand together."""
+    place = np.cumsum(np.diff(campaign, prepend=campaign[:1]) != 0)
+    width = int(place.max(initial=0)) + 1
+    pairs = np.flatnonzero(np.bincount(codes * width + place, minlength=1))
     return np.bincount(pairs // width, minlength=size)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushctl.jobs.figures import pages
+from pushctl.jobs.figures.folding import Folding
 from pushctl.jobs.figures.messages import load_people
 from pushctl.jobs.figures.paging import Columns
 from pushctl.model import Millis
@@ -29,12 +30,14 @@ class Persons:
     """
     All persons, numbered from 0.
 
-    *of* has the person of each subscription by its row, -1 where there is none. The others are
-    by person: *first* has the row of their first subscription, whose public id is the word of
-    their lots, then their *site*, when they *joined*, and when the last of their subscriptions
-    *left*. *load_lots* gives the lots of all subscriptions for a group (``pages.load_lots``).
+    *of* has the person of each subscription by its place (*folding*), -1 where there is none.
+    The others are by person: *first* has the place of their first subscription, whose public
+    id is the word of their lots, then their *site*, when they *joined*, and when the last of
+    their subscriptions *left*. *load_lots* gives the lots of all subscriptions for a group
+    (``pages.load_lots``).
     """
 
+    folding: Folding
     of: Numbers
     first: Numbers
     site: Numbers
@@ -47,8 +50,8 @@ class Persons:
 
     def find(self, subscriptions: Numbers) -> Numbers:
         """Return the person of each of *subscriptions*, -1 for who is not known (any more)."""
-        known = (subscriptions > 0) & (subscriptions < len(self.of))
-        return np.where(known, self.of[np.where(known, subscriptions, 0)], -1)
+        found: Numbers = self.of[self.folding.fold(subscriptions)]
+        return found
 
 
 def load_persons(store: Store) -> Persons:
@@ -59,13 +62,18 @@ def load_persons(store: Store) -> Persons:
     and broadcasts (``store.enrolments.list_devices``).
     """
     rows = pages.load_subscriptions(store)
-    ids, load_lots = rows["id"], partial(pages.load_lots, store)
+    load_lots = partial(pages.load_lots, store)
+    people = load_people(store, ("person",))
+    folding, size = people.folding, people.folding.size
+    ids = folding.fold(rows["id"])
+    if not ids.all():  # somebody came since
+        rows = {name: column[ids > 0] for name, column in rows.items()}
+        ids = ids[ids > 0]
     if not len(ids):
         none = np.empty(0, np.int64)
-        return Persons(np.full(1, -1, np.int64), none, none, none, none, load_lots)
-    first = load_people(store, ("person",)).person[ids].astype(np.int64)
+        return Persons(folding, np.full(size, -1), none, none, none, none, load_lots)
+    first = people.person[ids].astype(np.int64)
     # Persons in order of their first subscriptions: a person's number is that one's rank.
-    size = int(ids[-1]) + 1
     is_first = np.zeros(size, np.bool_)
     is_first[first] = True
     heads = np.flatnonzero(is_first)
@@ -78,7 +86,7 @@ def load_persons(store: Store) -> Persons:
     left = np.zeros(len(heads), np.int64)
     gone = np.where(rows["left"] < 0, STILL_HERE, rows["left"])
     np.maximum.at(left, of_row, gone)
-    return Persons(of, heads, rows["site"][places], joined, left, load_lots)
+    return Persons(folding, of, heads, rows["site"][places], joined, left, load_lots)
 
 
 def keep_present(persons: Persons, since: Millis, until: Millis, site: int | None) -> Flags:
@@ -100,7 +108,7 @@ def find_lots(persons: Persons, name: str, share: float, among: Numbers | None =
     """
     lots = persons.load_lots(name)
     of = np.zeros(len(persons.of), np.int64)
-    of[lots["id"]] = lots["lot"]
+    of[persons.folding.fold(lots["id"])] = lots["lot"]
     # Where a lot's share is no whole number of 2^56, floats decide as they did in the draw.
     found = of[persons.first] / (1 << 56) < share
     if among is None:

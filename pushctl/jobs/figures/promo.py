@@ -9,7 +9,7 @@ import numpy as np
 from pushctl.config import Config
 from pushctl.jobs.figures.attribution import load_rates
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.messages import load_people, measure_rate
+from pushctl.jobs.figures.messages import People, load_people, measure_rate
 from pushctl.jobs.figures.worth import sum_money
 from pushctl.rules import timing
 from pushctl.rules.figures.figure import Row
@@ -33,7 +33,7 @@ def load_pools(store: Store, config: Config, asked: Filter) -> list[Row]:
     uses: dict[int, list[Use]] = defaultdict(list)
     for use in store.promo_uses.list_uses():
         uses[use.pool].append(use)
-    person = load_people(store, ["person"]).person
+    people = load_people(store, ["person"])
     rows = []
     for pool in store.promo_codes.list_pools():
         states = store.promo_codes.count_states(pool.id)
@@ -41,7 +41,7 @@ def load_pools(store: Store, config: Config, asked: Filter) -> list[Row]:
             "pool": pool.name,
             "codes": sum(states[name] for name in ("free", "bound", "set_aside")),
             "free": states["free"],
-            **_count(given[pool.id], person),
+            **_count(given[pool.id], people),
             **_sum_up(config, _choose(uses[pool.id], given[pool.id], asked)),
         }
         rows.append(PROMO.fill(counts))
@@ -69,12 +69,11 @@ def _choose(uses: Iterable[Use], given: Iterable[GivenCode], asked: Filter) -> l
     return list(found.values())
 
 
-def _count(
-    given: Sequence[GivenCode], person: "np.ndarray[tuple[int], np.dtype[np.int32]]"
-) -> Row:
+def _count(given: Sequence[GivenCode], everybody: People) -> Row:
     taken = [one for one in given if one.taken]
     used = np.array([one.used for one in taken], np.bool_)
-    whose = person[np.array([one.subscription for one in taken], np.int64)]
+    subscriptions = np.array([one.subscription for one in taken], np.int64)
+    whose = everybody.person[everybody.folding.fold(subscriptions)]
     rate = measure_rate(used, np.ones(len(taken), np.bool_), whose)
     people = len(set(whose.tolist()) - {0}) + whose.tolist().count(0)
     return {

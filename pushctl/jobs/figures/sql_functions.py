@@ -29,13 +29,18 @@ def make(store: Store, statement: str) -> dict[str, Function]:
 
 
 def _load_person(store: Store) -> Callable[[Json], Json]:
+    import numpy as np
+
     from pushctl.jobs.figures.messages import load_people
 
-    persons = load_people(store, ("person",)).person.tolist()
+    people = load_people(store, ("person",))
+    folding = people.folding
+    numbers = folding.unfold(np.arange(folding.size)).tolist()
+    persons = folding.unfold(people.person.astype(np.int64)).tolist()
+    known = dict(zip(numbers[1:], persons[1:], strict=True))
 
     def find(subscriber: Json) -> Json:
-        known = isinstance(subscriber, int) and 0 < subscriber < len(persons)
-        return persons[subscriber] if known else None
+        return known.get(subscriber) if isinstance(subscriber, int) else None
 
     return find
 

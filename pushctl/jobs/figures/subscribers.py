@@ -223,8 +223,8 @@ def _follow(own: Lives, value: str | None, since: Millis, until: Millis) -> Row:
 def load_reach(store: Store, asked: Filter) -> list[Row]:
     """Return what became of messages by the age of the subscription when each left."""
     columns = ("subscription", "sent", "status", "shown", "clicked", "unreported")
-    messages = load_messages(store, columns=columns)
     people = load_people(store, ("subscribed_at", "site", "person"))
+    messages = load_messages(store, None, columns, people.folding)
     left = np.isin(messages.status, [STATUSES.index(one) for one in _LEFT])
     known = left & (messages.sent >= 0)
     at = messages.sent.astype(np.int64) * QUARTER

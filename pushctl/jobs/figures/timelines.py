@@ -70,8 +70,8 @@ def load_life(
     always = (people.site > 0 if site is None else people.site == site) & people.active
     losses: dict[str, list[tuple[int, int]]] = {"unsubscribed": [], "gone": []}
     parts: list[tuple[int, int, int]] = []
-    for row, changes in groupby(_list_changes(store), key=itemgetter(0)):
-        if row >= len(people.site):  # came since
+    for row, changes in groupby(_list_changes(store, people), key=itemgetter(0)):
+        if not row:  # came since
             continue
         if people.site[row] == 0 if site is None else people.site[row] != site:
             continue
@@ -106,11 +106,12 @@ def load_life(
     )
 
 
-def _list_changes(store: Store) -> Iterator[tuple[int, str | None, Millis]]:
-    """Yield (subscription, revived or what ended it, when) of all, in order."""
+def _list_changes(store: Store, people: People) -> Iterator[tuple[int, str | None, Millis]]:
+    """Yield (place of the subscription, revived or what ended it, when) of all, in order."""
     found, words = pages.load_changes(store)
     kinds = (words[code] for code in found["kind"].tolist())
-    yield from zip(found["subscription"].tolist(), kinds, found["at"].tolist(), strict=True)
+    rows = people.folding.fold(found["subscription"]).tolist()
+    yield from zip(rows, kinds, found["at"].tolist(), strict=True)
 
 
 def _make_keys(person: NDArray[np.integer], losses: list[tuple[int, int]]) -> Whole:

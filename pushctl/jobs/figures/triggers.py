@@ -9,6 +9,7 @@ import numpy as np
 from pushctl.config import Config
 from pushctl.jobs.figures.attribution import load_credits, load_rates
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.folding import Folding
 from pushctl.jobs.figures.lifts import compare_revenue
 from pushctl.jobs.figures.messages import (
     STATUSES,
@@ -242,13 +243,13 @@ def count_messages(store: Store, asked: Filter) -> dict[str, dict[str, dict[str,
     """Return the counts of messages by trigger and step, and the CTR of each step."""
     steps = store.holdouts.list_steps()
     columns = ("subscription", "status", "sent", "shown", "clicked", "unreported")
-    found = load_messages(store, [one.id for one in steps], columns)
     people = load_people(store, ("person",))
+    found = load_messages(store, [one.id for one in steps], columns, people.folding)
     kept = np.ones(len(found), np.bool_)
     if asked.since is not None or asked.until is not None:
         kept = find_timed(found, asked)
     if asked.site_id is not None:
-        kept &= _list_sites(store, len(people.person))[found.subscription] == asked.site_id
+        kept &= _list_sites(store, people.folding)[found.subscription] == asked.site_id
     counted: dict[str, dict[str, dict[str, Value]]] = defaultdict(dict)
     for step in steps:
         mine = kept & (found.campaign == step.id)
@@ -278,24 +279,25 @@ def _load_brought(
     """Return the orders that a click on a step's message, or its code, has brought about."""
     steps = {one.id: one for one in store.holdouts.list_steps()}
     found: dict[str, dict[str, list[Order]]] = defaultdict(lambda: defaultdict(list))
-    sites = None
+    own = None
     if asked.site_id is not None:
-        last = store.message_rows.find_last_subscription()
-        sites = _list_sites(store, last + 1) == asked.site_id
+        rows = load_subscriptions(store)
+        own = set(rows["id"][rows["site"] == asked.site_id].tolist())
     for one in load_credits(
         store, config, campaigns=steps.keys(), since=asked.since, until=asked.until
     ):
-        if one.kind is Kind.DIRECT and (sites is None or sites[one.person_key]):
+        if one.kind is Kind.DIRECT and (own is None or one.person_key in own):
             step = steps[one.campaign]
             found[step.trigger][step.label].append(one.to_order())
     return found
 
 
-def _list_sites(store: Store, size: int) -> Numbers:
-    """Return the site of each subscription by its row, 0 where there is none."""
+def _list_sites(store: Store, folding: Folding) -> Numbers:
+    """Return the site of each subscription by its place, 0 where there is none."""
     rows = load_subscriptions(store)
-    found = np.zeros(max(size, int(rows["id"].max(initial=0)) + 1), np.int64)
-    found[rows["id"]] = rows["site"]
+    found = np.zeros(folding.size, np.int64)
+    found[folding.fold(rows["id"])] = rows["site"]
+    found[0] = 0
     return found
 
 

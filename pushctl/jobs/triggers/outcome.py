@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from pushctl.jobs.figures.people import People
+
     Floats = NDArray[np.float64]
     Places = NDArray[np.int64]
 
@@ -74,12 +76,14 @@ def estimate_triggers(
     """
     import numpy as np
 
+    from pushctl.jobs.figures.people import load_people
+
     for name, number in arms:
         if name not in rules.triggers or not 0 < number <= len(rules.triggers[name].steps):
             raise InputError(f"--arm {name}/{number}: these triggers have no such step")
-    bought, persons = load_bought(store, config), _load_persons(store)
+    bought, everybody = load_bought(store, config), load_people(store, ("person",))
     for name, new in rules.triggers.items():
-        log = _load_log(store, persons, name, since, until)
+        log = _load_log(store, everybody, name, since, until)
         if not len(log.delivery):
             continue
         people = len(np.unique(log.person))
@@ -94,14 +98,8 @@ def estimate_triggers(
             yield {"trigger": name, "people": people, "why": str(error)}
 
 
-def _load_persons(store: Store) -> "NDArray[np.int32]":
-    from pushctl.jobs.figures.messages import load_people
-
-    return load_people(store, ("person",)).person
-
-
 def _load_log(
-    store: Store, persons: "NDArray[np.int32]", trigger: str, since: Millis, until: Millis
+    store: Store, everybody: "People", trigger: str, since: Millis, until: Millis
 ) -> Log:
     import numpy as np
 
@@ -118,8 +116,7 @@ def _load_log(
     order = np.argsort(first)
     names = list(kinds)
     # Whoever came since is of nobody else.
-    known = np.where(subscription < len(persons), subscription, 0)
-    person_of = persons[known].astype(np.int64)
+    person_of = everybody.person[everybody.folding.fold(subscription)].astype(np.int64)
     return Log(
         delivery, np.where(person_of > 0, person_of, -delivery), enrolment >> 1,
         enrolment & 1 > 0, np.argsort(order)[drawn], [names[place] for place in order.tolist()],
@@ -276,13 +273,13 @@ def estimate_hour(store: Store, config: Config, hour: int, since: Millis, until:
     persons = people.person
     sites = {key: site.timezone for key, site in config.sites.items()}
     zone_of, zones = local_times.number_zones(people, sites)
-    found = [
-        row
-        for row in store.draws.list_hours(store.draws.list_explored())
-        if since <= row.sent_at < until and row.subscription < len(persons)
-    ]
+    explored = store.draws.list_hours(store.draws.list_explored())
+    found = [row for row in explored if since <= row.sent_at < until]
+    whose = people.folding.fold(np.array([row.subscription for row in found], np.int64))
+    # The clock of who came since is not known.
+    found = [row for row, place in zip(found, whose.tolist(), strict=True) if place]
+    subscription = whose[whose > 0]
     quarters = np.array([row.sent_at for row in found], np.int64) // local_times.QUARTER
-    subscription = np.array([row.subscription for row in found], np.int64)
     hours = local_times.find_week_hours(quarters, zone_of[subscription], zones)
     is_there = hours % best_hours.HOURS == hour
     campaign = np.array([row.campaign for row in found], np.int64)

@@ -92,7 +92,7 @@ def test_what_is_kept_is_what_a_recount_over_raw_rows_finds(
 def test_all_at_once_is_what_a_recount_over_raw_rows_finds(
     store: Store, config: Config, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
-    monkeypatch.setattr(attribution_build, "_PAGE", 7)
+    monkeypatch.setattr(attribution_build, "_BITS", 3)
     world = RandomSales(store, seed)
     read = []
     for _ in range(4):

@@ -19,7 +19,7 @@ from pushctl.rules import holidays as rules
 from pushctl.rules import timing
 from pushctl.rules.holidays import HolidayRule
 from pushctl.rules.triggers import declaration
-from pushctl.store import Store
+from pushctl.store import Store, restoring
 from tests.support import HOUR, MINUTE
 from tests.support.shop import Shop
 
@@ -245,3 +245,16 @@ def test_a_scan_looks_once_a_country_whatever_its_people(shop: Shop) -> None:
     assert sum("count_countries" in one or "upper(coalesce" in one for one in statements) == 1
     assert rules.list_year.cache_info().misses <= 3
     assert len(shop.store.enrolments.list_newest(people)) == 50
+
+
+def test_after_a_restore_a_scan_looks_only_where_people_are(shop: Shop) -> None:
+    people = [settle(shop, "DE")]
+    for _ in range(3):
+        restoring.skip_numbers(shop.store)
+        people.append(settle(shop, "DE"))
+    statements: list[str] = []
+    shop.store.connection.set_trace_callback(statements.append)
+    live(shop, at("2026-12-25", "04:00"), at("2026-12-25", "04:01"))
+    shop.store.connection.set_trace_callback(None)
+    assert sum("min(id) - 1 FROM subscriptions" in one for one in statements) == 5
+    assert len(shop.store.enrolments.list_newest(people)) == 4
