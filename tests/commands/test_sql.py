@@ -68,7 +68,7 @@ def test_who_reads_names_of_people_is_logged(shop: Path) -> None:
         {"by": "ann", "command": "sql", "rows": 2},
         {"by": "bob", "command": "sql", "rows": None},
     ]
-    assert pushctl("cron", "runs", "--csv", cwd=shop).out.count("\n") == 1  # they are no sweeps
+    assert pushctl("runs", "list", "--csv", cwd=shop).out.count("\n") == 1  # they are no sweeps
 
 
 def test_odd_values_and_equal_names_are_shown(shop: Path) -> None:
