@@ -97,11 +97,12 @@ def open_sender(postbox: Postbox) -> Sender:
 
 
 def close_sender() -> None:
-    """Close every connection of this process."""
+    """Close every connection of this process, once no other thread has a chunk under way."""
     global _sender
-    if _sender is not None:
-        _sender.transport.close()
-        _sender = None
+    with _lock:
+        if _sender is not None:
+            _sender.transport.close()
+            _sender = None
 
 
 def wait_until_idle() -> None:

@@ -11,6 +11,7 @@ import os
 import resource
 import socket
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -736,6 +737,19 @@ class TestJournal:
                     send_chunk(letters(3), box)
             left = journal.recover(box.journal, "7")
             assert (left.outcomes, left.started) == ({}, {0, 1, 2})
+
+
+def test_another_thread_closes_no_connection_that_a_chunk_uses(
+    tmp_path: Path, service: Serve
+) -> None:
+    with service(alpn=HTTP2) as server, chunk.sending(postbox(tmp_path, server)) as sender:
+        closing = threading.Thread(target=chunk.close_sender)
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        sender.transport.pump(0)
+    closing.join()
+    assert chunk._sender is None
 
 
 def test_connections_made_anew_leave_nothing_open(tmp_path: Path, service: Serve) -> None:
