@@ -230,8 +230,3 @@ def count_campaigns(codes: Codes, campaign: NDArray[np.integer], size: int) -> C
     width = int(place.max(initial=0)) + 1
     pairs = np.flatnonzero(np.bincount(codes * width + place, minlength=1))
     return np.bincount(pairs // width, minlength=size)
-
-
-def group_all(loaded: Loaded) -> Grouping:
-    """Return all messages as one group."""
-    return Grouping(np.zeros(len(loaded.messages), np.int64), ["Total"])
