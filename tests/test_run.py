@@ -101,6 +101,23 @@ def test_root_gets_venv_installed(machine: Path) -> None:
     assert "install" in log(machine) and "python3-venv" in log(machine)
 
 
+@pytest.mark.parametrize("optimised", ["here", "there", "nowhere"])
+def test_an_optimised_python_goes_first(machine: Path, optimised: str) -> None:
+    there = machine.parent / "there"
+    there.mkdir()
+    for name, file in {"here": "bin/python3", "there": "there/python3"}.items():
+        answer = "" if name == optimised else 'case "$2" in *optimizations*) exit 1;; esac; '
+        made = f'case "$2" in venv) echo {name} >>"$LOG"; exit 9;; esac'
+        (machine.parent / file).write_text(f"#!/bin/sh\n{answer}{made}\n")
+        (machine.parent / file).chmod(0o755)
+    subprocess.run(
+        [str(machine / "run"), "pushctl"],
+        env={"PATH": f"{machine.parent / 'bin'}:{there}", "LOG": str(machine.parent / "log")},
+        capture_output=True,
+    )
+    assert log(machine).split() == ["here" if optimised == "nowhere" else optimised]
+
+
 def environment_of(machine: Path, pip: str) -> None:
     """Let python3 make a .venv whose python does what *pip* says for ``-m pip``."""
     inner = f'case "$1 $2" in "-m pip") shift 2; {pip};; *) exec {sys.executable} "$@";; esac'
