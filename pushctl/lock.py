@@ -8,10 +8,15 @@ import contextlib
 import fcntl
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from pushctl.errors import BusyError
+
+# A person waits so long for work that takes a moment: a watch's, which comes all the time.
+PATIENCE_SECONDS = 10.0
+_LOOK_SECONDS = 0.05
 
 # Taken by take_early(), for as long as this process lives.
 _early: dict[Path, int] = {}
@@ -41,19 +46,21 @@ def give_back(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def hold(path: Path, what: str | None = None, *, keep: bool = True) -> Iterator[None]:
+def hold(
+    path: Path, what: str | None = None, *, keep: bool = True, patience: float = 0.0
+) -> Iterator[None]:
     """
-    Hold the lock at *path* for as long as the block runs; never wait for it.
+    Hold the lock at *path* for as long as the block runs.
 
-    *what* is the name of the work in others' errors (default: the command line's first
-    words). The file stays behind unless *keep* is False. Raises BusyError naming
-    the work and the process that holds it.
+    Who holds it is waited for at most *patience* seconds. *what* is the name of the work in
+    others' errors (default: the command line's first words). The file stays behind unless
+    *keep* is False. Raises BusyError naming the work and the process that holds it.
     """
     if _early and (early := _early.get(path.resolve())) is not None:
         _sign(early, what)
         yield
         return
-    handle = _take(path)
+    handle = _take_within(path, patience)
     try:
         _sign(handle, what)
         yield
@@ -80,6 +87,17 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def _take_within(path: Path, patience: float) -> int:
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _take(path)
+        except BusyError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_LOOK_SECONDS)
 
 
 def _take(path: Path) -> int:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,26 @@ def test_lock_dies_with_a_killed_process(tmp_path: Path) -> None:
     process.communicate()
     with lock.hold(path):
         pass
+
+
+def test_who_has_patience_gets_the_lock_once_it_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "drain.lock"
+    process = holder(path)
+    tried = threading.Event()
+
+    def end() -> None:
+        tried.wait()
+        process.kill()
+        process.communicate()
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    with pytest.raises(BusyError), lock.hold(path):
+        pass
+    tried.set()
+    with lock.hold(path, "a person", patience=60):
+        assert path.read_text().startswith("a person, process ")
+    ending.join()
 
 
 def test_lock_is_given_back_at_the_end_of_the_block_and_after_an_error(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from pushctl import output
+from pushctl import lock, output
 from pushctl.commands import context, recording
 from pushctl.commands.options import FormatOption
 from pushctl.jobs.ingest import drain
@@ -28,7 +28,8 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
     here = context.of(ctx)
     with output.progress("Importing") as bar:
         report = drain.drain(
-            here.store, here.config, here.config.secret(), here.now, bar.advance
-        )
+            here.store, here.config, here.config.secret(), here.now, bar.advance,
+            patience=lock.PATIENCE_SECONDS,
+        )  # fmt: skip
     recording.count(here, report.count())
     output.rows(report.rows(), _COLUMNS, format, empty="There was nothing to import.")

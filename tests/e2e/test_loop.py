@@ -291,6 +291,22 @@ def test_a_new_key_heals_at_the_next_visit(world: World, subscriber: str) -> Non
     assert active(world) == subscriber
 
 
+def test_a_lost_key_heals_at_the_next_visit(world: World, subscriber: str) -> None:
+    (lost,) = (row["id"] for row in world.rows("keys", "show") if row["subscribers"])
+    (world.folder / "keys" / f"vapid-{lost}.pem").unlink()
+    world.pushctl("keys", "lost", lost, "--yes")
+    assert state(world, subscriber) == "gone"
+    world.visit()
+    world.pushctl("import")
+    assert active(world) == subscriber
+    (one,) = (row["id"] for row in world.rows("keys", "show") if row["subscribers"])
+    assert one != lost
+    send(world, "after the loss")  # to the tag that was set before
+    shown = world.desktop.wait("Your basket waits")
+    world.desktop.dismiss(shown)
+    until(world, "after the loss", accepted=1, shown=1)
+
+
 def state(world: World, subscriber: str) -> str:
     found: str = world.rows("subscribers", "show", subscriber)["state"]
     return found

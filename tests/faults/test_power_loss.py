@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from tests.faults import failing_disk, power_loss
+from tests.faults import failing_disk, power_loss, real_disk
 from tests.support import power
 
 pytestmark = pytest.mark.slow
@@ -99,3 +99,13 @@ def test_names_are_kept_once_their_folder_was_synced(tmp_path: Path) -> None:
     disk.replay(power.Step("R", 0, 0, f"{root}/new", f"{root}/name".encode()))
     disk.replay(power.Step("D", 0, 0, str(root), b""))
     assert {tuple(lose(seed)) for seed in range(20)} == {("name",)}
+
+
+def test_a_real_disk_that_gets_read_only_or_full_loses_nothing(
+    tmp_path: Path, served: PushService
+) -> None:
+    try:
+        found = real_disk.run(2, random.SystemRandom().randrange(1 << 30), tmp_path, served)
+    except real_disk.NoDiskError as error:
+        pytest.skip(str(error))
+    assert found["faults"] == [], found

@@ -5,8 +5,10 @@ From an empty Debian to a running server by docs/server.md alone, under a real s
 
 It needs root, debootstrap and ten minutes. It makes a fresh root, starts systemd there in
 namespaces of its own, builds the Debian package and installs it, and runs the commands of
-the page's chapters 1, 2, 3 and 5 as they stand. Then it asks from inside each unit's walls
-what can be done there. The proxy (chapter 4) needs a public name and is left out.
+the page's chapters 1, 2, 3 and 5 as they stand. Three visitors with real keys have subscribed
+at the receiver by then, with a push service on loopback; each has to read the campaign, and
+one more that the watch's own unit sends. Then it asks from inside each unit's walls what can
+be done there. The proxy (chapter 4) needs a public name and is left out.
 """
 
 import argparse
@@ -18,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +83,32 @@ WALLS = {
     },
 }  # fmt: skip
 WALLS["watch"] = WALLS["sweep"]
+# Visitors and their push service, as the account that has the project. What they read is
+# written as a line for each message.
+VISITORS = r"""
+import random, sys
+from pathlib import Path
+from pushctl.demo import people
+from pushctl.demo.crowd import ReceiverClient
+from pushctl.demo.pushservice import PushService
+from pushctl.demo.story import _configure_loopback
+project, key = Path("/srv/pushctl"), sys.argv[1]
+with PushService(project / "push-service") as service, open("/srv/read/lines", "w") as lines:
+    _configure_loopback(service, project / "pushctl.toml")
+    client = ReceiverClient("http://127.0.0.1:8750", "https://shop.example")
+    messages, persons = service.deliveries(), {}
+    for person in people.make_people(3, random.Random(7)):
+        person.endpoint = service.subscribe(person.service, key)
+        persons[person.endpoint] = person
+        client.post(person, *person.subscribe(key), signed=False)
+    print("subscribed", file=lines, flush=True)
+    while True:
+        message = messages.get()
+        person = persons[message.endpoint]
+        title = person.decrypt(message.body)["title"]
+        print("read", person.number, title, file=lines, flush=True)
+"""
+
 # Debian 12's systemd is built without the part that bounds ports.
 DEPENDS_ON_SYSTEMD = {("receive", "listen elsewhere")}
 
@@ -190,8 +219,11 @@ def walk(inside: Inside) -> None:
         for block in re.findall(r"```sh\n(.*?)```", chapter, re.DOTALL):
             say(chapter.partition("\n")[0])
             if chapter.startswith("5."):
-                # Nobody has subscribed: `send` says so, with exit code 0, and asks nothing.
-                block = f"cd /srv/pushctl\nrunuser -u pushctl -- sh -eu -c '\n{block}'"
+                let_subscribe(inside)
+                # At a terminal, because `send` asks; "y" answers.
+                inside.run(f"cat >/srv/chapter <<'END'\nset -eu\n{block}\nEND")
+                typed = "runuser -u pushctl -- script -qec 'sh /srv/chapter' /dev/null"
+                block = f"cd /srv/pushctl\nyes | head -n 9 | {typed}"
             text = "apt-get update -qq\n" * chapter.startswith("1.")
             told = inside.run(
                 text + "cd /root\n" + block.replace("apt install", "apt install -qy")
@@ -199,8 +231,50 @@ def walk(inside: Inside) -> None:
             print(told[-1500:], file=sys.stderr)
 
 
+def let_subscribe(inside: Inside) -> None:
+    """Have three visitors subscribe, as they would from the shop's pages."""
+    say("visitors subscribe")
+    inside.run(f"""
+cat > /srv/visitors.py <<'VISITORS'
+{VISITORS}
+VISITORS
+install -d -o pushctl /srv/read
+key=$(pushctl --project /srv/pushctl keys show --json |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["public"])')
+systemd-run -q --uid=pushctl --unit=visitors /opt/pushctl/bin/python /srv/visitors.py "$key"
+for second in $(seq 60); do
+    grep -q subscribed /srv/read/lines 2>/dev/null && exit 0
+    sleep 1
+done
+journalctl -u visitors -u 'pushctl-receive-*' --no-pager
+exit 1
+""")
+
+
+def judge_messages(inside: Inside) -> tuple[dict[str, int], list[str]]:
+    """Return how often each title was read, and who did not read each campaign once."""
+    faults = []
+    inside.run(
+        "cd /srv/pushctl; runuser -u pushctl -- pushctl send --everyone --again --yes"
+        " --template welcome --at 'in 1 minute' --name later"
+    )
+    say("the watch's own unit sends")
+    for _ in range(90):
+        read = [it for it in inside.run("cat /srv/read/lines").splitlines() if "read" in it]
+        if len(read) >= 6:
+            break
+        time.sleep(2)
+    by_person = Counter(line.split()[1] for line in read)
+    if by_person != {"0": 2, "1": 2, "2": 2}:
+        units = (
+            "journalctl -u 'pushctl-*' --no-pager -n 40; pushctl --project /srv/pushctl stats"
+        )
+        faults.append(f"read: {read}; {inside.run(units)}")
+    return dict(Counter(line.split(maxsplit=2)[2] for line in read)), faults
+
+
 def judge(inside: Inside) -> dict[str, object]:
-    faults: list[str] = []
+    titles, faults = judge_messages(inside)
     status = json.loads(inside.run("pushctl --project /srv/pushctl service status --json"))
     states = {row["unit"].split("-")[1] + row["unit"][-8:]: row["active"] for row in status}
     for row in status:
@@ -231,6 +305,7 @@ def judge(inside: Inside) -> dict[str, object]:
     if "pushctl" in left.replace("No such file", "").replace("'/opt/pushctl'", ""):
         faults.append(f"left behind: {left}")
     return {
+        "read": titles,
         "states": states,
         "scores": re.findall(r"pushctl-(\w+)-.*: ([0-9.]+)", scores),
         "walls": walls,

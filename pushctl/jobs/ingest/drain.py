@@ -71,18 +71,22 @@ def drain(
     secret: bytes,
     now: Millis,
     progress: Callable[[int], None] | None = None,
+    *,
+    patience: float = 0.0,
 ) -> IngestReport:
     """
     Apply everything that the inbox held at *now*, and remove the finished segments.
 
     Lines of the ten seconds after *now* wait for the next drain. *progress* gets the number
-    of lines done since its last call. Raises BusyError while another run drains.
+    of lines done since its last call. Raises BusyError while another run drains, for longer
+    than *patience* seconds.
     """
     report = IngestReport()
     erasures.erase_returned(store, config, now, secret)
     _catch_up(store, config, now)
     if inbox.list_segments(config.inbox) or traces.is_pending(store):
-        _drain_inbox(store, config, secret, now, report, progress)
+        with lock.hold(config.inbox / "drain.lock", "another import", patience=patience):
+            _drain_inbox(store, config, secret, now, report, progress)
     # The inbox goes first: what waits there may be the payment.
     shop_orders.tell_failed_payments(store, now)
     if report.lines:
@@ -112,31 +116,30 @@ def _drain_inbox(
     report: IngestReport,
     progress: Callable[[int], None] | None,
 ) -> None:
-    with lock.hold(config.inbox / "drain.lock", "another import"):
-        cursors = store.inbox_cursors.load(inbox.list_segments(config.inbox))
-        entries = inbox.read(config.inbox, cursors, now)
-        ctx: Context | None = None
-        while batch := _take_batch(entries):
-            ctx = ctx or open_context(store, config, secret)
-            _apply_batch(ctx, config, batch, report)
-            if progress is not None:
-                progress(len(batch))
-        if ctx is not None:
-            store.signatures.prune(now)
-            store.shop_deliveries.prune(now)
-            report.left_out += ctx.left_out
-            report.events_refused += ctx.event_faults
-            report.orders += ctx.orders
-            event_faults.record(store, ctx.event_faults, now)
-            wrong = {why: n for why, n in report.refused.items() if aliases.WRONG in why}
-            shares.record_left_out(store, {**ctx.left_out, **wrong}, now)
-            shares.publish(store, config, anew=bool(ctx.forgotten or ctx.proved))
-        if traces.is_pending(store):
-            traces.clear_files(store, config, _find_erased(store, secret, ctx))
-            # The write-ahead log has them, too.
-            store.checkpoint()
-        segments = inbox.list_segments(config.inbox)
-        store.inbox_cursors.prune(now - CURSORS_KEPT, segments)
+    cursors = store.inbox_cursors.load(inbox.list_segments(config.inbox))
+    entries = inbox.read(config.inbox, cursors, now)
+    ctx: Context | None = None
+    while batch := _take_batch(entries):
+        ctx = ctx or open_context(store, config, secret)
+        _apply_batch(ctx, config, batch, report)
+        if progress is not None:
+            progress(len(batch))
+    if ctx is not None:
+        store.signatures.prune(now)
+        store.shop_deliveries.prune(now)
+        report.left_out += ctx.left_out
+        report.events_refused += ctx.event_faults
+        report.orders += ctx.orders
+        event_faults.record(store, ctx.event_faults, now)
+        wrong = {why: n for why, n in report.refused.items() if aliases.WRONG in why}
+        shares.record_left_out(store, {**ctx.left_out, **wrong}, now)
+        shares.publish(store, config, anew=bool(ctx.forgotten or ctx.proved))
+    if traces.is_pending(store):
+        traces.clear_files(store, config, _find_erased(store, secret, ctx))
+        # The write-ahead log has them, too.
+        store.checkpoint()
+    segments = inbox.list_segments(config.inbox)
+    store.inbox_cursors.prune(now - CURSORS_KEPT, segments)
 
 
 def _take_batch(entries: Iterator[Entry]) -> list[Entry]:

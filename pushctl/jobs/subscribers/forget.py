@@ -38,7 +38,7 @@ def forget(
     NotFoundError, or BusyError while another run drains the inbox.
     """
     if not dry_run:
-        drain.drain(store, config, secret, now)
+        drain.drain(store, config, secret, now, patience=lock.PATIENCE_SECONDS)
     people = find_people(store, ref)
     ids = [one.id for one in people]
     person = traces.Person(
@@ -50,7 +50,8 @@ def forget(
     )
     rows = store.erasure.count_traces(ids)
     config.inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with lock.hold(config.inbox / "drain.lock", "an erasure"):
+    path = config.inbox / "drain.lock"
+    with lock.hold(path, "an erasure", patience=lock.PATIENCE_SECONDS):
         if not dry_run:
             _erase(store, config, people, _list_aliases(ref), person, now)
         lines, aside = traces.clear_files(store, config, person, dry_run=dry_run)

@@ -1,5 +1,7 @@
 """jobs.ingest: every line is applied exactly once, bad ones stop nothing; reports."""
 
+import threading
+from contextlib import ExitStack
 from typing import Any
 
 import orjson
@@ -9,7 +11,7 @@ from pushctl import inbox, lock
 from pushctl.errors import BusyError
 from pushctl.inbox import Writer
 from pushctl.jobs.figures import report
-from pushctl.jobs.ingest.drain import MOST_REASONS
+from pushctl.jobs.ingest.drain import MOST_REASONS, drain
 from pushctl.model import SubscriptionState
 from pushctl.rules import tokens
 from tests import support
@@ -219,6 +221,20 @@ def test_a_second_drain_at_the_same_time_is_refused(
     held = lock.hold(inbox_project.config.inbox / "drain.lock", "a sweep")
     with held, pytest.raises(BusyError, match="a sweep"):
         inbox_project.drain()
+
+
+def test_a_person_waits_for_the_moment_that_a_watch_takes(
+    inbox_project: Project, ann: Browser
+) -> None:
+    inbox_project.post(ann.subscribe())
+    held = ExitStack()
+    held.enter_context(lock.hold(inbox_project.config.inbox / "drain.lock", "a watch"))
+    ending = threading.Timer(0.1, held.close)
+    ending.start()
+    now = NOON + 60_000
+    report = drain(inbox_project.store, inbox_project.config, SECRET, now, patience=60)
+    assert report.applied.total() == 1
+    ending.join()
 
 
 def test_an_empty_inbox_needs_no_keys(inbox_project: Project) -> None:
