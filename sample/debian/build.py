@@ -98,9 +98,12 @@ def install(wheel: Path, stage: Path) -> None:
     (place / "pyvenv.cfg").write_text(
         f"home = /usr/bin\ninclude-system-site-packages = false\nversion = {read_python()}\n"
     )
-    # Compiled here: root's first start must not write beside the package's files.
+    # Compiled here: root's first start must not write beside the package's files. dpkg-deb
+    # sets the times of all files, so what is compiled can't go by them.
     subprocess.run(
-        [PYTHON, "-m", "compileall", "-q", "-s", stage, "-p", "/", place / "lib"], check=True
+        [PYTHON, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+        + ["-s", str(stage), "-p", "/", str(place / "lib")],
+        check=True,
     )
 
 
