@@ -100,11 +100,8 @@ def install(wheel: Path, stage: Path) -> None:
     )
     # Compiled here: root's first start must not write beside the package's files. dpkg-deb
     # sets the times of all files, so what is compiled can't go by them.
-    subprocess.run(
-        [PYTHON, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
-        + ["-s", str(stage), "-p", "/", str(place / "lib")],
-        check=True,
-    )
+    compiling = [PYTHON, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([*compiling, "-s", stage, "-p", "/", place / "lib"], check=True)
 
 
 def read_python() -> str:
