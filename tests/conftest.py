@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and how the tests are shared out to two processes."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -21,6 +22,8 @@ from pushctl.store import Store
 from tests.support import ROOT, database, posting, sending, shop
 
 _SECONDS: Counter[str] = Counter()
+_MEMORY = Path("/dev/shm")
+_ENOUGH = 4 << 30  # bytes that are free there; a run of all tests leaves less than one
 
 # What a test measures is never the time of one example: a busy machine fails nothing.
 hypothesis.settings.register_profile("pushctl", deadline=None)
@@ -44,8 +47,31 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ.update({"LANG": "C.UTF-8", "TZ": "UTC"})
     time.tzset()
+    _use_memory()
     if not os.access(os.environ.get("HOME", ""), os.W_OK):
         os.environ["HOME"] = tempfile.gettempdir()
+
+
+def _use_memory() -> None:
+    """
+    Put what tests write into memory where there is room for it: no test waits for a disk.
+
+    What SIGKILL leaves is the same there. What a power loss leaves is judged by what was
+    synced before (support/power), and not by a disk. TMPDIR decides otherwise.
+    """
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    about = os.statvfs(_MEMORY)
+    # Programs that tests write must be allowed to run: in some containers they aren't.
+    if about.f_bavail * about.f_frsize >= _ENOUGH and not about.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+def pytest_collection_finish() -> None:
+    """Leave all tests out of garbage collections, here and in processes that are forked."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -62,8 +62,7 @@ def _begin(
         return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file)
 
 
-# The plugin of schemathesis isn't used, and takes half a second to load.
-_PYTEST = (sys.executable, "-m", "pytest", "-p", "no:schemathesis")
+_PYTEST = (sys.executable, "-m", "pytest")
 
 
 def _pytest(options: Sequence[str], variables: Mapping[str, str]) -> int:
