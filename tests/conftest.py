@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,9 +19,12 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.store import Store
-from tests.support import ROOT, database, posting, sending, shop
+from tests.support import ROOT, database, posting, processor, sending, shop
 
+# Of each file: seconds that went by, and of processors (support/processor).
 _SECONDS: Counter[str] = Counter()
+_PROCESSOR: Counter[str] = Counter()
+_told = 0.0  # processor seconds that a report has
 _MEMORY = Path("/dev/shm")
 _ENOUGH = 4 << 30  # bytes that are free there; a run of all tests leaves less than one
 
@@ -70,8 +73,20 @@ def _use_memory() -> None:
 
 def pytest_collection_finish() -> None:
     """Leave all tests out of garbage collections, here and in processes that are forked."""
+    global _told
     gc.collect()
     gc.freeze()
+    _told = processor.measure()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Note the processor seconds since the last report of this process."""
+    global _told
+    report = yield
+    before, _told = _told, processor.measure()
+    report.processor = max(0.0, _told - before)
+    return report
 
 
 @pytest.fixture
@@ -162,7 +177,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    _SECONDS[report.nodeid.partition("::")[0]] += report.duration
+    file = report.nodeid.partition("::")[0]
+    _SECONDS[file] += report.duration
+    _PROCESSOR[file] += getattr(report, "processor", 0.0)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -170,4 +187,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     file = os.environ.get("PUSHCTL_TEST_SECONDS")
     if file and not hasattr(session.config, "workerinput"):
         with Path(file).open("a") as lines:
-            lines.write(json.dumps(_SECONDS) + "\n")
+            told = {file: (_SECONDS[file], _PROCESSOR[file]) for file in _SECONDS}
+            lines.write(json.dumps(told) + "\n")
