@@ -1,5 +1,6 @@
 """Fixtures that every test may use, and how the tests are shared out to two processes."""
 
+import gc
 import importlib.util
 import json
 import os
@@ -8,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,9 +19,14 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.store import Store
-from tests.support import ROOT, database, posting, sending, shop
+from tests.support import ROOT, database, posting, processor, sending, shop
 
+# Of each file: seconds that went by, and of processors (support/processor).
 _SECONDS: Counter[str] = Counter()
+_PROCESSOR: Counter[str] = Counter()
+_told = 0.0  # processor seconds that a report has
+_MEMORY = Path("/dev/shm")
+_ENOUGH = 4 << 30  # bytes that are free there; a run of all tests leaves less than one
 
 # What a test measures is never the time of one example: a busy machine fails nothing.
 hypothesis.settings.register_profile("pushctl", deadline=None)
@@ -44,8 +50,43 @@ def pytest_configure() -> None:
         del os.environ[name]
     os.environ.update({"LANG": "C.UTF-8", "TZ": "UTC"})
     time.tzset()
+    _use_memory()
     if not os.access(os.environ.get("HOME", ""), os.W_OK):
         os.environ["HOME"] = tempfile.gettempdir()
+
+
+def _use_memory() -> None:
+    """
+    Put what tests write into memory where there is room for it: no test waits for a disk.
+
+    What SIGKILL leaves is the same there. What a power loss leaves is judged by what was
+    synced before (support/power), and not by a disk. TMPDIR decides otherwise.
+    """
+    if "TMPDIR" in os.environ or not os.access(_MEMORY, os.W_OK):
+        return
+    about = os.statvfs(_MEMORY)
+    # Programs that tests write must be allowed to run: in some containers they aren't.
+    if about.f_bavail * about.f_frsize >= _ENOUGH and not about.f_flag & os.ST_NOEXEC:
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+def pytest_collection_finish() -> None:
+    """Leave all tests out of garbage collections, here and in processes that are forked."""
+    global _told
+    gc.collect()
+    gc.freeze()
+    _told = processor.measure()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Note the processor seconds since the last report of this process."""
+    global _told
+    report = yield
+    before, _told = _told, processor.measure()
+    report.processor = max(0.0, _told - before)
+    return report
 
 
 @pytest.fixture
@@ -136,7 +177,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    _SECONDS[report.nodeid.partition("::")[0]] += report.duration
+    file = report.nodeid.partition("::")[0]
+    _SECONDS[file] += report.duration
+    _PROCESSOR[file] += getattr(report, "processor", 0.0)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -144,4 +187,5 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     file = os.environ.get("PUSHCTL_TEST_SECONDS")
     if file and not hasattr(session.config, "workerinput"):
         with Path(file).open("a") as lines:
-            lines.write(json.dumps(_SECONDS) + "\n")
+            told = {file: (_SECONDS[file], _PROCESSOR[file]) for file in _SECONDS}
+            lines.write(json.dumps(told) + "\n")

@@ -3,7 +3,8 @@ Every check, for two cores: what ``./run test`` does.
 
 First what may run side by side, in processes of pytest-xdist, with mypy beside them.
 Then, each by itself, what measures time or fills both cores (marked ``alone``). At the end
-stand the seconds of each group of tests, and a warning when all took too long.
+stand the seconds of each group of tests, also those of processors, and a warning when all
+took too long.
 """
 
 import json
@@ -62,8 +63,7 @@ def _begin(
         return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file)
 
 
-# The plugin of schemathesis isn't used, and takes half a second to load.
-_PYTEST = (sys.executable, "-m", "pytest", "-p", "no:schemathesis")
+_PYTEST = (sys.executable, "-m", "pytest")
 
 
 def _pytest(options: Sequence[str], variables: Mapping[str, str]) -> int:
@@ -77,13 +77,15 @@ def _judge(code: int) -> int:
 
 def _report(file: Path, seconds: float) -> None:
     groups: Counter[str] = Counter()
+    processors: Counter[str] = Counter()
     for line in file.read_text().splitlines() if file.exists() else ():
-        for test, length in json.loads(line).items():
+        for test, (length, spent) in json.loads(line).items():
             groups[_group(test)] += length
-    print("\nSeconds by group (processes side by side share most of them):")
-    for group, length in groups.most_common():
-        print(f"  {length:6.1f}  {group}")
-    print(f"  {seconds:6.1f}  all of it, checks too")
+            processors[_group(test)] += spent
+    print("\nSeconds by group (processes side by side share most of them), and of processors:")
+    for group, spent in processors.most_common():
+        print(f"  {groups[group]:6.1f}  {spent:6.1f}  {group}")
+    print(f"  {seconds:6.1f}  {sum(os.times()[:4]):6.1f}  all of it, checks too")
     if seconds > MOST_SECONDS:
         print(f"Warning: more than {MOST_SECONDS} seconds. CONTRIBUTING.md says what helps.")
 

@@ -5,15 +5,14 @@ import os
 import resource
 import signal
 import stat
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import pytest
 
 from pushctl import durable
+from tests.support import killed
 
 OLD, NEW = b"old\n" * 3, b"new line\n" * 20_000
 
@@ -142,54 +141,33 @@ def test_what_fails_while_it_is_made_leaves_the_old_file_alone(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def killed_at(step: int, act: Act, path: Path) -> bool:
-    """Run *act* in a fork that dies before line number *step*; return whether it did."""
-    child = os.fork()
-    if child == 0:
-        left = step
-
-        def trace(frame: FrameType, event: str, _: Any) -> Any:
-            nonlocal left
-            if frame.f_code.co_filename != durable.__file__:
-                return None
-            if event == "line":
-                left -= 1
-                if left == 0:
-                    os.kill(os.getpid(), signal.SIGKILL)
-            return trace
-
-        sys.settrace(trace)
-        act(path)
-        os._exit(0)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    assert code in (0, -signal.SIGKILL)
-    return code != 0
-
-
 @pytest.mark.parametrize(
     ("act", "there"),
     [(act, there) for act in (replace, replace_by_pieces, append) for there in (True, False)]
     + [(write_new, False)],
 )
 def test_a_kill_at_any_line_leaves_old_or_new(tmp_path: Path, act: Act, there: bool) -> None:
-    path, seen, step = tmp_path / "file", set(), 0
-    while True:
-        step += 1
+    path, seen, files = tmp_path / "file", set(), killed.files_of(durable)
+
+    def begin() -> None:
         for left in tmp_path.iterdir():
             left.unlink()
         if there:
             path.write_bytes(OLD)
-        ended = not killed_at(step, act, path)
+
+    begin()
+    points = killed.find_points(lambda: act(path), files, [tmp_path])
+    for at in (*points.first, points.lines + 1):  # the last one ends by itself
+        begin()
+        assert killed.run(lambda: act(path), at, files) == (at <= points.lines)
         found = path.read_bytes() if path.exists() else None
         seen.add(found)
         others = [one for one in tmp_path.iterdir() if one != path]
         assert all(one.name.endswith(".new") and mode_of(one) == 0o600 for one in others)
         assert len(others) <= 1
-        if ended:
-            break
     before = OLD if there else None
     after = OLD + NEW if act is append and there else NEW
-    assert step > 8
+    assert points.lines >= 8
     assert seen - {b""} == {before, after}
     assert b"" not in seen or act is append  # made, and nothing added yet
 

@@ -40,6 +40,7 @@ from pushctl.push import journal
 from pushctl.rules import tokens
 from tests.support import program, sending
 from tests.support.rows import deliveries
+from tests.support.running import Running
 
 LATENCY = {"delay": [0.002, 0.03]}
 FAULTS: list[dict[str, Any]] = [
@@ -81,34 +82,28 @@ class Scene:
             file.write(f'\n[push.loopback]\nca = "{told["ca"]}"\n[push.loopback.hosts]\n')
             file.writelines(f'"{name}" = "{to}"\n' for name, to in told["hosts"].items())
         self.names: list[str] = []
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Running | None = None
 
     def freeze(self) -> None:
         self.names.append(self.field.freeze(sending.soon()).name)
 
-    def resume(self) -> subprocess.Popen[bytes]:
+    def resume(self) -> Running:
         return self.start("campaigns", "resume", self.names[-1])
 
-    def sweep(self, later: timedelta) -> subprocess.Popen[bytes]:
+    def sweep(self, later: timedelta) -> Running:
         """Go on with all that is due *later* than now."""
         return self.start("sweep", PUSHCTL_NOW=(datetime.now(UTC) + later).isoformat())
 
-    def start(self, *words: str, **variables: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, **variables: str) -> Running:
         # Silence is to be noticed soon.
         environment = program.environment({"PUSHCTL_PUSH__TIMEOUT": "1", **variables})
-        self.process = subprocess.Popen(
-            [*program.PROGRAM, *words],
-            cwd=self.folder,
-            env=environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "errors.log").open("ab"),
-        )
+        with (self.folder / "errors.log").open("ab") as errors:
+            self.process = Running(words, environment, cwd=self.folder, stderr=errors)
         return self.process
 
     def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        if self.process is not None:
+            self.process.end()
 
     def errors(self) -> str:
         return (self.folder / "errors.log").read_text()[-2000:]

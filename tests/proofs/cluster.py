@@ -35,6 +35,7 @@ from pushctl.push import journal
 from tests.faults import kill
 from tests.support import cluster as cluster_support
 from tests.support.cluster import Cluster, Proxy, running
+from tests.support.running import Running
 
 TARGETS = ("coordinator",) * 5 + ("worker",) * 4 + ("scheduler",)
 PATIENCE = 900.0
@@ -59,7 +60,7 @@ class Scene(kill.Scene):
         with (self.folder / "pushctl.toml").open("a") as file:
             file.write(f"\n{cluster.settings()}")
 
-    def start(self, *words: str, **variables: str) -> "subprocess.Popen[bytes]":
+    def start(self, *words: str, **variables: str) -> Running:
         # The machine may be busy: a timeout would be in doubt for another cause.
         return super().start(*words, **{"PUSHCTL_PUSH__TIMEOUT": "30", **variables})
 
@@ -129,7 +130,7 @@ class Trial:
         self._note(flying)
         self._mend(target)
 
-    def _choose(self, target: str) -> "subprocess.Popen[bytes] | None":
+    def _choose(self, target: str) -> "Running | subprocess.Popen[bytes] | None":
         if target == "coordinator":
             return self.scene.process
         if target == "scheduler":

@@ -69,9 +69,9 @@ def test_a_kill_at_any_line_leaves_the_old_database_or_the_new_one(
 ) -> None:
     """`tests/faults/kill_upgrade.py --kills 200` is the long form, with kills at any time."""
     path, before = killed.copy_database(old, tmp_path / "whole" / "a.db"), older.read_rows(old)
-    lines = killed.count_lines(lambda: open_and_close(path), TRACED)
+    points = killed.find_points(lambda: open_and_close(path), TRACED, [path.parent])
     seen = []
-    for at in (*range(1, lines, 11), lines):  # the last line follows the commit
+    for at in points.first:
         path = killed.copy_database(old, tmp_path / f"{at}" / "pushctl.db")
         assert killed.run(lambda path=path: open_and_close(path), at, TRACED)  # type: ignore[misc]
         seen.append(older.read_state(path))
@@ -80,6 +80,7 @@ def test_a_kill_at_any_line_leaves_the_old_database_or_the_new_one(
         assert older.read_state(path) == "new"
         assert list(path.parent.glob("*.new*")) == []
     assert set(seen) == {"old", "new"}
+    assert points.lines > 1_000
 
 
 def test_a_kill_while_times_are_written_leaves_none_or_all(tmp_path: Path) -> None:
@@ -91,9 +92,9 @@ def test_a_kill_while_times_are_written_leaves_none_or_all(tmp_path: Path) -> No
     statements = sys.modules["pushctl.store.schema.migrations"]  # which runs them one by one
     traced = killed.files_of(m038_times, statements)
     whole = killed.copy_database(old, tmp_path / "whole" / "a.db")
-    open_and_close(whole)
+    points = killed.find_points(lambda: open_and_close(whole), traced, [whole.parent])
     seen = set()
-    for at in range(2, 50, 6):
+    for at in points.first:
         path = killed.copy_database(old, tmp_path / f"{at}" / "pushctl.db")
         assert killed.run(lambda path=path: open_and_close(path), at, traced)  # type: ignore[misc]
         with closing(sqlite3.connect(path)) as killed_one:

@@ -1,11 +1,15 @@
 """A process that is killed before a given line: kills at every point, the same each time."""
 
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import time
 import traceback
+import zlib
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any
@@ -68,6 +72,65 @@ def count_lines(work: Callable[[], object], files: Collection[str]) -> int:
     finally:
         sys.settrace(before)
     return count
+
+
+@dataclass(frozen=True)
+class Points:
+    """Where kills leave different files: numbers of lines, as ``run`` takes them."""
+
+    lines: int  # that ran in all
+    first: tuple[int, ...]  # of each stretch in which no file changes; 1 is among them
+
+
+def find_points(
+    work: Callable[[], object], files: Collection[str], folders: Collection[Path]
+) -> Points:
+    """
+    Run *work* in a forked process, and compare *folders* before each line of *files*.
+
+    SIGKILL leaves what is in the files, and takes everything else away. So it leaves the
+    same before each line of a stretch in which nothing changes, and one kill at its first
+    line stands for all of them. *folders* must hold whatever *work* writes.
+    """
+    with tempfile.TemporaryFile() as told:
+
+        def watch() -> None:
+            count, before = 0, b""
+            first: list[int] = []
+
+            def trace(frame: FrameType, event: str, _: Any) -> Any:
+                nonlocal count, before
+                if event == "line":
+                    count += 1
+                    if (found := _read_state(folders)) != before:
+                        first.append(count)
+                        before = found
+                return trace if frame.f_code.co_filename in files else None
+
+            sys.settrace(trace)
+            try:
+                work()
+            finally:
+                sys.settrace(None)
+            pickle.dump(Points(count, tuple(first)), told)
+            told.flush()
+
+        _wait(_fork(watch, lambda: None))
+        told.seek(0)
+        points = pickle.load(told)
+    assert isinstance(points, Points)
+    return points
+
+
+def _read_state(folders: Collection[Path]) -> bytes:
+    """Return what is equal only where names, rights, sizes and contents in *folders* are."""
+    found = []
+    for folder in folders:
+        for path in sorted(folder.rglob("*")):
+            about = path.lstat()
+            content = zlib.crc32(path.read_bytes()) if path.is_file() else 0
+            found.append((str(path), about.st_mode, about.st_ino, about.st_size, content))
+    return repr(found).encode()
 
 
 def _kill_at(at: int, files: Collection[str]) -> None:

@@ -305,8 +305,13 @@ class ProcessPool(Pool):
         if self._executor is None:
             return
         executor, self._executor = self._executor, None
-        processes, answers = _processes(executor), getattr(executor, "_result_queue", None)
-        manager = _manager(executor)
+        processes, manager = _processes(executor), _manager(executor)
+        # Ours are the last open ends of both pipes once the processes are gone: a pool that
+        # waits for the rest of an answer would never end, nor before Python 3.11.5 one that
+        # hands out a large chunk (gh-94777).
+        answers = getattr(executor, "_result_queue", None)
+        calls = getattr(executor, "_call_queue", None)
+        ends = [*([answers._writer] if answers else []), *([calls._reader] if calls else [])]
         if manager is None or not manager.is_alive():
             patience = 0.0
             for process in processes:
@@ -317,11 +322,9 @@ class ProcessPool(Pool):
             manager.join(patience)
         for process in processes:
             process.kill()
-        if answers is not None:
-            # Ours is the last open end of the pipe for answers: a pool that waits for the
-            # rest of one would never end.
+        for end in ends:
             with suppress(OSError):  # the pool has closed it at this moment
-                answers._writer.close()
+                end.close()
         if manager is not None:
             manager.join()
 

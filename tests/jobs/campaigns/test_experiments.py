@@ -479,12 +479,10 @@ def test_a_kill_at_any_line_of_the_decision_leaves_it_to_come_or_done(
         with Store(path) as store:
             experiments.decide(store, one, now)
 
-    lines = killed.count_lines(
-        lambda: decide(killed.copy_database(field.store.path, tmp_path / "whole" / "a.db")),
-        traced,
-    )
+    whole = killed.copy_database(field.store.path, tmp_path / "whole" / "a.db")
+    points = killed.find_points(lambda: decide(whole), traced, [whole.parent])
     seen = Counter[str]()
-    for at in (*range(1, lines, 9), lines):
+    for at in points.first:
         path = killed.copy_database(field.store.path, tmp_path / f"{at}" / "a.db")
         assert killed.run(lambda path=path: decide(path), at, traced)  # type: ignore[misc]
         with Store(path) as store:

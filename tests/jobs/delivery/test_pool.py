@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pushctl.jobs.delivery import pool as pool_of_processes
 from pushctl.jobs.delivery.pool import MAX_DEATHS, OwnProcess, Pool, ProcessPool, Returned
 from pushctl.model import Answer, Cause, Letter
 from pushctl.push import Postbox, chunk, journal
@@ -183,6 +184,23 @@ def test_letters_that_a_killed_worker_had_begun_are_in_doubt(
         assert [it.delivery for it in total.unsent] == [3, 4]
         assert pool.free
         assert {it.answer for it in send(pool, [total.unsent]).outcomes} == {Answer.ACCEPTED}
+
+
+def test_a_worker_that_dies_while_a_large_chunk_is_handed_out_is_noticed(
+    box: Postbox, server: wire.Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody reads the rest of the chunk: Python before 3.11.5 would wait for ever."""
+    monkeypatch.setattr(pool_of_processes, "END_SECONDS", 1.0)
+    with ProcessPool(1, replace(box, timeout=2.0)) as pool:
+        pool.submit(slow(0, 1))
+        pool.submit(letters(2_000)[1:])  # far more than a pipe holds
+        wire.wait_until(lambda: bool(server.bodies))
+        os.kill(program.workers_of(os.getpid())[0], signal.SIGKILL)
+        total = Returned()
+        while pool.busy:
+            gather(pool, total)
+    assert {it.cause for it in total.outcomes} == {Cause.SENDER_STOPPED}
+    assert deliveries(total) == list(range(2_000))
 
 
 def test_letters_begun_when_it_is_terminated_are_in_doubt(

@@ -60,22 +60,26 @@ def project(memory: Path) -> Path:
     return made.config.folder
 
 
+def copy_as_own(project: Path, to: Path) -> Path:
+    """Copy the whole tree, and accept it: where *project* has sent, a copy is another one."""
+    copy(project, to)
+    if restore_guard.make_path(load(to)).exists():
+        with Store(load(to).database) as store:
+            restore_guard.accept(store, load(to))
+    return to
+
+
 def kill_everywhere(
-    project: Path, folder: Path, judge: Callable[[Path], None], *, step: int
-) -> int:
-    """Kill a claim before its lines, each in a copy of *project*; return how many kills."""
-    at, kills = 1, 0
-    while True:
-        old = copy(project, folder / f"{at}")
-        # A copy of the whole tree is another project where this one has sent: make it ours.
-        if restore_guard.make_path(load(old)).exists():
-            with Store(load(old).database) as store:
-                restore_guard.accept(store, load(old))
-        if not killed.run(lambda old=old: claim(old), at, TRACED):  # type: ignore[misc]
-            return kills
+    project: Path, folder: Path, judge: Callable[[Path], None]
+) -> killed.Points:
+    """Kill a claim before any line, wherever that leaves other files; return the points."""
+    whole = copy_as_own(project, folder / "whole")
+    points = killed.find_points(lambda: claim(whole), TRACED, [whole])
+    for at in points.first:
+        old = copy_as_own(project, folder / f"{at}")
+        assert killed.run(lambda old=old: claim(old), at, TRACED)  # type: ignore[misc]
         judge(old)
-        shutil.rmtree(old)
-        at, kills = at + step, kills + 1
+    return points
 
 
 def test_a_kill_at_any_line_of_the_first_claim_leaves_a_project_that_goes_on(
@@ -85,8 +89,6 @@ def test_a_kill_at_any_line_of_the_first_claim_leaves_a_project_that_goes_on(
         assert find_trouble(folder) is None
         claim(folder)
         assert find_trouble(folder) is None
-        if int(folder.name) % 8:
-            return
         # It has sent now: a copy and the old database are noticed, whenever the kill was.
         taken = copy(folder, folder.with_name(f"{folder.name}-copy"))
         assert "was copied" in (find_trouble(taken) or "")
@@ -96,7 +98,9 @@ def test_a_kill_at_any_line_of_the_first_claim_leaves_a_project_that_goes_on(
         shutil.copyfile(project / "pushctl.db", folder / "pushctl.db")
         assert "older than what was sent" in (find_trouble(folder) or "")
 
-    assert kill_everywhere(project, memory, judge, step=1) > 40
+    points = kill_everywhere(project, memory, judge)
+    assert points.lines > 40
+    assert len(points.first) > 3, "before the file, with it, before and after the commit"
 
 
 def test_a_kill_at_any_line_of_a_later_claim_does_as_little(
@@ -109,7 +113,9 @@ def test_a_kill_at_any_line_of_a_later_claim_does_as_little(
         claim(folder)
         assert find_trouble(folder) is None
 
-    assert kill_everywhere(project, memory, judge, step=3) > 5
+    points = kill_everywhere(project, memory, judge)
+    assert points.lines > 15
+    assert len(points.first) > 1, "before and after the commit"
 
 
 def test_the_file_stands_before_the_first_count_is_committed(sender: sending.Field) -> None:

@@ -1,6 +1,5 @@
 """Which message has brought about which order: the rule, kept rows, and what changes them."""
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -331,8 +330,8 @@ def test_a_kill_at_any_line_leaves_what_was_kept_or_what_is_to_be(
             load_credits(store, config)
 
     files = killed.files_of(attributions)
-    lines = killed.count_lines(lambda: compute(path), files)
-    for at in random.Random(1).sample(range(1, lines), 8):
+    points = killed.find_points(lambda: compute(path), files, [tmp_path])
+    for at in points.first:
         copy = tmp_path / f"{at}.db"
         copy.write_bytes(whole)
         assert killed.run(partial(compute, copy), at, files)

@@ -202,8 +202,8 @@ def test_old_prices_become_minor_units_also_after_a_kill_at_any_line(tmp_path: P
     path = old_database(tmp_path / "pushctl.db")
     traced = killed.files_of(m016_money)
     whole = killed.copy_database(path, tmp_path / "whole" / "pushctl.db")
-    lines = killed.count_lines(lambda: Store(whole).close(), traced)
-    for at in range(1, lines + 1, 7):
+    points = killed.find_points(lambda: Store(whole).close(), traced, [whole.parent])
+    for at in points.first:
         copy = killed.copy_database(path, tmp_path / f"{at}" / "pushctl.db")
         assert killed.run(lambda copy=copy: Store(copy).close(), at, traced)  # type: ignore[misc]
         with Store(copy) as store:

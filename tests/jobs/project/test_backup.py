@@ -465,10 +465,10 @@ def test_killed_at_any_point_it_leaves_no_backup_or_a_whole_one(
             backups.write(store, config, target / f"{backup.make_stem(config)}1")
 
     files = killed.files_of(backup, backup_files, durable)
-    lines = killed.count_lines(work, files)
+    points = killed.find_points(work, files, [tmp_path])
     (whole,) = target.iterdir()
     kills = 0
-    for at in range(1, lines, lines // 25):
+    for at in points.first:
         for each in target.iterdir():
             each.unlink()
         kills += killed.run(work, at, files)
@@ -482,7 +482,8 @@ def test_killed_at_any_point_it_leaves_no_backup_or_a_whole_one(
             work()
             assert list(target.iterdir()) == [whole]
         assert not list(field.config.folder.glob("*.copy"))
-    assert kills > 20
+    assert kills == len(points.first)
+    assert points.lines > 20
 
 
 def test_a_restore_that_is_killed_leaves_no_project_and_the_next_clears_up(
@@ -494,8 +495,8 @@ def test_a_restore_that_is_killed_leaves_no_project_and_the_next_clears_up(
         backups.bring_back(file, tmp_path / "new")
 
     files = killed.files_of(restore)
-    lines = killed.count_lines(work, files)
-    for at in range(1, lines, lines // 12):
+    points = killed.find_points(work, files, [tmp_path])
+    for at in points.first:
         shutil.rmtree(tmp_path / "new", ignore_errors=True)
         killed.run(work, at, files)
         if (tmp_path / "new").exists():

@@ -184,12 +184,14 @@ def test_a_kill_at_any_line_loses_no_key(tmp_path: Path, begin: Use | None, work
     if begin is not None:
         vapid.retire(template, old.id, NOON)
     removing = "remove_retired" in work.__code__.co_names
-    at, died = 0, True
-    while died:
-        at += 1
+    whole = tmp_path / "whole"
+    shutil.copytree(template, whole)
+    points = killed.find_points(lambda: work(whole, old), files, [whole])
+    for at in (*points.first, points.lines + 1):  # the last one ends by itself
         folder = tmp_path / str(at)
         shutil.copytree(template, folder)
         died = killed.run(lambda: work(folder, old), at, files)  # noqa: B023
+        assert died == (at <= points.lines)
         there = vapid.load(folder)
         assert new.id in there and vapid.load_register(folder).own in there
         if not removing:
@@ -203,7 +205,7 @@ def test_a_kill_at_any_line_loses_no_key(tmp_path: Path, begin: Use | None, work
         work(folder, old)
         assert vapid.load_register(folder).entries.keys() == {old.id, new.id}
         shutil.rmtree(folder)
-    assert at > 5
+    assert points.lines > 5
 
 
 def test_a_full_disk_or_one_that_is_read_only_keeps_the_sweep_going(
