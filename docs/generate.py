@@ -1,16 +1,19 @@
 """
 Write docs/commands.md from the program's help, the example into configuration.md, the
 declared figures into figures.md, and openapi.json from the table of the server API.
-What shells complete goes into pushctl/commands/completions/tree.json.
+What shells complete goes into pushctl/commands/completions/tree.json, what --help prints
+into pushctl/commands/helps/.
 Limits of pages go into embedding.md, views into sql.md.
 
 Run after changing a command, a figure or a limit: ./run python docs/generate.py
 """
 
+import io
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from enum import Enum
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -18,6 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 
 from pushctl import cli, shipped
+from pushctl.commands import helping, loading
 from pushctl.rules import limits, units
 from pushctl.rules.columns import Part
 from pushctl.rules.figures import (
@@ -160,11 +164,36 @@ def commands() -> str:
     return "\n".join(sections)
 
 
+def tell_helps(columns: int) -> str:
+    """Return a file of pushctl/commands/helps/: what --help prints on so wide a terminal."""
+    found = {"": tell_help([], columns)}
+    for name in cli.COMMANDS:
+        found[name] = tell_help([name], columns)
+        for verb in getattr(cli.load(name), "commands", {}):
+            found[f"{name} {verb}"] = tell_help([name, verb], columns)
+    return helping.join(found)
+
+
+def tell_help(words: Sequence[str], columns: int) -> str:
+    """Return what the whole program prints, where there are no colours."""
+    printed = io.StringIO()
+    before = os.environ.get("COLUMNS")
+    os.environ["COLUMNS"] = str(columns)
+    try:
+        with redirect_stdout(printed):
+            cli.run([*words, "--help"])
+    finally:
+        os.environ.pop("COLUMNS")
+        if before is not None:
+            os.environ["COLUMNS"] = before
+    return printed.getvalue()
+
+
 def find_values(parameter: Any) -> str | None:
     """Return the kind of values of an option or argument; None: it takes none."""
     if getattr(parameter, "is_flag", False):
         return None
-    kind = cli._find_type(parameter)
+    kind = loading.find_type(parameter)
     if isinstance(kind, type) and issubclass(kind, Path):
         return "path"
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -348,6 +377,9 @@ def sql() -> str:
 
 def main() -> None:
     (DOCS.parent / "pushctl/commands/completions/tree.json").write_text(tree(), "utf-8")
+    for width in helping.WIDTHS:
+        file = DOCS.parent / f"pushctl/commands/helps/{width}.txt"
+        file.write_text(tell_helps(width), "utf-8")
     (DOCS / "commands.md").write_text(commands(), "utf-8")
     (DOCS / "configuration.md").write_text(configuration(), "utf-8")
     (DOCS / "figures.md").write_text(figures(), "utf-8")

@@ -11,77 +11,22 @@ import select
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib import import_module
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, get_args
+from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.exceptions import TyperException
 
-from pushctl import __version__
+from pushctl import __version__, standard_streams
 from pushctl.commands.context import Context
+from pushctl.commands.loading import Branch, load
 from pushctl.commands.names import COMMANDS as COMMANDS
 from pushctl.commands.names import Command as Command
+from pushctl.commands.values import take_plainly
 from pushctl.errors import ConfigError, PushctlError, name_shortage
 
-_HEADING = re.compile(r"^(Usage|[A-Z]\w+):", re.MULTILINE)
-_NAME = re.compile(r"^  (-\S+|[a-z][a-z-]+)(?=,? {2,}| --| <|$)", re.MULTILINE)
 
-
-# An argument's type is left out of the help; blanks keep the columns in place.
-_TYPE = re.compile(r"(?<=^  )([^-\s]\S*)( <(?:str|path|list\[str\])>)", re.MULTILINE)
-_METAVARS = {str: "<text>", int: "<number>", float: "<number>", Path: "<path>"}
-
-
-def _paint(text: str) -> str:
-    """Return a help text with colours on a terminal."""
-    from pushctl import output
-
-    text = _TYPE.sub(lambda found: found[1] + " " * len(found[2]), text)
-    if not output.has_colours(sys.stdout):
-        return text
-    text = _HEADING.sub("\x1b[1m\\1:\x1b[0m", text)
-    return _NAME.sub("  \x1b[36m\\1\x1b[0m", text)
-
-
-_SHORT = {f"--{name}": f"--format={name}" for name in ("csv", "excel", "json")}
-
-
-def _expand(command: Any, args: list[str]) -> list[str]:
-    """Return *args* with --csv, --excel and --json as --format, where *command* has that."""
-    if not any(param.name == "format" for param in command.params):
-        return args
-    # Words after "--" are no options.
-    end = args.index("--") if "--" in args else len(args)
-    return [*(_SHORT.get(arg, arg) for arg in args[:end]), *args[end:]]
-
-
-class _Ours:
-    """Our help, and --csv, --excel and --json for --format."""
-
-    def get_help(self, ctx: Any) -> str:
-        return _paint(super().get_help(ctx))  # type: ignore[misc]
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        found: list[str] = super().parse_args(ctx, _expand(self, args))  # type: ignore[misc]
-        return found
-
-
-class _Leaf(_Ours, TyperCommand):
-    def invoke(self, ctx: Any) -> Any:
-        from pushctl.commands import recording
-
-        with recording.follow(ctx):
-            return super().invoke(ctx)
-
-
-class _Branch(_Ours, TyperGroup):
-    pass
-
-
-class Root(_Branch):
+class Root(Branch):
     def list_commands(self, ctx: Any) -> list[str]:
         return list(COMMANDS)
 
@@ -111,49 +56,6 @@ class Root(_Branch):
             if isinstance(ctx.obj, Context) and (damage := ctx.obj.find_damage()):
                 raise damage from error
             raise
-
-
-def load(name: str) -> Any:
-    module = import_module(COMMANDS[name].module)
-    if hasattr(module, "app"):
-        # A noun stays one, even while it has a single verb.
-        command: Any = typer.main.get_group(_prepare(module.app))
-    else:
-        app = typer.Typer()
-        app.command(name)(module.command)
-        command = typer.main.get_command(_prepare(app))
-    command.name = name
-    _set_metavars(command)
-    return command
-
-
-def _set_metavars(command: Any) -> None:
-    for param in command.params:
-        if isinstance(param, TyperOption) and param.metavar is None and not param.is_flag:
-            kind = _METAVARS.get(_find_type(param))
-            param.metavar = "<text>..." if param.multiple else kind
-    for verb in getattr(command, "commands", {}).values():
-        _set_metavars(verb)
-
-
-def _find_type(param: Any) -> Any:
-    """Return an option's type without "or None"."""
-    annotation = param.type_descriptor.annotation
-    plain = [each for each in get_args(annotation) if each is not type(None)]
-    return plain[0] if len(plain) == 1 else annotation
-
-
-def _prepare(app: typer.Typer) -> typer.Typer:
-    app.rich_markup_mode = None
-    app._add_completion = False
-    app.info.cls = _Branch
-    for info in app.registered_commands:
-        info.cls = _Leaf
-    for group in app.registered_groups:
-        group.cls = _Branch
-        if group.typer_instance is not None:
-            _prepare(group.typer_instance)
-    return app
 
 
 app = typer.Typer(
@@ -208,6 +110,8 @@ def root(
 def run(arguments: Sequence[str]) -> int:
     """Run *arguments*; return the exit code (docs/commands.md)."""
     command = typer.main.get_command(app)
+    for param in command.params:
+        take_plainly(param)
     try:
         code = command.main(list(arguments), prog_name="pushctl", standalone_mode=False)
         sys.stdout.flush()
@@ -320,33 +224,16 @@ def _report_bug(error: BaseException, debug: bool) -> int:
     return 1
 
 
-def _use_utf8() -> None:
-    """Write UTF-8 into files and pipes, and "?" for letters that a terminal can't show."""
-    answers = sys.stdout
-    if not isinstance(answers, TextIOWrapper) or "utf" in answers.encoding.lower():
-        return
-    if answers.isatty():
-        answers.reconfigure(errors="replace")
-    else:
-        answers.reconfigure(encoding="utf-8")
+def leave(code: int) -> NoReturn:
+    standard_streams.empty_buffers()
+    sys.exit(code)
 
 
-def _empty_buffers() -> None:
-    """
-    Empty both streams' buffers, into /dev/null where their files can't be written.
-
-    The interpreter flushes once more when it ends, and a failure there makes the exit
-    code 120 (Python 3.12 and older ignore a full disk, 3.13 does not).
-    """
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+def fail(error: OSError) -> NoReturn:
+    """End as a command that met *error* ends: where the short path could not print."""
+    leave(_handle_unforeseen(error, debug=False))
 
 
 def main() -> NoReturn:
-    _use_utf8()
-    code = run(sys.argv[1:])
-    _empty_buffers()
-    sys.exit(code)
+    standard_streams.use_utf8()
+    leave(run(sys.argv[1:]))

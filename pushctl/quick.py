@@ -1,19 +1,20 @@
 """
-The short path of `pushctl sweep`, for a minute in which there is nothing to do, and of a
-shell that completes a line.
+The short path of `pushctl sweep`, for a minute in which there is nothing to do, of a shell
+that completes a line, and of whoever asks for help or the version.
 
-Cron runs the one every minute, somebody waits for the other. Only the standard library and
-what these two need are loaded here; in all other cases the whole program runs.
+Cron runs the first every minute, somebody waits for the others. Only the standard library
+and what these need are loaded here; in all other cases the whole program runs.
 """
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from pushctl.errors import BusyError
+from pushctl import __version__, standard_streams
+from pushctl.errors import BusyError, UsageError
 
 _PREFIX = "PUSHCTL_"
 
@@ -25,12 +26,15 @@ def answer(arguments: Sequence[str]) -> int | None:
     None: the whole program is needed.
     """
     folder = _parse(arguments)
-    if folder is None or any(
-        name.startswith(_PREFIX) and name != "PUSHCTL_PROJECT" for name in os.environ
-    ):
+    if folder is None or _is_set_up():
         return None
     file = _find(folder)
     return None if file is None else _sweep(file)
+
+
+def _is_set_up() -> bool:
+    """Return whether a variable of the environment sets more than the project's folder."""
+    return any(name.startswith(_PREFIX) and name != "PUSHCTL_PROJECT" for name in os.environ)
 
 
 def _parse(arguments: Sequence[str]) -> Path | None:
@@ -112,21 +116,6 @@ def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:
     return True
 
 
-def _open_streams() -> None:
-    """
-    Open each standard stream that the caller closed on /dev/null.
-
-    Else the next opened file gets its number, and the output that is meant for people.
-    """
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            handle = os.open(os.devnull, os.O_RDWR)
-            if handle != number:
-                os.dup2(handle, number)
-                os.close(handle)
-            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
-
-
 def complete(shell: str, arguments: Sequence[str]) -> int:
     """Print what a shell may complete; nothing where anything is wrong."""
     from pushctl.commands import completing
@@ -139,13 +128,49 @@ def complete(shell: str, arguments: Sequence[str]) -> int:
     return 0
 
 
+def tell(arguments: Sequence[str]) -> int | None:
+    """
+    Print the version, or a help as the program would; return the exit code.
+
+    None: the whole program is needed. Raises OSError where nothing can be printed.
+    """
+    if list(arguments) == ["--version"]:
+        text, stream, code = f"pushctl {__version__}\n", sys.stdout, 0
+    elif not arguments or arguments[-1] in ("--help", "-h"):
+        from pushctl.commands import helping
+
+        # Without a command, the help is a mistake's answer.
+        code, stream = (0, sys.stdout) if arguments else (UsageError.exit_code, sys.stderr)
+        columns = standard_streams.count_columns()
+        found = helping.find(arguments[:-1], columns)
+        if found is None or sys.stdout.isatty() != stream.isatty():
+            return None
+        text = helping.paint(found) if standard_streams.has_colours(sys.stdout) else found
+    else:
+        return None
+    with suppress(OSError) if stream is sys.stderr else nullcontext():
+        stream.write(text)
+        stream.flush()
+    return code
+
+
 def main() -> None:
-    _open_streams()
+    standard_streams.open_missing()
     shell = os.environ.get("_PUSHCTL_COMPLETE")
     if shell:
         sys.exit(complete(shell, sys.argv[1:]))
-    code = answer(sys.argv[1:])
+    arguments = sys.argv[1:]
+    standard_streams.use_utf8()
+    try:
+        code = None if _is_set_up() else tell(arguments)
+    except OSError as error:
+        from pushctl.cli import fail
+
+        fail(error)
+    if code is None:
+        code = answer(arguments)
     if code is not None:
+        standard_streams.empty_buffers()
         sys.exit(code)
     from pushctl.cli import main as program
 

@@ -82,6 +82,7 @@ def test_what_ships_is_in_the_wheel(wheel: Path) -> None:
     assert any(name.endswith(".data/data/share/man/man1/pushctl-send.1") for name in names)
     scripts = {"bash", "zsh", "fish", "tree.json"}
     assert {f"pushctl/commands/completions/{script}" for script in scripts} <= names
+    assert {f"pushctl/commands/helps/{width}.txt" for width in (80, 100)} <= names
     assert "pushctl/py.typed" in names
     assert not [name for name in names if name.startswith(("tests", "benchmarks", "docs"))]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import campaigns_watch, columns, context
+from pushctl.commands import columns, context, loading
 from pushctl.commands.options import ClusterOption, DryRunOption, FormatOption, YesOption
 from pushctl.errors import DeliveryError
 from pushctl.rules.figures.campaigns import LIST
@@ -52,7 +52,7 @@ _ABOUT = (
 )
 
 
-app.command("watch")(campaigns_watch.watch)
+loading.add(app, "watch", "pushctl.commands.campaigns_watch", "watch")
 
 
 @app.command("list")

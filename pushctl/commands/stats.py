@@ -5,26 +5,7 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import (
-    behind,
-    columns,
-    context,
-    stats_ab,
-    stats_basket,
-    stats_campaign,
-    stats_campaigns,
-    stats_check,
-    stats_holdout,
-    stats_leaving,
-    stats_optin,
-    stats_promo,
-    stats_prompts,
-    stats_segments,
-    stats_sites,
-    stats_subscribers,
-    stats_times,
-    stats_triggers,
-)
+from pushctl.commands import behind, columns, context, loading, stats_check
 from pushctl.commands.options import FormatOption, Text
 from pushctl.jobs.figures import filters, report
 from pushctl.rules.figures import campaigns
@@ -83,20 +64,20 @@ def _show(ctx: typer.Context, last: str | None, format: output.Format) -> None:
     output.rows(rows, columns.of(campaigns.STATS), format, total=total, empty=empty)
 
 
-for _name, _command in {
-    "campaigns": stats_campaigns.command,
-    "campaign": stats_campaign.command,
-    "times": stats_times.command,
-    "ab": stats_ab.command,
-    "promo": stats_promo.command,
-    "sites": stats_sites.command,
-    "subscribers": stats_subscribers.command,
-    "segments": stats_segments.command,
-    "prompts": stats_prompts.command,
-    "optin": stats_optin.command,
-    "triggers": stats_triggers.command,
-    "holdout": stats_holdout.command,
-    "basket": stats_basket.command,
-    "leaving": stats_leaving.command,
-}.items():
-    app.command(_name)(behind.with_rows(_command))
+for _name in (
+    "campaigns",
+    "campaign",
+    "times",
+    "ab",
+    "promo",
+    "sites",
+    "subscribers",
+    "segments",
+    "prompts",
+    "optin",
+    "triggers",
+    "holdout",
+    "basket",
+    "leaving",
+):
+    loading.add(app, _name, f"pushctl.commands.stats_{_name}")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _LAST = "10"  # tests: a year of them is no table that anybody reads
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     since: SinceOption = None,

@@ -7,6 +7,7 @@ from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     site: SiteOption = None,

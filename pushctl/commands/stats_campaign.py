@@ -11,6 +11,7 @@ from pushctl.commands.stats_campaigns import show
 from pushctl.rules.figures.performance import CAMPAIGNS, DETAILS
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The campaign's name.")],

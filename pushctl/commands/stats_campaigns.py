@@ -32,6 +32,7 @@ BestOption = Annotated[
 ]
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     by: ByOption = None,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pushctl.jobs.figures.filters import Filter
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     by: ByOption = None,

@@ -11,6 +11,7 @@ from pushctl.jobs.figures import optin
 from pushctl.rules.figures.prompts import OPTIN
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[

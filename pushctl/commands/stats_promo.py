@@ -9,6 +9,7 @@ from pushctl.output import Format
 from pushctl.rules.figures.promo import PROMO
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     site: SiteOption = None,

@@ -12,6 +12,7 @@ from pushctl.rules import units
 from pushctl.rules.figures.prompts import PROMPTS
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _NONE = "No segment yet. Write one into pushctl.toml: [segments] vip = \"tag('VIP')\"."
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     names: Annotated[Names, typer.Argument(help="Only these segments.")] = None,

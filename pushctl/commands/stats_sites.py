@@ -16,6 +16,7 @@ from pushctl.output import Format
 from pushctl.rules.figures.performance import SITES
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     site: SiteOption = None,

@@ -34,6 +34,7 @@ ShowOption = Annotated[
 ]
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     every: EveryOption = None,

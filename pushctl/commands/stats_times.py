@@ -29,6 +29,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 _HOURS = tuple(f"{hour:02}" for hour in range(24))
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[

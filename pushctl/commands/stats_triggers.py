@@ -9,6 +9,7 @@ from pushctl.commands import attributing, behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
+@behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[

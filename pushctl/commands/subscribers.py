@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context, leaving, subscribers_import
+from pushctl.commands import context, loading
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text, YesOption
 from pushctl.errors import InputError, NotFoundError, UsageError
 from pushctl.jobs.subscribers import audience, exports
@@ -156,7 +156,7 @@ def show(
     output.record(exports.describe(here.store, person, clock), _SHOW, format)
 
 
-app.command("import")(subscribers_import.command)
+loading.add(app, "import", "pushctl.commands.subscribers_import")
 
 
 @app.command()
@@ -318,7 +318,7 @@ def _find_rows(here: context.Context, refs: Names, where: Names) -> Sequence[int
     return audience.find_rows(here.store, refs or (), asked, here.now)
 
 
-app.command("unsubscribe")(leaving.unsubscribe)
+loading.add(app, "unsubscribe", "pushctl.commands.leaving", "unsubscribe")
 
 
 @app.command()

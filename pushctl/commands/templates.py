@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pushctl import output
-from pushctl.commands import context, template_files, template_lint, template_previews
+from pushctl.commands import context, loading
 from pushctl.commands.options import FormatOption
 
 if TYPE_CHECKING:
@@ -63,13 +63,13 @@ def _build_summary(one: "Summary") -> dict[str, Any]:
     return asdict(one) | {"variants": variants, "problems": len(one.problems)}
 
 
-for _command in (
-    template_lint.lint,
-    template_previews.preview,
-    template_files.themes,
-    template_files.new,
-    template_files.copy,
-    template_files.translated,
-    template_files.reviewed,
+for _module, _verb in (
+    ("lint", "lint"),
+    ("previews", "preview"),
+    ("files", "themes"),
+    ("files", "new"),
+    ("files", "copy"),
+    ("files", "translated"),
+    ("files", "reviewed"),
 ):
-    app.command()(_command)
+    loading.add(app, _verb, f"pushctl.commands.template_{_module}", _verb)

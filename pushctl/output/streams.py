@@ -1,14 +1,15 @@
 """Single lines: answers to stdout, all else to stderr, cleaned and wrapped."""
 
-import os
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
 from typing import IO, BinaryIO
 
+from pushctl import standard_streams
 from pushctl.rules import wording
 
 clean = wording.clean
+has_colours = standard_streams.has_colours
 
 _plain = False  # --plain: for screen readers
 
@@ -82,13 +83,6 @@ def paint(text: str, style: str | None, stream: IO[str]) -> str:
     if style is None or not text or not has_colours(stream):
         return text
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
-
-
-def has_colours(stream: IO[str]) -> bool:
-    """See https://no-color.org."""
-    return (
-        stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    )
 
 
 def print_text(text: str, stream: IO[str], style: str | None, mark: str = "") -> None:
