@@ -1,7 +1,7 @@
 """
 The peers of benchmarks/send.py, each in a process of its own.
 
-    python benchmarks/peers.py loop|async JOB.json
+    python benchmarks/peers.py loop|async|rust JOB.json
 
 JOB.json: {"base": "https://127.0.0.1:PORT", "ca": path, "key": PEM file, "count": n,
 "subscriptions": JSON lines file of {"path", "p256dh", "auth", "payload"}}.
@@ -84,11 +84,34 @@ async def _shared(job: dict, rows: list[tuple[dict, str]]) -> int:
     return failed
 
 
+def threads(job: dict, rows: list[tuple[dict, str]]) -> int:
+    """Send by webpush-rs, whose one call waits for the answer, in 16 threads."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import webpush_rs
+
+    def send(row: tuple[dict, str]) -> bool:
+        subscription, payload = row
+        keys = subscription["keys"]
+        status = webpush_rs.send_one(
+            subscription["endpoint"],
+            keys["p256dh"],
+            keys["auth"],
+            job["privateKey"],
+            CLAIMS["sub"],
+            payload.encode(),
+        )
+        return bool(status != 201)
+
+    with ThreadPoolExecutor(16) as pool:
+        return sum(pool.map(send, rows))
+
+
 def main() -> None:
     kind, file = sys.argv[1:]
     job = json.loads(Path(file).read_text())
     rows = load(job)
-    send = {"loop": loop, "async": shared}[kind]
+    send = {"loop": loop, "async": shared, "rust": threads}[kind]
     started, cpu = time.perf_counter(), time.process_time()
     failed = send(job, rows)
     figures = {

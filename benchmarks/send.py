@@ -2,13 +2,17 @@
 The same job for pushctl and its peers, side by side in one run.
 
     ./run python benchmarks/send.py [--messages 20000] [--repeat 5] [--json]
+    ./run python benchmarks/send.py --messages 300000 --repeat 1 --delay 0 --without-peers
 
 Every sender gets the same real subscriptions, a personalised message of about 200
 bytes, and nginx with TLS and HTTP/2 on the same cores. pushctl does all its work (reads
 the database, renders, commits each intent and each outcome); the peers only encrypt
 and send. Speed of a shared machine drifts: read the ratios, not the rates.
 
-Needs nginx with its echo module, node and npm (for the peer web-push).
+C is what OpenSSL's key agreement and key pair alone cost on one core, in CPU time, while
+the other cores do the same; L = cores / C is the rate that they allow.
+
+Needs nginx with its echo module; for the peers node, npm and pip.
 """
 
 import argparse
@@ -29,39 +33,60 @@ from benchmarks.project import Project
 from benchmarks.sink import Sink
 
 HERE = Path(__file__).parent
+ENCODERS = {"pushctl": "direct", "pushctl_fast": "fast", "pushctl_turbo": "turbo"}
+GOALS = {"pushctl_fast": 1.8, "pushctl_turbo": 1.1}  # CPU a message at 300,000, in C
+NPM = ("web-push@3.6.7", "webpush-webcrypto@1.0.5")
+PYPI = "webpush-rs==0.1.4"
+PEERS = {
+    "pywebpush_async": (sys.executable, "peers.py", "async"),
+    "pywebpush_loop": (sys.executable, "peers.py", "loop"),
+    "webpush_rs": (sys.executable, "peers.py", "rust"),
+    "web_push_node": ("node", "web_push.mjs", "web-push"),
+    "webpush_webcrypto": ("node", "web_push.mjs", "webpush-webcrypto"),
+}
 
 # How many of the job's messages a slow peer sends: its rate doesn't depend on the
 # number, and 18 messages a second would keep the run busy for hours.
 SHARE = {("pywebpush_loop", 0.0): 0.1, ("pywebpush_loop", 0.05): 0.01}
 
 
-def crypto_limit(seconds: int = 2) -> float:
+def measure_limit(seconds: int = 2) -> float:
     """
-    Return messages a second that the cores' key agreements and key generations allow.
+    Return C: a message's key agreement and key pair alone, in seconds of one core's CPU.
 
-    L = 1 / (1/ecdh + 1/sign) over all cores: each message needs one key agreement
-    and one key pair, which costs about as much as a signature.
+    1/ecdh + 1/sign: a key pair costs about as much as a signature. On all cores at once,
+    because two of them may be threads of one.
     """
-    cores = str(len(os.sched_getaffinity(0)))
-    rates = {}
-    for name in ("ecdhp256", "ecdsap256"):
-        command = ["openssl", "speed", "-seconds", str(seconds), "-multi", cores, name]
-        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return sum(1 / _measure_rate(name, seconds) for name in ("ecdhp256", "ecdsap256"))
+
+
+def _measure_rate(name: str, seconds: int) -> float:
+    """Return operations a second of CPU time, the mean of all cores at once."""
+    # Without -multi: that counts time on the clock, which others' work would stretch.
+    command = ["openssl", "speed", "-seconds", str(seconds), name]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in os.sched_getaffinity(0)
+    ]
+    rates = []
+    for each in running:
+        out, fault = each.communicate()
+        if each.returncode:
+            raise SystemExit(f"{' '.join(command)}:\n{fault[-500:]}")
         figures = re.findall(r"([\d.]+)", out.strip().splitlines()[-1].split(")")[-1])
         # "op/s" for ECDH stands last; "sign/s" for ECDSA stands last but one.
-        rates[name] = float(figures[-1 if name == "ecdhp256" else -2])
-    return 1 / (1 / rates["ecdhp256"] + 1 / rates["ecdsap256"])
+        rates.append(float(figures[-1 if name == "ecdhp256" else -2]))
+    return statistics.mean(rates)
 
 
 def peer(name: str, job: Path, modules: Path) -> dict:
     """Run one peer in a process of its own; return its figures."""
-    if name == "web_push_node":
-        command = ["node", str(HERE / "web_push.mjs"), str(job)]
-    else:
-        command = [sys.executable, str(HERE / "peers.py"), name.removeprefix("pywebpush_")]
-        command.append(str(job))
-    details = json.loads(job.read_text())
-    environment = os.environ | {"NODE_EXTRA_CA_CERTS": details["ca"], "SSL_CERT_FILE": ""}
+    program, file, kind = PEERS[name]
+    ca = json.loads(job.read_text())["ca"]
+    environment = os.environ | {"NODE_EXTRA_CA_CERTS": ca, "SSL_CERT_FILE": ""}
+    if name == "webpush_rs":  # OpenSSL's own variable is the only way to give it a CA
+        environment |= {"SSL_CERT_FILE": ca, "PYTHONPATH": str(modules / "python")}
+    command = [program, str(HERE / file), kind, str(job)]
     out = subprocess.run(command, capture_output=True, text=True, env=environment)
     if out.returncode:
         raise SystemExit(f"{name} failed:\n{out.stderr[-2000:]}")
@@ -73,56 +98,96 @@ def peer(name: str, job: Path, modules: Path) -> dict:
 
 def measure(project: Project, delay: float, options: argparse.Namespace, modules: Path) -> dict:
     """Return the medians of every sender against a sink with *delay* seconds."""
-    senders = ["pushctl", "pywebpush_async", "web_push_node", "pywebpush_loop"]
-    if turbo_fault() is None:
-        senders.append("pushctl_turbo")
+    faults = find_faults()
+    senders = [name for name, encoder in ENCODERS.items() if faults[encoder] is None]
+    if not options.without_peers:
+        senders += PEERS
     taken: dict[str, list[dict]] = {name: [] for name in senders}
     limits = []
     with Sink(delay) as sink:
         for _ in range(options.repeat):
-            limits.append(crypto_limit())
+            limits.append(measure_limit())
             # Taking turns lets the machine's drift hit everybody alike.
             for name in random.sample(senders, len(senders)):
-                before = sink.cpu_seconds()
-                if name.startswith("pushctl"):
-                    encoder = "turbo" if name.endswith("turbo") else "direct"
-                    figures = project.send(sink, encoder)
-                else:
-                    count = int(options.messages * SHARE.get((name, delay), 1.0))
-                    figures = peer(name, project.job(sink, count, modules), modules)
-                figures["sink_cpu_seconds"] = sink.cpu_seconds() - before
+                figures = send(name, project, sink, delay, options, modules)
                 taken[name].append(figures)
-                print(
-                    f"{name:16} {figures['sent'] / figures['seconds']:9.0f}/s", file=sys.stderr
-                )
-    rates = {
-        name: round(statistics.median(f["sent"] / f["seconds"] for f in runs), 1)
-        for name, runs in taken.items()
+                limits.append(measure_limit(1))
+    cost = statistics.median(limits)
+    return {
+        "rates": {name: median(runs, "seconds", inverse=True) for name, runs in taken.items()}
+        | {"crypto_limit": round(len(os.sched_getaffinity(0)) / cost, 1)},
+        "cpu_microseconds": {name: median(runs, "cpu_seconds") for name, runs in taken.items()}
+        | {"crypto_limit": round(cost * 1e6, 1)},
+        "times_c": {
+            name: round(median(runs, "cpu_seconds") / cost / 1e6, 2)
+            for name, runs in taken.items()
+        },
+        "sink_microseconds": {
+            name: median(runs, "sink_cpu_seconds") for name, runs in taken.items()
+        },
+        "memory_mb": {
+            name: [round(max(run[of] for run in runs)) for of in ("parent_mb", "worker_mb")]
+            for name, runs in taken.items()
+            if name in ENCODERS
+        },
     }
-    rates["crypto_limit"] = round(statistics.median(limits), 1)
-    cpu = {
-        name: round(statistics.median(f["cpu_seconds"] / f["sent"] * 1e6 for f in runs), 1)
-        for name, runs in taken.items()
-    }
-    return {"rates": rates, "cpu_microseconds": cpu}
 
 
-def turbo_fault() -> str | None:
-    """Return why the fast encoder can't be used here; where it can't, plain would be sent."""
+def send(
+    name: str,
+    project: Project,
+    sink: Sink,
+    delay: float,
+    options: argparse.Namespace,
+    modules: Path,
+) -> dict:
+    """Let one sender do the job once; return its figures."""
+    before = sink.cpu_seconds()
+    if name in ENCODERS:
+        figures = project.send(sink, ENCODERS[name])
+        if figures["failed"] or figures["sent"] != options.messages:
+            raise SystemExit(f"{name}: not all were accepted: {figures['counts']}")
+    else:
+        count = int(options.messages * SHARE.get((name, delay), 1.0))
+        figures = peer(name, project.job(sink, count, modules), modules)
+    figures["sink_cpu_seconds"] = sink.cpu_seconds() - before
+    rate, cpu = figures["sent"] / figures["seconds"], figures["cpu_seconds"] / figures["sent"]
+    print(f"{name:18}{rate:9.0f}/s {cpu * 1e6:7.1f} us CPU", file=sys.stderr, flush=True)
+    return figures
+
+
+def median(runs: list[dict], of: str, inverse: bool = False) -> float:
+    """Return microseconds a message, or messages a second."""
+    each = [run["sent"] / run[of] if inverse else run[of] / run["sent"] * 1e6 for run in runs]
+    return round(statistics.median(each), 1)
+
+
+def find_faults() -> dict[str, str | None]:
+    """Return why each encoder can't be used here; where it can't, a slower would send."""
     from pushctl.push import encoder
 
-    return encoder.prove("turbo")
+    return {name: encoder.prove(name) for name in ENCODERS.values()}
 
 
 def ratios(rates: dict) -> dict:
     table = {}
-    for ours in ("pushctl", "pushctl_turbo"):
+    for ours in ENCODERS:
         if ours not in rates:
             continue
         for other, rate in rates.items():
-            if not other.startswith("pushctl"):
+            if other not in ENCODERS:
                 table[f"{ours} / {other}"] = round(rates[ours] / rate, 2)
     return table
+
+
+def install_peers(modules: Path) -> None:
+    modules.mkdir()
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    for command in (
+        ["npm", "install", "--silent", "--prefix", str(modules), *NPM],
+        [*pip, "--target", str(modules / "python"), PYPI],
+    ):
+        subprocess.run(command, check=True, stdout=sys.stderr)
 
 
 def main() -> None:
@@ -130,26 +195,30 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--delay", type=float, action="append", help="seconds; default 0, 0.05")
+    parser.add_argument("--without-peers", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pushctl-bench-") as folder:
-        modules = Path(folder) / "node"
-        modules.mkdir()
-        subprocess.run(
-            ["npm", "install", "--silent", "--prefix", str(modules), "web-push@3.6.7"],
-            check=True,
-            stdout=sys.stderr,
-        )
+        modules = Path(folder) / "peers"
+        if not options.without_peers:
+            install_peers(modules)
         project = Project(Path(folder), options.messages)
         results = {
             delay: measure(project, delay, options, modules)
             for delay in options.delay or [0.0, 0.05]
         }
+    report = make_report(results, options)
+    if options.json:
+        print(json.dumps(report, indent=2))
+    else:
+        show(report)
+
+
+def make_report(results: dict[float, dict], options: argparse.Namespace) -> dict:
     first = results[min(results)]
-    report = {
-        "rates": first["rates"],
+    faults = find_faults()
+    return first | {
         "ratios": ratios(first["rates"]),
-        "cpu_microseconds": first["cpu_microseconds"],
         "by_delay": {
             f"{delay * 1000:.0f} ms": result | {"ratios": ratios(result["rates"])}
             for delay, result in results.items()
@@ -159,15 +228,12 @@ def main() -> None:
             "repeat": options.repeat,
             "cores": len(os.sched_getaffinity(0)),
             "processor": processor(),
-            "turbo": "here" if turbo_fault() is None else f"not here: {turbo_fault()}",
+            "load": round(os.getloadavg()[0], 1),
+            **{name: faults[name] or "here" for name in ("turbo", "fast")},
             "python": sys.version.split()[0],
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
     }
-    if options.json:
-        print(json.dumps(report, indent=2))
-    else:
-        show(report)
 
 
 def processor() -> str:
@@ -177,15 +243,20 @@ def processor() -> str:
 
 
 def show(report: dict) -> None:
-    if (turbo := report["circumstances"]["turbo"]) != "here":
-        print(f"pushctl_turbo: {turbo}")
+    for name, fault in find_faults().items():
+        if fault is not None:
+            print(f"not measured: {name}: {fault}")
     for delay, result in report["by_delay"].items():
         print(f"\nlatency {delay}")
         for name, rate in result["rates"].items():
-            cpu = result["cpu_microseconds"].get(name)
-            print(f"  {name:18}{rate:>12,.0f} msg/s" + (f"{cpu:>10.1f} us CPU" if cpu else ""))
+            line = f"  {name:18}{rate:>12,.0f} msg/s"
+            line += f"{result['cpu_microseconds'][name]:>10.1f} us CPU"
+            if (times := result["times_c"].get(name)) is not None:
+                goal = f"; goal at 300,000: {GOALS[name]}" if name in GOALS else ""
+                line += f"{times:>8.2f} C{goal}"
+            print(line)
         for name, ratio in result["ratios"].items():
-            print(f"  {name:36}{ratio:>8.2f}")
+            print(f"  {name:40}{ratio:>8.2f}")
 
 
 if __name__ == "__main__":

@@ -1,22 +1,53 @@
-// Node's web-push, 100 messages at once: a peer of benchmarks/send.py.
-//   node benchmarks/web_push.mjs JOB.json     (NODE_EXTRA_CA_CERTS names the CA)
+// Node's senders, 100 messages at once: peers of benchmarks/send.py.
+//   node benchmarks/web_push.mjs web-push|webpush-webcrypto JOB.json
+// (NODE_EXTRA_CA_CERTS names the CA)
 import { createRequire } from "node:module";
+import { createPrivateKey, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import https from "node:https";
+import { pathToFileURL } from "node:url";
 
-const job = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const webpush = createRequire(job.modules + "/")("web-push");
-const agent = new https.Agent({ keepAlive: true, maxSockets: 100 });
-const options = {
-  vapidDetails: {
-    subject: "mailto:bench@shop.example",
-    publicKey: job.publicKey,
-    privateKey: job.privateKey,
-  },
-  TTL: 3600,
-  contentEncoding: "aes128gcm",
-  agent,
-};
+const [kind, file] = process.argv.slice(2);
+const job = JSON.parse(readFileSync(file, "utf8"));
+const resolve = createRequire(job.modules + "/").resolve;
+const subject = "mailto:bench@shop.example";
+
+async function prepareWebPush() {
+  const { default: webpush } = await import(pathToFileURL(resolve("web-push")));
+  const options = {
+    vapidDetails: { subject, publicKey: job.publicKey, privateKey: job.privateKey },
+    TTL: 3600,
+    contentEncoding: "aes128gcm",
+    agent: new https.Agent({ keepAlive: true, maxSockets: 100 }),
+  };
+  return async function send(subscription, payload) {
+    return (await webpush.sendNotification(subscription, payload, options)).statusCode;
+  };
+}
+
+// It makes requests, and its readme sends them by fetch().
+async function prepareWebCrypto() {
+  const { ApplicationServerKeys, generatePushHTTPRequest, setWebCrypto } = await import(
+    pathToFileURL(resolve("webpush-webcrypto"))
+  );
+  setWebCrypto(webcrypto);
+  const point = Buffer.from(job.publicKey, "base64url");
+  const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((it) => it.toString("base64url"));
+  const jwk = { kty: "EC", crv: "P-256", d: job.privateKey, x, y };
+  const der = createPrivateKey({ key: jwk, format: "jwk" }).export({ type: "pkcs8", format: "der" });
+  const keys = { publicKey: job.publicKey, privateKey: der.toString("base64url") };
+  const applicationServerKeys = await ApplicationServerKeys.fromJSON(keys);
+  return async function send(target, payload) {
+    const message = { applicationServerKeys, payload, target, adminContact: subject, ttl: 3600 };
+    const { headers, body, endpoint } = await generatePushHTTPRequest(message);
+    const answer = await fetch(endpoint, { method: "POST", headers, body });
+    await answer.arrayBuffer(); // frees the connection
+    return answer.status;
+  };
+}
+
+const prepare = { "web-push": prepareWebPush, "webpush-webcrypto": prepareWebCrypto }[kind];
+const send = await prepare();
 const rows = readFileSync(job.subscriptions, "utf8")
   .trimEnd()
   .split("\n")
@@ -29,10 +60,9 @@ async function work() {
   while (next < rows.length) {
     const row = rows[next++];
     const keys = { p256dh: row.p256dh, auth: row.auth };
-    const subscription = { endpoint: job.base + row.path, keys };
     try {
-      const answer = await webpush.sendNotification(subscription, row.payload, options);
-      if (answer.statusCode !== 201) failed++;
+      const status = await send({ endpoint: job.base + row.path, keys }, row.payload);
+      if (status !== 201) failed++;
     } catch {
       failed++;
     }
@@ -51,4 +81,4 @@ console.log(
     failed,
   }),
 );
-agent.destroy();
+process.exit(0); // kept connections would hold it up

@@ -22,7 +22,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 # What ./run installs for the demo: the other extras are for who asks for them.
-BASE = ("--extra=demo", "--extra=feeds", "--extra=mapped", "--extra=turbo", "--group=build")
+BASE = (
+    "--extra=demo", "--extra=fast", "--extra=feeds", "--extra=mapped", "--extra=turbo",
+    "--group=build",
+)  # fmt: skip
 DEV = ("--all-extras", "--group=dev", "--group=build")
 OPTIONS = (
     "--universal", "--python-version=3.11", "--generate-hashes", "--no-emit-index-url",

@@ -125,7 +125,7 @@ databse = "x.db"
 origin = "https://Shop.example/"
 timezone = "Europe/Berln"
 [push]
-encoder = "fast"
+encoder = "quick"
 rate = "many"
 [push.loopback.hosts]
 "push.example" = "10.0.0.1:443"
@@ -139,7 +139,7 @@ steps = [{ after = "3 miles", template = "x" }]
         ("pushctl.toml:2: databse", "there is no such setting"),
         ("pushctl.toml:4: sites.shop.origin", "is 'https://Shop.example/', not an origin"),
         ("pushctl.toml:5: sites.shop.timezone", "is 'Europe/Berln', not a time zone"),
-        ("pushctl.toml:7: push.encoder", "is 'fast', not an encoder"),
+        ("pushctl.toml:7: push.encoder", "is 'quick', not an encoder"),
         ("pushctl.toml:8: push.rate", "is 'many', not a number"),
         (
             "pushctl.toml:10: push.loopback.hosts.push.example",

@@ -75,7 +75,10 @@ def test_the_locks_satisfy_what_is_required_and_agree() -> None:
     for pins, lines in (
         (
             base,
-            [*required, *chain(*(extras[it] for it in ("demo", "feeds", "mapped", "turbo")))],
+            [
+                *required,
+                *chain(*(extras[it] for it in ("demo", "fast", "feeds", "mapped", "turbo"))),
+            ],
         ),
         (dev, [*required, *chain(*extras.values()), *groups["dev"], *groups["build"]]),
     ):

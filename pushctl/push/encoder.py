@@ -14,7 +14,7 @@ from typing import NamedTuple
 from pushctl.errors import ConfigError
 from pushctl.model import Letter
 
-NAMES = ("turbo", "direct", "pywebpush")
+NAMES = ("turbo", "fast", "direct", "pywebpush")
 
 Encode = Callable[[Sequence[Letter]], list[bytes | None]]
 
@@ -50,6 +50,7 @@ def choose(wanted: str = "auto") -> Encoder:
 
 _DESCRIPTIONS = {
     "turbo": "eight key agreements at once with AVX512-IFMA",
+    "fast": "AWS-LC, from the package qh3",
     "direct": "the cryptography package",
     "pywebpush": "the reference",
 }
@@ -57,14 +58,17 @@ _DESCRIPTIONS = {
 
 def prove(name: str) -> str | None:
     """Return why the encoder *name* fails its self-test, or None when it passes."""
-    from pushctl.push.encoders.turbo import Unavailable
+    from pushctl.push.encoders import Unavailable
 
     try:
         return _self_test(_load(name))
     except Unavailable as error:
         return str(error)
-    # A broken native library may raise anything: another encoder must take over.
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    # A broken native library may raise anything, one in Rust a panic, which is no Exception:
+    # another encoder must take over.
+    except BaseException as error:
         return f"its self-test failed with {type(error).__name__}: {error}"
 
 
@@ -98,7 +102,12 @@ def _self_test(encode: Encode) -> str | None:
         )
         for number, browser in enumerate(browsers)
     ]
-    for letter, browser, body in zip(letters, browsers, encode(letters), strict=True):
+    # Each must look whether a point is on the curve (SEC 1, 3.2.2).
+    hostile = letters[0]._replace(p256dh=b"\x04" + bytes(31) + b"\x01" + bytes(31) + b"\x01")
+    *bodies, refused = encode([*letters, hostile])
+    if refused is not None:
+        return "its self-test was given a body for a key that is off the curve"
+    for letter, browser, body in zip(letters, browsers, bodies, strict=True):
         if body is None:
             return "its self-test was refused a key that is on the curve"
         try:

@@ -19,7 +19,7 @@ class Postbox:
     journal: Path  # folder; made when missing
     run: str  # letters, digits, "_"; e.g. the campaign's id
     allowed_hosts: tuple[str, ...]
-    encoder: str = "auto"  # auto, turbo, direct, pywebpush
+    encoder: str = "auto"  # auto, turbo, fast, direct, pywebpush
     timeout: float = 30.0  # seconds for one request as a whole
     proxy: str | None = None  # "http://host:port"; the environment's are never used
     # "name[:port]" -> "127.0.0.1:port"; only loopback targets are taken

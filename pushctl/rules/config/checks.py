@@ -17,7 +17,7 @@ from pushctl.rules.limits import MAX_PARAMETER_CHARACTERS
 
 Verdict = tuple[str, str] | None
 
-ENCODERS = ("auto", "turbo", "direct", "pywebpush")
+ENCODERS = ("auto", "turbo", "fast", "direct", "pywebpush")
 
 # What [sites.NAME.utm] may have filled in: nothing of a person.
 PLACEHOLDERS = ("campaign", "template", "variant", "language", "site")

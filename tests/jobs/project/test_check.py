@@ -50,7 +50,11 @@ def test_a_new_project_is_fine(folder: Path) -> None:
 def test_the_encoder_in_use_is_told_with_the_reason(folder: Path) -> None:
     project.add(folder, "")
     (found,) = (each for each in findings(folder, 0) if each["area"] == "encoder")
-    assert found["place"] in ("turbo", "direct", "pywebpush") and found["text"]
+    assert found["place"] in ("turbo", "fast", "direct", "pywebpush") and found["text"]
+    shown = findings(folder, 0, PUSHCTL_PUSH__ENCODER="fast")
+    (found,) = (each for each in shown if each["area"] == "encoder")
+    if found["place"] != "fast":
+        assert "not fast: pip install 'pushctl[fast]' would bring it" in found["text"]
 
 
 def test_a_trial_that_was_left_on_is_named(folder: Path) -> None:
