@@ -193,6 +193,7 @@ class ProcessPool(Pool):
         super().__init__(postbox)
         processes.prepare()
         self._start = partial(processes.start_executor, workers, postbox)
+        self.send: Callable[..., list[Outcome]] = push.send_chunk  # what a worker does
         self._slots = 2 * workers  # one in work and one waiting for each
         self.window = CHUNK * (self._slots + max(2, workers))
         self._executor: Executor | None = None
@@ -210,7 +211,7 @@ class ProcessPool(Pool):
                     "push.workers in pushctl.toml, then go on with pushctl campaigns resume."
                 )
             executor = self._executor = self._executor or self._start()
-            future = executor.submit(push.send_chunk, letters, self._postbox)
+            future = executor.submit(self.send, letters, self._postbox)
         except (BrokenExecutor, EOFError, OSError):
             # A worker or the process that workers are forked from died just now.
             self._broken = True
