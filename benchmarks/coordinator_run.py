@@ -27,11 +27,7 @@ BATCH = 64  # letters that push/chunk.py journals at once
 
 
 def answer(
-    letters: Sequence["Letter"],
-    postbox: "Postbox",
-    look: object = None,
-    *,
-    latency: float = 0.0,
+    letters: Sequence["Letter"], postbox: "Postbox", *, latency: float = 0.0
 ) -> list["Outcome"]:
     """
     Do what ``push.send_chunk`` does with its journal; accept each letter after *latency*.
@@ -86,7 +82,7 @@ def main() -> None:
     from pushctl import config as configuration
     from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.campaigns.draft import Draft
-    from pushctl.jobs.delivery import deliver, pool, run
+    from pushctl.jobs.delivery import deliver, parcels, pool, run
     from pushctl.jobs.delivery.ledger import Ledger
     from pushctl.jobs.delivery.render import Renderer
     from pushctl.store import Store
@@ -102,7 +98,7 @@ def main() -> None:
     folder, workers, latency, name, *more = sys.argv[1:]
     template = more[0] if more else "bench"
     config = configuration.load(Path(folder) / "pushctl.toml", os.environ)
-    send = partial(answer, latency=float(latency))
+    send = partial(parcels.send, send_chunk=partial(answer, latency=float(latency)))
 
     def open_pool(config: object, postbox: "Postbox", *_: object) -> pool.Pool:
         made = pool.ProcessPool(int(workers), postbox)

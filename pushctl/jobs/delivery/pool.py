@@ -35,6 +35,7 @@ from typing import Self
 from pushctl import log, push
 from pushctl.config import Config
 from pushctl.errors import ConfigError, name_shortage
+from pushctl.jobs.delivery import parcels
 from pushctl.jobs.delivery.types import LaneKey
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push import Postbox, journal
@@ -103,7 +104,6 @@ class Pool(ABC):
 
     def __init__(self, postbox: Postbox) -> None:
         self._postbox = postbox
-        self._under_way: dict[Future[list[Outcome]], Sequence[Letter]] = {}
         self._back = Returned()  # not yet polled
         self._closed = False
 
@@ -111,12 +111,16 @@ class Pool(ABC):
     def free(self) -> int:
         """The number of chunks that may be submitted now."""
         full = self._closed or self._back
-        return 0 if full else max(0, self._slots - len(self._under_way))
+        return 0 if full else max(0, self._slots - self._count_under_way())
 
     @property
     def busy(self) -> bool:
         """Whether letters are still to come back."""
-        return bool(self._under_way or self._back)
+        return bool(self._count_under_way() or self._back)
+
+    def _count_under_way(self) -> int:
+        """Return the number of chunks that are under way."""
+        return 0
 
     @abstractmethod
     def submit(self, letters: Sequence[Letter]) -> None:
@@ -193,7 +197,8 @@ class ProcessPool(Pool):
         super().__init__(postbox)
         processes.prepare()
         self._start = partial(processes.start_executor, workers, postbox)
-        self.send: Callable[..., list[Outcome]] = push.send_chunk  # what a worker does
+        self._under_way: dict[Future[bytes], Sequence[Letter]] = {}
+        self.send: Callable[[bytes, Postbox], bytes] = parcels.send  # what a worker does
         self._slots = 2 * workers  # one in work and one waiting for each
         self.window = CHUNK * (self._slots + max(2, workers))
         self._executor: Executor | None = None
@@ -201,6 +206,9 @@ class ProcessPool(Pool):
         self._deaths = 0
         self._shortage: ConfigError | None = None  # the machine refuses threads or memory
         self._last = read_seconds()  # when a chunk was submitted or came back
+
+    def _count_under_way(self) -> int:
+        return len(self._under_way)
 
     def submit(self, letters: Sequence[Letter]) -> None:
         try:
@@ -211,7 +219,7 @@ class ProcessPool(Pool):
                     "push.workers in pushctl.toml, then go on with pushctl campaigns resume."
                 )
             executor = self._executor = self._executor or self._start()
-            future = executor.submit(self.send, letters, self._postbox)
+            future = executor.submit(self.send, parcels.pack_letters(letters), self._postbox)
         except (BrokenExecutor, EOFError, OSError):
             # A worker or the process that workers are forked from died just now.
             self._broken = True
@@ -242,7 +250,7 @@ class ProcessPool(Pool):
             self._give_up(returned)
         return returned
 
-    def _take(self, future: "Future[list[Outcome]]", returned: Returned) -> None:
+    def _take(self, future: "Future[bytes]", returned: Returned) -> None:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BrokenExecutor | MemoryError):
             self._broken = True  # the journals have its outcomes
@@ -253,7 +261,8 @@ class ProcessPool(Pool):
         elif future.cancelled():
             returned.unsent += letters
         else:
-            returned.add(future.result(), letters, self._postbox)
+            outcomes = parcels.read_outcomes(future.result())
+            returned.add(outcomes, letters, self._postbox)
             self._deaths = 0
 
     def _is_gone(self, silent: float) -> bool:
