@@ -100,8 +100,10 @@ def main() -> None:
     config = configuration.load(Path(folder) / "pushctl.toml", os.environ)
     send = partial(parcels.send, send_chunk=partial(answer, latency=float(latency)))
 
-    def open_pool(config: object, postbox: "Postbox", *_: object) -> pool.Pool:
-        made = pool.ProcessPool(int(workers), postbox)
+    def open_pool(
+        config: object, postbox: "Postbox", count: int, look: object, *more: Any
+    ) -> pool.Pool:
+        made = pool.ProcessPool(int(workers), postbox, *more)
         made.send = send
         return made
 
@@ -109,6 +111,7 @@ def main() -> None:
     parts = Parts()
     parts.watch(Ledger, "claim", "claiming")
     parts.watch(Renderer, "render", "rendering")
+    parts.watch(Renderer, "prepare", "rendering")
     parts.watch(pool.ProcessPool, "submit", "handing over")
     parts.watch(pool.ProcessPool, "poll", "handing over")
     parts.watch(run.Sending, "_write", "booking")
