@@ -202,9 +202,13 @@ def find_files(folder: Path, run: str) -> list[Path]:
     return [folder / name for name in names if name.endswith(".journal")]
 
 
-def discard(folder: Path, run: str, letters: Sequence[Letter]) -> None:
-    """Remove the journal of the chunk *letters*; call it after its outcomes are committed."""
-    for file in find_files(folder, f"{run}-{letters[0].delivery}"):
+def discard(folder: Path, run: str, first: int) -> None:
+    """
+    Remove the journal of the chunk whose first letter is the delivery *first*.
+
+    Call it after its outcomes are committed.
+    """
+    for file in find_files(folder, f"{run}-{first}"):
         file.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import forkserver, resource_tracker
 
@@ -22,13 +23,15 @@ _FOR_ALL = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 ALONE_SECONDS = 20.0
 
 
-def prepare() -> None:
+def prepare(*modules: str) -> None:
     """
     Start the process that workers are forked from, which loads what they need meanwhile.
 
+    *modules* too, unless it was started before.
+
     Signals are blocked until it ignores them: one for all processes would end it.
     """
-    multiprocessing.get_context("forkserver").set_forkserver_preload([_ANCESTOR])
+    multiprocessing.get_context("forkserver").set_forkserver_preload([_ANCESTOR, *modules])
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
     try:
         resource_tracker.ensure_running()  # unblocks two of them
@@ -38,9 +41,11 @@ def prepare() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def start_executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
+def start_executor(
+    workers: int, postbox: Postbox, then: Callable[[], None] | None = None
+) -> ProcessPoolExecutor:
     """
-    Return a started pool of *workers* processes for ``push.send_chunk``.
+    Return a started pool of *workers* processes for ``push.send_chunk``, prepared by *then*.
 
     They end with this process, ignore Ctrl-C (``postbox.stop`` ends a run) and have tested
     their encoder. They are forked from another process: libcurl, SQLite and threads don't
@@ -52,7 +57,7 @@ def start_executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
         max_workers=workers,
         mp_context=multiprocessing.get_context("forkserver"),
         initializer=begin,
-        initargs=(os.getpid(), postbox),
+        initargs=(os.getpid(), postbox, then),
     )
     # The pool starts a process for each task: these start all of them.
     try:
@@ -66,7 +71,7 @@ def start_executor(workers: int, postbox: Postbox) -> ProcessPoolExecutor:
     return pool
 
 
-def begin(parent: int, postbox: Postbox) -> None:
+def begin(parent: int, postbox: Postbox, then: Callable[[], None] | None = None) -> None:
     """
     Prepare this process: end with *parent*, ignore Ctrl-C, end in good order on SIGTERM.
 
@@ -83,6 +88,8 @@ def begin(parent: int, postbox: Postbox) -> None:
     from pushctl.push import chunk
 
     chunk.open_sender(postbox)
+    if then is not None:
+        then()
 
 
 def _end_with_parent() -> None:

@@ -39,6 +39,11 @@ class ClaimedRow(NamedTuple):
     state: str | None  # of the subscription; None once the person was forgotten
     worker: str | None  # another service's, that the browser runs
 
+    @property
+    def delivery(self) -> int:
+        """The row's number, by the name that it has in letters and outcomes."""
+        return self.id
+
 
 class AbandonedRow(NamedTuple):
     """A row that a dead process had claimed."""

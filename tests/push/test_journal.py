@@ -132,9 +132,9 @@ def test_a_committed_chunk_leaves_nothing(tmp_path: Path) -> None:
     for chunk in (first, second):
         with journal.Journal(tmp_path, "7", chunk) as written:
             written.write_started([letter.delivery for letter in chunk])
-    journal.discard(tmp_path, "7", first)
+    journal.discard(tmp_path, "7", first[0].delivery)
     assert journal.recover(tmp_path, "7").started == {11, 12}
-    journal.discard(tmp_path, "7", second)
+    journal.discard(tmp_path, "7", second[0].delivery)
     assert list(tmp_path.iterdir()) == []
 
 

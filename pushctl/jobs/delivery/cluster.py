@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from typing import cast
 
 from pushctl import log
 from pushctl.config import Config
 from pushctl.errors import ConfigError
 from pushctl.jobs.delivery.leases import Leases
 from pushctl.jobs.delivery.pool import CHUNK, MAX_DEATHS, Pool, Returned
-from pushctl.jobs.delivery.types import LaneKey
+from pushctl.jobs.delivery.types import LaneKey, Sendable
 from pushctl.model import Letter
 from pushctl.push import Postbox
 from pushctl.push.cluster.coordinator import Back, Coordinator
@@ -93,12 +94,12 @@ class ClusterPool(Pool):
     def busy(self) -> bool:
         return bool(self._coordinator.busy or self._back)
 
-    def submit(self, letters: Sequence[Letter]) -> None:
+    def submit(self, letters: Sequence[Sendable]) -> None:
         token = secrets.token_hex(16)
         self._leases.begin(token, len(letters))
         if not self._coordinator.open:
             self._taken = read_seconds()
-        self._coordinator.offer(token, letters)
+        self._coordinator.offer(token, cast("Sequence[Letter]", letters))
         self._hand_in(token)
 
     def _hand_in(self, token: str) -> None:

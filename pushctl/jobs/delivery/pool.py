@@ -30,19 +30,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from multiprocessing.process import BaseProcess
-from typing import Self
+from typing import Self, cast
 
 from pushctl import log, push
 from pushctl.config import Config
 from pushctl.errors import ConfigError, name_shortage
-from pushctl.jobs.delivery.types import LaneKey
-from pushctl.model import Cause, Letter, Outcome
+from pushctl.jobs.delivery import parcels
+from pushctl.jobs.delivery.types import LaneKey, Sendable
+from pushctl.model import Cause, Letter, Millis, Outcome
 from pushctl.push import Postbox, journal
 from pushctl.rules.delivery import retry
+from pushctl.store import clocks
 from pushctl.store.clocks import read_seconds
 
 # A pool of processes costs as much to start as some thousand letters cost to send.
 FEW = 2_000  # letters that need none
+# Workers that write letters load templates first, which takes as long as writing 5,000.
+MANY = 5_000
 MAX_DEATHS = 5  # pools that may die one after another before a chunk comes back
 
 CHUNK = 500  # letters in one call
@@ -57,22 +61,33 @@ class Returned:
     """The letters that came back from a pool since the last ``poll``."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    unsent: list[Letter] = field(default_factory=list)
+    unsent: list[Sendable] = field(default_factory=list)
+    unwritten: list[int] = field(default_factory=list)  # rows for which a worker has no letter
     fault: ConfigError | None = None  # why nothing more can be sent
     journals: list[Callable[[], None]] = field(default_factory=list)
 
     def add(
-        self, outcomes: Sequence[Outcome], letters: Sequence[Letter], postbox: Postbox
+        self,
+        outcomes: Sequence[Outcome],
+        letters: Sequence[Sendable],
+        postbox: Postbox,
+        unwritten: Sequence[int] = (),
     ) -> None:
         """Add the *outcomes* of a chunk; letters that its sender held back are unsent."""
+        if unwritten:
+            self.unwritten += unwritten
+            without = frozenset(unwritten)
+            letters = [it for it in letters if it.delivery not in without]
         begun = [outcome for outcome in outcomes if outcome.cause is not Cause.HELD_BACK]
         self.outcomes += begun
         if len(begun) < len(letters):
             answered = {outcome.delivery for outcome in begun}
             self.unsent += [it for it in letters if it.delivery not in answered]
-        self.journals.append(partial(journal.discard, postbox.journal, postbox.run, letters))
+        if letters:
+            first = letters[0].delivery  # the journal is called by it
+            self.journals.append(partial(journal.discard, postbox.journal, postbox.run, first))
 
-    def recover(self, letters: Iterable[Letter], postbox: Postbox) -> None:
+    def recover(self, letters: Iterable[Sendable], postbox: Postbox) -> None:
         """Add *letters* with the outcomes in the journals of dead workers."""
         left = journal.recover(postbox.journal, postbox.run)
         for letter in letters:
@@ -91,7 +106,7 @@ class Returned:
             discard()
 
     def __bool__(self) -> bool:
-        return bool(self.outcomes or self.unsent or self.fault)
+        return bool(self.outcomes or self.unsent or self.unwritten or self.fault)
 
 
 class Pool(ABC):
@@ -99,11 +114,11 @@ class Pool(ABC):
 
     window: int  # letters that may be claimed and unanswered: what memory is bounded by
     careful: int  # letters in one chunk for a service that has accepted none yet
+    writes = False  # whether it takes rows in place of their letters
     _slots: int  # chunks that may be under way
 
     def __init__(self, postbox: Postbox) -> None:
         self._postbox = postbox
-        self._under_way: dict[Future[list[Outcome]], Sequence[Letter]] = {}
         self._back = Returned()  # not yet polled
         self._closed = False
 
@@ -111,16 +126,20 @@ class Pool(ABC):
     def free(self) -> int:
         """The number of chunks that may be submitted now."""
         full = self._closed or self._back
-        return 0 if full else max(0, self._slots - len(self._under_way))
+        return 0 if full else max(0, self._slots - self._count_under_way())
 
     @property
     def busy(self) -> bool:
         """Whether letters are still to come back."""
-        return bool(self._under_way or self._back)
+        return bool(self._count_under_way() or self._back)
+
+    def _count_under_way(self) -> int:
+        """Return the number of chunks that are under way."""
+        return 0
 
     @abstractmethod
-    def submit(self, letters: Sequence[Letter]) -> None:
-        """Have a chunk sent."""
+    def submit(self, letters: Sequence[Sendable]) -> None:
+        """Have a chunk sent; of rows only where it ``writes``."""
 
     def poll(self, seconds: float) -> Returned:
         returned, self._back = self._back, Returned()
@@ -141,22 +160,29 @@ class Pool(ABC):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _refuse(self, letters: Sequence[Letter], fault: ConfigError, back: Returned) -> None:
+    def _refuse(self, letters: Sequence[Sendable], fault: ConfigError, back: Returned) -> None:
         back.unsent += letters
         back.fault, self._closed = fault, True
 
 
 def open_pool(
-    config: Config, postbox: Postbox, count: int, look: Callable[[], None] | None = None
+    config: Config,
+    postbox: Postbox,
+    count: int,
+    look: Callable[[], None] | None = None,
+    recipe: parcels.Recipe | None = None,
+    read_now: Callable[[], Millis] = clocks.read_now,
 ) -> Pool:
     """
     Return a pool of this machine for a run of *count* letters.
 
-    *look* is called many times a second while ``submit`` blocks; it must not raise.
+    *look* is called many times a second while ``submit`` blocks; it must not raise. With a
+    *recipe* a pool for many takes rows too, and writes their letters as of *read_now*.
     """
     if count <= FEW:
         return OwnProcess(postbox, look)
-    return ProcessPool(config.push.workers or 2 * (os.cpu_count() or 1), postbox)
+    workers = config.push.workers or 2 * (os.cpu_count() or 1)
+    return ProcessPool(workers, postbox, recipe if count > MANY else None, read_now)
 
 
 class OwnProcess(Pool):
@@ -168,9 +194,11 @@ class OwnProcess(Pool):
         super().__init__(postbox)
         self._look = look
 
-    def submit(self, letters: Sequence[Letter]) -> None:
+    def submit(self, letters: Sequence[Sendable]) -> None:
         try:
-            outcomes = push.send_chunk(letters, self._postbox, self._look)
+            outcomes = push.send_chunk(
+                cast("Sequence[Letter]", letters), self._postbox, self._look
+            )
         except ConfigError as error:
             self._refuse(letters, error, self._back)
         else:
@@ -187,12 +215,22 @@ class ProcessPool(Pool):
     # The first acceptance permits the rest; a larger chunk would wait for its slowest.
     careful = 1
 
-    def __init__(self, workers: int, postbox: Postbox) -> None:
+    def __init__(
+        self,
+        workers: int,
+        postbox: Postbox,
+        recipe: parcels.Recipe | None = None,
+        read_now: Callable[[], Millis] = clocks.read_now,
+    ) -> None:
         from pushctl.push import workers as processes  # at need: it takes 20 ms
 
         super().__init__(postbox)
-        processes.prepare()
-        self._start = partial(processes.start_executor, workers, postbox)
+        self.writes, self._read_now = recipe is not None, read_now
+        processes.prepare(*([parcels.__name__] if self.writes else []))
+        then = None if recipe is None else partial(parcels.begin, recipe)
+        self._start = partial(processes.start_executor, workers, postbox, then)
+        self._under_way: dict[Future[bytes], Sequence[Sendable]] = {}
+        self.send: Callable[[bytes, Postbox], bytes] = parcels.send  # what a worker does
         self._slots = 2 * workers  # one in work and one waiting for each
         self.window = CHUNK * (self._slots + max(2, workers))
         self._executor: Executor | None = None
@@ -201,7 +239,10 @@ class ProcessPool(Pool):
         self._shortage: ConfigError | None = None  # the machine refuses threads or memory
         self._last = read_seconds()  # when a chunk was submitted or came back
 
-    def submit(self, letters: Sequence[Letter]) -> None:
+    def _count_under_way(self) -> int:
+        return len(self._under_way)
+
+    def submit(self, letters: Sequence[Sendable]) -> None:
         try:
             if self._executor is None and self._deaths >= MAX_DEATHS:
                 raise ConfigError(
@@ -210,7 +251,8 @@ class ProcessPool(Pool):
                     "push.workers in pushctl.toml, then go on with pushctl campaigns resume."
                 )
             executor = self._executor = self._executor or self._start()
-            future = executor.submit(push.send_chunk, letters, self._postbox)
+            packed = parcels.pack(letters, self._read_now())
+            future = executor.submit(self.send, packed, self._postbox)
         except (BrokenExecutor, EOFError, OSError):
             # A worker or the process that workers are forked from died just now.
             self._broken = True
@@ -241,7 +283,7 @@ class ProcessPool(Pool):
             self._give_up(returned)
         return returned
 
-    def _take(self, future: "Future[list[Outcome]]", returned: Returned) -> None:
+    def _take(self, future: "Future[bytes]", returned: Returned) -> None:
         error = None if future.cancelled() else future.exception()
         if isinstance(error, BrokenExecutor | MemoryError):
             self._broken = True  # the journals have its outcomes
@@ -252,7 +294,8 @@ class ProcessPool(Pool):
         elif future.cancelled():
             returned.unsent += letters
         else:
-            returned.add(future.result(), letters, self._postbox)
+            outcomes, unwritten = parcels.read_answer(future.result())
+            returned.add(outcomes, letters, self._postbox, unwritten)
             self._deaths = 0
 
     def _is_gone(self, silent: float) -> bool:

@@ -7,13 +7,14 @@ Rows with equal values of the text's variables share a rendering; only their tok
 import secrets
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from operator import attrgetter
+from typing import Protocol
 
 import orjson
 
 from pushctl import log
-from pushctl.config import Config
+from pushctl.config import Site
 from pushctl.errors import InputError, PushctlError
-from pushctl.jobs.delivery.types import RenderedRow, UnrenderedRow
+from pushctl.jobs.delivery.types import RenderedRow, Sendable, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Cause, Json, Letter, Millis, Worker
 from pushctl.rules import tokens
@@ -32,6 +33,16 @@ WAITS = "waits for the next visit: the browser runs another service's worker"
 _STAND_IN = f"c{secrets.token_hex(15)}"
 MAX_FRAMES = 5_000  # kept for one text: where all differ they would fill the memory
 
+
+class Project(Protocol):
+    """What messages need of pushctl.toml and keys/; a Config has it."""
+
+    @property
+    def sites(self) -> Mapping[str, Site]: ...
+
+    def secret(self) -> bytes: ...
+
+
 # Loads the further variables of claimed rows, by delivery: {"cart": {...}}.
 Extras = Callable[[Sequence[ClaimedRow]], Mapping[int, Mapping[str, Json]]]
 
@@ -47,7 +58,7 @@ class Composer:
     def __init__(
         self,
         template: Template,
-        config: Config,
+        config: Project,
         keys: frozenset[str] | None,
         shared: Mapping[str, Json],
         *,
@@ -76,12 +87,8 @@ class Composer:
         segments = self._segments([row.subscription for row in rows]) if self._segments else {}
         extras = self._given = self._extras(rows) if self._extras else {}
         for row in rows:
-            if self._keys is not None and row.key_id not in self._keys:
-                reason = f"made with the key {row.key_id}, which is not in keys/"
-                yield UnrenderedRow(row.id, "skipped", reason, Cause.KEY_MISSING)
-                continue
-            if row.worker == Worker.UNKNOWN:
-                yield UnrenderedRow(row.id, "skipped", WAITS, Cause.OTHER_WORKER)
+            if (refused := self._refuse(row)) is not None:
+                yield refused
                 continue
             try:
                 group = self._group(row, segments.get(row.subscription, ()))
@@ -94,6 +101,15 @@ class Composer:
                 yield UnrenderedRow(row.id, "rejected", reason, Cause.NO_MESSAGE)
                 continue
             yield row, frame, group.text.language
+
+    def _refuse(self, row: ClaimedRow) -> UnrenderedRow | None:
+        """Return why *row* gets no message, whatever its text; None: it may get one."""
+        if self._keys is not None and row.key_id not in self._keys:
+            reason = f"made with the key {row.key_id}, which is not in keys/"
+            return UnrenderedRow(row.id, "skipped", reason, Cause.KEY_MISSING)
+        if row.worker == Worker.UNKNOWN:
+            return UnrenderedRow(row.id, "skipped", WAITS, Cause.OTHER_WORKER)
+        return None
 
     def _explain(self, error: Exception) -> str:
         """Return why a row has no message; log the first mistake of ours of each kind."""
@@ -133,7 +149,7 @@ class Renderer(Composer):
         self,
         campaign: Campaign,
         template: Template,
-        config: Config,
+        config: Project,
         keys: frozenset[str],
         *,
         segments: Segments | None = None,
@@ -169,10 +185,52 @@ class Renderer(Composer):
                 rendered.append(self._rendered(*found, now))
         return rendered, unrendered
 
+    @property
+    def needs_database(self) -> bool:
+        """Whether rows alone are not enough to write their letters."""
+        return self._extras is not None or self._segments is not None
+
+    def prepare(
+        self, rows: Sequence[ClaimedRow], now: Millis
+    ) -> tuple[list[RenderedRow], list[UnrenderedRow]]:
+        """As ``render``, but leave the letters to whoever sends them (``write``)."""
+        prepared: list[RenderedRow] = []
+        unrendered: list[UnrenderedRow] = []
+        for row in rows:
+            if (refused := self._refuse(row)) is not None:
+                unrendered.append(refused)
+                continue
+            try:
+                language = self._group(row, ()).text.language
+            except Exception as error:
+                if not concerns_one(error):
+                    raise
+                made, without = self.render([row], now)  # which says why it has none
+                prepared += made
+                unrendered += without
+            else:
+                prepared.append(_make_rendered(row, row, language))
+        return prepared, unrendered
+
+    def write(self, rows: Sequence[ClaimedRow], now: Millis) -> tuple[list[Letter], list[int]]:
+        """Return the letters of *rows*, and the numbers of those for which there is none."""
+        letters: list[Letter] = []
+        without: list[int] = []
+        self._lives.clear()
+        for found in self.compose(rows):
+            if isinstance(found, UnrenderedRow):
+                without.append(found.id)
+            else:
+                letters.append(self._write(found[0], found[1], now))
+        return letters, without
+
     def _rendered(
         self, row: ClaimedRow, frame: Frame, language: str, now: Millis
     ) -> RenderedRow:
-        letter = Letter(
+        return _make_rendered(row, self._write(row, frame, now), language)
+
+    def _write(self, row: ClaimedRow, frame: Frame, now: Millis) -> Letter:
+        return Letter(
             row.id,
             row.endpoint,
             row.p256dh,
@@ -182,17 +240,6 @@ class Renderer(Composer):
             self._seconds(row.expires_at, now),
             self._urgency,
             self._find_topic(row),
-        )
-        lane = (cut_origin(row.endpoint), row.key_id)
-        return RenderedRow(
-            letter,
-            lane,
-            row.tries,
-            row.expires_at,
-            row.subscription,
-            language,
-            row.failures,
-            row.worker is not None,
         )
 
     def _find_topic(self, row: ClaimedRow) -> str | None:
@@ -206,6 +253,19 @@ class Renderer(Composer):
             ttl = retry.seconds_left(expires_at, now, self._ttl)
             self._lives[expires_at] = ttl
         return ttl
+
+
+def _make_rendered(row: ClaimedRow, letter: Sendable, language: str) -> RenderedRow:
+    return RenderedRow(
+        letter,
+        (cut_origin(row.endpoint), row.key_id),
+        row.tries,
+        row.expires_at,
+        row.subscription,
+        language,
+        row.failures,
+        row.worker is not None,
+    )
 
 
 def collect_shared_values(name: str, options: Mapping[str, Json]) -> dict[str, Json]:

@@ -6,20 +6,21 @@ claimed and committed before its letter is submitted. The number of rows without
 is bounded.
 """
 
-import gc
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 from pushctl import log
 from pushctl.config import Config
 from pushctl.jobs.delivery import context, courtesy, goals, pool, recovery
 from pushctl.jobs.delivery.clock import Clock
+from pushctl.jobs.delivery.garbage import collect_rarely
 from pushctl.jobs.delivery.ledger import Ledger
 from pushctl.jobs.delivery.origin_health import OriginHealth
 from pushctl.jobs.delivery.outages import Outages
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
+from pushctl.jobs.delivery.parcels import Recipe
 from pushctl.jobs.delivery.pool import CHUNK, Pool, Returned, open_pool
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.jobs.delivery.render import Renderer
@@ -39,17 +40,6 @@ from pushctl.templates import Template
 GRACE = 15.0  # seconds that letters under way get after a signal to stop
 POLL = 0.2  # seconds to wait for outcomes where nothing else is due
 AGAIN: Millis = 15 * units.MINUTE  # until a service that refuses us is tried again
-
-
-@contextmanager
-def collect_rarely() -> Iterator[None]:
-    """Have Python look for cycles rarely, which took a sixth of the time and found none."""
-    before = gc.get_threshold()
-    gc.set_threshold(50_000, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 class Sending:
@@ -147,7 +137,12 @@ class Sending:
 
             leases = self._ledger.open_leases(self._config.cluster.lease)
             return ClusterPool(self._config, self._postbox, leases)
-        return open_pool(self._config, self._postbox, count, look)
+        recipe = None if self._renderer.needs_database else self._make_recipe()
+        return open_pool(self._config, self._postbox, count, look, recipe, self._clock.now)
+
+    def _make_recipe(self) -> Recipe:
+        config, keys = self._config, frozenset(self._postbox.keys)
+        return Recipe(self._report.campaign, config.sites, keys, config.secret())
 
     def _turn(self) -> bool:
         """Do all that can be done now; return whether there is more to do."""
@@ -280,6 +275,8 @@ class Sending:
         room = self._room(len(outcomes)) if claims else 0
         if outcomes or room > 0 or self._throttle.has_to_release(now):
             self._render(self._write(outcomes, room, now), now)
+        if returned.unwritten:
+            self._write_here(returned.unwritten, now)
         returned.discard()
 
     def _room(self, answered: int) -> int:
@@ -333,7 +330,21 @@ class Sending:
         """Put letters of *claimed* into the throttle; end rows that get none."""
         if not claimed:
             return
-        rows, unrendered = self._renderer.render(claimed, now)
+        # The first letters show, before anything is sent, whether the template works at all.
+        prepares = self._pool.writes and self._stop_rules.has_rendered
+        make = self._renderer.prepare if prepares else self._renderer.render
+        self._take_rendered(*make(claimed, now), now)
+
+    def _write_here(self, numbers: Sequence[int], now: Millis) -> None:
+        """Write letters of rows for which a worker has none: here the reason is found."""
+        rows = [self._ledger.rows[number] for number in numbers]
+        self._throttle.take_back(rows)
+        claimed = [row.letter for row in rows if isinstance(row.letter, ClaimedRow)]
+        self._take_rendered(*self._renderer.render(claimed, now), now)
+
+    def _take_rendered(
+        self, rows: Sequence[RenderedRow], unrendered: Sequence[UnrenderedRow], now: Millis
+    ) -> None:
         if foreign := [row.letter.delivery for row in rows if row.foreign]:
             with self._ledger.transaction() as store:  # before they leave: a crash keeps it
                 store.deliveries.note_foreign(foreign)

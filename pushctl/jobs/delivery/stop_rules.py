@@ -42,6 +42,11 @@ class StopRules:
             return "a quarter of the last answers were errors"
         return None
 
+    @property
+    def has_rendered(self) -> bool:
+        """Whether this run has found a message for anybody."""
+        return self._rendered > 0
+
     def judge_rendering(
         self, rendered: int, unrendered: Sequence[UnrenderedRow]
     ) -> ConfigError | None:

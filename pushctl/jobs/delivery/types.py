@@ -4,7 +4,7 @@ The words of the delivery engine, the options of a run and its report.
 | word | meaning |
 |---|---|
 | row | one message for one subscription in the ledger: claimed (``ClaimedRow``), then with its letter (``RenderedRow``) or without one (``UnrenderedRow``), at last released (``ReleasedRow``) or written with its outcome (``FinishedRow``) |
-| letter | the part of a row that goes to a pool, and out to the push service |
+| letter | the part of a row that goes to a pool, and out to the push service; in place of one a pool of this machine takes the claimed row itself, and its worker writes the letter |
 | outcome | the result that a pool returns for a letter |
 | chunk | the letters of one ``Pool.submit`` |
 | lane | a push service and a VAPID key, which answer alike |
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.rules.units import SECOND
+from pushctl.store.ledger_rows import ClaimedRow
 
 # Rows that a rate limit permits within this time wait here; the others in the ledger.
 PACED: Millis = 2 * SECOND
@@ -25,11 +26,15 @@ CLAIM = 2_000  # rows in one transaction
 
 LaneKey = tuple[str, str]  # origin, key id
 
+# What goes to a pool: a letter, or a row whose letter its worker writes. Both have
+# ``delivery``, ``endpoint`` and ``key_id``.
+Sendable = Letter | ClaimedRow
+
 
 class RenderedRow(NamedTuple):
     """A claimed row with its letter, and the fields that retry.decide needs."""
 
-    letter: Letter
+    letter: Sendable
     lane: LaneKey
     tries: int
     expires_at: Millis | None

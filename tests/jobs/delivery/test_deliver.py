@@ -1,6 +1,8 @@
 """Sending a campaign over a real socket: what every answer leaves in the ledger."""
 
 import os
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,19 @@ from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, TemplateError
 from pushctl.jobs.campaigns import manage
 from pushctl.jobs.delivery import deliver, pool, recovery
+from pushctl.jobs.delivery.types import CLAIM, Sendable
 from pushctl.jobs.figures import campaign_details
-from pushctl.model import Answer, CampaignStatus, DeliveryStatus, Outcome, SubscriptionState
+from pushctl.model import (
+    Answer,
+    CampaignStatus,
+    DeliveryStatus,
+    Letter,
+    Outcome,
+    SubscriptionState,
+)
 from pushctl.push import journal, vapid
 from pushctl.store import Store
+from pushctl.store.ledger_rows import ClaimedRow
 from tests.support import DAY, HOUR, MINUTE, SECOND, sending
 from tests.support.rows import answers_about
 from tests.support.sending import APPLE, FCM, MOZILLA, WNS, Field, soon
@@ -70,6 +81,39 @@ def test_many_go_out_through_a_pool(sender: Field, push_service: PushService) ->
     assert sender.counts(report.campaign) == {"accepted": count}
     assert len({one.path for one in push_service.receipts(before)}) == count
     assert sum(progress) == count
+    assert list(sender.config.journal.iterdir()) == []
+
+
+def test_workers_write_the_letters_of_many(
+    sender: Field, push_service: PushService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MANY", pool.FEW)
+    sending.template(sender.config.folder, "named", title="Hi {{ attributes.name }}", body="!")
+    rows = sender.people(pool.FEW + 700)
+    for row in rows:
+        sender.store.subscriptions.set_attributes(row, {"name": f"Ada {row}"})
+    campaign = sender.freeze(soon(), template="named")
+    for row in rows[-3:]:  # behind the first claim, which the coordinator writes
+        sender.store.subscriptions.set_attributes(row, {"name": None})
+    submitted: Counter[type] = Counter()
+    submit = pool.ProcessPool.submit
+
+    def count(one: pool.ProcessPool, letters: Sequence[Sendable]) -> None:
+        submitted.update(map(type, letters))
+        submit(one, letters)
+
+    monkeypatch.setattr(pool.ProcessPool, "submit", count)
+    before, progress = len(push_service.receipts()), []
+    options = deliver.Options(patience=0.0, progress=progress.append)
+    deliver.run(sender.store, sender.config, campaign, soon(), options)
+    assert sender.counts(campaign) == {"accepted": len(rows) - 3, "rejected": 3}
+    assert len({one.path for one in push_service.receipts(before)}) == len(rows) - 3
+    assert sum(progress) == len(rows)
+    told = sender.store.deliveries.count_reasons(campaign.id)
+    assert [reason for status, reason, _ in told if status == "rejected"] == [
+        "templates/named/en.toml: 'name' is undefined"
+    ]
+    assert submitted[ClaimedRow] >= 700 > submitted[Letter] - CLAIM
     assert list(sender.config.journal.iterdir()) == []
 
 

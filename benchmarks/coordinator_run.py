@@ -1,0 +1,149 @@
+"""
+One measured campaign of benchmarks/coordinator.py, in a process of its own.
+
+    python benchmarks/coordinator_run.py PROJECT WORKERS LATENCY NAME [TEMPLATE]
+
+LATENCY in seconds. Prints {"seconds", "sent", "failed", "cpu": {part: seconds}, ...}.
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+if TYPE_CHECKING:
+    from pushctl.model import Letter, Outcome
+    from pushctl.push import Postbox
+
+BATCH = 64  # letters that push/chunk.py journals at once
+
+
+def answer(
+    letters: Sequence["Letter"], postbox: "Postbox", *, latency: float = 0.0
+) -> list["Outcome"]:
+    """
+    Do what ``push.send_chunk`` does with its journal; accept each letter after *latency*.
+
+    All letters of a chunk are in flight at once.
+    """
+    from pushctl.model import Answer, Outcome
+    from pushctl.push.journal import Journal
+
+    outcomes = []
+    with Journal(postbox.journal, postbox.run, letters) as journal:
+        for start in range(0, len(letters), BATCH):
+            journal.write_started([it.delivery for it in letters[start : start + BATCH]])
+        if latency:
+            time.sleep(latency)
+        for start in range(0, len(letters), BATCH):
+            made = [
+                Outcome(it.delivery, Answer.ACCEPTED, "201", 201, latency=int(latency * 1000))
+                for it in letters[start : start + BATCH]
+            ]
+            journal.write_answered(made)
+            outcomes += made
+    return outcomes
+
+
+class Parts:
+    """The CPU time that one thread spends in some calls, without the calls inside them."""
+
+    def __init__(self) -> None:
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._inside = 0.0  # of the calls within the one that is measured
+
+    def watch(self, owner: type, name: str, part: str) -> None:
+        plain: Callable[..., Any] = getattr(owner, name)
+
+        @wraps(plain)
+        def call(*args: Any, **named: Any) -> Any:
+            outer, self._inside, began = self._inside, 0.0, time.thread_time()
+            try:
+                return plain(*args, **named)
+            finally:
+                took = time.thread_time() - began
+                self.seconds[part] += took - self._inside
+                self._inside = outer + took
+
+        setattr(owner, name, call)
+
+
+def main() -> None:
+    # Not at the top: each worker imports this file first, and needs none of it.
+    from benchmarks.send_run import Watch
+    from pushctl import config as configuration
+    from pushctl.jobs.campaigns import broadcast
+    from pushctl.jobs.campaigns.draft import Draft
+    from pushctl.jobs.delivery import deliver, parcels, pool, run
+    from pushctl.jobs.delivery.ledger import Ledger
+    from pushctl.jobs.delivery.render import Renderer
+    from pushctl.store import Store
+    from tests.support.rows import deliveries
+
+    class _CountedWatch(Watch):
+        own_seconds = 0.0
+
+        def _look(self) -> None:
+            super()._look()
+            self.own_seconds = time.thread_time()
+
+    folder, workers, latency, name, *more = sys.argv[1:]
+    template = more[0] if more else "bench"
+    config = configuration.load(Path(folder) / "pushctl.toml", os.environ)
+    send = partial(parcels.send, send_chunk=partial(answer, latency=float(latency)))
+
+    def open_pool(
+        config: object, postbox: "Postbox", count: int, look: object, *more: Any
+    ) -> pool.Pool:
+        made = pool.ProcessPool(int(workers), postbox, *more)
+        made.send = send
+        return made
+
+    run.open_pool = open_pool
+    parts = Parts()
+    parts.watch(Ledger, "claim", "claiming")
+    parts.watch(Renderer, "render", "rendering")
+    parts.watch(Renderer, "prepare", "rendering")
+    parts.watch(pool.ProcessPool, "submit", "handing over")
+    parts.watch(pool.ProcessPool, "poll", "handing over")
+    parts.watch(run.Sending, "_write", "booking")
+    with Store(config.database) as store:
+        now = time.time_ns() // 1_000_000
+        wish = Draft(everyone=True, template=template, name=name, again=True)
+        campaign = broadcast.freeze(store, broadcast.plan(store, config, wish, now), now)
+        began, own, cpu = time.perf_counter(), time.thread_time(), _cpu()
+        with _CountedWatch() as watch:
+            deliver.run(store, config, campaign, now)
+        seconds = time.perf_counter() - began
+        counts = deliveries(store, campaign.id)
+        own, cpu = time.thread_time() - own, _cpu() - cpu
+    took = dict(parts.seconds)
+    took["the rest of the loop"] = own - sum(took.values())
+    # The executor's threads: they pickle what goes out, and unpickle what comes back.
+    took["handing over"] += cpu - own - watch.own_seconds
+    figures = {
+        "seconds": seconds,
+        "sent": counts.get("accepted", 0),
+        "failed": sum(counts.values()) - counts.get("accepted", 0),
+        "cpu": took,
+        "worker_cpu": watch.cpu_seconds(),
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+    print(json.dumps(figures))
+
+
+def _cpu() -> float:
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    return own.ru_utime + own.ru_stime
+
+
+if __name__ == "__main__":
+    main()
