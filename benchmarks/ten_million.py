@@ -169,7 +169,7 @@ class Project:
     def _import(self, file: Path) -> None:
         write_people(file, self.count, lambda done: progress("written", done, self.count))
         self.measure("import", "subscribers", "import", str(file))
-        file.unlink()
+        file.unlink(missing_ok=True)
         with Store(self.folder / "pushctl.db") as store:
             there = store.reports.count_active()
         if there != self.count:
@@ -246,7 +246,7 @@ def measure(folder: Path, sink: Sink, count: int, *, backup: bool) -> dict[str, 
     if backup:
         file = folder / "backup.tar.gz"
         project.measure("backup", "backup", str(file), "--plain")
-        file.unlink()
+        file.unlink(missing_ok=True)
     return {
         "bytes": project.bytes["imported"],
         "planned_bytes": project.bytes["planned"] - project.bytes["imported"],
