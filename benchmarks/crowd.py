@@ -40,25 +40,27 @@ YEAR_MINUTES = 365 * 1440
 START = 1_735_689_600  # 2025-01-01, seconds
 
 
-def write_people(path: Path, count: int, tell: Callable[[int], None]) -> None:
+def write_people(path: Path, count: int, tell: Callable[[int], None], first: int = 0) -> None:
     """
-    Write *count* subscribers as JSON lines; *tell* is called after each 100,000.
+    Write *count* subscribers from number *first* on as JSON lines.
+
+    *tell* is called after each 100,000.
 
     Each is of one of 4 sites and 40 countries, reads one of 3 languages, has 3 tags and 3
     attributes. Every third is signed in. Seven of ten use FCM, the others Mozilla's service.
     """
     with path.open("w", encoding="ascii", buffering=1 << 20) as file:
-        for number, point in enumerate(make_points(count)):
-            file.write(_render(number, point))
+        for number, point in enumerate(make_points(count, first)):
+            file.write(_render(first + number, point))
             if number % 100_000 == 99_999:
                 tell(number + 1)
 
 
-def make_points(count: int) -> Iterator[bytes]:
-    """Yield *count* distinct points of P-256, uncompressed (65 bytes)."""
+def make_points(count: int, first: int = 0) -> Iterator[bytes]:
+    """Yield *count* distinct points of P-256, uncompressed (65 bytes), from one on."""
     steps = [_multiply(number) for number in range(1, STEPS + 1)]
     for start in range(0, count, STEPS):
-        points = _add_steps(_multiply(FIRST + start * 2), steps)
+        points = _add_steps(_multiply(FIRST + (first + start) * 2), steps)
         # The library refuses a point that is none.
         ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), points[-1])
         yield from points[: count - start]

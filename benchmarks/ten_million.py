@@ -12,8 +12,10 @@ workers too), wall seconds, the largest process's peak memory, and bytes on disk
 What grows with people is compared by the CPU that one of them costs, without what the command
 costs for 1,000: starts and imports of modules would hide it at 100,000. What shall not grow
 with them, the sweeps, is compared as a whole. Best of so many runs, where a run changes
-nothing. Ten million need 50 GB of free disk and about an hour; nothing of it stays, but with
---keep, which also goes on where an earlier run stopped, step by step.
+nothing. Ten million need 50 GB of free disk and more than an hour; nothing of it stays, but
+with --keep, which also goes on where an earlier run stopped, step by step. With --copies only
+the first and the last 100,000 are imported, and SQL copies the others (benchmarks/copies.py):
+the import is measured by those last ones, which come into the full database.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks.copies import copy_people
 from benchmarks.crowd import SITES, write_people
 from benchmarks.sink import FCM, HOST, Sink
 from benchmarks.sweep import FAR, TRIGGER
@@ -39,6 +42,7 @@ from pushctl.store import Store
 SIZES = (100_000, 1_000_000, 10_000_000)
 SMALL = 1_000  # what a command costs by itself
 DUE = 30_000
+IMPORTED = 100_000  # with --copies
 RUNS = 3  # of what changes nothing, up to a million
 MAX_MB = 500
 MAX_RATIO = 1.5  # of the largest size to the smallest; a shared machine differs by a fifth
@@ -86,17 +90,19 @@ class Used(NamedTuple):
 class Project:
     """A project of *count* people in *folder*, filled by the product's own import."""
 
-    def __init__(self, folder: Path, sink: Sink, count: int) -> None:
+    def __init__(self, folder: Path, sink: Sink, count: int, *, copies: bool) -> None:
         self.folder, self.count = folder / "project", count
+        self.lines = min(count, IMPORTED) if copies else count  # imported while it is measured
         self._notes = folder / "steps.json"  # what an earlier run has measured
         self.found: dict[str, Used] = {}
         self.bytes: dict[str, int] = {}
-        if self._notes.exists():
+        if not self._notes.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self._init()
+        else:
             known = json.loads(self._notes.read_text())
             self.found = {name: Used(**used) for name, used in known["steps"].items()}
             self.bytes = known["bytes"]
-        else:
-            self._init()
         self._connect(sink)
         if "import" not in self.found:
             self._import(folder / "people.jsonl")
@@ -167,13 +173,23 @@ class Project:
         settings.write_text(text)
 
     def _import(self, file: Path) -> None:
-        write_people(file, self.count, lambda done: progress("written", done, self.count))
+        if self.lines < self.count:
+            self._write(file, self.lines)
+            self.run("subscribers", "import", str(file))
+            copied = self.count - self.lines
+            copy_people(
+                self.folder / "pushctl.db", copied, lambda n: progress("copied", n, copied)
+            )
+        self._write(file, self.lines, self.count - self.lines)
         self.measure("import", "subscribers", "import", str(file))
-        file.unlink(missing_ok=True)
+        file.unlink()
         with Store(self.folder / "pushctl.db") as store:
             there = store.reports.count_active()
         if there != self.count:
             raise SystemExit(f"{there:,} of {self.count:,} came in")
+
+    def _write(self, file: Path, count: int, first: int = 0) -> None:
+        write_people(file, count, lambda n: progress("written", n, count), first)
 
     def sweep(self) -> None:
         """Measure a sweep without work, and one with 30,000 messages due."""
@@ -230,9 +246,11 @@ class Project:
             raise SystemExit(f"{changed:,} reminders are due instead of {due:,}")
 
 
-def measure(folder: Path, sink: Sink, count: int, *, backup: bool) -> dict[str, object]:
+def measure(
+    folder: Path, sink: Sink, count: int, options: argparse.Namespace
+) -> dict[str, object]:
     """Return what each step took with *count* people, and their bytes on disk."""
-    project = Project(folder, sink, count)
+    project = Project(folder, sink, count, copies=options.copies)
     project.measure_bytes("imported")
     runs = RUNS if count <= 1_000_000 else 1
     for step in READS:
@@ -243,11 +261,12 @@ def measure(folder: Path, sink: Sink, count: int, *, backup: bool) -> dict[str, 
         # A check that finds something to say has measured as much.
         codes = (0, 3) if step.name == "check" else (0,)
         project.measure(step.name, *step.words, runs=runs if step.repeats else 1, codes=codes)
-    if backup:
+    if not options.no_backup:
         file = folder / "backup.tar.gz"
         project.measure("backup", "backup", str(file), "--plain")
         file.unlink(missing_ok=True)
     return {
+        "imported": project.lines,
         "bytes": project.bytes["imported"],
         "planned_bytes": project.bytes["planned"] - project.bytes["imported"],
         "steps": {name: used._asdict() for name, used in project.found.items()},
@@ -262,9 +281,10 @@ def compare(found: dict[int, dict]) -> list[dict[str, object]]:
         steps = [found[size]["steps"][name] for size in sizes]
         own = found[SMALL]["steps"][name]["cpu"]
         fixed = name in FIXED
+        whom = [found[size]["imported"] if name == "import" else size for size in sizes]
         costs = [
-            step["cpu"] if fixed else (step["cpu"] - own) / (size - SMALL) * 1e6
-            for size, step in zip(sizes, steps, strict=True)
+            step["cpu"] if fixed else (step["cpu"] - own) / (people - SMALL) * 1e6
+            for people, step in zip(whom, steps, strict=True)
         ]
         # Below a tenth of a second in all it is noise of the machine.
         least = 0.0 if fixed else 0.1 / sizes[0] * 1e6
@@ -333,15 +353,15 @@ def check_room(folder: Path, sizes: Sequence[int]) -> None:
 
 
 def measure_all(
-    folder: Path, sizes: Sequence[int], *, backup: bool, save: Callable[[dict], None]
+    folder: Path, options: argparse.Namespace, save: Callable[[dict], None]
 ) -> dict[int, dict]:
     """Measure each size in a folder of its own."""
     found: dict[int, dict] = {}
     with Sink() as sink:
-        for size in (SMALL, *sizes):
+        for size in (SMALL, *sorted(options.sizes)):
             own = folder / str(size)
             own.mkdir(exist_ok=True)
-            found[size] = measure(own, sink, size, backup=backup)
+            found[size] = measure(own, sink, size, options)
             found[size]["load"] = os.getloadavg()
             save(found)
     return found
@@ -352,6 +372,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="NUMBER")
     parser.add_argument("--no-backup", action="store_true", help="leave the backup out")
+    parser.add_argument("--copies", action="store_true", help="import only 200,000 of them")
     parser.add_argument("--json", type=Path, help="write all to this file, size by size")
     parser.add_argument("--keep", type=Path, help="a folder whose projects stay, and go on")
     options = parser.parse_args()
@@ -365,19 +386,15 @@ def main() -> None:
             rows = compare(found) if len(found) > 1 else []
             options.json.write_text(json.dumps({"sizes": found, "rows": rows}, indent=1))
 
-    def run(folder: Path) -> dict[int, dict]:
-        sizes = sorted(options.sizes)
-        return measure_all(folder, sizes, backup=not options.no_backup, save=save)
-
     try:
         if options.keep is not None:
-            found = run(options.keep)
+            found = measure_all(options.keep, options, save)
         else:
             # It goes afterwards, also after Ctrl-C.
             with tempfile.TemporaryDirectory(
                 prefix="pushctl-crowd-", dir=options.folder
             ) as scratch:
-                found = run(Path(scratch))
+                found = measure_all(Path(scratch), options, save)
     except KeyboardInterrupt:
         raise SystemExit("stopped") from None
     show(found)
