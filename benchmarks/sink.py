@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 HOST = "updates.push.services.mozilla.com"
+FCM = "fcm.googleapis.com"
 
 _CONFIG = """
 {modules}
@@ -139,6 +140,7 @@ def _certificate(
     if issuer is not None:
         names = [
             x509.DNSName(name),
+            x509.DNSName(FCM),
             x509.DNSName("localhost"),
             x509.IPAddress(ip_address("127.0.0.1")),
         ]

@@ -195,7 +195,7 @@ def _show_codes(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     from pushctl.jobs.delivery.promo_codes import describe_need
 
     gets = plan.verdict.without if plan.verdict else {}
-    people = [one for one in plan.receivers if one not in gets]
+    people = (one for one in plan.receivers if one not in gets)
     at = max(plan.at, default=here.now)
     if said := describe_need(here.store, plan.options, people, at):
         (output.propose if dry_run else output.say)(f"  {said}")

@@ -6,8 +6,9 @@ language without the variant's file) gets the first text and is left out of the 
 With a test share the others are held until the decision.
 """
 
+from array import array
 from bisect import bisect
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -64,22 +65,22 @@ class Assignment:
     def count_arms(self) -> list[int]:
         return [self.counts.get(number, 0) for number in range(len(self.design.arms))]
 
-    def group(self, receivers: Sequence[int]) -> dict[str | None, list[int]]:
+    def group(self, receivers: Sequence[int]) -> Mapping[str | None, Sequence[int]]:
         """Return *receivers* by the variant of the text that they get, as far as is known."""
         if self.design.differ is Differ.TIME:
-            return {None: list(receivers)}
+            return {None: receivers}
         names: dict[int, str | None] = {
             number: arm.variant for number, arm in enumerate(self.design.arms)
         }
-        found: dict[str | None, list[int]] = {}
+        found: defaultdict[str | None, array[int]] = defaultdict(lambda: array("q"))
         for one, place in zip(receivers, self.fell, strict=True):
-            found.setdefault(names.get(place), []).append(one)
+            found[names.get(place)].append(one)
         return found
 
     def list_held(self, receivers: Sequence[int]) -> set[int]:
         return {one for one, place in zip(receivers, self.fell, strict=True) if place == HELD}
 
-    def keep(self, kept: Sequence[bool]) -> "Assignment":
+    def keep(self, kept: Sequence[int]) -> "Assignment":
         """Return it without the receivers that are not *kept*."""
         fell = bytes(place for place, stays in zip(self.fell, kept, strict=True) if stays)
         return replace(self, fell=fell)

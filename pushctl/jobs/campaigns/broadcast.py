@@ -8,6 +8,7 @@ receiver in one transaction; later subscribers and tags don't change it.
 from array import array
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import compress
 
 from pushctl.config import Config
 from pushctl.jobs.campaigns import best, experiments, manners, variants
@@ -311,7 +312,7 @@ def _list_due(made: Plan, now: Millis) -> Sequence[Millis]:
     """Return when each receiver's message is due; none: all at once."""
     if made.at or not made.over:
         return made.at
-    return [now + made.over * number // made.count for number in range(made.count)]
+    return array("q", (now + made.over * number // made.count for number in range(made.count)))
 
 
 def _leave_out_late(store: Store, made: Plan, now: Millis) -> Plan:
@@ -321,15 +322,12 @@ def _leave_out_late(store: Store, made: Plan, now: Millis) -> Plan:
     having, late = leave_out(store, content, made.receivers, now)
     if not having:
         return made
-    due = made.at or [0] * made.count
-    kept = [(one, at) for one, at in zip(made.receivers, due, strict=True) if one not in having]
-    stays = [one not in having for one in made.receivers]
-    hours = [each for each, stay in zip(made.hours, stays, strict=False) if stay]
+    stays = bytearray(one not in having for one in made.receivers)
     return replace(
         made,
-        receivers=[one for one, _ in kept],
-        at=[at for _, at in kept] if made.at else (),
-        hours=hours,
+        receivers=array("q", compress(made.receivers, stays)),
+        at=array("q", compress(made.at, stays)),
+        hours=array("d", compress(made.hours, stays)),
         left_out=made.left_out.add(late),
         assignment=made.assignment and made.assignment.keep(stays),
     )

@@ -1,5 +1,6 @@
 """The forecast of a broadcast, before it is frozen. It never keeps one from going out."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -26,7 +27,7 @@ def foresee(store: Store, config: Config, made: Plan, now: Millis) -> tuple[Plan
         return made, ""
     gets = made.receivers
     if without := made.list_without():
-        gets = [one for one in gets if one not in without]
+        gets = array("q", (one for one in gets if one not in without))
     try:
         told = forecast.forecast(
             store, config, people, made.topic, made.template, now, gets, quick=True

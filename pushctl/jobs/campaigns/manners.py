@@ -5,8 +5,9 @@ What is to go out later is judged once more when it is claimed (jobs/delivery/co
 Of it only the control group is written before: nothing that happens meanwhile changes that.
 """
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pushctl.config import Config
@@ -36,9 +37,10 @@ def judge(
     if not one.is_needed or not receivers:
         return None
     if over:
-        at = [now + over * place // len(receivers) for place in range(len(receivers))]
+        at = array("q", (now + over * n // len(receivers) for n in range(len(receivers))))
     found = one.judge(receivers, at)
-    _end_too_late(found, dict(zip(receivers, at, strict=True)) if at else {}, now, life)
+    due: Iterable[tuple[int, Millis]] = zip(receivers, at, strict=True) if at else ()
+    _end_too_late(found, {one: when for one, when in due if one in found.held}, now, life)
     return found
 
 

@@ -101,7 +101,7 @@ def _set_usual(
         if at is None or at <= now:
             clock = f"{timing.local(now, config.zone):%H:%M} ({config.zone})"
             raise UsageError(f"--at {draft.at!r} has passed; it is {clock}")
-        return receivers, [at] * len(receivers)
+        return receivers, array("q", [at]) * len(receivers)
     if typed is not None:
         raise UsageError(
             f"--at {draft.at!r} is one moment for all, and --local means each person's own "
@@ -110,12 +110,13 @@ def _set_usual(
     if schedule.over_everywhere(moment, now):
         raise UsageError(f"--at {draft.at!r} has passed wherever people live")
     zones = {name: site.timezone for name, site in config.sites.items()}
-    found: dict[int, Millis] = {}
+    rows, times = array("q"), array("q")
     for row, zone, site in store.schedules.list_zones(receivers):
         local = timing.zone(zone, zones.get(site, "UTC"))
         if due := schedule.due(moment, local, now, draft.passed):
-            found[row] = due
-    return list(found), list(found.values())
+            rows.append(row)
+            times.append(due)
+    return rows, times
 
 
 def _set_next(
@@ -125,11 +126,12 @@ def _set_next(
     hour = timing.clock(draft.at or "")
     zones = {name: site.timezone for name, site in config.sites.items()}
     known: dict[tuple[str | None, str], Millis] = {}
-    found: dict[int, Millis] = {}
+    rows, times = array("q"), array("q")
     for row, zone, site in store.schedules.list_zones(receivers):
         key = zone, site
         if key not in known:
             local = timing.zone(zone, zones.get(site, "UTC"))
             known[key] = schedule.due_on(draft.weekdays, hour, local, now)
-        found[row] = known[key]
-    return list(found), list(found.values())
+        rows.append(row)
+        times.append(known[key])
+    return rows, times

@@ -6,6 +6,7 @@ message of a broadcast that goes out now is frozen as rejected, and never render
 for later leaves its receivers planned: the values that are missing may come until then.
 """
 
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -42,7 +43,7 @@ def rehearse(
     without = made.judged.without if made.judged is not None else {}
     if without:
         groups = {
-            variant: [one for one in some if one not in without]
+            variant: array("q", (one for one in some if one not in without))
             for variant, some in groups.items()
         }
     found = judge_arms(

@@ -7,8 +7,10 @@ subscription, as a broadcast itself does, which goes to each of a person's devic
 `--every` have their own rules and leave nobody out here.
 """
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress, pairwise
 
 from pushctl.errors import UsageError
 from pushctl.model import Json, Millis
@@ -81,15 +83,50 @@ def leave_out(
 
     What is to come of the campaign called *besides* doesn't count: it gives way.
     """
-    received: set[int] = set()
-    scheduled: set[int] = set()
-    wanted: set[int] = set()
+    # Most broadcasts are nobody's second one: this is made at the first holder.
+    having: _Holders | None = None
     newest = ""
     for subscription, later, name in store.campaigns.list_holders(content, now - WITHIN, now):
-        # Most broadcasts are nobody's second one: the set is made at the first holder.
-        wanted = wanted or set(receivers)
-        if subscription in wanted and not (later and name == besides):
-            (scheduled if later else received).add(subscription)
+        having = having or _Holders(receivers)
+        if not (later and name == besides) and having.mark(subscription, later):
             newest = name
-    received -= scheduled
-    return received | scheduled, LeftOut(len(received), len(scheduled), newest)
+    if having is None:
+        return (), LeftOut()
+    return having, LeftOut(having.count(_RECEIVED), having.count(_SCHEDULED), newest)
+
+
+_RECEIVED, _SCHEDULED = 1, 2
+
+
+class _Holders(Collection[int]):
+    """Who of *receivers* has a message, in a byte each: sets of ten million take a gigabyte."""
+
+    def __init__(self, receivers: Sequence[int]) -> None:
+        is_sorted = all(one < other for one, other in pairwise(receivers))
+        self._rows = receivers if is_sorted else sorted(set(receivers))
+        self._marks = bytearray(len(self._rows))
+
+    def mark(self, one: int, later: bool) -> bool:
+        """Note that *one* has it, or is to get it; return whether it is a receiver."""
+        place = self._find(one)
+        if place is None:
+            return False
+        self._marks[place] = max(self._marks[place], _SCHEDULED if later else _RECEIVED)
+        return True
+
+    def count(self, mark: int) -> int:
+        return self._marks.count(mark)
+
+    def _find(self, one: int) -> int | None:
+        place = bisect_left(self._rows, one)
+        return place if place < len(self._rows) and self._rows[place] == one else None
+
+    def __contains__(self, one: object) -> bool:
+        place = self._find(one) if isinstance(one, int) else None
+        return place is not None and self._marks[place] > 0
+
+    def __iter__(self) -> Iterator[int]:
+        return compress(self._rows, self._marks)
+
+    def __len__(self) -> int:
+        return len(self._marks) - self._marks.count(0)

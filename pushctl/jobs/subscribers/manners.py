@@ -35,7 +35,8 @@ class Judged:
     unjudged: int = 0  # never report, or run a former service's worker: no sunset for them
     last: int = 0  # the newest delivery that was known
     judge: "Judge | None" = None  # who judged
-    due: Mapping[int, Millis] = field(default_factory=dict)  # when; who is not in it: now
+    # When, of those that are being judged; who is not in it: now.
+    due: Mapping[int, Millis] = field(default_factory=dict)
 
     @property
     def kept(self) -> float | None:
@@ -106,13 +107,15 @@ class Judge:
 
     def judge(self, receivers: Sequence[int], at: Sequence[Millis] = ()) -> Judged:
         """Judge *receivers*, each at the time of *at*; none: now."""
-        due = dict(zip(receivers, at, strict=True)) if at else {}
-        judged = Judged(last=self._store.recents.get_last(), judge=self, due=due)
+        judged = Judged(last=self._store.recents.get_last(), judge=self)
         for start, page, people, had in self._load(receivers):
+            # Of a page: a dictionary of ten million takes a gigabyte.
+            judged.due = dict(zip(page, at[start : start + PAGE], strict=True)) if at else {}
             self._hold_out(people, judged)
             self._set_sunset([one for one in page if one not in judged.without], judged)
             self._hold_in_quiet_hours(people, page, at[start : start + PAGE], judged)
             self._cap(people, had, judged)
+        judged.due = {}
         return judged
 
     def renew(self, receivers: Sequence[int], judged: Judged, now: Millis) -> None:
