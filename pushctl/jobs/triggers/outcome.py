@@ -6,6 +6,7 @@ Whoever was drawn as the other rules would have drawn them stands for the others
 answer.
 """
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
@@ -322,13 +323,13 @@ def _finish(
         share = weights is not None or did.max(initial=0) <= 1
         gains = tallies.gains[key].tolist()
         found = counterfactual.estimate_sums(sums, gains, share=share).interval
-        row |= {f"{key}_did": int(did.sum())}
-        row |= {
-            key: round((found.value or 0) * units),
-            f"{key}_low": round(found.low * units),
-            f"{key}_high": round(found.high * units),
-            f"{key}_n": people,
-        }
+        row |= {f"{key}_did": int(did.sum()), key: round((found.value or 0) * units)}
+        if math.isfinite(found.high):
+            row |= {
+                f"{key}_low": round(found.low * units),
+                f"{key}_high": round(found.high * units),
+                f"{key}_n": people,
+            }
     return row | _measure_money(tallies, sums, units, people)  # type: ignore[return-value]
 
 

@@ -52,9 +52,10 @@ def judge_churn(
 
 def judge_ctr(latest: Sequence[Sent], earlier: Sequence[Sent], factor: float) -> Verdict:
     """
-    On: one of *latest* has less than *factor* times the usual CTR of its topic, surely.
+    On: one of *latest* has less than *factor* times the usual CTR of its topic.
 
-    Usual is that of *earlier* campaigns about the same topic, together.
+    And not by chance: the upper bound of its rate is below the usual one, which is that of
+    *earlier* campaigns about the same topic, together.
     """
     texts = []
     known = False

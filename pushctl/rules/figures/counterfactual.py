@@ -35,9 +35,16 @@ class Estimate:
 
     @property
     def interval(self) -> Interval:
-        """Return the interval of 95 %; with few people that of Wilson, for shares."""
+        """
+        Return the interval of 95 %; with few people that of Wilson, for shares.
+
+        So it is where nobody differs: that none of 400 bought does not say that nobody would.
+        What is no share has no upper bound then: infinity.
+        """
         value, error = self.value, self.error
-        if self.share and self.people < SURE_PEOPLE:
+        if error <= 0 and not self.share:
+            return Interval(value, 0.0, math.inf)
+        if self.share and (self.people < SURE_PEOPLE or error <= 0):
             spread = value * (1 - value)
             count = min(self.people, spread / error**2) if error > 0 else self.people
             found = measure_share(value * count, count)

@@ -92,7 +92,8 @@ def test_the_same_rules_bring_what_came(field: Field) -> None:
     came = sum(bool(one["click1"] or one["click2"]) for one in people)
     assert found["clicked_did"] == found["clicked"] == came
     assert found["people"] == found["effective"] == PEOPLE
-    assert found["orders_did"] == 0
+    assert found["orders_did"] == found["orders"] == found["orders_low"] == 0
+    assert found["orders_high"] == round(0.006359 * PEOPLE)  # Wilson, 0 of 600
 
 
 def test_other_shares_weigh_each_person_by_their_draws(field: Field) -> None:

@@ -92,6 +92,18 @@ def test_with_few_people_the_interval_is_wilsons() -> None:
     assert none.interval.high == pytest.approx(0.02497, abs=5e-5)  # Wilson, 0 of 150
 
 
+def test_what_nobody_did_has_an_interval_with_a_width() -> None:
+    none = counterfactual.estimate([1.0] * 1000, [0.0] * 1000, share=True)
+    assert none.interval.low == 0
+    assert none.interval.high == pytest.approx(0.003827, abs=5e-6)  # Wilson, 0 of 1000
+    everybody = counterfactual.estimate([1.0] * 1000, [1.0] * 1000, share=True)
+    assert everybody.interval.low == pytest.approx(1 - 0.003827, abs=5e-6)
+    assert everybody.interval.high == 1
+    # Of sums (orders of a person) nothing says how large they could be.
+    sums = counterfactual.estimate([1.0] * 1000, [0.0] * 1000, share=False)
+    assert (sums.interval.low, sums.interval.high) == (0, math.inf)
+
+
 @pytest.mark.parametrize("people", [300, 800])
 def test_intervals_cover_the_truth(people: int) -> None:
     draw = random.Random(11)
