@@ -67,9 +67,12 @@ class Register:
     def list_newest(self) -> list[str]:
         """Return the key ids: the own one, the others, newest first, then ended ones."""
 
-        def rank(name: str) -> tuple[bool, bool, Millis]:
+        # Of two that came in one millisecond the later entry is the newer.
+        places = {name: place for place, name in enumerate(self.entries)}
+
+        def rank(name: str) -> tuple[bool, bool, Millis, int]:
             entry = self.entries[name]
-            return entry.use is Use.OWN, entry.use not in ENDED, entry.created
+            return entry.use is Use.OWN, entry.use not in ENDED, entry.created, places[name]
 
         return sorted(self.entries, key=rank, reverse=True)
 

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import pytest
 from pushctl.demo import browsers
 from pushctl.demo.browsers import processes
 from pushctl.demo.pushservice import PushService
+from tests.e2e.machine import Machine
 from tests.e2e.world import answers, free_port
-from tests.support import ROOT
+from tests.support import ROOT, program
 
 pytestmark = pytest.mark.browser
 
@@ -41,12 +41,15 @@ class Newcomer:
         self._names = {SITE: self.site, RECEIVER: receiver}
         self._names["http.server 8000"] = f"http.server {self.site.partition(':')[2]}"
         self.receiver = receiver.replace("localhost", "127.0.0.1")
-        self._environment = {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            # What stands in README is the default; another test may have it.
+        # What stands in README is the default; another test may have it.
+        self._settings = {
             "PUSHCTL_RECEIVER__URL": f"http://{receiver}",
             "PUSHCTL_RECEIVER__LISTEN": self.receiver,
+        }
+        self._environment = {
+            **os.environ,
+            **self._settings,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         }
 
     def _typed(self, text: str) -> list[str]:
@@ -79,49 +82,37 @@ class Newcomer:
             config.write(f"\n[push.loopback]\nhosts = {hosts}\nca = '{self._push.ca}'\n")
 
     def rows(self, *words: str) -> Any:
-        self.type("pushctl import", "shop")
-        return json.loads(self.type(f"pushctl {' '.join(words)} --json", "shop"))
+        """Return what a command says that README has not: it is asked again and again."""
+        for asked in (("import",), (*words, "--json")):
+            done = program.pushctl(*asked, cwd=self.folder / "shop", **self._settings)
+            assert done.code == 0, done.err
+        return json.loads(done.out)
 
 
-@pytest.fixture
-def desktop(found: browsers.Found) -> Iterator[browsers.Desktop]:
-    with browsers.Desktop() as desktop:
-        yield desktop
-
-
-def start(
-    found: browsers.Found, folder: Path, push: PushService, desktop: browsers.Desktop
-) -> browsers.Browser:
-    profile = folder / "profile"
-    if found.kind == "firefox":
-        return browsers.Firefox(found.program, profile, push.websocket_url, bus=desktop.bus)
-    google = browsers.Google(push.control_url, push.mcs_url, push.spki)
-    return browsers.Chromium(found.program, profile, google, bus=desktop.bus)
-
-
-def test_five_minutes(found: browsers.Found, desktop: browsers.Desktop, tmp_path: Path) -> None:
+def test_five_minutes(machine: Machine, tmp_path: Path) -> None:
     readme = steps()
-    with PushService() as push, start(found, tmp_path, push, desktop) as browser:
-        newcomer = Newcomer(tmp_path, push)
-        newcomer.type(readme[1])
-        newcomer.stay_at_home()
-        running = [
-            newcomer.leave_running(readme[2], "shop"),
-            newcomer.leave_running(readme[3]),
-        ]
-        try:
-            for address in (newcomer.receiver, newcomer.site.replace("localhost", "127.0.0.1")):
-                processes.wait_until(lambda at=address: answers(at), f"server on {address}")
-            _remind(newcomer, browser, desktop, readme[4])
-        finally:
-            for process in running:
-                processes.end(process, 0)
+    machine.clear()
+    newcomer = Newcomer(tmp_path, machine.push)
+    newcomer.type(readme[1])
+    newcomer.stay_at_home()
+    running = [
+        newcomer.leave_running(readme[2], "shop"),
+        newcomer.leave_running(readme[3]),
+    ]
+    try:
+        for address in (newcomer.receiver, newcomer.site.replace("localhost", "127.0.0.1")):
+            processes.wait_until(lambda at=address: answers(at), f"server on {address}")
+        _remind(newcomer, machine.browser, machine.desktop, readme[4])
+    finally:
+        for process in running:
+            processes.end(process, 0)
 
 
 def _remind(
     newcomer: Newcomer, browser: browsers.Browser, desktop: browsers.Desktop, typed: str
 ) -> None:
     browser.open(f"http://{newcomer.site}/cart/")
+    browser.grant()  # what the person answers to the browser's own question
     browser.click("button")
     processes.wait_until(lambda: newcomer.rows("subscribers", "list"), "subscriber")
     # A terminal would ask; what follows needs the click that comes in between.
