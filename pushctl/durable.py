@@ -10,7 +10,6 @@ All raise OSError that names the file. A process that is killed leaves at most a
 import errno
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,7 +44,7 @@ def replace_volatile(path: Path, data: bytes, mode: int) -> None:
 
     Not synced: after a power loss it may be empty. For what is written again in a minute.
     """
-    young = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    young = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
     try:
         handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
@@ -113,7 +112,7 @@ def _write_beside(path: Path, data: bytes | Iterable[bytes], mode: int) -> Itera
 
 @contextmanager
 def _open_beside(path: Path, mode: int) -> Iterator[tuple[BinaryIO, Path]]:
-    young = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    young = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
     try:
         handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         with os.fdopen(handle, "wb") as file:

@@ -8,17 +8,13 @@ milliseconds too. Keys are raw bytes, never base64, inside the program.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-Millis = int
-Json = Any
-
-
-class SubscriptionState(StrEnum):
-    ACTIVE = "active"
-    UNSUBSCRIBED = "unsubscribed"  # the person asked
-    GONE = "gone"  # answered by 404 or 410; revived by a new registration
-    QUARANTINED = "quarantined"  # refused for a reason that may be ours or pass
+from pushctl.states import CampaignStatus as CampaignStatus
+from pushctl.states import DeliveryStatus as DeliveryStatus
+from pushctl.states import Json as Json
+from pushctl.states import Millis as Millis
+from pushctl.states import SubscriptionState as SubscriptionState
 
 
 class NoTracking(StrEnum):
@@ -129,14 +125,6 @@ class Cause(StrEnum):
     OTHER = "other"
 
 
-class CampaignStatus(StrEnum):
-    SCHEDULED = "scheduled"
-    RUNNING = "running"
-    PAUSED = "paused"
-    CANCELLED = "cancelled"
-    FINISHED = "finished"
-
-
 @dataclass(frozen=True, slots=True)
 class Campaign:
     """One broadcast, or one step of a trigger: it groups deliveries."""
@@ -155,24 +143,6 @@ class Campaign:
     note: str | None  # why it is paused or cancelled, for people
     cause: Cause | None = None  # the same, for the program
     topic: str | None = None  # what it is about, in a word: figures are grouped by it
-
-
-class DeliveryStatus(StrEnum):
-    """
-    The ledger's states.
-
-    Each of a campaign's messages is in one of them. People see PLANNED and SENDING
-    together as "waiting", and the sum of all as "planned".
-    """
-
-    PLANNED = "planned"  # will be sent at next_attempt_at, or as soon as claimed
-    SENDING = "sending"  # claimed: the intent is on disk, the POST may have begun
-    ACCEPTED = "accepted"
-    GONE = "gone"
-    REJECTED = "rejected"
-    EXPIRED = "expired"
-    SKIPPED = "skipped"
-    IN_DOUBT = "in_doubt"
 
 
 class Answer(StrEnum):

@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pushctl import __version__, standard_streams
+from pushctl.commands import unchecked
 from pushctl.errors import BusyError, UsageError
-
-_PREFIX = "PUSHCTL_"
 
 
 def answer(arguments: Sequence[str]) -> int | None:
@@ -26,15 +25,10 @@ def answer(arguments: Sequence[str]) -> int | None:
     None: the whole program is needed.
     """
     folder = _parse(arguments)
-    if folder is None or _is_set_up():
+    if folder is None or unchecked.is_set_up():
         return None
-    file = _find(folder)
+    file = unchecked.find(folder)
     return None if file is None else _sweep(file)
-
-
-def _is_set_up() -> bool:
-    """Return whether a variable of the environment sets more than the project's folder."""
-    return any(name.startswith(_PREFIX) and name != "PUSHCTL_PROJECT" for name in os.environ)
 
 
 def _parse(arguments: Sequence[str]) -> Path | None:
@@ -44,16 +38,6 @@ def _parse(arguments: Sequence[str]) -> Path | None:
             return Path(os.environ.get("PUSHCTL_PROJECT", "."))
         case ["--project", folder, "sweep"]:
             return Path(folder)
-    return None
-
-
-def _find(folder: Path) -> Path | None:
-    start = folder.absolute()
-    for each in (start, *start.parents):
-        file = each / "pushctl.toml"
-        # As config.find: a file of another user in a parent folder is ignored.
-        if file.is_file() and (each == start or file.stat().st_uid in (os.getuid(), 0)):
-            return file
     return None
 
 
@@ -162,7 +146,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     standard_streams.use_utf8()
     try:
-        code = None if _is_set_up() else tell(arguments)
+        code = None if unchecked.is_set_up() else tell(arguments)
     except OSError as error:
         from pushctl.cli import fail
 

@@ -12,8 +12,8 @@ from pushctl import output
 from pushctl.commands import attributing, context
 from pushctl.commands.options import Text
 from pushctl.errors import UsageError
-from pushctl.model import Json
 from pushctl.output import Format
+from pushctl.states import Json
 
 if TYPE_CHECKING:
     from pushctl.jobs.figures.filters import Filter

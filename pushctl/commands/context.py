@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -10,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pushctl.errors import DamagedError, UsageError
-from pushctl.model import Millis
+from pushctl.errors import ConfigError, DamagedError, UsageError
 
 if TYPE_CHECKING:
     from pushctl.commands.recording import Recording
     from pushctl.config import Config
+    from pushctl.states import Millis
     from pushctl.store import Store
 
 
@@ -62,15 +63,26 @@ class Context:
 
     @cached_property
     def store(self) -> "Store":
-        from pushctl.store import Store
-
-        store = Store(self.config.database)
+        store = self._open_store()
         if self.recording is not None:
             self.recording.begin(store)
         return store
 
+    def _open_store(self) -> "Store":
+        """Open the database; without reading all settings, where a sweep has checked them."""
+        from pushctl.store import Store
+
+        if "config" not in self.__dict__ and not self.verbose and self.cluster is None:
+            from pushctl.commands import unchecked
+            from pushctl.store.idle import UncheckedError
+
+            with suppress(UncheckedError, ConfigError):
+                if (found := unchecked.find_database(self.project)) is not None:
+                    return Store(found[0], settings=found[1])
+        return Store(self.config.database)
+
     @cached_property
-    def now(self) -> Millis:
+    def now(self) -> "Millis":
         """
         The time of this run, read once.
 
@@ -89,7 +101,7 @@ class Context:
             )
         return int(moment.timestamp() * 1000)
 
-    def later(self) -> Millis:
+    def later(self) -> "Millis":
         """Return the time now: the answer to a question may have taken hours."""
         return self.now if self.rehearsed else time.time_ns() // 1_000_000
 

@@ -1,6 +1,5 @@
 """Options that several commands share, so that they read the same everywhere."""
 
-import getpass
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -85,6 +84,8 @@ def read_periods(last: Text) -> int | None:
 
 def find_login() -> str:
     """Return who types, for the record of a campaign; empty where nobody knows."""
+    import getpass
+
     with suppress(KeyError, OSError, ImportError):
         return os.environ.get("SUDO_USER") or getpass.getuser()
     return ""

@@ -1,11 +1,13 @@
 """How a spreadsheet program of the user's locale writes CSV."""
 
 import os
+from typing import TYPE_CHECKING
 
-from pushctl.rules.csv_lines import Dialect
+if TYPE_CHECKING:
+    from pushctl.rules.csv_lines import Dialect
 
 
-def find_dialect() -> Dialect:
+def find_dialect() -> "Dialect":
     """
     Return the dialect of the locale in LC_ALL, LC_NUMERIC or LANG.
 
@@ -14,6 +16,8 @@ def find_dialect() -> Dialect:
     """
     from babel import Locale, UnknownLocaleError
     from babel.numbers import get_decimal_symbol
+
+    from pushctl.rules.csv_lines import Dialect
 
     given = next(filter(None, map(os.environ.get, ("LC_ALL", "LC_NUMERIC", "LANG"))), "C")
     name = given.partition(".")[0].partition("@")[0]

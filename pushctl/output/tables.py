@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from pushctl.output.locales import find_dialect
 from pushctl.output.streams import (
@@ -16,7 +17,7 @@ from pushctl.output.streams import (
     paint,
     say,
 )
-from pushctl.rules import csv_lines, wording
+from pushctl.rules import wording
 from pushctl.rules.columns import (
     Column,
     Kind,
@@ -28,6 +29,9 @@ from pushctl.rules.columns import (
     write_cell,
 )
 from pushctl.rules.wording import number
+
+if TYPE_CHECKING:
+    from pushctl.rules.csv_lines import Dialect
 
 
 class Format(StrEnum):
@@ -95,6 +99,8 @@ def is_for_people(format: Format) -> bool:
 
 
 def _write_csv(rows: Iterable[Row], columns: Sequence[Column], format: Format) -> None:
+    from pushctl.rules import csv_lines
+
     dialect = find_dialect() if format is Format.EXCEL else csv_lines.PLAIN
     sheet = csv_lines.Lines(dialect)
     head = csv_lines.BOM if dialect.spreadsheet else ""
@@ -103,7 +109,7 @@ def _write_csv(rows: Iterable[Row], columns: Sequence[Column], format: Format) -
         print(end=sheet.render([[_read_cell(row, column, dialect) for column in columns]]))
 
 
-def _read_cell(row: Row, column: Column, dialect: csv_lines.Dialect) -> object:
+def _read_cell(row: Row, column: Column, dialect: "Dialect") -> object:
     value = read_raw(row, column)
     if dialect.spreadsheet and column.kind is Kind.TIME and isinstance(value, str):
         value = value.replace("T", " ").removesuffix("Z")  # what is taken for a date

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from pushctl.model import Json
+from pushctl.states import Json
 
 # Beyond any price: sums and roundings of larger numbers fail.
 LARGEST = 1e15

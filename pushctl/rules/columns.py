@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pushctl.rules import wording
 from pushctl.rules.figures.figure import Unit
-from pushctl.rules.money import Money
 from pushctl.rules.wording import duration, moment, number, share
+
+if TYPE_CHECKING:
+    from pushctl.rules.money import Money
 
 Row = Mapping[str, object] | object
 _MOST_AMOUNTS = 3  # currencies of one cell on a terminal

@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as Time
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from pushctl.errors import InputError
-from pushctl.model import Millis
 from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND, WEEK
+from pushctl.states import Millis
 
 _UNITS = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
 _DURATION = re.compile(r"(?:[0-9]{1,6}[wdhms])+", re.ASCII)
@@ -95,6 +94,8 @@ def zone(name: str | None, otherwise: str = "UTC") -> tzinfo:
 
     Raises InputError when *otherwise* itself is unknown.
     """
+    from zoneinfo import ZoneInfo  # it takes a tenth of a short command's time
+
     for candidate in (name, otherwise):
         with suppress(ValueError, OSError, LookupError):  # bad key, a folder, not found
             if candidate:

@@ -4,13 +4,12 @@ Values -> text that is safe to show: on a terminal, in a cell of a spreadsheet.
 Text from outside may hold escape sequences, bidi overrides and formulas.
 """
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 
-from pushctl.model import Millis
 from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND
+from pushctl.states import Millis
 
 # C0, DEL, C1, line and paragraph separators, bidi embeddings, overrides and isolates,
 # lone surrogates: what moves a cursor, reverses a line or can't be encoded.
@@ -70,6 +69,8 @@ def cell(value: object) -> str:
     if isinstance(value, (list, tuple, set, frozenset)):
         return clean(", ".join(map(str, value)))
     if isinstance(value, Mapping):
+        import json  # few tables have a cell of this kind
+
         return clean(json.dumps(value, ensure_ascii=False, default=str))
     return clean(str(value))
 
@@ -90,6 +91,8 @@ def csv_cell(value: object) -> str | float:
 
 def json_text(value: object, indent: int | None = None) -> str:
     """Return *value* as JSON that loses nothing and commands no terminal."""
+    import json
+
     return escape_hostile(json.dumps(value, ensure_ascii=False, default=_plain, indent=indent))
 
 

@@ -15,8 +15,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from pushctl.errors import ConfigError, DamagedError, DatabaseBusyError, InputError
-from pushctl.store.connection import BUSY_SECONDS, connect, explain, name_damage
+from pushctl.errors import DamagedError, DatabaseBusyError, InputError
+from pushctl.store.connection import BUSY_SECONDS, check_file, connect, explain
+from pushctl.store.migrated import is_due
 
 if TYPE_CHECKING:
     from pushctl.store.addressees import Addressees
@@ -95,6 +96,7 @@ KNOWN_MIGRATIONS = (
     "m033_tests", "m035_shelves", "m036_accepted", "m037_applied", "m038_times",
     "m039_attributions", "m042_forecasts", "m043_alerts", "m044_optin", "m045_segment_sizes",
     "m047_kept_pages", "m048_kept_people", "m049_drawn_hours", "m051_runs", "m053_leases",
+    "m054_kept_columns",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).
@@ -180,20 +182,10 @@ class Store:
     troubles: "Troubles"
     webhooks: "Webhooks"
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
-        if not create and not path.exists():
-            if path.with_name(f"{path.name}.generation").exists():
-                raise ConfigError(
-                    f"{path} is gone, though it has sent messages: its other files are there. "
-                    "Restore it from a backup; see docs/configuration.md."
-                )
-            raise ConfigError(
-                f"{path} does not exist. Run `pushctl init` here, or name the project "
-                "folder with --project."
-            )
-        if not create and path.stat().st_size == 0:
-            # Such as a copy onto a full disk; SQLite would begin a new one in it.
-            raise name_damage(path, "it is empty")
+    def __init__(self, path: Path, *, create: bool = False, settings: bytes = b"") -> None:
+        """*settings*: pushctl.toml; UncheckedError unless a sweep has checked it (``idle``)."""
+        if not create:
+            check_file(path)
         self.path = path
         self._lock_file: IO[bytes] | None = None
         self._depth = 0
@@ -207,6 +199,8 @@ class Store:
         self.connection = connect(path, self.explain)
         try:
             self.connection.executescript(_PRAGMAS)
+            if settings:
+                self._check(settings)
             self._migrate(create=create)
         except BaseException as error:
             try:
@@ -386,10 +380,15 @@ class Store:
             self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
             self._patience = seconds
 
-    def _migrate(self, *, create: bool) -> None:
-        from pushctl.store import upgrade
+    def _check(self, settings: bytes) -> None:
+        from pushctl.store import idle
 
-        if upgrade.is_due(self.connection, self.path, KNOWN_MIGRATIONS, create=create):
+        idle.check(self.connection, settings, KNOWN_MIGRATIONS)
+
+    def _migrate(self, *, create: bool) -> None:
+        if is_due(self.connection, self.path, KNOWN_MIGRATIONS, create=create):
+            from pushctl.store import upgrade
+
             with self._lock():
                 upgrade.run(self.connection, self.path, KNOWN_MIGRATIONS)
 

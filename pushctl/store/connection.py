@@ -119,3 +119,20 @@ def name_damage(path: Path, what: str) -> DamagedError:
         f"{path} is damaged: {what}. Restore it from a backup (docs/configuration.md), then "
         "run `pushctl release`."
     )
+
+
+def check_file(path: Path) -> None:
+    """Raise ConfigError where there is no database, DamagedError for an empty file."""
+    if not path.exists():
+        if path.with_name(f"{path.name}.generation").exists():
+            raise ConfigError(
+                f"{path} is gone, though it has sent messages: its other files are there. "
+                "Restore it from a backup; see docs/configuration.md."
+            )
+        raise ConfigError(
+            f"{path} does not exist. Run `pushctl init` here, or name the project "
+            "folder with --project."
+        )
+    if path.stat().st_size == 0:
+        # Such as a copy onto a full disk; SQLite would begin a new one in it.
+        raise name_damage(path, "it is empty")

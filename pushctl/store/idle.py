@@ -105,9 +105,30 @@ _WAITS = """
 _BUSY = f"SELECT {_PLANNED} OR {_WAITS} OR {_NEW} OR {_MESSAGES} OR {_CALLS}"
 
 
+class UncheckedError(Exception):
+    """No sweep of this build has checked pushctl.toml as it is."""
+
+
 def compute_fingerprint(file: Path) -> str:
     """Return a hash of pushctl.toml."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+    return _hash(file.read_bytes())
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
+
+
+def check(connection: sqlite3.Connection, content: bytes, migrations: Iterable[str]) -> None:
+    """
+    Raise UncheckedError unless a sweep of this build has found pushctl.toml sound.
+
+    *content* is the file's, *migrations* the names that this build knows.
+    """
+    sql = "SELECT 1 FROM meta WHERE key = ? AND value = ?"
+    if not is_migrated(connection, migrations):
+        raise UncheckedError
+    if connection.execute(sql, (CONFIG_KEY, _hash(content))).fetchone() is None:
+        raise UncheckedError
 
 
 def is_idle(

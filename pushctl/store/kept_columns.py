@@ -7,7 +7,6 @@ whatever changes a message. So columns that are here are right, whoever was kill
 of two who build at once one keeps. Deleting all of them changes no figure.
 """
 
-import secrets
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -36,6 +35,8 @@ class KeptColumns(Noun):
 
     def mark(self, campaigns: Sequence[int]) -> int:
         """Note that their columns are being built; return the mark that ``keep`` asks for."""
+        import secrets
+
         build = secrets.randbelow(2**62) + 1
         # Columns whose campaign is gone here: a program without foreign keys changed it.
         tidy = """

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from pushctl.model import Json
+from pushctl.states import Json
 from pushctl.store.noun import Noun, as_json
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from pushctl.model import Json
+from pushctl.states import Json
 
 if TYPE_CHECKING:
     from pushctl.store import Store

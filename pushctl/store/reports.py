@@ -8,8 +8,8 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from pushctl.model import DeliveryStatus, Millis
 from pushctl.rules.figures.figure import Row
+from pushctl.states import DeliveryStatus, Millis
 from pushctl.store.noun import Noun, as_json
 
 # What a template reads of a subscriber; what everybody has is "'x'".

@@ -14,31 +14,10 @@ from pathlib import Path
 from pushctl import durable
 from pushctl.errors import ConfigError
 from pushctl.rules.limits import MIN_FREE_AFTER_UPGRADE_BYTES
-from pushctl.store.connection import name_damage
+from pushctl.store.migrated import list_applied
 
 # These write all rows of large tables anew: the write-ahead log gets as large as the database.
 _REWRITING = frozenset({"m006_causes", "m038_times"})
-
-
-def is_due(
-    connection: sqlite3.Connection, path: Path, known: Sequence[str], *, create: bool = False
-) -> bool:
-    """
-    Say whether migrations are pending; ConfigError for one that *known* lacks.
-
-    DamagedError for a database without any, unless it is to be *created*: it would be taken
-    for a project without people.
-    """
-    applied = _list_applied(connection)
-    if not applied and not create:
-        raise name_damage(path, "it has no table of pushctl's")
-    unknown = [name for name in applied if name not in known]
-    if unknown:
-        raise ConfigError(
-            f"{path} was written by a newer pushctl (it has {unknown[-1]}). "
-            "Install that version, or restore the backup made before the upgrade."
-        )
-    return len(applied) < len(known)
 
 
 def run(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> None:
@@ -47,7 +26,7 @@ def run(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> Non
 
     Raises ConfigError, before anything is written, when the disk has too little room.
     """
-    applied = _list_applied(connection)
+    applied = list_applied(connection)
     pending = [name for name in known if name not in applied]
     if not pending:
         return  # another process was faster
@@ -65,14 +44,6 @@ def run(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> Non
                 f"copy of the database; nothing was changed."
             ) from error
     migrations.apply(Database(connection))
-
-
-def _list_applied(connection: sqlite3.Connection) -> list[str]:
-    sql = "SELECT 1 FROM sqlite_master WHERE name = '_sqlite_migrations'"
-    if connection.execute(sql).fetchone() is None:
-        return []
-    sql = "SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl' ORDER BY rowid"
-    return [name for (name,) in connection.execute(sql)]
 
 
 def _back_up(connection: sqlite3.Connection, copy: Path, *, rewrites: bool) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from pushctl import cli, errors, output, quick
-from pushctl.commands import context
+from pushctl import cli, errors, output
+from pushctl.commands import context, unchecked
 from pushctl.commands.options import FormatOption
 from tests.support import project
 from tests.support.program import PROGRAM, environment, on_terminal, pushctl
@@ -302,10 +302,10 @@ def test_the_short_way_of_a_sweep_passes_over_what_somebody_else_left_above(
     below.mkdir()
     file = tmp_path / "pushctl.toml"
     file.write_text("")
-    assert quick._find(below) == file
+    assert unchecked.find(below) == file
     os.chown(file, 12345, -1)
-    assert quick._find(below) is None
-    assert quick._find(tmp_path) == file, "whoever names the folder means it"
+    assert unchecked.find(below) is None
+    assert unchecked.find(tmp_path) == file, "whoever names the folder means it"
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from types import ModuleType
 import pytest
 
 from pushctl import cli, standard_streams
-from pushctl.commands import helping, loading
-from tests.support import ROOT
-from tests.support.program import environment
+from pushctl.commands import helping, loading, unchecked
+from tests.support import ROOT, project
+from tests.support.program import environment, pushctl
 
 SHORT = [sys.executable, "-m", "pushctl"]
 WHOLE = [sys.executable, "-c", "from pushctl.cli import main; main()"]
@@ -161,9 +161,92 @@ HEAVY = {
 def test_help_and_version_load_nothing_of_the_program(tmp_path: Path, words: list[str]) -> None:
     loaded = list_modules(tmp_path, *words)
     ours = {each for each in loaded if each.startswith("pushctl.")}
-    shared = {"commands", "commands.helping", "errors", "quick", "standard_streams"}
+    shared = {
+        "commands",
+        "commands.helping",
+        "commands.unchecked",
+        "errors",
+        "quick",
+        "standard_streams",
+    }
     assert ours <= {f"pushctl.{each}" for each in shared}
     assert not loaded & (HEAVY | {"typer", "dataclasses", "inspect", "sqlite3"})
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a trigger, whose settings a sweep has found sound."""
+    folder = project.make(tmp_path_factory.mktemp("swept") / "shop")
+    with (folder / "pushctl.toml").open("a") as text:
+        text.write('[triggers.welcome]\non = "subscribe"\n')
+        text.write('[[triggers.welcome.steps]]\nafter = "1h"\ntemplate = "welcome"\n')
+    swept = pushctl("sweep", cwd=folder)
+    assert swept.code == 0, swept.err
+    return folder
+
+
+def test_what_needs_the_database_alone_loads_no_settings(swept: Path, tmp_path: Path) -> None:
+    loaded = list_modules(tmp_path, "--project", str(swept), "stats")
+    heavy = {"tomllib", "decimal", "zoneinfo", "csv", "secrets", "email"}
+    assert loaded & (HEAVY | heavy) == set()
+    ours = {each for each in loaded if each.startswith("pushctl.")}
+    assert not ours & {"pushctl.config", "pushctl.model", "pushctl.store.upgrade"}
+    assert len(ours) < 60 and len(loaded) < 250
+    # The settings of a site's clock have to be read.
+    loaded = list_modules(tmp_path, "--project", str(swept), "stats", "campaigns")
+    assert "pushctl.config" in loaded and not loaded & (HEAVY - {"numpy"})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("\n[sites.", "\nodd = 1\n[sites."),
+        ("\n[sites.", '\ndatabase = "other.db"\n[sites.'),
+        ("\n[log]", '\n[log]\nfile = "/nowhere/log"'),
+        ('after = "1h"', 'after = "soon"'),
+    ],
+    ids=lambda change: change[1].strip().splitlines()[-1],
+)
+def test_a_change_of_the_settings_is_read_by_the_next_command(
+    swept: Path, tmp_path: Path, change: tuple[str, str]
+) -> None:
+    folder = Path(shutil.copytree(swept, tmp_path / "shop"))
+    file = folder / "pushctl.toml"
+    text = file.read_text("utf-8")
+    assert change[0] in text
+    file.write_text(text.replace(*change, 1), "utf-8")
+    shown = pushctl("stats", cwd=folder)
+    if "log" in change[0]:
+        assert "Warning" in shown.err and "/nowhere/log" in shown.err
+    else:
+        assert shown.code == 3, shown
+    file.write_text(text, "utf-8")
+    assert pushctl("stats", cwd=folder).code == 0
+
+
+def test_a_variable_is_heeded_though_a_sweep_has_checked_the_file(swept: Path) -> None:
+    shown = pushctl("stats", cwd=swept, PUSHCTL_DATABASE="other.db")
+    assert shown.code == 3 and "other.db does not exist" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("line", "parsed"),
+    [
+        ('# database = "x"', False),
+        ('database="x"', True),
+        (' "database" = "x"', True),
+        ('"data\\u0062ase" = "x"', True),
+        ("[log]", False),
+        ('log.file = "x"', True),
+        ('log = { file = "x" }', True),
+        ('"log" . file = "x"', True),
+        ('file = "x"', True),
+        ('\ufeffdatabase = "x"', True),
+    ],
+)
+def test_a_line_that_may_name_database_or_log_is_found(line: str, parsed: bool) -> None:
+    content = f'name = 1\n{line}\nother = "file"\n' if line[0] != "\ufeff" else line
+    assert bool(unchecked._SETTING.search(content.encode())) is parsed
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))

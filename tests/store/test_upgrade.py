@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from pushctl.errors import ConfigError
 from pushctl.store import KNOWN_MIGRATIONS, Store, upgrade
+from pushctl.store.migrated import is_due
 from pushctl.store.schema import m007_numbers, m038_times, migrations
 from tests.support import database, killed, older
 
@@ -164,7 +165,7 @@ def test_a_folder_that_takes_no_copy_is_named(tmp_path: Path) -> None:
 def test_who_comes_second_makes_no_second_copy(old: Path) -> None:
     """Both have seen that an upgrade is due; the second has waited for the lock."""
     with closing(sqlite3.connect(old, isolation_level=None)) as second:
-        assert upgrade.is_due(second, old, KNOWN_MIGRATIONS)
+        assert is_due(second, old, KNOWN_MIGRATIONS)
         open_and_close(old)
         upgrade.run(second, old, KNOWN_MIGRATIONS)
     copies = [file.name for file in old.parent.glob("*.before-*")]

@@ -4,12 +4,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as Time
+from typing import TYPE_CHECKING
 
-from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError
-from pushctl.model import Millis
-from pushctl.rules import timing
+from pushctl.states import Millis
 from pushctl.store import Store
+
+if TYPE_CHECKING:
+    from pushctl.config import Config
 
 _DIGITS = 9  # more campaigns nobody has; SQLite's numbers end somewhere
 _FORMS = "Write 30d, yesterday, 2026-11-01 or 2026-11-01 18:00."
@@ -40,7 +42,7 @@ class Filter:
 
 
 def read(
-    config: Config,
+    config: "Config",
     store: Store,
     now: Millis,
     *,
@@ -76,6 +78,8 @@ def read_time(
     text: str, now: Millis, zone: tzinfo, option: str, *, after: bool = False
 ) -> Millis:
     """Return the instant that *text* means; *after*: of a day its end, not its beginning."""
+    from pushctl.rules import timing
+
     plain = text.strip()
     with suppress(InputError):
         return now - timing.duration(plain)
@@ -90,8 +94,10 @@ def read_time(
     raise InputError(f"{option} {text!r} is no time. {_FORMS}")
 
 
-def find_zone(config: Config, site: str | None) -> tzinfo:
+def find_zone(config: "Config", site: str | None) -> tzinfo:
     """Return the time zone of *site*, or of the first site."""
+    from pushctl.rules import timing
+
     known = config.sites.get(site) if site else config.first_site
     return timing.zone(known.timezone if known else None)
 
@@ -115,6 +121,8 @@ def read_last(last: str | None, now: Millis) -> tuple[int | None, Millis | None]
     if last is None:
         return None, None
     if not last.isdecimal():
+        from pushctl.rules import timing
+
         return None, now - timing.duration(last)
     if len(last) > _DIGITS or int(last) < 1:
         raise InputError(f"--last is 1 to {'9' * _DIGITS}, or a time such as 7d")
@@ -122,6 +130,8 @@ def read_last(last: str | None, now: Millis) -> tuple[int | None, Millis | None]
 
 
 def _read_day(text: str, now: Millis, zone: tzinfo) -> date:
+    from pushctl.rules import timing
+
     word, today = text.casefold(), timing.local(now, zone).date()
     if word in ("today", "yesterday"):
         return today - timedelta(days=word == "yesterday")

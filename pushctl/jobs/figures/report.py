@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pushctl.jobs.figures import counting
 from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.jobs.figures.filters import find_site, read_last
-from pushctl.model import Millis
 from pushctl.rules import units
 from pushctl.rules.figures import campaigns
 from pushctl.rules.figures import prompts as invitations
 from pushctl.rules.figures.figure import Row, Table
+from pushctl.states import Millis
 from pushctl.store import Store
 
 

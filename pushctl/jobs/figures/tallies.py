@@ -7,7 +7,7 @@ Counts of messages by the names that rules/figures/campaigns.py declares.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from pushctl.model import DeliveryStatus
+from pushctl.states import DeliveryStatus
 
 if TYPE_CHECKING:
     import numpy as np

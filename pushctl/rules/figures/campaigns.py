@@ -1,7 +1,7 @@
 """Figures of campaigns and of their messages; their SQL stands in store/reports.py."""
 
-from pushctl.model import CampaignStatus, DeliveryStatus
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
+from pushctl.states import CampaignStatus, DeliveryStatus
 
 NAME = Figure("name", "the campaign's name", Unit.TEXT, "Campaign")
 STARTED = Figure(

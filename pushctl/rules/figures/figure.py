@@ -11,12 +11,15 @@ the two figures that it names.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pushctl.rules.figures.intervals import measure_share
-from pushctl.rules.money import Money
+
+if TYPE_CHECKING:
+    from pushctl.rules.money import Money
 
 # None is unknown: "-" on a terminal, empty in CSV. Money has an amount for each currency.
-Value = str | int | float | tuple[Money, ...] | None
+Value = str | int | float | tuple["Money", ...] | None
 Row = Mapping[str, Value]  # values by their figures' names
 
 

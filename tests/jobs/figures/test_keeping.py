@@ -11,10 +11,11 @@ import pytest
 from pushctl.jobs.figures import keeping
 from pushctl.jobs.figures.counting import load_counts
 from pushctl.jobs.figures.messages import COLUMNS, load_messages
-from pushctl.jobs.figures.tallies import NAMES
+from pushctl.jobs.figures.tallies import COUNTS, NAMES
 from pushctl.model import InteractionKind
 from pushctl.store import Store
 from pushctl.store.interactions import Interaction
+from pushctl.store.kept_columns import KeptColumn
 from tests.support import MINUTE, NOON
 from tests.support.sending import Field
 
@@ -240,3 +241,25 @@ def test_a_column_comes_back_as_it_was(values: list[int]) -> None:
     column = keeping.Column(np.array(values, np.int64), None)
     found = keeping._decode(keeping._encode(1, "x", column))
     assert found.values.tolist() == values
+
+
+def test_counts_are_read_without_the_data_beside_them(sent: Field) -> None:
+    numbers = [1, 2]
+    mark = sent.store.kept_columns.mark(numbers)
+    large = [
+        KeptColumn(each, name, "1", bytes(2 << 20)) for each in numbers for name in COLUMNS
+    ]
+    sent.store.kept_columns.keep(mark, large)
+    sent.store.kept_columns.keep(mark, [KeptColumn(each, COUNTS, "2", b"") for each in numbers])
+    sent.store.checkpoint()
+    with Store(sent.store.path) as store:
+        before = read_bytes()
+        found = list(store.kept_columns.read(numbers, [COUNTS]))
+        assert [one.campaign for one in found] == numbers
+        assert read_bytes() - before < 1 << 20
+
+
+def read_bytes() -> int:
+    """How much this process has read from files so far."""
+    text = Path("/proc/self/io").read_text()
+    return int(text.partition("rchar: ")[2].split()[0])
