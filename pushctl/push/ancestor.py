@@ -14,7 +14,11 @@ from pushctl.push import (
     chunk,  # noqa: F401
     encoder,
 )
-from pushctl.push.encoders import direct  # noqa: F401
+from pushctl.push.encoders import (
+    Unavailable,
+    direct,  # noqa: F401
+    fast,
+)
 
 PID = os.getpid()  # of the ancestor itself, also where a descendant reads it
 
@@ -24,6 +28,9 @@ PID = os.getpid()  # of the ancestor itself, also where a descendant reads it
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
+# turbo takes a part of it where it is loaded.
+with contextlib.suppress(Unavailable):
+    fast.load()
 # Workers raise the error themselves.
 with contextlib.suppress(ConfigError):
     encoder.choose()

@@ -254,10 +254,15 @@ def test_another_form_of_the_private_module_is_not_used(
 @needs_fast
 def test_turbo_takes_no_encryption_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
     turbo.find_encryption.cache_clear()
+    fast.load.cache_clear()
     try:
+        assert turbo.find_encryption() is direct.encrypt_record, "it loads nothing by itself"
+        turbo.find_encryption.cache_clear()
+        fast.load()
         assert turbo.find_encryption() is fast.load().encrypt_record
         turbo.find_encryption.cache_clear()
         wrong = fast.load()._replace(encrypt_record=lambda key, nonce, data: data)
+        monkeypatch.setattr(fast, "is_loaded", lambda: True)
         monkeypatch.setattr(fast, "load", lambda: wrong)
         assert turbo.find_encryption() is direct.encrypt_record
     finally:

@@ -70,6 +70,11 @@ def load() -> Library:
         raise Unavailable(f"qh3 is not of the form that we know: {error}") from error
 
 
+def is_loaded() -> bool:
+    """Return whether this process has loaded it."""
+    return load.cache_info().currsize > 0
+
+
 def _load_extension() -> ModuleType:
     # Without the package around it, which loads asyncio and all of HTTP/3: 3 MB, 50 ms.
     package = find_spec("qh3")
