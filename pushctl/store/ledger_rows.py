@@ -24,8 +24,12 @@ class ClaimedRow(NamedTuple):
     failures: int  # of the subscription, so far
     small_payload: int
     site: str
-    public_id: str
     language: str | None
+    attributes: str  # JSON
+    state: str | None  # of the subscription; None once the person was forgotten
+    worker: str | None  # another service's, that the browser runs
+    # Of a claim that reads none of them, all these are None.
+    public_id: str
     timezone: str | None
     country: str | None
     city: str | None
@@ -33,11 +37,8 @@ class ClaimedRow(NamedTuple):
     os: str | None
     alias: str | None  # one that the shop signed
     source: str | None
-    attributes: str  # JSON
     subscribed_at: Millis
     last_seen_at: Millis
-    state: str | None  # of the subscription; None once the person was forgotten
-    worker: str | None  # another service's, that the browser runs
 
     @property
     def delivery(self) -> int:

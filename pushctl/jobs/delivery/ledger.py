@@ -16,11 +16,20 @@ from pushctl.store.ledger_rows import ClaimedRow, FinishedRow, ReleasedRow
 
 
 class Ledger:
+    """*brief*: letters need no columns behind ``ClaimedRow.worker``."""
+
     def __init__(
-        self, store: Store, config: Config, campaign: Campaign, manners: Courtesy | None = None
+        self,
+        store: Store,
+        config: Config,
+        campaign: Campaign,
+        manners: Courtesy | None = None,
+        *,
+        brief: bool = False,
     ) -> None:
         self._store, self._config, self._campaign = store, config, campaign
         self._manners = manners
+        self._brief = brief and manners is None  # which read a person's clock
         self._left_out: list[UnrenderedRow] = []  # of this claim
         self.rows: dict[int, RenderedRow] = {}  # claimed and without an outcome yet
         self._after = 0  # the last fresh row that was claimed
@@ -97,7 +106,9 @@ class Ledger:
         self.has_more = taken > 0
         rows = self._keep(rows, now, dated=True)
         if self._fresh and taken < limit:
-            more, last = deliveries.claim_fresh(campaign, self._after, limit - taken, now)
+            more, last = deliveries.claim_fresh(
+                campaign, self._after, limit - taken, now, brief=self._brief
+            )
             rows += self._keep(more, now, dated=False)
             self._fresh = last is not None
             self._after = last or self._after

@@ -37,11 +37,19 @@ _CAUSES: dict[str | None, Cause | None] = {None: None, **{it.value: it for it in
 SendChunk = Callable[[Sequence[Letter], Postbox], list[Outcome]]
 
 
-def pack(items: Iterable[Sendable], now: Millis) -> bytes:
+def arrange(items: Sequence[Sendable]) -> list[Sendable]:
+    """Return a chunk in the order in which a worker sends it: its journal is called so."""
+    rows = [item for item in items if isinstance(item, ClaimedRow)]
+    if len(rows) == len(items):
+        return list(rows)
+    return [*(item for item in items if isinstance(item, Letter)), *rows]
+
+
+def pack(arranged: Iterable[Sendable], now: Millis) -> bytes:
     """Return a chunk; letters of rows are written as of *now*."""
     letters: list[tuple[Any, ...]] = []
     rows: list[tuple[Any, ...]] = []
-    for item in items:
+    for item in arranged:
         (letters if isinstance(item, Letter) else rows).append(tuple(item))
     return marshal.dumps((now, letters, rows))
 

@@ -251,6 +251,7 @@ class ProcessPool(Pool):
                     "push.workers in pushctl.toml, then go on with pushctl campaigns resume."
                 )
             executor = self._executor = self._executor or self._start()
+            letters = parcels.arrange(letters)
             packed = parcels.pack(letters, self._read_now())
             future = executor.submit(self.send, packed, self._postbox)
         except (BrokenExecutor, EOFError, OSError):

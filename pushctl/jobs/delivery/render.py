@@ -190,6 +190,14 @@ class Renderer(Composer):
         """Whether rows alone are not enough to write their letters."""
         return self._extras is not None or self._segments is not None
 
+    @property
+    def reads_persons(self) -> bool:
+        """Whether more of a person is read than language and attributes."""
+        used = frozenset[str]().union(*(text.variables for text in self._template.all_texts))
+        return self.needs_database or any(
+            it.partition(".")[0] == "subscriber" and it != "subscriber.language" for it in used
+        )
+
     def prepare(
         self, rows: Sequence[ClaimedRow], now: Millis
     ) -> tuple[list[RenderedRow], list[UnrenderedRow]]:

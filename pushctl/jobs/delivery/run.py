@@ -73,7 +73,8 @@ class Sending:
             extras=context.make_loader(store, config, campaign),
         )
         manners = courtesy.watch(store, config, campaign, now)
-        self._ledger = Ledger(store, config, campaign, manners)
+        brief = not self._renderer.reads_persons
+        self._ledger = Ledger(store, config, campaign, manners, brief=brief)
         self._goals = goals.watch(store, config, campaign, self._postbox.withheld)
         # A trigger's messages and those of hours go on with the other services.
         is_step = store.triggers.get_trigger(campaign.id) is not None

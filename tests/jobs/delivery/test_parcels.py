@@ -4,8 +4,11 @@ import pickle
 
 from pushctl.jobs.delivery import parcels
 from pushctl.jobs.delivery.parcels import Recipe
+from pushctl.jobs.delivery.pool import ProcessPool
+from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.jobs.delivery.render import Renderer
 from pushctl.model import Answer, Cause, Letter, Outcome
+from pushctl.push import journal
 from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template
 from tests.push.test_transport import letters
@@ -22,6 +25,25 @@ def test_letters_and_rows_arrive_as_they_left(sender: Field) -> None:
     assert (now, found, found_rows) == (NOON, sent, rows)
     assert {type(it) for it in found} == {Letter}
     assert {type(it) for it in found_rows} == {ClaimedRow}
+
+
+def test_a_chunk_of_rows_and_letters_leaves_no_journal(sender: Field) -> None:
+    sender.people(4)
+    campaign = sender.freeze()
+    rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, 4, NOON)
+    keys = frozenset({sender.key})
+    recipe = Recipe(campaign, sender.config.sites, keys, sender.config.secret())
+    (letter, _), _ = recipe.make_renderer().write(rows[2:], NOON)
+    box = open_postbox(sender.config, "7")
+    with ProcessPool(1, box, recipe, lambda: NOON) as pool:
+        pool.submit([rows[0], letter, rows[1], rows[3]._replace(site="gone")])
+        returned = pool.poll(60.0)
+    assert sorted(one.delivery for one in returned.outcomes) == [it.id for it in rows[:3]]
+    assert {one.answer for one in returned.outcomes} == {Answer.ACCEPTED}
+    assert (returned.unwritten, returned.unsent) == ([rows[3].id], [])
+    assert journal.find_files(box.journal, box.run)
+    returned.discard()
+    assert not journal.find_files(box.journal, box.run)
 
 
 def test_outcomes_arrive_as_they_left_with_each_answer_and_cause() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pushctl.errors import InputError, UsageError
 from pushctl.jobs.delivery.render import MAX_FRAMES, Renderer
 from pushctl.rules import tokens
-from pushctl.store.ledger_rows import ClaimedRow
+from pushctl.store.ledger_rows import ClaimedRow, ReleasedRow
 from pushctl.templates import Template
 from tests.support import HOUR, NOON, sending
 from tests.support.sending import Field
@@ -151,3 +151,33 @@ def test_days_are_rendered_for_each_time_zone(sender: Field) -> None:
     titles = [orjson.loads(it.letter.payload)["notification"]["title"] for it in items]
     assert titles == ["12/25/26", "12/24/26", "12/25/26"]
     assert rendered(renderer) == 2
+
+
+@pytest.mark.parametrize(
+    ("title", "reads"),
+    [
+        ("Hi", False),
+        ("Hi {{ attributes.n }} {{ subscriber.language }}", False),
+        ("Hi {{ subscriber.city }}", True),
+        ("{% if subscriber.country == 'TR' %}Hi{% else %}Ho{% endif %}", True),
+    ],
+)
+def test_a_claim_reads_of_a_person_what_the_texts_need(
+    sender: Field, title: str, reads: bool
+) -> None:
+    sending.template(sender.config.folder, "own", title=title, body="x")
+    sender.people(3)
+    renderer, rows = claimed(sender, 3, template="own")
+    assert renderer.reads_persons is reads
+    assert all(row.public_id for row in rows)
+
+
+def test_a_brief_claim_has_all_that_comes_first(sender: Field) -> None:
+    sender.people(3)
+    campaign = sender.freeze()
+    brief, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, 3, NOON, brief=True)
+    sender.store.deliveries.release([ReleasedRow(row.id) for row in brief], NOON)
+    full, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, 3, NOON)
+    read = ClaimedRow._fields.index("worker") + 1
+    assert [row[:read] for row in brief] == [row[:read] for row in full]
+    assert {row[read:] for row in brief} == {(None,) * (len(ClaimedRow._fields) - read)}
