@@ -5,13 +5,18 @@ Each copy has an endpoint, a hash of it, a public id, an auth secret and an alia
 as random as real ones, so that indexes grow as wide and as scattered as by an import; key,
 site, language, country and the like are those of the one it was made of. Triggers are
 taken away meanwhile: what they delete, kept figures, isn't there yet.
+
+    python benchmarks/copies.py DATABASE COUNT
 """
 
 import os
 import sqlite3
+import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from pushctl.rules.tokens import endpoint_hash
 
@@ -96,3 +101,9 @@ def _copy_tags(connection: sqlite3.Connection, shifts: list[int], count: int) ->
     connection.executemany("INSERT INTO blocks VALUES (?)", ((one,) for one in shifts))
     for (tag,) in connection.execute("SELECT id FROM tags ORDER BY id").fetchall():
         connection.execute(_TAGS, {"tag": tag, "count": count})
+
+
+if __name__ == "__main__":
+    copy_people(
+        Path(sys.argv[1]), int(sys.argv[2]), lambda n: print(f"{n:,} copied", file=sys.stderr)
+    )
