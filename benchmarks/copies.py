@@ -1,19 +1,20 @@
 """
 Copies subscribers by SQL, for projects of millions on a machine that is not free for hours.
 
-Each copy has an endpoint, a hash of it, a public id, an auth secret and an alias of its own,
-as random as real ones, so that indexes grow as wide and as scattered as by an import; key,
-site, language, country and the like are those of the one it was made of. Triggers are
-taken away meanwhile: what they delete, kept figures, isn't there yet.
+Each copy has an endpoint, a hash in its place, a public id, an auth secret and an alias of its
+own, as random as real ones, so that indexes grow as wide and as scattered as by an import; key,
+site, language, country and the like are those of the one it was made of. The hash is random
+and not that of the endpoint: nobody comes back. Triggers are taken away meanwhile: what they
+delete, kept figures, isn't there yet.
+
+    python benchmarks/copies.py DATABASE COUNT
 """
 
 import os
 import sqlite3
-from base64 import urlsafe_b64encode
+import sys
 from collections.abc import Callable
 from pathlib import Path
-
-from pushctl.rules.tokens import endpoint_hash
 
 _COLUMNS = (
     "site_id, p256dh, key_id, state_at, alias_trusted, language, timezone, country, city, "
@@ -21,11 +22,10 @@ _COLUMNS = (
 )
 _COPY = f"""
     INSERT INTO subscriptions (id, public_id, endpoint_hash, endpoint, auth, alias, {_COLUMNS})
-    SELECT i, make_id(), hash_text(e), e, randomblob(16), a, {_COLUMNS}
-      FROM (SELECT id + :shift AS i,
-                   substr(endpoint, 1, 175) || printf('%012d', id + :shift) AS e,
-                   alias || '.' || :shift AS a, {_COLUMNS}
-              FROM subscriptions WHERE id <= :base AND id + :shift <= :count ORDER BY id)
+    SELECT id + :shift, substr(public_id, 11) || hex(randomblob(5)),
+           randomblob(16), substr(endpoint, 1, 175) || printf('%012d', id + :shift),
+           randomblob(16), alias || '.' || :shift, {_COLUMNS}
+      FROM source.subscriptions WHERE id + :shift <= :count ORDER BY id
 """
 _TAGS = """
     INSERT INTO subscription_tags (tag_id, subscription_id, set_at)
@@ -46,27 +46,26 @@ def copy_people(path: Path, count: int, tell: Callable[[int], None]) -> None:
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         connection.executescript(_PRAGMAS)
-        connection.create_function("make_id", 0, _make_id)
-        connection.create_function("hash_text", 1, endpoint_hash)
+        # From a file of its own: SQLite would write what it reads from the same table twice.
+        source = path.with_name("source.db")
+        connection.execute("VACUUM INTO ?", [str(source)])
+        connection.execute("ATTACH ? AS source", [str(source)])
         connection.execute("BEGIN")
         again = _take_away(connection)
         base = connection.execute("SELECT max(id) FROM subscriptions").fetchone()[0]
         shifts = range(base, count, base)
         for shift in shifts:
-            values = {"shift": shift, "base": base, "count": count}
-            connection.execute(_COPY, values)
+            connection.execute(_COPY, {"shift": shift, "count": count})
             tell(min(shift + base, count))
         _copy_tags(connection, [0, *shifts], count)
         for statement in again:
             connection.execute(statement)
         connection.execute("COMMIT")
+        connection.execute("DETACH source")
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
-
-
-def _make_id() -> str:
-    return urlsafe_b64encode(os.urandom(16)).decode()[:22]
+        path.with_name("source.db").unlink(missing_ok=True)
 
 
 def _take_away(connection: sqlite3.Connection) -> list[str]:
@@ -96,3 +95,9 @@ def _copy_tags(connection: sqlite3.Connection, shifts: list[int], count: int) ->
     connection.executemany("INSERT INTO blocks VALUES (?)", ((one,) for one in shifts))
     for (tag,) in connection.execute("SELECT id FROM tags ORDER BY id").fetchall():
         connection.execute(_TAGS, {"tag": tag, "count": count})
+
+
+if __name__ == "__main__":
+    copy_people(
+        Path(sys.argv[1]), int(sys.argv[2]), lambda n: print(f"{n:,} copied", file=sys.stderr)
+    )

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 Asked = Mapping[str, tuple[Expression, Iterable[int]]]
 Take = Callable[[sqlite3.Cursor], Sequence[Any]]
 
-SECONDS = 30.0  # a query over 300,000 subscribers takes one
+# A query over 300,000 subscribers takes a second, over ten million as much longer.
+SECONDS, SECONDS_A_GIGABYTE = 30.0, 30.0
 PAGE = 2_000
 
 _READABLE: Mapping[str, frozenset[str]] = {
@@ -163,7 +164,8 @@ class Audience(Noun):
     def _run(
         self, sql: str, query: Query, asked: Sequence[Expression], take: Take = list
     ) -> Sequence[Any]:
-        self._deadline = time.monotonic() + SECONDS
+        seconds = self._find_limit()
+        self._deadline = time.monotonic() + seconds
         try:
             with self._open_guarded() as connection:
                 return take(connection.execute(sql, query.values))
@@ -171,9 +173,18 @@ class Audience(Noun):
             if "interrupted" not in str(error):
                 raise
             raise InputError(
-                f"the audience took longer than {SECONDS:.0f} s and was given up. Ask for "
+                f"the audience took longer than {seconds:.0f} s and was given up. Ask for "
                 f"less at once: {'; '.join(map(tree.text, asked))[:200]}"
             ) from error
+
+    def _find_limit(self) -> float:
+        """Return the seconds that a query may take: more, the more there is to read."""
+        connection = self._store.connection
+        pages, size = (
+            connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "page_size")
+        )
+        return SECONDS + SECONDS_A_GIGABYTE * pages * size / 1e9
 
     @contextmanager
     def _open_guarded(self) -> Iterator[sqlite3.Connection]:

@@ -60,12 +60,24 @@ class MessageRows(Noun):
         yield from self._read(sql, ids=as_json(deliveries))
 
     def read_persons(self) -> Iterator[tuple[int, int, str | None, bytes | None]]:
-        """Yield id, site, signed alias and address's hash of those who have one of these."""
+        """
+        Yield id, site, signed alias and address's hash of those who share one of these.
+
+        Most share none, and their numbers alone would be a gigabyte of ten million people.
+        """
         sql = """
-            SELECT id, site_id, iif(alias_trusted, alias, NULL), email_hash FROM subscriptions
-             WHERE alias IS NOT NULL AND alias_trusted
-             UNION ALL
-            SELECT id, site_id, NULL, email_hash FROM subscriptions
-             WHERE email_hash IS NOT NULL AND NOT (alias IS NOT NULL AND alias_trusted)
+            WITH shared AS MATERIALIZED (
+                SELECT s.id FROM subscriptions AS s
+                 WHERE s.alias IN (SELECT alias FROM subscriptions WHERE alias IS NOT NULL
+                                    GROUP BY alias HAVING count(*) > 1)
+                 UNION
+                SELECT s.id FROM subscriptions AS s
+                 WHERE s.email_hash IN (SELECT email_hash FROM subscriptions
+                                         WHERE email_hash IS NOT NULL
+                                         GROUP BY email_hash HAVING count(*) > 1)
+            )
+            SELECT s.id, s.site_id, iif(s.alias_trusted, s.alias, NULL), s.email_hash
+              FROM shared CROSS JOIN subscriptions AS s ON s.id = shared.id
+             WHERE s.email_hash IS NOT NULL OR s.alias IS NOT NULL AND s.alias_trusted
         """
         yield from self._read(sql)

@@ -44,6 +44,8 @@ _REACTIONS = {
     "clicks": "sum(i.kind = 'clicked')",
 }
 
+_PAGE = 50_000
+
 
 class Reports(Noun):
     def list_campaigns(self, campaigns: Sequence[int]) -> list[tuple[int, str, str, Millis]]:
@@ -98,8 +100,8 @@ class Reports(Noun):
         """
         found: Counter[tuple[str, str | None]] = Counter()
         # In pages: a list of a million rows would be a text of eight megabytes.
-        for start in range(0, len(subscriptions), 50_000):
-            ids = json.dumps(list(subscriptions[start : start + 50_000]))
+        for start in range(0, len(subscriptions), _PAGE):
+            ids = json.dumps(list(subscriptions[start : start + _PAGE]))
             for site, language, count in self._read(sql, ids=ids):
                 found[site, language] += count
         return [(site, language, count) for (site, language), count in found.items()]

@@ -1,6 +1,8 @@
 """Schedules: campaigns for later, each message with its own time."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
@@ -10,6 +12,9 @@ from pushctl.store.recurring import Recurring
 
 if TYPE_CHECKING:
     from pushctl.store import Store
+
+
+_PAGE = 5_000
 
 
 class Waiting(NamedTuple):
@@ -72,11 +77,20 @@ class Schedules(Noun):
         sql = """
             INSERT INTO deliveries (campaign_id, subscription_id, next_attempt_at,
                                     expires_at, changed_at, holdout_probability)
-            SELECT ?, s.id, ?, ?, ?, ? FROM subscriptions AS s WHERE s.id = ?
+            SELECT :campaign, s.id, :due, :due + :life, :now, :holdout
+              FROM json_each(:ids) AS j CROSS JOIN subscriptions AS s ON s.id = j.value
         """
-        self._write_each(
-            sql, ((campaign, due, due + expires_after, now, holdout, row) for row, due in rows)
-        )
+        values = {"campaign": campaign, "life": expires_after, "now": now, "holdout": holdout}
+        rest = iter(rows)
+        with self._store.write() as connection:
+            while page := list(islice(rest, _PAGE)):
+                # Most share a time or live in few time zones: rows by the statement cost a
+                # third of rows one by one.
+                times: defaultdict[Millis, list[int]] = defaultdict(list)
+                for row, due in page:
+                    times[due].append(row)
+                for due, ids in times.items():
+                    connection.execute(sql, {**values, "due": due, "ids": as_json(ids)})
 
     def list_waiting(self, campaign: int, now: Millis) -> list[Waiting]:
         """Return the messages of a trigger's step that would go out at *now*."""
@@ -162,6 +176,6 @@ class Schedules(Noun):
               FROM json_each(:ids) AS j JOIN subscriptions AS s ON s.id = j.value
               JOIN sites AS t ON t.id = s.site_id
         """
-        for start in range(0, len(subscriptions), 5_000):
-            ids = as_json(subscriptions[start : start + 5_000])
+        for start in range(0, len(subscriptions), _PAGE):
+            ids = as_json(subscriptions[start : start + _PAGE])
             yield from self._read(sql, ids=ids).fetchall()

@@ -34,6 +34,7 @@ _ROWS = frozenset(COLUMNS) - {"click_row", "click_button"}  # with an entry a me
 # How many bytes of columns one transaction writes: others wait for a moment only.
 _BATCH_BYTES = 4_000_000
 _PAGE = 20_000
+_BLOCK = 100_000
 
 # The bits of "flags".
 FLAGS = {"shown": 1, "clicked": 2, "bought": 4, "unreported": 8}
@@ -205,32 +206,50 @@ def _build(store: Store, campaign: int) -> dict[str, Column]:
 
 def _build_rows(store: Store, campaign: int) -> dict[str, Column]:
     # Few rows differ in more than number, person and time: those alike share a kind.
-    ids, people, sent, kinds = array("q"), array("q"), array("q"), array("q")
+    # Small numbers, for ten million messages of one campaign.
+    ids, people, sent, kinds = array("q"), array("q"), array("i"), array("i")
     known: dict[tuple[Json, ...], int] = {}
     for row, person, quarter, *rest in store.message_rows.read(campaign):
         ids.append(row)
         people.append(person)
         sent.append(quarter)
         kinds.append(known.setdefault(tuple(rest), len(known)))
-    delivery = np.array(ids, np.int64)
-    order = np.argsort(delivery)
-    kind_of = np.array(kinds, np.int64)[order]
+    order = np.argsort(np.frombuffer(ids, np.int64)) if ids else np.empty(0, np.int64)
+    delivery, receiver = _take(ids, order), _take(people, order)
+    del ids, people
+    kind_of, quarters = _take(kinds, order).values, _take(sent, order)
+    del order, kinds, sent
     flags, statuses, *texts, chances = zip(*known, strict=True) if known else ((),) * 6
     texts = [*texts, [None if one is None else repr(one) for one in chances]]
     found = {
-        "delivery": Column(delivery[order]),
-        "subscription": Column(np.array(people, np.int64)[order]),
-        "sent": Column(np.array(sent, np.int64)[order]),
-        "flags": Column(np.array(flags, np.int64)[kind_of]),
+        "delivery": delivery,
+        "subscription": receiver,
+        "sent": quarters,
+        "flags": Column(np.array(flags, np.uint8)[kind_of]),
         "status": Column(
-            np.array([STATUSES.index(one) for one in statuses], np.int64)[kind_of]
+            np.array([STATUSES.index(one) for one in statuses], np.uint8)[kind_of]
         ),
     }
     for name, values in zip(_WORDED, texts, strict=True):
         codes: dict[str | None, int] = {}
         numbers = [codes.setdefault(value, len(codes)) for value in values]
-        found[name] = Column(np.array(numbers, np.int64)[kind_of], list(codes))
+        small = np.array(numbers, np.min_scalar_type(max(len(codes), 1)))
+        found[name] = Column(small[kind_of], list(codes))
     return found
+
+
+def _take(values: "array[int]", order: Numbers) -> Column:
+    """Return *values* in *order*, in as few bytes as they are kept in."""
+    if not values:
+        return Column(np.empty(0, np.int64))
+    whole = np.frombuffer(values, f"i{values.itemsize}")
+    low, high = int(whole.min()), int(whole.max())
+    size = next(one for one in (1, 2, 4, 8) if high - low < 1 << 8 * one)
+    small = np.empty(len(whole), f"<u{size}")
+    for start in range(0, len(whole), _BLOCK):
+        some = slice(start, start + _BLOCK)
+        small[some] = whole[order[some]] - low
+    return Column(small, None, low)
 
 
 def count_flags(part: Part) -> Counts:

@@ -26,7 +26,7 @@ _FOREVER = np.iinfo(np.int64).max
 class Lives:
     """Columns, an entry for each time that a subscription was active."""
 
-    subscription: Ints  # its place in People
+    subscription: NDArray[np.integer]  # its place in People
     start: Ints  # Millis
     end: Ints  # _FOREVER while it goes on
     kind: NDArray[np.int8]  # an index into KINDS; -1 while it goes on
@@ -37,6 +37,16 @@ class Lives:
             self.subscription[which], self.start[which], self.end[which], self.kind[which],
             self.is_first[which],
         )  # fmt: skip
+
+    def add(self, others: "Lives") -> "Lives":
+        """Return these and *others*, in no order."""
+        return Lives(
+            np.concatenate([self.subscription.astype(np.int32), others.subscription]),
+            np.concatenate([self.start, others.start]),
+            np.concatenate([self.end, others.end]),
+            np.concatenate([self.kind, others.kind]),
+            np.concatenate([self.is_first, others.is_first]),
+        )
 
     def count_active(self, at: Millis) -> Bools:
         """Return which of them go on at *at*; what happens then comes after it."""
@@ -64,9 +74,17 @@ def load(store: Store, people: People) -> Lives:
     stepless = np.ones(len(joined), bool)
     stepless[who] = False
     joined &= ~(stepless & ~people.active)
-    return _pair(
-        np.flatnonzero(joined), people.subscribed_at, who[turns], at[turns], kind[turns]
-    )
+    # Most have come and stayed: only the others are sorted, of ten million a few.
+    stayed = _stay(np.flatnonzero(joined & stepless), people.subscribed_at)
+    changed = np.flatnonzero(joined & ~stepless)
+    return _pair(changed, people.subscribed_at, who[turns], at[turns], kind[turns]).add(stayed)
+
+
+def _stay(joined: Ints, since: Ints) -> Lives:
+    """Return lives without an end."""
+    count = len(joined)
+    end, kind = np.full(count, _FOREVER), np.full(count, -1, np.int8)
+    return Lives(joined.astype(np.int32), since[joined], end, kind, np.ones(count, np.bool_))
 
 
 def _pair(joined: Ints, since: Ints, who: Ints, at: Ints, kind: NDArray[np.int8]) -> Lives:
@@ -78,10 +96,9 @@ def _pair(joined: Ints, since: Ints, who: Ints, at: Ints, kind: NDArray[np.int8]
     order = np.lexsort((~first, starters))  # returns are in order of time already
     starters, starts, first = starters[order], starts[order], first[order]
     losers, ends, ended = who[~back], at[~back], kind[~back]
-    size = int(max(starters.max(initial=0), losers.max(initial=0))) + 1
     wide = max(len(starters), len(losers)) + 1
-    own = starters * wide + _rank(starters, size)
-    theirs = losers * wide + _rank(losers, size)
+    own = starters * wide + _rank(starters)
+    theirs = losers * wide + _rank(losers)
     place = np.searchsorted(theirs, own)
     known = place < len(theirs)
     known[known] = theirs[place[known]] == own[known]
@@ -91,11 +108,13 @@ def _pair(joined: Ints, since: Ints, who: Ints, at: Ints, kind: NDArray[np.int8]
     return Lives(starters, starts, end, kinds, first)
 
 
-def _rank(values: Ints, size: int) -> Ints:
+def _rank(values: Ints) -> Ints:
     """Return the how manieth of its value each entry of sorted *values* is."""
-    counts = np.bincount(values, minlength=size)
-    before = np.cumsum(counts) - counts
-    found: Ints = np.arange(len(values)) - before[values]
+    begins = np.ones(len(values), np.bool_)
+    begins[1:] = values[1:] != values[:-1]
+    firsts = np.flatnonzero(begins)
+    lengths = np.diff(np.append(firsts, len(values)))
+    found: Ints = np.arange(len(values)) - np.repeat(firsts, lengths)
     return found
 
 

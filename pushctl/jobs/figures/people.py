@@ -72,9 +72,9 @@ def load_people(
         elif name == "verified":
             made.verified = values > 0
         elif name == "subscribed_at":
-            made.subscribed_at = values
+            made.subscribed_at = values.astype(np.int64, copy=False)
         else:
-            setattr(made, name, values.astype(np.uint32))
+            setattr(made, name, values.astype(np.uint32, copy=False))
             made.words[name] = words
     return made
 

@@ -12,7 +12,10 @@ from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Plan, plan
 from pushctl.jobs.campaigns.draft import Draft, parse_rate
+from pushctl.jobs.subscribers import manners as judging
 from pushctl.model import SubscriptionState
+from pushctl.rules.manners import Frequency
+from pushctl.store import deliveries, reports, schedules
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.rows import answers_about
 from tests.support.sending import Field
@@ -162,6 +165,55 @@ def test_freezing_many_is_quick_and_takes_little_memory(field: Field) -> None:
     tracemalloc.stop()
     assert peak < 1_000_000, "rows are written as they are made"
     assert spent < 2.0
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"at": "2026-04-29 09:00"},
+        {"at": "2026-04-29 09:00", "local": True},
+        {"over": "2h"},
+    ],
+)
+def test_a_plan_holds_few_bytes_for_each_receiver(
+    field: Field, monkeypatch: pytest.MonkeyPatch, wish: dict[str, object]
+) -> None:
+    """Their numbers and times, eight bytes each: a dictionary of ten million is a gigabyte."""
+    frequency = Frequency(messages=5, within=DAY)
+    field.config = replace(field.config, frequency=frequency)
+    # All else is read in pages.
+    for module, name in (
+        (judging, "PAGE"), (deliveries, "PAGE"), (schedules, "_PAGE"), (reports, "_PAGE"),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, 500)
+    field.people(500, first=1_000, tag=None)
+    few = measure_peak(field, **wish)
+    field.people(6_000, first=10_000, tag=None)
+    each = (measure_peak(field, **wish) - few) / 6_000
+    assert each < 60, f"{each:.0f} bytes"
+
+
+def measure_peak(field: Field, **wish: object) -> int:
+    """Return the most bytes that a plan and its freezing take, and freeze it."""
+    tracemalloc.start()
+    try:
+        made = planned(field, again=True, **wish)
+        broadcast.freeze(field.store, made, NOON)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_one_statement_writes_all_rows_that_share_a_time(field: Field) -> None:
+    field.people(300, first=1_000, tag=None)
+    made = planned(field, at="2026-04-29 09:00")
+    said: list[str] = []
+    field.store.connection.set_trace_callback(said.append)
+    campaign = broadcast.freeze(field.store, made, NOON)
+    field.store.connection.set_trace_callback(None)
+    # It is said once more for what triggers do.
+    written = {sql for sql in said if "INSERT INTO deliveries" in sql}
+    assert (len(written), field.counts(campaign)) == (1, {"planned": 303})
 
 
 def test_a_campaign_keeps_the_topic_of_command_line_template_or_settings(field: Field) -> None:

@@ -1,6 +1,7 @@
 """Nobody gets the same message twice because somebody typed `send` twice."""
 
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -199,6 +200,25 @@ def test_values_make_a_message_another(field: Field) -> None:
     )  # fmt: skip
     sql = "SELECT content_hash FROM campaigns"
     assert field.store.connection.execute(sql).fetchone() == (one,)
+
+
+def test_who_has_it_is_a_byte_for_each_receiver(field: Field) -> None:
+    """Whatever their order: single people come as they were named."""
+    field.people(2_000, first=100, tag=None)
+    made = field.freeze()
+    receivers = list(planned(field, again=True).receivers)
+    for order in (receivers, receivers[::-1], [*receivers[5:], *receivers[:3]]):
+        tracemalloc.start()
+        having, counts = leave_out(field.store, hash_content(made.sources, {}), order, NOON)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert (len(having), set(having), counts.scheduled) == (
+            len(order), set(order), len(order),
+        )  # fmt: skip
+        assert receivers[4] in having or order[0] == receivers[5]
+        assert 10**9 not in having and None not in having
+        if order is receivers:
+            assert peak < 30 * len(order), peak
 
 
 def test_the_look_up_reads_the_rows_of_the_same_message_alone(field: Field) -> None:

@@ -2,6 +2,7 @@
 
 import random
 import sqlite3
+import tracemalloc
 from contextlib import closing
 from pathlib import Path
 
@@ -145,6 +146,22 @@ def test_an_erasure_leaves_all_but_whose_a_message_was(sent: Field) -> None:
     assert count_kept(sent.store) == KEPT
     sent.store.kept_columns.drop()
     assert dump(sent.store) == after
+
+
+def test_a_campaign_is_built_in_few_bytes_a_message(sender: Field) -> None:
+    """One of ten million people took over a gigabyte."""
+    peaks = []
+    for count, name in ((500, "small"), (5_000, "large")):
+        sender.people(count, first=count, tag=name)
+        made = sender.freeze(name=name, everyone=False, tags=[name])
+        rows, _ = sender.store.deliveries.claim_fresh(made.id, 0, count, NOON)
+        sender.store.deliveries.accept([row.id for row in rows], 201, "en", NOON)
+        tracemalloc.start()
+        assert load_counts(sender.store)[made.id]["accepted"] == count
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    each = (peaks[1] - peaks[0]) / 4_500
+    assert each < 75, f"{each:.0f} bytes"
 
 
 @pytest.mark.parametrize("change", ["status", "subscription_id"])

@@ -101,6 +101,16 @@ def test_devices_of_one_person_share_a_number(sender: Field) -> None:
     ]  # fmt: skip
 
 
+def test_only_who_shares_an_alias_or_address_is_looked_at_for_persons(sender: Field) -> None:
+    """Most people share none: millions of them would be read to find nothing."""
+    rows = sender.people(200)
+    with sender.store.write() as connection:
+        connection.execute("UPDATE subscriptions SET alias = 'a' || id, alias_trusted = 1")
+        connection.execute("UPDATE subscriptions SET email_hash = CAST(id AS BLOB)")
+        connection.execute("UPDATE subscriptions SET alias = 'ann' WHERE id <= 2")
+    assert [row for row, *_ in sender.store.message_rows.read_persons()] == rows[:2]
+
+
 def test_people_are_indexed_by_their_number(sender: Field) -> None:
     sender.people(3)
     with sender.store.write() as connection:

@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -189,6 +190,28 @@ def test_rows_on_many_pages_are_read_in_their_order(
     assert dump(shop) == before
     assert count_kept(shop) > 30
     assert dump(shop) == before
+
+
+def test_columns_of_people_are_read_in_few_bytes_each(shop: Shop) -> None:
+    """Ten million people: each column of eight bytes is 80 MB; pages wait for their turn."""
+    shop.store.kept_pages.drop()
+    names = ("subscribed_at", "state", "verified", "site", "country", "language")
+    sql = """
+        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
+        INSERT INTO subscriptions (public_id, site_id, endpoint_hash, endpoint, p256dh, auth,
+                                   key_id, state_at, subscribed_at, last_seen_at)
+        SELECT 'public-' || i, 1, randomblob(16), 'https://x.example/' || i, randomblob(65),
+               randomblob(16), 'key', i, i * 1000000, i FROM n
+    """
+    with shop.store.write() as connection:
+        connection.execute(sql)
+    load_people(shop.store, names)  # builds the pages
+    tracemalloc.start()
+    people = load_people(shop.store, names)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    each = peak / people.folding.size
+    assert each < 75, f"{each:.0f} bytes"
 
 
 def test_figures_are_counted_where_nothing_can_be_kept(shop: Shop) -> None:

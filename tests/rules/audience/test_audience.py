@@ -483,6 +483,21 @@ def test_a_question_that_runs_away_is_given_up(
         store.audience.count(many, NOON)
 
 
+def test_a_large_database_has_more_time_for_a_question(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten million people take more than the 30 s of a million; the file's size says it."""
+    settle(store, [Human(attributes={"a": 1}) for _ in range(60)])
+    monkeypatch.setattr(asking, "SECONDS", -1.0)
+    size = (
+        store.path.stat().st_size
+        + store.path.with_name(f"{store.path.name}-wal").stat().st_size
+    )
+    monkeypatch.setattr(asking, "SECONDS_A_GIGABYTE", 3_600 * 1e9 / size)
+    many = tree.And(tuple(tree.Attribute(f"a{n}", "unknown", ()) for n in range(200)))
+    assert store.audience.count(many, NOON) == 60
+
+
 def test_an_unresolved_segment_is_a_bug_and_not_an_empty_audience(store: Store) -> None:
     with pytest.raises(ValueError, match="not resolved"):
         store.audience.count(tree.Segment("vip"), NOON)
