@@ -29,6 +29,7 @@ COLUMNS = (
 
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
+Real = NDArray[np.float64]
 Words = list[str | None]
 
 
@@ -193,11 +194,34 @@ def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Int
         return Interval(float(hits / total), 0.0, 1.0)
     if hits in (0, total):
         return measure_share(int(count) if hits else 0, int(count))
-    rate = hits / total
-    off = np.bincount(person[known], happened[known], size) - rate * sent
+    alone = happened[unknown], asked[unknown]
+    came = np.bincount(person[known], happened[known], size)
+    return _bound(sent.astype(np.float64), came.astype(np.float64), *alone)
+
+
+def measure_people(sent: Ints, happened: Ints) -> Interval:
+    """Return the same of known people: how many tries each had, and how often it happened."""
+    total, hits, count = int(sent.sum()), int(happened.sum()), np.count_nonzero(sent)
+    if total <= 0:
+        return Interval(None, 0.0, 1.0)
+    if total == count:
+        return measure_share(hits, total)
+    if count < 2:
+        return Interval(hits / total, 0.0, 1.0)
+    if hits in (0, total):
+        return measure_share(int(count) if hits else 0, int(count))
+    none = np.empty(0)
+    return _bound(sent.astype(np.float64), happened.astype(np.float64), none, none)
+
+
+def _bound(sent: Real, happened: Real, alone: Real, tries: Real) -> Interval:
+    """Return the interval of ``measure_by_person``; the last two are of who was erased."""
+    total = float(sent.sum() + tries.sum())
+    rate = float(happened.sum() + alone.sum()) / total
+    off = happened - rate * sent
     off = off[sent > 0]  # so that the sum does not depend on who else there is
-    alone = happened[unknown] - rate * asked[unknown]
-    squares = float(off @ off + alone @ alone)
+    others = alone - rate * tries
+    count = len(off) + len(others)
+    squares = float(off @ off + others @ others)
     error = float(np.sqrt(count / (count - 1) * squares) / total)
-    value = float(rate)
-    return Interval(value, max(0.0, value - Z * error), min(1.0, value + Z * error))
+    return Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
