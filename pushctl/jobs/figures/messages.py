@@ -62,6 +62,13 @@ class Messages:
     def __len__(self) -> int:
         return len(self.campaign)
 
+    def choose(self, rows: Ints) -> "Messages":
+        """Return the messages at the places *rows*, in that order."""
+        made = Messages()
+        for name, column in vars(self).items():
+            setattr(made, name, column[rows] if isinstance(column, np.ndarray) else column)
+        return made
+
 
 # What is kept, by the columns that are made of it; a name alone where it is the same.
 _SOURCES: dict[str, tuple[str, ...]] = {
@@ -128,6 +135,20 @@ def cut(sizes: Mapping[int, int]) -> Iterator[list[int]]:
         left -= size
     if numbers:
         yield numbers
+
+
+def join(parts: Sequence[Messages]) -> Messages:
+    """Return the messages of all *parts*, which have the same columns, one behind the other."""
+    made = Messages()
+    for name, column in vars(parts[0]).items():
+        if name in _WORDED:
+            coded = [keeping.Column(getattr(it, name), getattr(it, f"{name}s")) for it in parts]
+            words, codes = _merge(coded)
+            setattr(made, name, codes)
+            setattr(made, f"{name}s", words)
+        elif isinstance(column, np.ndarray):
+            setattr(made, name, np.concatenate([getattr(it, name) for it in parts]))
+    return made
 
 
 def _join(name: str, parts: Sequence[keeping.Part], size: int) -> Ints | Bools:
