@@ -42,7 +42,7 @@ def stats(
     if ctx.invoked_subcommand is None:
         here = context.of(ctx)
         if check:
-            stats_check.run(here.store)
+            stats_check.run(here.store, here.config)
         else:
             _show(ctx, last, format)
 

@@ -59,11 +59,11 @@ def command(
     rate has its interval of 95 %, and the person is its unit. Orders are those that a click
     or a promo code brought about; influenced ones stand apart.
     """
-    from pushctl.jobs.figures import breakdowns, grouping
+    from pushctl.jobs.figures import breakdowns, groups
 
     asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
     check_word("--sort", sort, performance.SORTS)
-    check_word("--by", by, grouping.COMPARED)
+    check_word("--by", by, groups.COMPARED)
     table = performance.GROUPS if by else performance.CAMPAIGNS
     if behind.answer(ctx, table, asked, format, by=by):
         return

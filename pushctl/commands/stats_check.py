@@ -9,6 +9,7 @@ from pushctl.errors import PushctlError
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
+    from pushctl.config import Config
     from pushctl.store import Store
 
 
@@ -30,11 +31,11 @@ def prepare(store: "Store") -> None:
     counting.load_counts(store, progress=show_counting)
 
 
-def run(store: "Store") -> None:
+def run(store: "Store", config: "Config") -> None:
     """Raise PushctlError (exit 1) with a line for each difference."""
     from pushctl.jobs.figures import checking
 
-    campaigns, found = checking.check(store, show_counting)
+    campaigns, found = checking.check(store, config, show_counting)
     compared = counted(campaigns, "campaign")
     if found:
         lines = "\n".join(map(output.clean, checking.list_lines(found)))

@@ -77,13 +77,11 @@ def command(
 
 def _check(show: str, by: str | None, *, periods: bool, limited: bool) -> str | None:
     """Return by what it is grouped; raises UsageError for options that don't go together."""
-    from pushctl.jobs.figures.subscribers import GROUPS
-
     if periods and (by or limited or show != "growth"):
         raise UsageError("--every and --last show growth by periods: leave out the others.")
     if by and show == "reach":
         raise UsageError("reach is by age alone: leave out --by.")
-    check_word("--by", by, GROUPS)
+    check_word("--by", by, subscribers.GROUPS)
     return "site" if show == "growth" and limited and not by else by
 
 
@@ -100,10 +98,13 @@ def _load(
     every: str,
     count: int,
 ) -> Sequence[Row]:
+    if table is subscribers.REACH:
+        from pushctl.jobs.figures import reach
+
+        return reach.load_reach(here.store, asked)
+
     from pushctl.jobs.figures import subscribers as job
 
-    if table is subscribers.REACH:
-        return job.load_reach(here.store, asked)
     if table is subscribers.COHORTS:
         return job.load_cohorts(here.store, asked, by or "month")
     if table is subscribers.SPLIT:

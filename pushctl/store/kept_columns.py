@@ -33,6 +33,21 @@ class KeptColumns(Noun):
         rows = self._read(sql, campaigns=as_json(campaigns), names=as_json(names))
         yield from map(KeptColumn._make, rows)
 
+    def list_builds(self, campaigns: Sequence[int]) -> list[tuple[int, int]]:
+        """
+        Return each of *campaigns* with its mark, without those that have none.
+
+        After a change of any message a campaign has none, and then another one: as long as
+        the mark is the same, so are its messages.
+        """
+        sql = """
+            SELECT k.campaign_id, k.build
+              FROM json_each(:campaigns) AS j
+              JOIN kept_campaigns AS k ON k.campaign_id = j.value
+             WHERE k.build <> 0 ORDER BY 1
+        """
+        return self._read(sql, campaigns=as_json(campaigns)).fetchall()
+
     def mark(self, campaigns: Sequence[int]) -> int:
         """Note that their columns are being built; return the mark that ``keep`` asks for."""
         import secrets

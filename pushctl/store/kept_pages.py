@@ -41,6 +41,11 @@ _OF_PEOPLE = "FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id"
 _LIVES = "kind IN ('revived', 'unsubscribed', 'gone', 'quarantined')"
 
 
+def find_end(page: int, bits: int, last: int) -> int:
+    """Return up to which number a whole page goes, where *last* is the highest there was."""
+    return min(((page + 1) << bits) - 1, last)
+
+
 class KeptPage(NamedTuple):
     name: str
     page: int
@@ -86,6 +91,43 @@ class KeptPages(Noun):
     def list_names(self, source: str) -> list[str]:
         sql = "SELECT DISTINCT name FROM kept_pages WHERE source = :source ORDER BY name"
         return [name for (name,) in self._read(sql, source=source)]
+
+    def list_builds(self, names: Collection[str]) -> dict[tuple[int, str, int], str]:
+        """
+        Return the builds of pages of people, by (page, name, last number).
+
+        No two are alike: a page that was built anew has another one.
+        """
+        sql = """
+            SELECT page, name, upto, about ->> '$.build' FROM kept_pages
+             WHERE source = 'people' AND name IN (SELECT value FROM json_each(:names))
+        """
+        rows = self._read(sql, names=as_json(names))
+        return {(page, name, upto): build for page, name, upto, build in rows}
+
+    def find_persons_build(self) -> str | None:
+        """Return the build of who is one person with whom; None: it is not kept."""
+        sql = "SELECT about ->> '$.build' FROM kept_pages WHERE source = 'persons'"
+        found: str | None = self._read_value(sql)
+        return found
+
+    def read_answer(self, name: str, stamp: str) -> bytes | None:
+        """Return the answer *name* that was kept with *stamp*, None where it was another."""
+        sql = """
+            SELECT data FROM kept_pages
+             WHERE source = 'answers' AND page = 0 AND name = :name AND about = :stamp
+        """
+        found: bytes | None = self._read_value(sql, name=name, stamp=stamp)
+        return found
+
+    def list_answers(self) -> list[tuple[str, str, bytes]]:
+        """Return (name, stamp, answer) of all that are kept."""
+        sql = "SELECT name, about, data FROM kept_pages WHERE source = 'answers' ORDER BY name"
+        return self._read(sql).fetchall()
+
+    def write_answer(self, name: str, stamp: str, data: bytes) -> None:
+        """Keep the answer *name* in the place of its earlier one."""
+        self.write("answers", [KeptPage(name, 0, 0, stamp, data)])
 
     def is_free(self) -> bool:
         """Return whether a transaction can begin here."""

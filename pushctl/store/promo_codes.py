@@ -178,6 +178,14 @@ class PromoCodes(Noun):
         found |= dict(self._read(sql, pool=pool).fetchall())
         return found | {"redeemed": int(self._read_value(used, pool=pool))}
 
+    def count_all_states(self) -> dict[int, dict[str, int]]:
+        """Return of each pool how many of its codes are in which state, where any is."""
+        sql = "SELECT pool_id, state, count(*) FROM promo_codes GROUP BY 1, 2"
+        found: dict[int, dict[str, int]] = {}
+        for pool, state, count in self._read(sql):
+            found.setdefault(pool, {})[state] = count
+        return found
+
     def list_codes(self, pool: int, last: int | None = None) -> Iterable[dict[str, Json]]:
         """
         Yield the codes of a pool that a message carries or an order used, newest first.

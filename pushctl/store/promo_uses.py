@@ -10,16 +10,18 @@ from pushctl.store.noun import Noun
 _COUNTS = "o.state IN ('paid', 'refunded') AND NOT o.test"
 
 
-class GivenCode(NamedTuple):
-    """A code that a message carries or carried; *taken*: a push service took one of them."""
+class Bindings(NamedTuple):
+    """
+    Codes that messages carry or carried, an entry each, as texts with commas between.
 
-    pool: int
-    code: int
-    subscription: int  # 0: the person was erased
-    site: str | None
-    at: Millis  # when it was bound first
-    taken: bool
-    used: bool  # by an order that counts
+    Handing over hundreds of thousands of rows one by one would take most of the time.
+    """
+
+    pool: str
+    code: str
+    subscription: str  # 0: the person was erased
+    at: str
+    taken: str  # 1: a push service may have taken the message
 
 
 class Use(NamedTuple):
@@ -37,25 +39,20 @@ class Use(NamedTuple):
 
 
 class PromoUses(Noun):
-    def list_given(self) -> Iterator[GivenCode]:
-        """Yield each code that a message but a test's has had; it is one person's."""
-        sql = f"""
-            SELECT k.pool_id, k.id, coalesce(max(b.subscription_id), 0), max(t.name),
-                   min(b.at), max(d.status IN ('accepted', 'in_doubt')),
-                   EXISTS (SELECT 1 FROM promo_redemptions AS r
-                             JOIN orders AS o ON o.id = r.order_id
-                            WHERE r.code_id = k.id AND {_COUNTS})
+    def load_bindings(self) -> Bindings:
+        """Return the codes of all messages but those of tests, but not codes for everybody."""
+        sql = """
+            SELECT coalesce(group_concat(k.pool_id), ''), coalesce(group_concat(k.id), ''),
+                   coalesce(group_concat(coalesce(b.subscription_id, 0)), ''),
+                   coalesce(group_concat(b.at), ''),
+                   coalesce(group_concat(d.status IN ('accepted', 'in_doubt')), '')
               FROM promo_bindings AS b
-              JOIN promo_codes AS k ON k.id = b.code_id
-              JOIN deliveries AS d ON d.id = b.delivery_id
-              JOIN campaigns AS c ON c.id = d.campaign_id
-              LEFT JOIN subscriptions AS s ON s.id = b.subscription_id
-              LEFT JOIN sites AS t ON t.id = s.site_id
-             WHERE NOT k.for_all AND c.is_test IS NULL
-             GROUP BY k.id
-        """  # noqa: S608 - our own words
-        for row in self._read(sql):
-            yield GivenCode._make(row)
+              CROSS JOIN promo_codes AS k ON k.id = b.code_id
+              CROSS JOIN deliveries AS d ON d.id = b.delivery_id
+             WHERE NOT k.for_all
+               AND d.campaign_id NOT IN (SELECT id FROM campaigns WHERE is_test IS NOT NULL)
+        """
+        return Bindings._make(self._read(sql).fetchone())
 
     def list_uses(self) -> Iterator[Use]:
         """Yield each order that counts and code that it has used."""

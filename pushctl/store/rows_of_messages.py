@@ -137,7 +137,7 @@ def count_arms(scope: Scope) -> dict[str, Rows]:
 
 
 def group(scope: Scope, by: str) -> str:
-    """Return the expression of *by*, one of ``grouping.KINDS`` but what is an attribute."""
+    """Return the expression of *by*, one of ``groups.KINDS`` but what is an attribute."""
     plain = {
         "campaign": "d.campaign",
         "topic": "d.topic",

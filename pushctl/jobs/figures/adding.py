@@ -6,7 +6,6 @@ kept until all have been read.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,48 +13,34 @@ from numpy.typing import NDArray
 
 from pushctl.config import Config
 from pushctl.jobs.figures import counting, performance, person_sums, worth
+from pushctl.jobs.figures.added import Added
 from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.grouping import OF_CALENDAR, OF_CAMPAIGN, OF_PERSON, Codes
+from pushctl.jobs.figures.grouping import Codes
+from pushctl.jobs.figures.groups import OF_CALENDAR, OF_CAMPAIGN, OF_PERSON
 from pushctl.jobs.figures.messages import People, cut
 from pushctl.jobs.figures.performance import Counted, Loaded, Loader
 from pushctl.jobs.figures.person_sums import BySubscription, Ints, Sums
 from pushctl.jobs.figures.worth import Credits, Worth
 from pushctl.rules.figures.figure import Row
 from pushctl.store import Store
+from pushctl.store.campaigns import Described
+from pushctl.store.orders import Credited
 
 Marks = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, slots=True)
-class Added:
-    """
-    A row a group that has a message; *total*: all of them, None where there is none.
-
-    *untimed* messages were left out: their time is unknown.
-    """
-
-    rows: list[Row]
-    total: Row | None
-    untimed: int
-
-
 def add_up(
-    store: Store, config: Config, asked: Filter, by: str, progress: Progress = no_progress
-) -> Added:
-    """
-    Return what the messages that *asked* is about come to, by one of ``grouping.KINDS``.
-
-    Columns are those of ``performance.describe`` and ``worth.describe_worth``. *progress*: see
-    ``counting.load_counts``.
-    """
-    campaigns = store.campaigns.list_described(asked.topic, asked.last)
+    store: Store, config: Config, asked: Filter, by: str, campaigns: Sequence[Described],
+    brought: Sequence[Credited], progress: Progress = no_progress,
+) -> Added:  # fmt: skip
+    """Return what ``totals.load`` does; *brought*: what *campaigns* have brought about."""
     counts = counting.load_counts(store, [one.id for one in campaigns], progress)
     sizes = {number: one["planned"] for number, one in counts.items()}
     loader = Loader(store, config, asked, [by], campaigns)
     # Of a campaign as a whole the order's own message need not be found.
     whole = by in OF_CAMPAIGN and (asked.site, asked.since, asked.until) == (None,) * 3
-    credits = worth.load_credits(store, config, sizes)
+    credits = worth.make_credits(brought)
     groups = _Groups(by, loader.people, sum(sizes.values()))
     for numbers in cut(sizes):
         # Both stand by campaign.

@@ -5,273 +5,69 @@ Where hours were drawn by lots (`send --explore`), those messages answer, each w
 inverse of its probability. Else all broadcasts do: then the answer is about campaigns.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from pushctl.config import Config
-from pushctl.jobs.figures import local_times
+from pushctl.jobs.figures import answers
+from pushctl.jobs.figures.answers import Plain, Sources
 from pushctl.jobs.figures.filters import Filter
-from pushctl.model import DeliveryStatus
-from pushctl.rules.figures import best_hours, explored
-from pushctl.rules.figures.best_hours import BLOCKS, HOURS, Block, Count, Shrunk, Week
+from pushctl.rules.figures.best_hours import BLOCKS, Block, Count, Shrunk
+from pushctl.rules.figures.explored import BestTime as BestTime
 from pushctl.rules.figures.explored import Measured
+from pushctl.rules.figures.explored import Part as Part
+from pushctl.rules.figures.intervals import Interval
 from pushctl.store import Store
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from pushctl.jobs.figures.messages import Messages
-
-    Whole = NDArray[np.integer]
-
-_CELLS = best_hours.DAYS * HOURS
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One comparison, of blocks or of single hours; *enough* sends for it or not."""
-
-    measured: Sequence[Measured]
-    shrunk: Shrunk | None
-    best: int | None  # None: no difference is seen, or too little was sent
-    have: int  # sends by lots as if spread evenly, or campaigns
-    need: int
-
-    @property
-    def enough(self) -> bool:
-        return self.have >= self.need
-
-
-@dataclass(frozen=True, slots=True)
-class BestTime:
-    """
-    What the sends say about times.
-
-    *cells* are rates by weekday and hour, None below 200 sends. *unknown* messages have no
-    time of sending, *erased* no clock. *busiest*: the hour of each block at which most went
-    out.
-    """
-
-    by_lots: bool
-    blocks: Part
-    hours: Part
-    cells: Sequence[Sequence[float | None]]
-    unknown: int
-    erased: int
-    busiest: dict[Block, int]
-
-
-@dataclass(slots=True)
-class _Sends:
-    """Arrays with an entry a message: its hour of the week, and what is known of it."""
-
-    hour: "Whole"
-    campaign: "Whole"
-    person: "Whole"
-    clicked: "NDArray[np.bool_]"
-    probability: "NDArray[np.float64] | None" = None
+ANSWER = "best time"  # as it is kept
+# Of the receivers' clocks.
+_PEOPLE = ("timezone", "site")
 
 
 def find_best_time(store: Store, config: Config, filter: Filter) -> BestTime:
-    """Return how blocks of the week and hours compare, by the messages of *filter*."""
-    import numpy as np
+    """
+    Return how blocks of the week and hours compare, by the messages of *filter*.
 
+    Without a filter the answer is kept (``answers.py``).
+    """
     chosen = store.draws.list_broadcasts(filter.topic)
-    clocks = _Clocks(store, config, filter)
-    sends, unknown, erased = _load_sends(store, clocks, filter, chosen)
-    drawn = _load_drawn(store, clocks, filter, chosen)
+
+    def compare() -> BestTime:
+        from pushctl.jobs.figures import hours
+
+        return hours.compare(store, config, filter, chosen)
+
+    if not filter.is_empty:
+        return compare()
+    zones = {name: site.timezone for name, site in config.sites.items()}
     week = config.best_time.week
-    block_of = _number_blocks(week)
-    cells = np.bincount(sends.hour, minlength=_CELLS)
-    used = sends if drawn is None else drawn
-    blocks = _compare(used, block_of[used.hour], len(BLOCKS))
-    hours = _compare(used, used.hour % HOURS, HOURS, single=True)
-    busy = cells if drawn is None else np.bincount(drawn.hour, minlength=_CELLS)
-    return BestTime(
-        drawn is not None,
-        blocks,
-        hours,
-        _rate_cells(sends),
-        unknown,
-        erased,
-        {block: _find_busiest(busy, week, block) for block in BLOCKS},
-    )
+    told = [zones, week.begin, week.end, sorted(week.weekend), store.draws.list_explored()]
+    sources = Sources(sorted(chosen), _PEOPLE, told)
+    found: Any = answers.load(store, ANSWER, sources, lambda: _encode(compare()))
+    return _decode(found)
 
 
-def _load_sends(
-    store: Store, clocks: "_Clocks", filter: Filter, campaigns: Collection[int]
-) -> tuple[_Sends, int, int]:
-    """Return the broadcasts' messages, how many have no time, and how many no clock."""
-    import numpy as np
-
-    from pushctl.jobs.figures import counting
-    from pushctl.jobs.figures.messages import STATUSES, cut, load_messages
-
-    columns = ("subscription", "status", "sent", "clicked", "unreported")
-    counts = counting.load_counts(store, sorted(campaigns))
-    parts, unknown, erased = [], 0, 0
-    for numbers in cut({number: one["planned"] for number, one in counts.items()}):
-        found = load_messages(store, numbers, columns, clocks.folding)
-        taken = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & ~found.unreported
-        timed = taken & (found.sent >= 0) & _is_within(filter, found.sent)
-        kept = timed & (found.subscription > 0)
-        unknown += int(np.count_nonzero(taken & (found.sent < 0)))
-        erased += int(np.count_nonzero(timed & ~kept))
-        parts.append(clocks.place(found, kept))
-    return _join(parts), unknown, erased
+def _encode(found: BestTime) -> Plain:
+    busiest = {str(block): hour for block, hour in found.busiest.items()}
+    return {**asdict(found), "busiest": busiest}
 
 
-def _load_drawn(
-    store: Store, clocks: "_Clocks", filter: Filter, campaigns: Collection[int]
-) -> _Sends | None:
-    """Return the messages whose hour was drawn; None: there are none."""
-    import numpy as np
-
-    from pushctl.jobs.figures.messages import STATUSES, load_messages
-
-    explored = sorted(set(store.draws.list_explored()) & set(campaigns))
-    if not explored:
-        return None
-    columns = ("subscription", "status", "sent", "clicked", "chance")
-    found = load_messages(store, explored, columns, clocks.folding)
-    chances = np.array([float(word or 0) for word in found.chances])[found.chance]
-    kept = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & (chances > 0)
-    # Of who was erased the clock is unknown.
-    kept &= (found.sent >= 0) & (found.subscription > 0) & _is_within(filter, found.sent)
-    made = clocks.place(found, kept, chances)
-    # Where nobody could get another hour, nothing can be compared.
-    if made.probability is None or not (made.probability < 1).any():
-        return None
-    return _join([made])
+def _decode(kept: Mapping[str, Any]) -> BestTime:
+    parts = {name: _decode_part(kept[name]) for name in ("blocks", "hours")}
+    busiest = {Block(name): hour for name, hour in kept["busiest"].items()}
+    return BestTime(**{**kept, **parts, "busiest": busiest})
 
 
-def _join(parts: "Sequence[_Sends]") -> _Sends:
-    """Return all sends of *parts*, their campaigns numbered from 0."""
-    import numpy as np
-
-    from pushctl.jobs.figures.folding import make_folding
-
-    if not parts:
-        none = np.empty(0, np.int64)
-        return _Sends(none, none, none, none > 0)
-    hour, campaign, person = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("hour", "campaign", "person")
-    )
-    # Those of a campaign stand together.
-    known = np.unique(campaign[np.flatnonzero(np.diff(campaign, prepend=-1))])
-    folding = make_folding(known.tolist())
-    numbers = np.zeros(folding.size, np.int32)
-    numbers[folding.fold(known)] = np.arange(len(known))
-    clicked = np.concatenate([part.clicked for part in parts])
-    return _Sends(hour, numbers[folding.fold(campaign)], person, clicked, parts[0].probability)
-
-
-def _is_within(filter: Filter, quarters: "Whole") -> "NDArray[np.bool_]":
-    import numpy as np
-
-    found = np.ones(len(quarters), np.bool_)
-    if filter.since is not None:
-        found &= quarters >= -(-filter.since // local_times.QUARTER)
-    if filter.until is not None:
-        found &= quarters < -(-filter.until // local_times.QUARTER)
-    return found
-
-
-class _Clocks:
-    """Puts messages on their receivers' clocks."""
-
-    def __init__(self, store: Store, config: Config, filter: Filter) -> None:
-        from pushctl.jobs.figures.messages import load_people
-
-        sites = {name: site.timezone for name, site in config.sites.items()}
-        people = load_people(store, ("person", "timezone", "site"))
-        self.folding, self._person = people.folding, people.person
-        self._zone_of, self._zones = local_times.number_zones(people, sites, site=filter.site)
-
-    def place(
-        self,
-        found: "Messages",
-        kept: "NDArray[np.bool_]",
-        chances: "NDArray[np.float64] | None" = None,
-    ) -> _Sends:
-        """Return those of *kept* whose clock is known, in small numbers: they are millions."""
-        import numpy as np
-
-        rows = np.flatnonzero(kept)
-        zone = self._zone_of[found.subscription[rows]]
-        rows = rows[zone >= 0]  # of another site, or erased meanwhile
-        hour = local_times.find_week_hours(found.sent[rows], zone[zone >= 0], self._zones)
-        return _Sends(
-            hour.astype(np.int16),
-            found.campaign[rows],
-            self._person[found.subscription[rows]],
-            found.clicked[rows],
-            None if chances is None else chances[rows],
-        )
-
-
-def _number_blocks(week: Week) -> "Whole":
-    import numpy as np
-
-    return np.array(
-        [
-            BLOCKS.index(week.find_block(weekday, hour))
-            for weekday in range(best_hours.DAYS)
-            for hour in range(HOURS)
-        ]
-    )
-
-
-def _compare(sends: _Sends, slot: "Whole", slots: int, *, single: bool = False) -> Part:
-    if sends.probability is not None:
-        measured = explored.measure_slots(
-            slots, slot, sends.campaign, sends.person, sends.clicked, sends.probability
-        )
-        counts = [one.count for one in measured]
-        need = best_hours.SENDS_FOR_HOURS if single else best_hours.SENDS_FOR_BLOCKS
-        counts = [one if one.sends >= best_hours.LEAST_OF_CELL else _NONE for one in counts]
-        have = best_hours.balance([one.sends for one in counts if one.sends])
-    else:
-        measured = explored.measure_seen(
-            slots, slot, sends.campaign, sends.person, sends.clicked
-        )
-        counts = explored.measure_by_campaign(slots, slot, sends.campaign, sends.clicked)
-        need = best_hours.CAMPAIGNS_FOR_HOURS if single else best_hours.CAMPAIGNS_FOR_BLOCKS
-        known = [one.campaigns for one, two in zip(measured, counts, strict=True) if two.sends]
-        have = best_hours.balance(known)
-    shrunk = best_hours.shrink(counts)
-    tried = sum(one.sends > 0 for one in counts)
-    is_enough = have >= need and tried > 1
-    best = best_hours.choose(shrunk, counts) if is_enough else None
-    return Part(measured, shrunk, best, int(have) if tried > 1 else 0, need)
-
-
-_NONE = Count(0.0, 0.0)
-
-
-def _rate_cells(sends: _Sends) -> list[list[float | None]]:
-    import numpy as np
-
-    sent = np.bincount(sends.hour, minlength=_CELLS)
-    clicks = np.bincount(sends.hour[sends.clicked], minlength=_CELLS)
-    return [
-        [
-            float(clicks[cell] / sent[cell]) if sent[cell] >= best_hours.LEAST_OF_CELL else None
-            for cell in range(weekday * HOURS, (weekday + 1) * HOURS)
-        ]
-        for weekday in range(best_hours.DAYS)
+def _decode_part(kept: Mapping[str, Any]) -> Part:
+    measured = [
+        Measured(**{**one, "rate": Interval(**one["rate"]), "count": Count(**one["count"])})
+        for one in kept["measured"]
     ]
-
-
-def _find_busiest(sent: "Whole", week: Week, block: Block) -> int:
-    """Return the hour of *block* at which most was sent: what is known is about that one."""
-    totals = {hour: 0 for _, hour in week.list_hours(block)}
-    for weekday, hour in week.list_hours(block):
-        totals[hour] += int(sent[weekday * HOURS + hour])
-    return max(totals, key=lambda hour: (totals[hour], -hour))
+    shrunk = kept["shrunk"]
+    if shrunk is not None:
+        shrunk = Shrunk(**{**shrunk, "rates": tuple(shrunk["rates"])})
+    return Part(**{**kept, "measured": measured, "shrunk": shrunk})
 
 
 def describe(found: BestTime) -> list[str]:

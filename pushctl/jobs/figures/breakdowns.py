@@ -3,23 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from typing import NamedTuple
-
-import numpy as np
+from typing import Any, NamedTuple
 
 from pushctl.config import Config
 from pushctl.errors import UsageError
-from pushctl.jobs.figures import adding, performance
+from pushctl.jobs.figures import answers, totals
+from pushctl.jobs.figures.answers import Plain, Sources
 from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.grouping import ORDERED
-from pushctl.jobs.figures.people import load_people
+from pushctl.jobs.figures.groups import ORDERED
 from pushctl.rules.figures import cases
 from pushctl.rules.figures.figure import Row, Table, read_count
-from pushctl.rules.figures.performance import CAMPAIGNS, GROUPS, RANKED, SITES, TIMES
+from pushctl.rules.figures.performance import (
+    CAMPAIGNS,
+    COUNTS,
+    GROUPS,
+    RANKED,
+    SITES,
+    TIMES,
+)
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.store.campaigns import Described
+
+ACTIVE = "active by site"  # an answer that is kept
 
 
 class Answer(NamedTuple):
@@ -42,7 +49,7 @@ def compare(
     """
     Return a row of ``CAMPAIGNS`` a campaign, or of ``GROUPS`` for each group of messages.
 
-    *by* is one of ``grouping.KINDS``. *sort* and *best*: see ``rank``.
+    *by* is one of ``groups.KINDS``. *sort* and *best*: see ``rank``.
     """
     if by == "campaign":
         answer = compare_campaigns(store, config, asked)
@@ -87,7 +94,7 @@ def describe_campaigns(
 def compare_groups(
     store: Store, config: Config, asked: Filter, by: str, table: Table = GROUPS
 ) -> Answer:
-    """Return a row for each group of messages by *by*, one of ``grouping.KINDS``."""
+    """Return a row for each group of messages by *by*, one of ``groups.KINDS``."""
     answer = _compare(store, config, asked, by, table)
     rows: list[Row] = [{**row, "by": by} for row in answer.rows]
     if by not in ORDERED:
@@ -116,10 +123,10 @@ def compare_sites(store: Store, config: Config, asked: Filter) -> Answer:
     """Return a row a site, those without a message among them."""
     answer = _compare(store, config, asked, "site", SITES)
     found = {row["value"]: row for row in answer.rows}
-    people = load_people(store, ("site", "active"))
-    active = np.bincount(people.site[people.active], minlength=len(people.words["site"]))
-    subscribers = dict(zip(people.words["site"], active.tolist(), strict=True))
-    nothing = SITES.fill(dict.fromkeys(performance.COUNTS, 0))
+    subscribers: Any = answers.load(
+        store, ACTIVE, Sources((), ("site", "state")), lambda: _count_active(store)
+    )
+    nothing = SITES.fill(dict.fromkeys(COUNTS, 0))
     rows: list[Row] = []
     for name in store.sites.load_ids():
         if asked.site in (None, name):
@@ -131,6 +138,17 @@ def compare_sites(store: Store, config: Config, asked: Filter) -> Answer:
     return Answer(rows, total, answer.remarks)
 
 
+def _count_active(store: Store) -> Plain:
+    import numpy as np
+
+    from pushctl.jobs.figures.people import load_people
+
+    people = load_people(store, ("site", "active"))
+    active = np.bincount(people.site[people.active], minlength=len(people.words["site"]))
+    pairs = zip(people.words["site"], active.tolist(), strict=True)
+    return {name: count for name, count in pairs if name is not None}
+
+
 def _compare(
     store: Store,
     config: Config,
@@ -139,7 +157,7 @@ def _compare(
     table: Table,
     progress: Progress = no_progress,
 ) -> Answer:
-    found = adding.add_up(store, config, asked, by, progress)
+    found = totals.load(store, config, asked, by, progress)
     remarks = []
     if found.untimed:
         which = counted(found.untimed, "accepted message is", "accepted messages are")

@@ -9,7 +9,8 @@ from pushctl.config import Config
 from pushctl.jobs.figures import breakdowns, performance, worth
 from pushctl.jobs.figures.breakdowns import Answer
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.grouping import ORDERED, Grouping
+from pushctl.jobs.figures.grouping import Grouping
+from pushctl.jobs.figures.groups import ORDERED
 from pushctl.jobs.figures.messages import STATUSES
 from pushctl.jobs.figures.performance import Loaded
 from pushctl.rules.figures.figure import Row, read_count

@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pushctl.jobs.figures import counting
+from pushctl.config import Config
+from pushctl.jobs.figures import counting, filters
 from pushctl.jobs.figures.counting import Progress, no_progress
+from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tallies import NAMES, Counts
 from pushctl.model import DeliveryStatus
 from pushctl.store import Store
@@ -27,12 +29,15 @@ class Difference(NamedTuple):
         return f"{self.campaign}: {self.figure}: {self.kept:,} kept, {self.counted:,} counted"
 
 
-def check(store: Store, progress: Progress = no_progress) -> tuple[int, list[Difference]]:
+def check(
+    store: Store, config: Config, progress: Progress = no_progress
+) -> tuple[int, list[Difference]]:
     """
     Return how many campaigns were compared, and every difference.
 
     What is not kept is built first. The columns of campaigns that differ are deleted: they are
-    built anew when they are next asked for. So are pages of rows, if one of them differs.
+    built anew when they are next asked for. So are pages of rows, if one of them differs, and
+    answers. These are held to columns and pages, once all of them were found right.
     """
     from pushctl.jobs.figures import pages
 
@@ -52,7 +57,33 @@ def check(store: Store, progress: Progress = no_progress) -> tuple[int, list[Dif
     if stale:
         store.kept_pages.drop()
     found += stale
-    return len(numbers), found
+    return len(numbers), found or _check_answers(store, config)
+
+
+def _check_answers(store: Store, config: Config) -> list[Difference]:
+    """Count every answer that is kept anew; return those that are others now."""
+    from pushctl.jobs.figures import answers, best_time, breakdowns, reach, totals
+
+    kept = answers.list_kept(store)
+    store.kept_pages.drop("answers")
+    asked = Filter(zone=filters.find_zone(config, None))
+    for by in totals.KEPT:
+        if totals.name_answer(by) in kept:
+            totals.load(store, config, asked, by)
+    if breakdowns.ACTIVE in kept:
+        breakdowns.compare_sites(store, config, asked)
+    if best_time.ANSWER in kept:
+        best_time.find_best_time(store, config, asked)
+    if reach.ANSWER in kept:
+        reach.load_reach(store, asked)
+    found = []
+    for name, (stamp, counted) in answers.list_kept(store).items():
+        earlier, said = kept.get(name, ("", None))
+        cells, same = answers.count_cells(said, counted)
+        # Of another stamp: something has changed since.
+        if earlier == stamp and same < cells:
+            found.append(Difference(name, "cells that are right", cells, same))
+    return found
 
 
 def _compare(store: Store, campaign: int) -> Iterator[tuple[str, int, int]]:

@@ -16,6 +16,13 @@ from numpy.typing import NDArray
 from pushctl.config import Config
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.folding import make_folding
+from pushctl.jobs.figures.groups import (
+    OF_CALENDAR,
+    OF_CAMPAIGN,
+    OF_MESSAGE,
+    OF_PERSON,
+    WEEKDAYS,
+)
 from pushctl.jobs.figures.local_times import find_week_hours, number_zones
 from pushctl.jobs.figures.messages import QUARTER, Messages, People, load_people
 from pushctl.rules import units
@@ -24,23 +31,11 @@ from pushctl.store.campaigns import Described
 
 Codes = NDArray[np.int64]
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 # Up to how many days after somebody subscribed, and what that is called.
 _AGES = ((1, "1st day"), (7, "2-7 days"), (30, "8-30 days"), (90, "31-90 days"),
          (365, "91-365 days"), (100_000, "over a year"))  # fmt: skip
 _THURSDAY = 3  # 1 January 1970 was one; Monday is 0
 _DAY_HOURS, _WEEK_HOURS = units.DAY // units.HOUR, units.WEEK // units.HOUR
-
-OF_CAMPAIGN = ("campaign", "topic")
-OF_PERSON = ("site", "country", "browser", "os", "device")
-OF_MESSAGE = ("language", "variant", "reason")
-OF_CLOCK = ("hour", "weekday", "cell")  # the receiver's
-OF_CALENDAR = ("day", "week", "month")  # the site's
-KINDS = (*OF_CAMPAIGN, *OF_PERSON, *OF_MESSAGE, *OF_CLOCK, *OF_CALENDAR, "age")
-# Those that people compare campaigns by; a cell has too few messages, a reason is a text.
-COMPARED = tuple(kind for kind in KINDS if kind not in ("cell", "reason"))
-# Their words have an order of their own; others stand by their size.
-ORDERED = (*OF_CLOCK, *OF_CALENDAR, "age")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +44,6 @@ class Grouping:
 
     codes: Codes
     words: Sequence[str | None]
-
-
-def list_message_columns(by: str) -> tuple[str, ...]:
-    if by in OF_PERSON:
-        return ("subscription",)
-    if by in OF_MESSAGE:
-        return (by,)
-    return () if by in OF_CAMPAIGN else ("subscription", "sent")
-
-
-def list_people_columns(by: str) -> tuple[str, ...]:
-    if by == "age":
-        return ("subscribed_at",)
-    return (by,) if by in OF_PERSON else ()
 
 
 class Grouper:

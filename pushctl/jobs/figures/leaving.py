@@ -1,19 +1,22 @@
 """Which messages people leave after: losses and person-days of each kind of message."""
 
 import tomllib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from pushctl.config import Config
+from pushctl.jobs.figures import counting
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.grouping import Codes, Grouper, Grouping
 from pushctl.jobs.figures.messages import (
     STATUSES,
     Messages,
     People,
+    cut,
+    join,
     load_messages,
     load_people,
 )
@@ -30,6 +33,7 @@ _COLUMNS = ("subscription", "status", "sent", "language", "variant")
 _PEOPLE = ("person", "site", "subscribed_at", "active")
 _OF_PEOPLE = ("country", "browser", "os", "device")
 _ENOUGH_ROWS = 20
+_BATCH = 150_000  # messages at a time, or all of a person
 
 
 class Answer(NamedTuple):
@@ -43,11 +47,50 @@ class _World(NamedTuple):
     store: Store
     config: Config
     asked: Filter
-    messages: Messages
+    messages: Messages  # of some people
     people: People
     grouper: Grouper
     life: Life
     blamed: Blamed
+    titles: dict[int, Mapping[str, str]]  # of campaigns that were looked at before
+
+
+class _Tally:
+    """What the messages of each of *words* answer for; people by people."""
+
+    def __init__(self, words: Sequence[str | None]) -> None:
+        self.words = words
+        size = len(words)
+        self.quarters, self.left, self.gone, self.people = (
+            np.zeros(size, np.int64) for _ in range(4)
+        )
+
+    def add(self, codes: Codes, blamed: Blamed) -> None:
+        """Add messages by their *codes*: all of some people, of whom none came before."""
+        size = len(self.words)
+        self.quarters += np.bincount(codes, blamed.quarters, size).astype(np.int64)
+        self.left += np.bincount(codes, blamed.left, size).astype(np.int64)
+        self.gone += np.bincount(codes, blamed.gone, size).astype(np.int64)
+        used = (blamed.quarters > 0) | (blamed.left > 0) | (blamed.gone > 0)
+        self.people += _count_people(codes[used], blamed.person[used], size)
+
+    def list_rows(self, kind: str, life: Life) -> list[Row]:
+        """Return groups that have days or losses, against all other person-days."""
+        all_quarters, all_left = int(life.before[-1]), len(life.left)
+        rows: list[Row] = []
+        for place, word in enumerate(self.words):
+            own, lost = int(self.quarters[place]), int(self.left[place])
+            if own or lost or self.gone[place]:
+                counts: Row = {
+                    "by": kind,
+                    "value": word,
+                    "gone": int(self.gone[place]),
+                    "ratio_n": int(self.people[place]),
+                    "excess_n": int(self.people[place]),
+                }
+                others = (all_left - lost, (all_quarters - own) / DAY_QUARTERS)
+                rows.append(rules.describe(counts, lost, own / DAY_QUARTERS, *others))
+        return rows
 
 
 def load(store: Store, config: Config, asked: Filter, kinds: Collection[str]) -> Answer:
@@ -60,79 +103,102 @@ def load(store: Store, config: Config, asked: Filter, kinds: Collection[str]) ->
     campaigns = store.campaigns.list_described()
     columns = [*_PEOPLE, *(kind for kind in kinds if kind in _OF_PEOPLE)]
     people = load_people(store, columns)
-    messages = load_messages(store, None, _COLUMNS, people.folding)
     site = None
     if asked.site is not None:
         words = people.words["site"]
         site = words.index(asked.site) if asked.site in words else -1
     until = min(asked.until or asked.now, asked.now)
     life = load_life(store, people, asked.since, until, site)
-    accepted = messages.status == _ACCEPTED
+    parts, untimed = _load_parts(store, people)
     grouper = Grouper(store, config, asked, people, campaigns)
-    blamed = blame(messages, accepted, people, life)
-    world = _World(store, config, asked, messages, people, grouper, life, blamed)
-    rows: list[Row] = []
+    tallies: dict[tuple[str, str | None], _Tally] = {}
+    titles: dict[int, Mapping[str, str]] = {}
+    for part in _cut_people(parts, people):
+        blamed = blame(part, np.ones(len(part), np.bool_), people, life)
+        world = _World(store, config, asked, part, people, grouper, life, blamed, titles)
+        for kind in kinds:
+            for name, grouping in _list_groupings(world, kind):
+                tally = tallies.setdefault((kind, name), _Tally(grouping.words))
+                tally.add(grouping.codes[blamed.chosen], blamed)
+    found = _list_rows(tallies, kinds, life)
+    return Answer(found, _list_remarks(life, found, untimed))
+
+
+def _load_parts(store: Store, people: People) -> tuple[list[Messages], int]:
+    """Return all messages that answer for something, and how many have no known time."""
+    counts = counting.load_counts(store)
+    parts, untimed = [], 0
+    for numbers in cut({number: one["planned"] for number, one in counts.items()}):
+        found = load_messages(store, numbers, _COLUMNS, people.folding)
+        accepted = found.status == _ACCEPTED
+        untimed += int(np.count_nonzero(accepted & (found.sent < 0)))
+        # Who was erased has no life any more.
+        kept = accepted & (found.sent >= 0) & (found.subscription > 0)
+        parts.append(found.choose(np.flatnonzero(kept)))
+    return parts, untimed
+
+
+def _cut_people(parts: Sequence[Messages], people: People) -> Iterator[Messages]:
+    """Yield all that some people got: what everybody got takes much memory."""
+    counts = np.zeros(len(people.person), np.int64)
+    for part in parts:
+        person = people.person[part.subscription]
+        counts += np.bincount(person, minlength=len(counts))
+    numbers = np.unique(np.cumsum(counts) // _BATCH, return_inverse=True)[1].astype(np.uint16)
+    shares = [numbers[people.person[part.subscription]] for part in parts]
+    for number in range(int(numbers.max(initial=0)) + 1):
+        own = [
+            part.choose(np.flatnonzero(share == number))
+            for part, share in zip(parts, shares, strict=True)
+        ]
+        if any(map(len, own)):
+            yield join(own)
+
+
+def _list_groupings(world: _World, kind: str) -> Iterator[tuple[str | None, Grouping]]:
+    """Yield the groups of *kind*; somebody may be in many segments: each is one of its own."""
+    if kind != "segment":
+        yield None, _group(world, kind)
+        return
+    for name, member in _find_members(world.store, world.config, world.asked, world.people):
+        yield name, Grouping(member[world.messages.subscription], [None, name])
+
+
+def _list_rows(
+    tallies: Mapping[tuple[str, str | None], _Tally], kinds: Collection[str], life: Life
+) -> list[Row]:
+    found: list[Row] = []
     for kind in kinds:
-        rows += _fill_segments(world) if kind == "segment" else _fill(world, kind)
-    untimed = int(np.count_nonzero(accepted & (messages.sent < 0)))
-    return Answer(rows, _list_remarks(world, rows, untimed))
-
-
-def _fill(world: _World, kind: str) -> list[Row]:
-    grouping = _group(world, kind)
-    codes = grouping.codes[world.blamed.chosen]
-    rows = _count(world, kind, codes, grouping.words)
-    if kind in ("frequency", "length", "hour"):
-        return rows
-    return sorted(rows, key=_read_days, reverse=True)
+        rows = [
+            row
+            for key, it in tallies.items()
+            if key[0] == kind
+            for row in it.list_rows(kind, life)
+        ]
+        if kind == "segment":
+            rows = [row for row in rows if row["value"] is not None]
+        elif kind not in ("frequency", "length", "hour"):
+            rows.sort(key=_read_days, reverse=True)
+        found += rows
+    return found
 
 
 def _read_days(row: Row) -> int:
     return read_count(row, "days")
 
 
-def _fill_segments(world: _World) -> list[Row]:
-    """Return a row a segment: somebody may be in many, so each is counted for itself."""
+def _find_members(
+    store: Store, config: Config, asked: Filter, people: People
+) -> Iterator[tuple[str, Codes]]:
+    """Yield each segment, and whether each subscription is in it."""
     from pushctl.rules.audience import expression, parse
 
-    chosen = world.messages.subscription[world.blamed.chosen]
-    rows: list[Row] = []
-    for name in world.config.segments:
-        condition = parse.expand(expression.Segment(name), world.config.segments)
-        ids = world.store.audience.list_ids(condition, world.asked.now, any_state=True)
-        member = np.zeros(len(world.people.person), np.int64)
-        member[world.people.folding.fold(np.array(ids, np.int64))] = 1
-        rows += _count(world, "segment", member[chosen], [None, name])[-1:]
-    return [row for row in rows if row["value"] is not None]
-
-
-def _count(world: _World, kind: str, codes: Codes, words: Sequence[str | None]) -> list[Row]:
-    """Return the rows of groups that have days or losses, against all other person-days."""
-    blamed, life, size = world.blamed, world.life, len(words)
-    used = (blamed.quarters > 0) | (blamed.left > 0) | (blamed.gone > 0)
-    groups = codes[used]
-
-    def add(values: Codes) -> Codes:
-        found: Codes = np.bincount(groups, values[used], size).astype(np.int64)
-        return found
-
-    quarters, left, gone = add(blamed.quarters), add(blamed.left), add(blamed.gone)
-    people = _count_people(groups, blamed.person[used], size)
-    all_quarters, all_left = int(life.before[-1]), len(life.left)
-    rows: list[Row] = []
-    for place, word in enumerate(words):
-        own, lost = int(quarters[place]), int(left[place])
-        if own or lost or gone[place]:
-            counts: Row = {
-                "by": kind,
-                "value": word,
-                "gone": int(gone[place]),
-                "ratio_n": int(people[place]),
-                "excess_n": int(people[place]),
-            }
-            others = (all_left - lost, (all_quarters - own) / DAY_QUARTERS)
-            rows.append(rules.describe(counts, lost, own / DAY_QUARTERS, *others))
-    return rows
+    for name in config.segments:
+        condition = parse.expand(expression.Segment(name), config.segments)
+        ids = store.audience.list_ids(condition, asked.now, any_state=True)
+        member = np.zeros(len(people.person), np.int64)
+        member[people.folding.fold(np.array(ids, np.int64))] = 1
+        yield name, member
 
 
 def _count_people(codes: Codes, person: Codes, size: int) -> Codes:
@@ -198,7 +264,10 @@ def _group_titles(world: _World, name: Callable[[str, str], str | None]) -> Grou
     campaigns, place = np.unique(messages.campaign, return_inverse=True)
     table = np.zeros((len(campaigns), width, depth), np.int64)
     for row, campaign in enumerate(campaigns.tolist()):
-        titles = read_titles(world.store.campaigns.get_by_id(campaign).sources)
+        if campaign not in world.titles:
+            sources = world.store.campaigns.get_by_id(campaign).sources
+            world.titles[campaign] = read_titles(sources)
+        titles = world.titles[campaign]
         for column, language in enumerate(messages.languages):
             for layer, variant in enumerate(messages.variants):
                 title = titles.get(f"{language}.{variant}") or titles.get(f"{language}")
@@ -220,8 +289,7 @@ def read_titles(sources: object) -> dict[str, str]:
     return found
 
 
-def _list_remarks(world: _World, rows: Sequence[Row], untimed: int) -> list[str]:
-    life = world.life
+def _list_remarks(life: Life, rows: Sequence[Row], untimed: int) -> list[str]:
     days = int(life.before[-1]) / DAY_QUARTERS
     said = [
         f"In all {counted(len(life.left), 'unsubscription')} in {days:,.0f} person-days of "

@@ -29,6 +29,7 @@ COLUMNS = (
 
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
+Real = NDArray[np.float64]
 Words = list[str | None]
 
 
@@ -60,6 +61,13 @@ class Messages:
 
     def __len__(self) -> int:
         return len(self.campaign)
+
+    def choose(self, rows: Ints) -> "Messages":
+        """Return the messages at the places *rows*, in that order."""
+        made = Messages()
+        for name, column in vars(self).items():
+            setattr(made, name, column[rows] if isinstance(column, np.ndarray) else column)
+        return made
 
 
 # What is kept, by the columns that are made of it; a name alone where it is the same.
@@ -129,6 +137,20 @@ def cut(sizes: Mapping[int, int]) -> Iterator[list[int]]:
         yield numbers
 
 
+def join(parts: Sequence[Messages]) -> Messages:
+    """Return the messages of all *parts*, which have the same columns, one behind the other."""
+    made = Messages()
+    for name, column in vars(parts[0]).items():
+        if name in _WORDED:
+            coded = [keeping.Column(getattr(it, name), getattr(it, f"{name}s")) for it in parts]
+            words, codes = _merge(coded)
+            setattr(made, name, codes)
+            setattr(made, f"{name}s", words)
+        elif isinstance(column, np.ndarray):
+            setattr(made, name, np.concatenate([getattr(it, name) for it in parts]))
+    return made
+
+
 def _join(name: str, parts: Sequence[keeping.Part], size: int) -> Ints | Bools:
     """Return a column of all *parts*; what no other column is made of is taken from them."""
     made: Ints | Bools = np.empty(size, _TYPES.get(name, np.bool_))
@@ -193,11 +215,34 @@ def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Int
         return Interval(float(hits / total), 0.0, 1.0)
     if hits in (0, total):
         return measure_share(int(count) if hits else 0, int(count))
-    rate = hits / total
-    off = np.bincount(person[known], happened[known], size) - rate * sent
+    alone = happened[unknown], asked[unknown]
+    came = np.bincount(person[known], happened[known], size)
+    return _bound(sent.astype(np.float64), came.astype(np.float64), *alone)
+
+
+def measure_people(sent: Ints, happened: Ints) -> Interval:
+    """Return the same of known people: how many tries each had, and how often it happened."""
+    total, hits, count = int(sent.sum()), int(happened.sum()), np.count_nonzero(sent)
+    if total <= 0:
+        return Interval(None, 0.0, 1.0)
+    if total == count:
+        return measure_share(hits, total)
+    if count < 2:
+        return Interval(hits / total, 0.0, 1.0)
+    if hits in (0, total):
+        return measure_share(int(count) if hits else 0, int(count))
+    none = np.empty(0)
+    return _bound(sent.astype(np.float64), happened.astype(np.float64), none, none)
+
+
+def _bound(sent: Real, happened: Real, alone: Real, tries: Real) -> Interval:
+    """Return the interval of ``measure_by_person``; the last two are of who was erased."""
+    total = float(sent.sum() + tries.sum())
+    rate = float(happened.sum() + alone.sum()) / total
+    off = happened - rate * sent
     off = off[sent > 0]  # so that the sum does not depend on who else there is
-    alone = happened[unknown] - rate * asked[unknown]
-    squares = float(off @ off + alone @ alone)
+    others = alone - rate * tries
+    count = len(off) + len(others)
+    squares = float(off @ off + others @ others)
     error = float(np.sqrt(count / (count - 1) * squares) / total)
-    value = float(rate)
-    return Interval(value, max(0.0, value - Z * error), min(1.0, value + Z * error))
+    return Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))

@@ -7,6 +7,7 @@ says why nothing here is ever stale).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from secrets import token_hex
 
 import numpy as np
 import orjson
@@ -15,13 +16,14 @@ from numpy.typing import NDArray
 from pushctl.errors import ConfigError, DatabaseBusyError
 from pushctl.model import Json
 from pushctl.store import Store
-from pushctl.store.kept_pages import BITS, KeptPage
+from pushctl.store.kept_pages import BITS, KeptPage, find_end
 
 Numbers = NDArray[np.int64]
 Columns = dict[str, Numbers]
 Words = list[str | None]
 
-_VERSION = 1  # another where what is kept means something else
+_VERSION = 2  # another where what is kept means something else
+_BUILD_BYTES = 12
 _BATCH = 4  # pages in one transaction: others wait for some tenths of a second
 
 
@@ -58,17 +60,15 @@ def load_numbered(
     missing = [one for one in wanted if any((one, name) not in found for name in names)]
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
-        for number, name, page in _build_batch(store, source, batch, names, build):
+        # Not those that are there: a page that is built anew is another one (answers.py).
+        lacking = [name for name in names if any((one, name) not in found for one in batch)]
+        for number, name, page in _build_batch(store, source, batch, lacking, build):
             found[number, name] = encode(name, number, last, page)
     for number in wanted:
         for name in names:
             kept = decode(found.pop((number, name)))
             assert kept is not None
             yield number << bits, name, kept
-
-
-def find_end(page: int, bits: int, last: int) -> int:
-    return min(((page + 1) << bits) - 1, last)
 
 
 def _build_batch(
@@ -146,7 +146,14 @@ def encode(name: str, page: int, upto: int, made: Page) -> KeptPage:
         kind = f"<u{next(size for size in (1, 2, 4, 8) if span < 1 << 8 * size)}"
         columns.append((word, low, kind))
         data.append((values - low).astype(kind).tobytes())
-    about = {"version": _VERSION, "count": count, "columns": columns, "words": made.words}
+    about = {
+        "version": _VERSION,
+        # No two are alike: as long as it stands here nothing has changed (answers.py).
+        "build": token_hex(_BUILD_BYTES),
+        "count": count,
+        "columns": columns,
+        "words": made.words,
+    }
     return KeptPage(name, page, upto, orjson.dumps(about).decode(), b"".join(data))
 
 

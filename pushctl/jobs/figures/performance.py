@@ -10,13 +10,8 @@ from numpy.typing import NDArray
 from pushctl.config import Config
 from pushctl.jobs.figures import person_sums
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.grouping import (
-    Codes,
-    Grouper,
-    Grouping,
-    list_message_columns,
-    list_people_columns,
-)
+from pushctl.jobs.figures.grouping import Codes, Grouper, Grouping
+from pushctl.jobs.figures.groups import list_message_columns, list_people_columns
 from pushctl.jobs.figures.messages import (
     QUARTER,
     STATUSES,
@@ -35,11 +30,6 @@ Bools = NDArray[np.bool_]
 
 _COLUMNS = (
     "subscription", "status", "shown", "clicked", "unreported", "bought", "clicks",
-)  # fmt: skip
-# What ``count`` counts.
-COUNTS = (
-    "planned", "accepted", "gone", "unreported", "bought", "reported", "shown", "clicked",
-    "clicks", "campaigns",
 )  # fmt: skip
 _ACCEPTED = STATUSES.index(DeliveryStatus.ACCEPTED)
 _GONE = STATUSES.index(DeliveryStatus.GONE)

@@ -1,7 +1,6 @@
-"""Growth, losses, reach and cohorts of subscribers, counted from their lives (numpy)."""
+"""Growth, losses and cohorts of subscribers, counted from their lives (numpy)."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import date, timedelta, tzinfo
 from datetime import time as Time
 
@@ -11,15 +10,8 @@ from numpy.typing import NDArray
 from pushctl.jobs.figures import lives as living
 from pushctl.jobs.figures.filters import Filter, find_site
 from pushctl.jobs.figures.lives import KINDS, Bools, Ints, Lives
-from pushctl.jobs.figures.messages import (
-    QUARTER,
-    STATUSES,
-    People,
-    load_messages,
-    load_people,
-    measure_rate,
-)
-from pushctl.model import DeliveryStatus, Millis
+from pushctl.jobs.figures.messages import People, measure_rate
+from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.figures import subscribers
 from pushctl.rules.figures.figure import Row, Value
@@ -27,22 +19,7 @@ from pushctl.rules.figures.intervals import Interval, measure_share
 from pushctl.rules.figures.survival import estimate
 from pushctl.store import Store
 
-# What people are grouped by; "month" is that of subscribing.
-GROUPS = (
-    "site",
-    "country", "city", "browser", "os", "device", "language", "source", "landing", "month",
-)  # fmt: skip
-_AGES = (
-    (units.DAY, "below 1 d"), (units.WEEK, "1-7 d"), (30 * units.DAY, "7-30 d"),
-    (90 * units.DAY, "30-90 d"), (180 * units.DAY, "90-180 d"), (365 * units.DAY, "180-365 d"),
-)  # fmt: skip
-_OLDEST = "above 365 d"
 Persons = NDArray[np.integer]
-
-_LEFT = (
-    DeliveryStatus.ACCEPTED, DeliveryStatus.GONE, DeliveryStatus.REJECTED,
-    DeliveryStatus.IN_DOUBT,
-)  # fmt: skip
 
 
 def load_growth(
@@ -218,68 +195,3 @@ def _follow(own: Lives, value: str | None, since: Millis, until: Millis) -> Row:
         known = (found.value, found.low, found.high, len(own.start))
         row |= dict(zip(names, known if found.value is not None else [None] * 4, strict=True))
     return subscribers.COHORTS.fill(row)
-
-
-def load_reach(store: Store, asked: Filter) -> list[Row]:
-    """Return what became of messages by the age of the subscription when each left."""
-    columns = ("subscription", "sent", "status", "shown", "clicked", "unreported")
-    people = load_people(store, ("subscribed_at", "site", "person"))
-    messages = load_messages(store, None, columns, people.folding)
-    left = np.isin(messages.status, [STATUSES.index(one) for one in _LEFT])
-    known = left & (messages.sent >= 0)
-    at = messages.sent.astype(np.int64) * QUARTER
-    if asked.site is not None:
-        names = people.words["site"]
-        code = names.index(asked.site) if asked.site in names else -1
-        known &= people.site[messages.subscription] == code
-    if asked.since is not None:
-        known &= at >= asked.since
-    if asked.until is not None:
-        known &= at < asked.until
-    age = at - people.subscribed_at[messages.subscription]
-    group = np.searchsorted([edge for edge, _ in _AGES], age, side="right")
-    group[messages.subscription == 0] = len(_AGES) + 1  # erased
-    names = [*(name for _, name in _AGES), _OLDEST, None]
-    taken = messages.status == STATUSES.index(DeliveryStatus.ACCEPTED)
-    gone = messages.status == STATUSES.index(DeliveryStatus.GONE)
-    found = []
-    for place, name in enumerate(names):
-        which = known & (group == place)
-        if which.any():
-            own = _Own(which & taken, which & gone, which & taken & ~messages.unreported)
-            counts = {"age": name, "sent": int(which.sum())}
-            found.append(_reach(counts, own, messages.shown, messages.clicked,
-                                people.person[messages.subscription]))  # fmt: skip
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Own:
-    """Which messages of an age were accepted, gone, and of a kind that reports."""
-
-    taken: Bools
-    gone: Bools
-    reported: Bools
-
-
-def _reach(
-    counts: Mapping[str, Value],
-    own: _Own,
-    shown: Bools,
-    clicked: Bools,
-    person: Persons,
-) -> Row:
-    seen, opened = shown & own.reported, clicked & own.taken
-    row = dict(counts) | {
-        "accepted": int(own.taken.sum()),
-        "gone": int(own.gone.sum()),
-        "reported": int(own.reported.sum()),
-        "shown": int(seen.sum()),
-        "clicked": int(opened.sum()),
-    }
-    for name, events, tries in (("shown_rate", seen, own.reported),
-                                ("click_rate", opened, own.taken)):  # fmt: skip
-        names = (f"{name}_low", f"{name}_high", f"{name}_n")
-        found = measure_rate(events[tries], tries[tries], person[tries])
-        row |= _bound(names, found, person[tries])
-    return subscribers.REACH.fill(row)

@@ -24,6 +24,7 @@ from pushctl.rules.figures.figure import Row, Value, read_count
 from pushctl.rules.figures.revenue import Order
 from pushctl.rules.money import Money
 from pushctl.store import Store
+from pushctl.store.orders import Credited
 
 if TYPE_CHECKING:
     from pushctl.jobs.figures.attribution import Credit
@@ -140,7 +141,12 @@ def load_credits(store: Store, config: Config, campaigns: Collection[int]) -> Cr
     """Return who has brought about what of *campaigns*, in their order."""
     from pushctl.jobs.figures.attribution import load_brought
 
-    rows = sorted(load_brought(store, config, campaigns), key=itemgetter(0))
+    return make_credits(load_brought(store, config, campaigns))
+
+
+def make_credits(brought: Sequence[Credited]) -> Credits:
+    """Return *brought* as columns, in the order of campaigns."""
+    rows = sorted(brought, key=itemgetter(0))
     columns = [list(column) for column in zip(*rows, strict=True)] if rows else [[]] * 8
     campaign, delivery, person, kinds, minor, exponents, currencies, refunded = columns
     units: dict[_Unit, int] = {}

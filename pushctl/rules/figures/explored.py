@@ -7,10 +7,11 @@ self-normalised inverse propensity estimate; over several it is the mean of all 
 ratio to what the same campaigns bring on average. The unit of the interval is the person.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pushctl.rules.figures.best_hours import Count
+from pushctl.rules.figures.best_hours import Block, Count, Shrunk
 from pushctl.rules.figures.intervals import Interval, Z, measure_share
 
 if TYPE_CHECKING:
@@ -38,6 +39,40 @@ class Measured:
 
 
 NOTHING = Measured(0, 0, 0, Interval(None, 0.0, 1.0), Count(0.0, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One comparison, of blocks or of single hours; *enough* sends for it or not."""
+
+    measured: Sequence[Measured]
+    shrunk: Shrunk | None
+    best: int | None  # None: no difference is seen, or too little was sent
+    have: int  # sends by lots as if spread evenly, or campaigns
+    need: int
+
+    @property
+    def enough(self) -> bool:
+        return self.have >= self.need
+
+
+@dataclass(frozen=True, slots=True)
+class BestTime:
+    """
+    What the sends say about times.
+
+    *cells* are rates by weekday and hour, None below 200 sends. *unknown* messages have no
+    time of sending, *erased* no clock. *busiest*: the hour of each block at which most went
+    out.
+    """
+
+    by_lots: bool
+    blocks: Part
+    hours: Part
+    cells: Sequence[Sequence[float | None]]
+    unknown: int
+    erased: int
+    busiest: dict[Block, int]
 
 
 def measure_slots(

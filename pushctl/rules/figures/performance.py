@@ -104,6 +104,12 @@ TIMES = Table("stats times", (BY, VALUE), (CAMPAIGNS_COUNT, *_REACH, *_RATES, *_
 SUBSCRIBERS = Figure("subscribers", "active subscriptions now", heading="Active")
 SITES = Table("stats sites", (SITE,), (SUBSCRIBERS, CAMPAIGNS_COUNT, *_REACH, *_RATES, *_WORTH))
 
+# What messages are counted by.
+COUNTS = (
+    "planned", "accepted", "gone", "unreported", "bought", "reported", "shown", "clicked",
+    "clicks", "campaigns",
+)  # fmt: skip
+
 # What --sort takes, and what --best ranks by the lower bound of.
 SORTS = (
     "accepted", "clicked", "shown", "clicks", "ctr", "ctr_shown", "orders", "revenue",

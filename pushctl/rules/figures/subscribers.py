@@ -2,6 +2,12 @@
 
 from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
 
+# What people are grouped by; "month" is that of subscribing.
+GROUPS = (
+    "site",
+    "country", "city", "browser", "os", "device", "language", "source", "landing", "month",
+)  # fmt: skip
+
 PERIODS = {"hour": 24, "day": 14, "week": 8, "month": 12}  # and how many are shown
 
 START = Figure("start", "the period's first day, or hour", Unit.TEXT, "From")

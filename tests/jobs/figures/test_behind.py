@@ -21,6 +21,7 @@ from pushctl.jobs.figures import (
     penalties,
     promo,
     questions,
+    reach,
     report,
     segment_sizes,
     subscribers,
@@ -290,7 +291,7 @@ SHOWN = (
     cohorts("browser", since="50d"),
     Shown(
         tables.REACH, ("sent", "accepted", "gone", "reported", "shown", "clicked"),
-        lambda at, asked: subscribers.load_reach(at.store, asked), {"until": "3d"},
+        lambda at, asked: reach.load_reach(at.store, asked), {"until": "3d"},
         name=of("age"),
     ),
     sizes("day", 7),

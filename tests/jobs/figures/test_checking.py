@@ -22,11 +22,11 @@ def falsify(store: Store, name: str, sql: str) -> None:
 
 
 def test_sound_figures_are_right_also_when_nothing_was_kept(sent: Field) -> None:
-    assert checking.check(sent.store) == (2, [])
+    assert checking.check(sent.store, sent.config) == (2, [])
     sent.store.interactions.add_thanks(3, 5)
     sent.store.deliveries.note_foreign([4])
     sent.store.erasure.erase([2], 5)
-    assert checking.check(sent.store) == (2, [])
+    assert checking.check(sent.store, sent.config) == (2, [])
 
 
 @pytest.mark.parametrize(
@@ -65,16 +65,16 @@ def test_each_difference_is_named_and_is_gone_after_that(
 ) -> None:
     report.load_funnel(sent.store)
     falsify(sent.store, name, sql)
-    campaigns, found = checking.check(sent.store)
+    campaigns, found = checking.check(sent.store, sent.config)
     assert campaigns == 2
     assert said in [str(each) for each in found]
     assert {each.campaign for each in found} == {"one"}
     assert count_kept(sent.store) == 0
-    assert checking.check(sent.store) == (2, [])
+    assert checking.check(sent.store, sent.config) == (2, [])
 
 
 def test_a_message_whose_times_are_not_its_reports_is_found(sent: Field) -> None:
     sent.store.connection.execute("UPDATE deliveries SET shown_at = 7 WHERE id = 1")
-    _, found = checking.check(sent.store)
+    _, found = checking.check(sent.store, sent.config)
     what = "messages with another time than their reports"
     assert [str(each) for each in found] == [f"one: {what}: 0 kept, 1 counted"]

@@ -235,7 +235,7 @@ def test_a_page_of_another_version_is_not_used(shop: Shop) -> None:
 
 
 def test_check_finds_a_page_that_is_wrong_and_deletes_it(shop: Shop) -> None:
-    assert checking.check(shop.store)[1] == []
+    assert checking.check(shop.store, shop.config)[1] == []
     before = dump(shop)
     sql = """
         UPDATE kept_pages SET about = json_replace(about, '$.columns[0][1]', 9)
@@ -243,7 +243,7 @@ def test_check_finds_a_page_that_is_wrong_and_deletes_it(shop: Shop) -> None:
     """
     with shop.store.write() as connection:
         connection.execute(sql)
-    (found,) = checking.check(shop.store)[1]
+    (found,) = checking.check(shop.store, shop.config)[1]
     assert str(found).startswith("orders: sum of people of page 0: ")
     assert dump(shop) == before
 
@@ -276,7 +276,7 @@ def test_check_finds_a_column_of_people_that_is_wrong(shop: Shop, name: str) -> 
             connection.execute(f"DROP TRIGGER {trigger}")
         connection.execute(f"UPDATE subscriptions SET {name} = {value} WHERE id = 3")
     assert dump(shop)[name] == before[name]
-    found = [str(one) for one in checking.check(shop.store)[1]]
+    found = [str(one) for one in checking.check(shop.store, shop.config)[1]]
     assert any(one.startswith(f"people: {name} ") for one in found)
     assert dump(shop)[name] != before[name]
 

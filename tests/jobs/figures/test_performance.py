@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pushctl.config import Config
-from pushctl.jobs.figures import breakdowns, grouping, messages, person_sums, promo
+from pushctl.jobs.figures import breakdowns, groups, messages, person_sums, promo
 from pushctl.jobs.figures.filters import Filter
 from pushctl.rules import timing
 from pushctl.store import Store
@@ -81,7 +81,7 @@ def world(
     return make(tmp_path_factory.mktemp("world"), request.param)
 
 
-@pytest.mark.parametrize("by", [kind for kind in grouping.KINDS if kind != "reason"])
+@pytest.mark.parametrize("by", [kind for kind in groups.KINDS if kind != "reason"])
 def test_every_cell_equals_the_recount(world: tuple[Store, Config], by: str) -> None:
     store, config = world
     asked = Filter(zone=timing.zone(ZONES["shop"]))
@@ -96,6 +96,7 @@ def test_messages_that_are_read_a_few_at_a_time_come_to_the_same(
     store, config = world
     asked = Filter(zone=timing.zone(ZONES["shop"]))
     at_once = breakdowns.compare(store, config, asked, by)
+    store.kept_pages.drop("answers")
     monkeypatch.setattr(messages, "_BATCH", 1)  # a campaign
     monkeypatch.setattr(person_sums, "_SLICE", 3)
     assert breakdowns.compare(store, config, asked, by) == at_once

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pushctl.jobs.figures import filters
+from pushctl.jobs.figures import filters, reach
 from pushctl.jobs.figures import subscribers as product
 from pushctl.model import Millis
 from pushctl.store import Store
@@ -205,7 +205,8 @@ def _check_reach(store: Store, people: Mapping[int, Any], now: Millis) -> int:
         row["reported"] += reported
         row["shown"] += reported and bool(kinds)
         row["clicked"] += accepted and "clicked" in kinds
-    rows = product.load_reach(store, filters.Filter(now=now))
+    rows = reach.load_reach(store, filters.Filter(now=now))
+    assert reach.load_reach(store, filters.Filter(now=now)) == rows  # as it was kept
     assert sorted(str(row["age"]) for row in rows) == sorted(map(str, expected))
     return sum(_compare(expected[_word(row["age"])], row, f"age {row['age']}") for row in rows)
 

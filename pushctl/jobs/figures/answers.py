@@ -1,0 +1,158 @@
+"""
+Answers of whole tables, kept with a stamp of all that they were counted from.
+
+An answer counts only while its stamp is that of now: it names the builds of the campaigns'
+columns and of people's pages, the release of the time zones, and whatever else a
+table reads. So nothing stale is ever shown, and deleting all of them changes no figure. Their
+columns are needed no more then, nor numpy: what loads neither is done before both would be.
+"""
+
+import zoneinfo
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from typing import TypeAlias
+
+import orjson
+
+import pushctl
+from pushctl.errors import ConfigError, DatabaseBusyError
+from pushctl.jobs.figures import counting
+from pushctl.jobs.figures.counting import Progress, no_progress
+from pushctl.store import Store
+from pushctl.store.kept_pages import BITS, find_end
+
+_VERSION = 1  # another where a table's answer means something else
+_DIGEST_BYTES = 16
+
+# What orjson writes and reads: no two of its numbers become one.
+Plain: TypeAlias = str | int | float | bool | list["Plain"] | dict[str, "Plain"] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """
+    What an answer is counted from.
+
+    All messages of *campaigns* (their numbers); the columns *people* of
+    ``store.kept_pages.PEOPLE``, and who is one person with whom; *rest*: what is known
+    already, such as settings and rows, as orjson writes it.
+    """
+
+    campaigns: Sequence[int]
+    people: Sequence[str]
+    rest: object = None
+
+
+def load(
+    store: Store,
+    name: str,
+    sources: Sources,
+    count: Callable[[], Plain],
+    progress: Progress = no_progress,
+) -> Plain:
+    """
+    Return the answer *name*: what is kept, else what *count* says, which is kept then.
+
+    *count* reads nothing but *sources*. Where those change meanwhile, or nothing can be
+    written, nothing is kept.
+    """
+    stamp = _find_stamp(store, sources)
+    if stamp is None:
+        _prepare(store, sources, progress)
+        stamp = _find_stamp(store, sources)
+    if stamp is not None:
+        known = store.kept_pages.read_answer(name, stamp)
+        if known is not None:
+            found: Plain = orjson.loads(known)
+            return found
+    made = count()
+    if stamp is not None and _find_stamp(store, sources) == stamp:
+        _keep(store, name, stamp, made)
+    return made
+
+
+def _keep(store: Store, name: str, stamp: str, made: Plain) -> None:
+    if not store.kept_pages.is_free():
+        return
+    # Somebody writes, or nobody can: it is counted each time.
+    with suppress(DatabaseBusyError, ConfigError), store.kept_pages.keep():
+        store.kept_pages.write_answer(name, stamp, orjson.dumps(made))
+
+
+def _prepare(store: Store, sources: Sources, progress: Progress) -> None:
+    """Build and keep the columns and pages of *sources*, without which there is no stamp."""
+    counting.load_counts(store, sources.campaigns, progress)
+    from pushctl.jobs.figures.people import load_people
+
+    load_people(store, ("person", *sources.people))
+
+
+def _find_stamp(store: Store, sources: Sources) -> str | None:
+    """
+    Return a digest of everything that *sources* are now; None where some is not kept.
+
+    Builds are drawn by lots, so the same stamp later says that nothing has changed in between
+    either.
+    """
+    with store.snapshot():
+        builds = store.kept_columns.list_builds(sources.campaigns)
+        if len(builds) < len(sources.campaigns):
+            return None
+        pages = list(_list_pages(store, sources.people))
+    if None in pages:
+        return None
+    known = [_VERSION, pushctl.__version__, _find_release(), builds, pages, sources.rest]
+    return blake2b(orjson.dumps(known), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def _list_pages(store: Store, names: Sequence[str]) -> Iterator[object]:
+    """Yield the build of each page of people; None: it is not kept."""
+    last = store.kept_pages.find_last("people")
+    yield last
+    kept = store.kept_pages.list_builds(names)
+    for page in store.kept_pages.list_pages("people", BITS["people"]):
+        end = find_end(page, BITS["people"], last)
+        yield from (kept.get((page, name, end)) for name in names)
+    yield store.kept_pages.find_persons_build()
+
+
+@cache
+def _find_release() -> str:
+    """Return which release of time zones is here: another one may move a message's hour."""
+    for folder in zoneinfo.TZPATH:
+        with suppress(OSError), (Path(folder) / "tzdata.zi").open(encoding="utf-8") as lines:
+            return lines.readline()
+    return ""
+
+
+def list_kept(store: Store) -> dict[str, tuple[str, Plain]]:
+    """Return the stamp of each answer that is kept, and what it says."""
+    return {
+        name: (stamp, orjson.loads(data))
+        for name, stamp, data in store.kept_pages.list_answers()
+    }
+
+
+def count_cells(kept: Plain, counted: Plain) -> tuple[int, int]:
+    """Return how many values an answer has, and how many of them are those of another."""
+    ours, theirs = list(_list_cells(kept)), list(_list_cells(counted))
+    if len(ours) != len(theirs):
+        return len(ours), 0
+    return len(ours), sum(one == other for one, other in zip(ours, theirs, strict=True))
+
+
+def _list_cells(value: Plain) -> Iterator[Plain]:
+    if isinstance(value, dict):
+        for name in sorted(value):
+            yield name
+            yield from _list_cells(value[name])
+    elif isinstance(value, list):
+        yield len(value)
+        for one in value:
+            yield from _list_cells(one)
+    else:
+        yield value
