@@ -12,7 +12,6 @@ Both are what PEP 495 calls ``fold=0``.
 """
 
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from datetime import time as Time
@@ -20,6 +19,7 @@ from functools import lru_cache
 
 from pushctl.errors import InputError
 from pushctl.rules.units import DAY, HOUR, MINUTE, SECOND, WEEK
+from pushctl.rules.zones import find_zone
 from pushctl.states import Millis
 
 _UNITS = {"w": WEEK, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
@@ -92,14 +92,11 @@ def zone(name: str | None, otherwise: str = "UTC") -> tzinfo:
     """
     Return the zone called *name*, else *otherwise*: browsers may give unusable names.
 
-    Raises InputError when *otherwise* itself is unknown.
+    Raises InputError when *otherwise* itself is unknown, OSError where the machine can't say.
     """
-    from zoneinfo import ZoneInfo  # it takes a tenth of a short command's time
-
     for candidate in (name, otherwise):
-        with suppress(ValueError, OSError, LookupError):  # bad key, a folder, not found
-            if candidate:
-                return ZoneInfo(candidate)
+        if candidate and (found := find_zone(candidate)) is not None:
+            return found
     raise InputError(f"{otherwise!r} is no time zone. Write an IANA name: Europe/Berlin.")
 
 

@@ -6,7 +6,6 @@ it is "". What isn't known stays unknown, so that ``default`` can follow.
 """
 
 import datetime
-import zoneinfo
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,6 +17,7 @@ from pushctl.model import Json
 from pushctl.rules import amounts, money
 from pushctl.rules.limits import MAX_VALUE_CHARACTERS
 from pushctl.rules.messages import casing, localized, names
+from pushctl.rules.zones import find_zone
 from pushctl.templates.plain import Missing, Own, clean, isolate
 
 _MILLIS_FROM = 1e11  # as seconds it is the year 5138, as milliseconds 1973
@@ -112,11 +112,8 @@ def _find_zone(context: Context) -> datetime.tzinfo:
     for root in ("subscriber", "site"):
         table = context.get(root)
         zone = table.get("timezone") if isinstance(table, dict) else None
-        try:
-            if isinstance(zone, str) and zone:
-                return zoneinfo.ZoneInfo(zone)
-        except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
-            continue
+        if isinstance(zone, str) and zone and (found := find_zone(zone)) is not None:
+            return found
     return datetime.UTC
 
 

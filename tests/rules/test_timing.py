@@ -1,5 +1,7 @@
 """Durations, local times and quiet windows, on the days on which clocks change too."""
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
@@ -153,6 +155,24 @@ def test_what_is_no_window_is_refused(text: str) -> None:
 )
 def test_an_odd_zone_of_a_browser_gives_the_sites(name: str | None) -> None:
     assert str(timing.zone(name, "Europe/Istanbul")) == "Europe/Istanbul"
+
+
+def test_a_machine_that_opens_no_file_makes_no_zone_unknown() -> None:
+    """Else a subscriber's local time would be another one's from then on."""
+    code = """
+import resource, zoneinfo
+from pushctl.rules import timing
+files = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, files[1]))
+try:
+    print(timing.zone("Asia/Riyadh", "Europe/Istanbul"))
+except OSError as error:
+    print(error.strerror)
+resource.setrlimit(resource.RLIMIT_NOFILE, files)
+print(timing.zone("Asia/Riyadh", "Europe/Istanbul"))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "Too many open files\nAsia/Riyadh\n", done
 
 
 def test_a_site_in_no_zone_is_a_mistake() -> None:

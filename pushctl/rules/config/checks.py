@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pushctl.errors import InputError
 from pushctl.rules import amounts, topics
 from pushctl.rules.limits import MAX_PARAMETER_CHARACTERS
+from pushctl.rules.zones import find_zone
 
 Verdict = tuple[str, str] | None
 
@@ -147,11 +148,9 @@ def country(value: str) -> Verdict:
 
 
 def timezone(value: str) -> Verdict:
-    import zoneinfo
+    if find_zone(value) is None:
+        import zoneinfo
 
-    try:
-        zoneinfo.ZoneInfo(value)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         known = zoneinfo.available_timezones()
         near = get_close_matches(value, known, n=1) or ["Europe/Berlin"]
         return f"is {value!r}, not a time zone", f"Write it like {near[0]!r}."

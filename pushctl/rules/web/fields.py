@@ -14,6 +14,7 @@ from functools import lru_cache
 from pushctl.errors import InputError
 from pushctl.model import Json, Millis
 from pushctl.rules import folding, limits, units
+from pushctl.rules.zones import find_zone
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}", re.ASCII)
 # BCP 47 wants the shorter code of ISO 639 where there is one.
@@ -139,7 +140,6 @@ _HALF_HOURS = {
 @lru_cache(maxsize=4096)
 def timezone(text: str) -> str:
     """Return an IANA name; an offset from UTC is taken too: 7200 seconds, +02:00, GMT+2."""
-    from zoneinfo import ZoneInfo
 
     plain = text.strip()
     seconds = None
@@ -154,10 +154,10 @@ def timezone(text: str) -> str:
         hours, rest = divmod(seconds, 3600)
         whole = f"Etc/GMT{-hours:+d}" if hours else "Etc/UTC"
         plain = _HALF_HOURS.get(seconds, "") if rest else whole
-    try:
-        return ZoneInfo(plain).key
-    except (ValueError, OSError, LookupError):
-        raise InputError("is no time zone such as Europe/Istanbul") from None
+    found = find_zone(plain)
+    if found is None:
+        raise InputError("is no time zone such as Europe/Istanbul")
+    return found.key
 
 
 # Seconds below this are before 2001, when nobody could subscribe: a spreadsheet's day
