@@ -36,7 +36,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         seconds, types, alone = (Path(folder) / it for it in ("seconds", "mypy", "alone"))
         variables = {**os.environ, "PUSHCTL_TEST_SECONDS": str(seconds)}
-        # The collection compiles the tests for all processes to come: 26 seconds for each.
+        # The collection compiles the tests for all processes to come: 12 seconds for each.
         variables.pop("PYTHONDONTWRITEBYTECODE", None)
         collection = _begin([*_PYTEST, "--collect-only", "-qq"], Path(os.devnull), variables)
         mypy = _begin([_BIN / "mypy"], types, variables)
