@@ -144,9 +144,16 @@ _LONGEST_FIRST = (
     "tests/faults/",
     "tests/jobs/triggers/test_virtual_time",
     "tests/jobs/sweep/",
-    "tests/push/",
-    "tests/jobs/delivery/",
     "tests/sw/",
+    "tests/commands/test_send.py",
+    "tests/jobs/delivery/",
+    "tests/jobs/triggers/test_random",
+    "tests/store/test_upgrade",
+    "tests/test_wheel",
+    "tests/push/",
+    "tests/proofs/",
+    "tests/receiver/",
+    "tests/commands/",
 )
 
 

@@ -1,10 +1,10 @@
 """
 Every check, for two cores: what ``./run test`` does.
 
-First what may run side by side, in processes of pytest-xdist, with mypy beside them.
-Then, each by itself, what measures time or fills both cores (marked ``alone``). At the end
-stand the seconds of each group of tests, also those of processors, and a warning when all
-took too long.
+First the tests marked ``alone``, one after another, beside mypy, the other checks and the
+collection of all tests: no other test runs then, and those wait most of their time. Then
+what may run side by side, in processes of pytest-xdist. At the end stand the seconds of each
+group of tests, also those of processors, and a warning when all took too long.
 """
 
 import json
@@ -21,7 +21,6 @@ from tests.support import ROOT
 
 MOST_SECONDS = 360
 PROCESSES = 3  # on two cores: for half of their time tests wait
-_NONE_RAN = 5  # pytest's exit code where no test was selected
 
 _BIN = Path(sys.executable).parent
 _CHECKS = (
@@ -35,24 +34,26 @@ def main() -> int:
     """Run everything; return 0 when all of it passed."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        seconds, types, collected = (Path(folder) / it for it in ("seconds", "mypy", "alone"))
+        seconds, types, alone = (Path(folder) / it for it in ("seconds", "mypy", "alone"))
         variables = {**os.environ, "PUSHCTL_TEST_SECONDS": str(seconds)}
-        # The collection compiles the tests for all processes to come: 8 seconds for each.
+        # The collection compiles the tests for all processes to come: 12 seconds for each.
         variables.pop("PYTHONDONTWRITEBYTECODE", None)
+        collection = _begin([*_PYTEST, "--collect-only", "-qq"], Path(os.devnull), variables)
         mypy = _begin([_BIN / "mypy"], types, variables)
-        collection = _begin([*_PYTEST, "--collect-only", "-m", "alone"], collected, variables)
+        by_itself = _begin([*_PYTEST, "-m", "alone", *_find_alone()], alone, variables)
         codes = [subprocess.call(check, cwd=ROOT) for check in _CHECKS]
-        codes.append(_judge(collection.wait()))
-        together = ["-n", str(PROCESSES), "--no-loadscope-reorder", "-m", "not alone"]
-        codes.append(_pytest(together, variables))
-        codes.append(mypy.wait())
-        print(types.read_text(), end="", flush=True)
-        # By their names, so that nothing else is collected again.
-        alone = [line for line in collected.read_text().splitlines() if "::" in line]
-        if alone:
-            codes.append(_pytest(alone, variables))
+        codes += [it.wait() for it in (mypy, by_itself)]
+        print(types.read_text(), alone.read_text(), sep="", end="", flush=True)
+        collection.wait()  # what it has to say the next one says
+        codes.append(_run_together(variables))
         _report(seconds, time.monotonic() - began)
     return int(any(codes))
+
+
+def _find_alone() -> list[Path]:
+    """Return the files that have tests marked so: nothing else need be collected for them."""
+    files = sorted((ROOT / "tests").rglob("test_*.py"))
+    return [file for file in files if "pytest.mark.alone" in file.read_text("utf-8")]
 
 
 def _begin(
@@ -66,13 +67,10 @@ def _begin(
 _PYTEST = (sys.executable, "-m", "pytest")
 
 
-def _pytest(options: Sequence[str], variables: Mapping[str, str]) -> int:
+def _run_together(variables: Mapping[str, str]) -> int:
+    options = ["-n", str(PROCESSES), "--no-loadscope-reorder", "-m", "not alone"]
     command = [*_PYTEST, "--durations=10", "--durations-min=3", *options]
-    return _judge(subprocess.call(command, cwd=ROOT, env=variables))
-
-
-def _judge(code: int) -> int:
-    return 0 if code == _NONE_RAN else code
+    return subprocess.call(command, cwd=ROOT, env=variables)
 
 
 def _report(file: Path, seconds: float) -> None:
