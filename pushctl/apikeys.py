@@ -11,14 +11,13 @@ import json
 import re
 import secrets
 import time
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pushctl import durable, lock
+from pushctl import durable, lock, secret_files
 from pushctl.errors import ConfigError, NotFoundError, UsageError
 from pushctl.model import Millis
 from pushctl.rules import units
@@ -75,16 +74,7 @@ class ApiKey:
 def load(folder: Path) -> dict[str, ApiKey]:
     """Return the keys of *folder* by id, the oldest first; ConfigError for a bad file."""
     file = folder / NAME
-    try:
-        found = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(
-            f"{file} can't be read: {error.strerror}. Check its owner and permissions."
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise _fault(file, f"is no TOML: {error}") from error
+    found = secret_files.read(file, lambda error: _fault(file, f"is no TOML: {error}"))
     return {name: _read_key(file, name, about) for name, about in found.items()}
 
 

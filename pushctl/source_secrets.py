@@ -6,14 +6,13 @@ changed without losing a delivery. Some kinds have further secrets (``words``).
 """
 
 import time
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pushctl import durable, lock
+from pushctl import durable, lock, secret_files
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
 from pushctl.rules.limits import MAX_SECRET_CHARACTERS
@@ -47,19 +46,8 @@ class Entry:
 def load(folder: Path) -> dict[str, Entry]:
     """Return the secrets by source; ConfigError for a file that can't be read."""
     file = folder / NAME
-    try:
-        found = tomllib.loads(file.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(
-            f"{file} can't be read: {error.strerror}. Check its owner and permissions."
-        ) from error
-    except ValueError:
-        # Its words could repeat a secret.
-        raise ConfigError(
-            f"{file} is no TOML. Write the secrets anew: pushctl sources secret NAME"
-        ) from None
+    text = f"{file} is no TOML. Write the secrets anew: pushctl sources secret NAME"
+    found = secret_files.read(file, lambda _: ConfigError(text))
     return {name: _read_entry(file, name, about) for name, about in found.items()}
 
 

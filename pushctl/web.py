@@ -54,6 +54,24 @@ class Policy:
     loopback_ca: Path | None = None
 
 
+def probe(
+    seconds: float,
+    loopback: Mapping[str, str] | None = None,
+    loopback_ca: Path | None = None,
+) -> Policy:
+    """Return the Policy of who asks whether an address of the owner's answers, by GET."""
+    return Policy(
+        method="GET",
+        hosts=None,
+        redirects=5,
+        addresses=Addresses.ANY,
+        most_bytes=None,
+        seconds=seconds,
+        loopback=loopback or {},
+        loopback_ca=loopback_ca,
+    )
+
+
 class Answer(NamedTuple):
     """What came back: any status; the body as far as *most_bytes* allow."""
 

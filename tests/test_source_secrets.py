@@ -105,3 +105,9 @@ def test_a_running_receiver_reads_the_file_again(tmp_path: Path) -> None:
     (tmp_path / "sources.toml").unlink()
     clock.now = 4.0
     assert not reader.find("woo", NOON)
+
+
+def test_a_file_that_is_nested_too_deeply_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / source_secrets.NAME).write_text("a = " + "[" * 100_000)
+    with pytest.raises(ConfigError, match="is no TOML"):
+        source_secrets.load(tmp_path)

@@ -771,3 +771,16 @@ def test_each_theme_reads_well_with_and_without_values(name: str, language: str)
         assert shown.url.startswith("https://shop.example/")
         assert len(shown.title) <= 50
         assert all(len(action.title) <= 20 for action in shown.actions)
+
+
+def test_what_is_read_twice_is_compiled_once_until_a_file_changes(tmp_path: Path) -> None:
+    folder = tmp_path / "hello"
+    folder.mkdir()
+    (folder / "message.toml").touch()
+    (folder / "en.toml").write_text(EN)
+    first = Template.from_sources("hello", templates.read(tmp_path, "hello"))
+    assert Template.from_sources("hello", templates.read(tmp_path, "hello")) is first
+    (folder / "en.toml").write_text(EN.replace("World", "Berlin"))
+    second, _ = templates.examine(tmp_path, "hello")
+    assert second is not None and second is not first
+    assert Template.from_sources("other", templates.read(tmp_path, "hello")).name == "other"

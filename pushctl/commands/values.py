@@ -65,6 +65,8 @@ def _take(value: Any, kind: Any, info: Any, param: Any, ctx: Any) -> Any:
         # A word of the command line that is no UTF-8.
         if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
             raise _NotPlainError
-    elif info.min is not None or info.max is not None:
+    elif (info.min is not None and value < info.min) or (
+        info.max is not None and value > info.max
+    ):
         raise _NotPlainError
     return value

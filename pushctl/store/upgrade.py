@@ -1,8 +1,8 @@
 """
 Bringing an older database up to this build; a newer one is refused.
 
-First the database is copied to ``NAME.before-NNN``. Then each migration is one transaction:
-a kill leaves the state before it or the state after it.
+First the database is copied to ``NAME.before-NNN``. Then one transaction applies all that is
+pending: a kill, or a full disk, leaves the old schema or the new one, and none between.
 """
 
 import os
@@ -30,9 +30,7 @@ def run(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> Non
     pending = [name for name in known if name not in applied]
     if not pending:
         return  # another process was faster
-    from sqlite_utils import Database
-
-    from pushctl.store.schema import migrations
+    from pushctl.store.schema.migrations import apply_together
 
     if applied:
         copy = path.with_name(f"{path.name}.before-{len(applied) + 1:03}")
@@ -43,7 +41,7 @@ def run(connection: sqlite3.Connection, path: Path, known: Sequence[str]) -> Non
                 f"{copy} can't be written: {error.strerror}. The upgrade begins with this "
                 f"copy of the database; nothing was changed."
             ) from error
-    migrations.apply(Database(connection))
+    apply_together(connection)
 
 
 def _back_up(connection: sqlite3.Connection, copy: Path, *, rewrites: bool) -> None:

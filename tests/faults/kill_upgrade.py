@@ -25,7 +25,9 @@ from pushctl.store import Store, upgrade
 from pushctl.store.schema import m007_numbers
 from tests.support import killed, older
 
-TRACED = killed.files_of(upgrade, m007_numbers, sqlite_utils.migrations)
+TRACED = killed.files_of(
+    upgrade, m007_numbers, sqlite_utils.migrations, sys.modules[Store.__module__]
+)
 
 
 def open_and_close(path: Path) -> None:

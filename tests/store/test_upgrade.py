@@ -17,7 +17,10 @@ from pushctl.store.migrated import is_due
 from pushctl.store.schema import m007_numbers, m038_times, migrations
 from tests.support import database, killed, older
 
-TRACED = killed.files_of(upgrade, m007_numbers, sqlite_utils.migrations)
+# What follows the commit is the end of Store: it closes the database.
+TRACED = killed.files_of(
+    upgrade, m007_numbers, sqlite_utils.migrations, sys.modules[Store.__module__]
+)
 
 
 @pytest.fixture

@@ -209,16 +209,8 @@ def _ask(config: Config, url: str) -> str | None:
     origins = [it for site in config.sites.values() for it in (site.origin, *site.origins)]
     if not any(url.startswith(f"{origin}/") for origin in origins):
         return None
-    policy = web.Policy(
-        method="GET",
-        hosts=None,
-        redirects=5,
-        addresses=web.Addresses.ANY,
-        most_bytes=None,
-        seconds=LINK_SECONDS,
-        loopback=config.push.loopback.hosts,
-        loopback_ca=config.push.loopback.ca,
-    )
+    there = config.push.loopback
+    policy = web.probe(LINK_SECONDS, there.hosts, there.ca)
     try:
         web.request(url, policy)
     except web.WebError as error:

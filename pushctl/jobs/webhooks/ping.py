@@ -54,16 +54,8 @@ def _has_form(url: str) -> bool:
 def _request(url: str) -> str | None:
     from pushctl import log, web
 
-    policy = web.Policy(
-        method="GET",
-        hosts=None,
-        redirects=5,
-        addresses=web.Addresses.ANY,
-        most_bytes=None,
-        seconds=SECONDS,
-    )
     try:
-        web.request(url, policy)
+        web.request(url, web.probe(SECONDS))
     except web.WebError as error:
         return log.hide_secrets(str(error))
     except ValueError:
