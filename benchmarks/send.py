@@ -125,6 +125,11 @@ def measure(project: Project, delay: float, options: argparse.Namespace, modules
         "sink_microseconds": {
             name: median(runs, "sink_cpu_seconds") for name, runs in taken.items()
         },
+        "parent_microseconds": {
+            name: median(runs, "cpu_seconds_parent")
+            for name, runs in taken.items()
+            if name in ENCODERS
+        },
         "memory_mb": {
             name: [round(max(run[of] for run in runs)) for of in ("parent_mb", "worker_mb")]
             for name, runs in taken.items()
@@ -254,6 +259,8 @@ def show(report: dict) -> None:
             if (times := result["times_c"].get(name)) is not None:
                 goal = f"; goal at 300,000: {GOALS[name]}" if name in GOALS else ""
                 line += f"{times:>8.2f} C{goal}"
+            if (parent := result["parent_microseconds"].get(name)) is not None:
+                line += f"; {parent:.1f} us of it in the parent"
             print(line)
         for name, ratio in result["ratios"].items():
             print(f"  {name:40}{ratio:>8.2f}")
