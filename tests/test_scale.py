@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.scale import Costs, Setting, check, count_saturating, predict, size_up
 
-COSTS = Costs(coordinator_us=25.0, worker_us=175.0, sync_ms=0.0)
+COSTS = Costs(coordinator_us=25.0, worker_us=175.0, sync_ms=0.0, message_bytes=131)
 
 
 @pytest.mark.parametrize(
