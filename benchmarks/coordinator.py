@@ -2,7 +2,7 @@
 The coordinator of a send alone: what one process with SQLite bears.
 
     ./run python benchmarks/coordinator.py [--messages 300000] [--workers 1 --workers 2]
-        [--latency 0 --latency 0.08] [--repeat 1] [--json]
+        [--latency 0 --latency 0.08] [--repeat 1] [--post [--encoder direct]] [--json]
 
 Whole sends of a personalised message, whose workers accept each letter without encrypting
 or posting it. In it: each claim and outcome committed with ``synchronous=FULL``, rendering,
@@ -11,7 +11,8 @@ records. Not in it: key agreement, encryption, libcurl, TLS, push services. With
 a worker waits once for all letters of its chunk, as if all were in flight at once.
 
 CPU is that of the coordinator's process, a message, by what it is spent on; the workers'
-stands beside it. Read it rather than the rate where other programs run.
+stands beside it. Read it rather than the rate where other programs run. ``--post`` adds
+whole sends that encrypt and post to nginx (benchmarks/sink.py), for benchmarks/scale.py.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks.project import ROOT, Project
+from benchmarks.scale_costs import measure_sync
+from benchmarks.sink import Sink
 
 PARTS = ("claiming", "rendering", "handing over", "booking", "the rest of the loop")
 
@@ -54,7 +57,33 @@ def measure(project: Path, options: argparse.Namespace) -> Iterator[dict]:
                 "cpu": {part: found["cpu"][part] / sent * 1e6 for part in PARTS},
                 "worker_cpu": found["worker_cpu"] / sent * 1e6,
                 "megabytes": found["megabytes"],
+                "load": os.getloadavg()[0],
             }
+
+
+def measure_posting(project: Project, options: argparse.Namespace) -> list[dict]:
+    """Return the figures of whole sends to nginx, which also has its share of the cores."""
+    rows = []
+    for latency in options.latency:
+        with Sink(latency) as sink:
+            for workers in options.workers:
+                # send_run.py reads it with all other settings.
+                os.environ["PUSHCTL_PUSH__WORKERS"] = str(workers)
+                before = sink.cpu_seconds()
+                found = project.send(sink, options.encoder)
+                sent = found["sent"]
+                row = {
+                    "workers": workers,
+                    "latency": latency,
+                    "rate": round(sent / found["seconds"]),
+                    "cpu_total": round(found["cpu_seconds"] / sent * 1e6, 1),
+                    "load": round(os.getloadavg()[0], 1),
+                    "sink_cpu": round((sink.cpu_seconds() - before) / sent * 1e6, 1),
+                }
+                rows.append(row)
+                print(f"posting: {row}", file=sys.stderr)
+    del os.environ["PUSHCTL_PUSH__WORKERS"]
+    return rows
 
 
 def summarise(runs: list[dict]) -> list[dict]:
@@ -73,6 +102,7 @@ def summarise(runs: list[dict]) -> list[dict]:
                 "cpu_total": round(sum(best["cpu"].values()), 1),
                 "worker_cpu": round(min(it["worker_cpu"] for it in same), 1),
                 "megabytes": round(max(it["megabytes"] for it in same)),
+                "load": round(median(it["load"] for it in same), 1),
             }
         )
     return rows
@@ -84,11 +114,14 @@ def main() -> None:
     parser.add_argument("--workers", type=int, action="append", help="default 1, 2, 4")
     parser.add_argument("--latency", type=float, action="append", help="seconds; 0, 0.08")
     parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--post", action="store_true", help="also real sends, to nginx")
+    parser.add_argument("--encoder", default="direct", help="of these")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     options.workers = options.workers or [1, 2, 4]
     options.latency = options.latency or [0.0, 0.08]
     with tempfile.TemporaryDirectory(prefix="pushctl-bench-") as folder:
+        sync_ms = measure_sync(Path(folder))
         project = Project(Path(folder), options.messages)
         runs = []
         for run in measure(project.folder, options):
@@ -99,13 +132,16 @@ def main() -> None:
                 file=sys.stderr,
             )
             runs.append(run)
+        posted = measure_posting(project, options) if options.post else []
     report = {
         "rows": summarise(runs),
+        "posted": posted,
         "circumstances": {
             "messages": options.messages,
             "repeat": options.repeat,
             "cores": len(os.sched_getaffinity(0)),
             "load": os.getloadavg(),
+            "sync_ms": round(sync_ms, 1),
             "python": sys.version.split()[0],
             "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
@@ -114,6 +150,8 @@ def main() -> None:
         print(json.dumps(report, indent=2))
     else:
         show(report["rows"])
+        for row in posted:
+            print(row)
 
 
 def show(rows: list[dict]) -> None:

@@ -118,13 +118,16 @@ def main() -> None:
     with Store(config.database) as store:
         now = time.time_ns() // 1_000_000
         wish = Draft(everyone=True, template=template, name=name, again=True)
+        cpu, memory = _cpu(), _peak()
         campaign = broadcast.freeze(store, broadcast.plan(store, config, wish, now), now)
+        planned = _cpu() - cpu, _peak() - memory
+        written = _written()
         began, own, cpu = time.perf_counter(), time.thread_time(), _cpu()
         with _CountedWatch() as watch:
             deliver.run(store, config, campaign, now)
         seconds = time.perf_counter() - began
         counts = deliveries(store, campaign.id)
-        own, cpu = time.thread_time() - own, _cpu() - cpu
+        own, cpu, written = time.thread_time() - own, _cpu() - cpu, _written() - written
     took = dict(parts.seconds)
     took["the rest of the loop"] = own - sum(took.values())
     # The executor's threads: they pickle what goes out, and unpickle what comes back.
@@ -135,9 +138,21 @@ def main() -> None:
         "failed": sum(counts.values()) - counts.get("accepted", 0),
         "cpu": took,
         "worker_cpu": watch.cpu_seconds(),
-        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "megabytes": _peak() / 1e6,
+        "plan_us": planned[0] * 1e6,
+        "plan_bytes": planned[1],
+        "written_bytes": written,
     }
     print(json.dumps(figures))
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def _written() -> int:
+    """Return the bytes that this process has written to disk, its log and file together."""
+    return int(Path("/proc/self/io").read_text().partition("\nwrite_bytes: ")[2].split()[0])
 
 
 def _cpu() -> float:
