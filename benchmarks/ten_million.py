@@ -28,30 +28,33 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.crowd import SITES, write_people
+from benchmarks.flat import SMALL, compare, show
 from benchmarks.sink import FCM, HOST, Sink
 from benchmarks.sweep import FAR, TRIGGER
 from pushctl.store import Store
 
 SIZES = (100_000, 1_000_000, 10_000_000)
-SMALL = 1_000  # what a command costs by itself
 DUE = 30_000
 IMPORTED = 100_000  # with --copies
 RUNS = 3  # of what changes nothing, up to a million
-MAX_MB = 500
-MAX_RATIO = 1.5  # of the largest size to the smallest; a shared machine differs by a fifth
 DISK_BYTES = 5_000  # a subscriber: file, database, its log and a copy for the backup
 SEGMENTS = """[segments]
 turkish_readers = "tag('Newsletter') and country = 'TR' and seen within 3650d"
 buyers = "tag('Product 7') or tag('Product 11')"
 """
 TEXTS = {"en": "Sale, {}", "tr": "Indirim, {}", "ar": "تخفيضات {}"}
-FIXED = ("idle sweep", "30,000 due", "idle sweep, planned")  # the same for all sizes
+
+
+ACCEPTED = "SELECT count(*) FROM deliveries WHERE enrolment_id > 0 AND status = 'accepted'"
+Result = TypeVar("Result")
 
 
 class Step(NamedTuple):
@@ -154,9 +157,12 @@ class Project:
 
     def measure_bytes(self, name: str) -> None:
         if name not in self.bytes:
-            with Store(self.folder / "pushctl.db") as store:
-                store.checkpoint()
+            apart(self._checkpoint)
             self.bytes[name] = (self.folder / "pushctl.db").stat().st_size
+
+    def _checkpoint(self) -> None:
+        with Store(self.folder / "pushctl.db") as store:
+            store.checkpoint()
 
     def _init(self) -> None:
         sites = [f"--site={name}={origin}" for name, origin in SITES.items()]
@@ -182,17 +188,20 @@ class Project:
         if self.lines < self.count:
             self._write(file, self.lines)
             self.run("subscribers", "import", str(file))
-            # A process of its own: whatever it starts is said to have its parent's memory.
             program = str(Path(__file__).with_name("copies.py"))
             command = [sys.executable, program, str(self.folder / "pushctl.db")]
             subprocess.run([*command, str(self.count - self.lines)], check=True)
         self._write(file, self.lines, self.count - self.lines)
         self.measure("import", "subscribers", "import", str(file))
         file.unlink()
-        with Store(self.folder / "pushctl.db") as store:
-            there = store.reports.count_active()
+        there = apart(self._count, "SELECT count(*) FROM subscriptions")
         if there != self.count:
             raise SystemExit(f"{there:,} of {self.count:,} came in")
+
+    def _count(self, sql: str) -> int:
+        with Store(self.folder / "pushctl.db") as store:
+            found: int = store.connection.execute(sql).fetchone()[0]
+        return found
 
     def _write(self, file: Path, count: int, first: int = 0) -> None:
         write_people(file, count, lambda n: progress("written", n, count), first)
@@ -205,26 +214,20 @@ class Project:
             self.measure("idle sweep", "sweep", runs=5)
         if "30,000 due" not in self.found:
             due = min(DUE, self.count)
-            self._enrol(due)
+            apart(self._enrol, due)
             self.run("sweep")
-            self._arm(due)
+            apart(self._arm, due)
             self.note("30,000 due", self._send(due))
 
     def _send(self, due: int) -> Used:
         """Sweep until all that is *due* is accepted: one ends after 40 s, the next goes on."""
-        before, runs = self._count_accepted(), []
-        while self._count_accepted() - before < due:
+        before, runs = apart(self._count, ACCEPTED), []
+        while apart(self._count, ACCEPTED) - before < due:
             runs.append(self.run("sweep"))
             if len(runs) > 20:
                 raise SystemExit(f"not all were sent: {runs[-1].said}")
         wall, cpu = sum(one.wall for one in runs), sum(one.cpu for one in runs)
         return Used(wall, cpu, max(one.peak_mb for one in runs))
-
-    def _count_accepted(self) -> int:
-        sql = "SELECT count(*) FROM deliveries WHERE enrolment_id > 0 AND status = 'accepted'"
-        with Store(self.folder / "pushctl.db") as store:
-            found: int = store.connection.execute(sql).fetchone()[0]
-        return found
 
     def _enrol(self, due: int) -> None:
         """Have a tenth of the people wait for a reminder, by SQL."""
@@ -282,64 +285,10 @@ def measure(
     }
 
 
-def compare(found: dict[int, dict]) -> list[dict[str, object]]:
-    """Return a row a step: cost by size, the ratio of the largest to the smallest."""
-    sizes = sorted(set(found) - {SMALL})
-    rows: list[dict[str, object]] = []
-    for name in found[sizes[-1]]["steps"]:
-        steps = [found[size]["steps"][name] for size in sizes]
-        own = found[SMALL]["steps"][name]["cpu"]
-        fixed = name in FIXED
-        whom = [found[size]["imported"] if name == "import" else size for size in sizes]
-        costs = [
-            step["cpu"] if fixed else (step["cpu"] - own) / (people - SMALL) * 1e6
-            for people, step in zip(whom, steps, strict=True)
-        ]
-        # Below a tenth of a second in all it is noise of the machine.
-        least = 0.0 if fixed else 0.1 / sizes[0] * 1e6
-        ratio = costs[-1] / max(costs[0], least, 1e-9)
-        rows.append(
-            {
-                "step": name,
-                "unit": "s" if fixed else "us",
-                "cost": {size: round(cost, 3) for size, cost in zip(sizes, costs, strict=True)},
-                "ratio": round(ratio, 2),
-                **{
-                    what: {
-                        size: round(step[what], 2)
-                        for size, step in zip(sizes, steps, strict=True)
-                    }
-                    for what in ("cpu", "wall", "peak_mb")
-                },
-                "flat": ratio <= MAX_RATIO,
-                "small": all(step["peak_mb"] <= MAX_MB for step in steps),
-            }
-        )
-    return rows
-
-
-def show(found: dict[int, dict]) -> None:
-    """Print the table and which bounds hold."""
-    sizes, rows = sorted(set(found) - {SMALL}), compare(found)
-    head = "".join(f"{size:>12,}" for size in sizes)
-    print(f"{'':26}{'cost of each, or in all':>{len(head)}}  ratio   CPU s  wall s     MB")
-    print(f"{'':26}{head}")
-    for row in rows:
-        costs = "".join(f"{cost:>9.2f} {row['unit']:2}" for cost in row["cost"].values())
-        last = (row[what][sizes[-1]] for what in ("cpu", "wall", "peak_mb"))
-        cpu, wall, peak = last
-        faults = ", ".join(
-            text
-            for good, text in ((row["flat"], "not flat"), (row["small"], f"over {MAX_MB} MB"))
-            if not good
-        )
-        print(
-            f"{row['step']:26}{costs}{row['ratio']:>7.2f}{cpu:>8.1f}{wall:>8.1f}{peak:>7.0f}"
-            f"  {faults}"
-        )
-    for what in ("bytes", "planned_bytes"):
-        each = "".join(f"{found[size][what] / size:>10.0f} B" for size in sizes)
-        print(f"{'bytes on disk' if what == 'bytes' else 'and of its message':26}{each}")
+def apart(work: Callable[..., Result], *arguments: object) -> Result:
+    """Do it in a process of its own: what this one starts is said to have had its memory."""
+    with ProcessPoolExecutor(1, get_context("fork")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def tell(line: str) -> None:
