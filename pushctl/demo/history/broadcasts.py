@@ -19,7 +19,8 @@ from pushctl.rules.messages.content import hash_content
 _TOPICS = ("promotion", "news", "product", "loyalty")
 _HOURS = (7, 8, 9, 10, 11, 12, 13, 15, 17, 18, 19, 20, 20, 21, 22)
 _EXPLORED = np.arange(8, 23)  # hours of the receiver's day
-_EXPLORE = 0.2
+_EXPLORES = 0.15  # of campaigns
+_EXPLORE = 0.2  # of their people
 _A_SECOND = 400  # messages that go out
 _DECIDED_AFTER = 4 * units.HOUR
 
@@ -36,8 +37,14 @@ class Planned:
     asks: bool
 
 
-def plan(count: int, length: int, chance: np.random.Generator) -> dict[int, list[Planned]]:
-    """Return *count* campaigns of *length* days, by day; some weeks have many."""
+def plan(
+    count: int, length: int, chance: np.random.Generator, explores: float = _EXPLORES
+) -> dict[int, list[Planned]]:
+    """
+    Return *count* campaigns of *length* days, by day; some weeks have many.
+
+    *explores*: the share whose hours are drawn.
+    """
     weeks = chance.choice((0.5, 1.0, 1.0, 3.0), length // 7 + 1)
     days = np.repeat(weeks, 7)[:length]
     days[-40:-20] *= 2.0  # the sales before the year ends
@@ -45,17 +52,17 @@ def plan(count: int, length: int, chance: np.random.Generator) -> dict[int, list
     found: dict[int, list[Planned]] = {}
     for day in sorted(chance.choice(length, count, p=days / days.sum()).tolist()):
         site = int(chance.choice(4, p=shares**0.5 / (shares**0.5).sum()))
-        explores = bool(chance.random() < 0.15)
+        by_lots = bool(chance.random() < explores)
         one = Planned(
             day=day,
             site=site,
             topic=str(chance.choice(_TOPICS, p=(0.5, 0.25, 0.15, 0.1))),
-            hour=19 if explores else int(chance.choice(_HOURS)),
+            hour=19 if by_lots else int(chance.choice(_HOURS)),
             weight=float(
                 shares[site] * (0.35 + 0.65 * day / length) * chance.uniform(0.5, 1.5)
             ),
             has_variants=bool(chance.random() < 0.3),
-            explores=explores,
+            explores=by_lots,
             asks=bool(chance.random() < 0.35),
         )
         found.setdefault(day, []).append(one)
@@ -63,9 +70,13 @@ def plan(count: int, length: int, chance: np.random.Generator) -> dict[int, list
 
 
 class Broadcasts:
-    def __init__(self, year: Year, rows: Rows, count: int, messages: int) -> None:
+    def __init__(
+        self, year: Year, rows: Rows, count: int, messages: int, *, all_hours: bool = False
+    ) -> None:
         self._year, self._rows = year, rows
-        self._plan = plan(count, year.people.days, year.chance)
+        explores, self._explore = (1.0, 1.0) if all_hours else (_EXPLORES, _EXPLORE)
+        self._hours = np.arange(24) if all_hours else _EXPLORED
+        self._plan = plan(count, year.people.days, year.chance, explores)
         self._left = messages
         self._weight = sum(one.weight for day in self._plan.values() for one in day)
 
@@ -125,13 +136,14 @@ class Broadcasts:
         spread = np.arange(len(who)) * units.SECOND // _A_SECOND
         if not one.explores:
             return start + spread, None
-        explored = chance.random(len(who)) < _EXPLORE
-        hour = np.where(explored, chance.choice(_EXPLORED, len(who)), one.hour)
+        explored = chance.random(len(who)) < self._explore
+        hour = np.where(explored, chance.choice(self._hours, len(who)), one.hour)
         day = people.first + one.day * units.DAY
         shift = people.offsets[people.zone[who], one.day + 1]
         at = day + hour * units.HOUR + spread % (50 * units.MINUTE) - shift
-        share = _EXPLORE / len(_EXPLORED)
-        found = np.where(hour == one.hour, round(1 - _EXPLORE + share, 6), round(share, 6))
+        share = self._explore / len(self._hours)
+        usual = round(1 - self._explore + share, 6)
+        found = np.where(hour == one.hour, usual, round(share, 6))
         return np.minimum(at, self._year.end - 1), found
 
     def _write(
@@ -143,7 +155,7 @@ class Broadcasts:
         sources = make_sources(one.topic, asks=one.asks, variants=one.has_variants)
         options: dict[str, Json] = {"extra": {"number": campaign}}
         if one.explores:
-            options["explore"] = _EXPLORE
+            options["explore"] = self._explore
         write_campaign(
             self._rows,
             {

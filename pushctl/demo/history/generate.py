@@ -18,13 +18,14 @@ from pushctl.store import Store, bulk
 
 def make(
     folder: Path, *, people: int, deliveries: int, events: int, orders: int, seed: int,
-    until: datetime, campaigns: int | None = None, days: int = 365,
+    until: datetime, campaigns: int | None = None, days: int = 365, all_hours: bool = False,
 ) -> None:  # fmt: skip
     """
     Write a project into *folder* whose year ends at midnight of *until*.
 
     The numbers are aimed at, not met; *campaigns* is how many broadcasts there are. A year
-    may have fewer *days*.
+    may have fewer *days*. *all_hours*: every broadcast goes to everybody at an hour drawn by
+    lots, so that few messages tell which is the best.
     """
     config = project.create(folder)
     chance = np.random.default_rng(seed)
@@ -40,7 +41,8 @@ def make(
             triggers = Triggers(year, rows, shop, baskets)
             automatic = int(people * 1.6 + baskets)
             count = campaigns or max(40, min(480, deliveries // 2000))
-            broadcasts = Broadcasts(year, rows, count, max(0, deliveries - automatic))
+            left = max(0, deliveries - automatic)
+            broadcasts = Broadcasts(year, rows, count, left, all_hours=all_hours)
             earlier = np.flatnonzero(crowd.subscribed < first)
             shop.arrive(earlier)
             for day in range(days):

@@ -1,12 +1,11 @@
 """One campaign: as a whole, and by language, country, hour of sending, button, reason."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from pushctl.config import Config
-from pushctl.jobs.figures import breakdowns, performance, worth
+from pushctl.jobs.figures import breakdowns, keeping, performance, worth
 from pushctl.jobs.figures.breakdowns import Answer
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.grouping import Grouping
@@ -47,26 +46,29 @@ def load_details(
             part.sort(key=lambda row: (-read_count(row, "planned"), row["value"] or ""))
         if len(part) > 1 or by in _ALWAYS:
             rows += [{"by": by, **row} for row in part]
-    rows += _count_buttons(store, loaded)
+    rows += _count_buttons(store, one.id, loaded)
     rows += _count_reasons(loaded)
     summary = breakdowns.describe_campaigns(config, [one], whole)
     details = [DETAILS.fill(row) for row in rows]
     return summary._replace(rows=[CAMPAIGNS.fill(row) for row in summary.rows]), details
 
 
-def _count_buttons(store: Store, loaded: Loaded) -> Iterator[Row]:
+def _count_buttons(store: Store, campaign: int, loaded: Loaded) -> Iterator[Row]:
     """Yield clicks by button, the most first; without one it is the message itself."""
-    messages = loaded.messages
-    clicked = messages.delivery[loaded.kept & messages.clicked].tolist()
-    clicks: Counter[str] = Counter()
-    people: dict[str, set[int]] = {}
-    for delivery, action in store.message_rows.read_clicks(clicked):
-        button = action or "the message"
-        clicks[button] += 1
-        people.setdefault(button, set()).add(delivery)
-    for button in sorted(people, key=lambda it: (-len(people[it]), it)):
-        row: Row = {"value": button, "clicked": len(people[button]), "clicks": clicks[button]}
-        yield {"by": "button", **row}
+    ((_, part),) = keeping.load(store, [campaign], ("click_row", "click_button"))
+    asked = loaded.kept & loaded.messages.clicked
+    # Unless messages have come since the others were read.
+    rows, buttons = part["click_row"].values, part["click_button"].values
+    known = rows < len(asked)
+    rows, buttons = rows[known], buttons[known]
+    rows, buttons = rows[asked[rows]], buttons[asked[rows]]
+    found: list[tuple[int, str, int]] = []
+    for code, action in enumerate(part["click_button"].words or ()):
+        own = rows[buttons == code]
+        if len(own):
+            found.append((-len(np.unique(own)), action or "the message", len(own)))
+    for clicked, button, clicks in sorted(found):
+        yield {"by": "button", "value": button, "clicked": -clicked, "clicks": clicks}
 
 
 def _count_reasons(loaded: Loaded) -> Iterator[Row]:
