@@ -184,7 +184,7 @@ class Audience(Noun):
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size")
         )
-        return SECONDS + SECONDS_A_GIGABYTE * pages * size / 1e9
+        return SECONDS + SECONDS_A_GIGABYTE * float(pages * size) / 1e9
 
     @contextmanager
     def _open_guarded(self) -> Iterator[sqlite3.Connection]:
