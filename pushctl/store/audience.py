@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Asked = Mapping[str, tuple[Expression, Iterable[int]]]
 Take = Callable[[sqlite3.Cursor], Sequence[Any]]
 
-# A query over 300,000 subscribers takes a second, over ten million as much longer.
+# A query over 300,000 subscribers takes a second; over millions it may take as much longer.
 SECONDS, SECONDS_A_GIGABYTE = 30.0, 30.0
 PAGE = 2_000
 
@@ -184,7 +184,7 @@ class Audience(Noun):
             connection.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("page_count", "page_size")
         )
-        return SECONDS + SECONDS_A_GIGABYTE * pages * size / 1e9
+        return SECONDS + SECONDS_A_GIGABYTE * float(pages * size) / 1e9
 
     @contextmanager
     def _open_guarded(self) -> Iterator[sqlite3.Connection]:

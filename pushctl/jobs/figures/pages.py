@@ -100,7 +100,7 @@ def load_people(
         return _build_people(store, low, high, asked)
 
     # Of ten million people a column of eight bytes takes 80 MB.
-    found = {
+    found: dict[str, NDArray[np.integer]] = {
         name: np.zeros(folding.size, np.int64 if name == "subscribed_at" else np.uint32)
         for name in names
     }

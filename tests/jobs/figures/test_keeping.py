@@ -149,7 +149,7 @@ def test_an_erasure_leaves_all_but_whose_a_message_was(sent: Field) -> None:
 
 
 def test_a_campaign_is_built_in_few_bytes_a_message(sender: Field) -> None:
-    """One of ten million people took over a gigabyte."""
+    """It took 115 bytes each: over a gigabyte for ten million."""
     peaks = []
     for count, name in ((500, "small"), (5_000, "large")):
         sender.people(count, first=count, tag=name)

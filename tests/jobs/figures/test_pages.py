@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import config as configs
-from pushctl.jobs.figures import basket, checking, holdout, pages, paging, triggers
+from pushctl.jobs.figures import basket, checking, holdout, lives, pages, paging, triggers
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.messages import load_people
 from pushctl.store import Store, kept_pages
@@ -212,6 +212,14 @@ def test_columns_of_people_are_read_in_few_bytes_each(shop: Shop) -> None:
     tracemalloc.stop()
     each = peak / people.folding.size
     assert each < 75, f"{each:.0f} bytes"
+
+    people = load_people(shop.store, (*names, "active", "person"))
+    tracemalloc.start()
+    found = lives.load(shop.store, people)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.start) > 40_000
+    assert peak / len(found.start) < 60, "who came and stayed is not sorted"
 
 
 def test_figures_are_counted_where_nothing_can_be_kept(shop: Shop) -> None:

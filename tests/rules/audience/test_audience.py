@@ -486,7 +486,7 @@ def test_a_question_that_runs_away_is_given_up(
 def test_a_large_database_has_more_time_for_a_question(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten million people take more than the 30 s of a million; the file's size says it."""
+    """The more people there are, the longer it may take; the file's size says how many."""
     settle(store, [Human(attributes={"a": 1}) for _ in range(60)])
     monkeypatch.setattr(asking, "SECONDS", -1.0)
     size = (
