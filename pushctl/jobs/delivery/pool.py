@@ -349,8 +349,9 @@ class ProcessPool(Pool):
         if self._executor is None:
             return
         executor, self._executor = self._executor, None
-        processes, answers = _processes(executor), getattr(executor, "_result_queue", None)
-        manager = _manager(executor)
+        processes, manager = _processes(executor), _manager(executor)
+        answers = getattr(executor, "_result_queue", None)
+        chunks = getattr(executor, "_call_queue", None)
         if manager is None or not manager.is_alive():
             patience = 0.0
             for process in processes:
@@ -358,14 +359,19 @@ class ProcessPool(Pool):
         executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:
             # It ends the processes, and waits for them.
-            manager.join(patience)
+            deadline = read_seconds() + patience
+            while manager.is_alive() and read_seconds() < deadline:
+                manager.join(0.1)
+                if not any(process.is_alive() for process in processes):
+                    break
         for process in processes:
             process.kill()
-        if answers is not None:
-            # Ours is the last open end of the pipe for answers: a pool that waits for the
-            # rest of one would never end.
-            with suppress(OSError):  # the pool has closed it at this moment
-                answers._writer.close()
+        # Ours are the last open ends of both pipes: a pool would never end that waits for
+        # the rest of an answer, or to write a chunk that nobody reads (python/cpython#94777).
+        for end in (getattr(answers, "_writer", None), getattr(chunks, "_reader", None)):
+            if end is not None:
+                with suppress(OSError):  # the pool has closed it at this moment
+                    end.close()
         if manager is not None:
             manager.join()
 
