@@ -72,6 +72,8 @@ def drive(folder: Path, seconds: float, load: Load) -> None:
     workers.start_executor = _kept(workers.start_executor)
     # A pool ends its processes itself, not by its executor alone: here they are to grow old.
     pool.ProcessPool._end = lambda self, _: setattr(self, "_executor", None)  # type: ignore
+    # They outlive their campaign, whose letters alone a worker can write.
+    pool.MANY = 10**9
     narrowed = _narrowed(open_postbox, load.window)
     job.open_postbox = narrowed  # type: ignore[attr-defined]
     told = Told()
@@ -96,9 +98,9 @@ def _kept(executor: Any) -> Any:
     """Return an *executor* whose pool outlives the run, so that its workers grow old."""
     pools: list[Any] = []
 
-    def kept(workers: int, postbox: Any) -> Any:
+    def kept(workers: int, postbox: Any, then: Any = None) -> Any:
         if not pools:
-            pools.append(executor(workers, postbox))
+            pools.append(executor(workers, postbox, then))
         return pools[0]
 
     return kept

@@ -350,12 +350,8 @@ class ProcessPool(Pool):
             return
         executor, self._executor = self._executor, None
         processes, manager = _processes(executor), _manager(executor)
-        # Ours are the last open ends of both pipes once the processes are gone: a pool that
-        # waits for the rest of an answer would never end, nor before Python 3.11.5 one that
-        # hands out a large chunk (gh-94777).
         answers = getattr(executor, "_result_queue", None)
-        calls = getattr(executor, "_call_queue", None)
-        ends = [*([answers._writer] if answers else []), *([calls._reader] if calls else [])]
+        chunks = getattr(executor, "_call_queue", None)
         if manager is None or not manager.is_alive():
             patience = 0.0
             for process in processes:
@@ -363,12 +359,19 @@ class ProcessPool(Pool):
         executor.shutdown(wait=False, cancel_futures=True)
         if manager is not None:
             # It ends the processes, and waits for them.
-            manager.join(patience)
+            deadline = read_seconds() + patience
+            while manager.is_alive() and read_seconds() < deadline:
+                manager.join(0.1)
+                if not any(process.is_alive() for process in processes):
+                    break
         for process in processes:
             process.kill()
-        for end in ends:
-            with suppress(OSError):  # the pool has closed it at this moment
-                end.close()
+        # Ours are the last open ends of both pipes: a pool would never end that waits for
+        # the rest of an answer, or to write a chunk that nobody reads (python/cpython#94777).
+        for end in (getattr(answers, "_writer", None), getattr(chunks, "_reader", None)):
+            if end is not None:
+                with suppress(OSError):  # the pool has closed it at this moment
+                    end.close()
         if manager is not None:
             manager.join()
 

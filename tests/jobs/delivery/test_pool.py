@@ -203,6 +203,22 @@ def test_a_worker_that_dies_while_a_large_chunk_is_handed_out_is_noticed(
     assert deliveries(total) == list(range(2_000))
 
 
+def test_a_chunk_that_a_killed_worker_had_not_read_comes_back(
+    box: Postbox, server: wire.Wire
+) -> None:
+    large = [letter(number, payload=bytes(3_900)) for number in range(10, 60)]
+    with ProcessPool(1, box) as pool:
+        pool.submit(slow(0, 1))
+        pool.submit(large)  # more than a pipe holds
+        wire.wait_until(lambda: bool(server.bodies))
+        os.kill(program.workers_of(os.getpid())[0], signal.SIGKILL)
+        total = Returned()
+        while pool.busy:
+            gather(pool, total)
+        assert [it.delivery for it in total.unsent] == list(range(10, 60))
+        assert [it.cause for it in total.outcomes] == [Cause.SENDER_STOPPED]
+
+
 def test_letters_begun_when_it_is_terminated_are_in_doubt(
     box: Postbox, server: wire.Wire
 ) -> None:
