@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 deliveries=people * 50 // 3, events=people * 100 // 3, orders=people * 2 // 3,
             )  # fmt: skip
             wrong = check(folder, now)
-            make_hours(Path(made) / "hours", people, asked.seed, people // 33)
+            make_hours(Path(made) / "hours", 2 * people, asked.seed, people // 70)
             wrong += check_hour(Path(made) / "hours")
     sys.exit(f"{len(wrong)} not as planted" if wrong else 0)
 
