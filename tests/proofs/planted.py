@@ -176,11 +176,11 @@ def find_block(config: Config, store: Store, now: Millis) -> tuple[str, bool]:
     return said, not part.enough
 
 
-def make_hours(folder: Path, people: int, seed: int) -> None:
+def make_hours(folder: Path, people: int, seed: int, campaigns: int) -> None:
     """Make a quarter of a year in which each broadcast goes out at all hours, by lots."""
     make(
-        folder, people=people, seed=seed, until=UNTIL, days=90, campaigns=people // 70,
-        deliveries=people * 100, events=people * 8, orders=people // 12, all_hours=True,
+        folder, people=people, seed=seed, until=UNTIL, days=90, campaigns=campaigns,
+        deliveries=people * 200, events=people * 8, orders=people // 12, all_hours=True,
     )  # fmt: skip
 
 
@@ -233,7 +233,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 deliveries=people * 50 // 3, events=people * 100 // 3, orders=people * 2 // 3,
             )  # fmt: skip
             wrong = check(folder, now)
-            make_hours(Path(made) / "hours", asked.people, asked.seed)
+            make_hours(Path(made) / "hours", 2 * people, asked.seed, people // 70)
             wrong += check_hour(Path(made) / "hours")
     sys.exit(f"{len(wrong)} not as planted" if wrong else 0)
 

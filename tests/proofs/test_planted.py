@@ -31,7 +31,7 @@ def test_more_leave_after_frequent_messages_as_often_as_planted(tmp_path: Path) 
 
 
 def test_rates_by_hour_are_those_planted_and_too_little_is_not_named(tmp_path: Path) -> None:
-    proof.make_hours(tmp_path / "hours", 3500, 7)
+    proof.make_hours(tmp_path / "hours", 3500, 7, 50)
     found = proof.ask_best_time(tmp_path / "hours")
     assert found.hours.best is None
     assert "Too little to name a block" in " ".join(best_time.describe(found))
