@@ -20,22 +20,23 @@ from pathlib import Path
 from tests.support import ROOT
 
 # Where a checkout, another Python or another pushctl may lie.
-_HIDDEN = ("home", "mnt", "root", "srv", "tmp", "usr/local", "work")
+_HIDDEN = ("home", "mnt", "root", "srv", "tmp", "usr/local", ROOT.parts[1])
 
 _ENTER = """
 set -eu
 mount --make-rprivate /
 mount -t tmpfs tmpfs {space}
-mkdir {space}/upper {space}/work {space}/root
-mount -t overlay overlay -o lowerdir=/,upperdir={space}/upper,workdir={space}/work {space}/root
+mkdir {space}/upper {space}/work {space}/system
+mount -t overlay overlay \\
+    -o lowerdir=/,upperdir={space}/upper,workdir={space}/work {space}/system
 for folder in {hidden}; do
-    [ ! -d {space}/root/$folder ] || mount -t tmpfs -o mode=1777 tmpfs {space}/root/$folder
+    [ ! -d {space}/system/$folder ] || mount -t tmpfs -o mode=1777 tmpfs {space}/system/$folder
 done
-rm -rf {space}/root/opt  # no mount: a package that goes takes /opt along
-mount -t proc proc {space}/root/proc
-mount --rbind /dev {space}/root/dev
-cp {package} {space}/root/tmp/pushctl.deb
-exec chroot {space}/root env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \\
+rm -rf {space}/system/opt  # no mount: a package that goes takes /opt along
+mount -t proc proc {space}/system/proc
+mount --rbind /dev {space}/system/dev
+cp {package} {space}/system/tmp/pushctl.deb
+exec chroot {space}/system env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \\
     sh -euc "$STEPS"
 """
 

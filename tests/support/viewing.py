@@ -1,5 +1,6 @@
 """Looking at a page as different people do: size, light or dark, without motion."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,18 @@ def _look_in_firefox(browser: Any, width: int, height: int, dark: bool) -> None:
 
 def _resize_firefox(browser: Any, width: int, height: int) -> None:
     """Give the page itself this size: how high the window's own bars are, releases decide."""
-    outer = [width, height + 100]
+    inner = "[innerWidth, innerHeight]"
+    bars = "[outerWidth - innerWidth, outerHeight - innerHeight]"
     for _ in range(3):
-        browser._call("WebDriver:SetWindowRect", width=outer[0], height=outer[1])
-        inner = processes.wait_until(
-            lambda: browser.evaluate("document.readyState && [innerWidth, innerHeight]"), "size"
-        )
-        if inner == [width, height]:
+        # Both of one moment: a window takes its new size some time after the call.
+        sides = [max(0, side) for side in browser.evaluate(bars)]
+        size = {"width": width + sides[0], "height": height + sides[1]}
+        browser._call("WebDriver:SetWindowRect", **size)
+        with suppress(processes.BrowserError):  # its bars are others at that size
+            processes.wait_until(
+                lambda: browser.evaluate(inner) == [width, height], "the size", 5
+            )
             return
-        outer = [outer[0] + width - inner[0], outer[1] + height - inner[1]]
 
 
 def rest(browser: Any) -> None:
