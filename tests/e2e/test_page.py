@@ -348,6 +348,8 @@ def test_a_click_finds_the_tab_by_what_it_shows(world: PageWorld) -> None:
     world.allow()
     world.js("pushctl.subscribe()")
     world.wait("pushctl.tag('Clicks')")
+    arrived = "SELECT 1 FROM tags WHERE name = 'Clicks'"
+    processes.wait_until(lambda: world.table(arrived), "the tag")
     target = f"{world.shop.origin}/cart"
 
     def click(name: str) -> None:
