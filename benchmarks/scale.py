@@ -25,9 +25,9 @@ CLAIM = 2_000  # rows that one transaction claims at most (jobs/delivery/types.p
 class Costs:
     """What one unit costs; microseconds are CPU of one core."""
 
-    coordinator_us: float = 25.0  # a message: claimed, handed over, booked
-    worker_us: float = 187.0  # a message: written, encrypted, posted (`direct`)
-    turbo_us: float = 105.0  # the same with `turbo`
+    coordinator_us: float = 19.6  # a message: claimed, handed over, booked
+    worker_us: float = 183.0  # a message: written, encrypted, posted (`direct`)
+    turbo_us: float = 83.0  # the same with `turbo`
     sync_ms: float = 2.6  # until the disk has a commit
     syncs: int = 2  # of each turn: the commit, and the generation beside the database
     subscriber_bytes: int = 522
@@ -37,8 +37,8 @@ class Costs:
     event_us: float = 180.0  # to apply one from the inbox
     receiver_events: int = 15_300  # a second, one process
     backup_us: float = 35.0  # a kilobyte
-    plan_us: float = 11.0  # a subscriber of a broadcast: found, rehearsed, frozen
-    plan_bytes: int = 280  # of memory, while it is planned
+    plan_us: float = 27.0  # a subscriber of a broadcast: found, rehearsed, frozen
+    plan_bytes: int = 26  # of memory, while it is planned
 
 
 @dataclass(frozen=True)
