@@ -93,7 +93,7 @@ def test_a_start_that_is_not_answered_keeps_no_sweep_waiting(
 
     def answer(path: str) -> int:
         if path.endswith("/start"):
-            before, deadline = len(list_ended()), time.monotonic() + 4
+            deadline = time.monotonic() + 4
             while len(list_ended()) == before and time.monotonic() < deadline:
                 time.sleep(0.02)
             seen.append(len(list_ended()) > before)
@@ -103,7 +103,7 @@ def test_a_start_that_is_not_answered_keeps_no_sweep_waiting(
         with Store(field.config.database) as store:
             return [run for run in store.runs.list_latest(50, "sweep") if run.finished_at]
 
-    watcher.answer = answer
+    watcher.answer, before = answer, len(list_ended())
     assert sweep(field, watcher.url).code == 0
     assert seen == [True], "the sweep was done before its start was answered"
     assert watcher.asked == ["/ID/start", "/ID"], "and the end did not overtake it"
