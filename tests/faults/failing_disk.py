@@ -9,21 +9,18 @@ program's end. No traceback may be shown. Then the fault is gone: the database m
 the same commands go on by themselves, nobody gets a message twice, none is lost.
 """
 
-import argparse
 import errno
-import json
 import random
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections import Counter
 from pathlib import Path
 
 from pushctl.demo.pushservice import PushService
 from tests.faults.power_loss import recover
 from tests.support import power, sending
+from tests.support.points import main as try_points
 from tests.support.program import PROGRAM
 
 PEOPLE = 8
@@ -31,7 +28,7 @@ ERRORS = {"full": errno.ENOSPC, "read-only": errno.EROFS, "too many files": errn
 SEND = ("send", "--everyone", "--template", "sale", "--yes", "--name", "first")
 SWEEP = ("sweep", "--max-seconds", "60")  # also where there is nothing to do
 # Exit codes that say what is wrong; 1 is a bug.
-_KNOWN_CODES = (0, 3, 5, 75)
+KNOWN_CODES = (0, 3, 5, 75)
 
 
 def run(
@@ -66,7 +63,7 @@ def run(
         )  # fmt: skip
         found[f"{name}: {'failed' if done.returncode else 'ended well'}"] += 1
         wrong = []
-        if done.returncode not in _KNOWN_CODES and not _is_of_python(done.stderr):
+        if done.returncode not in KNOWN_CODES and not _is_of_python(done.stderr):
             wrong.append(f"exit code {done.returncode}: {done.stderr[-300:]}")
         told = {one.endpoint for one in service.receipts(began)}
         try:
@@ -93,20 +90,5 @@ def _is_of_python(text: str) -> bool:
     return "Too many open files" in text or "OSError: [Errno 24]" in text or not text.strip()
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    given = parser.parse_args()
-    print(f"seed {given.seed}", file=sys.stderr)
-    with (
-        tempfile.TemporaryDirectory() as name,
-        PushService(Path(name) / "service", checks=False) as service,
-    ):
-        figures = run(given.points, given.seed, Path(name), service)
-    print(json.dumps(figures, indent=1))
-    return 1 if figures.get("faulty") else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(try_points(run, __doc__, 30))

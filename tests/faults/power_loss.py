@@ -12,7 +12,6 @@ on in it, on another start of the machine. Whoever the push service had a messag
 must get none; what the receiver had answered with 204 must be in the database.
 """
 
-import argparse
 import copy
 import json
 import os
@@ -20,8 +19,6 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +33,7 @@ from pushctl.jobs.ingest import drain
 from pushctl.jobs.project import release
 from pushctl.store import Store
 from tests.support import power, receiving, sending
+from tests.support.points import main as try_points
 from tests.support.program import PROGRAM
 
 PEOPLE = 12
@@ -200,21 +198,11 @@ def replay(
             **dict(found), "faults": faults[:20]}  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    given = parser.parse_args()
-    print(f"seed {given.seed}", file=sys.stderr)
-    with (
-        tempfile.TemporaryDirectory() as name,
-        PushService(Path(name) / "service", checks=False) as service,
-    ):
-        figures = replay(Day(Path(name), service), given.points, given.seed, service)
-    print(json.dumps(figures, indent=1))
-    return 1 if figures["faulty"] else 0
+def run(points: int, seed: int, home: Path, service: PushService) -> dict[str, object]:
+    """Record a day in *home*, and lose power at *points* of it."""
+    return replay(Day(home, service), points, seed, service)
 
 
 if __name__ == "__main__":
     os.environ.pop("LD_PRELOAD", None)
-    sys.exit(main())
+    sys.exit(try_points(run, __doc__, 50))

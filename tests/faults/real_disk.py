@@ -12,15 +12,12 @@ anew), the same commands go on: the database is sound, what was answered with 20
 nobody gets a message twice, nobody is left out.
 """
 
-import argparse
-import json
 import os
 import random
 import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
@@ -29,16 +26,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pushctl.demo.pushservice import PushService
+from tests.faults.failing_disk import KNOWN_CODES
 from tests.faults.power_loss import recover
 from tests.support import receiving, sending
+from tests.support.points import main as try_points
 from tests.support.program import PROGRAM
 
 KINDS = ("full", "read-only", "too many files")
 PEOPLE = 400
 _MEGABYTES = 512  # of holes; the receiver wants some room to be left
 _PATIENCE = 60  # seconds that a program may take on a busy machine
-# Exit codes that say what is wrong; 1 is a bug.
-_KNOWN_CODES = (0, 3, 5, 75)
 _BODY = {"variant": "plain", "stage": "visit", "language": "en"}
 
 
@@ -203,7 +200,7 @@ class Point:
         self.seen[f"{self.kind}: {'failed' if send.returncode else 'ended well'}"] += 1
         # Without a file to open, Python may not even load the program.
         python = "OSError: [Errno 24]" in said and self.kind == "too many files"
-        if not python and (send.returncode not in _KNOWN_CODES or "Traceback" in said):
+        if not python and (send.returncode not in KNOWN_CODES or "Traceback" in said):
             self.wrong.append(f"exit code {send.returncode}: {said[-300:]}")
 
     @contextmanager
@@ -298,23 +295,8 @@ def _show(done: int, points: int, faults: list[str]) -> None:
         print(f"{done} of {points}, {len(faults)} faults", file=sys.stderr, flush=True)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--points", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    given = parser.parse_args()
-    print(f"seed {given.seed}", file=sys.stderr)
-    with (
-        tempfile.TemporaryDirectory() as name,
-        PushService(Path(name) / "service", checks=False) as service,
-    ):
-        try:
-            figures = run(given.points, given.seed, Path(name), service)
-        except NoDiskError as error:
-            raise SystemExit(f"No disk to try it on: {error}") from error
-    print(json.dumps(figures, indent=1))
-    return 1 if figures["faulty"] else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(try_points(run, __doc__, 30))
+    except NoDiskError as error:
+        sys.exit(f"No disk to try it on: {error}")
