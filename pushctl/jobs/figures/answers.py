@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
@@ -121,12 +122,19 @@ def _list_pages(store: Store, names: Sequence[str]) -> Iterator[object]:
 
 
 @cache
-def _find_release() -> str:
-    """Return which release of time zones is here: another one may move a message's hour."""
-    for folder in zoneinfo.TZPATH:
-        with suppress(OSError), (Path(folder) / "tzdata.zi").open(encoding="utf-8") as lines:
-            return lines.readline()
-    return ""
+def _find_release() -> list[str]:
+    """
+    Return which releases of time zones are here: another one may move a message's hour.
+
+    The system's, and the package's, which has whatever the system lacks.
+    """
+    package = find_spec("tzdata")
+    parts = (package and package.submodule_search_locations) or ()
+    lines = []
+    for folder in (*zoneinfo.TZPATH, *(f"{part}/zoneinfo" for part in parts)):
+        with suppress(OSError), (Path(folder) / "tzdata.zi").open(encoding="utf-8") as file:
+            lines.append(file.readline())
+    return lines
 
 
 def list_kept(store: Store) -> dict[str, tuple[str, Plain]]:

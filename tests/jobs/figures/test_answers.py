@@ -1,6 +1,7 @@
 """Answers of tables are kept, and never shown once anything that they came of has changed."""
 
 import sqlite3
+import zoneinfo
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,25 @@ def test_another_zone_of_a_site_is_another_answer(world: Any) -> None:
     }
     other = replace(config, sites=sites)
     assert ask((store, other))["messages by hour"] != before["messages by hour"]
+
+
+@pytest.mark.parametrize("has_system", [True, False])
+def test_other_time_zones_are_other_answers(
+    world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, has_system: bool
+) -> None:
+    if not has_system:  # only the package's then
+        monkeypatch.setattr("zoneinfo.TZPATH", ())
+    answers._find_release.cache_clear()
+    assert answers._find_release()
+    ask(world)
+    before = answers.list_kept(world[0])
+    (tmp_path / "tzdata.zi").write_text("# version another\n")
+    monkeypatch.setattr("zoneinfo.TZPATH", (str(tmp_path), *zoneinfo.TZPATH))
+    answers._find_release.cache_clear()
+    ask(world)
+    after = answers.list_kept(world[0])
+    answers._find_release.cache_clear()
+    assert all(after[name][0] != stamp for name, (stamp, _) in before.items())
 
 
 def test_what_changes_while_it_is_counted_is_not_kept(world: Any) -> None:
