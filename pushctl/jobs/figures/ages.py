@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pushctl.jobs.figures import counting
+from pushctl.jobs.figures import counting, local_times
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.messages import (
     QUARTER,
@@ -73,11 +73,7 @@ def _choose(messages: Messages, people: People, asked: Filter) -> Bools:
         names = people.words["site"]
         code = names.index(asked.site) if asked.site in names else -1
         found &= people.site[messages.subscription] == code
-    if asked.since is not None:
-        found &= messages.sent >= -(-asked.since // QUARTER)
-    if asked.until is not None:
-        found &= messages.sent < -(-asked.until // QUARTER)
-    return found
+    return found & local_times.is_within(messages.sent, asked.since, asked.until)
 
 
 def _find_ages(messages: Messages, people: People, rows: Whole) -> Whole:

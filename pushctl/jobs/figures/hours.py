@@ -72,7 +72,8 @@ def _load_sends(
     for numbers in cut({number: one["planned"] for number, one in counts.items()}):
         found = load_messages(store, numbers, columns, clocks.folding)
         taken = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & ~found.unreported
-        timed = taken & (found.sent >= 0) & _is_within(filter, found.sent)
+        timed = taken & (found.sent >= 0)
+        timed &= local_times.is_within(found.sent, filter.since, filter.until)
         kept = timed & (found.subscription > 0)
         unknown += int(np.count_nonzero(taken & (found.sent < 0)))
         erased += int(np.count_nonzero(timed & ~kept))
@@ -94,7 +95,8 @@ def _load_drawn(
     chances = np.array([float(word or 0) for word in found.chances])[found.chance]
     kept = (found.status == STATUSES.index(DeliveryStatus.ACCEPTED)) & (chances > 0)
     # Of who was erased the clock is unknown.
-    kept &= (found.sent >= 0) & (found.subscription > 0) & _is_within(filter, found.sent)
+    kept &= (found.sent >= 0) & (found.subscription > 0)
+    kept &= local_times.is_within(found.sent, filter.since, filter.until)
     made = clocks.place(found, kept, chances)
     # Where nobody could get another hour, nothing can be compared.
     if made.probability is None or not (made.probability < 1).any():
@@ -120,15 +122,6 @@ def _join(parts: "Sequence[_Sends]") -> _Sends:
     numbers[folding.fold(known)] = np.arange(len(known))
     clicked = np.concatenate([part.clicked for part in parts])
     return _Sends(hour, numbers[folding.fold(campaign)], person, clicked, parts[0].probability)
-
-
-def _is_within(filter: Filter, quarters: "Whole") -> "NDArray[np.bool_]":
-    found = np.ones(len(quarters), np.bool_)
-    if filter.since is not None:
-        found &= quarters >= -(-filter.since // local_times.QUARTER)
-    if filter.until is not None:
-        found &= quarters < -(-filter.until // local_times.QUARTER)
-    return found
 
 
 class _Clocks:

@@ -25,6 +25,20 @@ _SPAN = 400 * units.DAY // QUARTER
 _KEPT = 4000  # 400 zones in some years
 
 
+def is_within(
+    quarters: "Whole", since: Millis | None, until: Millis | None
+) -> "NDArray[np.bool_]":
+    """Return which *quarters* of an hour begin from *since* to before *until*; None: any."""
+    import numpy as np
+
+    found = np.ones(len(quarters), np.bool_)
+    if since is not None:
+        found &= quarters >= -(-since // QUARTER)
+    if until is not None:
+        found &= quarters < -(-until // QUARTER)
+    return found
+
+
 def find_week_hours(quarters: "Whole", zones: "Whole", known: Sequence[tzinfo]) -> "Whole":
     """
     Return the hour of the week on each one's clock: 0 is Monday from 0:00, 167 Sunday, 23:00.
