@@ -32,6 +32,7 @@ _COLUMNS = (
     output.Column("accepted", "Reached", kind=output.Kind.NUMBER),
     output.Column("shown", "Shown", kind=output.Kind.NUMBER),
     output.Column("clicked", "Clicked", kind=output.Kind.NUMBER),
+    output.Column("orders", "Orders", kind=output.Kind.NUMBER),
 )
 
 
@@ -129,13 +130,13 @@ def _group_by_campaign(
 
 
 def _read_figures(setup: Setup) -> Mapping[str, Mapping[str, int]]:
-    """Return what ``pushctl stats`` counts, by campaign."""
-    rows = json.loads(processes.read_output(setup.folder, "stats", "--json"))
+    """Return what ``pushctl stats campaigns`` counts, by campaign."""
+    rows = json.loads(processes.read_output(setup.folder, "stats", "campaigns", "--json"))
     return {row["name"]: row for row in rows}
 
 
 def _print_figures(figures: Mapping[str, Mapping[str, int]]) -> None:
-    counted = ("accepted", "shown", "clicked")
+    counted = ("accepted", "shown", "clicked", "orders")
     rows = [
         {"name": name, "when": when}
         | {word: figures.get(name, {}).get(word, 0) for word in counted}
@@ -160,6 +161,9 @@ def _check(
             messages, meant, figures, bought=bought, baskets=presets.BASKETS, real=real
         )
     )
+    # Whoever buys has just clicked, so each order is some message's.
+    if (orders := sum(row["orders"] for row in figures.values())) != crowd.tally.bought:
+        wrong.append(f"visitors bought {crowd.tally.bought} times, stats counts {orders}")
     if crowd.tally.unreadable:
         wrong.append(f"{crowd.tally.unreadable} messages could not be decrypted")
     if wrong:

@@ -30,6 +30,7 @@ class Tally:
     shown: int = 0
     clicked: int = 0
     bought: int = 0
+    paid: int = 0  # cents, of those who bought
     unreadable: int = 0
     titles: dict[str, str] = field(default_factory=dict)  # language -> a title as decrypted
 
@@ -181,6 +182,7 @@ class Crowd:
                 for path, body in person.buy(TAG):
                     self._client.post(person, path, body)
                 self._count("bought")
+                self._count("paid", round(person.price * 100))
         elif closes < people.CLOSE_RATE:
             self._report(person, token, "closed")
 
@@ -190,9 +192,9 @@ class Crowd:
         if kind != "closed":
             self._count(kind)
 
-    def _count(self, what: str) -> None:
+    def _count(self, what: str, by: int = 1) -> None:
         with self._lock:
-            setattr(self.tally, what, getattr(self.tally, what) + 1)
+            setattr(self.tally, what, getattr(self.tally, what) + by)
 
     def _run_for_each(
         self, act: Callable[[Person], None], members: Iterable[Person]

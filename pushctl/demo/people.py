@@ -57,6 +57,7 @@ _PLACES = (
     (0.10, "nl", "Europe/Amsterdam", "Amsterdam", "NL"),
 )
 
+CURRENCY = "EUR"
 Goods = tuple[str, str, float]  # id, name, price
 
 GOODS: tuple[Goods, ...] = (
@@ -83,6 +84,12 @@ class Person:
     endpoint: str = ""
     basket: Goods | None = None
     bought: bool = False
+    orders: int = 0
+
+    @property
+    def price(self) -> float:
+        """What the basket costs."""
+        return self.basket[2] if self.basket else 0.0
 
     @property
     def p256dh(self) -> bytes:
@@ -118,13 +125,14 @@ class Person:
             return []
         item, name, price = self.basket
         cart = {"items": [{"id": item, "name": name, "price": price}], "total": price}
-        return [self.track("cart_updated", cart | {"currency": "EUR"})]
+        return [self.track("cart_updated", cart | {"currency": CURRENCY})]
 
     def buy(self, tag: str) -> list[tuple[str, Json]]:
         """Return the requests that pay for the basket."""
-        _, _, price = self.basket or ("", "", 0.0)
+        self.orders += 1
+        about = {"order": f"D-{self.number}-{self.orders}", "total": self.price}
         return [
-            self.track("purchase", {"total": price, "currency": "EUR"}),
+            self.track("purchase", about | {"currency": CURRENCY}),
             ("/v1/tags", {"endpoint": self.endpoint, "add": [], "remove": [tag]}),
         ]
 

@@ -21,18 +21,18 @@ from pushctl.errors import PushctlError
 # Each step's messages, and when they come: the demo's table.
 STEPS: Mapping[str, str] = {
     "welcome/1": "1 min after subscribing",
-    "abandoned_basket_1/1": "3 min after leaving a basket",
-    "abandoned_basket_1/2": "90 min after that was seen",
-    "abandoned_basket_2/1": "3 min after payment was left",
-    "abandoned_basket_2/2": "90 min after that was seen",
-    "basket_by_price/1": "10 min to 1 day, by the price",
-    "trial/1": "2 h after the trial was seen",
+    "abandoned_basket_1/1": "3 min after leaving",
+    "abandoned_basket_1/2": "90 min after it is seen",
+    "abandoned_basket_2/1": "3 min after no payment",
+    "abandoned_basket_2/2": "90 min after it is seen",
+    "basket_by_price/1": "10 min-1 day, by price",
+    "trial/1": "2 h after a look at it",
     "birthday/1": "10:00 on the birthday",
     "review_thanks/1": "10 min after the review",
-    "bonus/1": "5 min after the bonus came in",
+    "bonus/1": "5 min after the bonus",
     "price_drop/1": "once it costs less",
-    "back_in_stock/1": "once it can be had again",
-    "new_article/1": "18:00 after it was published",
+    "back_in_stock/1": "once it is in stock",
+    "new_article/1": "18:00 after publishing",
     "win_back/1": "18:00 after 30 days away",
 }
 EVERYBODY = ("new_article", "win_back")

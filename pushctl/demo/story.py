@@ -3,7 +3,8 @@ The demo from an empty folder to a purchase after a reminder, on one machine.
 
 ``pushctl init`` makes the project, visitors subscribe at ``pushctl receive`` over HTTP,
 ``pushctl send`` sends messages over TLS to a push service that checks them, and visitors
-decrypt them. At the end what ``pushctl stats`` counts must be what the visitors did.
+decrypt them. At the end what ``pushctl stats campaigns`` counts must be what the visitors
+did, to the last order.
 """
 
 import json
@@ -173,12 +174,14 @@ def _compare_stats(setup: Setup, crowd: Crowd, real: int, clicks: int) -> None:
         "accepted": crowd.with_basket + real,
         "shown": tally.shown + real,
         "clicked": tally.clicked + clicks,
+        "orders": tally.bought,
+        "revenue_minor": tally.paid or None,
     }
     counted = _read_counts(setup, expected)
-    processes.run(setup.folder, "stats")
+    processes.run(setup.folder, "stats", "campaigns")
     output.say(
         f"  {tally.clicked + clicks} came back, {tally.bought} of them bought "
-        "what was in the basket."
+        f"what was in the basket, for {tally.paid / 100:,.2f} {people.CURRENCY}."
     )
     if counted != expected or tally.unreadable:
         raise PushctlError(
@@ -188,11 +191,12 @@ def _compare_stats(setup: Setup, crowd: Crowd, real: int, clicks: int) -> None:
     output.say("  The same, to the last one, as what the visitors did.", "bold")
 
 
-def _read_counts(setup: Setup, expected: Mapping[str, int]) -> Mapping[str, int]:
+def _read_counts(setup: Setup, expected: Mapping[str, int | None]) -> Mapping[str, int | None]:
     """Return what stats counts, within REPORTS seconds as *expected*: reports may be late."""
     deadline = time.monotonic() + REPORTS
     while True:
-        row = json.loads(processes.read_output(setup.folder, "stats", "--json"))[0]
+        words = ("stats", "campaigns", "--json")
+        row = json.loads(processes.read_output(setup.folder, *words))[0]
         counted = {name: row[name] for name in expected}
         if counted == expected or time.monotonic() > deadline:
             return counted
