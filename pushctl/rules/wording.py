@@ -107,7 +107,7 @@ def _plain(value: object) -> object:
 
 def number(value: float) -> str:
     """Return *value* with its thousands apart, as in all our texts: 1,234,567."""
-    return f"{value:,}"
+    return f"{value + 0:,}"  # + 0: -0.0 is nothing that a reader knows
 
 
 def counted(count: int, thing: str, things: str = "") -> str:
@@ -117,7 +117,7 @@ def counted(count: int, thing: str, things: str = "") -> str:
 
 def share(value: float) -> str:
     """Return a fraction as per cent: 0.0423 is 4.2 %."""
-    return f"{value * 100:.1f}{_NARROW}%"
+    return f"{value * 100:z.1f}{_NARROW}%"
 
 
 def moment(value: Millis, zone: tzinfo | None = None) -> str:

@@ -26,7 +26,7 @@ from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.store import Store
 from pushctl.store.kept_pages import BITS, find_end
 
-_VERSION = 1  # another where a table's answer means something else
+_VERSION = 2  # another where a table's answer means something else
 _DIGEST_BYTES = 16
 
 # What orjson writes and reads: no two of its numbers become one.

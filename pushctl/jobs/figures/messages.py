@@ -16,7 +16,7 @@ from pushctl.jobs.figures.folding import Folding, load_folding
 from pushctl.jobs.figures.keeping import STATUSES as STATUSES
 from pushctl.jobs.figures.people import People as People
 from pushctl.jobs.figures.people import load_people as load_people
-from pushctl.rules.figures.intervals import Interval, Z, measure_share
+from pushctl.rules.figures.intervals import Interval, bound_by_people
 from pushctl.store import Store
 
 _BATCH = 400_000  # messages that are read at a time, where all would take too much memory
@@ -201,48 +201,29 @@ def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Int
     asked = np.asarray(tries, np.float64)
     happened = np.asarray(events, np.float64)
     kept = asked > 0
-    total, hits = asked.sum(), happened[kept].sum()
     known = kept & (person > 0)
     unknown = kept & (person <= 0)
     size = int(person[known].max()) + 1 if known.any() else 0
-    sent = np.bincount(person[known], asked[known], size)
-    count = np.count_nonzero(sent) + np.count_nonzero(unknown)
-    if total <= 0:
-        return Interval(None, 0.0, 1.0)
-    if total == count:
-        return measure_share(int(hits), int(total))
-    if count < 2:
-        return Interval(float(hits / total), 0.0, 1.0)
-    if hits in (0, total):
-        return measure_share(int(count) if hits else 0, int(count))
-    alone = happened[unknown], asked[unknown]
-    came = np.bincount(person[known], happened[known], size)
-    return _bound(sent.astype(np.float64), came.astype(np.float64), *alone)
+    sums = (np.bincount(person[known], each[known], size) for each in (asked, happened))
+    sent, came = (each.astype(np.float64) for each in sums)
+    return _bound(sent, came, happened[unknown], asked[unknown])
 
 
 def measure_people(sent: Ints, happened: Ints) -> Interval:
     """Return the same of known people: how many tries each had, and how often it happened."""
-    total, hits, count = int(sent.sum()), int(happened.sum()), np.count_nonzero(sent)
-    if total <= 0:
-        return Interval(None, 0.0, 1.0)
-    if total == count:
-        return measure_share(hits, total)
-    if count < 2:
-        return Interval(hits / total, 0.0, 1.0)
-    if hits in (0, total):
-        return measure_share(int(count) if hits else 0, int(count))
     none = np.empty(0)
     return _bound(sent.astype(np.float64), happened.astype(np.float64), none, none)
 
 
 def _bound(sent: Real, happened: Real, alone: Real, tries: Real) -> Interval:
-    """Return the interval of ``measure_by_person``; the last two are of who was erased."""
+    """Return the interval of sums by person; the last two are of who was erased."""
     total = float(sent.sum() + tries.sum())
-    rate = float(happened.sum() + alone.sum()) / total
+    hits = float(happened.sum() + alone.sum())
+    if total <= 0:
+        return Interval(None, 0.0, 1.0)
+    rate = hits / total
     off = happened - rate * sent
     off = off[sent > 0]  # so that the sum does not depend on who else there is
     others = alone - rate * tries
-    count = len(off) + len(others)
     squares = float(off @ off + others @ others)
-    error = float(np.sqrt(count / (count - 1) * squares) / total)
-    return Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
+    return bound_by_people(hits, total, len(off) + len(others), squares)

@@ -6,14 +6,13 @@ was not accepted) has no part in the interval. Who was erased (person 0) is a di
 each time.
 """
 
-import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pushctl.rules.figures.intervals import Interval, Z, measure_share
+from pushctl.rules.figures.intervals import Interval, bound_by_people
 
 Ints: TypeAlias = NDArray[np.integer]
 # A row a group for each of both rates, clicks by reported and clicks by shown messages: tries,
@@ -25,7 +24,6 @@ BITS = {"reported": 1, "shown": 2, "clicked": 4}
 _ALL = 7
 _SHIFT = 3
 _TRIES = (BITS["reported"], BITS["shown"])
-_FEWEST = 2  # people whose differences say anything
 _SLICE = 500_000
 
 
@@ -144,13 +142,6 @@ class BySubscription:
 
 def bound(x: float, y: float, xx: float, xy: float, yy: float, people: float) -> Interval:
     """Return y / x with its interval, from sums and sums of products over *people*."""
-    if x == people:
-        return measure_share(int(y), int(x))
-    if people < _FEWEST:
-        return Interval(y / x, 0.0, 1.0)
-    if y in (0, x):
-        return measure_share(int(people) if y else 0, int(people))
-    rate = y / x
+    rate = y / x if x else 0.0
     squares = max(yy - 2 * rate * xy + rate * rate * xx, 0.0)
-    error = math.sqrt(people / (people - 1) * squares) / x
-    return Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
+    return bound_by_people(y, x, people, squares)

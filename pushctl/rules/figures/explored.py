@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushctl.rules.figures.best_hours import Block, Count, Shrunk
-from pushctl.rules.figures.intervals import Interval, Z, measure_share
+from pushctl.rules.figures.intervals import Interval, Z, bound_by_people, measure_share
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,9 @@ def _measure(
     count = float(sums[0].sum()) ** 2 / float((sums[0] ** 2).sum())
     if error > 0:
         count = min(count, rate * (1 - rate) / error**2)
-    interval = Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
+        interval = Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
+    else:  # nobody clicked, or everybody: that does not say that the next ones will do so
+        interval = measure_share(rate * count, count)
     return Measured(len(person), people, campaigns, interval, Count(rate * count, count))
 
 
@@ -172,12 +174,8 @@ def measure_seen(
         clicks = np.bincount(person[mask], clicked[mask])[sent > 0]
         sent = sent[sent > 0]
         whole, hits = int(sent.sum()), int(clicks.sum())
-        interval = measure_share(hits, whole)
-        if whole > len(sent) > 1:
-            rate = hits / whole
-            squares = float(((clicks - rate * sent) ** 2).sum())
-            error = (len(sent) / (len(sent) - 1) * squares) ** 0.5 / whole
-            interval = Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
+        squares = float(((clicks - hits / whole * sent) ** 2).sum()) if whole else 0.0
+        interval = bound_by_people(hits, whole, len(sent), squares)
         reached = len(np.unique(campaign[mask]))
         found.append(Measured(whole, len(sent), reached, interval, Count(hits, whole)))
     return found

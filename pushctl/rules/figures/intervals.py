@@ -95,5 +95,27 @@ def measure_by_person(people: Iterable[tuple[int, int]]) -> Interval:
         return measure_share(count if rate else 0, count)
 
     squares = math.fsum((events - rate * sent) ** 2 for sent, events in rows)
-    error = math.sqrt(count / (count - 1) * squares) / messages
+    return _bound(rate, math.sqrt(count / (count - 1) * squares) / messages)
+
+
+def bound_by_people(events: float, messages: float, people: float, squares: float) -> Interval:
+    """
+    Return *events* / *messages* with an interval whose unit is the person, from sums.
+
+    Wilson's where each of *people* has one message; else that of ``measure_by_person``.
+    *squares* is the sum of (events - rate * messages)² over people.
+    """
+    if messages <= 0:
+        return Interval(None, 0.0, 1.0)
+    if messages == people:
+        return measure_share(events, messages)
+    rate = events / messages
+    if people < 2:
+        return Interval(rate, 0.0, 1.0)
+    if events in (0, messages):
+        return measure_share(people if events else 0, people)
+    return _bound(rate, math.sqrt(people / (people - 1) * squares) / messages)
+
+
+def _bound(rate: float, error: float) -> Interval:
     return Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))

@@ -69,3 +69,27 @@ def test_nothing_comes_of_nothing() -> None:
     none = np.zeros(0, int)
     found = explored.measure_slots(2, none, none, none, none.astype(bool), none.astype(float))
     assert found == [explored.NOTHING] * 2
+
+
+@pytest.mark.parametrize("happened", [False, True])
+def test_that_nobody_of_a_few_clicked_or_everybody_says_little_of_the_next(
+    happened: bool,
+) -> None:
+    """17 people: Wilson's 0 to 18.4 %, and 81.6 to 100 %; twice each, they are still 17."""
+    bounds = pytest.approx((0.8157, 1.0) if happened else (0.0, 0.1843), abs=0.0005)
+    slot, person = np.zeros(34, int), np.repeat(np.arange(17), 2)
+    seen = explored.measure_seen(1, slot, slot, person, np.full(34, happened))[0]
+    assert (seen.rate.low, seen.rate.high) == bounds
+
+
+def test_that_nobody_of_a_few_clicked_at_a_drawn_hour_says_little_of_the_next() -> None:
+    """17 people of slot 0, once and twice each; 400 of the same campaign clicked at slot 1."""
+    for times in (1, 2):
+        few = 17 * times
+        slot = np.array([0] * few + [1] * 4_000)
+        person = np.concatenate([np.repeat(np.arange(17), times), np.arange(17, 4_017)])
+        clicked = np.array([False] * few + [True] * 400 + [False] * 3_600)
+        campaign, chance = np.zeros(len(slot), int), np.full(len(slot), 0.5)
+        none = explored.measure_slots(2, slot, campaign, person, clicked, chance)[0].rate
+        assert none.value == 0
+        assert (none.low, none.high) == pytest.approx((0.0, 0.1843), abs=0.0005)
