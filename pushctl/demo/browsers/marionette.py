@@ -7,7 +7,6 @@ A message is ``<length>:<json>``; a command ``[0, id, name, parameters]``, its a
 
 import json
 import socket
-from types import TracebackType
 from typing import Any, Self
 
 from pushctl.demo.browsers.processes import BrowserError
@@ -27,12 +26,7 @@ class Marionette:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
