@@ -122,6 +122,7 @@ def run(arguments: Sequence[str]) -> int:
         output.error(str(error))
         return error.exit_code
     except TyperException as error:
+        _name_place(error, {name for param in command.params for name in param.opts})
         _show_usage_error(error)
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
@@ -136,6 +137,14 @@ _PLAINER = (
     (re.compile(r"Input should be a valid (?:integer|number)\b.*"), "it must be a number."),
     (re.compile(r"Input should be (.*)"), r"it must be \1."),
 )
+
+
+def _name_place(error: Any, names: set[str]) -> None:
+    """Say of an unknown option, one of the root's *names*, where it goes."""
+    name = getattr(error, "option_name", None)
+    if name in names and hasattr(error, "possibilities"):  # the root itself knows it
+        error.possibilities = None
+        error.message = f"{name} goes before the command: pushctl {name} ..."
 
 
 def _show_usage_error(error: Any) -> None:

@@ -53,6 +53,9 @@ def with_rows(command: Any) -> Callable[..., None]:
     @wraps(command)
     def run(**given: Any) -> None:
         asked = _Asked(*(given.pop(name) for name in _OPTIONS))
+        for name, figure in (("rows", asked.rows), ("sql", asked.sql)):
+            if figure and figure.startswith("-"):  # the next option: no figure was named
+                raise UsageError(f"--{name} takes a figure, such as --{name} clicked.")
         if asked.rows and asked.sql:
             raise UsageError("--rows shows the rows, --sql how they are counted: keep one.")
         if asked.of is not None and not (asked.rows or asked.sql):

@@ -60,6 +60,7 @@ def test_rows_on_a_terminal_fit(shop: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("campaigns", "--rows", "--csv"), "--rows takes a figure, such as --rows clicked"),
         (("campaigns", "--rows", "ctr"), "Ask for --rows clicked or --rows reported"),
         (("campaigns", "--rows", "clicked", "--sql", "clicked"), "keep one"),
         (("--rows", "clicked", "campaigns"), "behind the name of the table"),

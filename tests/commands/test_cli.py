@@ -329,3 +329,18 @@ def test_a_message_that_cannot_be_written_changes_no_exit_code(
             capture_output=True, cwd=here, env=environment(), stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert done.returncode == expected, redirected
+
+
+@pytest.mark.parametrize("words", ["stats --plain", "sweep -v", "tags list --project /tmp"])
+def test_an_option_of_the_whole_program_behind_a_command_is_told_its_place(words: str) -> None:
+    told = pushctl(*words.split())
+
+    name = next(word for word in words.split() if word.startswith("-"))
+    assert told.code == 2
+    assert f"{name} goes before the command: pushctl {name} ..." in told.err
+
+
+def test_an_option_that_nobody_knows_is_told_its_neighbours() -> None:
+    told = pushctl("stats", "--plian")
+
+    assert "No such option: --plian" in told.err
