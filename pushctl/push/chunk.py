@@ -11,6 +11,7 @@ from typing import Protocol
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Answer, Cause, Letter, Millis, Outcome
 from pushctl.push import vapid
+from pushctl.push.clock import read_seconds
 from pushctl.push.encoder import Encoder, choose
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox
@@ -149,7 +150,8 @@ class Chunk:
         self.queues: dict[str, _Queue] = {}
         self.outcomes: list[Outcome] = []
         self.refusals: Counter[int] = Counter()  # by delivery
-        self._stop_checked = 0.0  # monotonic
+        self._looked = read_seconds()
+        self._stop_checked = 0.0
         self._withheld = 0  # bytes of the file that are read
         self._unwritable: OSError | None = None  # the error of the journal
 
@@ -310,10 +312,12 @@ class Chunk:
             queue.held, queue.retry_after = True, outcome.retry_after
 
     def _check_stop(self) -> None:
-        if stopping.is_set():
+        now = read_seconds()
+        stood_still = now - self._looked > self.postbox.standstill
+        self._looked = now
+        if stopping.is_set() or stood_still:
             self._hold_all()
             return
-        now = time.monotonic()
         if now - self._stop_checked > _STOP_CHECK_SECONDS:
             self._stop_checked = now
             if self.postbox.stop is not None and self.postbox.stop.exists():

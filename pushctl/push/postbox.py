@@ -29,3 +29,12 @@ class Postbox:
     # Numbers of deliveries, a line each: those not begun are held back. It only grows.
     withheld: Path | None = None
     window: int = 1000  # most requests in flight in one process
+
+    @property
+    def standstill(self) -> float:
+        """
+        The seconds after which letters that nobody looked at are out of date.
+
+        Their process was stopped, or the machine slept: no request takes so long.
+        """
+        return 2 * self.timeout

@@ -23,11 +23,13 @@ _FOR_ALL = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 ALONE_SECONDS = 20.0
 
 
-def prepare(*modules: str) -> None:
+def prepare(*modules: str) -> str:
     """
     Start the process that workers are forked from, which loads what they need meanwhile.
 
-    *modules* too, unless it was started before.
+    *modules* too, unless it was started before. Returns how workers begin: by "forkserver";
+    or by "spawn", each by itself, where that process may not listen (a service's unit,
+    jobs/project/unit_files).
 
     Signals are blocked until it ignores them: one for all processes would end it.
     """
@@ -37,8 +39,11 @@ def prepare(*modules: str) -> None:
         resource_tracker.ensure_running()  # unblocks two of them
         signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
         forkserver.ensure_running()
+    except PermissionError:
+        return "spawn"
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return "forkserver"
 
 
 def start_executor(
@@ -52,14 +57,15 @@ def start_executor(
     survive a fork. Raises ConfigError for targets that aren't loopback addresses.
     """
     dial.parse_targets(postbox.loopback)
-    prepare()
     pool = ProcessPoolExecutor(
         max_workers=workers,
-        mp_context=multiprocessing.get_context("forkserver"),
+        mp_context=multiprocessing.get_context(prepare()),
         initializer=begin,
         initargs=(os.getpid(), postbox, then),
     )
-    # The pool starts a process for each task: these start all of them.
+    # The pool starts a process for each task: these start all of them. One that is spawned
+    # inherits what is blocked, and is not ended by a signal for all before it ignores them.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
     try:
         for _ in range(workers):
             pool.submit(int)
@@ -68,6 +74,8 @@ def start_executor(
         for process in list((pool._processes or {}).values()):
             process.kill()
         raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pool
 
 
@@ -77,7 +85,7 @@ def begin(parent: int, postbox: Postbox, then: Callable[[], None] | None = None)
 
     A worker that outlived a killed parent would send letters that the next run sends too.
     """
-    _end_with_parent()
+    _end_with_parent(parent)
     # Chunks make thousands of tuples and no cycles.
     gc.freeze()
     gc.set_threshold(50_000)
@@ -92,12 +100,12 @@ def begin(parent: int, postbox: Postbox, then: Callable[[], None] | None = None)
         then()
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(number: int) -> None:
     """
-    Have the kernel end this process when its parent or the ancestor ends.
+    Have the kernel end this process when its parent, process *number*, or the ancestor ends.
 
-    prctl does so for the ancestor, which forked us. The parent holds the other end of a
-    pipe; its closing raises SIGIO, which ends a process.
+    prctl does so for the ancestor, which forked us, or the parent, which spawned us. The
+    parent holds the other end of a pipe; its closing raises SIGIO, which ends a process.
     """
     from pushctl.push import ancestor
 
@@ -108,8 +116,9 @@ def _end_with_parent() -> None:
     pipe = parent.sentinel
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
-    # Either may have ended before.
-    if os.getppid() != ancestor.PID or not parent.is_alive():
+    # Either may have ended before. Who was spawned has loaded the ancestor's module itself.
+    spawned = os.getpid() == ancestor.PID
+    if os.getppid() != (number if spawned else ancestor.PID) or not parent.is_alive():
         os._exit(1)
 
 

@@ -8,7 +8,8 @@ Before each sweep some baskets are left behind long enough ago for their reminde
 sweep gets a SIGKILL at a random moment: while it drains, decides, claims or sends. In the
 end sweeps run until there is nothing to do. A duplicate is a body that the push service
 read twice for one person and step; lost is an enrolment whose reminder is neither accepted nor
-in doubt (G1, G2). With --watch it is `sweep --watch` that is killed each time.
+in doubt (G1, G2); *met* are kills after which something had been read of what that sweep sent.
+With --watch it is `sweep --watch` that is killed each time.
 """
 
 import argparse
@@ -50,6 +51,7 @@ class Scene:
         loopback = f'[push.loopback]\nca = "{service.ca}"\n[push.loopback.hosts]\n{hosts}\n'
         project.add(self.folder, self.trigger + loopback)
         self.people = 0
+        self.met = 0  # kills after which something had been read
 
     def fill(self) -> None:
         rows = self.field.people(EACH, tag=None, first=self.people, now=sending.soon())
@@ -68,11 +70,20 @@ class Scene:
             env={k: v for k, v in os.environ.items() if not k.startswith("PUSHCTL_")},
         )
 
-    def kill(self, chance: random.Random, *, watch: bool = False) -> None:
+    def measure(self) -> float:
+        """Return the seconds that a sweep takes that nobody kills."""
+        began = time.monotonic()
+        self.sweep().wait()
+        return time.monotonic() - began
+
+    def kill(self, chance: random.Random, seconds: float, *, watch: bool = False) -> None:
+        """Kill a sweep within its first *seconds*; note whether it was sending."""
+        before = len(self.service.receipts())
         process = self.sweep(*(("--watch",) if watch else ()))
-        time.sleep(chance.uniform(0.05, 3.0 if watch else 2.0))
+        time.sleep(chance.uniform(0.05, seconds))
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        ended = process.wait() >= 0
+        self.met += not ended and len(self.service.receipts()) > before
 
     def settle(self) -> None:
         deadline = time.monotonic() + PATIENCE
@@ -97,6 +108,7 @@ class Scene:
         ).fetchone()[0]
         return {
             "kills": kills,
+            "met": self.met,
             "people": self.people,
             "duplicates": sum(count - 1 for count in bodies.values()) + twice,
             "lost": self.waiting(),
@@ -111,9 +123,12 @@ def run(kills: int, seed: int, *, watch: bool = False) -> dict[str, object]:
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder, PushService(checks=False) as service:
         scene = Scene(Path(folder), service)
+        scene.fill()
+        # On a busy machine kills after fixed times would all come before it sends.
+        seconds = scene.measure() * (2.0 if watch else 1.2)
         for _ in range(kills):
             scene.fill()
-            scene.kill(chance, watch=watch)
+            scene.kill(chance, seconds, watch=watch)
         scene.settle()
         figures = scene.figures(kills)
         scene.field.store.close()

@@ -8,18 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.kill import Figures, kill_often
+from tests.faults.kill import holds, kill_often
 
 KILLS = 5
-
-
-def holds(figures: Figures) -> bool:
-    return (
-        figures.duplicates == figures.lost == figures.wrong_sums == 0
-        and figures.integrity == "ok"
-        and figures.in_doubt <= figures.in_flight
-        and figures.in_doubt_max <= figures.in_flight_max
-    )
 
 
 @pytest.mark.slow

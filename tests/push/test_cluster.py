@@ -16,8 +16,8 @@ import pytest
 import pushctl
 from pushctl.errors import ConfigError
 from pushctl.model import Answer, Cause, Letter, Outcome
-from pushctl.push import journal
-from pushctl.push.cluster import clock, link, task, wire
+from pushctl.push import clock, journal
+from pushctl.push.cluster import link, task, wire
 from pushctl.push.cluster.coordinator import Back, Coordinator
 from pushctl.push.cluster.identity import Identity, make_server_context
 from pushctl.push.cluster.scheduler import make_ticket
@@ -397,7 +397,8 @@ def test_without_room_for_the_journal_nothing_is_handed_out(hub: Hub, tmp_path: 
 
 _WORKER = """
 import sys
-from pushctl.push.cluster import clock, task
+from pushctl.push import clock
+from pushctl.push.cluster import task
 from pushctl.push.cluster.scheduler import make_ticket
 print(task.send_as("w", None, make_ticket(("127.0.0.1", int(sys.argv[1])), "one",
       encrypted=False)), clock.read_seconds(), sep=":", flush=True)

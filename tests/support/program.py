@@ -128,6 +128,11 @@ def workers_of(parent: int) -> list[int]:
     return [worker for ancestor in ancestors for worker in _children(ancestor)]
 
 
+def spawned_by(parent: int) -> list[int]:
+    """Return the processes of multiprocessing that *parent* started anew."""
+    return [one for one in _children(parent) if b"spawn_main" in _command(one)]
+
+
 def is_running(process: int) -> bool:
     """Return whether *process* runs: what has ended and waits to be buried does not."""
     try:

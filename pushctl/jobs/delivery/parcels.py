@@ -22,6 +22,7 @@ from pushctl.jobs.delivery.render import Renderer
 from pushctl.jobs.delivery.types import Sendable
 from pushctl.model import Answer, Campaign, Cause, Letter, Millis, Outcome
 from pushctl.push import Postbox
+from pushctl.store.clocks import read_seconds
 from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template
 
@@ -51,12 +52,13 @@ def pack(arranged: Iterable[Sendable], now: Millis) -> bytes:
     rows: list[tuple[Any, ...]] = []
     for item in arranged:
         (letters if isinstance(item, Letter) else rows).append(tuple(item))
-    return marshal.dumps((now, letters, rows))
+    return marshal.dumps((now, read_seconds(), letters, rows))
 
 
-def read(packed: bytes) -> tuple[Millis, list[Letter], list[ClaimedRow]]:
-    now, letters, rows = _load(packed)
-    return now, list(map(_letter, letters)), list(map(_row, rows))
+def read(packed: bytes) -> tuple[Millis, float, list[Letter], list[ClaimedRow]]:
+    """Return as of when letters are written, when the chunk was packed, and what is in it."""
+    now, began, letters, rows = _load(packed)
+    return now, began, list(map(_letter, letters)), list(map(_row, rows))
 
 
 def pack_answer(outcomes: Iterable[Outcome], unwritten: Sequence[int] = ()) -> bytes:
@@ -112,10 +114,13 @@ def send(packed: bytes, postbox: Postbox, send_chunk: SendChunk = push.send_chun
     """
     Send a packed chunk, in a worker; return its packed answer. As ``push.send_chunk``.
 
-    Nothing is noted of a row that has no letter: the coordinator finds out why.
+    Nothing is noted of a row that has no letter: the coordinator finds out why. All comes back
+    unsent where the machine slept since the chunk was packed, or this worker was stopped.
     """
-    now, letters, rows = read(packed)
+    now, began, letters, rows = read(packed)
     unwritten: list[int] = []
+    if read_seconds() - began > postbox.standstill:
+        return pack_answer([])
     if rows:
         assert _renderer is not None
         written, unwritten = _renderer.write(rows, now)

@@ -7,6 +7,10 @@ count behind the file's means a restored database; a file that is missing, was c
 (another inode) or names another machine means a copy. A database that `pushctl restore` wrote
 says so itself, even one that had sent nothing. `pushctl release` lifts the refusal.
 
+What is copied over a project in place (`cp -a backup/. project/`) keeps the file's inode and
+brings an old count with the old database. So a second, empty file has the last count in its
+name: nobody who copies files over others takes that one away.
+
 The file is made before the first count is committed: a kill at any point leaves a database
 that is even with its file or one ahead, and that goes on by itself.
 
@@ -18,7 +22,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,13 +49,14 @@ def find_trouble(store: Store, config: Config) -> str | None:
         return f"the project was restored from the backup of {at:%Y-%m-%d %H:%M} UTC"
     # The file first: another process may count up meanwhile, the database before the file.
     kept = _read(make_path(config))
+    sent = _find_sent(make_path(config), kept)
     ours = load_generation(store)
-    if ours == 0 and (kept is None or kept[GENERATION] == 0):
+    if ours == 0 and sent == 0:
         return None  # it has never sent anything; a kill may have left the file
     if kept is None:
         return f"{make_path(config)} is missing: the database seems to be a copy"
-    if kept["generation"] > ours:
-        behind = kept["generation"] - ours
+    if sent > ours:
+        behind = sent - ours
         return (
             f"the database is older than what was sent from here ({behind:,} batches): "
             "it seems to be restored from a backup"
@@ -74,7 +79,7 @@ def count_lost(store: Store, config: Config) -> int | None:
         return None
     if kept["inode"] != make_path(config).stat().st_ino:
         return None
-    return max(int(kept[GENERATION]) - load_generation(store), 0)
+    return max(_find_sent(make_path(config), kept) - load_generation(store), 0)
 
 
 def check(store: Store, config: Config) -> None:
@@ -110,17 +115,19 @@ def write_generation(config: Config, number: int) -> None:
         # 0: nothing was sent from here yet. So the file may be a copied one, to be made ours.
         if kept is None or kept[GENERATION] < number or kept[GENERATION] == 0:
             _write(handle, number)
+            _note(make_path(config), kept[GENERATION] if kept else 0, number)
 
 
 def accept(store: Store, config: Config) -> None:
     """Let this database send from now on, with a generation above all earlier ones."""
     with store.write():
         kept = _read(make_path(config))
-        number = max(load_generation(store), kept["generation"] if kept else 0) + 1
+        number = max(load_generation(store), _find_sent(make_path(config), kept)) + 1
         store.meta.set(GENERATION, str(number))
         store.meta.remove(RESTORED)
     with _lock(make_path(config)) as handle:
         _write(handle, number)
+        _note(make_path(config), 0, number)
 
 
 def carry_over(former: Path, file: Path) -> bool:
@@ -135,8 +142,39 @@ def carry_over(former: Path, file: Path) -> bool:
     if kept["inode"] != former.stat().st_ino:
         return False
     with _lock(file) as handle:
-        _write(handle, kept[GENERATION])
+        _write(handle, _find_sent(former, kept))
     return True
+
+
+def _find_sent(file: Path, kept: dict[str, Any] | None) -> int:
+    """Return the last count of what was sent from here, by *file* and the name beside it."""
+    return 0 if kept is None else max(kept[GENERATION], *_list_names(file), 0)
+
+
+def _list_names(file: Path) -> list[int]:
+    """Return the counts in the names of the empty files beside *file*."""
+    start = f"{file.name}-"
+    with os.scandir(file.parent) as found:
+        ends = [one.name.removeprefix(start) for one in found if one.name.startswith(start)]
+    return [int(end) for end in ends if end.isascii() and end.isdecimal()]
+
+
+def _note(file: Path, before: int, number: int) -> None:
+    """
+    Have the count *number* in the name of a file that had *before* in it; the lock is held.
+
+    0 for *before*: whatever stands there is of another database, or released. It is not
+    synced: after a power loss, or a kill, an older name says less, and nothing wrong.
+    """
+    new = file.with_name(f"{file.name}-{number}")
+    with suppress(FileNotFoundError):
+        file.with_name(f"{file.name}-{before}").rename(new)
+        return
+    for each in _list_names(file):
+        if each < number or not before:
+            file.with_name(f"{file.name}-{each}").unlink(missing_ok=True)
+    if number:
+        new.touch(mode=0o600)
 
 
 @contextmanager

@@ -86,6 +86,7 @@ class Sending:
             rates=self._postbox.journal / "rates",
             now=now,
             again=AGAIN if lasts else None,
+            standstill=int(self._postbox.standstill * units.SECOND),
         )
         self._outages = Outages(store, config, self._throttle)
         self._health = OriginHealth(store, campaign, self._throttle, options.accept_mass_gone)
@@ -259,7 +260,7 @@ class Sending:
     def _submit(self, now: Millis) -> None:
         """Submit the letters that may go out now."""
         while self._pool.free:
-            chunk = self._throttle.take(CHUNK, now, self._pool.careful)
+            chunk = self._throttle.take(CHUNK, self._clock.now(), self._pool.careful)
             if not chunk:
                 return
             self._pool.submit([row.letter for row in chunk])
@@ -272,7 +273,7 @@ class Sending:
         self._throttle.take_back(unsent)
         if self._goals is not None:
             unsent = self._leave_out_reached(unsent, self._goals.reached, now)
-        self._throttle.add(unsent, now)
+        self._throttle.add(unsent, now, again=True)
         room = self._room(len(outcomes)) if claims else 0
         if outcomes or room > 0 or self._throttle.has_to_release(now):
             self._render(self._write(outcomes, room, now), now)

@@ -2,7 +2,8 @@
 Which letters may go out now: one queue for each push service and key.
 
 Holds the lanes of ``rules/delivery/lane``, the rows that wait and the number of those
-under way. Rows of a service that holds us for longer than PATIENCE return to the ledger.
+under way. Rows of a service that holds us for longer than PATIENCE return to the ledger. So
+do all rows where the sender stood still: their letters are of before.
 """
 
 import logging
@@ -49,6 +50,7 @@ class Throttle:
         rates: Path | None = None,
         now: Millis = 0,
         again: Millis | None = None,
+        standstill: Millis | None = None,
     ) -> None:
         self.lanes: dict[LaneKey, Lane] = {}
         self.waiting = 0
@@ -64,6 +66,11 @@ class Throttle:
         self._scouts: Counter[tuple[LaneKey, Millis]] = Counter()  # by the end of the hold
         # After this a service that refuses us is tried again; None: after `resume`.
         self.again = again
+        # How long nobody may ask for letters before those that wait are out of date.
+        self._standstill = standstill
+        self._asked = now or None  # at the last call
+        self._is_stale = False  # whether what waits is out of date
+        self._stale_until: Millis = 0  # and what comes back unsent
 
     @property
     def under_way(self) -> int:
@@ -92,7 +99,10 @@ class Throttle:
             self._accepted_since[key] = (0, now)
         return lane
 
-    def add(self, rows: Iterable[RenderedRow], now: Millis) -> None:
+    def add(self, rows: Iterable[RenderedRow], now: Millis, *, again: bool = False) -> None:
+        """Add rows that wait; *again*: they were taken before."""
+        self._notice_standstill(now)
+        self._is_stale = self._is_stale or (again and bool(rows) and now < self._stale_until)
         for row in rows:
             key = row.lane
             if key not in self.lanes:
@@ -117,12 +127,23 @@ class Throttle:
 
         At most *careful* of them while their lane has accepted none.
         """
+        self._notice_standstill(now)
+        if self._is_stale:
+            return []
         if self._shared is None or not self.waiting:
             return self._take(size, now, careful)
         with self._shared.buckets(self._buckets, now) as took:
             chunk = self._take(size, now, careful)
             took.update(row.lane[0] for row in chunk)
         return chunk
+
+    def _notice_standstill(self, now: Millis) -> None:
+        """Find out whether this process was stopped, or the machine slept, since a call."""
+        asked, self._asked = self._asked, max(now, self._asked or 0)
+        if self._standstill and asked and now - asked > self._standstill:
+            self._is_stale = True
+            # Letters that a pool has begun with come back within a timeout.
+            self._stale_until = now + self._standstill
 
     def _take(self, size: int, now: Millis, careful: int) -> list[RenderedRow]:
         shares = self._share_out(now, careful)
@@ -208,13 +229,18 @@ class Throttle:
 
     def has_to_release(self, now: Millis) -> bool:
         """Return whether ``release`` would yield anything at once."""
-        return any(
+        self._notice_standstill(now)
+        return (self._is_stale and self.waiting > 0) or any(
             queue and (self.lanes[key].stopped or _is_held_long(self.lanes[key], now))
             for key, queue in self._queues.items()
         )
 
     def release(self, now: Millis) -> Iterator[ReleasedRow]:
         """Take rows that can't go out soon out of the queues; yield them."""
+        if self._is_stale:
+            # Claimed anew, they expire or wait for the night's end where that is due.
+            self._is_stale = False
+            yield from (row._replace(next_attempt_at=now) for row in self.drain())
         for key, queue in self._queues.items():
             lane = self.lanes[key]
             if lane.stopped:

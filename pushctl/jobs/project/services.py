@@ -106,7 +106,14 @@ def locate(config: Config, account: str | None, listen: str | None = None) -> Pl
         hidden=_list_secrets(config),
         certificate=own.certificate is not None,
         second=second,
+        cluster_port=_find_cluster_port(config),
     )
+
+
+def _find_cluster_port(config: Config) -> int | None:
+    if config.cluster.scheduler is None:
+        return None
+    return _parse_address(config.cluster.listen)[1] if config.cluster.listen else 0
 
 
 def locate_installed(config: Config, folder: Path, user: bool) -> list[Place]:

@@ -37,6 +37,8 @@ class Place:
     hidden: Sequence[Path] = ()  # what the receiver must not read
     certificate: bool = False  # whether the receiver has one of its own
     second: bool = False  # whether the receiver is one beside that of receiver.listen
+    # where workers of a cluster reach sweep and watch; 0: at any port, None: there is none
+    cluster_port: int | None = None
 
 
 def name_unit(part: Part, project: Path, port: int | None = None) -> str:
@@ -163,15 +165,22 @@ def _render_watch(place: Place) -> list[str]:
 
 
 def _render_sender_walls(place: Place) -> list[str]:
+    if place.cluster_port is None:
+        calls, ports = ["listen", "accept", "accept4"], ["SocketBindDeny=any"]
+        about = "# It calls push services and webhooks, and takes no connection."
+    else:
+        allow = f"SocketBindAllow=tcp:{place.cluster_port}"
+        calls, ports = [], ["SocketBindDeny=any", allow] if place.cluster_port else []
+        about = "# It calls push services and webhooks; the cluster's workers call it."
     lines = [
-        "# It calls push services and webhooks, and takes no connection.",
+        about,
         "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
         *_FILTERS,
-        "SystemCallFilter=~listen accept accept4 io_uring_setup",
+        f"SystemCallFilter=~{' '.join([*calls, 'io_uring_setup'])}",
     ]
     if place.account:
         lines += [
-            "SocketBindDeny=any",
+            *ports,
             "",
             *_render_walls(place),
             "AmbientCapabilities=",

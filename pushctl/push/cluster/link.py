@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pushctl
-from pushctl.push.cluster import clock, wire
+from pushctl.push import clock
+from pushctl.push.cluster import wire
 from pushctl.push.cluster.wire import BrokenFrameError, Kind, Ticket
 from pushctl.push.postbox import Postbox
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pushctl
 from pushctl.errors import ConfigError
-from pushctl.push.cluster import clock
+from pushctl.push import clock
 from pushctl.push.cluster.identity import Identity
 from pushctl.push.cluster.task import send_chunk
 from pushctl.push.cluster.wire import Ticket

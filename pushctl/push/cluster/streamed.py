@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from errno import ETIMEDOUT
 
 from pushctl.model import Answer, Cause, Letter, Millis, Outcome
-from pushctl.push import journal
+from pushctl.push import clock, journal
 from pushctl.push.chunk import Chunk, Sender
-from pushctl.push.cluster import clock, wire
+from pushctl.push.cluster import wire
 from pushctl.push.cluster.link import Lease, Link
 from pushctl.push.cluster.wire import Kind
 from pushctl.push.transport import Reply

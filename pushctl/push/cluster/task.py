@@ -7,8 +7,8 @@ from typing import Any
 
 import pushctl
 from pushctl.errors import ConfigError
-from pushctl.push import chunk
-from pushctl.push.cluster import clock, link, wire
+from pushctl.push import chunk, clock
+from pushctl.push.cluster import link, wire
 from pushctl.push.cluster.link import Lease, Link, RefusedError
 from pushctl.push.cluster.streamed import LeaseEndedError, StreamedChunk
 from pushctl.push.cluster.wire import Kind, Ticket

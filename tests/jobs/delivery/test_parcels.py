@@ -21,7 +21,7 @@ def test_letters_and_rows_arrive_as_they_left(sender: Field) -> None:
     campaign = sender.freeze()
     rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, 2, NOON)
     sent = [*letters(3), letters(1)[0]._replace(topic="t" * 32, payload=b"\x00\xff")]
-    now, found, found_rows = parcels.read(parcels.pack([*rows, *sent], NOON))
+    now, _, found, found_rows = parcels.read(parcels.pack([*rows, *sent], NOON))
     assert (now, found, found_rows) == (NOON, sent, rows)
     assert {type(it) for it in found} == {Letter}
     assert {type(it) for it in found_rows} == {ClaimedRow}

@@ -1,6 +1,7 @@
 """The restore guard, killed at every line: the project goes on, a copy is noticed (G5)."""
 
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -116,6 +117,39 @@ def test_a_kill_at_any_line_of_a_later_claim_does_as_little(
     points = kill_everywhere(project, memory, judge)
     assert points.lines > 15
     assert len(points.first) > 1, "before and after the commit"
+
+
+@pytest.mark.parametrize("command", [["cp", "-a"], ["cp", "-r"]], ids=["cp -a", "cp -r"])
+def test_a_backup_that_is_copied_over_a_project_is_noticed(
+    project: Path, memory: Path, command: list[str]
+) -> None:
+    """Every file is written in place, so none is new; nothing is taken away, either."""
+    claim(project)
+    backup = copy(project, memory / "backup")
+    claim(project)
+    claim(project)
+    subprocess.run([*command, f"{backup}/.", project], check=True)
+    assert "older than what was sent from here (2 batches)" in (find_trouble(project) or "")
+    with Store(load(project).database) as store:
+        assert restore_guard.count_lost(store, load(project)) == 2
+        restore_guard.accept(store, load(project))
+    assert find_trouble(project) is None
+    claim(project)
+    assert find_trouble(project) is None
+    assert len(list(project.glob("*.generation-*"))) == 1
+
+
+def test_who_begins_anew_is_not_held_to_what_was_sent_before(project: Path) -> None:
+    """As `init` says: without the database the file has to go, too."""
+    config = load(project)
+    claim(project)
+    restore_guard.make_path(config).unlink()
+    with Store(config.database) as store:
+        store.meta.remove(restore_guard.GENERATION)
+    for _ in range(2):
+        assert find_trouble(project) is None
+        claim(project)
+    assert len(list(project.glob("*.generation-*"))) == 1
 
 
 def test_the_file_stands_before_the_first_count_is_committed(sender: sending.Field) -> None:

@@ -234,3 +234,35 @@ def test_what_goes_on_by_itself_tries_a_stopped_service_again() -> None:
     throttle.add(rendered(A, 3), NOON)
     throttle.add_answers(A, "rrrrr", NOON, None, "401")
     assert [it.next_attempt_at for it in throttle.release(NOON)] == [NOON + MINUTE] * 3
+
+
+# --- standstills ----------------------------------------------------------------------
+
+
+def test_after_a_standstill_all_rows_return_to_the_ledger() -> None:
+    throttle = proved(Throttle({}, standstill=MINUTE), A)
+    throttle.add(rendered(A, 500), NOON)
+    under_way = throttle.take(200, NOON, careful=1)
+    later = NOON + HOUR
+    assert throttle.take(200, later, careful=1) == []
+    assert throttle.has_to_release(later)
+    released = list(throttle.release(later))
+    assert {row.next_attempt_at for row in released} == {later}
+    assert (len(released), throttle.waiting) == (300, 0)
+    # What had been taken before comes back a moment later, and is as old.
+    throttle.take_back(under_way)
+    throttle.add(under_way, later + SECOND, again=True)
+    assert throttle.take(200, later + SECOND, careful=1) == []
+    assert len(list(throttle.release(later + SECOND))) == 200
+    throttle.add(rendered(A, 10), later + SECOND)
+    assert len(throttle.take(200, later + SECOND, careful=1)) == 10
+
+
+def test_what_comes_back_unsent_goes_out_again_where_nobody_stood_still() -> None:
+    throttle = proved(Throttle({}, standstill=MINUTE), A)
+    throttle.add(rendered(A, 20), NOON)
+    chunk = throttle.take(20, NOON, careful=1)
+    throttle.take_back(chunk)
+    throttle.add(chunk, NOON + MINUTE, again=True)
+    assert not throttle.has_to_release(NOON + MINUTE)
+    assert len(throttle.take(20, NOON + MINUTE, careful=1)) == 20

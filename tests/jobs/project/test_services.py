@@ -12,7 +12,7 @@ from pushctl.errors import ConfigError, InputError
 from pushctl.jobs.project import services, unit_files
 from pushctl.jobs.project.services import Manager, State, Unit
 from pushctl.jobs.project.unit_files import Part, Place
-from tests.support import ROOT
+from tests.support import ROOT, project
 
 # The server of docs/server.md.
 SERVER = Place(
@@ -113,6 +113,19 @@ def test_who_may_listen_and_who_may_call() -> None:
     assert "SocketBindAllow=tcp:443\nSocketBindAllow=tcp:9750\n" in text
     assert "IPAddressDeny" not in text
     assert "\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n" in text
+
+
+def test_workers_of_a_cluster_may_call_sweep_and_watch(tmp_path: Path) -> None:
+    for settings, port in (("", 0), ('listen = "127.0.0.1:9786"', 9786)):
+        file = project.make(tmp_path / str(port)) / "pushctl.toml"
+        cluster = f'[cluster]\nscheduler = "tcp://127.0.0.1:8786"\n{settings}'
+        file.write_text(f"{file.read_text()}\n{cluster}\n")
+        place = services.locate(configs.load(file, {}), "pushctl")
+        text = get_service(place, Part.WATCH)
+        assert "SystemCallFilter=~io_uring_setup\n" in text
+        assert ("SocketBindDeny=any\n" in text) == bool(port)
+        assert (f"SocketBindAllow=tcp:{port}\n" in text) == bool(port)
+        assert "connect" in get_service(place, Part.RECEIVE)
 
 
 def test_a_users_manager_gets_only_what_it_can_do() -> None:

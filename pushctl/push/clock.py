@@ -1,4 +1,4 @@
-"""The clock of leases: it goes on while a machine sleeps, and nobody can set it."""
+"""The clock of leases and standstills: it goes on while a machine sleeps, none can set it."""
 
 import time
 
