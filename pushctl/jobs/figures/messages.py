@@ -231,8 +231,10 @@ def measure_people(sent: Ints, happened: Ints) -> Interval:
         return Interval(hits / total, 0.0, 1.0)
     if hits in (0, total):
         return measure_share(int(count) if hits else 0, int(count))
-    none = np.empty(0)
-    return _bound(sent.astype(np.float64), happened.astype(np.float64), none, none)
+    # Only of those who had a try: of ten million people each column takes 80 MB.
+    known = sent > 0
+    tries, none = sent[known].astype(np.float64), np.empty(0)
+    return _bound(tries, happened[known].astype(np.float64), none, none)
 
 
 def _bound(sent: Real, happened: Real, alone: Real, tries: Real) -> Interval:
