@@ -93,8 +93,7 @@ def check(path: Path) -> list[str]:
         broken = [str(text) for (text,) in connection.execute("PRAGMA quick_check(1)")]
         if broken != ["ok"]:
             raise name_damage(path, broken[0])
-        if found := orphans.find(connection, 1):
-            orphan = found[0]
+        for orphan in orphans.find(connection, 1):
             raise name_damage(path, f"row {orphan.row} of {orphan.table} points to nothing")
         sql = """
             SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl' ORDER BY rowid

@@ -10,15 +10,14 @@ not as ours: whole numbers that point to a primary key.
 
 import sqlite3
 from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from typing import NamedTuple
 
-_PAGE_BITS = 16  # of a number that its page of bits does not have
-_PAGE_MASK = (1 << _PAGE_BITS) - 1
-_PAGE_BYTES = 1 << _PAGE_BITS - 3
-_BATCH = 50_000  # rows that are read at a time
-_BITS = [1 << place for place in range(8)]
+from pushctl.rules.packed import NumberSet
 
-_Rows = list[tuple[int]]
+_BATCH = 50_000  # rows that are read at a time
+_PAGES = 1 << 16  # of numbers: 128 MB, for a billion of them; another's may be anywhere
 
 
 class Orphan(NamedTuple):
@@ -54,20 +53,20 @@ def _is_sound(connection: sqlite3.Connection) -> bool:
     keys = _list_keys(connection)
     if not all(key.parent_column for key in keys):
         return False
-    numbers, whose = _Numbers(), ""
-    for key in keys:
-        values = _read_values(connection, key)
-        if (first := next(values, None)) is None:
-            continue
-        if key.parent != whose:
-            numbers, whose = _Numbers(), key.parent
-            for rows in _read(connection, f"SELECT {_quote(key.parent_column)}", key.parent):
+    numbers, whose = NumberSet(), ""
+    try:
+        for key in keys:
+            values = _read_values(connection, key)
+            if (first := next(values, None)) is None:
+                continue
+            if key.parent != whose:
+                numbers, whose = NumberSet(_PAGES), key.parent
+                rows = _read(connection, f"SELECT {_quote(key.parent_column)}", key.parent)
                 numbers.add(rows)
-        try:
-            if not (numbers.have(first) and all(map(numbers.have, values))):
+            if not numbers.has_all(chain([first], values)):
                 return False
-        except TypeError:  # no number
-            return False
+    except (TypeError, OverflowError):  # no number, or numbers far from each other
+        return False
     return True
 
 
@@ -86,7 +85,7 @@ def _list_keys(connection: sqlite3.Connection) -> list[_Key]:
     return [_Key._make(row) for row in connection.execute(sql)]
 
 
-def _read_values(connection: sqlite3.Connection, key: _Key) -> Iterator[_Rows]:
+def _read_values(connection: sqlite3.Connection, key: _Key) -> Iterator[int]:
     """Yield the values of *key*: each once, where that needs no sorting."""
     column = _quote(key.column)
     select = f"SELECT {'DISTINCT ' if key.is_ordered else ''}{column}"
@@ -95,35 +94,13 @@ def _read_values(connection: sqlite3.Connection, key: _Key) -> Iterator[_Rows]:
 
 def _read(
     connection: sqlite3.Connection, select: str, table: str, where: str = ""
-) -> Iterator[_Rows]:
+) -> Iterator[int]:
     found = connection.execute(f"{select} FROM {_quote(table)}{where}")
-    while rows := found.fetchmany(_BATCH):
-        yield rows
+    batches = iter(partial(found.fetchmany, _BATCH), [])
+    # All of it in C: ten million rows.
+    return chain.from_iterable(chain.from_iterable(batches))
 
 
 def _quote(name: str) -> str:
     doubled = name.replace('"', '""')
     return f'"{doubled}"'
-
-
-class _Numbers:
-    """A set of whole numbers, a bit each, by pages: after a restore they have large gaps."""
-
-    def __init__(self) -> None:
-        self._pages: dict[int, bytearray] = {}
-
-    def add(self, rows: _Rows) -> None:
-        pages = self._pages
-        for (number,) in rows:
-            page = pages.get(number >> _PAGE_BITS)
-            if page is None:
-                page = pages[number >> _PAGE_BITS] = bytearray(_PAGE_BYTES)
-            page[(number & _PAGE_MASK) >> 3] |= _BITS[number & 7]
-
-    def have(self, rows: _Rows) -> bool:
-        """Return whether all of *rows* are there."""
-        find, none = self._pages.get, bytes(_PAGE_BYTES)
-        return all(
-            find(number >> _PAGE_BITS, none)[(number & _PAGE_MASK) >> 3] & _BITS[number & 7]
-            for (number,) in rows
-        )

@@ -1,6 +1,7 @@
 """Rows that point to nothing: found as SQLite finds them, in few reads."""
 
 import sqlite3
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -99,6 +100,22 @@ def test_another_programs_keys_are_left_to_sqlite(schema: str) -> None:
         assert orphans.find(database, 10) == []
         database.execute("INSERT INTO b (a) VALUES ('nowhere')")
         assert orphans.find(database, 10) == ask_sqlite(database)
+
+
+def test_numbers_far_from_each_other_are_left_to_sqlite() -> None:
+    """A page of bits for each of them would fill the memory: a backup may be anybody's."""
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.executescript(
+            """
+            CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a);
+            WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 70000)
+            INSERT INTO a SELECT i << 40 FROM n; INSERT INTO b SELECT id FROM a;
+            """
+        )
+        tracemalloc.start()
+        assert orphans.find(database, 10) == []
+        assert tracemalloc.get_traced_memory()[1] < 200_000_000
+        tracemalloc.stop()
 
 
 def test_the_check_names_the_row(tmp_path: Path) -> None:
