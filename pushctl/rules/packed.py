@@ -41,11 +41,12 @@ class NumberSet:
 
     def has_all(self, numbers: Iterable[int]) -> bool:
         """Return whether each of *numbers* is there; TypeError for what is none."""
-        find, none = self._pages.get, bytes(_SIZE >> 3)
-        return all(
-            find(number >> _BITS, none)[(number & _MASK) >> 3] & _EIGHT[number & 7]
-            for number in numbers
-        )
+        find = self._pages.get
+        for number in numbers:
+            page = find(number >> _BITS)
+            if page is None or not page[(number & _MASK) >> 3] & _EIGHT[number & 7]:
+                return False
+        return True
 
     def __contains__(self, number: int) -> bool:
         page = self._pages.get(number >> _BITS)
