@@ -48,6 +48,9 @@ class NumberSet:
                 return False
         return True
 
+    def __bool__(self) -> bool:
+        return bool(self._pages)
+
     def __contains__(self, number: int) -> bool:
         page = self._pages.get(number >> _BITS)
         return page is not None and page[(number & _MASK) >> 3] & _EIGHT[number & 7] > 0

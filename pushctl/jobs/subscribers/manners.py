@@ -69,7 +69,7 @@ def load_people(
     if shared is None:
         several = store.recents.find_shared(subscriptions)
     else:
-        several = {one for one in words if one in shared}
+        several = {one for one in words if one in shared} if shared else set()
     devices: dict[int, tuple[int, ...]] = {}
     persons: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for device in store.enrolments.list_devices(several) if several else ():
