@@ -46,8 +46,8 @@ def show(found: dict[int, dict]) -> None:
     """Print the table and which bounds hold."""
     sizes, rows = sorted(set(found) - {SMALL}), compare(found)
     head = "".join(f"{size:>12,}" for size in sizes)
-    print(f"{'':26}{'cost of each, or in all':>{len(head)}}  ratio   CPU s  wall s     MB")
-    print(f"{'':26}{head}")
+    print(f"{'':29}{'cost of each, or in all':>{len(head)}}  ratio   CPU s  wall s     MB")
+    print(f"{'':29}{head}")
     for row in rows:
         costs = "".join(f"{cost:>9.2f} {row['unit']:2}" for cost in row["cost"].values())
         last = (row[what][sizes[-1]] for what in ("cpu", "wall", "peak_mb"))
@@ -58,9 +58,9 @@ def show(found: dict[int, dict]) -> None:
             if not good
         )
         print(
-            f"{row['step']:26}{costs}{row['ratio']:>7.2f}{cpu:>8.1f}{wall:>8.1f}{peak:>7.0f}"
+            f"{row['step']:29}{costs}{row['ratio']:>7.2f}{cpu:>8.1f}{wall:>8.1f}{peak:>7.0f}"
             f"  {faults}"
         )
     for what in ("bytes", "planned_bytes"):
         each = "".join(f"{found[size][what] / size:>10.0f} B" for size in sizes)
-        print(f"{'bytes on disk' if what == 'bytes' else 'and of its message':26}{each}")
+        print(f"{'bytes on disk' if what == 'bytes' else 'and of its message':29}{each}")

@@ -15,7 +15,8 @@ with them, the sweeps, is compared as a whole. Best of so many runs, where a run
 nothing. Ten million need 50 GB of free disk and more than an hour; nothing of it stays, but
 with --keep, which also goes on where an earlier run stopped, step by step. With --copies only
 the first and the last 100,000 are imported, and SQL copies the others (benchmarks/copies.py):
-the import is measured by those last ones, which come into the full database.
+the import is measured by those last ones, which come into the full database. With --fill, too,
+nothing is measured: the copies are made, for a later run that goes on.
 """
 
 import argparse
@@ -70,6 +71,8 @@ FIGURES = (
     Step("stats", ("stats",)),
     Step("stats subscribers, first", ("stats", "subscribers"), False),
     Step("stats subscribers", ("stats", "subscribers")),
+    Step("stats subscribers by country", ("stats", "subscribers", "--by", "country"), False),
+    Step("cohorts", ("stats", "subscribers", "--show", "cohorts"), False),
     Step("stats campaigns", ("stats", "campaigns")),
     Step("stats segments", ("stats", "segments")),
 )
@@ -77,6 +80,7 @@ PLANS = (
     Step("plan a campaign", (*SEND, "--at", "tomorrow 23:00", "--name", "all", "--yes"), False),
     Step("idle sweep, planned", ("sweep",)),
     Step("stats, planned", ("stats",), False),
+    Step("stats campaigns, planned", ("stats", "campaigns"), False),
     Step("send --dry-run", (*SEND, "--again", "--dry-run")),
     Step("check", ("check",)),
 )
@@ -109,7 +113,7 @@ class Project:
             self.bytes = known["bytes"]
         self._connect(sink)
         if "import" not in self.found:
-            self._import(folder / "people.jsonl")
+            self._copy(folder / "people.jsonl")
 
     def run(self, *words: str, codes: Sequence[int] = (0,)) -> Used:
         command = [sys.executable, "-m", "pushctl", "--project", str(self.folder), *words]
@@ -148,12 +152,15 @@ class Project:
 
     def note(self, name: str, used: Used) -> None:
         self.found[name] = used._replace(said="")
-        steps = {name: one._asdict() for name, one in self.found.items()}
-        self._notes.write_text(json.dumps({"steps": steps, "bytes": self.bytes}))
+        self._save()
         tell(
-            f"{self.count:>10,}  {name:26} {used.cpu:9.2f} s CPU {used.wall:9.2f} s "
+            f"{self.count:>10,}  {name:29} {used.cpu:9.2f} s CPU {used.wall:9.2f} s "
             f"{used.peak_mb:5.0f} MB"
         )
+
+    def _save(self) -> None:
+        steps = {name: one._asdict() for name, one in self.found.items()}
+        self._notes.write_text(json.dumps({"steps": steps, "bytes": self.bytes}))
 
     def measure_bytes(self, name: str) -> None:
         if name not in self.bytes:
@@ -184,13 +191,22 @@ class Project:
         text += f'[push.loopback]\nca = "{sink.ca}"\n[push.loopback.hosts]\n{hosts}'
         settings.write_text(text)
 
-    def _import(self, file: Path) -> None:
-        if self.lines < self.count:
+    def _copy(self, file: Path) -> None:
+        """Have all but the last lines there, by copies; once."""
+        if self.lines < self.count and "copied" not in self.bytes:
             self._write(file, self.lines)
             self.run("subscribers", "import", str(file))
             program = str(Path(__file__).with_name("copies.py"))
             command = [sys.executable, program, str(self.folder / "pushctl.db")]
             subprocess.run([*command, str(self.count - self.lines)], check=True)
+            file.unlink()
+            self.measure_bytes("copied")
+            self._save()
+
+    def import_lines(self, file: Path) -> None:
+        """Measure the import of the last lines."""
+        if "import" in self.found:
+            return
         self._write(file, self.lines, self.count - self.lines)
         self.measure("import", "subscribers", "import", str(file))
         file.unlink()
@@ -263,6 +279,9 @@ def measure(
 ) -> dict[str, object]:
     """Return what each step took with *count* people, and their bytes on disk."""
     project = Project(folder, sink, count, copies=options.copies)
+    if options.fill:
+        return {}
+    project.import_lines(folder / "people.jsonl")
     project.measure_bytes("imported")
     runs = RUNS if count <= 1_000_000 else 1
     project.take(COUNT, runs)
@@ -320,8 +339,9 @@ def measure_all(
             own = folder / str(size)
             own.mkdir(exist_ok=True)
             found[size] = measure(own, sink, size, options)
-            found[size]["load"] = os.getloadavg()
-            save(found)
+            if not options.fill:
+                found[size]["load"] = os.getloadavg()
+                save(found)
     return found
 
 
@@ -331,6 +351,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, metavar="NUMBER")
     parser.add_argument("--no-backup", action="store_true", help="leave the backup out")
     parser.add_argument("--copies", action="store_true", help="import only 200,000 of them")
+    parser.add_argument("--fill", action="store_true", help="with --keep: only copy them")
     parser.add_argument("--json", type=Path, help="write all to this file, size by size")
     parser.add_argument("--keep", type=Path, help="a folder whose projects stay, and go on")
     options = parser.parse_args()
@@ -355,7 +376,8 @@ def main() -> None:
                 found = measure_all(Path(scratch), options, save)
     except KeyboardInterrupt:
         raise SystemExit("stopped") from None
-    show(found)
+    if not options.fill:
+        show(found)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pushctl.errors import ConfigError
 from pushctl.rules.limits import MIN_FREE_TO_RESTORE_BYTES
-from pushctl.store import KNOWN_MIGRATIONS
+from pushctl.store import KNOWN_MIGRATIONS, orphans
 from pushctl.store.connection import connect, explain, name_damage
 from pushctl.store.noun import Noun
 
@@ -93,8 +93,8 @@ def check(path: Path) -> list[str]:
         broken = [str(text) for (text,) in connection.execute("PRAGMA quick_check(1)")]
         if broken != ["ok"]:
             raise name_damage(path, broken[0])
-        if orphan := connection.execute("PRAGMA foreign_key_check").fetchone():
-            raise name_damage(path, f"row {orphan[1]} of {orphan[0]} points to nothing")
+        for orphan in orphans.find(connection, 1):
+            raise name_damage(path, f"row {orphan.row} of {orphan.table} points to nothing")
         sql = """
             SELECT name FROM _sqlite_migrations WHERE migration_set = 'pushctl' ORDER BY rowid
         """

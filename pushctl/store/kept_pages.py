@@ -88,6 +88,24 @@ class KeptPages(Noun):
         rows = self._read(sql, source=source, names=as_json(names))
         yield from map(KeptPage._make, rows)
 
+    def read_page(self, source: str, page: int, names: Collection[str]) -> Iterator[KeptPage]:
+        """Yield what is kept of *names* of one page."""
+        sql = """
+            SELECT name, page, upto, about, data FROM kept_pages
+             WHERE source = :source AND name IN (SELECT value FROM json_each(:names))
+               AND page = :page
+        """
+        rows = self._read(sql, source=source, page=page, names=as_json(names))
+        yield from map(KeptPage._make, rows)
+
+    def list_kept(self, source: str, names: Collection[str]) -> list[tuple[int, str, int, int]]:
+        """Return (page, name, its last number, the version of its form) of what is kept."""
+        sql = """
+            SELECT page, name, upto, about ->> '$.version' FROM kept_pages
+             WHERE source = :source AND name IN (SELECT value FROM json_each(:names))
+        """
+        return self._read(sql, source=source, names=as_json(names)).fetchall()
+
     def list_names(self, source: str) -> list[str]:
         sql = "SELECT DISTINCT name FROM kept_pages WHERE source = :source ORDER BY name"
         return [name for (name,) in self._read(sql, source=source)]

@@ -5,12 +5,15 @@ Numbers of deliveries grow with time. So what is recent stands behind one of the
 (``find_floor``), and neither a whole table nor a whole history is read.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, NamedTuple, cast
 
 from pushctl.model import Millis
 from pushctl.rules import units
+from pushctl.rules.packed import NumberSet, find_frequent
 from pushctl.store.noun import Noun, as_json
 
 # A row may wait so long between its plan and its sending: quiet hours, second tries.
@@ -73,12 +76,12 @@ class Recents(Noun):
         """
         return [_receiver(row) for row in self._read(sql, ids=as_json(subscriptions))]
 
-    def list_active(self) -> list[int]:
+    def list_active(self) -> Sequence[int]:
         """Return all active subscriptions."""
         sql = "SELECT id FROM subscriptions WHERE state = 'active'"
-        return [one for (one,) in self._read(sql)]
+        return array("q", chain.from_iterable(self._read(sql)))
 
-    def list_shared(self) -> set[int]:
+    def find_all_shared(self) -> NumberSet:
         """Return the subscriptions whose alias or hash of an address others have, too."""
         sql = """
             SELECT id FROM subscriptions
@@ -90,10 +93,12 @@ class Recents(Noun):
                                      WHERE email_hash IS NOT NULL
                                      GROUP BY email_hash HAVING count(*) > 1)
         """
-        return {one for (one,) in self._read(sql)}
+        found = NumberSet()
+        found.add(chain.from_iterable(self._read(sql)))
+        return found
 
     def find_shared(self, subscriptions: Iterable[int]) -> set[int]:
-        """Return those of *subscriptions* that ``list_shared`` would."""
+        """Return those of *subscriptions* that ``find_all_shared`` would."""
         sql = """
             SELECT s.id FROM json_each(:ids) AS j JOIN subscriptions AS s ON s.id = j.value
              WHERE s.alias IS NOT NULL AND EXISTS (
@@ -154,22 +159,22 @@ class Recents(Noun):
         sql = "SELECT id FROM campaigns WHERE is_test OR options ->> '$.transactional'"
         return frozenset(number for (number,) in self._read(sql))
 
-    def list_full(
+    def find_full(
         self,
         messages: int,
         since: Millis,
         floor: int,
         exempt: Collection[int],
         besides: int = 0,
-    ) -> set[int]:
+    ) -> NumberSet:
         """Return who had *messages* or more after *since*, but of the campaign *besides*."""
         sql = f"""
             SELECT d.subscription_id FROM deliveries AS d NOT INDEXED
              WHERE d.id > :floor AND d.subscription_id IS NOT NULL AND {_COUNTS}
-             GROUP BY d.subscription_id HAVING count(*) >= :messages
         """  # noqa: S608 - our own conditions
         values = {"since": since, "floor": floor, "exempt": as_json(exempt), "besides": besides}
-        return {one for (one,) in self._read(sql, messages=messages, **values)}
+        # SQL would sort as many rows in memory.
+        return find_frequent(chain.from_iterable(self._read(sql, **values)), messages)
 
     def list_went(
         self,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pushctl.errors import DamagedError
 from pushctl.model import Millis
+from pushctl.store import orphans
 from pushctl.store.connection import name_damage
 from pushctl.store.noun import Noun
 
@@ -64,10 +65,11 @@ class Soundness(Noun):
         try:
             broken = self._check_pages(10)
             if not broken:
-                orphans = self._read("PRAGMA foreign_key_check").fetchmany(10)
+                with self._store.snapshot():
+                    found = orphans.find(self._store.connection, 10)
                 broken = [
-                    f"row {row[1]} of {row[0]} points to a {row[2]} that is gone"
-                    for row in orphans
+                    f"row {one.row} of {one.table} points to a {one.parent} that is gone"
+                    for one in found
                 ]
         except DamagedError as error:
             return [str(error.__cause__ or error)]

@@ -86,6 +86,17 @@ def make_public_id() -> str:
     return name
 
 
+def make_public_ids(count: int) -> list[str]:
+    """
+    Return so many, which begin with the same four characters; 108 bits of each are random.
+
+    They come to stand side by side in their index. At places of their own in one of ten
+    million, each would have a page of the file read and written.
+    """
+    start = make_public_id()[:4]
+    return [start + secrets.token_urlsafe(16)[:18] for _ in range(count)]
+
+
 class Subscriptions(Noun):
     def get(self, ref: str, now: Millis | None = None) -> Subscription:
         """

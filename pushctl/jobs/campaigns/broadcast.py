@@ -27,12 +27,12 @@ from pushctl.jobs.subscribers.manners import Ended, Judged
 from pushctl.model import (
     Campaign,
     CampaignStatus,
-    Cause,
     Json,
     Millis,
 )
 from pushctl.rules import timing, topics, units
 from pushctl.rules.messages.content import hash_content
+from pushctl.rules.packed import NumberMap
 from pushctl.store import Store
 from pushctl.templates import Template
 
@@ -77,16 +77,18 @@ class Plan:
     def later(self) -> int:
         """How many receivers wait for the end of quiet hours or for a trigger's message."""
         found = self.judged
-        return 0 if found is None else len(manners.list_waiting(found, self.list_without()))
+        if found is None:
+            return 0
+        return manners.count_waiting(found, self.list_without()).total()
 
-    def list_without(self) -> Mapping[int, Ended]:
+    def list_without(self) -> NumberMap[Ended]:
         """Return who gets no message: status, reason and cause, by subscription."""
         if self.verdict is not None:
             return self.verdict.without
-        return self.judged.without if self.judged is not None else {}
+        return self.judged.without if self.judged is not None else NumberMap()
 
     @property
-    def ended(self) -> Mapping[int, tuple[str, str, Cause]]:
+    def ended(self) -> Mapping[int, Ended]:
         """Whose message ends when it is frozen, and why; another arm may suit who is held."""
         without = self.list_without()
         final = manners.list_final(without)
@@ -95,7 +97,9 @@ class Plan:
         if self.assignment is None:
             return without
         held = self.assignment.list_held(self.receivers)
-        return {one: why for one, why in without.items() if one not in held or one in final}
+        found = NumberMap[Ended]()
+        found.update(it for it in without.items() if it[0] not in held or it[0] in final)
+        return found
 
 
 def retry_refused(store: Store, now: Millis) -> None:

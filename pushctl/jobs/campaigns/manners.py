@@ -7,14 +7,17 @@ Of it only the control group is written before: nothing that happens meanwhile c
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from pushctl.config import Config
-from pushctl.jobs.subscribers.manners import Ended, Judge, Judged
+from pushctl.jobs.subscribers.manners import Ended, Held, Judge, Judged
 from pushctl.model import Cause, Json, Millis
 from pushctl.rules.manners import TOO_LATE
+from pushctl.rules.packed import NumberMap
 from pushctl.store import Store
+
+_AT_ONCE = 200_000  # rows that are gathered: lists of ten million take hundreds of megabytes
 
 
 def judge(
@@ -39,8 +42,13 @@ def judge(
     if over:
         at = array("q", (now + over * n // len(receivers) for n in range(len(receivers))))
     found = one.judge(receivers, at)
-    due: Iterable[tuple[int, Millis]] = zip(receivers, at, strict=True) if at else ()
-    _end_too_late(found, {one: when for one, when in due if one in found.held}, now, life)
+    late: Iterable[int]
+    if at:
+        due = zip(receivers, at, strict=True)
+        late = (one for one, when in due if is_late(found.held.get(one), when + life))
+    else:
+        late = found.held.select(lambda held: is_late(held, now + life))
+    _end_too_late(found, late)
     return found
 
 
@@ -51,10 +59,11 @@ class Part(NamedTuple):
     people: int
 
 
-def divide(count: int, found: Judged, without: Mapping[int, Ended]) -> list[Part]:
+def divide(count: int, found: Judged, without: NumberMap[Ended]) -> list[Part]:
     """Divide *count* receivers by what becomes of them; *without*: all that get nothing."""
-    waits = Counter(found.held[row][2] for row in list_waiting(found, without))
-    ended = Counter(cause for _, _, cause in without.values())
+    waits, ended = count_waiting(found, without), Counter[Cause]()
+    for (_, _, cause), people in without.count_values().items():
+        ended[cause] += people
     parts = [
         Part("now", count - len(without) - waits.total()),
         Part("after quiet hours", waits[Cause.QUIET_HOURS]),
@@ -67,29 +76,35 @@ def divide(count: int, found: Judged, without: Mapping[int, Ended]) -> list[Part
     return [*parts, Part("no message", count - sum(part.people for part in parts))]
 
 
-def list_waiting(found: Judged, without: Collection[int]) -> list[int]:
-    """Return who gets the message later; who is held may get none for another reason."""
-    return [row for row in found.held if row not in without]
+def count_waiting(found: Judged, without: Container[int]) -> Counter[Cause]:
+    """Count who gets the message later; who is held may get none for another reason."""
+    return Counter(found.held[row][2] for row in found.held if row not in without)
 
 
-def _end_too_late(found: Judged, at: Mapping[int, Millis], now: Millis, life: Millis) -> None:
-    """End the messages that are of no use any more when they may go out."""
-    late = [row for row, held in found.held.items() if held[0] >= at.get(row, now) + life]
+def is_late(held: Held | None, end: Millis) -> bool:
+    """Return whether a message may go out no sooner than when it is of no use any more."""
+    return held is not None and held[0] >= end
+
+
+def _end_too_late(found: Judged, late: Iterable[int]) -> None:
+    """End the messages of *late*, if it is for quiet hours; nobody of them is held any more."""
     for row in late:
         cause = found.held.pop(row)[2]
         if cause is Cause.QUIET_HOURS:
             found.without[row] = ("expired", TOO_LATE, cause)
 
 
-def list_final(without: Mapping[int, Ended]) -> Mapping[int, Ended]:
+def list_final(without: NumberMap[Ended]) -> NumberMap[Ended]:
     """Return who gets no message whatever happens until it goes out: the control group."""
-    return {row: it for row, it in without.items() if it[2] is Cause.HOLDOUT}
+    return without.select(lambda ended: ended[2] is Cause.HOLDOUT)
 
 
 def write_held(store: Store, campaign: int, found: Judged, now: Millis) -> None:
     """Have the planned rows of who is held wait."""
-    waits: dict[tuple[Millis, str, Cause], list[int]] = defaultdict(list)
-    for row, held in found.held.items():
+    waits: dict[Held, list[int]] = defaultdict(list)
+    for place, (row, held) in enumerate(found.held.items(), 1):
         waits[held].append(row)
-    for (until, reason, cause), rows in waits.items():
-        store.plans.hold(campaign, rows, until, reason, cause, now)
+        if place % _AT_ONCE == 0 or place == len(found.held):
+            for (until, reason, cause), rows in waits.items():
+                store.plans.hold(campaign, rows, until, reason, cause, now)
+            waits.clear()

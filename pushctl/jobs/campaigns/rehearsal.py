@@ -17,8 +17,10 @@ from pushctl.jobs.delivery.promo_codes import collect_samples
 from pushctl.jobs.delivery.verdict import Verdict, judge_arms
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers import carts
+from pushctl.jobs.subscribers.manners import Ended
 from pushctl.model import Millis
 from pushctl.rules.messages.arms import Differ
+from pushctl.rules.packed import NumberMap
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.templates import Template
@@ -40,7 +42,7 @@ def rehearse(
     groups: Mapping[str | None, Sequence[int]] = {None: made.receivers}
     if made.assignment is not None:
         groups = made.assignment.group(made.receivers)
-    without = made.judged.without if made.judged is not None else {}
+    without = made.judged.without if made.judged is not None else NumberMap[Ended]()
     if without:
         groups = {
             variant: array("q", (one for one in some if one not in without))

@@ -20,6 +20,7 @@ from pushctl.jobs.subscribers.restore_links import RestoreLinks
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Cause, Json, Millis
 from pushctl.push import vapid
+from pushctl.rules.packed import NumberMap
 from pushctl.store import Store
 from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template
@@ -31,7 +32,7 @@ PAGE = 2_000
 class Verdict:
     """Who gets no message: by subscription, the status, reason and cause of the ledger."""
 
-    without: dict[int, tuple[str, str, Cause]] = field(default_factory=dict)
+    without: NumberMap[tuple[str, str, Cause]] = field(default_factory=NumberMap)
     first: int | None = None  # a subscription that gets one
 
     def list_statuses(self) -> list[str]:
@@ -40,8 +41,11 @@ class Verdict:
 
     def count_reasons(self, besides: Collection[Cause] = ()) -> list[tuple[str, int]]:
         """Return (reason, people), the largest first, but not those of some causes."""
-        found = (reason for _, reason, why in self.without.values() if why not in besides)
-        return Counter(found).most_common()
+        found = Counter[str]()
+        for (_, reason, why), people in self.without.count_values().items():
+            if why not in besides:
+                found[reason] += people
+        return found.most_common()
 
 
 def judge(
@@ -120,5 +124,7 @@ def judge_arms(
         judge(store, config, template, receivers, now, variant=variant, **more)
         for variant, receivers in arms.items()
     ]
-    first = next((each.first for each in verdicts if each.first is not None), None)
-    return Verdict({one: why for each in verdicts for one, why in each.without.items()}, first)
+    found = Verdict(first=next((it.first for it in verdicts if it.first is not None), None))
+    for each in verdicts:
+        found.without.update(each.without)
+    return found

@@ -5,7 +5,7 @@ Counts, orders and money add up. Of a person who has messages of several campaig
 kept until all have been read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -41,19 +41,22 @@ def add_up(
     # Of a campaign as a whole the order's own message need not be found.
     whole = by in OF_CAMPAIGN and (asked.site, asked.since, asked.until) == (None,) * 3
     credits = worth.make_credits(brought)
-    groups = _Groups(by, loader.people, sum(sizes.values()))
+    groups = _Groups(by, loader.people, sizes)
     for numbers in cut(sizes):
         # Both stand by campaign.
         first, last = np.searchsorted(credits.campaign, [numbers[0], numbers[-1] + 1])
         given = credits.choose(slice(first, last))
-        loaded = loader.load(numbers, with_numbers=len(given) > 0 and not whole)
-        grouping = loader.grouper.group(by, loaded.messages)
-        if whole:
-            firsts = np.searchsorted(loaded.messages.campaign, given.campaign)
-            placed = worth.Placed(given, firsts)
-        else:
-            placed = worth.place(given, loaded)
-        groups.add(loaded, grouping.codes, grouping.words, placed)
+        slices = loader.load_slices(numbers, with_numbers=len(given) > 0 and not whole)
+        for place, loaded in enumerate(slices):
+            grouping = loader.grouper.group(by, loaded.messages)
+            if not whole:
+                placed = worth.place(given, loaded)
+            else:  # with the first slice
+                own = given if not place else given.choose(slice(0))
+                firsts = np.searchsorted(loaded.messages.campaign, own.campaign)
+                placed = worth.Placed(own, firsts)
+            groups.add(loaded, grouping.codes, grouping.words, placed, goes_on=place > 0)
+        groups.end_campaigns()
     return groups.describe()
 
 
@@ -61,27 +64,12 @@ class _Persons(Protocol):
     """Sums of persons by group, as messages come."""
 
     def add(self, codes: Codes, person: Ints, marks: Marks) -> None: ...
+    def end_campaigns(self) -> None: ...
     def sum_up(self, size: int) -> Sums: ...
 
 
-class _InCampaign:
-    """Each group's messages come at once: nothing of persons has to be kept."""
-
-    def __init__(self, width: int) -> None:
-        self._width, self._found = width, person_sums.make_sums(0)
-
-    def add(self, codes: Codes, person: Ints, marks: Marks) -> None:
-        size = int(codes.max(initial=-1)) + 1
-        packed = person_sums.pack(codes, person, marks, self._width)
-        self._found = _widen(self._found, size)
-        self._found += person_sums.sum_packed(packed, self._width, self._found.shape[1])
-
-    def sum_up(self, size: int) -> Sums:
-        return _widen(self._found, size)
-
-
 class _Packed:
-    """A number a message."""
+    """A number a message: a person's messages of all campaigns are summed at once."""
 
     def __init__(self, width: int, messages: int) -> None:
         self._width, self._packed, self._count = width, np.empty(messages, np.int64), 0
@@ -94,8 +82,42 @@ class _Packed:
         self._packed[self._count : end] = packed
         self._count = end
 
+    def end_campaigns(self) -> None:
+        pass
+
     def sum_up(self, size: int) -> Sums:
         return person_sums.sum_packed(self._packed[: self._count], self._width, size)
+
+
+class _InCampaign(_Packed):
+    """Each group's messages come before ``end_campaigns``: none is kept any longer."""
+
+    def __init__(self, width: int, messages: int) -> None:
+        super().__init__(width, messages)
+        self._found, self._size = person_sums.make_sums(0), 0
+
+    def add(self, codes: Codes, person: Ints, marks: Marks) -> None:
+        super().add(codes, person, marks)
+        self._size = max(self._size, int(codes.max(initial=-1)) + 1)
+
+    def end_campaigns(self) -> None:
+        self._found = _widen(self._found, self._size)
+        self._found += super().sum_up(self._found.shape[1])
+        self._count = 0
+
+    def sum_up(self, size: int) -> Sums:
+        return _widen(self._found, size)
+
+
+def _join_slices(
+    one: tuple[Codes, Counted], other: tuple[Codes, Counted], size: int
+) -> tuple[Codes, Counted]:
+    """Return the counts of two slices of a campaign, which is one to each group of both."""
+    added = performance.add_counted([one, other], size)
+    campaigns = np.zeros(size, np.int64)
+    for places, counted in (one, other):
+        campaigns[places] = np.maximum(campaigns[places], counted.campaigns)
+    return np.arange(size), added._replace(campaigns=campaigns)
 
 
 def _widen(sums: Sums, size: int) -> Sums:
@@ -106,7 +128,7 @@ def _widen(sums: Sums, size: int) -> Sums:
 class _Groups:
     """What has been added so far: by each word, and of all messages."""
 
-    def __init__(self, by: str, people: People, messages: int) -> None:
+    def __init__(self, by: str, people: People, sizes: Mapping[int, int]) -> None:
         self._by, self._people = by, people
         self._words: dict[str | None, int] = {}
         self._parts: list[tuple[Codes, Counted]] = []
@@ -115,10 +137,14 @@ class _Groups:
         self._each = BySubscription(len(people.person))
         self._persons: _Persons | None = None
         if by == "campaign":
-            self._persons = _InCampaign(len(people.person))
+            at_once = max(
+                map(sum, (map(sizes.__getitem__, some) for some in cut(sizes))), default=0
+            )
+            self._persons = _InCampaign(len(people.person), at_once)
         elif by not in OF_PERSON:
-            self._persons = _Packed(len(people.person), messages)
-        self._untimed = self._campaigns = 0
+            self._persons = _Packed(len(people.person), sum(sizes.values()))
+        self._campaigns: set[int] = set()
+        self._untimed = 0
 
     def add(
         self,
@@ -126,7 +152,10 @@ class _Groups:
         codes: Codes,
         words: Sequence[str | None],
         placed: worth.Placed,
+        *,
+        goes_on: bool,
     ) -> None:
+        """Add a slice of messages; *goes_on*: it is of the campaign of the one before."""
         self._untimed += loaded.untimed
         renamed = np.array(
             [self._words.setdefault(word, len(self._words)) for word in words], np.int64
@@ -137,12 +166,21 @@ class _Groups:
         kept = slice(None) if loaded.kept.all() else loaded.kept
         codes, marks = codes[kept], performance.mark(loaded.messages)[kept]
         whose = loaded.messages.subscription[kept]
-        self._parts.append((renamed, performance.tally(loaded, codes, marks, len(words))))
+        part = renamed, performance.tally(loaded, codes, marks, len(words))
+        if goes_on:
+            part = _join_slices(self._parts.pop(), part, len(self._words))
+        self._parts.append(part)
         campaign = loaded.messages.campaign[kept]  # each one's messages stand together
-        self._campaigns += int(np.count_nonzero(np.diff(campaign, prepend=-1)))
+        firsts = np.flatnonzero(np.diff(campaign, prepend=-1))
+        self._campaigns.update(campaign[firsts].tolist())
         self._each.add(whose, marks)
         if self._persons is not None:
             self._persons.add(renamed[codes], self._people.person[whose], marks)
+
+    def end_campaigns(self) -> None:
+        """Note that no more messages of the campaigns so far will come."""
+        if self._persons is not None:
+            self._persons.end_campaigns()
 
     def describe(self) -> Added:
         order = self._order_words()
@@ -152,7 +190,8 @@ class _Groups:
         found = performance.add_counted(self._parts, size)
         if self._persons is None:
             column, names = getattr(self._people, self._by), self._people.words[self._by]
-            codes = np.array([self._words[name] for name in names], np.int64)[column]
+            small = np.min_scalar_type(size)
+            codes = np.array([self._words[name] for name in names], small)[column]
             sums = self._each.sum_up(codes, self._people.person, size)
         else:
             sums = self._persons.sum_up(size)
@@ -161,19 +200,18 @@ class _Groups:
             Counted(*(column[[code for _, code in order]] for column in found)),
             sums[:, [code for _, code in order]],
         )
-        everything = self._each.sum_up(
-            np.zeros(len(self._people.person), np.int64), self._people.person, 1
-        )
+        together = np.broadcast_to(np.uint8(0), len(self._people.person))
+        everything = self._each.sum_up(together, self._people.person, 1)
         counts = Counted(
             found.marks.sum(axis=0, keepdims=True),
             found.clicks.sum(keepdims=True),
-            np.array([self._campaigns]),  # groups share them
+            np.array([len(self._campaigns)]),  # groups share them
         )
         total = performance.describe(["Total"], counts, everything)
-        each, together = self._sum_worth(size)
+        each, all_worth = self._sum_worth(size)
         return Added(
             [worth.describe_worth(row, each[self._words[_read_word(row)]]) for row in rows],
-            worth.describe_worth(total[0], together) if total else None,
+            worth.describe_worth(total[0], all_worth) if total else None,
             self._untimed,
         )
 

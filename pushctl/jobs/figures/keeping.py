@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import orjson
@@ -114,6 +114,23 @@ def load(
             part = builder.build(campaign, names, part)
         yield campaign, part
     builder.flush()
+
+
+def choose(part: Part, first: int, last: int) -> Part:
+    """Return the messages *first* to before *last* of a campaign, with their clicks."""
+    found = {
+        name: Column(column.raw[first:last], column.words, column.low)
+        for name, column in part.items()
+        if name in _ROWS
+    }
+    if "click_row" in part:
+        rows = part["click_row"].values
+        inside = (rows >= first) & (rows < last)
+        found["click_row"] = Column(rows[inside].astype(np.int64) - first)
+        if "click_button" in part:
+            buttons = part["click_button"]
+            found["click_button"] = replace(buttons, raw=buttons.raw[inside])
+    return found
 
 
 def read(store: Store, campaign: int) -> tuple[dict[str, Column], Counts | None]:

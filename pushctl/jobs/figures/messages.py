@@ -99,13 +99,50 @@ def load_messages(
     not kept takes some seconds a million: a command may call ``counting.load_counts`` first,
     which keeps it, and tells how far it is.
     """
-    asked = [name for name in COLUMNS if columns is None or name in columns]
     chosen = None if campaigns is None else sorted(campaigns)
     numbers = store.message_rows.list_campaigns(chosen)
+    asked = _list_asked(columns)
+    parts = [part for _, part in keeping.load(store, numbers, _list_sources(asked))]
+    return _assemble(store, numbers, parts, asked, folding)
+
+
+def load_slices(
+    store: Store, campaigns: Sequence[int], columns: Collection[str], folding: Folding
+) -> Iterator[Messages]:
+    """
+    Yield the same, in slices: a campaign to millions would take as much memory at once.
+
+    *campaigns* as ``cut`` has them: several are one slice, of one alone there may be many.
+    """
+    numbers = store.message_rows.list_campaigns(sorted(campaigns))
+    asked = _list_asked(columns)
+    parts = [part for _, part in keeping.load(store, numbers, _list_sources(asked))]
+    if len(parts) != 1:
+        yield _assemble(store, numbers, parts, asked, folding)
+        return
+    (part,) = parts
+    for start in range(0, len(part["status"]) or 1, _BATCH):
+        some = keeping.choose(part, start, start + _BATCH)
+        yield _assemble(store, numbers, [some], asked, folding)
+
+
+def _list_asked(columns: Collection[str] | None) -> list[str]:
+    return [name for name in COLUMNS if columns is None or name in columns]
+
+
+def _list_sources(asked: Sequence[str]) -> list[str]:
+    """Return what is kept of which the columns *asked* are made."""
     needed = dict.fromkeys(
         source for name in ("campaign", *asked) for source in _SOURCES.get(name, (name,))
     )
-    parts = [part for _, part in keeping.load(store, numbers, list(needed))]
+    return list(needed)
+
+
+def _assemble(
+    store: Store, numbers: Sequence[int], parts: Sequence[keeping.Part],
+    asked: Sequence[str], folding: Folding | None,
+) -> Messages:  # fmt: skip
+    """Return the messages of the campaigns *numbers*, of each of which a part stands there."""
     made = Messages()
     counts = [len(part["status"]) for part in parts]
     small = max(numbers, default=0) < 1 << 31  # as a rule: they are millions
@@ -211,8 +248,10 @@ def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Int
 
 def measure_people(sent: Ints, happened: Ints) -> Interval:
     """Return the same of known people: how many tries each had, and how often it happened."""
-    none = np.empty(0)
-    return _bound(sent.astype(np.float64), happened.astype(np.float64), none, none)
+    # Only of those who had a try: of ten million people each column takes 80 MB.
+    known = sent > 0
+    tries, none = sent[known].astype(np.float64), np.empty(0)
+    return _bound(tries, happened[known].astype(np.float64), none, none)
 
 
 def _bound(sent: Real, happened: Real, alone: Real, tries: Real) -> Interval:

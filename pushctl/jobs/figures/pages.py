@@ -99,9 +99,9 @@ def load_people(
     def build(low: int, high: int, asked: Sequence[str]) -> dict[str, Page]:
         return _build_people(store, low, high, asked)
 
-    # Of ten million people a column of eight bytes takes 80 MB.
+    # Of ten million people a column of eight bytes takes 80 MB: words get as few as they need.
     found: dict[str, NDArray[np.integer]] = {
-        name: np.zeros(folding.size, np.int64 if name == "subscribed_at" else np.uint32)
+        name: np.zeros(folding.size, np.int64 if name == "subscribed_at" else np.uint8)
         for name in names
     }
     words: dict[str, dict[str | None, int]] = {name: {None: 0} for name in names}
@@ -111,6 +111,9 @@ def load_people(
             known = words[name]
             codes = [known.setdefault(word, len(known)) for word in page.words[name]]
             values = np.array(codes, np.int64)[values]
+            needed = np.min_scalar_type(len(known))
+            if needed.itemsize > found[name].itemsize:
+                found[name] = found[name].astype(needed)
         # Who came since falls on 0, as does nobody at all.
         found[name][folding.fold(np.arange(low, low + len(values)))] = values
         found[name][0] = 0

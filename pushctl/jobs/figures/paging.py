@@ -49,54 +49,66 @@ def load_numbered(
     """
     Yield each page of *names* in order: its first number, its name, its columns.
 
-    Until then they stand as they are kept, in an eighth of the memory.
+    What is kept is read page by page, at one moment: all of ten million people at once would
+    take more memory than the columns that are made of it.
     """
     bits, last = BITS[source], store.kept_pages.find_last(source)
-    found: dict[tuple[int, str], KeptPage] = {}
-    for one in store.kept_pages.read(source, names):
-        if one.upto == find_end(one.page, bits, last) and decode(one) is not None:
-            found[one.page, one.name] = one
-    wanted = store.kept_pages.list_pages(source, bits)
-    missing = [one for one in wanted if any((one, name) not in found for name in names)]
+    ends = {number: find_end(number, bits, last)
+            for number in store.kept_pages.list_pages(source, bits)}  # fmt: skip
+    whole = {
+        (number, name)
+        for number, name, upto, version in store.kept_pages.list_kept(source, names)
+        if version == _VERSION and upto == ends.get(number)
+    }
+    made: dict[tuple[int, str], KeptPage] = {}  # what nothing keeps, in few bytes
+    missing = [one for one in ends if any((one, name) not in whole for name in names)]
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
         # Not those that are there: a page that is built anew is another one (answers.py).
-        lacking = [name for name in names if any((one, name) not in found for one in batch)]
-        for number, name, page in _build_batch(store, source, batch, lacking, build):
-            found[number, name] = encode(name, number, last, page)
-    for number in wanted:
-        for name in names:
-            kept = decode(found.pop((number, name)))
-            assert kept is not None
-            yield number << bits, name, kept
+        lacking = [name for name in names if any((one, name) not in whole for one in batch)]
+        made |= _build_batch(store, source, batch, lacking, build)
+    with store.snapshot():
+        for number, end in ends.items():
+            found = {one.name: one for one in store.kept_pages.read_page(source, number, names)}
+            found |= {
+                name: made.pop((number, name)) for name in names if (number, name) in made
+            }
+            pages = {name: decode(one) for name, one in found.items() if one.upto == end}
+            # One of them may have been deleted since.
+            gone = [name for name in names if pages.get(name) is None]
+            anew = build(number << bits, end, gone) if gone else {}
+            for name in names:
+                page = pages.get(name) or anew[name]
+                yield number << bits, name, page
 
 
 def _build_batch(
     store: Store, source: str, batch: Sequence[int], names: Sequence[str], build: Build
-) -> Iterator[tuple[int, str, Page]]:
+) -> dict[tuple[int, str], KeptPage]:
+    """Keep the pages *batch* of *names*; return them where they can't be kept."""
     kept = store.kept_pages
     if kept.is_free():
         # Somebody writes, or nobody can: the figures are counted all the same.
         with suppress(DatabaseBusyError, ConfigError), kept.keep():
-            yield from _build_pages(store, source, batch, names, build, keep=True)
-            return
-    yield from _build_pages(store, source, batch, names, build, keep=False)
+            for each in _build_pages(store, source, batch, names, build):
+                kept.write(source, each)
+            return {}
+    return {
+        (one.page, one.name): one
+        for each in _build_pages(store, source, batch, names, build)
+        for one in each
+        if one.name in names
+    }
 
 
 def _build_pages(
-    store: Store, source: str, batch: Sequence[int], names: Sequence[str], build: Build,
-    *, keep: bool,
-) -> list[tuple[int, str, Page]]:  # fmt: skip
+    store: Store, source: str, batch: Sequence[int], names: Sequence[str], build: Build
+) -> Iterator[list[KeptPage]]:
     bits, last = BITS[source], store.kept_pages.find_last(source)
-    found = []
     for number in batch:
-        low, end = number << bits, find_end(number, bits, last)
-        made = build(low, end, names)
-        if keep:
-            each = [encode(name, number, end, page) for name, page in made.items()]
-            store.kept_pages.write(source, each)
-        found += [(number, name, page) for name, page in made.items()]
-    return found
+        end = find_end(number, bits, last)
+        made = build(number << bits, end, names)
+        yield [encode(name, number, end, page) for name, page in made.items()]
 
 
 def transpose(

@@ -29,16 +29,17 @@ class People:
     """
 
     person: NDArray[np.int32]  # the place of the person's first subscription on a site
-    site: NDArray[np.uint32]  # this and the next: indexes into words[name]
-    country: NDArray[np.uint32]
-    city: NDArray[np.uint32]
-    browser: NDArray[np.uint32]
-    os: NDArray[np.uint32]
-    device: NDArray[np.uint32]
-    language: NDArray[np.uint32]  # as their browser has it
-    source: NDArray[np.uint32]
-    landing: NDArray[np.uint32]
-    timezone: NDArray[np.uint32]
+    # This and the next: indexes into words[name], in as few bytes as those need.
+    site: NDArray[np.unsignedinteger]
+    country: NDArray[np.unsignedinteger]
+    city: NDArray[np.unsignedinteger]
+    browser: NDArray[np.unsignedinteger]
+    os: NDArray[np.unsignedinteger]
+    device: NDArray[np.unsignedinteger]
+    language: NDArray[np.unsignedinteger]  # as their browser has it
+    source: NDArray[np.unsignedinteger]
+    landing: NDArray[np.unsignedinteger]
+    timezone: NDArray[np.unsignedinteger]
     subscribed_at: NDArray[np.int64]  # milliseconds; 0: unknown
     state: NDArray[np.uint8]  # an index into STATES; 255: unknown
     active: Bools
@@ -74,7 +75,7 @@ def load_people(
         elif name == "subscribed_at":
             made.subscribed_at = values.astype(np.int64, copy=False)
         else:
-            setattr(made, name, values.astype(np.uint32, copy=False))
+            setattr(made, name, values)
             made.words[name] = words
     return made
 

@@ -1,6 +1,6 @@
 """Messages in groups, counted, with their rates, orders and revenue."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from pushctl.jobs.figures.messages import (
     People,
     load_messages,
     load_people,
+    load_slices,
 )
 from pushctl.model import DeliveryStatus
 from pushctl.rules.figures.campaigns import hide_unknown
@@ -96,13 +97,20 @@ class Loader:
         columns = {*_COLUMNS, *(name for by in kinds for name in list_message_columns(by))}
         self._columns = columns | ({"sent"} if self._is_timed else set())
 
-    def _read(self, numbers: Sequence[int], columns: Collection[str]) -> Messages:
-        return load_messages(self._store, numbers, columns, self.people.folding)
+    def load(self, numbers: Sequence[int]) -> Loaded:
+        """Return the messages of the campaigns *numbers*, with their own numbers."""
+        columns = self._columns | {"delivery"}
+        return self._choose(load_messages(self._store, numbers, columns, self.people.folding))
 
-    def load(self, numbers: Sequence[int], *, with_numbers: bool = True) -> Loaded:
-        """Return the messages of the campaigns *numbers*; *with_numbers*: and their own."""
+    def load_slices(self, numbers: Sequence[int], *, with_numbers: bool) -> Iterator[Loaded]:
+        """Yield the same as ``messages.load_slices``; *with_numbers*: and their own."""
         columns = self._columns | ({"delivery"} if with_numbers else set())
-        messages, people = self._read(numbers, columns), self.people
+        for messages in load_slices(self._store, numbers, columns, self.people.folding):
+            yield self._choose(messages)
+
+    def _choose(self, messages: Messages) -> Loaded:
+        """Return *messages* with which of them the filter asks for."""
+        people = self.people
         kept = np.ones(len(messages), np.bool_)
         if self._asked.site is not None:
             words = people.words["site"]

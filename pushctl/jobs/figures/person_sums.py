@@ -115,28 +115,36 @@ class BySubscription:
     """Tries and clicks of each subscription: of who it is may be asked when all are added."""
 
     def __init__(self, size: int) -> None:
-        self._counts = np.zeros((len(_TRIES), 2, size), np.int32)
+        self._tries = np.zeros((len(_TRIES), size), np.int32)
+        # Of few messages anything comes: the subscriptions of those, as they were added.
+        self._clicked: tuple[list[Ints], ...] = tuple([] for _ in _TRIES)
 
     def add(self, subscription: Ints, marks: NDArray[np.uint8]) -> None:
-        size = self._counts.shape[2]
         clicked = np.flatnonzero(marks & BITS["clicked"])
-        for bit, (tries, clicks) in zip(_TRIES, self._counts, strict=True):
-            tries += np.bincount(subscription[(marks & bit) > 0], minlength=size)
-            some = clicked[(marks[clicked] & bit) > 0]  # a few
-            np.add.at(clicks, subscription[some], 1)
+        for bit, tries, clicks in zip(_TRIES, self._tries, self._clicked, strict=True):
+            np.add.at(tries, subscription[(marks & bit) > 0], np.int32(1))
+            clicks.append(subscription[clicked[(marks[clicked] & bit) > 0]])
 
     def sum_up(self, codes: Ints, person: Ints, size: int) -> Sums:
         """Return the sums of *size* groups; *codes*, *person*: an entry a subscription."""
         sums = make_sums(size)
         width = int(person.max(initial=0)) + 1
-        keys, places = np.unique(codes.astype(np.int64) * width + person, return_inverse=True)
-        for place, (tries, clicks) in enumerate(self._counts):
-            x, y = tries.copy(), clicks.copy()
-            n, k = int(x[0]), int(y[0])
-            sums[place, int(codes[0])] += (n, k, n, k, k, n)  # each of the erased is alone
-            x[0] = y[0] = 0
-            summed = [np.bincount(places, each, len(keys)) for each in (x, y)]
-            add_people(sums[place], keys // width, *summed)
+        for tries, clicked, table in zip(self._tries, self._clicked, sums, strict=True):
+            clicks = np.zeros(len(tries), np.int32)
+            for some in clicked:
+                np.add.at(clicks, some, np.int32(1))
+            n, k = int(tries[0]), int(clicks[0])
+            table[int(codes[0])] += (n, k, n, k, k, n)  # each of the erased is alone
+            clicks[0] = 0
+            # Persons are numbered by their first subscriptions: a range of them at a time.
+            for first in range(0, width, _SLICE):
+                rows = np.flatnonzero((person >= first) & (person < first + _SLICE))
+                keys = codes[rows].astype(np.int64) * width + person[rows]
+                keys, places = np.unique(keys, return_inverse=True)
+                both = [np.bincount(places, each[rows], len(keys)) for each in (tries, clicks)]
+                if not first:
+                    both[0][places[0]] -= n
+                add_people(table, keys // width, *both)
         return sums
 
 

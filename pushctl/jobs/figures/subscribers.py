@@ -1,25 +1,27 @@
 """Growth, losses and cohorts of subscribers, counted from their lives (numpy)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta, tzinfo
 from datetime import time as Time
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushctl.jobs.figures import lives as living
 from pushctl.jobs.figures.filters import Filter, find_site
-from pushctl.jobs.figures.lives import KINDS, Bools, Ints, Lives
-from pushctl.jobs.figures.messages import People, measure_rate
+from pushctl.jobs.figures.lives import KINDS, AllLives, Bools, Ints, Lives
+from pushctl.jobs.figures.messages import People, measure_people
 from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.figures import subscribers
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.intervals import Interval, measure_share
+from pushctl.rules.figures.intervals import measure_share
 from pushctl.rules.figures.survival import estimate
 from pushctl.store import Store
 
 Persons = NDArray[np.integer]
+_SLICE = 1 << 18  # moments whose months are found at a time
 
 
 def load_growth(
@@ -57,7 +59,7 @@ def load_split(store: Store, asked: Filter, by: str) -> list[Row]:
     for value, chosen in _group(people, lives, by, asked.zone):
         own = lives.choose(chosen)
         counts = _count(own, people, since, asked.until)
-        reached = int(own.count_active(asked.now + 1).sum())
+        reached = sum(int(part.count_active(asked.now + 1).sum()) for part in own)
         row = {"value": value, "reached": reached, **counts}
         if asked.since is None:  # nobody was there before everything
             row |= {"active": None, **dict.fromkeys(subscribers.CHURN.bound_names)}
@@ -67,47 +69,52 @@ def load_split(store: Store, asked: Filter, by: str) -> list[Row]:
     return sorted(rows, key=lambda row: (-int(str(row["reached"])), str(row["value"])))
 
 
-def _load(store: Store, site: str | None, columns: tuple[str, ...]) -> tuple[People, Lives]:
+def _load(store: Store, site: str | None, columns: tuple[str, ...]) -> tuple[People, AllLives]:
     people, lives = living.load_all(store, columns)
     if site is not None:
         names = people.words["site"]
         code = names.index(site) if site in names else -1
-        lives = lives.choose(people.site[lives.subscription] == code)
+        lives = lives.choose(people.site == code)
     return people, lives
 
 
+_SUMMED = ("active", "new", "shown", "back", *KINDS, "begun", "churned")
+
+
 def _count(
-    lives: Lives, people: People, since: Millis, until: Millis | None
+    lives: AllLives, people: People, since: Millis, until: Millis | None
 ) -> dict[str, Value]:
     """Return the counts of growth in [since, until)."""
     end = np.iinfo(np.int64).max if until is None else until
-    begun = (lives.start >= since) & (lives.start < end)
-    over = (lives.end >= since) & (lives.end < end)
-    new = begun & lives.is_first
-    active = lives.count_active(since)
-    churned = active & over
-    losses = {kind: int((over & (lives.kind == code)).sum()) for code, kind in enumerate(KINDS)}
-    counts: dict[str, Value] = {
-        "active": int(active.sum()),
-        "new": int(new.sum()),
-        "shown": int(people.verified[lives.subscription[new]].sum()),
-        "back": int((begun & ~lives.is_first).sum()),
-        **losses,
-        "lost": sum(losses.values()),
-        "net": int(begun.sum()) - sum(losses.values()),
-        "churned": int(churned.sum()),
-    }
-    persons = people.person[lives.subscription[active]]
-    found = measure_rate(churned[active], active[active], persons)
-    return counts | _bound(subscribers.CHURN.bound_names, found, persons)
+    sums = dict.fromkeys(_SUMMED, 0)
+    # By person: subscriptions that were active, and those of them that were lost.
+    tries, losses = (np.zeros(len(people.person), np.int32) for _ in range(2))
+    for part in lives:
+        begun = (part.start >= since) & (part.start < end)
+        over = (part.end >= since) & (part.end < end)
+        new = begun & part.is_first
+        active = part.count_active(since)
+        churned = active & over
+        found = (
+            active, new, people.verified[part.subscription[new]], begun & ~part.is_first,
+            *(over & (part.kind == code) for code in range(len(KINDS))), begun, churned,
+        )  # fmt: skip
+        for name, which in zip(_SUMMED, found, strict=True):
+            sums[name] += int(np.count_nonzero(which))
+        np.add.at(tries, people.person[part.subscription[active]], 1)
+        np.add.at(losses, people.person[part.subscription[churned]], 1)
+    lost = sum(sums[kind] for kind in KINDS)
+    counts: dict[str, Value] = {**sums, "lost": lost, "net": sums["begun"] - lost}
+    del counts["begun"]
+    return counts | _bound(subscribers.CHURN.bound_names, tries, losses)
 
 
-def _bound(names: tuple[str, str, str], found: Interval, persons: Persons) -> dict[str, Value]:
+def _bound(names: tuple[str, str, str], tries: Persons, losses: Persons) -> dict[str, Value]:
+    """Return the bounds of the rate of *losses*; both are by person."""
+    found = measure_people(tries, losses)
     if found.value is None:
         return dict.fromkeys(names)
-    # By counts: np.unique takes ten times as long.
-    known = np.bincount(persons[persons > 0])
-    count = int(np.count_nonzero(known)) + int((persons == 0).sum())
+    count = int(np.count_nonzero(tries))
     if found.value in (0.0, 1.0):  # nothing varies: the persons' own formula has no width
         found = measure_share(found.value * count, count)
     return dict(zip(names, (found.low, found.high, count), strict=True))
@@ -137,29 +144,40 @@ def _name_columns(by: str) -> tuple[str, ...]:
 
 
 def _group(
-    people: People, lives: Lives, by: str, zone: tzinfo
-) -> list[tuple[str | None, Bools]]:
-    """Return each value of *by* and which lives are of it."""
+    people: People, lives: AllLives, by: str, zone: tzinfo
+) -> Iterator[tuple[str | None, Bools]]:
+    """Yield each value of *by* that has a life, and which places are of it."""
+    there = lives.find_subscriptions()
+    codes: Persons
     if by == "month":
-        codes, words = _find_months(people.subscribed_at[lives.subscription], zone)
+        codes, words = _find_months(people.subscribed_at, there, zone)
     else:
-        codes = getattr(people, by)[lives.subscription].astype(np.int64)
-        words = people.words[by]
-    return [(words[code], codes == code) for code in np.unique(codes).tolist()]
+        codes, words = getattr(people, by), people.words[by]
+    used = np.zeros(len(words), np.bool_)
+    used[codes[there]] = True
+    for code in np.flatnonzero(used).tolist():
+        yield words[code], codes == code
 
 
-def _find_months(at: Ints, zone: tzinfo) -> tuple[Ints, Sequence[str | None]]:
-    """Return the local month of each moment as a code, and the months' names."""
-    if not len(at):
-        return at, []
-    starts = [(int(at.min()), "")]
-    moments = list_starts(int(at.max()), zone, "month", 1)
-    while moments[-1][0] > starts[0][0]:
+def _find_months(at: Ints, there: Bools, zone: tzinfo) -> tuple[Persons, Sequence[str | None]]:
+    """Return the local month of each moment that is *there* as a code; the months' names."""
+    if not there.any():
+        return np.zeros(len(at), np.uint8), []
+    known = at[there]
+    first, last = int(known.min()), int(known.max())
+    moments = list_starts(last, zone, "month", 1)
+    while moments[-1][0] > first:
         before = list_starts(moments[-1][0] - 1, zone, "month", 1)
         moments += before
     moments.reverse()
     edges = np.array([moment for moment, _ in moments], np.int64)
-    return np.searchsorted(edges, at, side="right") - 1, [name[:7] for _, name in moments]
+    codes = np.zeros(len(at), np.min_scalar_type(len(moments)))
+    for start in range(0, len(at), _SLICE):
+        some = slice(start, start + _SLICE)
+        # Who has no life may have come before all, or at an unknown time.
+        places = np.searchsorted(edges, at[some], side="right") - 1
+        codes[some] = np.maximum(places, 0)
+    return codes, [name[:7] for _, name in moments]
 
 
 def load_cohorts(store: Store, asked: Filter, by: str = "month") -> list[Row]:
@@ -170,28 +188,42 @@ def load_cohorts(store: Store, asked: Filter, by: str = "month") -> list[Row]:
     is used: who came before is watched from the age they had then.
     """
     people, lives = _load(store, asked.site, _name_columns(by))
-    lives = lives.choose(lives.is_first)
+    lives = lives.choose_first()
     until = min(asked.now, asked.until if asked.until is not None else asked.now)
     since = asked.since if asked.since is not None else 0
     rows = []
     for value, chosen in _group(people, lives, by, asked.zone):
-        own = lives.choose(chosen & (lives.start < until) & (lives.end >= since))
-        if len(own.start):
-            rows.append(_follow(own, value, since, until))
+        parts = [_watch(part, since, until) for part in lives.choose(chosen)]
+        if any(len(part.lost) for part in parts):
+            rows.append(_follow(parts, value))
     if by == "month":
         return sorted(rows, key=lambda row: str(row["cohort"]), reverse=True)
     return sorted(rows, key=lambda row: (-int(str(row["joined"])), str(row["cohort"])))
 
 
-def _follow(own: Lives, value: str | None, since: Millis, until: Millis) -> Row:
+class _Watched(NamedTuple):
+    """Ages of subscriptions: from when to when each was watched, and whether it left then."""
+
+    entry: Ints
+    exit: Ints
+    lost: Bools
+
+
+def _watch(part: Lives, since: Millis, until: Millis) -> _Watched:
+    own = part.choose((part.start < until) & (part.end >= since))
     entry = np.maximum(0, since - own.start)
-    left = np.minimum(own.end, until) - own.start
-    curve = estimate(entry, left, own.end < until)
-    row: dict[str, Value] = {"cohort": value, "joined": len(own.start)}
+    return _Watched(entry, np.minimum(own.end, until) - own.start, own.end < until)
+
+
+def _follow(parts: Sequence[_Watched], value: str | None) -> Row:
+    entry, left, lost = (np.concatenate(column) for column in zip(*parts, strict=True))
+    curve = estimate(entry, left, lost)
+    joined = len(lost)
+    row: dict[str, Value] = {"cohort": value, "joined": joined}
     row["from_days"] = None if curve.start is None else -(-curve.start // units.DAY)
     for days in subscribers.HORIZONS:
         found = curve.read(days * units.DAY)
         names = (f"day_{days}", f"day_{days}_low", f"day_{days}_high", f"day_{days}_n")
-        known = (found.value, found.low, found.high, len(own.start))
+        known = (found.value, found.low, found.high, joined)
         row |= dict(zip(names, known if found.value is not None else [None] * 4, strict=True))
     return subscribers.COHORTS.fill(row)

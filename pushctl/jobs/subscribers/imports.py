@@ -95,6 +95,7 @@ def _import_source(
     dry_run: bool,
 ) -> None:
     rejects = Rejects(path, dry_run=dry_run)
+    store.imports.enlarge_cache()
     try:
         with bar or nullcontext() as progress, without_gc():
             _import_lines(

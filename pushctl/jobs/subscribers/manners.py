@@ -14,6 +14,7 @@ from pushctl.config import Config
 from pushctl.model import Cause, Json, Millis
 from pushctl.rules import timing, units
 from pushctl.rules.manners import CAP, Manners, Sunset, is_exempt
+from pushctl.rules.packed import NumberMap, NumberSet
 from pushctl.store import Store
 from pushctl.store.recents import Receiver
 
@@ -23,14 +24,16 @@ GOES_FIRST = "another message goes first"
 
 # Of a row of the ledger: its status, the reason and its cause.
 Ended = tuple[str, str, Cause]
+# Until when it waits, the reason and its cause.
+Held = tuple[Millis, str, Cause]
 
 
 @dataclass(slots=True)
 class Judged:
     """What the manners say of a broadcast's receivers, by subscription."""
 
-    without: dict[int, Ended] = field(default_factory=dict)
-    held: dict[int, tuple[Millis, str, Cause]] = field(default_factory=dict)  # until when
+    without: NumberMap[Ended] = field(default_factory=NumberMap)
+    held: NumberMap[Held] = field(default_factory=NumberMap)
     share: float | None = None  # of the control group; None: nobody was drawn
     unjudged: int = 0  # never report, or run a former service's worker: no sunset for them
     last: int = 0  # the newest delivery that was known
@@ -54,7 +57,7 @@ class People:
 
 
 def load_people(
-    store: Store, subscriptions: Sequence[int], shared: Collection[int] | None = None
+    store: Store, subscriptions: Sequence[int], shared: NumberSet | None = None
 ) -> People:
     """
     Return these subscriptions, with the persons that they belong to.
@@ -66,7 +69,7 @@ def load_people(
     if shared is None:
         several = store.recents.find_shared(subscriptions)
     else:
-        several = words.keys() & shared
+        several = {one for one in words if one in shared} if shared else set()
     devices: dict[int, tuple[int, ...]] = {}
     persons: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for device in store.enrolments.list_devices(several) if several else ():
@@ -132,7 +135,9 @@ class Judge:
         """Yield pages of *receivers* with their place, and what all of them had lately."""
         many = len(receivers) > PAGE
         is_by_person = self._is_capped or self.manners.holdout is not None
-        shared = self._store.recents.list_shared() if many and is_by_person else set[int]()
+        shared = NumberSet()
+        if many and is_by_person:
+            shared = self._store.recents.find_all_shared()
         had = self._load_had(None) if many and self._is_capped else None
         for start in range(0, len(receivers), PAGE):
             page = receivers[start : start + PAGE]
@@ -192,7 +197,7 @@ class Judge:
         if not self.manners.quiet:
             return
         times = dict(zip(page, at, strict=False))
-        held: dict[tuple[str | None, str, Millis], tuple[Millis, str, Cause] | None] = {}
+        held: dict[tuple[str | None, str, Millis], Held | None] = {}
         for row, _, timezone, site in people.receivers:
             due = times.get(row, self._now)
             key = (timezone, site, due)
@@ -232,7 +237,7 @@ class Judge:
             self._exempt = store.list_exempt()
         had = _Had(now - frequency.within, store.find_floor(now - frequency.within))
         if frequency.messages is not None and people is None:
-            had.full = store.list_full(
+            had.full = store.find_full(
                 frequency.messages, had.since, had.floor, self._exempt, self._campaign
             )
         asked = people.words.keys() if people is not None else None
@@ -264,7 +269,7 @@ class Judge:
             went[people.words[one.subscription]].add((one.campaign, one.enrolment))
         full = {row for row in asked if len(went[people.words[row]]) >= frequency.messages}
         if had.full is not None:
-            full |= {row for row in had.full if row not in asked}
+            full |= {row for row in people.words if row in had.full and row not in asked}
         return full
 
 
@@ -274,7 +279,7 @@ class _Had:
 
     since: Millis
     floor: int  # before all deliveries of that time
-    full: set[int] | None = None  # who had enough; None: it is not known of all
+    full: NumberSet | None = None  # who had enough; None: it is not known of all
     # by subscription: until when it waits for a trigger's message
     steps: dict[int, Millis] = field(default_factory=dict)
 

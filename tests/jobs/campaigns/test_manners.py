@@ -8,10 +8,12 @@ import pytest
 
 from pushctl.config import HoldoutConfig, QuietConfig, SunsetConfig
 from pushctl.jobs.campaigns import broadcast, recurring
+from pushctl.jobs.campaigns import manners as campaign_manners
 from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.campaigns.manners import divide
 from pushctl.jobs.campaigns.rehearsal import rehearse
 from pushctl.jobs.delivery import deliver
+from pushctl.jobs.subscribers import manners
 from pushctl.model import (
     Campaign,
     CampaignStatus,
@@ -66,7 +68,12 @@ def causes(field: Field, campaign: Campaign) -> dict[tuple[str, str | None], int
     return {(status, cause): count for status, cause, count in rows}
 
 
-def test_the_parts_of_the_question_add_up(field: Field) -> None:
+@pytest.mark.parametrize("page", [manners.PAGE, 4], ids=["all at once", "page by page"])
+def test_the_parts_of_the_question_add_up(
+    field: Field, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manners, "PAGE", page)
+    monkeypatch.setattr(campaign_manners, "_AT_ONCE", page)
     field.config = replace(
         field.config,
         frequency=Frequency(messages=1),
@@ -91,6 +98,27 @@ def test_the_parts_of_the_question_add_up(field: Field) -> None:
         ("skipped", "frequency"): parts["over the cap"],
         ("skipped", "holdout"): parts["control group"],
     }
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_the_cap_finds_the_same_people_page_by_page(
+    field: Field, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one person's two browsers each message counts once; of many people all are counted."""
+    rows = field.people(9)
+    for row in rows[:4]:
+        field.store.connection.execute(
+            "UPDATE subscriptions SET alias = ?, alias_trusted = 1 WHERE id = ?",
+            (f"anna-{row % 2}", row),
+        )
+    for number, some in enumerate((rows[:3], rows[2:6], rows[5:7])):
+        ids = [it.public_id for it in field.store.subscriptions.get_many(some)]
+        send(field, to=tuple(ids), everyone=False, name=f"sale {number}")
+    field.config = replace(field.config, frequency=Frequency(messages=most))
+    at_once = ask(field, NOON + MINUTE).list_without()
+    monkeypatch.setattr(manners, "PAGE", 2)
+    assert ask(field, NOON + MINUTE).list_without() == at_once
+    assert 0 < len(at_once) < len(rows)
 
 
 def test_who_waits_and_has_no_message_is_counted_once(field: Field) -> None:

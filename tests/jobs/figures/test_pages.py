@@ -3,7 +3,6 @@
 import random
 import shutil
 import sqlite3
-import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import config as configs
-from pushctl.jobs.figures import basket, checking, holdout, lives, pages, paging, triggers
+from pushctl.jobs.figures import basket, checking, holdout, pages, paging, triggers
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.messages import load_people
 from pushctl.store import Store, kept_pages
@@ -190,36 +189,6 @@ def test_rows_on_many_pages_are_read_in_their_order(
     assert dump(shop) == before
     assert count_kept(shop) > 30
     assert dump(shop) == before
-
-
-def test_columns_of_people_are_read_in_few_bytes_each(shop: Shop) -> None:
-    """Ten million people: each column of eight bytes is 80 MB; pages wait for their turn."""
-    shop.store.kept_pages.drop()
-    names = ("subscribed_at", "state", "verified", "site", "country", "language")
-    sql = """
-        WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40000)
-        INSERT INTO subscriptions (public_id, site_id, endpoint_hash, endpoint, p256dh, auth,
-                                   key_id, state_at, subscribed_at, last_seen_at)
-        SELECT 'public-' || i, 1, randomblob(16), 'https://x.example/' || i, randomblob(65),
-               randomblob(16), 'key', i, i * 1000000, i FROM n
-    """
-    with shop.store.write() as connection:
-        connection.execute(sql)
-    load_people(shop.store, names)  # builds the pages
-    tracemalloc.start()
-    people = load_people(shop.store, names)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    each = peak / people.folding.size
-    assert each < 75, f"{each:.0f} bytes"
-
-    people = load_people(shop.store, (*names, "active", "person"))
-    tracemalloc.start()
-    found = lives.load(shop.store, people)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert len(found.start) > 40_000
-    assert peak / len(found.start) < 60, "who came and stayed is not sorted"
 
 
 def test_figures_are_counted_where_nothing_can_be_kept(shop: Shop) -> None:

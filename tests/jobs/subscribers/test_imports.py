@@ -11,6 +11,7 @@ from pushctl.errors import InputError, UsageError
 from pushctl.jobs.subscribers import files, imports
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import encode
+from pushctl.store.subscriptions import make_public_ids
 from tests import support
 from tests.support import NOON
 from tests.support.files import all_of, as_csv, bring, flat, load, person
@@ -306,3 +307,15 @@ def test_an_import_beyond_one_batch(
     monkeypatch.setattr(imports, "BATCH", 7)
     assert load(inbox_project, *(person(n % 50) for n in range(60))).added == 50
     assert len(all_of(inbox_project)) == 50
+
+
+def test_public_ids_of_a_batch_stand_side_by_side_in_their_index() -> None:
+    """Each at a place of its own would have a page of a large index written."""
+    batches = [make_public_ids(3_000) for _ in range(20)]
+    every = [name for batch in batches for name in batch]
+    assert len(set(every)) == len(every)
+    assert {len(name) for name in every} == {22}
+    assert not any(name.startswith("-") for name in every)
+    assert all(len({name[:4] for name in batch}) == 1 for batch in batches)
+    assert len({batch[0][:4] for batch in batches}) == len(batches)
+    assert make_public_ids(0) == []
