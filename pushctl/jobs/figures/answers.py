@@ -28,6 +28,8 @@ from pushctl.store.kept_pages import BITS, find_end
 
 _VERSION = 1  # another where a table's answer means something else
 _DIGEST_BYTES = 16
+# Sources of pages besides people: who came and left when, and how each one stands now.
+OTHERS = ("changes", "subscriptions")
 
 # What orjson writes and reads: no two of its numbers become one.
 Plain: TypeAlias = str | int | float | bool | list["Plain"] | dict[str, "Plain"] | None
@@ -40,12 +42,14 @@ class Sources:
 
     All messages of *campaigns* (their numbers); the columns *people* of
     ``store.kept_pages.PEOPLE``, and who is one person with whom; *rest*: what is known
-    already, such as settings and rows, as orjson writes it.
+    already, such as settings and rows, as orjson writes it; all pages of *others*, of
+    OTHERS.
     """
 
     campaigns: Sequence[int]
     people: Sequence[str]
     rest: object = None
+    others: Sequence[str] = ()
 
 
 def load(
@@ -87,9 +91,19 @@ def _keep(store: Store, name: str, stamp: str, made: Plain) -> None:
 def _prepare(store: Store, sources: Sources, progress: Progress) -> None:
     """Build and keep the columns and pages of *sources*, without which there is no stamp."""
     counting.load_counts(store, sources.campaigns, progress)
+    from pushctl.jobs.figures import keeping, pages
     from pushctl.jobs.figures.people import load_people
 
+    known = {campaign for campaign, _ in store.kept_columns.list_builds(sources.campaigns)}
+    # After an erasure they lack whose their messages are.
+    lacking = [one for one in sources.campaigns if one not in known]
+    for _ in keeping.load(store, lacking, ["subscription"]):
+        pass
     load_people(store, ("person", *sources.people))
+    if "changes" in sources.others:
+        pages.load_changes(store)
+    if "subscriptions" in sources.others:
+        pages.load_subscriptions(store)
 
 
 def _find_stamp(store: Store, sources: Sources) -> str | None:
@@ -103,22 +117,24 @@ def _find_stamp(store: Store, sources: Sources) -> str | None:
         builds = store.kept_columns.list_builds(sources.campaigns)
         if len(builds) < len(sources.campaigns):
             return None
-        pages = list(_list_pages(store, sources.people))
+        pages = list(_list_pages(store, "people", sources.people))
+        for source in sources.others:
+            pages += _list_pages(store, source, [""])
+        pages.append(store.kept_pages.find_persons_build())
     if None in pages:
         return None
     known = [_VERSION, pushctl.__version__, _find_release(), builds, pages, sources.rest]
     return blake2b(orjson.dumps(known), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def _list_pages(store: Store, names: Sequence[str]) -> Iterator[object]:
-    """Yield the build of each page of people; None: it is not kept."""
-    last = store.kept_pages.find_last("people")
+def _list_pages(store: Store, source: str, names: Sequence[str]) -> Iterator[object]:
+    """Yield the build of each page of *source*; None: it is not kept."""
+    last = store.kept_pages.find_last(source)
     yield last
-    kept = store.kept_pages.list_builds(names)
-    for page in store.kept_pages.list_pages("people", BITS["people"]):
-        end = find_end(page, BITS["people"], last)
+    kept = store.kept_pages.list_builds(source, names)
+    for page in store.kept_pages.list_pages(source, BITS[source]):
+        end = find_end(page, BITS[source], last)
         yield from (kept.get((page, name, end)) for name in names)
-    yield store.kept_pages.find_persons_build()
 
 
 @cache
