@@ -11,6 +11,7 @@ import pytest
 
 from pushctl.jobs.figures import (
     answers,
+    arm_table,
     best_time,
     breakdowns,
     checking,
@@ -22,13 +23,14 @@ from pushctl.jobs.figures.answers import Sources
 from pushctl.jobs.figures.filters import Filter
 from pushctl.rules import timing
 from pushctl.rules.figures.leaving import USUAL
+from pushctl.rules.messages.arms import Arm, Differ
 from pushctl.store import Store
 from tests.jobs.figures.test_performance import ZONES, make
 from tests.support.sales import DAY, START
 
 NAMES = {
     "messages by campaign", "messages by hour", "messages by site", "best time", "reach",
-    "leaving", "penalties",
+    "leaving", "penalties", "tests",
 }  # fmt: skip
 ASKED = Filter(zone=timing.zone(ZONES["shop"]))
 QUARTER = 900_000
@@ -63,6 +65,17 @@ def world(tmp_path: Path) -> Any:
             """json_object('en.toml', 'title = "New lamps"', 'tr.toml', 'title = "Yeni"')"""
         )
         connection.execute(f"UPDATE campaigns SET sources = {titles}")
+    arms = [Arm("a", 0.5), Arm("b", 0.5)]
+    for name, campaign in (("one", 2), ("two", 3)):
+        store.experiments.add(
+            name=name, arms=arms, differ=Differ.TEXT, rule="fixed", seed="s", now=NOW,
+            campaign=campaign,
+        )  # fmt: skip
+    with store.write() as connection:
+        connection.execute(
+            "UPDATE deliveries SET variant_probability = 0.5, "
+            "variant = iif(subscription_id % 2, 'a', 'b') WHERE campaign_id IN (2, 3)"
+        )
     yield store, config
     store.close()
 
@@ -85,6 +98,7 @@ def ask(world: Any) -> dict[str, Any]:
         "reach": reach.load_reach(store, ASKED),
         "leaving": ask_leaving(world),
         "penalties": penalties.load(store, replace(ASKED, now=NOW)),
+        "tests": arm_table.list_arms(store, config, ASKED),
     }
 
 
@@ -171,6 +185,44 @@ CHANGES = {
         f"SELECT id, 'closed', {NOW}, 'x' || id FROM deliveries WHERE enrolment_id > 800",
         "penalties",
     ),
+    "a person of a test": (
+        "UPDATE subscriptions SET alias = 'one', alias_trusted = 1 WHERE id < 8", "tests"
+    ),
+    "an address of a test": (
+        "UPDATE subscriptions SET email_hash = x'0102' WHERE id < 8", "tests"
+    ),
+    "who left after it": (
+        f"UPDATE subscriptions SET state = 'gone', state_at = {NOW} WHERE id % 2", "tests"
+    ),
+    "when they left": ("UPDATE subscriptions SET state_at = 9e12", "tests"),
+    "a text": ("UPDATE deliveries SET variant = 'a' WHERE id % 3", "tests"),
+    "who is compared": (
+        "UPDATE deliveries SET variant_probability = 1 WHERE id % 3 = 0", "tests"
+    ),
+    "a forgotten report": ("DELETE FROM interactions", "tests"),
+    "a report": (
+        "INSERT INTO interactions (delivery_id, kind, at, dedupe_key) "
+        "SELECT id, 'clicked', 1, 'x' || id FROM deliveries WHERE variant = 'b'",
+        "tests",
+    ),
+    "another service's": (
+        "INSERT OR IGNORE INTO foreign_deliveries SELECT id FROM deliveries "
+        "WHERE enrolment_id > 800",
+        "tests",
+    ),
+    "what it became": ("UPDATE deliveries SET status = 'gone' WHERE id % 2", "tests"),
+    "its message": (
+        "INSERT INTO deliveries (campaign_id, enrolment_id, status, changed_at, variant, "
+        "variant_probability) VALUES (2, 901, 'accepted', 1, 'a', 0.5)",
+        "tests",
+    ),
+    "its lost message": ("DELETE FROM deliveries WHERE id % 2", "tests"),
+    "its choice": ("UPDATE experiments SET winner = 'b', state = 'decided'", "tests"),
+    "its weights": (
+        """UPDATE experiments SET arms = replace(arms, '0.5', '0.25')""", "tests"
+    ),
+    "its order": ("UPDATE orders SET minor = minor + 5", "tests"),
+    "its buyer": ("DELETE FROM subscriptions WHERE id % 2", "tests"),
 }  # fmt: skip
 
 
