@@ -26,7 +26,7 @@ from pushctl.jobs.figures.counting import Progress, no_progress
 from pushctl.store import Store
 from pushctl.store.kept_pages import BITS, find_end
 
-_VERSION = 1  # another where a table's answer means something else
+_VERSION = 2  # another where a table's answer means something else
 _DIGEST_BYTES = 16
 # Sources of pages besides people: who came and left when, and how each one stands now.
 OTHERS = ("changes", "subscriptions")
@@ -65,17 +65,17 @@ def load(
     *count* reads nothing but *sources*. Where those change meanwhile, or nothing can be
     written, nothing is kept.
     """
-    stamp = _find_stamp(store, sources)
+    stamp = find_stamp(store, sources)
     if stamp is None:
         _prepare(store, sources, progress)
-        stamp = _find_stamp(store, sources)
+        stamp = find_stamp(store, sources)
     if stamp is not None:
         known = store.kept_pages.read_answer(name, stamp)
         if known is not None:
             found: Plain = orjson.loads(known)
             return found
     made = count()
-    if stamp is not None and _find_stamp(store, sources) == stamp:
+    if stamp is not None and find_stamp(store, sources) == stamp:
         _keep(store, name, stamp, made)
     return made
 
@@ -106,7 +106,7 @@ def _prepare(store: Store, sources: Sources, progress: Progress) -> None:
         pages.load_subscriptions(store)
 
 
-def _find_stamp(store: Store, sources: Sources) -> str | None:
+def find_stamp(store: Store, sources: Sources) -> str | None:
     """
     Return a digest of everything that *sources* are now; None where some is not kept.
 
@@ -123,8 +123,9 @@ def _find_stamp(store: Store, sources: Sources) -> str | None:
         pages.append(store.kept_pages.find_persons_build())
     if None in pages:
         return None
-    known = [_VERSION, pushctl.__version__, _find_release(), builds, pages, sources.rest]
-    return blake2b(orjson.dumps(known), digest_size=_DIGEST_BYTES).hexdigest()
+    known = [pushctl.__version__, _find_release(), builds, pages, sources.rest]
+    digest = blake2b(orjson.dumps(known), digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{_VERSION}-{digest}"
 
 
 def _list_pages(store: Store, source: str, names: Sequence[str]) -> Iterator[object]:
@@ -154,29 +155,9 @@ def _find_release() -> list[str]:
 
 
 def list_kept(store: Store) -> dict[str, tuple[str, Plain]]:
-    """Return the stamp of each answer that is kept, and what it says."""
+    """Return the stamp of each answer that is kept in today's form, and what it says."""
     return {
         name: (stamp, orjson.loads(data))
         for name, stamp, data in store.kept_pages.list_answers()
+        if stamp.startswith(f"{_VERSION}-")
     }
-
-
-def count_cells(kept: Plain, counted: Plain) -> tuple[int, int]:
-    """Return how many values an answer has, and how many of them are those of another."""
-    ours, theirs = list(_list_cells(kept)), list(_list_cells(counted))
-    if len(ours) != len(theirs):
-        return len(ours), 0
-    return len(ours), sum(one == other for one, other in zip(ours, theirs, strict=True))
-
-
-def _list_cells(value: Plain) -> Iterator[Plain]:
-    if isinstance(value, dict):
-        for name in sorted(value):
-            yield name
-            yield from _list_cells(value[name])
-    elif isinstance(value, list):
-        yield len(value)
-        for one in value:
-            yield from _list_cells(one)
-    else:
-        yield value

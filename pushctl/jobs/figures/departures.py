@@ -30,14 +30,12 @@ from pushctl.model import DeliveryStatus
 from pushctl.rules.figures import leaving as rules
 from pushctl.rules.figures.figure import Row, read_count
 from pushctl.rules.messages.lint import asks
-from pushctl.rules.wording import counted
 from pushctl.store import Store
 
 _ACCEPTED = STATUSES.index(DeliveryStatus.ACCEPTED)
 _COLUMNS = ("subscription", "status", "sent", "language", "variant")
 _PEOPLE = ("person", "site", "subscribed_at", "active")
 _OF_PEOPLE = ("country", "browser", "os", "device")
-_ENOUGH_ROWS = 20
 _WEEK = 7  # days, as "frequency" counts
 _BATCH = 150_000  # messages at a time, or all of a person
 
@@ -94,8 +92,12 @@ class _Tally:
 
 def count(
     store: Store, config: Config, asked: Filter, span: tuple[int, int], kinds: Collection[str]
-) -> tuple[list[Row], list[str]]:
-    """Return what ``leaving.load`` does, of the quarters from *span* to before its end."""
+) -> tuple[list[Row], dict[str, int]]:
+    """
+    Return the rows of ``leaving.load``, of the quarters from *span* to before its end.
+
+    And what all days come to: ``left``, ``quarters``, ``people``; ``untimed`` messages.
+    """
     campaigns = store.campaigns.list_described()
     columns = [*_PEOPLE, *(kind for kind in kinds if kind in _OF_PEOPLE)]
     people = load_people(store, columns)
@@ -116,7 +118,13 @@ def count(
                 tally = tallies.setdefault((kind, name), _Tally(grouping.words))
                 tally.add(grouping.codes[blamed.chosen], blamed)
     found = _list_rows(tallies, kinds, life)
-    return found, _list_remarks(life, found, untimed)
+    everything = {
+        "left": len(life.left),
+        "quarters": int(life.before[-1]),
+        "people": life.people,
+        "untimed": untimed,
+    }
+    return found, everything
 
 
 def _find_oldest(first: int, people: People, life: Life) -> NDArray[np.int32]:
@@ -305,20 +313,3 @@ def read_titles(sources: object) -> dict[str, str]:
         if isinstance(title, str):
             found[file.removesuffix(".toml")] = " ".join(title.split())
     return found
-
-
-def _list_remarks(life: Life, rows: Sequence[Row], untimed: int) -> list[str]:
-    days = int(life.before[-1]) / DAY_QUARTERS
-    said = [
-        f"In all {counted(len(life.left), 'unsubscription')} in {days:,.0f} person-days of "
-        f"{counted(life.people, 'person', 'people')}. Times: how many times as often as on "
-        "all other days, with the bounds of 95 %."
-    ]
-    if len(rows) >= _ENOUGH_ROWS:
-        said.append(
-            f"Of {len(rows)} rows one or two look different by chance alone (p below 0.05)."
-        )
-    if untimed:
-        which = counted(untimed, "accepted message is", "accepted messages are")
-        said.append(f"{which} left out: nobody knows any more when they were sent.")
-    return said

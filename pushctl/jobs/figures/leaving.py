@@ -5,7 +5,8 @@ The table that nobody filters is kept (``answers.py``), for the quarter of an ho
 asked in: days go on with the clock.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from pushctl.config import Config
@@ -13,11 +14,14 @@ from pushctl.jobs.figures import answers, local_times
 from pushctl.jobs.figures.answers import Plain, Sources
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.totals import decode_rows, encode_rows
+from pushctl.rules import units
 from pushctl.rules.figures.figure import Row
 from pushctl.rules.figures.leaving import USUAL
+from pushctl.rules.wording import counted
 from pushctl.store import Store
 
 ANSWER = "leaving"  # as it is kept
+_ENOUGH_ROWS = 20
 _PEOPLE = ("site", "subscribed_at", "state", "browser", "timezone")
 
 
@@ -39,26 +43,47 @@ def load(store: Store, config: Config, asked: Filter, kinds: Collection[str]) ->
     until = min(asked.until or asked.now, asked.now)
     span = local_times.find_first(asked.since), local_times.find_end(until)
 
-    def count() -> Answer:
+    def count() -> tuple[list[Row], dict[str, int]]:
         from pushctl.jobs.figures import departures
 
-        return Answer(*departures.count(store, config, asked, span, kinds))
+        return departures.count(store, config, asked, span, kinds)
+
+    def encode() -> Plain:
+        rows, everything = count()
+        # The span is for `stats --check`.
+        return {"rows": encode_rows(rows), "all": dict(everything), "span": list(span)}
 
     if tuple(kinds) != USUAL or asked.site is not None:
-        return count()
+        rows, everything = count()
+    else:
+        sources = find_sources(store, config, asked.zone, span)
+        found: Any = answers.load(store, ANSWER, sources, encode)
+        rows, everything = decode_rows(found["rows"]), found["all"]
+    return Answer(rows, _list_remarks(everything, rows))
+
+
+def find_sources(store: Store, config: Config, zone: tzinfo, span: Sequence[int]) -> Sources:
+    """Return what the kept answer is counted from: the quarters *span*, days of *zone*."""
     campaigns = store.campaigns.list_described()
     numbers = [one.id for one in campaigns]
     zones = {name: site.timezone for name, site in config.sites.items()}
     texts = store.campaigns.digest_texts(numbers)
-    told = [[list(one) for one in campaigns], *span, zones, str(asked.zone), texts]
-    sources = Sources(numbers, _PEOPLE, told, others=("changes",))
-    found: Any = answers.load(store, ANSWER, sources, lambda: _encode(count()))
-    return _decode(found)
+    told = [[list(one) for one in campaigns], *span, zones, str(zone), texts]
+    return Sources(numbers, _PEOPLE, told, others=("changes",))
 
 
-def _encode(found: Answer) -> Plain:
-    return {"rows": encode_rows(found.rows), "remarks": list[Plain](found.remarks)}
-
-
-def _decode(kept: Mapping[str, Any]) -> Answer:
-    return Answer(decode_rows(kept["rows"]), kept["remarks"])
+def _list_remarks(everything: Mapping[str, int], rows: Sequence[Row]) -> list[str]:
+    days = everything["quarters"] * local_times.QUARTER / units.DAY
+    said = [
+        f"In all {counted(everything['left'], 'unsubscription')} in {days:,.0f} person-days of "
+        f"{counted(everything['people'], 'person', 'people')}. Times: how many times as often "
+        "as on all other days, with the bounds of 95 %."
+    ]
+    if len(rows) >= _ENOUGH_ROWS:
+        said.append(
+            f"Of {len(rows)} rows one or two look different by chance alone (p below 0.05)."
+        )
+    if untimed := everything["untimed"]:
+        which = counted(untimed, "accepted message is", "accepted messages are")
+        said.append(f"{which} left out: nobody knows any more when they were sent.")
+    return said

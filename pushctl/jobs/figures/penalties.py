@@ -6,7 +6,7 @@ Safari ends a subscription after three pushes for which nothing was shown. ``ign
 counts it; the answer is kept (``answers.py``) for the quarter of an hour of the question.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pushctl.jobs.figures import answers
@@ -39,11 +39,18 @@ def load(store: Store, asked: Filter) -> list[Row]:
 
         return ignored.count(store, asked, recent)
 
-    told = [asked.now // (15 * units.MINUTE), asked.site]
+    # Kept beside the rows, for `stats --check`.
+    now = asked.now // (15 * units.MINUTE)
+    about: dict[str, Any] = {"now": now, "site": asked.site, "campaigns": recent}
     found: Any = answers.load(
-        store, ANSWER, Sources(recent, _PEOPLE, told), lambda: encode_rows(count())
+        store, ANSWER, find_sources(about), lambda: {**about, "rows": encode_rows(count())}
     )
-    return decode_rows(found)
+    return decode_rows(found["rows"])
+
+
+def find_sources(about: Mapping[str, Any]) -> Sources:
+    """Return what the kept answer is counted from: ``campaigns``, ``now`` and ``site``."""
+    return Sources(about["campaigns"], _PEOPLE, [about["now"], about["site"]])
 
 
 def warn(rows: Sequence[Row]) -> list[str]:

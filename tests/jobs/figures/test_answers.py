@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from pushctl.jobs.figures import (
@@ -320,11 +321,75 @@ def test_check_counts_answers_again(world: Any) -> None:
     store, config = world
     ask(world)
     kept = answers.list_kept(store)
+    assert set(kept) == {*NAMES, breakdowns.ACTIVE}
     assert checking.check(store, config)[1] == []
     assert answers.list_kept(store) == kept
-    sql = "UPDATE kept_pages SET data = ? WHERE source = 'answers' AND name = 'reach'"
+
+
+# What says which question an answer is about, and words by which its rows are found.
+QUESTIONS = ("span", "campaigns", "now", "site", "value", "by", "age", "browser")
+
+
+def spoil(value: Any) -> tuple[Any, int]:
+    """Return *value* with all that is in it changed, and how many values that were."""
+    if isinstance(value, dict):
+        made = {name: (it, 0) if name in QUESTIONS else spoil(it) for name, it in value.items()}
+        return {name: it for name, (it, _) in made.items()}, sum(n for _, n in made.values())
+    if isinstance(value, list):
+        parts = [spoil(it) for it in value]
+        return [it for it, _ in parts], sum(n for _, n in parts)
+    if isinstance(value, bool):
+        return not value, 1
+    if isinstance(value, int | float):
+        return value + 1e-3 * (1 + abs(value)), 1
+    return "nothing" if value is None else f"{value}x", 1
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES, breakdowns.ACTIVE}))
+def test_check_finds_every_value_that_was_spoiled(world: Any, name: str) -> None:
+    """By a recount of raw rows, so it finds what columns and pages would not tell."""
+    store, config = world
+    ask(world)
+    value = answers.list_kept(store)[name][1]
+    if isinstance(value, dict) and "tests" in value:
+        rows, size = spoil(value["rows"])
+        spoiled: Any = {**value, "rows": rows}
+    elif name == breakdowns.ACTIVE:
+        spoiled, size = {site: count + 1 for site, count in value.items()}, len(value)
+    else:
+        spoiled, size = spoil(value)
+    sql = "UPDATE kept_pages SET data = ? WHERE source = 'answers' AND name = ?"
     with store.write() as connection:
-        connection.execute(sql, (b"[]",))
-    (found,) = checking.check(store, config)[1]
-    assert str(found).startswith("reach: cells that are right: ")
+        connection.execute(sql, (orjson.dumps(spoiled), name))
+    found = checking.check(store, config)[1]
+    assert {each.campaign for each in found} == {name}
+    assert len(found) == size > 1
+    assert checking.check(store, config)[1] == []
+    assert ask(world) == ask(world)
+    assert answers.list_kept(store)[name][1] == value
+
+
+@pytest.mark.parametrize("name", ["messages by campaign", "leaving", "tests", "reach"])
+def test_check_finds_rows_that_are_there_or_not(world: Any, name: str) -> None:
+    store, config = world
+    ask(world)
+    value = answers.list_kept(store)[name][1]
+    rows = value["rows"] if isinstance(value, dict) else value
+    rows.pop()
+    with store.write() as connection:
+        connection.execute(
+            "UPDATE kept_pages SET data = ? WHERE source = 'answers' AND name = ?",
+            (orjson.dumps(value), name),
+        )
+    assert {each.campaign for each in checking.check(store, config)[1]} == {name}
+
+
+def test_check_says_nothing_of_an_answer_in_an_earlier_form(world: Any) -> None:
+    store, config = world
+    ask(world)
+    with store.write() as connection:
+        connection.execute(
+            "UPDATE kept_pages SET data = x'5b5d', about = '1-x' WHERE source = 'answers'"
+        )
+    assert answers.list_kept(store) == {}
     assert checking.check(store, config)[1] == []
