@@ -110,17 +110,19 @@ class KeptPages(Noun):
         sql = "SELECT DISTINCT name FROM kept_pages WHERE source = :source ORDER BY name"
         return [name for (name,) in self._read(sql, source=source)]
 
-    def list_builds(self, names: Collection[str]) -> dict[tuple[int, str, int], str]:
+    def list_builds(
+        self, source: str, names: Collection[str]
+    ) -> dict[tuple[int, str, int], str]:
         """
-        Return the builds of pages of people, by (page, name, last number).
+        Return the builds of pages of *source*, by (page, name, last number).
 
         No two are alike: a page that was built anew has another one.
         """
         sql = """
             SELECT page, name, upto, about ->> '$.build' FROM kept_pages
-             WHERE source = 'people' AND name IN (SELECT value FROM json_each(:names))
+             WHERE source = :source AND name IN (SELECT value FROM json_each(:names))
         """
-        rows = self._read(sql, names=as_json(names))
+        rows = self._read(sql, source=source, names=as_json(names))
         return {(page, name, upto): build for page, name, upto, build in rows}
 
     def find_persons_build(self) -> str | None:

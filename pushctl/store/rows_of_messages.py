@@ -80,7 +80,7 @@ def count_reach(scope: Scope) -> dict[str, Rows]:
     known = f"({_SENT} - d.subscribed_at)"
     age = _write_ages(known, _REACH_AGES, "above 365 d", "d.subscriber_id IS NULL")
     where = (*_PUSH, _LEFT, "d.sent_at IS NOT NULL", match("d.site", scope.site),
-             *within(_SENT, scope.since, scope.until))  # fmt: skip
+             *_ask_time(scope))  # fmt: skip
     sent = Rows("deliveries AS d", where, {"age": age})
     reported = sent.narrow(_MARKS["reported"])
     return {
@@ -159,11 +159,7 @@ def group(scope: Scope, by: str) -> str:
 
 
 def _ask(scope: Scope) -> tuple[str, ...]:
-    """Return the conditions of a filter on messages; times go to a quarter of an hour."""
-    since = None if scope.since is None else scope.since // _QUARTER * _QUARTER
-    until = None if scope.until is None else -(-scope.until // _QUARTER) * _QUARTER
-    if until is not None:
-        since = since or 0
+    """Return the conditions of a filter on messages."""
     latest = ""
     if scope.last is not None:
         about = "" if scope.topic is None else f" AND {match('topic', scope.topic)}"
@@ -172,9 +168,18 @@ def _ask(scope: Scope) -> tuple[str, ...]:
     return (
         match("d.site", scope.site),
         match("d.topic", scope.topic),
-        *within("d.sent_at", since, until),
+        *_ask_time(scope),
         latest,
     )
+
+
+def _ask_time(scope: Scope) -> tuple[str, ...]:
+    """Return the conditions of a filter's time: a quarter that it has in part counts whole."""
+    since = None if scope.since is None else scope.since // _QUARTER * _QUARTER
+    until = None if scope.until is None else -(-scope.until // _QUARTER) * _QUARTER
+    if until is not None:
+        since = since or 0
+    return within("d.sent_at", since, until)
 
 
 def _group_clock(scope: Scope, by: str) -> str:

@@ -23,6 +23,7 @@ from tests.support.histories import History, make_random_history
 # Modules of tests/support/recount that have a ``check``, one a line.
 CHECKS: Sequence[str] = (
     "ab",
+    "answers",
     "basket",
     "holdout",
     "leaving",

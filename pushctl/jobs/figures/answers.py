@@ -28,6 +28,8 @@ from pushctl.store.kept_pages import BITS, find_end
 
 _VERSION = 2  # another where a table's answer means something else
 _DIGEST_BYTES = 16
+# Sources of pages besides people: who came and left when, and how each one stands now.
+OTHERS = ("changes", "subscriptions")
 
 # What orjson writes and reads: no two of its numbers become one.
 Plain: TypeAlias = str | int | float | bool | list["Plain"] | dict[str, "Plain"] | None
@@ -40,12 +42,14 @@ class Sources:
 
     All messages of *campaigns* (their numbers); the columns *people* of
     ``store.kept_pages.PEOPLE``, and who is one person with whom; *rest*: what is known
-    already, such as settings and rows, as orjson writes it.
+    already, such as settings and rows, as orjson writes it; all pages of *others*, of
+    OTHERS.
     """
 
     campaigns: Sequence[int]
     people: Sequence[str]
     rest: object = None
+    others: Sequence[str] = ()
 
 
 def load(
@@ -61,17 +65,17 @@ def load(
     *count* reads nothing but *sources*. Where those change meanwhile, or nothing can be
     written, nothing is kept.
     """
-    stamp = _find_stamp(store, sources)
+    stamp = find_stamp(store, sources)
     if stamp is None:
         _prepare(store, sources, progress)
-        stamp = _find_stamp(store, sources)
+        stamp = find_stamp(store, sources)
     if stamp is not None:
         known = store.kept_pages.read_answer(name, stamp)
         if known is not None:
             found: Plain = orjson.loads(known)
             return found
     made = count()
-    if stamp is not None and _find_stamp(store, sources) == stamp:
+    if stamp is not None and find_stamp(store, sources) == stamp:
         _keep(store, name, stamp, made)
     return made
 
@@ -87,12 +91,22 @@ def _keep(store: Store, name: str, stamp: str, made: Plain) -> None:
 def _prepare(store: Store, sources: Sources, progress: Progress) -> None:
     """Build and keep the columns and pages of *sources*, without which there is no stamp."""
     counting.load_counts(store, sources.campaigns, progress)
+    from pushctl.jobs.figures import keeping, pages
     from pushctl.jobs.figures.people import load_people
 
+    known = {campaign for campaign, _ in store.kept_columns.list_builds(sources.campaigns)}
+    # After an erasure they lack whose their messages are.
+    lacking = [one for one in sources.campaigns if one not in known]
+    for _ in keeping.load(store, lacking, ["subscription"]):
+        pass
     load_people(store, ("person", *sources.people))
+    if "changes" in sources.others:
+        pages.load_changes(store)
+    if "subscriptions" in sources.others:
+        pages.load_subscriptions(store)
 
 
-def _find_stamp(store: Store, sources: Sources) -> str | None:
+def find_stamp(store: Store, sources: Sources) -> str | None:
     """
     Return a digest of everything that *sources* are now; None where some is not kept.
 
@@ -103,22 +117,25 @@ def _find_stamp(store: Store, sources: Sources) -> str | None:
         builds = store.kept_columns.list_builds(sources.campaigns)
         if len(builds) < len(sources.campaigns):
             return None
-        pages = list(_list_pages(store, sources.people))
+        pages = list(_list_pages(store, "people", sources.people))
+        for source in sources.others:
+            pages += _list_pages(store, source, [""])
+        pages.append(store.kept_pages.find_persons_build())
     if None in pages:
         return None
-    known = [_VERSION, pushctl.__version__, _find_release(), builds, pages, sources.rest]
-    return blake2b(orjson.dumps(known), digest_size=_DIGEST_BYTES).hexdigest()
+    known = [pushctl.__version__, _find_release(), builds, pages, sources.rest]
+    digest = blake2b(orjson.dumps(known), digest_size=_DIGEST_BYTES).hexdigest()
+    return f"{_VERSION}-{digest}"
 
 
-def _list_pages(store: Store, names: Sequence[str]) -> Iterator[object]:
-    """Yield the build of each page of people; None: it is not kept."""
-    last = store.kept_pages.find_last("people")
+def _list_pages(store: Store, source: str, names: Sequence[str]) -> Iterator[object]:
+    """Yield the build of each page of *source*; None: it is not kept."""
+    last = store.kept_pages.find_last(source)
     yield last
-    kept = store.kept_pages.list_builds(names)
-    for page in store.kept_pages.list_pages("people", BITS["people"]):
-        end = find_end(page, BITS["people"], last)
+    kept = store.kept_pages.list_builds(source, names)
+    for page in store.kept_pages.list_pages(source, BITS[source]):
+        end = find_end(page, BITS[source], last)
         yield from (kept.get((page, name, end)) for name in names)
-    yield store.kept_pages.find_persons_build()
 
 
 @cache
@@ -138,29 +155,9 @@ def _find_release() -> list[str]:
 
 
 def list_kept(store: Store) -> dict[str, tuple[str, Plain]]:
-    """Return the stamp of each answer that is kept, and what it says."""
+    """Return the stamp of each answer that is kept in today's form, and what it says."""
     return {
         name: (stamp, orjson.loads(data))
         for name, stamp, data in store.kept_pages.list_answers()
+        if stamp.startswith(f"{_VERSION}-")
     }
-
-
-def count_cells(kept: Plain, counted: Plain) -> tuple[int, int]:
-    """Return how many values an answer has, and how many of them are those of another."""
-    ours, theirs = list(_list_cells(kept)), list(_list_cells(counted))
-    if len(ours) != len(theirs):
-        return len(ours), 0
-    return len(ours), sum(one == other for one, other in zip(ours, theirs, strict=True))
-
-
-def _list_cells(value: Plain) -> Iterator[Plain]:
-    if isinstance(value, dict):
-        for name in sorted(value):
-            yield name
-            yield from _list_cells(value[name])
-    elif isinstance(value, list):
-        yield len(value)
-        for one in value:
-            yield from _list_cells(one)
-    else:
-        yield value

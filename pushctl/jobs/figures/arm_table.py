@@ -1,17 +1,24 @@
-"""All tests, arm by arm, with the orders that each has brought."""
+"""
+All tests, arm by arm, with the orders that each has brought; ``arm_counts.py`` counts them.
 
-from collections import defaultdict
+The table is kept (``answers.py``): each test is counted over the rows of its messages.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from pushctl.config import Config
-from pushctl.jobs.figures.attribution import Credit, load_credits
-from pushctl.jobs.figures.experiments import describe_arms
+from pushctl.jobs.figures import answers
+from pushctl.jobs.figures.answers import Sources
+from pushctl.jobs.figures.attribution import load_brought
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.worth import Worth, describe_worth
-from pushctl.rules.figures.arm_table import STATS
-from pushctl.rules.figures.experiments import describe
+from pushctl.jobs.figures.totals import decode_rows, encode_rows
 from pushctl.rules.figures.figure import Row
 from pushctl.store import Store
 from pushctl.store.experiments import Experiment
+from pushctl.store.orders import Credited
+
+ANSWER = "tests"  # as it is kept
 
 
 def list_arms(store: Store, config: Config, asked: Filter) -> list[Row]:
@@ -20,36 +27,50 @@ def list_arms(store: Store, config: Config, asked: Filter) -> list[Row]:
 
     Of *asked* count the time at which a test began, and *last*: so many tests.
     """
-    credits: dict[int, list[Credit]] = defaultdict(list)
-    for credit in load_credits(store, config):
-        credits[credit.campaign].append(credit)
     tests = [
         one
         for one in store.experiments.list_all()
         if (asked.since is None or one.created_at >= asked.since)
         and (asked.until is None or one.created_at < asked.until)
-    ]
-    return [row for one in tests[: asked.last] for row in _list_arms(store, one, credits)]
+    ][: asked.last]
+    told = tell(store, config, tests)
+
+    def count() -> list[Row]:
+        from pushctl.jobs.figures import arm_counts
+
+        return [
+            row
+            for test, campaigns in zip(tests, told.campaigns, strict=True)
+            for row in arm_counts.list_arms(store, test, campaigns, told.brought)
+        ]
+
+    found: Any = answers.load(
+        store,
+        ANSWER,
+        find_sources(told),
+        lambda: {"tests": [one.id for one in tests], "rows": encode_rows(count())},
+    )
+    return decode_rows(found["rows"])
 
 
-def _list_arms(store: Store, test: Experiment, credits: dict[int, list[Credit]]) -> list[Row]:
-    arms = store.experiments.list_counted(test)
-    campaigns = store.experiments.list_campaigns(test.id)
-    mine = [credit for campaign in campaigns for credit in credits.get(campaign, ())]
-    variants = store.experiments.find_arms(test.id, {one.delivery for one in mine})
-    worth: dict[str, Worth] = defaultdict(Worth)
-    for credit in mine:
-        if credit.delivery in variants:
-            worth[variants[credit.delivery]].add(credit)
-    rows = describe_arms(test, arms, describe(arms))
-    return [
-        STATS.fill(
-            {
-                **describe_worth(row, worth[arm.variant]),
-                "test": test.name,
-                "state": test.state.value,
-                "wins": "yes" if arm.variant == test.winner else None,
-            }
-        )
-        for arm, row in zip(arms, rows, strict=True)
-    ]
+class Told(NamedTuple):
+    """What is known of tests before they are counted; *campaigns* of each."""
+
+    tests: Sequence[Experiment]
+    campaigns: Sequence[Sequence[int]]
+    brought: Sequence[Credited]
+
+
+def tell(store: Store, config: Config, tests: Sequence[Experiment]) -> Told:
+    """Return what is known of *tests*: their campaigns, and what those have brought about."""
+    campaigns = [store.experiments.list_campaigns(test.id) for test in tests]
+    numbers = sorted({number for mine in campaigns for number in mine})
+    return Told(tests, campaigns, load_brought(store, config, numbers))
+
+
+def find_sources(told: Told) -> Sources:
+    """Return what the kept answer is counted from."""
+    numbers = sorted({number for mine in told.campaigns for number in mine})
+    rest = list(told.tests), list(told.campaigns), list(told.brought)
+    # Who left after a message is in the rows of subscriptions.
+    return Sources(numbers, ("site",), rest, others=("subscriptions",))

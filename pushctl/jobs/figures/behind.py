@@ -291,7 +291,7 @@ def _count_leaving(world: World, by: str | None) -> dict[str, Rows]:
 
 
 def _count_penalties(world: World, _: str | None) -> dict[str, Rows]:
-    from pushctl.jobs.figures.penalties import MANY, UNSHOWN
+    from pushctl.rules.figures.leaving import MANY, UNSHOWN
 
     return losses.count_penalties(world.scope, many=MANY, unshown=UNSHOWN)
 

@@ -5,7 +5,7 @@ Where hours were drawn by lots (`send --explore`), those messages answer, each w
 inverse of its probability. Else all broadcasts do: then the answer is about campaigns.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -40,12 +40,17 @@ def find_best_time(store: Store, config: Config, filter: Filter) -> BestTime:
 
     if not filter.is_empty:
         return compare()
+    sources = find_sources(store, config, chosen)
+    found: Any = answers.load(store, ANSWER, sources, lambda: _encode(compare()))
+    return _decode(found)
+
+
+def find_sources(store: Store, config: Config, chosen: Collection[int]) -> Sources:
+    """Return what the kept answer is counted from: *chosen* are all broadcasts."""
     zones = {name: site.timezone for name, site in config.sites.items()}
     week = config.best_time.week
     told = [zones, week.begin, week.end, sorted(week.weekend), store.draws.list_explored()]
-    sources = Sources(sorted(chosen), _PEOPLE, told)
-    found: Any = answers.load(store, ANSWER, sources, lambda: _encode(compare()))
-    return _decode(found)
+    return Sources(sorted(chosen), _PEOPLE, told)
 
 
 def _encode(found: BestTime) -> Plain:

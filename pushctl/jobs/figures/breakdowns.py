@@ -27,6 +27,7 @@ from pushctl.store import Store
 from pushctl.store.campaigns import Described
 
 ACTIVE = "active by site"  # an answer that is kept
+OF_ACTIVE = Sources((), ("site", "state"))
 
 
 class Answer(NamedTuple):
@@ -123,9 +124,7 @@ def compare_sites(store: Store, config: Config, asked: Filter) -> Answer:
     """Return a row a site, those without a message among them."""
     answer = _compare(store, config, asked, "site", SITES)
     found = {row["value"]: row for row in answer.rows}
-    subscribers: Any = answers.load(
-        store, ACTIVE, Sources((), ("site", "state")), lambda: _count_active(store)
-    )
+    subscribers: Any = answers.load(store, ACTIVE, OF_ACTIVE, lambda: _count_active(store))
     nothing = SITES.fill(dict.fromkeys(COUNTS, 0))
     rows: list[Row] = []
     for name in store.sites.load_ids():

@@ -1,15 +1,14 @@
-"""Holds kept figures to a slow recount of the rows, by SQL that shares nothing with them."""
+"""Holds kept figures to a slow recount of the rows, by code that shares nothing with them."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from pushctl.config import Config
-from pushctl.jobs.figures import counting, filters
+from pushctl.jobs.figures import counting
 from pushctl.jobs.figures.counting import Progress, no_progress
-from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tallies import NAMES, Counts
-from pushctl.model import DeliveryStatus
+from pushctl.model import DeliveryStatus, Json
 from pushctl.store import Store
 
 # Columns that are compared value by value, as ``store.recounts.count_rows`` has them.
@@ -20,13 +19,20 @@ Value = str | int | None
 
 
 class Difference(NamedTuple):
-    campaign: str
+    campaign: str  # or what is kept else: a source of pages, an answer
     figure: str  # "clicked", "language en"
-    kept: int
-    counted: int
+    kept: Json
+    counted: Json
 
     def __str__(self) -> str:
-        return f"{self.campaign}: {self.figure}: {self.kept:,} kept, {self.counted:,} counted"
+        kept, counted = _say(self.kept), _say(self.counted)
+        return f"{self.campaign}: {self.figure}: {kept} kept, {counted} counted"
+
+
+def _say(value: Json) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "nothing" if value is None else str(value)
 
 
 def check(
@@ -37,7 +43,7 @@ def check(
 
     What is not kept is built first. The columns of campaigns that differ are deleted: they are
     built anew when they are next asked for. So are pages of rows, if one of them differs, and
-    answers. These are held to columns and pages, once all of them were found right.
+    answers, which are counted from raw rows once more where all else was found right.
     """
     from pushctl.jobs.figures import pages
 
@@ -57,32 +63,16 @@ def check(
     if stale:
         store.kept_pages.drop()
     found += stale
-    return len(numbers), found or _check_answers(store, config)
+    return len(numbers), found or _check_answers(store, config, progress)
 
 
-def _check_answers(store: Store, config: Config) -> list[Difference]:
-    """Count every answer that is kept anew; return those that are others now."""
-    from pushctl.jobs.figures import answers, best_time, breakdowns, reach, totals
+def _check_answers(store: Store, config: Config, progress: Progress) -> list[Difference]:
+    """Count every kept answer that holds now once more; delete all where one differs."""
+    from pushctl.jobs.figures.recount import compare
 
-    kept = answers.list_kept(store)
-    store.kept_pages.drop("answers")
-    asked = Filter(zone=filters.find_zone(config, None))
-    for by in totals.KEPT:
-        if totals.name_answer(by) in kept:
-            totals.load(store, config, asked, by)
-    if breakdowns.ACTIVE in kept:
-        breakdowns.compare_sites(store, config, asked)
-    if best_time.ANSWER in kept:
-        best_time.find_best_time(store, config, asked)
-    if reach.ANSWER in kept:
-        reach.load_reach(store, asked)
-    found = []
-    for name, (stamp, counted) in answers.list_kept(store).items():
-        earlier, said = kept.get(name, ("", None))
-        cells, same = answers.count_cells(said, counted)
-        # Of another stamp: something has changed since.
-        if earlier == stamp and same < cells:
-            found.append(Difference(name, "cells that are right", cells, same))
+    found = [Difference(*each) for each in compare.check(store, config, progress)]
+    if found:
+        store.kept_pages.drop("answers")
     return found
 
 

@@ -278,7 +278,8 @@ def count_flags(part: Part) -> Counts:
 
 def sum_receivers(part: Part) -> tuple[int, int]:
     """Return how many messages are somebody's, and a sum that tells who got which."""
-    people, rows = part["subscription"].values.astype(np.int64), part["delivery"].values
+    # In small numbers, such as those of no message, 1009 has no room.
+    people, rows = (part[name].values.astype(np.int64) for name in ("subscription", "delivery"))
     return int(np.count_nonzero(people)), int((people * (1 + rows % 1009)).sum())
 
 

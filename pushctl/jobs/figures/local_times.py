@@ -25,17 +25,31 @@ _SPAN = 400 * units.DAY // QUARTER
 _KEPT = 4000  # 400 zones in some years
 
 
+def find_first(since: Millis | None) -> int:
+    """
+    Return the first quarter of an hour since 1970 of a time that begins at *since*.
+
+    What is asked for in part counts as a whole: nothing of that time is left out.
+    """
+    return 0 if since is None else since // QUARTER
+
+
+def find_end(until: Millis) -> int:
+    """Return the quarter behind the last one that has a moment before *until*."""
+    return -(-until // QUARTER)
+
+
 def is_within(
     quarters: "Whole", since: Millis | None, until: Millis | None
 ) -> "NDArray[np.bool_]":
-    """Return which *quarters* of an hour begin from *since* to before *until*; None: any."""
-    import numpy as np
+    """
+    Return which *quarters* have a moment from *since* to before *until*; None: any.
 
-    found = np.ones(len(quarters), np.bool_)
-    if since is not None:
-        found &= quarters >= -(-since // QUARTER)
+    Those below 0 are not known: they are in no time.
+    """
+    found: NDArray[np.bool_] = quarters >= find_first(since)
     if until is not None:
-        found &= quarters < -(-until // QUARTER)
+        found &= quarters < find_end(until)
     return found
 
 

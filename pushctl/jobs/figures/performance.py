@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushctl.config import Config
-from pushctl.jobs.figures import person_sums
+from pushctl.jobs.figures import local_times, person_sums
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.grouping import Codes, Grouper, Grouping
 from pushctl.jobs.figures.groups import list_message_columns, list_people_columns
 from pushctl.jobs.figures.messages import (
-    QUARTER,
     STATUSES,
     Messages,
     People,
@@ -126,10 +125,7 @@ class Loader:
 
 def find_timed(messages: Messages, asked: Filter) -> Bools:
     """Return which messages left in the time, to a quarter of an hour."""
-    found: Bools = messages.sent >= (0 if asked.since is None else asked.since // QUARTER)
-    if asked.until is not None:
-        found &= messages.sent < -(-asked.until // QUARTER)
-    return found
+    return local_times.is_within(messages.sent, asked.since, asked.until)
 
 
 def count(loaded: Loaded, grouping: Grouping) -> list[Row]:

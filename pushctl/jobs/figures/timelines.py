@@ -46,6 +46,10 @@ class Life:
         """Return for how many quarters from key to key that person was a subscriber."""
         return self._count_until(ends) - self._count_until(starts)
 
+    def find_gone(self) -> Whole:
+        """Return the places of the subscriptions of ``gone``."""
+        return np.unique(self.gone // _SPAN)
+
     def _count_until(self, keys: Whole) -> Whole:
         if not len(self.stretch_keys):
             return np.zeros(len(keys), np.int64)
@@ -56,16 +60,13 @@ class Life:
         return found
 
 
-def load_life(
-    store: Store, people: People, since: Millis | None, until: Millis, site: int | None
-) -> Life:
+def load_life(store: Store, people: People, span: tuple[int, int], site: int | None) -> Life:
     """
-    Return the lives from *since* to before *until*, of those at *site* (its place in words).
+    Return the lives of those at *site* (its place in words) in *span*: from quarter to quarter.
 
     *people* need person, subscribed_at, active and site.
     """
-    first = 0 if since is None else since // QUARTER
-    last = -(-until // QUARTER)
+    first, last = span
     subscribed = people.subscribed_at // QUARTER
     always = (people.site > 0 if site is None else people.site == site) & people.active
     losses: dict[str, list[tuple[int, int]]] = {"unsubscribed": [], "gone": []}

@@ -18,6 +18,8 @@ from pushctl.jobs.figures.groups import list_people_columns
 from pushctl.rules.figures.figure import Row, Value
 from pushctl.rules.money import Money
 from pushctl.store import Store
+from pushctl.store.campaigns import Described
+from pushctl.store.orders import Credited
 
 # What the tables without options have: `stats --check` counts each of them anew.
 KEPT = ("campaign", "hour", "site")
@@ -45,10 +47,7 @@ def load(
 
     if by not in KEPT or not asked.is_empty:
         return add_up()
-    zones = {name: site.timezone for name, site in config.sites.items()}
-    people = tuple(dict.fromkeys((*list_people_columns(by), *_CLOCK)))
-    told = [list(one) for one in campaigns]
-    sources = Sources(numbers, people, [told, list(brought), zones, str(asked.zone)])
+    sources = find_sources(config, asked, by, campaigns, brought)
     found: Any = answers.load(
         store, name_answer(by), sources, lambda: _encode(add_up()), progress
     )
@@ -57,6 +56,17 @@ def load(
 
 def name_answer(by: str) -> str:
     return f"messages by {by}"
+
+
+def find_sources(
+    config: Config, asked: Filter, by: str, campaigns: Sequence[Described],
+    brought: Sequence[Credited],
+) -> Sources:  # fmt: skip
+    """Return what the kept answer by *by* is counted from."""
+    zones = {name: site.timezone for name, site in config.sites.items()}
+    people = tuple(dict.fromkeys((*list_people_columns(by), *_CLOCK)))
+    told = [list(one) for one in campaigns], list(brought), zones, str(asked.zone)
+    return Sources([one.id for one in campaigns], people, told)
 
 
 def _encode(found: Added) -> Plain:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from pushctl.rules.figures.revenue import Order
 from pushctl.rules.money import Money
 from pushctl.store import Store
 from pushctl.store.orders import Credited
-
-if TYPE_CHECKING:
-    from pushctl.jobs.figures.attribution import Credit
 
 _THOUSAND = 1000
 
@@ -68,24 +65,25 @@ class Worth:
     # What each buyer has brought.
     bought: dict[tuple[_Unit, int], int] = field(default_factory=dict)
 
-    def add(self, credit: "Credit") -> None:
-        is_influenced = credit.kind is Kind.INFLUENCED
+    def add(self, brought: Credited) -> None:
+        _, _, person, kind, minor, exponent, currency, refunded = brought
+        is_influenced = kind == Kind.INFLUENCED.value
         if is_influenced:
             self.influenced += 1
         else:
             self.orders += 1
-        if credit.minor is None or credit.exponent is None:
+        if minor is None or exponent is None:
             return
-        unit = credit.currency, credit.exponent
-        left = credit.minor - credit.refunded_minor
+        unit = currency, exponent
+        left = minor - (refunded or 0)
         if is_influenced:
             self.influenced_amounts.add(unit, left)
             return
         self.amounts.add(unit, left)
-        buyer = unit, credit.person_key
+        buyer = unit, person
         self.bought[buyer] = self.bought.get(buyer, 0) + left
-        if credit.refunded_minor:
-            self.refunds.add(unit, credit.refunded_minor)
+        if refunded:
+            self.refunds.add(unit, refunded)
 
     def list_orders(self) -> Iterator[Order]:
         """Yield an order a buyer and unit, of the worth of all of theirs."""

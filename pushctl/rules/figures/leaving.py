@@ -17,6 +17,11 @@ HOURS = (0, 6, 9, 12, 15, 18, 21)
 USUAL = ("message", "frequency", "form", "length", "hour", "language", "browser")
 KINDS = (*USUAL, "campaign", "topic", "segment", "site", "country", "os", "device", "variant")
 
+# A browser whose messages are ignored, as Chrome sees it: so many in 30 days, one a week.
+MANY = 4
+# As Safari sees it: so many in a row that were not shown.
+UNSHOWN = 3
+
 BY = Figure("by", f"the kind of the group: {', '.join(KINDS)}", Unit.TEXT, "By")
 VALUE = Figure(
     "value",

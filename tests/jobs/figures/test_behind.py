@@ -291,7 +291,7 @@ SHOWN = (
     cohorts("browser", since="50d"),
     Shown(
         tables.REACH, ("sent", "accepted", "gone", "reported", "shown", "clicked"),
-        lambda at, asked: reach.load_reach(at.store, asked), {"until": "3d"},
+        lambda at, asked: reach.load_reach(at.store, asked), {"since": "80d", "until": "3d"},
         name=of("age"),
     ),
     sizes("day", 7),

@@ -29,6 +29,11 @@ def test_sound_figures_are_right_also_when_nothing_was_kept(sent: Field) -> None
     assert checking.check(sent.store, sent.config) == (2, [])
 
 
+def test_a_campaign_without_a_message_is_checked_too(sent: Field) -> None:
+    sent.store.connection.execute("DELETE FROM deliveries WHERE campaign_id = 2")
+    assert checking.check(sent.store, sent.config) == (2, [])
+
+
 @pytest.mark.parametrize(
     ("name", "sql", "said"),
     [

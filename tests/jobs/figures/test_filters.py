@@ -1,15 +1,17 @@
 """jobs.figures.filters: what a user types becomes a site, a stretch of time, campaigns."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pushctl.errors import InputError, NotFoundError
-from pushctl.jobs.figures import filters
+from pushctl.jobs.figures import best_time, breakdowns, filters, reach
 from pushctl.jobs.figures.filters import Filter
 from pushctl.rules import timing, units
 from pushctl.rules.figures import rates
 from tests.support import sending
+from tests.support.sales import START, Sales
 from tests.support.sending import Field
 
 BERLIN = timing.zone("Europe/Berlin")
@@ -98,3 +100,26 @@ def test_a_line_of_rates_without_end_is_named() -> None:
     lines = ["date,from,to,rate\n", f"2026-11-02,USD,EUR,{'1' * 200_000}\n"]
     with pytest.raises(InputError, match=r"rates.csv:2: this is no line of CSV"):
         rates.read(lines, "EUR", "rates.csv")
+
+
+@pytest.mark.parametrize("minutes", [0, 5])
+def test_a_quarter_that_is_asked_for_in_part_counts_as_a_whole(
+    tmp_path: Path, minutes: int
+) -> None:
+    """By whichever table: two of them had two rules, and lost a quarter between them."""
+    field = sending.field(tmp_path)
+    sales = Sales(field.store)
+    campaign = sales.campaign("one")
+    for quarter in range(8):
+        message = sales.message(campaign, sales.person())
+        at = START + quarter * 900_000 + 60_000
+        sales.change("UPDATE deliveries SET sent_at = ? WHERE id = ?", at, message)
+    since, until = START + 900_000 + minutes * 60_000, START + 3 * 900_000 + minutes * 60_000
+    asked = Filter(since=since, until=until, now=until)
+    (row,) = breakdowns.compare(field.store, field.config, asked).rows
+    (age,) = reach.load_reach(field.store, asked)
+    found = best_time.find_best_time(field.store, field.config, asked)
+    expected = 3 if minutes else 2
+    assert row["accepted"] == age["sent"] == expected
+    assert sum(one.sends for one in found.hours.measured) == expected
+    field.store.close()

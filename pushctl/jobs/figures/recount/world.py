@@ -1,0 +1,134 @@
+"""Raw rows as all recounts read them: people once, messages a few thousand at a time."""
+
+from array import array
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import NamedTuple
+
+from pushctl.rules import timing
+from pushctl.store import Store
+
+QUARTER = 900_000  # milliseconds: messages have their times so
+_PAGE = 14  # bits of a subscription's number
+_CHUNK = 20_000
+
+# What is true of a message, as ``store.recounts.read_messages`` says it.
+ACCEPTED, GONE, LEFT, FOREIGN, THANKED, SHOWN, CLICKED = (1 << place for place in range(7))
+MARKS = range(128)
+UNREPORTED = [
+    bool(it & ACCEPTED and it & FOREIGN and not it & SHOWN) for it in MARKS
+]  # nobody knows what became of it
+TRIED = [bool(it & ACCEPTED) and not UNREPORTED[it] for it in MARKS]
+
+
+class Batch(NamedTuple):
+    """Messages of one campaign, a list each; *places* are those of their people, 0: erased."""
+
+    campaign: int
+    ids: tuple[int, ...]
+    places: list[int]
+    quarters: tuple[int, ...]  # -1: not known, or never sent
+    marks: tuple[int, ...]
+    languages: tuple[str | None, ...]
+    variants: tuple[str | None, ...]
+
+
+class World:
+    """
+    People by their places, which have few gaps: numbers of rows may have gaps of a billion.
+
+    ``person`` has the place of the person's first subscription, ``site`` to ``browser``
+    indexes into words, of which the first is None. Place 0 is nobody.
+    """
+
+    def __init__(self, store: Store, zones: Mapping[str, str]) -> None:
+        self.store = store
+        self._shifts = {0: 0}
+        self.size = 1 << _PAGE
+        self.person, self.subscribed = array("i"), array("q")
+        self.site, self.zone, self.browser = array("H"), array("H"), array("H")
+        self.active = bytearray()
+        self.sites: list[str | None] = [None]
+        self.browsers: list[str | None] = [None]
+        self.clocks: list[tzinfo] = [UTC]
+        self._read(zones)
+
+    def find_places(self, subscriptions: tuple[int, ...]) -> list[int]:
+        """Return the place of each of *subscriptions*; of number 0 it is 0."""
+        if not any(self._shifts.values()):
+            return list(subscriptions)
+        shifts = self._shifts
+        return [one + shifts[one >> _PAGE] for one in subscriptions]
+
+    def read_messages(self, campaign: int) -> Iterator[Batch]:
+        """Yield all messages of *campaign* in the order of their numbers."""
+        rows = self.store.recounts.read_messages(campaign)
+        while some := rows.fetchmany(_CHUNK):
+            ids, people, *rest = zip(*some, strict=True)
+            yield Batch(campaign, ids, self.find_places(people), *rest)
+
+    def _read(self, zones: Mapping[str, str]) -> None:
+        sites: dict[str | None, int] = {None: 0}
+        browsers: dict[str | None, int] = {None: 0}
+        clocks: dict[tuple[str, str | None], int] = {}
+        firsts: dict[tuple[object, ...], int] = {}
+        aliases = self._find_aliases()
+        self._grow()
+        for (
+            row,
+            site,
+            zone,
+            browser,
+            at,
+            state,
+            alias,
+            hashed,
+        ) in self.store.recounts.read_people():
+            place = self._add(row)
+            self.site[place] = sites.setdefault(site, len(sites))
+            self.browser[place] = browsers.setdefault(browser, len(browsers))
+            clock = clocks.setdefault((site, zone), len(clocks) + 1)
+            if clock == len(self.clocks):
+                self.clocks.append(timing.zone(zone, zones.get(site, "UTC")))
+            self.zone[place], self.subscribed[place] = clock, at
+            self.active[place] = state == "active"
+            alias = aliases.get((site, hashed)) if alias is None else alias
+            self.person[place] = place
+            if alias is not None or hashed is not None:
+                key = (site, "alias", alias) if alias is not None else (site, "hash", hashed)
+                self.person[place] = firsts.setdefault(key, place)
+        self.sites, self.browsers = list(sites), list(browsers)
+
+    def _find_aliases(self) -> dict[tuple[str, bytes], str]:
+        """Return the lowest alias of each address that somebody with an alias has."""
+        found: dict[tuple[str, bytes], str] = {}
+        for site, hashed, alias in self.store.recounts.read_named_addresses():
+            found[site, hashed] = min(alias, found.get((site, hashed), alias))
+        return found
+
+    def _add(self, row: int) -> int:
+        page = row >> _PAGE
+        if page not in self._shifts:
+            self._shifts[page] = self.size - (page << _PAGE)
+            self.size += 1 << _PAGE
+            self._grow()
+        return row + self._shifts[page]
+
+    def _grow(self) -> None:
+        for column in (self.person, self.subscribed, self.site, self.zone, self.browser):
+            column.frombytes(bytes(column.itemsize * (self.size - len(column))))
+        self.active.extend(bytes(self.size - len(self.active)))
+
+
+class Hours(dict[tuple[int, int], int]):
+    """The hour of the week on a clock, by (place in *clocks*, quarter): 0 is Monday, 0:00."""
+
+    def __init__(self, clocks: list[tzinfo]) -> None:
+        super().__init__()
+        self._clocks = clocks
+
+    def __missing__(self, key: tuple[int, int]) -> int:
+        clock, quarter = key
+        at = datetime.fromtimestamp(quarter * QUARTER / 1000, self._clocks[clock])
+        self[key] = hour = at.weekday() * 24 + at.hour
+        return hour
