@@ -27,7 +27,8 @@ def find_shown(variables: frozenset[str], sources: Sequence[Field]) -> frozenset
     They are written out in titles, bodies and labels, also with ``default``, or asked
     whether they are there. A link changes what is written into it.
     """
-    if "attributes" in variables:  # a computed key may be any
+    # A computed key may be any; products are chosen by what is known of the person.
+    if "attributes" in variables or any(source.proposes for source in sources):
         return frozenset()
     return frozenset(
         it

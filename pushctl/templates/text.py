@@ -71,6 +71,10 @@ class Text:
         self._dynamic = [at for at, part in enumerate(parts) if part and part.source]
         sources = [part.source for part in parts if part and part.source]
         self._renderer = self._compile(parsed, sources)
+        self._skeletons: dict[Hashable, Skeleton] = {}
+        self._note_variables(parsed, sources)
+
+    def _note_variables(self, parsed: Parsed, sources: Sequence[Field]) -> None:
         paths = {path for source in sources for path in source.variables}
         roots = {path.partition(".")[0] for path in paths}
         # The template's own [values], as far as this text reads them.
@@ -83,12 +87,11 @@ class Text:
         # Whether the promo code is shown as it is: any other can take its place.
         self.shows_code = all(is_bare(source.tree, "promo") for source in sources)
         # Attributes for which texts differ in nothing but the value itself.
-        self.shown = frozenset() if self.proposes else find_shown(self.variables, sources)
+        self.shown = find_shown(self.variables, sources)
         # Whether two receivers on one site may get different messages.
         self.personal = self.proposes or any(
             it.partition(".")[0] not in _SHARED for it in self.variables
         )
-        self._skeletons: dict[Hashable, Skeleton] = {}
 
     def _compile(self, parsed: Parsed, sources: Sequence[Field]) -> Renderer | None:
         try:
