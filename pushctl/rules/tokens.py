@@ -67,6 +67,22 @@ def hash_email(secret: bytes, address: str) -> str:
     return hmac.new(secret, plain.encode(), "sha256").hexdigest()
 
 
+class MessageTokens:
+    """
+    Makes ``message_token``s with *secret*, which is hashed once for all of them.
+
+    A copy of a hash that has taken the key costs a third of a new one.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._keyed = hashlib.blake2b(b"message\n", digest_size=16, key=secret)
+
+    def make(self, delivery: int) -> str:
+        mac = self._keyed.copy()
+        mac.update(b"%d" % delivery)
+        return f"{delivery}.{encode(mac.digest())}"
+
+
 def message_token(secret: bytes, delivery: int) -> str:
     """
     Return the name by which a notification reports about *delivery*; unforgeable.
@@ -74,8 +90,7 @@ def message_token(secret: bytes, delivery: int) -> str:
     Keyed BLAKE2b (RFC 7693, section 2.9): every message takes one, and it costs a third
     of an HMAC. *secret* has at most 64 bytes.
     """
-    mac = hashlib.blake2b(b"message\n%d" % delivery, digest_size=16, key=secret).digest()
-    return f"{delivery}.{encode(mac)}"
+    return MessageTokens(secret).make(delivery)
 
 
 def read_message_token(secret: bytes, token: str) -> int | None:

@@ -28,7 +28,7 @@ class ClaimedRow(NamedTuple):
     attributes: str  # JSON
     state: str | None  # of the subscription; None once the person was forgotten
     worker: str | None  # another service's, that the browser runs
-    # Of a claim that reads none of them, all these are None.
+    # A brief claim reads none of these: its rows end here, and to ask for one is an IndexError.
     public_id: str
     timezone: str | None
     country: str | None

@@ -13,7 +13,7 @@ from jinja2.visitor import NodeTransformer
 # Names with a character that no source can spell; sandbox.py has the filters.
 ISOLATE, OWN, JOINED = "~isolate", "~own", "~joined"
 
-_DEFAULTS = ("default", "d")
+DEFAULTS = ("default", "d")
 
 
 def wrap(node: nodes.Node, name: str, *arguments: nodes.Expr) -> nodes.Filter:
@@ -62,7 +62,7 @@ def _find_own(node: Any) -> Any:
     elif isinstance(node, nodes.And | nodes.Or):
         node.left, node.right = _find_own(node.left), _find_own(node.right)
     elif isinstance(node, nodes.Filter) and node.node is not None:
-        if node.name in _DEFAULTS:
+        if node.name in DEFAULTS:
             node.node = _find_own(node.node)
             node.args = [_find_own(it) for it in node.args]
         elif node.name == "join":

@@ -36,7 +36,7 @@ SEPARATOR = "\x1f"  # unit separator: no value and no source can hold it
 
 # Names with a character that no source can spell.
 _BUDGET = "steps left"
-_EACH, _JOIN, _TEXT, _PART = "~each", "~join", "~text", "~part"
+_EACH, _JOIN, TEXT, PART = "~each", "~join", "~text", "~part"
 
 _ALLOWED = (
     nodes.Add, nodes.And, nodes.Assign, nodes.Compare, nodes.Concat, nodes.CondExpr,
@@ -145,8 +145,8 @@ def _build_environment() -> Environment:
         **filters.OFFERED,
         _EACH: _take_items,
         _JOIN: filters.concatenate,
-        _TEXT: plain.clean,
-        _PART: filters.encode_part,
+        TEXT: plain.clean,
+        PART: filters.encode_part,
         ISOLATE: plain.isolate,
         OWN: plain.mark_own,
         JOINED: plain.join_isolated,
@@ -169,19 +169,6 @@ class Field:
     proposes: bool  # it calls for products
     steps: int  # what its filters take, each once
     nodes: int = 0  # its parts
-
-
-def is_bare(tree: nodes.Template, variable: str) -> bool:
-    """Return whether *variable* is only ever written out: in no condition, filter or loop."""
-    bare = 0
-    for out in tree.find_all(nodes.Output):
-        for part in out.nodes:
-            shown: nodes.Node | None = part
-            # The bounds that each value gets.
-            if isinstance(part, nodes.Filter) and part.name in (_TEXT, _PART, ISOLATE):
-                shown = part.node
-            bare += isinstance(shown, nodes.Name) and shown.name == variable
-    return bare == sum(one.name == variable for one in tree.find_all(nodes.Name))
 
 
 def parse(
@@ -224,7 +211,7 @@ def _read(
         variables |= {"subscriber.timezone"}  # a moment is another day elsewhere
     if rtl:
         Isolates().visit(tree)
-    _Bounds(_PART if url else ISOLATE if rtl else _TEXT, language).visit(tree)
+    _Bounds(PART if url else ISOLATE if rtl else TEXT, language).visit(tree)
     return Field(name, tree, variables, calls.found, steps, count)
 
 
@@ -325,7 +312,7 @@ def _find_names(tree: nodes.Template) -> set[str]:
 def _find_paths(tree: nodes.Node, roots: Iterable[str]) -> Iterator[str]:
     """Yield the variables read below *tree*; a computed key stands for the whole table."""
     roots = frozenset(roots)
-    path = _build_path(tree)
+    path = build_path(tree)
     if path is not None:
         if path[0] in roots:
             yield ".".join(path)
@@ -334,7 +321,8 @@ def _find_paths(tree: nodes.Node, roots: Iterable[str]) -> Iterator[str]:
         yield from _find_paths(child, roots)
 
 
-def _build_path(node: nodes.Node) -> tuple[str, ...] | None:
+def build_path(node: nodes.Node) -> tuple[str, ...] | None:
+    """Return the names of a variable, ("attributes", "points"); None: it is something else."""
     if isinstance(node, nodes.Name):
         return (node.name,)
     if isinstance(node, nodes.Getattr):
@@ -343,7 +331,7 @@ def _build_path(node: nodes.Node) -> tuple[str, ...] | None:
         key = node.arg.value
     else:
         return None
-    below = _build_path(node.node)
+    below = build_path(node.node)
     if below is None or not isinstance(key, str) or "." in key:
         return below
     return (*below, key)

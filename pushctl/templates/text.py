@@ -3,7 +3,6 @@
 import re
 import secrets
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import NamedTuple
 
 import orjson
 
@@ -11,11 +10,13 @@ from pushctl.errors import InputError, Problem, TemplateError
 from pushctl.model import Action, Json, Message
 from pushctl.rules.messages import payload, values
 from pushctl.rules.messages.payload import Frame
+from pushctl.rules.messages.skeletons import Skeleton
 from pushctl.templates import goods
 from pushctl.templates.filters import link
 from pushctl.templates.links import Added, Links, make_absolute
 from pushctl.templates.parts import Parsed, TextParts
-from pushctl.templates.sandbox import Field, Refused, Renderer, is_bare
+from pushctl.templates.sandbox import Field, Refused, Renderer
+from pushctl.templates.shown import find_shown, is_bare
 
 _SLOTS = ("title", "body", "url", "icon", "image", "badge", "tag")
 _IMAGE = _SLOTS.index("image")
@@ -32,15 +33,6 @@ _LINK_NAMES = ("url", "link", "image", "icon")
 _GAP = f"gap-{secrets.token_hex(8)}-"
 _GAP_URL = "https://gap.invalid/"
 _GAPS = re.compile(rf'"(?:{re.escape(_GAP_URL)})?{_GAP}(\d+)"'.encode())
-
-
-class _Skeleton(NamedTuple):
-    """The JSON of a text on one site: constants, with gaps for rendered values."""
-
-    head: bytes  # with %b for each gap
-    gaps: tuple[int, ...]  # which rendered value goes where
-    tail: bytes  # likewise, where it has gaps
-    tail_gaps: tuple[int, ...]
 
 
 class Text:
@@ -79,6 +71,10 @@ class Text:
         self._dynamic = [at for at, part in enumerate(parts) if part and part.source]
         sources = [part.source for part in parts if part and part.source]
         self._renderer = self._compile(parsed, sources)
+        self._skeletons: dict[Hashable, Skeleton] = {}
+        self._note_variables(parsed, sources)
+
+    def _note_variables(self, parsed: Parsed, sources: Sequence[Field]) -> None:
         paths = {path for source in sources for path in source.variables}
         roots = {path.partition(".")[0] for path in paths}
         # The template's own [values], as far as this text reads them.
@@ -90,11 +86,12 @@ class Text:
         self.proposes = any(source.proposes for source in sources)
         # Whether the promo code is shown as it is: any other can take its place.
         self.shows_code = all(is_bare(source.tree, "promo") for source in sources)
+        # Attributes for which texts differ in nothing but the value itself.
+        self.shown = find_shown(self.variables, sources)
         # Whether two receivers on one site may get different messages.
         self.personal = self.proposes or any(
             it.partition(".")[0] not in _SHARED for it in self.variables
         )
-        self._skeletons: dict[Hashable, _Skeleton] = {}
 
     def _compile(self, parsed: Parsed, sources: Sequence[Field]) -> Renderer | None:
         try:
@@ -135,11 +132,7 @@ class Text:
             encoded = [orjson.dumps(value) for value in written]
         except TypeError as error:
             raise InputError(f"the message can't be written as JSON: {error}") from error
-        head = skeleton.head % tuple([encoded[at] for at in skeleton.gaps])
-        tail = skeleton.tail
-        if skeleton.tail_gaps:
-            tail %= tuple([encoded[at] for at in skeleton.tail_gaps])
-        return payload.check_size(Frame(head, tail, self.thanks is not None))
+        return payload.check_size(skeleton.fill(encoded))
 
     def _render_values(self, context: Mapping[str, Json]) -> list[str | None]:
         """Return the rendered values, in the order of ``_dynamic``."""
@@ -239,25 +232,12 @@ class Text:
         }
         return {payload.BOUGHT: {name: it for name, it in shown.items() if it is not None}}
 
-    def _build_skeleton(self, site: Mapping[str, Json]) -> _Skeleton:
+    def _build_skeleton(self, site: Mapping[str, Json]) -> Skeleton:
         marks = [
             f"{_GAP_URL if self._kinds[at] in _LINKS else ''}{_GAP}{order}"
             for order, at in enumerate(self._dynamic)
         ]
-        made = payload.frame(self._build_message(marks, site))
-        head, tail = map(_GAPS.split, (made.head, made.tail))
-        gaps = tuple(map(int, tail[1::2]))
-        return _Skeleton(
-            _join_gaps(head),
-            tuple(map(int, head[1::2])),
-            _join_gaps(tail) if gaps else made.tail,
-            gaps,
-        )
-
-
-def _join_gaps(pieces: Sequence[bytes]) -> bytes:
-    """Return literal text and gaps, in turn in *pieces*, as a text for "%"."""
-    return b"%b".join(piece.replace(b"%", b"%%") for piece in pieces[::2])
+        return Skeleton.cut(payload.frame(self._build_message(marks, site)), _GAPS)
 
 
 def find_size_problem(text: Text) -> Problem | None:

@@ -4,34 +4,32 @@ Claimed rows -> letters: each text is rendered once for all who get the same.
 Rows with equal values of the text's variables share a rendering; only their tokens differ.
 """
 
-import secrets
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from operator import attrgetter
-from typing import Protocol
-
-import orjson
+from functools import partial
+from typing import Any, Protocol, cast
 
 from pushctl import log
 from pushctl.config import Site
 from pushctl.errors import InputError, PushctlError
+from pushctl.jobs.delivery.renderings import Renderings
 from pushctl.jobs.delivery.types import RenderedRow, Sendable, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Cause, Json, Letter, Millis, Worker
 from pushctl.rules import tokens
 from pushctl.rules.delivery import retry
 from pushctl.rules.delivery.endpoints import cut_origin
-from pushctl.rules.messages import packs, payload, values
+from pushctl.rules.messages import packs
 from pushctl.rules.messages.payload import Frame
 from pushctl.rules.shops.promo_codes import hide
-from pushctl.rules.vendors import onesignal_worker
 from pushctl.store.faults import concerns_one
 from pushctl.store.ledger_rows import ClaimedRow
-from pushctl.templates import Template, Text
+from pushctl.templates import Template
+
+# Named tuples of plain ones, without a call of Python's own for each.
+_letter = cast("Callable[[tuple[Any, ...]], Letter]", partial(tuple.__new__, Letter))
+_row = cast("Callable[[tuple[Any, ...]], RenderedRow]", partial(tuple.__new__, RenderedRow))
 
 WAITS = "waits for the next visit: the browser runs another service's worker"
-# Stands for the promo code where the rest is the same for many; new in each process.
-_STAND_IN = f"c{secrets.token_hex(15)}"
-MAX_FRAMES = 5_000  # kept for one text: where all differ they would fill the memory
 
 
 class Project(Protocol):
@@ -77,7 +75,7 @@ class Composer:
         self._sites = config.sites
         self._segments = segments
         self._extras = extras
-        self._groups: dict[tuple[Hashable, ...], _Group] = {}
+        self._groups: dict[tuple[Hashable, ...], Renderings] = {}
         self._mistakes: set[type[Exception]] = set()
 
     def compose(
@@ -122,7 +120,7 @@ class Composer:
         remedy = "`pushctl campaigns retry` reaches all but triggers' steps"
         return f"{what[:130]}. Update it; {remedy}"
 
-    def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "_Group":
+    def _group(self, row: ClaimedRow, segments: tuple[str, ...]) -> "Renderings":
         key = (row.site, row.language, row.variant, segments)
         if group := self._groups.get(key):
             return group
@@ -137,7 +135,7 @@ class Composer:
         if shared not in self._groups:
             name = self._shared.get("campaign", {}).get("name", "")
             known = packs.collect_values(site, name)
-            self._groups[shared] = _Group(text, known, self._shared)
+            self._groups[shared] = Renderings(text, known, self._shared)
         group = self._groups[key] = self._groups[shared]
         return group
 
@@ -161,6 +159,7 @@ class Renderer(Composer):
             template, config, keys, shared, segments=segments, extras=extras, options=options
         )
         self._secret = config.secret()
+        self._tokens = tokens.MessageTokens(self._secret)
         self._ttl = int(options.get("ttl", settings.ttl))
         self._urgency = str(options.get("urgency", settings.urgency))
         self._topic = None
@@ -238,16 +237,18 @@ class Renderer(Composer):
         return _make_rendered(row, self._write(row, frame, now), language)
 
     def _write(self, row: ClaimedRow, frame: Frame, now: Millis) -> Letter:
-        return Letter(
-            row.id,
-            row.endpoint,
-            row.p256dh,
-            row.auth,
-            row.key_id,
-            frame.with_token(tokens.message_token(self._secret, row.id), now),
-            self._seconds(row.expires_at, now),
-            self._urgency,
-            self._find_topic(row),
+        return _letter(
+            (
+                row.id,
+                row.endpoint,
+                row.p256dh,
+                row.auth,
+                row.key_id,
+                frame.with_token(self._tokens.make(row.id), now),
+                self._seconds(row.expires_at, now),
+                self._urgency,
+                self._find_topic(row) if self._given else self._topic,
+            )
         )
 
     def _find_topic(self, row: ClaimedRow) -> str | None:
@@ -264,106 +265,20 @@ class Renderer(Composer):
 
 
 def _make_rendered(row: ClaimedRow, letter: Sendable, language: str) -> RenderedRow:
-    return RenderedRow(
-        letter,
-        (cut_origin(row.endpoint), row.key_id),
-        row.tries,
-        row.expires_at,
-        row.subscription,
-        language,
-        row.failures,
-        row.worker is not None,
+    return _row(
+        (
+            letter,
+            (cut_origin(row.endpoint), row.key_id),
+            row.tries,
+            row.expires_at,
+            row.subscription,
+            language,
+            row.failures,
+            row.worker is not None,
+        )
     )
 
 
 def collect_shared_values(name: str, options: Mapping[str, Json]) -> dict[str, Json]:
     """Return the values that are a campaign's own, for all its receivers."""
     return {"campaign": {"name": name}, **options.get("extra", {})}
-
-
-class _Group:
-    """One text on one site, with its last renderings."""
-
-    def __init__(
-        self, text: Text, site: Mapping[str, Json], shared: Mapping[str, Json]
-    ) -> None:
-        self.text = text
-        self._site = site
-        self._shared = shared
-        self._used = text.variables
-        self._frames: dict[Hashable, Frame] = {}
-        self._asked = self._known = 0  # how often a rendering was looked for, and found
-        fields = [
-            _FIELDS.get(name, name)
-            for it in sorted(self._used)
-            if (name := it.removeprefix("subscriber.")) != it
-        ]
-        self._plain: Callable[[ClaimedRow], Hashable] = lambda row: None
-        if "subscriber" in self._used:
-            self._plain = attrgetter("public_id")
-        elif fields:
-            self._plain = attrgetter(*fields)
-        self._personal = text.personal
-        self._attributes = sorted(it for it in self._used if it.startswith("attributes"))
-
-    def frame(self, row: ClaimedRow, extra: Mapping[str, Json] | None) -> Frame:
-        """Return the message for *row*, rendered before where possible."""
-        if extra is not None:
-            code = extra.get("promo")
-            if code is None or len(extra) > 1 or not self._takes_code(row, code):
-                return self._render(row, {**self._shared, **extra})
-            return self._put_in(row, code)
-        return self._find_frame(row, self._shared)
-
-    def _put_in(self, row: ClaimedRow, code: str) -> Frame:
-        """Return the message with *code* where another's stood, in its thanks too."""
-        try:
-            made = self._find_frame(row, {**self._shared, "promo": _STAND_IN})
-        except InputError:  # it is longer than most codes
-            return self._render(row, {**self._shared, "promo": code})
-        head, tail = (it.replace(_STAND_IN.encode(), code.encode()) for it in made[:2])
-        return payload.check_size(made._replace(head=head, tail=tail))
-
-    def _takes_code(self, row: ClaimedRow, code: Json) -> bool:
-        """Return whether a code can be put into a message that was rendered for another."""
-        plain = isinstance(code, str) and code.isascii() and code.isalnum()
-        return plain and self.text.shows_code and not row.small_payload and row.worker is None
-
-    def _find_frame(self, row: ClaimedRow, shared: Mapping[str, Json]) -> Frame:
-        if self._asked > MAX_FRAMES and self._known * 20 < self._asked:
-            return self._render(row, shared)  # hardly any two are equal
-        key = self._key(row)
-        frame = self._frames.get(key)
-        self._asked += 1
-        if frame is not None:
-            self._known += 1
-            return frame
-        if len(self._frames) >= MAX_FRAMES:
-            self._frames.clear()
-        frame = self._frames[key] = self._render(row, shared)
-        return frame
-
-    def _key(self, row: ClaimedRow) -> Hashable:
-        if not self._personal:
-            return row.small_payload, row.worker
-        key: list[Hashable] = [row.small_payload, row.worker, self._plain(row)]
-        if self._attributes:
-            known = orjson.loads(row.attributes)
-            for path in self._attributes:
-                value: Json = known
-                for name in path.split(".")[1:]:
-                    value = value.get(name) if isinstance(value, dict) else None
-                # 1, 1.0 and True are equal in Python and written differently.
-                key.append(repr(value))
-        return tuple(key)
-
-    def _render(self, row: ClaimedRow, extra: Mapping[str, Json]) -> Frame:
-        context = values.context(row, self._site, self._used, extra)
-        if row.worker == Worker.ONESIGNAL:
-            return onesignal_worker.frame(self.text.render(context), small=row.small_payload)
-        if row.small_payload:
-            return payload.frame(payload.fit(self.text.render(context)))
-        return self.text.render_frame(context)
-
-
-_FIELDS = {"id": "public_id"}  # templates' names -> rows' names
