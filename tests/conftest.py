@@ -76,11 +76,29 @@ def pytest_collection_finish() -> None:
     processor.begin()
 
 
+_ends_file = False  # the test that runs is the last one of its file, or of its process
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, Any, Any]:
-    """Note the processor seconds since the last report of this process."""
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, Any, Any]:
+    global _ends_file
+    _ends_file = nextitem is None or nextitem.path != item.path
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: Any) -> Generator[None, Any, Any]:
+    """
+    Note the processor seconds of each file with its last report.
+
+    To ask after each test would take longer than most tests: browsers that run meanwhile
+    have hundreds of threads.
+    """
     report = yield
-    report.processor = processor.lap()
+    if _ends_file and call.when == "teardown":
+        report.processor = processor.lap()
     return report
 
 
