@@ -1,10 +1,9 @@
-"""Fixtures that every test may use, and how the tests are shared out to two processes."""
+"""Fixtures that every test may use, and what of the tests begins first."""
 
 import gc
 import importlib.util
 import json
 import os
-import re
 import signal
 import tempfile
 import time
@@ -24,7 +23,6 @@ from tests.support import ROOT, database, posting, processor, sending, shop
 # Of each file: seconds that went by, and of processors (support/processor).
 _SECONDS: Counter[str] = Counter()
 _PROCESSOR: Counter[str] = Counter()
-_told = 0.0  # processor seconds that a report has
 _MEMORY = Path("/dev/shm")
 _ENOUGH = 4 << 30  # bytes that are free there; a run of all tests leaves less than one
 
@@ -73,19 +71,34 @@ def _use_memory() -> None:
 
 def pytest_collection_finish() -> None:
     """Leave all tests out of garbage collections, here and in processes that are forked."""
-    global _told
     gc.collect()
     gc.freeze()
-    _told = processor.measure()
+    processor.begin()
+
+
+_ends_file = False  # the test that runs is the last one of its file, or of its process
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, Any, Any]:
-    """Note the processor seconds since the last report of this process."""
-    global _told
+def pytest_runtest_protocol(
+    item: pytest.Item, nextitem: pytest.Item | None
+) -> Generator[None, Any, Any]:
+    global _ends_file
+    _ends_file = nextitem is None or nextitem.path != item.path
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: Any) -> Generator[None, Any, Any]:
+    """
+    Note the processor seconds of each file with its last report.
+
+    To ask after each test would take longer than most tests: browsers that run meanwhile
+    have hundreds of threads.
+    """
     report = yield
-    before, _told = _told, processor.measure()
-    report.processor = max(0.0, _told - before)
+    if _ends_file and call.when == "teardown":
+        report.processor = processor.lap()
     return report
 
 
@@ -165,34 +178,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """
-    Give each process of pytest-xdist whole groups of tests.
-
-    A group is a file, whose fixtures of module scope are made once, or a browser, which
-    starts once. (The marker xdist_group has no effect with pytest 9.2.)
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Groups(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file, _, test = nodeid.partition("::")
-            browser = re.search(r"\[(firefox|chromium)\b", test)
-            return browser[1] if browser and file.startswith("tests/e2e/") else file
-
-    return Groups(config, log)
-
-
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     file = report.nodeid.partition("::")[0]
     _SECONDS[file] += report.duration
     _PROCESSOR[file] += getattr(report, "processor", 0.0)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
+def pytest_sessionfinish() -> None:
     """Add the seconds of each file to what ``tests.everything`` reads."""
     file = os.environ.get("PUSHCTL_TEST_SECONDS")
-    if file and not hasattr(session.config, "workerinput"):
+    if file:
         with Path(file).open("a") as lines:
             told = {file: (_SECONDS[file], _PROCESSOR[file]) for file in _SECONDS}
             lines.write(json.dumps(told) + "\n")

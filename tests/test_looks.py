@@ -67,6 +67,23 @@ def test_nothing_is_kept_that_would_not_notice_a_move(name: str) -> None:
     assert looks.difference(kept(name), moved(kept(name), 6))
 
 
+@pytest.mark.parametrize("name", NAMES[:: len(NAMES) // 5])
+def test_a_part_of_a_picture_tells_what_all_of_it_does(name: str) -> None:
+    picture = kept(name)
+    edges = picture.copy()
+    ImageDraw.Draw(edges).rectangle((0, 0, 9, 9), fill=(200, 0, 0))
+    ImageDraw.Draw(edges).rectangle((371, 609, *picture.size), fill=(0, 0, 200))
+    for other in (
+        moved(picture, 1),
+        moved(picture, 2),
+        moved(picture, 6),
+        picture.filter(ImageFilter.GaussianBlur(2)),
+        edges,
+        picture.quantize(16).convert("RGB"),
+    ):
+        assert looks.difference(picture, other) == looks.compare(picture, other)
+
+
 def test_what_changed_is_seen() -> None:
     width, height = kept().size
     ground = kept().getpixel((5, 5))

@@ -79,11 +79,35 @@ def difference(kept: Image.Image, new: Image.Image) -> Difference:
     if kept.size != new.size:
         everywhere = kept.size[0] * kept.size[1]
         return Difference(everywhere, everywhere)
+    box = _find_changed(*(one.convert("RGB") for one in (kept, new)))
+    if box is None:
+        return Difference(0, 0)
+    return compare(kept.crop(box), new.crop(box))
+
+
+def compare(kept: Image.Image, new: Image.Image) -> Difference:
+    """Compare all of two pictures of one size."""
     apart = [one.convert("RGB").filter(ImageFilter.GaussianBlur(_BLUR)) for one in (kept, new)]
     return Difference(
         _squares(*(one.reduce(_FINE) for one in apart), _FINE_LIMIT),
         _squares(*(one.reduce(_COARSE) for one in apart), _COARSE_LIMIT),
     )
+
+
+def _find_changed(kept: Image.Image, new: Image.Image) -> tuple[int, int, int, int] | None:
+    """
+    Return the box outside which nothing can count, made of whole squares; None for nowhere.
+
+    To blur is to take means: where no pixel nearby differs by the limit, no square will.
+    """
+    strong = _worst(kept, new).point(lambda value: 255 * (value > _COARSE_LIMIT - 2))
+    box = strong.getbbox()
+    if box is None:
+        return None
+    side, (width, height) = _COARSE, kept.size
+    left, top = (max(0, (least // side - 1) * side) for least in box[:2])
+    right, bottom = ((most // side + 2) * side for most in box[2:])
+    return left, top, min(right, width), min(bottom, height)
 
 
 def _squares(kept: Image.Image, new: Image.Image, limit: int) -> int:

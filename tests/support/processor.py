@@ -5,6 +5,20 @@ from contextlib import suppress
 from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")  # a second
+_told = 0.0
+
+
+def begin() -> None:
+    """Let the next ``lap`` be what is spent from now on; a forked process begins at nothing."""
+    global _told
+    _told = measure()
+
+
+def lap() -> float:
+    """Return the seconds since the last lap."""
+    global _told
+    before, _told = _told, measure()
+    return max(0.0, _told - before)
 
 
 def measure() -> float:
