@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from errno import EACCES, EPERM
 from multiprocessing import forkserver, resource_tracker
 
 from pushctl.push import dial
@@ -28,8 +29,8 @@ def prepare(*modules: str) -> str:
     Start the process that workers are forked from, which loads what they need meanwhile.
 
     *modules* too, unless it was started before. Returns how workers begin: by "forkserver";
-    or by "spawn", each by itself, where that process may not listen (a service's unit,
-    jobs/project/unit_files).
+    or by "spawn", each by itself, where that process can't listen: in a service's unit nobody
+    may (jobs/project/unit_files), and where TMPDIR is long its socket has no name.
 
     Signals are blocked until it ignores them: one for all processes would end it.
     """
@@ -39,8 +40,10 @@ def prepare(*modules: str) -> str:
         resource_tracker.ensure_running()  # unblocks two of them
         signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
         forkserver.ensure_running()
-    except PermissionError:
-        return "spawn"
+    except OSError as error:
+        if error.errno in (EPERM, EACCES, None):  # None: a path too long for a socket
+            return "spawn"
+        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return "forkserver"

@@ -6,7 +6,7 @@ Delivery: from claimed rows to outcomes on disk, at most once, whatever happens.
 """
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from pushctl import lock
@@ -28,6 +28,16 @@ __all__ = ["Options", "Report", "check_ready", "lock_path", "run", "run_due"]
 
 def lock_path(store: Store, campaign: int) -> Path:
     return store.path.with_name(f"{store.path.name}.campaign-{campaign}.lock")
+
+
+def _name_second_lock(config: Config, campaign: int) -> Path:
+    """
+    Return the lock of a run that lies where nobody takes it for one that was left behind.
+
+    Who removed the first one by hand, and began a second run, would have it take the rows that
+    the first has claimed for a dead process's.
+    """
+    return config.journal / f"{campaign}.running"
 
 
 def check_ready(store: Store, config: Config) -> None:
@@ -63,7 +73,11 @@ def run(
     can be rendered. Refusals by push services are in the report.
     """
     what = f"sending {campaign.name}"
-    with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
+    with (
+        lock.hold(lock_path(store, campaign.id), what, keep=False),
+        Stop() as stop,
+        ExitStack() as held,
+    ):
         # It may have changed before we had the lock.
         campaign = store.campaigns.get_by_id(campaign.id)
         if "channel" in campaign.options:
@@ -71,6 +85,7 @@ def run(
             note = f"{campaign.name} is no push: the next sweep makes its calls."
             return Report(campaign, notes=[note])
         sending = Sending(store, config, campaign, now, options or Options(), stop)
+        held.enter_context(lock.hold(_name_second_lock(config, campaign.id), what, keep=False))
         restore_guard.check(store, config)
         erasures.erase_returned(store, config, now)
         if not Gate(config).admit(store, campaign, now):

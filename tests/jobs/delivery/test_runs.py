@@ -13,7 +13,7 @@ import pytest
 from pushctl.commands import send
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
-from pushctl.errors import ConfigError, InputError, UsageError
+from pushctl.errors import BusyError, ConfigError, InputError, UsageError
 from pushctl.jobs.campaigns import broadcast, manage
 from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.delivery import deliver, pool, recovery
@@ -22,6 +22,7 @@ from pushctl.jobs.sweep import sweep
 from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Letter, Outcome
 from pushctl.output import Format
 from pushctl.push import journal
+from pushctl.store import Store
 from pushctl.store.interactions import Interaction
 from tests.support import DAY, HOUR, MINUTE, halfway, program, sending, wire
 from tests.support.rows import answers_about
@@ -395,6 +396,25 @@ def test_a_worker_that_dies_in_the_middle_of_its_answer_is_noticed(
     assert died
     counts = sender.counts(report.campaign)
     assert counts["accepted"] + counts.get("in_doubt", 0) == count
+
+
+def test_who_removes_a_lock_by_hand_begins_no_second_run(sender: Field) -> None:
+    """It would take what the first has claimed for a dead process's, and send it too."""
+    sender.people(1200)
+    refused: list[str] = []
+
+    def break_in(ended: int) -> None:
+        if ended and not refused:
+            campaign = sender.store.campaigns.get_by_id(1)
+            deliver.lock_path(sender.store, campaign.id).unlink()
+            with Store(sender.config.database) as store, pytest.raises(BusyError) as error:
+                deliver.run(store, sender.config, campaign, soon(), AT_ONCE)
+            refused.append(str(error.value))
+
+    options = deliver.Options(patience=0.0, progress=break_in)
+    report = sender.send(soon(), options=options)
+    assert "is running" in refused[0]
+    assert sender.counts(report.campaign) == {"accepted": 1200}
 
 
 # --- signals --------------------------------------------------------------------------

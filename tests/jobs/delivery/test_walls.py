@@ -1,10 +1,11 @@
-"""Sending from within a service's walls: nobody may listen there (jobs/project/unit_files)."""
+"""Sending where no process can listen: in a service's unit, or with a long TMPDIR."""
 
 import os
 import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support import program, sending, walls
 pytestmark = pytest.mark.skipif(
     not walls.know_machine(), reason="the numbers of this machine's system calls are unknown"
 )
-COUNT = pool.MANY + 500  # so many that workers write letters
+COUNT = pool.MANY + 10  # so many that workers write letters
 
 
 @pytest.fixture
@@ -28,14 +29,16 @@ def folder(tmp_path: Path, push_service: PushService) -> Path:
     return tmp_path / "project"
 
 
-def start(folder: Path) -> "subprocess.Popen[bytes]":
+def start(
+    folder: Path, wall: Callable[[], None] | None = walls.forbid, **variables: str
+) -> "subprocess.Popen[bytes]":
     words = ["send", "--everyone", "--template", "sale", "--yes", "--name", "walled"]
     return subprocess.Popen(
         [*program.PROGRAM, "--project", str(folder), *words],
-        env=program.environment({}),
+        env=program.environment(variables),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        preexec_fn=walls.forbid,
+        preexec_fn=wall,
     )
 
 
@@ -50,7 +53,19 @@ def test_a_large_campaign_is_sent_where_nobody_may_listen(
     assert len(read) == COUNT and set(read.values()) == {1}
 
 
-def test_there_too_workers_end_with_a_killed_parent(
+def test_a_long_name_of_the_temporary_folder_keeps_nobody_from_sending(
+    folder: Path, push_service: PushService
+) -> None:
+    temporary = folder / ("t" * 110)
+    temporary.mkdir()
+    before = len(push_service.receipts())
+    process = start(folder, None, TMPDIR=str(temporary))
+    errors = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 0, errors
+    assert len(push_service.receipts(before)) == COUNT
+
+
+def test_workers_that_were_spawned_end_with_a_killed_parent(
     folder: Path, push_service: PushService
 ) -> None:
     push_service.play([{"delay": [0.2, 0.4]}])
