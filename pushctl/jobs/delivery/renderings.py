@@ -46,7 +46,7 @@ class Renderings:
             for it in sorted(self._used)
             if (name := it.removeprefix("subscriber.")) != it
         ]
-        self._plain: Callable[[ClaimedRow], Hashable] = lambda row: None
+        self._plain: Callable[[ClaimedRow], Hashable] | None = None
         if "subscriber" in self._used:
             self._plain = attrgetter("public_id")
         elif fields:
@@ -111,7 +111,9 @@ class Renderings:
         """
         if not self._personal:
             return (row.small_payload, row.worker), []
-        key: list[Hashable] = [row.small_payload, row.worker, self._plain(row)]
+        key: list[Hashable] = [row.small_payload, row.worker]
+        if self._plain is not None:
+            key.append(self._plain(row))
         shown: list[str] = []
         if self._attributes:
             # What is cut to a size, or takes another form, is rendered as a whole.
@@ -135,9 +137,7 @@ class Renderings:
             0 < len(value) <= MAX_VALUE_CHARACTERS
             and value.isprintable()  # so the only white space in it are spaces
             and "&" not in value
-            and "  " not in value
-            and value[0] != " "
-            and value[-1] != " "
+            and (" " not in value or value == " ".join(value.split()))
             and not (self._isolates and value[0].isdigit())
         )
 
