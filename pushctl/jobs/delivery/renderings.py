@@ -59,6 +59,7 @@ class Renderings:
         ]
         # From right to left a number has no direction of its own.
         self._isolates = text.dir == "rtl"
+        self._fits = True  # whether what stands for values is short enough
 
     def frame(self, row: ClaimedRow, extra: Mapping[str, Json] | None) -> Frame:
         """Return the message for *row*, rendered before where possible."""
@@ -117,7 +118,7 @@ class Renderings:
         shown: list[str] = []
         if self._attributes:
             # What is cut to a size, or takes another form, is rendered as a whole.
-            fills = not row.small_payload and row.worker is None
+            fills = self._fits and not row.small_payload and row.worker is None
             known = orjson.loads(row.attributes)
             for path, is_shown in self._attributes:
                 value: Json = known
@@ -156,8 +157,11 @@ class Renderings:
                 number += 1
         try:
             made = self._render(_replace_attributes(row, orjson.dumps(marked).decode()), shared)
+        except InputError:
+            self._fits = False  # with a shorter value it may be short enough
+            return None
         except PushctlError:
-            return None  # its own rendering has the reason, or is short enough
+            return None  # its own rendering has the reason
         return Skeleton.cut(made, _MARKS)
 
     def _render(self, row: ClaimedRow, extra: Mapping[str, Json]) -> Frame:
