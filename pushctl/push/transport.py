@@ -12,9 +12,8 @@ import io
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import pycurl
 
@@ -64,16 +63,6 @@ class Reply(NamedTuple):
     cause: Cause | None  # of *fault*
 
 
-# A Reply from a tuple, without a call of Python's own for each.
-_reply = cast("Callable[[tuple[Any, ...]], Reply]", partial(tuple.__new__, Reply))
-
-
-class _Upload(io.BytesIO):
-    """The body of a handle's request; libcurl keeps its ``read`` from request to request."""
-
-    begin = io.BytesIO.__init__  # with another body, from its start
-
-
 class Transfer:
     """A libcurl handle with the options of an origin; it is used again and again."""
 
@@ -85,7 +74,7 @@ class Transfer:
         self.body = b""
         self.headers: list[bytes] = []
         self.letter: Letter
-        self.upload = _Upload()  # which libcurl reads once, and never rewinds
+        self.upload: io.BytesIO
         self.blocked = self.dialled = False
         self.began = 0.0
         line.prepare(self)
@@ -145,7 +134,6 @@ class Line:
         for option, value in self.transport.options:
             set_option(option, value)
         set_option(pycurl.WRITEFUNCTION, transfer.take)
-        set_option(pycurl.READFUNCTION, transfer.upload.read)
         set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
         set_option(pycurl.OPENSOCKETFUNCTION, transfer.open)
         set_option(pycurl.SOCKOPTFUNCTION, transfer.note_socket)
@@ -256,8 +244,9 @@ class Transport:
             set_option(pycurl.POSTFIELDSIZE, len(body))
             transfer.size = len(body)
         transfer.letter = letter
-        transfer.upload.begin(body)
+        transfer.upload = io.BytesIO(body)
         transfer.blocked = transfer.dialled = False
+        set_option(pycurl.READFUNCTION, transfer.upload.read)
         transfer.began = time.perf_counter()
         self._transfers[id(transfer.curl)] = transfer
         self._multi.add_handle(transfer.curl)
@@ -345,20 +334,18 @@ class Transport:
             lost = cause is Cause.CONNECTION_LOST and code != _STREAM
             if lost and line.is_same_loss(transfer.began, ended):
                 fault, cause = "connection lost with others", Cause.CONNECTION_LOST_WITH_OTHERS
-        return _reply(
-            (
-                transfer.letter,
-                line.origin,
-                status if status >= 200 else 0,  # an informational answer is none
-                headers,
-                body,
-                written,
-                transfer.blocked and not transfer.dialled,
-                refused,
-                fault,
-                int((ended - transfer.began) * 1000),
-                cause,
-            )
+        return Reply(
+            transfer.letter,
+            line.origin,
+            status if status >= 200 else 0,  # an informational answer is none
+            headers,
+            body,
+            written,
+            transfer.blocked and not transfer.dialled,
+            refused,
+            fault,
+            int((ended - transfer.began) * 1000),
+            cause,
         )
 
 

@@ -4,6 +4,8 @@ The schema as migrations, applied with sqlite-utils; never edited after a releas
 A new one gets a file here, a line below and its name in ``store.KNOWN_MIGRATIONS``:
 they enter themselves in the order in which they are imported.
 
+A CHECK compares permitted words one by one: ``a = 'x' OR a = 'y'`` (m055 says why).
+
 State stands in rows that change, what happened in rows that do not; no stored
 counters (but what m038 keeps, which any change deletes). Endpoints are unique by the
 first 16 bytes of their SHA-256: indexing the text costs 60 % more file and twice the
