@@ -35,6 +35,7 @@ _REFUSED = "necessary data rewind was not possible"
 _REPORTS_REFUSED = pycurl.version_info()[2] >= 0x081300
 
 _STREAM = 92  # CURLE_HTTP2_STREAM: not the connection, this request alone
+_GAP_SECONDS = 1.0  # between two calls of libcurl: more only where this process was stopped
 
 _COULD_NOT = {
     pycurl.E_COULDNT_RESOLVE_HOST: "no address",
@@ -77,6 +78,7 @@ class Transfer:
         self.upload: io.BytesIO
         self.blocked = self.dialled = False
         self.began = 0.0
+        self.has_longer = False  # whether it got more time than others
         line.prepare(self)
 
     def take(self, data: bytes) -> int:
@@ -199,6 +201,7 @@ class Transport:
         self.window, self.proxy = max(1, postbox.window), postbox.proxy
         self.targets = dial.parse_targets(postbox.loopback)
         self.loopback_ca = postbox.loopback_ca
+        self._timeout = max(1, int(postbox.timeout * 1000))
         self.options = request.make_options(
             postbox.timeout, postbox.proxy, authorities.find_file()
         )
@@ -206,6 +209,7 @@ class Transport:
         self.in_flight = 0
         self._transfers: dict[int, Transfer] = {}
         self.sockets: set[int] = set()  # file descriptors of connections, some closed
+        self._performed = time.perf_counter()  # when libcurl last ran
         self._unwritten = False  # whether a request was started since libcurl last ran
         self._multi = _make_multi()
 
@@ -243,6 +247,9 @@ class Transport:
         if transfer.size != len(body):
             set_option(pycurl.POSTFIELDSIZE, len(body))
             transfer.size = len(body)
+        if transfer.has_longer:
+            set_option(pycurl.TIMEOUT_MS, self._timeout)
+            transfer.has_longer = False
         transfer.letter = letter
         transfer.upload = io.BytesIO(body)
         transfer.blocked = transfer.dialled = False
@@ -253,6 +260,21 @@ class Transport:
         self._unwritten = True
         line.in_flight += 1
         self.in_flight += 1
+
+    def _allow_for_standstill(self) -> None:
+        """
+        Give what is in flight the whole timeout again, where this process was stopped.
+
+        libcurl looks at the time before it reads the answers that have come meanwhile.
+        """
+        now = time.perf_counter()
+        performed, self._performed = self._performed, now
+        if now - performed < _GAP_SECONDS:
+            return
+        for transfer in self._transfers.values():
+            lasted = int((now - transfer.began) * 1000)
+            transfer.curl.setopt(pycurl.TIMEOUT_MS, self._timeout + lasted)
+            transfer.has_longer = True
 
     def pump(self, wait: float) -> list[Reply]:
         """
@@ -290,6 +312,7 @@ class Transport:
         self.lines.clear()
 
     def _perform(self) -> list[Reply]:
+        self._allow_for_standstill()
         if self._unwritten:
             self._unwritten = False
             with hold_packets(self.sockets):
