@@ -1,6 +1,7 @@
 """Messages by the age of the subscription when each left."""
 
 from array import array
+from bisect import bisect_right
 from collections import Counter
 
 from pushctl.jobs.figures.recount.shares import bound, sum_persons, sum_strangers
@@ -44,7 +45,7 @@ class Ages:
                 self._cells[_ERASED, mark] += 1
                 continue
             age = quarter * QUARTER - world.subscribed[place]
-            number = sum(age >= edge for edge in _EDGES)
+            number = bisect_right(_EDGES, age)
             self._cells[number, mark] += 1
             if mark & ACCEPTED:
                 cell = number * world.size + world.person[place]
