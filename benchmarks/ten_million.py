@@ -47,6 +47,7 @@ DUE = 30_000
 IMPORTED = 100_000  # with --copies
 RUNS = 3  # of what changes nothing, up to a million
 DISK_BYTES = 5_000  # a subscriber: file, database, its log and a copy for the backup
+BARE_BYTES = 2_500  # without the backup
 SEGMENTS = """[segments]
 turkish_readers = "tag('Newsletter') and country = 'TR' and seen within 3650d"
 buyers = "tag('Product 7') or tag('Product 11')"
@@ -321,11 +322,14 @@ def progress(what: str, done: int, count: int) -> None:
         print(f"{count:>10,}  {done:,} {what}", end=end, file=sys.stderr, flush=True)
 
 
-def check_room(folder: Path, sizes: Sequence[int]) -> None:
-    needed, free = max(sizes) * DISK_BYTES, shutil.disk_usage(folder).free
+def check_room(folder: Path, options: argparse.Namespace) -> None:
+    largest, free = max(options.sizes), shutil.disk_usage(folder).free
+    each = BARE_BYTES if options.no_backup else DISK_BYTES
+    there = sum(it.stat().st_size for it in folder.glob("*/project/pushctl.db*"))
+    needed = largest * each - there
     if needed > free:
         raise SystemExit(
-            f"{folder} has {free / 1e9:.0f} GB free, and {max(sizes):,} subscribers need about "
+            f"{folder} has {free / 1e9:.0f} GB free, and {largest:,} subscribers need about "
             f"{needed / 1e9:.0f} GB. Name another one: --folder"
         )
 
@@ -358,7 +362,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.keep is not None:
         options.keep.mkdir(exist_ok=True)
-    check_room(options.keep or options.folder, options.sizes)
+    check_room(options.keep or options.folder, options)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def save(found: dict[int, dict]) -> None:
