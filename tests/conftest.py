@@ -18,7 +18,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.store import Store
-from tests.support import ROOT, database, posting, processor, sending, shop
+from tests.support import ROOT, database, posting, processor, project, sending, shop
 
 # Of each file: seconds that went by, and of processors (support/processor).
 _SECONDS: Counter[str] = Counter()
@@ -69,8 +69,10 @@ def _use_memory() -> None:
         tempfile.tempdir = None
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave all tests out of garbage collections, here and in processes that are forked."""
+    if getattr(session.config.option, "processes", 1) > 1:
+        project.prepare()  # one for all of them
     gc.collect()
     gc.freeze()
     processor.begin()
