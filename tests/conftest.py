@@ -18,7 +18,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.store import Store
-from tests.support import ROOT, database, posting, processor, sending, shop
+from tests.support import ROOT, database, posting, processor, project, sending, shop
 
 # Of each file: seconds that went by, and of processors (support/processor).
 _SECONDS: Counter[str] = Counter()
@@ -69,8 +69,10 @@ def _use_memory() -> None:
         tempfile.tempdir = None
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Leave all tests out of garbage collections, here and in processes that are forked."""
+    if getattr(session.config.option, "processes", 1) > 1:
+        project.prepare()  # one for all of them
     gc.collect()
     gc.freeze()
     processor.begin()
@@ -153,20 +155,31 @@ def generate() -> ModuleType:
 # What takes longest begins first, so that no process has it left at the end.
 _LONGEST_FIRST = (
     "tests/e2e/",
-    "tests/demo/",
+    "tests/demo/test_demo",
+    "tests/sw/test_scripts",
     "tests/faults/",
-    "tests/jobs/triggers/test_virtual_time",
-    "tests/jobs/sweep/",
-    "tests/sw/",
+    "tests/commands/test_st",
     "tests/commands/test_send.py",
+    "tests/jobs/triggers/test_virtual_time",
     "tests/jobs/delivery/",
-    "tests/jobs/triggers/test_random",
-    "tests/store/test_upgrade",
-    "tests/test_wheel",
     "tests/push/",
+    "tests/test_looks",
+    "tests/test_output",
+    "tests/test_template_values",
+    "tests/test_wheel",
+    "tests/jobs/sweep/",
+    "tests/jobs/figures/",
+    "tests/jobs/project/",
+    "tests/jobs/triggers/",
+    "tests/store/",
+    "tests/archive/",
     "tests/proofs/",
     "tests/receiver/",
+    "tests/rules/vendors/",
+    "tests/snippets/",
+    "tests/demo/",
     "tests/commands/",
+    "tests/jobs/",
 )
 
 
