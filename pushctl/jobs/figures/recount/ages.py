@@ -29,7 +29,7 @@ class Ages:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._cells: Counter[tuple[int, int]] = Counter()
+        self._cells: Counter[int] = Counter()  # by age * 128 + mark
         # Shown and clicked, each beside the messages that could be.
         size = 2 * _ERASED * world.size
         self._reported, self._shown, self._accepted, self._clicked = (
@@ -38,28 +38,32 @@ class Ages:
 
     def add(self, batch: Batch) -> None:
         world = self._world
-        for place, quarter, mark in zip(batch.places, batch.quarters, batch.marks, strict=True):
-            if quarter < 0 or not mark & LEFT:
-                continue
-            if not place:
-                self._cells[_ERASED, mark] += 1
-                continue
-            age = quarter * QUARTER - world.subscribed[place]
-            number = bisect_right(_EDGES, age)
-            self._cells[number, mark] += 1
-            if mark & ACCEPTED:
-                cell = number * world.size + world.person[place]
+        size, person, since = world.size, world.person, world.subscribed
+        rows = [
+            (bisect_right(_EDGES, quarter * QUARTER - since[place]) if place else _ERASED,
+             place, mark)
+            for place, quarter, mark in zip(
+                batch.places, batch.quarters, batch.marks, strict=True
+            )
+            if quarter >= 0 and mark & LEFT
+        ]  # fmt: skip
+        self._cells.update([age * 128 + mark for age, _, mark in rows])
+        for age, place, mark in rows:
+            if mark & ACCEPTED and place:
+                cell = age * size + person[place]
                 self._accepted[cell] += 1
-                self._clicked[cell] += mark & CLICKED > 0
+                if mark & CLICKED:
+                    self._clicked[cell] += 1
                 if TRIED[mark]:
                     self._reported[cell] += 1
-                    self._shown[cell] += mark & SHOWN > 0
+                    if mark & SHOWN:
+                        self._shown[cell] += 1
 
     def describe(self) -> dict[str | None, Row]:
         """Return the rows by their ages; None is who was erased."""
         found: dict[str | None, Row] = {}
-        for number in sorted({number for number, _ in self._cells}):
-            marks = {mark: n for (it, mark), n in self._cells.items() if it == number}
+        for number in sorted({cell // 128 for cell in self._cells}):
+            marks = {it % 128: n for it, n in self._cells.items() if it // 128 == number}
             name = None if number == _ERASED else _AGES[number]
             found[name] = self._describe(number, marks)
         return found
