@@ -230,18 +230,31 @@ class Subscriptions(Noun):
 
     def refresh(self, subscription: int, about: Mapping[str, str | None], at: Millis) -> None:
         """Update what the browser reports about itself; None changes nothing."""
+        seen = (
+            "UPDATE subscriptions SET last_seen_at = :at WHERE id = :id AND last_seen_at < :at"
+        )
+        # Hardly ever is one of them another: then neither indexes nor triggers need a look.
         sql = """
             UPDATE subscriptions
-               SET last_seen_at = max(last_seen_at, :at),
-                   language = coalesce(:language, language),
+               SET language = coalesce(:language, language),
                    timezone = coalesce(:timezone, timezone),
                    country = coalesce(:country, country), city = coalesce(:city, city),
                    browser = coalesce(:browser, browser), os = coalesce(:os, os),
                    source = coalesce(source, :source)
              WHERE id = :id
+               AND (:language IS NOT NULL AND language IS NOT :language
+                    OR :timezone IS NOT NULL AND timezone IS NOT :timezone
+                    OR :country IS NOT NULL AND country IS NOT :country
+                    OR :city IS NOT NULL AND city IS NOT :city
+                    OR :browser IS NOT NULL AND browser IS NOT :browser
+                    OR :os IS NOT NULL AND os IS NOT :os
+                    OR :source IS NOT NULL AND source IS NULL)
         """
-        values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription, "at": at}
-        self._write(sql, **values)
+        values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription}
+        with self._store.write():
+            self._write(seen, id=subscription, at=at)
+            if any(one is not None for one in about.values()):
+                self._write(sql, **values)
 
     def move(
         self,

@@ -42,6 +42,7 @@ from pushctl.store.schema import m037_applied as m037_applied
 from pushctl.store.schema import m038_times as m038_times
 from pushctl.store.schema import m039_attributions as m039_attributions
 from pushctl.store.schema import m040_kept_arms as m040_kept_arms
+from pushctl.store.schema import m041_sequences as m041_sequences
 from pushctl.store.schema import m042_forecasts as m042_forecasts
 from pushctl.store.schema import m043_alerts as m043_alerts
 from pushctl.store.schema import m044_optin as m044_optin

@@ -14,6 +14,13 @@ from pushctl.jobs.figures.recount.shares import (
     sum_persons,
     sum_strangers,
 )
+from pushctl.jobs.figures.recount.tries import (
+    FLAG_BITS,
+    GROUP_BITS,
+    PERSON_BITS,
+    ByCode,
+    Tries,
+)
 from pushctl.jobs.figures.recount.world import (
     ACCEPTED,
     CLICKED,
@@ -36,6 +43,12 @@ _MARKS = 128
 _RATES = ("ctr", "ctr_shown")
 # Which messages count as a try of each rate.
 _TRIES = (TRIED, [bool(mark & SHOWN) for mark in range(_MARKS)])
+# The same as bits, and the bit of a click; nothing where it is no try.
+_BITS = (1, 4), (2, 4)
+_FLAGS = [
+    tried | 2 * shown | 4 * (mark & CLICKED > 0) if tried or shown else 0
+    for mark, (tried, shown) in enumerate(zip(*_TRIES, strict=True))
+]
 _HOUR_OF = [_UNKNOWN if hour == UNKNOWN else hour % 24 for hour in range(UNKNOWN + 1)]
 
 
@@ -50,9 +63,7 @@ class Groups:
         self._campaigns: dict[int, Counter[int]] = {}
         self._reached: set[tuple[str, int, int]] = set()
         self._clicks: Counter[tuple[str, int]] = Counter()
-        # Tries and events of each rate, by hour and person.
-        size = (_UNKNOWN + 1) * world.size
-        self._sums = [[array("H", bytes(2 * size)) for _ in range(2)] for _ in _RATES]
+        self._tries = Tries(_BITS)  # by hour
         self._erased: Counter[int] = Counter()
         # Of the campaign that is counted now.
         self._last: int | None = None
@@ -85,24 +96,19 @@ class Groups:
                     self._clicks[key] += more
 
     def _add_persons(self, batch: Batch, hours: list[int]) -> None:
-        person, size = self._world.person, self._world.size
+        person = self._world.person
         rows = [
-            (hour * size + person[place], person[place], mark)
+            (person[place] << GROUP_BITS | hour) << FLAG_BITS | flags
             for hour, place, mark in zip(hours, batch.places, batch.marks, strict=True)
-            if place
+            if place and (flags := _FLAGS[mark])
         ]
+        self._tries.add(rows)
         self._own_erased.update(
             mark for mark, place in zip(batch.marks, batch.places, strict=True) if not place
         )
-        for sums, own, tried in zip(self._sums, self._own, _TRIES, strict=True):
-            tries, events = sums
-            for cell, _, mark in rows:
-                if tried[mark]:
-                    tries[cell] += 1
-                    if mark & CLICKED:
-                        events[cell] += 1
-            own[0].extend([it for _, it, mark in rows if tried[mark]])
-            own[1].extend([it for _, it, mark in rows if mark & CLICKED and tried[mark]])
+        for (tried, clicked), own in zip(_BITS, self._own, strict=True):
+            own[0].extend([it >> PERSON_BITS for it in rows if it & tried])
+            own[1].extend([it >> PERSON_BITS for it in rows if it & tried and it & clicked])
 
     def _finish(self) -> None:
         """Take the sums of the last campaign's persons: who they are is not needed any more."""
@@ -193,39 +199,26 @@ class Groups:
         return describe_money(self._orders.get(key, []), read_count(row, "accepted"))
 
     def _sum_hour(self, hour: int) -> list[Sums]:
-        part = slice(hour * self._world.size, (hour + 1) * self._world.size)
-        found = [
-            sum_persons(zip(tries[part], events[part], strict=True))
-            for tries, events in self._sums
-        ]
-        if hour == _UNKNOWN:
-            found = self._add_erased(found)
-        return found
+        found = [each.get(hour, Sums()) for each in self._sums[0]]
+        return self._add_erased(found) if hour == _UNKNOWN else found
 
     def _sum_site(self, site: int) -> list[Sums]:
-        return self._sites[site] if site else self._add_erased([Sums(), Sums()])
+        if not site:
+            return self._add_erased([Sums(), Sums()])
+        return [each.get(site, Sums()) for each in self._sums[1]]
 
     def _sum_all(self) -> list[Sums]:
+        """Persons are on one site each, so those of the sites add up."""
         everybody = [Sums(), Sums()]
-        for each in self._sites[1:]:
+        for site in range(1, len(self._world.sites)):
+            each = self._sum_site(site)
             everybody = [one.add(more) for one, more in zip(everybody, each, strict=True)]
         return self._add_erased(everybody)
 
     @cached_property
-    def _sites(self) -> list[list[Sums]]:
-        """The sums of each site: persons are on one each, so their hours add up."""
-        people: list[array[int]] = [array("i") for _ in self._world.sites]
-        for place, person in enumerate(self._world.person):
-            if place and place == person:
-                people[self._world.site[place]].append(place)
-        return [[sum_persons(self._add_hours(own, *it)) for it in self._sums] for own in people]
-
-    def _add_hours(
-        self, people: Sequence[int], tries: "array[int]", events: "array[int]"
-    ) -> Iterator[tuple[int, int]]:
-        size = self._world.size
-        for person in people:
-            yield sum(tries[person::size]), sum(events[person::size])
+    def _sums(self) -> tuple[ByCode, ByCode]:
+        """The sums of both rates by hour, and by site."""
+        return self._tries.sum_up(self._world.site)
 
     def _add_erased(self, sums: Sequence[Sums]) -> list[Sums]:
         return [

@@ -5,9 +5,11 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
+from functools import cached_property
 
 from pushctl.jobs.figures.answers import Plain
-from pushctl.jobs.figures.recount.shares import sum_persons
+from pushctl.jobs.figures.recount.shares import Sums
+from pushctl.jobs.figures.recount.tries import FLAG_BITS, GROUP_BITS, Tries
 from pushctl.jobs.figures.recount.world import CLICKED, TRIED, UNKNOWN, Batch, World
 from pushctl.rules.figures import best_hours
 from pushctl.rules.figures.best_hours import (
@@ -110,9 +112,8 @@ class Times:
         self._unknown = self._erased = 0
         # Sends and clicks by hour of the week and campaign.
         self._each: dict[tuple[int, int], list[int]] = {}
-        # By block and hour, and person; only where nothing was drawn.
-        size = 0 if self._drawn is not None else (len(BLOCKS) + _DAY) * world.size
-        self._tries, self._events = (array("H", bytes(2 * size)) for _ in range(2))
+        # By block, and by hour behind the blocks; only where nothing was drawn.
+        self._tries = Tries([(1, 2)])
         self._slots = [
             (
                 BLOCKS.index(week.find_block(hour // _DAY, hour % _DAY)),
@@ -139,7 +140,7 @@ class Times:
             self._add_persons(batch)
 
     def _add_persons(self, batch: Batch) -> None:
-        world, size = self._world, self._world.size
+        world, rows = self._world, list[int]()
         for place, hour, mark in zip(batch.places, batch.hours, batch.marks, strict=True):
             if hour != UNKNOWN and TRIED[mark]:
                 clicked = mark & CLICKED > 0
@@ -147,8 +148,13 @@ class Times:
                 both[0] += 1
                 both[1] += clicked
                 for slot in self._slots[hour]:
-                    self._tries[slot * size + world.person[place]] += 1
-                    self._events[slot * size + world.person[place]] += clicked
+                    key = world.person[place] << GROUP_BITS | slot
+                    rows.append(key << FLAG_BITS | 1 | 2 * clicked)
+        self._tries.add(rows)
+
+    @cached_property
+    def _sums(self) -> dict[int, Sums]:
+        return self._tries.sum_up(self._world.site)[0][0]
 
     def describe(self) -> dict[str, Plain]:
         """Return what is compared of ``best_time.BestTime``."""
@@ -205,8 +211,7 @@ class Times:
         return asdict(Part(measured, shrunk, best, int(have) if tried else 0, enough))
 
     def _measure_seen(self, slot: int, find_slot: Callable[[int], int]) -> Measured:
-        part = slice(slot * self._world.size, (slot + 1) * self._world.size)
-        sums = sum_persons(zip(self._tries[part], self._events[part], strict=True))
+        sums = self._sums.get(slot, Sums())
         reached = {it for hour, it in self._each if find_slot(hour) == slot}
         found = measure_share(sums.events, sums.tries)
         if sums.tries > sums.people > 1:

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.store import Store
 
-QUARTER = 900_000  # milliseconds: messages have their times so
-DAY = 96  # quarters
+QUARTER = 15 * units.MINUTE  # messages have their times so
+DAY_QUARTERS = units.DAY // QUARTER
 _PAGE = 14  # bits of a subscription's number
 _CHUNK = 20_000
 UNKNOWN = 255  # the hour of the week where it is not known
@@ -59,7 +59,9 @@ class World:
 
     def find_hour(self, place: int, quarter: int) -> int:
         """Return the hour of the week of somebody's clock."""
-        return self._days[self.zone[place] << 20 | quarter // DAY][quarter % DAY]
+        return self._days[self.zone[place] << 20 | quarter // DAY_QUARTERS][
+            quarter % DAY_QUARTERS
+        ]
 
     def find_places(self, subscriptions: tuple[int, ...]) -> list[int]:
         """Return the place of each of *subscriptions*; of number 0 it is 0."""
@@ -80,7 +82,7 @@ class World:
     def _find_hours(self, places: list[int], quarters: Sequence[int]) -> list[int]:
         zone, days = self.zone, self._days
         return [
-            days[zone[place] << 20 | quarter // DAY][quarter % DAY]
+            days[zone[place] << 20 | quarter // DAY_QUARTERS][quarter % DAY_QUARTERS]
             if place and quarter >= 0
             else UNKNOWN
             for place, quarter in zip(places, quarters, strict=True)
@@ -154,13 +156,13 @@ class Days(dict[int, bytes]):
         clock, day = self._clocks[key >> 20], key & 0xFFFFF
         times = [
             datetime.fromtimestamp(each * QUARTER / 1000, clock)
-            for each in (day * DAY, (day + 1) * DAY - 1)
+            for each in (day * DAY_QUARTERS, (day + 1) * DAY_QUARTERS - 1)
         ]
         offset = times[0].utcoffset()
         assert offset is not None
-        begin = times[0].weekday() * DAY + times[0].hour * 4 + times[0].minute // 15
+        begin = times[0].weekday() * DAY_QUARTERS + times[0].hour * 4 + times[0].minute // 15
         if offset == times[1].utcoffset() and not offset % timedelta(minutes=15):
-            found = _WEEK[begin : begin + DAY]
+            found = _WEEK[begin : begin + DAY_QUARTERS]
         else:
             found = self._spell_out(clock, day)
         self[key] = found
@@ -170,10 +172,10 @@ class Days(dict[int, bytes]):
         """Return the hours of a day on which the clock is changed."""
         times = (
             datetime.fromtimestamp(each * QUARTER / 1000, clock)
-            for each in range(day * DAY, (day + 1) * DAY)
+            for each in range(day * DAY_QUARTERS, (day + 1) * DAY_QUARTERS)
         )
         return bytes(at.weekday() * 24 + at.hour for at in times)
 
 
 # The hours of two weeks' quarters.
-_WEEK = bytes(quarter // 4 for quarter in range(7 * DAY)) * 2
+_WEEK = bytes(quarter // 4 for quarter in range(7 * DAY_QUARTERS)) * 2
