@@ -351,14 +351,13 @@ class Enrolments(Noun):
             INSERT INTO deliveries (campaign_id, subscription_id, enrolment_id, expires_at,
                                     variant, variant_probability, holdout_probability,
                                     status, reason, cause, changed_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO NOTHING
+            VALUES {rows} ON CONFLICT DO NOTHING
         """
         rows = (
             (*row, "skipped" if ended else "planned", *(ended or (None, None)), now)
             for *row, ended in messages
         )
-        self._write_each(sql, rows)
+        self._insert_many(sql, rows)
 
     def withdraw(self, rows: Iterable[tuple[int, str]], now: Millis) -> None:
         """Skip the planned messages of (enrolment, reason)."""
