@@ -129,7 +129,8 @@ class _Parent:
             report = self._hook.pytest_report_from_serializable(config=config, data=told[0])
             self._hook.pytest_runtest_logreport(report=report)
         elif kind == "warning":
-            text, category, file, line, when, nodeid, place = told
+            text, name, file, line, when, nodeid, place = told
+            category = type(name, (Warning,), {})  # the test's own may be known there alone
             warning = warnings.WarningMessage(category(text), category, file, line)
             self._hook.pytest_warning_recorded.call_historic(
                 kwargs={
@@ -232,6 +233,6 @@ class _Child:
         nodeid: str,
         location: tuple[str, int, str] | None,
     ) -> None:
-        text, category = str(warning_message.message), warning_message.category
+        text, name = str(warning_message.message), warning_message.category.__name__
         place = (warning_message.filename, warning_message.lineno)
-        self._link.send(("warning", text, category, *place, when, nodeid, location))
+        self._link.send(("warning", text, name, *place, when, nodeid, location))
