@@ -43,11 +43,13 @@ def replace_volatile(path: Path, data: bytes, mode: int) -> None:
     Write a file in the place of *path* for who reads it now: old content or new.
 
     Not synced: after a power loss it may be empty. For what is written again in a minute.
+    *mode* holds whatever the umask: a service's own closes all that it writes to others.
     """
     young = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
     try:
         handle = os.open(young, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
+            os.fchmod(handle, mode)
             write_all(handle, data)
         finally:
             os.close(handle)

@@ -10,15 +10,18 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from errno import EACCES, EPERM
+from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
 from multiprocessing import forkserver, resource_tracker
 
+from pushctl import log
 from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 
 _PR_SET_PDEATHSIG = 1
 _ANCESTOR = "pushctl.push.ancestor"
 _FOR_ALL = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+# Why the ancestor has no socket: it is forbidden, has no folder, or too long a name (None).
+_NO_SOCKET = frozenset((EPERM, EACCES, ENOENT, EROFS, ENOSPC, EDQUOT, None))
 
 # After a signal, for a parent that got it too: it waits 15 s for what is in flight.
 ALONE_SECONDS = 20.0
@@ -30,7 +33,8 @@ def prepare(*modules: str) -> str:
 
     *modules* too, unless it was started before. Returns how workers begin: by "forkserver";
     or by "spawn", each by itself, where that process can't listen: in a service's unit nobody
-    may (jobs/project/unit_files), and where TMPDIR is long its socket has no name.
+    may (jobs/project/unit_files), where TMPDIR is long its socket has no name, and where no
+    folder for temporary files can be written it has no place.
 
     Signals are blocked until it ignores them: one for all processes would end it.
     """
@@ -41,12 +45,27 @@ def prepare(*modules: str) -> str:
         signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
         forkserver.ensure_running()
     except OSError as error:
-        if error.errno in (EPERM, EACCES, None):  # None: a path too long for a socket
+        if error.errno in _NO_SOCKET:
             return "spawn"
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return "forkserver"
+
+
+def may_start() -> bool:
+    """
+    Return whether a pool of processes can be had here; if not, the log says why.
+
+    Its queues have semaphores, for which /dev/shm has to be there and writable.
+    """
+    try:
+        # The context that leaves no name behind, and needs no process that clears it away.
+        multiprocessing.get_context("fork").Lock()
+    except OSError as error:
+        log.note_error("send", "no semaphores, so one process sends (/dev/shm)", error)
+        return False
+    return True
 
 
 def start_executor(

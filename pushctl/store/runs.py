@@ -188,7 +188,21 @@ def may_run(process: str | None) -> bool:
     boot, space, number, _ = process.split(" ")
     if boot != clocks.read_boot().id:
         return False  # the machine was started anew
-    return space != _read_space() or _name(int(number)) == process
+    if space != _read_space():
+        return True
+    found = _name(int(number))
+    return found == process or (found is None and _is_hidden(int(number)))
+
+
+def _is_hidden(number: int) -> bool:
+    """Return whether there is a process that /proc does not show, as in a service's unit."""
+    try:
+        os.kill(number, 0)
+    except PermissionError:
+        return True  # another account's
+    except ProcessLookupError:
+        return False
+    return False  # ours, which is always shown: it ended without being waited for
 
 
 def _name(number: int) -> str | None:

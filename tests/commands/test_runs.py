@@ -14,7 +14,7 @@ from pushctl.demo.pushservice import PushService
 from pushctl.jobs.project import cron, sweep_state
 from pushctl.rules import limits
 from pushctl.store import Store, clocks, runs
-from tests.support import DAY, NOON, sending
+from tests.support import DAY, NOON, ROOT, sending
 from tests.support.program import Run, pushctl
 from tests.support.sending import Field
 
@@ -161,3 +161,29 @@ def test_faults_are_few_short_and_without_addresses(field: Field) -> None:
     words = ("subscribers", "import", "/nowhere/Ab1" + "Cd2" * 9 + ".csv")
     assert run(field, *words).code != 0
     assert "Cd2Cd2" not in str(list_runs(field, "--limit", "1"))
+
+
+# As the walls of a sweep's unit (ProtectProc=invisible): who looks sees its own processes only.
+_HIDDEN = """
+import ctypes, os, sys
+from pushctl.store.runs import may_run
+os.setgroups([]); os.setgid(65534); os.setuid(65534)  # the group root sees all
+ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # PR_SET_DUMPABLE, as after a start by that account
+assert not os.path.exists(f"/proc/{os.getppid()}/stat")
+print([may_run(each) for each in sys.argv[1:]])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide processes")
+def test_a_run_of_an_account_that_is_hidden_has_not_died() -> None:
+    mine = runs.name_process()
+    boot, space, _, start = mine.split(" ")
+    with subprocess.Popen(["/bin/true"]) as ended:
+        ended.wait()
+    gone = f"{boot} {space} {ended.pid} {start}"
+    words = 'mount -t proc -o hidepid=2 proc /proc && "$@"'
+    command = ["unshare", "--mount", "sh", "-c", words, "sh", sys.executable, "-c", _HIDDEN]
+    done = subprocess.run([*command, mine, gone], capture_output=True, text=True, cwd=ROOT)
+    if "mount" in done.stderr:
+        pytest.skip(f"no processes can be hidden here: {done.stderr}")
+    assert done.stdout == "[True, False]\n", done.stderr

@@ -179,10 +179,16 @@ def open_pool(
     *look* is called many times a second while ``submit`` blocks; it must not raise. With a
     *recipe* a pool for many takes rows too, and writes their letters as of *read_now*.
     """
-    if count <= FEW:
+    if count <= FEW or not _may_start():
         return OwnProcess(postbox, look)
     workers = config.push.workers or 2 * (os.cpu_count() or 1)
     return ProcessPool(workers, postbox, recipe if count > MANY else None, read_now)
+
+
+def _may_start() -> bool:
+    from pushctl.push import workers  # at need, see ProcessPool
+
+    return workers.may_start()
 
 
 class OwnProcess(Pool):
@@ -247,8 +253,9 @@ class ProcessPool(Pool):
             if self._executor is None and self._deaths >= MAX_DEATHS:
                 raise ConfigError(
                     f"the sending processes died {self._deaths} times, and never had they "
-                    "done anything before. Memory may have run out (dmesg tells): lower "
-                    "push.workers in pushctl.toml, then go on with pushctl campaigns resume."
+                    "done anything before. Memory or processes may have run out (dmesg and "
+                    "ulimit -u tell): lower push.workers in pushctl.toml, then go on with "
+                    "pushctl campaigns resume."
                 )
             executor = self._executor = self._executor or self._start()
             letters = parcels.arrange(letters)

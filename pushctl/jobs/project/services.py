@@ -5,7 +5,7 @@ import pwd
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -89,25 +89,67 @@ def locate(config: Config, account: str | None, listen: str | None = None) -> Pl
     *account* runs units of the system; None: the units are a user's own. *listen* is the
     address of a receiver beside that of receiver.listen, which has no metrics.
     """
-    folder, log, own = config.folder, config.log.file, config.receiver
-    logs = () if log is None else (log.parent,)
+    own = config.receiver
+    logs = () if config.log.file is None else (config.log.file.parent,)
     second = listen is not None and listen != own.listen
     addresses = [listen] if second else [own.listen, own.metrics]
-    written = (config.database.parent, config.inbox, config.keys, *logs)
-    if config.approval is not None:
-        written = (*written, config.approval.folder)
     return Place(
-        project=folder,
+        project=config.folder,
         program=find_program(),
         account=account,
         listen=[_parse_address(each) for each in addresses if each],
-        writes=[path for path in written if not path.is_relative_to(folder)],
+        writes=_list_writes(config),
         receiver_writes=(config.inbox, *logs),
+        reads=_list_reads(config),
         hidden=_list_secrets(config),
         certificate=own.certificate is not None,
         second=second,
         cluster_port=_find_cluster_port(config),
     )
+
+
+def _list_writes(config: Config) -> list[Path]:
+    """Return the folders of sweep and watch outside the project's, also behind its links."""
+    from pushctl.jobs.reports import schedule  # at need: it loads what makes campaigns
+
+    folder, database = config.folder, config.database
+    found = [database.parent, database.resolve().parent, config.inbox, config.keys]
+    found += [config.journal, config.status, folder / schedule.FOLDER]
+    if config.log.file is not None:
+        found.append(config.log.file.parent)
+    if config.approval is not None:
+        found.append(config.approval.folder)
+    if config.metrics.textfile is not None:
+        found.append(config.metrics.textfile.parent)
+    return _list_outside(folder, found)
+
+
+def _list_reads(config: Config) -> list[Path]:
+    """
+    Return what lies outside the project: what settings name, and where links lead to.
+
+    Python itself, too: a virtual environment in /opt may have one of somebody's home.
+    """
+    own, cluster = config.receiver, config.cluster
+    files = [
+        config.file, config.templates, own.certificate, own.certificate_key, own.geoip,
+        cluster.ca, cluster.certificate, cluster.certificate_key, config.figures.rates,
+        config.push.loopback.ca,
+    ]  # fmt: skip
+    programs = [step.exec for trigger in config.triggers.values() for step in trigger.steps]
+    programs += [alert.exec for alert in config.alerts]
+    named = [Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable)]
+    named += [file for file in files if file is not None]
+    named += [config.folder / words[0] for words in programs if words]
+    return _list_outside(config.folder, named)
+
+
+def _list_outside(folder: Path, paths: Iterable[Path]) -> list[Path]:
+    """Return those of *paths* that lie outside *folder*, and where links lead to outside it."""
+    real = folder.resolve()
+    found = [path for path in paths if not path.is_relative_to(folder)]
+    found += [it for path in paths if not (it := path.resolve()).is_relative_to(real)]
+    return list(dict.fromkeys(found))
 
 
 def _find_cluster_port(config: Config) -> int | None:
@@ -144,10 +186,11 @@ def _read_account(config: Config, folder: Path) -> str:
 
 def _list_secrets(config: Config) -> list[Path]:
     """Return what the receiver has no need of: people, and keys that sign and send."""
-    data = config.database
+    # SQLite writes its log beside the database itself, wherever a link to that stands.
+    databases = dict.fromkeys((config.database, config.database.resolve()))
+    names = [each.with_name(f"{each.name}{end}") for each in databases for end in ("", "-wal")]
     private = sorted(config.keys.glob("vapid-*.pem"))
-    names = [data, data.with_name(f"{data.name}-wal"), config.keys / "secret"]
-    return [*names, config.keys / "email_secret", *private]
+    return [*names, config.keys / "secret", config.keys / "email_secret", *private]
 
 
 def _parse_address(listen: str) -> tuple[str, int]:
@@ -174,19 +217,23 @@ def choose_account(config: Config, given: str | None) -> str:
             "account (adduser --system --group pushctl), give it the folder (chown -R "
             f"pushctl: {config.folder}), or name another one with --account."
         )
-    _check_reach(found, Path(find_program()[0]))
+    check_reach(found)
     return found.pw_name
 
 
-def _check_reach(account: pwd.struct_passwd, program: Path) -> None:
-    for folder in program.resolve().parents:
-        found = folder.stat()
-        mine = found.st_uid == account.pw_uid or found.st_gid == account.pw_gid
-        if not found.st_mode & 0o001 and not mine:
-            raise ConfigError(
-                f"{account.pw_name} can't run {program}: {folder} is closed to others. Install "
-                "pushctl where all may read it, e.g. in /opt/pushctl (docs/server.md)."
-            )
+def check_reach(account: pwd.struct_passwd) -> None:
+    """Raise ConfigError where *account* can't reach this program or its Python."""
+    # An environment in /opt may have the Python of somebody's home, as uv makes them.
+    for program in (Path(find_program()[0]), Path(sys.executable)):
+        for folder in program.resolve().parents:
+            found = folder.stat()
+            mine = found.st_uid == account.pw_uid or found.st_gid == account.pw_gid
+            if not found.st_mode & 0o001 and not mine:
+                raise ConfigError(
+                    f"{account.pw_name} can't run {program}: {folder} is closed to others. "
+                    "Install pushctl and its Python where all may read them, e.g. in "
+                    "/opt/pushctl (docs/server.md)."
+                )
 
 
 def plan(place: Place, parts: Sequence[Part], folder: Path) -> list[Unit]:

@@ -34,6 +34,7 @@ class Place:
     listen: Sequence[tuple[str, int]] = (("127.0.0.1", 8750),)  # the receiver's, then metrics
     writes: Sequence[Path] = ()  # what sweep and watch write besides the project's folder
     receiver_writes: Sequence[Path] = ()  # the inbox, a log
+    reads: Sequence[Path] = ()  # what any part reads outside the project's folder
     hidden: Sequence[Path] = ()  # what the receiver must not read
     certificate: bool = False  # whether the receiver has one of its own
     second: bool = False  # whether the receiver is one beside that of receiver.listen
@@ -208,7 +209,8 @@ _FILTERS = (
 def _render_walls(place: Place) -> list[str]:
     """Return what only the system's manager can do, alike for all parts."""
     homes = (Path("/home"), Path("/root"), Path("/run/user"))
-    used = (place.project, Path(place.program[0]), *place.writes, *place.receiver_writes)
+    written = (*place.writes, *place.receiver_writes)
+    used = (place.project, Path(place.program[0]), *written, *place.reads)
     at_home = any(path.is_relative_to(home) for path in used for home in homes)
     return [
         "ProtectSystem=strict",

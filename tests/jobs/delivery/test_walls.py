@@ -1,11 +1,11 @@
-"""Sending where no process can listen: in a service's unit, or with a long TMPDIR."""
+"""Sending where no process can listen, or no workers can be had: a unit, a bare container."""
 
 import os
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,11 +30,14 @@ def folder(tmp_path: Path, push_service: PushService) -> Path:
 
 
 def start(
-    folder: Path, wall: Callable[[], None] | None = walls.forbid, **variables: str
+    folder: Path,
+    wall: Callable[[], None] | None = walls.forbid,
+    first: Sequence[str] = (),
+    **variables: str,
 ) -> "subprocess.Popen[bytes]":
     words = ["send", "--everyone", "--template", "sale", "--yes", "--name", "walled"]
     return subprocess.Popen(
-        [*program.PROGRAM, "--project", str(folder), *words],
+        [*first, *program.PROGRAM, "--project", str(folder), *words],
         env=program.environment(variables),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -63,6 +66,30 @@ def test_a_long_name_of_the_temporary_folder_keeps_nobody_from_sending(
     errors = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 0, errors
     assert len(push_service.receipts(before)) == COUNT
+
+
+# Nothing but the project can be written.
+BARE = """
+for each in {places}; do mount -o remount,bind,ro $each; done
+mount --bind {folder} {folder} && mount -o remount,bind,rw {folder}
+cd / && exec "$@"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("places", ["/", "/ /dev/shm"])
+def test_a_container_without_temporary_files_or_semaphores_sends(
+    places: str, folder: Path, push_service: PushService
+) -> None:
+    before = len(push_service.receipts())
+    script = BARE.format(places=places, folder=folder)
+    if subprocess.run(["unshare", "--mount", "sh", "-ec", script, "sh", "true"]).returncode:
+        pytest.skip("nothing can be mounted here")
+    process = start(folder, None, ["unshare", "--mount", "sh", "-ec", script, "sh"], TMPDIR="")
+    errors = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 0, errors
+    read = Counter(one.endpoint for one in push_service.receipts(before))
+    assert len(read) == COUNT and set(read.values()) == {1}
 
 
 def test_workers_that_were_spawned_end_with_a_killed_parent(

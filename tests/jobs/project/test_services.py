@@ -1,5 +1,6 @@
 """systemd units: what they say, how safe they are, and that nobody's change is lost."""
 
+import pwd
 import shutil
 import subprocess
 from dataclasses import replace
@@ -226,3 +227,66 @@ def test_the_place_follows_the_settings(tmp_path: Path) -> None:
     assert two == one.replace(".service", "-8752.service")
     services.write([*plan(tmp_path, place=place), *plan(tmp_path, Part.RECEIVE, place=second)])
     assert services.locate_installed(config, tmp_path, user=False) == [place, second]
+
+
+SITE = 'contact = "mailto:a@b.example"\n[sites.a]\norigin = "https://b.example"\n'
+
+
+def test_all_that_sweeps_write_elsewhere_is_open_to_them(tmp_path: Path) -> None:
+    shop, data = tmp_path / "shop", tmp_path / "data"
+    for folder in (shop, data / "inbox", data / "db", data / "reports"):
+        folder.mkdir(parents=True)
+    for link, to in {"inbox": "inbox", "reports": "reports", "pushctl.db": "db/p.db"}.items():
+        (shop / link).symlink_to(data / to)
+    file = shop / "pushctl.toml"
+    file.write_text(
+        f'journal = "{data}/journal"\n{SITE}[metrics]\ntextfile = "{data}/node/pushctl.prom"\n'
+    )
+    place = services.locate(configs.load(file, {}), "anna")
+    names = ("inbox", "db", "reports", "journal", "node")
+    assert set(place.writes) == {data / name for name in names}
+    text = get_service(place, Part.SWEEP)
+    assert all(f"ReadWritePaths=-{data / name}\n" in text for name in names)
+    assert set(place.hidden) >= {data / "db" / "p.db", data / "db" / "p.db-wal"}
+
+
+@pytest.mark.parametrize("where", ["templates", "geoip", "python", "a link", "nowhere"])
+def test_what_is_read_in_a_home_is_not_hidden(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Path("/home/anna")
+    monkeypatch.setattr("sys.executable", "/opt/pushctl/bin/python3")
+    for name in ("prefix", "base_prefix"):
+        monkeypatch.setattr(f"sys.{name}", "/opt/pushctl")
+    if where == "python":
+        monkeypatch.setattr("sys.base_prefix", str(home / ".local/share/uv/python/3.13"))
+    settings = {
+        "templates": f'templates = "{home}/texts"\n{SITE}',
+        "geoip": f'{SITE}[receiver]\ngeoip = "{home}/city.mmdb"\n',
+    }
+    file = tmp_path / "shop" / "pushctl.toml"
+    file.parent.mkdir()
+    file.write_text(settings.get(where, SITE))
+    if where == "a link":
+        (file.parent / "templates").symlink_to(home / "texts")
+    place = services.locate(configs.load(file, {}), "anna")
+    shown = "true" if where == "nowhere" else "read-only"
+    for part in Part:
+        assert f"ProtectHome={shown}\n" in get_service(place, part)
+
+
+def test_an_account_must_reach_the_python_of_the_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As uv's Python in root's home, from a virtual environment that is open to all."""
+    closed = tmp_path / "root" / "python3"
+    closed.parent.mkdir(mode=0o700)
+    closed.touch()
+    python = tmp_path / "venv" / "python3"
+    python.parent.mkdir()
+    python.symlink_to(closed)
+    account = pwd.getpwnam("nobody")
+    monkeypatch.setattr("sys.executable", str(python))
+    monkeypatch.setattr(services, "find_program", lambda: ["/bin/sh"])
+    with pytest.raises(ConfigError, match=r"can't run .*python3: .*root is closed to others"):
+        services.check_reach(account)

@@ -1,5 +1,6 @@
 """What sweeps publish for Prometheus: valid, bounded, of nobody, and never in a sweep's way."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -106,6 +107,18 @@ def test_a_sweep_writes_figures_that_prometheus_can_read(field: Field) -> None:
         assert family.name.startswith("pushctl_")
     assert textfile(field).stat().st_mode & 0o777 == 0o644
     assert [each.name for each in textfile(field).parent.iterdir()] == ["pushctl.prom"]
+
+
+def test_a_unit_that_closes_its_files_keeps_none_from_node_exporter(tmp_path: Path) -> None:
+    file = tmp_path / "pushctl.prom"
+    before = os.umask(0o077)
+    try:
+        exposition.write(file, f"{exposition.LAST_SUCCESS} 0\n")
+        exposition.renew(file, 1.0)
+    finally:
+        os.umask(before)
+    assert file.read_text() == f"{exposition.LAST_SUCCESS} 1.000\n"
+    assert file.stat().st_mode & 0o777 == 0o644
 
 
 def test_labels_name_no_person_and_few_campaigns_with_harmless_names(field: Field) -> None:
