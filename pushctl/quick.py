@@ -7,6 +7,7 @@ and what these need are loaded here; in all other cases the whole program runs.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -140,6 +141,9 @@ def tell(arguments: Sequence[str]) -> int | None:
 
 def main() -> None:
     standard_streams.open_missing()
+    # Who started us may have blocked signals, and we inherit that: no worker's end would be
+    # noticed then, and nobody could end a watch in good order.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     shell = os.environ.get("_PUSHCTL_COMPLETE")
     if shell:
         sys.exit(complete(shell, sys.argv[1:]))

@@ -68,6 +68,21 @@ def test_a_long_name_of_the_temporary_folder_keeps_nobody_from_sending(
     assert len(push_service.receipts(before)) == COUNT
 
 
+def test_signals_that_the_caller_blocks_keep_nobody_waiting(
+    folder: Path, push_service: PushService
+) -> None:
+    """As a supervisor does that reads its own signals from a descriptor."""
+    before = len(push_service.receipts())
+
+    def block() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+
+    process = start(folder, block)
+    errors = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 0, errors
+    assert len(push_service.receipts(before)) == COUNT
+
+
 # Nothing but the project can be written.
 BARE = """
 for each in {places}; do mount -o remount,bind,ro $each; done
