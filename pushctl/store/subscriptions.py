@@ -5,7 +5,6 @@ The state is in the row, the history in ``subscription_changes``: kind is the ne
 name, or ``revived`` (active again) or ``moved`` (a new endpoint).
 """
 
-import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -77,24 +76,6 @@ class Registration(NamedTuple):
     p256dh: bytes
     auth: bytes
     key_id: str
-
-
-def make_public_id() -> str:
-    """Return 22 random characters of base64url; the first is never "-", as of an option."""
-    while (name := secrets.token_urlsafe(16)).startswith("-"):
-        pass
-    return name
-
-
-def make_public_ids(count: int) -> list[str]:
-    """
-    Return so many, which begin with the same four characters; 108 bits of each are random.
-
-    They come to stand side by side in their index. At places of their own in one of ten
-    million, each would have a page of the file read and written.
-    """
-    start = make_public_id()[:4]
-    return [start + secrets.token_urlsafe(16)[:18] for _ in range(count)]
 
 
 class Subscriptions(Noun):
