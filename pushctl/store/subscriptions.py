@@ -25,6 +25,7 @@ from pushctl.rules import tokens
 from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
+from pushctl.store.public_ids import make_public_id
 
 MIN_PREFIX = 6
 
