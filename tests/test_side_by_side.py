@@ -1,6 +1,8 @@
 """Processes that share the tests: nothing is lost, whatever becomes of one of them."""
 
+import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -53,6 +55,16 @@ def test_dies():
 def test_after():
     pass
 """
+LINGERS = """
+import os, time
+
+def test_leaves_a_process_behind():
+    if (pid := os.fork()) == 0:
+        time.sleep(600)
+        os._exit(0)
+    with open({told!r}, "w") as file:
+        file.write(str(pid))
+"""
 
 
 def run(folder: Path, *options: str, **files: str) -> tuple[int, str]:
@@ -60,17 +72,15 @@ def run(folder: Path, *options: str, **files: str) -> tuple[int, str]:
     for name, text in files.items():
         (folder / f"test_{name}.py").write_text(text.format(told=str(folder / "told")))
     plugins = ["-p", "tests.support.side_by_side", "-p", "no:cacheprovider", "-p", "no:anyio"]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--rootdir={folder}"),
-            *(*plugins, "-p", "no:schemathesis", "--import-mode=importlib"),
-            *("--processes=2", f"--basetemp={folder / 'base'}", *options, str(folder)),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, done.stdout + done.stderr
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-c", "/dev/null", f"--rootdir={folder}"),
+        *(*plugins, "-p", "no:schemathesis", "--import-mode=importlib"),
+        *("--processes=2", f"--basetemp={folder / 'base'}", *options, str(folder)),
+    ]
+    # A file and no pipe: what a test leaves behind would hold a pipe open.
+    with (folder / "said").open("w") as file:
+        done = subprocess.run(command, cwd=ROOT, stdout=file, stderr=file, timeout=300)
+    return done.returncode, (folder / "said").read_text()
 
 
 def test_each_test_runs_once_and_each_process_closes_its_fixtures(tmp_path: Path) -> None:
@@ -105,6 +115,15 @@ def test_a_process_that_dies_is_a_failure_of_what_it_had_taken(tmp_path: Path) -
     code, said = run(tmp_path, "-k", "test_dies", dying=DIES)
     assert code == 1
     assert "1 failed" in said
+
+
+def test_what_a_test_leaves_behind_holds_nobody_up(tmp_path: Path) -> None:
+    try:
+        code, said = run(tmp_path, one=LINGERS)
+        assert code == 0, said
+        assert "1 passed" in said
+    finally:
+        os.kill(int((tmp_path / "told").read_text()), signal.SIGKILL)
 
 
 def test_after_the_first_failure_no_group_is_begun(tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ class _Parent:
         self._groups = deque(find_groups(item.nodeid for item in session.items))
         self._left: dict[Connection, Group] = {}  # of what each process has taken
         self._pids: dict[Connection, int] = {}
+        self._ends: dict[int, Connection] = {}  # descriptors of the processes themselves
 
     def run(self, processes: int) -> None:
         """Run all groups; raise as pytest's own loop does when it is to stop."""
@@ -87,9 +88,11 @@ class _Parent:
         _capture(self._session)
         try:
             while self._pids:
-                for link in wait(list(self._pids)):
-                    assert isinstance(link, Connection)
-                    self._hear(link)
+                for ready in wait([*self._pids, *self._ends]):
+                    if isinstance(ready, Connection) and ready in self._pids:
+                        self._hear(ready)
+                    elif isinstance(ready, int) and ready in self._ends:
+                        self._look(self._ends[ready])
         finally:
             for pid in self._pids.values():
                 os.kill(pid, signal.SIGKILL)
@@ -110,6 +113,12 @@ class _Parent:
             _Child(self._session, theirs, number).run()
         theirs.close()
         self._pids[ours], self._left[ours] = pid, []
+        self._ends[os.pidfd_open(pid)] = ours
+
+    def _look(self, link: Connection) -> None:
+        """Bury an ended process whose words are all heard: what it forked may hold its link."""
+        if not link.poll():
+            self._bury(link)
 
     def _hear(self, link: Connection) -> None:
         try:
@@ -147,6 +156,9 @@ class _Parent:
         """Take leave of a process; what it has taken and not run counts as failed."""
         code = os.waitstatus_to_exitcode(os.waitpid(self._pids.pop(link), 0)[1])
         link.close()
+        (end,) = (end for end, its in self._ends.items() if its is link)
+        del self._ends[end]
+        os.close(end)
         if code:
             self._session.shouldfail = f"a process of the tests ended with {code}"
         for number in self._left.pop(link):
