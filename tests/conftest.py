@@ -1,9 +1,10 @@
-"""Fixtures that every test may use, and what of the tests begins first."""
+"""Fixtures that every test may use, and how the tests are shared out to processes."""
 
 import gc
 import importlib.util
 import json
 import os
+import re
 import signal
 import tempfile
 import time
@@ -18,7 +19,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.store import Store
-from tests.support import ROOT, database, posting, processor, project, sending, shop
+from tests.support import ROOT, database, posting, processor, sending, shop
 
 # Of each file: seconds that went by, and of processors (support/processor).
 _SECONDS: Counter[str] = Counter()
@@ -69,10 +70,8 @@ def _use_memory() -> None:
         tempfile.tempdir = None
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_collection_finish() -> None:
     """Leave all tests out of garbage collections, here and in processes that are forked."""
-    if getattr(session.config.option, "processes", 1) > 1:
-        project.prepare()  # one for all of them
     gc.collect()
     gc.freeze()
     processor.begin()
@@ -191,16 +190,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """
+    Give each process of pytest-xdist whole groups of tests.
+
+    A group is a file, whose fixtures of module scope are made once, or a browser, which
+    starts once. (The marker xdist_group has no effect with pytest 9.2.)
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            browser = re.search(r"\[(firefox|chromium)\b", test)
+            return browser[1] if browser and file.startswith("tests/e2e/") else file
+
+    return Groups(config, log)
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     file = report.nodeid.partition("::")[0]
     _SECONDS[file] += report.duration
     _PROCESSOR[file] += getattr(report, "processor", 0.0)
 
 
-def pytest_sessionfinish() -> None:
+def pytest_sessionfinish(session: pytest.Session) -> None:
     """Add the seconds of each file to what ``tests.everything`` reads."""
     file = os.environ.get("PUSHCTL_TEST_SECONDS")
-    if file:
+    if file and not hasattr(session.config, "workerinput"):
         with Path(file).open("a") as lines:
             told = {file: (_SECONDS[file], _PROCESSOR[file]) for file in _SECONDS}
             lines.write(json.dumps(told) + "\n")

@@ -15,11 +15,6 @@ def create(path: Path) -> Store:
     return Store(path)
 
 
-def prepare() -> None:
-    """Make the one that is copied, for processes that are forked later too."""
-    _made()
-
-
 @lru_cache(maxsize=1)
 def _made() -> Path:
     file = keep_folder("pushctl-database-") / "pushctl.db"

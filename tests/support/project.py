@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from pushctl import cli
-from tests.support import database, keep_folder
+from tests.support import keep_folder
 
 ORIGIN = "https://shop.example"
 CONTACT = "push@shop.example.org"
@@ -36,12 +36,6 @@ def initialise(folder: Path, *options: str) -> Path:
         code = cli.run(["init", str(folder), *plain, f"--contact={CONTACT}", *options])
     assert code == 0, shown.getvalue()
     return folder
-
-
-def prepare() -> None:
-    """Make what is copied most often: a database, and a project without options."""
-    database.prepare()
-    _made(())
 
 
 @lru_cache(maxsize=32)
