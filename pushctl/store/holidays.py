@@ -38,7 +38,7 @@ class Holidays(Noun):
         """Return (country, site, active subscriptions); an unknown country is ''."""
         sql = """
             SELECT upper(coalesce(s.country, '')), t.name, count(*)
-              FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
+              FROM subscriptions AS s NOT INDEXED JOIN sites AS t ON t.id = s.site_id
              WHERE s.state = 'active' GROUP BY 1, 2
         """
         return self._read(sql).fetchall()

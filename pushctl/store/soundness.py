@@ -116,8 +116,9 @@ class Soundness(Noun):
 
     def count_keys(self) -> dict[str, int]:
         """Return how many active subscriptions were made with each key id."""
+        # The index of who is active is in another order: ten million rows, each on any page.
         sql = """
-            SELECT key_id, count(*) FROM subscriptions
+            SELECT key_id, count(*) FROM subscriptions NOT INDEXED
              WHERE state = 'active' GROUP BY key_id
         """
         return dict(self._read(sql))
