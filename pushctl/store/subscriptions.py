@@ -136,7 +136,9 @@ class Subscriptions(Noun):
         sql = """
             SELECT t.name, s.alias, count(*)
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
-             WHERE s.alias IS NOT NULL AND s.alias_trusted AND s.state = 'active'
+             WHERE s.alias IN (SELECT alias FROM subscriptions WHERE alias IS NOT NULL
+                                GROUP BY alias HAVING count(*) >= :least)
+               AND s.alias_trusted AND s.state = 'active'
              GROUP BY s.alias, t.id HAVING count(*) >= :least ORDER BY 3 DESC, 2
         """
         return self._read(sql, least=least).fetchall()
