@@ -16,7 +16,7 @@ from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests import support
-from tests.support import project
+from tests.support import project, sending
 from tests.support.people import Human, settle
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
@@ -55,6 +55,17 @@ def test_the_encoder_in_use_is_told_with_the_reason(folder: Path) -> None:
     (found,) = (each for each in shown if each["area"] == "encoder")
     if found["place"] != "fast":
         assert "not fast: pip install 'pushctl[fast]' would bring it" in found["text"]
+
+
+def test_people_of_a_site_that_was_renamed_are_counted(tmp_path: Path) -> None:
+    field = sending.field(tmp_path)
+    field.people(3)
+    field.store.close()
+    file = field.config.file
+    file.write_text(file.read_text().replace("[sites.shop", "[sites.store"))
+    (found,) = (each for each in findings(tmp_path, 0) if "'shop'" in each["text"])
+    assert found["text"] == "3 active subscribers of the site 'shop', which is not there"
+    assert found["level"] == "note" and "[sites.shop]" in found["remedy"]
 
 
 def test_a_trial_that_was_left_on_is_named(folder: Path) -> None:
