@@ -13,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor
 from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
 from multiprocessing import forkserver, resource_tracker
 
-from pushctl import log
 from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 
@@ -53,9 +52,9 @@ def prepare(*modules: str) -> str:
     return "forkserver"
 
 
-def may_start() -> bool:
+def find_obstacle() -> OSError | None:
     """
-    Return whether a pool of processes can be had here; if not, the log says why.
+    Return why no pool of processes can be had here, None where one can.
 
     Its queues have semaphores, for which /dev/shm has to be there and writable.
     """
@@ -63,9 +62,8 @@ def may_start() -> bool:
         # The context that leaves no name behind, and needs no process that clears it away.
         multiprocessing.get_context("fork").Lock()
     except OSError as error:
-        log.note_error("send", "no semaphores, so one process sends (/dev/shm)", error)
-        return False
-    return True
+        return error
+    return None
 
 
 def start_executor(
