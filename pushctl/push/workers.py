@@ -54,7 +54,7 @@ def prepare(*modules: str) -> str:
 
 def find_obstacle() -> OSError | None:
     """
-    Return why no pool of processes can be had here; None: it can.
+    Return why no pool of processes can be had here, None where one can.
 
     Its queues have semaphores, for which /dev/shm has to be there and writable.
     """

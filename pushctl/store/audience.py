@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from pushctl.errors import InputError
 from pushctl.model import Millis, Subscription
@@ -202,7 +201,7 @@ class Audience(Noun):
 
     @cached_property
     def _reader(self) -> sqlite3.Connection:
-        address = f"file:{quote(str(self._store.path.absolute()))}?mode=ro"
+        address = f"{self._store.path.absolute().as_uri()}?mode=ro"
         made = connect(address, self._store.explain, uri=True)
         made.executescript(
             "PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; "

@@ -140,7 +140,8 @@ def is_idle(
     *file* is pushctl.toml, *migrations* the names that this build knows.
     """
     try:
-        connection = sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=0.1)
+        address = f"{database.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(address, uri=True, timeout=0.1)
     except sqlite3.Error:
         return False
     try:

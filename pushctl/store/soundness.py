@@ -127,6 +127,14 @@ class Soundness(Noun):
         """Return key id -> active subscriptions for keys that are not *known* any more."""
         return {key: count for key, count in self.count_keys().items() if key not in known}
 
+    def count_lost_sites(self, known: Collection[str]) -> dict[str, int]:
+        """Return site -> active subscriptions for sites that are not *known* any more."""
+        sql = """
+            SELECT t.name, count(*) FROM subscriptions s JOIN sites t ON t.id = s.site_id
+             WHERE s.state = 'active' GROUP BY t.name
+        """
+        return {name: count for name, count in self._read(sql) if name not in known}
+
     def list_holders(self, key: str) -> list["Holders"]:
         """Return who may still get messages by the key with this id, site by site."""
         sql = """

@@ -46,6 +46,12 @@ def add_series(store: Store, config: Config, draft: Draft, now: Millis) -> Serie
     return store.schedules.recurring.get(name)
 
 
+def read_draft(series: Series) -> Draft:
+    """Return the draft of *series*; its occurrences also have a name and a time."""
+    fields = {**series.wish, "passed": Passed(series.wish["passed"])}
+    return Draft(**fields)
+
+
 def find_next_times(
     config: Config, draft: Draft, now: Millis, count: int = 3
 ) -> list[datetime]:

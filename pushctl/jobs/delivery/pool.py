@@ -188,10 +188,10 @@ def open_pool(
 def _may_start() -> bool:
     from pushctl.push import workers  # at need, see ProcessPool
 
-    obstacle = workers.find_obstacle()
-    if obstacle is not None:
-        log.note_error("send", "no semaphores, so one process sends (/dev/shm)", obstacle)
-    return obstacle is None
+    if (obstacle := workers.find_obstacle()) is None:
+        return True
+    log.note_error("send", "no semaphores, so one process sends (/dev/shm)", obstacle)
+    return False
 
 
 class OwnProcess(Pool):

@@ -6,6 +6,7 @@ Our lines in a person's crontab stand between two marks; all other lines stay.
 
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,9 +93,11 @@ def _run_crontab(
     words: list[str], text: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
     try:
+        # Other lines may have any bytes, and our paths may: they pass as they are.
         return subprocess.run(
-            ["crontab", *words], input=text, capture_output=True, text=True, check=False
-        )
+            ["crontab", *words], input=text, capture_output=True, check=False,
+            encoding=sys.getfilesystemencoding(), errors="surrogateescape",
+        )  # fmt: skip
     except FileNotFoundError:
         raise ConfigError(
             "there is no crontab command here. Install cron, or use `pushctl service`."

@@ -8,6 +8,7 @@ system calls alone.
 """
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -45,7 +46,7 @@ class Place:
 def name_unit(part: Part, project: Path, port: int | None = None) -> str:
     """Return the name of a unit without its ending; *port* is that of a second receiver."""
     slug = re.sub(r"[^a-z0-9]+", "-", project.name.lower()).strip("-")[:40]
-    mark = hashlib.sha256(str(project).encode()).hexdigest()[:6]
+    mark = hashlib.sha256(os.fsencode(project)).hexdigest()[:6]
     words = (f"pushctl-{part}", slug, mark, str(port or ""))
     return "-".join(filter(None, words))
 
@@ -292,6 +293,10 @@ def _quote(word: str) -> str:
 def _escape(text: str) -> str:
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise InputError("a path with a control character in it can't stand in a unit")
+    try:
+        text = os.fsencode(text).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError("a path that is no UTF-8 can't stand in a unit") from None
     # systemd.unit(5): "%" begins a specifier.
     return text.replace("\\", "\\\\").replace("%", "%%")
 

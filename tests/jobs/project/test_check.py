@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 
 from pushctl.inbox import usage_files
+from pushctl.jobs.campaigns import recurring
+from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.ingest import shares
 from pushctl.jobs.project import check
 from pushctl.rules.limits import MANY_BROWSERS
@@ -16,7 +19,7 @@ from pushctl.rules.units import DAY
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests import support
-from tests.support import project
+from tests.support import project, sending
 from tests.support.people import Human, settle
 from tests.support.program import PROGRAM, on_terminal, pushctl
 
@@ -55,6 +58,29 @@ def test_the_encoder_in_use_is_told_with_the_reason(folder: Path) -> None:
     (found,) = (each for each in shown if each["area"] == "encoder")
     if found["place"] != "fast":
         assert "not fast: pip install 'pushctl[fast]' would bring it" in found["text"]
+
+
+def test_a_series_whose_template_is_gone_is_named(tmp_path: Path) -> None:
+    field = sending.field(tmp_path)
+    draft = Draft(everyone=True, template="sale", every="day 09:00")
+    recurring.add_series(field.store, field.config, draft, sending.soon())
+    field.store.close()
+    assert "campaigns" not in [each["area"] for each in findings(tmp_path, 0)]
+    shutil.rmtree(tmp_path / "templates" / "sale")
+    (found,) = problems(tmp_path)
+    assert found["place"] == "series sale every day 09:00"
+    assert "sale" in found["text"] and found["remedy"]
+
+
+def test_people_of_a_site_that_was_renamed_are_counted(tmp_path: Path) -> None:
+    field = sending.field(tmp_path)
+    field.people(3)
+    field.store.close()
+    file = field.config.file
+    file.write_text(file.read_text().replace("[sites.shop", "[sites.store"))
+    (found,) = (each for each in findings(tmp_path, 0) if "'shop'" in each["text"])
+    assert found["text"] == "3 active subscribers of the site 'shop', which is not there"
+    assert found["level"] == "note" and "[sites.shop]" in found["remedy"]
 
 
 def test_a_trial_that_was_left_on_is_named(folder: Path) -> None:
