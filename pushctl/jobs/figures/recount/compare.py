@@ -1,5 +1,6 @@
 """Holds kept answers to a recount: cell by cell, with one read of all rows for all of them."""
 
+import gc
 import math
 from collections.abc import (
     Callable,
@@ -10,6 +11,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
+from contextlib import contextmanager
 from datetime import tzinfo
 from typing import Any, NamedTuple, Protocol
 
@@ -83,11 +85,23 @@ def check(store: Store, config: Config, progress: Progress) -> list[Differing]:
         return []
     facts = _load(store, config, {name: value for name, (_, value) in stamps.items()})
     sources = _list_sources(facts)
-    with store.snapshot():
+    with store.snapshot(), _without_collections():
         for name, (stamp, _) in stamps.items():
             if name not in sources or answers.find_stamp(store, sources[name]()) != stamp:
                 del facts.kept[name]
         return list(_compare_all(facts, progress)) if facts.kept else []
+
+
+@contextmanager
+def _without_collections() -> Iterator[None]:
+    """Let Python look for no circles of objects: millions of rows have none."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _load(store: Store, config: Config, kept: dict[str, Any]) -> _Facts:
@@ -135,7 +149,7 @@ def _compare_all(facts: _Facts, progress: Progress) -> Iterator[Differing]:
     counting = _list_counting(facts, world)
     _read(world, [one.id for one in facts.campaigns], counting.values(), progress)
     if _GROUPS in counting:
-        yield from _compare_groups(facts, counting[_GROUPS])
+        yield from _compare_groups(facts, counting.pop(_GROUPS))
     for name, keys in _KEYS.items():
         if name in counting:
             rows = kept[name] if name == reach.ANSWER else kept[name]["rows"]
