@@ -1,6 +1,5 @@
 """Holds kept answers to a recount: cell by cell, with one read of all rows for all of them."""
 
-import gc
 import math
 from collections.abc import (
     Callable,
@@ -11,7 +10,6 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import contextmanager
 from datetime import tzinfo
 from typing import Any, NamedTuple, Protocol
 
@@ -39,6 +37,7 @@ from pushctl.jobs.figures.recount.leaving import Leaving
 from pushctl.jobs.figures.recount.times import Times
 from pushctl.jobs.figures.recount.titles import Kinds
 from pushctl.jobs.figures.recount.world import Batch, World
+from pushctl.jobs.subscribers.known_people import without_gc
 from pushctl.rules.figures.figure import Row
 from pushctl.store import Store
 from pushctl.store.campaigns import Described
@@ -85,23 +84,11 @@ def check(store: Store, config: Config, progress: Progress) -> list[Differing]:
         return []
     facts = _load(store, config, {name: value for name, (_, value) in stamps.items()})
     sources = _list_sources(facts)
-    with store.snapshot(), _without_collections():
+    with store.snapshot(), without_gc():
         for name, (stamp, _) in stamps.items():
             if name not in sources or answers.find_stamp(store, sources[name]()) != stamp:
                 del facts.kept[name]
         return list(_compare_all(facts, progress)) if facts.kept else []
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """Let Python look for no circles of objects: millions of rows have none."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _load(store: Store, config: Config, kept: dict[str, Any]) -> _Facts:
