@@ -37,6 +37,7 @@ from pushctl.jobs.figures.recount.leaving import Leaving
 from pushctl.jobs.figures.recount.times import Times
 from pushctl.jobs.figures.recount.titles import Kinds
 from pushctl.jobs.figures.recount.world import Batch, World
+from pushctl.jobs.subscribers.known_people import without_gc
 from pushctl.rules.figures.figure import Row
 from pushctl.store import Store
 from pushctl.store.campaigns import Described
@@ -83,7 +84,7 @@ def check(store: Store, config: Config, progress: Progress) -> list[Differing]:
         return []
     facts = _load(store, config, {name: value for name, (_, value) in stamps.items()})
     sources = _list_sources(facts)
-    with store.snapshot():
+    with store.snapshot(), without_gc():
         for name, (stamp, _) in stamps.items():
             if name not in sources or answers.find_stamp(store, sources[name]()) != stamp:
                 del facts.kept[name]
@@ -135,7 +136,7 @@ def _compare_all(facts: _Facts, progress: Progress) -> Iterator[Differing]:
     counting = _list_counting(facts, world)
     _read(world, [one.id for one in facts.campaigns], counting.values(), progress)
     if _GROUPS in counting:
-        yield from _compare_groups(facts, counting[_GROUPS])
+        yield from _compare_groups(facts, counting.pop(_GROUPS))
     for name, keys in _KEYS.items():
         if name in counting:
             rows = kept[name] if name == reach.ANSWER else kept[name]["rows"]

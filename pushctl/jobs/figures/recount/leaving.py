@@ -17,7 +17,7 @@ _WINDOW = rules.WINDOW_DAYS * _DAY
 _FREQUENCIES = [most for most, _ in rules.FREQUENCIES]
 _KINDS = 1 << 20  # fewer than kinds of messages
 _TIMES = 1 << 23  # fewer than quarters until 2100
-_SHARE = 1 << 14  # places of people whose messages are looked at at once
+_SHARE = 1 << 12  # places of people whose messages are looked at at once
 
 # Language, variant, hour of the week and browser of a message.
 _Key = tuple[str | None, str | None, int, int]

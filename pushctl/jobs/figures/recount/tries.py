@@ -12,7 +12,7 @@ from pushctl.jobs.figures.recount.shares import Sums
 
 GROUP_BITS, FLAG_BITS = 5, 4
 PERSON_BITS = GROUP_BITS + FLAG_BITS
-_SHARE = PERSON_BITS + 14  # persons whose messages are looked at at once
+_SHARE = PERSON_BITS + 12  # persons whose messages are looked at at once
 
 # Which bit makes a message a try, and which one makes a try an event.
 Rate = tuple[int, int]
