@@ -3,9 +3,10 @@ Every check, for two cores: what ``./run test`` does.
 
 First the tests marked ``alone``, one after another, beside mypy, the other checks and the
 collection of all tests: no other test runs then, and those wait most of their time. Then
-what may run side by side, in processes that are forked from the one that has collected
-them (support/side_by_side). At the end stand the seconds of each group of tests, also those
-of processors, and a warning when all took too long.
+what may run side by side, in processes of pytest-xdist. At the end stand the seconds of each
+group of tests, also those of processors, and a warning when all took too long.
+
+With PUSHCTL_PACKAGE=require, as CI has it, the Debian package is proved beside these.
 """
 
 import json
@@ -16,13 +17,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from tests.support import ROOT
 
 MOST_SECONDS = 360
-PROCESSES = 3  # on two cores: for half of their time tests wait
+PROCESSES = 4  # on two cores: for half of their time tests wait
 
 _BIN = Path(sys.executable).parent
 _CHECKS = (
@@ -30,30 +30,38 @@ _CHECKS = (
     (_BIN / "ruff", "format", "--check", "."),
     (_BIN / "lint-imports", "--no-logo"),
 )
+_PACKAGE = (sys.executable, "-m", "tests.proofs.package")
+# What measures memory goes before it.
+_GIVING_WAY = ("nice", "-n", "10")
 
 
 def main() -> int:
     """Run everything; return 0 when all of it passed."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        seconds, types, alone = (Path(folder) / it for it in ("seconds", "mypy", "alone"))
+        seconds, types, alone, package = (
+            Path(folder) / it for it in ("seconds", "mypy", "alone", "package")
+        )
         variables = {**os.environ, "PUSHCTL_TEST_SECONDS": str(seconds)}
-        # One process compiles the tests for all that are started: 12 seconds.
+        # The collection compiles the tests for all processes to come: 12 seconds for each.
         variables.pop("PYTHONDONTWRITEBYTECODE", None)
         by_itself = _begin([*_PYTEST, "-m", "alone", *_find_alone()], alone, variables)
-        waiting, go = os.pipe()
-        together = _begin_together(waiting, variables)
-        os.close(waiting)
-        mypy = _begin([_BIN / "mypy"], types, variables)
+        collection = _begin([*_PYTEST, "--collect-only", "-qq"], Path(os.devnull), variables)
+        mypy = _begin([*_GIVING_WAY, _BIN / "mypy"], types, variables)
         codes = [subprocess.call(check, cwd=ROOT) for check in _CHECKS]
         codes += [it.wait() for it in (mypy, by_itself)]
         print(types.read_text(), alone.read_text(), sep="", end="", flush=True)
-        with suppress(BrokenPipeError):  # they can't be collected, and have said so
-            os.write(go, b"go")
-        os.close(go)
-        codes.append(together.wait())
+        collection.wait()  # what it has to say the next one says
+        beside = [_begin([*_GIVING_WAY, *_PACKAGE], package, variables)] if _proves() else []
+        codes.append(_run_together(variables))
+        codes += [it.wait() for it in beside]
+        print(package.read_text() if beside else "", end="")
         _report(seconds, time.monotonic() - began)
     return int(any(codes))
+
+
+def _proves() -> bool:
+    return os.environ.get("PUSHCTL_PACKAGE") == "require"
 
 
 def _find_alone() -> list[Path]:
@@ -73,12 +81,10 @@ def _begin(
 _PYTEST = (sys.executable, "-m", "pytest")
 
 
-def _begin_together(waiting: int, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
-    """Start all other tests: they are collected now, and run once *waiting* says so."""
-    options = ["--processes", str(PROCESSES), "--wait-for", str(waiting), "-m", "not alone"]
-    command = [*_PYTEST, "-p", "tests.support.side_by_side", *options]
-    command += ["--durations=10", "--durations-min=3"]
-    return subprocess.Popen(command, cwd=ROOT, env=variables, pass_fds=[waiting])
+def _run_together(variables: Mapping[str, str]) -> int:
+    options = ["-n", str(PROCESSES), "--no-loadscope-reorder", "-m", "not alone"]
+    command = [*_PYTEST, "--durations=10", "--durations-min=3", *options]
+    return subprocess.call(command, cwd=ROOT, env=variables)
 
 
 def _report(file: Path, seconds: float) -> None:

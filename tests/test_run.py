@@ -39,10 +39,11 @@ def program(machine: Path, name: str, text: str) -> None:
     file.chmod(0o755)
 
 
-def run(machine: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def run(machine: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    known = {"PATH": str(machine.parent / "bin"), "LOG": str(machine.parent / "log")}
     return subprocess.run(
         [str(machine / "run"), *words],
-        env={"PATH": str(machine.parent / "bin"), "LOG": str(machine.parent / "log")},
+        env=known | variables,
         capture_output=True,
         text=True,
         cwd="/",
@@ -174,6 +175,24 @@ def test_the_demos_real_browsers_are_looked_after(
     assert installed.endswith(f"--require-hashes --requirement {machine}/locks/{lock}.txt")
     text = (machine / f"locks/{lock}.txt").read_text()
     assert "\njeepney==" in text and "\nwebsockets==" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "compiled"),
+    [
+        ("pushctl", {}, True),
+        ("python", {}, False),
+        # Where Python may write nothing, each start would compile it anew.
+        ("python", {"PYTHONDONTWRITEBYTECODE": "1"}, True),
+    ],
+)
+def test_what_tests_need_is_compiled_once_it_is_loaded(
+    machine: Path, command: str, variables: dict[str, str], compiled: bool
+) -> None:
+    environment_of(machine, 'echo "pip $*" >>"$LOG"')
+    run(machine, command, "-c", "", **variables)
+    (installed,) = [line for line in log(machine).splitlines() if "--requirement" in line]
+    assert ("--no-compile" not in installed) is compiled
 
 
 def test_a_failed_installation_is_tried_again(machine: Path) -> None:

@@ -12,9 +12,8 @@ import io
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, NamedTuple, cast
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import pycurl
 
@@ -36,6 +35,7 @@ _REFUSED = "necessary data rewind was not possible"
 _REPORTS_REFUSED = pycurl.version_info()[2] >= 0x081300
 
 _STREAM = 92  # CURLE_HTTP2_STREAM: not the connection, this request alone
+_GAP_SECONDS = 1.0  # between two calls of libcurl: more only where this process was stopped
 
 _COULD_NOT = {
     pycurl.E_COULDNT_RESOLVE_HOST: "no address",
@@ -64,16 +64,6 @@ class Reply(NamedTuple):
     cause: Cause | None  # of *fault*
 
 
-# A Reply from a tuple, without a call of Python's own for each.
-_reply = cast("Callable[[tuple[Any, ...]], Reply]", partial(tuple.__new__, Reply))
-
-
-class _Upload(io.BytesIO):
-    """The body of a handle's request; libcurl keeps its ``read`` from request to request."""
-
-    begin = io.BytesIO.__init__  # with another body, from its start
-
-
 class Transfer:
     """A libcurl handle with the options of an origin; it is used again and again."""
 
@@ -85,9 +75,10 @@ class Transfer:
         self.body = b""
         self.headers: list[bytes] = []
         self.letter: Letter
-        self.upload = _Upload()  # which libcurl reads once, and never rewinds
+        self.upload: io.BytesIO
         self.blocked = self.dialled = False
         self.began = 0.0
+        self.has_longer = False  # whether it got more time than others
         line.prepare(self)
 
     def take(self, data: bytes) -> int:
@@ -145,7 +136,6 @@ class Line:
         for option, value in self.transport.options:
             set_option(option, value)
         set_option(pycurl.WRITEFUNCTION, transfer.take)
-        set_option(pycurl.READFUNCTION, transfer.upload.read)
         set_option(pycurl.HEADERFUNCTION, transfer.headers.append)
         set_option(pycurl.OPENSOCKETFUNCTION, transfer.open)
         set_option(pycurl.SOCKOPTFUNCTION, transfer.note_socket)
@@ -211,6 +201,7 @@ class Transport:
         self.window, self.proxy = max(1, postbox.window), postbox.proxy
         self.targets = dial.parse_targets(postbox.loopback)
         self.loopback_ca = postbox.loopback_ca
+        self._timeout = max(1, int(postbox.timeout * 1000))
         self.options = request.make_options(
             postbox.timeout, postbox.proxy, authorities.find_file()
         )
@@ -218,6 +209,7 @@ class Transport:
         self.in_flight = 0
         self._transfers: dict[int, Transfer] = {}
         self.sockets: set[int] = set()  # file descriptors of connections, some closed
+        self._performed = time.perf_counter()  # when libcurl last ran
         self._unwritten = False  # whether a request was started since libcurl last ran
         self._multi = _make_multi()
 
@@ -255,15 +247,34 @@ class Transport:
         if transfer.size != len(body):
             set_option(pycurl.POSTFIELDSIZE, len(body))
             transfer.size = len(body)
+        if transfer.has_longer:
+            set_option(pycurl.TIMEOUT_MS, self._timeout)
+            transfer.has_longer = False
         transfer.letter = letter
-        transfer.upload.begin(body)
+        transfer.upload = io.BytesIO(body)
         transfer.blocked = transfer.dialled = False
+        set_option(pycurl.READFUNCTION, transfer.upload.read)
         transfer.began = time.perf_counter()
         self._transfers[id(transfer.curl)] = transfer
         self._multi.add_handle(transfer.curl)
         self._unwritten = True
         line.in_flight += 1
         self.in_flight += 1
+
+    def _allow_for_standstill(self) -> None:
+        """
+        Give what is in flight the whole timeout again, where this process was stopped.
+
+        libcurl looks at the time before it reads the answers that have come meanwhile.
+        """
+        now = time.perf_counter()
+        performed, self._performed = self._performed, now
+        if now - performed < _GAP_SECONDS:
+            return
+        for transfer in self._transfers.values():
+            lasted = int((now - transfer.began) * 1000)
+            transfer.curl.setopt(pycurl.TIMEOUT_MS, self._timeout + lasted)
+            transfer.has_longer = True
 
     def pump(self, wait: float) -> list[Reply]:
         """
@@ -301,6 +312,7 @@ class Transport:
         self.lines.clear()
 
     def _perform(self) -> list[Reply]:
+        self._allow_for_standstill()
         if self._unwritten:
             self._unwritten = False
             with hold_packets(self.sockets):
@@ -345,20 +357,18 @@ class Transport:
             lost = cause is Cause.CONNECTION_LOST and code != _STREAM
             if lost and line.is_same_loss(transfer.began, ended):
                 fault, cause = "connection lost with others", Cause.CONNECTION_LOST_WITH_OTHERS
-        return _reply(
-            (
-                transfer.letter,
-                line.origin,
-                status if status >= 200 else 0,  # an informational answer is none
-                headers,
-                body,
-                written,
-                transfer.blocked and not transfer.dialled,
-                refused,
-                fault,
-                int((ended - transfer.began) * 1000),
-                cause,
-            )
+        return Reply(
+            transfer.letter,
+            line.origin,
+            status if status >= 200 else 0,  # an informational answer is none
+            headers,
+            body,
+            written,
+            transfer.blocked and not transfer.dialled,
+            refused,
+            fault,
+            int((ended - transfer.began) * 1000),
+            cause,
         )
 
 

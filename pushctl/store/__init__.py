@@ -94,9 +94,10 @@ KNOWN_MIGRATIONS = (
     "m022_outbox", "m023_adopted", "m026_open_campaigns", "m027_experiments",
     "m028_promo_codes", "m029_manners", "m030_steps", "m031_approvals", "m032_bought",
     "m033_tests", "m035_shelves", "m036_accepted", "m037_applied", "m038_times",
-    "m039_attributions", "m040_kept_arms", "m042_forecasts", "m043_alerts", "m044_optin",
-    "m045_segment_sizes", "m047_kept_pages", "m048_kept_people", "m049_drawn_hours",
-    "m051_runs", "m053_leases", "m054_kept_columns", "m055_checks",
+    "m039_attributions", "m040_kept_arms", "m041_sequences", "m042_forecasts",
+    "m043_alerts", "m044_optin", "m045_segment_sizes", "m047_kept_pages",
+    "m048_kept_people", "m049_drawn_hours", "m051_runs", "m053_leases", "m054_kept_columns",
+    "m055_checks",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).

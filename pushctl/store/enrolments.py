@@ -351,25 +351,32 @@ class Enrolments(Noun):
             INSERT INTO deliveries (campaign_id, subscription_id, enrolment_id, expires_at,
                                     variant, variant_probability, holdout_probability,
                                     status, reason, cause, changed_at)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO NOTHING
+            VALUES {rows} ON CONFLICT DO NOTHING
         """
         rows = (
             (*row, "skipped" if ended else "planned", *(ended or (None, None)), now)
             for *row, ended in messages
         )
-        self._write_each(sql, rows)
+        self._insert_many(sql, rows)
 
     def withdraw(self, rows: Iterable[tuple[int, str]], now: Millis) -> None:
         """Skip the planned messages of (enrolment, reason)."""
+        # By few statements: see ``Noun._insert_many``.
         sql = """
             UPDATE deliveries
                SET status = 'skipped', reason = :reason, cause = 'enrolment_ended',
                    changed_at = :now
-             WHERE subscription_id = (SELECT subscription_id FROM enrolments WHERE id = :id)
-               AND enrolment_id = :id AND status = 'planned'
+             WHERE id IN (SELECT d.id
+                            FROM json_each(:ids) AS j
+                           CROSS JOIN enrolments AS e ON e.id = j.value
+                           CROSS JOIN deliveries AS d ON d.subscription_id = e.subscription_id
+                           WHERE d.enrolment_id = e.id AND d.status = 'planned')
         """
-        self._write_each(sql, ({"id": one, "reason": why, "now": now} for one, why in rows))
+        withdrawn: dict[str, list[int]] = {}
+        for one, why in rows:
+            withdrawn.setdefault(why, []).append(one)
+        for why, ids in withdrawn.items():
+            self._write(sql, ids=as_json(ids), reason=why, now=now)
 
     def _list(self, sql: str, values: Mapping[str, Json]) -> list[Enrolment]:
         return [_build_enrolment(row) for row in self._read(sql, **values)]

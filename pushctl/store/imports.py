@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pushctl.model import Millis, NoTracking
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
-from pushctl.store.subscriptions import make_public_ids
+from pushctl.store.public_ids import make_public_ids
 
 if TYPE_CHECKING:
     from pushctl.store import Store

@@ -45,6 +45,10 @@ class ClaimedRow(NamedTuple):
         """The row's number, by the name that it has in letters and outcomes."""
         return self.id
 
+    def __repr__(self) -> str:
+        # Endpoint and keys are secrets, and a brief claim's row has not all fields.
+        return f"ClaimedRow(id={self.id})"
+
 
 class AbandonedRow(NamedTuple):
     """A row that a dead process had claimed."""

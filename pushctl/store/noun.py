@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 import orjson
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from pushctl.store import Store
 
 Values = Sequence[Json] | Mapping[str, Json]
+
+# SQLite before 3.32 takes 999 values in a statement.
+_AT_ONCE = 900
 
 
 class Noun:
@@ -49,6 +53,22 @@ class Noun:
         """Run a statement for each of *rows*, as ``_write``; return the changes of all."""
         with self._store.write() as connection:
             return connection.executemany(sql, rows).rowcount
+
+    def _insert_many(self, sql: str, rows: Iterable[Sequence[Json]]) -> None:
+        """
+        Insert *rows*, many by a statement; *sql* has ``VALUES {rows}`` for them.
+
+        As ``_write_each``, where SQL's triggers follow. In a savepoint SQLite keeps each page
+        that changes, and at the end of every statement with triggers walks through all of
+        them: in a large database, where each row has pages of its own, 400 us.
+        """
+        waiting = iter(rows)
+        with self._store.write() as connection:
+            while first := next(waiting, None):
+                some = [first, *islice(waiting, _AT_ONCE // len(first) - 1)]
+                marks = f"({', '.join('?' * len(first))})"
+                values = list(chain.from_iterable(some))
+                connection.execute(sql.format(rows=", ".join([marks] * len(some))), values)
 
 
 def as_json(values: Iterable[Json]) -> str:

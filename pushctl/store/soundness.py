@@ -2,7 +2,9 @@
 
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Collection
+from itertools import chain
 from typing import NamedTuple
 
 from pushctl.errors import DamagedError
@@ -116,11 +118,10 @@ class Soundness(Noun):
 
     def count_keys(self) -> dict[str, int]:
         """Return how many active subscriptions were made with each key id."""
-        sql = """
-            SELECT key_id, count(*) FROM subscriptions
-             WHERE state = 'active' GROUP BY key_id
-        """
-        return dict(self._read(sql))
+        # The index of who is active is in another order: ten million rows, each on any page.
+        # GROUP BY would sort them all in memory.
+        sql = "SELECT key_id FROM subscriptions NOT INDEXED WHERE state = 'active'"
+        return dict(sorted(Counter(chain.from_iterable(self._read(sql))).items()))
 
     def count_lost_keys(self, known: Collection[str]) -> dict[str, int]:
         """Return key id -> active subscriptions for keys that are not *known* any more."""

@@ -5,7 +5,6 @@ The state is in the row, the history in ``subscription_changes``: kind is the ne
 name, or ``revived`` (active again) or ``moved`` (a new endpoint).
 """
 
-import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from pushctl.rules import tokens
 from pushctl.rules.folding import fold
 from pushctl.rules.limits import MAX_ATTRIBUTES_CHARACTERS
 from pushctl.store.noun import Noun, as_json
+from pushctl.store.public_ids import make_public_id
 
 MIN_PREFIX = 6
 
@@ -77,24 +77,6 @@ class Registration(NamedTuple):
     p256dh: bytes
     auth: bytes
     key_id: str
-
-
-def make_public_id() -> str:
-    """Return 22 random characters of base64url; the first is never "-", as of an option."""
-    while (name := secrets.token_urlsafe(16)).startswith("-"):
-        pass
-    return name
-
-
-def make_public_ids(count: int) -> list[str]:
-    """
-    Return so many, which begin with the same four characters; 108 bits of each are random.
-
-    They come to stand side by side in their index. At places of their own in one of ten
-    million, each would have a page of the file read and written.
-    """
-    start = make_public_id()[:4]
-    return [start + secrets.token_urlsafe(16)[:18] for _ in range(count)]
 
 
 class Subscriptions(Noun):
@@ -154,7 +136,9 @@ class Subscriptions(Noun):
         sql = """
             SELECT t.name, s.alias, count(*)
               FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
-             WHERE s.alias IS NOT NULL AND s.alias_trusted AND s.state = 'active'
+             WHERE s.alias IN (SELECT alias FROM subscriptions WHERE alias IS NOT NULL
+                                GROUP BY alias HAVING count(*) >= :least)
+               AND s.alias_trusted AND s.state = 'active'
              GROUP BY s.alias, t.id HAVING count(*) >= :least ORDER BY 3 DESC, 2
         """
         return self._read(sql, least=least).fetchall()
@@ -230,18 +214,31 @@ class Subscriptions(Noun):
 
     def refresh(self, subscription: int, about: Mapping[str, str | None], at: Millis) -> None:
         """Update what the browser reports about itself; None changes nothing."""
+        seen = (
+            "UPDATE subscriptions SET last_seen_at = :at WHERE id = :id AND last_seen_at < :at"
+        )
+        # Hardly ever is one of them another: then neither indexes nor triggers need a look.
         sql = """
             UPDATE subscriptions
-               SET last_seen_at = max(last_seen_at, :at),
-                   language = coalesce(:language, language),
+               SET language = coalesce(:language, language),
                    timezone = coalesce(:timezone, timezone),
                    country = coalesce(:country, country), city = coalesce(:city, city),
                    browser = coalesce(:browser, browser), os = coalesce(:os, os),
                    source = coalesce(source, :source)
              WHERE id = :id
+               AND (:language IS NOT NULL AND language IS NOT :language
+                    OR :timezone IS NOT NULL AND timezone IS NOT :timezone
+                    OR :country IS NOT NULL AND country IS NOT :country
+                    OR :city IS NOT NULL AND city IS NOT :city
+                    OR :browser IS NOT NULL AND browser IS NOT :browser
+                    OR :os IS NOT NULL AND os IS NOT :os
+                    OR :source IS NOT NULL AND source IS NULL)
         """
-        values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription, "at": at}
-        self._write(sql, **values)
+        values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription}
+        with self._store.write():
+            self._write(seen, id=subscription, at=at)
+            if any(one is not None for one in about.values()):
+                self._write(sql, **values)
 
     def move(
         self,

@@ -132,13 +132,17 @@ class Tags(Noun):
 
         Leaves out who was erased since they were looked up; returns how many have it now.
         """
+        # By one statement: see ``Noun._insert_many``.
         sql = """
             INSERT INTO subscription_tags (tag_id, subscription_id, set_at, expires_at)
-            SELECT ?, s.id, ?, ? FROM subscriptions AS s WHERE s.id = ?
+            SELECT :tag, s.id, :now, :expires_at
+              FROM json_each(:ids) AS j CROSS JOIN subscriptions AS s ON s.id = j.value
+             WHERE true
             ON CONFLICT DO UPDATE SET set_at = excluded.set_at,
                                       expires_at = excluded.expires_at
         """
-        return self._write_each(sql, ((tag, now, expires_at, row) for row in subscriptions))
+        ids = as_json(subscriptions)
+        return self._write(sql, tag=tag, ids=ids, now=now, expires_at=expires_at)
 
     def remove(self, subscriptions: Iterable[int], name: str) -> int:
         """Remove a tag; return from how many."""

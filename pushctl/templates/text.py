@@ -237,7 +237,8 @@ class Text:
             f"{_GAP_URL if self._kinds[at] in _LINKS else ''}{_GAP}{order}"
             for order, at in enumerate(self._dynamic)
         ]
-        return Skeleton.cut(payload.frame(self._build_message(marks, site)), _GAPS)
+        # What stands for values may be longer than they are: the size is each message's own.
+        return Skeleton.cut(payload.write_frame(self._build_message(marks, site)), _GAPS)
 
 
 def find_size_problem(text: Text) -> Problem | None:

@@ -1,7 +1,6 @@
 """The demo's shop in real browsers: invitation, basket, purchase, a strict policy."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +11,9 @@ import pytest
 
 from pushctl.demo.browsers import processes
 from tests.e2e.machine import Machine
-from tests.e2e.world import World, _environment, answers, free_port
+from tests.e2e.world import World, answers, free_port
+from tests.support import program
+from tests.support.running import Running
 
 pytestmark = pytest.mark.browser
 
@@ -32,11 +33,16 @@ class ShopWorld(World):
         self.shop = SimpleNamespace(origin=f"http://127.0.0.1:{port}")
         self._make_project()
         stack.callback(self._receive().end)
-        words = ["-m", "pushctl.demo.shop", f"--port={port}"]
-        words.append(f"--receiver=http://{self._listen}")
-        log = self.folder / "shop.log"
-        shop = processes.spawn([sys.executable, *words], log, _environment())
-        stack.callback(processes.end, shop, 0)
+        words = [f"--port={port}", f"--receiver=http://{self._listen}"]
+        with (self.folder / "shop.log").open("ab") as log:
+            shop = Running(
+                words,
+                program.environment(),
+                stdout=log,
+                stderr=log,
+                entry="pushctl.demo.shop.__main__:main",
+            )
+        stack.callback(shop.end)
         processes.wait_until(lambda: answers(f"127.0.0.1:{port}"), "shop")
 
     def go(self, path: str) -> None:

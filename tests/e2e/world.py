@@ -7,7 +7,6 @@ service are those of the whole run (``machine``).
 """
 
 import json
-import os
 import shutil
 import threading
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from typing import Any, Self
 
 from pushctl.demo.browsers import processes
 from tests.e2e.machine import Machine
-from tests.support import ROOT, program
+from tests.support import program
 from tests.support.running import Running
 
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The shop</title>
@@ -222,8 +221,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _environment() -> dict[str, str]:
-    kept = {name: text for name, text in os.environ.items() if not name.startswith("PUSHCTL_")}
-    return {**kept, "PYTHONPATH": os.pathsep.join([str(ROOT), kept.get("PYTHONPATH", "")])}

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -120,7 +121,7 @@ def _use(folder: Path, port: int, service: PushService, faults: list[str]) -> No
             wait_for(lambda: answers(port), "the killed receiver does not answer again")
         ask(folder, "send", *AGAIN, "--name", f"campaign-{number}")
         try:
-            wait_for(lambda n=number: len(service.receipts()) >= n * PEOPLE, "not all was read")
+            wait_for(partial(_have_read, service, number * PEOPLE), "not all was read")
         except SystemExit as error:
             faults.append(f"campaign {number}: {error}: {len(service.receipts())} read")
             faults.append(ask(folder, "campaigns", "show", f"campaign-{number}"))
@@ -129,6 +130,10 @@ def _use(folder: Path, port: int, service: PushService, faults: list[str]) -> No
         counts[one.endpoint] += 1
     if any(count > 2 for count in counts.values()):
         faults.append("somebody read a campaign twice")
+
+
+def _have_read(service: PushService, count: int) -> bool:
+    return len(service.receipts()) >= count
 
 
 def list_states(folder: Path) -> dict[str, str]:

@@ -242,3 +242,29 @@ class Ledger(RuleBasedStateMachine):
 
 TestLedger = Ledger.TestCase
 TestLedger.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)
+
+
+def test_a_triggers_messages_are_written_many_by_a_statement(store: Store) -> None:
+    """In a savepoint each statement that SQL's triggers follow walks through all its pages."""
+    made, people = campaign(store), [person(store, number) for number in range(170)]
+    rows = [
+        (made.id, one, place, NOON + HOUR, "b", 1 / 3, None, ended)
+        for place, one in enumerate(people, 1)
+        for ended in ([None] if place % 2 else [("late", "too_late")])
+    ]
+    seen: list[str] = []
+    store.connection.set_trace_callback(seen.append)
+    with store.write():
+        store.enrolments.plan([*rows, rows[3]], NOON)
+    store.connection.set_trace_callback(None)
+    assert len({text for text in seen if "INSERT INTO deliveries" in text}) == 3
+    sql = """
+        SELECT campaign_id, subscription_id, enrolment_id, expires_at, variant,
+               variant_probability, holdout_probability, status, reason, cause, changed_at
+          FROM deliveries ORDER BY id
+    """
+    assert store.connection.execute(sql).fetchall() == [
+        (*row, *(("skipped", *ended) if ended else ("planned", None, None)), NOON)
+        for *row, ended in rows
+    ]
+    store.enrolments.plan([], NOON)

@@ -264,3 +264,34 @@ def test_numbers_given_after_a_backup_are_not_given_again(swept_shop: Shop) -> N
 def test_a_number_that_was_skipped_still_fits_everywhere(tmp_path: Path) -> None:
     """A thousand restores later: JavaScript and SQLite are exact up to 2**53."""
     assert 1000 * restoring.SKIPPED_NUMBERS < 2**53
+
+
+def test_tables_that_are_written_most_have_their_numbers_first(store: Store) -> None:
+    """SQLite reads sqlite_sequence from its beginning at each INSERT: it has no index."""
+    rows = store.connection.execute("SELECT name, seq FROM sqlite_sequence ORDER BY rowid")
+    names = [name for name, _ in rows]
+    assert names[:5] == [
+        "events", "deliveries", "interactions", "subscriptions", "attribution_changes",
+    ]  # fmt: skip
+    assert len(set(names)) == len(names)
+
+
+def test_what_a_browser_says_again_is_not_written_again(inbox_project: Project) -> None:
+    """Each event says it: else indexes and triggers would look at it for nothing."""
+    store = inbox_project.store
+    load(inbox_project, person(1))
+    row = newest(store, "subscriptions")
+    about = {"language": "tr", "browser": "Firefox", "source": "page", "os": None}
+    store.subscriptions.refresh(row, about, NOON)
+    for more, changes in (
+        ({}, 0), ({"os": "Android"}, 1), ({"source": "other"}, 0), ({"language": "de"}, 1),
+    ):  # fmt: skip
+        before = store.connection.total_changes
+        store.subscriptions.refresh(row, {**about, **more}, NOON)
+        assert store.connection.total_changes - before == changes, more
+        about = {**about, **more, "source": "page"}
+    store.subscriptions.refresh(row, about, NOON + MINUTE)
+    store.subscriptions.refresh(row, about, NOON)
+    sql = "SELECT last_seen_at, language, browser, os, source FROM subscriptions WHERE id = ?"
+    found = store.connection.execute(sql, [row]).fetchone()
+    assert found == (NOON + MINUTE, "de", "Firefox", "Android", "page")

@@ -9,7 +9,7 @@ _told = 0.0
 
 
 def begin() -> None:
-    """Let the next ``lap`` be what is spent from now on; a forked process begins at nothing."""
+    """Let the next ``lap`` be what is spent from now on."""
     global _told
     _told = measure()
 

@@ -75,27 +75,28 @@ class OutcomeBatch:
         self, outcomes: Iterable[Outcome], rows: dict[int, RenderedRow], throttle: Throttle
     ) -> None:
         """Decide on *outcomes*; *rows* has the row of each, by delivery."""
+        accepted = 0
         for outcome in outcomes:
-            row = rows[outcome.delivery]
+            delivery, answer, _, status, _, location, _, _ = outcome
+            row = rows[delivery]
             # Nearly all are accepted: these skip retry.decide, for speed.
-            if outcome.answer is Answer.ACCEPTED:
-                self._accept(outcome, row)
-            else:
+            if answer is not Answer.ACCEPTED:
                 self._decide(outcome, row, throttle)
-
-    def _accept(self, outcome: Outcome, row: RenderedRow) -> None:
-        delivery, status, location = outcome.delivery, outcome.http_status, outcome.location
-        if location is not None and _is_recallable(row.lane[0]):
-            finished = FinishedRow(
-                delivery, _ACCEPTED, None, None, status, location, None, row.language
-            )
-            self._finished.append(finished)
-        else:
-            self._accepted[status, row.language].append(delivery)
-        self._lanes[row.lane].codes.append("a")
-        self.tally[_ACCEPTED] += 1
-        if row.failures:
-            self._worked.append(_answered(row, ""))
+                continue
+            accepted += 1
+            if location is not None and _is_recallable(row.lane[0]):
+                self._finished.append(
+                    FinishedRow(
+                        delivery, _ACCEPTED, None, None, status, location, None, row.language
+                    )
+                )
+            else:
+                self._accepted[status, row.language].append(delivery)
+            self._lanes[row.lane].codes.append("a")
+            if row.failures:
+                self._worked.append(_answered(row, ""))
+        if accepted:
+            self.tally[_ACCEPTED] += accepted
 
     def _decide(self, outcome: Outcome, row: RenderedRow, throttle: Throttle) -> None:
         learnt = self._lanes[row.lane]

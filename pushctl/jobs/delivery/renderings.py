@@ -46,7 +46,7 @@ class Renderings:
             for it in sorted(self._used)
             if (name := it.removeprefix("subscriber.")) != it
         ]
-        self._plain: Callable[[ClaimedRow], Hashable] = lambda row: None
+        self._plain: Callable[[ClaimedRow], Hashable] | None = None
         if "subscriber" in self._used:
             self._plain = attrgetter("public_id")
         elif fields:
@@ -59,6 +59,7 @@ class Renderings:
         ]
         # From right to left a number has no direction of its own.
         self._isolates = text.dir == "rtl"
+        self._fits = True  # whether what stands for values is short enough
 
     def frame(self, row: ClaimedRow, extra: Mapping[str, Json] | None) -> Frame:
         """Return the message for *row*, rendered before where possible."""
@@ -111,11 +112,13 @@ class Renderings:
         """
         if not self._personal:
             return (row.small_payload, row.worker), []
-        key: list[Hashable] = [row.small_payload, row.worker, self._plain(row)]
+        key: list[Hashable] = [row.small_payload, row.worker]
+        if self._plain is not None:
+            key.append(self._plain(row))
         shown: list[str] = []
         if self._attributes:
             # What is cut to a size, or takes another form, is rendered as a whole.
-            fills = not row.small_payload and row.worker is None
+            fills = self._fits and not row.small_payload and row.worker is None
             known = orjson.loads(row.attributes)
             for path, is_shown in self._attributes:
                 value: Json = known
@@ -135,9 +138,7 @@ class Renderings:
             0 < len(value) <= MAX_VALUE_CHARACTERS
             and value.isprintable()  # so the only white space in it are spaces
             and "&" not in value
-            and "  " not in value
-            and value[0] != " "
-            and value[-1] != " "
+            and (" " not in value or value == " ".join(value.split()))
             and not (self._isolates and value[0].isdigit())
         )
 
@@ -156,8 +157,11 @@ class Renderings:
                 number += 1
         try:
             made = self._render(_replace_attributes(row, orjson.dumps(marked).decode()), shared)
+        except InputError:
+            self._fits = False  # with a shorter value it may be short enough
+            return None
         except PushctlError:
-            return None  # its own rendering has the reason, or is short enough
+            return None  # its own rendering has the reason
         return Skeleton.cut(made, _MARKS)
 
     def _render(self, row: ClaimedRow, extra: Mapping[str, Json]) -> Frame:

@@ -12,6 +12,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from pushctl import log
@@ -38,6 +40,8 @@ STALE: Millis = 2 * retry.LONGEST_PAUSE
 # of thousands of rows, claimed and released every few minutes, would fill all sweeps.
 SCOUTS = 20
 OTHERS_WAIT: Millis = HOUR
+
+_lane = attrgetter("lane")
 
 
 class Throttle:
@@ -103,12 +107,14 @@ class Throttle:
         """Add rows that wait; *again*: they were taken before."""
         self._notice_standstill(now)
         self._is_stale = self._is_stale or (again and bool(rows) and now < self._stale_until)
-        for row in rows:
-            key = row.lane
+        # Neighbours mostly go to the same service: a claim has thousands of them.
+        for key, same in groupby(rows, _lane):
             if key not in self.lanes:
                 self.load_lane(key, now)
-            self._queues[key].append(row)
-            self.waiting += 1
+            queue = self._queues[key]
+            before = len(queue)
+            queue.extend(same)
+            self.waiting += len(queue) - before
 
     def room(self) -> int | None:
         """
@@ -206,7 +212,7 @@ class Throttle:
 
     def take_back(self, rows: Iterable[RenderedRow]) -> None:
         """Count *rows* as under way no more."""
-        self._under_way.subtract(row.lane for row in rows)
+        self._under_way.subtract(Counter(map(_lane, rows)))
 
     def add_answers(
         self, key: LaneKey, codes: str, now: Millis, retry_after: Millis | None, reason: str

@@ -20,8 +20,8 @@ from pushctl.jobs.figures.messages import (
     Messages,
     People,
     cut,
-    load_messages,
     load_people,
+    load_slices,
     measure_people,
 )
 from pushctl.model import DeliveryStatus
@@ -59,9 +59,9 @@ def count(store: Store, asked: Filter, campaigns: Sequence[int]) -> list[Row]:
     }
     sums = _Sums(len(people.person))
     for numbers in cut(sizes):
-        messages = load_messages(store, numbers, _COLUMNS, people.folding)
-        rows = np.flatnonzero(_choose(messages, people, asked))
-        sums.add(_find_ages(messages, people, rows), messages, people, rows)
+        for messages in load_slices(store, numbers, _COLUMNS, people.folding):
+            rows = np.flatnonzero(_choose(messages, people, asked))
+            sums.add(_find_ages(messages, people, rows), messages, people, rows)
     return [sums.describe(place, name) for place, name in enumerate(_NAMES) if sums.sent[place]]
 
 

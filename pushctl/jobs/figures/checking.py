@@ -47,6 +47,7 @@ def check(
     """
     from pushctl.jobs.figures import pages
 
+    store.shrink_caches()  # each row is read once
     numbers = list(counting.load_counts(store, progress=progress))
     names = {number: name for number, name, *_ in store.reports.list_campaigns(numbers)}
     found: list[Difference] = []

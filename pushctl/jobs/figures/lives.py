@@ -58,12 +58,22 @@ class AllLives:
     _changed: Lives  # of all others
 
     def __iter__(self) -> Iterator[Lives]:
+        yield from self.list_changed()
+        for places, starts in self.list_stayed():
+            yield _stay(places, starts)
+
+    def list_changed(self) -> Iterator[Lives]:
+        """Yield the lives of who did not only come and stay."""
         for start in range(0, len(self._changed.start), _PART):
             yield self._changed.choose(slice(start, start + _PART))
+
+    def list_stayed(self) -> Iterator[tuple[Ints, Ints]]:
+        """Yield the places of the others, and when they came: all that there is to know."""
         for start in range(0, len(self._stayed), _PART):
-            places = np.flatnonzero(self._stayed[start : start + _PART]) + start
-            if len(places):
-                yield _stay(places, self._people.subscribed_at)
+            stayed = self._stayed[start : start + _PART]
+            if stayed.any():
+                places = np.flatnonzero(stayed) + start
+                yield places, self._people.subscribed_at[start : start + _PART][stayed]
 
     def choose(self, which: Bools) -> "AllLives":
         """Return the lives of those subscriptions; *which* is by place."""
@@ -107,11 +117,11 @@ def load(store: Store, people: People) -> AllLives:
     return AllLives(people, joined & stepless, others)
 
 
-def _stay(joined: Ints, since: Ints) -> Lives:
+def _stay(places: Ints, starts: Ints) -> Lives:
     """Return lives without an end."""
-    count = len(joined)
+    count = len(places)
     end, kind = np.full(count, _FOREVER), np.full(count, -1, np.int8)
-    return Lives(joined, since[joined], end, kind, np.ones(count, np.bool_))
+    return Lives(places, starts, end, kind, np.ones(count, np.bool_))
 
 
 def _pair(joined: Ints, since: Ints, who: Ints, at: Ints, kind: NDArray[np.int8]) -> Lives:

@@ -21,6 +21,7 @@ from pushctl.rules.figures.survival import estimate
 from pushctl.store import Store
 
 Persons = NDArray[np.integer]
+_ONE = np.int32(1)
 _SLICE = 1 << 18  # moments whose months are found at a time
 
 
@@ -89,7 +90,7 @@ def _count(
     sums = dict.fromkeys(_SUMMED, 0)
     # By person: subscriptions that were active, and those of them that were lost.
     tries, losses = (np.zeros(len(people.person), np.int32) for _ in range(2))
-    for part in lives:
+    for part in lives.list_changed():
         begun = (part.start >= since) & (part.start < end)
         over = (part.end >= since) & (part.end < end)
         new = begun & part.is_first
@@ -101,8 +102,17 @@ def _count(
         )  # fmt: skip
         for name, which in zip(_SUMMED, found, strict=True):
             sums[name] += int(np.count_nonzero(which))
-        np.add.at(tries, people.person[part.subscription[active]], 1)
-        np.add.at(losses, people.person[part.subscription[churned]], 1)
+        np.add.at(tries, people.person[part.subscription[active]], _ONE)
+        np.add.at(losses, people.person[part.subscription[churned]], _ONE)
+    for places, starts in lives.list_stayed():
+        active = starts < since
+        np.add.at(tries, people.person[places[active]], _ONE)
+        begun = (starts >= since) & (starts < end)
+        count = int(np.count_nonzero(begun))
+        sums["active"] += int(np.count_nonzero(active))
+        sums["new"] += count
+        sums["begun"] += count
+        sums["shown"] += int(np.count_nonzero(people.verified[places[begun]]))
     lost = sum(sums[kind] for kind in KINDS)
     counts: dict[str, Value] = {**sums, "lost": lost, "net": sums["begun"] - lost}
     del counts["begun"]

@@ -21,7 +21,7 @@ from pushctl.store import Store
 from pushctl.store.campaigns import Described
 from pushctl.store.orders import Credited
 
-# What the tables without options have: `stats --check` counts each of them anew.
+# What the tables without options have.
 KEPT = ("campaign", "hour", "site")
 # Of the receivers' clocks, which some groups need.
 _CLOCK = ("timezone", "site")

@@ -61,10 +61,11 @@ def frame(message: Message) -> Frame:
     Raises InputError when it is longer than 3,993 bytes, when a URL is not http(s), or
     when JSON can't hold the text (half of a surrogate pair).
     """
-    return check_size(_frame(message))
+    return check_size(write_frame(message))
 
 
-def _frame(message: Message) -> Frame:
+def write_frame(message: Message) -> Frame:
+    """As ``frame``, of any size."""
     data = {key: value for key, value in message.data.items() if key != "pushctl"}
     try:
         shown = orjson.dumps(_notification(message))
@@ -121,7 +122,7 @@ def fit(
     For subscriptions whose push service refused the full size (413); *make* writes it in
     another form.
     """
-    make = make or _frame
+    make = make or write_frame
     steps: tuple[dict[str, Any], ...] = (
         {"image": None},
         {"badge": None},

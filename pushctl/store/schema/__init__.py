@@ -4,6 +4,8 @@ The schema as migrations, applied with sqlite-utils; never edited after a releas
 A new one gets a file here, a line below and its name in ``store.KNOWN_MIGRATIONS``:
 they enter themselves in the order in which they are imported.
 
+A CHECK compares permitted words one by one: ``a = 'x' OR a = 'y'`` (m055 says why).
+
 State stands in rows that change, what happened in rows that do not; no stored
 counters (but what m038 keeps, which any change deletes). Endpoints are unique by the
 first 16 bytes of their SHA-256: indexing the text costs 60 % more file and twice the
@@ -40,6 +42,7 @@ from pushctl.store.schema import m037_applied as m037_applied
 from pushctl.store.schema import m038_times as m038_times
 from pushctl.store.schema import m039_attributions as m039_attributions
 from pushctl.store.schema import m040_kept_arms as m040_kept_arms
+from pushctl.store.schema import m041_sequences as m041_sequences
 from pushctl.store.schema import m042_forecasts as m042_forecasts
 from pushctl.store.schema import m043_alerts as m043_alerts
 from pushctl.store.schema import m044_optin as m044_optin

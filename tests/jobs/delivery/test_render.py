@@ -183,3 +183,4 @@ def test_a_brief_claim_has_all_that_comes_first(sender: Field) -> None:
     assert [tuple(row) for row in brief] == [row[:read] for row in full]
     with pytest.raises(IndexError):
         _ = brief[0].public_id
+    assert repr(brief[0]) == f"ClaimedRow(id={brief[0].id})"

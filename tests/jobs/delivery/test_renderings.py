@@ -11,6 +11,7 @@ from pushctl.errors import InputError, TemplateError
 from pushctl.jobs.delivery.renderings import Renderings
 from pushctl.model import Json
 from pushctl.rules.messages import payload, values
+from pushctl.rules.messages.payload import Frame
 from pushctl.rules.messages.skeletons import Skeleton
 from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template, Text
@@ -157,6 +158,15 @@ def test_a_message_that_is_too_long_with_its_value_is_refused() -> None:
     row = make_row({"name": "x" * 900})
     with pytest.raises(InputError, match="more than the 3,993"):
         renderings.frame(row, None)
+
+
+def test_a_text_that_has_room_for_short_values_only_is_rendered_for_each() -> None:
+    text = choose(title="x {{ attributes.name }}", body="word " * 759)
+    renderings = Renderings(text, SITE, SHARED)
+    for name in ("A", "B", "B", "a name that is far too long for so little room"):
+        row = make_row({"name": name})
+        assert render_among_others(renderings, row) == render_alone(text, row)
+    assert [type(it) for it in renderings._frames.values()] == [Frame]  # B's
 
 
 def test_thanks_for_buyers_get_the_values_too() -> None:

@@ -10,8 +10,8 @@ import pytest
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.delivery import deliver, parcels, pool
 from pushctl.jobs.delivery.postbox import open_postbox
-from pushctl.model import Outcome
-from pushctl.push import journal
+from pushctl.model import Answer, Outcome
+from pushctl.push import clock, journal, send_chunk
 from tests.push.test_transport import letters
 from tests.support import MINUTE, NOON, program, sending
 from tests.support.sending import Field, soon
@@ -83,7 +83,39 @@ def test_a_chunk_that_waited_through_a_standstill_comes_back_unsent(
     sender.config = sending.led_to(sender.config, push_service, timeout=TIMEOUT)
     postbox = open_postbox(sender.config, "7")
     packed = parcels.pack(letters(3), NOON)
-    seconds = parcels.read_seconds() + 3 * TIMEOUT
+    seconds = clock.read_seconds() + 3 * TIMEOUT
     monkeypatch.setattr(parcels, "read_seconds", lambda: seconds)
     assert parcels.read_answer(parcels.send(packed, postbox)) == ([], [])
     assert not journal.find_files(postbox.journal, postbox.run)
+
+
+def test_answers_that_came_in_a_standstill_are_read(
+    sender: Field, push_service: PushService
+) -> None:
+    """libcurl ends requests whose time is over before it looks whether they were answered."""
+    push_service.play([{"delay": [0.2, 0.3]}, {"share": 0.2, "do": "silence"}])
+    sender.config = sending.led_to(sender.config, push_service, timeout=1.0)
+    sender.people(30)
+    before, stood_still = len(push_service.receipts()), False
+
+    def stand_still() -> None:
+        nonlocal stood_still
+        # All are begun, and after the standstill all are answered.
+        if len(push_service.receipts()) == before + 30 and not stood_still:
+            stood_still = True
+            time.sleep(1.5)
+
+    postbox = open_postbox(sender.config, "7")
+    campaign = sender.freeze()
+    rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, 30, NOON)
+    keys = frozenset({sender.key})
+    recipe = parcels.Recipe(campaign, sender.config.sites, keys, sender.config.secret())
+    written, _ = recipe.make_renderer().write(rows, NOON)
+    began = time.monotonic()
+    outcomes = send_chunk(written, postbox, stand_still)
+    assert stood_still
+    silent = Counter(one.fate for one in push_service.receipts(before))["silence"]
+    assert 0 < silent < 20
+    counts = Counter(one.answer for one in outcomes)
+    assert counts == {Answer.ACCEPTED: 30 - silent, Answer.IN_DOUBT: silent}
+    assert time.monotonic() - began < 10, "who was silent gets one more timeout, no more"

@@ -17,16 +17,16 @@ from tests.support import program, sending, walls
 pytestmark = pytest.mark.skipif(
     not walls.know_machine(), reason="the numbers of this machine's system calls are unknown"
 )
-COUNT = pool.MANY + 10  # so many that workers write letters
+SEVERAL = pool.FEW + 10  # so many that workers send
+MANY = pool.MANY + 10  # so many that workers write the letters, too
 
 
-@pytest.fixture
-def folder(tmp_path: Path, push_service: PushService) -> Path:
-    field = sending.field(tmp_path / "project", push_service)
-    sending.lead_to(tmp_path / "project", push_service)
-    field.people(COUNT, now=sending.soon())
+def make(folder: Path, push_service: PushService, people: int) -> Path:
+    field = sending.field(folder, push_service)
+    sending.lead_to(folder, push_service)
+    field.people(people, now=sending.soon())
     field.store.close()
-    return tmp_path / "project"
+    return folder
 
 
 def start(
@@ -38,7 +38,7 @@ def start(
     words = ["send", "--everyone", "--template", "sale", "--yes", "--name", "walled"]
     return subprocess.Popen(
         [*first, *program.PROGRAM, "--project", str(folder), *words],
-        env=program.environment(variables),
+        env=program.environment({"PUSHCTL_PUSH__WORKERS": "2", **variables}),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         preexec_fn=wall,
@@ -46,32 +46,35 @@ def start(
 
 
 def test_a_large_campaign_is_sent_where_nobody_may_listen(
-    folder: Path, push_service: PushService
+    tmp_path: Path, push_service: PushService
 ) -> None:
+    folder = make(tmp_path / "project", push_service, MANY)
     before = len(push_service.receipts())
     process = start(folder)
     errors = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 0, errors
     read = Counter(one.endpoint for one in push_service.receipts(before))
-    assert len(read) == COUNT and set(read.values()) == {1}
+    assert len(read) == MANY and set(read.values()) == {1}
 
 
 def test_a_long_name_of_the_temporary_folder_keeps_nobody_from_sending(
-    folder: Path, push_service: PushService
+    tmp_path: Path, push_service: PushService
 ) -> None:
+    folder = make(tmp_path / "project", push_service, SEVERAL)
     temporary = folder / ("t" * 110)
     temporary.mkdir()
     before = len(push_service.receipts())
     process = start(folder, None, TMPDIR=str(temporary))
     errors = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 0, errors
-    assert len(push_service.receipts(before)) == COUNT
+    assert len(push_service.receipts(before)) == SEVERAL
 
 
 def test_signals_that_the_caller_blocks_keep_nobody_waiting(
-    folder: Path, push_service: PushService
+    tmp_path: Path, push_service: PushService
 ) -> None:
     """As a supervisor does that reads its own signals from a descriptor."""
+    folder = make(tmp_path / "project", push_service, SEVERAL)
     before = len(push_service.receipts())
 
     def block() -> None:
@@ -80,7 +83,7 @@ def test_signals_that_the_caller_blocks_keep_nobody_waiting(
     process = start(folder, block)
     errors = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 0, errors
-    assert len(push_service.receipts(before)) == COUNT
+    assert len(push_service.receipts(before)) == SEVERAL
 
 
 # Nothing but the project can be written.
@@ -94,8 +97,9 @@ cd / && exec "$@"
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 @pytest.mark.parametrize("places", ["/", "/ /dev/shm"])
 def test_a_container_without_temporary_files_or_semaphores_sends(
-    places: str, folder: Path, push_service: PushService
+    places: str, tmp_path: Path, push_service: PushService
 ) -> None:
+    folder = make(tmp_path / "project", push_service, MANY)
     before = len(push_service.receipts())
     script = BARE.format(places=places, folder=folder)
     if subprocess.run(["unshare", "--mount", "sh", "-ec", script, "sh", "true"]).returncode:
@@ -104,12 +108,13 @@ def test_a_container_without_temporary_files_or_semaphores_sends(
     errors = process.communicate(timeout=120)[1].decode()
     assert process.returncode == 0, errors
     read = Counter(one.endpoint for one in push_service.receipts(before))
-    assert len(read) == COUNT and set(read.values()) == {1}
+    assert len(read) == MANY and set(read.values()) == {1}
 
 
 def test_workers_that_were_spawned_end_with_a_killed_parent(
-    folder: Path, push_service: PushService
+    tmp_path: Path, push_service: PushService
 ) -> None:
+    folder = make(tmp_path / "project", push_service, SEVERAL)
     push_service.play([{"delay": [0.2, 0.4]}])
     before = len(push_service.receipts())
     process = start(folder)

@@ -1,9 +1,9 @@
 """jobs.figures.worth: orders and revenue of a group, and the interval of the latter."""
 
-from pushctl.jobs.figures.attribution import Credit
 from pushctl.jobs.figures.worth import Worth, describe_worth, sum_money
 from pushctl.rules.figures.attribution import Kind
 from pushctl.rules.money import Money
+from pushctl.store.orders import Credited
 
 # Of methods: 22 orders among 1,000 people.
 WORTHS = (
@@ -38,13 +38,11 @@ def credit(
     kind: Kind = Kind.DIRECT,
     currency: str = "EUR",
     back: int = 0,
-) -> Credit:
-    return Credit(
-        "purchase", person, kind, 1, 1, person, person, 0, minor, 2, currency, back, "click", 0
-    )
+) -> Credited:
+    return 1, 1, person, kind.value, minor, 2, currency, back
 
 
-def add_up(*credits: Credit, accepted: int = 1000) -> dict[str, object]:
+def add_up(*credits: Credited, accepted: int = 1000) -> dict[str, object]:
     worth = Worth()
     for each in credits:
         worth.add(each)

@@ -11,7 +11,7 @@ from pushctl.errors import InputError, UsageError
 from pushctl.jobs.subscribers import files, imports
 from pushctl.model import SubscriptionState
 from pushctl.rules.tokens import encode
-from pushctl.store.subscriptions import make_public_ids
+from pushctl.store.public_ids import make_public_ids
 from tests import support
 from tests.support import NOON
 from tests.support.files import all_of, as_csv, bring, flat, load, person

@@ -1,9 +1,11 @@
 """Messages by the age of the subscription when each left."""
 
-from array import array
+from bisect import bisect_right
 from collections import Counter
+from functools import cached_property
 
-from pushctl.jobs.figures.recount.shares import bound, sum_persons, sum_strangers
+from pushctl.jobs.figures.recount.shares import Sums, bound, sum_strangers
+from pushctl.jobs.figures.recount.tries import FLAG_BITS, GROUP_BITS, ByCode, Tries
 from pushctl.jobs.figures.recount.world import (
     ACCEPTED,
     CLICKED,
@@ -21,6 +23,13 @@ _DAY = 96 * QUARTER
 _AGES = ("below 1 d", "1-7 d", "7-30 d", "30-90 d", "90-180 d", "180-365 d", "above 365 d")
 _EDGES = [_DAY * days for days in (1, 7, 30, 90, 180, 365)]
 _ERASED = len(_AGES)
+_RATES = ("shown_rate", "click_rate")
+# A try of each, and what makes it an event.
+_BITS = (1, 2), (4, 8)
+_FLAGS = [
+    TRIED[mark] + 2 * (mark & SHOWN > 0) + 4 * (mark & ACCEPTED > 0) + 8 * (mark & CLICKED > 0)
+    for mark in range(128)
+]
 
 
 class Ages:
@@ -28,40 +37,39 @@ class Ages:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._cells: Counter[tuple[int, int]] = Counter()
-        # Shown and clicked, each beside the messages that could be.
-        size = 2 * _ERASED * world.size
-        self._reported, self._shown, self._accepted, self._clicked = (
-            array("H", bytes(size)) for _ in range(4)
-        )
+        self._cells: Counter[int] = Counter()  # by age * 128 + mark
+        self._tries = Tries(_BITS)
 
     def add(self, batch: Batch) -> None:
         world = self._world
-        for place, quarter, mark in zip(batch.places, batch.quarters, batch.marks, strict=True):
-            if quarter < 0 or not mark & LEFT:
-                continue
-            if not place:
-                self._cells[_ERASED, mark] += 1
-                continue
-            age = quarter * QUARTER - world.subscribed[place]
-            number = sum(age >= edge for edge in _EDGES)
-            self._cells[number, mark] += 1
-            if mark & ACCEPTED:
-                cell = number * world.size + world.person[place]
-                self._accepted[cell] += 1
-                self._clicked[cell] += mark & CLICKED > 0
-                if TRIED[mark]:
-                    self._reported[cell] += 1
-                    self._shown[cell] += mark & SHOWN > 0
+        person, since = world.person, world.subscribed
+        rows = [
+            (bisect_right(_EDGES, quarter * QUARTER - since[place]) if place else _ERASED,
+             place, mark)
+            for place, quarter, mark in zip(
+                batch.places, batch.quarters, batch.marks, strict=True
+            )
+            if quarter >= 0 and mark & LEFT
+        ]  # fmt: skip
+        self._cells.update([age * 128 + mark for age, _, mark in rows])
+        self._tries.add(
+            (person[place] << GROUP_BITS | age) << FLAG_BITS | _FLAGS[mark]
+            for age, place, mark in rows
+            if mark & ACCEPTED and place
+        )
 
     def describe(self) -> dict[str | None, Row]:
         """Return the rows by their ages; None is who was erased."""
         found: dict[str | None, Row] = {}
-        for number in sorted({number for number, _ in self._cells}):
-            marks = {mark: n for (it, mark), n in self._cells.items() if it == number}
+        for number in sorted({cell // 128 for cell in self._cells}):
+            marks = {it % 128: n for it, n in self._cells.items() if it // 128 == number}
             name = None if number == _ERASED else _AGES[number]
             found[name] = self._describe(number, marks)
         return found
+
+    @cached_property
+    def _sums(self) -> ByCode:
+        return self._tries.sum_up(self._world.site)[0]
 
     def _describe(self, number: int, marks: dict[int, int]) -> Row:
         def count(*masks: int) -> int:
@@ -74,15 +82,11 @@ class Ages:
             "sent": sum(marks.values()), "accepted": count(ACCEPTED), "gone": count(GONE),
             "reported": reported, "shown": shown, "clicked": clicked,
         }  # fmt: skip
-        for name, tries, events, totals in (
-            ("shown_rate", self._reported, self._shown, (reported, shown)),
-            ("click_rate", self._accepted, self._clicked, (count(ACCEPTED), clicked)),
-        ):
+        totals = (reported, shown), (count(ACCEPTED), clicked)
+        for name, own, strangers in zip(_RATES, self._sums, totals, strict=True):
+            sums = own.get(number, Sums())
             if number == _ERASED:
-                sums = sum_strangers(*totals)
-            else:
-                own = slice(number * self._world.size, (number + 1) * self._world.size)
-                sums = sum_persons(zip(tries[own], events[own], strict=True))
+                sums = sum_strangers(*strangers)
             it = bound(sums)
             row[name] = it.value
             known = it.value is not None

@@ -3,6 +3,7 @@
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 
 from pushctl.jobs.figures.recount.shares import (
     Bought,
@@ -13,6 +14,13 @@ from pushctl.jobs.figures.recount.shares import (
     sum_persons,
     sum_strangers,
 )
+from pushctl.jobs.figures.recount.tries import (
+    FLAG_BITS,
+    GROUP_BITS,
+    PERSON_BITS,
+    ByCode,
+    Tries,
+)
 from pushctl.jobs.figures.recount.world import (
     ACCEPTED,
     CLICKED,
@@ -20,9 +28,9 @@ from pushctl.jobs.figures.recount.world import (
     SHOWN,
     THANKED,
     TRIED,
+    UNKNOWN,
     UNREPORTED,
     Batch,
-    Hours,
     World,
 )
 from pushctl.rules.figures.campaigns import hide_unknown
@@ -35,7 +43,13 @@ _MARKS = 128
 _RATES = ("ctr", "ctr_shown")
 # Which messages count as a try of each rate.
 _TRIES = (TRIED, [bool(mark & SHOWN) for mark in range(_MARKS)])
-_Cells = Counter[tuple[int, int]]
+# The same as bits, and the bit of a click; nothing where it is no try.
+_BITS = (1, 4), (2, 4)
+_FLAGS = [
+    tried | 2 * shown | 4 * (mark & CLICKED > 0) if tried or shown else 0
+    for mark, (tried, shown) in enumerate(zip(*_TRIES, strict=True))
+]
+_HOUR_OF = [_UNKNOWN if hour == UNKNOWN else hour % 24 for hour in range(UNKNOWN + 1)]
 
 
 class Groups:
@@ -44,19 +58,16 @@ class Groups:
     def __init__(self, world: World, names: Mapping[int, str], more: Mapping[int, int]) -> None:
         """*names* of campaigns; *more*: clicks besides a message's first, by its number."""
         self._world, self._names, self._more = world, names, more
-        self._hours = Hours(world.clocks)
-        self._by_hour: _Cells = Counter()
-        self._by_site: _Cells = Counter()
+        # By code * _MARKS + mark.
+        self._cells: dict[str, Counter[int]] = {"hour": Counter(), "site": Counter()}
         self._campaigns: dict[int, Counter[int]] = {}
         self._reached: set[tuple[str, int, int]] = set()
         self._clicks: Counter[tuple[str, int]] = Counter()
-        # Tries and events of each rate, by hour and person.
-        size = (_UNKNOWN + 1) * world.size
-        self._sums = [[array("H", bytes(2 * size)) for _ in range(2)] for _ in _RATES]
+        self._tries = Tries(_BITS)  # by hour
         self._erased: Counter[int] = Counter()
         # Of the campaign that is counted now.
         self._last: int | None = None
-        self._own = [(Counter[int](), Counter[int]()) for _ in _RATES]
+        self._own = [(array("i"), array("i")) for _ in _RATES]
         self._own_erased: Counter[int] = Counter()
         self._bounds: dict[int, list[Sums]] = {}
         self._orders: dict[tuple[str, int], list[Bought]] = {}
@@ -68,62 +79,47 @@ class Groups:
             self._campaigns[batch.campaign] = Counter()
             self._last = batch.campaign
         world, marks = self._world, batch.marks
-        hours = self.find_hours(batch)
+        hours = [_HOUR_OF[hour] for hour in batch.hours]
         sites = [world.site[place] for place in batch.places]
-        persons = [world.person[place] for place in batch.places]
-        self._by_hour.update(zip(hours, marks, strict=True))
-        self._by_site.update(zip(sites, marks, strict=True))
+        for kind, codes in (("hour", hours), ("site", sites)):
+            cells = [code * _MARKS + mark for code, mark in zip(codes, marks, strict=True)]
+            self._cells[kind].update(cells)
+            self._reached.update((kind, batch.campaign, code) for code in set(codes))
         self._campaigns[batch.campaign].update(marks)
-        self._reached.update(("hour", batch.campaign, hour) for hour in set(hours))
-        self._reached.update(("site", batch.campaign, site) for site in set(sites))
-        self._own_erased.update(
-            mark for mark, place in zip(marks, batch.places, strict=True) if not place
-        )
-        self._add_persons(hours, persons, marks)
-        for row, hour, site in zip(batch.ids, hours, sites, strict=True):
-            if row in self._more:
+        self._add_persons(batch, hours)
+        for number, mark in enumerate(marks):
+            if mark & CLICKED and (more := self._more.get(batch.ids[number])):
                 for key in (
-                    ("hour", hour), ("site", site), ("campaign", batch.campaign), ("all", 0),
+                    ("hour", hours[number]), ("site", sites[number]),
+                    ("campaign", batch.campaign), ("all", 0),
                 ):  # fmt: skip
-                    self._clicks[key] += self._more[row]
+                    self._clicks[key] += more
 
-    def find_hours(self, batch: Batch) -> list[int]:
-        zones, hours = [self._world.zone[place] for place in batch.places], self._hours
-        return [
-            hours[zone, quarter] % 24 if zone and quarter >= 0 else _UNKNOWN
-            for zone, quarter in zip(zones, batch.quarters, strict=True)
+    def _add_persons(self, batch: Batch, hours: list[int]) -> None:
+        person = self._world.person
+        rows = [
+            (person[place] << GROUP_BITS | hour) << FLAG_BITS | flags
+            for hour, place, mark in zip(hours, batch.places, batch.marks, strict=True)
+            if place and (flags := _FLAGS[mark])
         ]
-
-    def _add_persons(self, hours: list[int], persons: list[int], marks: Sequence[int]) -> None:
-        size = self._world.size
-        for (tries, events), (own, own_events), tried in zip(
-            self._sums, self._own, _TRIES, strict=True
-        ):
-            chosen = [
-                (hour * size + person, person, mark)
-                for hour, person, mark in zip(hours, persons, marks, strict=True)
-                if tried[mark] and person
-            ]
-            own.update([person for _, person, _ in chosen])
-            for cell, _, _ in chosen:
-                tries[cell] += 1
-            clicked = [each for each in chosen if each[2] & CLICKED]
-            own_events.update([person for _, person, _ in clicked])
-            for cell, _, _ in clicked:
-                events[cell] += 1
+        self._tries.add(rows)
+        self._own_erased.update(
+            mark for mark, place in zip(batch.marks, batch.places, strict=True) if not place
+        )
+        for (tried, clicked), own in zip(_BITS, self._own, strict=True):
+            own[0].extend([it >> PERSON_BITS for it in rows if it & tried])
+            own[1].extend([it >> PERSON_BITS for it in rows if it & tried and it & clicked])
 
     def _finish(self) -> None:
         """Take the sums of the last campaign's persons: who they are is not needed any more."""
         if self._last is None:
             return
         self._bounds[self._last] = [
-            sum_persons((count, events[person]) for person, count in own.items()).add(
-                _sum_erased(self._own_erased, tried)
-            )
-            for (own, events), tried in zip(self._own, _TRIES, strict=True)
+            _sum_own(*own).add(_sum_erased(self._own_erased, tried))
+            for own, tried in zip(self._own, _TRIES, strict=True)
         ]
         self._erased += self._own_erased
-        self._own = [(Counter(), Counter()) for _ in _RATES]
+        self._own = [(array("i"), array("i")) for _ in _RATES]
         self._own_erased = Counter()
         self._last = None
 
@@ -134,8 +130,9 @@ class Groups:
         for one in brought:
             subscription, quarter = messages[one[1]]
             (place,) = self._world.find_places((subscription,))
-            zone = self._world.zone[place]
-            hour = self._hours[zone, quarter] % 24 if zone and quarter >= 0 else _UNKNOWN
+            hour = _UNKNOWN
+            if place and quarter >= 0:
+                hour = self._world.find_hour(place, quarter) % 24
             for key in (
                 ("hour", hour), ("site", self._world.site[place]), ("campaign", one[0]),
                 ("all", 0),
@@ -161,9 +158,9 @@ class Groups:
                     row = self._describe(marks, self._clicks[key], 1, self._bounds[campaign])
                     yield self._names[campaign], {**row, **self._describe_orders(key, row)}
             return
-        cells = self._by_hour if by == "hour" else self._by_site
-        for code in sorted({code for code, _ in cells}):
-            marks = Counter({mark: n for (it, mark), n in cells.items() if it == code})
+        cells = self._cells[by]
+        for code in sorted({cell // _MARKS for cell in cells}):
+            marks = Counter({it % _MARKS: n for it, n in cells.items() if it // _MARKS == code})
             reached = sum(kind == by and it == code for kind, _, it in self._reached)
             sums = self._sum_hour(code) if by == "hour" else self._sum_site(code)
             row = self._describe(marks, self._clicks[by, code], reached, sums)
@@ -202,41 +199,40 @@ class Groups:
         return describe_money(self._orders.get(key, []), read_count(row, "accepted"))
 
     def _sum_hour(self, hour: int) -> list[Sums]:
-        part = slice(hour * self._world.size, (hour + 1) * self._world.size)
-        found = [
-            sum_persons(zip(tries[part], events[part], strict=True))
-            for tries, events in self._sums
-        ]
-        if hour == _UNKNOWN:
-            found = self._add_erased(found)
-        return found
+        found = [each.get(hour, Sums()) for each in self._sums[0]]
+        return self._add_erased(found) if hour == _UNKNOWN else found
 
     def _sum_site(self, site: int) -> list[Sums]:
-        """Persons are on one site each, so their hours add up."""
         if not site:
             return self._add_erased([Sums(), Sums()])
-        places = [place for place, it in enumerate(self._world.site) if it == site]
-        return [sum_persons(self._add_hours(places, *pair)) for pair in self._sums]
+        return [each.get(site, Sums()) for each in self._sums[1]]
 
     def _sum_all(self) -> list[Sums]:
-        everybody = range(1, self._world.size)
-        return self._add_erased(
-            [sum_persons(self._add_hours(everybody, *pair)) for pair in self._sums]
-        )
+        """Persons are on one site each, so those of the sites add up."""
+        everybody = [Sums(), Sums()]
+        for site in range(1, len(self._world.sites)):
+            each = self._sum_site(site)
+            everybody = [one.add(more) for one, more in zip(everybody, each, strict=True)]
+        return self._add_erased(everybody)
 
-    def _add_hours(
-        self, places: Sequence[int], tries: "array[int]", events: "array[int]"
-    ) -> Iterator[tuple[int, int]]:
-        size = self._world.size
-        for place in places:
-            if self._world.person[place] == place:
-                yield sum(tries[place::size]), sum(events[place::size])
+    @cached_property
+    def _sums(self) -> tuple[ByCode, ByCode]:
+        """The sums of both rates by hour, and by site."""
+        return self._tries.sum_up(self._world.site)
 
     def _add_erased(self, sums: Sequence[Sums]) -> list[Sums]:
         return [
             each.add(_sum_erased(self._erased, tried))
             for each, tried in zip(sums, _TRIES, strict=True)
         ]
+
+
+def _sum_own(tried: "array[int]", clicked: "array[int]") -> Sums:
+    """Return the sums of one campaign's persons, who stand in *tried* once a message."""
+    if len(set(tried)) == len(tried):
+        return sum_strangers(len(tried), len(clicked))
+    events = Counter(clicked)
+    return sum_persons((count, events[person]) for person, count in Counter(tried).items())
 
 
 def _sum_erased(marks: Counter[int], tried: Sequence[bool]) -> Sums:

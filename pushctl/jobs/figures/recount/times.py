@@ -3,13 +3,14 @@
 import math
 from array import array
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
-from typing import NamedTuple
+from functools import cached_property
 
 from pushctl.jobs.figures.answers import Plain
-from pushctl.jobs.figures.recount.shares import sum_persons
-from pushctl.jobs.figures.recount.world import CLICKED, TRIED, Batch, Hours, World
+from pushctl.jobs.figures.recount.shares import Sums
+from pushctl.jobs.figures.recount.tries import FLAG_BITS, GROUP_BITS, Tries
+from pushctl.jobs.figures.recount.world import CLICKED, TRIED, UNKNOWN, Batch, World
 from pushctl.rules.figures import best_hours
 from pushctl.rules.figures.best_hours import (
     BLOCKS,
@@ -30,14 +31,70 @@ _NEED_OF_BLOCKS = best_hours.SENDS_FOR_BLOCKS, best_hours.CAMPAIGNS_FOR_BLOCKS
 _NEED_OF_HOURS = best_hours.SENDS_FOR_HOURS, best_hours.CAMPAIGNS_FOR_HOURS
 
 
-class Drawn(NamedTuple):
-    """A message whose hour was drawn: by which probability."""
+class Drawn:
+    """Messages of *campaigns* whose hour was drawn: columns, an entry each."""
 
-    hour: int  # of the week
-    campaign: int
-    person: int
-    clicked: bool
-    probability: float
+    def __init__(self, world: World, campaigns: Collection[int]) -> None:
+        self._size = world.size
+        self.hour, self._clicked = array("B"), array("B")  # of the week; 0 or 1
+        self._campaign, self._person, self._weight = array("q"), array("i"), array("d")
+        for campaign in sorted(campaigns):
+            for row, quarter, clicked, chance in world.store.recounts.read_chances(campaign):
+                (place,) = world.find_places((row,))
+                self.hour.append(world.find_hour(place, quarter))
+                self._campaign.append(campaign)
+                self._person.append(world.person[place])
+                self._clicked.append(clicked)
+                self._weight.append(1 / chance)
+        self._usual, self._mean = self._rate_campaigns()
+
+    @property
+    def had_choice(self) -> bool:
+        """Whether somebody's hour could have been another one."""
+        return max(self._weight, default=0.0) > 1
+
+    def _rate_campaigns(self) -> tuple[dict[int, float], float]:
+        """Return what each campaign brings on average, and all of them."""
+        weights, gains = dict[int, float](), dict[int, float]()
+        for campaign, weight, clicked in zip(
+            self._campaign, self._weight, self._clicked, strict=True
+        ):
+            weights[campaign] = weights.get(campaign, 0.0) + weight
+            gains[campaign] = gains.get(campaign, 0.0) + weight * clicked
+        usual = {one: gains[one] / weight for one, weight in weights.items()}
+        return usual, sum(gains.values()) / (sum(weights.values()) or 1.0)
+
+    def measure(self, slots: Sequence[int], find_slot: Callable[[int], int]) -> list[Measured]:
+        """Weigh each send by the inverse of its chance, against its own campaign's mean."""
+        slot_of = [find_slot(hour) for hour in range(_WEEK)]
+        places: dict[int, array[int]] = {slot: array("i") for slot in slots}
+        for place, hour in enumerate(self.hour):
+            places[slot_of[hour]].append(place)
+        return [self._measure(own) for own in places.values()]
+
+    def _measure(self, own: "array[int]") -> Measured:
+        weights, gains, due = (array("d", bytes(8 * self._size)) for _ in range(3))
+        for place in own:
+            person, weight = self._person[place], self._weight[place]
+            weights[person] += weight
+            gains[person] += weight * self._clicked[place]
+            due[person] += weight * self._usual[self._campaign[place]]
+        people = self._size - weights.count(0.0)
+        whole, campaigns = math.fsum(due), len({self._campaign[place] for place in own})
+        if people < 2 or whole <= 0:
+            return Measured(len(own), people, campaigns, Interval(None, 0.0, 1.0), _NONE)
+        ratio = math.fsum(gains) / whole
+        squares = math.fsum(
+            (gain - ratio * it) ** 2 for gain, it in zip(gains, due, strict=True) if it
+        )
+        error = self._mean * math.sqrt(people / (people - 1) * squares) / whole
+        rate = min(self._mean * ratio, 1.0)
+        count = math.fsum(weights) ** 2 / math.fsum(it * it for it in weights if it)
+        if error > 0:
+            count = min(count, rate * (1 - rate) / error**2)
+        return Measured(
+            len(own), people, campaigns, _bound(rate, error), Count(rate * count, count)
+        )
 
 
 class Times:
@@ -47,17 +104,16 @@ class Times:
         self, world: World, broadcasts: Collection[int], explored: Collection[int], week: Week
     ) -> None:
         self._world, self._week = world, week
-        self._broadcasts, self._hours = set(broadcasts), Hours(world.clocks)
-        self._drawn = list(self._read_drawn(set(explored) & self._broadcasts))
-        if all(one.probability >= 1 for one in self._drawn):
-            self._drawn = []
-        self._sent, self._clicked = [0] * _WEEK, [0] * _WEEK
+        self._broadcasts = set(broadcasts)
+        drawn = Drawn(world, set(explored) & self._broadcasts)
+        # Where nobody could get another hour, nothing can be compared.
+        self._drawn = drawn if drawn.had_choice else None
+        self._sent, self._clicked = Counter[int](), Counter[int]()
         self._unknown = self._erased = 0
         # Sends and clicks by hour of the week and campaign.
         self._each: dict[tuple[int, int], list[int]] = {}
-        # By block and hour, and person; only where nothing was drawn.
-        size = 0 if self._drawn else (len(BLOCKS) + _DAY) * world.size
-        self._tries, self._events = (array("H", bytes(2 * size)) for _ in range(2))
+        # By block, and by hour behind the blocks; only where nothing was drawn.
+        self._tries = Tries([(1, 2)])
         self._slots = [
             (
                 BLOCKS.index(week.find_block(hour // _DAY, hour % _DAY)),
@@ -66,44 +122,46 @@ class Times:
             for hour in range(_WEEK)
         ]
 
-    def _read_drawn(self, campaigns: Collection[int]) -> Iterator[Drawn]:
-        world = self._world
-        for campaign in sorted(campaigns):
-            for row, quarter, clicked, chance in world.store.recounts.read_chances(campaign):
-                (place,) = world.find_places((row,))
-                hour = self._hours[world.zone[place], quarter]
-                yield Drawn(hour, campaign, world.person[place], bool(clicked), chance)
-
     def add(self, batch: Batch) -> None:
         if batch.campaign not in self._broadcasts:
             return
-        world, hours = self._world, self._hours
-        size, by_person = world.size, not self._drawn
-        for place, quarter, mark in zip(batch.places, batch.quarters, batch.marks, strict=True):
-            if not TRIED[mark]:
-                continue
-            if quarter < 0:
-                self._unknown += 1
-            elif not place:
-                self._erased += 1
-            else:
-                hour, clicked = hours[world.zone[place], quarter], mark & CLICKED > 0
-                self._sent[hour] += 1
-                self._clicked[hour] += clicked
-                if by_person:
-                    both = self._each.setdefault((hour, batch.campaign), [0, 0])
-                    both[0] += 1
-                    both[1] += clicked
-                    for slot in self._slots[hour]:
-                        self._tries[slot * size + world.person[place]] += 1
-                        self._events[slot * size + world.person[place]] += clicked
+        hours, marks = batch.hours, batch.marks
+        self._sent.update([hour for hour, it in zip(hours, marks, strict=True) if TRIED[it]])
+        self._clicked.update(
+            [hour for hour, it in zip(hours, marks, strict=True) if it & CLICKED and TRIED[it]]
+        )
+        for place, quarter, hour, mark in zip(
+            batch.places, batch.quarters, hours, marks, strict=True
+        ):
+            if hour == UNKNOWN and TRIED[mark]:
+                self._unknown += quarter < 0
+                self._erased += quarter >= 0 and not place
+        if self._drawn is None:
+            self._add_persons(batch)
+
+    def _add_persons(self, batch: Batch) -> None:
+        world, rows = self._world, list[int]()
+        for place, hour, mark in zip(batch.places, batch.hours, batch.marks, strict=True):
+            if hour != UNKNOWN and TRIED[mark]:
+                clicked = mark & CLICKED > 0
+                both = self._each.setdefault((hour, batch.campaign), [0, 0])
+                both[0] += 1
+                both[1] += clicked
+                for slot in self._slots[hour]:
+                    key = world.person[place] << GROUP_BITS | slot
+                    rows.append(key << FLAG_BITS | 1 | 2 * clicked)
+        self._tries.add(rows)
+
+    @cached_property
+    def _sums(self) -> dict[int, Sums]:
+        return self._tries.sum_up(self._world.site)[0][0]
 
     def describe(self) -> dict[str, Plain]:
         """Return what is compared of ``best_time.BestTime``."""
         first = len(BLOCKS)
         rates: list[Plain] = [
-            clicks / sent if sent >= LEAST_OF_CELL else None
-            for sent, clicks in zip(self._sent, self._clicked, strict=True)
+            self._clicked[hour] / sent if (sent := self._sent[hour]) >= LEAST_OF_CELL else None
+            for hour in range(_WEEK)
         ]
         cells: list[Plain] = [rates[at : at + _DAY] for at in range(0, _WEEK, _DAY)]
         slots = self._slots
@@ -112,7 +170,7 @@ class Times:
             ("hours", range(first, first + _DAY), lambda hour: slots[hour][1], _NEED_OF_HOURS),
         )
         return {
-            "by_lots": bool(self._drawn),
+            "by_lots": self._drawn is not None,
             **{name: self._compare(which, of, need) for name, which, of, need in parts},
             "cells": cells,
             "unknown": self._unknown,
@@ -122,9 +180,8 @@ class Times:
 
     def _find_busiest(self) -> dict[str, Plain]:
         sent = self._sent
-        if self._drawn:
-            counts = Counter(one.hour for one in self._drawn)
-            sent = [counts[hour] for hour in range(_WEEK)]
+        if self._drawn is not None:
+            sent = Counter(self._drawn.hour)
         found: dict[str, Plain] = {}
         for block in BLOCKS:
             totals: Counter[int] = Counter()
@@ -137,8 +194,8 @@ class Times:
         self, slots: Sequence[int], find_slot: Callable[[int], int], need: tuple[int, int]
     ) -> Plain:
         """Return one comparison, as ``explored.Part`` has it: by the same rules."""
-        if self._drawn:
-            measured = self._measure_drawn(slots, find_slot)
+        if self._drawn is not None:
+            measured = self._drawn.measure(slots, find_slot)
             known = [one.count for one in measured]
             counts = [one if one.sends >= LEAST_OF_CELL else _NONE for one in known]
             have = balance([one.sends for one in counts if one.sends])
@@ -149,13 +206,12 @@ class Times:
             have = balance([one.campaigns for one, it in pairs if it.sends])
         shrunk = shrink(counts)
         tried = sum(one.sends > 0 for one in counts) > 1
-        enough = need[0 if self._drawn else 1]
+        enough = need[self._drawn is None]
         best = choose(shrunk, counts) if have >= enough and tried else None
         return asdict(Part(measured, shrunk, best, int(have) if tried else 0, enough))
 
     def _measure_seen(self, slot: int, find_slot: Callable[[int], int]) -> Measured:
-        part = slice(slot * self._world.size, (slot + 1) * self._world.size)
-        sums = sum_persons(zip(self._tries[part], self._events[part], strict=True))
+        sums = self._sums.get(slot, Sums())
         reached = {it for hour, it in self._each if find_slot(hour) == slot}
         found = measure_share(sums.events, sums.tries)
         if sums.tries > sums.people > 1:
@@ -183,47 +239,6 @@ class Times:
         error = math.sqrt(len(sums) / (len(sums) - 1) * squares) / whole
         count = min(float(whole), rate * (1 - rate) / error**2)
         return Count(rate * count, count)
-
-    def _measure_drawn(
-        self, slots: Sequence[int], find_slot: Callable[[int], int]
-    ) -> list[Measured]:
-        """Weigh each send by the inverse of its chance, against its own campaign's mean."""
-        weights: dict[int, list[float]] = {}
-        gains: dict[int, list[float]] = {}
-        for one in self._drawn:
-            weights.setdefault(one.campaign, []).append(1 / one.probability)
-            gains.setdefault(one.campaign, []).append(one.clicked / one.probability)
-        usual = {it: math.fsum(gains[it]) / math.fsum(weights[it]) for it in weights}
-        mean = math.fsum(map(math.fsum, gains.values())) / math.fsum(
-            map(math.fsum, weights.values())
-        )
-        by_slot: dict[int, list[Drawn]] = {}
-        for one in self._drawn:
-            by_slot.setdefault(find_slot(one.hour), []).append(one)
-        return [_describe_drawn(by_slot.get(slot, []), usual, mean) for slot in slots]
-
-
-def _describe_drawn(own: Sequence[Drawn], usual: Mapping[int, float], mean: float) -> Measured:
-    people: dict[int, list[float]] = {}
-    for one in own:
-        weight = 1 / one.probability
-        sums = people.setdefault(one.person, [0.0, 0.0, 0.0])
-        sums[0] += weight
-        sums[1] += weight * one.clicked
-        sums[2] += weight * usual[one.campaign]
-    weights, gains, due = zip(*people.values(), strict=True) if people else ((), (), ())
-    whole, campaigns = math.fsum(due), len({one.campaign for one in own})
-    if len(people) < 2 or whole <= 0:
-        return Measured(len(own), len(people), campaigns, Interval(None, 0.0, 1.0), _NONE)
-    ratio = math.fsum(gains) / whole
-    squares = math.fsum((gain - ratio * it) ** 2 for gain, it in zip(gains, due, strict=True))
-    error = mean * math.sqrt(len(people) / (len(people) - 1) * squares) / whole
-    rate = min(mean * ratio, 1.0)
-    count = math.fsum(weights) ** 2 / math.fsum(it * it for it in weights)
-    if error > 0:
-        count = min(count, rate * (1 - rate) / error**2)
-    found = _bound(rate, error)
-    return Measured(len(own), len(people), campaigns, found, Count(rate * count, count))
 
 
 def _bound(rate: float, error: float) -> Interval:

@@ -1,16 +1,19 @@
 """What kinds of message there are, for after which of them people leave."""
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 
-from pushctl.jobs.figures.recount.world import Hours, World
+from pushctl.jobs.figures.recount.world import World
 from pushctl.rules.figures import leaving as rules
 from pushctl.rules.messages.lint import asks
 
 # Form, length, hour, language and browser of a message.
 _Words = tuple[str | None, str | None, str | None, str | None, str | None]
+# The number of a message's words, and the place of its week's messages in FREQUENCIES.
+Kind = tuple[int, int]
+Group = tuple[str, str | None]
 _NAMES = ("form", "length", "hour", "language", "browser")
 _STRETCHES = tuple(pairwise((*rules.HOURS, 24)))
 
@@ -19,28 +22,33 @@ class Kinds:
     """Numbers the kinds of messages; *texts* are the sources of campaigns, by number."""
 
     def __init__(self, world: World, texts: Mapping[int, Mapping[str, str]]) -> None:
-        self._world, self._texts, self._hours = world, texts, Hours(world.clocks)
+        self._browsers, self._texts = world.browsers, texts
         self._numbers: dict[_Words, int] = {}
         self._words: list[_Words] = []
+        self._groups: dict[Kind, tuple[Group, ...]] = {}
         self._describe = cache(self._describe_title)
 
     def find(
-        self, campaign: int, language: str | None, variant: str | None, place: int, quarter: int
+        self, campaign: int, language: str | None, variant: str | None, hour: int, browser: int
     ) -> int:
-        world = self._world
+        """Return the number of a kind; *hour* of the week, *browser* by its place in words."""
         form, length = self._describe(campaign, language, variant)
-        hour = self._hours[world.zone[place], quarter] % 24
-        words = form, length, _STRETCH_OF[hour], language, world.browsers[world.browser[place]]
+        words = form, length, _STRETCH_OF[hour % 24], language, self._browsers[browser]
         number = self._numbers.setdefault(words, len(self._words))
         if number == len(self._words):
             self._words.append(words)
         return number
 
-    def list_groups(self, number: int, week: int) -> Iterator[tuple[str, str | None]]:
-        """Yield the groups of a message: of a kind, and so many in the week up to it."""
-        yield "message", "any message"
-        yield "frequency", next(word for most, word in rules.FREQUENCIES if week <= most)
-        yield from zip(_NAMES, self._words[number], strict=True)
+    def find_groups(self, kind: Kind) -> tuple[Group, ...]:
+        """Return the groups that messages of *kind* are in."""
+        number, week = kind
+        if kind not in self._groups:
+            self._groups[kind] = (
+                ("message", "any message"),
+                ("frequency", rules.FREQUENCIES[week][1]),
+                *zip(_NAMES, self._words[number], strict=True),
+            )
+        return self._groups[kind]
 
     def _describe_title(
         self, campaign: int, language: str | None, variant: str | None

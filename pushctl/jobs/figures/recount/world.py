@@ -1,16 +1,18 @@
 """Raw rows as all recounts read them: people once, messages a few thousand at a time."""
 
 from array import array
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from pushctl.rules import timing
+from pushctl.rules import timing, units
 from pushctl.store import Store
 
-QUARTER = 900_000  # milliseconds: messages have their times so
+QUARTER = 15 * units.MINUTE  # messages have their times so
+DAY_QUARTERS = units.DAY // QUARTER
 _PAGE = 14  # bits of a subscription's number
 _CHUNK = 20_000
+UNKNOWN = 255  # the hour of the week where it is not known
 
 # What is true of a message, as ``store.recounts.read_messages`` says it.
 ACCEPTED, GONE, LEFT, FOREIGN, THANKED, SHOWN, CLICKED = (1 << place for place in range(7))
@@ -31,6 +33,7 @@ class Batch(NamedTuple):
     marks: tuple[int, ...]
     languages: tuple[str | None, ...]
     variants: tuple[str | None, ...]
+    hours: list[int]  # of the week, on their receivers' clocks; UNKNOWN: no clock, or no time
 
 
 class World:
@@ -52,6 +55,13 @@ class World:
         self.browsers: list[str | None] = [None]
         self.clocks: list[tzinfo] = [UTC]
         self._read(zones)
+        self._days = Days(self.clocks)
+
+    def find_hour(self, place: int, quarter: int) -> int:
+        """Return the hour of the week of somebody's clock."""
+        return self._days[self.zone[place] << 20 | quarter // DAY_QUARTERS][
+            quarter % DAY_QUARTERS
+        ]
 
     def find_places(self, subscriptions: tuple[int, ...]) -> list[int]:
         """Return the place of each of *subscriptions*; of number 0 it is 0."""
@@ -64,8 +74,19 @@ class World:
         """Yield all messages of *campaign* in the order of their numbers."""
         rows = self.store.recounts.read_messages(campaign)
         while some := rows.fetchmany(_CHUNK):
-            ids, people, *rest = zip(*some, strict=True)
-            yield Batch(campaign, ids, self.find_places(people), *rest)
+            ids, people, quarters, marks, languages, variants = zip(*some, strict=True)
+            places = self.find_places(people)
+            hours = self._find_hours(places, quarters)
+            yield Batch(campaign, ids, places, quarters, marks, languages, variants, hours)
+
+    def _find_hours(self, places: list[int], quarters: Sequence[int]) -> list[int]:
+        zone, days = self.zone, self._days
+        return [
+            days[zone[place] << 20 | quarter // DAY_QUARTERS][quarter % DAY_QUARTERS]
+            if place and quarter >= 0
+            else UNKNOWN
+            for place, quarter in zip(places, quarters, strict=True)
+        ]
 
     def _read(self, zones: Mapping[str, str]) -> None:
         sites: dict[str | None, int] = {None: 0}
@@ -120,15 +141,41 @@ class World:
         self.active.extend(bytes(self.size - len(self.active)))
 
 
-class Hours(dict[tuple[int, int], int]):
-    """The hour of the week on a clock, by (place in *clocks*, quarter): 0 is Monday, 0:00."""
+class Days(dict[int, bytes]):
+    """
+    The hours of the week of a UTC day's quarters on a clock: 0 is Monday from 0:00.
+
+    By the clock's place << 20 | the day since 1970.
+    """
 
     def __init__(self, clocks: list[tzinfo]) -> None:
         super().__init__()
         self._clocks = clocks
 
-    def __missing__(self, key: tuple[int, int]) -> int:
-        clock, quarter = key
-        at = datetime.fromtimestamp(quarter * QUARTER / 1000, self._clocks[clock])
-        self[key] = hour = at.weekday() * 24 + at.hour
-        return hour
+    def __missing__(self, key: int) -> bytes:
+        clock, day = self._clocks[key >> 20], key & 0xFFFFF
+        times = [
+            datetime.fromtimestamp(each * QUARTER / 1000, clock)
+            for each in (day * DAY_QUARTERS, (day + 1) * DAY_QUARTERS - 1)
+        ]
+        offset = times[0].utcoffset()
+        assert offset is not None
+        begin = times[0].weekday() * DAY_QUARTERS + times[0].hour * 4 + times[0].minute // 15
+        if offset == times[1].utcoffset() and not offset % timedelta(minutes=15):
+            found = _WEEK[begin : begin + DAY_QUARTERS]
+        else:
+            found = self._spell_out(clock, day)
+        self[key] = found
+        return found
+
+    def _spell_out(self, clock: tzinfo, day: int) -> bytes:
+        """Return the hours of a day on which the clock is changed."""
+        times = (
+            datetime.fromtimestamp(each * QUARTER / 1000, clock)
+            for each in range(day * DAY_QUARTERS, (day + 1) * DAY_QUARTERS)
+        )
+        return bytes(at.weekday() * 24 + at.hour for at in times)
+
+
+# The hours of two weeks' quarters.
+_WEEK = bytes(quarter // 4 for quarter in range(7 * DAY_QUARTERS)) * 2
