@@ -82,7 +82,7 @@ class RefusedError(PushctlError):
 
 
 def name_shortage(error: BaseException) -> ConfigError | None:
-    """Return what to say where the machine refuses memory or threads; None: it is not that."""
+    """Return what to say where memory, threads or processes are refused; None: not that."""
     # A library that can't be loaded: glibc's words.
     unloaded = isinstance(error, ImportError) and "failed to map segment" in str(error)
     if isinstance(error, MemoryError) or unloaded:
@@ -90,9 +90,12 @@ def name_shortage(error: BaseException) -> ConfigError | None:
             "memory ran out. Free some, or allow pushctl more (ulimit -v, MemoryMax of its "
             "unit), then run the command again."
         )
-    if isinstance(error, RuntimeError) and str(error).startswith("can't start new thread"):
+    # fork() names no file; a lock or a socket that would block is answered where it is asked.
+    unforked = isinstance(error, BlockingIOError) and error.filename is None
+    unstarted = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    if unforked or unstarted:
         return ConfigError(
-            "no more threads can be started. Allow pushctl more (ulimit -u, TasksMax of its "
-            "unit) or end other programs, then run the command again."
+            "no more threads or processes can be started. Allow pushctl more (ulimit -u, "
+            "TasksMax of its unit) or end other programs, then run the command again."
         )
     return None

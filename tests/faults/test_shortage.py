@@ -1,5 +1,7 @@
 """A machine that refuses threads or memory: a word and an end, and nothing hangs or is lost."""
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ import pytest
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.delivery import deliver
+from pushctl.jobs.sweep import job
 from tests.support import project, receiving, sending
 from tests.support.program import Run, environment, pushctl
 from tests.support.sending import Field
@@ -92,6 +95,27 @@ def test_a_sweep_without_threads_leaves_feeds_to_the_next(field: Field) -> None:
     run = run_limited(FEW_THREADS, 0, field.config.folder, "sweep")
     assert "no more threads" in run.err
     assert "bug" not in run.err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("can't start new thread"),
+        BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)),  # what fork() says
+    ],
+)
+def test_a_process_of_a_watch_names_what_the_machine_refuses(
+    field: Field, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(deliver, "run", refuse)
+    field.people(1)
+    campaign = field.freeze(sending.soon())
+    work = job.Job(job.Work.BROADCAST, field.config, campaign.id, 1.0)
+    answer = job._do(work)
+    assert answer.error is not None and "no more threads or processes" in answer.error
 
 
 @pytest.mark.parametrize("threads", [0, 1])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.errors import BusyError, PushctlError
+from pushctl.errors import BusyError, PushctlError, name_shortage
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
 from pushctl.jobs.sweep import calling, sweep
@@ -83,6 +83,8 @@ def _do(job: Job) -> Answer:
         sys.exit(130)
     except Exception as error:
         log.note_error("sweep", "failed in a process of the watch", error)
+        if (shortage := name_shortage(error)) is not None:
+            return Answer(job.campaign, None, str(shortage))
         return Answer(
             job.campaign, None, f"a fault of pushctl: {type(error).__name__}: {error}"
         )
