@@ -18,6 +18,7 @@ from pushctl.jobs.figures.recount.world import (
     World,
 )
 from pushctl.rules.figures.figure import Row, Value
+from pushctl.rules.figures.intervals import measure_share
 
 _DAY = 96 * QUARTER
 _AGES = ("below 1 d", "1-7 d", "7-30 d", "30-90 d", "90-180 d", "180-365 d", "above 365 d")
@@ -88,6 +89,8 @@ class Ages:
             if number == _ERASED:
                 sums = sum_strangers(*strangers)
             it = bound(sums)
+            if it.value in (0.0, 1.0):  # Wilson's, also of one person
+                it = measure_share(it.value * sums.people, sums.people)
             row[name] = it.value
             known = it.value is not None
             row |= zip(
