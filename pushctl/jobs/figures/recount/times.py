@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import cached_property
 
 from pushctl.jobs.figures.answers import Plain
-from pushctl.jobs.figures.recount.shares import Sums
+from pushctl.jobs.figures.recount.shares import Sums, bound
 from pushctl.jobs.figures.recount.tries import FLAG_BITS, GROUP_BITS, Tries
 from pushctl.jobs.figures.recount.world import CLICKED, TRIED, UNKNOWN, Batch, World
 from pushctl.rules.figures import best_hours
@@ -92,9 +92,10 @@ class Drawn:
         count = math.fsum(weights) ** 2 / math.fsum(it * it for it in weights if it)
         if error > 0:
             count = min(count, rate * (1 - rate) / error**2)
-        return Measured(
-            len(own), people, campaigns, _bound(rate, error), Count(rate * count, count)
-        )
+            found = Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
+        else:
+            found = measure_share(rate * count, count)
+        return Measured(len(own), people, campaigns, found, Count(rate * count, count))
 
 
 class Times:
@@ -213,15 +214,8 @@ class Times:
     def _measure_seen(self, slot: int, find_slot: Callable[[int], int]) -> Measured:
         sums = self._sums.get(slot, Sums())
         reached = {it for hour, it in self._each if find_slot(hour) == slot}
-        found = measure_share(sums.events, sums.tries)
-        if sums.tries > sums.people > 1:
-            rate, people = sums.events / sums.tries, sums.people
-            off = sums.events_events - 2 * rate * sums.tries_events
-            off = max(off + rate * rate * sums.tries_tries, 0.0)
-            error = math.sqrt(people / (people - 1) * off) / sums.tries
-            found = _bound(rate, error)
         count = Count(sums.events, sums.tries)
-        return Measured(sums.tries, sums.people, len(reached), found, count)
+        return Measured(sums.tries, sums.people, len(reached), bound(sums), count)
 
     def _measure_campaigns(self, slot: int, find_slot: Callable[[int], int]) -> Count:
         """Return the simple sends that say as much as the campaigns of a slot do."""
@@ -239,7 +233,3 @@ class Times:
         error = math.sqrt(len(sums) / (len(sums) - 1) * squares) / whole
         count = min(float(whole), rate * (1 - rate) / error**2)
         return Count(rate * count, count)
-
-
-def _bound(rate: float, error: float) -> Interval:
-    return Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
