@@ -248,6 +248,9 @@ def measure_rate(events: Ints | Bools, tries: Ints | Bools, person: Ints) -> Int
 
 def measure_people(sent: Ints, happened: Ints) -> Interval:
     """Return the same of known people: how many tries each had, and how often it happened."""
+    total, hits, count = int(sent.sum()), int(happened.sum()), np.count_nonzero(sent)
+    if total == count or hits in (0, total):  # Wilson's: nobody's own numbers are needed
+        return bound_by_people(hits, total, int(count), 0.0)
     # Only of those who had a try: of ten million people each column takes 80 MB.
     known = sent > 0
     tries, none = sent[known].astype(np.float64), np.empty(0)
