@@ -283,7 +283,8 @@ def _tell_shopify(buyer: Buyer, order: Order) -> _Told:
         if part:
             given.append(_build_refund(order, at, part, len(given)))
             raw = hooks.dump({**given[-1], "order_id": int(order.number)})
-            yield says, at, raw, shopify.heads(raw, "refunds/create")
+            # It has the order's number, and no buyer: who is meant is known from the others.
+            yield "", at, raw, shopify.heads(raw, "refunds/create")
         raw = _build_shopify(buyer, order, says, at, given)
         topics = {"pending": "orders/create", "paid": "orders/paid"}
         yield says, at, raw, shopify.heads(raw, topics.get(says, "orders/updated"))
