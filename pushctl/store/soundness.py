@@ -129,11 +129,14 @@ class Soundness(Noun):
 
     def count_lost_sites(self, known: Collection[str]) -> dict[str, int]:
         """Return site -> active subscriptions for sites that are not *known* any more."""
+        lost = [row for row in self._read("SELECT id, name FROM sites") if row[1] not in known]
         sql = """
-            SELECT t.name, count(*) FROM subscriptions s JOIN sites t ON t.id = s.site_id
-             WHERE s.state = 'active' GROUP BY t.name
+            SELECT count(*) FROM subscriptions NOT INDEXED
+             WHERE state = 'active' AND site_id = :site
         """
-        return {name: count for name, count in self._read(sql) if name not in known}
+        # Nearly always none is: a GROUP BY would sort all subscribers each time.
+        counts = {name: self._read(sql, site=site).fetchone()[0] for site, name in lost}
+        return {name: count for name, count in sorted(counts.items()) if count}
 
     def list_holders(self, key: str) -> list["Holders"]:
         """Return who may still get messages by the key with this id, site by site."""
