@@ -68,7 +68,8 @@ def draw(text: str, title: str, file: Path) -> None:
 
 def main() -> None:
     whole, some, begin, end, *command = sys.argv[1:]
-    shown, title = last_state(record(command)), " ".join(command[:4])
+    shown = last_state(record(command))
+    title = " ".join([Path(command[0]).name, *command[1:4]])
     draw(shown, title, Path(whole))
     draw(part(shown, begin, end), title, Path(some))
 
