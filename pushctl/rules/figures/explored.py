@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pushctl.rules.figures.best_hours import Block, Count, Shrunk
-from pushctl.rules.figures.intervals import Interval, Z, bound_by_people, measure_share
+from pushctl.rules.figures.intervals import (
+    Interval,
+    bound_by_error,
+    bound_by_people,
+    measure_share,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +129,7 @@ def _measure(
     count = float(sums[0].sum()) ** 2 / float((sums[0] ** 2).sum())
     if error > 0:
         count = min(count, rate * (1 - rate) / error**2)
-        interval = Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))
+        interval = bound_by_error(rate, error)
     else:  # nobody clicked, or everybody: that does not say that the next ones will do so
         interval = measure_share(rate * count, count)
     return Measured(len(person), people, campaigns, interval, Count(rate * count, count))

@@ -95,7 +95,7 @@ def measure_by_person(people: Iterable[tuple[int, int]]) -> Interval:
         return measure_share(count if rate else 0, count)
 
     squares = math.fsum((events - rate * sent) ** 2 for sent, events in rows)
-    return _bound(rate, math.sqrt(count / (count - 1) * squares) / messages)
+    return bound_by_error(rate, math.sqrt(count / (count - 1) * squares) / messages)
 
 
 def bound_by_people(events: float, messages: float, people: float, squares: float) -> Interval:
@@ -114,8 +114,9 @@ def bound_by_people(events: float, messages: float, people: float, squares: floa
         return Interval(rate, 0.0, 1.0)
     if events in (0, messages):
         return measure_share(people if events else 0, people)
-    return _bound(rate, math.sqrt(people / (people - 1) * squares) / messages)
+    return bound_by_error(rate, math.sqrt(people / (people - 1) * squares) / messages)
 
 
-def _bound(rate: float, error: float) -> Interval:
+def bound_by_error(rate: float, error: float) -> Interval:
+    """Return *rate* with the bounds that its standard error gives, within 0 and 1."""
     return Interval(rate, max(0.0, rate - Z * error), min(1.0, rate + Z * error))

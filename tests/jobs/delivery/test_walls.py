@@ -45,14 +45,18 @@ def start(
     )
 
 
+def wait_for(process: "subprocess.Popen[bytes]") -> None:
+    errors = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 0, errors
+
+
 def test_a_large_campaign_is_sent_where_nobody_may_listen(
     tmp_path: Path, push_service: PushService
 ) -> None:
     folder = make(tmp_path / "project", push_service, MANY)
     before = len(push_service.receipts())
     process = start(folder)
-    errors = process.communicate(timeout=120)[1].decode()
-    assert process.returncode == 0, errors
+    wait_for(process)
     read = Counter(one.endpoint for one in push_service.receipts(before))
     assert len(read) == MANY and set(read.values()) == {1}
 
@@ -65,8 +69,7 @@ def test_a_long_name_of_the_temporary_folder_keeps_nobody_from_sending(
     temporary.mkdir()
     before = len(push_service.receipts())
     process = start(folder, None, TMPDIR=str(temporary))
-    errors = process.communicate(timeout=120)[1].decode()
-    assert process.returncode == 0, errors
+    wait_for(process)
     assert len(push_service.receipts(before)) == SEVERAL
 
 
@@ -81,8 +84,7 @@ def test_signals_that_the_caller_blocks_keep_nobody_waiting(
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
 
     process = start(folder, block)
-    errors = process.communicate(timeout=120)[1].decode()
-    assert process.returncode == 0, errors
+    wait_for(process)
     assert len(push_service.receipts(before)) == SEVERAL
 
 
@@ -105,8 +107,7 @@ def test_a_container_without_temporary_files_or_semaphores_sends(
     if subprocess.run(["unshare", "--mount", "sh", "-ec", script, "sh", "true"]).returncode:
         pytest.skip("nothing can be mounted here")
     process = start(folder, None, ["unshare", "--mount", "sh", "-ec", script, "sh"], TMPDIR="")
-    errors = process.communicate(timeout=120)[1].decode()
-    assert process.returncode == 0, errors
+    wait_for(process)
     read = Counter(one.endpoint for one in push_service.receipts(before))
     assert len(read) == MANY and set(read.values()) == {1}
 
