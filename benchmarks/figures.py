@@ -26,7 +26,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from pushctl.jobs.figures.tallies import NAMES
+from pushctl.jobs.figures.columns.status_counts import NAMES
 from pushctl.store import Store
 
 # Each run would compile hundreds of files with it.

@@ -19,7 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pushctl.inbox import Writer
-from pushctl.jobs.figures import breakdowns, filters
+from pushctl.jobs.figures import filters
+from pushctl.jobs.figures.tables import breakdowns
 from pushctl.jobs.ingest.drain import drain
 from pushctl.model import InboxRecord
 from pushctl.store import Store

@@ -12,7 +12,7 @@ from pushctl.rules.figures import arms
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
-    from pushctl.jobs.figures import experiments
+    from pushctl.jobs.figures.experiments import results
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -56,9 +56,9 @@ def list_(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
     \b
     pushctl ab list --json
     """
-    from pushctl.jobs.figures import experiments
+    from pushctl.jobs.figures.experiments import results
 
-    rows = experiments.list_tests(context.of(ctx).store)
+    rows = results.list_tests(context.of(ctx).store)
     empty = "No test yet. A template with a file en.b.toml beside en.toml makes one."
     output.rows(rows, columns.of(arms.LIST), format, empty=empty)
 
@@ -76,9 +76,9 @@ def show(ctx: typer.Context, name: NameArgument, format: FormatOption = Format.T
     95 %. Best is the probability that an arm has the highest rate; loss is what choosing
     it costs on average. docs/experiments.md explains the table.
     """
-    from pushctl.jobs.figures import experiments
+    from pushctl.jobs.figures.experiments import results
 
-    shown = experiments.load(context.of(ctx).store, name)
+    shown = results.load(context.of(ctx).store, name)
     if format is Format.JSON:
         output.record({**shown.about, "figures": shown.arms}, _EXACT, format)
     elif format in (Format.CSV, Format.EXCEL):
@@ -137,7 +137,7 @@ def pick(
     output.say(f"{arm} is the winner of {test.name}.{rest}")
 
 
-def _print(shown: "experiments.Shown") -> None:
+def _print(shown: "results.Shown") -> None:
     known = [each for each in _ABOUT if shown.about[each.key] not in (None, each.usual)]
     output.record(shown.about, known)
     output.gap()

@@ -18,6 +18,6 @@ def _show(total: int) -> Iterator[Callable[[int], object]]:
 
 def refresh(here: "Context") -> None:
     """Compute what is not kept: of millions of reports it takes some seconds."""
-    from pushctl.jobs.figures import attribution
+    from pushctl.jobs.figures.attribution import credits
 
-    attribution.refresh(here.store, here.config, _show)
+    credits.refresh(here.store, here.config, _show)

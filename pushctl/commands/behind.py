@@ -93,16 +93,16 @@ def answer(
     figure = wanted.rows or wanted.sql
     if figure is None:
         return False
-    from pushctl.jobs.figures import behind, questions
+    from pushctl.jobs.figures.raw_rows import free_sql, rows_behind
 
     here = context.of(ctx)
-    world = behind.World(here.store, here.config, asked, by, more)
-    found = behind.find(world, table, figure, wanted.of)
+    world = rows_behind.World(here.store, here.config, asked, by, more)
+    found = rows_behind.find(world, table, figure, wanted.of)
     if wanted.sql:
         output.answer(found.count())
         return True
     attributing.refresh(here)
-    shown = questions.ask(here.store, found.show(), people=False)
+    shown = free_sql.ask(here.store, found.show(), people=False)
     columns = [
         replace(each, spare=each.key not in _FIRST, usual=None) for each in shown.columns
     ]

@@ -17,7 +17,7 @@ from pushctl.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from pushctl.jobs.figures.best_time import BestTime, Part
+    from pushctl.jobs.figures.send_times.best_time import BestTime, Part
     from pushctl.rules.figures.figure import Row
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -42,7 +42,8 @@ def command(
     after work and the weekend, then single hours where enough was sent. Campaigns differ more
     than hours do: `send --explore 10%` draws hours by lots, and then the hours answer.
     """
-    from pushctl.jobs.figures import best_time, filters
+    from pushctl.jobs.figures import filters
+    from pushctl.jobs.figures.send_times import best_time
     from pushctl.rules.figures.best_time import BEST_TIME
 
     here = context.of(ctx)

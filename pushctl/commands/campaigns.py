@@ -64,9 +64,9 @@ def list_(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> Non
     pushctl campaigns list --json
     """
     from pushctl.commands.stats_check import show_counting
-    from pushctl.jobs.figures import report
+    from pushctl.jobs.figures.tables import funnels
 
-    rows = report.load_funnel(context.of(ctx).store, table=LIST, progress=show_counting)
+    rows = funnels.load_funnel(context.of(ctx).store, table=LIST, progress=show_counting)
     more = (
         output.Column("test", "Test", usual=None),
         output.Column("file", "File", usual=None, spare=True),

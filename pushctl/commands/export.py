@@ -62,16 +62,18 @@ def command(
 def _export(
     here: context.Context, rows: str, form: str, path: Path, asked: "Filter", *, people: bool
 ) -> int:
-    from pushctl.jobs.figures import exporting, looks
+    from pushctl.jobs.figures.raw_rows import access_log, exports
 
     stream = output.open_raw() if path == _STDOUT else None
     dialect = output.find_dialect() if form == "excel" else csv_lines.PLAIN
     with (
         output.progress("Exporting", estimated=True) as bar,
-        looks.note(here.store, here.later, "export", find_login(), people=people) as counts,
+        access_log.note(
+            here.store, here.later, "export", find_login(), people=people
+        ) as counts,
     ):
-        count = exporting.export(
-            here.store, rows, path, exporting.Form(form), bar, asked=asked, people=people,
+        count = exports.export(
+            here.store, rows, path, exports.Form(form), bar, asked=asked, people=people,
             dialect=dialect, stream=stream,
         )  # fmt: skip
         counts.append(count)

@@ -136,7 +136,7 @@ def _show(
 ) -> None:
     from pushctl.jobs.campaigns.draft import Draft
     from pushctl.jobs.campaigns.foresee import forecast_draft
-    from pushctl.jobs.figures.forecast_table import list_rows
+    from pushctl.jobs.figures.forecasts.table import list_rows
 
     if people is not None and any(options[name] for name in _AUDIENCE):
         raise UsageError("--people stands for an audience. Leave one of them out.")
@@ -155,21 +155,21 @@ def _show(
 
 
 def _show_one(here: context.Context, name: str, format: Format) -> None:
-    from pushctl.jobs.figures import forecast_scores
+    from pushctl.jobs.figures.forecasts import accuracy
 
-    rows = forecast_scores.load_one(here.store, here.config, name, here.now)
+    rows = accuracy.load_one(here.store, here.config, name, here.now)
     output.rows(rows, _ONE if format is Format.TABLE else (*_ONE, _SOURCE), format)
 
 
 def _show_scores(here: context.Context, format: Format) -> None:
-    from pushctl.jobs.figures import forecast_scores
+    from pushctl.jobs.figures.forecasts import accuracy
 
-    rows = forecast_scores.load_scores(here.store, here.config, here.now)
+    rows = accuracy.load_scores(here.store, here.config, here.now)
     shown = _SCORES if format is Format.TABLE else (*_SCORES, *_EXACT)
     if format is Format.TABLE:
         rows = [{**row, **_round(row)} for row in rows]
     output.rows(rows, shown, format, empty="No forecast can be scored yet.")
-    waiting = forecast_scores.count_waiting(here.store, here.now)
+    waiting = accuracy.count_waiting(here.store, here.now)
     if waiting:
         output.say(
             f"{counted(waiting, 'forecast')} can be scored two days after the campaign's end."

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def foresee(here: Context, plan: "Plan", dry_run: bool) -> "Plan":
     """Print what *plan* will bring; return it with that, to be kept when it is sent."""
     from pushctl.jobs.campaigns import foresee as job
-    from pushctl.jobs.figures.forecast_table import list_forecast
+    from pushctl.jobs.figures.forecasts.table import list_forecast
 
     tell = output.propose if dry_run else output.say
     plan, fault = job.foresee(here.store, here.config, plan, here.now)

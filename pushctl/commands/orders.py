@@ -8,7 +8,7 @@ import typer
 from pushctl import output
 from pushctl.commands import context
 from pushctl.commands.options import FormatOption, Text
-from pushctl.jobs.figures import orders as figures
+from pushctl.jobs.figures.tables import orders as figures
 from pushctl.output import Column, Format, Kind
 from pushctl.rules import wording
 

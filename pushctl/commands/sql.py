@@ -39,16 +39,16 @@ def command(
     statement ends after 30 s; an answer has 100,000 rows at most. docs/sql.md has the views
     and examples.
     """
-    from pushctl.jobs.figures import looks, questions
+    from pushctl.jobs.figures.raw_rows import access_log, free_sql
 
     if statement is None:
-        output.rows(questions.list_views(), _VIEWS, format)
+        output.rows(free_sql.list_views(), _VIEWS, format)
         return
     text = sys.stdin.read() if statement == "-" else statement
     here = context.of(ctx)
     _refresh(here, text)
-    with looks.note(here.store, here.later, "sql", find_login(), people=people) as counts:
-        found = questions.ask(here.store, text, people=people)
+    with access_log.note(here.store, here.later, "sql", find_login(), people=people) as counts:
+        found = free_sql.ask(here.store, text, people=people)
         counts.append(len(found.rows))
     output.rows(found.rows, found.columns, format, empty="No row.")
     if found.note:

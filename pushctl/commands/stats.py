@@ -7,7 +7,8 @@ import typer
 from pushctl import output
 from pushctl.commands import behind, columns, context, loading, stats_check
 from pushctl.commands.options import FormatOption, Text
-from pushctl.jobs.figures import filters, report
+from pushctl.jobs.figures import filters
+from pushctl.jobs.figures.tables import funnels
 from pushctl.rules.figures import campaigns
 
 app = typer.Typer()
@@ -55,11 +56,11 @@ def _show(ctx: typer.Context, last: str | None, format: output.Format) -> None:
         return
     progress = stats_check.show_counting
     rows = (
-        report.load_latest(here.store, last, here.now, progress=progress)
+        funnels.load_latest(here.store, last, here.now, progress=progress)
         if last
-        else report.load_funnel(here.store, progress=progress)
+        else funnels.load_funnel(here.store, progress=progress)
     )
-    total = report.sum_rows(rows) if len(rows) > 1 else None
+    total = funnels.sum_rows(rows) if len(rows) > 1 else None
     empty = "No campaign in that time." if last else "No campaign yet."
     output.rows(rows, columns.of(campaigns.STATS), format, total=total, empty=empty)
 

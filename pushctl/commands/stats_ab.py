@@ -36,7 +36,7 @@ def command(
     Best is the probability that an arm has the highest rate; loss is what choosing it costs
     on average. `pushctl ab show` has one test with all that is to be said of it.
     """
-    from pushctl.jobs.figures import arm_table
+    from pushctl.jobs.figures.tables import ab
 
     here = context.of(ctx)
     last = last if since or until or last else _LAST
@@ -44,7 +44,7 @@ def command(
     if behind.answer(ctx, STATS, asked, format):
         return
     attributing.refresh(here)
-    rows = arm_table.list_arms(here.store, here.config, asked)
+    rows = ab.list_arms(here.store, here.config, asked)
     output.rows(rows, columns.of(STATS), format, empty="No test in that time.")
     if output.is_for_people(format) and rows:
         _explain(here, asked)

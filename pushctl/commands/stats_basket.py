@@ -26,7 +26,7 @@ def command(
     Baskets of the last 30 days, unless --since says otherwise. One is abandoned once nobody
     has touched it for half an hour, or by its first reminder; then there is a day to return.
     """
-    from pushctl.jobs.figures import basket
+    from pushctl.jobs.figures.tables import basket
     from pushctl.rules.figures.basket_table import BASKET
 
     asked = figures.read(ctx, site=site, since=since or "30d", until=until)

@@ -31,7 +31,7 @@ def command(
     had been a subscriber), by button, and by state and reason: why messages were left out
     or failed.
     """
-    from pushctl.jobs.figures import campaign_details
+    from pushctl.jobs.figures.tables import campaign_details
 
     here = context.of(ctx)
     asked = figures.read(ctx, site=site, since=since, until=until)

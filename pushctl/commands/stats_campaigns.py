@@ -22,7 +22,7 @@ from pushctl.rules.figures import performance
 from pushctl.rules.figures.figure import Table
 
 if TYPE_CHECKING:
-    from pushctl.jobs.figures.breakdowns import Answer
+    from pushctl.jobs.figures.tables.breakdowns import Answer
 
 SortOption = Annotated[
     Text, typer.Option("--sort", help=f"Highest first: {', '.join(performance.SORTS)}.")
@@ -59,11 +59,12 @@ def command(
     rate has its interval of 95 %, and the person is its unit. Orders are those that a click
     or a promo code brought about; influenced ones stand apart.
     """
-    from pushctl.jobs.figures import breakdowns, groups
+    from pushctl.jobs.figures.breakdown import dimensions
+    from pushctl.jobs.figures.tables import breakdowns
 
     asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
     check_word("--sort", sort, performance.SORTS)
-    check_word("--by", by, groups.COMPARED)
+    check_word("--by", by, dimensions.COMPARED)
     table = performance.GROUPS if by else performance.CAMPAIGNS
     if behind.answer(ctx, table, asked, format, by=by):
         return

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def show_counting(total: int) -> Iterator[Callable[[int], object]]:
-    """Show a bar while campaigns are counted: what ``counting.load_counts`` is given."""
+    """Show a bar while campaigns are counted: what ``campaign_counts.load_counts`` is given."""
     with output.progress("Counting campaigns", total) as bar:
         yield bar.advance
 
@@ -26,19 +26,19 @@ def prepare(store: "Store") -> None:
 
     Only the first question after an upgrade, or after many messages, waits for it.
     """
-    from pushctl.jobs.figures import counting
+    from pushctl.jobs.figures.columns import campaign_counts
 
-    counting.load_counts(store, progress=show_counting)
+    campaign_counts.load_counts(store, progress=show_counting)
 
 
 def run(store: "Store", config: "Config") -> None:
     """Raise PushctlError (exit 1) with a line for each difference."""
-    from pushctl.jobs.figures import checking
+    from pushctl.jobs.figures.recount import check_kept
 
-    campaigns, found = checking.check(store, config, show_counting)
+    campaigns, found = check_kept.check(store, config, show_counting)
     compared = counted(campaigns, "campaign")
     if found:
-        lines = "\n".join(map(output.clean, checking.list_lines(found)))
+        lines = "\n".join(map(output.clean, check_kept.list_lines(found)))
         raise PushctlError(
             f"kept figures differ from the rows:\n{lines}\n"
             "They were deleted, and are counted anew when they are next asked for. "

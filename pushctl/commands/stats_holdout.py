@@ -31,7 +31,7 @@ def command(
     [holdout] in pushctl.toml keeps a share of people from all marketing. The lift may be
     looked at any day; it is shown from 20 buyers in each group on.
     """
-    from pushctl.jobs.figures import holdout
+    from pushctl.jobs.figures.tables import holdout
     from pushctl.rules.figures import holdout_table
 
     asked = figures.read(ctx, site=site, since=since, until=until)

@@ -59,7 +59,7 @@ def command(
 
 
 def _show(here: context.Context, asked: "Filter", by: str | None, format: Format) -> None:
-    from pushctl.jobs.figures import leaving, penalties
+    from pushctl.jobs.figures.tables import leaving, penalties
 
     found = leaving.load(here.store, here.config, asked, [by] if by else rules.USUAL)
     shown = columns.of(rules.LEAVING)
@@ -74,7 +74,7 @@ def _show(here: context.Context, asked: "Filter", by: str | None, format: Format
 
 
 def _show_penalties(here: context.Context, asked: "Filter", format: Format) -> None:
-    from pushctl.jobs.figures import penalties
+    from pushctl.jobs.figures.tables import penalties
 
     rows = penalties.load(here.store, asked)
     empty = "No message to a Chrome or Safari in 30 days."

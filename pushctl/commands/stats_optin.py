@@ -7,7 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
-from pushctl.jobs.figures import optin
+from pushctl.jobs.figures.tables import optin
 from pushctl.rules.figures.prompts import OPTIN
 
 

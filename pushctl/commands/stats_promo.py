@@ -27,7 +27,7 @@ def command(
     Revenue is that of every order with a code of the pool, also where a later click of
     another message has the order (see `pushctl stats campaigns`).
     """
-    from pushctl.jobs.figures import promo
+    from pushctl.jobs.figures.tables import promo
 
     asked = figures.read(ctx, site=site, since=since, until=until)
     if behind.answer(ctx, PROMO, asked, format):

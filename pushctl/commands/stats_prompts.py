@@ -7,7 +7,8 @@ import typer
 from pushctl import output
 from pushctl.commands import behind, columns, context
 from pushctl.commands.options import FormatOption, Text
-from pushctl.jobs.figures import filters, report
+from pushctl.jobs.figures import filters
+from pushctl.jobs.figures.tables import funnels
 from pushctl.rules import units
 from pushctl.rules.figures.prompts import PROMPTS
 
@@ -36,5 +37,5 @@ def command(
     asked = filters.Filter(site=site, since=since, now=here.now)
     if behind.answer(ctx, PROMPTS[by], asked, format, by=by):
         return
-    rows = report.load_prompts(here.store, here.now, by, last=last, site=site)
+    rows = funnels.load_prompts(here.store, here.now, by, last=last, site=site)
     output.rows(rows, columns.of(PROMPTS[by]), format, empty="No invitation was seen yet.")

@@ -38,7 +38,8 @@ def command(
     The sweep counts each segment once a day. Days without it, and those before pushctl
     counted, are unknown. `pushctl segments list` counts now.
     """
-    from pushctl.jobs.figures import filters, segment_sizes
+    from pushctl.jobs.figures import filters
+    from pushctl.jobs.figures.tables import segment_sizes
 
     here = context.of(ctx)
     asked = filters.Filter(zone=here.config.zone, now=here.now)

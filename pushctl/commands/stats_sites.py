@@ -33,7 +33,7 @@ def command(
     pushctl stats sites --since 30d
     pushctl stats sites --csv
     """
-    from pushctl.jobs.figures import breakdowns
+    from pushctl.jobs.figures.tables import breakdowns
 
     asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
     if behind.answer(ctx, SITES, asked, format):

@@ -99,11 +99,11 @@ def _load(
     count: int,
 ) -> Sequence[Row]:
     if table is subscribers.REACH:
-        from pushctl.jobs.figures import reach
+        from pushctl.jobs.figures.tables import reach
 
         return reach.load_reach(here.store, asked)
 
-    from pushctl.jobs.figures import subscribers as job
+    from pushctl.jobs.figures.tables import subscribers as job
 
     if table is subscribers.COHORTS:
         return job.load_cohorts(here.store, asked, by or "month")

@@ -54,7 +54,7 @@ def command(
     Hours are those on each receiver's own clock. They compare what was sent then, not the
     hours themselves: an hour that had the best campaign looks best.
     """
-    from pushctl.jobs.figures import breakdowns
+    from pushctl.jobs.figures.tables import breakdowns
 
     asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
     if behind.answer(ctx, TIMES, asked, format, by=by):

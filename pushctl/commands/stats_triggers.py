@@ -31,7 +31,7 @@ def command(
     The lift needs `holdout` and `goal` in the trigger: it is what people reach the goal more
     often than those who were watched and got nothing.
     """
-    from pushctl.jobs.figures import triggers
+    from pushctl.jobs.figures.tables import triggers
     from pushctl.rules.figures.triggers import STEPS, TRIGGERS
 
     asked = figures.read(ctx, site=site, since=since, until=until)

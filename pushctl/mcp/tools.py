@@ -45,11 +45,11 @@ class Tools:
 
     def list_campaigns(self, last: int = 20) -> list[dict[str, Json]]:
         """List the latest campaigns: state, when they started, messages by state."""
-        from pushctl.jobs.figures import report
+        from pushctl.jobs.figures.tables import funnels
         from pushctl.rules.figures.campaigns import LIST
 
         count = str(_bound(last))
-        rows = report.load_latest(self._store, count, self._read_now(), LIST)
+        rows = funnels.load_latest(self._store, count, self._read_now(), LIST)
         return [_tidy(row) for row in rows]
 
     def read_stats(
@@ -67,7 +67,8 @@ class Tools:
         people. Groups of fewer than five people are left out. since and until are times such
         as 30d or 2026-11-01.
         """
-        from pushctl.jobs.figures import breakdowns, filters
+        from pushctl.jobs.figures import filters
+        from pushctl.jobs.figures.tables import breakdowns
 
         if by not in GROUPS:
             raise InputError(f"by is one of {', '.join(GROUPS)}, not {_cut(by)!r}")

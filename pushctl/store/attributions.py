@@ -1,6 +1,7 @@
 """
 Which message has brought about which order or event: what the rule reads, and what is kept.
-What is kept may be deleted; ``jobs/figures/attribution.py`` says when it is computed again.
+What is kept may be deleted; ``jobs/figures/attribution/credits.py`` says when it is computed
+again.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

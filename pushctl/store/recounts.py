@@ -2,7 +2,8 @@
 Figures of one campaign counted over its rows by SQL, slowly: what kept columns are held to.
 
 And the raw rows that kept answers are counted from once more (jobs/figures/recount/). Nothing
-here is shared with what builds them (store/message_rows.py, jobs/figures/keeping.py).
+here is shared with what builds them (store/message_rows.py and
+jobs/figures/columns/message_cache.py).
 """
 
 import sqlite3

@@ -1,5 +1,5 @@
 """
-Figures by queries over rows; those of all messages come from jobs/figures/counting.py.
+Figures by queries over rows; jobs/figures/columns/campaign_counts.py has those of all messages.
 
 Counts are requested by the names of the figures (rules/figures); others are not read.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.jobs.figures.test_performance import make
+from tests.jobs.figures.breakdown.test_group_counts import make
 from tests.support import sending
 from tests.support.program import PROGRAM, on_terminal, pushctl
 

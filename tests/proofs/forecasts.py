@@ -129,7 +129,7 @@ def draw_binomial(tries: int, rate: float, chance: random.Random) -> int:
 
 
 def predict(name: str, before: Sequence[Sent], one: Past) -> Range | None:
-    """Return the forecast of a figure, as jobs/figures/forecast.py makes it."""
+    """Return the forecast of a figure, as jobs/figures/forecasts/forecast.py makes it."""
     pasts: list[Past] = [getattr(each, name) for each in before]
     if name == "reach":
         return forecast.predict_share(pasts[-12:], one.people)

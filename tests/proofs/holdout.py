@@ -30,8 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pushctl.config import Config, HoldoutConfig
-from pushctl.jobs.figures import holdout
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import holdout
 from pushctl.rules.figures import holdout as rule
 from pushctl.rules.figures.holdout import Cause, Group, Lift
 from pushctl.rules.manners import Holdout

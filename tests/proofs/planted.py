@@ -25,8 +25,9 @@ from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.demo.history import planted
 from pushctl.demo.history.generate import make
-from pushctl.jobs.figures import arm_table, best_time, holdout, leaving, triggers
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.send_times import best_time
+from pushctl.jobs.figures.tables import ab, holdout, leaving, triggers
 from pushctl.model import Millis
 from pushctl.rules.figures.best_hours import BLOCKS, Block
 from pushctl.rules.figures.leaving import FREQUENCIES
@@ -142,7 +143,7 @@ def _find_variant_lift(store: Store, config: Config, asked: Filter, truth: float
     Mantel and Haenszel's ratio of risks, with the variance of Greenland and Robins.
     """
     tests: dict[str, dict[str, tuple[int, int]]] = {}
-    for row in arm_table.list_arms(store, config, asked):
+    for row in ab.list_arms(store, config, asked):
         counts: Any = (row["clicked"], row["accepted"])
         tests.setdefault(str(row["test"]), {})[str(row["arm"])] = counts
     above = below = spread = 0.0

@@ -7,8 +7,8 @@ import numpy as np
 from pushctl import config as configs
 from pushctl.demo.history import planted
 from pushctl.demo.history.generate import make
-from pushctl.jobs.figures import best_time
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.send_times import best_time
 from pushctl.rules.figures import best_hours, explored
 from pushctl.rules.figures.best_hours import Count
 from pushctl.store import Store

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs.figures import orders as figures
+from pushctl.jobs.figures.tables import orders as figures
 from pushctl.model import Millis
 from tests.support import hooks as h
 from tests.support import receiving as r

@@ -19,7 +19,7 @@ from pushctl.rules.messages.arms import Differ, read_names
 from pushctl.store import Store
 
 if TYPE_CHECKING:
-    from pushctl.jobs.figures.best_time import BestTime, Part
+    from pushctl.jobs.figures.send_times.best_time import BestTime, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,8 @@ def _read_day(text: str, now: Millis, config: Config) -> date:
 
 def choose(store: Store, config: Config, now: Millis, on: date | None = None) -> Chosen:
     """Return the best hour to send, *on* that day or on any."""
-    from pushctl.jobs.figures import best_time, filters
+    from pushctl.jobs.figures import filters
+    from pushctl.jobs.figures.send_times import best_time
 
     found = best_time.find_best_time(store, config, filters.Filter())
     week = config.best_time.week

@@ -20,7 +20,7 @@ from pushctl.jobs.campaigns.variants import Design
 from pushctl.jobs.delivery.approval_gate import Gate
 from pushctl.jobs.delivery.promo_codes import collect_samples, name_pool
 from pushctl.jobs.delivery.verdict import Verdict
-from pushctl.jobs.figures.forecast import Forecast, keep
+from pushctl.jobs.figures.forecasts.forecast import Forecast, keep
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.messages.readers import Readers, count_readers
 from pushctl.jobs.subscribers.manners import Ended, Judged

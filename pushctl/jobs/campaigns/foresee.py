@@ -9,7 +9,7 @@ from pushctl.config import Config
 from pushctl.jobs.campaigns.broadcast import Plan, choose_topic
 from pushctl.jobs.campaigns.draft import Draft, load_sources
 from pushctl.jobs.campaigns.receivers import find_receivers
-from pushctl.jobs.figures import forecast
+from pushctl.jobs.figures.forecasts import forecast
 from pushctl.model import Millis
 from pushctl.rules import topics
 from pushctl.store import Store

@@ -12,9 +12,10 @@ from datetime import date, timedelta
 from datetime import time as Time
 
 from pushctl.config import Config, Site
-from pushctl.jobs.figures import breakdowns, filters, subscribers
-from pushctl.jobs.figures.attribution import load_credits
+from pushctl.jobs.figures import filters
+from pushctl.jobs.figures.attribution.credits import load_credits
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import breakdowns, subscribers
 from pushctl.jobs.reports import sections
 from pushctl.model import Millis
 from pushctl.rules import timing, units
@@ -235,7 +236,7 @@ class _Composer:
         return sections.tell_revenue(self._words, self._period.days, self._paid)
 
     def tell_baskets(self) -> Section:
-        from pushctl.jobs.figures import basket
+        from pushctl.jobs.figures.tables import basket
 
         found = basket.load(self._store, self._config, self._asked)
         return sections.tell_baskets(self._words, found.rows)
@@ -244,7 +245,7 @@ class _Composer:
         return sections.tell_growth(self._words, self._period.days, self._growth)
 
     def tell_hours(self) -> Section:
-        from pushctl.jobs.figures import best_time
+        from pushctl.jobs.figures.send_times import best_time
 
         # A week has too few messages for a week of hours: half a year, up to its end.
         asked = self._asked
@@ -261,16 +262,14 @@ class _Composer:
         return sections.tell_hours(self._words, found.cells)
 
     def tell_forecasts(self) -> Section:
-        from pushctl.jobs.figures import forecast_scores
+        from pushctl.jobs.figures.forecasts import accuracy
 
         kept = {one.name for one in self._store.forecasts.list_kept()}
         listed = []
         for row in self._campaigns.rows:
             name = str(row["name"])
             if name in kept:
-                told = forecast_scores.load_one(
-                    self._store, self._config, name, self._asked.now
-                )
+                told = accuracy.load_one(self._store, self._config, name, self._asked.now)
                 listed += [(name, one) for one in told if one["figure"] == "clicks"]
         return sections.tell_forecasts(self._words, listed)
 

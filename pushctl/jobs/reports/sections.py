@@ -50,7 +50,7 @@ def read_money(row: Row, name: str) -> list[Money]:
 
 def say_window(config: Config) -> str:
     """Return the window of purchases as pushctl.toml has it: "24h"."""
-    from pushctl.jobs.figures.attribution import list_goals
+    from pushctl.jobs.figures.attribution.credits import list_goals
 
     return list_goals(config)["purchase"].window
 

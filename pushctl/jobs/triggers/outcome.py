@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from pushctl.config import Config
 from pushctl.errors import InputError
-from pushctl.jobs.figures import attribution, local_times
+from pushctl.jobs.figures.attribution import credits
+from pushctl.jobs.figures.columns import local_times
 from pushctl.jobs.triggers.outcome_columns import Drawn, Log, Tallies
 from pushctl.jobs.triggers.replay import Rules
 from pushctl.model import Millis
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pushctl.jobs.figures.people import People
+    from pushctl.jobs.figures.columns.people import People
 
     Floats = NDArray[np.float64]
     Places = NDArray[np.int64]
@@ -51,7 +52,7 @@ class _UnanswerableError(Exception):
 def load_bought(store: Store, config: Config) -> Bought:
     """Return the orders of each message that brought any, by its delivery."""
     found: dict[int, list[tuple[str | None, Money | None]]] = {}
-    for one in attribution.load_credits(store, config):
+    for one in credits.load_credits(store, config):
         if one.kind is not CreditKind.DIRECT:
             continue
         worth = None
@@ -77,7 +78,7 @@ def estimate_triggers(
     """
     import numpy as np
 
-    from pushctl.jobs.figures.people import load_people
+    from pushctl.jobs.figures.columns.people import load_people
 
     for name, number in arms:
         if name not in rules.triggers or not 0 < number <= len(rules.triggers[name].steps):
@@ -267,7 +268,7 @@ def estimate_hour(store: Store, config: Config, hour: int, since: Millis, until:
     """
     import numpy as np
 
-    from pushctl.jobs.figures.messages import load_people
+    from pushctl.jobs.figures.columns.messages import load_people
 
     name = f"broadcasts at {hour:02}:00"
     people = load_people(store, ("person", "timezone", "site"))

@@ -1,8 +1,8 @@
 """
 Figures of messages in groups: by campaign, topic, site, language, hour and more.
 
-``jobs/figures/performance.py`` counts them. Direct and influenced orders stand beside each
-other and are never added: an order is one of the two.
+``jobs/figures/breakdown/group_counts.py`` counts them. Direct and influenced orders stand
+beside each other and are never added: an order is one of the two.
 """
 
 from dataclasses import replace

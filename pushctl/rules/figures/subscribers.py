@@ -1,4 +1,4 @@
-"""How the base of subscribers grows, leaves and ages; jobs/figures/subscribers.py counts."""
+"""How subscribers come, leave and age; jobs/figures/tables/subscribers.py counts."""
 
 from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
 

@@ -14,7 +14,7 @@ from pushctl.errors import BusyError, TemplateError
 from pushctl.jobs.campaigns import manage
 from pushctl.jobs.delivery import deliver, pool, recovery
 from pushctl.jobs.delivery.types import CLAIM, Sendable
-from pushctl.jobs.figures import campaign_details
+from pushctl.jobs.figures.tables import campaign_details
 from pushctl.model import (
     Answer,
     CampaignStatus,

@@ -1,8 +1,8 @@
 """People whose browser still runs a former service's worker: its form, or no message yet."""
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs.figures import report
-from pushctl.jobs.figures.campaign_details import load_details
+from pushctl.jobs.figures.tables import funnels
+from pushctl.jobs.figures.tables.campaign_details import load_details
 from pushctl.model import Cause, InteractionKind
 from pushctl.rules.figures import campaigns
 from pushctl.store.interactions import Interaction
@@ -36,23 +36,23 @@ def test_their_form_where_it_is_known_and_nothing_where_not(
         waiting: ("skipped", Cause.OTHER_WORKER),
     }
     assert len(push_service.receipts(before)) == 2
-    (row,) = report.load_funnel(sender.store, campaign.name)
+    (row,) = funnels.load_funnel(sender.store, campaign.name)
     assert (row["accepted"], row["unreported"], row["shown"]) == (2, 1, 0)
     (delivery,) = sender.store.connection.execute(
         "SELECT id FROM deliveries WHERE subscription_id = ?", (ours,)
     ).fetchone()
     clicked = InteractionKind.CLICKED
     sender.store.interactions.add(Interaction(delivery, clicked, None, NOON, "c"))
-    (row,) = report.load_funnel(sender.store, campaign.name)
+    (row,) = funnels.load_funnel(sender.store, campaign.name)
     assert (row["shown"], row["ctr"], row["ctr_shown"]) == (1, 1.0, 1.0), "of those that report"
-    assert report.sum_rows(report.load_funnel(sender.store))["ctr"] == 1.0
+    assert funnels.sum_rows(funnels.load_funnel(sender.store))["ctr"] == 1.0
 
 
 def test_reports_that_nobody_could_make_are_unknown_not_zero(sender: Field) -> None:
     for row in sender.people(2):
         runs(sender, row, "onesignal")
     campaign = sender.send(soon()).campaign
-    (row,) = report.load_funnel(sender.store, campaign.name)
+    (row,) = funnels.load_funnel(sender.store, campaign.name)
     assert (row["accepted"], row["unreported"]) == (2, 2)
     assert {row[name] for name in ("shown", "clicked", "clicks", "ctr", "ctr_shown")} == {None}
     details = load_details(sender.store, sender.config, campaign.name)[1]
@@ -67,5 +67,5 @@ def test_who_has_visited_gets_our_form(sender: Field) -> None:
     sender.send(soon(), name="before")
     sender.store.subscriptions.own(row)
     campaign = sender.send(soon(), name="after").campaign
-    (told,) = report.load_funnel(sender.store, campaign.name)
+    (told,) = funnels.load_funnel(sender.store, campaign.name)
     assert (told["unreported"], told["shown"]) == (0, 0)

@@ -6,11 +6,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pushctl.jobs.figures import basket, holdout, persons, triggers
+from pushctl.jobs.figures.effects import assigned_people
+from pushctl.jobs.figures.effects.purchases import Purchases
+from pushctl.jobs.figures.effects.revenue_lift import compare_revenue
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.holdout import Begin
-from pushctl.jobs.figures.lifts import compare_revenue
-from pushctl.jobs.figures.purchases import Purchases
+from pushctl.jobs.figures.tables import basket, holdout, triggers
+from pushctl.jobs.figures.tables.holdout import Begin
 from pushctl.jobs.subscribers.manners import load_people
 from pushctl.rules.figures import revenue
 from pushctl.rules.money import Money
@@ -51,10 +52,10 @@ def test_both_groups_are_counted_as_the_slow_way_does(shop: Shop) -> None:
 def test_the_lots_are_those_by_which_messages_are_sent(shop: Shop) -> None:
     ids = effects.list_ids(shop)
     words = load_people(shop.store, ids).words
-    drawn = persons.load_persons(shop.store)
+    drawn = assigned_people.load_persons(shop.store)
     group = shop.config.manners.holdout
     assert group is not None
-    fast = persons.find_lots(drawn, group.name, group.share)
+    fast = assigned_people.find_lots(drawn, group.name, group.share)
     assert {one: bool(fast[drawn.of[one]]) for one in ids} == {
         one: group.has(words[one]) for one in ids
     }

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from pushctl.errors import InputError, NotFoundError
-from pushctl.jobs.figures import best_time, breakdowns, filters, reach
+from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.send_times import best_time
+from pushctl.jobs.figures.tables import breakdowns, reach
 from pushctl.rules import timing, units
 from pushctl.rules.figures import rates
 from tests.support import sending

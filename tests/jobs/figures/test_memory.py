@@ -8,9 +8,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pushctl.config import Config
-from pushctl.jobs.figures import breakdowns, lives, messages, paging, person_sums, subscribers
+from pushctl.jobs.figures.breakdown import person_rates
+from pushctl.jobs.figures.churn import lifetimes
+from pushctl.jobs.figures.columns import messages, page_cache
+from pushctl.jobs.figures.columns.messages import load_people
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.messages import load_people
+from pushctl.jobs.figures.tables import breakdowns, subscribers
 from pushctl.model import Millis
 from pushctl.store import Store
 from pushctl.store.kept_pages import BITS
@@ -22,10 +25,10 @@ NOW = 1_700_000_000_000
 UTC = ZoneInfo("UTC")
 # What is read, made or summed at a time: of PEOPLE as small a part as of ten million.
 PARTS = (
-    (lives, "_PART"),
+    (lifetimes, "_PART"),
     (subscribers, "_SLICE"),
     (messages, "_BATCH"),
-    (person_sums, "_SLICE"),
+    (person_rates, "_SLICE"),
 )
 
 
@@ -65,7 +68,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in PARTS:
         monkeypatch.setattr(module, name, PEOPLE // 20)
     # Nothing is changed here: what triggers delete does not matter.
-    monkeypatch.setattr(paging, "BITS", dict.fromkeys(BITS, 9))
+    monkeypatch.setattr(page_cache, "BITS", dict.fromkeys(BITS, 9))
 
 
 def measure(work: Callable[[], object]) -> float:

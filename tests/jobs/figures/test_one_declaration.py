@@ -13,8 +13,8 @@ import pytest
 
 from pushctl import output
 from pushctl.commands import columns
-from pushctl.jobs.figures import report
-from pushctl.jobs.figures.subscribers import load_growth
+from pushctl.jobs.figures.tables import funnels
+from pushctl.jobs.figures.tables.subscribers import load_growth
 from pushctl.output import Format, Kind
 from pushctl.rules.figures import campaigns, prompts, subscribers
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
@@ -57,7 +57,7 @@ def printed(
 def test_a_declared_figure_is_in_table_csv_and_json(
     field: Field, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows = report.load_funnel(field.store, table=EXTRA)
+    rows = funnels.load_funnel(field.store, table=EXTRA)
     head, line = printed(rows, EXTRA, Format.TABLE, capsys).splitlines()
     assert head.split("\t")[-2:] == ["Rejected", "Refusal"]
     assert line.split("\t")[-2:] == ["1", "0.25"]

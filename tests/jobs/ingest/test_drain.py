@@ -10,7 +10,7 @@ import pytest
 from pushctl import inbox, lock
 from pushctl.errors import BusyError
 from pushctl.inbox import Writer
-from pushctl.jobs.figures import report
+from pushctl.jobs.figures.tables import funnels
 from pushctl.jobs.ingest.drain import MOST_REASONS, drain
 from pushctl.model import SubscriptionState
 from pushctl.rules import tokens
@@ -98,7 +98,7 @@ def test_who_bought_meanwhile_was_thanked_and_saw_no_message(
     query = inbox_project.store.connection.execute
     assert query("SELECT delivery_id FROM thanked").fetchall() == [(delivery,)]
     assert query("SELECT status, reason, cause FROM deliveries").fetchone() == after
-    (row,) = report.load_funnel(inbox_project.store)
+    (row,) = funnels.load_funnel(inbox_project.store)
     assert (row["bought"], row["shown"], row["clicked"]) == (1, 0, 0)
 
 

@@ -11,7 +11,7 @@ import pytest
 from sqlite_utils import Database
 
 from pushctl import cli
-from pushctl.jobs.figures import orders as figures
+from pushctl.jobs.figures.tables import orders as figures
 from pushctl.jobs.ingest import orders as ingested
 from pushctl.jobs.subscribers import forget
 from pushctl.rules.limits import MAX_DAILY_PAGE_ORDERS

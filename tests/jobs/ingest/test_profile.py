@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs.figures import report
+from pushctl.jobs.figures.tables import funnels
 from pushctl.jobs.ingest.preferences import FEWER, PAUSED
 from pushctl.model import InboxRecord
 from pushctl.receiver import geo
@@ -315,7 +315,7 @@ def test_the_invitation_is_counted_by_variant_language_and_browser(
         prompt(variant="bar", stage="failed"),
         prompt(at=NOON - 40 * DAY),
     )
-    rows = report.load_prompts(inbox_project.store, NOON, "variant", last=30)
+    rows = funnels.load_prompts(inbox_project.store, NOON, "variant", last=30)
     figures = ("variant", "seen", "allowed", "failed", "rate")
     assert [tuple(row[name] for name in figures) for row in rows] == [
         ("card", 2, 1, 0, 0.5),
@@ -323,11 +323,11 @@ def test_the_invitation_is_counted_by_variant_language_and_browser(
     ]
     assert {
         row["language"]: row["seen"]
-        for row in report.load_prompts(inbox_project.store, NOON, "language")
+        for row in funnels.load_prompts(inbox_project.store, NOON, "language")
     } == {"en": 3, "ar": 1}
-    browsers = report.load_prompts(inbox_project.store, NOON, "browser", site="shop")
+    browsers = funnels.load_prompts(inbox_project.store, NOON, "browser", site="shop")
     assert {row["browser"]: row["seen"] for row in browsers} == {"Chrome": 3, "other": 1}
-    assert report.load_prompts(inbox_project.store, NOON, "browser", site="blog") == []
+    assert funnels.load_prompts(inbox_project.store, NOON, "browser", site="blog") == []
 
 
 def test_strangers_cannot_fill_the_database_with_variants(
@@ -335,7 +335,7 @@ def test_strangers_cannot_fill_the_database_with_variants(
 ) -> None:
     monkeypatch.setattr("pushctl.rules.limits.MAX_PROMPT_ROWS", 50)
     inbox_project.drain(*(prompt(variant=f"v{number}") for number in range(500)))
-    rows = report.load_prompts(inbox_project.store, NOON, "variant")
+    rows = funnels.load_prompts(inbox_project.store, NOON, "variant")
     assert len(rows) == 51
     assert {**rows[0], "rate": None} == {
         "variant": "other", "seen": 450, "accepted": 0, "allowed": 0, "denied": 0,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs.figures import orders as figures
+from pushctl.jobs.figures.tables import orders as figures
 from pushctl.jobs.ingest import shop, shop_orders
 from pushctl.jobs.subscribers import forget, personal_data
 from pushctl.model import InboxRecord

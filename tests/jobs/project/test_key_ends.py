@@ -9,7 +9,7 @@ import pytest
 from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.jobs.delivery.postbox import open_postbox
-from pushctl.jobs.figures import pages
+from pushctl.jobs.figures.columns import pages
 from pushctl.jobs.project import key_ends, keys
 from pushctl.jobs.sweep import retired_keys, sweep
 from pushctl.push import retired, vapid

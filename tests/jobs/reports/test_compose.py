@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pushctl import config as configs
-from pushctl.jobs.figures import breakdowns
+from pushctl.jobs.figures.tables import breakdowns
 from pushctl.jobs.reports import compose, page, schedule
 from pushctl.jobs.reports.compose import Period
 from pushctl.rules import timing

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from pushctl.errors import NotFoundError, UsageError
-from pushctl.jobs.figures.subscribers import load_growth
+from pushctl.jobs.figures.tables.subscribers import load_growth
 from pushctl.jobs.subscribers import exports
 from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules.audience import parse

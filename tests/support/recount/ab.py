@@ -6,8 +6,8 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pushctl.jobs.figures import arm_table as product
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import ab as product
 from pushctl.store import Store
 from tests.support.recount import attribution
 from tests.support.recount.performance import find_person, measure, read

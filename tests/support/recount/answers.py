@@ -2,17 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from pushctl.jobs.figures import (
-    answers,
-    arm_table,
-    best_time,
-    breakdowns,
-    checking,
-    leaving,
-    penalties,
-    reach,
-)
+from pushctl.jobs.figures import kept_answers
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.recount import check_kept
+from pushctl.jobs.figures.send_times import best_time
+from pushctl.jobs.figures.tables import ab, breakdowns, leaving, penalties, reach
 from pushctl.rules import timing
 from pushctl.rules.figures.leaving import USUAL
 
@@ -34,9 +28,9 @@ def check(history: "History") -> int:
     reach.load_reach(store, asked)
     leaving.load(store, config, Filter(zone=zone, now=now, since=now - 90 * DAY), USUAL)
     penalties.load(store, asked)
-    arm_table.list_arms(store, config, asked)
-    kept = answers.list_kept(store)
+    ab.list_arms(store, config, asked)
+    kept = kept_answers.list_kept(store)
     assert len(kept) == 9, set(kept)
-    found = checking.check(store, config)[1]
+    found = check_kept.check(store, config)[1]
     assert found == [], list(map(str, found))
     return len(kept)

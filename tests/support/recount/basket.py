@@ -5,8 +5,8 @@ from collections import defaultdict
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING, Any
 
-from pushctl.jobs.figures import basket as product
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import basket as product
 from pushctl.model import Millis
 from pushctl.store import Store
 from tests.support.recount.holdout import name_persons, read

@@ -6,8 +6,8 @@ from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pushctl.jobs.figures import holdout as product
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import holdout as product
 from pushctl.model import Millis
 from pushctl.store import Store
 

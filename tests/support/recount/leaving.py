@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from pushctl.jobs.figures import leaving as product
-from pushctl.jobs.figures import penalties
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import leaving as product
+from pushctl.jobs.figures.tables import penalties
 from pushctl.store import Store
 from tests.support.recount.performance import find_person, read
 

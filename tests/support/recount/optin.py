@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from pushctl.jobs.figures.filters import Filter
-from pushctl.jobs.figures.optin import load_optin
+from pushctl.jobs.figures.tables.optin import load_optin
 from tests.support.histories import History
 from tests.support.recount.subscribers import read
 

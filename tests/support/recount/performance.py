@@ -14,8 +14,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from pushctl.jobs.figures import breakdowns, groups
+from pushctl.jobs.figures.breakdown import dimensions
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import breakdowns
 from pushctl.rules import timing
 from pushctl.store import Store
 from tests.support.recount import attribution
@@ -38,7 +39,7 @@ def check(history: "History") -> int:
     zones = {name: site.timezone for name, site in config.sites.items()}
     asked = Filter(zone=timing.zone(config.first_site.timezone))
     cells, world = 0, World(store, zones, next(iter(zones)))
-    for by in (*groups.COMPARED, "cell"):
+    for by in (*dimensions.COMPARED, "cell"):
         found = breakdowns.compare(store, config, asked, by)
         cells += compare(found.rows, recount(store, zones, by, world=world))
         assert breakdowns.compare(store, config, asked, by) == found  # as it was kept

@@ -4,8 +4,8 @@ import math
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pushctl.jobs.figures import promo
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import promo
 from pushctl.store import Store
 from tests.support.recount.performance import find_person, measure, read
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from pushctl.jobs.figures import breakdowns
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import breakdowns
 from tests.support.recount import performance
 from tests.support.recount.performance import COUNTS, read
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pushctl.jobs.figures import filters, reach
-from pushctl.jobs.figures import subscribers as product
+from pushctl.jobs.figures import filters
+from pushctl.jobs.figures.tables import reach
+from pushctl.jobs.figures.tables import subscribers as product
 from pushctl.model import Millis
 from pushctl.store import Store
 from tests.support.histories import History

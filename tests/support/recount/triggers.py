@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from pushctl.jobs.figures import triggers as product
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.tables import triggers as product
 from pushctl.model import Millis
 from pushctl.store import Store
 from tests.support.recount import attribution

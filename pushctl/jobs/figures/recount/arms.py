@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
-from pushctl.jobs.figures.experiments import describe_arms
+from pushctl.jobs.figures.experiments.results import describe_arms
 from pushctl.jobs.figures.recount.shares import Bought, describe_money, read_order
 from pushctl.jobs.figures.recount.world import World
 from pushctl.rules.figures.arm_table import STATS

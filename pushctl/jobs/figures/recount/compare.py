@@ -14,21 +14,12 @@ from datetime import tzinfo
 from typing import Any, NamedTuple, Protocol
 
 from pushctl.config import Config
-from pushctl.jobs.figures import (
-    answers,
-    arm_table,
-    best_time,
-    breakdowns,
-    filters,
-    leaving,
-    penalties,
-    reach,
-    totals,
-)
-from pushctl.jobs.figures.answers import Plain, Sources
-from pushctl.jobs.figures.attribution import load_brought
-from pushctl.jobs.figures.counting import Progress
+from pushctl.jobs.figures import filters, kept_answers
+from pushctl.jobs.figures.attribution.credits import load_brought
+from pushctl.jobs.figures.breakdown import kept_breakdowns
+from pushctl.jobs.figures.columns.campaign_counts import Progress
 from pushctl.jobs.figures.filters import Filter
+from pushctl.jobs.figures.kept_answers import Plain, Sources
 from pushctl.jobs.figures.recount import arms
 from pushctl.jobs.figures.recount.ages import Ages
 from pushctl.jobs.figures.recount.groups import TOTAL, Groups
@@ -37,6 +28,8 @@ from pushctl.jobs.figures.recount.leaving import Leaving
 from pushctl.jobs.figures.recount.times import Times
 from pushctl.jobs.figures.recount.titles import Kinds
 from pushctl.jobs.figures.recount.world import Batch, World
+from pushctl.jobs.figures.send_times import best_time
+from pushctl.jobs.figures.tables import ab, breakdowns, leaving, penalties, reach
 from pushctl.jobs.subscribers.known_people import without_gc
 from pushctl.rules.figures.figure import Row
 from pushctl.store import Store
@@ -69,7 +62,7 @@ class _Facts(NamedTuple):
     kept: dict[str, Any]
     campaigns: Sequence[Described]
     brought: Sequence[Credited]
-    tests: arm_table.Told
+    tests: ab.Told
     zone: tzinfo
 
 
@@ -79,21 +72,21 @@ def check(store: Store, config: Config, progress: Progress) -> list[Differing]:
 
     What has another stamp is not used any more, so nothing is said of it.
     """
-    stamps = answers.list_kept(store)
+    stamps = kept_answers.list_kept(store)
     if not stamps:
         return []
     facts = _load(store, config, {name: value for name, (_, value) in stamps.items()})
     sources = _list_sources(facts)
     with store.snapshot(), without_gc():
         for name, (stamp, _) in stamps.items():
-            if name not in sources or answers.find_stamp(store, sources[name]()) != stamp:
+            if name not in sources or kept_answers.find_stamp(store, sources[name]()) != stamp:
                 del facts.kept[name]
         return list(_compare_all(facts, progress)) if facts.kept else []
 
 
 def _load(store: Store, config: Config, kept: dict[str, Any]) -> _Facts:
     campaigns = store.campaigns.list_described()
-    numbers = set(kept[arm_table.ANSWER]["tests"]) if arm_table.ANSWER in kept else set()
+    numbers = set(kept[ab.ANSWER]["tests"]) if ab.ANSWER in kept else set()
     tests = [one for one in store.experiments.list_all() if one.id in numbers]
     return _Facts(
         store,
@@ -101,7 +94,7 @@ def _load(store: Store, config: Config, kept: dict[str, Any]) -> _Facts:
         kept,
         campaigns,
         load_brought(store, config, [one.id for one in campaigns]),
-        arm_table.tell(store, config, tests),
+        ab.tell(store, config, tests),
         filters.find_zone(config, None),
     )
 
@@ -112,10 +105,12 @@ def _list_sources(facts: _Facts) -> dict[str, Callable[[], Sources]]:
     asked = Filter(zone=facts.zone)
 
     def find_totals(by: str) -> Callable[[], Sources]:
-        return lambda: totals.find_sources(config, asked, by, facts.campaigns, facts.brought)
+        return lambda: kept_breakdowns.find_sources(
+            config, asked, by, facts.campaigns, facts.brought
+        )
 
     return {
-        **{totals.name_answer(by): find_totals(by) for by in totals.KEPT},
+        **{kept_breakdowns.name_answer(by): find_totals(by) for by in kept_breakdowns.KEPT},
         breakdowns.ACTIVE: lambda: breakdowns.OF_ACTIVE,
         best_time.ANSWER: lambda: best_time.find_sources(
             store, config, store.draws.list_broadcasts()
@@ -125,7 +120,7 @@ def _list_sources(facts: _Facts) -> dict[str, Callable[[], Sources]]:
             store, config, facts.zone, kept[leaving.ANSWER]["span"]
         ),
         penalties.ANSWER: lambda: penalties.find_sources(kept[penalties.ANSWER]),
-        arm_table.ANSWER: lambda: arm_table.find_sources(facts.tests),
+        ab.ANSWER: lambda: ab.find_sources(facts.tests),
     }
 
 
@@ -150,7 +145,7 @@ def _compare_all(facts: _Facts, progress: Progress) -> Iterator[Differing]:
     if breakdowns.ACTIVE in kept:
         told = store.recounts.count_active()
         yield from _compare_cells(breakdowns.ACTIVE, kept[breakdowns.ACTIVE], told)
-    if arm_table.ANSWER in kept:
+    if ab.ANSWER in kept:
         yield from _compare_tests(facts, world)
 
 
@@ -167,7 +162,7 @@ _KEYS = {
 def _list_counting(facts: _Facts, world: World) -> dict[str, Any]:
     """Return what counts each answer over all messages."""
     store, kept, found = facts.store, facts.kept, dict[str, _Counting]()
-    if any(totals.name_answer(by) in kept for by in totals.KEPT):
+    if any(kept_breakdowns.name_answer(by) in kept for by in kept_breakdowns.KEPT):
         names = {one.id: one.name for one in facts.campaigns}
         found[_GROUPS] = Groups(world, names, store.recounts.count_more_clicks())
     if reach.ANSWER in kept:
@@ -206,8 +201,8 @@ def _read(
 def _compare_groups(facts: _Facts, groups: Groups) -> Iterator[Differing]:
     deliveries = {delivery for _, delivery, *_ in facts.brought}
     groups.add_orders(facts.brought, facts.store.recounts.find_messages(deliveries))
-    for by in totals.KEPT:
-        name = totals.name_answer(by)
+    for by in kept_breakdowns.KEPT:
+        name = kept_breakdowns.name_answer(by)
         if name in facts.kept:
             found = facts.kept[name]
             total = [{**row, "value": TOTAL} for row in found["total"]]
@@ -218,14 +213,14 @@ def _compare_groups(facts: _Facts, groups: Groups) -> Iterator[Differing]:
 
 
 def _compare_tests(facts: _Facts, world: World) -> Iterator[Differing]:
-    kept, told = facts.kept[arm_table.ANSWER]["rows"], facts.tests
+    kept, told = facts.kept[ab.ANSWER]["rows"], facts.tests
     found: dict[tuple[int, str], Row] = {}
     for test, campaigns in zip(told.tests, told.campaigns, strict=True):
         found |= arms.describe_test(world, test, campaigns, told.brought)
     if len(kept) != len(found):
-        yield Differing(arm_table.ANSWER, "arms", len(kept), len(found))
+        yield Differing(ab.ANSWER, "arms", len(kept), len(found))
     rows: dict[Hashable, Any] = dict(zip(found, kept, strict=False))
-    yield from _compare_rows(arm_table.ANSWER, rows, found)
+    yield from _compare_rows(ab.ANSWER, rows, found)
 
 
 def _key(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> dict[Hashable, Any]:
@@ -246,7 +241,7 @@ def _compare_rows(
         if key not in kept or key not in counted:
             yield Differing(name, said, int(key in kept), int(key in counted))
             continue
-        row: Any = totals.encode_rows([counted[key]])[0]
+        row: Any = kept_breakdowns.encode_rows([counted[key]])[0]
         # Whoever counts has some of the words by which the row was found, or none.
         words = {word: kept[key][word] for word in _WORDS if word in kept[key]}
         yield from _compare_cells(name, kept[key], {**row, **words}, f"{said}: ")

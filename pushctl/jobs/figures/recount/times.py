@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from functools import cached_property
 
-from pushctl.jobs.figures.answers import Plain
+from pushctl.jobs.figures.kept_answers import Plain
 from pushctl.jobs.figures.recount.shares import Sums, bound
 from pushctl.jobs.figures.recount.tries import FLAG_BITS, GROUP_BITS, Tries
 from pushctl.jobs.figures.recount.world import CLICKED, TRIED, UNKNOWN, Batch, World

@@ -107,8 +107,8 @@ def _look_at_services(store: Store, now: Millis) -> Iterator[Finding]:
 
 def _look_at_browsers(store: Store, now: Millis) -> Iterator[Finding]:
     """Browsers that are near to taking the permission away: Chrome's and Safari's penalties."""
-    from pushctl.jobs.figures import penalties
     from pushctl.jobs.figures.filters import Filter
+    from pushctl.jobs.figures.tables import penalties
 
     try:
         warnings = penalties.warn(penalties.load(store, Filter(now=now)))

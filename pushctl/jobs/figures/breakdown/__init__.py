@@ -1,0 +1,1 @@
+"""Messages in groups: by country, topic, hour and the like."""

@@ -1,0 +1,1 @@
+"""When people were subscribers, and after which messages they left."""

@@ -1,0 +1,1 @@
+"""Control groups: who was drawn into which, what they bought, and the difference."""

@@ -1,0 +1,1 @@
+"""What a broadcast will bring, and how good earlier forecasts were."""

@@ -1,0 +1,1 @@
+"""The tables of `pushctl stats` and `pushctl orders`, one file for each."""
