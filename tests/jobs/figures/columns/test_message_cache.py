@@ -125,7 +125,7 @@ def test_whoever_changes_a_message_has_its_figures_counted_anew(sent: Field, wha
 
 def test_every_column_that_figures_read_is_among_these_changes() -> None:
     """One that ``read`` gets and no trigger knows would stay as it was for ever."""
-    source = Path(message_cache.__file__).parents[2] / "store" / "message_rows.py"
+    source = Path(message_cache.__file__).parents[3] / "store" / "message_rows.py"
     text = source.read_text()
     read = text[text.index("def read(") : text.index("def read_receivers(")]
     import re
