@@ -87,7 +87,7 @@ def answer(
     """
     Show the rows behind a figure of *table*, or their SELECT; return False if nobody asked.
 
-    *by* and *more* are what the table was given (``jobs/figures/behind.World``).
+    *by* and *more* are what the table was given (``rows_behind.World`` of jobs/figures/).
     """
     wanted: _Asked = ctx.meta[_KEY]
     figure = wanted.rows or wanted.sql

@@ -55,8 +55,7 @@ def command(
     rows = [BEST_TIME.fill(row) for row in _list_rows(found)]
     output.rows(rows, columns.of(BEST_TIME), format, empty="No message has a time of sending.")
     _tell(best_time.describe(found), format)
-    if format is output.Format.TABLE:
-        _show_cells(found)
+    _show_cells(found, format)
 
 
 def _tell(sentences: list[str], format: output.Format) -> None:
@@ -96,8 +95,10 @@ def _fill(kind: str, names: list[str], part: "Part") -> "Iterator[Row]":
         }
 
 
-def _show_cells(found: "BestTime") -> None:
-    """Draw the cells: a picture, and nothing to choose by."""
+def _show_cells(found: "BestTime", format: output.Format) -> None:
+    """Draw the cells below a table: a picture, and nothing to choose by."""
+    if format is not output.Format.TABLE:
+        return
     if not any(value is not None for row in found.cells for value in row):
         return
     hours = [f"{hour:02}" for hour in range(24)]

@@ -19,7 +19,7 @@ def m047_kept_pages(db: Database) -> None:
     script(
         db,
         f"""
-        -- Built from rows (jobs/figures/pages.py), and deleted with the first of them that
+        -- Built from rows (figures/columns/pages.py), and deleted with the first of them that
         -- changes. Deleting all of it changes no figure. page: the number of a row without
         -- its last bits
         CREATE TABLE kept_pages (

@@ -93,7 +93,7 @@ def test_what_was_kept_is_read_and_gives_the_same(
 ) -> None:
     before = count(shop)
     monkeypatch.setattr(page_cache, "_build_pages", None)
-    monkeypatch.setattr("pushctl.jobs.figures.people._group_persons", None)
+    monkeypatch.setattr("pushctl.jobs.figures.columns.people._group_persons", None)
     assert count(shop) == before
 
 

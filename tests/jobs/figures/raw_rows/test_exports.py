@@ -229,7 +229,7 @@ def test_ctrl_c_leaves_nothing_half(store: Store, tmp_path: Path) -> None:
     code = f"""
 import os, signal, sys
 from pathlib import Path
-from pushctl.jobs.figures import exporting
+from pushctl.jobs.figures.raw_rows import exports
 from pushctl.jobs.figures.filters import Filter
 from pushctl.store import Store, pages
 
@@ -239,8 +239,8 @@ class Bar:
         os.kill(os.getpid(), signal.SIGINT)
 
 with Store(Path({str(store.path)!r})) as store:
-    path, form = Path({str(tmp_path / "x")!r}), exporting.Form(sys.argv[1])
-    exporting.export(store, "people", path, form, Bar(), asked=Filter())
+    path, form = Path({str(tmp_path / "x")!r}), exports.Form(sys.argv[1])
+    exports.export(store, "people", path, form, Bar(), asked=Filter())
 """
     for form in (Form.CSV, Form.PARQUET):
         (tmp_path / "x").write_text("old")
