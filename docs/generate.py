@@ -24,24 +24,24 @@ from pushctl import cli, shipped
 from pushctl.commands import helping, loading
 from pushctl.rules import limits, units
 from pushctl.rules.columns import Part
-from pushctl.rules.figures import (
-    arm_table,
-    arms,
-    basket_table,
+from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
+from pushctl.rules.figures.tables import (
+    ab,
+    basket,
     best_time,
     campaigns,
-    holdout_table,
+    experiments,
+    groups,
+    holdout,
     leaving,
-    performance,
     promo,
     prompts,
-    replay_table,
+    replay,
     segments,
     subscribers,
     triggers,
 )
-from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
-from pushctl.rules.figures.views import VIEWS, View
+from pushctl.rules.figures.views.catalogue import VIEWS, View
 
 DOCS = Path(__file__).parent
 
@@ -112,16 +112,16 @@ END = "```\n<!-- end -->"
 TABLES = {
     "campaigns": (campaigns.STATS, campaigns.LIST),
     "performance": (
-        performance.CAMPAIGNS,
-        performance.GROUPS,
-        performance.DETAILS,
-        performance.TIMES,
-        performance.SITES,
+        groups.CAMPAIGNS,
+        groups.GROUPS,
+        groups.DETAILS,
+        groups.TIMES,
+        groups.SITES,
     ),
-    "arms": (arm_table.STATS,),
+    "arms": (ab.STATS,),
     "promo": (promo.PROMO,),
     "states": (campaigns.STATES,),
-    "tests": (arms.LIST, arms.SHOW, arms.SHOW_EXACT),
+    "tests": (experiments.LIST, experiments.SHOW, experiments.SHOW_EXACT),
     "subscribers": (
         subscribers.GROWTH,
         subscribers.SPLIT,
@@ -132,10 +132,10 @@ TABLES = {
     "segments": (segments.SEGMENTS,),
     "optin": tuple(prompts.OPTIN.values()),
     "best time": (best_time.BEST_TIME,),
-    "replays": (replay_table.OUTCOME,),
-    "holdout": (holdout_table.HOLDOUT, holdout_table.PLAN),
+    "replays": (replay.OUTCOME,),
+    "holdout": (holdout.HOLDOUT, holdout.PLAN),
     "triggers": (triggers.TRIGGERS, triggers.STEPS),
-    "baskets": (basket_table.BASKET,),
+    "baskets": (basket.BASKET,),
     "leaving": (leaving.LEAVING, leaving.PENALTIES),
 }
 

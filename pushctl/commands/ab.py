@@ -8,7 +8,7 @@ from pushctl import output
 from pushctl.commands import columns, context
 from pushctl.commands.options import FormatOption, YesOption
 from pushctl.output import Column, Format, Kind
-from pushctl.rules.figures import arms
+from pushctl.rules.figures.tables import experiments
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NameArgument = Annotated[
 ]
 
 _ABOUT = (
-    *columns.of(arms.LIST),
+    *columns.of(experiments.LIST),
     Column("on_tie", "If nobody wins"),
     Column("created_at", "Began", kind=Kind.TIME),
 )
@@ -60,7 +60,7 @@ def list_(ctx: typer.Context, format: FormatOption = Format.TABLE) -> None:
 
     rows = results.list_tests(context.of(ctx).store)
     empty = "No test yet. A template with a file en.b.toml beside en.toml makes one."
-    output.rows(rows, columns.of(arms.LIST), format, empty=empty)
+    output.rows(rows, columns.of(experiments.LIST), format, empty=empty)
 
 
 @app.command()
@@ -82,7 +82,7 @@ def show(ctx: typer.Context, name: NameArgument, format: FormatOption = Format.T
     if format is Format.JSON:
         output.record({**shown.about, "figures": shown.arms}, _EXACT, format)
     elif format in (Format.CSV, Format.EXCEL):
-        output.rows(shown.arms, columns.of(arms.SHOW_EXACT), format)
+        output.rows(shown.arms, columns.of(experiments.SHOW_EXACT), format)
     else:
         _print(shown)
 
@@ -141,7 +141,7 @@ def _print(shown: "results.Shown") -> None:
     known = [each for each in _ABOUT if shown.about[each.key] not in (None, each.usual)]
     output.record(shown.about, known)
     output.gap()
-    output.rows(shown.arms, columns.of(arms.SHOW))
+    output.rows(shown.arms, columns.of(experiments.SHOW))
     output.gap()
     for remark in shown.remarks:
         output.say(remark)

@@ -44,7 +44,7 @@ def command(
     """
     from pushctl.jobs.figures import filters
     from pushctl.jobs.figures.send_times import best_time
-    from pushctl.rules.figures.best_time import BEST_TIME
+    from pushctl.rules.figures.tables.best_time import BEST_TIME
 
     here = context.of(ctx)
     asked = filters.read(
@@ -68,7 +68,7 @@ def _tell(sentences: list[str], format: output.Format) -> None:
 
 
 def _list_rows(found: "BestTime") -> "Iterator[Row]":
-    from pushctl.rules.figures.best_hours import BLOCKS, HOURS
+    from pushctl.rules.figures.send_times.best_hours import BLOCKS, HOURS
 
     if not any(one.sends for one in found.blocks.measured):
         return

@@ -9,7 +9,7 @@ from pushctl import output
 from pushctl.commands import columns, context, loading
 from pushctl.commands.options import ClusterOption, DryRunOption, FormatOption, YesOption
 from pushctl.errors import DeliveryError
-from pushctl.rules.figures.campaigns import LIST
+from pushctl.rules.figures.tables.campaigns import LIST
 from pushctl.rules.manners import describe_exempt
 from pushctl.rules.wording import counted
 

@@ -17,7 +17,7 @@ from pushctl.commands.options import (
 )
 from pushctl.errors import UsageError
 from pushctl.rules import csv_lines
-from pushctl.rules.figures.views import EXPORTED
+from pushctl.rules.figures.views.catalogue import EXPORTED
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:

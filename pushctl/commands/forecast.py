@@ -14,7 +14,7 @@ from pushctl.output import Column, Format, Kind
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
-    from pushctl.rules.figures.outlook import Assumption
+    from pushctl.rules.figures.forecasts.first_year import Assumption
 
 _RANGE = (
     Column("p10", "P10", kind=Kind.NUMBER),
@@ -182,7 +182,7 @@ def _show_scores(here: context.Context, format: Format) -> None:
 
 
 def _round(row: Mapping[str, Any]) -> dict[str, float]:
-    from pushctl.rules.figures.forecast import round_sensibly
+    from pushctl.rules.figures.forecasts.forecast import round_sensibly
 
     names = ("loss_p10", "loss_p50", "loss_p90", "crps", "against")
     return {name: round_sensibly(row[name]) for name in names if row[name] is not None}
@@ -196,17 +196,17 @@ def _show_year(
     churn: str | None,
     format: Format,
 ) -> None:
-    from pushctl.rules.figures import outlook
+    from pushctl.rules.figures.forecasts import first_year
     from pushctl.rules.messages.arms import read_share
 
-    assumed = outlook.list_assumptions(
+    assumed = first_year.list_assumptions(
         read_share(opt_in, "--opt-in") if opt_in else None,
         read_share(churn, "--churn") if churn else None,
     )
     brings = [
         {"kind": "brings", "name": one.name, "meaning": one.meaning, "source": one.lacking,
          **_spread(one.range)}
-        for one in outlook.reckon(assumed, visits, carts, order)
+        for one in first_year.reckon(assumed, visits, carts, order)
     ]  # fmt: skip
     assumes = [
         {"kind": "assumes", "name": one.name, "meaning": one.meaning, "source": one.source,

@@ -100,7 +100,7 @@ def _show_outcome(
     from pushctl.commands import columns
     from pushctl.jobs.figures.filters import read_time
     from pushctl.jobs.triggers import outcome
-    from pushctl.rules.figures.replay_table import OUTCOME
+    from pushctl.rules.figures.tables.replay import OUTCOME
 
     end = here.now
     if until is not None:

@@ -16,7 +16,7 @@ from pushctl.jobs.delivery import deliver, postbox
 from pushctl.jobs.delivery.verdict import Verdict
 from pushctl.jobs.messages.preview import Preview
 from pushctl.model import Campaign, Cause, Millis
-from pushctl.rules.figures.campaigns import STATES
+from pushctl.rules.figures.tables.campaigns import STATES
 from pushctl.rules.manners import CAUSES
 from pushctl.rules.wording import counted, moment
 

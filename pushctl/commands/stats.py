@@ -9,7 +9,7 @@ from pushctl.commands import behind, columns, context, loading, stats_check
 from pushctl.commands.options import FormatOption, Text
 from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.tables import funnels
-from pushctl.rules.figures import campaigns
+from pushctl.rules.figures.tables import campaigns
 
 app = typer.Typer()
 

@@ -8,7 +8,7 @@ from pushctl import output
 from pushctl.commands import attributing, behind, columns, context, figures
 from pushctl.commands.options import FormatOption, LastOption, SinceOption, UntilOption
 from pushctl.output import Format
-from pushctl.rules.figures.arm_table import STATS
+from pushctl.rules.figures.tables.ab import STATS
 from pushctl.rules.wording import share
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(
 
 
 def _explain(here: context.Context, asked: "Filter") -> None:
-    from pushctl.rules.figures.experiments import SURE
+    from pushctl.rules.figures.experiments.decision import SURE
 
     output.gap()
     output.say(

@@ -27,7 +27,7 @@ def command(
     has touched it for half an hour, or by its first reminder; then there is a day to return.
     """
     from pushctl.jobs.figures.tables import basket
-    from pushctl.rules.figures.basket_table import BASKET
+    from pushctl.rules.figures.tables.basket import BASKET
 
     asked = figures.read(ctx, site=site, since=since or "30d", until=until)
     if behind.answer(ctx, BASKET, asked, format):

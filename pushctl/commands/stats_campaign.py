@@ -8,7 +8,7 @@ from pushctl import output
 from pushctl.commands import attributing, behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.commands.stats_campaigns import show
-from pushctl.rules.figures.performance import CAMPAIGNS, DETAILS
+from pushctl.rules.figures.tables.groups import CAMPAIGNS, DETAILS
 
 
 @behind.with_rows

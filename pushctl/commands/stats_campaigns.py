@@ -18,14 +18,14 @@ from pushctl.commands.options import (
     check_word,
 )
 from pushctl.output import Format
-from pushctl.rules.figures import performance
 from pushctl.rules.figures.figure import Table
+from pushctl.rules.figures.tables import groups
 
 if TYPE_CHECKING:
     from pushctl.jobs.figures.tables.breakdowns import Answer
 
 SortOption = Annotated[
-    Text, typer.Option("--sort", help=f"Highest first: {', '.join(performance.SORTS)}.")
+    Text, typer.Option("--sort", help=f"Highest first: {', '.join(groups.SORTS)}.")
 ]
 BestOption = Annotated[
     bool, typer.Option("--best", help="Best first, by what the rate surely is.")
@@ -63,9 +63,9 @@ def command(
     from pushctl.jobs.figures.tables import breakdowns
 
     asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
-    check_word("--sort", sort, performance.SORTS)
+    check_word("--sort", sort, groups.SORTS)
     check_word("--by", by, dimensions.COMPARED)
-    table = performance.GROUPS if by else performance.CAMPAIGNS
+    table = groups.GROUPS if by else groups.CAMPAIGNS
     if behind.answer(ctx, table, asked, format, by=by):
         return
     here = context.of(ctx)

@@ -32,7 +32,7 @@ def command(
     looked at any day; it is shown from 20 buyers in each group on.
     """
     from pushctl.jobs.figures.tables import holdout
-    from pushctl.rules.figures import holdout_table
+    from pushctl.rules.figures.tables import holdout as holdout_table
 
     asked = figures.read(ctx, site=site, since=since, until=until)
     table = holdout_table.PLAN if plan else holdout_table.HOLDOUT

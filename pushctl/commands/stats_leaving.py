@@ -15,7 +15,7 @@ from pushctl.commands.options import (
     check_word,
 )
 from pushctl.output import Format
-from pushctl.rules.figures import leaving as rules
+from pushctl.rules.figures.tables import leaving as rules
 
 if TYPE_CHECKING:
     from pushctl.jobs.figures.filters import Filter

@@ -8,7 +8,7 @@ from pushctl import output
 from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.jobs.figures.tables import optin
-from pushctl.rules.figures.prompts import OPTIN
+from pushctl.rules.figures.tables.prompts import OPTIN
 
 
 @behind.with_rows

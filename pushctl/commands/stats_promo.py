@@ -6,7 +6,7 @@ from pushctl import output
 from pushctl.commands import behind, columns, context, figures
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.output import Format
-from pushctl.rules.figures.promo import PROMO
+from pushctl.rules.figures.tables.promo import PROMO
 
 
 @behind.with_rows

@@ -10,7 +10,7 @@ from pushctl.commands.options import FormatOption, Text
 from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.tables import funnels
 from pushctl.rules import units
-from pushctl.rules.figures.prompts import PROMPTS
+from pushctl.rules.figures.tables.prompts import PROMPTS
 
 
 @behind.with_rows

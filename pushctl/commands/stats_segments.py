@@ -7,7 +7,7 @@ import typer
 from pushctl import output
 from pushctl.commands import behind, columns, context
 from pushctl.commands.options import FormatOption, Names, PeriodsOption, read_periods
-from pushctl.rules.figures.segments import SEGMENTS
+from pushctl.rules.figures.tables.segments import SEGMENTS
 from pushctl.rules.wording import number
 
 if TYPE_CHECKING:

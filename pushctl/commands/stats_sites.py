@@ -13,7 +13,7 @@ from pushctl.commands.options import (
 )
 from pushctl.commands.stats_campaigns import show
 from pushctl.output import Format
-from pushctl.rules.figures.performance import SITES
+from pushctl.rules.figures.tables.groups import SITES
 
 
 @behind.with_rows

@@ -18,8 +18,8 @@ from pushctl.commands.options import (
     read_periods,
 )
 from pushctl.errors import UsageError
-from pushctl.rules.figures import subscribers
 from pushctl.rules.figures.figure import Row, Table
+from pushctl.rules.figures.tables import subscribers
 from pushctl.rules.wording import number
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pushctl.commands.options import (
 )
 from pushctl.commands.stats_campaigns import show
 from pushctl.output import Format
-from pushctl.rules.figures.best_hours import LEAST_OF_CELL
-from pushctl.rules.figures.performance import TIMES
+from pushctl.rules.figures.send_times.best_hours import LEAST_OF_CELL
+from pushctl.rules.figures.tables.groups import TIMES
 from pushctl.rules.wording import share
 
 if TYPE_CHECKING:

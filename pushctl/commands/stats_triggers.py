@@ -32,7 +32,7 @@ def command(
     often than those who were watched and got nothing.
     """
     from pushctl.jobs.figures.tables import triggers
-    from pushctl.rules.figures.triggers import STEPS, TRIGGERS
+    from pushctl.rules.figures.tables.triggers import STEPS, TRIGGERS
 
     asked = figures.read(ctx, site=site, since=since, until=until)
     table = STEPS if by == "step" else TRIGGERS

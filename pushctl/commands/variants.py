@@ -6,7 +6,7 @@ from pushctl.commands.context import Context
 from pushctl.jobs.campaigns import sensitivity
 from pushctl.jobs.campaigns.assignment import HELD, OUTSIDE, Assignment
 from pushctl.jobs.campaigns.broadcast import Plan
-from pushctl.rules.figures.experiments import OnTie, Rule
+from pushctl.rules.figures.experiments.decision import OnTie, Rule
 from pushctl.rules.wording import counted, moment
 
 _ON_TIE = {

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pushctl.rules.config import checks
 
 if TYPE_CHECKING:
-    from pushctl.rules.figures.best_hours import Week
+    from pushctl.rules.figures.send_times.best_hours import Week
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class BestTimeConfig:
     @property
     def week(self) -> "Week":
         from pushctl.rules import timing
-        from pushctl.rules.figures.best_hours import Week
+        from pushctl.rules.figures.send_times.best_hours import Week
 
         hours = timing.window(self.work)
         days = frozenset(checks.WEEKDAYS.index(day) for day in self.weekend)

@@ -46,7 +46,7 @@ class Tools:
     def list_campaigns(self, last: int = 20) -> list[dict[str, Json]]:
         """List the latest campaigns: state, when they started, messages by state."""
         from pushctl.jobs.figures.tables import funnels
-        from pushctl.rules.figures.campaigns import LIST
+        from pushctl.rules.figures.tables.campaigns import LIST
 
         count = str(_bound(last))
         rows = funnels.load_latest(self._store, count, self._read_now(), LIST)

@@ -13,7 +13,7 @@ import orjson
 
 from pushctl.errors import NotFoundError
 from pushctl.model import Json, Millis
-from pushctl.rules.figures.experiments import Arm as CountedArm
+from pushctl.rules.figures.experiments.decision import Arm as CountedArm
 from pushctl.rules.messages.arms import Arm, Differ, read_arm
 from pushctl.store.experiment_rows import ArmCounts, ExperimentRows
 from pushctl.store.idle import EXPERIMENT_DUE

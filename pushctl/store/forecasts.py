@@ -7,7 +7,7 @@ import orjson
 
 from pushctl.model import Json, Millis
 from pushctl.rules import units
-from pushctl.rules.figures.forecast import Cell
+from pushctl.rules.figures.forecasts.forecast import Cell
 from pushctl.store.noun import Noun, as_json
 
 # People behave alike within a browser and an age of their subscription, in days.

@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-from pushctl.rules.figures.views import VIEWS
+from pushctl.rules.figures.views.catalogue import VIEWS
 from pushctl.rules.limits import (
     MAX_SQL_CELL_BYTES,
     MAX_SQL_HEAP_BYTES,

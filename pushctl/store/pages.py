@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pushctl.model import Json, Millis
-from pushctl.rules.figures.views import VIEWS
+from pushctl.rules.figures.views.catalogue import VIEWS
 from pushctl.store.views import name_table, open_views
 
 PAGE_ROWS = 5_000

@@ -1,6 +1,6 @@
 """What figures of leaving count: who unsubscribed after which message, or is near to it."""
 
-from pushctl.rules.figures.leaving import FREQUENCIES, HOURS
+from pushctl.rules.figures.tables.leaving import FREQUENCIES, HOURS
 from pushctl.store.rows_behind import Rows, Scope, match, within
 from pushctl.store.rows_of_messages import group
 

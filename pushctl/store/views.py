@@ -1,5 +1,5 @@
 """
-The views of rules/figures/views.py, as SQL, on a read-only connection of their own.
+The views of rules/figures/views/catalogue.py, as SQL, on a read-only connection of their own.
 
 They are temporary views: each build brings its own, the database's file has none, and no
 migration trips over one. The file is attached under a name that is a secret of the
@@ -12,7 +12,7 @@ import secrets
 import sqlite3
 from pathlib import Path
 
-from pushctl.rules.figures.views import VIEWS
+from pushctl.rules.figures.views.catalogue import VIEWS
 from pushctl.store.connection import Connection, connect, explain
 
 _SITE = "(SELECT t.name FROM @.sites AS t WHERE t.id = s.site_id)"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.rules.figures.views import VIEWS
+from pushctl.rules.figures.views.catalogue import VIEWS
 from pushctl.store import Store
 from tests.support import NOON, project
 from tests.support.people import Human, settle

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pushctl.rules.figures import best_hours, explored
-from pushctl.rules.figures.best_hours import BLOCKS, Count, Week
+from pushctl.rules.figures.send_times import best_hours, random_hours
+from pushctl.rules.figures.send_times.best_hours import BLOCKS, Count, Week
 
 HOURS = range(7, 22)
 CAMPAIGNS = 10
@@ -72,7 +72,7 @@ def _choose(
     clicked = draw.random(sends) < np.minimum(rates[hour] * text[campaign], 1)
     person = np.arange(1, sends + 1)
     probability = np.full(sends, 1 / len(rates))
-    measured = explored.measure_slots(
+    measured = random_hours.measure_slots(
         len(BLOCKS), block[hour], campaign, person, clicked, probability
     )
     counts = [one.count if one.count.sends >= 200 else Count(0, 0) for one in measured]

@@ -14,8 +14,8 @@ import argparse
 import random
 from dataclasses import dataclass
 
-from pushctl.rules.figures import counterfactual
-from pushctl.rules.figures.counterfactual import Draw, Policy
+from pushctl.rules.figures.experiments import counterfactual
+from pushctl.rules.figures.experiments.counterfactual import Draw, Policy
 
 BOUGHT = 0.25  # of clickers
 

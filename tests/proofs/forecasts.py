@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pushctl.rules import units
-from pushctl.rules.figures import forecast, scores
-from pushctl.rules.figures.forecast import Past, Range
+from pushctl.rules.figures.forecasts import accuracy, forecast
+from pushctl.rules.figures.forecasts.forecast import Past, Range
 
 CV = 0.35
 SCATTER = math.sqrt(math.log(1 + CV**2))
@@ -167,14 +167,14 @@ def prove(histories: int, seed: int) -> dict[str, Found]:
 def add(found: Found, made: Sequence[tuple[Range, float, Past]], all_: Sequence[Past]) -> None:
     told, _, one = made[-1]
     found.histories += 1
-    found.covered += scores.covers(told, one.events)
+    found.covered += accuracy.covers(told, one.events)
     found.below += one.events < told.p10
     usual = sum(each.events for each in all_) / sum(each.people for each in all_)
     for told, rival, one in made:
         size = usual * one.people
         found.forecasts += 1
-        found.loss += scores.measure_pinball(0.5, told.p50, one.events) / size
-        found.rival += scores.measure_pinball(0.5, rival, one.events) / size
+        found.loss += accuracy.measure_pinball(0.5, told.p50, one.events) / size
+        found.rival += accuracy.measure_pinball(0.5, rival, one.events) / size
 
 
 def main() -> None:

@@ -32,8 +32,8 @@ from numpy.typing import NDArray
 from pushctl.config import Config, HoldoutConfig
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tables import holdout
-from pushctl.rules.figures import holdout as rule
-from pushctl.rules.figures.holdout import Cause, Group, Lift
+from pushctl.rules.figures.experiments import holdout as rule
+from pushctl.rules.figures.experiments.holdout import Cause, Group, Lift
 from pushctl.rules.manners import Holdout
 from pushctl.store import Store
 from tests.support import NOON, sending

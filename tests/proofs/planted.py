@@ -29,8 +29,8 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.send_times import best_time
 from pushctl.jobs.figures.tables import ab, holdout, leaving, triggers
 from pushctl.model import Millis
-from pushctl.rules.figures.best_hours import BLOCKS, Block
-from pushctl.rules.figures.leaving import FREQUENCIES
+from pushctl.rules.figures.send_times.best_hours import BLOCKS, Block
+from pushctl.rules.figures.tables.leaving import FREQUENCIES
 from pushctl.store import Store
 
 UNTIL = datetime(2026, 11, 30, tzinfo=UTC)

@@ -9,8 +9,8 @@ from pushctl.demo.history import planted
 from pushctl.demo.history.generate import make
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.send_times import best_time
-from pushctl.rules.figures import best_hours, explored
-from pushctl.rules.figures.best_hours import Count
+from pushctl.rules.figures.send_times import best_hours, random_hours
+from pushctl.rules.figures.send_times.best_hours import Count
 from pushctl.store import Store
 from tests.proofs import planted as proof
 
@@ -53,7 +53,7 @@ def test_with_enough_sends_the_best_hour_is_named() -> None:
     text = np.exp(draw.normal(0, 0.35, 10))
     rate = planted.TOPICS["promotion"] * np.array(planted.HOURS)[hour] * text[campaign]
     clicked = draw.random(sends) < np.minimum(rate, 1)
-    measured = explored.measure_slots(
+    measured = random_hours.measure_slots(
         24, hour, campaign, np.arange(1, sends + 1), clicked, np.full(sends, 1 / 24)
     )
     counts = [one.count if one.count.sends >= 200 else Count(0, 0) for one in measured]

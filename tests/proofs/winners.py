@@ -31,8 +31,8 @@ from pathlib import Path
 
 from pushctl.jobs.campaigns import experiments
 from pushctl.model import Campaign, InteractionKind
-from pushctl.rules.figures.experiments import Cause
-from pushctl.rules.figures.sensitivity import forecast_test
+from pushctl.rules.figures.experiments.decision import Cause
+from pushctl.rules.figures.experiments.power import forecast_test
 from pushctl.store.experiments import Experiment
 from pushctl.store.interactions import Interaction
 from pushctl.store.ledger_rows import ClaimedRow, FinishedRow

@@ -9,7 +9,7 @@ import pytest
 
 from pushctl.errors import InputError
 from pushctl.rules import limits
-from pushctl.rules.figures.views import VIEWS, Type
+from pushctl.rules.figures.views.catalogue import VIEWS, Type
 from pushctl.store import Store, free_sql
 from pushctl.store.views import SECRETS, open_views
 from tests.support import NOON, database

@@ -24,7 +24,7 @@ from pushctl.jobs.subscribers.persons import find_lots
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Millis
 from pushctl.rules import timing, units
-from pushctl.rules.figures.experiments import Rule
+from pushctl.rules.figures.experiments.decision import Rule
 from pushctl.rules.lots import lot
 from pushctl.rules.messages.arms import Differ
 from pushctl.store import Store

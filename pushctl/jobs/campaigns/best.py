@@ -14,7 +14,7 @@ from pushctl.errors import UsageError
 from pushctl.jobs.campaigns.draft import Draft
 from pushctl.model import Millis
 from pushctl.rules import moments, timing
-from pushctl.rules.figures.best_hours import BLOCKS, DAYS, Block, Week
+from pushctl.rules.figures.send_times.best_hours import BLOCKS, DAYS, Block, Week
 from pushctl.rules.messages.arms import Differ, read_names
 from pushctl.store import Store
 

@@ -14,8 +14,8 @@ from pushctl import log
 from pushctl.errors import UsageError
 from pushctl.jobs.campaigns.assignment import HELD, LOOK_EVERY, OUTSIDE, Assignment
 from pushctl.model import Campaign, Cause, Millis
-from pushctl.rules.figures import experiments as rules
-from pushctl.rules.figures.experiments import Decision, OnTie, Rule
+from pushctl.rules.figures.experiments import decision as rules
+from pushctl.rules.figures.experiments.decision import Decision, OnTie, Rule
 from pushctl.rules.messages.arms import FIRST
 from pushctl.rules.wording import moment
 from pushctl.store import Store

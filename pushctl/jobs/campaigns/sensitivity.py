@@ -4,8 +4,13 @@ from pushctl.jobs.campaigns.assignment import HELD, Assignment
 from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.model import Millis
 from pushctl.rules import units
-from pushctl.rules.figures.beta_binomial import Count
-from pushctl.rules.figures.sensitivity import BaseRate, TestForecast, choose_base, forecast_test
+from pushctl.rules.figures.experiments.power import (
+    BaseRate,
+    TestForecast,
+    choose_base,
+    forecast_test,
+)
+from pushctl.rules.figures.statistics.beta_binomial import Count
 from pushctl.store import Store
 
 # Before that its clicks were not all in.

@@ -16,7 +16,7 @@ from pushctl.errors import InputError, UsageError
 from pushctl.jobs.campaigns.draft import Draft, find_arm_templates
 from pushctl.model import Campaign, Millis
 from pushctl.rules import moments, schedule, timing
-from pushctl.rules.figures.experiments import OnTie, Rule
+from pushctl.rules.figures.experiments.decision import OnTie, Rule
 from pushctl.rules.messages import arms
 from pushctl.rules.messages.arms import Arm, Differ
 from pushctl.templates import Template

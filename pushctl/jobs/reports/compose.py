@@ -20,8 +20,8 @@ from pushctl.jobs.reports import sections
 from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.calendars import Entry
-from pushctl.rules.figures.attribution import Kind
 from pushctl.rules.figures.figure import Row, read_count
+from pushctl.rules.figures.revenue.attribution import Kind
 from pushctl.rules.messages import languages
 from pushctl.rules.messages.page import ACCENT
 from pushctl.rules.money import Money

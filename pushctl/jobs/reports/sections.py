@@ -6,10 +6,10 @@ from datetime import date
 from pushctl.config import Config
 from pushctl.jobs.campaigns.progress import Progress
 from pushctl.rules.calendars import Entry
-from pushctl.rules.figures.attribution import Kind
-from pushctl.rules.figures.cases import CASES
 from pushctl.rules.figures.figure import Row, read_count
-from pushctl.rules.figures.intervals import Interval
+from pushctl.rules.figures.forecasts.published_cases import CASES
+from pushctl.rules.figures.revenue.attribution import Kind
+from pushctl.rules.figures.statistics.intervals import Interval
 from pushctl.rules.messages import languages
 from pushctl.rules.money import Money
 from pushctl.rules.reports import svg

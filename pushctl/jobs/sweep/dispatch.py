@@ -13,7 +13,7 @@ from pushctl.jobs.triggers.apply import apply, describe_paused
 from pushctl.jobs.triggers.enrol import observe_steps
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus, Cause, Millis
-from pushctl.rules.figures import experiments as tests
+from pushctl.rules.figures.experiments import decision as tests
 from pushctl.rules.triggers.changes import Changes
 from pushctl.rules.triggers.trigger import From, Kind, Trigger
 from pushctl.store import clocks

@@ -2,8 +2,8 @@
 What other rules would have brought: clicks, orders and revenue from stored probabilities.
 
 Whoever was drawn as the other rules would have drawn them stands for the others: see
-``rules/figures/counterfactual.py``. It sends nothing, and says no number where the log can't
-answer.
+``rules/figures/experiments/counterfactual.py``. It sends nothing, and says no number where
+the log can't answer.
 """
 
 import math
@@ -19,10 +19,12 @@ from pushctl.jobs.figures.columns import local_times
 from pushctl.jobs.triggers.outcome_columns import Drawn, Log, Tallies
 from pushctl.jobs.triggers.replay import Rules
 from pushctl.model import Millis
-from pushctl.rules.figures import best_hours, counterfactual, revenue
-from pushctl.rules.figures.attribution import Kind as CreditKind
-from pushctl.rules.figures.counterfactual import Draw, Policy
+from pushctl.rules.figures.experiments import counterfactual
+from pushctl.rules.figures.experiments.counterfactual import Draw, Policy
 from pushctl.rules.figures.figure import Row
+from pushctl.rules.figures.revenue import per_person
+from pushctl.rules.figures.revenue.attribution import Kind as CreditKind
+from pushctl.rules.figures.send_times import best_hours
 from pushctl.rules.money import Money
 from pushctl.rules.triggers.arms import list_arms
 from pushctl.rules.triggers.trigger import Step, StepTest, Trigger
@@ -351,8 +353,8 @@ def _measure_money(
         return row
     first = ordered[0]
     gains = [gain for gain in tallies.gains[first].tolist() if gain > 0]
-    if len(gains) >= revenue.MIN_BUYERS:
-        found = revenue.compute_fay_feuer(gains, 1)
+    if len(gains) >= per_person.MIN_BUYERS:
+        found = per_person.compute_fay_feuer(gains, 1)
         row |= {
             "revenue_low": _make_money(found.low / whole * units, first).minor,
             "revenue_high": _make_money(found.high / whole * units, first).minor,

@@ -12,9 +12,9 @@ from pushctl.errors import PushctlError
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
 from pushctl.rules import units
-from pushctl.rules.figures.beta_binomial import Count
-from pushctl.rules.figures.experiments import Rule
-from pushctl.rules.figures.thompson import FLOOR, compute_propensities
+from pushctl.rules.figures.experiments.decision import Rule
+from pushctl.rules.figures.statistics.beta_binomial import Count
+from pushctl.rules.figures.statistics.thompson import FLOOR, compute_propensities
 from pushctl.rules.messages.arms import FIRST, Differ
 from pushctl.rules.triggers.arms import (
     PLAIN,

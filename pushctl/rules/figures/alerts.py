@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from pushctl.rules.figures.blame import compare
-from pushctl.rules.figures.intervals import measure_share
+from pushctl.rules.figures.statistics.intervals import measure_share
+from pushctl.rules.figures.statistics.rate_ratio import compare
 from pushctl.rules.wording import counted, share
 
 # Fewer are no reason to wake anybody.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from pushctl.rules.figures.intervals import measure_share
+from pushctl.rules.figures.statistics.intervals import measure_share
 
 if TYPE_CHECKING:
     from pushctl.rules.money import Money

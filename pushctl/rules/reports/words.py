@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import cast
 
-from pushctl.rules.figures.intervals import Interval
+from pushctl.rules.figures.statistics.intervals import Interval
 from pushctl.rules.messages import languages, localized
 from pushctl.rules.money import Money
 

@@ -5,7 +5,7 @@ import re
 
 from pushctl.errors import InputError
 from pushctl.model import Json
-from pushctl.rules.figures.experiments import OnTie
+from pushctl.rules.figures.experiments.decision import OnTie
 from pushctl.rules.messages.arms import FIRST
 from pushctl.rules.triggers.tables import Table, read_duration, read_flag, read_names
 from pushctl.rules.triggers.trigger import StepTest

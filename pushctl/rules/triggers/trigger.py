@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from pushctl.model import Millis
 from pushctl.rules.conditions import Condition
-from pushctl.rules.figures.experiments import OnTie
+from pushctl.rules.figures.experiments.decision import OnTie
 from pushctl.rules.holidays import HolidayRule
 from pushctl.rules.lots import lot
 from pushctl.rules.manners import Frequency as Frequency

@@ -4,7 +4,7 @@ from pushctl.demo.pushservice import PushService
 from pushctl.jobs.figures.tables import funnels
 from pushctl.jobs.figures.tables.campaign_details import load_details
 from pushctl.model import Cause, InteractionKind
-from pushctl.rules.figures import campaigns
+from pushctl.rules.figures.tables import campaigns
 from pushctl.store.interactions import Interaction
 from tests.support import NOON
 from tests.support.sending import Field, soon

@@ -13,7 +13,7 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tables import basket, holdout, triggers
 from pushctl.jobs.figures.tables.holdout import Begin
 from pushctl.jobs.subscribers.manners import load_people
-from pushctl.rules.figures import revenue
+from pushctl.rules.figures.revenue import per_person
 from pushctl.rules.money import Money
 from tests.support import effects
 from tests.support.effects import DAY, HOUR, Shop
@@ -147,7 +147,7 @@ def test_what_a_difference_is_worth_is_said_for_each_currency() -> None:
         if code == 0:
             sums[person] = sums.get(person, 0) + amount / 100
     groups = [[sums[one] for one in sums if held[one] == part] for part in (True, False)]
-    known = revenue.compare_revenue(groups[0], 400, groups[1], 1_600)
+    known = per_person.compare_revenue(groups[0], 400, groups[1], 1_600)
     assert known is not None and known.value is not None
     assert found["more_revenue"] == (Money(round(known.value * 160_000), 2, "EUR"),)
     assert found["more_revenue_low"] == pytest.approx(known.low * 160_000)

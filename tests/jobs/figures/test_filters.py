@@ -11,7 +11,7 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.send_times import best_time
 from pushctl.jobs.figures.tables import breakdowns, reach
 from pushctl.rules import timing, units
-from pushctl.rules.figures import rates
+from pushctl.rules.figures.revenue import exchange_rates
 from tests.support import sending
 from tests.support.sales import START, Sales
 from tests.support.sending import Field
@@ -101,7 +101,7 @@ def test_a_number_of_campaigns_that_nobody_has_is_refused(last: str) -> None:
 def test_a_line_of_rates_without_end_is_named() -> None:
     lines = ["date,from,to,rate\n", f"2026-11-02,USD,EUR,{'1' * 200_000}\n"]
     with pytest.raises(InputError, match=r"rates.csv:2: this is no line of CSV"):
-        rates.read(lines, "EUR", "rates.csv")
+        exchange_rates.read(lines, "EUR", "rates.csv")
 
 
 @pytest.mark.parametrize("minutes", [0, 5])

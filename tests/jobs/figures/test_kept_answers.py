@@ -17,7 +17,7 @@ from pushctl.jobs.figures.recount import check_kept
 from pushctl.jobs.figures.send_times import best_time
 from pushctl.jobs.figures.tables import ab, breakdowns, leaving, penalties, reach
 from pushctl.rules import timing
-from pushctl.rules.figures.leaving import USUAL
+from pushctl.rules.figures.tables.leaving import USUAL
 from pushctl.rules.messages.arms import Arm, Differ
 from pushctl.store import Store
 from tests.jobs.figures.breakdown.test_group_counts import ZONES, make

@@ -16,8 +16,8 @@ from pushctl.commands import columns
 from pushctl.jobs.figures.tables import funnels
 from pushctl.jobs.figures.tables.subscribers import load_growth
 from pushctl.output import Format, Kind
-from pushctl.rules.figures import campaigns, prompts, subscribers
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
+from pushctl.rules.figures.tables import campaigns, prompts, subscribers
 from pushctl.rules.money import Money
 from pushctl.store.ledger_rows import FinishedRow
 from pushctl.store.prompts import STAGES

@@ -3,9 +3,9 @@
 import random
 
 from pushctl.rules.figures.basket import IDLE, WINDOW, Basket, Funnel, Kind, count, follow
-from pushctl.rules.figures.basket_table import Baseline, compare, fill_stages
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.intervals import divide_shares, measure_share
+from pushctl.rules.figures.statistics.intervals import divide_shares, measure_share
+from pushctl.rules.figures.tables.basket import Baseline, compare, fill_stages
 from pushctl.rules.money import Money
 from pushctl.rules.units import DAY, HOUR, MINUTE
 

@@ -8,7 +8,7 @@ from pushctl.jobs.figures.recount import check_kept
 from pushctl.jobs.figures.send_times import best_time
 from pushctl.jobs.figures.tables import ab, breakdowns, leaving, penalties, reach
 from pushctl.rules import timing
-from pushctl.rules.figures.leaving import USUAL
+from pushctl.rules.figures.tables.leaving import USUAL
 
 if TYPE_CHECKING:
     from tests.support.histories import History

@@ -1,8 +1,9 @@
 """
 Which message has brought about which order: computed, kept, and read.
 
-The rule is ``rules/figures/attribution.py``. What it found is kept (``attributions``) with the
-rule's settings; of a goal whose settings have changed all is computed anew. Between two reads
+The rule is ``rules/figures/revenue/attribution.py``. What it found is kept
+(``attributions``) with the rule's settings; of a goal whose settings have changed all is
+computed anew. Between two reads
 only that changes whose raw rows have: orders, codes and persons are noted by the database's
 triggers, reports and events have numbers behind the last one that was looked at.
 """
@@ -23,10 +24,10 @@ from pushctl.jobs.figures.columns.campaign_counts import Progress, no_progress
 from pushctl.model import Json, Millis
 from pushctl.rules import amounts, money, timing
 from pushctl.rules.config.goals import PURCHASE
-from pushctl.rules.figures import rates
-from pushctl.rules.figures.attribution import Kind
-from pushctl.rules.figures.rates import Rates
-from pushctl.rules.figures.revenue import Order
+from pushctl.rules.figures.revenue import exchange_rates
+from pushctl.rules.figures.revenue.attribution import Kind
+from pushctl.rules.figures.revenue.exchange_rates import Rates
+from pushctl.rules.figures.revenue.per_person import Order
 from pushctl.rules.money import Money
 from pushctl.store import Store
 from pushctl.store.attributions import Kept, State
@@ -138,7 +139,7 @@ def load_rates(config: Config) -> Rates | None:
         raise InputError(f"{settings.rates} can't be read: it is no plain file")
     try:
         with settings.rates.open(encoding="utf-8-sig", newline="") as lines:
-            return rates.read(lines, settings.currency, settings.rates.name)
+            return exchange_rates.read(lines, settings.currency, settings.rates.name)
     except FileNotFoundError:
         raise ConfigError(
             f"{settings.rates} does not exist, and [figures] has a currency. Write the file, "

@@ -1,8 +1,8 @@
 """
 Finds the messages of all orders at once, on columns of numbers (numpy).
 
-It is the rule of ``rules/figures/attribution.py`` for millions of reports: they are read once,
-in the order of their rows, and sorted together with the orders. Whoever is behind an order is
+It is the rule of ``rules/figures/revenue/attribution.py`` for millions of reports: they are read
+once, in the order of their rows, and sorted together with the orders. Whoever is behind an order is
 then behind the last touch before it.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.model import Millis
-from pushctl.rules.figures.attribution import Basis, Choice, Kind, Touch
+from pushctl.rules.figures.revenue.attribution import Basis, Choice, Kind, Touch
 from pushctl.store import Store
 from pushctl.store.attributions import Code, Kept, Source
 

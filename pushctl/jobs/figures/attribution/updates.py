@@ -19,8 +19,8 @@ from pushctl.jobs.figures.attribution.full_build import (
 from pushctl.model import Millis
 from pushctl.rules import timing
 from pushctl.rules.config.goals import PURCHASE
-from pushctl.rules.figures import attribution
-from pushctl.rules.figures.attribution import Touch, Touches
+from pushctl.rules.figures.revenue import attribution
+from pushctl.rules.figures.revenue.attribution import Touch, Touches
 from pushctl.store import Store
 from pushctl.store.attributions import Code, Kept, Source, State
 

@@ -26,9 +26,9 @@ from pushctl.jobs.figures.columns.messages import (
 from pushctl.jobs.figures.filters import Filter
 from pushctl.model import DeliveryStatus
 from pushctl.rules import units
-from pushctl.rules.figures import subscribers
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.intervals import Interval, measure_share
+from pushctl.rules.figures.statistics.intervals import Interval, measure_share
+from pushctl.rules.figures.tables import subscribers
 from pushctl.store import Store
 
 _AGES = (

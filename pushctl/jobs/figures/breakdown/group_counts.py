@@ -22,8 +22,8 @@ from pushctl.jobs.figures.columns.messages import (
 )
 from pushctl.jobs.figures.filters import Filter
 from pushctl.model import DeliveryStatus
-from pushctl.rules.figures.campaigns import hide_unknown
 from pushctl.rules.figures.figure import Row, Value
+from pushctl.rules.figures.tables.campaigns import hide_unknown
 from pushctl.store import Store
 from pushctl.store.campaigns import Described
 
@@ -133,7 +133,7 @@ def count(loaded: Loaded, grouping: Grouping) -> list[Row]:
     """
     Return the counts and rates of each group that has a message, in the order of its words.
 
-    ``value`` is its word; the names of the rest are those of rules/figures/performance.py.
+    ``value`` is its word; the names of the rest are those of rules/figures/tables/groups.py.
     """
     kept = slice(None) if loaded.kept.all() else loaded.kept
     codes, marks = grouping.codes[kept], mark(loaded.messages)[kept]

@@ -18,10 +18,10 @@ from pushctl.jobs.figures.breakdown.group_codes import Codes, Grouping
 from pushctl.jobs.figures.breakdown.group_counts import Loaded
 from pushctl.jobs.figures.columns.messages import Bools, Messages
 from pushctl.rules import money
-from pushctl.rules.figures import revenue
-from pushctl.rules.figures.attribution import Kind
 from pushctl.rules.figures.figure import Row, Value, read_count
-from pushctl.rules.figures.revenue import Order
+from pushctl.rules.figures.revenue import per_person
+from pushctl.rules.figures.revenue.attribution import Kind
+from pushctl.rules.figures.revenue.per_person import Order
 from pushctl.rules.money import Money
 from pushctl.store import Store
 from pushctl.store.orders import Credited
@@ -292,8 +292,8 @@ def _bound(worth: Worth, accepted: int) -> Row:
         (((currency, digits), _),) = worth.amounts.minor.items()
         bought = [minor / 10**digits for minor in worth.bought.values() if minor > 0]
     else:
-        ((currency, bought),) = revenue.sum_by_person(worth.list_orders()).items()
-    found = revenue.measure_revenue(bought, accepted)
+        ((currency, bought),) = per_person.sum_by_person(worth.list_orders()).items()
+    found = per_person.measure_revenue(bought, accepted)
     if found is None:
         return {}
     coin = 10 ** max(digits for code, digits in worth.amounts.minor if code == currency)

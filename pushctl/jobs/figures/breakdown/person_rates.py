@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pushctl.rules.figures.intervals import Interval, bound_by_people
+from pushctl.rules.figures.statistics.intervals import Interval, bound_by_people
 
 Ints: TypeAlias = NDArray[np.integer]
 # A row a group for each of both rates, clicks by reported and clicks by shown messages: tries,

@@ -16,7 +16,7 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.model import DeliveryStatus
 from pushctl.rules import units
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.leaving import MANY, PENALTIES, UNSHOWN
+from pushctl.rules.figures.tables.leaving import MANY, PENALTIES, UNSHOWN
 from pushctl.store import Store
 
 Bools = NDArray[np.bool_]

@@ -154,7 +154,7 @@ def blame(messages: Messages, kept: NDArray[np.bool_], people: People, life: Lif
 
     Who was erased has no life any more: their messages answer for nothing.
     """
-    from pushctl.rules.figures.leaving import WINDOW_DAYS
+    from pushctl.rules.figures.tables.leaving import WINDOW_DAYS
 
     places = np.flatnonzero(kept & (messages.sent >= 0) & (messages.subscription > 0))
     person = people.person[messages.subscription[places]].astype(np.int64)

@@ -33,8 +33,8 @@ from pushctl.jobs.figures.columns.messages import (
 )
 from pushctl.jobs.figures.filters import Filter
 from pushctl.model import DeliveryStatus
-from pushctl.rules.figures import leaving as rules
 from pushctl.rules.figures.figure import Row, read_count
+from pushctl.rules.figures.tables import leaving as rules
 from pushctl.rules.messages.lint import asks
 from pushctl.store import Store
 

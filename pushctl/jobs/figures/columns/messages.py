@@ -16,7 +16,7 @@ from pushctl.jobs.figures.columns.message_cache import STATUSES as STATUSES
 from pushctl.jobs.figures.columns.people import People as People
 from pushctl.jobs.figures.columns.people import load_people as load_people
 from pushctl.jobs.figures.columns.row_places import Folding, load_folding
-from pushctl.rules.figures.intervals import Interval, bound_by_people
+from pushctl.rules.figures.statistics.intervals import Interval, bound_by_people
 from pushctl.store import Store
 
 _BATCH = 400_000  # messages that are read at a time, where all would take too much memory

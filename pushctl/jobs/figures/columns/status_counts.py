@@ -1,5 +1,5 @@
 """
-Counts of messages by the names that rules/figures/campaigns.py declares.
+Counts of messages by the names that rules/figures/tables/campaigns.py declares.
 
 ``campaign_counts.load_counts`` has those of whole campaigns.
 """

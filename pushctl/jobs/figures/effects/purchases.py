@@ -17,7 +17,7 @@ from pushctl.jobs.figures.columns.pages import load_orders
 from pushctl.jobs.figures.effects.assigned_people import Flags, Numbers, Persons
 from pushctl.model import Millis
 from pushctl.rules import money
-from pushctl.rules.figures.rates import Rates
+from pushctl.rules.figures.revenue.exchange_rates import Rates
 from pushctl.rules.money import Money
 from pushctl.rules.units import HOUR, SECOND
 from pushctl.store import Store

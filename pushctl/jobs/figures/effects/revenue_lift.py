@@ -4,10 +4,10 @@ import numpy as np
 
 from pushctl.jobs.figures.effects.assigned_people import Flags, Numbers
 from pushctl.jobs.figures.effects.purchases import Purchases
-from pushctl.rules.figures import holdout as rule
-from pushctl.rules.figures import revenue
+from pushctl.rules.figures.experiments import holdout as rule
 from pushctl.rules.figures.figure import Value
-from pushctl.rules.figures.holdout_table import write_bounds
+from pushctl.rules.figures.revenue import per_person
+from pushctl.rules.figures.tables.holdout import write_bounds
 from pushctl.rules.money import Money
 
 
@@ -27,7 +27,7 @@ def compare_revenue(bought: Purchases, who: Numbers, held: Flags) -> dict[str, V
         own = bought.kind == code
         worth = np.bincount(who[own], bought.minor[own], len(held)) / 10**exponent
         others, control = (worth[part & (worth > 0)].tolist() for part in (~held, held))
-        more = revenue.compare_revenue(control, people[1], others, people[0])
+        more = per_person.compare_revenue(control, people[1], others, people[0])
         if more is None or more.value is None:
             continue
         total = rule.extend(more, people[0] * 10**exponent)

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 
 from pushctl.jobs.figures.breakdown.group_revenue import Worth, describe_worth
 from pushctl.jobs.figures.experiments.results import describe_arms
-from pushctl.rules.figures.arm_table import STATS
-from pushctl.rules.figures.experiments import describe
+from pushctl.rules.figures.experiments.decision import describe
 from pushctl.rules.figures.figure import Row
+from pushctl.rules.figures.tables.ab import STATS
 from pushctl.store import Store
 from pushctl.store.experiments import Experiment
 from pushctl.store.orders import Credited

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pushctl.model import Json
-from pushctl.rules.figures import arms as figures
-from pushctl.rules.figures.experiments import Arm, Finding, Rule, describe
+from pushctl.rules.figures.experiments.decision import Arm, Finding, Rule, describe
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.sample_ratio import check_sample_ratio
+from pushctl.rules.figures.statistics.sample_ratio import check_sample_ratio
+from pushctl.rules.figures.tables import experiments as figures
 from pushctl.store import Store
 from pushctl.store.experiments import Experiment, State
 

@@ -12,11 +12,11 @@ from pushctl.jobs.figures.forecasts.forecast import Told
 from pushctl.jobs.figures.forecasts.table import scale
 from pushctl.model import Millis
 from pushctl.rules import units
-from pushctl.rules.figures import scores
-from pushctl.rules.figures.attribution import Kind
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.forecast import Range
-from pushctl.rules.figures.intervals import measure_share
+from pushctl.rules.figures.forecasts import accuracy
+from pushctl.rules.figures.forecasts.forecast import Range
+from pushctl.rules.figures.revenue.attribution import Kind
+from pushctl.rules.figures.statistics.intervals import measure_share
 from pushctl.store import Store
 from pushctl.store.forecasts import KeptForecast
 
@@ -88,7 +88,7 @@ def _describe(told: Told, came: Mapping["_Key", float], kept: KeptForecast) -> R
     value = came.get(_make_key(kept.campaign, told))
     within = None
     if told.range is not None and value is not None:
-        within = scores.covers(told.range, value)
+        within = accuracy.covers(told.range, value)
     return {
         "figure": told.name,
         **scale(told, told.range),
@@ -170,7 +170,7 @@ def _sum_orders(store: Store, config: Config, campaigns: Sequence[int]) -> dict[
 
 
 def _sum_up(found: Sequence[_Scored]) -> dict[str, float | int | None]:
-    inside = sum(scores.covers(one.range, one.came) for one in found)
+    inside = sum(accuracy.covers(one.range, one.came) for one in found)
     share = measure_share(inside, len(found))
     losses = {
         f"loss_{name}": _average(
@@ -190,7 +190,7 @@ def _sum_up(found: Sequence[_Scored]) -> dict[str, float | int | None]:
         "coverage_n": len(found),
         **losses,
         "crps": _average(
-            scores.measure_crps(one.range, one.came) / 10**one.told.exponent for one in found
+            accuracy.measure_crps(one.range, one.came) / 10**one.told.exponent for one in found
         ),
         "compared": len(both),
         "p50_loss": own,
@@ -200,7 +200,7 @@ def _sum_up(found: Sequence[_Scored]) -> dict[str, float | int | None]:
 
 
 def _measure(one: _Scored, level: float, told: float) -> float:
-    loss = scores.measure_pinball(level, told, one.came)
+    loss = accuracy.measure_pinball(level, told, one.came)
     return loss / float(10**one.told.exponent)
 
 

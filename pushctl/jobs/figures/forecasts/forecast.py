@@ -13,10 +13,10 @@ from pushctl.jobs.figures.columns.status_counts import COUNTS
 from pushctl.jobs.figures.forecasts import past_orders
 from pushctl.model import Json, Millis
 from pushctl.rules import units
-from pushctl.rules.figures import forecast as rules
+from pushctl.rules.figures.experiments.power import choose_base
 from pushctl.rules.figures.figure import Row, read_count
-from pushctl.rules.figures.forecast import Past, Range
-from pushctl.rules.figures.sensitivity import choose_base
+from pushctl.rules.figures.forecasts import forecast as rules
+from pushctl.rules.figures.forecasts.forecast import Past, Range
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.store.forecasts import PastCampaign

@@ -8,8 +8,8 @@ from pushctl.config import Config
 from pushctl.jobs.figures.attribution.credits import Credit, load_credits
 from pushctl.model import Millis
 from pushctl.rules import units
-from pushctl.rules.figures.attribution import Kind
-from pushctl.rules.figures.forecast import FEWEST_CAMPAIGNS, Past
+from pushctl.rules.figures.forecasts.forecast import FEWEST_CAMPAIGNS, Past
+from pushctl.rules.figures.revenue.attribution import Kind
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pushctl.jobs.figures.forecasts.forecast import Forecast, Told
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.forecast import Range, round_sensibly
+from pushctl.rules.figures.forecasts.forecast import Range, round_sensibly
 from pushctl.rules.wording import number
 
 _SAID = {

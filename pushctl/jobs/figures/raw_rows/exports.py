@@ -16,7 +16,7 @@ from pushctl.jobs.subscribers import exports
 from pushctl.model import Json, Millis
 from pushctl.rules import csv_lines, wording
 from pushctl.rules.csv_lines import Dialect, Lines
-from pushctl.rules.figures.views import VIEWS, Field, Type
+from pushctl.rules.figures.views.catalogue import VIEWS, Field, Type
 from pushctl.rules.units import SECOND
 from pushctl.store import Store
 from pushctl.store.pages import read_pages

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from pushctl.jobs.figures.raw_rows import sql_functions
 from pushctl.model import Json
 from pushctl.rules.columns import Column, Kind
-from pushctl.rules.figures.views import VIEWS
+from pushctl.rules.figures.views.catalogue import VIEWS
 from pushctl.rules.limits import MAX_SQL_ROWS
 from pushctl.rules.wording import clean, number
 from pushctl.store import Store, free_sql

@@ -279,7 +279,7 @@ def _count_prompts(world: World, _: str | None) -> dict[str, Rows]:
 
 
 def _count_leaving(world: World, by: str | None) -> dict[str, Rows]:
-    from pushctl.rules.figures.leaving import WINDOW_DAYS
+    from pushctl.rules.figures.tables.leaving import WINDOW_DAYS
 
     kind = by or world.by
     if kind is None:
@@ -291,7 +291,7 @@ def _count_leaving(world: World, by: str | None) -> dict[str, Rows]:
 
 
 def _count_penalties(world: World, _: str | None) -> dict[str, Rows]:
-    from pushctl.rules.figures.leaving import MANY, UNSHOWN
+    from pushctl.rules.figures.tables.leaving import MANY, UNSHOWN
 
     return losses.count_penalties(world.scope, many=MANY, unshown=UNSHOWN)
 

@@ -18,7 +18,7 @@ from pushctl.jobs.figures.recount.world import (
     World,
 )
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.intervals import measure_share
+from pushctl.rules.figures.statistics.intervals import measure_share
 
 _DAY = 96 * QUARTER
 _AGES = ("below 1 d", "1-7 d", "7-30 d", "30-90 d", "90-180 d", "180-365 d", "above 365 d")

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping, Sequence
 from pushctl.jobs.figures.experiments.results import describe_arms
 from pushctl.jobs.figures.recount.shares import Bought, describe_money, read_order
 from pushctl.jobs.figures.recount.world import World
-from pushctl.rules.figures.arm_table import STATS
-from pushctl.rules.figures.experiments import Arm, describe
+from pushctl.rules.figures.experiments.decision import Arm, describe
 from pushctl.rules.figures.figure import Row
+from pushctl.rules.figures.tables.ab import STATS
 from pushctl.store.experiments import Experiment
 from pushctl.store.orders import Credited
 

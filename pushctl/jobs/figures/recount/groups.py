@@ -33,8 +33,8 @@ from pushctl.jobs.figures.recount.world import (
     Batch,
     World,
 )
-from pushctl.rules.figures.campaigns import hide_unknown
 from pushctl.rules.figures.figure import Row, Value, read_count
+from pushctl.rules.figures.tables.campaigns import hide_unknown
 from pushctl.store.orders import Credited
 
 TOTAL = "all messages"

@@ -12,7 +12,7 @@ from pushctl.jobs.figures.recount.world import (
     World,
 )
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.leaving import MANY, PENALTIES, UNSHOWN
+from pushctl.rules.figures.tables.leaving import MANY, PENALTIES, UNSHOWN
 
 _DAY = 96  # quarters of an hour
 _MONTH = 30 * _DAY

@@ -9,8 +9,8 @@ from operator import itemgetter
 
 from pushctl.jobs.figures.recount.titles import Group, Kind, Kinds
 from pushctl.jobs.figures.recount.world import ACCEPTED, QUARTER, Batch, World
-from pushctl.rules.figures import leaving as rules
 from pushctl.rules.figures.figure import Row
+from pushctl.rules.figures.tables import leaving as rules
 
 _DAY = 96  # quarters of an hour
 _WINDOW = rules.WINDOW_DAYS * _DAY

@@ -4,10 +4,10 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from pushctl.rules.figures import revenue
-from pushctl.rules.figures.attribution import Kind
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.intervals import Interval, Z, measure_share
+from pushctl.rules.figures.revenue import per_person
+from pushctl.rules.figures.revenue.attribution import Kind
+from pushctl.rules.figures.statistics.intervals import Interval, Z, measure_share
 from pushctl.rules.money import Money, sum_up
 from pushctl.store.orders import Credited
 
@@ -125,7 +125,7 @@ def _bound_money(known: Sequence[tuple[Bought, Money]], accepted: int) -> Row:
         minor = left.minor * 10 ** (digits - left.exponent)
         buyers[one.person] = buyers.get(one.person, 0) + minor
     bought = [minor / 10**digits for minor in buyers.values() if minor > 0]
-    found = revenue.measure_revenue(bought, accepted)
+    found = per_person.measure_revenue(bought, accepted)
     if found is None:
         return {}
     low, high = (round(each * 1000 * 10**digits) for each in (found.low, found.high))

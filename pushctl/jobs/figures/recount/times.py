@@ -11,8 +11,8 @@ from pushctl.jobs.figures.kept_answers import Plain
 from pushctl.jobs.figures.recount.shares import Sums, bound
 from pushctl.jobs.figures.recount.tries import FLAG_BITS, GROUP_BITS, Tries
 from pushctl.jobs.figures.recount.world import CLICKED, TRIED, UNKNOWN, Batch, World
-from pushctl.rules.figures import best_hours
-from pushctl.rules.figures.best_hours import (
+from pushctl.rules.figures.send_times import best_hours
+from pushctl.rules.figures.send_times.best_hours import (
     BLOCKS,
     LEAST_OF_CELL,
     Count,
@@ -21,8 +21,8 @@ from pushctl.rules.figures.best_hours import (
     choose,
     shrink,
 )
-from pushctl.rules.figures.explored import Measured, Part
-from pushctl.rules.figures.intervals import Interval, Z, measure_share
+from pushctl.rules.figures.send_times.random_hours import Measured, Part
+from pushctl.rules.figures.statistics.intervals import Interval, Z, measure_share
 
 _WEEK, _DAY = 168, 24
 _NONE = Count(0.0, 0.0)
@@ -194,7 +194,7 @@ class Times:
     def _compare(
         self, slots: Sequence[int], find_slot: Callable[[int], int], need: tuple[int, int]
     ) -> Plain:
-        """Return one comparison, as ``explored.Part`` has it: by the same rules."""
+        """Return one comparison, as ``random_hours.Part`` has it: by the same rules."""
         if self._drawn is not None:
             measured = self._drawn.measure(slots, find_slot)
             known = [one.count for one in measured]

@@ -6,7 +6,7 @@ from functools import cache
 from itertools import pairwise
 
 from pushctl.jobs.figures.recount.world import World
-from pushctl.rules.figures import leaving as rules
+from pushctl.rules.figures.tables import leaving as rules
 from pushctl.rules.messages.lint import asks
 
 # Form, length, hour, language and browser of a message.

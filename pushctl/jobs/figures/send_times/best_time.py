@@ -13,11 +13,11 @@ from pushctl.config import Config
 from pushctl.jobs.figures import kept_answers
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.kept_answers import Plain, Sources
-from pushctl.rules.figures.best_hours import BLOCKS, Block, Count, Shrunk
-from pushctl.rules.figures.explored import BestTime as BestTime
-from pushctl.rules.figures.explored import Measured
-from pushctl.rules.figures.explored import Part as Part
-from pushctl.rules.figures.intervals import Interval
+from pushctl.rules.figures.send_times.best_hours import BLOCKS, Block, Count, Shrunk
+from pushctl.rules.figures.send_times.random_hours import BestTime as BestTime
+from pushctl.rules.figures.send_times.random_hours import Measured
+from pushctl.rules.figures.send_times.random_hours import Part as Part
+from pushctl.rules.figures.statistics.intervals import Interval
 from pushctl.store import Store
 
 ANSWER = "best time"  # as it is kept

@@ -10,9 +10,9 @@ from pushctl.config import Config
 from pushctl.jobs.figures.columns import local_times
 from pushctl.jobs.figures.filters import Filter
 from pushctl.model import DeliveryStatus
-from pushctl.rules.figures import best_hours, explored
-from pushctl.rules.figures.best_hours import BLOCKS, HOURS, Block, Count, Week
-from pushctl.rules.figures.explored import BestTime, Part
+from pushctl.rules.figures.send_times import best_hours, random_hours
+from pushctl.rules.figures.send_times.best_hours import BLOCKS, HOURS, Block, Count, Week
+from pushctl.rules.figures.send_times.random_hours import BestTime, Part
 from pushctl.store import Store
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _number_blocks(week: Week) -> "Whole":
 
 def _compare(sends: _Sends, slot: "Whole", slots: int, *, single: bool = False) -> Part:
     if sends.probability is not None:
-        measured = explored.measure_slots(
+        measured = random_hours.measure_slots(
             slots, slot, sends.campaign, sends.person, sends.clicked, sends.probability
         )
         counts = [one.count for one in measured]
@@ -175,10 +175,10 @@ def _compare(sends: _Sends, slot: "Whole", slots: int, *, single: bool = False) 
         counts = [one if one.sends >= best_hours.LEAST_OF_CELL else _NONE for one in counts]
         have = best_hours.balance([one.sends for one in counts if one.sends])
     else:
-        measured = explored.measure_seen(
+        measured = random_hours.measure_seen(
             slots, slot, sends.campaign, sends.person, sends.clicked
         )
-        counts = explored.measure_by_campaign(slots, slot, sends.campaign, sends.clicked)
+        counts = random_hours.measure_by_campaign(slots, slot, sends.campaign, sends.clicked)
         need = best_hours.CAMPAIGNS_FOR_HOURS if single else best_hours.CAMPAIGNS_FOR_BLOCKS
         known = [one.campaigns for one, two in zip(measured, counts, strict=True) if two.sends]
         have = best_hours.balance(known)

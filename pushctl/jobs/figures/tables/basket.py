@@ -17,10 +17,10 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.model import Millis
 from pushctl.rules import events
 from pushctl.rules.figures import basket as rule
-from pushctl.rules.figures import basket_table as table
 from pushctl.rules.figures.basket import Basket, Kind
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.rates import Rates
+from pushctl.rules.figures.revenue.exchange_rates import Rates
+from pushctl.rules.figures.tables import basket as table
 from pushctl.rules.money import Money
 from pushctl.rules.shops import cart
 from pushctl.rules.units import DAY, HOUR

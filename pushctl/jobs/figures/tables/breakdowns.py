@@ -13,16 +13,9 @@ from pushctl.jobs.figures.breakdown.dimensions import ORDERED
 from pushctl.jobs.figures.columns.campaign_counts import Progress, no_progress
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.kept_answers import Plain, Sources
-from pushctl.rules.figures import cases
 from pushctl.rules.figures.figure import Row, Table, read_count
-from pushctl.rules.figures.performance import (
-    CAMPAIGNS,
-    COUNTS,
-    GROUPS,
-    RANKED,
-    SITES,
-    TIMES,
-)
+from pushctl.rules.figures.forecasts import published_cases
+from pushctl.rules.figures.tables.groups import CAMPAIGNS, COUNTS, GROUPS, RANKED, SITES, TIMES
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.store.campaigns import Described
@@ -85,12 +78,15 @@ def describe_campaigns(
     kinds: dict[str, None] = {}
     for row in rows:
         one = described[str(row["value"])]
-        kind = cases.find_kind(one.topic, one.trigger)
+        kind = published_cases.find_kind(one.topic, one.trigger)
         kinds[kind] = None
         known = {"name": one.name, "topic": one.topic, "at": one.at}
-        beside = {"ctr_case": cases.CASES[kind].rates[-1], "ctr_baseline": baseline[kind]}
+        beside = {
+            "ctr_case": published_cases.CASES[kind].rates[-1],
+            "ctr_baseline": baseline[kind],
+        }
         found.append({**row, **known, **beside})
-    return Answer(found, None, [cases.say(kind, baseline) for kind in kinds])
+    return Answer(found, None, [published_cases.say(kind, baseline) for kind in kinds])
 
 
 def compare_groups(

@@ -15,7 +15,7 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tables import breakdowns
 from pushctl.jobs.figures.tables.breakdowns import Answer
 from pushctl.rules.figures.figure import Row, read_count
-from pushctl.rules.figures.performance import CAMPAIGNS, DETAILS
+from pushctl.rules.figures.tables.groups import CAMPAIGNS, DETAILS
 from pushctl.store import Store
 
 # Always there, and where there are several.

@@ -6,8 +6,8 @@ from pushctl.jobs.figures.columns import campaign_counts
 from pushctl.jobs.figures.columns.campaign_counts import Progress, no_progress
 from pushctl.jobs.figures.filters import find_site, read_last
 from pushctl.rules import units
-from pushctl.rules.figures import campaigns
 from pushctl.rules.figures.figure import Row, Table
+from pushctl.rules.figures.tables import campaigns
 from pushctl.states import Millis
 from pushctl.store import Store
 
@@ -79,7 +79,7 @@ def load_prompts(
 
     *last* is days of UTC, with today. Raises NotFoundError for an unknown site.
     """
-    from pushctl.rules.figures import prompts as invitations
+    from pushctl.rules.figures.tables import prompts as invitations
 
     find_site(store, site)
     since = None if last is None else (now // units.DAY - last + 1) * units.DAY

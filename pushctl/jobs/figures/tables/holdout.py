@@ -20,10 +20,10 @@ from pushctl.jobs.figures.effects.purchases import Purchases, load_purchases, so
 from pushctl.jobs.figures.effects.revenue_lift import compare_revenue
 from pushctl.jobs.figures.filters import Filter
 from pushctl.model import Json, Millis
-from pushctl.rules.figures import holdout as rule
-from pushctl.rules.figures import holdout_table as table
+from pushctl.rules.figures.experiments import holdout as rule
+from pushctl.rules.figures.experiments.power import say_share
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.sensitivity import say_share
+from pushctl.rules.figures.tables import holdout as table
 from pushctl.rules.manners import Holdout, is_exempt
 from pushctl.rules.units import WEEK
 from pushctl.rules.wording import counted, moment

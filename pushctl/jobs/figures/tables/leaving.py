@@ -17,7 +17,7 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.kept_answers import Plain, Sources
 from pushctl.rules import units
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.leaving import USUAL
+from pushctl.rules.figures.tables.leaving import USUAL
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 

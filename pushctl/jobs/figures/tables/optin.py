@@ -6,7 +6,7 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.model import Millis
 from pushctl.rules import units
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.prompts import OPTIN
+from pushctl.rules.figures.tables.prompts import OPTIN
 from pushctl.store import Store
 from pushctl.store.prompts import STAGES, VISIT
 

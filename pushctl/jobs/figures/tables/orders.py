@@ -9,7 +9,7 @@ from pushctl.config import Config
 from pushctl.errors import NotFoundError
 from pushctl.model import Json, Millis
 from pushctl.rules import money, timing
-from pushctl.rules.figures.attribution import Basis
+from pushctl.rules.figures.revenue.attribution import Basis
 from pushctl.rules.money import Money
 from pushctl.rules.shops import promo_codes
 from pushctl.rules.shops.order import State

@@ -15,7 +15,7 @@ from pushctl.jobs.figures.columns.messages import People, load_people, measure_r
 from pushctl.jobs.figures.filters import Filter
 from pushctl.rules import timing
 from pushctl.rules.figures.figure import Row
-from pushctl.rules.figures.promo import PROMO
+from pushctl.rules.figures.tables.promo import PROMO
 from pushctl.rules.money import Money
 from pushctl.store import Store
 from pushctl.store.promo_uses import Use

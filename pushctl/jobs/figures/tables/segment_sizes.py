@@ -9,7 +9,7 @@ from pushctl.errors import NotFoundError
 from pushctl.jobs.figures.tables.subscribers import list_starts
 from pushctl.model import Millis
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.segments import SEGMENTS
+from pushctl.rules.figures.tables.segments import SEGMENTS
 from pushctl.store import Store
 from pushctl.store.segment_sizes import Size
 

@@ -14,10 +14,10 @@ from pushctl.jobs.figures.columns.messages import People, measure_people
 from pushctl.jobs.figures.filters import Filter, find_site
 from pushctl.model import Millis
 from pushctl.rules import timing, units
-from pushctl.rules.figures import subscribers
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.intervals import measure_share
-from pushctl.rules.figures.survival import estimate
+from pushctl.rules.figures.statistics.intervals import measure_share
+from pushctl.rules.figures.statistics.survival import estimate
+from pushctl.rules.figures.tables import subscribers
 from pushctl.store import Store
 
 Persons = NDArray[np.integer]

@@ -34,12 +34,12 @@ from pushctl.jobs.figures.effects.purchases import (
 from pushctl.jobs.figures.effects.revenue_lift import compare_revenue
 from pushctl.jobs.figures.filters import Filter
 from pushctl.model import DeliveryStatus, Millis
-from pushctl.rules.figures import holdout as rule
-from pushctl.rules.figures import triggers as table
-from pushctl.rules.figures.attribution import Kind
+from pushctl.rules.figures.experiments import holdout as rule
 from pushctl.rules.figures.figure import Row, Value
-from pushctl.rules.figures.holdout_table import write_bounds
-from pushctl.rules.figures.revenue import Order, sum_orders
+from pushctl.rules.figures.revenue.attribution import Kind
+from pushctl.rules.figures.revenue.per_person import Order, sum_orders
+from pushctl.rules.figures.tables import triggers as table
+from pushctl.rules.figures.tables.holdout import write_bounds
 from pushctl.rules.triggers.trigger import From, Trigger
 from pushctl.store import Store
 

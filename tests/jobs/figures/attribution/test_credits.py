@@ -14,8 +14,8 @@ from pushctl.config import Config, FiguresConfig, Goal, Site
 from pushctl.errors import ConfigError, NotFoundError
 from pushctl.jobs.figures.attribution import full_build
 from pushctl.jobs.figures.attribution.credits import Credit, load_credits, refresh
-from pushctl.rules.figures.attribution import Kind
-from pushctl.rules.figures.revenue import sum_orders
+from pushctl.rules.figures.revenue.attribution import Kind
+from pushctl.rules.figures.revenue.per_person import sum_orders
 from pushctl.rules.money import Money
 from pushctl.store import Store, attributions
 from tests.support import killed

@@ -1,7 +1,7 @@
 """jobs.figures.worth: orders and revenue of a group, and the interval of the latter."""
 
 from pushctl.jobs.figures.breakdown.group_revenue import Worth, describe_worth, sum_money
-from pushctl.rules.figures.attribution import Kind
+from pushctl.rules.figures.revenue.attribution import Kind
 from pushctl.rules.money import Money
 from pushctl.store.orders import Credited
 

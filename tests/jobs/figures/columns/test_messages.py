@@ -11,7 +11,7 @@ from pushctl.jobs.figures.columns.messages import (
     measure_rate,
 )
 from pushctl.model import DeliveryStatus, InteractionKind
-from pushctl.rules.figures.intervals import measure_by_person, measure_share
+from pushctl.rules.figures.statistics.intervals import measure_by_person, measure_share
 from pushctl.store.interactions import Interaction
 from tests.support import NOON
 from tests.support.sending import Field

@@ -11,8 +11,8 @@ from pushctl.jobs.campaigns.foresee import forecast_draft, foresee
 from pushctl.jobs.campaigns.propose import Item, State
 from pushctl.jobs.figures.forecasts import accuracy, forecast, table
 from pushctl.jobs.figures.forecasts.forecast import Forecast, Told
-from pushctl.rules.figures import forecast as rules
-from pushctl.rules.figures.forecast import Past
+from pushctl.rules.figures.forecasts import forecast as rules
+from pushctl.rules.figures.forecasts.forecast import Past
 from pushctl.rules.units import DAY, HOUR
 from tests.support import NOON, sending
 from tests.support.pasts import send_past

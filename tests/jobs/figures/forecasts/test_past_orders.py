@@ -6,8 +6,8 @@ import pytest
 
 from pushctl.jobs.figures.forecasts import accuracy, forecast
 from pushctl.jobs.figures.forecasts.forecast import Forecast, Told
-from pushctl.rules.figures import forecast as rules
-from pushctl.rules.figures.forecast import Past, Range
+from pushctl.rules.figures.forecasts import forecast as rules
+from pushctl.rules.figures.forecasts.forecast import Past, Range
 from pushctl.rules.units import DAY, HOUR
 from tests.support import NOON, sending
 from tests.support.pasts import send_past

@@ -17,7 +17,7 @@ from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.raw_rows import exports
 from pushctl.jobs.figures.raw_rows.exports import Form
 from pushctl.rules.csv_lines import Dialect
-from pushctl.rules.figures.views import EXPORTED, VIEWS, Type
+from pushctl.rules.figures.views.catalogue import EXPORTED, VIEWS, Type
 from pushctl.store import Store, pages
 from tests.support import DAY, NOON, database
 from tests.support.people import Human, settle

@@ -28,16 +28,15 @@ from pushctl.jobs.figures.tables import (
     subscribers,
     triggers,
 )
-from pushctl.rules.figures import (
-    arm_table as arm_tables,
-)
-from pushctl.rules.figures import basket_table, campaigns, holdout_table, performance, prompts
-from pushctl.rules.figures import leaving as leaving_tables
-from pushctl.rules.figures import promo as promo_table
-from pushctl.rules.figures import segments as segment_table
-from pushctl.rules.figures import subscribers as tables
-from pushctl.rules.figures import triggers as trigger_tables
 from pushctl.rules.figures.figure import Row, Table, read_count
+from pushctl.rules.figures.tables import ab as arm_tables
+from pushctl.rules.figures.tables import basket, campaigns, groups, prompts
+from pushctl.rules.figures.tables import holdout as holdout_table
+from pushctl.rules.figures.tables import leaving as leaving_tables
+from pushctl.rules.figures.tables import promo as promo_table
+from pushctl.rules.figures.tables import segments as segment_table
+from pushctl.rules.figures.tables import subscribers as tables
+from pushctl.rules.figures.tables import triggers as trigger_tables
 from pushctl.rules.units import DAY, HOUR
 from pushctl.store.segment_sizes import Size
 from tests.support.histories import History, make_random_history
@@ -137,7 +136,7 @@ def compare(by: str) -> Load:
 
 def split(by: str, **asked: Any) -> Shown:
     figures = ("campaigns", *_REACH, *_BROUGHT)
-    return Shown(performance.GROUPS, figures, compare(by), asked, by, name=of("value"))
+    return Shown(groups.GROUPS, figures, compare(by), asked, by, name=of("value"))
 
 
 def times(by: str) -> Shown:
@@ -145,7 +144,7 @@ def times(by: str) -> Shown:
         return breakdowns.compare_times(at.store, at.config, asked, by).rows
 
     figures = ("campaigns", *_REACH, *_BROUGHT)
-    return Shown(performance.TIMES, figures, load, {"since": "60d"}, by, name=of("value"))
+    return Shown(groups.TIMES, figures, load, {"since": "60d"}, by, name=of("value"))
 
 
 def detail(campaign: str, **asked: Any) -> Shown:
@@ -153,7 +152,7 @@ def detail(campaign: str, **asked: Any) -> Shown:
         return campaign_details.load_details(at.store, at.config, campaign, asked)[1]
 
     return Shown(
-        performance.DETAILS, (*_REACH, *_BROUGHT), load, asked, None,
+        groups.DETAILS, (*_REACH, *_BROUGHT), load, asked, None,
         {"campaign": campaign}, of("by", "value"),
     )  # fmt: skip
 
@@ -220,7 +219,7 @@ SHOWN = (
         {"last": "4"}, name=of("name"),
     ),
     Shown(
-        performance.CAMPAIGNS, (*_REACH, *_BROUGHT), compare("campaign"), {"last": "5"},
+        groups.CAMPAIGNS, (*_REACH, *_BROUGHT), compare("campaign"), {"last": "5"},
         name=of("name"),
     ),
     split("site", since="70d", until="10d"),
@@ -237,7 +236,7 @@ SHOWN = (
     detail("campaign 5 <i>"),
     detail("campaign 2 <i>", site="shop"),
     Shown(
-        performance.SITES, ("subscribers", "campaigns", *_REACH, *_BROUGHT),
+        groups.SITES, ("subscribers", "campaigns", *_REACH, *_BROUGHT),
         lambda at, asked: breakdowns.compare_sites(at.store, at.config, asked).rows,
         {"since": "80d"}, name=of("site"),
     ),
@@ -400,4 +399,4 @@ def test_what_counts_no_rows_names_those_that_do(history: History) -> None:
 def test_a_basket_says_how_to_follow_it(history: History) -> None:
     world = World(history.store, history.config, read(history))
     with pytest.raises(UsageError, match='pushctl sql "SELECT \\* FROM events'):
-        rows_behind.find(world, basket_table.BASKET, "baskets")
+        rows_behind.find(world, basket.BASKET, "baskets")

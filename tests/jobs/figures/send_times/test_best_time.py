@@ -16,8 +16,8 @@ from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.columns import local_times
 from pushctl.jobs.figures.send_times import best_time
 from pushctl.rules import campaign_files, timing
-from pushctl.rules.figures import best_hours
-from pushctl.rules.figures.best_hours import BLOCKS
+from pushctl.rules.figures.send_times import best_hours
+from pushctl.rules.figures.send_times.best_hours import BLOCKS
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.sending import Field
 

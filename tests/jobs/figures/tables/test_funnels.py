@@ -9,7 +9,7 @@ from pushctl.jobs.figures.tables import funnels
 from pushctl.jobs.figures.tables.campaign_details import load_details
 from pushctl.jobs.figures.tables.subscribers import load_growth
 from pushctl.model import InteractionKind, SubscriptionState
-from pushctl.rules.figures import campaigns
+from pushctl.rules.figures.tables import campaigns
 from pushctl.store.imports import Row
 from pushctl.store.interactions import Interaction
 from pushctl.store.ledger_rows import FinishedRow

@@ -9,7 +9,7 @@ import pytest
 from pushctl.config import Config
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tables import leaving, penalties
-from pushctl.rules.figures.blame import compare
+from pushctl.rules.figures.statistics.rate_ratio import compare
 from pushctl.store import Store
 from tests.support import sending
 from tests.support.recount import leaving as recount

@@ -1,0 +1,1 @@
+"""Tests of messages: how large, who wins, and what a control group proves."""

@@ -1,0 +1,1 @@
+"""What is to be expected: of a broadcast, of a first year, by published cases."""

@@ -1,0 +1,1 @@
+"""Which message an order belongs to, and sums and intervals of revenue."""

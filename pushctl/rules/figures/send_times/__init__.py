@@ -1,0 +1,1 @@
+"""Which hour is the best one to send."""

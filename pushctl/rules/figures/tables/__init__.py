@@ -1,0 +1,1 @@
+"""The tables of figures, each declared once, named as their command."""

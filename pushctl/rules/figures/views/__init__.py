@@ -1,0 +1,1 @@
+"""The views that people ask by `pushctl sql`, declared."""
