@@ -35,5 +35,6 @@ STATS = Table(
     "stats ab",
     (TEST, experiments.ARM),
     (STATE_SPARE, WINS, experiments.WEIGHT, ASSIGNED_SPARE, experiments.ACCEPTED,
-     experiments.SHOWN, experiments.CLICKED, RATE, experiments.BEST, LOSS_SPARE, ORDERS, REVENUE, PER_PERSON),
+     experiments.SHOWN, experiments.CLICKED, RATE, experiments.BEST, LOSS_SPARE, ORDERS,
+     REVENUE, PER_PERSON),
 )  # fmt: skip
