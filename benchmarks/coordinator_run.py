@@ -82,9 +82,10 @@ def main() -> None:
     from pushctl import config as configuration
     from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.campaigns.draft import Draft
-    from pushctl.jobs.delivery import deliver, parcels, pool, run
-    from pushctl.jobs.delivery.ledger import Ledger
-    from pushctl.jobs.delivery.render import Renderer
+    from pushctl.jobs.delivery import deliver, run
+    from pushctl.jobs.delivery.claims.ledger import Ledger
+    from pushctl.jobs.delivery.pools import pool, worker_format
+    from pushctl.jobs.delivery.rendering.render import Renderer
     from pushctl.store import Store
     from tests.support.rows import deliveries
 
@@ -98,7 +99,7 @@ def main() -> None:
     folder, workers, latency, name, *more = sys.argv[1:]
     template = more[0] if more else "bench"
     config = configuration.load(Path(folder) / "pushctl.toml", os.environ)
-    send = partial(parcels.send, send_chunk=partial(answer, latency=float(latency)))
+    send = partial(worker_format.send, send_chunk=partial(answer, latency=float(latency)))
 
     def open_pool(
         config: object, postbox: "Postbox", count: int, look: object, *more: Any

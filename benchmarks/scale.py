@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 SECOND = 1_000_000  # microseconds
-CHUNK = 500  # letters that a worker has at a time (jobs/delivery/pool.py)
+CHUNK = 500  # letters that a worker has at a time (jobs/delivery/pools/pool.py)
 SLOTS = 2  # chunks for each worker, one of them waiting
 CLAIM = 2_000  # rows that one transaction claims at most (jobs/delivery/types.py)
 

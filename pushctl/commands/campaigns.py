@@ -107,7 +107,7 @@ def show(
     """
     from pushctl.commands import results
     from pushctl.jobs.campaigns import files
-    from pushctl.jobs.delivery import approval_gate
+    from pushctl.jobs.delivery.gates import approval_gate
 
     here = context.of(ctx)
     campaign = here.store.campaigns.get(name)

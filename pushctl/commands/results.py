@@ -13,7 +13,7 @@ from pushctl.errors import ConfigError, DeliveryError, PushctlError, RefusedErro
 from pushctl.jobs.campaigns import experiments, manage
 from pushctl.jobs.campaigns.repeats import LeftOut
 from pushctl.jobs.delivery import deliver, postbox
-from pushctl.jobs.delivery.verdict import Verdict
+from pushctl.jobs.delivery.rendering.render_check import Verdict
 from pushctl.jobs.messages.preview import Preview
 from pushctl.model import Campaign, Cause, Millis
 from pushctl.rules.figures.tables.campaigns import STATES

@@ -192,7 +192,7 @@ def show(here: context.Context, plan: "Plan", dry_run: bool, format: output.Form
 
 def _show_codes(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     """Print how many promo codes it needs and how many are left."""
-    from pushctl.jobs.delivery.promo_codes import describe_need
+    from pushctl.jobs.delivery.claims.promo_codes import describe_need
 
     gets = plan.verdict.without if plan.verdict else {}
     people = (one for one in plan.receivers if one not in gets)

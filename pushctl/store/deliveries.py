@@ -2,8 +2,8 @@
 Deliveries: the ledger. One row for each message and receiver, from plan to end.
 
 A row is claimed (``sending``, committed) before anything goes out, and gets its outcome
-after; ``jobs/delivery/recovery`` settles what a crash leaves in ``sending``. Rows are named
-tuples: a dataclass for each row would cost more than the query.
+after; ``jobs/delivery/results/recovery`` settles what a crash leaves in ``sending``. Rows are
+named tuples: a dataclass for each row would cost more than the query.
 """
 
 import json

@@ -8,7 +8,8 @@ import pytest
 
 from pushctl import lock
 from pushctl.errors import ConfigError
-from pushctl.jobs.delivery import deliver, recovery
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.results import recovery
 from pushctl.store import Store
 from tests.support import project, sending
 from tests.support.program import PROGRAM, on_terminal, pushctl

@@ -28,7 +28,8 @@ from typing import Any
 from pushctl import config as configs
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError
-from pushctl.jobs.delivery import deliver, restore_guard
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest import drain
 from pushctl.jobs.project import release
 from pushctl.store import Store

@@ -58,8 +58,8 @@ def command(project: Path, seconds: float, load: Load) -> list[str]:
 def drive(folder: Path, seconds: float, load: Load) -> None:
     """Send campaign after campaign for *seconds*; print what was sent."""
     from pushctl import config as configs
-    from pushctl.jobs.delivery import pool
     from pushctl.jobs.delivery import run as job
+    from pushctl.jobs.delivery.pools import pool
     from pushctl.jobs.delivery.postbox import open_postbox
     from pushctl.push import vapid, workers
     from pushctl.store import Store

@@ -32,7 +32,7 @@ def limit(plain):
 for name in ("_start_new_thread", "_start_joinable_thread"):
     if hasattr(threading, name):
         setattr(threading, name, limit(getattr(threading, name)))
-from pushctl.jobs.delivery import pool
+from pushctl.jobs.delivery.pools import pool
 pool.FEW = 0  # a pool of processes for a handful of people, too
 from pushctl.quick import main
 main()

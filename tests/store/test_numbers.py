@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs.delivery import context
-from pushctl.jobs.delivery.outcomes import OutcomeBatch
-from pushctl.jobs.delivery.throttle import Throttle
+from pushctl.jobs.delivery.push_services.throttle import Throttle
+from pushctl.jobs.delivery.rendering import context
+from pushctl.jobs.delivery.results.outcomes import OutcomeBatch
 from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.model import Answer, Cause, Letter, Outcome
 from pushctl.store import Store, restoring

@@ -12,7 +12,7 @@ from typing import Any
 
 from pushctl import config as configs
 from pushctl.config import Config
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.sweep import sweep
 from pushctl.model import InteractionKind, Millis
 from pushctl.store import Store

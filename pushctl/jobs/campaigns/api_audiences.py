@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pushctl.errors import InputError
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.api_desk import Desk
-from pushctl.jobs.delivery.promo_codes import name_pool
+from pushctl.jobs.delivery.claims.promo_codes import name_pool
 from pushctl.jobs.messages.readers import Readers
 from pushctl.jobs.subscribers import audience, suppression
 from pushctl.model import CampaignStatus, Cause, Json, Millis

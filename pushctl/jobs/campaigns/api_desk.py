@@ -6,7 +6,7 @@ from functools import lru_cache
 from pushctl import templates
 from pushctl.config import Config, Site
 from pushctl.errors import InputError
-from pushctl.jobs.delivery.verdict import Verdict, judge
+from pushctl.jobs.delivery.rendering.render_check import Verdict, judge
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Json, Millis
 from pushctl.push import vapid

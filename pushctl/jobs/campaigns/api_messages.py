@@ -17,8 +17,8 @@ from pushctl.errors import InputError, NotFoundError, PushctlError, TemplateErro
 from pushctl.jobs.campaigns import api_audiences, api_results
 from pushctl.jobs.campaigns.api_desk import Desk
 from pushctl.jobs.campaigns.repeats import NobodyLeftError
-from pushctl.jobs.delivery import restore_guard
-from pushctl.jobs.delivery.promo_codes import name_pool
+from pushctl.jobs.delivery.claims.promo_codes import name_pool
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest import matching
 from pushctl.jobs.subscribers import audience, suppression
 from pushctl.model import Json, Millis

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pushctl import approval_files
 from pushctl.config import Config
 from pushctl.jobs.campaigns import experiments
-from pushctl.jobs.delivery.approval_gate import Gate
+from pushctl.jobs.delivery.gates.approval_gate import Gate
 from pushctl.model import Campaign, CampaignStatus, Millis
 from pushctl.rules import units
 from pushctl.store import Store

@@ -17,9 +17,9 @@ from pushctl.jobs.campaigns.draft import Draft, load_sources, read_options
 from pushctl.jobs.campaigns.receivers import Times, find_receivers, set_times
 from pushctl.jobs.campaigns.repeats import LEFT_OUT, LeftOut, NobodyLeftError, leave_out
 from pushctl.jobs.campaigns.variants import Design
-from pushctl.jobs.delivery.approval_gate import Gate
-from pushctl.jobs.delivery.promo_codes import collect_samples, name_pool
-from pushctl.jobs.delivery.verdict import Verdict
+from pushctl.jobs.delivery.claims.promo_codes import collect_samples, name_pool
+from pushctl.jobs.delivery.gates.approval_gate import Gate
+from pushctl.jobs.delivery.rendering.render_check import Verdict
 from pushctl.jobs.figures.forecasts.forecast import Forecast, keep
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.messages.readers import Readers, count_readers

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs.delivery.approval_gate import UIDS
+from pushctl.jobs.delivery.gates.approval_gate import UIDS
 from pushctl.model import Json, Millis
 from pushctl.rules import folding, limits, timing, units
 from pushctl.rules.manners import ALL, CAP

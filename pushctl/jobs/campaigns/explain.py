@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pushctl.config import Config
 from pushctl.errors import PushctlError
 from pushctl.jobs.campaigns import experiments, files, manage
-from pushctl.jobs.delivery import approval_gate
+from pushctl.jobs.delivery.gates import approval_gate
 from pushctl.model import Campaign, Json, Millis
 from pushctl.rules.audience import parse
 from pushctl.rules.manners import describe_exempt

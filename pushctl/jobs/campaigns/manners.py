@@ -1,8 +1,9 @@
 """
 A broadcast and the manners of sending: judged when it is planned, written when it is frozen.
 
-What is to go out later is judged once more when it is claimed (jobs/delivery/courtesy.py).
-Of it only the control group is written before: nothing that happens meanwhile changes that.
+What is to go out later is judged once more when it is claimed
+(jobs/delivery/claims/contact_limits.py). Of it only the control group is written before:
+nothing that happens meanwhile changes that.
 """
 
 from array import array

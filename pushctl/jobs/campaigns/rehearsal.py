@@ -13,8 +13,8 @@ from dataclasses import replace
 from pushctl.config import Config
 from pushctl.errors import TemplateError
 from pushctl.jobs.campaigns.broadcast import Plan
-from pushctl.jobs.delivery.promo_codes import collect_samples
-from pushctl.jobs.delivery.verdict import Verdict, judge_arms
+from pushctl.jobs.delivery.claims.promo_codes import collect_samples
+from pushctl.jobs.delivery.rendering.render_check import Verdict, judge_arms
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers import carts
 from pushctl.jobs.subscribers.manners import Ended

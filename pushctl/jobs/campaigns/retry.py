@@ -19,8 +19,8 @@ from pushctl.jobs.campaigns.manage import refuse_if_cancelled
 from pushctl.jobs.campaigns.rehearsal import refuse_if_none
 from pushctl.jobs.campaigns.repeats import LeftOut, leave_out
 from pushctl.jobs.delivery import deliver
-from pushctl.jobs.delivery.promo_codes import collect_samples
-from pushctl.jobs.delivery.verdict import Verdict, judge_arms
+from pushctl.jobs.delivery.claims.promo_codes import collect_samples
+from pushctl.jobs.delivery.rendering.render_check import Verdict, judge_arms
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Campaign, CampaignStatus, Cause, Millis

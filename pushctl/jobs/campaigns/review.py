@@ -15,7 +15,7 @@ from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.jobs.campaigns.draft import BY_HAND
 from pushctl.jobs.campaigns.foresee import foresee
 from pushctl.jobs.campaigns.propose import Item
-from pushctl.jobs.delivery.promo_codes import describe_need
+from pushctl.jobs.delivery.claims.promo_codes import describe_need
 from pushctl.jobs.figures.forecasts.table import list_forecast
 from pushctl.jobs.messages.lint import find_site, lint_template
 from pushctl.jobs.messages.readers import Readers

@@ -14,11 +14,13 @@ from typing import NamedTuple, Protocol
 
 from pushctl import lock, log
 from pushctl.config import Config
-from pushctl.jobs.delivery import context, goals, restore_guard
+from pushctl.jobs.delivery.claims import goals
+from pushctl.jobs.delivery.claims.ledger import Ledger
 from pushctl.jobs.delivery.clock import Clock
-from pushctl.jobs.delivery.context import Context
 from pushctl.jobs.delivery.deliver import lock_path
-from pushctl.jobs.delivery.ledger import Ledger
+from pushctl.jobs.delivery.gates import restore_guard
+from pushctl.jobs.delivery.rendering import context
+from pushctl.jobs.delivery.rendering.context import Context
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.jobs.ingest import erasures, revocations

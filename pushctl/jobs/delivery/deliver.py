@@ -12,9 +12,10 @@ from pathlib import Path
 from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import BusyError
-from pushctl.jobs.delivery import recovery, restore_guard
-from pushctl.jobs.delivery.approval_gate import Gate
+from pushctl.jobs.delivery.gates import restore_guard
+from pushctl.jobs.delivery.gates.approval_gate import Gate
 from pushctl.jobs.delivery.postbox import open_postbox
+from pushctl.jobs.delivery.results import recovery
 from pushctl.jobs.delivery.run import Sending
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import Options, Report
@@ -54,7 +55,7 @@ def check_ready(store: Store, config: Config) -> None:
     encoder.choose(postbox.encoder)
     recovery.check_room(postbox.journal)
     if config.cluster.scheduler is not None:
-        from pushctl.jobs.delivery import cluster  # at need: most projects have none
+        from pushctl.jobs.delivery.pools import cluster  # at need: most projects have none
 
         cluster.check_ready(config)
 

@@ -13,20 +13,23 @@ from functools import partial
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.jobs.delivery import context, courtesy, goals, pool, recovery
+from pushctl.jobs.delivery.claims import contact_limits, goals
+from pushctl.jobs.delivery.claims.ledger import Ledger
 from pushctl.jobs.delivery.clock import Clock
-from pushctl.jobs.delivery.garbage import collect_rarely
-from pushctl.jobs.delivery.ledger import Ledger
-from pushctl.jobs.delivery.origin_health import OriginHealth
-from pushctl.jobs.delivery.outages import Outages
-from pushctl.jobs.delivery.outcomes import OutcomeBatch
-from pushctl.jobs.delivery.parcels import Recipe
-from pushctl.jobs.delivery.pool import CHUNK, Pool, Returned, open_pool
+from pushctl.jobs.delivery.garbage_collection import collect_rarely
+from pushctl.jobs.delivery.pools import pool
+from pushctl.jobs.delivery.pools.pool import CHUNK, Pool, Returned, open_pool
+from pushctl.jobs.delivery.pools.worker_format import Recipe
 from pushctl.jobs.delivery.postbox import open_postbox
-from pushctl.jobs.delivery.render import Renderer
+from pushctl.jobs.delivery.push_services.origin_health import OriginHealth
+from pushctl.jobs.delivery.push_services.outages import Outages
+from pushctl.jobs.delivery.push_services.throttle import Throttle
+from pushctl.jobs.delivery.rendering import context
+from pushctl.jobs.delivery.rendering.render import Renderer
+from pushctl.jobs.delivery.results import recovery
+from pushctl.jobs.delivery.results.outcomes import OutcomeBatch
+from pushctl.jobs.delivery.results.stop_rules import StopRules
 from pushctl.jobs.delivery.signals import Stop
-from pushctl.jobs.delivery.stop_rules import StopRules
-from pushctl.jobs.delivery.throttle import Throttle
 from pushctl.jobs.delivery.types import CLAIM, Options, RenderedRow, Report, UnrenderedRow
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Campaign, CampaignStatus, Millis, Outcome
@@ -72,7 +75,7 @@ class Sending:
             segments=find_segments(store, config, names, now) if names else None,
             extras=context.make_loader(store, config, campaign),
         )
-        manners = courtesy.watch(store, config, campaign, now)
+        manners = contact_limits.watch(store, config, campaign, now)
         brief = not self._renderer.reads_persons
         self._ledger = Ledger(store, config, campaign, manners, brief=brief)
         self._goals = goals.watch(store, config, campaign, self._postbox.withheld)
@@ -135,7 +138,7 @@ class Sending:
         if watched is not None:
             look = partial(watched.look_while_sending, self._ledger.rows)
         if self._config.cluster.scheduler is not None and count > pool.FEW:
-            from pushctl.jobs.delivery.cluster import ClusterPool  # at need: few have one
+            from pushctl.jobs.delivery.pools.cluster import ClusterPool  # at need: few have one
 
             leases = self._ledger.open_leases(self._config.cluster.lease)
             return ClusterPool(self._config, self._postbox, leases)

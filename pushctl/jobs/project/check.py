@@ -16,7 +16,7 @@ from pushctl import apikeys, inbox
 from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.errors import ConfigError, PushctlError
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.project import (
     check_api,
     check_approval,

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import TemplateError
-from pushctl.jobs.delivery.promo_codes import read_pool
+from pushctl.jobs.delivery.claims.promo_codes import read_pool
 from pushctl.jobs.messages import promo_pools
 from pushctl.model import Millis
 from pushctl.rules.shops.promo_codes import mask

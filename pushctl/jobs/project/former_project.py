@@ -13,7 +13,7 @@ from pushctl import apikeys, durable, inbox, lock
 from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, InputError
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.project import backup_files
 from pushctl.rules.wording import counted
 

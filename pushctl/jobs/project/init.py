@@ -18,7 +18,7 @@ from pushctl import config as configs
 from pushctl import durable, shipped
 from pushctl.config import Config
 from pushctl.errors import ConfigError, UsageError
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.project import scripts
 from pushctl.rules import tokens
 from pushctl.rules.config import checks

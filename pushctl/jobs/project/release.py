@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pushctl import inbox
 from pushctl.config import Config
 from pushctl.jobs.campaigns import approvals, recurring
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.delivery.types import CLAIM
 from pushctl.jobs.ingest import erasures, revocations
 from pushctl.jobs.ingest.drain import drain

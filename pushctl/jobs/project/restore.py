@@ -22,7 +22,7 @@ from pushctl.archive.seal import Form
 from pushctl.archive.tar import Reader
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest import publishing
 from pushctl.jobs.project import backup, backup_files, former_project
 from pushctl.jobs.project.unpacking import Checked, Unpacked

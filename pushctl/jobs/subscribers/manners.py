@@ -3,7 +3,7 @@ Judges many people at once by the manners of sending: who gets nothing, who gets
 
 Loads a kind of facts by one query for all; rules/manners.py decides. Broadcasts are judged
 when they are planned, and once more when a row is claimed that had a time of its own
-(jobs/delivery/courtesy.py); triggers' steps when they are due.
+(jobs/delivery/claims/contact_limits.py); triggers' steps when they are due.
 """
 
 from collections import defaultdict

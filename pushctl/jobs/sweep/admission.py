@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pushctl import lock
 from pushctl.config import Config
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.sweep import clock
 from pushctl.model import Millis
 from pushctl.rules import units

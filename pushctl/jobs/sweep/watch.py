@@ -19,7 +19,8 @@ from pushctl import lock, log
 from pushctl.config import Config
 from pushctl.errors import BusyError, DamagedError, PushctlError
 from pushctl.jobs.campaigns import api_messages
-from pushctl.jobs.delivery import deliver, restore_guard
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest import drain
 from pushctl.jobs.sweep import clock, history, metrics, sweep
 from pushctl.jobs.sweep.job import ALL_CALLS, Answer, Job, Work

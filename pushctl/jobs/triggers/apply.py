@@ -1,7 +1,7 @@
 """Writes the decisions about a batch in one transaction; nothing else writes them."""
 
 from pushctl.errors import PushctlError
-from pushctl.jobs.delivery.promo_codes import choose_pool, read_pool
+from pushctl.jobs.delivery.claims.promo_codes import choose_pool, read_pool
 from pushctl.jobs.ingest import revocations
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import CampaignStatus, Cause

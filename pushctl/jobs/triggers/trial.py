@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
-from pushctl.jobs.delivery.promo_codes import choose_pool, collect_samples
+from pushctl.jobs.delivery.claims.promo_codes import choose_pool, collect_samples
 from pushctl.jobs.messages import preview
 from pushctl.jobs.messages.preview import Preview
 from pushctl.jobs.subscribers import carts

@@ -11,7 +11,7 @@ from pushctl.config import Config
 from pushctl.errors import BusyError
 from pushctl.jobs.delivery import calls
 from pushctl.jobs.delivery.calls import Called, Ended
-from pushctl.jobs.delivery.context import Context
+from pushctl.jobs.delivery.rendering.context import Context
 from pushctl.jobs.webhooks import programs, request, secrets
 from pushctl.jobs.webhooks.events import write_time
 from pushctl.jobs.webhooks.secrets import Secret

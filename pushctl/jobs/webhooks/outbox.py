@@ -20,7 +20,7 @@ import orjson
 from pushctl import lock, log, web
 from pushctl.config import Config
 from pushctl.errors import BusyError, NotFoundError
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.webhooks import events, request, secrets
 from pushctl.jobs.webhooks.events import write_time
 from pushctl.jobs.webhooks.request import Result

@@ -18,7 +18,8 @@ from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError
 from pushctl.inbox import Writer
 from pushctl.jobs.campaigns import api_audiences, api_messages, manage
-from pushctl.jobs.delivery import deliver, restore_guard
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest.drain import drain
 from pushctl.jobs.project.release import list_waiting, release
 from pushctl.jobs.subscribers import personal_data

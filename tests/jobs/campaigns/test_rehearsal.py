@@ -10,8 +10,8 @@ from pushctl.errors import TemplateError
 from pushctl.jobs.campaigns import broadcast, rehearsal
 from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.jobs.campaigns.draft import Draft
-from pushctl.jobs.delivery import verdict
-from pushctl.jobs.delivery.render import Renderer
+from pushctl.jobs.delivery.rendering import render_check
+from pushctl.jobs.delivery.rendering.render import Renderer
 from pushctl.jobs.messages import preview
 from pushctl.model import Cause
 from pushctl.templates import Template
@@ -156,7 +156,7 @@ def test_the_dry_run_and_the_question_say_it(field: Field) -> None:
 
 def test_a_rehearsal_takes_pages(field: Field, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 300,000 people a page is in memory at a time, and progress goes page by page."""
-    monkeypatch.setattr(verdict, "PAGE", 7)
+    monkeypatch.setattr(render_check, "PAGE", 7)
     shown: list[int] = []
     made = broadcast.plan(
         field.store, field.config, Draft(everyone=True, template="hello"), NOON

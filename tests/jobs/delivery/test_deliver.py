@@ -12,7 +12,9 @@ from pushctl import lock
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, TemplateError
 from pushctl.jobs.campaigns import manage
-from pushctl.jobs.delivery import deliver, pool, recovery
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.pools import pool
+from pushctl.jobs.delivery.results import recovery
 from pushctl.jobs.delivery.types import CLAIM, Sendable
 from pushctl.jobs.figures.tables import campaign_details
 from pushctl.model import (

@@ -16,8 +16,10 @@ from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, ConfigError, InputError, UsageError
 from pushctl.jobs.campaigns import broadcast, manage
 from pushctl.jobs.campaigns.draft import Draft
-from pushctl.jobs.delivery import deliver, pool, recovery
+from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery import run as job
+from pushctl.jobs.delivery.pools import pool
+from pushctl.jobs.delivery.results import recovery
 from pushctl.jobs.sweep import sweep
 from pushctl.model import Answer, Campaign, CampaignStatus, InteractionKind, Letter, Outcome
 from pushctl.output import Format

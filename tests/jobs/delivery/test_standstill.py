@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs.delivery import deliver, parcels, pool
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.pools import pool, worker_format
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.model import Answer, Outcome
 from pushctl.push import clock, journal, send_chunk
@@ -82,10 +83,10 @@ def test_a_chunk_that_waited_through_a_standstill_comes_back_unsent(
 ) -> None:
     sender.config = sending.led_to(sender.config, push_service, timeout=TIMEOUT)
     postbox = open_postbox(sender.config, "7")
-    packed = parcels.pack(letters(3), NOON)
+    packed = worker_format.pack(letters(3), NOON)
     seconds = clock.read_seconds() + 3 * TIMEOUT
-    monkeypatch.setattr(parcels, "read_seconds", lambda: seconds)
-    assert parcels.read_answer(parcels.send(packed, postbox)) == ([], [])
+    monkeypatch.setattr(worker_format, "read_seconds", lambda: seconds)
+    assert worker_format.read_answer(worker_format.send(packed, postbox)) == ([], [])
     assert not journal.find_files(postbox.journal, postbox.run)
 
 
@@ -109,7 +110,7 @@ def test_answers_that_came_in_a_standstill_are_read(
     campaign = sender.freeze()
     rows, _ = sender.store.deliveries.claim_fresh(campaign.id, 0, 30, NOON)
     keys = frozenset({sender.key})
-    recipe = parcels.Recipe(campaign, sender.config.sites, keys, sender.config.secret())
+    recipe = worker_format.Recipe(campaign, sender.config.sites, keys, sender.config.secret())
     written, _ = recipe.make_renderer().write(rows, NOON)
     began = time.monotonic()
     outcomes = send_chunk(written, postbox, stand_still)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pushctl.demo.pushservice import PushService
-from pushctl.jobs.delivery import pool
+from pushctl.jobs.delivery.pools import pool
 from tests.support import program, sending, walls
 
 pytestmark = pytest.mark.skipif(

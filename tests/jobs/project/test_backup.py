@@ -16,7 +16,8 @@ from pushctl import apikeys, durable, inbox, lock
 from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, DamagedError, InputError
-from pushctl.jobs.delivery import deliver, restore_guard
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest.drain import drain
 from pushctl.jobs.project import backup, backup_files, release, restore
 from pushctl.jobs.subscribers import forget

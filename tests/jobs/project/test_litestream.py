@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pushctl.errors import ConfigError, UsageError
-from pushctl.jobs.delivery import deliver, restore_guard
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.project import litestream, release
 from pushctl.store import Store, soundness
 from tests.support import project, sending

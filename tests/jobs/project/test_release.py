@@ -9,7 +9,7 @@ import pytest
 
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import ConfigError
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.store import Store
 from pushctl.store.events import Event
 from tests.support import MINUTE, project, sending

@@ -11,7 +11,8 @@ import pytest
 from pushctl.demo.pushservice import PushService
 from pushctl.jobs.campaigns import manage, recurring
 from pushctl.jobs.campaigns.draft import Draft
-from pushctl.jobs.delivery import deliver, restore_guard
+from pushctl.jobs.delivery import deliver
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.project.release import list_waiting, release
 from pushctl.jobs.sweep import sweep
 from pushctl.model import CampaignStatus, Millis

@@ -6,8 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pushctl.jobs.delivery import context
-from pushctl.jobs.delivery.render import Renderer
+from pushctl.jobs.delivery.rendering import context
+from pushctl.jobs.delivery.rendering.render import Renderer
 from pushctl.jobs.subscribers.goods import Goods
 from pushctl.model import Json
 from pushctl.rules import money

@@ -15,7 +15,7 @@ from pushctl import config as configs
 from pushctl import source_secrets
 from pushctl.config import Config
 from pushctl.errors import TemplateError
-from pushctl.jobs.delivery.render import Composer, collect_shared_values
+from pushctl.jobs.delivery.rendering.render import Composer, collect_shared_values
 from pushctl.jobs.delivery.types import UnrenderedRow
 from pushctl.jobs.messages.preview import find_example
 from pushctl.jobs.subscribers import carts

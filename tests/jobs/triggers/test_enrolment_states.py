@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest import erasures
 from pushctl.jobs.project.release import release
 from pushctl.jobs.subscribers.forget import forget

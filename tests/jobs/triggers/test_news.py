@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pushctl.jobs.delivery import context
+from pushctl.jobs.delivery.rendering import context
 from pushctl.jobs.triggers import describe, feed_items, feeds, news
 from pushctl.model import Millis
 from pushctl.rules import timing

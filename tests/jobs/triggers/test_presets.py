@@ -15,8 +15,8 @@ import pytest
 
 from pushctl import config as configs
 from pushctl.config import Config
-from pushctl.jobs.delivery import context
-from pushctl.jobs.delivery.render import Renderer
+from pushctl.jobs.delivery.rendering import context
+from pushctl.jobs.delivery.rendering.render import Renderer
 from pushctl.jobs.triggers import catalogue, product_files
 from pushctl.model import InteractionKind, Json, Millis
 from pushctl.store import Store

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl.jobs.delivery.ledger import Ledger
+from pushctl.jobs.delivery.claims.ledger import Ledger
 from pushctl.jobs.triggers import promo_reminders
 from pushctl.rules.shops.order import PAGE, Purchase, State
 from pushctl.store import Store, idle

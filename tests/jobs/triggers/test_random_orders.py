@@ -16,8 +16,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from pushctl.jobs.delivery.outcomes import OutcomeBatch
-from pushctl.jobs.delivery.throttle import Throttle
+from pushctl.jobs.delivery.push_services.throttle import Throttle
+from pushctl.jobs.delivery.results.outcomes import OutcomeBatch
 from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.jobs.ingest.drain import drain
 from pushctl.jobs.subscribers import imports

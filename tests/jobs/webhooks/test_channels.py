@@ -13,7 +13,8 @@ from standardwebhooks.webhooks import Webhook as Judge
 
 from pushctl.errors import ConfigError
 from pushctl.jobs.campaigns import manage
-from pushctl.jobs.delivery import calls, deliver, restore_guard
+from pushctl.jobs.delivery import calls, deliver
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.project import release
 from pushctl.jobs.webhooks import channels, programs, secrets
 from pushctl.model import Millis

@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook as Judge
 
 from pushctl.errors import ConfigError
-from pushctl.jobs.delivery import restore_guard
+from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.webhooks import events, outbox, request, secrets
 from pushctl.model import InteractionKind, Millis
 from pushctl.rules.money import Money

@@ -1,8 +1,8 @@
 """
 Finds the messages of all orders at once, on columns of numbers (numpy).
 
-It is the rule of ``rules/figures/revenue/attribution.py`` for millions of reports: they are read
-once, in the order of their rows, and sorted together with the orders. Whoever is behind an
+It is the rule of ``rules/figures/revenue/attribution.py`` for millions of reports: they are
+read once, in the order of their rows, and sorted together with the orders. Whoever is behind an
 order is then behind the last touch before it.
 """
 

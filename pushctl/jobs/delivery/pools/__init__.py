@@ -1,0 +1,1 @@
+"""Pools that send letters: this process, processes of its own, a cluster."""

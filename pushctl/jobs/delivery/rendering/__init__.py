@@ -1,0 +1,1 @@
+"""From claimed rows to letters."""

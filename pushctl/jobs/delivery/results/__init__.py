@@ -1,0 +1,1 @@
+"""Outcomes become rows: of this run, and of one that died."""
