@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from pushctl.jobs.subscribers.goods import Goods, Shelf
+from pushctl.jobs.subscribers.recommendations import Goods, Shelf
 from pushctl.model import Json
 from pushctl.rules import money
 from pushctl.store import Store

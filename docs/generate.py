@@ -21,7 +21,7 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 
 from pushctl import cli, shipped
-from pushctl.commands import helping, loading
+from pushctl.commands import help_texts, loading
 from pushctl.rules import limits, units
 from pushctl.rules.columns import Part
 from pushctl.rules.figures.figure import Bounds, Figure, Rate, Table, Unit
@@ -171,7 +171,7 @@ def tell_helps(columns: int) -> str:
         found[name] = tell_help([name], columns)
         for verb in getattr(cli.load(name), "commands", {}):
             found[f"{name} {verb}"] = tell_help([name, verb], columns)
-    return helping.join(found)
+    return help_texts.join(found)
 
 
 def tell_help(words: Sequence[str], columns: int) -> str:
@@ -377,7 +377,7 @@ def sql() -> str:
 
 def main() -> None:
     (DOCS.parent / "pushctl/commands/completions/tree.json").write_text(tree(), "utf-8")
-    for width in helping.WIDTHS:
+    for width in help_texts.WIDTHS:
         file = DOCS.parent / f"pushctl/commands/helps/{width}.txt"
         file.write_text(tell_helps(width), "utf-8")
     (DOCS / "commands.md").write_text(commands(), "utf-8")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pushctl import __version__, standard_streams
-from pushctl.commands import unchecked
+from pushctl.commands import unchecked_config
 from pushctl.errors import BusyError, UsageError
 
 
@@ -26,9 +26,9 @@ def answer(arguments: Sequence[str]) -> int | None:
     None: the whole program is needed.
     """
     folder = _parse(arguments)
-    if folder is None or unchecked.is_set_up():
+    if folder is None or unchecked_config.is_set_up():
         return None
-    file = unchecked.find(folder)
+    file = unchecked_config.find(folder)
     return None if file is None else _sweep(file)
 
 
@@ -103,10 +103,10 @@ def _is_idle(database: Path, inbox: Path, file: Path, now: int) -> bool:
 
 def complete(shell: str, arguments: Sequence[str]) -> int:
     """Print what a shell may complete; nothing where anything is wrong."""
-    from pushctl.commands import completing
+    from pushctl.commands import complete_line
 
     with suppress(Exception):
-        text = completing.answer(shell, arguments)
+        text = complete_line.answer(shell, arguments)
         # output/ would take as long to load as all of this; a shell reads it, no person.
         with open(1, "wb", closefd=False) as answers:
             answers.write(text.encode("utf-8", "surrogateescape"))
@@ -122,15 +122,15 @@ def tell(arguments: Sequence[str]) -> int | None:
     if list(arguments) == ["--version"]:
         text, stream, code = f"pushctl {__version__}\n", sys.stdout, 0
     elif not arguments or arguments[-1] in ("--help", "-h"):
-        from pushctl.commands import helping
+        from pushctl.commands import help_texts
 
         # Without a command, the help is a mistake's answer.
         code, stream = (0, sys.stdout) if arguments else (UsageError.exit_code, sys.stderr)
         columns = standard_streams.count_columns()
-        found = helping.find(arguments[:-1], columns)
+        found = help_texts.find(arguments[:-1], columns)
         if found is None or sys.stdout.isatty() != stream.isatty():
             return None
-        text = helping.paint(found) if standard_streams.has_colours(sys.stdout) else found
+        text = help_texts.paint(found) if standard_streams.has_colours(sys.stdout) else found
     else:
         return None
     with suppress(OSError) if stream is sys.stderr else nullcontext():
@@ -150,7 +150,7 @@ def main() -> None:
     arguments = sys.argv[1:]
     standard_streams.use_utf8()
     try:
-        code = None if unchecked.is_set_up() else tell(arguments)
+        code = None if unchecked_config.is_set_up() else tell(arguments)
     except OSError as error:
         from pushctl.cli import fail
 

@@ -133,7 +133,7 @@ for name in cli.COMMANDS:
 def test_a_process_that_sends_loads_no_time_zones_and_no_database() -> None:
     code = """
 import sys
-import pushctl.push.ancestor
+import pushctl.push.fork_server
 loaded = {"zoneinfo", "sqlite3", "jinja2", "lark"} & set(sys.modules)
 sys.exit(f"it loads {loaded}" if loaded else 0)
 """

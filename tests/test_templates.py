@@ -17,7 +17,7 @@ from pushctl.errors import InputError, NotFoundError, TemplateError
 from pushctl.model import Subscription, SubscriptionState
 from pushctl.rules import folding, limits
 from pushctl.rules.messages import payload, values
-from pushctl.templates import Template, goods
+from pushctl.templates import Template, recommendations
 from pushctl.templates.text import build_sample
 from tests.support import NOON, ROOT
 
@@ -733,7 +733,7 @@ def test_the_documentation_s_template_is_one() -> None:
     [proposed] = [it for it in others if "better(" in it]
     cart = {"names": ["Shoe"], "items": [{"name": "Shoe"}]}
     assert body(said, cart=cart) == "Anna\n“Shoe”\nShoe"
-    offered = {values.GOODS: goods.Sample(str.upper)}
+    offered = {values.GOODS: recommendations.Sample(str.upper)}
     assert body(proposed, cart=cart, **offered).split("\n")[-2:] == [
         "BETTER: €59.00",
         "ALTERNATIVE,",

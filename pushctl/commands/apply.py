@@ -51,7 +51,7 @@ def command(
     Exit codes: 0 done, 2 another plan, 3 a file has a mistake, 4 there is no such file,
     75 another apply is running.
     """
-    from pushctl.commands import proposals
+    from pushctl.commands import apply_plan
 
     here = context.of(ctx)
     if plan is not None and (dry_run or markdown):
@@ -59,8 +59,8 @@ def command(
     if draft is not None:
         if names or plan or markdown or dry_run or yes:
             raise UsageError("--draft goes alone: a person looks at it, and answers")
-        proposals.apply_draft(here, draft)
+        apply_plan.apply_draft(here, draft)
     elif dry_run or markdown:
-        proposals.show_plan(here, names or (), markdown, format)
+        apply_plan.show_plan(here, names or (), markdown, format)
     else:
-        proposals.apply(here, names or (), plan, yes)
+        apply_plan.apply(here, names or (), plan, yes)

@@ -127,7 +127,7 @@ def _show(one: "Request", format: output.Format, *, texts: bool, html: Path | No
 
 
 def _show_previews(one: "Request", html: Path | None) -> None:
-    from pushctl.commands.template_previews import draw, show
+    from pushctl.commands.templates_previews import draw, show
     from pushctl.jobs.messages import approval_requests as requests
 
     made = []

@@ -7,7 +7,7 @@ import typer
 
 from pushctl import output
 from pushctl.commands import context, passphrases
-from pushctl.commands.megabytes import Megabytes
+from pushctl.commands.byte_progress import Megabytes
 from pushctl.commands.options import Names, Text
 from pushctl.errors import ConfigError, UsageError
 from pushctl.rules.wording import counted

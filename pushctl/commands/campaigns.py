@@ -9,8 +9,8 @@ from pushctl import output
 from pushctl.commands import columns, context, loading
 from pushctl.commands.options import ClusterOption, DryRunOption, FormatOption, YesOption
 from pushctl.errors import DeliveryError
+from pushctl.rules.contact_policy import describe_exempt
 from pushctl.rules.figures.tables.campaigns import LIST
-from pushctl.rules.manners import describe_exempt
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def show(
     rejected + expired + skipped + in doubt, and those left out because they had the
     message already.
     """
-    from pushctl.commands import results
+    from pushctl.commands import send_results
     from pushctl.jobs.campaigns import files
     from pushctl.jobs.delivery.gates import approval_gate
 
@@ -118,7 +118,7 @@ def show(
         about["file"] = files.describe(here.store, campaign)
         output.record(about, [each for each in _ABOUT if about[each.key] != each.usual])
         output.gap()
-    results.show_states(here, campaign, format)
+    send_results.show_states(here, campaign, format)
 
 
 def _say_test(here: context.Context, campaign: "Campaign") -> dict[str, object]:
@@ -177,20 +177,20 @@ def resume(
     No subscriber gets it twice. A message that was being sent when a process died stays
     in doubt (see pushctl in-doubt). A campaign that has ended stays as it is.
     """
-    from pushctl.commands import results
+    from pushctl.commands import send_results
     from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx, cluster)
     campaign = here.store.campaigns.get(name)
-    if results.has_nothing_to_resume(here, campaign, format):
+    if send_results.has_nothing_to_resume(here, campaign, format):
         return
-    report = results.deliver_with_progress(
+    report = send_results.deliver_with_progress(
         here,
         campaign,
         lambda options: manage.resume(here.store, here.config, name, here.now, options),
         accept_mass_gone=accept_mass_gone,
     )
-    results.conclude(here, report, format)
+    send_results.conclude(here, report, format)
 
 
 @app.command()
@@ -210,12 +210,12 @@ def retry(
     Use it after you have mended what they were rejected for. Everybody else keeps what
     they got. Messages that still wait are sent with the mended template, too.
     """
-    from pushctl.commands import retries
+    from pushctl.commands import campaigns_retry
 
     here = context.of(ctx)
-    made = retries.show(here, name, dry_run)
-    if made.is_needed and not dry_run and retries.is_confirmed(made, yes):
-        retries.send(here, made, format)
+    made = campaigns_retry.show(here, name, dry_run)
+    if made.is_needed and not dry_run and campaigns_retry.is_confirmed(made, yes):
+        campaigns_retry.send(here, made, format)
 
 
 @app.command()
@@ -261,7 +261,7 @@ def recall(
     A push service keeps a message until the browser is online. Only Mozilla's service
     (Firefox) can delete a message that it keeps. A message that was shown stays shown.
     """
-    from pushctl.commands.results import warn_of_loopback
+    from pushctl.commands.send_results import warn_of_loopback
     from pushctl.jobs.campaigns import manage
 
     here = context.of(ctx)

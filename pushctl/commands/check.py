@@ -80,7 +80,7 @@ def _find(project: Path, live: bool) -> "list[Finding]":
 
 
 def _print(found: "Sequence[Finding]") -> None:
-    from pushctl.jobs.project.finding import rank
+    from pushctl.jobs.project.check_notes import rank
 
     width = max(len(each.area) for each in found)
 

@@ -14,7 +14,7 @@ import typer
 from pushctl.errors import ConfigError, DamagedError, UsageError
 
 if TYPE_CHECKING:
-    from pushctl.commands.recording import Recording
+    from pushctl.commands.run_recording import Recording
     from pushctl.config import Config
     from pushctl.states import Millis
     from pushctl.store import Store
@@ -73,11 +73,11 @@ class Context:
         from pushctl.store import Store
 
         if "config" not in self.__dict__ and not self.verbose and self.cluster is None:
-            from pushctl.commands import unchecked
+            from pushctl.commands import unchecked_config
             from pushctl.store.idle import UncheckedError
 
             with suppress(UncheckedError, ConfigError):
-                if (found := unchecked.find_database(self.project)) is not None:
+                if (found := unchecked_config.find_database(self.project)) is not None:
                     return Store(found[0], settings=found[1])
         return Store(self.config.database)
 

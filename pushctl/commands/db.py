@@ -98,8 +98,8 @@ def vacuum(ctx: typer.Context) -> None:
     meanwhile, so it refuses while a sweep, a watch, an import or a send is at work; sweeps of
     cron's end with exit code 75 until it is done. The receiver goes on.
     """
-    from pushctl.jobs.project import upkeep
+    from pushctl.jobs.project import vacuum
 
     here = context.of(ctx)
-    before, after = upkeep.vacuum(here.store, here.config)
+    before, after = vacuum.vacuum(here.store, here.config)
     output.say(f"{before.file / 1e6:,.1f} MB before, {after.file / 1e6:,.1f} MB now.")

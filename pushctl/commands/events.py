@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context, recording
+from pushctl.commands import context, run_recording
 from pushctl.commands.options import DryRunOption, FormatOption, Text
 from pushctl.errors import UsageError
 from pushctl.rules.wording import counted
@@ -73,7 +73,7 @@ def import_(
             dry_run=dry_run,
         )  # fmt: skip
     names = ("lines", "new", "known", "unknown", "orders", "refused")
-    recording.count(here, {name: getattr(report, name) for name in names})
+    run_recording.count(here, {name: getattr(report, name) for name in names})
     _show(report, format, dry_run)
 
 

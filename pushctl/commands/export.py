@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import context, figures
+from pushctl.commands import context, stats_shared
 from pushctl.commands.options import (
     PeopleOption,
     SinceOption,
@@ -54,7 +54,7 @@ def command(
     DuckDB and pandas. A file is there whole, or not at all; "-" is standard output.
     """
     form, path = _find_file(rows, csv=csv, excel=excel, jsonl=jsonl, parquet=parquet)
-    asked = figures.read(ctx, site=site, since=since, until=until)
+    asked = stats_shared.read(ctx, site=site, since=since, until=until)
     count = _export(context.of(ctx), rows, form, path, asked, people=people)
     output.say(counted(count, "row") if path == _STDOUT else f"{path}: {counted(count, 'row')}")
 

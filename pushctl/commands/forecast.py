@@ -135,7 +135,7 @@ def _show(
     format: Format,
 ) -> None:
     from pushctl.jobs.campaigns.draft import Draft
-    from pushctl.jobs.campaigns.foresee import forecast_draft
+    from pushctl.jobs.campaigns.forecast import forecast_draft
     from pushctl.jobs.figures.forecasts.table import list_rows
 
     if people is not None and any(options[name] for name in _AUDIENCE):

@@ -3,7 +3,7 @@
 import typer
 
 from pushctl import lock, output
-from pushctl.commands import context, recording
+from pushctl.commands import context, run_recording
 from pushctl.commands.options import FormatOption
 from pushctl.jobs.ingest import drain
 
@@ -31,5 +31,5 @@ def command(ctx: typer.Context, format: FormatOption = output.Format.TABLE) -> N
             here.store, here.config, here.config.secret(), here.now, bar.advance,
             patience=lock.PATIENCE_SECONDS,
         )  # fmt: skip
-    recording.count(here, report.count())
+    run_recording.count(here, report.count())
     output.rows(report.rows(), _COLUMNS, format, empty="There was nothing to import.")

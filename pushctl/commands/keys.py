@@ -15,7 +15,7 @@ from pushctl.jobs.project import scripts
 from pushctl.rules.wording import counted
 
 if TYPE_CHECKING:
-    from pushctl.jobs.project.key_ends import Loss
+    from pushctl.jobs.project.retire_keys import Loss
 
 KeyArgument = Annotated[
     str, typer.Argument(metavar="KEY", help="A key's id as in keys show, or vapid-ID.")
@@ -127,9 +127,11 @@ def add(
 
 def _take_up(here: context.Context, key: str) -> None:
     """Activate those who were given up with the key, where there is a database."""
-    from pushctl.jobs.project import key_ends
+    from pushctl.jobs.project import retire_keys
 
-    if here.config.database.exists() and (count := key_ends.take_up(here.store, key, here.now)):
+    if here.config.database.exists() and (
+        count := retire_keys.take_up(here.store, key, here.now)
+    ):
         output.say(f"{counted(count, 'subscriber')} of the lost key are active again.")
 
 
@@ -197,11 +199,11 @@ def retire(ctx: typer.Context, key: KeyArgument, yes: YesOption = False) -> None
     The private half goes to keys/retired/; a sweep removes it after 90 days, unless somebody
     came late and has it. `pushctl keys use` brings it back. See docs/keys.md.
     """
-    from pushctl.jobs.project import key_ends
+    from pushctl.jobs.project import retire_keys
 
     here, name = context.of(ctx), _read_id(key)
     if output.confirm(f"Retire the key {name}?", yes):
-        key_ends.retire(here.config, here.store, name, here.now)
+        retire_keys.retire(here.config, here.store, name, here.now)
         output.say(f"{name} is retired: its private half is in {here.config.keys / 'retired'}.")
         output.say("It is removed after 90 days. To bring it back: pushctl keys use " + name)
 
@@ -220,14 +222,16 @@ def lost(
     subscribers would get the lost one, and marks those subscribers, so that nothing is tried
     for them. They come back by themselves at their next visit. See docs/keys.md.
     """
-    from pushctl.jobs.project import key_ends
+    from pushctl.jobs.project import retire_keys
 
     here = context.of(ctx)
-    loss = key_ends.foresee_loss(here.config, here.store, _read_id(key))
+    loss = retire_keys.foresee_loss(here.config, here.store, _read_id(key))
     _explain_loss(here, loss)
     if not dry_run and output.confirm("Give this key up for good?", yes):
         with output.progress("Marking", loss.people) as bar:
-            made, files = key_ends.give_up(here.config, here.store, loss, here.now, bar.advance)
+            made, files = retire_keys.give_up(
+                here.config, here.store, loss, here.now, bar.advance
+            )
         _conclude_loss(here, loss, made, len(files))
 
 

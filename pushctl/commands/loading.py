@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import CommandInfo
 
-from pushctl.commands import helping
+from pushctl.commands import help_texts
 from pushctl.commands.names import COMMANDS
 from pushctl.commands.values import take_plainly
 from pushctl.standard_streams import has_colours
@@ -33,8 +33,8 @@ class _Ours:
     """Our help, and --csv, --excel and --json for --format."""
 
     def get_help(self, ctx: Any) -> str:
-        text = helping.hide_types(super().get_help(ctx))  # type: ignore[misc]
-        return helping.paint(text) if has_colours(sys.stdout) else text
+        text = help_texts.hide_types(super().get_help(ctx))  # type: ignore[misc]
+        return help_texts.paint(text) if has_colours(sys.stdout) else text
 
     def get_help_option(self, ctx: Any) -> Any:
         option = super().get_help_option(ctx)  # type: ignore[misc]
@@ -49,9 +49,9 @@ class _Ours:
 
 class _Leaf(_Ours, TyperCommand):
     def invoke(self, ctx: Any) -> Any:
-        from pushctl.commands import recording
+        from pushctl.commands import run_recording
 
-        with recording.follow(ctx):
+        with run_recording.follow(ctx):
             return super().invoke(ctx)
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, context
+from pushctl.commands import context, update_attribution
 from pushctl.commands.options import FormatOption, Names, Text
 from pushctl.errors import InputError
 from pushctl.jobs.triggers import replay
@@ -99,17 +99,19 @@ def _show_outcome(
 ) -> None:
     from pushctl.commands import columns
     from pushctl.jobs.figures.filters import read_time
-    from pushctl.jobs.triggers import outcome
+    from pushctl.jobs.triggers import replay_outcome
     from pushctl.rules.figures.tables.replay import OUTCOME
 
     end = here.now
     if until is not None:
         end = read_time(until, here.now, here.config.zone, "--until", after=True)
     only = dict(map(_read_arm, arms))
-    attributing.refresh(here)
-    rows = list(outcome.estimate_triggers(here.store, here.config, rules, begin, end, only))
+    update_attribution.refresh(here)
+    rows = list(
+        replay_outcome.estimate_triggers(here.store, here.config, rules, begin, end, only)
+    )
     if hour is not None:
-        rows.append(outcome.estimate_hour(here.store, here.config, hour, begin, end))
+        rows.append(replay_outcome.estimate_hour(here.store, here.config, hour, begin, end))
     filled = [OUTCOME.fill(row) for row in rows]
     output.rows(filled, columns.of(OUTCOME), format, empty="No trigger sent anything.")
 

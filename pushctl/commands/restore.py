@@ -7,7 +7,7 @@ import typer
 
 from pushctl import output
 from pushctl.commands import passphrases
-from pushctl.commands.megabytes import Megabytes
+from pushctl.commands.byte_progress import Megabytes
 from pushctl.errors import InputError, UsageError
 from pushctl.rules.wording import counted, moment
 

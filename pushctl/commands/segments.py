@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import audiences, context
+from pushctl.commands import audience_warnings, context
 from pushctl.commands.options import FormatOption, Names
 from pushctl.jobs.subscribers import audience
 
@@ -82,6 +82,6 @@ def count(
     typed, expression = audience.build(
         here.config, tags=tag or (), segments=names or (), where=where or ()
     )
-    audiences.warn_of_tags(here, tag or (), where or ())
+    audience_warnings.warn_of_tags(here, tag or (), where or ())
     output.say(typed, "dim")
     output.answer(str(here.store.audience.count(expression, here.now)))

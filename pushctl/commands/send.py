@@ -146,10 +146,10 @@ def command(
 
 
 def _plan(here: context.Context, draft: "Draft", dry_run: bool) -> "Plan":
-    from pushctl.commands import audiences
+    from pushctl.commands import audience_warnings
     from pushctl.jobs.campaigns import broadcast
 
-    audiences.warn_of_tags(here, draft.tags, draft.where, strict=draft.every is None)
+    audience_warnings.warn_of_tags(here, draft.tags, draft.where, strict=draft.every is None)
     if not dry_run:
         broadcast.retry_refused(here.store, here.now)
     return broadcast.plan(here.store, here.config, draft, here.now)
@@ -162,31 +162,36 @@ def show(here: context.Context, plan: "Plan", dry_run: bool, format: output.Form
     A dry run as CSV or JSON is a table of who gets it now, later and not at all. Return the
     plan with that verdict.
     """
-    from pushctl.commands import forecasts, manners, results, template_lint
+    from pushctl.commands import (
+        plan_forecast,
+        send_contact_policy,
+        send_results,
+        templates_lint,
+    )
     from pushctl.jobs.campaigns.rehearsal import list_examples, rehearse
 
-    results.warn_of_loopback(here)
+    send_results.warn_of_loopback(here)
     is_table = dry_run and format is not output.Format.TABLE
     dry_run = dry_run and not is_table
     _show_plan(here, plan, dry_run)
     shown = plan.example
     if shown is not None:
-        results.show_example(plan.template, shown, dry_run)
+        send_results.show_example(plan.template, shown, dry_run)
     for name, other in list_examples(here.store, here.config, plan, here.now):
-        results.show_example(name, other, dry_run)
+        send_results.show_example(name, other, dry_run)
     with output.progress("Rendering", plan.count - plan.without) as bar:
         plan = rehearse(here.store, here.config, plan, here.now, bar.advance)
     if shown is None and plan.example is not None:
-        results.show_example(plan.template, plan.example, dry_run)
+        send_results.show_example(plan.template, plan.example, dry_run)
     if plan.verdict is not None:
-        results.show_verdict(plan.verdict, plan.count, dry_run)
-    template_lint.warn(here, plan.template, plan.sources)
+        send_results.show_verdict(plan.verdict, plan.count, dry_run)
+    templates_lint.warn(here, plan.template, plan.sources)
     _show_codes(here, plan, dry_run)
-    plan = forecasts.foresee(here, plan, dry_run)
-    manners.show(plan, dry_run)
-    manners.show_approval(here, plan, dry_run)
+    plan = plan_forecast.foresee(here, plan, dry_run)
+    send_contact_policy.show(plan, dry_run)
+    send_contact_policy.show_approval(here, plan, dry_run)
     if is_table:
-        manners.list_parts(plan, format)
+        send_contact_policy.list_parts(plan, format)
     return plan
 
 
@@ -202,8 +207,8 @@ def _show_codes(here: context.Context, plan: "Plan", dry_run: bool) -> None:
 
 
 def _show_plan(here: context.Context, plan: "Plan", dry_run: bool) -> None:
-    from pushctl.commands import audiences, variants
-    from pushctl.jobs.campaigns import exploring
+    from pushctl.commands import audience_warnings, send_variants
+    from pushctl.jobs.campaigns import random_hours
     from pushctl.rules import timing
 
     tell = output.propose if dry_run else output.say
@@ -222,11 +227,11 @@ def _show_plan(here: context.Context, plan: "Plan", dry_run: bool) -> None:
     if plan.at:
         tell(f"  goes out {_format_times(here, plan)}")
     tell(f"  expires after {timing.say(plan.expires_after)}{spread}")
-    if said := exploring.describe(plan.hours):
+    if said := random_hours.describe(plan.hours):
         tell(f"  {said}")
     if plan.assignment is not None:
-        variants.show_plan(here, plan, plan.assignment, tell)
-    if waiting := audiences.describe_inbox(here):
+        send_variants.show_plan(here, plan, plan.assignment, tell)
+    if waiting := audience_warnings.describe_inbox(here):
         tell(f"  {waiting}")
     if plan.left_out.count:
         tell(f"  left out: {plan.left_out.describe()}; --again sends to them, too")
@@ -253,11 +258,11 @@ def _format_times(here: context.Context, plan: "Plan") -> str:
 
 
 def _is_confirmed(plan: "Plan", yes: bool, format: output.Format) -> bool:
-    from pushctl.commands import results
+    from pushctl.commands import send_results
 
     if not plan.count:
         if plan.left_out.count:
-            results.show_left_out(plan.left_out, format)
+            send_results.show_left_out(plan.left_out, format)
         return False
     whom = counted(plan.count - plan.without, "person", "people")
     if plan.left_out.count:
@@ -292,9 +297,9 @@ def _repeat(here: context.Context, draft: "Draft", yes: bool, dry_run: bool) -> 
 
 
 def _send(here: context.Context, plan: "Plan", format: output.Format) -> None:
-    from pushctl.commands import results
+    from pushctl.commands import send_results
     from pushctl.jobs.campaigns import broadcast
-    from pushctl.jobs.campaigns.repeats import NobodyLeftError
+    from pushctl.jobs.campaigns.duplicates import NobodyLeftError
     from pushctl.jobs.delivery import deliver
 
     deliver.check_ready(here.store, here.config)
@@ -302,15 +307,15 @@ def _send(here: context.Context, plan: "Plan", format: output.Format) -> None:
     try:
         campaign = broadcast.freeze(here.store, broadcast.attend(plan), now)
     except NobodyLeftError as error:  # from another terminal, a moment ago
-        results.show_left_out(error.left_out, format)
+        send_results.show_left_out(error.left_out, format)
         return
     if campaign.cause is Cause.NEEDS_APPROVAL:
-        results.show_states(here, campaign, format, title=campaign.name)
-        results.say_needs_approval(campaign)
+        send_results.show_states(here, campaign, format, title=campaign.name)
+        send_results.say_needs_approval(campaign)
         return
     if plan.at:
         output.say(f"{campaign.name} is scheduled; the sweep sends it (pushctl cron install).")
         return
-    report = results.deliver_frozen(here, campaign, now)
+    report = send_results.deliver_frozen(here, campaign, now)
     report.sent.update(status for status, *_ in plan.ended.values())
-    results.conclude(here, report, format)
+    send_results.conclude(here, report, format)

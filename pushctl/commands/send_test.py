@@ -38,40 +38,40 @@ def command(
 
     Exit codes: those of `pushctl send`.
     """
-    from pushctl.commands import results
+    from pushctl.commands import send_results
     from pushctl.jobs.campaigns import trial_message
 
     here = context.of(ctx)
     wish = trial_message.Wish(name, to, language, variant, options.find_login())
     made = trial_message.plan(here.store, here.config, wish, here.now)
-    results.warn_of_loopback(here)
+    send_results.warn_of_loopback(here)
     _show(made, variant)
     _send(here, made, format)
 
 
 def _send(here: context.Context, made: "TestPlan", format: output.Format) -> None:
-    from pushctl.commands import results
+    from pushctl.commands import send_results
     from pushctl.jobs.campaigns import broadcast
     from pushctl.jobs.delivery import deliver
 
     deliver.check_ready(here.store, here.config)
     now = here.later()
     campaign = broadcast.freeze(here.store, made.plan, now)
-    report = results.deliver_frozen(here, campaign, now)
+    report = send_results.deliver_frozen(here, campaign, now)
     if made.plan.verdict is not None:
         report.sent.update(made.plan.verdict.list_statuses())
-    results.conclude(here, report, format)
+    send_results.conclude(here, report, format)
 
 
 def _show(made: "TestPlan", variant: str | None) -> None:
-    from pushctl.commands import results
+    from pushctl.commands import send_results
 
     if (shown := made.plan.example) is not None:
-        results.show_example(made.plan.template, shown, dry_run=False)
+        send_results.show_example(made.plan.template, shown, dry_run=False)
         if variant not in (None, FIRST, *shown.file.split(".")):
             output.warn(f"{shown.file} goes out: it has no variant {variant} beside it")
     output.say(f"A test for {counted(made.plan.count, 'browser')}: it counts in no figures.")
     if made.samples:
         output.say(f"  sample values where somebody has none: {', '.join(made.samples)}")
     if made.plan.verdict is not None:
-        results.show_verdict(made.plan.verdict, made.plan.count, dry_run=False)
+        send_results.show_verdict(made.plan.verdict, made.plan.count, dry_run=False)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, context
+from pushctl.commands import context, update_attribution
 from pushctl.commands.options import FormatOption, PeopleOption, Text, find_login
 from pushctl.output import Column
 
@@ -58,4 +58,4 @@ def command(
 def _refresh(here: context.Context, statement: str) -> None:
     """Bring up to date what the view ``credits`` shows, where *statement* names it."""
     if re.search(r"\bcredits\b", statement, re.IGNORECASE):
-        attributing.refresh(here)
+        update_attribution.refresh(here)

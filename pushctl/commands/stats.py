@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, loading, stats_check
+from pushctl.commands import columns, context, loading, rows_behind, stats_check
 from pushctl.commands.options import FormatOption, Text
 from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.tables import funnels
@@ -15,7 +15,7 @@ app = typer.Typer()
 
 
 @app.callback(invoke_without_command=True)
-@behind.with_rows
+@rows_behind.with_rows
 def stats(
     ctx: typer.Context,
     last: Annotated[
@@ -52,7 +52,7 @@ def _show(ctx: typer.Context, last: str | None, format: output.Format) -> None:
     here = context.of(ctx)
     count, since = filters.read_last(last, here.now)
     asked = filters.Filter(last=count, since=since, now=here.now)
-    if behind.answer(ctx, campaigns.STATS, asked, format):
+    if rows_behind.answer(ctx, campaigns.STATS, asked, format):
         return
     progress = stats_check.show_counting
     rows = (

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared, update_attribution
 from pushctl.commands.options import FormatOption, LastOption, SinceOption, UntilOption
 from pushctl.output import Format
 from pushctl.rules.figures.tables.ab import STATS
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _LAST = "10"  # tests: a year of them is no table that anybody reads
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     since: SinceOption = None,
@@ -40,10 +40,10 @@ def command(
 
     here = context.of(ctx)
     last = last if since or until or last else _LAST
-    asked = figures.read(ctx, since=since, until=until, last=last)
-    if behind.answer(ctx, STATS, asked, format):
+    asked = stats_shared.read(ctx, since=since, until=until, last=last)
+    if rows_behind.answer(ctx, STATS, asked, format):
         return
-    attributing.refresh(here)
+    update_attribution.refresh(here)
     rows = ab.list_arms(here.store, here.config, asked)
     output.rows(rows, columns.of(STATS), format, empty="No test in that time.")
     if output.is_for_people(format) and rows:

@@ -3,11 +3,11 @@
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     site: SiteOption = None,
@@ -29,11 +29,11 @@ def command(
     from pushctl.jobs.figures.tables import basket
     from pushctl.rules.figures.tables.basket import BASKET
 
-    asked = figures.read(ctx, site=site, since=since or "30d", until=until)
-    if behind.answer(ctx, BASKET, asked, format):
+    asked = stats_shared.read(ctx, site=site, since=since or "30d", until=until)
+    if rows_behind.answer(ctx, BASKET, asked, format):
         return
     here = context.of(ctx)
     shown = basket.load(here.store, here.config, asked)
     empty = "No basket was abandoned or bought in that time."
     output.rows(shown.rows, columns.of(BASKET), format, empty=empty)
-    figures.say(shown.remarks, format)
+    stats_shared.say(shown.remarks, format)

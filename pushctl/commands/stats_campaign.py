@@ -5,13 +5,13 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared, update_attribution
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.commands.stats_campaigns import show
 from pushctl.rules.figures.tables.groups import CAMPAIGNS, DETAILS
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="The campaign's name.")],
@@ -34,10 +34,10 @@ def command(
     from pushctl.jobs.figures.tables import campaign_details
 
     here = context.of(ctx)
-    asked = figures.read(ctx, site=site, since=since, until=until)
-    if behind.answer(ctx, DETAILS, asked, format, campaign=name):
+    asked = stats_shared.read(ctx, site=site, since=since, until=until)
+    if rows_behind.answer(ctx, DETAILS, asked, format, campaign=name):
         return
-    attributing.refresh(here)
+    update_attribution.refresh(here)
     answer, details = campaign_details.load_details(here.store, here.config, name, asked)
     if format is output.Format.TABLE:
         show(answer, CAMPAIGNS, format)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, figures, stats_check
+from pushctl.commands import columns, context, rows_behind, stats_check, stats_shared
 from pushctl.commands.options import (
     ByOption,
     FormatOption,
@@ -32,7 +32,7 @@ BestOption = Annotated[
 ]
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     by: ByOption = None,
@@ -62,11 +62,11 @@ def command(
     from pushctl.jobs.figures.breakdown import dimensions
     from pushctl.jobs.figures.tables import breakdowns
 
-    asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
+    asked = stats_shared.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
     check_word("--sort", sort, groups.SORTS)
     check_word("--by", by, dimensions.COMPARED)
     table = groups.GROUPS if by else groups.CAMPAIGNS
-    if behind.answer(ctx, table, asked, format, by=by):
+    if rows_behind.answer(ctx, table, asked, format, by=by):
         return
     here = context.of(ctx)
     stats_check.prepare(here.store)

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     plan: Annotated[
@@ -34,13 +34,13 @@ def command(
     from pushctl.jobs.figures.tables import holdout
     from pushctl.rules.figures.tables import holdout as holdout_table
 
-    asked = figures.read(ctx, site=site, since=since, until=until)
+    asked = stats_shared.read(ctx, site=site, since=since, until=until)
     table = holdout_table.PLAN if plan else holdout_table.HOLDOUT
-    if behind.answer(ctx, table, asked, format):
+    if rows_behind.answer(ctx, table, asked, format):
         return
     here = context.of(ctx)
     shown = holdout.load(here.store, here.config, asked)
     rows = shown.plan if plan else shown.rows
     if rows or format is not output.Format.TABLE:
         output.rows(rows, columns.of(table), format)
-    figures.say(shown.plan_remarks if plan else shown.remarks, format)
+    stats_shared.say(shown.plan_remarks if plan else shown.remarks, format)

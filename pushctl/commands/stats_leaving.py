@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared
 from pushctl.commands.options import (
     ByOption,
     FormatOption,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pushctl.jobs.figures.filters import Filter
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     by: ByOption = None,
@@ -47,9 +47,9 @@ def command(
     topic, segment, site, country, os, device or variant.
     """
     check_word("--by", by, rules.KINDS)
-    asked = figures.read(ctx, site=site, since=since or "90d", until=until)
+    asked = stats_shared.read(ctx, site=site, since=since or "90d", until=until)
     table = rules.PENALTIES if browsers else rules.LEAVING
-    if behind.answer(ctx, table, asked, format, by=by):
+    if rows_behind.answer(ctx, table, asked, format, by=by):
         return
     here = context.of(ctx)
     if browsers:

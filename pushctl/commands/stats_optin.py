@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.jobs.figures.tables import optin
 from pushctl.rules.figures.tables.prompts import OPTIN
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[
@@ -31,8 +31,8 @@ def command(
     A visit is the first one of a browser that could be asked. Days before visits were counted
     are left out of rates of visits. The counts are anonymous: anybody could send false ones.
     """
-    asked = figures.read(ctx, site=site, since=since, until=until)
-    if behind.answer(ctx, OPTIN[by], asked, format, by=by, visits=True):
+    asked = stats_shared.read(ctx, site=site, since=since, until=until)
+    if rows_behind.answer(ctx, OPTIN[by], asked, format, by=by, visits=True):
         return
     rows = optin.load_optin(context.of(ctx).store, asked, by)
     output.rows(rows, columns.of(OPTIN[by]), format, empty="No invitation was seen yet.")

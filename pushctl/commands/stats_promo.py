@@ -3,13 +3,13 @@
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 from pushctl.output import Format
 from pushctl.rules.figures.tables.promo import PROMO
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     site: SiteOption = None,
@@ -29,8 +29,8 @@ def command(
     """
     from pushctl.jobs.figures.tables import promo
 
-    asked = figures.read(ctx, site=site, since=since, until=until)
-    if behind.answer(ctx, PROMO, asked, format):
+    asked = stats_shared.read(ctx, site=site, since=since, until=until)
+    if rows_behind.answer(ctx, PROMO, asked, format):
         return
     here = context.of(ctx)
     rows = promo.load_pools(here.store, here.config, asked)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context
+from pushctl.commands import columns, context, rows_behind
 from pushctl.commands.options import FormatOption, Text
 from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.tables import funnels
@@ -13,7 +13,7 @@ from pushctl.rules import units
 from pushctl.rules.figures.tables.prompts import PROMPTS
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[
@@ -35,7 +35,7 @@ def command(
     here = context.of(ctx)
     since = None if last is None else here.now - (last - 1) * units.DAY
     asked = filters.Filter(site=site, since=since, now=here.now)
-    if behind.answer(ctx, PROMPTS[by], asked, format, by=by):
+    if rows_behind.answer(ctx, PROMPTS[by], asked, format, by=by):
         return
     rows = funnels.load_prompts(here.store, here.now, by, last=last, site=site)
     output.rows(rows, columns.of(PROMPTS[by]), format, empty="No invitation was seen yet.")

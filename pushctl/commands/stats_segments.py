@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context
+from pushctl.commands import columns, context, rows_behind
 from pushctl.commands.options import FormatOption, Names, PeriodsOption, read_periods
 from pushctl.rules.figures.tables.segments import SEGMENTS
 from pushctl.rules.wording import number
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NONE = "No segment yet. Write one into pushctl.toml: [segments] vip = \"tag('VIP')\"."
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     names: Annotated[Names, typer.Argument(help="Only these segments.")] = None,
@@ -44,7 +44,7 @@ def command(
     here = context.of(ctx)
     asked = filters.Filter(zone=here.config.zone, now=here.now)
     count = read_periods(last) or segment_sizes.PERIODS[every]
-    if behind.answer(ctx, SEGMENTS, asked, format, every=every, count=count):
+    if rows_behind.answer(ctx, SEGMENTS, asked, format, every=every, count=count):
         return
     rows = segment_sizes.load_sizes(
         here.config, here.store, here.now, names=names or (), every=every, last=count

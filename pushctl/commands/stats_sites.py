@@ -2,7 +2,7 @@
 
 import typer
 
-from pushctl.commands import behind, context, figures
+from pushctl.commands import context, rows_behind, stats_shared
 from pushctl.commands.options import (
     FormatOption,
     LastOption,
@@ -16,7 +16,7 @@ from pushctl.output import Format
 from pushctl.rules.figures.tables.groups import SITES
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     site: SiteOption = None,
@@ -35,8 +35,8 @@ def command(
     """
     from pushctl.jobs.figures.tables import breakdowns
 
-    asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
-    if behind.answer(ctx, SITES, asked, format):
+    asked = stats_shared.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
+    if rows_behind.answer(ctx, SITES, asked, format):
         return
     here = context.of(ctx)
     show(breakdowns.compare_sites(here.store, here.config, asked), SITES, format)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared
 from pushctl.commands.options import (
     ByOption,
     FormatOption,
@@ -34,7 +34,7 @@ ShowOption = Annotated[
 ]
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     every: EveryOption = None,
@@ -66,8 +66,8 @@ def command(
     table = _choose(show, by)
     if table is subscribers.SPLIT and by != "month":
         since = since or "30d"
-    asked = figures.read(ctx, site=site, since=since, until=until)
-    if behind.answer(ctx, table, asked, format, by=by, every=length, count=count):
+    asked = stats_shared.read(ctx, site=site, since=since, until=until)
+    if rows_behind.answer(ctx, table, asked, format, by=by, every=length, count=count):
         return
     rows = _load(context.of(ctx), table, asked, by, length, count)
     output.rows(rows, columns.of(table), format, empty="No subscriber yet.")

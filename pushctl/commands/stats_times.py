@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import behind, context, figures, stats_check
+from pushctl.commands import context, rows_behind, stats_check, stats_shared
 from pushctl.commands.options import (
     FormatOption,
     LastOption,
@@ -29,7 +29,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 _HOURS = tuple(f"{hour:02}" for hour in range(24))
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[
@@ -56,8 +56,8 @@ def command(
     """
     from pushctl.jobs.figures.tables import breakdowns
 
-    asked = figures.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
-    if behind.answer(ctx, TIMES, asked, format, by=by):
+    asked = stats_shared.read(ctx, site=site, since=since, until=until, topic=topic, last=last)
+    if rows_behind.answer(ctx, TIMES, asked, format, by=by):
         return
     here = context.of(ctx)
     stats_check.prepare(here.store)

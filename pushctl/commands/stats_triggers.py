@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import attributing, behind, columns, context, figures
+from pushctl.commands import columns, context, rows_behind, stats_shared, update_attribution
 from pushctl.commands.options import FormatOption, SinceOption, SiteOption, UntilOption
 
 
-@behind.with_rows
+@rows_behind.with_rows
 def command(
     ctx: typer.Context,
     by: Annotated[
@@ -34,13 +34,13 @@ def command(
     from pushctl.jobs.figures.tables import triggers
     from pushctl.rules.figures.tables.triggers import STEPS, TRIGGERS
 
-    asked = figures.read(ctx, site=site, since=since, until=until)
+    asked = stats_shared.read(ctx, site=site, since=since, until=until)
     table = STEPS if by == "step" else TRIGGERS
-    if behind.answer(ctx, table, asked, format, by=by):
+    if rows_behind.answer(ctx, table, asked, format, by=by):
         return
     here = context.of(ctx)
-    attributing.refresh(here)
+    update_attribution.refresh(here)
     load = triggers.load_steps if by == "step" else triggers.load
     shown = load(here.store, here.config, asked)
     output.rows(shown.rows, columns.of(table), format, empty="Nobody entered a trigger yet.")
-    figures.say(shown.remarks, format)
+    stats_shared.say(shown.remarks, format)

@@ -98,12 +98,12 @@ _FORGOTTEN = (
 def _build_audience(
     here: context.Context, tag: Names, segment: Names, where: Names
 ) -> "Expression":
-    from pushctl.commands import audiences
+    from pushctl.commands import audience_warnings
 
     _, asked = audience.build(
         here.config, tags=tag or (), segments=segment or (), where=where or ()
     )
-    audiences.warn_of_tags(here, tag or (), where or ())
+    audience_warnings.warn_of_tags(here, tag or (), where or ())
     return asked
 
 
@@ -318,7 +318,7 @@ def _find_rows(here: context.Context, refs: Names, where: Names) -> Sequence[int
     return audience.find_rows(here.store, refs or (), asked, here.now)
 
 
-loading.add(app, "unsubscribe", "pushctl.commands.leaving", "unsubscribe")
+loading.add(app, "unsubscribe", "pushctl.commands.subscribers_unsubscribe", "unsubscribe")
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pushctl import output
-from pushctl.commands import context, recording
+from pushctl.commands import context, run_recording
 from pushctl.commands.options import DryRunOption, FormatOption, Names, Text
 from pushctl.errors import UsageError
 from pushctl.model import Worker
@@ -128,7 +128,7 @@ _ANSWERS: dict[str, Literal["subscribed", "unsubscribed", "ignore"]] = {
 
 
 def _show(here: context.Context, report: "ImportReport", format: output.Format) -> None:
-    recording.count(here, {name: getattr(report, name) for name in _COUNTED})
+    run_recording.count(here, {name: getattr(report, name) for name in _COUNTED})
     output.record(report, _COLUMNS, format)
     if report.ignored:
         output.warn(f"ignored columns: {', '.join(report.ignored)}")

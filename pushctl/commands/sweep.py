@@ -111,12 +111,12 @@ def _conclude(summary: "Summary", dry_run: bool, pings: _Pings) -> NoReturn:
 def _watch(here: context.Context, ping_url: str | None, other: object) -> NoReturn:
     """Sweep until a signal comes; *other* options are refused."""
     from pushctl import config
-    from pushctl.commands import results
+    from pushctl.commands import send_results
     from pushctl.jobs.sweep import watch
 
     if other or here.rehearsed:
         raise UsageError("--watch goes by the clock, as long as it runs: leave out the rest")
-    results.warn_of_loopback(here)
+    send_results.warn_of_loopback(here)
     file = here.config.file
     front = watch.Front(
         load=lambda: config.load(file, here.environment),

@@ -72,4 +72,4 @@ for _module, _verb in (
     ("files", "translated"),
     ("files", "reviewed"),
 ):
-    loading.add(app, _verb, f"pushctl.commands.template_{_module}", _verb)
+    loading.add(app, _verb, f"pushctl.commands.templates_{_module}", _verb)

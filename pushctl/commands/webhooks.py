@@ -117,11 +117,11 @@ def test(ctx: typer.Context, name: NameArgument) -> None:
     \b
     pushctl webhooks test crm
     """
-    from pushctl.commands import results
+    from pushctl.commands import send_results
     from pushctl.jobs.webhooks import outbox
 
     here = context.of(ctx)
-    results.warn_of_loopback(here)
+    send_results.warn_of_loopback(here)
     result = outbox.try_out(here.store, here.config, name, here.now)
     if not result.taken:
         raise DeliveryError(f"{name}: {result.why}")

@@ -26,7 +26,7 @@ from pushctl.rules.web.tag_rules import TagRule
 from pushctl.rules.web.webhooks import Webhook
 
 if TYPE_CHECKING:
-    from pushctl.rules.manners import Manners
+    from pushctl.rules.contact_policy import ContactPolicy
 
 SECRET_BYTES = 32
 
@@ -341,19 +341,19 @@ class Config:
         return self.folder / "status"
 
     @cached_property
-    def manners(self) -> "Manners":
+    def contact_policy(self) -> "ContactPolicy":
         """What all marketing has in common: hours, frequency, who gets none."""
-        from pushctl.rules import manners, timing
+        from pushctl.rules import contact_policy, timing
 
         quiet = {name: site.quiet or self.quiet for name, site in self.sites.items()}
         hours = {name: timing.window(one.hours) for name, one in quiet.items() if one}
         holdout = sunset = None
         if (out := self.holdout) is not None:
-            holdout = manners.Holdout(out.share, out.name)
+            holdout = contact_policy.Holdout(out.share, out.name)
         if (rule := self.sunset) is not None:
             within = timing.duration(rule.within)
-            sunset = manners.Sunset(rule.after, within, rule.monthly)
-        return manners.Manners(self.frequency, hours, holdout, sunset)
+            sunset = contact_policy.Sunset(rule.after, within, rule.monthly)
+        return contact_policy.ContactPolicy(self.frequency, hours, holdout, sunset)
 
     @property
     def first_site(self) -> Site:

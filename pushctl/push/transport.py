@@ -19,7 +19,7 @@ import pycurl
 
 from pushctl import authorities
 from pushctl.model import Cause, Letter, Millis
-from pushctl.push import dial, request
+from pushctl.push import loopback_targets, request
 from pushctl.push.cork import hold_packets
 from pushctl.push.postbox import Postbox
 from pushctl.rules.limits import MAX_ANSWER_BYTES
@@ -199,7 +199,7 @@ class Transport:
 
     def __init__(self, postbox: Postbox) -> None:
         self.window, self.proxy = max(1, postbox.window), postbox.proxy
-        self.targets = dial.parse_targets(postbox.loopback)
+        self.targets = loopback_targets.parse_targets(postbox.loopback)
         self.loopback_ca = postbox.loopback_ca
         self._timeout = max(1, int(postbox.timeout * 1000))
         self.options = request.make_options(

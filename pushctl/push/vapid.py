@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import (
 from pushctl import durable
 from pushctl.errors import ConfigError, InputError
 from pushctl.model import Millis
-from pushctl.push import register, retired
-from pushctl.push.register import Register, Use
+from pushctl.push import key_register, retired_keys
+from pushctl.push.key_register import Register, Use
 from pushctl.rules import tokens, units
 from pushctl.rules.web import keys
 
@@ -75,7 +75,7 @@ def load(folder: Path) -> Mapping[str, Key]:
     public half is; OSError when they can't be read.
     """
     found = {}
-    for file in [*retired.list_halves(folder), *_list_files(folder, ".pem")]:
+    for file in [*retired_keys.list_halves(folder), *_list_files(folder, ".pem")]:
         status = file.stat()
         if status.st_mode & 0o077:
             raise ConfigError(
@@ -96,7 +96,7 @@ def load(folder: Path) -> Mapping[str, Key]:
 
 def load_register(folder: Path) -> Register:
     """Return the register of *folder*, as it is or would be; nothing is written."""
-    return register.load(folder, _read_times(folder))
+    return key_register.load(folder, _read_times(folder))
 
 
 def load_required(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
@@ -106,7 +106,7 @@ def load_required(folder: Path, remedy: str | None = None) -> Mapping[str, Key]:
     It writes the register at its first use.
     """
     if found := load(folder):
-        register.settle(folder, _read_times(folder))
+        key_register.settle(folder, _read_times(folder))
         return found
     raise ConfigError(f"there is no VAPID key in {folder}. {remedy or _FIRST}")
 
@@ -125,11 +125,11 @@ def load_own(folder: Path, remedy: str | None = None) -> Key:
 def _explain_lack(folder: Path, own: str | None) -> ConfigError:
     if own is None:
         return ConfigError(
-            f"no key in {folder} is for new subscribers ({register.NAME}). `pushctl keys new` "
-            "makes one, `pushctl keys use ID` takes one that is there."
+            f"no key in {folder} is for new subscribers ({key_register.NAME}). "
+            "`pushctl keys new` makes one, `pushctl keys use ID` takes one that is there."
         )
     return ConfigError(
-        f"the key of new subscribers is {own} ({folder / register.NAME}), and its file is "
+        f"the key of new subscribers is {own} ({folder / key_register.NAME}), and its file is "
         f"not there. Bring vapid-{own}.pem back from a backup (for a receiver on a machine of "
         f"its own vapid-{own}.pub), or take another key for them: `pushctl keys use ID`."
     )
@@ -148,14 +148,14 @@ def keep(folder: Path, pem: bytes, use: Use) -> Key:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     key = read(pem)
     file = folder / f"vapid-{key.id}.pem"
-    with register.hold(folder):
-        register.begin(folder, _read_times(folder))
-        retired.bring_back(folder, key.id)
+    with key_register.hold(folder):
+        key_register.begin(folder, _read_times(folder))
+        retired_keys.bring_back(folder, key.id)
         if not file.exists():
             durable.write_new(file, key.pem, 0o600)
         write_public(key, folder)
         now = time.time_ns() // 1_000_000
-        register.enter(folder, key.id, use, now, _read_times(folder))
+        key_register.enter(folder, key.id, use, now, _read_times(folder))
     return Key(key.id, key.public, key.pem, file)
 
 
@@ -165,9 +165,9 @@ def choose(folder: Path, name: str) -> None:
 
     Raises ConfigError when it isn't there.
     """
-    with register.hold(folder):
+    with key_register.hold(folder):
         if load_register(folder).is_retired(name):
-            retired.bring_back(folder, name)
+            retired_keys.bring_back(folder, name)
         times = _read_times(folder)
         if name not in times:
             raise ConfigError(
@@ -179,7 +179,7 @@ def choose(folder: Path, name: str) -> None:
                 f"{folder / f'vapid-{name}.pem'} is not there: nobody who subscribed with this "
                 "key could be reached. Bring it back from a backup."
             )
-        register.enter(folder, name, Use.OWN, time.time_ns() // 1_000_000, times)
+        key_register.enter(folder, name, Use.OWN, time.time_ns() // 1_000_000, times)
 
 
 def retire(folder: Path, name: str, now: Millis) -> None:
@@ -190,32 +190,32 @@ def retire(folder: Path, name: str, now: Millis) -> None:
     The register is written first: a kill leaves a key that is retired and still in *folder*,
     which the next call or ``settle`` moves.
     """
-    retired.check(folder, name)
-    with register.hold(folder):
-        register.end(folder, name, Use.RETIRED, now, _read_times(folder))
-        retired.put_aside(folder, name)
+    retired_keys.check(folder, name)
+    with key_register.hold(folder):
+        key_register.end(folder, name, Use.RETIRED, now, _read_times(folder))
+        retired_keys.put_aside(folder, name)
 
 
 def give_up(folder: Path, name: str, now: Millis) -> None:
     """Note that the key *name* is lost; raises ConfigError where it is there, or is own."""
-    with register.hold(folder):
+    with key_register.hold(folder):
         if name in load(folder):
             raise ConfigError(f"the key {name} is not lost: its file is in {folder}.")
-        register.end(folder, name, Use.LOST, now, _read_times(folder))
+        key_register.end(folder, name, Use.LOST, now, _read_times(folder))
 
 
 def settle(folder: Path) -> None:
     """End moves of retired keys that a kill has cut short."""
-    if not retired.is_settled(folder, load_register(folder)):
-        with register.hold(folder):
-            retired.settle(folder, load_register(folder))
+    if not retired_keys.is_settled(folder, load_register(folder)):
+        with key_register.hold(folder):
+            retired_keys.settle(folder, load_register(folder))
 
 
 def remove_retired(folder: Path, name: str) -> None:
     """Remove the private half of a retired key for good; its name stays in the register."""
-    with register.hold(folder):
+    with key_register.hold(folder):
         if load_register(folder).is_retired(name):
-            retired.remove(folder, name)
+            retired_keys.remove(folder, name)
 
 
 def write_public(key: Key, folder: Path) -> Path:
@@ -237,9 +237,10 @@ def load_public(folder: Path) -> str:
     if not times:
         raise ConfigError(
             f"there is no VAPID key in {folder}. `pushctl init` makes the first one; a "
-            f"receiver on a machine of its own needs vapid-....pub and {register.NAME} alone."
+            "receiver on a machine of its own needs vapid-....pub and "
+            f"{key_register.NAME} alone."
         )
-    own = register.settle(folder, times).own
+    own = key_register.settle(folder, times).own
     if own is None or own not in times:
         raise _explain_lack(folder, own)
     public = folder / f"vapid-{own}.pub"
@@ -279,7 +280,9 @@ def _read_times(folder: Path) -> Mapping[str, Millis]:
     """Return the keys that have a file, and its time: the private one's where there are any."""
     files = _list_files(folder, ".pem") or _list_files(folder, ".pub")
     times = {file.stem.removeprefix("vapid-"): file.stat().st_mtime_ns for file in files}
-    return {name: at // 1_000_000 for name, at in times.items() if register.ID.fullmatch(name)}
+    return {
+        name: at // 1_000_000 for name, at in times.items() if key_register.ID.fullmatch(name)
+    }
 
 
 _FIRST = "`pushctl init` makes the first one; bring an old one back from your safe or a backup."

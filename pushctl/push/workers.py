@@ -13,11 +13,11 @@ from concurrent.futures import ProcessPoolExecutor
 from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
 from multiprocessing import forkserver, resource_tracker
 
-from pushctl.push import dial
+from pushctl.push import loopback_targets
 from pushctl.push.postbox import Postbox
 
 _PR_SET_PDEATHSIG = 1
-_ANCESTOR = "pushctl.push.ancestor"
+_ANCESTOR = "pushctl.push.fork_server"
 _FOR_ALL = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 # Why the ancestor has no socket: it is forbidden, has no folder, or too long a name (None).
 _NO_SOCKET = frozenset((EPERM, EACCES, ENOENT, EROFS, ENOSPC, EDQUOT, None))
@@ -76,7 +76,7 @@ def start_executor(
     their encoder. They are forked from another process: libcurl, SQLite and threads don't
     survive a fork. Raises ConfigError for targets that aren't loopback addresses.
     """
-    dial.parse_targets(postbox.loopback)
+    loopback_targets.parse_targets(postbox.loopback)
     pool = ProcessPoolExecutor(
         max_workers=workers,
         mp_context=multiprocessing.get_context(prepare()),
@@ -127,7 +127,7 @@ def _end_with_parent(number: int) -> None:
     prctl does so for the ancestor, which forked us, or the parent, which spawned us. The
     parent holds the other end of a pipe; its closing raises SIGIO, which ends a process.
     """
-    from pushctl.push import ancestor
+    from pushctl.push import fork_server
 
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -137,8 +137,8 @@ def _end_with_parent(number: int) -> None:
     fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
     # Either may have ended before. Who was spawned has loaded the ancestor's module itself.
-    spawned = os.getpid() == ancestor.PID
-    if os.getppid() != (number if spawned else ancestor.PID) or not parent.is_alive():
+    spawned = os.getpid() == fork_server.PID
+    if os.getppid() != (number if spawned else fork_server.PID) or not parent.is_alive():
         os._exit(1)
 
 

@@ -16,13 +16,13 @@ from pushctl.receiver.answers import JSON_HEADERS, Refusal, refuse, send_answer,
 from pushctl.receiver.api import problems
 from pushctl.receiver.api.setup import Api
 from pushctl.receiver.commit import WRITERS, Committer
+from pushctl.receiver.counters import Tally
 from pushctl.receiver.intake import Intake
 from pushctl.receiver.rates import RateLimits
-from pushctl.receiver.reading import Room
+from pushctl.receiver.read_bodies import Room
 from pushctl.receiver.server.connection import App
 from pushctl.receiver.server.request import Reply
 from pushctl.receiver.shares import Shares
-from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor
 from pushctl.receiver.webhooks import Webhooks
 from pushctl.rules import tokens

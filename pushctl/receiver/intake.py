@@ -19,12 +19,12 @@ from pushctl.receiver.answers import (
     send_complete,
 )
 from pushctl.receiver.commit import Committer
+from pushctl.receiver.counters import Tally
 from pushctl.receiver.rates import RateLimits
-from pushctl.receiver.reading import is_within, read, refuse_size
+from pushctl.receiver.read_bodies import is_within, read, refuse_size
 from pushctl.receiver.server.request import Reply
 from pushctl.receiver.shapes import Shape
 from pushctl.receiver.shares import Shares
-from pushctl.receiver.tally import Tally
 from pushctl.receiver.visitor import Visitor, asks_for_privacy, remove_private
 from pushctl.rules.tokens import SIGNATURE_SECONDS, encode
 from pushctl.rules.units import SECOND

@@ -19,7 +19,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from pushctl import exposition
 from pushctl.receiver.answers import send_answer
-from pushctl.receiver.tally import WAITS
+from pushctl.receiver.counters import WAITS
 
 if TYPE_CHECKING:
     from pushctl.receiver.app import Receiver

@@ -19,9 +19,9 @@ import orjson
 from pushctl.apikeys import ApiKey
 from pushctl.config import Config, Site
 from pushctl.model import Json
-from pushctl.receiver import reading
+from pushctl.receiver import read_bodies
 from pushctl.receiver.answers import Headers, Refusal
-from pushctl.receiver.api.door import (
+from pushctl.receiver.api.apps import (
     Answer,
     ApiApp,
     Parts,
@@ -30,13 +30,13 @@ from pushctl.receiver.api.door import (
     digest,
     parse,
 )
-from pushctl.receiver.api.gate import Call, refuse_scope
+from pushctl.receiver.api.authentication import Call, refuse_scope
 from pushctl.receiver.api.routes import MESSAGES
 from pushctl.receiver.server.connection import App
 from pushctl.rules.limits import MAX_API_BODY_BYTES, MAX_MESSAGE_AHEAD_SECONDS
 from pushctl.rules.units import SECOND
 from pushctl.rules.vendors import gravitec, onesignal
-from pushctl.rules.vendors.given import Asked, FieldError
+from pushctl.rules.vendors.field_values import Asked, FieldError
 from pushctl.rules.vendors.onesignal_targets import read_uuid
 
 PUSH, ALIAS, TAG = "/api/v3/push", "/api/v3/alias", "/api/v3/tag"
@@ -87,8 +87,8 @@ class _Vendor(ApiApp):
         return request
 
     async def _read_json(self, scope: Any, receive: Any) -> Json:
-        reading.check_json(dict(scope["headers"]), MAX_API_BODY_BYTES)
-        return parse(await reading.read(receive, MAX_API_BODY_BYTES, self._parts.room))
+        read_bodies.check_json(dict(scope["headers"]), MAX_API_BODY_BYTES)
+        return parse(await read_bodies.read(receive, MAX_API_BODY_BYTES, self._parts.room))
 
 
 def _refuse_field(error: FieldError) -> Refusal:
@@ -168,7 +168,7 @@ class GravitecPair(_Gravitec):
 
     async def _read_form(self, scope: Any, receive: Any) -> dict[str, str]:
         """Return the fields of a form; other bodies have to say nothing."""
-        raw = await reading.read(receive, MAX_API_BODY_BYTES, self._parts.room)
+        raw = await read_bodies.read(receive, MAX_API_BODY_BYTES, self._parts.room)
         kind = dict(scope["headers"]).get(b"content-type", b"").split(b";")[0].strip().lower()
         if raw and kind == b"application/x-www-form-urlencoded":
             return _read_query({"query_string": raw})

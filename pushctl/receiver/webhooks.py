@@ -16,9 +16,9 @@ from pushctl.model import Millis
 from pushctl.receiver.addresses import make_rate_key
 from pushctl.receiver.answers import Headers, Refusal, refuse, retry_later, send_answer
 from pushctl.receiver.commit import Committer
+from pushctl.receiver.counters import Tally
 from pushctl.receiver.rates import RateLimits
-from pushctl.receiver.reading import Room, is_within, read, refuse_size
-from pushctl.receiver.tally import Tally
+from pushctl.receiver.read_bodies import Room, is_within, read, refuse_size
 from pushctl.rules.limits import MAX_HOOK_BYTES
 from pushctl.rules.shops import told as forms
 from pushctl.rules.shops.signatures import Refused

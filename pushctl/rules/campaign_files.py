@@ -18,9 +18,9 @@ from pushctl.model import Json, Millis
 from pushctl.rules import moments, schedule, timing
 from pushctl.rules.config import checks
 from pushctl.rules.config.structure import Fault, structure, suggest
-from pushctl.rules.exploring import MOST_DAYS
 from pushctl.rules.messages import arms
 from pushctl.rules.moments import BEST
+from pushctl.rules.random_hours import MOST_DAYS
 
 _MOST_PEOPLE = 1_000_000_000  # more than there are subscriptions
 # Any two days will do: what a date means is the same on both.

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
-from pushctl.rules.packed import NumberSet
+from pushctl.rules.compact_numbers import NumberSet
 
 _BATCH = 50_000  # rows that are read at a time
 _PAGES = 1 << 16  # of numbers: 128 MB, for a billion of them; another's may be anywhere

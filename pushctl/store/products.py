@@ -7,7 +7,7 @@ import orjson
 
 from pushctl.model import Json, Millis
 from pushctl.rules.money import Money
-from pushctl.rules.shops.goods import SHELVES, Offer
+from pushctl.rules.shops.recommendations import SHELVES, Offer
 from pushctl.store.noun import Noun, as_json
 
 # Rows that one look-up reads, however many products a line has.

@@ -1,5 +1,5 @@
 """
-What went out to people lately, for the manners of sending.
+What went out to people lately, for the contact policy.
 
 Numbers of deliveries grow with time. So what is recent stands behind one of them
 (``find_floor``), and neither a whole table nor a whole history is read.
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from pushctl.model import Millis
 from pushctl.rules import units
-from pushctl.rules.packed import NumberSet, find_frequent
+from pushctl.rules.compact_numbers import NumberSet, find_frequent
 from pushctl.store.noun import Noun, as_json
 
 # A row may wait so long between its plan and its sending: quiet hours, second tries.
@@ -21,7 +21,7 @@ _SLACK: Millis = 3 * units.DAY
 
 
 class Receiver(NamedTuple):
-    """A subscription with all that the manners need to know."""
+    """A subscription with all that the contact policy needs to know."""
 
     subscription: int
     public_id: str

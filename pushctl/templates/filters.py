@@ -16,7 +16,7 @@ from jinja2.exceptions import SecurityError
 
 from pushctl.rules.limits import MAX_VALUE_CHARACTERS
 from pushctl.rules.messages import clusters, payload
-from pushctl.templates import spoken
+from pushctl.templates import language_filters
 from pushctl.templates.plain import Missing, clean
 
 
@@ -118,7 +118,7 @@ STEPS: Mapping[str, int] = {"truncate": 36, "title": 24, "first_name": 16, "plur
 COMMON_STEPS = 4  # of the others
 
 OFFERED: Mapping[str, Callable[..., Any]] = {
-    **spoken.SPOKEN,
+    **language_filters.SPOKEN,
     "default": default,
     "d": default,
     "link": link,

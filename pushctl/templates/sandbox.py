@@ -21,8 +21,8 @@ from jinja2.visitor import NodeTransformer
 
 from pushctl.rules.limits import MAX_PROPOSAL_TIMES
 from pushctl.rules.messages.localized import PLURAL_FORMS
-from pushctl.templates import filters, goods, plain, spoken
-from pushctl.templates.isolates import ISOLATE, JOINED, OWN, Isolates, wrap
+from pushctl.templates import filters, language_filters, plain, recommendations
+from pushctl.templates.bidi_isolates import ISOLATE, JOINED, OWN, Isolates, wrap
 from pushctl.templates.phrases import Inliner, Phrases, Unknown
 from pushctl.templates.plain import Missing
 
@@ -150,7 +150,7 @@ def _build_environment() -> Environment:
         ISOLATE: plain.isolate,
         OWN: plain.mark_own,
         JOINED: plain.join_isolated,
-        **goods.PROPOSING,
+        **recommendations.PROPOSING,
     }
     made.tests = {name: made.tests[name] for name in _TESTS}
     return made
@@ -204,7 +204,7 @@ def _read(
         raise Refused(str(error), error.line) from error
     count = _check(tree)
     steps = sum(map(_count_steps, tree.find_all(nodes.Filter)))
-    calls = goods.Calls()
+    calls = recommendations.Calls()
     calls.visit(tree)
     variables = frozenset(_find_paths(tree, _find_names(tree)))
     if any(it.name == "date" for it in tree.find_all(nodes.Filter)):
@@ -244,7 +244,7 @@ class Renderer:
         if self._loops:
             values = {**values, _BUDGET: [self._left]}
         if self._proposes:
-            values = {**values, goods.LEFT: [MAX_PROPOSAL_TIMES]}
+            values = {**values, recommendations.LEFT: [MAX_PROPOSAL_TIMES]}
         template = self._template
         try:
             context = Context(_ENVIRONMENT, values, None, template.blocks)  # type: ignore[arg-type]
@@ -261,7 +261,7 @@ def _check(tree: nodes.Template) -> int:
     for node in tree.find_all(nodes.Node):
         count += 1
         line = node.lineno
-        if goods.is_call(node):
+        if recommendations.is_call(node):
             continue
         if not isinstance(node, (*_ALLOWED, nodes.Helper)) or type(node) in _REASONS:
             name = type(node).__name__.lower()
@@ -346,7 +346,7 @@ class _Bounds(NodeTransformer):
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:
         self.generic_visit(node)
-        if node.name in spoken.SPOKEN:
+        if node.name in language_filters.SPOKEN:
             node.args = [nodes.Const(self._language, lineno=node.lineno), *node.args]
         return node
 

@@ -9,14 +9,14 @@ import orjson
 from pushctl.errors import InputError, Problem, TemplateError
 from pushctl.model import Action, Json, Message
 from pushctl.rules.messages import payload, values
+from pushctl.rules.messages.json_templates import JsonTemplate
 from pushctl.rules.messages.payload import Frame
-from pushctl.rules.messages.skeletons import Skeleton
-from pushctl.templates import goods
+from pushctl.templates import recommendations
+from pushctl.templates.display_values import find_shown, is_bare
 from pushctl.templates.filters import link
 from pushctl.templates.links import Added, Links, make_absolute
 from pushctl.templates.parts import Parsed, TextParts
 from pushctl.templates.sandbox import Field, Refused, Renderer
-from pushctl.templates.shown import find_shown, is_bare
 
 _SLOTS = ("title", "body", "url", "icon", "image", "badge", "tag")
 _IMAGE = _SLOTS.index("image")
@@ -28,7 +28,7 @@ _SHARED = frozenset({"site", "campaign"})
 _LINK_NAMES = ("url", "link", "image", "icon")
 
 
-# Stands in a skeleton where a rendered value goes; new in each process, so that no
+# Stands in a template of JSON where a rendered value goes; new in each process, so that no
 # text can hold it.
 _GAP = f"gap-{secrets.token_hex(8)}-"
 _GAP_URL = "https://gap.invalid/"
@@ -71,7 +71,7 @@ class Text:
         self._dynamic = [at for at, part in enumerate(parts) if part and part.source]
         sources = [part.source for part in parts if part and part.source]
         self._renderer = self._compile(parsed, sources)
-        self._skeletons: dict[Hashable, Skeleton] = {}
+        self._json_templates: dict[Hashable, JsonTemplate] = {}
         self._note_variables(parsed, sources)
 
     def _note_variables(self, parsed: Parsed, sources: Sequence[Field]) -> None:
@@ -125,14 +125,14 @@ class Text:
             site.get("image"),
             self._links.find(site),
         )
-        skeleton = self._skeletons.get(key)
-        if skeleton is None:
-            skeleton = self._skeletons[key] = self._build_skeleton(site)
+        json = self._json_templates.get(key)
+        if json is None:
+            json = self._json_templates[key] = self._build_json(site)
         try:
             encoded = [orjson.dumps(value) for value in written]
         except TypeError as error:
             raise InputError(f"the message can't be written as JSON: {error}") from error
-        return payload.check_size(skeleton.fill(encoded))
+        return payload.check_size(json.fill(encoded))
 
     def _render_values(self, context: Mapping[str, Json]) -> list[str | None]:
         """Return the rendered values, in the order of ``_dynamic``."""
@@ -232,13 +232,13 @@ class Text:
         }
         return {payload.BOUGHT: {name: it for name, it in shown.items() if it is not None}}
 
-    def _build_skeleton(self, site: Mapping[str, Json]) -> Skeleton:
+    def _build_json(self, site: Mapping[str, Json]) -> JsonTemplate:
         marks = [
             f"{_GAP_URL if self._kinds[at] in _LINKS else ''}{_GAP}{order}"
             for order, at in enumerate(self._dynamic)
         ]
         # What stands for values may be longer than they are: the size is each message's own.
-        return Skeleton.cut(payload.write_frame(self._build_message(marks, site)), _GAPS)
+        return JsonTemplate.cut(payload.write_frame(self._build_message(marks, site)), _GAPS)
 
 
 def find_size_problem(text: Text) -> Problem | None:
@@ -260,7 +260,7 @@ def build_sample(
     """Return a context with ``write(name)`` for every variable that *text* reads."""
     context: dict[str, Json] = {"site": values.site("shop", "https://shop.example")}
     if text.proposes:
-        context[values.GOODS] = goods.Sample(write)
+        context[values.GOODS] = recommendations.Sample(write)
     for path in sorted(text.variables):
         root, *rest = path.split(".")
         if root == "cart":

@@ -14,7 +14,7 @@ import pytest
 import typer
 
 from pushctl import cli, errors, output
-from pushctl.commands import context, unchecked
+from pushctl.commands import context, unchecked_config
 from pushctl.commands.options import FormatOption
 from tests.support import project
 from tests.support.program import PROGRAM, environment, on_terminal, pushctl
@@ -61,7 +61,7 @@ def test_help_loads_no_command_and_nothing_heavy() -> None:
     loaded = set(done.stderr.splitlines())
     assert "pushctl.cli" in loaded
     ours = {each for each in loaded if each.startswith("pushctl.commands.")}
-    shared = {"context", "names", "loading", "helping", "values"}
+    shared = {"context", "names", "loading", "help_texts", "values"}
     assert ours <= {f"pushctl.commands.{each}" for each in shared}
     heavy = {"rich", "sqlite_utils", "pywebpush", "jinja2", "lark", "cryptography", "pycurl"}
     assert not loaded & (heavy | {"requests", "aiohttp", "pydantic", "pushctl.config"})
@@ -302,10 +302,10 @@ def test_the_short_way_of_a_sweep_passes_over_what_somebody_else_left_above(
     below.mkdir()
     file = tmp_path / "pushctl.toml"
     file.write_text("")
-    assert unchecked.find(below) == file
+    assert unchecked_config.find(below) == file
     os.chown(file, 12345, -1)
-    assert unchecked.find(below) is None
-    assert unchecked.find(tmp_path) == file, "whoever names the folder means it"
+    assert unchecked_config.find(below) is None
+    assert unchecked_config.find(tmp_path) == file, "whoever names the folder means it"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from pushctl.commands import completing
+from pushctl.commands import complete_line
 from pushctl.store import Store
 from tests.support import ROOT
 from tests.support.program import environment, pushctl
@@ -61,7 +61,7 @@ def here(shop: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def offer(*words: str) -> list[str]:
     """What fish is offered for the last of *words*, without the meanings."""
-    return [line.split("\t")[0] for line in completing.answer("fish", words).splitlines()]
+    return [line.split("\t")[0] for line in complete_line.answer("fish", words).splitlines()]
 
 
 def test_the_tree_is_up_to_date(generate: ModuleType) -> None:
@@ -70,7 +70,7 @@ def test_the_tree_is_up_to_date(generate: ModuleType) -> None:
 
 
 def test_commands_and_options_have_their_meaning() -> None:
-    assert "send\tSend a message to an audience." in completing.answer("zsh", ["se"])
+    assert "send\tSend a message to an audience." in complete_line.answer("zsh", ["se"])
     assert offer("campaigns", "ca") == ["cancel"]
     assert {"--tag", "--template"} <= set(offer("send", "--t"))
     assert offer("stats", "--cs") == ["--csv"]
@@ -133,16 +133,16 @@ def test_it_is_silent_where_names_cannot_be_read(
 @pytest.mark.parametrize("value", [*TAGS, "a\\b", "`x`", "!", "*", "ünï"])
 @pytest.mark.parametrize("quote", ["", '"', "'"])
 def test_a_quoted_value_is_one_word_again(value: str, quote: str) -> None:
-    text = quote + completing.quote_for_bash(value, quote) + quote
-    words, left = completing.split(f"pushctl send --tag {text}")
+    text = quote + complete_line.quote_for_bash(value, quote) + quote
+    words, left = complete_line.split(f"pushctl send --tag {text}")
     assert words[-1] == value and not left
 
 
 def test_the_program_is_not_loaded(shop: Path) -> None:
     """That is what keeps it below a tenth of a second: Typer alone takes as long."""
     code = (
-        "import sys; from pushctl.commands import completing\n"
-        "assert 'VIP\\n' == completing.answer('bash', ['pushctl send --tag VI', 'VI'])\n"
+        "import sys; from pushctl.commands import complete_line\n"
+        "assert 'VIP\\n' == complete_line.answer('bash', ['pushctl send --tag VI', 'VI'])\n"
         "print(sorted({'typer', 'rich', 'sqlite_utils', 'numpy', 'jinja2'} & {*sys.modules}))"
     )
     done = subprocess.run(

@@ -15,7 +15,7 @@ from types import ModuleType
 import pytest
 
 from pushctl import cli, standard_streams
-from pushctl.commands import helping, loading, unchecked
+from pushctl.commands import help_texts, loading, unchecked_config
 from tests.support import ROOT, project
 from tests.support.program import environment, pushctl
 
@@ -23,7 +23,7 @@ SHORT = [sys.executable, "-m", "pushctl"]
 WHOLE = [sys.executable, "-c", "from pushctl.cli import main; main()"]
 
 
-@pytest.mark.parametrize("columns", helping.WIDTHS)
+@pytest.mark.parametrize("columns", help_texts.WIDTHS)
 def test_stored_helps_are_what_the_program_prints(generate: ModuleType, columns: int) -> None:
     written = (ROOT / f"pushctl/commands/helps/{columns}.txt").read_text("utf-8")
     assert written == generate.tell_helps(columns), "run: ./run python docs/generate.py"
@@ -163,7 +163,7 @@ def test_help_and_version_load_nothing_of_the_program(tmp_path: Path, words: lis
     ours = {each for each in loaded if each.startswith("pushctl.")}
     shared = {
         "commands",
-        "commands.helping",
+        "commands.help_texts",
         "commands.unchecked",
         "errors",
         "quick",
@@ -246,7 +246,7 @@ def test_a_variable_is_heeded_though_a_sweep_has_checked_the_file(swept: Path) -
 )
 def test_a_line_that_may_name_database_or_log_is_found(line: str, parsed: bool) -> None:
     content = f'name = 1\n{line}\nother = "file"\n' if line[0] != "\ufeff" else line
-    assert bool(unchecked._SETTING.search(content.encode())) is parsed
+    assert bool(unchecked_config._SETTING.search(content.encode())) is parsed
 
 
 @pytest.mark.parametrize("name", list(cli.COMMANDS))

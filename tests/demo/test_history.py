@@ -11,7 +11,7 @@ from pushctl import config as configs
 from pushctl.demo.history import planted
 from pushctl.demo.history.generate import make
 from pushctl.errors import UsageError
-from pushctl.jobs.subscribers.persons import find_lots
+from pushctl.jobs.subscribers.person_lots import find_lots
 from pushctl.rules.lots import lot
 from pushctl.store import Store
 

@@ -102,7 +102,7 @@ def body(data: bytes) -> None:
 _KNOWN_LATER = re.compile(
     r"subscribed with the key |p256dh |more than 200 tags|.*at most 16 KiB"
 )
-_desks: list[Context] = []
+_contexts: list[Context] = []
 
 
 class _Undo(Exception):
@@ -110,17 +110,19 @@ class _Undo(Exception):
 
 
 def _import(record: InboxRecord) -> None:
-    if not _desks:
+    if not _contexts:
         folder = Path(tempfile.mkdtemp())
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         project = make_project(folder, database.create(folder / "pushctl.db"))
         project.drain(Browser(1, project.key).subscribe())
-        desk = open_context(project.store, project.config, SECRET)
+        opened = open_context(project.store, project.config, SECRET)
         # The seeds' key is one of ours, or no subscription would come any further.
-        _desks.append(replace(desk, keys=(*desk.keys, keys.key_id(tokens.decode(r.KEY)))))
-    with suppress(_Undo), _desks[0].store.write():
+        _contexts.append(
+            replace(opened, keys=(*opened.keys, keys.key_id(tokens.decode(r.KEY))))
+        )
+    with suppress(_Undo), _contexts[0].store.write():
         try:
-            apply(_desks[0], record)
+            apply(_contexts[0], record)
         except InputError as error:
             assert _KNOWN_LATER.match(str(error)), f"taken, but not read: {error}"
         raise _Undo
@@ -183,7 +185,7 @@ def agent(data: bytes) -> None:
     first, _, rest = text.partition("\n")
     hints = {"sec-ch-ua": rest[:256], "sec-ch-ua-platform": first[:256]}
     agents.recognise(first, hints)
-    assert agents.device(first, hints) in ("phone", "tablet", "desktop", None)
+    assert agents.device(first, hints) in ("phone", "tablet", "openedtop", None)
     heads = {b"user-agent": data, b"accept-language": data, b"sec-ch-ua": data}
     about = Visitor().describe("/v1/subscribe", heads, "1.2.3.4")
     assert all(" " <= char <= "~" for value in about["hints"].values() for char in value)

@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from pushctl.config import Config, HoldoutConfig
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tables import holdout
+from pushctl.rules.contact_policy import Holdout
 from pushctl.rules.figures.experiments import holdout as rule
 from pushctl.rules.figures.experiments.holdout import Cause, Group, Lift
-from pushctl.rules.manners import Holdout
 from pushctl.store import Store
 from tests.support import NOON, sending
 

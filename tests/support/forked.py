@@ -161,7 +161,7 @@ def _load() -> None:
     for floor in ("commands", "jobs", "store", "push", "receiver", "rules", "templates"):
         for file in sorted((ROOT / "pushctl" / floor).rglob("[!_]*.py")):
             module = ".".join(file.relative_to(ROOT).with_suffix("").parts)
-            if module != "pushctl.push.ancestor":  # it changes the process that loads it
+            if module != "pushctl.push.fork_server":  # it changes the process that loads it
                 import_module(module)
     for name in _LATE:
         import_module(name)

@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from pushctl.errors import InputError
 from pushctl.jobs.campaigns import broadcast
-from pushctl.jobs.campaigns.api_desk import Desk
+from pushctl.jobs.campaigns.api_batch import ApiBatch
 from pushctl.jobs.delivery.claims.promo_codes import name_pool
-from pushctl.jobs.messages.readers import Readers
+from pushctl.jobs.messages.missing_languages import Readers
 from pushctl.jobs.subscribers import audience, suppression
 from pushctl.model import CampaignStatus, Cause, Json, Millis
 from pushctl.rules.audience.expression import Expression
-from pushctl.rules.messages.given import Wanted
+from pushctl.rules.messages.api_message import Wanted
 from pushctl.store.messages import ApiMessage
 
 # Freezing more takes a second or so: a watch leaves that to a process of its own.
@@ -33,7 +33,9 @@ class Draft(NamedTuple):
     is_large: bool  # a person has to agree
 
 
-def draft(desk: Desk, one: ApiMessage, wanted: Wanted, site: str, *, all_sizes: bool) -> Draft:
+def draft(
+    batch: ApiBatch, one: ApiMessage, wanted: Wanted, site: str, *, all_sizes: bool
+) -> Draft:
     """
     Find who gets a message, and render it for them: reads only.
 
@@ -42,22 +44,22 @@ def draft(desk: Desk, one: ApiMessage, wanted: Wanted, site: str, *, all_sizes: 
     """
     where = [*wanted.where, f"site = '{site}'"]
     typed, expression = audience.build(
-        desk.config, tags=wanted.tags, segments=wanted.segments, where=where
+        batch.config, tags=wanted.tags, segments=wanted.segments, where=where
     )
-    if not all_sizes and desk.store.audience.count(expression, desk.now) > MANY:
+    if not all_sizes and batch.store.audience.count(expression, batch.now) > MANY:
         raise TooManyError
-    receivers = _list_receivers(desk, expression)
-    name, sources, template = desk.load(wanted)
-    most = desk.config.api.max_audience
+    receivers = _list_receivers(batch, expression)
+    name, sources, template = batch.load(wanted)
+    most = batch.config.api.max_audience
     is_large = bool(most) and len(receivers) > most
     options = _make_options(one, wanted, is_large)
-    options |= name_pool(desk.store, template.settings.promo)
+    options |= name_pool(batch.store, template.settings.promo)
     tried = receivers[:_TRIED] if is_large else receivers
-    verdict = desk.rehearse(name, template, wanted, sources, tried, options)
+    verdict = batch.rehearse(name, template, wanted, sources, tried, options)
     if verdict.first is None:
         raise InputError(verdict.count_reasons()[0][0])
     made = broadcast.Plan(
-        name=f"{wanted.name or name} {desk.day}",
+        name=f"{wanted.name or name} {batch.day}",
         template=name,
         sources=sources,
         audience=typed,
@@ -68,15 +70,15 @@ def draft(desk: Desk, one: ApiMessage, wanted: Wanted, site: str, *, all_sizes: 
         expires_after=broadcast.find_life(options, template),
         verdict=None if is_large else verdict,
         named=False,
-        topic=template.settings.topic or desk.config.messages.topic,
+        topic=template.settings.topic or batch.config.messages.topic,
     )
-    made = _set_time(made, wanted.at or one.at, desk.now)
-    return Draft(broadcast.judge(desk.store, desk.config, made, desk.now), is_large)
+    made = _set_time(made, wanted.at or one.at, batch.now)
+    return Draft(broadcast.judge(batch.store, batch.config, made, batch.now), is_large)
 
 
-def _list_receivers(desk: Desk, expression: Expression) -> Sequence[int]:
-    without = suppression.find_suppressed(desk.store, expression, desk.now)
-    rows = desk.store.audience.list_ids(expression, desk.now)
+def _list_receivers(batch: ApiBatch, expression: Expression) -> Sequence[int]:
+    without = suppression.find_suppressed(batch.store, expression, batch.now)
+    rows = batch.store.audience.list_ids(expression, batch.now)
     if not (receivers := [row for row in rows if row not in without]):
         raise InputError("nobody is in this audience")
     return receivers
@@ -90,16 +92,16 @@ def _set_time(made: broadcast.Plan, due: Millis, now: Millis) -> broadcast.Plan:
     return made
 
 
-def freeze(desk: Desk, one: ApiMessage, drafted: Draft) -> ApiMessage:
+def freeze(batch: ApiBatch, one: ApiMessage, drafted: Draft) -> ApiMessage:
     """Write the campaign of a message; raises NobodyLeftError."""
-    count, most = drafted.plan.count, desk.config.api.max_audience
-    campaign = broadcast.freeze(desk.store, drafted.plan, desk.now).id
+    count, most = drafted.plan.count, batch.config.api.max_audience
+    campaign = broadcast.freeze(batch.store, drafted.plan, batch.now).id
     planned = one._replace(campaign=campaign, own=True, content={})
     if not drafted.is_large:
         return planned
     note = f"{count:,} people are more than api.max_audience = {most:,}: a person has to agree"
-    desk.store.campaigns.change_status(
-        campaign, CampaignStatus.PAUSED, desk.now, note, Cause.LARGE_AUDIENCE
+    batch.store.campaigns.change_status(
+        campaign, CampaignStatus.PAUSED, batch.now, note, Cause.LARGE_AUDIENCE
     )
     return planned._replace(state="waiting")
 

@@ -15,17 +15,17 @@ from pushctl import log
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, PushctlError, TemplateError, UsageError
 from pushctl.jobs.campaigns import api_audiences, api_results
-from pushctl.jobs.campaigns.api_desk import Desk
-from pushctl.jobs.campaigns.repeats import NobodyLeftError
+from pushctl.jobs.campaigns.api_batch import ApiBatch
+from pushctl.jobs.campaigns.duplicates import NobodyLeftError
 from pushctl.jobs.delivery.claims.promo_codes import name_pool
 from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.ingest import matching
 from pushctl.jobs.subscribers import audience, suppression
 from pushctl.model import Json, Millis
 from pushctl.rules import limits, topics, units
-from pushctl.rules.messages import given
+from pushctl.rules.messages import api_message
+from pushctl.rules.messages.api_message import Wanted
 from pushctl.rules.messages.content import hash_content
-from pushctl.rules.messages.given import Wanted
 from pushctl.rules.shops import server_items
 from pushctl.store import Store
 from pushctl.store.faults import DATABASE_FAULTS, concerns_one
@@ -58,7 +58,7 @@ def work(
     planner = None
     if received:
         restore_guard.check(store, config)
-        planner = _Planner(Desk(store, config, now), all_sizes=all_sizes)
+        planner = _Planner(ApiBatch(store, config, now), all_sizes=all_sizes)
         planner.prepare(received)
     numbers = {one.id for one in due}
     with store.write():
@@ -89,18 +89,18 @@ def close_old(store: Store, now: Millis) -> None:
 class _Planner:
     """Plans the messages of one batch."""
 
-    def __init__(self, desk: Desk, *, all_sizes: bool) -> None:
-        self._desk, self._all_sizes = desk, all_sizes
+    def __init__(self, batch: ApiBatch, *, all_sizes: bool) -> None:
+        self._batch, self._all_sizes = batch, all_sizes
         self._drafts: dict[int, api_audiences.Draft | Exception] = {}
 
     def prepare(self, messages: Iterable[ApiMessage]) -> None:
         """Do beforehand what only reads and takes long: others may write meanwhile."""
         for one in messages:
             try:
-                site, wanted = self._desk.read(one)
+                site, wanted = self._batch.read(one)
                 if not wanted.people:
                     self._drafts[one.id] = api_audiences.draft(
-                        self._desk, one, wanted, site.name, all_sizes=self._all_sizes
+                        self._batch, one, wanted, site.name, all_sizes=self._all_sizes
                     )
             except Exception as error:
                 if isinstance(error, DATABASE_FAULTS):
@@ -110,49 +110,49 @@ class _Planner:
     def plan(self, one: ApiMessage) -> ApiMessage:
         """Return *one* planned, or refused with the reason."""
         try:
-            with self._desk.store.savepoint():
+            with self._batch.store.savepoint():
                 return self._plan(one)
         except api_audiences.TooManyError:
             return one._replace(own=True)
         except NobodyLeftError as error:
-            return _refuse(one, error.left_out.describe(), self._desk.now)
+            return _refuse(one, error.left_out.describe(), self._batch.now)
         except (InputError, NotFoundError, TemplateError, UsageError) as error:
-            return _refuse(one, _explain(error), self._desk.now)
+            return _refuse(one, _explain(error), self._batch.now)
         except Exception as error:
             if not concerns_one(error):
                 raise
             log.note_error("api", "a message could not be planned", error)
-            return _refuse(one, f"a fault of pushctl: {type(error).__name__}", self._desk.now)
+            return _refuse(one, f"a fault of pushctl: {type(error).__name__}", self._batch.now)
 
     def _plan(self, one: ApiMessage) -> ApiMessage:
         drafted = self._drafts.get(one.id)
         if isinstance(drafted, Exception):
             raise drafted
-        _, wanted = self._desk.read(one)
+        _, wanted = self._batch.read(one)
         planned = one._replace(
-            due_at=wanted.at, changed_at=self._desk.now, state="sending", own=False
+            due_at=wanted.at, changed_at=self._batch.now, state="sending", own=False
         )
         if drafted is not None:
-            return api_audiences.freeze(self._desk, planned, drafted)
+            return api_audiences.freeze(self._batch, planned, drafted)
         return self._plan_people(planned, wanted)
 
     def _plan_people(self, one: ApiMessage, wanted: Wanted) -> ApiMessage:
         people = self._find_people(one, wanted)
-        name, sources, template = self._desk.load(wanted)
+        name, sources, template = self._batch.load(wanted)
         ttl = template.settings.ttl if wanted.ttl is None else wanted.ttl
         assert one.due_at is not None
-        expires_at = one.due_at + given.find_life(ttl)
-        if expires_at <= self._desk.now:
+        expires_at = one.due_at + api_message.find_life(ttl)
+        if expires_at <= self._batch.now:
             raise InputError("its time was over before it could be sent")
         options = _make_group_options(one, wanted, ttl)
-        options |= name_pool(self._desk.store, template.settings.promo)
-        verdict = self._desk.rehearse(name, template, wanted, sources, people, options)
+        options |= name_pool(self._batch.store, template.settings.promo)
+        verdict = self._batch.rehearse(name, template, wanted, sources, people, options)
         able = [person for person in people if person not in verdict.without]
         if not able:
             raise InputError(next(iter(verdict.without.values()))[1])
         campaign = self._find_group(one, wanted, name, sources, options)
-        self._desk.store.messages.plan(
-            one.id, campaign, able, now=self._desk.now, due=max(one.due_at, self._desk.now),
+        self._batch.store.messages.plan(
+            one.id, campaign, able, now=self._batch.now, due=max(one.due_at, self._batch.now),
             expires_at=expires_at,
         )  # fmt: skip
         content = dict(wanted.variables)
@@ -166,7 +166,7 @@ class _Planner:
         reasons: list[str] = []
         for item in wanted.people:
             clues = server_items.read_person(item)
-            match = matching.find(self._desk.store, one.site_id, clues)
+            match = matching.find(self._batch.store, one.site_id, clues)
             if match.owner is None:
                 reasons.append(match.why_not or "nobody was found")
             elif not match.subscriptions:
@@ -189,12 +189,12 @@ class _Planner:
         return kept
 
     def _find_suppressed(self, rows: Sequence[int]) -> frozenset[int]:
-        store, found = self._desk.store, set[int]()
+        store, found = self._batch.store, set[int]()
         for start in range(0, len(rows), _NAMED):
             people = store.subscriptions.get_many(rows[start : start + _NAMED])
             names = ", ".join(f"'{it.public_id}'" for it in people)
-            _, expression = audience.build(self._desk.config, where=[f"id in ({names})"])
-            found.update(suppression.find_suppressed(store, expression, self._desk.now))
+            _, expression = audience.build(self._batch.config, where=[f"id in ({names})"])
+            found.update(suppression.find_suppressed(store, expression, self._batch.now))
         return frozenset(found)
 
     def _find_group(
@@ -210,18 +210,18 @@ class _Planner:
 
         A process may wait for a push service with that campaign: then it is another one.
         """
-        day = self._desk.day
+        day = self._batch.day
         content = hash_content(sources, {}).hex()
         kind = [one.key, one.site_id, wanted.name, name, content, options, day]
         digests = [_digest([*kind, number]) for number in range(SHARDS)]
         for digest in digests:
-            known = self._desk.store.messages.find_group(digest)
+            known = self._batch.store.messages.find_group(digest)
             if known is None:
                 return self._begin_group(digest, f"{wanted.name or name} {day}", name, sources,
                                          options)  # fmt: skip
-            if not self._desk.store.messages.is_stuck(known, self._desk.now - _PATIENCE):
+            if not self._batch.store.messages.is_stuck(known, self._batch.now - _PATIENCE):
                 return known
-        found = self._desk.store.messages.find_group(digests[one.id % SHARDS])
+        found = self._batch.store.messages.find_group(digests[one.id % SHARDS])
         assert found is not None
         return found
 
@@ -233,18 +233,18 @@ class _Planner:
         sources: Mapping[str, str],
         options: Mapping[str, Json],
     ) -> int:
-        self._desk.store.messages.close_groups(self._desk.now - _KEPT_OPEN, self._desk.now)
-        made = self._desk.store.campaigns.create(
-            name=self._desk.store.campaigns.find_free_name(title),
+        self._batch.store.messages.close_groups(self._batch.now - _KEPT_OPEN, self._batch.now)
+        made = self._batch.store.campaigns.create(
+            name=self._batch.store.campaigns.find_free_name(title),
             template=template,
             audience="single people, by the API",
             sources=sources,
             options=options,
-            now=self._desk.now,
+            now=self._batch.now,
             expires_at=None,
-            topic=topics.read_topic(sources) or self._desk.config.messages.topic,
+            topic=topics.read_topic(sources) or self._batch.config.messages.topic,
         )
-        self._desk.store.messages.save_group(digest, made.id, self._desk.now)
+        self._batch.store.messages.save_group(digest, made.id, self._batch.now)
         return made.id
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from pushctl.config import Config
 from pushctl.errors import UsageError
 from pushctl.jobs.campaigns import broadcast, experiments, files, plan_hashes, recurring
-from pushctl.jobs.campaigns.propose import Item, State, can_give_way, find_series
-from pushctl.jobs.campaigns.repeats import NobodyLeftError
+from pushctl.jobs.campaigns.duplicates import NobodyLeftError
+from pushctl.jobs.campaigns.plan_files import Item, State, can_give_way, find_series
 from pushctl.model import CampaignStatus, Cause, Millis
 from pushctl.store import Store
 from pushctl.store.applied import AppliedFile

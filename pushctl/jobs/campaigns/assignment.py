@@ -17,10 +17,10 @@ from itertools import accumulate
 from pushctl.config import Config
 from pushctl.errors import UsageError
 from pushctl.jobs.campaigns.draft import Draft
-from pushctl.jobs.campaigns.exploring import refuse_test
-from pushctl.jobs.campaigns.receivers import Times, set_times
+from pushctl.jobs.campaigns.random_hours import refuse_test
+from pushctl.jobs.campaigns.recipients import Times, set_times
 from pushctl.jobs.campaigns.variants import Design, join_time
-from pushctl.jobs.subscribers.persons import find_lots
+from pushctl.jobs.subscribers.person_lots import find_lots
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Millis
 from pushctl.rules import timing, units

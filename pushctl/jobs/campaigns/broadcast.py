@@ -11,19 +11,19 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import compress
 
 from pushctl.config import Config
-from pushctl.jobs.campaigns import best, experiments, manners, variants
+from pushctl.jobs.campaigns import best_time, contact_policy, experiments, variants
 from pushctl.jobs.campaigns.assignment import Assignment, NobodyComparedError, assign
 from pushctl.jobs.campaigns.draft import Draft, load_sources, read_options
-from pushctl.jobs.campaigns.receivers import Times, find_receivers, set_times
-from pushctl.jobs.campaigns.repeats import LEFT_OUT, LeftOut, NobodyLeftError, leave_out
+from pushctl.jobs.campaigns.duplicates import LEFT_OUT, LeftOut, NobodyLeftError, leave_out
+from pushctl.jobs.campaigns.recipients import Times, find_receivers, set_times
 from pushctl.jobs.campaigns.variants import Design
 from pushctl.jobs.delivery.claims.promo_codes import collect_samples, name_pool
 from pushctl.jobs.delivery.gates.approval_gate import Gate
 from pushctl.jobs.delivery.rendering.render_check import Verdict
 from pushctl.jobs.figures.forecasts.forecast import Forecast, keep
+from pushctl.jobs.messages.missing_languages import Readers, count_readers
 from pushctl.jobs.messages.preview import Preview, find_example
-from pushctl.jobs.messages.readers import Readers, count_readers
-from pushctl.jobs.subscribers.manners import Ended, Judged
+from pushctl.jobs.subscribers.contact_policy import Ended, Judged
 from pushctl.model import (
     Campaign,
     CampaignStatus,
@@ -31,8 +31,8 @@ from pushctl.model import (
     Millis,
 )
 from pushctl.rules import timing, topics, units
+from pushctl.rules.compact_numbers import NumberMap
 from pushctl.rules.messages.content import hash_content
-from pushctl.rules.packed import NumberMap
 from pushctl.store import Store
 from pushctl.templates import Template
 
@@ -60,7 +60,7 @@ class Plan:
     named: bool = True  # by a person; else the name gives way to one that is taken
     assignment: Assignment | None = None  # of an experiment: who falls to which arm
     topic: str | None = None  # what it is about, for figures
-    judged: Judged | None = None  # by the manners of sending; None: none hold
+    judged: Judged | None = None  # by the contact policy; None: none hold
     gate: Gate | None = None  # by which it may need approval
     forecast: Forecast | None = None  # what it will bring
 
@@ -79,7 +79,7 @@ class Plan:
         found = self.judged
         if found is None:
             return 0
-        return manners.count_waiting(found, self.list_without()).total()
+        return contact_policy.count_waiting(found, self.list_without()).total()
 
     def list_without(self) -> NumberMap[Ended]:
         """Return who gets no message: status, reason and cause, by subscription."""
@@ -91,7 +91,7 @@ class Plan:
     def ended(self) -> Mapping[int, Ended]:
         """Whose message ends when it is frozen, and why; another arm may suit who is held."""
         without = self.list_without()
-        final = manners.list_final(without)
+        final = contact_policy.list_final(without)
         if self.at or self.over:
             return final
         if self.assignment is None:
@@ -162,15 +162,15 @@ def _read_draft(
 ) -> tuple[dict[str, Json], Draft, str | None]:
     """Return a draft's options, the draft with its time, and why at that if it said "best"."""
     options = read_options(draft)
-    draft, why = best.resolve(store, config, draft, now)
+    draft, why = best_time.resolve(store, config, draft, now)
     if why is not None:
         options["local"] = True
     return options, draft, why
 
 
 def judge(store: Store, config: Config, made: Plan, now: Millis) -> Plan:
-    """Return *made* with what the manners of sending say of its receivers."""
-    judged = manners.judge(
+    """Return *made* with what the contact policy says of its receivers."""
+    judged = contact_policy.judge(
         store,
         config,
         made.options,
@@ -262,7 +262,7 @@ def freeze(store: Store, made: Plan, now: Millis) -> Campaign:
         if made.forecast is not None:
             keep(store, campaign.id, made.forecast, now)
         if judged is not None:
-            manners.write_held(store, campaign.id, judged, now)
+            contact_policy.write_held(store, campaign.id, judged, now)
             if len(made.ended) == made.count:  # nobody waits for a sweep or a claim
                 store.campaigns.change_status(campaign.id, CampaignStatus.RUNNING, now)
                 store.campaigns.finish_if_done(campaign.id, now)

@@ -14,7 +14,7 @@ from datetime import tzinfo
 from pushctl.config import Config
 from pushctl.errors import NotFoundError, PushctlError
 from pushctl.jobs.campaigns.draft import Draft
-from pushctl.jobs.campaigns.receivers import find_receivers
+from pushctl.jobs.campaigns.recipients import find_receivers
 from pushctl.jobs.campaigns.unapplied import list_coming
 from pushctl.model import Json, Millis
 from pushctl.rules import calendars, schedule, timing, units
@@ -188,7 +188,7 @@ def _find_quiet(config: Config, planned: Sequence[Planned]) -> Iterator[Entry]:
         lambda: defaultdict(int)
     )
     for one in planned:
-        quiet = config.manners.quiet.get(one.site)
+        quiet = config.contact_policy.quiet.get(one.site)
         if quiet and quiet.holds(one.at, _find_zone(config, one)):
             day = timing.local(one.at, _find_site_zone(config, one)).date()
             held[day, one.campaign][one.site, one.country] += one.people
@@ -200,7 +200,7 @@ def _find_quiet(config: Config, planned: Sequence[Planned]) -> Iterator[Entry]:
 
 def _find_overload(store: Store, config: Config, going: Sequence[Entry]) -> Iterator[Entry]:
     """Yield the times in which people have more messages planned than [frequency] allows."""
-    frequency = config.manners.frequency
+    frequency = config.contact_policy.frequency
     if frequency is None or frequency.messages is None:
         return
     days = max(frequency.within // units.DAY, 1)

@@ -11,7 +11,7 @@ from pushctl.errors import InputError, UsageError
 from pushctl.jobs.delivery.gates.approval_gate import UIDS
 from pushctl.model import Json, Millis
 from pushctl.rules import folding, limits, timing, units
-from pushctl.rules.manners import ALL, CAP
+from pushctl.rules.contact_policy import ALL, CAP
 from pushctl.rules.messages import languages
 from pushctl.rules.messages.arms import Differ, read_names
 from pushctl.rules.schedule import Passed

@@ -9,7 +9,7 @@ from pushctl.jobs.campaigns import experiments, files, manage
 from pushctl.jobs.delivery.gates import approval_gate
 from pushctl.model import Campaign, Json, Millis
 from pushctl.rules.audience import parse
-from pushctl.rules.manners import describe_exempt
+from pushctl.rules.contact_policy import describe_exempt
 from pushctl.rules.messages.frozen import describe_origin, list_titles
 from pushctl.rules.shops.promo_codes import POOL
 from pushctl.rules.wording import moment

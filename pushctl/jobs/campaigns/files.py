@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.errors import ConfigError, InputError, NotFoundError, Problem, PushctlError
-from pushctl.jobs.campaigns import exploring, variants
+from pushctl.jobs.campaigns import random_hours, variants
 from pushctl.jobs.campaigns.draft import Draft, load_sources, read_options
 from pushctl.model import Campaign, Millis
 from pushctl.rules import campaign_files
@@ -192,7 +192,7 @@ def find_problem(config: Config, store: Store | None, file: CampaignFile) -> Pro
             store.promo_codes.get(pool)
         if file.at and file.over:
             raise InputError("--over goes with --every alone. Take it out.")
-        exploring.read_explored(draft)
+        random_hours.read_explored(draft)
         if file.local and file.over:
             raise InputError("--local and --over don't go together. Take one of them out.")
     except PushctlError as error:

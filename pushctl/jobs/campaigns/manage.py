@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, UsageError
-from pushctl.jobs.campaigns import experiments, repeats
+from pushctl.jobs.campaigns import duplicates, experiments
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.model import Campaign, CampaignStatus, Cause, DeliveryStatus, Json, Millis
@@ -39,12 +39,14 @@ def count_states(store: Store, campaign: int) -> list[State]:
         for status, reason, count in store.deliveries.count_reasons(campaign)
     ]
     rows.sort(key=lambda row: (order.index(row.status), -row.count, row.reason))
-    return rows + list_left_out(repeats.read_left_out(about.options))
+    return rows + list_left_out(duplicates.read_left_out(about.options))
 
 
-def list_left_out(left_out: repeats.LeftOut) -> list[State]:
+def list_left_out(left_out: duplicates.LeftOut) -> list[State]:
     """Return who was left out as rows of the table of states."""
-    return [State(repeats.LEFT_OUT, reason, count) for reason, count in left_out.list_reasons()]
+    return [
+        State(duplicates.LEFT_OUT, reason, count) for reason, count in left_out.list_reasons()
+    ]
 
 
 def pause(store: Store, name: str, now: Millis) -> Campaign:

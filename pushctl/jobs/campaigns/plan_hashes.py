@@ -16,7 +16,7 @@ from pushctl.errors import InputError, UsageError
 from pushctl.rules.campaign_files import hash_json
 
 if TYPE_CHECKING:
-    from pushctl.jobs.campaigns.propose import Item
+    from pushctl.jobs.campaigns.plan_files import Item
 
 MAX_DRIFT = 0.01  # of an audience, either way, between plan and apply
 

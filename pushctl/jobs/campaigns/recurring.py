@@ -14,7 +14,7 @@ from pushctl.config import Config
 from pushctl.errors import InputError, PushctlError, UsageError
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.draft import Draft, find_template_name
-from pushctl.jobs.campaigns.foresee import foresee
+from pushctl.jobs.campaigns.forecast import foresee
 from pushctl.model import CampaignStatus, Cause, Json, Millis
 from pushctl.rules import schedule, timing, units
 from pushctl.rules.schedule import Passed

@@ -17,10 +17,10 @@ from pushctl.jobs.delivery.claims.promo_codes import collect_samples
 from pushctl.jobs.delivery.rendering.render_check import Verdict, judge_arms
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers import carts
-from pushctl.jobs.subscribers.manners import Ended
+from pushctl.jobs.subscribers.contact_policy import Ended
 from pushctl.model import Millis
+from pushctl.rules.compact_numbers import NumberMap
 from pushctl.rules.messages.arms import Differ
-from pushctl.rules.packed import NumberMap
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.templates import Template

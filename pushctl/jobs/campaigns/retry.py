@@ -15,9 +15,9 @@ from pushctl.errors import UsageError
 from pushctl.jobs.campaigns import variants
 from pushctl.jobs.campaigns.broadcast import find_life
 from pushctl.jobs.campaigns.draft import BY_HAND
+from pushctl.jobs.campaigns.duplicates import LeftOut, leave_out
 from pushctl.jobs.campaigns.manage import refuse_if_cancelled
 from pushctl.jobs.campaigns.rehearsal import refuse_if_none
-from pushctl.jobs.campaigns.repeats import LeftOut, leave_out
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.claims.promo_codes import collect_samples
 from pushctl.jobs.delivery.rendering.render_check import Verdict, judge_arms

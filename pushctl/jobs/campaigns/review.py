@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 
 from pushctl.config import Config
 from pushctl.errors import InputError, TemplateError
-from pushctl.jobs.campaigns import files, manners, sensitivity
+from pushctl.jobs.campaigns import contact_policy, experiment_power, files
 from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.jobs.campaigns.draft import BY_HAND
-from pushctl.jobs.campaigns.foresee import foresee
-from pushctl.jobs.campaigns.propose import Item
+from pushctl.jobs.campaigns.forecast import foresee
+from pushctl.jobs.campaigns.plan_files import Item
 from pushctl.jobs.delivery.claims.promo_codes import describe_need
 from pushctl.jobs.figures.forecasts.table import list_forecast
 from pushctl.jobs.messages.lint import find_site, lint_template
-from pushctl.jobs.messages.readers import Readers
+from pushctl.jobs.messages.missing_languages import Readers
 from pushctl.jobs.messages.samples import make_samples
-from pushctl.jobs.subscribers.manners import Judged
+from pushctl.jobs.subscribers.contact_policy import Judged
 from pushctl.model import Millis
 from pushctl.rules import timing
 from pushctl.rules.messages import packs
@@ -92,7 +92,7 @@ def _list_facts(
     ):
         yield f"- {escape(need)}"
     if plan.judged is not None:
-        parts = manners.divide(plan.count, plan.judged or Judged(), plan.list_without())
+        parts = contact_policy.divide(plan.count, plan.judged or Judged(), plan.list_without())
         said = ", ".join(f"{part.what} {part.people:,}" for part in parts if part.people)
         yield f"- manners of sending: {escape(said)}"
 
@@ -109,7 +109,7 @@ def _list_test(store: Store, config: Config, plan: Plan, now: Millis) -> Iterato
     sizes = zip(made.design.arms, made.count_arms(), strict=True)
     said = ", ".join(f"{arm.title} {count:,}" for arm, count in sizes)
     yield f"- test: {escape(said)}; decided {escape(moment(made.decide_at, config.zone))}"
-    forecast, _ = sensitivity.forecast(store, plan, made, now)
+    forecast, _ = experiment_power.forecast(store, plan, made, now)
     yield f"- {escape(forecast.sentence)}"
     if forecast.advice:
         yield f"- {escape(forecast.advice)}"

@@ -14,10 +14,10 @@ from pushctl.errors import NotFoundError, UsageError
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.jobs.campaigns.draft import Draft, load_sources
-from pushctl.jobs.campaigns.receivers import find_receivers
+from pushctl.jobs.campaigns.recipients import find_receivers
 from pushctl.jobs.campaigns.rehearsal import rehearse
+from pushctl.jobs.messages.missing_languages import Readers
 from pushctl.jobs.messages.preview import find_example
-from pushctl.jobs.messages.readers import Readers
 from pushctl.jobs.messages.samples import make_samples
 from pushctl.model import Json, Millis
 from pushctl.rules.limits import MAX_TEST_ROWS

@@ -20,7 +20,7 @@ class Coming:
     name: str
     at: Millis  # *local*: when it comes where the day begins first (``schedule.FIRST``)
     local: bool  # on each person's own clock
-    draft: Draft  # its audience: ``receivers.find_receivers(store, config, draft, now)``
+    draft: Draft  # its audience: ``recipients.find_receivers(store, config, draft, now)``
     is_change: bool  # another version of it is scheduled already
 
 

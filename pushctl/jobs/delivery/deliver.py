@@ -21,7 +21,7 @@ from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import Options, Report
 from pushctl.jobs.ingest import erasures
 from pushctl.model import Campaign, Millis
-from pushctl.push import dial, encoder
+from pushctl.push import encoder, loopback_targets
 from pushctl.store import Store
 
 __all__ = ["Options", "Report", "check_ready", "lock_path", "run", "run_due"]
@@ -51,7 +51,7 @@ def check_ready(store: Store, config: Config) -> None:
     restore_guard.check(store, config)
     config.secret()
     postbox = open_postbox(config, "ready")
-    dial.parse_targets(postbox.loopback)
+    loopback_targets.parse_targets(postbox.loopback)
     encoder.choose(postbox.encoder)
     recovery.check_room(postbox.journal)
     if config.cluster.scheduler is not None:

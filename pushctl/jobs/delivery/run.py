@@ -13,7 +13,7 @@ from functools import partial
 
 from pushctl import log
 from pushctl.config import Config
-from pushctl.jobs.delivery.claims import contact_limits, goals
+from pushctl.jobs.delivery.claims import contact_policy, goals
 from pushctl.jobs.delivery.claims.ledger import Ledger
 from pushctl.jobs.delivery.clock import Clock
 from pushctl.jobs.delivery.garbage_collection import collect_rarely
@@ -75,9 +75,9 @@ class Sending:
             segments=find_segments(store, config, names, now) if names else None,
             extras=context.make_loader(store, config, campaign),
         )
-        manners = contact_limits.watch(store, config, campaign, now)
+        policy = contact_policy.watch(store, config, campaign, now)
         brief = not self._renderer.reads_persons
-        self._ledger = Ledger(store, config, campaign, manners, brief=brief)
+        self._ledger = Ledger(store, config, campaign, policy, brief=brief)
         self._goals = goals.watch(store, config, campaign, self._postbox.withheld)
         # A trigger's messages and those of hours go on with the other services.
         is_step = store.triggers.get_trigger(campaign.id) is not None

@@ -11,7 +11,7 @@ from typing import Any
 from pushctl import templates, web
 from pushctl.config import Config, Site
 from pushctl.errors import InputError, TemplateError
-from pushctl.jobs.messages.readers import find_missing
+from pushctl.jobs.messages.missing_languages import find_missing
 from pushctl.jobs.messages.samples import make_samples
 from pushctl.model import Json
 from pushctl.rules.limits import LINK_SECONDS

@@ -7,7 +7,7 @@ from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import InputError, NotFoundError, TemplateError
 from pushctl.jobs.subscribers import audience, carts
-from pushctl.jobs.subscribers.goods import Goods
+from pushctl.jobs.subscribers.recommendations import Goods
 from pushctl.jobs.subscribers.restore_links import RestoreLinks
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Json, Message, Millis, Subscription

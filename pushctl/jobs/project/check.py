@@ -21,9 +21,9 @@ from pushctl.jobs.project import (
     check_api,
     check_approval,
     check_campaigns,
+    check_contact_policy,
     check_events,
     check_holidays,
-    check_manners,
     check_metrics,
     check_promo,
     check_rights,
@@ -33,7 +33,7 @@ from pushctl.jobs.project import (
     scripts,
     sweep_state,
 )
-from pushctl.jobs.project.finding import Finding, Level, explain, fine, take_problem
+from pushctl.jobs.project.check_notes import Finding, Level, explain, fine, take_problem
 from pushctl.jobs.triggers import lint
 from pushctl.rules.limits import MAX_INBOX_LINE_BYTES, MIN_FREE_TO_CHECK_BYTES
 from pushctl.rules.wording import counted
@@ -130,13 +130,13 @@ def _receiver(config: Config) -> Iterator[Finding]:
 
 
 def _keys(config: Config) -> Iterator[Finding]:
-    from pushctl.jobs.project import key_ends, keys
-    from pushctl.push import register, retired, vapid
+    from pushctl.jobs.project import keys, retire_keys
+    from pushctl.push import key_register, retired_keys, vapid
 
     yield from _private("keys", config.keys)
-    waiting = retired.list_halves(config.keys)
+    waiting = retired_keys.list_halves(config.keys)
     for file in [*sorted(config.keys.glob("*")), *waiting]:
-        if file.suffix != ".pub" and file.name != register.NAME:  # no secrets
+        if file.suffix != ".pub" and file.name != key_register.NAME:  # no secrets
             yield from _private("keys", file)
     config.secret()
     found = vapid.load(config.keys)
@@ -147,7 +147,7 @@ def _keys(config: Config) -> Iterator[Finding]:
         for place, text, remedy in keys.find_lost_email_secret(config):
             yield Finding("keys", Level.PROBLEM, place, text, remedy)
         with _open_store(config) as store:
-            for place, text, remedy in key_ends.find_notes(config, store):
+            for place, text, remedy in retire_keys.find_notes(config, store):
                 yield Finding("keys", Level.NOTE, place, text, remedy)
     if own not in found:
         return
@@ -293,7 +293,7 @@ def _shares(config: Config) -> Iterator[Finding]:
     with _open_store(config) as store:
         for area, place, text, remedy in check_shares.find_notes(config, store, now):
             yield Finding(area, Level.NOTE, place, text, remedy)
-        for area, text, remedy in check_manners.find_notes(config, store, now):
+        for area, text, remedy in check_contact_policy.find_notes(config, store, now):
             yield Finding(area, Level.NOTE, config.file.name, text, remedy)
         for level, place, text, remedy in check_approval.find_notes(config, store):
             yield Finding("approval", level, place, text, remedy)

@@ -8,8 +8,8 @@ from pushctl import templates
 from pushctl.config import Config
 from pushctl.errors import Problem, PushctlError
 from pushctl.jobs.messages import lint
+from pushctl.jobs.messages.missing_languages import Missing, find_missing
 from pushctl.jobs.messages.overview import Summary, summarise
-from pushctl.jobs.messages.readers import Missing, find_missing
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.templates import Template

@@ -7,8 +7,8 @@ from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.jobs.project import scripts
 from pushctl.model import Json, Millis
-from pushctl.push import register, vapid
-from pushctl.push.register import Use
+from pushctl.push import key_register, vapid
+from pushctl.push.key_register import Use
 from pushctl.rules import units
 from pushctl.rules.limits import RETIRED_KEY_DAYS
 from pushctl.rules.wording import counted
@@ -51,13 +51,13 @@ def _find_file(
     return str(config.keys / f"vapid-{name}.pub") if name in there else None
 
 
-def _find_end(entry: register.Entry | None, there: bool) -> Millis | None:
+def _find_end(entry: key_register.Entry | None, there: bool) -> Millis | None:
     if entry is None or entry.ended is None or entry.use is not Use.RETIRED or not there:
         return None
     return entry.ended + RETIRED_KEY_DAYS * units.DAY
 
 
-def _describe_use(name: str, entries: Mapping[str, register.Entry], there: bool) -> str:
+def _describe_use(name: str, entries: Mapping[str, key_register.Entry], there: bool) -> str:
     use = entries[name].use if name in entries else None
     if there or use is Use.LOST:
         return use.value if use else ""
@@ -92,7 +92,7 @@ def choose(config: Config, name: str) -> list[Path]:
     return scripts.fill_scripts(config) if vapid.load(config.keys) else []
 
 
-def require_known(config: Config, name: str) -> register.Entry:
+def require_known(config: Config, name: str) -> key_register.Entry:
     """Return what the register says of the key *name*; raises InputError for an unknown one."""
     entries = vapid.load_register(config.keys).entries
     if name not in entries:
@@ -145,7 +145,7 @@ def find_problems(config: Config, lost: Mapping[str, int]) -> Iterator[tuple[str
     if there and own not in there and own not in lost:
         text = f"new subscribers get the key {own}, which is not there"
         if own is None:
-            text = f"no key is for new subscribers ({register.NAME})"
+            text = f"no key is for new subscribers ({key_register.NAME})"
         yield text, "`pushctl keys use ID` chooses one, `pushctl keys new` makes one."
     elif there and own in lost:
         remedy = f"If it is lost for good: `pushctl keys lost {own}`."

@@ -10,9 +10,9 @@ import orjson
 
 from pushctl import records
 from pushctl.errors import InputError
-from pushctl.jobs.subscribers import addressing
-from pushctl.jobs.subscribers.addressing import Clue
+from pushctl.jobs.subscribers import find_people
 from pushctl.jobs.subscribers.files import column, unguard
+from pushctl.jobs.subscribers.find_people import Clue
 from pushctl.model import Json, Millis
 from pushctl.records import Record
 from pushctl.rules import limits, tokens
@@ -22,15 +22,15 @@ from pushctl.rules.web import bodies, fields
 
 # The first of these columns that is there has the field; any other column is a property.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
-    **addressing.COLUMNS,
+    **find_people.COLUMNS,
     "site": ("site",),
     "event": ("event", "event_name", "name"),
     "at": ("at", "time", "timestamp", "happened_at", "created_at", "date"),
     "id": ("event_id", "id"),
     "properties": ("properties",),
 }
-_CLUES = tuple(addressing.COLUMNS)
-_ADDRESSES = addressing.COLUMNS["email"]
+_CLUES = tuple(find_people.COLUMNS)
+_ADDRESSES = find_people.COLUMNS["email"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def read(file: IO[bytes], name: str, rules: Rules) -> Source:
     # "Order ID" is order_id.
     plan = _make_plan([column(each) for each in found.columns], rules.event)
     if found.columns and not any(field in _CLUES for field, _ in plan.fields):
-        known = ", ".join(f"{each[0]}" for each in addressing.COLUMNS.values())
+        known = ", ".join(f"{each[0]}" for each in find_people.COLUMNS.values())
         raise InputError(
             f"{name}: no column says whose the events are: {known}. It has "
             f"{', '.join(found.columns[:20])}. See docs/events.md for the names."
@@ -157,8 +157,8 @@ def _parse(cell: str) -> Json:
 
 
 def _read_event(given: Mapping[str, Json], others: dict[str, Json], rules: Rules) -> ToldEvent:
-    clues = addressing.read_clues(given, rules.hash_email)
-    site = addressing.read_site(given.get("site"), rules.site, rules.sites)
+    clues = find_people.read_clues(given, rules.hash_email)
+    site = find_people.read_site(given.get("site"), rules.site, rules.sites)
     name = _read_name(given.get("event") or rules.event)
     own, time = given.get("id"), given.get("at")
     if time in (None, ""):

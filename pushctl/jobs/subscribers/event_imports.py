@@ -17,9 +17,9 @@ from pushctl.config import Config
 from pushctl.errors import InputError
 from pushctl.jobs.ingest import tracking
 from pushctl.jobs.ingest.shop_orders import withhold
-from pushctl.jobs.subscribers import addressing, event_files
-from pushctl.jobs.subscribers.addressing import Clue, Person
+from pushctl.jobs.subscribers import event_files, find_people
 from pushctl.jobs.subscribers.event_files import Line, Rules, ToldEvent
+from pushctl.jobs.subscribers.find_people import Clue, Person
 from pushctl.jobs.subscribers.known_people import Bar, choose_site, without_gc
 from pushctl.jobs.subscribers.rejects import Rejects
 from pushctl.model import Millis
@@ -81,7 +81,7 @@ def import_file(
     origins = {name: one.origin for name, one in config.sites.items()}
     rows = store.sites.sync(origins)
     rules = Rules({name: rows[name] for name in origins}, chosen, event, now,
-                  addressing.load_hasher(config))  # fmt: skip
+                  find_people.load_hasher(config))  # fmt: skip
     with closing(records.open_seekable(path)) as file:
         source = event_files.read(file, str(path), rules)
         report = EventReport(properties=source.properties)
@@ -162,7 +162,7 @@ class _Import:
         return {
             (site, clues): person
             for site, several in asked.items()
-            for clues, person in addressing.find_people(self._store, site, several).items()
+            for clues, person in find_people.find_people(self._store, site, several).items()
         }
 
     def _find_untracked(self, people: Iterable[Person]) -> frozenset[int]:
@@ -258,7 +258,7 @@ class _Import:
         elif person is not None:
             found = Found(person.subscriptions[0], None, person.how)
         else:
-            found = row.found if row else Found(None, addressing.say_unknown(one.clues))
+            found = row.found if row else Found(None, find_people.say_unknown(one.clues))
         return StoredOrder(
             id=row.id if row else None,
             site=one.site,
@@ -270,7 +270,7 @@ class _Import:
             test=bool(row and row.test),
             received_at=row.received_at if row else self._rules.now,
             found=found,
-            clues=addressing.to_clues(one.clues),
+            clues=find_people.to_clues(one.clues),
         )
 
 
@@ -286,5 +286,5 @@ def _sort(events: Iterable[Event]) -> list[Event]:
 
 def _say_why(told: ToldEvent, person: Person | None) -> str:
     if person is None:
-        return addressing.say_unknown(told.clues)
+        return find_people.say_unknown(told.clues)
     return "none of the person's browsers is active"

@@ -18,9 +18,9 @@ from pushctl import log
 from pushctl.config import Config
 from pushctl.errors import InputError, UsageError
 from pushctl.jobs.ingest import tracking
-from pushctl.jobs.subscribers import addressing
-from pushctl.jobs.subscribers.addressing import Clue
+from pushctl.jobs.subscribers import find_people
 from pushctl.jobs.subscribers.files import Line, Source
+from pushctl.jobs.subscribers.find_people import Clue
 from pushctl.jobs.subscribers.rejects import Rejects
 from pushctl.jobs.subscribers.rows import LeftOut, read_change
 from pushctl.jobs.subscribers.vendor_imports import Origin
@@ -29,7 +29,7 @@ from pushctl.store import Store
 from pushctl.store.imports import Change
 
 BATCH = 10_000
-CLUES = frozenset(chain.from_iterable(addressing.COLUMNS.values()))  # the columns that name
+CLUES = frozenset(chain.from_iterable(find_people.COLUMNS.values()))  # the columns that name
 
 
 class Bar(Protocol):
@@ -152,14 +152,14 @@ def change(
 class _Reader:
     def __init__(self, config: Config, sites: Mapping[str, int], site: str | None) -> None:
         self._sites, self._site = sites, site
-        self._hash_email = addressing.load_hasher(config)
+        self._hash_email = find_people.load_hasher(config)
 
     def read(self, line: Line) -> _Told:
         """Return what a line tells of whom; raises InputError."""
         if isinstance(line.fields, InputError):
             raise line.fields
-        clues = addressing.read_clues(_name_clues(line.fields), self._hash_email)
-        site = addressing.read_site(line.fields.get("site"), self._site, self._sites)
+        clues = find_people.read_clues(_name_clues(line.fields), self._hash_email)
+        site = find_people.read_site(line.fields.get("site"), self._site, self._sites)
         told, left = read_change(line.fields)
         if not any(told):
             raise InputError(left[0][0] + " " + left[0][1] if left else "it changes nothing")
@@ -170,7 +170,7 @@ def _name_clues(fields: Mapping[str, Json]) -> Mapping[str, Json]:
     """Return the first of the columns of each kind of clue."""
     return {
         kind: next((fields[each] for each in columns if each in fields), None)
-        for kind, columns in addressing.COLUMNS.items()
+        for kind, columns in find_people.COLUMNS.items()
     }
 
 
@@ -203,7 +203,7 @@ def _change_batch(
     report.unknown += found.count(None)
     report.rejected.update(reason for _, reason in aside)
     aside += (
-        (one.line, addressing.say_unknown(one.clues))
+        (one.line, find_people.say_unknown(one.clues))
         for rows, one in zip(found, told, strict=True)
         if rows is None
     )
@@ -214,7 +214,7 @@ def _change_batch(
 def _find_subscriptions(store: Store, told: Sequence[_Told]) -> list[list[int] | None]:
     """Return the subscriptions that each line changes: None for nobody, [] for untracked."""
     people = {
-        site: addressing.find_people(
+        site: find_people.find_people(
             store, site, {one.clues for one in told if one.site == site}
         )
         for site in {one.site for one in told}

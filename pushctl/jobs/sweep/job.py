@@ -14,7 +14,7 @@ from pushctl.config import Config
 from pushctl.errors import BusyError, PushctlError, name_shortage
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
-from pushctl.jobs.sweep import calling, sweep
+from pushctl.jobs.sweep import outgoing_calls, sweep
 from pushctl.store import Store, clocks
 
 _PR_SET_PDEATHSIG = 1
@@ -93,7 +93,7 @@ def _do(job: Job) -> Answer:
 def _work_at(job: Job, store: Store) -> object:
     now = clocks.read_now()
     if job.work is Work.CALLS:
-        return calling.run(job.config, store, now)
+        return outgoing_calls.run(job.config, store, now)
     if job.campaign is None:
         return sweep.run(job.config, store, now, sweep.Options(sends=False))
     campaign = store.campaigns.get_by_id(job.campaign)

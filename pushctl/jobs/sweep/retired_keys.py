@@ -7,7 +7,7 @@ from pushctl.config import Config
 from pushctl.errors import BusyError, PushctlError
 from pushctl.model import Millis
 from pushctl.push import vapid
-from pushctl.push.register import Use
+from pushctl.push.key_register import Use
 from pushctl.rules import units
 from pushctl.rules.limits import RETIRED_KEY_DAYS
 from pushctl.store import Store

@@ -19,13 +19,20 @@ from pushctl.jobs.campaigns import api_messages
 from pushctl.jobs.ingest import drain
 from pushctl.jobs.reports import schedule
 from pushctl.jobs.subscribers import segment_sizes
-from pushctl.jobs.sweep import calling, dry_run, history, metrics, retention, retired_keys
+from pushctl.jobs.sweep import (
+    dry_run,
+    history,
+    metrics,
+    outgoing_calls,
+    retention,
+    retired_keys,
+)
 from pushctl.jobs.sweep.admission import Options, admit, is_watched
 from pushctl.jobs.sweep.dispatch import Dispatch
 from pushctl.jobs.sweep.summary import Summary
 from pushctl.jobs.triggers import enrol, load_facts, promo_reminders, scan, step_tests
 from pushctl.jobs.triggers.apply import apply
-from pushctl.jobs.triggers.guard import do_each
+from pushctl.jobs.triggers.isolate_faults import do_each
 from pushctl.jobs.triggers.types import Run, describe_error
 from pushctl.jobs.webhooks import events
 from pushctl.model import Millis
@@ -351,7 +358,9 @@ class _Sweep:
         """Make the calls that are due; a watch has a process of its own for them."""
         if self._sends and not self._stopped:
             took = int((clocks.read_seconds() - self._began) * 1000)
-            made = calling.run(self._config, self._store, self._now + took, self._deadline)
+            made = outgoing_calls.run(
+                self._config, self._store, self._now + took, self._deadline
+            )
             self._summary.counts.update(made.counts)
             self._summary.notes += made.notes
         return self._summary

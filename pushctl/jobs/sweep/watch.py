@@ -26,7 +26,7 @@ from pushctl.jobs.sweep import clock, history, metrics, sweep
 from pushctl.jobs.sweep.job import ALL_CALLS, Answer, Job, Work
 from pushctl.jobs.sweep.senders import Senders
 from pushctl.jobs.sweep.summary import Summary
-from pushctl.jobs.sweep.wake import Wake, pause
+from pushctl.jobs.sweep.wait_for_inbox import Wake, pause
 from pushctl.jobs.triggers.apply import describe_paused
 from pushctl.jobs.webhooks import ping
 from pushctl.model import Campaign, CampaignStatus, Millis

@@ -150,7 +150,7 @@ def _describe_quiet(config: Config, trigger: Trigger) -> str | None:
         return f"{trigger.quiet}, where the person is"
     if trigger.awake:
         return "none, whatever the site's are"
-    hours = {str(hours) for hours in config.manners.quiet.values()}
+    hours = {str(hours) for hours in config.contact_policy.quiet.values()}
     if not hours or trigger.transactional:
         return None
     return f"the site's: {' or '.join(sorted(hours))}, where the person is"

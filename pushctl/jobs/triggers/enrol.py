@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from pushctl.jobs.triggers import load_facts
 from pushctl.jobs.triggers.apply import apply
-from pushctl.jobs.triggers.guard import do_each
+from pushctl.jobs.triggers.isolate_faults import do_each
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
 from pushctl.rules.triggers.changes import Changes

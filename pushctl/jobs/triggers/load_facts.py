@@ -13,7 +13,7 @@ from pathlib import Path
 from pushctl.config import Config
 from pushctl.errors import PushctlError
 from pushctl.jobs.subscribers import carts
-from pushctl.jobs.subscribers.manners import find_sunset, load_unshown
+from pushctl.jobs.subscribers.contact_policy import find_sunset, load_unshown
 from pushctl.jobs.triggers import step_tests
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Millis
@@ -76,15 +76,15 @@ def load_settings(config: Config, store: Store) -> Settings:
     }
     frequency = config.frequency or Frequency()
     topic = config.messages.topic
-    manners = config.manners
+    contact_policy = config.contact_policy
     by_site = {
         (one.name, site): replace(one, quiet=quiet)
         for one in triggers.values()
-        for site, quiet in manners.quiet.items()
+        for site, quiet in contact_policy.quiet.items()
         if one.quiet is None and not (one.awake or one.transactional)
     }
     return Settings(
-        triggers, frequency, sites, audiences, parts, unreadable, topic, manners, by_site
+        triggers, frequency, sites, audiences, parts, unreadable, topic, contact_policy, by_site
     )
 
 
@@ -282,14 +282,14 @@ def _load_sent(
 
 def load_unshown_of(run: Run, subscription: int) -> Sequence[Millis]:
     """Return when the messages went out by which the sunset rule judges somebody."""
-    sunset = run.settings.manners.sunset
+    sunset = run.settings.contact_policy.sunset
     if sunset is None:
         return ()
     return load_unshown(run.store, sunset, [subscription])[0].get(subscription, ())
 
 
 def _load_sunset(run: Run, limited: Collection[int]) -> Mapping[int, str]:
-    return find_sunset(run.store, run.settings.manners, sorted(limited), run.now)[0]
+    return find_sunset(run.store, run.settings.contact_policy, sorted(limited), run.now)[0]
 
 
 def _group(messages: Iterable[Sent]) -> rules.Messages:

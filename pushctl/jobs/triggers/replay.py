@@ -105,8 +105,9 @@ def replay_events(
 
     Only triggers that events begin are replayed. Audiences are those of *now*, and messages
     count as shown at once. A message counts as clicked where the person did click that step's
-    message after the time at which it would have gone out. Site-wide manners hold as in a
-    sweep; the sunset rule holds for those who have neither visited nor shown anything since.
+    message after the time at which it would have gone out. The site-wide contact policy
+    holds as in a sweep; the sunset rule holds for those who have neither visited nor shown
+    anything since.
     """
     chosen = {name: one for name, one in rules.triggers.items() if one.kind is Kind.EVENT}
     settings = load_settings(replace(config, triggers=chosen, frequency=rules.frequency), store)

@@ -12,10 +12,10 @@ from datetime import timedelta
 from itertools import islice
 
 from pushctl.errors import ConfigError, name_shortage
-from pushctl.jobs.triggers import feeds, holidays, load_facts, news
+from pushctl.jobs.triggers import announce_feeds, feeds, holidays, load_facts
+from pushctl.jobs.triggers.announce_feeds import Answers as Answers
 from pushctl.jobs.triggers.apply import apply
-from pushctl.jobs.triggers.guard import do_each
-from pushctl.jobs.triggers.news import Answers as Answers
+from pushctl.jobs.triggers.isolate_faults import do_each
 from pushctl.jobs.triggers.types import Run
 from pushctl.model import Json, Millis
 from pushctl.rules import timing, units
@@ -43,7 +43,7 @@ Found = tuple[Candidate, str, Millis, Mapping[str, Json]]
 
 def fetch_feeds(run: Run) -> Answers:
     """Fetch the feeds for ``scan``, before its transactions: networks are slow."""
-    wanted = news.list_wanted(run)
+    wanted = announce_feeds.list_wanted(run)
     if not wanted:
         return {}
     # All at once: one slow server must not keep the minute's reminders waiting for each.
@@ -78,7 +78,7 @@ def scan(run: Run, answers: Answers) -> Millis | None:
         if trigger.name in run.settings.unreadable:
             continue
         often = DATES_EVERY if trigger.kind in _BY_DAY else OFTEN
-        wanted.append(news.find_next(run, trigger, often))
+        wanted.append(announce_feeds.find_next(run, trigger, often))
         try:
             _scan_trigger(run, trigger, standing, answers)
         except Exception as error:
@@ -90,7 +90,7 @@ def scan(run: Run, answers: Answers) -> Millis | None:
 
 def _scan_trigger(run: Run, trigger: Trigger, standing: TriggerState, answers: Answers) -> None:
     if trigger.kind is Kind.FEED:
-        news.announce(run, trigger, standing, answers, _begin_all)
+        announce_feeds.announce(run, trigger, standing, answers, _begin_all)
         return
     find = _FINDERS[trigger.kind]
     try:

@@ -5,7 +5,7 @@ Sending by workers on other machines.
 |---|---|
 | ``coordinator`` | this side: hands out a run's letters, each once, and takes the answers |
 | ``task`` | the worker's side: what Dask runs there for each chunk |
-| ``link``, ``streamed`` | its connection to the coordinator; its sending, letter by letter |
+| ``link``, ``send_streamed`` | its connection to the coordinator; how it sends |
 | ``wire``, ``identity`` | the frames between the two; certificates |
 | ``scheduler`` | Dask: the only module that imports it, and only a run with a cluster does |
 

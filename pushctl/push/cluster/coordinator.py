@@ -24,7 +24,7 @@ from typing import TypeVar
 from pushctl.errors import ConfigError
 from pushctl.model import Cause, Letter, Outcome
 from pushctl.push import clock
-from pushctl.push.cluster.offered import Chunk, Peer
+from pushctl.push.cluster.chunk_state import Chunk, Peer
 from pushctl.push.cluster.session import Session
 from pushctl.push.journal import Journal
 from pushctl.push.postbox import Postbox

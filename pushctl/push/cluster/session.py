@@ -13,7 +13,7 @@ import pushctl
 from pushctl.model import Cause, Outcome
 from pushctl.push import journal
 from pushctl.push.cluster import wire
-from pushctl.push.cluster.offered import Chunk, Source
+from pushctl.push.cluster.chunk_state import Chunk, Source
 from pushctl.push.cluster.wire import BrokenFrameError, Kind
 from pushctl.rules.delivery.endpoints import cut_origin
 

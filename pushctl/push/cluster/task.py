@@ -10,7 +10,7 @@ from pushctl.errors import ConfigError
 from pushctl.push import chunk, clock
 from pushctl.push.cluster import link, wire
 from pushctl.push.cluster.link import Lease, Link, RefusedError
-from pushctl.push.cluster.streamed import LeaseEndedError, StreamedChunk
+from pushctl.push.cluster.send_streamed import LeaseEndedError, StreamedChunk
 from pushctl.push.cluster.wire import Kind, Ticket
 
 # Keys and connections are kept from chunk to chunk, and for so long after the last.

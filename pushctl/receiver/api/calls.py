@@ -13,7 +13,7 @@ import orjson
 
 from pushctl.receiver.answers import Refusal
 from pushctl.receiver.commit import Committer
-from pushctl.receiver.tally import Tally
+from pushctl.receiver.counters import Tally
 
 PATH = "/v1/server/calls"  # of the inbox's line; no route of the receiver has this name
 WRITE_SECONDS = 60.0

@@ -10,16 +10,16 @@ from pushctl.apikeys import Ring
 from pushctl.config import Config
 from pushctl.model import Json, Millis
 from pushctl.receiver.api import openapi
+from pushctl.receiver.api.apps import Document, Parts, Reader, Taker
+from pushctl.receiver.api.authentication import Gate
 from pushctl.receiver.api.calls import Calls
-from pushctl.receiver.api.door import Document, Parts, Reader, Taker
-from pushctl.receiver.api.gate import Gate
 from pushctl.receiver.api.memory import Memory
 from pushctl.receiver.api.routes import MESSAGE, OPENAPI, REQUEST, ROUTES
 from pushctl.receiver.commit import Committer
+from pushctl.receiver.counters import Tally
 from pushctl.receiver.rates import RateLimits
-from pushctl.receiver.reading import Room
+from pushctl.receiver.read_bodies import Room
 from pushctl.receiver.server.connection import App
-from pushctl.receiver.tally import Tally
 from pushctl.rules.limits import MAX_API_BODY_BYTES, MAX_API_READING_BYTES
 
 log = logging.getLogger("pushctl.receiver")

@@ -64,8 +64,8 @@ GIVEN = "given"
 # Beside "cart": a function that takes the promo code and returns restore_url or None.
 RESTORE = "restore"
 
-# What may be proposed to the receiver, as ``templates/goods.py`` asks it. No template can
-# spell the name.
+# What may be proposed to the receiver, as ``templates/recommendations.py`` asks it. No
+# template can spell the name.
 GOODS = "goods for one"
 
 

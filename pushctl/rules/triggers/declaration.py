@@ -16,7 +16,7 @@ from pushctl.rules.config import checks
 from pushctl.rules.config.structure import Fault
 from pushctl.rules.events import name_event
 from pushctl.rules.timing import QuietHours
-from pushctl.rules.triggers import testing
+from pushctl.rules.triggers import step_tests
 from pushctl.rules.triggers.starts import read_date, read_feed, read_holiday, read_kind
 from pushctl.rules.triggers.tables import (
     Table,
@@ -40,7 +40,7 @@ from pushctl.rules.triggers.trigger import (
 _KEYS = frozenset(field.name for field in fields(Trigger) if field.name not in ("name", "kind"))
 _KEYS |= {"digest", "most_a_day"}
 _STEP_KEYS = frozenset(
-    {*(field.name for field in fields(Step)), "from", "template", *testing.KEYS}
+    {*(field.name for field in fields(Step)), "from", "template", *step_tests.KEYS}
 ) - {"since", "test"}
 _DEFAULT_GOAL_WITHIN = 7 * units.DAY
 
@@ -168,7 +168,7 @@ def _step(number: int, values: Json, above: Table) -> Step:
         consent=read.read("consent", read_text, None),
         exec=program,
         webhook=webhook,
-        test=testing.read_test(read, 0 if program or webhook else len(names)),
+        test=step_tests.read_test(read, 0 if program or webhook else len(names)),
     )
     if number == 1 and step.since is not From.ENTERED:
         read.blame("from", "counts from a message before the first", "Leave it out in step 1.")

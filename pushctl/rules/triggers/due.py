@@ -29,7 +29,7 @@ def decide_due(
 
     *had* holds the persons that have one already, by Person.key: trigger and subscription.
     """
-    holdout = facts.settings.manners.holdout
+    holdout = facts.settings.contact_policy.holdout
     changes = Changes(facts.now, share=holdout.share if holdout else 0.0)
     candidates, listed = [], {}
     for enrolment in due:
@@ -96,7 +96,7 @@ def _find_withheld(
     facts: Facts, trigger: Trigger, enrolment: Enrolment, device: Device
 ) -> tuple[str, Cause] | None:
     """Return why somebody is kept from all marketing; None: they are not."""
-    holdout = facts.settings.manners.holdout
+    holdout = facts.settings.contact_policy.holdout
     if holdout is not None and holdout.has(device.lot):
         return holdout.describe(), Cause.HOLDOUT
     step = trigger.steps[enrolment.step - 1 : enrolment.step]

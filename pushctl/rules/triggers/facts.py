@@ -14,7 +14,7 @@ from pushctl.model import Json, Millis
 from pushctl.rules import timing
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression
-from pushctl.rules.manners import Manners
+from pushctl.rules.contact_policy import ContactPolicy
 from pushctl.rules.shops import cart
 from pushctl.rules.triggers.arms import Fall
 from pushctl.rules.triggers.consents import fold_channel
@@ -48,7 +48,7 @@ class Settings:
     parts: Mapping[str, Expression]  # what the segments in *audiences* stand for
     unreadable: Mapping[str, PushctlError]  # the triggers that rest for their audience
     topic: str | None = None  # of messages whose template says none
-    manners: Manners = field(default_factory=Manners)
+    contact_policy: ContactPolicy = field(default_factory=ContactPolicy)
     # by trigger and site: with the site's quiet hours, where it has none of its own
     by_site: Mapping[tuple[str, str], Trigger] = field(default_factory=dict)
 

@@ -123,7 +123,7 @@ class Rehearsal:
 
     def _find_sunset(self, now: Millis) -> dict[int, str]:
         """Return why the sunset rule leaves the device out; empty: it does not."""
-        sunset = self.facts.settings.manners.sunset
+        sunset = self.facts.settings.contact_policy.sunset
         if sunset is None or self._sent:
             return {}  # what was shown has ended it
         why = sunset.refuse([at for at in self.unshown if at <= now], now)

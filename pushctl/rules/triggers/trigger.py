@@ -11,10 +11,10 @@ from enum import StrEnum
 
 from pushctl.model import Millis
 from pushctl.rules.conditions import Condition
+from pushctl.rules.contact_policy import Frequency as Frequency
 from pushctl.rules.figures.experiments.decision import OnTie
 from pushctl.rules.holidays import HolidayRule
 from pushctl.rules.lots import lot
-from pushctl.rules.manners import Frequency as Frequency
 from pushctl.rules.timing import QuietHours
 from pushctl.rules.triggers.feed import Feed
 from pushctl.rules.units import DAY, HOUR

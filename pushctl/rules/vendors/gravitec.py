@@ -12,7 +12,7 @@ from http import HTTPStatus
 from pushctl.errors import InputError
 from pushctl.model import Json
 from pushctl.rules import limits, units
-from pushctl.rules.vendors.given import (
+from pushctl.rules.vendors.field_values import (
     Asked,
     FieldError,
     drop_nothing,

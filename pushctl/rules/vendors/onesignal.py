@@ -14,7 +14,7 @@ from pushctl.model import Json
 from pushctl.rules import limits, units
 from pushctl.rules.messages import languages
 from pushctl.rules.vendors import onesignal_targets
-from pushctl.rules.vendors.given import (
+from pushctl.rules.vendors.field_values import (
     Asked,
     FieldError,
     drop_nothing,
@@ -33,7 +33,7 @@ CONTENT = (
     "contents", "headings", "template_id", "custom_data", "url", "web_url", "chrome_web_icon",
     "firefox_icon", "chrome_web_image", "chrome_web_badge", "web_buttons",
 )  # fmt: skip
-MANNERS = (
+SENDING_OPTIONS = (
     "send_after", "ttl", "priority", "collapse_id", "web_push_topic", "name",
     "idempotency_key", "external_id",
 )  # fmt: skip
@@ -44,7 +44,8 @@ FIXED: Mapping[str, tuple[Json, ...]] = {
     "isAnyWeb": (True,),
 }
 FIELDS = (
-    "app_id", *onesignal_targets.TARGETS, "excluded_segments", *CONTENT, *MANNERS, *FIXED,
+    "app_id", *onesignal_targets.TARGETS, "excluded_segments", *CONTENT,
+    *SENDING_OPTIONS, *FIXED,
 )  # fmt: skip
 BUTTON = ("id", "text", "icon", "url")
 
@@ -204,7 +205,7 @@ def _read_buttons(value: Json) -> list[Json]:
     return found
 
 
-# --- manners ---------------------------------------------------------------------------------
+# --- sending options -------------------------------------------------------------------------
 
 
 def _read_manners(fields: Mapping[str, Json], message: dict[str, Json]) -> None:

@@ -14,7 +14,7 @@ from pushctl.model import Json
 from pushctl.rules import limits, tokens, units
 from pushctl.rules.audience import expression as tree
 from pushctl.rules.audience.expression import Expression
-from pushctl.rules.vendors.given import (
+from pushctl.rules.vendors.field_values import (
     FieldError,
     drop_nothing,
     read_label,

@@ -13,12 +13,12 @@ from pushctl.jobs.campaigns import (
     calendar,
     files,
     manage,
+    plan_files,
     plan_hashes,
-    propose,
     unapplied,
 )
 from pushctl.jobs.campaigns.apply import Done
-from pushctl.jobs.campaigns.propose import Item, State
+from pushctl.jobs.campaigns.plan_files import Item, State
 from pushctl.model import CampaignStatus, Cause, Millis
 from pushctl.store import Store
 from tests.support import DAY, HOUR, NOON, killed, sending
@@ -48,7 +48,7 @@ def write(field: Field, name: str, text: str) -> Path:
 def judge(field: Field, *names: str, now: Millis = NOON) -> dict[str, Item]:
     return {
         item.name: item
-        for item in propose.propose(field.store, field.config, names, now, by="ann")
+        for item in plan_files.propose(field.store, field.config, names, now, by="ann")
     }
 
 
@@ -295,7 +295,7 @@ def test_killed_anywhere_each_file_is_applied_or_not_and_the_plan_goes_on(
 
     def work() -> None:
         with Store(path) as store:
-            items = propose.propose(store, config, (), NOON, by="ann")
+            items = plan_files.propose(store, config, (), NOON, by="ann")
             plan_hashes.refuse_other(config, items, plan)
             for _ in apply.carry_out(store, config, items, plan, NOON, by="ann"):
                 pass

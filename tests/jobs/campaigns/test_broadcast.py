@@ -12,9 +12,9 @@ from pushctl.errors import InputError, NotFoundError, TemplateError, UsageError
 from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.broadcast import Plan, plan
 from pushctl.jobs.campaigns.draft import Draft, parse_rate
-from pushctl.jobs.subscribers import manners as judging
+from pushctl.jobs.subscribers import contact_policy as judging
 from pushctl.model import SubscriptionState
-from pushctl.rules.manners import Frequency
+from pushctl.rules.contact_policy import Frequency
 from pushctl.store import deliveries, reports, schedules
 from tests.support import DAY, HOUR, NOON, sending
 from tests.support.rows import answers_about

@@ -13,11 +13,11 @@ from pushctl.errors import InputError, UsageError
 from pushctl.jobs.campaigns import (
     assignment,
     broadcast,
+    experiment_power,
     experiments,
     manage,
     recurring,
     retry,
-    sensitivity,
 )
 from pushctl.jobs.campaigns.broadcast import Plan
 from pushctl.jobs.campaigns.draft import Draft
@@ -129,7 +129,7 @@ def test_all_devices_of_a_person_fall_to_the_same_arm(field: Field) -> None:
     campaign = field.freeze()
     plan = planned(field, again=True)
     assert plan.assignment is not None
-    forecast, _ = sensitivity.forecast(field.store, plan, plan.assignment, NOON)
+    forecast, _ = experiment_power.forecast(field.store, plan, plan.assignment, NOON)
     assert (forecast.people, forecast.tested) == (40, 40)
     arms: dict[int, set[object]] = {}
     for row, variant in list_rows(field, campaign, "subscription_id, variant"):

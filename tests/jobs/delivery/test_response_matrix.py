@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from pushctl import output
-from pushctl.commands import results
+from pushctl.commands import send_results
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import PushctlError
@@ -108,7 +108,7 @@ def exit_code(field: Field, report: deliver.Report) -> int:
     here = cast(Context, SimpleNamespace(store=field.store, recording=None))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
-            results.conclude(here, report, output.Format.JSON)
+            send_results.conclude(here, report, output.Format.JSON)
         except PushctlError as error:
             return error.exit_code
     return 0

@@ -12,7 +12,7 @@ from pushctl.jobs.figures.effects.revenue_lift import compare_revenue
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.tables import basket, holdout, triggers
 from pushctl.jobs.figures.tables.holdout import Begin
-from pushctl.jobs.subscribers.manners import load_people
+from pushctl.jobs.subscribers.contact_policy import load_people
 from pushctl.rules.figures.revenue import per_person
 from pushctl.rules.money import Money
 from tests.support import effects
@@ -53,7 +53,7 @@ def test_the_lots_are_those_by_which_messages_are_sent(shop: Shop) -> None:
     ids = effects.list_ids(shop)
     words = load_people(shop.store, ids).words
     drawn = assigned_people.load_persons(shop.store)
-    group = shop.config.manners.holdout
+    group = shop.config.contact_policy.holdout
     assert group is not None
     fast = assigned_people.find_lots(drawn, group.name, group.share)
     assert {one: bool(fast[drawn.of[one]]) for one in ids} == {
@@ -105,7 +105,7 @@ def test_orders_of_triggers_are_those_of_the_last_click(shop: Shop) -> None:
 
 
 def test_another_share_is_another_group(shop: Shop) -> None:
-    group = shop.config.manners.holdout
+    group = shop.config.contact_policy.holdout
     assert group is not None
     first = holdout.find_begin(shop.store, group)
     assert first is not None and first.at >= effects.BEGIN and first.leaks == 0

@@ -12,7 +12,7 @@ import pytest
 from pushctl import config as configs
 from pushctl import shipped
 from pushctl.errors import TemplateError
-from pushctl.jobs.messages import lint, questions
+from pushctl.jobs.messages import lint, question_figures
 from pushctl.rules.messages.lint import Finding
 from pushctl.store import Store
 from pushctl.templates import Template
@@ -212,7 +212,7 @@ def test_own_campaigns_that_ask_stand_beside_those_that_say(tmp_path: Path) -> N
             "WHERE campaign_id = ? AND id % 10 = 0 OR campaign_id = ? AND id % 5 = 0",
             [NOON, asks.id, says.id],
         )
-    found = questions.compare(field.store, field.config)
+    found = question_figures.compare(field.store, field.config)
     assert (found.questions.campaigns, found.questions.accepted) == (1, 150)
     assert (found.questions.clicked, found.statements.clicked) == (15, 30)
     assert "questions 10.0" in found.describe()

@@ -19,8 +19,8 @@ from pushctl import config as configs
 from pushctl import web
 from pushctl.errors import ConfigError
 from pushctl.jobs.project import scripts
-from pushctl.jobs.project.finding import Finding, Level
-from pushctl.jobs.project.live import asking, certificates, run, state
+from pushctl.jobs.project.check_notes import Finding, Level
+from pushctl.jobs.project.live import certificates, http, run, state
 from pushctl.model import Cause, SubscriptionState
 from pushctl.push import vapid
 from pushctl.receiver.scripts import prepare
@@ -437,7 +437,7 @@ def test_a_policy_is_read_as_browsers_read_it(policy: str, blocked: str) -> None
 
 def test_a_name_that_leads_into_this_network_is_noted(tmp_path: Path) -> None:
     folder = project.make(tmp_path / "shop")
-    asker = asking.Asker(configs.load(folder / "pushctl.toml", {}))
+    asker = http.Asker(configs.load(folder / "pushctl.toml", {}))
 
     def ask(address: str, url: str = "https://shop.example/") -> list[Finding]:
         seen = web.Seen(200, (), b"", False, None, address, ())

@@ -14,7 +14,7 @@ import pytest
 from pushctl.errors import InputError
 from pushctl.jobs.subscribers.imports import ImportReport
 from pushctl.model import Subscription, SubscriptionState, Worker
-from pushctl.push import register, vapid
+from pushctl.push import key_register, vapid
 from pushctl.rules.tokens import encode
 from pushctl.rules.vendors.exports import Vendor
 from tests import support
@@ -66,7 +66,7 @@ def perfecty(number: int, **more: str) -> dict[str, str]:
 
 def former_key(project: Project) -> str:
     """Add the former service's VAPID key; return its id."""
-    return vapid.keep(project.config.keys, vapid.create(), register.Use.EARLIER).id
+    return vapid.keep(project.config.keys, vapid.create(), key_register.Use.EARLIER).id
 
 
 def told(project: Project, rows: list[dict[str, str]], **options: Any) -> ImportReport:

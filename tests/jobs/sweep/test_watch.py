@@ -17,7 +17,7 @@ from pushctl.demo.pushservice import PushService
 from pushctl.inbox import Writer
 from pushctl.jobs.sweep import watch
 from pushctl.jobs.sweep.summary import Summary
-from pushctl.jobs.sweep.wake import Wake
+from pushctl.jobs.sweep.wait_for_inbox import Wake
 from pushctl.model import CampaignStatus, InboxRecord
 from pushctl.rules import tokens
 from tests.jobs.sweep.test_sweep_processes import plain_environment

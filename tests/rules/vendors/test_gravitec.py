@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from pushctl.rules.vendors import gravitec
-from pushctl.rules.vendors.given import FieldError
+from pushctl.rules.vendors.field_values import FieldError
 from tests.support import ROOT, vendors
 
 REG_ID = "Yx3vB1mZq0aKc8dWnT5R2g"

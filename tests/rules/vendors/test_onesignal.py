@@ -8,7 +8,7 @@ from hypothesis import given
 
 from pushctl.rules.audience import parse
 from pushctl.rules.vendors import onesignal, onesignal_targets
-from pushctl.rules.vendors.given import Asked, FieldError
+from pushctl.rules.vendors.field_values import Asked, FieldError
 from tests.support import ROOT, vendors
 
 OWN = "Yx3vB1mZq0aKc8dWnT5R2g"

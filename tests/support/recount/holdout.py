@@ -20,7 +20,7 @@ FOREVER = 1 << 62
 
 def check(history: "History") -> int:
     """Compare every cell of ``stats holdout`` that is counted; return how many."""
-    group, cells = history.config.manners.holdout, 0
+    group, cells = history.config.contact_policy.holdout, 0
     assert group is not None
     sites = {one["id"]: one["name"] for one in read(history.store, "sites")}
     for site, name in ((None, None), *sites.items()):

@@ -34,7 +34,7 @@ def check(history: "History") -> int:
     names = {one["trigger"] for one in read(store, "enrolments")}
     assert set(rows) == names | {name for name, _ in messages}
     cells = 0
-    group = history.config.manners.holdout
+    group = history.config.contact_policy.holdout
     assert group is not None
     for name, row in rows.items():
         # Its last step is due 90 minutes after the entry, and the goal has a day after it.

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 from pushctl.config import Config
 from pushctl.jobs.delivery.claims import promo_codes
-from pushctl.jobs.delivery.claims.contact_limits import Courtesy
+from pushctl.jobs.delivery.claims.contact_policy import ClaimFilter
 from pushctl.jobs.delivery.claims.leases import Leases
 from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.delivery.results import recovery
@@ -25,13 +25,13 @@ class Ledger:
         store: Store,
         config: Config,
         campaign: Campaign,
-        manners: Courtesy | None = None,
+        contact_policy: ClaimFilter | None = None,
         *,
         brief: bool = False,
     ) -> None:
         self._store, self._config, self._campaign = store, config, campaign
-        self._manners = manners
-        self._brief = brief and manners is None  # which read a person's clock
+        self._contact_policy = contact_policy
+        self._brief = brief and contact_policy is None  # which read a person's clock
         self._left_out: list[UnrenderedRow] = []  # of this claim
         self.rows: dict[int, RenderedRow] = {}  # claimed and without an outcome yet
         self._after = 0  # the last fresh row that was claimed
@@ -100,7 +100,7 @@ class Ledger:
         """
         Claim up to *room* rows, those with a date first.
 
-        Those that the manners of sending hold back or leave out are not among them.
+        Those that the contact policy holds back or leaves out are not among them.
         """
         campaign, deliveries = self._campaign.id, self._store.deliveries
         limit = min(room, CLAIM)
@@ -123,9 +123,9 @@ class Ledger:
 
     def _keep(self, rows: list[ClaimedRow], now: Millis, *, dated: bool) -> list[ClaimedRow]:
         """Return those of *rows* that may go out now; hold back or end the others."""
-        if self._manners is None or not rows:
+        if self._contact_policy is None or not rows:
             return rows
-        found = self._manners.sort(rows, now, dated=dated)
+        found = self._contact_policy.sort(rows, now, dated=dated)
         if found.held:
             self._store.deliveries.release(found.held, now)
         if found.ended:

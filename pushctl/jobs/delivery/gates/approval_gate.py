@@ -18,7 +18,7 @@ from pushctl.errors import ConfigError
 from pushctl.model import Campaign, CampaignStatus, Cause, Json, Millis
 from pushctl.rules import approvals as rules
 from pushctl.rules import timing
-from pushctl.rules.manners import describe_exempt
+from pushctl.rules.contact_policy import describe_exempt
 from pushctl.rules.shops.promo_codes import POOL, mask
 from pushctl.rules.wording import counted, moment
 from pushctl.store import Store

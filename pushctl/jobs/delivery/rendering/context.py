@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from pushctl.config import Config
 from pushctl.jobs.delivery.rendering.render import Extras
-from pushctl.jobs.subscribers import carts, goods, restore_links
-from pushctl.jobs.subscribers.goods import Goods
+from pushctl.jobs.subscribers import carts, recommendations, restore_links
+from pushctl.jobs.subscribers.recommendations import Goods
 from pushctl.jobs.subscribers.restore_links import RestoreLinks
 from pushctl.model import Campaign, Json
 from pushctl.rules.shops.promo_codes import POOL
@@ -27,7 +27,7 @@ def make_loader(store: Store, config: Config, campaign: Campaign) -> Extras | No
     has_cart = carts.is_used(campaign.sources)
     is_grouped = "grouped" in campaign.options
     has_code = POOL in campaign.options
-    shop = Goods(store, config) if goods.is_used(campaign.sources) else None
+    shop = Goods(store, config) if recommendations.is_used(campaign.sources) else None
     if not (is_trigger or is_grouped or has_cart or has_code or shop):
         return None
     links = RestoreLinks(store, config) if restore_links.is_used(campaign.sources) else None

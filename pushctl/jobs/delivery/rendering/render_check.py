@@ -15,12 +15,12 @@ from pushctl.jobs.delivery.claims.promo_codes import collect_samples
 from pushctl.jobs.delivery.rendering.render import Composer, Extras, collect_shared_values
 from pushctl.jobs.delivery.types import UnrenderedRow
 from pushctl.jobs.subscribers import carts, restore_links
-from pushctl.jobs.subscribers.goods import Goods
+from pushctl.jobs.subscribers.recommendations import Goods
 from pushctl.jobs.subscribers.restore_links import RestoreLinks
 from pushctl.jobs.subscribers.segments import find_segments
 from pushctl.model import Cause, Json, Millis
 from pushctl.push import vapid
-from pushctl.rules.packed import NumberMap
+from pushctl.rules.compact_numbers import NumberMap
 from pushctl.store import Store
 from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template

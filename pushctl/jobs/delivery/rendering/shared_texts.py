@@ -11,8 +11,8 @@ from pushctl.errors import InputError, PushctlError
 from pushctl.model import Json, Worker
 from pushctl.rules.limits import MAX_VALUE_CHARACTERS
 from pushctl.rules.messages import payload, values
+from pushctl.rules.messages.json_templates import JsonTemplate
 from pushctl.rules.messages.payload import Frame
-from pushctl.rules.messages.skeletons import Skeleton
 from pushctl.rules.vendors import onesignal_worker
 from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Text
@@ -39,7 +39,7 @@ class Renderings:
         self._site = site
         self._shared = shared
         self._used = text.variables
-        self._frames: dict[Hashable, Skeleton | Frame] = {}
+        self._frames: dict[Hashable, JsonTemplate | Frame] = {}
         self._asked = self._known = 0  # how often a rendering was looked for, and found
         fields = [
             _FIELDS.get(name, name)
@@ -144,7 +144,7 @@ class Renderings:
 
     def _make_skeleton(
         self, row: ClaimedRow, shared: Mapping[str, Json], key: tuple[Hashable, ...]
-    ) -> Skeleton | None:
+    ) -> JsonTemplate | None:
         """Return *row*'s message with gaps for the values that it shows; None: it has none."""
         marked = orjson.loads(row.attributes)
         number = 0
@@ -162,7 +162,7 @@ class Renderings:
             return None
         except PushctlError:
             return None  # its own rendering has the reason
-        return Skeleton.cut(made, _MARKS)
+        return JsonTemplate.cut(made, _MARKS)
 
     def _render(self, row: ClaimedRow, extra: Mapping[str, Json]) -> Frame:
         context = values.context(row, self._site, self._used, extra)

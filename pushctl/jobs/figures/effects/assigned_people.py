@@ -1,7 +1,7 @@
 """
 Persons as figures of effects count them, and the lots by which they were drawn.
 
-The lots are those of sending (rules/lots.py by jobs/subscribers/persons.py), for everybody,
+The lots are those of sending (rules/lots.py by jobs/subscribers/person_lots.py), for everybody,
 those among them who never got a message.
 """
 
@@ -102,7 +102,7 @@ def keep_present(persons: Persons, since: Millis, until: Millis, site: int | Non
 
 def find_lots(persons: Persons, name: str, share: float, among: Numbers | None = None) -> Flags:
     """
-    Return who is in the group *name* of all marketing: ``manners.Holdout.has``, faster.
+    Return who is in the group *name* of all marketing: ``contact_policy.Holdout.has``, faster.
 
     *among* has the persons that are asked about, else all are; nobody else is in it.
     """

@@ -205,14 +205,14 @@ def _load_watched(world: World) -> tuple[dict[str, people.Watched], people.Group
         for name, one in world.config.triggers.items()
         if one.goal is not None
     }
-    holdout = world.config.manners.holdout
+    holdout = world.config.contact_policy.holdout
     return watched, None if holdout is None else people.Group(holdout.name, holdout.share)
 
 
 def _count_holdout(world: World, _: str | None) -> dict[str, Rows]:
     from pushctl.jobs.figures.tables.holdout import find_begin
 
-    holdout = world.config.manners.holdout
+    holdout = world.config.contact_policy.holdout
     begin = None if holdout is None else find_begin(world.store, holdout)
     if holdout is None or begin is None:
         raise UsageError("Nobody is held out yet, so there are no rows; see docs/figures.md.")

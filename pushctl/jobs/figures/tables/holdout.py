@@ -20,11 +20,11 @@ from pushctl.jobs.figures.effects.purchases import Purchases, load_purchases, so
 from pushctl.jobs.figures.effects.revenue_lift import compare_revenue
 from pushctl.jobs.figures.filters import Filter
 from pushctl.model import Json, Millis
+from pushctl.rules.contact_policy import Holdout, is_exempt
 from pushctl.rules.figures.experiments import holdout as rule
 from pushctl.rules.figures.experiments.power import say_share
 from pushctl.rules.figures.figure import Row, Value
 from pushctl.rules.figures.tables import holdout as table
-from pushctl.rules.manners import Holdout, is_exempt
 from pushctl.rules.units import WEEK
 from pushctl.rules.wording import counted, moment
 from pushctl.store import Store
@@ -67,7 +67,7 @@ _NOBODY = _Compared(rule.Group(), rule.Group(), rule.Lift(rule.Cause.NO_GROUP))
 
 def load(store: Store, config: Config, asked: Filter) -> Shown:
     """Compare the control group of pushctl.toml with all others, and say what it proves."""
-    holdout, now = config.manners.holdout, asked.now
+    holdout, now = config.contact_policy.holdout, asked.now
     begin = find_begin(store, holdout) if holdout is not None else None
     persons = load_persons(store)
     since = max(begin.at, asked.since or 0) if begin is not None else now

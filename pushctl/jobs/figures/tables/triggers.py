@@ -234,7 +234,7 @@ def _load_goals(
 
 def _find_withheld(config: Config, persons: Persons, entries: Mapping[str, Entries]) -> Flags:
     """Return who gets no marketing at all: no trigger can do anything for them."""
-    holdout = config.manners.holdout
+    holdout = config.contact_policy.holdout
     tested = [
         found.person
         for name, found in entries.items()

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pushctl.jobs.project.finding import Finding, Level
-from pushctl.jobs.project.live.asking import quote
+from pushctl.jobs.project.check_notes import Finding, Level
+from pushctl.jobs.project.live.http import quote
 from pushctl.model import Millis
 from pushctl.rules.units import SECOND
 from pushctl.rules.wording import clean, counted

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pushctl.config import Config
 from pushctl.jobs.delivery.postbox import open_keyless
-from pushctl.jobs.project.finding import Finding, Level, fine
+from pushctl.jobs.project.check_notes import Finding, Level, fine
 from pushctl.jobs.sweep import clock
 from pushctl.model import Millis
 from pushctl.rules import timing, units

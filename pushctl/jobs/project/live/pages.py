@@ -5,9 +5,10 @@ from urllib.parse import parse_qs, urlsplit
 
 from pushctl import web
 from pushctl.config import Config, Site
-from pushctl.jobs.project.finding import Finding, Level, fine
+from pushctl.jobs.project.check_notes import Finding, Level, fine
 from pushctl.jobs.project.live import certificates, workers
-from pushctl.jobs.project.live.asking import (
+from pushctl.jobs.project.live.compare_scripts import Comparison
+from pushctl.jobs.project.live.http import (
     Asker,
     cut_origin,
     explain,
@@ -15,7 +16,6 @@ from pushctl.jobs.project.live.asking import (
     quote,
     resolve,
 )
-from pushctl.jobs.project.live.served import Comparison
 from pushctl.model import Millis
 from pushctl.rules.limits import MAX_CHECKED_PAGE_BYTES
 from pushctl.rules.web import content_policy, embeds

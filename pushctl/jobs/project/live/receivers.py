@@ -6,10 +6,10 @@ from email.utils import parsedate_to_datetime
 
 from pushctl import web
 from pushctl.config import Config
-from pushctl.jobs.project.finding import Finding, Level, fine
+from pushctl.jobs.project.check_notes import Finding, Level, fine
 from pushctl.jobs.project.live import certificates
-from pushctl.jobs.project.live.asking import Asker, explain, name_target, quote
-from pushctl.jobs.project.live.served import Comparison, find_stale_worker
+from pushctl.jobs.project.live.compare_scripts import Comparison, find_stale_worker
+from pushctl.jobs.project.live.http import Asker, explain, name_target, quote
 from pushctl.model import Millis
 from pushctl.rules import units
 from pushctl.rules.wording import counted

@@ -9,9 +9,9 @@ from functools import partial
 
 from pushctl.config import Config
 from pushctl.errors import PushctlError
-from pushctl.jobs.project.finding import Finding, Level, explain
+from pushctl.jobs.project.check_notes import Finding, Level, explain
 from pushctl.jobs.project.live import machine, pages, receivers, state
-from pushctl.jobs.project.live.asking import Asker
+from pushctl.jobs.project.live.http import Asker
 from pushctl.push import vapid
 from pushctl.rules.limits import CHECK_SECONDS
 from pushctl.store import Store

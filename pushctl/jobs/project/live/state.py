@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pushctl import inbox
 from pushctl.config import Config
 from pushctl.errors import ConfigError, DatabaseBusyError
-from pushctl.jobs.project.finding import Finding, Level, fine
+from pushctl.jobs.project.check_notes import Finding, Level, fine
 from pushctl.model import Millis
 from pushctl.rules import timing, units
 from pushctl.rules.wording import clean, counted, duration, moment

@@ -6,9 +6,13 @@ from urllib.parse import urlsplit
 
 from pushctl import web
 from pushctl.config import Config, Site
-from pushctl.jobs.project.finding import Finding, Level, fine
-from pushctl.jobs.project.live.asking import Asker, explain, name_target, quote, resolve
-from pushctl.jobs.project.live.served import Comparison, find_answer_fault, find_stale_worker
+from pushctl.jobs.project.check_notes import Finding, Level, fine
+from pushctl.jobs.project.live.compare_scripts import (
+    Comparison,
+    find_answer_fault,
+    find_stale_worker,
+)
+from pushctl.jobs.project.live.http import Asker, explain, name_target, quote, resolve
 from pushctl.rules.web import embeds, scripts
 from pushctl.rules.web.embeds import Embed
 

@@ -18,7 +18,7 @@ import pycurl
 import pytest
 
 from pushctl import output
-from pushctl.commands import results
+from pushctl.commands import send_results
 from pushctl.commands.context import Context
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import DeliveryError
@@ -255,7 +255,7 @@ def test_send_ends_with_5_and_says_that_sweeps_go_on(field: Field, line: Line) -
         contextlib.redirect_stderr(shown),
         pytest.raises(DeliveryError, match="no network: no connection") as error,
     ):
-        results.conclude(here, report, output.Format.JSON)
+        send_results.conclude(here, report, output.Format.JSON)
     assert error.value.exit_code == 5
     assert "2 messages could not be sent yet" in str(error.value)
     assert "Sweeps try again" in str(error.value)

@@ -11,8 +11,8 @@ from pushctl.errors import InputError, TemplateError
 from pushctl.jobs.delivery.rendering.shared_texts import Renderings
 from pushctl.model import Json
 from pushctl.rules.messages import payload, values
+from pushctl.rules.messages.json_templates import JsonTemplate
 from pushctl.rules.messages.payload import Frame
-from pushctl.rules.messages.skeletons import Skeleton
 from pushctl.store.ledger_rows import ClaimedRow
 from pushctl.templates import Template, Text
 
@@ -154,7 +154,7 @@ def test_a_message_that_is_too_long_with_its_value_is_refused() -> None:
     renderings = Renderings(text, SITE, SHARED)
     assert isinstance(renderings._frames, dict)
     assert count_rendered(renderings, [{"name": "short"}]) == 1
-    assert isinstance(next(iter(renderings._frames.values())), Skeleton)
+    assert isinstance(next(iter(renderings._frames.values())), JsonTemplate)
     row = make_row({"name": "x" * 900})
     with pytest.raises(InputError, match="more than the 3,993"):
         renderings.frame(row, None)

@@ -7,8 +7,8 @@ import pytest
 from pushctl.errors import NotFoundError
 from pushctl.jobs.campaigns import broadcast, recurring, review
 from pushctl.jobs.campaigns.draft import Draft
-from pushctl.jobs.campaigns.foresee import forecast_draft, foresee
-from pushctl.jobs.campaigns.propose import Item, State
+from pushctl.jobs.campaigns.forecast import forecast_draft, foresee
+from pushctl.jobs.campaigns.plan_files import Item, State
 from pushctl.jobs.figures.forecasts import accuracy, forecast, table
 from pushctl.jobs.figures.forecasts.forecast import Forecast, Told
 from pushctl.rules.figures.forecasts import forecast as rules

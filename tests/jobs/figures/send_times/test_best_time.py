@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pushctl.errors import InputError, UsageError
-from pushctl.jobs.campaigns import best, broadcast
+from pushctl.jobs.campaigns import best_time as best
+from pushctl.jobs.campaigns import broadcast
 from pushctl.jobs.campaigns.draft import Draft
 from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.columns import local_times
