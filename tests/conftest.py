@@ -1,10 +1,9 @@
-"""Fixtures that every test may use, and how the tests are shared out to processes."""
+"""Fixtures that every test may use, and what is noted of each."""
 
 import gc
 import importlib.util
 import json
 import os
-import re
 import signal
 import tempfile
 import time
@@ -24,6 +23,9 @@ from tests.support import ROOT, database, posting, processor, sending, shop
 # Of each file: seconds that went by, and of processors (support/processor).
 _SECONDS: Counter[str] = Counter()
 _PROCESSOR: Counter[str] = Counter()
+_LENGTHS: Counter[str] = Counter()  # seconds that went by, of each test
+_LONG = 3.0
+_OUTCOMES: Counter[str] = Counter()
 _MEMORY = Path("/dev/shm")
 _ENOUGH = 4 << 30  # bytes that are free there; a run of all tests leaves less than one
 
@@ -151,73 +153,29 @@ def generate() -> ModuleType:
     return module
 
 
-# What takes longest begins first, so that no process has it left at the end.
-_LONGEST_FIRST = (
-    "tests/e2e/",
-    "tests/demo/test_demo",
-    "tests/sw/test_scripts",
-    "tests/faults/",
-    "tests/commands/test_st",
-    "tests/commands/test_send.py",
-    "tests/jobs/triggers/test_virtual_time",
-    "tests/jobs/delivery/",
-    "tests/push/",
-    "tests/test_looks",
-    "tests/test_output",
-    "tests/test_template_values",
-    "tests/test_wheel",
-    "tests/jobs/sweep/",
-    "tests/jobs/figures/",
-    "tests/jobs/project/",
-    "tests/jobs/triggers/",
-    "tests/store/",
-    "tests/archive/",
-    "tests/proofs/",
-    "tests/receiver/",
-    "tests/rules/vendors/",
-    "tests/snippets/",
-    "tests/demo/",
-    "tests/commands/",
-    "tests/jobs/",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    def rank(item: pytest.Item) -> int:
-        ranks = (at for at, it in enumerate(_LONGEST_FIRST) if item.nodeid.startswith(it))
-        return next(ranks, len(_LONGEST_FIRST))
-
-    items.sort(key=rank)
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """
-    Give each process of pytest-xdist whole groups of tests.
-
-    A group is a file, whose fixtures of module scope are made once, or a browser, which
-    starts once. (The marker xdist_group has no effect with pytest 9.2.)
-    """
-    from xdist.scheduler import LoadScopeScheduling
-
-    class Groups(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file, _, test = nodeid.partition("::")
-            browser = re.search(r"\[(firefox|chromium)\b", test)
-            return browser[1] if browser and file.startswith("tests/e2e/") else file
-
-    return Groups(config, log)
-
-
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     file = report.nodeid.partition("::")[0]
     _SECONDS[file] += report.duration
     _PROCESSOR[file] += getattr(report, "processor", 0.0)
+    _LENGTHS[report.nodeid] += report.duration
+    if report.when == "call" or not report.passed:
+        _OUTCOMES[report.outcome if report.when == "call" or report.skipped else "errors"] += 1
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Add the seconds of each file to what ``tests.everything`` reads."""
-    file = os.environ.get("PUSHCTL_TEST_SECONDS")
-    if file and not hasattr(session.config, "workerinput"):
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    if report.failed:
+        _OUTCOMES["errors"] += 1
+
+
+def pytest_sessionfinish() -> None:
+    """Add the seconds of each file, and how its tests ended, to what ``everything`` reads."""
+    if file := os.environ.get("PUSHCTL_TEST_SECONDS"):
+        told = {
+            "seconds": {file: (_SECONDS[file], _PROCESSOR[file]) for file in _SECONDS},
+            "outcomes": _OUTCOMES,
+            "longest": {test: length for test, length in _LENGTHS.items() if length >= _LONG},
+        }
         with Path(file).open("a") as lines:
-            told = {file: (_SECONDS[file], _PROCESSOR[file]) for file in _SECONDS}
             lines.write(json.dumps(told) + "\n")
+    for counted in (_SECONDS, _PROCESSOR, _LENGTHS, _OUTCOMES):
+        counted.clear()  # one process may run several sessions (support/sharing)

@@ -139,6 +139,51 @@ END
     )
 
 
+def find_installation(machine: Path, lock: str) -> str:
+    """Return the one line of the log by which the packages of *lock* were installed."""
+    end = f" --requirement {machine}/locks/{lock}.txt"
+    (installed,) = [line for line in log(machine).splitlines() if line.endswith(end)]
+    return installed
+
+
+# A pip that brings a uv, which does as is said.
+BRINGS_UV = """
+    echo "pip $*" >>"$LOG"
+    case "$*" in *uv.txt)
+        echo "#!/bin/sh" >"${0%/*}/uv"
+        echo 'echo "uv $*" >>"$LOG"; exit "${UV_ENDS:-0}"' >>"${0%/*}/uv"
+        /bin/chmod +x "${0%/*}/uv";;
+    esac"""
+
+
+def test_uv_installs_what_testing_needs_by_the_same_hashes(machine: Path) -> None:
+    environment_of(machine, BRINGS_UV)
+    assert run(machine, "python", "-c", "").returncode == 0
+    installed = find_installation(machine, "dev")
+    assert installed.startswith("uv pip install ") and " --require-hashes " in installed
+    assert f"--python {machine}/.venv/bin/python " in installed
+    itself = (machine / ".venv/uv.txt").read_text()
+    assert itself.startswith("uv==") and itself.count("==") == 1 and "--hash" in itself
+    (line,) = [line for line in log(machine).splitlines() if line.endswith("uv.txt")]
+    assert " --require-hashes " in line and " --only-binary " in line
+
+
+def test_where_uv_fails_pip_does_it(machine: Path) -> None:
+    environment_of(machine, BRINGS_UV)
+    assert run(machine, "python", "-c", "", UV_ENDS="2").returncode == 0
+    assert [line.split()[0] for line in log(machine).splitlines() if "dev.txt" in line] == [
+        "uv",
+        "pip",
+    ]
+
+
+def test_pip_that_knows_another_index_is_not_passed_over(machine: Path) -> None:
+    told = 'case "$*" in *config*) echo "global.index-url=\'there\'";; esac'
+    environment_of(machine, f"{BRINGS_UV}\n{told}")
+    assert run(machine, "python", "-c", "").returncode == 0
+    assert find_installation(machine, "dev").startswith("pip ")
+
+
 def test_the_second_run_installs_nothing_until_pyproject_changes(machine: Path) -> None:
     environment_of(machine, 'echo "pip $*" >>"$LOG"')
     first = run(machine, "pushctl", "send", "a b")
@@ -171,8 +216,8 @@ def test_the_demos_real_browsers_are_looked_after(
 ) -> None:
     environment_of(machine, 'echo "pip $*" >>"$LOG"')
     run(machine, command, "-c", "")
-    (installed,) = [line for line in log(machine).splitlines() if "--requirement" in line]
-    assert installed.endswith(f"--require-hashes --requirement {machine}/locks/{lock}.txt")
+    installed = find_installation(machine, lock)
+    assert " --require-hashes " in installed
     text = (machine / f"locks/{lock}.txt").read_text()
     assert "\njeepney==" in text and "\nwebsockets==" in text
 
@@ -191,7 +236,7 @@ def test_what_tests_need_is_compiled_once_it_is_loaded(
 ) -> None:
     environment_of(machine, 'echo "pip $*" >>"$LOG"')
     run(machine, command, "-c", "", **variables)
-    (installed,) = [line for line in log(machine).splitlines() if "--requirement" in line]
+    installed = find_installation(machine, "base" if command == "pushctl" else "dev")
     assert ("--no-compile" not in installed) is compiled
 
 
