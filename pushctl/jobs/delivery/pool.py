@@ -52,8 +52,8 @@ MAX_DEATHS = 5  # pools that may die one after another before a chunk comes back
 CHUNK = 500  # letters in one call
 
 # The quickest of so many answers took so long: then the way to the service is long, too. One
-# beside us answers within 20 ms, for letters are encrypted 64 at a time.
-FAR, OF_ANSWERS = 25, CHUNK // 2  # milliseconds
+# beside us answers the last letters of a chunk, after which none is encrypted, much sooner.
+FAR, OF_ANSWERS = 20, CHUNK // 2  # milliseconds
 
 SILENT_TIMEOUTS = 70  # times push.timeout: no chunk takes so long, 8 letters at a time
 NOTICE_SECONDS = 3.0  # until a pool has noticed that a worker died
