@@ -247,7 +247,7 @@ class PushConfig:
     allowed_hosts: tuple[str, ...] = field(
         default=DEFAULT_PUSH_HOSTS, metadata={"each": checks.push_host}
     )
-    # 0: two per core
+    # 0: one per core, two where services are far (jobs/delivery/pool)
     workers: int = _checked(0, checks.between(0, 256))
     # messages a second and origin; none: no limit
     rate: float | None = _checked(None, checks.positive)

@@ -10,10 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.process import BaseProcess
 
 from pushctl.push import loopback_targets
+from pushctl.push.clock import read_seconds
 from pushctl.push.postbox import Postbox
 
 _PR_SET_PDEATHSIG = 1
@@ -97,6 +100,69 @@ def start_executor(
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pool
+
+
+def add_processes(pool: ProcessPoolExecutor, count: int) -> None:
+    """
+    Start *count* more processes for *pool*, unless it is broken or has ended.
+
+    Raises EOFError, OSError or MemoryError where none can be started.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)  # as in start_executor
+    try:
+        # As its own ``submit`` does (private attributes), which starts no more than it was
+        # made for. Its thread looks after the new ones from the next ``submit`` on.
+        with pool._shutdown_lock:
+            if not pool._broken and not pool._shutdown_thread:
+                for _ in range(count):
+                    pool._spawn_process()  # type: ignore[attr-defined]
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end(pool: ProcessPoolExecutor, patience: float) -> None:
+    """
+    End all processes of *pool*, those by force that have not ended after *patience* seconds.
+
+    It starts no thread of its own: where none can be started it would never end.
+    """
+    processes, manager = find_processes(pool), find_manager(pool)
+    answers = getattr(pool, "_result_queue", None)
+    chunks = getattr(pool, "_call_queue", None)
+    if manager is None or not manager.is_alive():
+        patience = 0.0
+        for process in processes:
+            process.kill()
+    pool.shutdown(wait=False, cancel_futures=True)
+    if manager is not None:
+        # It ends the processes, and waits for them.
+        deadline = read_seconds() + patience
+        while manager.is_alive() and read_seconds() < deadline:
+            manager.join(0.1)
+            if not any(process.is_alive() for process in processes):
+                break
+    for process in processes:
+        process.kill()
+    # Ours are the last open ends of both pipes: a pool would never end that waits for
+    # the rest of an answer, or to write a chunk that nobody reads (python/cpython#94777).
+    for last in (getattr(answers, "_writer", None), getattr(chunks, "_reader", None)):
+        if last is not None:
+            with suppress(OSError):  # the pool has closed it at this moment
+                last.close()
+    if manager is not None:
+        manager.join()
+
+
+def find_manager(pool: ProcessPoolExecutor | None) -> threading.Thread | None:
+    """Return the pool's own thread, which hands out work; None: it never began."""
+    # A private attribute, which is None once the pool is shut down.
+    thread: threading.Thread | None = getattr(pool, "_executor_manager_thread", None)
+    return thread if thread is not None and thread.ident is not None else None
+
+
+def find_processes(pool: ProcessPoolExecutor | None) -> list[BaseProcess]:
+    # A private attribute, which is None once the pool is shut down.
+    return list((getattr(pool, "_processes", None) or {}).values())
 
 
 def begin(parent: int, postbox: Postbox, then: Callable[[], None] | None = None) -> None:

@@ -21,16 +21,13 @@ of what was under way, and the next run reads them (``recovery``).
 
 import logging
 import os
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from contextlib import suppress
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from multiprocessing.process import BaseProcess
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from pushctl import log, push
 from pushctl.config import Config
@@ -43,6 +40,9 @@ from pushctl.rules.delivery import retry
 from pushctl.store import clocks
 from pushctl.store.clocks import read_seconds
 
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
 # A pool of processes costs as much to start as some thousand letters cost to send.
 FEW = 2_000  # letters that need none
 # Workers that write letters load templates first, which takes as long as writing 5,000.
@@ -50,6 +50,10 @@ MANY = 5_000
 MAX_DEATHS = 5  # pools that may die one after another before a chunk comes back
 
 CHUNK = 500  # letters in one call
+
+# The quickest of so many answers took so long: then the way to the service is long, too. One
+# beside us answers the last letters of a chunk, after which none is encrypted, much sooner.
+FAR, OF_ANSWERS = 20, CHUNK // 2  # milliseconds
 
 SILENT_TIMEOUTS = 70  # times push.timeout: no chunk takes so long, 8 letters at a time
 NOTICE_SECONDS = 3.0  # until a pool has noticed that a worker died
@@ -181,8 +185,15 @@ def open_pool(
     """
     if count <= FEW or not _may_start():
         return OwnProcess(postbox, look)
-    workers = config.push.workers or 2 * (os.cpu_count() or 1)
-    return ProcessPool(workers, postbox, recipe if count > MANY else None, read_now)
+    workers = config.push.workers or os.cpu_count() or 1
+    most = config.push.workers or 2 * workers
+    return ProcessPool(workers, postbox, recipe if count > MANY else None, read_now, most)
+
+
+def is_far(outcomes: Iterable[Outcome]) -> bool:
+    """Return whether services are so far that a worker waits for the end of each chunk."""
+    latencies = [it.latency for it in outcomes if it.http_status is not None]
+    return len(latencies) >= OF_ANSWERS and min(latencies) >= FAR
 
 
 def _may_start() -> bool:
@@ -218,7 +229,9 @@ class ProcessPool(Pool):
     """
     Sends in *workers* processes; started at the first ``submit``, and anew when one dies.
 
-    Then the others end in good order, and the journals hold the outcomes of all of them.
+    Then the others end in good order, and the journals hold the outcomes of all of them. Where
+    services are far, so that a worker waits for the last answers of each chunk, it takes
+    *most* processes: others use the processor meanwhile.
     """
 
     # The first acceptance permits the rest; a larger chunk would wait for its slowest.
@@ -230,28 +243,38 @@ class ProcessPool(Pool):
         postbox: Postbox,
         recipe: worker_format.Recipe | None = None,
         read_now: Callable[[], Millis] = clocks.read_now,
+        most: int = 0,
     ) -> None:
         from pushctl.push import workers as processes  # at need: it takes 20 ms
 
         super().__init__(postbox)
         self.writes, self._read_now = recipe is not None, read_now
+        self._workers = processes
         processes.prepare(*([worker_format.__name__] if self.writes else []))
-        then = None if recipe is None else partial(worker_format.begin, recipe)
-        self._start = partial(processes.start_executor, workers, postbox, then)
+        self._then = None if recipe is None else partial(worker_format.begin, recipe)
+        self._most, self._far = most, False
+        self._set_size(workers)
         self._under_way: dict[Future[bytes], Sequence[Sendable]] = {}
         self.send: Callable[[bytes, Postbox], bytes] = worker_format.send  # what a worker does
-        self._slots = 2 * workers  # one in work and one waiting for each
-        self.window = CHUNK * (self._slots + max(2, workers))
-        self._executor: Executor | None = None
+        self._executor: ProcessPoolExecutor | None = None
         self._broken = False  # a worker has died
         self._deaths = 0
         self._shortage: ConfigError | None = None  # the machine refuses threads or memory
         self._last = read_seconds()  # when a chunk was submitted or came back
 
+    def _set_size(self, size: int) -> None:
+        self._size = size
+        self._slots = 2 * size  # one in work and one waiting for each
+        self.window = CHUNK * (self._slots + max(2, size))
+
     def _count_under_way(self) -> int:
         return len(self._under_way)
 
+    def _start(self) -> "ProcessPoolExecutor":
+        return self._workers.start_executor(self._size, self._postbox, self._then)
+
     def submit(self, letters: Sequence[Sendable]) -> None:
+        self._grow()  # not before there is work for them
         try:
             if self._executor is None and self._deaths >= MAX_DEATHS:
                 raise ConfigError(
@@ -292,7 +315,23 @@ class ProcessPool(Pool):
             self._broken = True
         if self._broken:
             self._give_up(returned)
+        self._far = self._far or is_far(returned.outcomes)
         return returned
+
+    def _grow(self) -> None:
+        """Take more processes where services are far."""
+        more = self._most - self._size
+        if not self._far or more <= 0:
+            return
+        try:
+            if self._executor is not None:
+                self._workers.add_processes(self._executor, more)
+        except (EOFError, OSError, MemoryError) as error:
+            # They only make it faster; submit notices what ends the others.
+            log.note_error("send", "no more sending processes", error)
+            self._most = 0
+        else:
+            self._set_size(self._most)
 
     def _take(self, future: "Future[bytes]", returned: Returned) -> None:
         error = None if future.cancelled() else future.exception()
@@ -316,12 +355,12 @@ class ProcessPool(Pool):
         A worker hangs; or one died in the middle of its answer, and the pool waits for the
         rest of it.
         """
-        manager = _manager(self._executor)
+        manager = self._workers.find_manager(self._executor)
         if manager is None or not manager.is_alive():
             return True  # the executor's own thread could start nothing more
         return silent > SILENT_TIMEOUTS * self._postbox.timeout or (
             silent > NOTICE_SECONDS
-            and any(not one.is_alive() for one in _processes(self._executor))
+            and any(not it.is_alive() for it in self._workers.find_processes(self._executor))
         )
 
     def _give_up(self, returned: Returned) -> None:
@@ -351,48 +390,7 @@ class ProcessPool(Pool):
         self._end(self._postbox.timeout + END_SECONDS)
 
     def _end(self, patience: float) -> None:
-        """
-        End all processes, those by force that have not ended after *patience* seconds.
-
-        It starts no thread of its own: where none can be started it would never end.
-        """
-        if self._executor is None:
-            return
-        executor, self._executor = self._executor, None
-        processes, manager = _processes(executor), _manager(executor)
-        answers = getattr(executor, "_result_queue", None)
-        chunks = getattr(executor, "_call_queue", None)
-        if manager is None or not manager.is_alive():
-            patience = 0.0
-            for process in processes:
-                process.kill()
-        executor.shutdown(wait=False, cancel_futures=True)
-        if manager is not None:
-            # It ends the processes, and waits for them.
-            deadline = read_seconds() + patience
-            while manager.is_alive() and read_seconds() < deadline:
-                manager.join(0.1)
-                if not any(process.is_alive() for process in processes):
-                    break
-        for process in processes:
-            process.kill()
-        # Ours are the last open ends of both pipes: a pool would never end that waits for
-        # the rest of an answer, or to write a chunk that nobody reads (python/cpython#94777).
-        for end in (getattr(answers, "_writer", None), getattr(chunks, "_reader", None)):
-            if end is not None:
-                with suppress(OSError):  # the pool has closed it at this moment
-                    end.close()
-        if manager is not None:
-            manager.join()
-
-
-def _manager(executor: Executor | None) -> threading.Thread | None:
-    """Return the pool's own thread, which hands out work; None: it never began."""
-    # A private attribute, which is None once the executor is shut down.
-    thread: threading.Thread | None = getattr(executor, "_executor_manager_thread", None)
-    return thread if thread is not None and thread.ident is not None else None
-
-
-def _processes(executor: Executor | None) -> list[BaseProcess]:
-    # A private attribute, which is None once the executor is shut down.
-    return list((getattr(executor, "_processes", None) or {}).values())
+        """End all processes, those by force that have not ended after *patience* seconds."""
+        if self._executor is not None:
+            executor, self._executor = self._executor, None
+            self._workers.end(executor, patience)

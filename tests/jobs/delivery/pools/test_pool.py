@@ -9,20 +9,34 @@ from pathlib import Path
 
 import pytest
 
+from pushctl.config import Config
 from pushctl.jobs.delivery.pools import pool as pool_of_processes
-from pushctl.jobs.delivery.pools.pool import MAX_DEATHS, OwnProcess, Pool, ProcessPool, Returned
-from pushctl.model import Answer, Cause, Letter
+from pushctl.jobs.delivery.pools.pool import (
+    FAR,
+    FEW,
+    MAX_DEATHS,
+    OF_ANSWERS,
+    OwnProcess,
+    Pool,
+    ProcessPool,
+    Returned,
+    is_far,
+    open_pool,
+)
+from pushctl.model import Answer, Cause, Letter, Outcome
 from pushctl.push import Postbox, chunk, journal
 from tests.push.test_transport import letter, letters, postbox
 from tests.support import program, wire
 
 Open = Callable[[Postbox], Pool]
+CORES = os.cpu_count() or 1
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[wire.Wire]:
     def behave(request: wire.Request) -> wire.Answer:
-        return wire.Answer(delay=30.0 if request.path.startswith("/slow/") else 0.0)
+        kind = request.path.split("/")[1]
+        return wire.Answer(delay={"slow": 30.0, "far": 0.05}.get(kind, 0.0))
 
     with wire.serve(tmp_path, behave) as running:
         yield running
@@ -244,3 +258,67 @@ def test_workers_that_die_one_after_another_are_a_fault(
         returned = send(pool, [letters(3)])
         assert (deliveries(returned), returned.outcomes, pool.free) == ([0, 1, 2], [], 0)
         assert "lower push.workers" in str(returned.fault)
+
+
+def far(first: int, count: int) -> list[Letter]:
+    return [
+        letter(number, endpoint=f"https://{wire.HOST}/far/{number}")
+        for number in range(first, first + count)
+    ]
+
+
+def test_services_that_are_far_get_more_processes(
+    box: Postbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_of_processes, "OF_ANSWERS", 3)
+    with ProcessPool(1, box, most=2) as pool:
+        window = pool.window
+        first = send(pool, [far(0, 3)])
+        assert len(program.workers_of(os.getpid())) == 1  # nothing is left for another
+        total = send(pool, [far(3, 3), far(6, 3), far(9, 3)])
+        assert len(program.workers_of(os.getpid())) == 2
+        assert (pool.free, pool.window > window) == (4, True)
+    assert deliveries(first) + deliveries(total) == list(range(12))
+    assert {it.answer for it in total.outcomes} == {Answer.ACCEPTED}
+    assert program.workers_of(os.getpid()) == []
+
+
+def test_a_worker_added_later_that_is_killed_is_noticed(
+    box: Postbox, server: wire.Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_of_processes, "OF_ANSWERS", 3)
+    with ProcessPool(1, replace(box, timeout=2.0), most=2) as pool:
+        send(pool, [far(0, 3)])
+        (first,) = program.workers_of(os.getpid())
+        pool.submit(slow(3, 1))
+        pool.submit(slow(4, 1))
+        wire.wait_until(lambda: {"/slow/3", "/slow/4"} <= server.bodies.keys())
+        (added,) = {*program.workers_of(os.getpid())} - {first}
+        os.kill(added, signal.SIGKILL)
+        total = Returned()
+        while pool.busy:
+            gather(pool, total)
+        assert deliveries(total) == [3, 4]
+        assert {it.answer for it in total.outcomes} == {Answer.IN_DOUBT}
+        assert len(send(pool, [letters(7)[5:]]).outcomes) == 2
+        assert len(program.workers_of(os.getpid())) == 2
+
+
+def test_a_service_is_far_when_even_its_quickest_answer_takes_long() -> None:
+    def answered(milliseconds: int) -> Outcome:
+        return Outcome(1, Answer.ACCEPTED, "201", 201, latency=milliseconds)
+
+    slow = [answered(FAR)] * OF_ANSWERS
+    assert is_far(slow)
+    assert not is_far(slow[1:])  # a few answers say nothing: connections were made first
+    assert not is_far([*slow, answered(FAR - 1)])
+    assert not is_far([Outcome(1, Answer.RETRY, "not sent")] * OF_ANSWERS)
+
+
+@pytest.mark.parametrize(("configured", "sizes"), [(0, (CORES, 2 * CORES)), (3, (3, 3))])
+def test_how_many_processes_send(box: Postbox, configured: int, sizes: tuple[int, int]) -> None:
+    config = Config(Path("pushctl.toml"), contact=box.contact, sites={})
+    config = replace(config, push=replace(config.push, workers=configured))
+    with open_pool(config, box, FEW + 1) as pool:
+        assert isinstance(pool, ProcessPool)
+        assert (pool.free, pool._most) == (2 * sizes[0], sizes[1])
