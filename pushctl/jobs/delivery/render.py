@@ -223,7 +223,11 @@ class Renderer(Composer):
         prepared: list[RenderedRow] = []
         unrendered: list[UnrenderedRow] = []
         for row in rows:
-            kind = self._kinds.get(_pick_kind(row)) or self._find_kind(row)
+            kind = self._kinds.get(_pick_kind(row))
+            if kind is None and (refused := self._refuse(row)) is not None:
+                unrendered.append(refused)
+                continue
+            kind = kind or self._find_kind(row)
             if kind is None:
                 made, without = self.render([row], now)  # which says why it has none
                 prepared += made
@@ -238,9 +242,7 @@ class Renderer(Composer):
         return prepared, unrendered
 
     def _find_kind(self, row: ClaimedRow) -> _Kind | None:
-        """Return the kind of *row*, and remember it; None where there is no message for it."""
-        if self._refuse(row) is not None:
-            return None
+        """Return the kind of *row*, and remember it; None where it has no text."""
         try:
             language = self._group(row, ()).text.language
         except Exception as error:
