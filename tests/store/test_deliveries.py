@@ -268,3 +268,21 @@ def test_a_triggers_messages_are_written_many_by_a_statement(store: Store) -> No
         for *row, ended in rows
     ]
     store.enrolments.plan([], NOON)
+
+
+def test_of_a_claim_of_thousands_each_row_that_can_not_go_out_is_found(store: Store) -> None:
+    """One that has expired, one whose subscription left; those beside them go out."""
+    made = planned(store, 6)
+    ids = [row for (row,) in store.connection.execute("SELECT id FROM deliveries ORDER BY id")]
+    change = "UPDATE deliveries SET expires_at = ? WHERE id = ?"
+    with store.write() as connection:
+        connection.execute(change, (NOON, ids[1]))
+        connection.execute(change, (None, ids[2]))
+        connection.execute(
+            "UPDATE subscriptions SET state = 'unsubscribed' WHERE id ="
+            " (SELECT subscription_id FROM deliveries WHERE id = ?)",
+            (ids[4],),
+        )
+    rows, _ = store.deliveries.claim_fresh(made.id, 0, 6, NOON, brief=True)
+    assert [row.id for row in rows] == [ids[0], ids[2], ids[3], ids[5]]
+    assert deliveries(store, made.id) == {"sending": 4, "expired": 1, "skipped": 1}

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from operator import itemgetter
 
 from pushctl import log
 from pushctl.config import Config
@@ -42,6 +43,8 @@ from pushctl.templates import Template
 
 GRACE = 15.0  # seconds that letters under way get after a signal to stop
 POLL = 0.2  # seconds to wait for outcomes where nothing else is due
+_delivery = itemgetter(Outcome._fields.index("delivery"))
+
 AGAIN: Millis = 15 * units.MINUTE  # until a service that refuses us is tried again
 
 
@@ -272,7 +275,7 @@ class Sending:
         """Write what came back and claim the next rows, in one transaction."""
         rows, outcomes = self._ledger.rows, returned.outcomes
         unsent: Sequence[RenderedRow] = [rows[it.delivery] for it in returned.unsent]
-        self._throttle.take_back(rows[outcome.delivery] for outcome in outcomes)
+        self._throttle.take_back(map(rows.__getitem__, map(_delivery, outcomes)))
         self._throttle.take_back(unsent)
         if self._goals is not None:
             unsent = self._leave_out_reached(unsent, self._goals.reached, now)

@@ -165,7 +165,8 @@ class Ledger:
         return [] if why is None else [f"{why[0].upper()}{why[1:]}."]
 
     def add(self, rows: Iterable[RenderedRow]) -> None:
-        self.rows.update((row.letter.delivery, row) for row in rows)
+        # A letter and a claimed row have it first; by name it is a call of Python's own.
+        self.rows.update([(row.letter[0], row) for row in rows])
 
     def release(self, rows: Iterable[ReleasedRow], now: Millis) -> None:
         """Plan claimed rows again that were not sent."""

@@ -162,7 +162,8 @@ class Throttle:
             # In proportion, so that a chunk mixes services as the list does.
             count = min(share, -(-share * size // total), size - len(chunk))
             queue = self._queues[key]
-            chunk.extend(queue.popleft() for _ in range(count))
+            pop = queue.popleft
+            chunk += [pop() for _ in range(count)]
             self._under_way[key] += count
             if (bucket := self._name_bucket(key)) in self._buckets:
                 self._buckets[bucket] = self._buckets[bucket].take(count)

@@ -6,13 +6,14 @@ Rows with equal values of the text's variables share a rendering; only their tok
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, cast
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol, cast
 
 from pushctl import log
 from pushctl.config import Site
 from pushctl.errors import InputError, PushctlError
 from pushctl.jobs.delivery.rendering.shared_texts import Renderings
-from pushctl.jobs.delivery.types import RenderedRow, Sendable, UnrenderedRow
+from pushctl.jobs.delivery.types import LaneKey, RenderedRow, Sendable, UnrenderedRow
 from pushctl.jobs.subscribers.segments import Segments
 from pushctl.model import Campaign, Cause, Json, Letter, Millis, Worker
 from pushctl.rules import tokens
@@ -28,6 +29,15 @@ from pushctl.templates import Template
 # Named tuples of plain ones, without a call of Python's own for each.
 _letter = cast("Callable[[tuple[Any, ...]], Letter]", partial(tuple.__new__, Letter))
 _row = cast("Callable[[tuple[Any, ...]], RenderedRow]", partial(tuple.__new__, RenderedRow))
+
+
+def _pick(*fields: str) -> Callable[[ClaimedRow], tuple[Any, ...]]:
+    """Return a function that takes these fields out of a row, all in one call of C."""
+    return itemgetter(*map(ClaimedRow._fields.index, fields))
+
+
+_pick_kind = _pick("key_id", "worker", "site", "language", "variant")
+_pick_own = _pick("endpoint", "tries", "expires_at", "subscription", "failures")
 
 WAITS = "waits for the next visit: the browser runs another service's worker"
 
@@ -140,6 +150,14 @@ class Composer:
         return group
 
 
+class _Kind(NamedTuple):
+    """What rows of the same key, worker, site, language and variant have in common."""
+
+    language: str
+    foreign: bool
+    lanes: dict[str, LaneKey]  # by origin, each one object: it is compared by what it is
+
+
 class Renderer(Composer):
     """Renders the letters of one campaign; *keys* are the ids of the VAPID keys."""
 
@@ -169,6 +187,7 @@ class Renderer(Composer):
             # Messages that share a campaign are about different things.
             self._topic = tokens.topic(self._secret, campaign.id)
         self._lives: dict[Millis | None, int] = {}  # end of life -> TTL, in this batch
+        self._kinds: dict[tuple[Any, ...], _Kind] = {}  # of rows that may get a message
 
     def render(
         self, rows: Sequence[ClaimedRow], now: Millis
@@ -204,20 +223,34 @@ class Renderer(Composer):
         prepared: list[RenderedRow] = []
         unrendered: list[UnrenderedRow] = []
         for row in rows:
-            if (refused := self._refuse(row)) is not None:
+            kind = self._kinds.get(_pick_kind(row))
+            if kind is None and (refused := self._refuse(row)) is not None:
                 unrendered.append(refused)
                 continue
-            try:
-                language = self._group(row, ()).text.language
-            except Exception as error:
-                if not concerns_one(error):
-                    raise
+            kind = kind or self._find_kind(row)
+            if kind is None:
                 made, without = self.render([row], now)  # which says why it has none
                 prepared += made
                 unrendered += without
-            else:
-                prepared.append(_make_rendered(row, row, language))
+                continue
+            language, foreign, lanes = kind
+            endpoint, tries, expires_at, subscription, failures = _pick_own(row)
+            origin = cut_origin(endpoint)
+            lane = lanes.get(origin) or lanes.setdefault(origin, (origin, row.key_id))
+            told = row, lane, tries, expires_at, subscription, language, failures, foreign
+            prepared.append(_row(told))
         return prepared, unrendered
+
+    def _find_kind(self, row: ClaimedRow) -> _Kind | None:
+        """Return the kind of *row*, and remember it; None where it has no text."""
+        try:
+            language = self._group(row, ()).text.language
+        except Exception as error:
+            if not concerns_one(error):
+                raise
+            return None
+        kind = self._kinds[_pick_kind(row)] = _Kind(language, row.worker is not None, {})
+        return kind
 
     def write(self, rows: Sequence[ClaimedRow], now: Millis) -> tuple[list[Letter], list[int]]:
         """Return the letters of *rows*, and the numbers of those for which there is none."""

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
 from pushctl.jobs.delivery.push_services.outages import Outages
 from pushctl.jobs.delivery.push_services.throttle import Throttle
@@ -18,6 +18,9 @@ from pushctl.store.ledger_rows import FinishedRow
 
 _ACCEPTED = DeliveryStatus.ACCEPTED.value
 _PLANNED = DeliveryStatus.PLANNED.value
+_pick = itemgetter(
+    *map(Outcome._fields.index, ("delivery", "answer", "http_status", "location"))
+)
 _state = attrgetter("hold_until", "stopped", "probing", "unreached_since")
 
 
@@ -76,23 +79,29 @@ class OutcomeBatch:
     ) -> None:
         """Decide on *outcomes*; *rows* has the row of each, by delivery."""
         accepted = 0
+        last: LaneKey | None = None
+        same: tuple[int | None, str | None] | None = None
         for outcome in outcomes:
-            delivery, answer, _, status, _, location, _, _ = outcome
+            delivery, answer, status, location = _pick(outcome)
             row = rows[delivery]
             # Nearly all are accepted: these skip retry.decide, for speed.
             if answer is not Answer.ACCEPTED:
                 self._decide(outcome, row, throttle)
                 continue
             accepted += 1
-            if location is not None and _is_recallable(row.lane[0]):
-                self._finished.append(
-                    FinishedRow(
-                        delivery, _ACCEPTED, None, None, status, location, None, row.language
-                    )
-                )
+            lane, language = row.lane, row.language
+            if location is not None and _is_recallable(lane[0]):
+                told = delivery, _ACCEPTED, None, None, status, location, None, language
+                self._finished.append(FinishedRow(*told))
             else:
-                self._accepted[status, row.language].append(delivery)
-            self._lanes[row.lane].codes.append("a")
+                # Neighbours are mostly alike.
+                if same is None or same[0] != status or same[1] is not language:
+                    same = status, language
+                    alike = self._accepted[same]
+                alike.append(delivery)
+            if lane is not last:
+                codes, last = self._lanes[lane].codes, lane
+            codes.append("a")
             if row.failures:
                 self._worked.append(_answered(row, ""))
         if accepted:

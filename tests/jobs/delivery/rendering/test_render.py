@@ -8,6 +8,7 @@ import pytest
 from pushctl.errors import InputError, UsageError
 from pushctl.jobs.delivery.rendering.render import Renderer
 from pushctl.jobs.delivery.rendering.shared_texts import MAX_FRAMES
+from pushctl.model import Cause
 from pushctl.rules import tokens
 from pushctl.store.ledger_rows import ClaimedRow, ReleasedRow
 from pushctl.templates import Template
@@ -184,3 +185,28 @@ def test_a_brief_claim_has_all_that_comes_first(sender: Field) -> None:
     with pytest.raises(IndexError):
         _ = brief[0].public_id
     assert repr(brief[0]) == f"ClaimedRow(id={brief[0].id})"
+
+
+def test_rows_that_a_worker_writes_are_judged_as_those_that_are_written_here(
+    sender: Field,
+) -> None:
+    """Of a list in which neighbours differ in all that chooses a text, and twice the same."""
+    folder = sender.config.folder / "templates" / "sale"
+    (folder / "de.toml").write_text('title = "Hallo"\nbody = "x"\n')
+    sender.people(12)
+    renderer, rows = claimed(sender, 12)
+    other = {"endpoint": "https://fcm.googleapis.com/fcm/send/x", "failures": 2, "tries": 3}
+    changes: list[dict[str, Any]] = [
+        {}, {"language": "de"}, {"worker": "onesignal"}, {"key_id": "lost"}, {"site": "gone"},
+        other,
+    ]  # fmt: skip
+    mixed = [row._replace(**changes[number % len(changes)]) for number, row in enumerate(rows)]
+    prepared, without = renderer.prepare(mixed, NOON)
+    written, ended = renderer.render(mixed, NOON)
+    assert [it.letter for it in prepared] == [row for row in mixed if row not in [
+        one for one in mixed if one.key_id == "lost" or one.site == "gone"
+    ]]  # fmt: skip
+    assert [it[1:] for it in prepared] == [it[1:] for it in written]
+    assert {it.language for it in prepared} == {"en", "de"}
+    assert without == ended
+    assert {it.cause for it in without} == {Cause.KEY_MISSING, Cause.NO_MESSAGE}
