@@ -12,12 +12,11 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from pushctl import lock, log
+from pushctl import log
 from pushctl.config import Config
-from pushctl.jobs.delivery import context, goals, restore_guard
+from pushctl.jobs.delivery import context, deliver, goals, restore_guard
 from pushctl.jobs.delivery.clock import Clock
 from pushctl.jobs.delivery.context import Context
-from pushctl.jobs.delivery.deliver import lock_path
 from pushctl.jobs.delivery.ledger import Ledger
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import RenderedRow
@@ -76,7 +75,7 @@ def run(
     Return the outcomes by state of the ledger. Raises BusyError when another process does so.
     """
     what = f"calls of {campaign.name}"
-    with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
+    with deliver.hold(store, config, campaign.id, what), Stop() as stop:
         campaign = store.campaigns.get_by_id(campaign.id)
         restore_guard.check(store, config)
         erasures.erase_returned(store, config, now)
