@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
 from multiprocessing import forkserver, resource_tracker
 
+from pushctl.errors import name_shortage
 from pushctl.push import dial
 from pushctl.push.postbox import Postbox
 
@@ -77,6 +78,7 @@ def start_executor(
     survive a fork. Raises ConfigError for targets that aren't loopback addresses.
     """
     dial.parse_targets(postbox.loopback)
+    _keep_shortages_quiet()
     pool = ProcessPoolExecutor(
         max_workers=workers,
         mp_context=multiprocessing.get_context(prepare()),
@@ -99,12 +101,35 @@ def start_executor(
     return pool
 
 
+def _keep_shortages_quiet() -> None:
+    """Have a pool's own thread end without a traceback where the machine refuses another."""
+    before = threading.excepthook
+
+    def report(told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is None or name_shortage(told.exc_value) is None:
+            before(told)
+
+    # Once; another library may have put its own in place of it since.
+    if getattr(before, "__qualname__", "") != report.__qualname__:
+        threading.excepthook = report
+
+
 def begin(parent: int, postbox: Postbox, then: Callable[[], None] | None = None) -> None:
     """
     Prepare this process: end with *parent*, ignore Ctrl-C, end in good order on SIGTERM.
 
     A worker that outlived a killed parent would send letters that the next run sends too.
     """
+    try:
+        _begin(parent, postbox, then)
+    except (OSError, RuntimeError, MemoryError) as error:
+        if name_shortage(error) is None:
+            raise
+        # The pool would print a traceback for each worker; its owner says what is missing.
+        os._exit(1)
+
+
+def _begin(parent: int, postbox: Postbox, then: Callable[[], None] | None) -> None:
     _end_with_parent(parent)
     # Chunks make thousands of tuples and no cycles.
     gc.freeze()

@@ -18,7 +18,7 @@ from pushctl.jobs.delivery.postbox import make_journal, open_postbox
 from pushctl.jobs.delivery.run import Sending
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import Options, Report
-from pushctl.jobs.ingest import erasures
+from pushctl.jobs.ingest import erasures, former_names
 from pushctl.model import Campaign, Millis
 from pushctl.push import dial, encoder
 from pushctl.store import Store
@@ -99,7 +99,8 @@ def run(
             # The sweep makes these (jobs/webhooks/channels.py); here nothing is encrypted.
             note = f"{campaign.name} is no push: the next sweep makes its calls."
             return Report(campaign, notes=[note])
-        sending = Sending(store, config, campaign, now, options or Options(), stop)
+        known = former_names.adopt(store, config)
+        sending = Sending(store, known, campaign, now, options or Options(), stop)
         restore_guard.check(store, config)
         erasures.erase_returned(store, config, now)
         if not Gate(config).admit(store, campaign, now):
