@@ -163,19 +163,30 @@ def append_durably(path: Path, data: bytes, mode: int) -> None:
     Nothing is added when the disk refuses. A kill may tear the last line; the next call
     ends a torn line before it adds its own.
     """
+    with open_to_append(path, mode) as handle:
+        add_lines(handle, data)
+
+
+@contextmanager
+def open_to_append(path: Path, mode: int) -> Iterator[int]:
+    """Yield *path* for ``add_lines``, alone; it is made where it is missing."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
-        end = os.fstat(handle).st_size
-        torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
-        try:
-            add_to_end(handle, b"\n" + data if torn else data)
-        except OSError as error:
-            error.filename = str(path)
-            raise
+        yield handle
+    except OSError as error:
+        error.filename = error.filename or str(path)
+        raise
     finally:
         os.close(handle)
     sync_folder(path.parent)
+
+
+def add_lines(handle: int, data: bytes) -> None:
+    """Add whole lines to a file of ``open_to_append``, after the end of a torn one."""
+    end = os.fstat(handle).st_size
+    torn = end > 0 and os.pread(handle, 1, end - 1) != b"\n"
+    add_to_end(handle, b"\n" + data if torn else data)
 
 
 def add_to_end(handle: int, data: bytes) -> None:

@@ -47,6 +47,6 @@ def send(here: Context, made: Retry, format: output.Format) -> None:
     """Plan the messages again, send them and print the campaign's states."""
     deliver.check_ready(here.store, here.config)
     now = here.later()
-    campaign = retry.start(here.store, made, now)
+    campaign = retry.start(here.store, here.config, made, now)
     report = send_results.deliver_frozen(here, campaign, now)
     send_results.conclude(here, report, format)

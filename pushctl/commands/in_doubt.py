@@ -98,7 +98,7 @@ def resend(
     count = sum(1 for _ in manage.list_in_doubt(here.store, campaign))
     output.say(f"In doubt: {counted(count, 'message')}.")
     if count and not dry_run and output.confirm("Plan them again? Some may come twice.", yes):
-        again = manage.send_again(here.store, campaign, here.now)
+        again = manage.send_again(here.store, here.config, campaign, here.now)
         first = manage.find_next_due(here.store, campaign, here.now)
         _say_planned(campaign, again, first, count - again)
 

@@ -8,8 +8,10 @@ starts no thread, so it can be forked.
 import contextlib
 import os
 import signal
+import sys
+from types import TracebackType
 
-from pushctl.errors import ConfigError
+from pushctl.errors import ConfigError, name_shortage
 from pushctl.push import (
     chunk,  # noqa: F401
     encoder,
@@ -27,6 +29,15 @@ PID = os.getpid()  # of the ancestor itself, also where a descendant reads it
 # parent, which waits for those. (Workers wait for SIGTERM, see workers.)
 signal.signal(signal.SIGHUP, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _report(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    """Print the traceback of an error, unless the parent says what the machine refuses."""
+    if name_shortage(error) is None:
+        sys.__excepthook__(kind, error, at)
+
+
+sys.excepthook = _report
 
 # turbo takes a part of it where it is loaded.
 with contextlib.suppress(Unavailable):

@@ -15,6 +15,7 @@ from errno import EACCES, EDQUOT, ENOENT, ENOSPC, EPERM, EROFS
 from multiprocessing import forkserver, resource_tracker
 from multiprocessing.process import BaseProcess
 
+from pushctl.errors import name_shortage
 from pushctl.push import loopback_targets
 from pushctl.push.clock import read_seconds
 from pushctl.push.postbox import Postbox
@@ -80,6 +81,7 @@ def start_executor(
     survive a fork. Raises ConfigError for targets that aren't loopback addresses.
     """
     loopback_targets.parse_targets(postbox.loopback)
+    _keep_shortages_quiet()
     pool = ProcessPoolExecutor(
         max_workers=workers,
         mp_context=multiprocessing.get_context(prepare()),
@@ -165,12 +167,35 @@ def find_processes(pool: ProcessPoolExecutor | None) -> list[BaseProcess]:
     return list((getattr(pool, "_processes", None) or {}).values())
 
 
+def _keep_shortages_quiet() -> None:
+    """Have a pool's own thread end without a traceback where the machine refuses another."""
+    before = threading.excepthook
+
+    def report(told: threading.ExceptHookArgs) -> None:
+        if told.exc_value is None or name_shortage(told.exc_value) is None:
+            before(told)
+
+    # Once; another library may have put its own in place of it since.
+    if getattr(before, "__qualname__", "") != report.__qualname__:
+        threading.excepthook = report
+
+
 def begin(parent: int, postbox: Postbox, then: Callable[[], None] | None = None) -> None:
     """
     Prepare this process: end with *parent*, ignore Ctrl-C, end in good order on SIGTERM.
 
     A worker that outlived a killed parent would send letters that the next run sends too.
     """
+    try:
+        _begin(parent, postbox, then)
+    except (OSError, RuntimeError, MemoryError) as error:
+        if name_shortage(error) is None:
+            raise
+        # The pool would print a traceback for each worker; its owner says what is missing.
+        os._exit(1)
+
+
+def _begin(parent: int, postbox: Postbox, then: Callable[[], None] | None) -> None:
     _end_with_parent(parent)
     # Chunks make thousands of tuples and no cycles.
     gc.freeze()

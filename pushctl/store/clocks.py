@@ -97,6 +97,8 @@ def record_sweep(lock: Path, now: int, boot: Boot) -> None:
 
 def restore(lock: Path, before: int) -> None:
     """Set the time of the last sweep to *before*."""
+    # Somebody may have removed the file while the sweep was at work.
+    os.close(os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     os.utime(lock, ns=(before * 1_000_000, before * 1_000_000))
 
 

@@ -1,5 +1,6 @@
 """Connections to SQLite whose errors are ours: translated here and nowhere else."""
 
+import resource
 import sqlite3
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -108,10 +109,16 @@ def explain(error: sqlite3.DatabaseError, path: Path) -> PushctlError | None:
         return name_damage(path, str(error))
     if code in _UNUSABLE:
         return ConfigError(
-            f"{path} can't be used: {error}. Check the disk's space and the file's "
-            "permissions, or restore it from a backup."
+            f"{path} can't be used: {error}. Check the disk's space{_name_limit()} and the "
+            "file's permissions, or restore it from a backup."
         )
     return None
+
+
+def _name_limit() -> str:
+    """Return the words for a bound on the size of files, where this process has one."""
+    largest, _ = resource.getrlimit(resource.RLIMIT_FSIZE)
+    return "" if largest == resource.RLIM_INFINITY else ", how large files may get (ulimit -f)"
 
 
 def name_damage(path: Path, what: str) -> DamagedError:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pushctl import lock, templates
+from pushctl import templates
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import BusyError, TemplateError, UsageError
 from pushctl.jobs.campaigns import manage, retry
@@ -93,7 +93,7 @@ def test_a_retry_gives_the_messages_a_new_life(field: Field) -> None:
     write(field, "Hi")
     later = soon() + 3 * DAY
     made = retry.plan(field.store, field.config, "x", later)
-    started = retry.start(field.store, made, later)
+    started = retry.start(field.store, field.config, made, later)
     assert (started.status, started.expires_at) == (CampaignStatus.RUNNING, later + DAY)
     sql = "SELECT count(*) FROM deliveries WHERE status = 'planned' AND expires_at = ?"
     assert field.store.connection.execute(sql, (later + DAY,)).fetchone() == (2,)
@@ -122,7 +122,7 @@ def test_some_may_still_get_none(field: Field) -> None:
     field.store.subscriptions.set_attributes(row, {"nick": "A"})
     made = retry.plan(field.store, field.config, "x", soon())
     assert (list(made.receivers), made.still_without) == ([row], 1)
-    campaign = retry.start(field.store, made, soon())
+    campaign = retry.start(field.store, field.config, made, soon())
     assert field.counts(campaign) == {"accepted": 3, "planned": 1, "rejected": 1}
 
 
@@ -166,14 +166,20 @@ def test_a_scheduled_campaign_keeps_its_schedule(field: Field) -> None:
     assert field.store.campaigns.get("x") == made
 
 
-def test_a_campaign_that_is_being_sent_is_left_alone(field: Field) -> None:
-    """The other process has the older texts in its memory."""
+@pytest.mark.parametrize("is_removed", [False, True])
+def test_a_campaign_that_is_being_sent_is_left_alone(field: Field, is_removed: bool) -> None:
+    """The other process has the older texts in its memory; a lock removed by hand ends none."""
     assert pushctl(*SEND, cwd=field.config.folder).code == 5
     write(field, "Hi")
     made = retry.plan(field.store, field.config, "x", soon())
-    path = deliver.lock_path(field.store, made.campaign.id)
-    with lock.hold(path, "a sweep"), pytest.raises(BusyError):
-        retry.start(field.store, made, soon())
+    with deliver.hold(field.store, field.config, made.campaign.id, "a sweep"):
+        if is_removed:
+            deliver.lock_path(field.store, made.campaign.id).unlink()
+        with pytest.raises(BusyError, match="a sweep"):
+            retry.start(field.store, field.config, made, soon())
+        field.store.campaigns.change_status(made.campaign.id, CampaignStatus.RUNNING, soon())
+        with pytest.raises(BusyError):
+            manage.send_again(field.store, field.config, "x", soon())
     assert field.counts(made.campaign) == {"accepted": 3, "rejected": 2}
 
 
@@ -207,7 +213,7 @@ def test_who_is_to_get_the_mended_words_meanwhile_is_left_out_too(field: Field) 
     run = pushctl(*RETRY, "--dry-run", cwd=field.config.folder)
     assert "x: 1 rejected message can be sent now" in run.out
     assert "left out: 1 is to get it (campaign 'y')" in run.out
-    campaign = retry.start(field.store, made, soon())
+    campaign = retry.start(field.store, field.config, made, soon())
     sql = "SELECT subscription_id FROM deliveries WHERE campaign_id = ? AND status = 'planned'"
     assert field.store.connection.execute(sql, (campaign.id,)).fetchall() == [(left,)]
 
@@ -219,7 +225,7 @@ def test_where_all_have_the_words_meanwhile_nothing_is_changed(field: Field) -> 
     made = retry.plan(field.store, field.config, "x", soon())
     field.freeze(soon(), template="hello", name="y")
     with pytest.raises(UsageError, match=r"Nothing was sent: 2 are to get it \(campaign 'y'\)"):
-        retry.start(field.store, made, soon())
+        retry.start(field.store, field.config, made, soon())
     assert field.store.campaigns.get("x") == old
 
 
@@ -260,10 +266,12 @@ def test_a_message_in_doubt_has_the_words_that_it_was_sent_with_last(field: Fiel
             "UPDATE deliveries SET status = 'in_doubt' WHERE status = 'accepted'"
         )
     write(field, "Hi")
-    retry.start(field.store, retry.plan(field.store, field.config, "x", soon()), soon())
+    retry.start(
+        field.store, field.config, retry.plan(field.store, field.config, "x", soon()), soon()
+    )
     write(field, NEEDS_A_NAME)
     assert list_having(field) == first, "it may have arrived"
-    assert manage.send_again(field.store, "x", soon()) == 3
+    assert manage.send_again(field.store, field.config, "x", soon()) == 3
     assert pushctl("campaigns", "resume", "x", cwd=field.config.folder).code == 0
     assert (field.counts(campaign), list_having(field)) == ({"accepted": 5}, set())
     write(field, "Hi")

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,10 +12,11 @@ import pytest
 
 from pushctl import lock
 from pushctl.demo.pushservice import PushService
+from pushctl.errors import ConfigError
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.sweep import job
 from tests.support import project, receiving, sending
-from tests.support.program import Run, environment, pushctl
+from tests.support.program import PROGRAM, Run, environment, pushctl
 from tests.support.sending import Field
 
 # pushctl, after so many threads of which the machine starts no other one.
@@ -76,6 +78,7 @@ def test_a_sender_without_threads_says_so_and_the_next_sends_all(
     run = run_limited(FEW_THREADS, threads, field.config.folder, *words)
     campaign = field.store.campaigns.get("sale")
     assert (run.code, "no more threads" in run.err) == (3, True), run.err
+    assert "Traceback" not in run.err
     assert field.counts(campaign) == {"planned": 30}
     with lock.hold(deliver.lock_path(field.store, campaign.id)):
         pass  # nobody holds it any more
@@ -130,3 +133,33 @@ def test_memory_that_runs_out_is_named(field: Field) -> None:
     words = ("campaigns", "list")
     run = run_limited(LITTLE_MEMORY, 1_000_000, field.config.folder, *words)
     assert (run.code, "memory" in run.err, "bug" in run.err) == (3, True, False), run.err
+
+
+def test_a_bound_on_the_size_of_files_is_named(field: Field) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        with pytest.raises(ConfigError, match="ulimit -f"):
+            field.people(200)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    field.people(1)
+
+
+# Where root is bounded, it may not unmount anything.
+HIDING = ("unshare", "-m", "sh", "-c", 'umount -l /proc && exec "$@"', "sh")
+CAN_HIDE = subprocess.run([*HIDING, "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(not CAN_HIDE, reason="/proc can't be hidden from a process here")
+def test_a_machine_without_proc_sends_and_knows_nothing_of_its_starts(
+    field: Field, service: PushService
+) -> None:
+    field.people(3)
+    send = ("send", "--everyone", "--template", "sale", "--yes", "--name", "sale")
+    done = subprocess.run(
+        [*HIDING, *PROGRAM, *send], cwd=field.config.folder, env=environment(),
+        capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert field.counts(field.store.campaigns.get("sale")) == {"accepted": 3}

@@ -19,7 +19,7 @@ from pushctl.model import Answer
 from pushctl.push import Postbox, journal, workers
 from tests.push.test_transport import letter, letters, postbox
 from tests.support import ROOT, wire
-from tests.support.program import is_running
+from tests.support.program import environment, is_running
 
 
 @pytest.fixture
@@ -195,3 +195,53 @@ def test_a_signal_for_everybody_leaves_whom_workers_are_forked_from(
         start_new_session=True,
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+REFUSED = (
+    "BlockingIOError(11, 'Resource temporarily unavailable')",  # what fork() says
+    'RuntimeError("can\'t start new thread")',
+    "MemoryError()",
+)
+
+
+@pytest.mark.parametrize("error", [*REFUSED, "ValueError('a bug')"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        # The process that workers are forked from, and those that it has forked.
+        "import pushctl.push.ancestor\nraise ERROR",
+        """
+from pushctl.push import workers
+def begin(*_):
+    raise ERROR
+workers._begin = begin
+try:
+    workers.begin(1, None)
+except BaseException:
+    raise SystemExit(1)
+""",
+        """
+import threading
+from pushctl.push import workers
+for _ in range(2):
+    workers._keep_shortages_quiet()
+def begin():
+    raise ERROR
+thread = threading.Thread(target=begin)
+thread.start(), thread.join()
+raise SystemExit(1)
+""",
+    ],
+    ids=["ancestor", "worker", "pool"],
+)
+def test_what_the_machine_refuses_is_no_traceback(script: str, error: str) -> None:
+    """The sender says it in one line; a bug stays one."""
+    done = subprocess.run(
+        [sys.executable, "-c", script.replace("ERROR", error)],
+        capture_output=True, text=True, check=False, env=environment(),
+    )  # fmt: skip
+    assert done.returncode == 1
+    if error in REFUSED:
+        assert done.stderr == ""
+    elif "_begin" not in script:  # there the pool prints it
+        assert "ValueError: a bug" in done.stderr

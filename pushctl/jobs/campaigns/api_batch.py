@@ -7,6 +7,7 @@ from pushctl import templates
 from pushctl.config import Config, Site
 from pushctl.errors import InputError
 from pushctl.jobs.delivery.rendering.render_check import Verdict, judge
+from pushctl.jobs.ingest import former_names
 from pushctl.jobs.subscribers import carts
 from pushctl.model import Json, Millis
 from pushctl.push import vapid
@@ -21,7 +22,8 @@ from pushctl.templates import Template
 
 class ApiBatch:
     def __init__(self, store: Store, config: Config, now: Millis) -> None:
-        self.store, self.config, self.now = store, config, now
+        self.store, self.now = store, now
+        self.config = former_names.adopt(store, config)
         self.day = str(timing.local(now, config.zone).date())
         self._sites = {row: name for name, row in store.sites.load_ids().items()}
         self._keys = frozenset(vapid.load(config.keys))

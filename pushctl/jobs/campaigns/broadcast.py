@@ -21,6 +21,7 @@ from pushctl.jobs.delivery.claims.promo_codes import collect_samples, name_pool
 from pushctl.jobs.delivery.gates.approval_gate import Gate
 from pushctl.jobs.delivery.rendering.render_check import Verdict
 from pushctl.jobs.figures.forecasts.forecast import Forecast, keep
+from pushctl.jobs.ingest import former_names
 from pushctl.jobs.messages.missing_languages import Readers, count_readers
 from pushctl.jobs.messages.preview import Preview, find_example
 from pushctl.jobs.subscribers.contact_policy import Ended, Judged
@@ -115,6 +116,7 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
     segment or subscriber, TemplateError for a template that can't be used.
     """
     store.shrink_caches()
+    config = former_names.adopt(store, config)
     options, draft, why = _read_draft(store, config, draft, now)
     name, sources = load_sources(config, draft)
     template = Template.from_sources(name, sources)

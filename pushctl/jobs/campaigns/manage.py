@@ -159,7 +159,7 @@ def assume_sent(store: Store, name: str | None, now: Millis) -> int:
     return store.doubts.assume_sent(None if name is None else store.campaigns.get(name).id, now)
 
 
-def send_again(store: Store, name: str, now: Millis) -> int:
+def send_again(store: Store, config: Config, name: str, now: Millis) -> int:
     """
     Plan a campaign's messages in doubt again; return how many. Due times that come stay.
 
@@ -168,7 +168,8 @@ def send_again(store: Store, name: str, now: Millis) -> int:
     """
     campaign = store.campaigns.get(name)
     refuse_if_cancelled(campaign)
-    if campaign.status is CampaignStatus.RUNNING and _is_being_sent(store, campaign):
+    is_running = campaign.status is CampaignStatus.RUNNING
+    if is_running and deliver.is_held(store, config, campaign.id):
         raise BusyError(f"{name} is being sent. Try again when it is done.")
     if (end := store.leases.find_end(campaign.id, now)) is not None:
         # The run has died, and a worker of its cluster may not know it yet.
@@ -182,13 +183,3 @@ def send_again(store: Store, name: str, now: Millis) -> int:
 def find_next_due(store: Store, name: str, now: Millis) -> Millis | None:
     """Return when a campaign's next message is due; None: at once, or nothing waits."""
     return store.deliveries.count_waiting(store.campaigns.get(name).id, now)[1]
-
-
-def _is_being_sent(store: Store, campaign: Campaign) -> bool:
-    from pushctl import lock
-
-    try:
-        with lock.hold(deliver.lock_path(store, campaign.id), keep=False):
-            return False
-    except BusyError:
-        return True

@@ -9,7 +9,6 @@ has these words from another campaign, or is to get them, is left out as by `sen
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pushctl import lock
 from pushctl.config import Config
 from pushctl.errors import UsageError
 from pushctl.jobs.campaigns import variants
@@ -153,7 +152,7 @@ def _list_without(
     return rejected, waiting, having, left_out
 
 
-def start(store: Store, made: Retry, now: Millis) -> Campaign:
+def start(store: Store, config: Config, made: Retry, now: Millis) -> Campaign:
     """
     Plan the messages again and set the campaign running; return it.
 
@@ -163,10 +162,7 @@ def start(store: Store, made: Retry, now: Millis) -> Campaign:
     """
     number, name = made.campaign.id, made.campaign.name
     expires_at = now + made.expires_after
-    with (
-        lock.hold(deliver.lock_path(store, number), f"sending {name}", keep=False),
-        store.write(),
-    ):
+    with deliver.hold(store, config, number, f"sending {name}"), store.write():
         campaign = store.campaigns.get_by_id(number)
         refuse_if_cancelled(campaign)
         _, waiting, having, left_out = _list_without(store, campaign, made.sources, now)

@@ -12,12 +12,12 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from pushctl import lock, log
+from pushctl import log
 from pushctl.config import Config
+from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.claims import goals
 from pushctl.jobs.delivery.claims.ledger import Ledger
 from pushctl.jobs.delivery.clock import Clock
-from pushctl.jobs.delivery.deliver import lock_path
 from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.delivery.rendering import context
 from pushctl.jobs.delivery.rendering.context import Context
@@ -78,7 +78,7 @@ def run(
     Return the outcomes by state of the ledger. Raises BusyError when another process does so.
     """
     what = f"calls of {campaign.name}"
-    with lock.hold(lock_path(store, campaign.id), what, keep=False), Stop() as stop:
+    with deliver.hold(store, config, campaign.id, what), Stop() as stop:
         campaign = store.campaigns.get_by_id(campaign.id)
         restore_guard.check(store, config)
         erasures.erase_returned(store, config, now)

@@ -6,7 +6,7 @@ Delivery: from claimed rows to outcomes on disk, at most once, whatever happens.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pushctl import lock
@@ -14,24 +14,24 @@ from pushctl.config import Config
 from pushctl.errors import BusyError
 from pushctl.jobs.delivery.gates import restore_guard
 from pushctl.jobs.delivery.gates.approval_gate import Gate
-from pushctl.jobs.delivery.postbox import open_postbox
+from pushctl.jobs.delivery.postbox import make_journal, open_postbox
 from pushctl.jobs.delivery.results import recovery
 from pushctl.jobs.delivery.run import Sending
 from pushctl.jobs.delivery.signals import Stop
 from pushctl.jobs.delivery.types import Options, Report
-from pushctl.jobs.ingest import erasures
+from pushctl.jobs.ingest import erasures, former_names
 from pushctl.model import Campaign, Millis
 from pushctl.push import encoder, loopback_targets
 from pushctl.store import Store
 
-__all__ = ["Options", "Report", "check_ready", "lock_path", "run", "run_due"]
+__all__ = ["Options", "Report", "check_ready", "hold", "is_held", "run", "run_due"]
 
 
 def lock_path(store: Store, campaign: int) -> Path:
     return store.path.with_name(f"{store.path.name}.campaign-{campaign}.lock")
 
 
-def _name_second_lock(config: Config, campaign: int) -> Path:
+def name_second_lock(config: Config, campaign: int) -> Path:
     """
     Return the lock of a run that lies where nobody takes it for one that was left behind.
 
@@ -39,6 +39,26 @@ def _name_second_lock(config: Config, campaign: int) -> Path:
     the first has claimed for a dead process's.
     """
     return config.journal / f"{campaign}.running"
+
+
+@contextmanager
+def hold(
+    store: Store, config: Config, campaign: int, what: str | None = None
+) -> Iterator[None]:
+    """Hold both locks of *campaign*; raises BusyError while another process has one of them."""
+    make_journal(config)
+    second = name_second_lock(config, campaign)
+    with (
+        lock.hold(lock_path(store, campaign), what, keep=False),
+        lock.hold(second, what, keep=False),
+    ):
+        yield
+
+
+def is_held(store: Store, config: Config, campaign: int) -> bool:
+    """Return whether a process sends *campaign*, or makes its calls, at this moment."""
+    first = lock_path(store, campaign)
+    return lock.is_held(first) or lock.is_held(name_second_lock(config, campaign))
 
 
 def check_ready(store: Store, config: Config) -> None:
@@ -73,20 +93,15 @@ def run(
     Raises BusyError when another process sends it, TemplateError when none of its messages
     can be rendered. Refusals by push services are in the report.
     """
-    what = f"sending {campaign.name}"
-    with (
-        lock.hold(lock_path(store, campaign.id), what, keep=False),
-        Stop() as stop,
-        ExitStack() as held,
-    ):
+    with hold(store, config, campaign.id, f"sending {campaign.name}"), Stop() as stop:
         # It may have changed before we had the lock.
         campaign = store.campaigns.get_by_id(campaign.id)
         if "channel" in campaign.options:
             # The sweep makes these (jobs/webhooks/channels.py); here nothing is encrypted.
             note = f"{campaign.name} is no push: the next sweep makes its calls."
             return Report(campaign, notes=[note])
-        sending = Sending(store, config, campaign, now, options or Options(), stop)
-        held.enter_context(lock.hold(_name_second_lock(config, campaign.id), what, keep=False))
+        known = former_names.adopt(store, config)
+        sending = Sending(store, known, campaign, now, options or Options(), stop)
         restore_guard.check(store, config)
         erasures.erase_returned(store, config, now)
         if not Gate(config).admit(store, campaign, now):

@@ -20,13 +20,18 @@ def open_postbox(config: Config, run: str) -> Postbox:
             f"push services refuse contact = {config.contact!r} in {config.file.name}: "
             f"{'; '.join(faults)}. Write a mailto: or https: address that reaches you."
         )
+    make_journal(config)
+    return _make_postbox(config, run, {name: key.pem for name, key in keys.items()})
+
+
+def make_journal(config: Config) -> None:
+    """Make the journal's folder, where it is missing; ConfigError where something else is."""
     try:
         config.journal.mkdir(parents=True, exist_ok=True, mode=0o700)
     except FileExistsError:
         raise ConfigError(
             f"{config.journal} is no folder. Remove what is in its place."
         ) from None
-    return _make_postbox(config, run, {name: key.pem for name, key in keys.items()})
 
 
 def open_keyless(config: Config, run: str) -> Postbox:

@@ -18,6 +18,7 @@ from pushctl.jobs.ingest import (
     aliases,
     erasures,
     event_faults,
+    former_names,
     publishing,
     server_requests,
     shares,
@@ -158,6 +159,7 @@ def open_context(store: Store, config: Config, secret: bytes) -> Context:
     """Raises ConfigError without a VAPID key."""
     from pushctl.push import vapid
 
+    config = former_names.adopt(store, config)
     origins = {name: site.origin for name, site in config.sites.items()}
     keys = vapid.load_required(config.keys)
     return Context(

@@ -4,7 +4,8 @@ Erasures, recorded in a file beside the database: a backup does not have them.
 A line is the tombstone of an endpoint or of a public id, and its time; it names nobody
 (``rules.tokens.tombstone``). The public id is for endpoints changed since the backup. Of a
 buyer, who may have no browser here, lines stand for what orders have: alias, e-mail hash,
-basket key, number.
+basket key, number. A second file keeps the lines where a backup is copied over
+(``kept_lines``).
 
 The database keeps how long the file was when it had carried all of it out: a longer file
 means a backup, which may hold people who were erased after it was made.
@@ -14,9 +15,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from pushctl import durable
 from pushctl.config import Config
-from pushctl.jobs.ingest import shares, traces
+from pushctl.jobs.ingest import kept_lines, shares, traces
 from pushctl.model import Millis
 from pushctl.rules import tokens
 from pushctl.rules.shops.told import Clues
@@ -60,12 +60,12 @@ def record_keys(config: Config, secret: bytes, keys: Iterable[tuple[bytes, Milli
     """Record what stands for people, each with its time, durably before it returns."""
     text = "".join(f"{tokens.tombstone(secret, key)} {at}\n" for key, at in keys)
     if text:
-        durable.append_durably(find_path(config), text.encode(), 0o600)
+        kept_lines.append(find_path(config), text.encode())
 
 
 def note_carried_out(store: Store, config: Config) -> None:
     """Store that every line is carried out, in the caller's transaction and drain lock."""
-    store.meta.set(_CARRIED_OUT, str(_measure(config)))
+    store.meta.set(_CARRIED_OUT, str(measure(config)))
 
 
 def erase_returned(
@@ -76,14 +76,16 @@ def erase_returned(
 
     Costs a look at one file where there is nobody.
     """
-    if _measure(config) <= int(store.meta.get(_CARRIED_OUT) or 0):
+    if measure(config) <= int(store.meta.get(_CARRIED_OUT) or 0):
         return 0
     return erase_again(store, config, secret or config.secret(), now)
 
 
 def erase_again(store: Store, config: Config, secret: bytes, now: Millis) -> int:
     """Erase people whom a backup brought back, not those subscribed anew; return how many."""
-    size, known = _measure(config), _read(find_path(config))
+    size = measure(config)
+    kept_lines.unite(find_path(config))
+    known = _read(find_path(config))
     if not known:
         return 0
     ids = []
@@ -121,19 +123,13 @@ def _find_orders(store: Store, secret: bytes, known: Mapping[str, Millis]) -> li
     return found
 
 
-def _measure(config: Config) -> int:
+def measure(config: Config) -> int:
     """Return the length of the file in bytes, 0 where there is none."""
-    try:
-        return find_path(config).stat().st_size
-    except FileNotFoundError:
-        return 0
+    return kept_lines.measure(find_path(config))
 
 
 def _read(file: Path) -> Mapping[str, Millis]:
-    try:
-        lines = file.read_text("ascii", "replace").splitlines()
-    except FileNotFoundError:
-        return {}
+    lines = kept_lines.read(file).decode("ascii", "replace").splitlines()
     # A crash may have torn a line.
     found = (re.fullmatch(r"(\S{64}) (\d+)", line) for line in lines)
     return {each[1]: int(each[2]) for each in found if each}

@@ -4,7 +4,8 @@ have them.
 
 A line is a hash of a subscription's public id and a channel, and the time; it names nobody,
 as a public id is random. The database keeps how long the file was when it had carried all
-of it out: a longer file means a backup, in which people still agree.
+of it out: a longer file means a backup, in which people still agree. A second file keeps
+the lines where a backup is copied over (``kept_lines``).
 """
 
 import hashlib
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pushctl import durable
+from pushctl.jobs.ingest import kept_lines
 from pushctl.model import Millis
 from pushctl.rules.triggers.consents import ChannelConsent, Revocation
 from pushctl.store import Store
@@ -38,7 +39,8 @@ def note(store: Store, told: Iterable[ChannelConsent | Revocation]) -> int:
         count += store.channel_consents.revoke([one])
         names = store.channel_consents.list_public_ids(one.subscriptions)
         lines = "".join(f"{_hash(name, one.channel)} {one.at}\n" for name in names)
-        durable.append_durably(find_path(store), lines.encode(), 0o600)
+        if lines:
+            kept_lines.append(find_path(store), lines.encode())
         store.meta.set(_CARRIED_OUT, str(_measure(store)))
     return count
 
@@ -52,6 +54,7 @@ def revoke_returned(store: Store) -> int:
     size = _measure(store)
     if size <= int(store.meta.get(_CARRIED_OUT) or 0):
         return 0
+    kept_lines.unite(find_path(store))
     with store.write():
         known = _read(find_path(store))
         ended = [
@@ -69,17 +72,14 @@ def _hash(public_id: str, channel: str) -> str:
 
 
 def _measure(store: Store) -> int:
-    try:
-        return find_path(store).stat().st_size
-    except FileNotFoundError:
-        return 0
+    return kept_lines.measure(find_path(store))
 
 
 def _read(file: Path) -> Mapping[str, Millis]:
     # A crash may have torn a line. Of several the newest counts.
     lines = sorted(
         (int(found[2]), found[1])
-        for line in file.read_text("ascii", "replace").splitlines()
+        for line in kept_lines.read(file).decode("ascii", "replace").splitlines()
         if (found := re.fullmatch(r"([0-9a-f]{64}) (\d+)", line))
     )
     return {name: at for at, name in lines}

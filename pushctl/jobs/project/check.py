@@ -29,6 +29,7 @@ from pushctl.jobs.project import (
     check_rights,
     check_segments,
     check_shares,
+    check_sites,
     check_twocheckout,
     scripts,
     sweep_state,
@@ -235,12 +236,7 @@ def _database(config: Config) -> Iterator[Finding]:
             yield Finding("database", Level.PROBLEM, str(config.database), why, remedy)
         for problem in lint.find_unknown_campaigns(config, store):
             yield take_problem("audiences", problem)
-        for site, lost in store.soundness.count_lost_sites(config.sites).items():
-            text = (
-                f"{counted(lost, 'active subscriber')} of the site {site!r}, which is not there"
-            )
-            remedy = f"Nobody of it gets a message. Renamed? Call it [sites.{site}] as before."
-            yield Finding("database", Level.NOTE, config.file.name, text, remedy)
+        yield from check_sites.find(config, store)
         subscribers = sum(store.soundness.count_keys().values())
         text = f"undamaged, with {counted(subscribers, 'active subscriber')}"
         yield fine("database", config.database, text)

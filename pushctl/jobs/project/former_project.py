@@ -14,6 +14,7 @@ from pushctl import config as configs
 from pushctl.config import Config
 from pushctl.errors import BusyError, ConfigError, InputError
 from pushctl.jobs.delivery.gates import restore_guard
+from pushctl.jobs.ingest import kept_lines
 from pushctl.jobs.project import backup_files
 from pushctl.rules.wording import counted
 
@@ -79,8 +80,10 @@ def _find_places(
 def _merge(file: Path, config: Config, suffix: str) -> bool:
     """Add the lines of the former *file* to ours; return whether there were new ones."""
     try:
-        theirs = file.read_bytes()
+        theirs = kept_lines.read(file)
     except OSError:
+        return False
+    if not theirs:
         return False
     ours_file = config.database.with_name(config.database.name + suffix)
     ours = ours_file.read_bytes() if ours_file.exists() else b""

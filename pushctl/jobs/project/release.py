@@ -80,7 +80,7 @@ def release(
             counts["approvals"] = approvals.void_all(store, config, now)
         # The backup has brought back people who were erased after it was made.
         counts["forgotten people"] = 0
-        if erasures.find_path(config).exists():
+        if erasures.measure(config):
             secret = config.secret()
             counts["forgotten people"] = erasures.erase_again(store, config, secret, now)
         counts["consents that were revoked since"] = revocations.revoke_returned(store)

@@ -235,7 +235,7 @@ class _Watch:
 
     def _may_hand_out(self, store: Store, number: int) -> bool:
         """Return whether nobody sends a campaign at this moment, and it need not rest."""
-        return self._is_free(number) and not lock.is_held(deliver.lock_path(store, number))
+        return self._is_free(number) and not deliver.is_held(store, self._config, number)
 
     def _is_free(self, number: int | None) -> bool:
         resting = self._rests.get(number, 0.0) > time.monotonic()

@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pushctl.config import Config
+from pushctl.config import Site as ConfiguredSite
 from pushctl.errors import PushctlError
+from pushctl.jobs.ingest import former_names
 from pushctl.jobs.subscribers import carts
 from pushctl.jobs.subscribers.contact_policy import find_sunset, load_unshown
 from pushctl.jobs.triggers import step_tests
@@ -46,7 +48,11 @@ def load_settings(config: Config, store: Store) -> Settings:
     A trigger whose audience can't be asked (a mistake, a campaign that *store* does not
     know) is in ``unreadable``, and all others go on.
     """
-    triggers: Mapping[str, Trigger] = config.triggers
+    former = former_names.find(store, config)
+    config = replace(config, sites={**config.sites, **former})
+    triggers: Mapping[str, Trigger] = {
+        name: _add_former(one, former) for name, one in config.triggers.items()
+    }
     parsed: dict[str, Expression] = {}
     unreadable: dict[str, PushctlError] = {}
     to_come = list_campaigns(triggers.values())
@@ -86,6 +92,12 @@ def load_settings(config: Config, store: Store) -> Settings:
     return Settings(
         triggers, frequency, sites, audiences, parts, unreadable, topic, contact_policy, by_site
     )
+
+
+def _add_former(trigger: Trigger, former: Mapping[str, ConfiguredSite]) -> Trigger:
+    """Return *trigger* with the *former* names of the sites that it is for."""
+    names = {name for name, site in former.items() if site.name in trigger.sites}
+    return replace(trigger, sites=trigger.sites | names) if names else trigger
 
 
 def load_due(run: Run, due: Sequence[Enrolment], templates: Path) -> Facts:

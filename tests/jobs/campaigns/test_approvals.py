@@ -269,7 +269,7 @@ def test_a_retry_with_other_words_is_asked_for_anew(field: Field, folder: Path) 
     field.store.connection.execute(sql)
     sending.template(field.config.folder, "sale", title="Better", body="Words")
     made = retry.plan(field.store, field.config, campaign.name, NOON)
-    after = run(field, retry.start(field.store, made, NOON))
+    after = run(field, retry.start(field.store, field.config, made, NOON))
     assert state(after) == NEEDS and get_hash(field, campaign) != before
 
 
@@ -449,7 +449,7 @@ def test_after_a_restore_what_was_approved_is_not_sent_again_unasked(
     assert release.release(field.store, field.config, NOON + HOUR)["approvals"] == 1
     assert list(folder.iterdir()) == []
     assert field.counts(campaign) == {"in_doubt": ABOVE + 1}
-    manage.send_again(field.store, campaign.name, NOON + HOUR)
+    manage.send_again(field.store, field.config, campaign.name, NOON + HOUR)
     assert state(run(field, field.store.campaigns.get(campaign.name), NOON + HOUR)) == NEEDS
 
 

@@ -424,7 +424,7 @@ def test_a_retry_keeps_the_arms(field: Field) -> None:
     )
     made = retry.plan(field.store, field.config, campaign.name, NOON + MINUTE)
     assert set(made.receivers) == {one for one, variant in before.items() if variant == "b"}
-    retry.start(field.store, made, NOON + MINUTE)
+    retry.start(field.store, field.config, made, NOON + MINUTE)
     assert dict(list_rows(field, campaign, "subscription_id, variant")) == before
 
 
@@ -438,7 +438,7 @@ def test_what_waited_at_a_restore_gets_the_winner_when_it_is_sent_again(
     assert count(field, campaign, "status") == {("in_doubt",): 30}
     if picks:
         experiments.pick(field.store, campaign.name, "b", NOON + MINUTE)
-    manage.send_again(field.store, campaign.name, NOON + HOUR)
+    manage.send_again(field.store, field.config, campaign.name, NOON + HOUR)
     rest = count(field, campaign, "variant, variant_probability, cause")
     assert (("b", 1.0, "by_hand") if picks else (None, None, "awaits_winner")) in rest
     assert sum(rest.values()) == 30

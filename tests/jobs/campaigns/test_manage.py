@@ -111,7 +111,7 @@ def test_a_finished_campaign_with_rows_again_is_resumed(field: Field) -> None:
     made = field.freeze(soon(), name="sale")
     _end(field, made, "in_doubt")
     assert manage.explain_nothing_to_resume(field.store, "sale", soon()) is not None
-    assert manage.send_again(field.store, "sale", soon()) == 4
+    assert manage.send_again(field.store, field.config, "sale", soon()) == 4
     assert manage.explain_nothing_to_resume(field.store, "sale", soon()) is None
 
 

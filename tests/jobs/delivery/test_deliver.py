@@ -598,9 +598,9 @@ def test_doubts_are_settled_by_a_persons_word(sender: Field, push_service: PushS
     list(deliver.run_due(sender.store, sender.config, soon()))
     assert len(list(manage.list_in_doubt(sender.store, campaign.name))) == 4
     before = len(push_service.receipts())
-    assert manage.send_again(sender.store, campaign.name, soon() + 30 * DAY) == 0
+    assert manage.send_again(sender.store, sender.config, campaign.name, soon() + 30 * DAY) == 0
     assert sender.counts(campaign)["in_doubt"] == 4, "nobody would get them; they may have"
-    assert manage.send_again(sender.store, campaign.name, soon()) == 4
+    assert manage.send_again(sender.store, sender.config, campaign.name, soon()) == 4
     deliver.run(sender.store, sender.config, campaign, soon())
     assert sender.counts(campaign) == {"accepted": 4}
     assert len(push_service.receipts()) - before == 4

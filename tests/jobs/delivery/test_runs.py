@@ -312,7 +312,7 @@ def test_doubts_of_a_cancelled_campaign_are_not_planned_for_nobody(sender: Field
     manage.cancel(sender.store, sender.config, campaign.name, soon())
     assert sender.counts(campaign) == {"in_doubt": 1, "skipped": 3}
     with pytest.raises(UsageError, match="was cancelled"):
-        manage.send_again(sender.store, campaign.name, soon())
+        manage.send_again(sender.store, sender.config, campaign.name, soon())
     assert sender.counts(campaign) == {"in_doubt": 1, "skipped": 3}
 
 

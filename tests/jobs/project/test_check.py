@@ -79,6 +79,10 @@ def test_people_of_a_site_that_was_renamed_are_counted(tmp_path: Path) -> None:
     file = field.config.file
     file.write_text(file.read_text().replace("[sites.shop", "[sites.store"))
     (found,) = (each for each in findings(tmp_path, 0) if "'shop'" in each["text"])
+    assert "which is called 'store' now" in found["text"]
+    assert "site in ('shop', 'store')" in found["remedy"]
+    file.write_text(file.read_text().replace("https://shop.example", "https://store.example"))
+    (found,) = (each for each in findings(tmp_path, 0) if "'shop'" in each["text"])
     assert found["text"] == "3 active subscribers of the site 'shop', which is not there"
     assert found["level"] == "note" and "[sites.shop]" in found["remedy"]
 

@@ -149,7 +149,7 @@ def test_a_message_whose_time_has_passed_is_sent_again_at_once(field: Field) -> 
     campaign = field.freeze(NOON)
     rows, _ = field.store.deliveries.claim_fresh(campaign.id, 0, 9, NOON)
     field.store.deliveries.finish([FinishedRow(one.id, "in_doubt") for one in rows], NOON)
-    assert manage.send_again(field.store, campaign.name, NOON + 1) == 2
+    assert manage.send_again(field.store, field.config, campaign.name, NOON + 1) == 2
     assert list_due(field, campaign.id) == [("planned", NOON + 1)] * 2
     deliver.run(field.store, field.config, campaign, NOON + 2)
     assert field.counts(campaign) == {"accepted": 2}

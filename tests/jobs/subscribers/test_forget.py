@@ -2,7 +2,9 @@
 
 import itertools
 import json
+import shutil
 import sqlite3
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,6 +197,31 @@ def test_a_backup_brings_no_forgotten_person_back(
         again = cid.subscribe(at=NOON + 7, chosen=True)
         assert dict(old.drain(again).applied) == {"subscribed": 1}
         assert release(store, inbox_project.config, NOON + 8)["forgotten people"] == 0
+
+
+def test_a_backup_that_is_copied_over_the_project_brings_nobody_back(
+    inbox_project: Project, tmp_path: Path
+) -> None:
+    """`cp -a` writes the older lines over the file beside the database, too."""
+    config = inbox_project.config
+    (config.keys / "secret").write_bytes(SECRET)
+    ann, bob, cid = (Browser(number, inbox_project.key) for number in (1, 2, 3))
+    inbox_project.drain(ann.subscribe(), bob.subscribe(), cid.subscribe())
+    inbox_project.drain(cid.post("/v1/forget"))  # there is a file of lines by then
+    inbox_project.store.close()
+    backup = tmp_path / "backup"
+    shutil.copytree(config.folder, backup, ignore=shutil.ignore_patterns("backup"))
+    with Store(config.database) as store:
+        later = Project(config, store, inbox_project.key)
+        later.drain(ann.post("/v1/forget", at=NOON + 1))
+        assert [one.endpoint for one in all_of(later)] == [bob.endpoint]
+    subprocess.run(["cp", "-a", f"{backup}/.", config.folder], check=True)
+    with Store(config.database) as store:
+        back = Project(config, store, inbox_project.key)
+        assert len(all_of(back)) == 2
+        assert erasures.erase_returned(store, config, NOON + 2) == 1
+        assert [one.endpoint for one in all_of(back)] == [bob.endpoint]
+        assert len(erasures.find_path(config).read_text().splitlines()) == 4
 
 
 def test_a_backup_brings_no_buyer_back_who_has_no_browser_here(

@@ -83,6 +83,14 @@ def test_a_record_of_another_sweep_counts_as_none(lock: Path) -> None:
     assert judge(lock, 2 * HOUR, 30 * HOUR) is Verdict.PLAUSIBLE
 
 
+def test_a_lock_that_somebody_removed_is_made_anew(lock: Path) -> None:
+    """The sweep that had it was at work; its messages are out, and its end is no error."""
+    lock.unlink()
+    clocks.record_sweep(lock, NOON + HOUR, RUNNING)
+    assert clocks.read_last_sweep(lock) == NOON + HOUR
+    assert lock.stat().st_mode & 0o777 == 0o600
+
+
 def test_the_real_clock_of_the_machine_goes_on() -> None:
     first, second = clocks.read_boot(), clocks.read_boot()
     assert first.id == second.id

@@ -394,6 +394,17 @@ def test_a_kill_leaves_in_doubt_and_calls_nobody_twice(
     calling.store.close()
 
 
+def test_who_removes_a_lock_by_hand_begins_no_second_run(calling: Calling) -> None:
+    """It would take what the first has begun for a dead process's."""
+    calling.fill(calling.person(), NOON)
+    calling.sweep(NOON + 4 * MINUTE)
+    (number,) = calling.store.deliveries.list_due_calls(NOON + 4 * MINUTE)
+    with deliver.hold(calling.store, calling.config, number):
+        deliver.lock_path(calling.store, number).unlink()
+        assert calling.call(NOON + 4 * MINUTE).counts == {}
+    assert calling.call(NOON + 4 * MINUTE).counts == {"accepted": 1}
+
+
 def test_after_a_restore_nothing_is_called_before_release_nor_twice_after(
     calling: Calling,
 ) -> None:

@@ -136,7 +136,10 @@ class Composer:
             return group
         site = self._sites.get(row.site)
         if site is None:
-            raise InputError(f"site {row.site!r} is not in pushctl.toml any more")
+            raise InputError(
+                f"the site {row.site!r} is not in pushctl.toml. Name it so again; then "
+                "`pushctl campaigns retry` reaches all but triggers' steps"
+            )
         default = self._language or self._default_language or site.language
         language = self._language or row.language
         text = self._template.choose(language, segments, default, row.variant or self._variant)

@@ -14,6 +14,7 @@ from pushctl.config import Config
 from pushctl.jobs.delivery.claims.promo_codes import collect_samples
 from pushctl.jobs.delivery.rendering.render import Composer, Extras, collect_shared_values
 from pushctl.jobs.delivery.types import UnrenderedRow
+from pushctl.jobs.ingest import former_names
 from pushctl.jobs.subscribers import carts, restore_links
 from pushctl.jobs.subscribers.recommendations import Goods
 from pushctl.jobs.subscribers.restore_links import RestoreLinks
@@ -71,7 +72,7 @@ def judge(
     segments = template.segments
     composer = Composer(
         template,
-        config,
+        former_names.adopt(store, config),
         # Without any key nothing is frozen: that has an error of its own.
         frozenset(vapid.load(config.keys) if keys is None else keys) or None,
         {**collect_shared_values(name, options), **collect_samples(store, options)},

@@ -19,7 +19,7 @@ from pushctl.model import Campaign, Cause, Letter, Millis
 from pushctl.push import journal
 from pushctl.rules.delivery import endpoints, retry
 from pushctl.rules.limits import MIN_FREE_TO_SEND_BYTES
-from pushctl.store import Store
+from pushctl.store import Store, clocks
 from pushctl.store.ledger_rows import AbandonedRow, ReleasedRow
 
 
@@ -36,7 +36,7 @@ def settle(store: Store, campaign: Campaign, folder: Path, run: str, now: Millis
     left = journal.recover(folder, run)
     doubted: set[int] = set()
     if claimed:
-        same_life = _read_marker(folder, run) == read_boot_id()
+        same_life = _is_same_life(folder, run)
         rows = {row: _rendered(row, what) for row, what in claimed.items()}
         outcomes = {row: left.outcomes[row] for row in claimed if row in left.outcomes}
         unanswered = claimed.keys() - outcomes.keys()
@@ -86,7 +86,7 @@ def write_marker(folder: Path, run: str) -> None:
     check_room(folder)
     file = folder / f"{run}.boot"
     try:
-        file.write_text(read_boot_id())
+        file.write_text(clocks.read_boot().id)
         file.chmod(0o600)
     except OSError as error:
         raise ConfigError(
@@ -100,13 +100,11 @@ def remove_marker(folder: Path, run: str) -> None:
     (folder / f"{run}.boot").unlink(missing_ok=True)
 
 
-def _read_marker(folder: Path, run: str) -> str | None:
+def _is_same_life(folder: Path, run: str) -> bool:
+    """Return whether the machine has not been started anew since the marker was written."""
     try:
-        return (folder / f"{run}.boot").read_text()
+        marker = (folder / f"{run}.boot").read_text()
     except OSError:
-        return None
-
-
-def read_boot_id() -> str:
-    """Return the kernel's boot id, which each start of the machine changes."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return False
+    # Without /proc there is no id: then nobody knows.
+    return bool(marker) and marker == clocks.read_boot().id

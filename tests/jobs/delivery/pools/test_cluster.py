@@ -177,8 +177,11 @@ def test_a_killed_coordinator_leaves_in_doubt_what_its_journals_say(
     # Its workers may not know yet: nobody sends those in doubt again before their leases end.
     if counts.get("in_doubt"):
         with pytest.raises(BusyError, match="workers of the cluster may still be sending"):
-            manage.send_again(field.store, campaign.name, ends - 1_000)
-        assert manage.send_again(field.store, campaign.name, ends) == counts["in_doubt"]
+            manage.send_again(field.store, field.config, campaign.name, ends - 1_000)
+        assert (
+            manage.send_again(field.store, field.config, campaign.name, ends)
+            == counts["in_doubt"]
+        )
 
 
 @pytest.mark.slow
