@@ -136,7 +136,9 @@ def _find_period(
         return find_last_week(today)
     first = _read_day(since, "--since")
     end = _read_day(until, "--until") if until is not None else yesterday
-    if not 0 <= (end - first).days < _MOST_DAYS:
+    if end < first:
+        raise InputError(f"the last day, {end}, is before the first, {first}")
+    if (end - first).days >= _MOST_DAYS:
         raise InputError(f"from {first} to {end}: a report is of 1 to {_MOST_DAYS} days")
     return Period(first, end)
 

@@ -127,11 +127,18 @@ _ANSWERS: dict[str, Literal["subscribed", "unsubscribed", "ignore"]] = {
 }
 
 
+def _say_attributes(report: "ImportReport") -> str:
+    # A file about people who are known has every other column as an attribute already.
+    if not report.added:
+        return ""
+    return f". Rename one to attr.{output.clean(report.ignored[0])} to keep it as an attribute"
+
+
 def _show(here: context.Context, report: "ImportReport", format: output.Format) -> None:
     recording.count(here, {name: getattr(report, name) for name in _COUNTED})
     output.record(report, _COLUMNS, format)
     if report.ignored:
-        output.warn(f"ignored columns: {', '.join(report.ignored)}")
+        output.warn(f"ignored columns: {', '.join(report.ignored)}{_say_attributes(report)}")
     if report.origin.strange:
         names = ", ".join(output.clean(each) for each in report.origin.strange)
         output.warn(f"columns that no export of {report.origin.title} has: {names}")

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from pushctl.errors import NotFoundError, Problem, TemplateError
+from pushctl.rules import wording
 from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
 from pushctl.templates import phrases
 
@@ -70,8 +71,10 @@ def _read_text(path: Path) -> str:
 
 
 def _describe_unknown(folder: Path, name: str) -> str:
-    known = ", ".join(list_names(folder)) or "none yet"
+    known = list_names(folder)
+    hint = wording.ask_nearest(name, known) or (
+        f"Known templates: {', '.join(known) or 'none yet'}."
+    )
     return (
-        f"there is no template {name!r} in {folder}. Write one, or choose another with "
-        f"--template. Known templates: {known}."
+        f"there is no template {name!r} in {folder}. {hint} `pushctl templates new` makes one."
     )

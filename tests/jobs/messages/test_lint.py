@@ -89,7 +89,7 @@ def test_people_who_lack_a_value_or_a_language_are_counted(folder: Path) -> None
             "{{ attributes.first_name }} has no default: 6 of 7 people lack it and get no "
             "message",
         ),
-        ("templates/sale", "missing_language", "no text in tr: 5 who read tr get en"),
+        ("templates/sale", "missing_language", "no text in tr: 5 people who read tr get en"),
     ]
 
 
