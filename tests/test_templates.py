@@ -712,6 +712,17 @@ def test_a_file_that_can_t_be_read_is_named(tmp_path: Path, text: bytes) -> None
     assert len(templates.check(tmp_path)) == 1
 
 
+def test_a_file_that_the_system_refuses_is_no_matter_of_its_text(tmp_path: Path) -> None:
+    write(tmp_path, "welcome", en=EN)
+    # Root may open every file; this one answers nobody.
+    (tmp_path / "welcome" / "ar.toml").symlink_to("/proc/self/mem")
+    with pytest.raises(TemplateError) as caught:
+        templates.read(tmp_path, "welcome")
+    (found,) = caught.value.problems
+    assert found.fault == "can't be read: Input/output error"
+    assert found.remedy == "Check its owner and its permissions."
+
+
 def test_check_finds_what_a_site_s_language_lacks(tmp_path: Path) -> None:
     write(tmp_path, "welcome", en=EN)
     assert templates.check(tmp_path, ["en", "en-GB"]) == []

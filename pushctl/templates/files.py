@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from pushctl.errors import NotFoundError, Problem, TemplateError
+from pushctl.errors import NotFoundError, Problem, TemplateError, describe_unread
 from pushctl.rules import wording
 from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
 from pushctl.templates import phrases
@@ -49,7 +49,8 @@ def read(folder: Path, name: str) -> dict[str, str]:
             sources[relative] = _read_text(path)
         except (OSError, ValueError) as error:
             place = f"templates/{name}/{relative}"
-            problems.append(Problem(place, f"can't be read: {error}", "Save it as UTF-8 text."))
+            unread = describe_unread(error, "Save it as UTF-8 text.")
+            problems.append(Problem(place, *unread))
     if phrases.NAME in sources:
         place = f"templates/{name}/{phrases.NAME}"
         remedy = f"Move it to templates/{phrases.NAME}: all templates share it."
