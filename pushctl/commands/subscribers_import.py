@@ -26,7 +26,7 @@ _COLUMNS = (
     output.Column("unknown", "Unknown", kind=output.Kind.NUMBER),
     output.Column("unsubscribed", "Unsubscribed", kind=output.Kind.NUMBER),
     output.Column("refused", "Refused", kind=output.Kind.NUMBER),
-    output.Column("fields_left_out", "Fields left out"),
+    output.Column("fields_left_out", "Fields left out", kind=output.Kind.NUMBER),
     output.Column("rejects", "Refused lines in"),
 )
 

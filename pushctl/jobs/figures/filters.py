@@ -126,7 +126,9 @@ def read_last(last: str | None, now: Millis) -> tuple[int | None, Millis | None]
     if last is None:
         return None, None
     if last.casefold() in _WHOLE:
-        raise InputError(f"whole weeks and months: pushctl stats campaigns --last {last}")
+        raise InputError(
+            f"--last {last} is for one table: pushctl stats campaigns --last {last}"
+        )
     if not last.isdecimal():
         from pushctl.rules import timing
 

@@ -88,7 +88,7 @@ def test_last_week_is_monday_to_sunday_and_last_month_a_whole_one(field: Field) 
     for typed in ({"since": "3d"}, {"until": "today"}):
         with pytest.raises(InputError, match="--last week has its days"):
             read(field, last="week", **typed)
-    with pytest.raises(InputError, match="stats campaigns --last week"):
+    with pytest.raises(InputError, match="one table: pushctl stats campaigns --last week"):
         filters.read_last("week", NOW)
 
 
