@@ -35,6 +35,19 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.fault}\n    {self.remedy}"
 
 
+def describe_unread(error: OSError | ValueError, remedy: str) -> tuple[str, str]:
+    """
+    Return fault and remedy of a file of texts that can't be read.
+
+    *remedy* is that of its content: where the system refuses the file, rights are looked at.
+    """
+    if isinstance(error, OSError):
+        return f"can't be read: {error.strerror}", "Check its owner and its permissions."
+    if isinstance(error, UnicodeDecodeError):
+        return f"can't be read: byte {error.start + 1:,} is not UTF-8", remedy
+    return f"can't be read: {error}", remedy
+
+
 class ConfigError(PushctlError):
     """pushctl.toml, a key file, a template or the database can't be used as it is."""
 

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -110,6 +111,13 @@ def shown(page: str, command: str) -> str:
     found = re.search(rf"^\$ {re.escape(command)}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert found, command
     return found[1]
+
+
+def test_the_page_of_installing_names_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    page = (ROOT / "docs/installing.md").read_text("utf-8")
+    named = set(re.findall(r"^\| `(\w+)` \|", page.partition("## Extras")[2], re.M))
+    assert named == set(extras["optional-dependencies"])
 
 
 def test_check_says_what_its_page_shows(tmp_path: Path) -> None:

@@ -691,8 +691,17 @@ def test_a_snapshot_holds_every_file_that_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["nope", "../welcome", "a/b", "", ".", "welcome\n"])
 def test_a_template_that_is_not_there_says_which_are(tmp_path: Path, name: str) -> None:
     write(tmp_path, "welcome", en=EN)
-    with pytest.raises(NotFoundError, match="Known templates: welcome"):
+    with pytest.raises(NotFoundError, match=r"Known templates: welcome|you mean 'welcome'"):
         templates.read(tmp_path, name)
+
+
+def test_a_misspelt_template_is_answered_with_the_nearest(tmp_path: Path) -> None:
+    for name in ("welcome", "digest", "birthday"):
+        write(tmp_path, name, en=EN)
+    with pytest.raises(NotFoundError, match="Did you mean 'welcome'\\?"):
+        templates.read(tmp_path, "welcom")
+    with pytest.raises(NotFoundError, match="birthday, digest, welcome"):
+        templates.read(tmp_path, "wholly_other")
 
 
 @pytest.mark.parametrize("text", [b"title = '\xff'", b"#" * 70_000])
@@ -701,6 +710,17 @@ def test_a_file_that_can_t_be_read_is_named(tmp_path: Path, text: bytes) -> None
     with pytest.raises(TemplateError, match=r"templates/welcome/ar.toml: can't be read"):
         templates.read(tmp_path, "welcome")
     assert len(templates.check(tmp_path)) == 1
+
+
+def test_a_file_that_the_system_refuses_is_no_matter_of_its_text(tmp_path: Path) -> None:
+    write(tmp_path, "welcome", en=EN)
+    # Root may open every file; this one answers nobody.
+    (tmp_path / "welcome" / "ar.toml").symlink_to("/proc/self/mem")
+    with pytest.raises(TemplateError) as caught:
+        templates.read(tmp_path, "welcome")
+    (found,) = caught.value.problems
+    assert found.fault == "can't be read: Input/output error"
+    assert found.remedy == "Check its owner and its permissions."
 
 
 def test_check_finds_what_a_site_s_language_lacks(tmp_path: Path) -> None:
@@ -784,3 +804,24 @@ def test_what_is_read_twice_is_compiled_once_until_a_file_changes(tmp_path: Path
     second, _ = templates.examine(tmp_path, "hello")
     assert second is not None and second is not first
     assert Template.from_sources("other", templates.read(tmp_path, "hello")).name == "other"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("Hello {{ name", "title: a {{ has no }}"),
+        ("Hello {{ name }", "title: a } stands alone: {{ ends with }}, and {% ends with %}"),
+        ("{% if language %}a", "title: a {% if %} has no {% endif %}"),
+        ("a{% endif %}", "title: a {% endif %} has no {% if %}"),
+        ("a {# b", "title: a {# has no #}"),
+        ("{{ “x” }}", "title: unexpected char '“': write straight quotes"),
+        ("{{ language b }}", "title: expected token }}, got 'b'"),
+    ],
+)
+def test_a_mistake_in_a_text_is_named_by_its_marks(
+    tmp_path: Path, typed: str, said: str
+) -> None:
+    write(tmp_path, "sale", en=f"title = '{typed}'\nbody = 'x'\n")
+    with pytest.raises(TemplateError) as caught:
+        Template.from_sources("sale", templates.read(tmp_path, "sale"))
+    assert [problem.fault for problem in caught.value.problems] == [said]

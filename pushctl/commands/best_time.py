@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from pushctl.jobs.figures.send_times.best_time import BestTime, Part
     from pushctl.rules.figures.figure import Row
 
+_NOTHING = (
+    "No message has a time of sending yet. `pushctl send --at best` takes an hour before or "
+    "after work."
+)
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -53,7 +57,7 @@ def command(
     stats_check.prepare(here.store)
     found = best_time.find_best_time(here.store, here.config, asked)
     rows = [BEST_TIME.fill(row) for row in _list_rows(found)]
-    output.rows(rows, columns.of(BEST_TIME), format, empty="No message has a time of sending.")
+    output.rows(rows, columns.of(BEST_TIME), format, empty=_NOTHING)
     _tell(best_time.describe(found), format)
     _show_cells(found, format)
 

@@ -143,6 +143,7 @@ def _show(
     if people is None and site is not None:
         raise UsageError("--site belongs to --people; audiences are filtered by --where.")
     told = forecast_draft(here.store, here.config, Draft(**options), people, here.now, site)
+    _warn_of_topic(here, options["topic"])
     rows = list_rows(told)
     if format is not Format.TABLE:
         output.rows(rows, (*_FORECAST, _SOURCE), format)
@@ -152,6 +153,17 @@ def _show(
     for row in rows:
         _explain(f"{row['figure']}: {row['source']}")
     output.answer("What comes is between P10 and P90 in 8 of 10 cases.")
+
+
+def _warn_of_topic(here: context.Context, topic: str | None) -> None:
+    """Warn of a topic that no campaign had: it may be misspelt."""
+    known = here.store.campaigns.list_topics()
+    if topic is None or topic in known or not known:
+        return
+    from pushctl.rules.wording import ask_nearest
+
+    hint = ask_nearest(topic, known) or f"There are: {', '.join(known)}."
+    output.warn(f"no campaign was about {topic!r} yet. {hint}")
 
 
 def _show_one(here: context.Context, name: str, format: Format) -> None:

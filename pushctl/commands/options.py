@@ -51,7 +51,8 @@ TopicOption = Annotated[
 ]
 
 LastOption = Annotated[
-    Text, typer.Option("--last", help="Only the last 10 campaigns, or those of the last 7d.")
+    Text,
+    typer.Option("--last", help="The last 10 campaigns; or of the last 7d, week or month."),
 ]
 
 PeriodsOption = Annotated[

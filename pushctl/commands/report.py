@@ -25,7 +25,9 @@ def command(
     ctx: typer.Context,
     since: Annotated[Text, typer.Option(help="First day, such as 2026-11-01.")] = None,
     until: Annotated[Text, typer.Option(help="Last day; default: yesterday.")] = None,
-    last: Annotated[Text, typer.Option(help="The days before today: 30d.")] = None,
+    last: Annotated[
+        Text, typer.Option(help="week, month, or the days before today: 30d.")
+    ] = None,
     site: Annotated[Text, typer.Option(help="Only this site.")] = None,
     language: Annotated[Text, typer.Option(help="en, ar or tr; default: the site's.")] = None,
     out: Annotated[
@@ -118,6 +120,7 @@ def _write_letter(report: "Report", file: Path, sender: str, receiver: str) -> N
 def _find_period(
     here: "Context", since: str | None, until: str | None, last: str | None
 ) -> "Period":
+    from pushctl.jobs.figures.filters import find_days
     from pushctl.jobs.reports.compose import Period, find_last_week
     from pushctl.rules import timing, units
 
@@ -126,6 +129,8 @@ def _find_period(
     if last is not None:
         if since or until:
             raise UsageError("--last and --since both say when to begin. Keep one.")
+        if whole := find_days(last, today):
+            return Period(*whole)
         days = timing.duration(last) // units.DAY
         if not 1 <= days <= _MOST_DAYS:
             raise InputError(f"--last {last}: from 1d to {_MOST_DAYS}d")
@@ -136,7 +141,9 @@ def _find_period(
         return find_last_week(today)
     first = _read_day(since, "--since")
     end = _read_day(until, "--until") if until is not None else yesterday
-    if not 0 <= (end - first).days < _MOST_DAYS:
+    if end < first:
+        raise InputError(f"the last day, {end}, is before the first, {first}")
+    if (end - first).days >= _MOST_DAYS:
         raise InputError(f"from {first} to {end}: a report is of 1 to {_MOST_DAYS} days")
     return Period(first, end)
 

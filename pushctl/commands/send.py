@@ -121,8 +121,8 @@ def command(
     are fixed before the first message is sent. Ctrl-C stops the sending safely;
     `pushctl campaigns resume` continues it.
 
-    People who got the same texts within a day, or are to get them, are left out, also
-    with --yes. --again sends to them, too. Quiet hours, frequency cap, control group and
+    People who got the same texts within a day before, or are to get them, are left out,
+    also with --yes. --again sends to them, too. Quiet hours, frequency cap, control group and
     sunset rule of pushctl.toml hold for all but --to.
 
     Exit codes: 0 done, planned or waiting for approval, 3 template or configuration, 5

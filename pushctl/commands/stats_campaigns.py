@@ -18,6 +18,7 @@ from pushctl.commands.options import (
     check_word,
 )
 from pushctl.output import Format
+from pushctl.rules.columns import has_too_many_amounts
 from pushctl.rules.figures.figure import Table
 from pushctl.rules.figures.tables import groups
 
@@ -84,3 +85,9 @@ def show(answer: "Answer", table: Table, format: Format) -> None:
         output.gap()
         for remark in answer.remarks:
             output.say(remark)
+        rows = [*answer.rows, total or {}]
+        if any(has_too_many_amounts(row.get("revenue")) for row in rows):
+            output.say(
+                "More currencies than fit: --csv has all. For one sum write currency and rates "
+                "into [figures]: docs/attribution.md"
+            )

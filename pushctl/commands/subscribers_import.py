@@ -26,7 +26,7 @@ _COLUMNS = (
     output.Column("unknown", "Unknown", kind=output.Kind.NUMBER),
     output.Column("unsubscribed", "Unsubscribed", kind=output.Kind.NUMBER),
     output.Column("refused", "Refused", kind=output.Kind.NUMBER),
-    output.Column("fields_left_out", "Fields left out"),
+    output.Column("fields_left_out", "Fields left out", kind=output.Kind.NUMBER),
     output.Column("rejects", "Refused lines in"),
 )
 
@@ -127,11 +127,18 @@ _ANSWERS: dict[str, Literal["subscribed", "unsubscribed", "ignore"]] = {
 }
 
 
+def _say_attributes(report: "ImportReport") -> str:
+    # A file about people who are known has every other column as an attribute already.
+    if not report.added:
+        return ""
+    return f". Rename one to attr.{output.clean(report.ignored[0])} to keep it as an attribute"
+
+
 def _show(here: context.Context, report: "ImportReport", format: output.Format) -> None:
     run_recording.count(here, {name: getattr(report, name) for name in _COUNTED})
     output.record(report, _COLUMNS, format)
     if report.ignored:
-        output.warn(f"ignored columns: {', '.join(report.ignored)}")
+        output.warn(f"ignored columns: {', '.join(report.ignored)}{_say_attributes(report)}")
     if report.origin.strange:
         names = ", ".join(output.clean(each) for each in report.origin.strange)
         output.warn(f"columns that no export of {report.origin.title} has: {names}")

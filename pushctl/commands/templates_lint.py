@@ -72,10 +72,17 @@ def lint(
 
     here = context.of(ctx)
     store = here.store if here.config.database.exists() else None
-    found = list(lint.lint_templates(here.config, store, names or (), online=online))
+    unusable: list[str] = []
+    found = list(
+        lint.lint_templates(here.config, store, names or (), online=online, unusable=unusable)
+    )
     rows = [asdict(one) for one in found]
     output.rows(rows, COLUMNS, format, empty="Nothing to improve.")
     if store is not None and any(one.rule == "question" for one in found):
         output.say(question_figures.compare(store, here.config).describe())
+    if unusable:
+        output.warn(f"not looked at, because of mistakes: {', '.join(unusable)}. pushctl check")
+    if strict and unusable:
+        raise TemplateError(f"{counted(len(unusable), 'template')} can't be used")
     if strict and found:
         raise TemplateError(f"{counted(len(found), 'finding')}; see above")

@@ -35,7 +35,7 @@ class Entry:
         """Return its countries, the largest first: "TR 9,100, SA 2,000 and 3 more"."""
         found: Counter[str] = Counter()
         for (_, country), people in self.places.items():
-            found[country or "?"] += people
+            found[country or "unknown"] += people
         named = [f"{name} {people:,}" for name, people in found.most_common(_NAMED_COUNTRIES)]
         more = len(found) - len(named)
         return ", ".join(named) + (f" and {more} more" if more else "")

@@ -125,7 +125,7 @@ def split_value(row: Row, column: Column, *, zone: bool = True) -> list[str]:
     value = read_value(row, column)
     if column.kind is Kind.MONEY and isinstance(value, tuple | list):
         amounts = [each.spoken for each in value]
-        if len(amounts) > _MOST_AMOUNTS:
+        if has_too_many_amounts(value):
             rest = len(amounts) - _MOST_AMOUNTS + 1
             amounts[_MOST_AMOUNTS - 1 :] = [f"{rest} more"]
         parts = [f"{each} +" for each in amounts[:-1]] + (amounts[-1:] or ["-"])
@@ -133,6 +133,11 @@ def split_value(row: Row, column: Column, *, zone: bool = True) -> list[str]:
         parts = [_format(column.kind, value, zone=zone)]
     bounds = _write_bounds(row, column, value) if column.bounded else ""
     return [*parts, bounds] if bounds else parts
+
+
+def has_too_many_amounts(value: object) -> bool:
+    """Return whether money in so many currencies is cut in a cell for people."""
+    return isinstance(value, tuple | list) and len(value) > _MOST_AMOUNTS
 
 
 def write_cell(row: Row, column: Column, *, zone: bool = True) -> str:
@@ -167,7 +172,8 @@ def _format(kind: Kind, value: object, *, zone: bool) -> str:
         case _, bool(value):
             return "yes" if value else "no"
         case _, Mapping() as value:
-            return ", ".join(f"{name}: {one}" for name, one in value.items()) or "-"
+            parts = (f"{key}: {_format(kind, each, zone=zone)}" for key, each in value.items())
+            return ", ".join(parts) or "-"
         case Kind.NUMBER | Kind.SHARE as kind, int() | float() as value:
             return share(value) if kind == Kind.SHARE else number(value)
         case Kind.TIME, int(value):

@@ -39,7 +39,7 @@ def duration(text: str) -> Millis:
     """
     plain = text.strip().replace(" ", "")
     if not _DURATION.fullmatch(plain):
-        unit = f" Did you mean {plain}m or {plain}h?" if plain.isdecimal() else ""
+        unit = f" Did you mean {plain}m, {plain}h or {plain}d?" if plain.isdecimal() else ""
         raise InputError(
             f"{text!r} is no duration.{unit} Write a number and a unit: 45s, 3m, 24h, 30d, 2w, "
             "1h30m."

@@ -161,3 +161,21 @@ def duration(value: Millis) -> str:
         elif parts:
             break
     return " ".join(parts[:2])
+
+
+def ask_nearest(name: str, known: Iterable[str], most: int = 3) -> str:
+    """
+    Return "Did you mean 'sale 1' or 'sale 2'?" with the names most like *name*, or "".
+
+    *known* has the newest first. Names that begin so go before those that only look so.
+    """
+    from difflib import get_close_matches
+
+    names: dict[str, str] = {}
+    for each in known:
+        names.setdefault(each.casefold(), each)
+    folded = name.casefold()
+    near = [each for key, each in names.items() if folded and key.startswith(folded)]
+    near = near[:most][::-1]
+    near = near or [names[key] for key in get_close_matches(folded, names, most)]
+    return f"Did you mean {' or '.join(map(repr, near))}?" if near else ""

@@ -4,12 +4,12 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from hashlib import blake2b
 from typing import NamedTuple
 
 from pushctl.errors import NotFoundError, UsageError
 from pushctl.model import Campaign, CampaignStatus, Cause, Json, Millis
+from pushctl.rules import wording
 from pushctl.rules.messages.content import hash_content
 from pushctl.store.noun import Noun, as_json
 
@@ -91,7 +91,7 @@ class Campaigns(Noun):
         sql = f"SELECT {_COLUMNS} FROM campaigns WHERE name = :name"  # noqa: S608
         row = self._read(sql, name=name).fetchone()
         if row is None:
-            raise NotFoundError(f"no campaign is called {name!r}. {self._list_names()}")
+            raise NotFoundError(f"no campaign is called {name!r}. {self._suggest(name)}")
         return _build_campaign(row)
 
     def exists(self, name: str) -> bool:
@@ -341,14 +341,9 @@ class Campaigns(Noun):
 
     def _suggest(self, name: str) -> str:
         """Return a sentence with the names nearest to *name*, or with the latest ones."""
-        sql = "SELECT name FROM campaigns ORDER BY id DESC"
-        names = {known.casefold(): known for (known,) in reversed(self._read(sql).fetchall())}
-        folded = name.casefold()
-        near = [known for key, known in names.items() if key.startswith(folded)][-3:]
-        near = near or [names[key] for key in get_close_matches(folded, names, 3)]
-        if not near:
-            return self._list_names()
-        return f"Did you mean {' or '.join(map(repr, near))}?"
+        sql = "SELECT name FROM campaigns ORDER BY id DESC LIMIT 1000"
+        names = [known for (known,) in self._read(sql)]
+        return wording.ask_nearest(name, names) or self._list_names()
 
     def _list_names(self) -> str:
         sql = "SELECT name FROM campaigns ORDER BY id DESC LIMIT 5"

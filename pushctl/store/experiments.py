@@ -13,6 +13,7 @@ import orjson
 
 from pushctl.errors import NotFoundError
 from pushctl.model import Json, Millis
+from pushctl.rules import wording
 from pushctl.rules.figures.experiments.decision import Arm as CountedArm
 from pushctl.rules.messages.arms import Arm, Differ, read_arm
 from pushctl.store.experiment_rows import ArmCounts, ExperimentRows
@@ -111,11 +112,17 @@ class Experiments(ExperimentRows):
         sql = f"{_SELECT} WHERE name = :name ORDER BY state = 'replaced', id DESC LIMIT 1"
         row = self._read(sql, name=name).fetchone()
         if row is None:
-            sql = "SELECT DISTINCT name FROM experiments ORDER BY id DESC LIMIT 5"
-            latest = ", ".join(known for (known,) in self._read(sql))
-            there = f"The latest: {latest}." if latest else "There is none yet."
-            raise NotFoundError(f"no test is called {name!r}. {there} (pushctl ab list)")
+            raise NotFoundError(
+                f"no test is called {name!r}. {self._suggest(name)} (pushctl ab list)"
+            )
         return _build(row)
+
+    def _suggest(self, name: str) -> str:
+        """Return a sentence with the names nearest to *name*, else with the latest ones."""
+        sql = "SELECT DISTINCT name FROM experiments ORDER BY id DESC"
+        names = [known for (known,) in self._read(sql)]
+        latest = f"The latest: {', '.join(names[:5])}." if names else "There is none yet."
+        return wording.ask_nearest(name, names) or latest
 
     def find(self, campaign: int) -> Experiment | None:
         """Return the experiment that a broadcast is."""

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 from pushctl.errors import InputError
 from pushctl.model import Json
+from pushctl.rules import wording
 from pushctl.rules.figures.views.catalogue import VIEWS
 from pushctl.rules.limits import (
     MAX_SQL_CELL_BYTES,
@@ -220,5 +221,15 @@ def _explain(error: BaseException, seconds: float) -> str:
     if "no such column: alias" in text or "no such column: city" in text:
         return f"SQL: {text}. It names a person: --people shows it, and is logged."
     if "prohibited" in text or "not authorized" in text or "no such table" in text:
-        return f"SQL: {text}. Only these can be asked: {', '.join(VIEWS)}. docs/sql.md"
+        hint = _ask_nearest(text, VIEWS) or f"Only these can be asked: {', '.join(VIEWS)}."
+        return f"SQL: {text}. {hint} docs/sql.md"
+    if "no such column" in text:
+        names = dict.fromkeys(each.name for view in VIEWS.values() for each in view.fields)
+        hint = _ask_nearest(text, names)
+        return f"SQL: {text}. {hint or '`pushctl sql` shows the columns.'}"
     return f"SQL: {text}"
+
+
+def _ask_nearest(text: str, names: Collection[str]) -> str:
+    """Return a question with those of *names* that are most like the last one in *text*."""
+    return wording.ask_nearest(text.rpartition(" ")[2].rpartition(".")[2], names)

@@ -55,5 +55,5 @@ def read_pages(
                 break
             last = min(first + size - 1, end)
             found = connection.execute(sql, {**values, "first": first, "last": last})
-            yield Page(found.fetchall(), last + 1 - at, total)
+            yield Page(found.fetchall(), last + 1 - max(at, 1), total)
             at = last + 1

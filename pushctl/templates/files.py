@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from pushctl.errors import NotFoundError, Problem, TemplateError
+from pushctl.errors import NotFoundError, Problem, TemplateError, describe_unread
+from pushctl.rules import wording
 from pushctl.rules.limits import MAX_TEMPLATE_FILE_BYTES, MAX_TEMPLATE_FILES
 from pushctl.templates import phrases
 
@@ -48,7 +49,8 @@ def read(folder: Path, name: str) -> dict[str, str]:
             sources[relative] = _read_text(path)
         except (OSError, ValueError) as error:
             place = f"templates/{name}/{relative}"
-            problems.append(Problem(place, f"can't be read: {error}", "Save it as UTF-8 text."))
+            unread = describe_unread(error, "Save it as UTF-8 text.")
+            problems.append(Problem(place, *unread))
     if phrases.NAME in sources:
         place = f"templates/{name}/{phrases.NAME}"
         remedy = f"Move it to templates/{phrases.NAME}: all templates share it."
@@ -70,8 +72,10 @@ def _read_text(path: Path) -> str:
 
 
 def _describe_unknown(folder: Path, name: str) -> str:
-    known = ", ".join(list_names(folder)) or "none yet"
+    known = list_names(folder)
+    hint = wording.ask_nearest(name, known) or (
+        f"Known templates: {', '.join(known) or 'none yet'}."
+    )
     return (
-        f"there is no template {name!r} in {folder}. Write one, or choose another with "
-        f"--template. Known templates: {known}."
+        f"there is no template {name!r} in {folder}. {hint} `pushctl templates new` makes one."
     )

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
-from pushctl.errors import Problem
+from pushctl.errors import Problem, describe_unread
 from pushctl.rules.limits import MAX_VALUE_CHARACTERS
 from pushctl.rules.messages import languages
 
@@ -53,10 +53,12 @@ def read(folder: Path, sources: Iterable[str]) -> tuple[Phrases, list[Problem]]:
     try:
         text = file.read_text("utf-8-sig")
         table = tomllib.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        return {}, [Problem(place, f"can't be read: {error}", "Nest less.")]
+    except (OSError, ValueError) as error:
         line = re.search(r"at line ([0-9]+)", str(error))
         at = f":{line[1]}" if line else ""
-        return {}, [Problem(place + at, f"can't be read: {error}", "Write it as TOML, UTF-8.")]
+        return {}, [Problem(place + at, *describe_unread(error, "Write it as TOML, UTF-8."))]
     problems = [
         Problem(f"{place}:{_find_line(text, name, key)}", fault, remedy)
         for name, key, fault, remedy in _find_faults(table)

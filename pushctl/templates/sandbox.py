@@ -7,6 +7,7 @@ are listed here pass, nothing is called, every text in between is short, and loo
 on one budget of steps that is counted before they run.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -190,9 +191,30 @@ def parse(
     try:
         return _read(name, _ENVIRONMENT.parse(source), url, language, rtl, phrases or {})
     except TemplateSyntaxError as error:
-        raise Refused(error.message or "not a template", error.lineno) from error
+        raise Refused(_say_fault(error.message or "not a template"), error.lineno) from error
     except RecursionError as error:
         raise Refused("too deeply nested") from error
+
+
+# Jinja's words, and those of somebody who writes texts and no programs.
+_WORDS = (
+    (r"unexpected end of template, expected 'end of print statement'\.?", "a {{ has no }}"),
+    (r"unexpected end of template, expected 'end of statement block'\.?", "a {% has no %}"),
+    (r"Unexpected end of template\..*block that needs to be closed is '(\w+)'\.",
+     r"a {% \1 %} has no {% end\1 %}"),
+    (r"Encountered unknown tag 'end(\w+)'\..*", r"a {% end\1 %} has no {% \1 %}"),
+    ("Missing end of comment tag", "a {# has no #}"),
+    (r"unexpected '}'", "a } stands alone: {{ ends with }}, and {% ends with %}"),
+    (r"(unexpected char '[“”„‘’«»]').*", r'\1: write straight quotes'),
+    ("'?end of print statement'?", "}}"),
+    ("'?end of statement block'?", "%}"),
+)  # fmt: skip
+
+
+def _say_fault(said: str) -> str:
+    for pattern, words in _WORDS:
+        said = re.sub(rf"^{pattern}$" if pattern[0] != "'" else pattern, words, said)
+    return said
 
 
 def _read(

@@ -84,12 +84,29 @@ def test_a_table_says_what_it_leaves_out(field: Field) -> None:
     run = pushctl("ab", "show", "sale", cwd=field.config.folder)
     assert run.code == 0
     assert "b against a: +20.0 points (+0.9 to +37.4), 2.23 times" in run.err
+    assert "b is better: the probability of that is 97.9 %." in run.err.replace("\u202f", " ")
     assert "b can't win: 12 of 40 unsubscribed, 0 of 40 with other arms." in run.err
     assert "5 messages are left out (en 5): there was no choice" in run.err
     assert "5 other messages wait for the winner." in run.err
     assert "People fell to the arms as planned (p = 1)." in run.err
     assert "With 80 people you will see 15 % against" in run.err
     assert "A look before the decision decides nothing" in run.err
+
+
+def test_a_lead_that_may_be_chance_is_called_so(field: Field) -> None:
+    begin(field, (6, 9))
+    run = pushctl("ab", "show", "sale", cwd=field.config.folder)
+    said = " ".join(run.err.replace("\u202f", " ").split())
+    assert "b is ahead, and that may be chance: it is the better one with a" in said
+    assert "Above 97.5 % it would be clear." in said
+
+
+def test_an_unknown_test_is_answered_with_the_nearest(field: Field) -> None:
+    begin(field, (6, 9))
+    for typed, said in (("sael", "Did you mean 'sale'?"), ("wholly other", "The latest: sale")):
+        run = pushctl("ab", "show", typed, cwd=field.config.folder)
+        assert run.code == 4
+        assert said in run.err
 
 
 def test_late_reports_change_figures_and_not_the_winner(field: Field) -> None:

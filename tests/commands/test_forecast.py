@@ -61,6 +61,16 @@ def test_an_audience_or_a_number_of_people(field: Field) -> None:
     assert pushctl("forecast", cwd=folder).code == 2
 
 
+def test_a_topic_that_no_campaign_had_is_named(field: Field) -> None:
+    folder = field.config.folder
+    run = pushctl("forecast", "--everyone", "--topic", "promo", cwd=folder, **WHEN)
+    assert run.code == 0
+    said = "no campaign was about 'promo' yet. Did you mean 'promotion'?"
+    assert said in " ".join(run.err.split())
+    run = pushctl("forecast", "--everyone", "--topic", "promotion", cwd=folder, **WHEN)
+    assert "yet" not in run.err
+
+
 def test_send_shows_it_before_it_asks(field: Field) -> None:
     command = ("send", "--everyone", "--template", "sale", "--topic", "promotion", "--dry-run")
     run = pushctl(*command, cwd=field.config.folder, **WHEN)

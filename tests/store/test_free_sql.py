@@ -96,6 +96,15 @@ def test_what_names_a_person_is_there_for_people_alone(path: Path) -> None:
         ask(path, "SELECT alias FROM people")
 
 
+def test_a_misspelt_name_is_answered_with_the_nearest(path: Path) -> None:
+    with pytest.raises(InputError, match=r"no such table: peple\. Did you mean 'people'"):
+        ask(path, "SELECT * FROM peple")
+    with pytest.raises(InputError, match=r"contry\. Did you mean 'country'"):
+        ask(path, "SELECT contry FROM people")
+    with pytest.raises(InputError, match="`pushctl sql` shows the columns"):
+        ask(path, "SELECT zzz FROM people")
+
+
 def test_figures_can_be_asked(path: Path) -> None:
     statement = """
         -- by country

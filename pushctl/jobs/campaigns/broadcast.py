@@ -15,7 +15,7 @@ from pushctl.jobs.campaigns import best_time, contact_policy, experiments, varia
 from pushctl.jobs.campaigns.assignment import Assignment, NobodyComparedError, assign
 from pushctl.jobs.campaigns.draft import Draft, load_sources, read_options
 from pushctl.jobs.campaigns.duplicates import LEFT_OUT, LeftOut, NobodyLeftError, leave_out
-from pushctl.jobs.campaigns.recipients import Times, find_receivers, set_times
+from pushctl.jobs.campaigns.recipients import Times, find_first_due, find_receivers, set_times
 from pushctl.jobs.campaigns.variants import Design
 from pushctl.jobs.delivery.claims.promo_codes import collect_samples, name_pool
 from pushctl.jobs.delivery.gates.approval_gate import Gate
@@ -33,6 +33,7 @@ from pushctl.model import (
 )
 from pushctl.rules import timing, topics, units
 from pushctl.rules.compact_numbers import NumberMap
+from pushctl.rules.messages.arms import Differ
 from pushctl.rules.messages.content import hash_content
 from pushctl.store import Store
 from pushctl.templates import Template
@@ -129,7 +130,8 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
     left_out = LeftOut()
     if not (draft.again or draft.every):
         content = hash_content(sources, options.get("extra", {}))
-        having, left_out = leave_out(store, content, receivers, now, draft.replaces)
+        due = _find_first_due(config, draft, design, now)
+        having, left_out = leave_out(store, content, receivers, now, draft.replaces, due)
         receivers = _without(receivers, having)
     day = timing.local(now, config.zone).date()
     title = draft.name or store.campaigns.find_free_name(f"{name} {day}")
@@ -157,6 +159,12 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         assignment=assignment,
     )
     return judge(store, config, made, now)
+
+
+def _find_first_due(config: Config, draft: Draft, design: Design | None, now: Millis) -> Millis:
+    # Times as arms: each has a due time of its own, and the draft may have none.
+    timed = design is not None and design.differ is Differ.TIME
+    return now if timed else find_first_due(config, draft, now)
 
 
 def _read_draft(
@@ -325,7 +333,8 @@ def _leave_out_late(store: Store, made: Plan, now: Millis) -> Plan:
     if made.again:
         return made
     content = hash_content(made.sources, made.options.get("extra", {}))
-    having, late = leave_out(store, content, made.receivers, now)
+    due = min(made.at, default=now)
+    having, late = leave_out(store, content, made.receivers, now, due=due)
     if not having:
         return made
     stays = bytearray(one not in having for one in made.receivers)

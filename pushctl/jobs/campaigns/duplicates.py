@@ -76,17 +76,25 @@ def read_left_out(options: Json) -> LeftOut:
 
 
 def leave_out(
-    store: Store, content: bytes, receivers: Sequence[int], now: Millis, besides: str = ""
+    store: Store,
+    content: bytes,
+    receivers: Sequence[int],
+    now: Millis,
+    besides: str = "",
+    due: Millis = 0,
 ) -> tuple[Collection[int], LeftOut]:
     """
     Return which of *receivers* have a message's content already, and their counts.
 
-    What is to come of the campaign called *besides* doesn't count: it gives way.
+    *due* is when the new one goes out first, if that is later than *now*: who got it more
+    than a day before then is no repeat. What is to come of the campaign called *besides*
+    doesn't count: it gives way.
     """
+    since = max(now, due) - WITHIN
     # Most broadcasts are nobody's second one: this is made at the first holder.
     having: _Holders | None = None
     newest = ""
-    for subscription, later, name in store.campaigns.list_holders(content, now - WITHIN, now):
+    for subscription, later, name in store.campaigns.list_holders(content, since, now):
         having = having or _Holders(receivers)
         if not (later and name == besides) and having.mark(subscription, later):
             newest = name

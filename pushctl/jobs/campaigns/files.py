@@ -94,6 +94,8 @@ def load(config: Config, name: str) -> tuple[CampaignFile | None, list[Problem]]
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         remedy = "Save it as a plain file of UTF-8 text."
+        if isinstance(error, PermissionError):
+            remedy = "Check its owner and its permissions."
         return None, [Problem(place, f"can't be read: {why}", remedy)]
     problems = [_make_problem(name, text, it.path, it.text, it.remedy) for it in faults]
     return (None if problems else found), problems

@@ -226,8 +226,10 @@ class _Planner:
         if made.count or draft.every:
             self._refuse_twice(item, made)
             return item
-        note = f"left out: {made.left_out.describe()}" if made.left_out.count else ""
-        return replace(item, state=State.NOBODY, note=note or "no subscriber matches")
+        note = "no subscriber matches"
+        if made.left_out.count:
+            note = f"left out: {made.left_out.describe()}; again = true sends to them, too"
+        return replace(item, state=State.NOBODY, note=note)
 
     def _refuse_twice(self, item: Item, made: broadcast.Plan) -> None:
         """Raise UsageError where people would get the same texts by another file, too."""

@@ -83,6 +83,19 @@ def set_times(
     return Times(receivers, at, hours)
 
 
+def find_first_due(config: Config, draft: Draft, now: Millis) -> Millis:
+    """
+    Return a time before which nobody gets the message: *now*, or the first it may be due.
+
+    With --local that is where the day begins first. Raises InputError for a time that is none.
+    """
+    if draft.at is None or draft.weekdays:
+        return now
+    moment, typed = moments.parse(draft.at, now, config.zone)
+    zone = schedule.FIRST if draft.local else typed or config.zone
+    return max(now, timing.instant(moment.date(), moment.time(), zone))
+
+
 def _set_usual(
     store: Store, config: Config, draft: Draft, receivers: Sequence[int], now: Millis
 ) -> tuple[Sequence[int], Sequence[Millis]]:

@@ -56,11 +56,16 @@ def read(
     Return the filter of what a user typed: "30d", "2026-11-01", "2026-11-01 18:00".
 
     A day without an hour is in *since* from its beginning, in *until* to its end. *last* is a
-    number of campaigns, or a time: "7d" is the same as *since*. Raises InputError for what is
-    none of these, NotFoundError for an unknown *site* or a *topic* that no campaign has.
+    number of campaigns, or a time: "7d" is the same as *since*; "week" and "month" are the
+    last whole ones, as a report has them. Raises InputError for what is none of these,
+    NotFoundError for an unknown *site* or a *topic* that no campaign has.
     """
     zone = find_zone(config, site)
     number = find_site(store, site)
+    if (whole := _find_whole(last, now, zone)) is not None:
+        if since is not None or until is not None:
+            raise InputError(f"--last {last} has its days: leave --since and --until out.")
+        last, (since, until) = None, whole
     count, begin = read_last(last, now)
     if since is not None and begin is not None:
         raise InputError(f"--since {since} and --last {last} both say when to begin. Keep one.")
@@ -120,6 +125,10 @@ def read_last(last: str | None, now: Millis) -> tuple[int | None, Millis | None]
     """
     if last is None:
         return None, None
+    if last.casefold() in _WHOLE:
+        raise InputError(
+            f"--last {last} is for one table: pushctl stats campaigns --last {last}"
+        )
     if not last.isdecimal():
         from pushctl.rules import timing
 
@@ -127,6 +136,33 @@ def read_last(last: str | None, now: Millis) -> tuple[int | None, Millis | None]
     if len(last) > _DIGITS or int(last) < 1:
         raise InputError(f"--last is 1 to {'9' * _DIGITS}, or a time such as 7d")
     return int(last), None
+
+
+def find_days(last: str, today: date) -> tuple[date, date] | None:
+    """Return the first and the last day of the last whole "week" or "month"; None: neither."""
+    find = _WHOLE.get(last.casefold())
+    return find(today) if find else None
+
+
+def find_last_week(today: date) -> tuple[date, date]:
+    """Return Monday and Sunday of the week before *today*'s."""
+    monday = today - timedelta(days=today.weekday())
+    return monday - timedelta(days=7), monday - timedelta(days=1)
+
+
+def _find_last_month(today: date) -> tuple[date, date]:
+    end = today.replace(day=1) - timedelta(days=1)
+    return end.replace(day=1), end
+
+
+_WHOLE = {"week": find_last_week, "month": _find_last_month}
+
+
+def _find_whole(last: str | None, now: Millis, zone: tzinfo) -> tuple[str, str] | None:
+    from pushctl.rules import timing
+
+    days = find_days(last, timing.local(now, zone).date()) if last else None
+    return (str(days[0]), str(days[1])) if days else None
 
 
 def _read_day(text: str, now: Millis, zone: tzinfo) -> date:

@@ -25,24 +25,31 @@ _STAND_IN = "%E2%80%B9"  # the "‹" of a sample, in an address
 
 
 def lint_templates(
-    config: Config, store: Store | None, names: Sequence[str] = (), *, online: bool = False
+    config: Config,
+    store: Store | None,
+    names: Sequence[str] = (),
+    *,
+    online: bool = False,
+    unusable: list[str] | None = None,
 ) -> Iterator[Finding]:
     """
     Yield what could be better in the templates called *names*, or in all.
 
     With *store* people are counted who lack a value or a language. With *online* the links
     to the sites themselves are asked for. A template that can't be used is left out: that
-    is an error, which `check` and `templates list` show. Raises NotFoundError for an unknown
-    name.
+    is an error, which `check` and `templates list` show; its name is added to *unusable*.
+    Raises NotFoundError for an unknown name.
     """
     said: set[Finding] = set()
     for name in names or templates.list_names(config.templates):
-        sources = templates.read(config.templates, name)
         try:
+            sources = templates.read(config.templates, name)
             template = Template.from_sources(name, sources)
         except TemplateError:
             if names:
                 raise
+            if unusable is not None:
+                unusable.append(name)
             continue
         for one in lint_template(config, store, template, online=online):
             if one not in said:

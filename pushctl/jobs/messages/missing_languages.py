@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pushctl.config import Config, Site
 from pushctl.errors import TemplateError
 from pushctl.rules.messages import languages
+from pushctl.rules.wording import counted
 from pushctl.store import Store
 from pushctl.templates import Template
 
@@ -26,7 +27,8 @@ class Missing:
     def __str__(self) -> str:
         get = "gets" if self.people == 1 else "get"
         read = "reads" if self.people == 1 else "read"
-        return f"{self.people:,} who {read} {self.reads} {get} {self.gets}"
+        people = counted(self.people, "person", "people")
+        return f"{people} who {read} {self.reads} {get} {self.gets}"
 
 
 @dataclass(frozen=True, slots=True)

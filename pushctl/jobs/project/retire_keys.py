@@ -36,6 +36,12 @@ def retire(config: Config, store: Store, name: str, now: Millis) -> None:
 
     Raises ConfigError for the own key, for one that is not there, and while somebody has it.
     """
+    require_retirable(config, store, name)
+    vapid.retire(config.keys, name, now)
+
+
+def require_retirable(config: Config, store: Store, name: str) -> None:
+    """Raise ConfigError for a key that ``retire`` refuses."""
     entry = keys.require_known(config, name)
     if entry.use is Use.OWN:
         raise ConfigError(
@@ -52,7 +58,6 @@ def retire(config: Config, store: Store, name: str, now: Millis) -> None:
             f"{describe_holders(name, holders)}. They move to the own key at their next visit. "
             "Wait; `pushctl keys show` counts them."
         )
-    vapid.retire(config.keys, name, now)
 
 
 def describe_holders(name: str, holders: Sequence[Holders]) -> str:

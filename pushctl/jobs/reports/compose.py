@@ -30,7 +30,6 @@ from pushctl.rules.reports.words import Words
 from pushctl.store import Store
 
 SMALLEST_GROUP_PEOPLE = 5
-_WEEK = timedelta(days=7)
 _DAY = timedelta(days=1)
 _HOURS_WEEKS = 26
 
@@ -55,8 +54,7 @@ class Period:
 
 def find_last_week(today: date) -> Period:
     """Return Monday to Sunday of the week before *today*'s."""
-    monday = today - timedelta(days=today.weekday())
-    return Period(monday - _WEEK, monday - _DAY)
+    return Period(*filters.find_last_week(today))
 
 
 def compose(

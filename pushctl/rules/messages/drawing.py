@@ -21,7 +21,7 @@ USUAL: Final = (
     "android-chrome",
     "ios",
 )
-MEANWHILE: Final = "to who has bought meanwhile"
+MEANWHILE: Final = "to a person who has bought meanwhile"
 DRAWN: Final = (*USUAL, "macos-firefox", "android-firefox")  # all but the rare ones
 
 

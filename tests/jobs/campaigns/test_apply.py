@@ -220,6 +220,7 @@ def test_the_same_message_goes_to_nobody_twice(field: Field) -> None:
     write(field, "second", SALE)
     item = judge(field)["second"]
     assert (item.state, "5 are to get it" in item.note) == (State.NOBODY, True)
+    assert item.note.endswith("; again = true sends to them, too")
 
 
 def test_mistakes_are_told_all_at_once_with_their_lines(field: Field) -> None:

@@ -105,8 +105,8 @@ def test_scheduled_messages_stand_on_their_day_with_their_countries(field: Field
     field.freeze(NOW, name="sale", at="2026-12-02 10:00")
     field.freeze(NOW, name="hello", at="2026-12-03 09:00", local=True)
     assert plan(field, 1) == [
-        ("12-02", "10:00", "message", "sale", 6, "TR 3, DE 2, ? 1"),
-        ("12-03", "09:00 local", "message", "hello", 6, "TR 3, DE 2, ? 1"),
+        ("12-02", "10:00", "message", "sale", 6, "TR 3, DE 2, unknown 1"),
+        ("12-03", "09:00 local", "message", "hello", 6, "TR 3, DE 2, unknown 1"),
     ]
 
 
@@ -120,9 +120,9 @@ def test_a_series_stands_on_each_of_its_days(field: Field) -> None:
     wish = Draft(where=("country = 'TR'",), template="sale", every="tuesday 09:00", name="news")
     recurring.add_series(field.store, field.config, wish, NOW)
     assert plan(field) == [
-        ("11-30", "", "gap", "nothing goes out to these this week", 3, "DE 2, ? 1"),
+        ("11-30", "", "gap", "nothing goes out to these this week", 3, "DE 2, unknown 1"),
         ("12-01", "09:00", "message", "news", 3, "TR 3"),
-        ("12-07", "", "gap", "nothing goes out to these this week", 3, "DE 2, ? 1"),
+        ("12-07", "", "gap", "nothing goes out to these this week", 3, "DE 2, unknown 1"),
         ("12-08", "09:00", "message", "news", 3, "TR 3"),
     ]
 
@@ -130,7 +130,7 @@ def test_a_series_stands_on_each_of_its_days(field: Field) -> None:
 def test_whom_a_trigger_greets_has_no_gap(field: Field) -> None:
     greeted = [Special(date(2026, 12, 1), "TR", "A day", 3, False, True)]
     assert plan(field, 1, specials=greeted) == [
-        ("11-30", "", "gap", "nothing goes out to these this week", 3, "DE 2, ? 1"),
+        ("11-30", "", "gap", "nothing goes out to these this week", 3, "DE 2, unknown 1"),
         ("12-01", "", "holiday", "A day", 3, "TR 3"),
     ]
 
@@ -139,7 +139,7 @@ def test_a_series_on_each_person_s_clock_has_one_time(field: Field) -> None:
     wish = Draft(everyone=True, template="sale", every="tuesday 09:00", name="news", local=True)
     recurring.add_series(field.store, field.config, wish, NOW)
     (found,) = plan(field, 1)
-    assert found == ("12-01", "09:00 local", "message", "news", 6, "TR 3, DE 2, ? 1")
+    assert found == ("12-01", "09:00 local", "message", "news", 6, "TR 3, DE 2, unknown 1")
 
 
 def test_caps_and_quiet_hours_are_seen_before_they_are_met(

@@ -75,6 +75,17 @@ def test_cancelling_lets_the_next_one_reach_all(field: Field) -> None:
     assert planned(field).count == 6
 
 
+@pytest.mark.parametrize("local", [False, True])
+def test_a_later_time_counts_its_day_from_that_time(field: Field, local: bool) -> None:
+    end(field, field.freeze(limit=1), ("accepted", None))
+    soon = planned(field, NOON + MINUTE, at="in 3 hours")
+    assert (soon.count, soon.left_out.received) == (5, 1)
+    later = planned(field, NOON + MINUTE, at="2026-05-20 18:00", local=local)
+    assert (later.count, later.left_out.count) == (6, 0)
+    campaign = broadcast.freeze(field.store, later, NOON + 2 * MINUTE)
+    assert field.counts(campaign) == {"planned": 6}
+
+
 def test_a_day_later_it_is_sent_again(field: Field) -> None:
     end(field, field.freeze(limit=1), ("accepted", None))
     assert planned(field, NOON + DAY).count == 5

@@ -37,8 +37,10 @@ def test_an_unknown_name_is_answered_with_the_known_ones(field: Field) -> None:
     with pytest.raises(NotFoundError, match="There is none yet"):
         field.store.campaigns.get("sael")
     field.freeze(name="sale")
-    with pytest.raises(NotFoundError, match="The latest: sale"):
+    with pytest.raises(NotFoundError, match="Did you mean 'sale'"):
         field.store.campaigns.get("sael")
+    with pytest.raises(NotFoundError, match="The latest: sale"):
+        field.store.campaigns.get("wholly other")
 
 
 @pytest.mark.parametrize(

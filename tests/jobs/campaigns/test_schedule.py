@@ -427,5 +427,5 @@ def test_one_moment_is_not_everybodys_own_clock(field: Field) -> None:
 
 def test_a_time_to_live_needs_its_unit(field: Field) -> None:
     field.people(1)
-    with pytest.raises(InputError, match="Did you mean 5m or 5h"):
+    with pytest.raises(InputError, match="Did you mean 5m, 5h or 5d"):
         field.freeze(ttl="5")

@@ -10,6 +10,7 @@ from pushctl.jobs.figures import filters
 from pushctl.jobs.figures.filters import Filter
 from pushctl.jobs.figures.send_times import best_time
 from pushctl.jobs.figures.tables import breakdowns, reach
+from pushctl.jobs.reports import compose
 from pushctl.rules import timing, units
 from pushctl.rules.figures.revenue import exchange_rates
 from tests.support import sending
@@ -75,6 +76,33 @@ def test_last_is_a_number_of_campaigns_or_a_time(field: Field) -> None:
             read(field, last=wrong)
     with pytest.raises(InputError, match="both say when to begin"):
         read(field, last="7d", since="3d")
+
+
+def test_last_week_is_monday_to_sunday_and_last_month_a_whole_one(field: Field) -> None:
+    week = read(field, last="week")  # NOW is the Sunday of the week that goes on
+    assert (week.since, week.until, week.last) == (
+        at("2026-10-12T00:00:00+02:00"), at("2026-10-19T00:00:00+02:00"), None
+    )  # fmt: skip
+    month = read(field, last="Month")
+    assert (month.since, month.until) == (
+        at("2026-09-01T00:00:00+02:00"), at("2026-10-01T00:00:00+02:00")
+    )  # fmt: skip
+    for typed in ({"since": "3d"}, {"until": "today"}):
+        with pytest.raises(InputError, match="--last week has its days"):
+            read(field, last="week", **typed)
+    with pytest.raises(InputError, match="one table: pushctl stats campaigns --last week"):
+        filters.read_last("week", NOW)
+
+
+def test_a_report_is_about_the_same_week(field: Field) -> None:
+    for days in range(7):
+        now = NOW + days * units.DAY
+        found = compose.find_last_week(timing.local(now, BERLIN).date())
+        week = filters.read(field.config, field.store, now, last="week")
+        assert (week.since, week.until) == (
+            filters.read_time(str(found.first), now, BERLIN, ""),
+            filters.read_time(str(found.last), now, BERLIN, "", after=True),
+        )
 
 
 def test_a_stretch_that_ends_before_it_begins_is_refused(field: Field) -> None:

@@ -69,6 +69,16 @@ def test_shipped_templates_have_no_finding_in_any_language(tmp_path: Path) -> No
     assert say(list(lint.lint_templates(config, None))) == []
 
 
+@pytest.mark.parametrize("text", ["title = '{{ x'\n", "title = '\xff'"])
+def test_a_template_that_cannot_be_looked_at_is_named(folder: Path, text: str) -> None:
+    write(folder)
+    (folder / "templates/sale/en.toml").write_bytes(text.encode("latin-1"))
+    run = pushctl("templates", "lint", cwd=folder)
+    assert run.code == 0
+    assert "not looked at, because of mistakes: sale. pushctl check" in run.err
+    assert pushctl("templates", "lint", "--strict", cwd=folder).code == 3
+
+
 def test_people_who_lack_a_value_or_a_language_are_counted(folder: Path) -> None:
     write(
         folder,
@@ -89,7 +99,7 @@ def test_people_who_lack_a_value_or_a_language_are_counted(folder: Path) -> None
             "{{ attributes.first_name }} has no default: 6 of 7 people lack it and get no "
             "message",
         ),
-        ("templates/sale", "missing_language", "no text in tr: 5 who read tr get en"),
+        ("templates/sale", "missing_language", "no text in tr: 5 people who read tr get en"),
     ]
 
 

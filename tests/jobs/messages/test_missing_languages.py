@@ -51,9 +51,9 @@ def count(folder: Path, *tags: str, **people: int) -> Any:
 def test_people_of_a_sites_language_without_a_text_are_counted(folder: Path) -> None:
     found = count(folder, "en", "ar", tr=71, en=5, ar=3)
     assert found.missing == (Missing("shop", "tr", "en", 71),)
-    assert str(found.missing[0]) == "71 who read tr get en"
+    assert str(found.missing[0]) == "71 people who read tr get en"
     assert found.texts == {"en": 76, "ar": 3}
-    assert str(count(folder, "en", tr=1).missing[0]) == "1 who reads tr gets en"
+    assert str(count(folder, "en", tr=1).missing[0]) == "1 person who reads tr gets en"
 
 
 def test_a_country_reads_its_language_and_a_language_that_nobody_writes_is_not_missing(
@@ -83,7 +83,7 @@ def test_all_active_people_are_counted_for_each_template(folder: Path) -> None:
 
 
 def test_send_preview_and_check_say_who_gets_another_language(folder: Path) -> None:
-    said = "4 who read tr get en"
+    said = "4 people who read tr get en"
     sent = pushctl("send", "--everyone", "--template", "sale", "--dry-run", cwd=folder)
     assert f"{said}: sale has no text in tr" in sent.err
     assert "texts: en 8, ar 1 (1 of unknown language)" in sent.out

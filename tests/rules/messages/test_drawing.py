@@ -58,7 +58,7 @@ def test_who_has_bought_sees_the_thanks_last_on_each_platform() -> None:
     bought = {"title": "Thank you", "body": "x" * 70, "navigate": "https://shop.example/o"}
     both = replace(FULL, data={"bought": bought})
     assert [it.heading for it in draw(both, drawing.choose(["android-chrome"]))] == [
-        "as it arrives", "opened", "to who has bought meanwhile",
+        "as it arrives", "opened", "to a person who has bought meanwhile",
     ]  # fmt: skip
     for platform in platforms.load().values():
         *shown, thanks = draw(both, [platform])
@@ -67,7 +67,7 @@ def test_who_has_bought_sees_the_thanks_last_on_each_platform() -> None:
     (note,) = draw(both, drawing.choose(["android-chrome"]))[-1].notes
     assert note.startswith("the thanks: the body may be cut after 65 of its 70 characters")
     made = make_page(both)
-    assert made.count("<em>to who has bought meanwhile</em>") == len(platforms.load())
+    assert made.count("<em>to a person who has bought meanwhile</em>") == len(platforms.load())
 
 
 def test_android_shows_picture_and_buttons_once_it_is_opened() -> None:

@@ -16,7 +16,13 @@ from typing import NamedTuple
 import orjson
 
 from pushctl.config import Config, Goal
-from pushctl.errors import ConfigError, DatabaseBusyError, InputError, NotFoundError
+from pushctl.errors import (
+    ConfigError,
+    DatabaseBusyError,
+    InputError,
+    NotFoundError,
+    describe_unread,
+)
 from pushctl.jobs.figures.attribution import updates as changes
 from pushctl.jobs.figures.attribution.full_build import count_reports
 from pushctl.jobs.figures.attribution.updates import Found
@@ -146,7 +152,8 @@ def load_rates(config: Config) -> Rates | None:
             "its first line date,from,to,rate; see docs/attribution.md."
         ) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{settings.rates} can't be read: {error}") from error
+        fault, remedy = describe_unread(error, "Save it as UTF-8 text.")
+        raise InputError(f"{settings.rates} {fault}. {remedy}") from error
 
 
 def refresh(store: Store, config: Config, progress: Progress) -> None:

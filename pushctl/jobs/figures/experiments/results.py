@@ -106,7 +106,7 @@ def _list_cautions(test: Experiment, arms: Sequence[Arm]) -> list[str]:
     said = [outlook] if outlook else []
     if test.rule == Rule.FIXED:
         said.append(
-            "A look before the decision decides nothing: who stops at the best of ten looks "
-            "finds four times as many false winners."
+            "A look before the decision decides nothing: a person who stops at the best of "
+            "ten looks finds four times as many false winners."
         )
     return said

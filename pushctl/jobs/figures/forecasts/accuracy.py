@@ -77,8 +77,8 @@ def load_one(store: Store, config: Config, name: str, now: Millis) -> list[Row]:
     kept = store.forecasts.list_kept(campaign.id)
     if not kept:
         raise NotFoundError(
-            f"no forecast was kept when {name!r} was sent. Of what can still be sent: "
-            "pushctl forecast --help"
+            f"no forecast was kept when {name!r} was sent. What it brought: "
+            f'pushctl stats campaign "{name}"'
         )
     came = _load_outcomes(store, config, kept)
     return [_describe(told, came, kept[0]) for told in _list_told(kept[0])]

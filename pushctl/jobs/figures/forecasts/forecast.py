@@ -272,11 +272,11 @@ def _tell_orders(
     if level is None:
         why = found.fault or "fewer than 3 campaigns since the first order"
         return Told("orders", None, why), Told("revenue", None, why)
-    source = found.describe(_describe(level, key))
+    made_of = _describe(level, key)
     orders = Told(
         "orders",
         level.predict(people),
-        source,
+        found.describe(made_of),
         rules.average_last(found.orders, key, people),
     )
     worth = rules.find_level(found.revenue, key, now)
@@ -286,7 +286,7 @@ def _tell_orders(
     return orders, Told(
         "revenue",
         worth.predict(people).scale(found.average),
-        source,
+        found.describe_revenue(made_of),
         None if last is None else last * found.average,
         found.currency,
         found.exponent,

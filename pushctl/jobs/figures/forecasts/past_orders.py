@@ -41,6 +41,17 @@ class Orders:
         rough = ", so it is rough" if self.total < ROUGH_ORDERS else ""
         return f"{counted(self.total, 'order')} of {source}{rough}"
 
+    def describe_revenue(self, source: str) -> str:
+        """Return what revenue is from: the orders in its currency alone."""
+        if not self.left_out:
+            return self.describe(source)
+        mine = self.total - self.left_out
+        rough = ", so it is rough" if mine < ROUGH_ORDERS else ""
+        return (
+            f"{counted(mine, 'order')} in {self.currency} of {source}{rough}; "
+            f"{self.left_out:,} in other currencies, or without an amount, are not in it"
+        )
+
 
 def load_pasts(
     store: Store,

@@ -21,6 +21,7 @@ from pushctl.rules.figures.statistics.intervals import Interval
 from pushctl.store import Store
 
 ANSWER = "best time"  # as it is kept
+UNTIL_THEN = "Until then `pushctl send --at best` takes an hour before or after work."
 # Of the receivers' clocks.
 _PEOPLE = ("timezone", "site")
 
@@ -107,5 +108,5 @@ def _conclude(found: BestTime) -> str:
     unit = "sends" if found.by_lots else "campaigns"
     return (
         f"Too little to name a block: as good as {found.blocks.have:,} {unit} spread evenly "
-        f"over the blocks, of the {found.blocks.need:,} that it takes."
+        f"over the blocks, of the {found.blocks.need:,} that it takes. {UNTIL_THEN}"
     )

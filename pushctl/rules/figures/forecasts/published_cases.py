@@ -24,13 +24,13 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "promotion": Case((CASE_RATES["promotion"],), "of those a promotion reached clicked"),
+    "promotion": Case((CASE_RATES["promotion"],), "of the people who got a promotion clicked"),
     "information": Case(
-        (CASE_RATES["information"],), "of those news or articles reached clicked"
+        (CASE_RATES["information"],), "of the people who got news or an article clicked"
     ),
-    "trigger": Case((CASE_RATES["trigger"],), "of those a trigger reached acted"),
-    "cart_return": Case((0.21,), "of those reminded of a basket came back to it"),
-    "cart_bought": Case((0.23,), "of those who came back to their basket bought"),
+    "trigger": Case((CASE_RATES["trigger"],), "of the people whom a trigger reached acted"),
+    "cart_return": Case((0.21,), "of the people who were reminded of a basket came back to it"),
+    "cart_bought": Case((0.23,), "of the people who came back to their basket bought"),
     "optin": Case((0.05, 0.13, 0.17, 0.22), "of new visitors subscribed"),
 }
 # Baskets bought after a reminder, as a multiple of what e-mail brought.

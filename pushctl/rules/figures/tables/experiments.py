@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from pushctl.rules.figures.experiments.decision import Arm as Counted
-from pushctl.rules.figures.experiments.decision import Finding
+from pushctl.rules.figures.experiments.decision import SURE, Finding
 from pushctl.rules.figures.experiments.power import forecast_test
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
 from pushctl.rules.figures.statistics.intervals import Interval, compare_shares, divide_shares
@@ -132,6 +132,8 @@ def list_remarks(
         for arm in rest
         if first.accepted and arm.accepted and first.clickers + arm.clickers
     ]
+    if said:
+        said.append(_say_which(findings))
     said += [f"{each.variant} can't win: {each.barred}." for each in findings if each.barred]
     if count := others.get("outside", 0):
         named = [f"{language} {each:,}" for language, each in languages.items()]
@@ -182,6 +184,17 @@ def _say_difference(first: Counted, arm: Counted) -> str:
         f"{arm.variant} against {first.variant}: {100 * value:+.1f} points "
         f"({100 * points.low:+.1f} to {100 * points.high:+.1f}), "
         f"{times.value:.2f} times ({times.low:.2f} to {times.high:.2f})."
+    )
+
+
+def _say_which(findings: Sequence[Finding]) -> str:
+    """Return which text was better, and whether that may be chance."""
+    best, ahead = max((each.best or 0.0, each.variant) for each in findings)
+    if best > SURE:
+        return f"{ahead} is better: the probability of that is {share(best)}."
+    return (
+        f"{ahead} is ahead, and that may be chance: it is the better one with a "
+        f"probability of {share(best)}. Above {share(SURE)} it would be clear."
     )
 
 

@@ -134,6 +134,8 @@ def test_other_currencies_are_never_added(field: Field) -> None:
     expected = predict([Past("", 0, buyers, PEOPLE) for buyers in BOUGHT]).scale(2_000)
     assert told.currency == "EUR"
     assert told.range is not None and told.range.levels == pytest.approx(expected.levels)
+    assert told.source.startswith("30 orders in EUR of 6 campaigns about promotion, so it is")
+    assert told.source.endswith("; 6 in other currencies, or without an amount, are not in it")
 
 
 def test_orders_and_revenue_are_scored(field: Field) -> None:

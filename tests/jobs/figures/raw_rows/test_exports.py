@@ -79,6 +79,12 @@ def read_raw(store: Store, name: str) -> list[dict[str, object]]:
     return rows
 
 
+@pytest.mark.parametrize("size", [1, 4, 5_000])
+def test_progress_ends_at_its_total(store: Store, size: int) -> None:
+    read = list(pages.read_pages(store.path, "events", size=size))
+    assert sum(page.done for page in read) == read[-1].total
+
+
 @pytest.mark.parametrize("name", EXPORTED)
 def test_every_form_has_the_same_rows(
     store: Store, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
