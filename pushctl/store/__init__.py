@@ -97,7 +97,7 @@ KNOWN_MIGRATIONS = (
     "m039_attributions", "m040_kept_arms", "m041_sequences", "m042_forecasts",
     "m043_alerts", "m044_optin", "m045_segment_sizes", "m047_kept_pages",
     "m048_kept_people", "m049_drawn_hours", "m051_runs", "m053_leases", "m054_kept_columns",
-    "m055_checks",
+    "m055_checks", "m057_kept_attributes",
 )  # fmt: skip
 
 # Ten million rows import five times slower with SQLite's own 2 MB (docs/performance.md).

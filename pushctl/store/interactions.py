@@ -19,14 +19,18 @@ class Interaction(NamedTuple):
 class Subject(NamedTuple):
     subscription: int | None  # None: the person was forgotten
     sent_at: Millis
+    may_be_of_api: bool  # no trigger's step, so perhaps a message of the API
 
 
 class Interactions(Noun):
     def get_subject(self, delivery: int) -> Subject | None:
         """Return the subject of a report on a delivery, None where there is no such row."""
-        sql = "SELECT subscription_id, changed_at FROM deliveries WHERE id = :id"
+        sql = """
+            SELECT subscription_id, changed_at, enrolment_id <= 0 FROM deliveries
+             WHERE id = :id
+        """
         row = self._read(sql, id=delivery).fetchone()
-        return None if row is None else Subject._make(row)
+        return None if row is None else Subject(row[0], row[1], bool(row[2]))
 
     def add(self, one: Interaction) -> bool:
         """

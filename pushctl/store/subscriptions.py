@@ -42,9 +42,12 @@ _SELECT = """
       FROM subscriptions AS s JOIN sites AS t ON t.id = s.site_id
 """
 
+_SEE = "UPDATE subscriptions SET last_seen_at = :at WHERE id = :id AND last_seen_at < :at"
+
 # In the order of _SELECT.
 _FIELDS = tuple(field.name for field in fields(Subscription))
 
+_TOO_LONG = "the attributes would have more than 16 KiB together"
 # The columns that a browser, an import or the shop may set.
 ABOUT = ("language", "timezone", "country", "city", "browser", "os", "source")
 
@@ -197,26 +200,35 @@ class Subscriptions(Noun):
             proved=bool(known.proved),
         )
 
-    def add(self, made: Registration, about: Mapping[str, str | None], at: Millis) -> int:
+    def add(
+        self,
+        made: Registration,
+        about: Mapping[str, str | None],
+        at: Millis,
+        attributes: Mapping[str, Json] | None = None,
+    ) -> int:
         """Write a new subscription and return its row; *about* has keys of ABOUT."""
         sql = """
             INSERT INTO subscriptions (public_id, site_id, endpoint_hash, endpoint, p256dh,
                                        auth, key_id, state_at, language, timezone, country,
-                                       city, browser, os, source, subscribed_at, last_seen_at)
+                                       city, browser, os, source, subscribed_at, last_seen_at,
+                                       attributes)
             VALUES (:public_id, :site_id, :endpoint_hash, :endpoint, :p256dh, :auth, :key_id,
                     :at, :language, :timezone, :country, :city, :browser, :os, :source, :at,
-                    :at)
-            RETURNING id
+                    :at, json_patch('{}', :attributes))
+            RETURNING id, length(attributes)
         """
         values = dict.fromkeys(ABOUT) | dict(about) | made._asdict()
         values |= {"public_id": make_public_id(), "at": at}
-        return self._insert(sql, **values)
+        values["attributes"] = orjson.dumps(attributes or {}).decode()
+        with self._store.write():
+            ((row, size),) = self._read(sql, **values).fetchall()
+            if size > MAX_ATTRIBUTES_CHARACTERS:
+                raise InputError(_TOO_LONG)
+        return int(row)
 
     def refresh(self, subscription: int, about: Mapping[str, str | None], at: Millis) -> None:
         """Update what the browser reports about itself; None changes nothing."""
-        seen = (
-            "UPDATE subscriptions SET last_seen_at = :at WHERE id = :id AND last_seen_at < :at"
-        )
         # Hardly ever is one of them another: then neither indexes nor triggers need a look.
         sql = """
             UPDATE subscriptions
@@ -236,7 +248,7 @@ class Subscriptions(Noun):
         """
         values = dict.fromkeys(ABOUT) | dict(about) | {"id": subscription}
         with self._store.write():
-            self._write(seen, id=subscription, at=at)
+            self._write(_SEE, id=subscription, at=at)
             if any(one is not None for one in about.values()):
                 self._write(sql, **values)
 
@@ -299,10 +311,9 @@ class Subscriptions(Noun):
             UPDATE subscriptions SET attributes = json_patch(attributes, :attributes)
              WHERE id = :id AND length(json_patch(attributes, :attributes)) <= :most
         """
-        text = orjson.dumps(attributes).decode()
-        values = {"id": subscription, "attributes": text, "most": MAX_ATTRIBUTES_CHARACTERS}
-        if self._write(sql, **values) == 0:
-            raise InputError("the attributes would have more than 16 KiB together")
+        values = {"attributes": orjson.dumps(attributes).decode(), "id": subscription}
+        if not self._write(sql, **values, most=MAX_ATTRIBUTES_CHARACTERS):
+            raise InputError(_TOO_LONG)
 
     def set_alias(self, subscription: int, alias: str | None, trusted: bool) -> None:
         """Set the shop's own id of the person; *trusted* when the shop signed it."""
@@ -310,20 +321,17 @@ class Subscriptions(Noun):
         self._write(sql, id=subscription, alias=alias, trusted=trusted)
 
     def verify(self, subscription: int, at: Millis) -> bytes | None:
-        """
-        Note that a message was shown there: the endpoint and keys are real.
-
-        Returns the endpoint's hash the first time, else None.
-        """
-        seen = "UPDATE subscriptions SET last_seen_at = max(last_seen_at, :at) WHERE id = :id"
+        """Note that a message was shown there; return the endpoint's hash the first time."""
         first = """
-            UPDATE subscriptions SET verified_at = :at WHERE id = :id AND verified_at IS NULL
-            RETURNING endpoint_hash
+            UPDATE subscriptions
+               SET verified_at = :at, last_seen_at = max(last_seen_at, :at)
+             WHERE id = :id AND verified_at IS NULL RETURNING endpoint_hash
         """
         with self._store.write():
-            self._write(seen, id=subscription, at=at)
-            rows = self._read(first, id=subscription, at=at).fetchall()
-        return rows[0][0] if rows else None
+            if rows := self._read(first, id=subscription, at=at).fetchall():
+                return bytes(rows[0][0])
+            self._write(_SEE, id=subscription, at=at)
+        return None
 
     def list_proved(self) -> Iterator[bytes]:
         """Yield the hashes of endpoints where a message was shown."""

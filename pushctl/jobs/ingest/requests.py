@@ -79,8 +79,10 @@ def _subscribe(ctx: Context, record: InboxRecord, body: Body) -> str:
     elif before is not None:
         outcome, subscription = _move(ctx, record, body, before, made, about), before.id
     else:
-        outcome, subscription = _add(ctx, record, body, made, about)
-        attributes = {**profile.describe_landing(record, body, private=private), **attributes}
+        landing = profile.describe_landing(record, body, private=private)
+        everything = {**landing, **attributes}  # in one row: a second statement costs as much
+        subscription = ctx.store.subscriptions.add(made, about, record.at, everything)
+        outcome, attributes = _welcome(ctx, record, body, subscription), {}
     if made.key_id in ctx.ended_keys:
         outcome = _set_aside(ctx, record, subscription, outcome)
     proved = before is not None and before.proved
@@ -222,17 +224,14 @@ def _move(
     return "moved"
 
 
-def _add(
-    ctx: Context, record: InboxRecord, body: Body, made: Registration, about: _About
-) -> tuple[str, int]:
-    """Add a subscription; return the outcome and the row."""
-    subscription = ctx.store.subscriptions.add(made, about, record.at)
+def _welcome(ctx: Context, record: InboxRecord, body: Body, subscription: int) -> str:
+    """Note that somebody new has come; return the outcome."""
     if body.get("adopted") is True:  # they subscribed long ago, elsewhere: nothing begins
-        return "adopted", subscription
+        return "adopted"
     # Welcome messages and drips begin with it (docs/triggers.md).
     key = f"{subscription}{ARRIVAL}"
     ctx.store.events.add([Event(subscription, "subscribed", record.at, record.at, {}, key)])
-    return "subscribed", subscription
+    return "subscribed"
 
 
 def find_previous(
@@ -363,7 +362,7 @@ def _take_report(ctx: Context, record: InboxRecord, body: Body) -> str:
         once = kind is not InteractionKind.CLICKED  # many clicks, one display
         key = f"{delivery}:{kind.value}" if once else f"{delivery}:{kind.value}:{own}"
         new = ctx.store.interactions.add(Interaction(delivery, kind, label, at, key))
-    if new:
+    if new and subject.may_be_of_api:
         ctx.store.messages.look_again(delivery, record.at)
     if subject.subscription is not None:
         if tracking.asks_for_privacy(record):

@@ -54,4 +54,5 @@ from pushctl.store.schema import m051_runs as m051_runs
 from pushctl.store.schema import m053_leases as m053_leases
 from pushctl.store.schema import m054_kept_columns as m054_kept_columns
 from pushctl.store.schema import m055_checks as m055_checks
+from pushctl.store.schema import m057_kept_attributes as m057_kept_attributes
 from pushctl.store.schema.migrations import migrations as migrations

@@ -382,6 +382,14 @@ def test_a_visitors_clock_makes_no_message_seen_before_it_was_sent(
     assert report[3] == NOON
 
 
+def test_attributes_of_somebody_new_are_bounded_too(inbox_project: Project) -> None:
+    bob = Browser(2, inbox_project.key)
+    many = {f"a{n}": "x" * 1000 for n in range(17)}
+    report = inbox_project.drain(bob.subscribe(attributes=many))
+    assert any("more than 16 KiB" in reason for reason in report.quarantined)
+    assert inbox_project.get(bob) is None
+
+
 def test_attributes_stay_bounded(inbox_project: Project, ann: Browser) -> None:
     reports = [
         inbox_project.drain(ann.subscribe(at=NOON + n, attributes={f"a{n}": "x" * 1000}))
