@@ -202,7 +202,7 @@ def retire(ctx: typer.Context, key: KeyArgument, yes: YesOption = False) -> None
     from pushctl.jobs.project import retire_keys
 
     here, name = context.of(ctx), _read_id(key)
-    key_ends.require_retirable(here.config, here.store, name)
+    retire_keys.require_retirable(here.config, here.store, name)
     if output.confirm(f"Retire the key {name}?", yes):
         retire_keys.retire(here.config, here.store, name, here.now)
         output.say(f"{name} is retired: its private half is in {here.config.keys / 'retired'}.")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from pushctl.config import Config
 from pushctl.jobs.ingest import former_names
-from pushctl.jobs.project.finding import Finding, Level
+from pushctl.jobs.project.check_notes import Finding, Level
 from pushctl.rules.wording import counted
 from pushctl.store import Store
 

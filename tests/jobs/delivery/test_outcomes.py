@@ -2,6 +2,7 @@
 
 from pushctl.jobs.delivery.outcomes import OutcomeBatch
 from pushctl.jobs.delivery.throttle import Throttle
+
 from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.model import Answer, Cause, Outcome
 from tests.support import NOON, sending

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from pushctl.rules.figures.experiments.decision import Arm as Counted
 from pushctl.rules.figures.experiments.decision import SURE, Finding
+from pushctl.rules.figures.experiments.decision import Arm as Counted
 from pushctl.rules.figures.experiments.power import forecast_test
 from pushctl.rules.figures.figure import Figure, Rate, Row, Table, Unit
 from pushctl.rules.figures.statistics.intervals import Interval, compare_shares, divide_shares
