@@ -1,8 +1,7 @@
 """Outcomes of a batch: each row gets its own, in whatever order they come."""
 
-from pushctl.jobs.delivery.outcomes import OutcomeBatch
-from pushctl.jobs.delivery.throttle import Throttle
-
+from pushctl.jobs.delivery.push_services.throttle import Throttle
+from pushctl.jobs.delivery.results.outcomes import OutcomeBatch
 from pushctl.jobs.delivery.types import RenderedRow
 from pushctl.model import Answer, Cause, Outcome
 from tests.support import NOON, sending
