@@ -164,7 +164,7 @@ def test_help_and_version_load_nothing_of_the_program(tmp_path: Path, words: lis
     shared = {
         "commands",
         "commands.help_texts",
-        "commands.unchecked",
+        "commands.unchecked_config",
         "errors",
         "quick",
         "standard_streams",
