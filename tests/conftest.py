@@ -26,6 +26,7 @@ _PROCESSOR: Counter[str] = Counter()
 _LENGTHS: Counter[str] = Counter()  # seconds that went by, of each test
 _LONG = 3.0
 _OUTCOMES: Counter[str] = Counter()
+_FAILED: Counter[str] = Counter()
 _MEMORY = Path("/dev/shm")
 _ENOUGH = 4 << 30  # bytes that are free there; a run of all tests leaves less than one
 
@@ -160,11 +161,14 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     _LENGTHS[report.nodeid] += report.duration
     if report.when == "call" or not report.passed:
         _OUTCOMES[report.outcome if report.when == "call" or report.skipped else "errors"] += 1
+    if report.failed:
+        _FAILED[report.nodeid] += 1
 
 
 def pytest_collectreport(report: pytest.CollectReport) -> None:
     if report.failed:
         _OUTCOMES["errors"] += 1
+        _FAILED[report.nodeid] += 1
 
 
 def pytest_sessionfinish() -> None:
@@ -173,9 +177,10 @@ def pytest_sessionfinish() -> None:
         told = {
             "seconds": {file: (_SECONDS[file], _PROCESSOR[file]) for file in _SECONDS},
             "outcomes": _OUTCOMES,
+            "failed": list(_FAILED),
             "longest": {test: length for test, length in _LENGTHS.items() if length >= _LONG},
         }
         with Path(file).open("a") as lines:
             lines.write(json.dumps(told) + "\n")
-    for counted in (_SECONDS, _PROCESSOR, _LENGTHS, _OUTCOMES):
+    for counted in (_SECONDS, _PROCESSOR, _LENGTHS, _OUTCOMES, _FAILED):
         counted.clear()  # one process may run several sessions (support/sharing)

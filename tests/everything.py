@@ -83,7 +83,7 @@ def _begin(
         return subprocess.Popen(command, cwd=ROOT, env=variables, stdout=file, stderr=file)
 
 
-_PYTEST = (sys.executable, "-m", "pytest")
+_PYTEST = (sys.executable, "-m", "pytest", "-q")
 
 
 def _report(sessions: Sequence[Mapping[str, Any]], began: float) -> None:
@@ -108,6 +108,8 @@ def _report(sessions: Sequence[Mapping[str, Any]], began: float) -> None:
     print(f"  {seconds:6.1f}  {sum(os.times()[:4]):6.1f}  all of it, checks too")
     if seconds > MOST_SECONDS:
         print(f"Warning: more than {MOST_SECONDS} seconds. CONTRIBUTING.md says what helps.")
+    for test in sorted({test for session in sessions for test in session["failed"]}):
+        print(f"FAILED {test}")
     told = ", ".join(f"{number} {outcome}" for outcome, number in sorted(outcomes.items()))
     print(f"{told} in {seconds:.0f} seconds")
 

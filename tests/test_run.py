@@ -177,11 +177,21 @@ def test_where_uv_fails_pip_does_it(machine: Path) -> None:
     ]
 
 
-def test_pip_that_knows_another_index_is_not_passed_over(machine: Path) -> None:
-    told = 'case "$*" in *config*) echo "global.index-url=\'there\'";; esac'
+@pytest.mark.parametrize(
+    ("setting", "by"),
+    [
+        ("global.index-url='there'", "pip"),
+        (":env:.no-index='1'", "pip"),
+        ("global.extra-index-url='there'", "uv"),
+    ],
+)
+def test_pip_that_knows_another_index_is_not_passed_over(
+    machine: Path, setting: str, by: str
+) -> None:
+    told = f'case "$*" in *config*) echo "{setting}";; esac'
     environment_of(machine, f"{BRINGS_UV}\n{told}")
     assert run(machine, "python", "-c", "").returncode == 0
-    assert find_installation(machine, "dev").startswith("pip ")
+    assert find_installation(machine, "dev").startswith(f"{by} ")
 
 
 def test_the_second_run_installs_nothing_until_pyproject_changes(machine: Path) -> None:

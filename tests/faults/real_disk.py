@@ -49,6 +49,7 @@ class Disk:
     def __init__(self, image: Path, place: Path) -> None:
         self.place = place
         self._image = image
+        self._device = ""
         self._filler = place / "filler"
         with image.open("wb") as file:
             file.truncate(_MEGABYTES << 20)
@@ -57,19 +58,25 @@ class Disk:
         self._call("mkfs.ext4", "-q", "-F", "-m", "0", str(image))
 
     @staticmethod
-    def _call(*command: str, good: tuple[int, ...] = (0,)) -> None:
+    def _call(*command: str, good: tuple[int, ...] = (0,)) -> str:
         try:
             done = subprocess.run(command, capture_output=True, text=True)
         except FileNotFoundError as error:
             raise NoDiskError(f"{command[0]} is missing") from error
         if done.returncode not in good:
             raise NoDiskError(f"{' '.join(command)}: {done.stderr.strip()}")
+        return done.stdout.strip()
 
     def mount(self) -> None:
-        self._call("mount", "-o", "loop,errors=remount-ro", str(self._image), str(self.place))
+        # A new device each time. ``mount -o loop`` takes a former one of the image, and with
+        # it a file system that is still mounted in another mount namespace: that of any
+        # program which made one meanwhile, like the proof of the package. It stays read-only.
+        self._device = self._call("losetup", "--find", "--show", str(self._image))
+        self._call("mount", "-o", "errors=remount-ro", self._device, str(self.place))
 
     def unmount(self) -> None:
         self._call("umount", str(self.place))
+        self._call("losetup", "--detach", self._device)
 
     def fill(self) -> None:
         """Take all room that is left."""
@@ -84,13 +91,7 @@ class Disk:
 
     def spoil(self) -> None:
         """Report an error of the file system to the kernel, which makes it read-only."""
-        (device,) = (
-            source.removeprefix("/dev/")
-            for source, place, *_ in map(
-                str.split, Path("/proc/mounts").read_text().splitlines()
-            )
-            if place == str(self.place)
-        )
+        device = self._device.removeprefix("/dev/")
         assert device.startswith("loop"), device  # never a disk of the machine
         Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("a test")
 

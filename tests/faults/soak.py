@@ -97,13 +97,25 @@ class Figures:
     @property
     def holds(self) -> bool:
         """Say whether nothing grew and nothing went wrong."""
-        return (
-            self.slope_parent < self.bound_parent
-            and self.slope_workers < self.bound_workers
-            and self.worker_most_mb <= self.worker_bound_mb
-            and self.handles[1] <= self.handles[0] + SPARE_HANDLES
-            and self.deaths == self.wrong_sums == 0
+        return not self.find_breaches()
+
+    def find_breaches(self) -> list[str]:
+        """Return what grew or went wrong, with its figure and what it may be."""
+        before, after = self.handles
+        right = {
+            f"parent {self.slope_parent:.0f} MB/h": self.slope_parent < self.bound_parent,
+            f"workers {self.slope_workers:.0f} MB/h": self.slope_workers < self.bound_workers,
+            f"worker {self.worker_most_mb:.0f} MB": self.worker_most_mb <= self.worker_bound_mb,
+            f"handles {before}, then {after}": after <= before + SPARE_HANDLES,
+            f"{self.deaths} deaths": self.deaths == 0,
+            f"{self.wrong_sums} wrong sums": self.wrong_sums == 0,
+        }
+        bounds = (
+            f"bounds: parent {self.bound_parent:.0f} MB/h, workers"
+            f" {self.bound_workers:.0f} MB/h, a worker {self.worker_bound_mb:.0f} MB"
         )
+        wrong = [what for what, so in right.items() if not so]
+        return [*wrong, bounds] if wrong else []
 
 
 # What a worker may take at a hundred in flight to each service; more for a wider window.

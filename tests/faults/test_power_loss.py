@@ -1,6 +1,7 @@
 """Power lost, disks that fail: databases are sound, nobody is told twice, work goes on."""
 
 import random
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,20 @@ def test_a_real_disk_that_gets_read_only_or_full_loses_nothing(
     except real_disk.NoDiskError as error:
         pytest.skip(str(error))
     assert found["faults"] == [], found
+
+
+def test_a_real_disk_is_repaired_though_another_program_keeps_it_mounted(
+    tmp_path: Path,
+) -> None:
+    try:
+        with real_disk.open_disk(tmp_path) as disk:
+            command = ["unshare", "--mount", "sh", "-c", "echo; exec cat"]
+            with subprocess.Popen(command, stdin=-1, stdout=-1) as other:
+                assert other.stdout and other.stdin
+                other.stdout.readline()
+                disk.spoil()
+                disk.repair()
+                (disk.place / "new").write_text("it can be written again")
+                other.stdin.close()
+    except real_disk.NoDiskError as error:
+        pytest.skip(str(error))

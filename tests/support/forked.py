@@ -142,7 +142,11 @@ _LATE = (
     "http_ece",
     "jinja2",
     "lark",
+    "py_vapid",
     "pushctl.quick",
+    "pushctl.terminal",
+    "rich._emoji_codes",
+    "rich._unicode_data.unicode17-0-0",
     "rich.progress",
     "rich.table",
     "sqlite_utils",
@@ -176,14 +180,24 @@ def _use_once() -> None:
     """
     Build what is built at its first use and never changes, so that no forked process need.
 
-    The parser of expressions takes 36 ms, a language's words and rules 10; what a template's
-    first use compiles is regular expressions.
+    The parser of expressions takes 36 ms, a language's words and rules 10, the templates of a
+    new project 200, patterns of browsers' names 250; what a template's first use compiles is
+    regular expressions.
     """
     from babel.dates import format_date
     from babel.numbers import format_currency
+    from pydantic.plugin._loader import get_plugins
 
     from pushctl.rules.audience.parse import parse
-    from pushctl.templates import sandbox
+    from pushctl.rules.web import agents
+    from pushctl.templates import Template, list_names, read, sandbox
+
+    get_plugins()
+    agents.read("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+    for name in list_names(ROOT / "templates"):
+        files = read(ROOT / "templates", name)
+        english = {file: text for file, text in files.items() if file[:2] in ("en", "me")}
+        Template.from_sources(name, english)
 
     parse("everyone")
     sandbox.Renderer([sandbox.parse("body", "{{ subscriber.city|default('here') }}")])

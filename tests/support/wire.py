@@ -362,8 +362,13 @@ class Http1(_Connection):
                 return
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 5.0) -> None:
-    """Return once *true* says so; fail after *seconds*."""
+def wait_until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """
+    Return once *true* says so; fail after *seconds*.
+
+    They are patience, and judge nobody's speed: on a busy machine a process may take many
+    seconds to start.
+    """
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not come true in time"
