@@ -11,7 +11,9 @@ records. Not in it: key agreement, encryption, libcurl, TLS, push services. With
 a worker waits once for all letters of its chunk, as if all were in flight at once.
 
 CPU is that of the coordinator's process, a message, by what it is spent on; the workers'
-stands beside it. Read it rather than the rate where other programs run. ``--post`` adds
+stands beside it. Read it rather than the rate where other programs run. "disk" is the time
+in which it waits for the disk, at commits and for the generation's file: both together are
+what a message takes by the clock, if there is always work and a core. ``--post`` adds
 whole sends that encrypt and post to nginx (benchmarks/sink.py), for benchmarks/scale.py.
 """
 
@@ -55,6 +57,7 @@ def measure(project: Path, options: argparse.Namespace) -> Iterator[dict]:
                 "latency": latency,
                 "rate": sent / found["seconds"],
                 "cpu": {part: found["cpu"][part] / sent * 1e6 for part in PARTS},
+                "disk": found["disk"] / sent * 1e6,
                 "worker_cpu": found["worker_cpu"] / sent * 1e6,
                 "megabytes": found["megabytes"],
                 "load": os.getloadavg()[0],
@@ -100,6 +103,7 @@ def summarise(runs: list[dict]) -> list[dict]:
                 "rate": round(median(it["rate"] for it in same)),
                 "cpu": {part: round(value, 1) for part, value in best["cpu"].items()},
                 "cpu_total": round(sum(best["cpu"].values()), 1),
+                "disk": round(median(it["disk"] for it in same), 1),
                 "worker_cpu": round(min(it["worker_cpu"] for it in same), 1),
                 "megabytes": round(max(it["megabytes"] for it in same)),
                 "load": round(median(it["load"] for it in same), 1),
@@ -155,12 +159,13 @@ def main() -> None:
 
 
 def show(rows: list[dict]) -> None:
-    print("workers  latency  messages/s  coordinator  " + "  ".join(PARTS) + "  worker")
+    print("workers  latency  messages/s  coordinator  " + "  ".join(PARTS) + "  disk  worker")
     for row in rows:
         parts = "  ".join(f"{row['cpu'][part]:>{len(part)}.1f}" for part in PARTS)
         print(
             f"{row['workers']:>7}{row['latency'] * 1000:>6.0f} ms{row['rate']:>12,}"
-            f"{row['cpu_total']:>10.1f} us  {parts}{row['worker_cpu']:>8.1f}"
+            f"{row['cpu_total']:>10.1f} us  {parts}{row['disk']:>6.1f}"
+            f"{row['worker_cpu']:>8.1f}"
         )
 
 
