@@ -137,7 +137,7 @@ def main() -> int:
 
 
 def refuse_busy_port() -> None:
-    """Raise SystemExit where the receiver could not listen: the machine inside has our ports."""
+    """Raise SystemExit where the receiver could not listen: the ports inside are ours."""
     try:
         socket.create_server(("127.0.0.1", 8750)).close()
     except OSError as error:
