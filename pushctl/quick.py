@@ -28,7 +28,10 @@ def answer(arguments: Sequence[str]) -> int | None:
     folder = _parse(arguments)
     if folder is None or unchecked_config.is_set_up():
         return None
-    file = unchecked_config.find(folder)
+    try:
+        file = unchecked_config.find(folder)
+    except OSError:
+        return None  # the whole program names the folder
     return None if file is None else _sweep(file)
 
 

@@ -75,7 +75,13 @@ def find(start: Path) -> Path:
     """Return the pushctl.toml of *start* or the nearest folder above it."""
     if start.is_file():
         return start.absolute()
-    folder = start.absolute()
+    try:
+        folder = start.absolute()
+    except FileNotFoundError:
+        raise ConfigError(
+            "the folder that this was started in is not there any more. Go to another one "
+            "(cd), or give the project's folder with --project."
+        ) from None
     for each in (folder, *folder.parents):
         file = each / FILE
         if file.is_file() and (each == folder or _is_ours(file)):

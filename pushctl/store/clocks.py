@@ -51,6 +51,11 @@ def read_now() -> int:
     return time.time_ns() // 1_000_000
 
 
+def read_offset() -> int:
+    """Return the milliseconds between the time and the machine's own: setting moves it."""
+    return read_now() - int(read_seconds() * 1000)
+
+
 def name_watch(database: Path) -> Path:
     """Return the file that `sweep --watch` locks; it is as old as its last sign of life."""
     return database.with_name(f"{database.name}.watch")

@@ -1,18 +1,21 @@
 """A project's folder may have any name, of any bytes, also where the locale is not UTF-8."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pushctl import cli, quick
 from pushctl.demo.pushservice import PushService
 from pushctl.errors import InputError
 from pushctl.jobs.project import cron, unit_files
 from pushctl.jobs.project.unit_files import Part, Place
 from pushctl.store import KNOWN_MIGRATIONS, idle
-from tests.support import sending
-from tests.support.program import pushctl
+from tests.support import project, sending, users
+from tests.support.program import PROGRAM, environment, pushctl
 
 ODD = "a%20b?c#d; $e 'é\"م"
 RAW = os.fsdecode(b"shop-\xe7\xff")  # Latin-1, say
@@ -83,3 +86,38 @@ def test_a_unit_has_one_name_whatever_the_locale_and_takes_utf8_alone() -> None:
     assert unit_files.name_unit(Part.SWEEP, place.project).startswith("pushctl-sweep-shop-")
     with pytest.raises(InputError, match="no UTF-8"):
         unit_files.render(place, [Part.SWEEP])
+
+
+@pytest.mark.parametrize("verb", ["sweep", "stats"])
+def test_a_folder_that_is_gone_is_told_in_one_line(tmp_path: Path, verb: str) -> None:
+    """Cron's `cd` was done before somebody removed or replaced the folder."""
+    run = subprocess.run(
+        ["sh", "-c", 'mkdir "$0" && cd "$0" && rmdir "$0" && exec "$@"', tmp_path / "lost",
+         *PROGRAM, verb],
+        capture_output=True, text=True, env=environment(), check=False,
+    )  # fmt: skip
+    assert run.returncode == 3
+    assert run.stderr.startswith("Error: the folder that this was started in is not there")
+    assert len(run.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not users.IS_ROOT, reason="root becomes somebody who may not read it")
+@pytest.mark.parametrize("verb", ["sweep", "stats"])
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, verb: str) -> None:
+    project.make(tmp_path / "project")
+    tmp_path.chmod(0o700)
+    words = ["--project", str(tmp_path / "project"), verb]
+    with (tmp_path / "said").open("w") as said:
+
+        def work() -> None:
+            sys.stderr = said
+            code = quick.answer(words)
+            code = cli.run(words) if code is None else code
+            said.flush()
+            assert code == 3
+
+        (someone,) = users.pick(1)
+        assert users.run_as(someone, someone.pw_gid, work) == 0
+    text = (tmp_path / "said").read_text()
+    assert text.startswith(f"Error: {tmp_path / 'project'}")
+    assert "Permission denied. Check its owner" in text

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,7 @@ def main() -> int:
     options.add_argument("--mirror", help="default: the first of this machine's")
     options.add_argument("--package", type=Path, help="a package that is built already")
     given = options.parse_args()
+    refuse_busy_port()
     with tempfile.TemporaryDirectory(prefix="pushctl-server-") as folder:
         root = Path(folder) / "root"
         package = given.package or build(Path(folder))
@@ -132,6 +134,17 @@ def main() -> int:
             result = judge(inside)
     print(json.dumps(result))
     return 1 if result["faults"] else 0
+
+
+def refuse_busy_port() -> None:
+    """Raise SystemExit where the receiver could not listen: the ports inside are ours."""
+    try:
+        socket.create_server(("127.0.0.1", 8750)).close()
+    except OSError as error:
+        raise SystemExit(
+            f"127.0.0.1:8750 can't be had: {error.strerror}. The page's receiver needs it: end "
+            "what listens there, then run this again."
+        ) from None
 
 
 def build(folder: Path) -> Path:

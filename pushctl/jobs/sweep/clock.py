@@ -23,22 +23,22 @@ def check(store: Store, config: Config, path: Path, now: Millis, boot: Boot) -> 
     """
     Raise ConfigError where *now* can't be the time; *path* is the sweep's lock.
 
-    A machine that slept is known by its own clock. One that was started anew after more than
-    a day, or with a clock that went back, asks the push services: a few plain requests, no
-    message. While none answers, nothing is sent.
+    A machine that slept is known by its own clock. Where the clock was set, or the machine
+    was started anew after more than a day, or with a clock that went back, the push services
+    are asked: a few plain requests, no message. So a clock that was wrong and is put right
+    needs nobody. While none answers, nothing is sent.
     """
     verdict = clocks.judge(path, now, boot)
     if verdict in (None, Verdict.PLAUSIBLE):
         return
     before = clocks.read_last_sweep(path) or 0
     leap = _describe(now - before, "the last sweep")
-    if verdict is Verdict.LEAPT:
-        raise ConfigError(f"the clock is {leap}. Nothing was sent. {_ACCEPT}")
     dates = _ask_services(store, config)
     if not dates:
+        anew = "" if verdict is Verdict.LEAPT else "the machine was started anew, and "
         raise ConfigError(
-            f"the machine was started anew, and its clock is {leap}. No push service could "
-            f"be asked for the time, so nothing was sent; the next sweep asks again. {_ACCEPT}"
+            f"{anew}the clock is {leap}. No push service could be asked for the time, so "
+            f"nothing was sent; the next sweep asks again. {_ACCEPT}"
         )
     # One of them may be wrong itself.
     off = now - int(statistics.median_low(dates))

@@ -78,6 +78,7 @@ class _Watch:
         self._rests: dict[int | None, float] = {}  # campaigns, until a monotonic time
         self._said: dict[str, float] = {}
         self._next_minute = self._next_sweep = self._next_line = 0.0
+        self._offset = 0  # of the clock, when it was last found to be right
         self._may_work = False
         self._accepted = False  # whether steps were sent that the next ones may count from
         self._signals = 0
@@ -126,7 +127,7 @@ class _Watch:
         try:
             self._collect()
             self._follow_file()
-            if time.monotonic() >= self._next_minute:
+            if time.monotonic() >= self._next_minute or self._was_set():
                 self._begin_minute()
             if self._may_work:
                 self._work(news=news)
@@ -137,6 +138,10 @@ class _Watch:
         except PushctlError as error:
             self._note(str(error))
             self._forget_store()
+
+    def _was_set(self) -> bool:
+        """Return whether the clock was set since it was last found to be right."""
+        return abs(clocks.read_offset() - self._offset) > units.MINUTE
 
     def _work(self, *, news: bool) -> None:
         store, now = self._get_store(), clocks.read_now()
@@ -164,6 +169,7 @@ class _Watch:
         self._next_minute = time.monotonic() + EVERY
         path = clocks.name_lock(store.path)
         self._may_work = False
+        self._offset = clocks.read_offset()
         clock.check(store, self._config, path, now, clocks.read_boot())
         restore_guard.check(store, self._config)
         self._may_work = True

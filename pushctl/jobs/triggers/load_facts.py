@@ -50,9 +50,7 @@ def load_settings(config: Config, store: Store) -> Settings:
     """
     former = former_names.find(store, config)
     config = replace(config, sites={**config.sites, **former})
-    triggers: Mapping[str, Trigger] = {
-        name: _add_former(one, former) for name, one in config.triggers.items()
-    }
+    triggers = {name: _add_former(one, former) for name, one in config.triggers.items()}
     parsed: dict[str, Expression] = {}
     unreadable: dict[str, PushctlError] = {}
     to_come = list_campaigns(triggers.values())

@@ -118,16 +118,52 @@ def test_a_weekend_asleep_needs_nobody_and_sends_nothing_stale(
     assert shop.why(ann)[-1][0] == "expire"
 
 
-def test_a_clock_that_is_a_day_off_is_refused(field: Field) -> None:
-    def run(later: Millis, up: Millis, **more: bool) -> None:
+@contextlib.contextmanager
+def telling(field: Field, date: Millis | None) -> Iterator[wire.Wire]:
+    """Have the one push service tell *date* with its answers, which are no good."""
+    told = () if date is None else (("date", formatdate(date / 1000, usegmt=True)),)
+    with wire.serve(field.config.folder, lambda _: wire.Answer(404, told)) as server:
+        hosts = {wire.HOST: f"127.0.0.1:{server.port}"}
+        loopback = LoopbackConfig(hosts, server.ca)
+        push = replace(field.config.push, allowed_hosts=(wire.HOST,), loopback=loopback)
+        field.config = replace(field.config, push=push)
+        yield server
+
+
+class TestSet:
+    """The clock is set while the machine runs."""
+
+    def run(self, field: Field, later: Millis, up: Millis, **more: bool) -> None:
         options = sweep.Options(boot=Boot("first", UP + up), **more)
         sweep.run(field.config, field.store, NOON + later, options)
 
-    run(0, 0)
-    with pytest.raises(ConfigError, match=r"1d1m ahead of the last sweep.*--accept-clock"):
-        run(DAY + MINUTE, MINUTE)
-    run(DAY + MINUTE, MINUTE, accept_clock=True)
-    run(DAY + 2 * MINUTE, 2 * MINUTE)
+    def test_a_clock_that_is_a_day_off_is_refused(self, field: Field) -> None:
+        self.run(field, 0, 0)
+        with (
+            telling(field, None),
+            pytest.raises(ConfigError, match=r"1d1m ahead of the last sweep.*--accept-clock"),
+        ):
+            self.run(field, DAY + MINUTE, MINUTE)
+        self.run(field, DAY + MINUTE, MINUTE, accept_clock=True)
+        self.run(field, DAY + 2 * MINUTE, 2 * MINUTE)
+
+    def test_the_push_services_know_better(self, field: Field) -> None:
+        self.run(field, 0, 0)
+        with (
+            telling(field, NOON + MINUTE),
+            pytest.raises(ConfigError, match=r"1d ahead of that of the push services"),
+        ):
+            self.run(field, DAY + MINUTE, MINUTE)
+
+    @pytest.mark.parametrize("leap", [-30 * DAY, -2 * HOUR, 30 * DAY])
+    def test_one_that_was_wrong_and_is_put_right_needs_nobody(
+        self, field: Field, leap: Millis
+    ) -> None:
+        """A machine that begins with the time of its last end, before it is told the time."""
+        self.run(field, 0, 0)
+        with telling(field, NOON + leap):
+            self.run(field, leap, MINUTE)
+        self.run(field, leap + MINUTE, 2 * MINUTE)  # asks nobody any more
 
 
 class TestStartedAnew:
@@ -141,14 +177,8 @@ class TestStartedAnew:
 
     @contextlib.contextmanager
     def served(self, field: Field, date: Millis | None) -> Iterator[wire.Wire]:
-        """Have the one push service tell *date* with its answers, which are no good."""
-        told = () if date is None else (("date", formatdate(date / 1000, usegmt=True)),)
         sweep.run(field.config, field.store, NOON, sweep.Options(boot=RUNNING))
-        with wire.serve(field.config.folder, lambda _: wire.Answer(404, told)) as server:
-            hosts = {wire.HOST: f"127.0.0.1:{server.port}"}
-            loopback = LoopbackConfig(hosts, server.ca)
-            push = replace(field.config.push, allowed_hosts=(wire.HOST,), loopback=loopback)
-            field.config = replace(field.config, push=push)
+        with telling(field, date) as server:
             yield server
 
     def test_it_goes_on_where_the_push_services_agree(self, field: Field) -> None:

@@ -6,8 +6,9 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from pushctl.jobs.sweep.wait_for_inbox import Wake
 from pushctl.model import CampaignStatus, InboxRecord
 from pushctl.rules import tokens
 from tests.jobs.sweep.test_sweep_processes import plain_environment
-from tests.support import auth, project, sending
+from tests.support import DAY, ROOT, auth, project, sending
+from tests.support.clocked import Clock
 from tests.support.program import PROGRAM, pushctl
 from tests.support.sending import APPLE, FCM, MOZILLA, Field
 
@@ -43,9 +45,11 @@ def field(tmp_path: Path, service: PushService) -> Iterator[Field]:
 
 
 @contextlib.contextmanager
-def watching(field: Field, **variables: str) -> "Iterator[subprocess.Popen[str]]":
+def watching(
+    field: Field, program: Sequence[str] = PROGRAM, **variables: str
+) -> "Iterator[subprocess.Popen[str]]":
     process = subprocess.Popen(
-        [*PROGRAM, "--project", str(field.config.folder), "sweep", "--watch"],
+        [*program, "--project", str(field.config.folder), "sweep", "--watch"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,6 +89,33 @@ def view(field: Field, number: int, name: str = "page_view") -> None:
     writer = Writer(field.config.inbox)
     writer.append([InboxRecord(name, now, "/v1/events", "shop", body, signed)])
     writer.close()
+
+
+def list_read(service: PushService) -> list[str]:
+    """Return where messages came; who asks for the time asks for no path."""
+    return [one.path for one in service.receipts() if one.path != "/"]
+
+
+def test_a_clock_that_is_set_beneath_a_watch_sends_nothing_early(
+    field: Field, service: PushService, tmp_path: Path
+) -> None:
+    """It looked at the clock once a minute, and sent until then."""
+    field.people(2)
+    clock = Clock(tmp_path / "clock", sending.soon())
+    later = field.freeze(sending.soon(), name="later", at="2099-01-01 12:00")
+    program = [sys.executable, "-m", "tests.support.clocked", str(clock.file)]
+    with watching(field, program, PYTHONPATH=str(ROOT)) as running:
+        view(field, 0)
+        await_(service.receipts, "no message came")
+        clock.set(sending.soon() + 80 * 365 * DAY)
+        assert running.stderr is not None
+        said = next(line for line in running.stderr if "the clock is" in line)
+        clock.set(sending.soon())
+        view(field, 1)
+        await_(lambda: len(list_read(service)) == 2, "the right clock changed nothing")
+        end(running)
+    assert "ahead of the last sweep" in said
+    assert field.counts(later) == {"planned": 2}
 
 
 def test_what_comes_is_answered_at_once_and_changes_are_followed(
