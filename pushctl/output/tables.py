@@ -186,7 +186,12 @@ def _write_table(
     if table is not None:
         console.print(table)
     else:
-        _write_tall(shown, columns, title)
+        # What no table would keep on a narrow terminal is for programs here, too.
+        kept = [each for each in some if not each.spare] or some
+        _write_tall(shown, kept, title)
+        if total is not None:
+            known = [it for it in kept if not isinstance(total, Mapping) or it.key in total]
+            _write_tall([total], known, None)
     if next(several, None) is not None:
         say(f"These are the first {number(_MOST_ROWS)} rows; --csv and --json show all.")
 
