@@ -252,6 +252,19 @@ def test_without_even_that_each_row_has_lines_of_its_own() -> None:
     assert "Accepted  1,234,567\n" in shown
 
 
+def test_lines_of_its_own_have_the_columns_of_a_narrow_table_and_the_total() -> None:
+    more = "[Column('name', 'Campaign'), Column('gone', 'Gone', kind=Kind.NUMBER, spare=True)]"
+    rows = "[{'name': 'a' * 30, 'gone': 2}]"
+    total = "{'name': 'Total', 'gone': 2}"
+    code = (
+        "from tests.test_output import *\n"
+        f"output.rows({rows}, [*{more}, *COLUMNS[1:3]], Format.TABLE, total={total})"
+    )
+    shown = on_terminal([sys.executable, "-c", code], COLUMNS="24", NO_COLOR="1").out
+    assert "Gone" not in shown
+    assert "Campaign  Total\n" in shown
+
+
 def test_what_all_rows_have_is_left_out_on_a_terminal_alone() -> None:
     usual = "[Column('name', 'Campaign'), Column('state', 'State', usual='on')]"
     code = (

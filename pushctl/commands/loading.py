@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from importlib import import_module
 from pathlib import Path
+from shlex import quote
 from typing import Any, NamedTuple, get_args
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.exceptions import TyperException
 from typer.models import CommandInfo
 
 from pushctl.commands import help_texts
@@ -56,7 +58,22 @@ class _Leaf(_Ours, TyperCommand):
 
 
 class Branch(_Ours, TyperGroup):
-    pass
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except TyperException as error:
+            # Somebody who types a name where a verb belongs wants to see that one.
+            if args and args[0][:1] != "-" and "Did you mean" not in error.message:
+                error.message += self._propose(ctx, args[0])
+            raise
+
+    def _propose(self, ctx: Any, name: str) -> str:
+        for verb in ("show", "campaign"):
+            if verb in self.commands and any(
+                param.param_type_name == "argument" for param in self.commands[verb].params
+            ):
+                return f" To see one: {ctx.command_path} {verb} {quote(name)}"
+        return ""
 
 
 class _Later(NamedTuple):

@@ -77,6 +77,10 @@ def explain(error: BaseException) -> tuple[int, str | None]:
         return error.exit_code, str(error)
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return _STOPPED, "stopped"
+    if isinstance(error, OSError) and error.strerror:
+        # As the command itself says it: its file, and why.
+        place = f"{error.filename}: " if error.filename else ""
+        return 1, f"{place}{error.strerror}"
     return 1, f"{type(error).__name__}: {error}"
 
 

@@ -186,7 +186,8 @@ def _write_table(
     if table is not None:
         console.print(table)
     else:
-        _write_tall(shown, columns, title)
+        # What no table would keep on a narrow terminal is for programs here, too.
+        _write_tall(shown, [each for each in some if not each.spare] or some, title, total)
     if next(several, None) is not None:
         say(f"These are the first {number(_MOST_ROWS)} rows; --csv and --json show all.")
 
@@ -195,12 +196,24 @@ def _list_traits(column: Column) -> tuple[bool, bool, bool]:
     return column.spare, column.whole, column.bounded
 
 
-def _write_tall(rows: Sequence[Row], columns: Sequence[Column], title: str | None) -> None:
+def _write_tall(
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    title: str | None,
+    total: Row | None = None,
+) -> None:
     if title:
         answer(title, "bold")
     for row in rows:
         record(row, columns)
         print()
+    if total is not None:
+        record(total, _list_known(total, columns))
+        print()
+
+
+def _list_known(total: Row, columns: Sequence[Column]) -> list[Column]:
+    return [it for it in columns if not isinstance(total, Mapping) or it.key in total]
 
 
 def _write_sentences(
@@ -219,8 +232,7 @@ def _write_sentences(
     if not count:
         say(empty)
     elif total is not None:
-        known = [it for it in columns if not isinstance(total, Mapping) or it.key in total]
-        lines(["", *_describe(total, known)])
+        lines(["", *_describe(total, _list_known(total, columns))])
 
 
 def _describe(row: Row, columns: Sequence[Column]) -> Iterator[str]:

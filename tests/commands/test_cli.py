@@ -344,3 +344,21 @@ def test_an_option_that_nobody_knows_is_told_its_neighbours() -> None:
     told = pushctl("stats", "--plian")
 
     assert "No such option: --plian" in told.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (("stats", "spring 2026"), "To see one: pushctl stats campaign 'spring 2026'"),
+        (("ab", "spring"), "To see one: pushctl ab show spring"),
+        (("ab", "lst"), "Did you mean 'list'?"),
+        (("keys", "abc"), "No such command 'abc'.\n"),  # its show takes no name
+        (("nothing",), "No such command 'nothing'.\n"),
+    ],
+)
+def test_a_name_where_a_verb_belongs_is_answered_with_that_verb(
+    typed: tuple[str, ...], said: str
+) -> None:
+    run = pushctl(*typed)
+    assert run.code == 2
+    assert said in run.err

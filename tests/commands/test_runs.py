@@ -60,6 +60,11 @@ def test_a_send_an_import_and_a_refusal_are_in_it(field: Field) -> None:
     assert shown["faults"] == [refused["fault"]]
 
 
+def test_a_file_that_the_system_refuses_is_said_in_words(field: Field) -> None:
+    assert run(field, "report", "--output", "/nowhere/page.html").code != 0
+    assert list_runs(field)[0]["fault"] == "/nowhere/page.html: No such file or directory"
+
+
 def test_what_changes_nothing_is_not_in_it(field: Field) -> None:
     before = len(list_runs(field, "--limit", "500"))
     assert run(field, "send", "--everyone", "--template", "sale", "--dry-run").code == 0

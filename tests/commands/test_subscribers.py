@@ -48,6 +48,17 @@ def test_listing_and_showing(folder: Path) -> None:
     assert one["push_service"].startswith("updates.push.services.mozilla.com/#")
 
 
+def test_an_ignored_column_is_named_with_the_way_to_keep_it(tmp_path: Path) -> None:
+    here = projects.make(tmp_path)
+    one = person(1)
+    names = ["endpoint", "p256dh", "auth", "points", "attr.plan"]
+    cells = [one["endpoint"], one["keys"]["p256dh"], one["keys"]["auth"], "7", "gold"]
+    (here / "people.csv").write_text(f"{','.join(names)}\n{','.join(cells)}\n")
+    done = pushctl("subscribers", "import", "people.csv", cwd=here)
+    said = "ignored columns: points. Rename one to attr.points to keep it as an attribute"
+    assert (done.code, said in " ".join(done.err.split())) == (0, True)
+
+
 def test_a_browsers_own_id_names_it_before_and_after_it_moves(folder: Path) -> None:
     def shown(number: int) -> str:  # as sw/pushctl-preferences.js makes it
         digits = tokens.endpoint_hash(support.endpoint(number)).hex()[:12]

@@ -134,7 +134,8 @@ def test_hours_that_were_drawn_answer_alone(field: Field) -> None:
     expected = recount(rows)
     for block, one in zip(BLOCKS, found.blocks.measured, strict=True):
         assert one.sends == expected[block, True] + expected[block, False]
-    assert "of the 50,000 that" in " ".join(best_time.describe(found))
+    said = " ".join(best_time.describe(found))
+    assert "of the 50,000 that it takes. Until then `pushctl send --at best` takes" in said
     assert find(field, since=NOON + 30 * DAY).blocks.measured[0].sends == 0
 
 
