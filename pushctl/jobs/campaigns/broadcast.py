@@ -133,8 +133,7 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         due = _find_first_due(config, draft, design, now)
         having, left_out = leave_out(store, content, receivers, now, draft.replaces, due)
         receivers = _without(receivers, having)
-    day = timing.local(now, config.zone).date()
-    title = draft.name or store.campaigns.find_free_name(f"{name} {day}")
+    title = draft.name or _find_free_name(store, config, name, now)
     times, assignment = _assign(store, config, draft, design, template, receivers, title, now)
     receivers = times.receivers
     samples = collect_samples(store, options)
@@ -159,6 +158,10 @@ def plan(store: Store, config: Config, draft: Draft, now: Millis) -> Plan:
         assignment=assignment,
     )
     return judge(store, config, made, now)
+
+
+def _find_free_name(store: Store, config: Config, template: str, now: Millis) -> str:
+    return store.campaigns.find_free_name(f"{template} {timing.local(now, config.zone).date()}")
 
 
 def _find_first_due(config: Config, draft: Draft, design: Design | None, now: Millis) -> Millis:

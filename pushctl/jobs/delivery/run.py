@@ -18,8 +18,7 @@ from pushctl.jobs.delivery.claims import contact_policy, goals
 from pushctl.jobs.delivery.claims.ledger import Ledger
 from pushctl.jobs.delivery.clock import Clock
 from pushctl.jobs.delivery.garbage_collection import collect_rarely
-from pushctl.jobs.delivery.pools import pool
-from pushctl.jobs.delivery.pools.pool import CHUNK, Pool, Returned, open_pool
+from pushctl.jobs.delivery.pools.pool import CHUNK, FEW, Pool, Returned, open_pool
 from pushctl.jobs.delivery.pools.worker_format import Recipe
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.jobs.delivery.push_services.origin_health import OriginHealth
@@ -140,7 +139,7 @@ class Sending:
         watched, look = self._goals, None
         if watched is not None:
             look = partial(watched.look_while_sending, self._ledger.rows)
-        if self._config.cluster.scheduler is not None and count > pool.FEW:
+        if self._config.cluster.scheduler is not None and count > FEW:
             from pushctl.jobs.delivery.pools.cluster import ClusterPool  # at need: few have one
 
             leases = self._ledger.open_leases(self._config.cluster.lease)
@@ -322,8 +321,7 @@ class Sending:
         return rows
 
     def _apply_stop_rules(self, batch: OutcomeBatch, now: Millis) -> None:
-        why = self._stop_rules.judge(batch)
-        if why is not None:
+        if (why := self._stop_rules.judge(batch)) is not None:
             self._report.notes.append(f"Paused: {why}.")
             self._pause(why, now)
         if batch.ours is not None:

@@ -5,17 +5,14 @@ Times are quarters of an hour since 1970 (QUARTER), as ``Messages.sent``. A pers
 of leaving while one of their subscriptions is active.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pushctl.jobs.figures.columns import pages
 from pushctl.jobs.figures.columns.messages import QUARTER, Messages, People
-from pushctl.model import Millis
+from pushctl.jobs.figures.columns.page_cache import Words
 from pushctl.rules import units
 from pushctl.store import Store
 
@@ -69,55 +66,74 @@ def load_life(store: Store, people: People, span: tuple[int, int], site: int | N
     first, last = span
     subscribed = people.subscribed_at // QUARTER
     always = (people.site > 0 if site is None else people.site == site) & people.active
-    losses: dict[str, list[tuple[int, int]]] = {"unsubscribed": [], "gone": []}
-    parts: list[tuple[int, int, int]] = []
-    for row, changes in groupby(_list_changes(store, people), key=itemgetter(0)):
-        if not row:  # came since
-            continue
-        if people.site[row] == 0 if site is None else people.site[row] != site:
-            continue
-        always[row] = False
-        begin: int | None = int(subscribed[row])
-        for place, (_, kind, at) in enumerate(changes):
-            time = at // QUARTER
-            if kind == "revived":
-                # Who came here inactive was nobody's subscriber before.
-                begin = time if begin is None or place == 0 else begin
-            elif begin is not None:
-                parts.append((row, begin, time + 1))
-                begin = None
-                if first <= time < last and kind in losses:
-                    losses[kind].append((row, time))
-        if begin is not None:
-            parts.append((row, begin, last))
+    changed = _find_changed(store, people, site, subscribed, last)
+    always[changed.who] = False
     rows = np.flatnonzero(always)
-    made = np.array(parts, np.int64).reshape(-1, 3)
-    who = np.concatenate([rows, made[:, 0]])
-    starts = np.maximum(np.concatenate([subscribed[rows], made[:, 1]]), first)
-    ends = np.minimum(np.concatenate([np.full(len(rows), last), made[:, 2]]), last)
+    who = np.concatenate([rows, changed.who])
+    starts = np.maximum(np.concatenate([subscribed[rows], changed.begins]), first)
+    ends = np.minimum(np.concatenate([np.full(len(rows), last), changed.ends]), last)
     kept = starts < ends
     persons = people.person[who[kept]].astype(np.int64) * _SPAN
     joined = _join(persons + starts[kept], persons + ends[kept])
     return Life(
         *joined,
         np.concatenate([np.zeros(1, np.int64), np.cumsum(joined[1] - joined[0])]),
-        _make_keys(people.person, losses["unsubscribed"]),
-        _make_keys(np.arange(len(people.person)), losses["gone"]),
+        _make_keys(people.person, changed.find_losses("unsubscribed", span)),
+        _make_keys(np.arange(len(people.person)), changed.find_losses("gone", span)),
         len(np.unique(joined[0] // _SPAN)),
     )
 
 
-def _list_changes(store: Store, people: People) -> Iterator[tuple[int, str | None, Millis]]:
-    """Yield (place of the subscription, revived or what ended it, when) of all, in order."""
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """Stretches of those who left or came back, in order: what *kinds* has ended each."""
+
+    who: Whole
+    begins: Whole
+    ends: Whole  # the quarter behind the last one
+    kinds: Whole  # indexes into words; -1: nothing has
+    words: Words
+
+    def find_losses(self, kind: str, span: tuple[int, int]) -> tuple[Whole, Whole]:
+        """Return whose stretches *kind* has ended in *span*, and when."""
+        code = self.words.index(kind) if kind in self.words else -2
+        times = self.ends - 1
+        mine = (self.kinds == code) & (times >= span[0]) & (times < span[1])
+        return self.who[mine], times[mine]
+
+
+def _find_changed(
+    store: Store, people: People, site: int | None, subscribed: Whole, last: int
+) -> _Changed:
     found, words = pages.load_changes(store)
-    kinds = (words[code] for code in found["kind"].tolist())
-    rows = people.folding.fold(found["subscription"]).tolist()
-    yield from zip(rows, kinds, found["at"].tolist(), strict=True)
+    rows = people.folding.fold(found["subscription"])
+    of_site = people.site[rows] > 0 if site is None else people.site[rows] == site
+    own = np.flatnonzero(of_site & (rows > 0))  # 0: came since
+    rows, kinds, times = rows[own], found["kind"][own], found["at"][own] // QUARTER
+    back = kinds == (words.index("revived") if "revived" in words else -1)
+    is_first = np.ones(len(rows), np.bool_)
+    is_first[1:] = rows[1:] != rows[:-1]
+    is_last = np.append(is_first[1:], True)[: len(rows)]
+    was_back = np.zeros(len(rows), np.bool_)
+    was_back[1:] = back[:-1] & ~is_first[1:]
+    # Who came here inactive was nobody's subscriber before: they begin with the first change.
+    begun = np.where(back & ~was_back, np.arange(len(rows)), 0)
+    begun = np.maximum.accumulate(begun) if len(rows) else begun
+    ended, going = ~back & (is_first | was_back), back & is_last
+    begins = np.where(is_first & ~back, subscribed[rows], times[begun])
+    chosen = ended | going
+    return _Changed(
+        rows[chosen],
+        begins[chosen],
+        np.where(going, last, times + 1)[chosen],
+        np.where(going, -1, kinds)[chosen],
+        words,
+    )
 
 
-def _make_keys(person: NDArray[np.integer], losses: list[tuple[int, int]]) -> Whole:
-    found = np.array(losses, np.int64).reshape(-1, 2)
-    return person[found[:, 0]].astype(np.int64) * _SPAN + found[:, 1]
+def _make_keys(person: NDArray[np.integer], losses: tuple[Whole, Whole]) -> Whole:
+    who, times = losses
+    return person[who].astype(np.int64) * _SPAN + times
 
 
 def _join(starts: Whole, ends: Whole) -> tuple[Whole, Whole]:

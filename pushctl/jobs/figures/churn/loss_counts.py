@@ -56,6 +56,8 @@ class _World(NamedTuple):
     life: Life
     blamed: Blamed
     titles: dict[int, Mapping[str, str]]  # of campaigns that were looked at before
+    # Their words by what names them, campaign, language and variant.
+    named: dict[tuple[str, int, str | None, str | None], str | None]
 
 
 class _Tally:
@@ -116,9 +118,10 @@ def count(
     grouper = Grouper(store, config, asked, people, campaigns)
     tallies: dict[tuple[str, str | None], _Tally] = {}
     titles: dict[int, Mapping[str, str]] = {}
+    named: dict[tuple[str, int, str | None, str | None], str | None] = {}
     for part in _cut_people(parts, people):
         blamed = blame(part, np.ones(len(part), np.bool_), people, life)
-        world = _World(store, config, asked, part, people, grouper, life, blamed, titles)
+        world = _World(store, config, asked, part, people, grouper, life, blamed, titles, named)
         for kind in kinds:
             for name, grouping in _list_groupings(world, kind):
                 tally = tallies.setdefault((kind, name), _Tally(grouping.words))
@@ -255,7 +258,7 @@ def _group(world: _World, kind: str) -> Grouping:
     if kind == "hour":
         return _group_hours(world)
     if kind in ("form", "length"):
-        return _group_titles(world, _TITLES[kind])
+        return _group_titles(world, kind)
     return world.grouper.group(kind, messages)
 
 
@@ -286,26 +289,35 @@ _TITLES: dict[str, Callable[[str, str], str | None]] = {
 }
 
 
-def _group_titles(world: _World, name: Callable[[str, str], str | None]) -> Grouping:
+def _group_titles(world: _World, kind: str) -> Grouping:
     """Group by the title of the text that was sent: of its language and variant."""
     messages = world.messages
     words: list[str | None] = [None, *(word for _, word in rules.LENGTHS)]
-    if name is _name_form:
+    if kind == "form":
         words = [None, "question", "statement"]
     width, depth = len(messages.languages) or 1, len(messages.variants) or 1
     campaigns, place = np.unique(messages.campaign, return_inverse=True)
     table = np.zeros((len(campaigns), width, depth), np.int64)
     for row, campaign in enumerate(campaigns.tolist()):
-        if campaign not in world.titles:
-            sources = world.store.campaigns.get_by_id(campaign).sources
-            world.titles[campaign] = read_titles(sources)
-        titles = world.titles[campaign]
         for column, language in enumerate(messages.languages):
             for layer, variant in enumerate(messages.variants):
-                title = titles.get(f"{language}.{variant}") or titles.get(f"{language}")
-                if title is not None:
-                    table[row, column, layer] = words.index(name(title, str(language)))
+                key = kind, campaign, language, variant
+                if key not in world.named:
+                    world.named[key] = _name_title(world, *key)
+                table[row, column, layer] = words.index(world.named[key])
     return Grouping(table[place, messages.language, messages.variant], words)
+
+
+def _name_title(
+    world: _World, kind: str, campaign: int, language: str | None, variant: str | None
+) -> str | None:
+    """Return the word of the title of *campaign* in *language*, None where there is none."""
+    if campaign not in world.titles:
+        sources = world.store.campaigns.get_by_id(campaign).sources
+        world.titles[campaign] = read_titles(sources)
+    titles = world.titles[campaign]
+    title = titles.get(f"{language}.{variant}") or titles.get(f"{language}")
+    return None if title is None else _TITLES[kind](title, str(language))
 
 
 def read_titles(sources: object) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """Holds kept figures to a slow recount of the rows, by code that shares nothing with them."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from pushctl.config import Config
 from pushctl.jobs.figures.columns import campaign_counts
@@ -11,9 +12,14 @@ from pushctl.jobs.figures.columns.status_counts import NAMES, Counts
 from pushctl.model import DeliveryStatus, Json
 from pushctl.store import Store
 
+if TYPE_CHECKING:
+    from pushctl.jobs.figures.recount import beside
+
 # Columns that are compared value by value, as ``store.recounts.count_rows`` has them.
 _COLUMNS = ("status", "language", "variant", "reason", "sent", "chance")
 _FLAGS = ("shown", "clicked", "clicks", "bought", "unreported")
+
+_MANY = 200_000  # messages: what fewer cost is no more than the start of a process
 
 Value = str | int | None
 
@@ -35,6 +41,10 @@ def _say(value: Json) -> str:
     return "nothing" if value is None else str(value)
 
 
+# The campaigns whose columns differ, with how, and the pages that do.
+_Wrong = tuple[list[tuple[int, list[Difference]]], list[Difference]]
+
+
 def check(
     store: Store, config: Config, progress: Progress = no_progress
 ) -> tuple[int, list[Difference]]:
@@ -43,38 +53,65 @@ def check(
 
     What is not kept is built first. The columns of campaigns that differ are deleted: they are
     built anew when they are next asked for. So are pages of rows, if one of them differs, and
-    answers, which are counted from raw rows once more where all else was found right.
+    answers, which are counted from raw rows once more. Of answers nothing is said where
+    something else is wrong.
     """
-    from pushctl.jobs.figures.columns import pages
-
     store.shrink_caches()  # each row is read once
-    numbers = list(campaign_counts.load_counts(store, progress=progress))
-    names = {number: name for number, name, *_ in store.reports.list_campaigns(numbers)}
-    found: list[Difference] = []
-    wrong: list[int] = []
-    with progress(len(numbers)) as advance:
-        for number in numbers:
-            differences = [Difference(names[number], *each) for each in _compare(store, number)]
-            found += differences
-            wrong += [number] if differences else []
-            advance(1)
+    counts = campaign_counts.load_counts(store, progress=progress)
+    numbers = list(counts)
+    work = partial(_check_rows, numbers)
+    if sum(one["planned"] for one in counts.values()) < _MANY:
+        told = _check_answers(store, config, progress)
+        with progress(len(numbers)) as advance:
+            wrong, stale = work(store, advance)
+    else:
+        told, (wrong, stale) = _check_side_by_side(store, config, progress, work, len(numbers))
     if wrong:
-        store.kept_columns.drop(wrong)
-    stale = [Difference(*each) for each in pages.check(store)]
+        store.kept_columns.drop([number for number, _ in wrong])
     if stale:
         store.kept_pages.drop()
-    found += stale
-    return len(numbers), found or _check_answers(store, config, progress)
+    elif told and not wrong:
+        store.kept_pages.drop("answers")
+    return len(numbers), [*(each for _, own in wrong for each in own), *stale] or told
+
+
+def _check_side_by_side(
+    store: Store, config: Config, progress: Progress, work: "beside.Work[_Wrong]", steps: int
+) -> tuple[list[Difference], _Wrong]:
+    """
+    Do *work*, most of which is SQL's, while answers are counted, most of which is Python's.
+
+    Each is held to rows of one moment. What changes meanwhile is kept no more: neither of
+    them says anything of it.
+    """
+    from pushctl.jobs.figures.recount import beside
+
+    with beside.start(store.path, work, steps) as other:
+        told = _check_answers(store, config, progress)
+        return told, other.wait(progress)
+
+
+def _check_rows(
+    numbers: Sequence[int], store: Store, advance: Callable[[int], object]
+) -> _Wrong:
+    """Hold the columns of campaigns and all pages to their rows; only read."""
+    from pushctl.jobs.figures.columns import pages
+
+    store.shrink_caches()
+    names = {number: name for number, name, *_ in store.reports.list_campaigns(numbers)}
+    wrong = []
+    for number in numbers:
+        if own := [Difference(names[number], *each) for each in _compare(store, number)]:
+            wrong.append((number, own))
+        advance(1)
+    return wrong, [Difference(*each) for each in pages.check(store)]
 
 
 def _check_answers(store: Store, config: Config, progress: Progress) -> list[Difference]:
-    """Count every kept answer that holds now once more; delete all where one differs."""
+    """Count every kept answer that holds now once more."""
     from pushctl.jobs.figures.recount import compare
 
-    found = [Difference(*each) for each in compare.check(store, config, progress)]
-    if found:
-        store.kept_pages.drop("answers")
-    return found
+    return [Difference(*each) for each in compare.check(store, config, progress)]
 
 
 def _compare(store: Store, campaign: int) -> Iterator[tuple[str, int, int]]:

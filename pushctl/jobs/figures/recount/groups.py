@@ -81,14 +81,17 @@ class Groups:
         world, marks = self._world, batch.marks
         hours = [_HOUR_OF[hour] for hour in batch.hours]
         sites = [world.site[place] for place in batch.places]
-        for kind, codes in (("hour", hours), ("site", sites)):
-            cells = [code * _MARKS + mark for code, mark in zip(codes, marks, strict=True)]
-            self._cells[kind].update(cells)
-            self._reached.update((kind, batch.campaign, code) for code in set(codes))
-        self._campaigns[batch.campaign].update(marks)
+        alike = Counter(zip(hours, sites, marks, strict=True))
+        for (hour, site, mark), count in alike.items():
+            self._cells["hour"][hour * _MARKS + mark] += count
+            self._cells["site"][site * _MARKS + mark] += count
+            self._campaigns[batch.campaign][mark] += count
+        self._reached.update(("hour", batch.campaign, code) for code in set(hours))
+        self._reached.update(("site", batch.campaign, code) for code in set(sites))
         self._add_persons(batch, hours)
-        for number, mark in enumerate(marks):
-            if mark & CLICKED and (more := self._more.get(batch.ids[number])):
+        often = [place for place, row in enumerate(batch.ids) if row in self._more]
+        for number in often:
+            if marks[number] & CLICKED and (more := self._more[batch.ids[number]]):
                 for key in (
                     ("hour", hours[number]), ("site", sites[number]),
                     ("campaign", batch.campaign), ("all", 0),
@@ -103,12 +106,13 @@ class Groups:
             if place and (flags := _FLAGS[mark])
         ]
         self._tries.add(rows)
-        self._own_erased.update(
-            mark for mark, place in zip(batch.marks, batch.places, strict=True) if not place
-        )
+        if 0 in batch.places:
+            pairs = zip(batch.marks, batch.places, strict=True)
+            self._own_erased.update([mark for mark, place in pairs if not place])
         for (tried, clicked), own in zip(_BITS, self._own, strict=True):
+            both = tried | clicked
             own[0].extend([it >> PERSON_BITS for it in rows if it & tried])
-            own[1].extend([it >> PERSON_BITS for it in rows if it & tried and it & clicked])
+            own[1].extend([it >> PERSON_BITS for it in rows if it & both == both])
 
     def _finish(self) -> None:
         """Take the sums of the last campaign's persons: who they are is not needed any more."""

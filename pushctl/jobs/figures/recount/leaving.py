@@ -137,11 +137,14 @@ class Leaving:
     ) -> None:
         """Count what a person's messages, (quarter, place, kind) in order, answer for."""
         times = [time for time, *_ in rows]
-        lost, gone = self._left.get(person, ()), self._book_gone(rows)
+        lost = self._left.get(person, ())
+        gone = self._book_gone(rows) if person in self._lost_browsers else {}
         used: set[Kind] = set()
         ends = [*times[1:], self._last + _WINDOW]
         for number, ((time, _, kind), following) in enumerate(zip(rows, ends, strict=True)):
             end, here = min(time + _WINDOW, following), 0
+            if end <= self._first and number not in gone:
+                continue  # it answers for nothing in the time asked for
             for begin, stop in life:
                 if begin < end and time < stop:
                     here += min(end, stop) - max(time, begin)

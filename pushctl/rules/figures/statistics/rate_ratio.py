@@ -60,16 +60,39 @@ def compare(events: int, days: float, others: int, other_days: float) -> Blame |
 
 
 def _solve(events: int, whole: int, *, above: bool) -> float:
-    """Return the share for which the tail of *events* has its probability, by bisection."""
-    low, high = 0.0, 1.0
+    """
+    Return the share for which the tail of *events* has its probability.
+
+    By Newton's way: five sums where halving takes 45. It halves where a step leads outside.
+    """
+    low, high, at = 0.0, 1.0, (events + 0.5) / (whole + 1)
     for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if not low < middle < high or high - low < 1e-13 * middle:
-            break
+        off = _sum_tail(events, whole, at, above=above) - _TAIL
         # The upper tail grows with the share, the lower one shrinks.
-        too_low = (_sum_tail(events, whole, middle, above=above) < _TAIL) == above
-        low, high = (middle, high) if too_low else (low, middle)
-    return (low + high) / 2
+        low, high = (at, high) if (off < 0) == above else (low, at)
+        slope = _find_slope(events, whole, at)
+        step = off / slope if slope else math.inf
+        following = at - step if above else at + step
+        if not low < following < high:
+            following = (low + high) / 2
+        if not low < following < high or abs(following - at) < 1e-13 * at:
+            return following
+        at = following
+    return at
+
+
+def _find_slope(events: int, whole: int, share: float) -> float:
+    """Return by how much the upper mid-P tail of *events* grows with the share."""
+
+    def weigh(place: int) -> float:
+        """Return the probability of *place* events of one less than all."""
+        if not 0 <= place < whole:
+            return 0.0
+        logs = math.lgamma(whole) - math.lgamma(place + 1) - math.lgamma(whole - place)
+        logs += place * math.log(share) + (whole - 1 - place) * math.log1p(-share)
+        return math.exp(logs)
+
+    return whole / 2 * (weigh(events - 1) + weigh(events))
 
 
 def _sum_tail(events: int, whole: int, share: float, *, above: bool) -> float:
