@@ -42,9 +42,8 @@ from pushctl.templates import Template
 
 GRACE = 15.0  # seconds that letters under way get after a signal to stop
 POLL = 0.2  # seconds to wait for outcomes where nothing else is due
-_delivery = itemgetter(Outcome._fields.index("delivery"))
-
 AGAIN: Millis = 15 * units.MINUTE  # until a service that refuses us is tried again
+_delivery = itemgetter(Outcome._fields.index("delivery"))
 
 
 class Sending:
