@@ -254,7 +254,11 @@ class Chunk:
         for queue in self.queues.values():
             if queue.waiting and not queue.held:
                 queue.line.grow()
-        return replies if self._has_room() else self.transport.pump(_MAX_WAIT_SECONDS)
+        return replies if self._has_room() else self._wait_for_replies()
+
+    def _wait_for_replies(self) -> list[Reply]:
+        """Return what is answered within _MAX_WAIT_SECONDS, as soon as there is anything."""
+        return self.transport.pump(_MAX_WAIT_SECONDS)
 
     def _has_room(self) -> bool:
         return any(queue.room() > 0 for queue in self.queues.values())

@@ -37,7 +37,7 @@ _FACTORS = {Kind.CHURN: 2.0, Kind.CTR: 0.5}
 
 
 class Told(NamedTuple):
-    """What became of telling; *untold*: for certain nobody was."""
+    """What became of sending alerts; *untold*: for certain nobody was."""
 
     why: str = ""
     untold: bool = False

@@ -23,7 +23,7 @@ class LeaseEndedError(Exception):
     """The lease ended while letters were in flight: nobody waits for their outcomes."""
 
 
-class Telling:
+class RemoteJournal:
     """In place of a journal on this machine: the coordinator has it."""
 
     def __init__(self, link: Link, lease: Lease) -> None:
@@ -42,8 +42,8 @@ class StreamedChunk(Chunk):
     """A chunk that comes through *link*."""
 
     def __init__(self, sender: Sender, link: Link, lease: Lease) -> None:
-        self._telling = Telling(link, lease)
-        super().__init__(sender, link.postbox, self._telling, None)
+        self._remote_journal = RemoteJournal(link, lease)
+        super().__init__(sender, link.postbox, self._remote_journal, None)
         self._link, self._lease = link, lease
         self._wanted = _FIRST
         self._asked = self._all = False  # letters are under way to us; there are no more
@@ -134,18 +134,10 @@ class StreamedChunk(Chunk):
         wait: Millis | None = None,
     ) -> None:
         super()._refuse(letter, answer, cause, reason, wait)
-        self._telling.write_answered(self.outcomes[-1:])
+        self._remote_journal.write_answered(self.outcomes[-1:])
 
-    def _pump(self) -> list[Reply]:
-        could_start = self._has_room()
-        replies = self.transport.pump(0)
-        if replies or could_start:
-            return replies
-        for queue in self.queues.values():
-            if queue.waiting and not queue.held:
-                queue.line.grow()
-        if not self._has_room():
-            self._wait()
+    def _wait_for_replies(self) -> list[Reply]:
+        self._wait()
         return self.transport.pump(0)
 
     def _wait(self) -> None:

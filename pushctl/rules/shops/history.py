@@ -35,7 +35,7 @@ class History(NamedTuple):
     lines_at: Millis | None = None
 
     def add(self, told: ToldOrder) -> "History":
-        """Return the history with one telling more; one delivery is to be added once."""
+        """Return the history with one update more; one delivery is to be added once."""
         at = told.at
         known = self
         match told.state:

@@ -102,8 +102,10 @@ def bound_by_people(events: float, messages: float, people: float, squares: floa
     """
     Return *events* / *messages* with an interval whose unit is the person, from sums.
 
-    Wilson's where each of *people* has one message; else that of ``measure_by_person``.
-    *squares* is the sum of (events - rate * messages)² over people.
+    Wilson's where each of *people* has one message; else that of ``measure_by_person``, which
+    is another rule on purpose: it is given whose messages are many, and keeps the delta method
+    where each has one by accident. *squares* is the sum of (events - rate * messages)² over
+    people.
     """
     if messages <= 0:
         return Interval(None, 0.0, 1.0)
