@@ -56,8 +56,8 @@ class _World(NamedTuple):
     life: Life
     blamed: Blamed
     titles: dict[int, Mapping[str, str]]  # of campaigns that were looked at before
-    # Their words by what names them, campaign, language and variant.
-    named: dict[tuple[str, int, str | None, str | None], str | None]
+    # The places of their words by what names them, campaign, language and variant.
+    named: dict[tuple[str, int, str | None, str | None], int]
 
 
 class _Tally:
@@ -118,7 +118,7 @@ def count(
     grouper = Grouper(store, config, asked, people, campaigns)
     tallies: dict[tuple[str, str | None], _Tally] = {}
     titles: dict[int, Mapping[str, str]] = {}
-    named: dict[tuple[str, int, str | None, str | None], str | None] = {}
+    named: dict[tuple[str, int, str | None, str | None], int] = {}
     for part in _cut_people(parts, people):
         blamed = blame(part, np.ones(len(part), np.bool_), people, life)
         world = _World(store, config, asked, part, people, grouper, life, blamed, titles, named)
@@ -303,8 +303,8 @@ def _group_titles(world: _World, kind: str) -> Grouping:
             for layer, variant in enumerate(messages.variants):
                 key = kind, campaign, language, variant
                 if key not in world.named:
-                    world.named[key] = _name_title(world, *key)
-                table[row, column, layer] = words.index(world.named[key])
+                    world.named[key] = words.index(_name_title(world, *key))
+                table[row, column, layer] = world.named[key]
     return Grouping(table[place, messages.language, messages.variant], words)
 
 
