@@ -18,7 +18,8 @@ from pushctl.jobs.delivery.claims import contact_policy, goals
 from pushctl.jobs.delivery.claims.ledger import Ledger
 from pushctl.jobs.delivery.clock import Clock
 from pushctl.jobs.delivery.garbage_collection import collect_rarely
-from pushctl.jobs.delivery.pools.pool import CHUNK, FEW, Pool, Returned, open_pool
+from pushctl.jobs.delivery.pools import pool
+from pushctl.jobs.delivery.pools.pool import CHUNK, Pool, Returned, open_pool
 from pushctl.jobs.delivery.pools.worker_format import Recipe
 from pushctl.jobs.delivery.postbox import open_postbox
 from pushctl.jobs.delivery.push_services.origin_health import OriginHealth
@@ -135,10 +136,8 @@ class Sending:
         return self._finish()
 
     def _open_pool(self, count: int) -> Pool:
-        watched, look = self._goals, None
-        if watched is not None:
-            look = partial(watched.look_while_sending, self._ledger.rows)
-        if self._config.cluster.scheduler is not None and count > FEW:
+        look = self._goals and partial(self._goals.look_while_sending, self._ledger.rows)
+        if self._config.cluster.scheduler is not None and count > pool.FEW:
             from pushctl.jobs.delivery.pools.cluster import ClusterPool  # at need: few have one
 
             leases = self._ledger.open_leases(self._config.cluster.lease)
