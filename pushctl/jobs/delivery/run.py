@@ -136,7 +136,8 @@ class Sending:
         return self._finish()
 
     def _open_pool(self, count: int) -> Pool:
-        look = self._goals and partial(self._goals.look_while_sending, self._ledger.rows)
+        goals = self._goals
+        look = None if goals is None else partial(goals.look_while_sending, self._ledger.rows)
         if self._config.cluster.scheduler is not None and count > pool.FEW:
             from pushctl.jobs.delivery.pools.cluster import ClusterPool  # at need: few have one
 
