@@ -185,7 +185,7 @@ def agent(data: bytes) -> None:
     first, _, rest = text.partition("\n")
     hints = {"sec-ch-ua": rest[:256], "sec-ch-ua-platform": first[:256]}
     agents.recognise(first, hints)
-    assert agents.device(first, hints) in ("phone", "tablet", "openedtop", None)
+    assert agents.device(first, hints) in ("phone", "tablet", "desktop", None)
     heads = {b"user-agent": data, b"accept-language": data, b"sec-ch-ua": data}
     about = Visitor().describe("/v1/subscribe", heads, "1.2.3.4")
     assert all(" " <= char <= "~" for value in about["hints"].values() for char in value)

@@ -209,7 +209,7 @@ REFUSED = (
     "script",
     [
         # The process that workers are forked from, and those that it has forked.
-        "import pushctl.push.ancestor\nraise ERROR",
+        "import pushctl.push.fork_server\nraise ERROR",
         """
 from pushctl.push import workers
 def begin(*_):
@@ -232,7 +232,7 @@ thread.start(), thread.join()
 raise SystemExit(1)
 """,
     ],
-    ids=["ancestor", "worker", "pool"],
+    ids=["fork_server", "worker", "pool"],
 )
 def test_what_the_machine_refuses_is_no_traceback(script: str, error: str) -> None:
     """The sender says it in one line; a bug stays one."""

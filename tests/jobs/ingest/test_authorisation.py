@@ -83,7 +83,8 @@ def world(receiver: tuple[Path, int, str]) -> Iterator[World]:
     with database.create(file) as store:
         world = World(folder, port, store, key)
         # A database that has read all of the earlier tests, and erased nobody.
-        (folder / "pushctl.db.forgotten").unlink(missing_ok=True)
+        for each in folder.glob("pushctl.db.forgotten*"):
+            each.unlink()
         inbox = folder / "inbox"
         store.inbox_cursors.save(
             {each.name: each.stat().st_size for each in inbox.glob("*.seg")}
