@@ -132,7 +132,7 @@ def _scalars() -> bytes:
 @lru_cache(maxsize=1)
 def find_encryption() -> Encrypt:
     """Return the AES-GCM of ``fast`` where it is loaded and right, else ``direct``'s."""
-    # Loading takes as long as 15,000 messages gain: only push/fork_server, for workers, does it.
+    # To load it takes as long as 15,000 messages gain: only push/fork_server does, for workers.
     if not fast.is_loaded():
         return direct.encrypt_record
     sample = bytes(range(16)), bytes(range(12)), b"sample"
