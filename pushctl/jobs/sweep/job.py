@@ -1,6 +1,5 @@
 """What a process of a watch does: send a campaign, or sweep without sending."""
 
-import ctypes
 import os
 import signal
 import sys
@@ -9,15 +8,13 @@ from enum import StrEnum
 from multiprocessing.connection import Connection
 from typing import NamedTuple
 
-from pushctl import log
+from pushctl import child_processes, log
 from pushctl.config import Config
 from pushctl.errors import BusyError, PushctlError, name_shortage
 from pushctl.jobs.delivery import deliver
 from pushctl.jobs.delivery.types import PACED
 from pushctl.jobs.sweep import outgoing_calls, sweep
 from pushctl.store import Store, clocks
-
-_PR_SET_PDEATHSIG = 1
 
 # What a rate limit gives back comes due again in a moment.
 _PATIENCE = 1.0 + PACED / 1000
@@ -59,10 +56,8 @@ class Answer(NamedTuple):
 def serve(link: Connection, parent: int, niceness: int) -> None:
     """Do the jobs that come through *link*, until it is closed or *parent* ends."""
     # In good order, as by a signal to us: nothing is lost, and the next watch goes on.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:
+    if not child_processes.begin(parent, signal.SIGTERM):
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the watch, which ends us
     os.nice(niceness)
     with suppress(EOFError, OSError):
         while True:

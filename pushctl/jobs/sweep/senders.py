@@ -5,17 +5,15 @@ A push service that does not answer holds a process for a minute; a broadcast ta
 hours. So each kind of work has processes of its own, which are started when they are needed.
 """
 
-import os
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 
+from pushctl import child_processes
 from pushctl.jobs.sweep.job import Answer, Job, Work, serve
 
 END_SECONDS = 20.0  # a run ends within 15 s of a signal (jobs/delivery/run)
@@ -155,16 +153,4 @@ class Senders:
 
 
 def _start(work: Work) -> _Process:
-    # Not forked: libcurl and SQLite do not survive it.
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=serve, args=(theirs, os.getpid(), _NICENESS[work]))
-    # Ctrl-C is for the watch, also while a process starts, which inherits what is blocked.
-    resource_tracker.ensure_running()  # unblocks signals when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    theirs.close()
-    return _Process(process, ours)
+    return _Process(*child_processes.start(serve, _NICENESS[work]))

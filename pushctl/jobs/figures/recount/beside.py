@@ -1,17 +1,15 @@
 """Runs a part of a check in a process of its own, with a connection of its own."""
 
-import ctypes
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from traceback import format_exception
 from typing import Generic, TypeVar
 
+from pushctl import child_processes
 from pushctl.errors import PushctlError
 from pushctl.jobs.figures.columns.campaign_counts import Progress
 from pushctl.store import Store
@@ -20,7 +18,6 @@ T = TypeVar("T")
 # Gets a connection of its own, and what to call with the steps that are done.
 Work = Callable[[Store, Callable[[int], object]], T]
 
-_PR_SET_PDEATHSIG = 1
 _NEWS = 100  # how often at most a process tells how far it is: nobody reads it meanwhile
 
 
@@ -59,20 +56,7 @@ def start(path: Path, work: Work[T], steps: int) -> Iterator[Beside[T]]:
 
     Raises OSError where no process can be had.
     """
-    # Not forked: SQLite does not survive it.
-    context = get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(
-        target=_serve, args=(theirs, os.getpid(), path, work, steps), daemon=True
-    )
-    # Ctrl-C is for this process, which ends the other.
-    resource_tracker.ensure_running()  # unblocks signals when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+    process, ours = child_processes.start(_serve, path, work, steps)
     try:
         yield Beside(process, ours, steps)
     finally:
@@ -83,10 +67,8 @@ def start(path: Path, work: Work[T], steps: int) -> Iterator[Beside[T]]:
 
 def _serve(link: Connection, parent: int, path: Path, work: Work[T], steps: int) -> None:
     """Do *work*, and tell through *link* how far it is and what came of it."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
+    if not child_processes.begin(parent, signal.SIGKILL):
         return
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     waiting = 0
 
     def advance(done: int) -> None:
