@@ -10,10 +10,10 @@ both ways between processes, the start of the workers, and their journals with t
 records. Not in it: key agreement, encryption, libcurl, TLS, push services. With a latency
 a worker waits once for all letters of its chunk, as if all were in flight at once.
 
-CPU is that of the coordinator's process, a message, by what it is spent on; the workers'
-stands beside it. Read it rather than the rate where other programs run. "disk" is the time
-in which it waits for the disk, at commits and for the generation's file: both together are
-what a message takes by the clock, if there is always work and a core. ``--post`` adds
+CPU is what the coordinator's process takes for a message, by part; the workers' CPU is the
+last column. Where other programs run, read the CPU and not the rate. "disk" is the time that
+the coordinator waits for the disk, at commits and for the generation's file. CPU and disk
+together are a message's time by the clock, if there is always work and a core. ``--post`` adds
 whole sends that encrypt and post to nginx (benchmarks/sink.py), for benchmarks/scale.py.
 """
 
